@@ -1,0 +1,102 @@
+"""What can go wrong, as one tree.
+
+Every message says what was found, what was needed and what to do. The command line prints one of these as a
+single line with exit code 1; anything else that escapes is a bug and shows its traceback.
+
+    FcnDeployError
+    ├── UnknownNameError           a model, runner, option or class name that does not exist (with near matches)
+    ├── CheckpointError            a weights file that cannot be read, or does not fit the model
+    ├── RecipeError                a recipe or model card that is malformed
+    ├── DataError                  a data set that cannot be used
+    │   ├── ImageError             one image or label file that cannot be decoded or used
+    │   └── LabelError             labels that do not fit their image or the classes
+    ├── ShapeError                 an array of the wrong shape or type
+    ├── ExportError                a graph that could not be exported
+    │   └── ParityError            exported, but its results differ from the reference
+    ├── GraphError                 an ONNX file that cannot be read or is not what was asked for
+    ├── RunnerError                a runner that cannot be opened or failed while running
+    ├── RecordError                a benchmark record that cannot be read
+    ├── OutputError                a file or folder that cannot be written
+    └── MissingDependencyError     an optional package that is not installed, or does not load
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class FcnDeployError(Exception):
+    """Base of every error that a user can cause or mend."""
+
+
+class UnknownNameError(FcnDeployError):
+    """A name that is not one of the known ones."""
+
+    @classmethod
+    def of(cls, kind: str, found: str, known: Iterable[str]) -> UnknownNameError:
+        """Say what `found` was meant to be: the near matches if there are any, and every known name."""
+        names = sorted(known)
+        near = difflib.get_close_matches(found, names, n=2)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        return cls(f"unknown {kind} '{found}'{hint} (known: {', '.join(names)})")
+
+
+class CheckpointError(FcnDeployError):
+    """A weights file that cannot be read, or does not fit the model."""
+
+
+class RecipeError(FcnDeployError):
+    """A recipe or model card that is malformed."""
+
+
+class DataError(FcnDeployError):
+    """A data set that cannot be used."""
+
+
+class ImageError(DataError):
+    """One image or label file that cannot be decoded or used."""
+
+
+class LabelError(DataError):
+    """Labels that do not fit their image or the classes."""
+
+
+class ShapeError(FcnDeployError):
+    """An array of the wrong shape or type."""
+
+
+class ExportError(FcnDeployError):
+    """A graph that could not be exported."""
+
+
+class ParityError(ExportError):
+    """A graph whose results differ from the reference by more than the tolerance.
+
+    Attributes:
+        largest_difference: the largest relative difference of a logit over all shapes tried.
+    """
+
+    def __init__(self, message: str, largest_difference: float) -> None:
+        super().__init__(message)
+        self.largest_difference = largest_difference
+
+
+class GraphError(FcnDeployError):
+    """An ONNX file that cannot be read or is not what was asked for."""
+
+
+class RunnerError(FcnDeployError):
+    """A runner that cannot be opened or failed while running."""
+
+
+class RecordError(FcnDeployError):
+    """A benchmark record that cannot be read."""
+
+
+class OutputError(FcnDeployError):
+    """A file or folder that cannot be written."""
+
+
+class MissingDependencyError(FcnDeployError):
+    """An optional package that is not installed, or does not load."""

@@ -1,0 +1,36 @@
+"""The one door to optional packages: imported where they are first used, with an error that says how to get them."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from .errors import MissingDependencyError
+
+# module -> (what to install, extra of this project that holds it)
+EXTRAS = {
+    "torchmetrics": "peers",
+}
+
+
+def require(module: str) -> ModuleType:
+    """Import `module`.
+
+    Raises:
+        MissingDependencyError: it is not installed (the message names the extra), or it is installed but does
+            not load (the message carries the loader's own words, such as a missing driver library).
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
+            raise MissingDependencyError(f"{module} is installed but needs {error.name}, which is not") from error
+        raise MissingDependencyError(f"{module} is not installed; try: {_install_command(module)}") from error
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(f"{module} is installed but does not load: {error}") from error
+
+
+def _install_command(module: str) -> str:
+    root = module.split(".")[0]
+    extra = EXTRAS.get(root)
+    return f"pip install 'fcn-deploy[{extra}]'" if extra else f"pip install {root}"

@@ -1,0 +1,41 @@
+"""How long work tells of itself without knowing of any terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One line of progress."""
+
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        """Count `steps` more as done; `note` replaces the short text beside the bar (a loss, a count)."""
+
+
+class Progress(Protocol):
+    """Where a library function reports to; the command line has the terminal's, `SILENT` is the default."""
+
+    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
+        """Open a line for `total` steps (None: unknown, a spinner)."""
+
+    def say(self, line: str) -> None:
+        """One line that a user should see even where no bar is drawn (a skipped file, a chosen rule)."""
+
+
+class _SilentTask:
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        return None
+
+
+class _Silent:
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Task]:
+        yield _SilentTask()
+
+    def say(self, line: str) -> None:
+        return None
+
+
+SILENT: Progress = _Silent()

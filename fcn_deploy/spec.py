@@ -1,0 +1,140 @@
+"""The model card: all that a network's weights do not say and that every stage needs.
+
+It travels inside each artefact (safetensors metadata, ONNX metadata), so no later step guesses a mean or a palette.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from .errors import RecipeError
+
+CARD_KEY = "fcn_deploy.card"
+
+ChannelOrder = Literal["RGB", "BGR"]
+Option = str | int | float | bool
+Triple = tuple[float, float, float]
+
+# ImageNet statistics in units of 0..255, RGB (torchvision's 0.485 0.456 0.406 / 0.229 0.224 0.225 times 255).
+IMAGENET_MEAN: Triple = (123.675, 116.28, 103.53)
+IMAGENET_STD: Triple = (58.395, 57.12, 57.375)
+# Mean BGR of the Caffe VGG-16 and FCN models, 0..255; they divide by nothing.
+CAFFE_MEAN: Triple = (104.00699, 116.66877, 122.67892)
+CAFFE_STD: Triple = (1.0, 1.0, 1.0)
+
+VOC_CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is and how its images are made ready.
+
+    Attributes:
+        model: name in the model registry ("fcn8s").
+        classes: class names; index = label.
+        options: keyword arguments of the model's constructor beside the class count (width, head, ...).
+        palette: one RGB triple (0..255) a class.
+        mean, std: subtracted from and divided into each channel, in units of 0..255, in `channel_order`.
+        channel_order: order of the channels that the network itself expects; images are RGB for every user.
+        notes: free facts (source, licence, the command that trained it).
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    palette: tuple[tuple[int, int, int], ...] = ()
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+    channel_order: ChannelOrder = "RGB"
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise RecipeError("a model card needs at least one class name")
+        if not self.palette:
+            object.__setattr__(self, "palette", voc_palette(len(self.classes)))
+        if len(self.palette) != len(self.classes):
+            raise RecipeError(f"the palette has {len(self.palette)} colours for {len(self.classes)} classes")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise RecipeError(f"mean and std need three numbers each, std above 0; got {self.mean} and {self.std}")
+        if self.channel_order not in ("RGB", "BGR"):
+            raise RecipeError(f"channel_order must be RGB or BGR, not {self.channel_order}")
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def wide_labels(self) -> bool:
+        """Whether labels are int32 (more than 255 classes) and not uint8."""
+        return self.num_classes > 255
+
+    @property
+    def ignore_index(self) -> int:
+        """The label of unlabelled pixels: 255, or -1 where labels are int32."""
+        return -1 if self.wide_labels else 255
+
+    def to_json(self) -> str:
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, default=dict)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read what `to_json` wrote; fields of a later version are ignored.
+
+        Raises:
+            RecipeError: not JSON, a missing field, or a value of the wrong kind.
+        """
+        try:
+            raw = json.loads(text)
+            known = {f.name for f in fields(cls)}
+            return cls(**_frozen({key: value for key, value in raw.items() if key in known}))
+        except RecipeError:
+            raise
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RecipeError(f"the model card cannot be read: {error}") from error
+
+
+def _frozen(raw: dict[str, Any]) -> dict[str, Any]:
+    tuples = {key: tuple(raw[key]) for key in ("classes", "mean", "std") if key in raw}
+    if "palette" in raw:
+        tuples["palette"] = tuple((int(r), int(g), int(b)) for r, g, b in raw["palette"])
+    return raw | tuples
+
+
+def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """The Pascal VOC colour map: bit 3k, 3k+1, 3k+2 of the label is bit 7-k of red, green, blue."""
+
+    def colour(label: int) -> tuple[int, int, int]:
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        return channels[0], channels[1], channels[2]
+
+    return tuple(colour(label) for label in range(num_classes))
+
+
+def numbered_classes(count: int) -> tuple[str, ...]:
+    """Names for classes that nobody named: VOC's for 21, else class_0, class_1, ..."""
+    return VOC_CLASSES if count == len(VOC_CLASSES) else tuple(f"class_{index}" for index in range(count))
+
+
+def class_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Check class names: none empty, none twice.
+
+    Raises:
+        RecipeError: saying which name stands where.
+    """
+    cleaned = tuple(name.strip() for name in names)
+    for index, name in enumerate(cleaned):
+        if not name:
+            raise RecipeError(f"class {index} has an empty name")
+        if cleaned.index(name) != index:
+            raise RecipeError(f"class name '{name}' stands at {cleaned.index(name)} and again at {index}")
+    return cleaned
