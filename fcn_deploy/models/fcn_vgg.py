@@ -25,7 +25,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 class Stage(nn.Sequential):
-    """Convolutions 3x3 with ReLU, then a 2x2 pool that rounds up: float32[N, C, H, W] -> [N, C', ceil(H/2), ceil(W/2)]."""
+    """3x3 convolutions with ReLU, then a 2x2 pool that rounds up: [N, C, H, W] -> [N, C', ceil(H/2), ceil(W/2)]."""
 
     def __init__(self, in_channels: int, out_channels: int, convolutions: int) -> None:
         super().__init__()

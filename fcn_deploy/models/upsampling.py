@@ -23,7 +23,7 @@ def bilinear_kernel(channels: int, kernel_size: int) -> torch.Tensor:
 def upsample(
     channels: int, factor: int, *, padding: int, init: str = "bilinear", learned: bool = True, bias: bool = False
 ) -> nn.ConvTranspose2d:
-    """A x`factor` transposed convolution, kernel 2 x `factor`, `init` "bilinear" or "random", fixed unless `learned`."""
+    """A x`factor` transposed convolution of kernel 2 x `factor`; `init` is "bilinear" or "random"."""
     layer = nn.ConvTranspose2d(channels, channels, 2 * factor, stride=factor, padding=padding, bias=bias)
     with torch.no_grad():
         if init == "bilinear":

@@ -1,0 +1,175 @@
+"""Reading tensors out of a file without executing anything in it, and saying plainly why a file cannot be read."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict
+PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
+TRUNCATED = "is truncated: it ends before its contents do; fetch or copy it again"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file holds: tensors by name, and the text that stands beside them (safetensors' metadata)."""
+
+    tensors: dict[str, Tensor]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a state dict, memory-mapped where the format allows, floating point as float32.
+
+    The format is told from the content: safetensors, PyTorch's zip or PyTorch's format of before 2020. Wrappers
+    (`{"state_dict": ...}`) and the prefix of DataParallel are taken off.
+
+    Raises:
+        CheckpointError: missing, a folder, empty, truncated, holding code, or no checkpoint at all.
+    """
+    path = Path(path)
+    _check_present(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    if not head:
+        raise CheckpointError(f"{path} is empty; fetch or copy it again")
+    if _is_safetensors(head):
+        return _read_safetensors(path)
+    if head.startswith(b"PK\x03\x04"):
+        _check_archive(path)
+    elif head[:1] != b"\x80":
+        raise CheckpointError(f"{path} is no checkpoint: {_what_it_is(head)}; needed a .safetensors, .pth or .pt file")
+    return Weights(_state_dict(_load_pickled(path, mmap=head.startswith(b"PK")), path))
+
+
+def _check_present(path: Path) -> None:
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder; give a weights file ({', '.join(SUFFIXES)})")
+    if path.exists():
+        return
+    if not path.parent.is_dir():
+        raise CheckpointError(f"{path} does not exist: there is no folder {path.parent}")
+    beside = [entry.name for entry in path.parent.iterdir() if entry.suffix in (*SUFFIXES, ".toml")]
+    near = difflib.get_close_matches(path.name, beside, n=2)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise CheckpointError(f"{path} does not exist{hint}")
+
+
+def _is_safetensors(head: bytes) -> bool:
+    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000
+
+
+def _read_safetensors(path: Path) -> Weights:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        header_bytes = int.from_bytes(stream.read(8), "little")
+        header_text = stream.read(header_bytes)
+    if len(header_text) < header_bytes:
+        raise CheckpointError(f"{path} {TRUNCATED}")
+    try:
+        header = json.loads(header_text)
+        end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
+        if size < 8 + header_bytes + end:
+            raise CheckpointError(f"{path} {TRUNCATED}")
+        with safetensors.safe_open(path, framework="pt", device="cpu") as archive:
+            tensors = {name: _as_float32(archive.get_tensor(name)) for name in archive.keys()}  # noqa: SIM118
+            return Weights(tensors, dict(archive.metadata() or {}))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} is no readable safetensors file: {error}") from error
+
+
+def _check_archive(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path} {TRUNCATED}")
+    with zipfile.ZipFile(path) as archive:
+        names = [name.rpartition("/")[2] for name in archive.namelist()]
+    if "constants.pkl" in names:
+        raise CheckpointError(
+            f"{path} is a TorchScript archive, which holds code that is never executed; save its state_dict() instead"
+        )
+    if "data.pkl" not in names:
+        raise CheckpointError(f"{path} is no checkpoint: a zip archive that PyTorch did not write")
+
+
+def _what_it_is(head: bytes) -> str:
+    text = head.lstrip().lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "it is a web page (a download that went to a log-in or an error page)"
+    if text.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer (run `git lfs pull`)"
+    if head.startswith(b"\x89HDF"):
+        return "it is an HDF5 file (Keras)"
+    if head[:1] == b"\x08" and (b"pytorch" in head or b"onnx" in head or b"fcn" in head):
+        return "it is an ONNX graph, already exported"
+    return f"it starts with {head[:8]!r}"
+
+
+def _load_pickled(path: Path, *, mmap: bool) -> Any:
+    try:
+        with torch.serialization.safe_globals(_numpy_numbers()):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_pickle_message(path, str(error))) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        if re.search(r"EOF|ran out of input|corrupted|PytorchStreamReader|truncated|end of file", f"{error}", re.I):
+            raise CheckpointError(f"{path} {TRUNCATED}") from error
+        raise CheckpointError(f"{path} is no readable checkpoint: {_first_line(error)}") from error
+
+
+def _numpy_numbers() -> list[Any]:
+    """NumPy scalars (a best score beside the weights) as data: their constructors take bytes and run nothing."""
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    dtypes = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)}
+    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *dtypes]
+
+
+def _pickle_message(path: Path, reason: str) -> str:
+    found = re.search(r"(?:GLOBAL|global|class|function)\s+([\w.]*\.[\w.]+)", reason)
+    if found or "Unsupported" in reason:
+        name = f" ({found.group(1)})" if found else ""
+        return f"{path} holds code{name}, which is never executed; save its state_dict() instead"
+    return f"{path} {TRUNCATED}" if "EOF" in reason else f"{path} is no readable checkpoint: {reason.splitlines()[0]}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors of a state dict, out of its wrappers and without its prefixes."""
+    for wrapper in WRAPPERS * 2:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a state dict of named tensors")
+    tensors = {str(key): _as_float32(value) for key, value in loaded.items() if isinstance(value, Tensor)}
+    if not tensors:
+        found = ", ".join(str(key) for key in list(loaded)[:5]) or "nothing"
+        raise CheckpointError(f"{path} holds no tensors (found {found}); looked into {', '.join(WRAPPERS)} too")
+    for prefix in PREFIXES * 2:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
+
+
+def _as_float32(tensor: Tensor) -> Tensor:
+    return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
