@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import OutputError
+from .errors import FcnDeployError, OutputError
 
 _REASONS = {
     errno.ENOSPC: "no space is left on the device; free some or choose another folder",
@@ -19,6 +20,7 @@ _REASONS = {
     errno.EPERM: "operation not permitted; choose a folder you may write to",
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EFBIG: "the file would be larger than the file system or a limit (`ulimit -f`) allows",
     errno.EISDIR: "it is a folder; give a file name",
 }
 
@@ -31,27 +33,53 @@ def output_error(path: Path, error: OSError) -> OutputError:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target` that takes its name when the block ends without an exception.
+    """Yield a path of `target`'s name in a temporary folder beside it; when the block ends well, it moves in place.
 
-    The folder is made if need be. On any exception, Ctrl-C included, the temporary file is removed and `target`
+    Whatever else the block wrote into that folder (external data of an ONNX file) moves with it, before it. The
+    parent folder is made if need be. On any exception, Ctrl-C included, the temporary folder is removed and `target`
     stays as it was, so a half-written file never bears the name.
 
     Raises:
         OutputError: the folder or the file cannot be written (the reason and the mend are in the message).
     """
     target = Path(target)
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        yield temporary
-        _flush_to_disk(temporary)
-        os.replace(temporary, target)
+        with _write_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
+            folder.mkdir()
+        with _write_errors(target):
+            yield folder / target.name
+        with _write_errors(target):
+            _move_in_place(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _write_errors(target: Path) -> Iterator[None]:
+    """Turn a failed write, also one that a library tells in its own words, into OutputError."""
+    try:
+        yield
     except OSError as error:
         raise output_error(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+    except FcnDeployError:
+        raise
+    except Exception as error:
+        code = next((code for code in _REASONS if os.strerror(code).lower() in str(error).lower()), None)
+        if code is None:
+            raise
+        raise output_error(target, OSError(code, os.strerror(code))) from error
+
+
+def _move_in_place(folder: Path, target: Path) -> None:
+    """The companions first, so that `target` never names a file that is not there."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name == target.name):
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        path.replace(target.with_name(path.name))
 
 
 def write_bytes(target: Path, data: bytes) -> None:
@@ -67,9 +95,9 @@ def write_text(target: Path, text: str) -> None:
 
 def check_writable(target: Path) -> None:
     """Raise OutputError now rather than after an hour's work if `target` could not be written."""
-    with atomic_path(target.with_name(target.name + ".probe")) as probe:
-        probe.write_bytes(b"")
-    target.with_name(target.name + ".probe").unlink(missing_ok=True)
+    probe = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.probe")
+    write_bytes(probe, b"")
+    probe.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:
@@ -79,8 +107,3 @@ def sha256(path: Path) -> str:
         while piece := stream.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

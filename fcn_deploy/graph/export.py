@@ -1,0 +1,137 @@
+"""A PyTorch model as a proven ONNX file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from ..contract import Contract
+from ..errors import GraphError, UnknownNameError
+from ..files import atomic_path
+from ..progress import SILENT, Progress
+from ..spec import CARD_KEY, ModelCard
+from ..version import __version__
+from .io_passes import OUTPUTS, InputKind, graft_contract, set_outputs
+from .proof import PROOF_SHAPES, TOLERANCE, Tick, feed, open_session, prove, random_image
+from .state import UNUSED_KEY
+from .trace import trace
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
+INLINE_LIMIT_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written and what its proof showed.
+
+    Attributes:
+        path: the ONNX file; `data_path`: its external data, where the weights are too large for one file.
+        ticks: one a shape.
+        nodes, weights_bytes: size of the graph.
+        seconds: wall time of trace, proof and writing together.
+    """
+
+    path: Path
+    data_path: Path | None
+    ticks: tuple[Tick, ...]
+    nodes: int
+    weights_bytes: int
+    seconds: float
+
+
+def export_model(
+    model: nn.Module,
+    card: ModelCard,
+    target: Path,
+    *,
+    outputs: Sequence[str] = ("labels",),
+    input_kind: InputKind = "uint8",
+    shapes: Sequence[tuple[int, int, int]] = PROOF_SHAPES,
+    tolerance: float = TOLERANCE,
+    progress: Progress = SILENT,
+) -> ExportReport:
+    """Trace `model`, graft the contract, prove the file against PyTorch, and only then give it its name.
+
+    Args:
+        model: float32[N, 3, H, W] -> float32[N, C, H, W], on the CPU, in evaluation mode.
+        outputs: of "labels" and "logits".
+        shapes: N, H, W of the proof.
+        tolerance: see `proof.TOLERANCE`.
+
+    Raises:
+        ExportError: the model cannot be expressed in opset 17.
+        ParityError: a proof failed; nothing is left behind.
+        OutputError: the file cannot be written.
+    """
+    started = time.perf_counter()
+    wanted = _checked(outputs)
+    with atomic_path(target) as temporary:
+        with progress.task("tracing", None):
+            graph = trace(model)
+            graft_contract(graph, card, input_kind=input_kind, outputs=OUTPUTS)
+            weights_bytes = _describe(graph, model, card)
+            data_name = _save(graph, temporary, weights_bytes)
+        reference = Contract(model, card)
+        ticks = prove(
+            temporary, reference, input_kind=input_kind, shapes=shapes, tolerance=tolerance, progress=progress
+        )
+        if wanted != OUTPUTS:
+            _narrow(graph, temporary, wanted, weights_bytes)
+            _check_narrowed(temporary, wanted, reference, input_kind)
+        nodes = len(graph.graph)
+    data_path = target.with_name(data_name) if data_name else None
+    return ExportReport(target, data_path, ticks, nodes, weights_bytes, time.perf_counter() - started)
+
+
+def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
+    for name in outputs:
+        if name not in OUTPUTS:
+            raise UnknownNameError.of("output", name, OUTPUTS)
+    return tuple(name for name in OUTPUTS if name in outputs) or ("labels",)
+
+
+def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> int:
+    """Put the card into the metadata, drop the exporter's own; returns the weights' size in bytes."""
+    from onnx_ir.passes import common
+
+    common.ClearMetadataAndDocStringPass()(graph)
+    names = set(graph.graph.initializers)
+    unused = sorted(key for key in model.state_dict() if key not in names)
+    graph.metadata_props.clear()
+    graph.metadata_props.update({CARD_KEY: card.to_json(), UNUSED_KEY: json.dumps(unused)})
+    graph.producer_name, graph.producer_version = "fcn-deploy", __version__
+    graph.graph.name = card.model
+    tensors = [value.const_value for value in graph.graph.initializers.values()]
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+
+def _save(graph: ir.Model, path: Path, weights_bytes: int) -> str | None:
+    """Write `graph`; the name of the external data file, if the weights need one."""
+    data_name = f"{path.name}.data" if weights_bytes > INLINE_LIMIT_BYTES else None
+    ir.save(graph, path, external_data=data_name)
+    return data_name
+
+
+def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...], weights_bytes: int) -> None:
+    values = {str(value.name): value for value in graph.graph.outputs}
+    set_outputs(graph, values, wanted)
+    _save(graph, path, weights_bytes)
+
+
+def _check_narrowed(path: Path, wanted: tuple[str, ...], reference: Contract, input_kind: InputKind) -> None:
+    """The final file opens, has the outputs asked for, and runs."""
+    session = open_session(path)
+    names = tuple(output.name for output in session.get_outputs())
+    shape = PROOF_SHAPES[0]
+    results = session.run(None, feed(reference, random_image(shape, 0), input_kind))
+    if names != wanted or any(result.shape[-2:] != shape[1:] for result in results):
+        raise GraphError(f"the exported graph has outputs {names}; needed {wanted}")
