@@ -7,21 +7,29 @@ output are cropped to the finer size. Where 32 divides both sides nothing is cro
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from torch import Tensor, nn
 
+from .layers import Crop, Fuse, init_convolutions, init_scores, scaled
 from .upsampling import upsample
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from typing_extensions import Unpack
+
+    class Options(TypedDict, total=False):
+        width: float
+        head: Head
+        upsampling: Literal["bilinear", "random"]
+        learned: bool
+        upsample_bias: bool
+
 
 Head = Literal["fc", "pool5"]
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions and channels of VGG-16's stages
 FC_CHANNELS = 4096
-
-
-def scaled(channels: int, width: float) -> int:
-    """`channels` times `width`, rounded to a multiple of 8 and at least 8."""
-    return max(8, 8 * round(channels * width / 8))
 
 
 class Stage(nn.Sequential):
@@ -54,20 +62,6 @@ class VGG16(nn.Module):
         return outputs[2], outputs[3], outputs[4]
 
 
-class Crop(nn.Module):
-    """Cut `x` [N, C, >=H, >=W] to the rows and columns that `like` has, from the top left."""
-
-    def forward(self, x: Tensor, like: Tensor) -> Tensor:
-        return x[..., : like.shape[-2], : like.shape[-1]]
-
-
-class Fuse(nn.Module):
-    """Sum of coarse scores, cropped, and the finer scores of a skip."""
-
-    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
-        return coarse[..., : skip.shape[-2], : skip.shape[-1]] + skip
-
-
 class FCN(nn.Module):
     """What FCN-32s, 16s and 8s share: backbone, head and coarse scores.
 
@@ -78,6 +72,9 @@ class FCN(nn.Module):
         upsampling: "bilinear" (the paper) or "random" initial weights of the transposed convolutions.
         learned: whether training changes the transposed convolutions.
         upsample_bias: whether they have a bias.
+
+    Raises:
+        ValueError: an option has a value that it cannot have.
 
     `forward` takes normalised float32[N, 3, H, W] and returns logits float32[N, C, H, W].
     """
@@ -93,42 +90,40 @@ class FCN(nn.Module):
         upsample_bias: bool = False,
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self._upsampling = {"init": upsampling, "learned": learned, "bias": upsample_bias}
+        if head not in ("fc", "pool5"):
+            raise ValueError(f"head must be fc or pool5, not {head}")
+        self.num_classes, self.width, self.head = num_classes, width, head
+        self._upsampling = upsampling, learned, upsample_bias
         self.backbone = VGG16(width)
         channels = scaled(STAGES[4][1], width)
         if head == "fc":
-            hidden = scaled(FC_CHANNELS, width)
-            self.fc6 = nn.Conv2d(channels, hidden, 7, padding=3)
-            self.relu6 = nn.ReLU(inplace=True)
-            self.drop6 = nn.Dropout()
-            self.fc7 = nn.Conv2d(hidden, hidden, 1)
-            self.relu7 = nn.ReLU(inplace=True)
-            self.drop7 = nn.Dropout()
-            channels = hidden
-        self.head = head
+            channels = self._add_fc_layers(channels)
         self.score_fr = nn.Conv2d(channels, num_classes, 1)
-        self._init_convolutions()
+        init_convolutions(self)
+        init_scores(self.score_fr, std=0.01)
 
-    def _init_convolutions(self) -> None:
-        """He et al. 2015 for layers before a ReLU, N(0, 0.01) for the scores, zero for every bias."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        nn.init.normal_(self.score_fr.weight, std=0.01)
+    def _add_fc_layers(self, channels: int) -> int:
+        hidden = scaled(FC_CHANNELS, self.width)
+        self.fc6 = nn.Conv2d(channels, hidden, 7, padding=3)
+        self.relu6 = nn.ReLU(inplace=True)
+        self.drop6 = nn.Dropout()
+        self.fc7 = nn.Conv2d(hidden, hidden, 1)
+        self.relu7 = nn.ReLU(inplace=True)
+        self.drop7 = nn.Dropout()
+        return hidden
 
     def _up(self, factor: int) -> nn.ConvTranspose2d:
-        return upsample(self.num_classes, factor, padding=factor // 2, **self._upsampling)  # type: ignore[arg-type]
+        init, learned, bias = self._upsampling
+        return upsample(self.num_classes, factor, padding=factor // 2, init=init, learned=learned, bias=bias)
 
-    def _skip(self, stage: int, width: float) -> nn.Conv2d:
+    def _skip(self, stage: int) -> nn.Conv2d:
         """A 1x1 score on a pool, started at zero so that a finer net begins as the coarser one (the paper)."""
-        layer = nn.Conv2d(scaled(STAGES[stage - 1][1], width), self.num_classes, 1)
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        layer = nn.Conv2d(scaled(STAGES[stage - 1][1], self.width), self.num_classes, 1)
+        init_scores(layer, std=0)
         return layer
 
     def coarse_scores(self, pool5: Tensor) -> Tensor:
+        """float32[N, C', h, w] of pool5 -> float32[N, C, h, w]."""
         if self.head == "fc":
             pool5 = self.drop6(self.relu6(self.fc6(pool5)))
             pool5 = self.drop7(self.relu7(self.fc7(pool5)))
@@ -139,8 +134,8 @@ class FCN(nn.Module):
 class FCN32s(FCN):
     """Scores at stride 32, upsampled x32 at once."""
 
-    def __init__(self, num_classes: int, **options: object) -> None:
-        super().__init__(num_classes, **options)  # type: ignore[arg-type]
+    def __init__(self, num_classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(num_classes, **options)
         self.upscore32 = self._up(32)
         self.crop = Crop()
 
@@ -153,9 +148,9 @@ class FCN32s(FCN):
 class FCN16s(FCN):
     """One skip: stride-32 scores x2, plus scores of pool4, x16."""
 
-    def __init__(self, num_classes: int, **options: object) -> None:
-        super().__init__(num_classes, **options)  # type: ignore[arg-type]
-        self.score_pool4 = self._skip(4, float(options.get("width", 1.0)))  # type: ignore[arg-type]
+    def __init__(self, num_classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(num_classes, **options)
+        self.score_pool4 = self._skip(4)
         self.upscore2 = self._up(2)
         self.fuse_pool4 = Fuse()
         self.upscore16 = self._up(16)
@@ -171,11 +166,10 @@ class FCN16s(FCN):
 class FCN8s(FCN):
     """Two skips: x2, plus pool4, x2, plus pool3, x8."""
 
-    def __init__(self, num_classes: int, **options: object) -> None:
-        super().__init__(num_classes, **options)  # type: ignore[arg-type]
-        width = float(options.get("width", 1.0))  # type: ignore[arg-type]
-        self.score_pool3 = self._skip(3, width)
-        self.score_pool4 = self._skip(4, width)
+    def __init__(self, num_classes: int, **options: Unpack[Options]) -> None:
+        super().__init__(num_classes, **options)
+        self.score_pool3 = self._skip(3)
+        self.score_pool4 = self._skip(4)
         self.upscore2 = self._up(2)
         self.fuse_pool4 = Fuse()
         self.upscore_pool4 = self._up(2)
@@ -189,8 +183,3 @@ class FCN8s(FCN):
         fused = self.fuse_pool3(self.upscore_pool4(fused), self.score_pool3(pool3))
         logits: Tensor = self.crop(self.upscore8(fused), x)
         return logits
-
-
-def count_parameters(model: torch.nn.Module) -> int:
-    """Learned and fixed parameters, buffers apart."""
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,9 +1,13 @@
-"""Transposed convolution as upsampling: O = S (I - 1) + K - 2P, with K = 2S and P = S / 2, so O = S I."""
+"""Transposed convolution as upsampling: O = S (I - 1) + K - 2P; with K = 2S and P = S / 2 that is S I."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+
+from .layers import zero_bias
+
+INITS = ("bilinear", "random")
 
 
 def bilinear_kernel(channels: int, kernel_size: int) -> torch.Tensor:
@@ -23,12 +27,21 @@ def bilinear_kernel(channels: int, kernel_size: int) -> torch.Tensor:
 def upsample(
     channels: int, factor: int, *, padding: int, init: str = "bilinear", learned: bool = True, bias: bool = False
 ) -> nn.ConvTranspose2d:
-    """A x`factor` transposed convolution of kernel 2 x `factor`; `init` is "bilinear" or "random"."""
+    """A x`factor` transposed convolution of kernel 2 x `factor`.
+
+    Args:
+        init: "bilinear" (the paper), or "random" for PyTorch's own initial weights.
+        learned: whether training changes the weights.
+
+    Raises:
+        ValueError: another `init`.
+    """
+    if init not in INITS:
+        raise ValueError(f"upsampling must be one of {', '.join(INITS)}, not {init}")
     layer = nn.ConvTranspose2d(channels, channels, 2 * factor, stride=factor, padding=padding, bias=bias)
-    with torch.no_grad():
-        if init == "bilinear":
+    if init == "bilinear" and not layer.weight.is_meta:
+        with torch.no_grad():
             layer.weight.copy_(bilinear_kernel(channels, 2 * factor))
-        if layer.bias is not None:
-            layer.bias.zero_()
+    zero_bias(layer)
     layer.weight.requires_grad_(learned)
     return layer
