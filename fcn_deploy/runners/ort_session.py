@@ -1,0 +1,159 @@
+"""An ONNX Runtime session on exactly the provider that was asked for, or the reason why there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..errors import GraphError, RunnerError, UnknownNameError
+from ..optional import require
+
+SUFFIX = "ExecutionProvider"
+# Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.
+CUDA_FAMILY = ("cuda", "tensorrt", "nvtensorrtrtx")
+# What the parts of a graph that a provider does not take fall to before the CPU.
+SECOND = {"tensorrt": ("CUDA" + SUFFIX,)}
+QUIET = 4  # fatal alone; what matters is raised
+
+
+def open_session(name: str, path: Path, provider: str, threads: int | None) -> tuple[Any, tuple[str, ...]]:
+    """A session for `path` on `provider` ("cpu", "cuda", "tensorrt", ...), and notes on nodes left to other ones.
+
+    Raises:
+        UnknownNameError: onnxruntime knows no such provider.
+        RunnerError: this build or this machine does not have it, or it took no part of the graph.
+        GraphError: the file is missing or onnxruntime cannot read it.
+    """
+    ort = require("onnxruntime")
+    wanted = _full_name(ort, name, provider)
+    if not path.is_file():
+        raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")
+    if provider == "cpu":
+        return _create(ort, path, [wanted], threads), ()
+    with _captured_output() as printed:
+        if provider in CUDA_FAMILY and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        try:
+            session = _create(ort, path, [wanted, *SECOND.get(provider, ())], threads)
+        except GraphError as error:
+            raise RunnerError(f"{name}: {wanted} did not start: {_reason(printed()) or error}") from error
+        if session.get_providers()[0] != wanted:
+            reason = _reason(printed()) or "onnxruntime did not say why"
+            raise RunnerError(f"{name}: {wanted} did not start: {reason}; available here: cpu")
+    return session, _notes(name, session, wanted)
+
+
+def short_names(providers: list[str]) -> list[str]:
+    """["CPUExecutionProvider", ...] -> ["cpu", ...]"""
+    return [provider.removesuffix(SUFFIX).lower() for provider in providers]
+
+
+def _full_name(ort: ModuleType, name: str, provider: str) -> str:
+    providers: list[str] = ort.get_all_providers()
+    known = dict(zip(short_names(providers), providers, strict=True))
+    if provider not in known:
+        raise UnknownNameError.of("onnxruntime provider", provider, known)
+    available = ort.get_available_providers()
+    if known[provider] not in available:
+        raise RunnerError(
+            f"{name}: onnxruntime {ort.__version__} was built without {known[provider]}; "
+            f"it has: {', '.join(short_names(available))}"
+        )
+    return known[provider]
+
+
+def _create(ort: ModuleType, path: Path, providers: list[str], threads: int | None) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = QUIET
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Threads that spin between two calls take the cores from whatever runs next: a PyTorch inference of 10 ms
+    # measured right after an ONNX Runtime one took 200 ms. They may spin within a call, as ever.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
+        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        raise GraphError(f"{path}: onnxruntime cannot use it: {one_line(error)}") from error
+
+
+def _notes(name: str, session: Any, wanted: str) -> tuple[str, ...]:
+    """Which nodes other providers got; RunnerError if `wanted` got none."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):  # onnxruntime < 1.24
+        return ()
+    subgraphs = session.get_provider_graph_assignment_info()
+    placed = {part.ep_name: Counter[str]() for part in subgraphs}
+    for part in subgraphs:
+        placed[part.ep_name].update(node.op_type for node in part.get_nodes())
+    if not placed.get(wanted):
+        raise RunnerError(f"{name}: {wanted} took no node of the graph; all of it would run elsewhere")
+    total = sum(sum(nodes.values()) for nodes in placed.values())
+    return tuple(
+        f"{sum(nodes.values())} of {total} nodes run on {short_names([provider])[0]}: "
+        + ", ".join(f"{operator} {count}" for operator, count in nodes.most_common(4))
+        for provider, nodes in placed.items()
+        if provider != wanted
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """An onnxruntime message without its '[ONNXRuntimeError] : 1 : FAIL :' prefix, at most 300 characters."""
+    text: str = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
+    return " ".join(text.split())[:300] or type(error).__name__
+
+
+def _reason(printed: str) -> str:
+    """The loader's own words in what onnxruntime printed ("libcublasLt.so.13: cannot open shared object file")."""
+    for pattern in (r"with error: (.+)", r"Failed to create \w+\. (.+)", r"EP Error (.+)"):
+        match = re.search(pattern, printed)
+        if match:
+            return re.sub(r"\x1b\[[0-9;]*m", "", match.group(1)).strip()[:300]
+    return ""
+
+
+@contextlib.contextmanager
+def _captured_output() -> Iterator[Callable[[], str]]:
+    """Keep what C++ and Python code prints inside the block; the value yielded reads it.
+
+    onnxruntime gives the reason why a provider does not load only on the process's standard error.
+    """
+    with tempfile.TemporaryFile() as sink, contextlib.ExitStack() as stack:
+        text = stack.enter_context(_PythonOutput())
+        for descriptor in (1, 2):
+            saved = os.dup(descriptor)
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, descriptor)
+            os.dup2(sink.fileno(), descriptor)
+
+        def printed() -> str:
+            sink.seek(0)
+            return text.getvalue() + sink.read().decode(errors="replace")
+
+        yield printed
+
+
+class _PythonOutput:
+    """Redirects sys.stdout and sys.stderr, flushed before, so that nothing older lands in the capture."""
+
+    def __enter__(self) -> Any:
+        import io
+
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._text = io.StringIO()
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(contextlib.redirect_stdout(self._text))
+        self._stack.enter_context(contextlib.redirect_stderr(self._text))
+        return self._text
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()

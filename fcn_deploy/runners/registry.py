@@ -1,0 +1,53 @@
+"""Every runner by name. A new one is a file beside this one and a line in `RUNNERS`."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from ..errors import UnknownNameError
+from .base import LABELS, Runner
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a runner's class is, its device where none is named, and what it opens."""
+
+    location: str
+    device: str
+    needs_onnx: bool
+
+
+RUNNERS = {
+    "pytorch": Entry("torch_runner:TorchRunner", "cpu", needs_onnx=False),
+    "onnxruntime": Entry("ort_runner:OrtRunner", "cpu", needs_onnx=True),
+}
+
+
+def entry(spec: str) -> Entry:
+    """The registry line of "name" or "name:device"; UnknownNameError (with near matches) if there is none."""
+    name = spec.partition(":")[0]
+    if name not in RUNNERS:
+        raise UnknownNameError.of("runner", name, RUNNERS)
+    return RUNNERS[name]
+
+
+def open_runner(spec: str, source: str, *, outputs: tuple[str, ...] = (LABELS,), threads: int | None = None) -> Runner:
+    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]" or "onnxruntime[:cpu|cuda|tensorrt|...]".
+
+    Args:
+        source: "demo", an .onnx file or, for pytorch, any checkpoint file.
+        outputs: "labels", "logits" or both.
+        threads: CPU threads of one inference; None leaves the backend's own choice.
+
+    Raises:
+        UnknownNameError: no such runner, or none of its devices has that name.
+        RunnerError: the device is not there, or not for this file; never another device in silence.
+        CheckpointError, GraphError: `source` cannot be read.
+    """
+    line = entry(spec)
+    device = spec.partition(":")[2] or line.device
+    module_name, _, class_name = line.location.partition(":")
+    runner_class = getattr(importlib.import_module(f".{module_name}", __package__), class_name)
+    runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads)
+    return runner
