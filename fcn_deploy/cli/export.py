@@ -1,0 +1,110 @@
+"""`fcn-deploy export`: a checkpoint, a recipe or the demo as a proven ONNX file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import progress
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..graph.export import ExportReport
+    from ..spec import ModelCard
+
+
+@click.command()
+@click.argument("source")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="ONNX file to write.  [default: SOURCE's name.onnx]")
+@click.option("--model", help="What the checkpoint holds (fcn8s, fcn8s-caffe, ...); guessed from its keys if left out.")
+@click.option("--classes", help="Class names: a file with one a line, or a comma-separated list.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="The file that a recipe speaks of.")
+@click.option(
+    "--input",
+    "input_kind",
+    type=click.Choice(["uint8", "float"]),
+    default="uint8",
+    show_default=True,
+    help="image uint8[N, H, W, 3] RGB, or float32[N, 3, H, W] already normalised.",
+)
+@click.option(
+    "--output",
+    "outputs",
+    default="labels",
+    show_default=True,
+    metavar="NAMES",
+    help="labels, logits, or labels,logits.",
+)
+@click.option("--tolerance", type=click.FloatRange(min=0), help="Largest relative logit difference.  [default: 1e-4]")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    source: str,
+    out: Path | None,
+    model: str | None,
+    classes: str | None,
+    checkpoint: Path | None,
+    input_kind: str,
+    outputs: str,
+    tolerance: float | None,
+    as_json: bool,
+) -> None:
+    """Write SOURCE as ONNX (opset 17, dynamic N, H and W) and prove it equal to PyTorch.
+
+    SOURCE is a checkpoint (.pth, .pt, .safetensors), an exported .onnx, a recipe (.toml), or "demo".
+
+    The proof runs ONNX Runtime and PyTorch on the same images of nine shapes; the file gets its name only if every
+    shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
+    """
+    from ..graph.export import TOLERANCE, export_model
+
+    target = out or Path(f"{Path(source).stem}.onnx")
+    network, card = _open(source, model, classes, checkpoint)
+    report = export_model(
+        network,
+        card,
+        target,
+        outputs=[name.strip() for name in outputs.split(",")],
+        input_kind=input_kind,  # type: ignore[arg-type]
+        tolerance=TOLERANCE if tolerance is None else tolerance,
+        progress=progress(),
+    )
+    click.echo(json.dumps(_as_json(report, card)) if as_json else _as_text(report, card))
+
+
+def _open(source: str, model: str | None, classes: str | None, checkpoint: Path | None) -> tuple[nn.Module, ModelCard]:
+    from ..runners.reference import load_reference
+    from .options import parse_classes
+
+    if not source.endswith(".toml"):
+        if checkpoint is not None:
+            raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
+        return load_reference(source, model=model, classes=parse_classes(classes))
+    from ..models.checkpoints import load_model
+    from ..recipe import load_recipe, resolve_checkpoint
+
+    recipe = load_recipe(Path(source))
+    path = resolve_checkpoint(recipe, checkpoint)
+    network, card = load_model(path, model=model or recipe.model, classes=parse_classes(classes) or recipe.classes)
+    return network, replace(card, **recipe.card_changes())
+
+
+def _as_text(report: ExportReport, card: ModelCard) -> str:
+    lines = ["  N x H x W      largest difference   labels that differ"]
+    for tick in report.ticks:
+        shape = "x".join(map(str, tick.shape))
+        lines.append(f"✓ {shape:14} {tick.relative_difference:18.1e}   {tick.labels_differing:18d}")
+    size = f"{report.weights_bytes / 1e6:.1f} MB of weights"
+    written = f"{report.path}" + (f" and {report.data_path.name}" if report.data_path else "")
+    lines.append(f"{card.model}, {card.num_classes} classes, {report.nodes} nodes, {size}")
+    lines.append(f"wrote {written} in {report.seconds:.1f} s")
+    return "\n".join(lines)
+
+
+def _as_json(report: ExportReport, card: ModelCard) -> dict[str, Any]:
+    fields = asdict(report) | {"path": str(report.path), "data_path": report.data_path and str(report.data_path)}
+    return fields | {"card": json.loads(card.to_json())}

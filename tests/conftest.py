@@ -1,0 +1,35 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.spec import ModelCard
+
+CAMVID = Path(__file__).parents[1].parent / "shared" / "data" / "camvid"
+
+
+@pytest.fixture(scope="session")
+def camvid() -> Path:
+    """The CamVid folder; skips where the data is not at hand."""
+    if not CAMVID.is_dir():
+        pytest.skip("CamVid is not beside the repository (../shared/data/camvid)")
+    return CAMVID
+
+
+def tiny_model(
+    name: str = "fcn8s", *, classes: int = 5, seed: int = 0, **options: object
+) -> tuple[torch.nn.Module, ModelCard]:
+    """A network of a few thousand weights whose every layer matters: skips and scores are not left at zero."""
+    torch.manual_seed(seed)
+    card = new_card(name, [f"c{index}" for index in range(classes)], **{"width": 0.05, **options})  # type: ignore[arg-type]
+    model = build(card)
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "score" in key and "up" not in key:
+                parameter.normal_(std=0.3)
+    return model, card
