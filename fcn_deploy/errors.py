@@ -15,6 +15,7 @@ single line with exit code 1; anything else that escapes is a bug and shows its 
     │   └── ParityError            exported, but its results differ from the reference
     ├── GraphError                 an ONNX file that cannot be read or is not what was asked for
     ├── RunnerError                a runner that cannot be opened or failed while running
+    ├── TrainingError              a training run that cannot start, go on or be resumed
     ├── RecordError                a benchmark record that cannot be read
     ├── OutputError                a file or folder that cannot be written
     └── MissingDependencyError     an optional package that is not installed, or does not load
@@ -88,6 +89,10 @@ class GraphError(FcnDeployError):
 
 class RunnerError(FcnDeployError):
     """A runner that cannot be opened or failed while running."""
+
+
+class TrainingError(FcnDeployError):
+    """A training run that cannot start, go on or be resumed."""
 
 
 class RecordError(FcnDeployError):

@@ -1,0 +1,134 @@
+"""Everything that decides what a training run does, as one value that travels in its state file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import TrainingError
+from ..spec import Option
+
+# May differ between the start of a run and its continuation: none of them decides what is learned.
+FREE = ("output", "device", "workers", "save_seconds")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train, on what, and how.
+
+    Attributes:
+        data, val: training and validation sources, as `data.dataset.open_dataset` takes them.
+        output: folder of the run; it gets best, last and state.safetensors and log.jsonl.
+        labels, val_labels: label folders where `data` and `val` are image folders.
+        classes: class names; None takes those of the data set.
+        ignore_index: label of unlabelled pixels in the files; None takes the data set's rule.
+        model, options: name and constructor options in the model registry.
+        init: checkpoint that the weights start from; None starts from random ones.
+        epochs: passes over the training set.
+        batch: images a step.
+        crop: height and width of the training crops, in pixels.
+        scale: smallest and largest factor of the random resizing.
+        flip: whether half of the crops are mirrored.
+        lr: learning rate after the warm-up.
+        warmup: steps over which the rate rises linearly; None is a twentieth of the run.
+        poly_power: exponent of the rate's decay.
+        clip_norm: largest L2 norm of a step's gradient; 0 does not clip.
+        seed: decides weights, order, augmentation and dropout.
+        device: "auto" is a GPU where there is one.
+        amp: mixed precision; None is on for a GPU and off for a CPU.
+        workers: processes that load images; 0 loads in this one. The results are the same.
+        eval_every: epochs between validations; the last epoch always has one.
+        bad_images: stop at an unreadable image, or leave it out and go on.
+        save_seconds: longest time between two saves of the state, in seconds.
+    """
+
+    data: str
+    val: str
+    output: Path
+    labels: str | None = None
+    val_labels: str | None = None
+    classes: tuple[str, ...] | None = None
+    ignore_index: int | None = None
+    model: str = "fcn8s"
+    options: Mapping[str, Option] = field(default_factory=dict)
+    init: str | None = None
+    epochs: int = 60
+    batch: int = 4
+    crop: tuple[int, int] = (320, 320)
+    scale: tuple[float, float] = (0.75, 1.5)
+    flip: bool = True
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    warmup: int | None = None
+    poly_power: float = 0.9
+    clip_norm: float = 5.0
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    amp: bool | None = None
+    workers: int = 0
+    eval_every: int = 1
+    bad_images: Literal["stop", "skip"] = "stop"
+    save_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        _check_rates(self)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"output": str(self.output), "options": dict(self.options)})
+
+    @classmethod
+    def from_json(cls, text: str) -> TrainConfig:
+        """Read what `to_json` wrote; fields of a later version are ignored.
+
+        Raises:
+            TrainingError: not JSON, a missing field or a value out of range.
+        """
+        try:
+            raw = json.loads(text)
+            known = {f.name for f in fields(cls)}
+            values: dict[str, Any] = {name: _frozen(value) for name, value in raw.items() if name in known}
+            return cls(**values | {"output": Path(raw["output"])})
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise TrainingError(f"the configuration of the run cannot be read: {error}") from error
+
+
+def differences(saved: TrainConfig, asked: TrainConfig) -> list[str]:
+    """One "option: saved, now asked" for each field that would make a continued run another run."""
+    found = []
+    for name in (f.name for f in fields(TrainConfig) if f.name not in FREE):
+        before, now = getattr(saved, name), getattr(asked, name)
+        if before != now:
+            found.append(f"{name.replace('_', '-')} was {before}, now {now}")
+    return found
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_counts(config: TrainConfig) -> None:
+    least = {"epochs": 1, "batch": 1, "eval_every": 1, "workers": 0, "warmup": 0, "seed": 0}
+    for name, minimum in least.items():
+        value = getattr(config, name)
+        if value is not None and value < minimum:
+            raise TrainingError(f"{name.replace('_', '-')} must be at least {minimum}, not {value}")
+    if min(config.crop) < 1:
+        raise TrainingError(f"the crop must be at least 1x1, not {config.crop[0]}x{config.crop[1]}")
+
+
+def _check_rates(config: TrainConfig) -> None:
+    low, high = config.scale
+    if not 0 < low <= high:
+        raise TrainingError(f"scale needs 0 < MIN <= MAX, not {low},{high}")
+    if not 0 < config.lr < float("inf"):
+        raise TrainingError(f"lr must be above 0, not {config.lr}")
+    if not 0 <= config.momentum < 1:
+        raise TrainingError(f"momentum must be at least 0 and below 1, not {config.momentum}")
+    for name in ("weight_decay", "poly_power", "clip_norm", "save_seconds"):
+        if not 0 <= getattr(config, name) < float("inf"):
+            raise TrainingError(f"{name.replace('_', '-')} must not be negative, not {getattr(config, name)}")

@@ -1,0 +1,75 @@
+"""From a configuration to data sets and a model, with every mistake that can be seen before training seen here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..data.dataset import Dataset, open_dataset
+from ..errors import DataError
+from ..models.registry import build, new_card
+from ..progress import SILENT, Progress
+from ..spec import ModelCard
+from .config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a run works on."""
+
+    train: Dataset
+    val: Dataset
+    card: ModelCard
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when a data set does: counts, classes and, for a list file, its text."""
+        facts = [len(self.train), len(self.val), list(self.card.classes)]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
+    """Open both data sets and make the card.
+
+    Raises:
+        DataError: a set cannot be opened, is empty, or the two have different classes.
+        UnknownNameError: no such model.
+    """
+    common = {"classes": config.classes, "ignore_index": config.ignore_index, "progress": progress}
+    train = open_dataset(config.data, labels=config.labels, split="train", **common)  # type: ignore[arg-type]
+    val = open_dataset(config.val, labels=config.val_labels, split="val", **common)  # type: ignore[arg-type]
+    for option, dataset in (("--data", train), ("--val", val)):
+        if len(dataset) == 0:
+            raise DataError(f"{option} {dataset.name} has no images")
+    if train.classes != val.classes:
+        raise DataError(f"the classes differ: {_difference(train, val)}; name them with --classes")
+    card = replace(new_card(config.model, train.classes, **config.options), palette=train.palette)
+    return Material(train, val, card)
+
+
+def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT) -> nn.Module:
+    """Weights decided by the seed, then by the checkpoint that the run starts from, if any.
+
+    Raises:
+        RecipeError: the model does not take one of its options.
+        CheckpointError: the checkpoint cannot be read or has nothing for this model.
+    """
+    torch.manual_seed(config.seed)
+    model = build(card)
+    if config.init is not None:
+        from ..models.checkpoints import load_weights_into
+
+        progress.say(f"{config.init}: {load_weights_into(model, Path(config.init))}")
+    return model
+
+
+def _difference(train: Dataset, val: Dataset) -> str:
+    if len(train.classes) != len(val.classes):
+        return f"{train.name} has {len(train.classes)}, {val.name} has {len(val.classes)}"
+    index = next(i for i, (a, b) in enumerate(zip(train.classes, val.classes, strict=True)) if a != b)
+    return f"class {index} is '{train.classes[index]}' in {train.name} and '{val.classes[index]}' in {val.name}"

@@ -1,0 +1,101 @@
+"""One step of gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ..contract import Contract
+from ..spec import ModelCard
+from .config import TrainConfig
+from .loading import Batch, generator
+from .precision import Precision
+
+AUXILIARY_WEIGHT = 0.5  # torchvision references/segmentation/train.py, `criterion`
+_DROPOUT_STREAM = (1 << 32) + 1  # an index no image has, as in loading.py
+
+
+class Stepper:
+    """A model, its optimizer and how a step is taken.
+
+    Attributes:
+        contract: the model behind its preprocessing, on the device.
+        optimizer: SGD with momentum.
+        scaler: of the loss; does nothing unless the forward pass is float16.
+    """
+
+    def __init__(self, model: nn.Module, card: ModelCard, config: TrainConfig, precision: Precision) -> None:
+        self.config, self.precision = config, precision
+        self.contract = Contract(model, card).to(precision.device)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.ignore_index = card.ignore_index
+        self.optimizer = torch.optim.SGD(
+            parameter_groups(model, config.weight_decay), lr=config.lr, momentum=config.momentum
+        )
+        self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.scaled)
+
+    def step(self, batch: Batch, number: int, lr: float) -> tuple[float, int]:
+        """Take step `number` (0-based) of the run, which also decides the dropout.
+
+        Returns:
+            The loss summed over labelled pixels (not finite if training has diverged), and their number.
+        """
+        if len(batch.images) == 0:
+            return 0.0, 0
+        torch.manual_seed(int(generator(self.config.seed, number, _DROPOUT_STREAM).integers(1 << 62)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        labels = batch.labels.to(self.precision.device, non_blocking=True)
+        pixels = int((labels != self.ignore_index).sum())
+        mean_loss = self._loss_sum(batch.images, labels) / max(pixels, 1)
+        loss = float(mean_loss.detach())
+        if pixels and loss - loss == 0:  # finite
+            self._descend(mean_loss)
+        return loss * pixels, pixels
+
+    def _loss_sum(self, images: Tensor, labels: Tensor) -> Tensor:
+        x = self.contract.normalise(images.to(self.precision.device, non_blocking=True))
+        with self.precision.autocast():
+            outputs = _outputs(self.contract.model, x.contiguous(memory_format=torch.channels_last))
+        losses = [
+            weight * cross_entropy(logits.float(), labels, ignore_index=self.ignore_index, reduction="sum")
+            for weight, logits in outputs
+        ]
+        return torch.stack(losses).sum()
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.contract.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
+def _outputs(model: nn.Module, x: Tensor) -> Iterable[tuple[float, Tensor]]:
+    """(weight, logits) of each output that is trained: one, or two where the model has an auxiliary head."""
+    with_aux = getattr(model, "forward_with_aux", None)
+    if with_aux is None:
+        return [(1.0, model(x))]
+    logits, auxiliary = with_aux(x)
+    return [(1.0, logits), (AUXILIARY_WEIGHT, auxiliary)]
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Learned parameters, decayed and not.
+
+    Biases and normalisation are not decayed (Goyal et al., 2017, section 5.1, for the latter), nor are transposed
+    convolutions: decay would shrink an interpolation.
+    """
+    decayed, kept = [], []
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                decays = name == "weight" and isinstance(module, nn.Conv2d)
+                (decayed if decays else kept).append(parameter)
+    groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,60 @@
+"""Accuracy on the validation set, images at their full size, one at a time because their sizes differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..contract import Contract
+from ..data.dataset import Dataset, iterate
+from ..metrics.evaluation import Evaluation
+from ..metrics.scores import scores
+from ..progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so."""
+
+    mean_iou: float
+    pixel_accuracy: float
+    boundary_mean_iou: float
+
+
+def validate(
+    contract: Contract,
+    dataset: Dataset,
+    ignore_index: int,
+    *,
+    skip_bad: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Progress = SILENT,
+) -> Validation | None:
+    """Score `contract` on `dataset` in float32, as `fcn-deploy evaluate` does.
+
+    Returns:
+        None if `stop` answered true before the end.
+
+    Raises:
+        DataError: an image or label cannot be used (an unreadable image is left out if `skip_bad`).
+    """
+    device = next(contract.parameters()).device
+    evaluation = Evaluation(len(dataset.classes), ignore_index)
+    was_training = contract.training
+    contract.eval()
+    with torch.inference_mode(), progress.task("validation", len(dataset)) as task:
+        for sample in iterate(dataset, on_error="skip" if skip_bad else "raise"):
+            if stop():
+                break
+            labels = contract(torch.from_numpy(sample.image)[None].to(device)).cpu().numpy()
+            evaluation.update(sample.label[None], labels)  # type: ignore[index]
+            task.advance()
+    contract.train(was_training)
+    return None if stop() else _summary(evaluation)
+
+
+def _summary(evaluation: Evaluation) -> Validation:
+    overall = scores(evaluation.overall)
+    return Validation(overall.mean_iou, overall.pixel_accuracy, scores(evaluation.boundary).mean_iou)
