@@ -1,0 +1,110 @@
+"""Class names and colours of a data set: `classes.txt`.
+
+One class a line, in the order of the labels: `NAME`, or `NAME R G B` (also `R G B NAME`) where label maps are
+RGB-coded. The name `ignore` with a colour marks pixels of that colour as unlabelled; it takes no label and may
+stand more than once. Empty lines and lines that start with # are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DataError, RecipeError
+from ..spec import class_names, voc_palette
+from .sample import Colour
+
+FILE_NAME = "classes.txt"
+VOC_VOID: Colour = (224, 224, 192)  # the colour of VOC's void band, label 255
+_NAME_FIRST = re.compile(r"(?P<name>.*\S)\s+(?P<r>\d{1,3})[\s,]+(?P<g>\d{1,3})[\s,]+(?P<b>\d{1,3})")
+_COLOUR_FIRST = re.compile(r"(?P<r>\d{1,3})[\s,]+(?P<g>\d{1,3})[\s,]+(?P<b>\d{1,3})\s+(?P<name>\S.*)")
+
+
+@dataclass(frozen=True)
+class ClassList:
+    """Names in the order of labels, a colour for each, and the colours that mean unlabelled."""
+
+    names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    ignored: tuple[Colour, ...] = ()
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> ClassList:
+        """`names` with the Pascal VOC colour map, its void colour unlabelled; DataError for a bad name."""
+        try:
+            return cls(class_names(names), voc_palette(len(names)), (VOC_VOID,))
+        except RecipeError as error:
+            raise DataError(str(error)) from error
+
+    def colours(self, unlabelled: int) -> dict[Colour, int]:
+        """Label of each colour; those in `ignored` get `unlabelled`."""
+        return dict.fromkeys(self.ignored, unlabelled) | {c: label for label, c in enumerate(self.palette)}
+
+
+def find_classes(folders: Sequence[Path], classes: Sequence[str] | None) -> ClassList | None:
+    """The classes that were given, or those of the first `classes.txt` in `folders`, or None.
+
+    Names given explicitly win, but keep the colours of a `classes.txt` with as many classes.
+    """
+    listed = next((read_classes(folder / FILE_NAME) for folder in folders if (folder / FILE_NAME).is_file()), None)
+    if classes is None:
+        return listed
+    given = ClassList.of(classes)
+    if listed is None or len(listed.names) != len(given.names):
+        return given
+    return ClassList(given.names, listed.palette, listed.ignored)
+
+
+def read_classes(path: Path) -> ClassList:
+    """Read a `classes.txt`.
+
+    Raises:
+        DataError: not a text file, no classes, a name twice, a colour twice or outside 0..255, or colours for some
+            classes only.
+    """
+    entries = [_entry(path, number, line) for number, line in _lines(path)]
+    ignored = tuple(colour for name, colour in entries if name == "ignore" and colour is not None)
+    kept = [(name, colour) for name, colour in entries if name != "ignore" or colour is None]
+    if not kept:
+        raise DataError(f"{path} names no class; needed one name a line")
+    try:
+        plain = ClassList.of([name for name, _ in kept])
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    colours = tuple(colour for _, colour in kept if colour is not None)
+    if not colours:
+        return ClassList(plain.names, plain.palette, plain.ignored + ignored)
+    if len(colours) != len(kept):
+        raise DataError(f"{path} gives colours for {len(colours)} of {len(kept)} classes; needed all or none")
+    if len(set(colours + ignored)) != len(colours + ignored):
+        raise DataError(f"{path} gives the same colour to two classes; an RGB-coded label could mean either")
+    return ClassList(plain.names, colours, ignored)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in read_lines(path) if line and not line.startswith("#")]
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """(line number, stripped text) of every line; DataError if the file is missing or is not text."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file in UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+
+
+def _entry(path: Path, number: int, line: str) -> tuple[str, Colour | None]:
+    match = _NAME_FIRST.fullmatch(line) or _COLOUR_FIRST.fullmatch(line)
+    if match is None:
+        return line, None
+    red, green, blue = (int(match[channel]) for channel in "rgb")
+    if max(red, green, blue) > 255:
+        raise DataError(f"line {number} of {path} has colour {red} {green} {blue}; needed 0 to 255")
+    return match["name"], (red, green, blue)

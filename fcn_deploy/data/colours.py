@@ -1,0 +1,64 @@
+"""RGB-coded label maps: one table look-up a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LabelError
+from .sample import Colour
+
+_UNKNOWN = 0xFFFF
+
+
+def decode_colours(pixels: NDArray[np.uint8], colours: Mapping[Colour, int], path: Path) -> NDArray[Any]:
+    """Label of each pixel's colour.
+
+    Args:
+        pixels: uint8[H, W, 3 or 4]; alpha is not looked at.
+        colours: label of each RGB triple, below 65535.
+        path: the file, for the error.
+
+    Returns:
+        uint8[H, W], or uint16[H, W] where a label above 255 is among `colours`.
+
+    Raises:
+        LabelError: a colour that is not in `colours`: which, where first, in how many pixels.
+    """
+    codes = _codes(pixels)
+    labels = np.take(_table(tuple(colours.items())), codes)
+    if (labels == _UNKNOWN).any():
+        raise _unknown_colour(codes, labels == _UNKNOWN, path)
+    return labels.astype(np.uint8) if max(colours.values(), default=0) <= 255 else labels
+
+
+def _codes(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    return np.asarray((red << np.uint32(16)) | (green << np.uint32(8)) | blue)
+
+
+@lru_cache(maxsize=2)
+def _table(colours: tuple[tuple[Colour, int], ...]) -> NDArray[np.uint16]:
+    """uint16[2^24]: 32 MiB of which a label map touches one entry a colour, so it stays in the cache."""
+    table = np.full(1 << 24, _UNKNOWN, np.uint16)
+    for (red, green, blue), label in colours:
+        table[(red << 16) | (green << 8) | blue] = label
+    return table
+
+
+def _unknown_colour(codes: NDArray[np.uint32], unknown: NDArray[np.bool_], path: Path) -> LabelError:
+    row, column = np.argwhere(unknown)[0]
+    code = int(codes[row, column])
+    count = int((codes == code).sum())
+    red, green, blue = code >> 16, (code >> 8) & 255, code & 255
+    more = len(np.unique(codes[unknown])) - 1
+    others = f" and {more} more unknown colours" if more else ""
+    return LabelError(
+        f"{path} has colour {red} {green} {blue} in {count} pixels, first at row {row}, column {column}{others}; "
+        f"add 'NAME {red} {green} {blue}' to classes.txt, or 'ignore {red} {green} {blue}' to leave it unlabelled"
+    )

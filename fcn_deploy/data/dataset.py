@@ -1,0 +1,125 @@
+"""Open any data set by one string, and go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from ..errors import DataError
+from ..progress import SILENT, Progress
+from ..spec import VOC_CLASSES
+from . import synthetic, voc
+from .classes import ClassList, find_classes
+from .images import SUFFIXES
+from .labels import LabelRule
+from .pairs import Pair, PairDataset, match_folders, read_list
+from .sample import Dataset, Sample, evenly_spaced
+
+__all__ = ["Dataset", "Sample", "iterate", "open_dataset"]
+
+
+def open_dataset(
+    source: str,
+    *,
+    labels: str | None = None,
+    classes: Sequence[str] | None = None,
+    ignore_index: int | None = None,
+    split: str = "val",
+    limit: int | None = None,
+    progress: Progress = SILENT,
+) -> Dataset:
+    """Open a data set without decoding any of it.
+
+    Args:
+        source: a list file of `image label` pairs, a Pascal VOC root (or the VOCdevkit above it), a folder of
+            images, one image file, or "synthetic", "synthetic:COUNT[:SEED[:HEIGHTxWIDTH]]".
+        labels: the folder of label maps for a folder of images (the file for one image); without it the samples
+            have no labels.
+        classes: class names; they win over a `classes.txt` beside the list, in the VOC root, or in or above the
+            images folder, which wins over VOC's own names for the VOC layout.
+        ignore_index: the one label value that is unlabelled; without it 255 and C (see `labels`).
+        split: which list of the VOC layout.
+        limit: at most so many samples, spread evenly over the data set.
+        progress: is told the label rule and what was left out.
+
+    Raises:
+        DataError: nothing there, nothing in it, a malformed list, or class names that nobody gave.
+    """
+    if limit is not None and limit < 1:
+        raise DataError(f"limit is {limit}; needed at least 1 image")
+    if source.split(":")[0] == "synthetic":
+        dataset: Dataset = synthetic.open_source(source)
+    else:
+        dataset = _open_files(Path(source), labels, classes, ignore_index, split, progress)
+    return dataset if limit is None else evenly_spaced(dataset, limit)
+
+
+def _open_files(
+    source: Path,
+    labels: str | None,
+    classes: Sequence[str] | None,
+    ignore_index: int | None,
+    split: str,
+    progress: Progress,
+) -> Dataset:
+    if not source.exists():
+        raise DataError(f"data set {source} does not exist; needed a list file, a folder or 'synthetic'")
+    pairs, folders, fallback = _find_pairs(source, None if labels is None else Path(labels), split, progress)
+    listed = find_classes(folders, classes) or fallback
+    labelled = pairs[0][1] is not None
+    if listed is None and labelled:
+        raise DataError(
+            f"nobody named the classes of {source}; put classes.txt (one name a line) in {folders[0]}, "
+            "or give the class names (--classes)"
+        )
+    rule = LabelRule(len(listed.names) if listed else 0, ignore_index)
+    if labelled:
+        progress.say(f"{source}: {rule.describe()}")
+    return PairDataset(str(source), pairs, listed or ClassList((), ()), rule)
+
+
+def _find_pairs(
+    source: Path, labels: Path | None, split: str, progress: Progress
+) -> tuple[list[Pair], list[Path], ClassList | None]:
+    """The pairs, the folders where `classes.txt` may be, and the classes if there is none."""
+    if source.is_file() and source.suffix.lower() in SUFFIXES:
+        return [(source, labels)], [source.parent], None
+    if source.is_file():
+        return read_list(source), [source.parent], None
+    root = voc.find_root(source) if labels is None else None
+    if root is not None:
+        return voc.read_split(root, split), [root], ClassList.of(VOC_CLASSES)
+    folders = [source, source.parent] if labels is None else [source, source.parent, labels, labels.parent]
+    return match_folders(source, labels, progress), folders, None
+
+
+def iterate(
+    dataset: Dataset, *, on_error: Literal["raise", "skip"] = "raise", progress: Progress = SILENT
+) -> Iterator[Sample]:
+    """Every sample in order.
+
+    Args:
+        on_error: "raise" stops at the first file that cannot be used; "skip" leaves it out and tells `progress`
+            each such file and, at the end, how many there were.
+
+    Raises:
+        DataError: a file that cannot be used ("raise"), or none that can ("skip").
+    """
+    skipped = 0
+    for index in range(len(dataset)):
+        try:
+            sample = dataset[index]
+        except DataError as error:
+            if on_error == "raise":
+                raise
+            skipped += 1
+            progress.say(f"skipped: {error}")
+            if skipped == len(dataset):
+                raise DataError(
+                    f"none of the {skipped} samples of {dataset.name} can be used; last: {error}"
+                ) from error
+            continue
+        yield sample
+    if skipped:
+        progress.say(f"{skipped} of {len(dataset)} samples of {dataset.name} were left out")

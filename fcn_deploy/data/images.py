@@ -1,0 +1,119 @@
+"""Image and label files as arrays.
+
+Images, whatever the file holds, become uint8 RGB:
+- the EXIF orientation is applied;
+- alpha is dropped and the colour under it kept, as `cv2.imread` and `Image.convert("RGB")` do;
+- 16 bits a channel become 8 by taking the high byte, which Pillow does to 16-bit RGB;
+- grey, palette, 1-bit, CMYK and YCbCr are converted; of several frames or pages the first is taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import ImageError, LabelError
+from .colours import decode_colours
+from .sample import Colour
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"})
+# Named, so that a file cannot reach a decoder that starts another program (EPS) or is hardly ever exercised.
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, struct.error)
+_ORIENTATION = 0x0112  # EXIF tag: 1 upright, 2..8 mirrored or turned
+
+
+def load_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image as uint8[H, W, 3] RGB, upright; the array is the caller's.
+
+    Raises:
+        ImageError: missing, empty, cut off, not an image, a folder, too large for Pillow's limit on decompressed
+            pixels, or 32 bits a channel.
+    """
+    image = _decode(path)
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        raise ImageError(f"{path} has 32 bits a channel; needed 8 or 16: convert it first")
+    if image.mode.startswith("I"):
+        high_byte = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(high_byte[:, :, None], 3, axis=2)
+    try:
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    except ValueError as error:
+        raise ImageError(f"{path} cannot be converted to RGB ({error}); convert it first") from error
+
+
+def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArray[Any]:
+    """Read a label map as it stands in the file: no rule about unlabelled pixels is applied.
+
+    Indexed files give their indices, grey ones (8, 16 or 32 bits) their values, RGB ones the label of each colour.
+    Alpha is dropped; the EXIF orientation is applied if the label file itself carries one.
+
+    Args:
+        colours: label of each RGB triple, for RGB-coded files.
+
+    Returns:
+        uint8, uint16 or int32 [H, W]; the array is the caller's.
+
+    Raises:
+        ImageError: as for `load_image`.
+        LabelError: an RGB-coded file with no `colours` or with a colour that is not among them, a JPEG (its loss
+            makes new labels), or a kind of file that holds no labels.
+    """
+    image = _decode(path)
+    if image.format in ("JPEG", "MPO"):
+        raise LabelError(f"{path} is a JPEG, whose loss changes labels; save label maps as PNG")
+    if image.mode in ("RGB", "RGBA"):
+        if colours is None:
+            raise LabelError(f"{path} is RGB-coded and no colours are known; give 'NAME R G B' lines in classes.txt")
+        return decode_colours(np.asarray(image), colours, path)
+    if image.mode in ("LA", "PA"):
+        image = image.getchannel(0)
+    if image.mode not in ("L", "P", "1") and not image.mode.startswith("I"):
+        raise LabelError(f"{path} has Pillow mode {image.mode}; needed an indexed, grey or RGB label map")
+    values = np.array(image)
+    return values.astype(values.dtype.newbyteorder("="), copy=False) if values.dtype != bool else values.view(np.uint8)
+
+
+def _decode(path: Path) -> Image.Image:
+    """Open, decode and turn upright; `format` is kept."""
+    path = Path(path)
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder; needed an image file")
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            image.load()
+            return _upright(image)
+    except FileNotFoundError as error:
+        raise ImageError(f"{path} does not exist") from error
+    except PermissionError as error:
+        raise ImageError(f"{path} cannot be read: permission denied") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path} is too large ({_brief(error)}); cut it into tiles first") from error
+    except UnidentifiedImageError as error:
+        found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not an image, or of an unknown format"
+        raise ImageError(f"{path} {found}; needed JPEG, PNG, BMP, TIFF or WebP") from error
+    except _DAMAGED as error:
+        raise ImageError(f"{path} is damaged or cut off ({_brief(error)}); copy or download it again") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+    except _DAMAGED:  # a broken EXIF block does not make the pixels unreadable
+        return image
+    if not turned:
+        return image
+    upright = ImageOps.exif_transpose(image)
+    upright.format = image.format
+    return upright
+
+
+def _brief(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    return text.splitlines()[0].rstrip(".")

@@ -1,0 +1,103 @@
+"""Which label values mean a class and which mean unlabelled.
+
+An explicit ignore index wins: that value alone is unlabelled. Otherwise 255 is, and so is C, one past the last
+class (SegNet's CamVid convention). Above 255 classes, where 255 is a class, it is C, 65535 and -1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import LabelError
+
+_NO_CLASS = 254  # below 255 classes neither a class nor 255
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Turns a file's label values into training labels.
+
+    Attributes:
+        num_classes: C.
+        ignore_index: the one value that is unlabelled; None for the rule in the module's docstring.
+    """
+
+    num_classes: int
+    ignore_index: int | None = None
+
+    @property
+    def unlabelled(self) -> int:
+        """What unlabelled pixels become: 255 in uint8, or -1 in int32 above 255 classes."""
+        return 255 if self.num_classes <= 255 else -1
+
+    @property
+    def raw_unlabelled(self) -> tuple[int, ...]:
+        """The values that are unlabelled in a file."""
+        if self.ignore_index is not None:
+            return (self.ignore_index,)
+        return (255, self.num_classes) if self.num_classes <= 255 else (self.num_classes, 65535, -1)
+
+    @property
+    def colour_value(self) -> int:
+        """The file value that a colour marked as unlabelled stands for."""
+        first = self.raw_unlabelled[0]
+        return first if 0 <= first < 65535 else 255
+
+    def describe(self) -> str:
+        """The rule in one line, for a person."""
+        values = " and ".join(str(value) for value in dict.fromkeys(self.raw_unlabelled))
+        return (
+            f"label {values} counts as unlabelled"
+            if self.ignore_index is not None
+            else (f"labels {values} count as unlabelled; set the ignore index if they do not")
+        )
+
+    def apply(self, raw: NDArray[Any], path: Path) -> NDArray[Any]:
+        """Labels of a file's values.
+
+        Args:
+            raw: integer[H, W].
+            path: the file, for the error.
+
+        Returns:
+            uint8[H, W] with 255 where unlabelled, or int32[H, W] with -1 above 255 classes.
+
+        Raises:
+            LabelError: a value that is neither a class nor unlabelled: which, in how many pixels.
+        """
+        if raw.dtype == np.uint8 and self.num_classes < 255:
+            labels: NDArray[Any] = np.take(self._table, raw)
+            outside = labels == _NO_CLASS
+        else:
+            unlabelled = np.isin(raw, self.raw_unlabelled)
+            dtype = np.uint8 if self.num_classes <= 255 else np.int32
+            labels = np.where(unlabelled, self.unlabelled, raw).astype(dtype)
+            outside = ~unlabelled & ((raw < 0) | (raw >= self.num_classes))
+        if outside.any():
+            raise self._error(raw[outside], path)
+        return labels
+
+    @cached_property
+    def _table(self) -> NDArray[np.uint8]:
+        """uint8[256]: the label of each value, below 255 classes."""
+        table = np.full(256, _NO_CLASS, np.uint8)
+        table[: self.num_classes] = np.arange(self.num_classes)
+        for value in self.raw_unlabelled:
+            if 0 <= value <= 255:
+                table[value] = self.unlabelled
+        return table
+
+    def _error(self, values: NDArray[Any], path: Path) -> LabelError:
+        found, counts = np.unique(values, return_counts=True)
+        shown = ", ".join(f"{value} ({count} pixels)" for value, count in zip(found[:4], counts[:4], strict=True))
+        more = f" and {len(found) - 4} more values" if len(found) > 4 else ""
+        return LabelError(
+            f"{path} has label {shown}{more}; needed 0 to {self.num_classes - 1} for {self.num_classes} classes: "
+            f"name the missing classes, or set the ignore index if such pixels are unlabelled"
+        )

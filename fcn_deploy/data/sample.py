@@ -1,0 +1,82 @@
+"""What a data set hands out, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Colour = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and what is known of it.
+
+    Attributes:
+        image: uint8[H, W, 3], RGB.
+        label: uint8[H, W] with 255 where unlabelled; int32[H, W] with -1 above 255 classes; None without labels.
+        name: the image file as its list gave it, or "synthetic:SEED:INDEX".
+    """
+
+    image: NDArray[np.uint8]
+    label: NDArray[Any] | None
+    name: str
+
+
+class Dataset(Protocol):
+    """Samples by index, read anew each time; indexing is safe from several threads."""
+
+    @property
+    def name(self) -> str:
+        """What was opened, for titles and records."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, index = label; empty for images without labels whose classes nobody named."""
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        """One RGB triple a class."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Subset:
+    """Some samples of a data set, in the order of `indices`."""
+
+    whole: Dataset
+    indices: Sequence[int]
+
+    @property
+    def name(self) -> str:
+        return self.whole.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.whole.classes
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        return self.whole.palette
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.whole[self.indices[index]]
+
+
+def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
+    """`limit` samples spread evenly over `dataset`, the first one included; all of it if it has no more.
+
+    Evenly, because a list's neighbours are often frames of one video.
+    """
+    count = len(dataset)
+    return dataset if limit >= count else Subset(dataset, [step * count // limit for step in range(limit)])

@@ -1,0 +1,52 @@
+"""Pixels near a change of label, where coarse output and lost precision show first.
+
+The band is that of the trimap of Kohli, Ladicky, Torr ("Robust higher order potentials", IJCV 2009), with the
+Chebyshev distance for the Euclidean one, so that it is separable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .confusion import Labels
+
+
+def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:
+    """Pixels whose window of 2 radius + 1 a side, cut at the image's edge, holds more than one label.
+
+    A change to the unlabelled value counts as a change: Pascal VOC draws its void band on the contours.
+
+    Args:
+        label: integer[..., H, W].
+        radius: Chebyshev distance in pixels; the first pixels on both sides of a contour are at distance 1.
+            0 marks nothing.
+
+    Returns:
+        bool[..., H, W].
+
+    Raises:
+        ValueError: a negative radius.
+    """
+    if radius < 0:
+        raise ValueError(f"radius is {radius}; needed 0 or more pixels")
+    if label.size == 0:
+        return np.zeros(label.shape, bool)
+    highest, lowest = label, label
+    for axis in (-1, -2):
+        highest = _sliding(np.maximum, highest, radius, axis)
+        lowest = _sliding(np.minimum, lowest, radius, axis)
+    return np.asarray(highest != lowest)
+
+
+def _sliding(extreme: np.ufunc, values: Labels, radius: int, axis: int) -> Labels:
+    """`extreme` over windows of 2 radius + 1 along an axis, by doubling the window: log2 passes, not 2 radius."""
+    pad = [(0, 0)] * values.ndim
+    pad[axis] = (radius, radius)
+    padded = np.moveaxis(np.pad(values, pad, mode="edge"), axis, -1)  # an edge pixel again: adds no label
+    width, window = 2 * radius + 1, 1
+    while window < width:
+        step = min(window, width - window)
+        padded = extreme(padded[..., :-step], padded[..., step:])
+        window += step
+    return np.moveaxis(padded, -1, axis)
