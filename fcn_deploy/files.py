@@ -100,10 +100,15 @@ def check_writable(target: Path) -> None:
     probe.unlink(missing_ok=True)
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file, read in pieces."""
+def digest(path: Path, algorithm: str) -> str:
+    """Hexadecimal hash of a file ("sha256", "md5"), read in pieces."""
+    state = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as stream:
-        digest = hashlib.sha256()
         while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
+            state.update(piece)
+    return state.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return digest(path, "sha256")

@@ -10,11 +10,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, RecipeError
+from ..errors import CheckpointError, RecipeError, UnknownNameError
 from ..files import atomic_path
-from ..spec import CARD_KEY, ModelCard, class_names, voc_palette
+from ..recipe import is_recipe, load_recipe, resolve_checkpoint
+from ..spec import CARD_KEY, ModelCard
+from .fit import check_finite, check_fit
+from .opening import open_weights
 from .registry import build, entry
-from .weights_file import Weights, read_weights
+from .transfer import Transfer, load_weights_into
+from .weights_file import read_weights
+
+__all__ = ["DEMO", "Transfer", "demo_path", "load_model", "load_weights_into", "save_model"]
 
 DEMO = "demo"
 
@@ -25,23 +31,34 @@ def demo_path() -> Path:
 
 
 def load_model(
-    path: Path, *, model: str | None = None, classes: Sequence[str] | None = None
+    path: Path,
+    *,
+    model: str | None = None,
+    classes: Sequence[str] | None = None,
+    checkpoint: Path | None = None,
 ) -> tuple[nn.Module, ModelCard]:
-    """Load a network and its card from a checkpoint, in evaluation mode, on the CPU.
+    """Load a network and its card, in evaluation mode, on the CPU; the weights stay mapped from the file.
+
+    Args:
+        path: a checkpoint of any known convention, or a recipe (.toml), whose facts then go into the card.
+        model: what the file holds, where its keys leave a choice (fcn8s-caffe or fcn8s-atonce-caffe).
+        classes: class names; without them the card's, VOC's for 21 classes, else class_0, class_1, ...
+        checkpoint: where the weights of a recipe are, if not beside it or in the current folder.
 
     Raises:
         UnknownNameError: no model is named `model`.
+        RecipeError: the recipe is malformed.
         CheckpointError: the file cannot be read, is not recognised, or does not fit `model` or `classes`.
     """
+    path = Path(path)
     if model is not None:
         entry(model)
-    weights = read_weights(path)
-    card = _own_card(weights, path)
-    if model is not None and model != card.model:
-        raise CheckpointError(f"{path} holds {card.model}, not {model}")
-    if classes is not None:
-        card = _with_classes(card, classes, path)
-    return _assemble(card, weights.tensors), card
+    if not is_recipe(path):
+        return _load(path, model, classes)
+    recipe = load_recipe(path)
+    weights = resolve_checkpoint(recipe, checkpoint)
+    network, card = _load(weights, model or recipe.model, classes or recipe.classes)
+    return network, replace(card, **recipe.card_changes())
 
 
 def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
@@ -55,24 +72,24 @@ def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
         save_file(tensors, temporary, {CARD_KEY: card.to_json()})
 
 
-def _own_card(weights: Weights, path: Path) -> ModelCard:
-    if CARD_KEY not in weights.metadata:
-        raise CheckpointError(f"{path} has no model card")
+def _load(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
+    card, tensors = open_weights(read_weights(path), path, model, classes)
+    network = _empty(card, path)
+    check_fit(network, card.model, tensors, path)
+    check_finite(tensors, path)
+    _hold(network, tensors)
+    return network, card
+
+
+def _empty(card: ModelCard, path: Path) -> nn.Module:
+    """The network without memory: no time goes into initial weights that are then replaced."""
     try:
-        return ModelCard.from_json(weights.metadata[CARD_KEY])
-    except RecipeError as error:
+        with torch.device("meta"):
+            return build(card)
+    except (RecipeError, UnknownNameError) as error:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _with_classes(card: ModelCard, classes: Sequence[str], path: Path) -> ModelCard:
-    if len(classes) != card.num_classes:
-        raise CheckpointError(f"{path} holds {card.num_classes} classes, but {len(classes)} class names were given")
-    return replace(card, classes=class_names(classes), palette=voc_palette(card.num_classes))
-
-
-def _assemble(card: ModelCard, tensors: dict[str, Tensor]) -> nn.Module:
-    """Build the network without memory of its own and let it hold `tensors` themselves."""
-    with torch.device("meta"):
-        model = build(card)
-    model.load_state_dict(tensors, assign=True)
-    return model
+def _hold(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Let the network have `tensors` themselves, not copies."""
+    network.load_state_dict(tensors, assign=True)

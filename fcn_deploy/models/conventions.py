@@ -53,10 +53,10 @@ class Convention:
     translate: Callable[[State], dict[str, Tensor]]
     family: Family | None
 
-    def num_classes(self, state: State) -> int:
-        """The class count by the shape of the scores (21 if they are missing, which the fit will then report)."""
+    def num_classes(self, state: State, default: int) -> int:
+        """The class count by the shape of the scores; if they are missing, `default` or 21, and the fit reports it."""
         scores = state.get(self.family.scores) if self.family else None
-        return _DEFAULT_CLASSES if scores is None or scores.dim() == 0 else scores.shape[0]
+        return default or _DEFAULT_CLASSES if scores is None or scores.dim() == 0 else scores.shape[0]
 
 
 def recognise(state: State) -> Convention | None:

@@ -1,0 +1,53 @@
+"""Whether tensors are the ones a model needs, said in one line when they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+
+LISTED = 4  # keys named in a message before the rest is only counted
+
+
+def check_fit(model: nn.Module, model_name: str, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Compare names and shapes with what `model` has.
+
+    Raises:
+        CheckpointError: with the keys that are missing, unexpected or mis-shaped.
+    """
+    needed = model.state_dict()
+    missing = [key for key in needed if key not in tensors]
+    unexpected = [key for key in tensors if key not in needed]
+    misshaped = [
+        f"{key} {shape(value)} (needed {shape(needed[key])})"
+        for key, value in tensors.items()
+        if key in needed and value.shape != needed[key].shape
+    ]
+    found = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
+    faults = [f"{len(keys)} {kind}: {listed(keys)}" for kind, keys in found.items() if keys]
+    if faults:
+        raise CheckpointError(f"{path} does not fit {model_name}: {'; '.join(faults)}")
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise CheckpointError naming the first tensor that holds NaN or infinity."""
+    for key, value in tensors.items():
+        if value.is_floating_point() and value.numel():
+            low, high = torch.aminmax(value)  # both are NaN if any element is, and no copy is made
+            if not (torch.isfinite(low) and torch.isfinite(high)):
+                kind = "NaN" if torch.isnan(low) else "infinite"
+                raise CheckpointError(f"{path}: {key} has {kind} values; take a checkpoint from before they appeared")
+
+
+def shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def listed(keys: Sequence[str], most: int = LISTED) -> str:
+    """The first few keys, and how many more there are."""
+    more = f" and {len(keys) - most} more" if len(keys) > most else ""
+    return ", ".join(keys[:most]) + more

@@ -1,0 +1,80 @@
+"""From a file's tensors to a model card: by the card inside, or by the convention of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import CheckpointError, RecipeError
+from ..spec import CARD_KEY, ModelCard, class_names, numbered_classes, voc_palette
+from .conventions import Convention, known_names, recognise
+from .fit import listed
+from .registry import new_card
+from .weights_file import Weights
+
+
+def recognised(tensors: dict[str, Tensor], path: Path) -> Convention:
+    """The convention of a file's keys; CheckpointError with what was found if there is none."""
+    convention = recognise(tensors)
+    if convention is None:
+        found = listed(list(tensors))
+        raise CheckpointError(f"{path} follows no known convention: it has {found}; known: {known_names()}")
+    return convention
+
+
+def open_weights(
+    weights: Weights, path: Path, model: str | None, classes: Sequence[str] | None
+) -> tuple[ModelCard, dict[str, Tensor]]:
+    """The card, and the tensors under the names of the card's model.
+
+    Raises:
+        CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
+    """
+    if CARD_KEY in weights.metadata:
+        card, tensors = _own_card(weights, path), weights.tensors
+        _check_model(model, (card.model,), path, f"our own {card.model}")
+    else:
+        card, tensors = _card_by_keys(weights.tensors, path, model, classes)
+    if classes is not None:
+        card = _with_classes(card, classes, path)
+    return card, tensors
+
+
+def _own_card(weights: Weights, path: Path) -> ModelCard:
+    try:
+        return ModelCard.from_json(weights.metadata[CARD_KEY])
+    except RecipeError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _card_by_keys(
+    tensors: dict[str, Tensor], path: Path, model: str | None, classes: Sequence[str] | None
+) -> tuple[ModelCard, dict[str, Tensor]]:
+    convention = recognised(tensors, path)
+    if convention.family is None:
+        raise CheckpointError(
+            f"{path} is a classifier, {convention.name}: it has no segmentation head; "
+            f"train one from it with `fcn-deploy train --init {path}`"
+        )
+    tensors = convention.translate(tensors)
+    models = convention.family.models(tensors)
+    _check_model(model, models, path, convention.name)
+    names = numbered_classes(convention.num_classes(tensors, default=len(classes or ())))
+    card = new_card(model or models[0], names, **convention.family.options(tensors))
+    return replace(card, notes={"source": f"{path.name}, {convention.name}"}), tensors
+
+
+def _check_model(model: str | None, held: Sequence[str], path: Path, what: str) -> None:
+    if model is not None and model not in held:
+        raise CheckpointError(f"{path} holds {' or '.join(held)} ({what}), not {model}")
+
+
+def _with_classes(card: ModelCard, classes: Sequence[str], path: Path) -> ModelCard:
+    if len(classes) != card.num_classes:
+        raise CheckpointError(f"{path} has scores for {card.num_classes} classes, but {len(classes)} names were given")
+    if tuple(classes) == card.classes:
+        return card
+    return replace(card, classes=class_names(classes), palette=voc_palette(card.num_classes))

@@ -1,0 +1,92 @@
+"""Starting a model from the weights of another: a classifier, a coarser FCN, other classes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ..errors import CheckpointError
+from ..recipe import checkpoint_of
+from .conventions import VGG16_CLASSIFIER, Convention
+from .fit import check_finite, listed, shape
+from .opening import recognised
+from .weights_file import read_weights
+
+# Layers whose shape depends on the classes or on the stride: they may differ between two models of one family.
+_OWN_TO_A_MODEL = re.compile(r"(score_|upscore|(aux_)?classifier\.4\.).*")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What became of a file's weights.
+
+    Attributes:
+        source: the convention of the file.
+        taken: names, as in the model, of the weights that the model now has.
+        left: what the file has and the model did not take, each with the reason.
+        fresh: names of the model's weights that stay as they were initialised.
+    """
+
+    source: str
+    taken: list[str]
+    left: list[str]
+    fresh: list[str]
+
+    def __str__(self) -> str:
+        left = f"; left: {listed(self.left)}" if self.left else ""
+        fresh = f"; fresh: {listed(self.fresh)}" if self.fresh else ""
+        return f"took {len(self.taken)} weights of {self.source}{left}{fresh}"
+
+
+def load_weights_into(model: nn.Module, path: Path) -> Transfer:
+    """Copy into `model` every weight of `path` (a checkpoint or a recipe) that has its name and shape there.
+
+    A coarser FCN hands its shared layers to a finer one, whose skips stay at zero; another class count leaves the
+    scores fresh. A VGG-16 goes into FCNs on VGG-16, also into the Caffe variant (whose mean and channel order are
+    those of a VGG-16 converted from Caffe; its file looks the same as torchvision's).
+
+    Raises:
+        CheckpointError: the file cannot be read or is not recognised, nothing in it fits, or a backbone layer has
+            another shape (another width).
+    """
+    path = checkpoint_of(Path(path))
+    weights = read_weights(path)
+    convention = recognised(weights.tensors, path)
+    tensors = _named_as_in(model, convention, convention.translate(weights.tensors))
+    needed = model.state_dict()
+    fits = {key: value for key, value in tensors.items() if key in needed and value.shape == needed[key].shape}
+    differing = [key for key in tensors if key in needed and key not in fits]
+    _check_backbone(fits, differing, tensors, needed, f"{path} ({convention.name})")
+    check_finite(fits, path)
+    model.load_state_dict(fits, strict=False)
+    left = [f"{key} ({_reason(key, tensors, needed)})" for key in tensors if key not in fits]
+    return Transfer(convention.name, list(fits), left, [key for key in needed if key not in fits])
+
+
+def _named_as_in(model: nn.Module, convention: Convention, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A VGG-16's weights under the flat names of the Caffe variant, if `model` is one."""
+    if convention is not VGG16_CLASSIFIER or not hasattr(model, "conv1_1"):
+        return tensors
+    return {re.sub(r"^backbone\.stage(\d)\.conv(\d)", r"conv\1_\2", key): value for key, value in tensors.items()}
+
+
+def _check_backbone(
+    fits: dict[str, Tensor], differing: list[str], tensors: dict[str, Tensor], needed: dict[str, Tensor], source: str
+) -> None:
+    wrong = [key for key in differing if not _OWN_TO_A_MODEL.match(key)]
+    if wrong:
+        shapes = [f"{key} {shape(tensors[key])} (needed {shape(needed[key])})" for key in wrong]
+        raise CheckpointError(f"{source} is of another width or layout: {listed(shapes)}")
+    if not any(not _OWN_TO_A_MODEL.match(key) for key in fits):
+        raise CheckpointError(
+            f"{source} has nothing for this model: it has {listed(list(tensors))}; needed {listed(list(needed))}"
+        )
+
+
+def _reason(key: str, tensors: dict[str, Tensor], needed: dict[str, Tensor]) -> str:
+    if key not in needed:
+        return "not in this model"
+    return f"{shape(tensors[key])} there, {shape(needed[key])} here"

@@ -1,0 +1,164 @@
+"""Recipes: one TOML file a public checkpoint, with the facts about it that its weights do not say.
+
+    name = "FCN-8s, Pascal VOC"
+    model = "fcn8s-caffe"
+    checkpoint = "fcn8s_from_caffe.pth"
+    url = "https://..."
+    md5 = "de93e540ec79512f8770033849c8ae89"
+
+    [shapes]                     # N, H, W
+    min = [1, 240, 320]
+    opt = [1, 500, 500]
+    max = [4, 512, 512]
+
+    [[published]]
+    metric = "mean IU, %"
+    value = 65.5
+    dataset = "..."
+    source = "https://..."
+
+Nothing is downloaded: a missing checkpoint is an error that says where it can be fetched.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import recipe_values as values
+from .errors import CheckpointError, RecipeError
+from .files import digest
+from .recipe_values import Published, Shapes
+from .spec import ChannelOrder, Triple
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is known of one checkpoint.
+
+    Attributes:
+        path: the recipe's own file.
+        name: for people.
+        checkpoint: file name of the weights.
+        url: where they can be fetched.
+        model: name in the model registry; None for a classifier, which only starts a training (`train --init`).
+        sha256, sha256_prefix, md5: whichever is published, lower-case hexadecimal.
+        classes: class names, if they are not those of Pascal VOC.
+        mean, std, channel_order: where they differ from the model's own.
+        keep_float: ONNX nodes to keep out of INT8.
+        shapes: sizes that a deployment might serve; advice, not a limit of the model.
+        published: results that others measured.
+        notes: anything else worth knowing.
+    """
+
+    path: Path
+    name: str
+    checkpoint: str
+    url: str
+    model: str | None = None
+    sha256: str | None = None
+    sha256_prefix: str | None = None
+    md5: str | None = None
+    classes: tuple[str, ...] | None = None
+    mean: Triple | None = None
+    std: Triple | None = None
+    channel_order: ChannelOrder | None = None
+    keep_float: tuple[str, ...] = ()
+    shapes: Shapes | None = None
+    published: tuple[Published, ...] = ()
+    notes: str = ""
+
+    def card_changes(self) -> dict[str, Any]:
+        """The fields of the checkpoint's model card that this recipe sets."""
+        overrides = {key: getattr(self, key) for key in ("mean", "std", "channel_order")}
+        notes = {"recipe": self.name, "checkpoint": self.checkpoint, "url": self.url}
+        return {key: value for key, value in overrides.items() if value is not None} | {"notes": notes}
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "checkpoint": values.file_name,
+    "sha256": values.hexadecimal(64),
+    "sha256_prefix": values.hexadecimal(6, 64),
+    "md5": values.hexadecimal(32),
+    "classes": values.classes,
+    "mean": values.triple,
+    "std": values.triple,
+    "channel_order": values.channel_order,
+    "keep_float": values.texts,
+    "shapes": values.shapes,
+    "published": values.published,
+}
+
+
+def is_recipe(path: Path) -> bool:
+    return path.suffix.lower() == ".toml"
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        RecipeError: it cannot be read, is not TOML, or has an unknown key (with a near match), a missing one, or a
+            value of the wrong kind.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror or error}{_near_files(path)}") from error
+    except ValueError as error:
+        raise RecipeError(f"{path} is not TOML: {error}") from error
+    try:
+        values.check_keys(Recipe, raw, given=("path",))
+        return Recipe(path, **values.read_all(raw, _READERS))
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
+
+
+def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
+    """The checkpoint of `recipe`, its hash compared with the recipe's.
+
+    Looked for at `given` (the file, or the folder that has it); without it beside the recipe, then in the current
+    folder.
+
+    Raises:
+        CheckpointError: it is nowhere (the message says where to fetch it), or its hash differs.
+    """
+    folders = [recipe.path.parent, Path()] if given is None else [given]
+    places = [place / recipe.checkpoint if place.is_dir() else place for place in folders]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        nowhere = " or ".join(dict.fromkeys(str(place) for place in places))
+        raise CheckpointError(f"{nowhere} does not exist; fetch it from {recipe.url} and put it there")
+    _check_hash(recipe, found)
+    return found
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The checkpoint of a recipe, found as by `resolve_checkpoint`; any other path as it is."""
+    return resolve_checkpoint(load_recipe(path)) if is_recipe(path) else path
+
+
+def _check_hash(recipe: Recipe, found: Path) -> None:
+    for algorithm, expected in (("sha256", recipe.sha256 or recipe.sha256_prefix), ("md5", recipe.md5)):
+        actual = digest(found, algorithm) if expected else ""
+        if expected and not actual.startswith(expected):
+            raise CheckpointError(
+                f"{found} is not the file that {recipe.path.name} is about: its {algorithm} begins {actual[:16]}, "
+                f"not {expected[:16]}; fetch it again from {recipe.url}"
+            )
+
+
+def _near_files(path: Path) -> str:
+    beside = [entry.name for entry in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, beside, n=2)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
