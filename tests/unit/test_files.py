@@ -1,0 +1,92 @@
+"""Files are written whole or not at all, and a failed write is one line."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fcn_deploy.errors import DataError, OutputError
+from fcn_deploy.files import atomic_path, check_writable, sha256, write_text
+
+
+def test_the_old_content_stays_until_the_new_one_is_whole(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, DataError])
+def test_any_exception_leaves_the_folder_as_it_was(tmp_path, error):
+    def write_half() -> None:
+        with atomic_path(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise error("stop")
+
+    with pytest.raises(error):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_companions_written_beside_the_file_move_with_it(tmp_path):
+    with atomic_path(tmp_path / "m.onnx") as temporary:
+        temporary.write_text("graph")
+        temporary.with_name("m.onnx.data").write_text("weights")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"m.onnx": "graph", "m.onnx.data": "weights"}
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_text(tmp_path / "a" / "b" / "c.txt", "ü")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text(encoding="utf-8") == "ü"
+
+
+def test_a_folder_in_the_place_of_the_file_is_said(tmp_path):
+    with pytest.raises(OutputError, match="it is a folder; give a file name"):
+        write_text(tmp_path, "x")
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*x\.txt"):
+        write_text(tmp_path / "file" / "x.txt", "x")
+
+
+def test_a_full_disk_told_in_a_librarys_own_words_is_the_same_error(tmp_path):
+    with (
+        pytest.raises(OutputError, match="no space is left on the device; free some or choose another folder"),
+        atomic_path(tmp_path / "a"),
+    ):
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+
+def test_a_file_size_limit_of_the_system_is_one_line_and_leaves_nothing(tmp_path):
+    code = (
+        "import resource, signal\nfrom pathlib import Path\nfrom fcn_deploy.files import write_bytes\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))\n"
+        f"write_bytes(Path({str(tmp_path / 'big')!r}), bytes(2000))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "OutputError: cannot write" in done.stderr
+    assert "larger than the file system or a limit" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writable_leaves_nothing_behind(tmp_path):
+    check_writable(tmp_path / "out.onnx")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OutputError):
+        check_writable(Path("/proc/no/such/place"))
+
+
+def test_sha256_of_a_known_text(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1.
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
