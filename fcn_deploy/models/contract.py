@@ -1,3 +1,0 @@
-"""Moved to `fcn_deploy.contract`."""
-
-from ..contract import Contract as Contract
