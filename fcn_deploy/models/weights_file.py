@@ -6,6 +6,7 @@ import difflib
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -123,7 +124,8 @@ def _what_it_is(head: bytes) -> str:
 
 def _load_pickled(path: Path, *, mmap: bool) -> Any:
     try:
-        with torch.serialization.safe_globals(_numpy_numbers()):
+        with torch.serialization.safe_globals(_numpy_numbers()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols; what cannot be read is an error below
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_pickle_message(path, str(error))) from error

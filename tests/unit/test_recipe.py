@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from fcn_deploy.errors import CheckpointError, RecipeError
+from fcn_deploy.models.registry import MODELS
+from fcn_deploy.recipe import load_recipe, resolve_checkpoint
+from fcn_deploy.recipe_values import Published, Shapes
+
+SHIPPED = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
+LEAST = 'name = "n"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n'
+CONTENT = b"weights"
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "net.toml").write_text(text)
+    return folder / "net.toml"
+
+
+def refused(folder: Path, text: str) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(written(folder, text))
+    assert "\n" not in str(caught.value)
+    assert str(folder / "net.toml") in str(caught.value)
+    return str(caught.value)
+
+
+def test_every_field_is_read_in_its_type(tmp_path: Path):
+    recipe = load_recipe(
+        written(
+            tmp_path,
+            LEAST + 'model = "fcn8s"\nsha256_prefix = "397923AF"\nclasses = ["a", "b"]\nmean = [1, 2.5, 3]\n'
+            'std = [1, 1, 1]\nchannel_order = "BGR"\nkeep_float = ["score_fr"]\nnotes = "x"\n'
+            "[shapes]\nmin = [1, 2, 3]\nopt = [2, 4, 6]\nmax = [4, 8, 12]\n"
+            '[[published]]\nmetric = "mIoU, %"\nvalue = 60\ndataset = "d"\nsource = "s"\n',
+        )
+    )
+    assert recipe.sha256_prefix == "397923af"
+    assert recipe.classes == ("a", "b")
+    assert recipe.keep_float == ("score_fr",)
+    assert recipe.shapes == Shapes((1, 2, 3), (2, 4, 6), (4, 8, 12))
+    assert recipe.published == (Published("mIoU, %", 60.0, "d", "s"),)
+    changes = recipe.card_changes()
+    assert (changes["mean"], changes["channel_order"]) == ((1.0, 2.5, 3.0), "BGR")
+
+
+def test_what_a_recipe_does_not_say_stays_as_the_model_has_it(tmp_path: Path):
+    assert set(load_recipe(written(tmp_path, LEAST)).card_changes()) == {"notes"}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('modle = "fcn8s"', "unknown key 'modle'; did you mean 'model'?"),
+        ("model = 8", "model must be a text that is not empty, not 8"),
+        ('md5 = "xyz"', "md5 must be 32 hexadecimal digits, not 'xyz'"),
+        ('sha256 = "397923af"', "sha256 must be 64 hexadecimal digits"),
+        ('classes = "a"', "classes must be a list of texts"),
+        ('classes = ["a", "a"]', "classes: class name 'a' stands at 0 and again at 1"),
+        ("mean = [1, 2]", "mean must be three numbers"),
+        ('std = [1, "2", 3]', "std must be a number"),
+        ('channel_order = "GBR"', "channel_order must be RGB or BGR, not 'GBR'"),
+        ("shapes = 3", "shapes must be a table"),
+        ("[shapes]\nmin = [1, 2, 3]", "shapes: missing opt, max"),
+        ("[shapes]\nmin = [1, 0, 3]\nopt = [1, 1, 1]\nmax = [1, 1, 1]", "shapes: min must be three whole numbers"),
+        ("[shapes]\nmin = [1, 9, 9]\nopt = [1, 8, 9]\nmax = [1, 9, 9]", "shapes must be min <= opt <= max"),
+        ('[published]\nmetric = "m"\nvalue = "60"\ndataset = "d"\nsource = "s"', "published: value must be a number"),
+    ],
+)
+def test_a_wrong_line_is_named_with_what_it_must_be(line: str, message: str, tmp_path: Path):
+    assert message in refused(tmp_path, LEAST + line)
+
+
+def test_a_checkpoint_is_a_file_name_so_that_a_recipe_can_be_moved(tmp_path: Path):
+    assert "a file name without a folder" in refused(tmp_path, LEAST.replace("net.pth", "../net.pth", 1))
+
+
+def test_missing_keys_are_listed(tmp_path: Path):
+    assert "missing checkpoint, url" in refused(tmp_path, 'name = "n"')
+
+
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe\x00"])
+def test_a_file_that_is_not_toml(content: bytes, tmp_path: Path):
+    (tmp_path / "net.toml").write_bytes(content)
+    with pytest.raises(RecipeError, match=r"net\.toml is not TOML"):
+        load_recipe(tmp_path / "net.toml")
+
+
+def test_a_missing_recipe_brings_the_names_near_it(tmp_path: Path):
+    written(tmp_path, LEAST)
+    with pytest.raises(RecipeError, match=r"did you mean net\.toml\?"):
+        load_recipe(tmp_path / "nett.toml")
+
+
+def test_the_checkpoint_is_taken_where_given_then_beside_then_in_the_current_folder(tmp_path: Path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    recipe = load_recipe(written(tmp_path / "recipes", LEAST))
+    (tmp_path / "here" / "net.pth").write_bytes(CONTENT)
+    assert resolve_checkpoint(recipe).resolve() == tmp_path / "here" / "net.pth"
+    (tmp_path / "recipes" / "net.pth").write_bytes(CONTENT)
+    assert resolve_checkpoint(recipe) == tmp_path / "recipes" / "net.pth"
+    (tmp_path / "other.pth").write_bytes(CONTENT)
+    assert resolve_checkpoint(recipe, tmp_path / "other.pth") == tmp_path / "other.pth"
+    assert resolve_checkpoint(recipe, tmp_path / "here") == tmp_path / "here" / "net.pth"
+
+
+@pytest.mark.parametrize("given", [None, "weights.pth"])
+def test_a_missing_checkpoint_says_where_to_fetch_it_and_where_to_put_it(given: str | None, tmp_path: Path):
+    recipe = load_recipe(written(tmp_path, LEAST))
+    place = tmp_path / (given or "net.pth")
+    with pytest.raises(CheckpointError) as caught:
+        resolve_checkpoint(recipe, tmp_path / given if given else None)
+    assert str(place) in str(caught.value)
+    assert "fetch it from https://example.org/net.pth and put it there" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'sha256 = "{hashlib.sha256(CONTENT).hexdigest()}"',
+        f'sha256_prefix = "{hashlib.sha256(CONTENT).hexdigest()[:8]}"',
+        f'md5 = "{hashlib.md5(CONTENT).hexdigest()}"',
+    ],
+)
+def test_another_file_under_the_name_is_told_by_its_hash(line: str, tmp_path: Path):
+    recipe = load_recipe(written(tmp_path, LEAST + line))
+    (tmp_path / "net.pth").write_bytes(CONTENT)
+    assert resolve_checkpoint(recipe) == tmp_path / "net.pth"
+    (tmp_path / "net.pth").write_bytes(CONTENT + b"!")
+    with pytest.raises(CheckpointError, match=r"is not the file that net\.toml is about: its (sha256|md5) begins"):
+        resolve_checkpoint(recipe)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_recipe_is_whole(path: Path):
+    recipe = load_recipe(path)
+    assert recipe.model is None or recipe.model in MODELS
+    assert recipe.url.startswith("http")
+    assert recipe.md5 or recipe.sha256_prefix
+    assert recipe.published
+    assert recipe.sha256_prefix is None or recipe.sha256_prefix in recipe.checkpoint
+
+
+def test_there_is_a_recipe_for_every_public_checkpoint():
+    assert {path.stem for path in SHIPPED} == {
+        "fcn32s-voc", "fcn16s-voc", "fcn8s-voc", "fcn8s-atonce-voc",
+        "fcn-resnet50-coco", "fcn-resnet101-coco", "vgg16-imagenet",
+    }  # fmt: skip
