@@ -72,12 +72,14 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
         if colours is None:
             raise LabelError(f"{path} is RGB-coded and no colours are known; give 'NAME R G B' lines in classes.txt")
         return decode_colours(np.asarray(image), colours, path)
+    if image.mode == "1":
+        return np.array(image.convert("L")) & 1
     if image.mode in ("LA", "PA"):
         image = image.getchannel(0)
-    if image.mode not in ("L", "P", "1") and not image.mode.startswith("I"):
+    if image.mode not in ("L", "P") and not image.mode.startswith("I"):
         raise LabelError(f"{path} has Pillow mode {image.mode}; needed an indexed, grey or RGB label map")
     values = np.array(image)
-    return values.astype(values.dtype.newbyteorder("="), copy=False) if values.dtype != bool else values.view(np.uint8)
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _decode(path: Path) -> Image.Image:

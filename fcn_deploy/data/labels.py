@@ -7,7 +7,6 @@ class (SegNet's CamVid convention). Above 255 classes, where 255 is a class, it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LabelError
-
-_NO_CLASS = 254  # below 255 classes neither a class nor 255
 
 
 @dataclass(frozen=True)
@@ -71,27 +68,16 @@ class LabelRule:
         Raises:
             LabelError: a value that is neither a class nor unlabelled: which, in how many pixels.
         """
-        if raw.dtype == np.uint8 and self.num_classes < 255:
-            labels: NDArray[Any] = np.take(self._table, raw)
-            outside = labels == _NO_CLASS
-        else:
-            unlabelled = np.isin(raw, self.raw_unlabelled)
-            dtype = np.uint8 if self.num_classes <= 255 else np.int32
-            labels = np.where(unlabelled, self.unlabelled, raw).astype(dtype)
-            outside = ~unlabelled & ((raw < 0) | (raw >= self.num_classes))
+        unlabelled = raw == self.raw_unlabelled[0]
+        for value in self.raw_unlabelled[1:]:
+            unlabelled |= raw == value
+        outside = raw >= self.num_classes if raw.dtype.kind == "u" else (raw >= self.num_classes) | (raw < 0)
+        outside &= ~unlabelled
         if outside.any():
             raise self._error(raw[outside], path)
+        labels: NDArray[Any] = raw.astype(np.uint8 if self.num_classes <= 255 else np.int32)
+        np.copyto(labels, self.unlabelled, where=unlabelled)
         return labels
-
-    @cached_property
-    def _table(self) -> NDArray[np.uint8]:
-        """uint8[256]: the label of each value, below 255 classes."""
-        table = np.full(256, _NO_CLASS, np.uint8)
-        table[: self.num_classes] = np.arange(self.num_classes)
-        for value in self.raw_unlabelled:
-            if 0 <= value <= 255:
-                table[value] = self.unlabelled
-        return table
 
     def _error(self, values: NDArray[Any], path: Path) -> LabelError:
         found, counts = np.unique(values, return_counts=True)

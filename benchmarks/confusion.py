@@ -1,0 +1,56 @@
+"""Confusion matrix: ours against torchmetrics, one thread each. Run with `python -m benchmarks.confusion`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fcn_deploy.metrics.confusion import confusion_matrix
+from fcn_deploy.optional import require
+
+from . import ratio
+
+QUESTIONS = [(height, width, classes) for height, width in ((360, 480), (1024, 2048)) for classes in (11, 21)]
+ROUNDS = 30
+
+
+def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """uint8[H, W] truth in blocks of 20 pixels with 2 % unlabelled, and a prediction that differs in 10 %."""
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, classes, (height // 20 + 1, width // 20 + 1)).astype(np.uint8)
+    target = np.ascontiguousarray(np.kron(blocks, np.ones((20, 20), np.uint8))[:height, :width])
+    wrong = rng.random(target.shape) < 0.1
+    pred = np.where(wrong, rng.integers(0, classes, target.shape), target).astype(np.uint8)
+    target[rng.random(target.shape) < 0.02] = 255
+    return target, pred
+
+
+def measure(height: int, width: int, classes: int) -> dict[str, Any]:
+    """Time one size. torchmetrics gets int64 tensors, which it needs, ready made and untimed."""
+    peer = require("torchmetrics.functional.classification").multiclass_confusion_matrix
+    target, pred = label_pair(height, width, classes)
+    target_tensor, pred_tensor = torch.from_numpy(target).long()[None], torch.from_numpy(pred).long()[None]
+
+    def theirs(validate: bool) -> torch.Tensor:
+        counts: torch.Tensor = peer(pred_tensor, target_tensor, classes, ignore_index=255, validate_args=validate)
+        return counts
+
+    ours = confusion_matrix(target, pred, classes)
+    if not np.array_equal(ours, theirs(True).numpy()):
+        raise SystemExit("the two confusion matrices differ; a time would mean nothing")
+    cases = {
+        "fcn_deploy (labels checked)": lambda: confusion_matrix(target, pred, classes),
+        "torchmetrics, validate_args=False": lambda: theirs(False),
+        "torchmetrics, validate_args=True (its default)": lambda: theirs(True),
+    }
+    return ratio.row(f"{height} x {width}, {classes} classes", ratio.time_ms(cases, ROUNDS), next(iter(cases)))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # as many as ours uses
+    rows = [measure(*question) for question in QUESTIONS]
+    print(ratio.render(rows))
+    print(ratio.write("confusion", rows, ("fcn-deploy", "numpy", "torch", "torchmetrics")))

@@ -1,0 +1,61 @@
+"""A data set as files: PNG images, PNG label maps, a list of pairs and the class names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..files import atomic_path, write_text
+from ..progress import SILENT, Progress
+from .classes import FILE_NAME
+from .sample import Colour, Dataset, Sample
+
+LIST_NAME = "list.txt"
+
+
+def write_pairs(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> Path:
+    """Write every sample below `folder` as `images/00000.png` and `labels/00000.png`; return the list file.
+
+    Label maps are indexed with the data set's palette and 255 where unlabelled, or 16-bit grey with 65535 above 255
+    classes. The list comes last, so that a write that was cut short leaves none.
+
+    Raises:
+        OutputError: something cannot be written.
+        DataError: a sample cannot be read.
+    """
+    lines = []
+    with progress.task(f"writing {folder}", len(dataset)) as task:
+        for index in range(len(dataset)):
+            lines.append(_write_sample(dataset[index], folder, f"{index:05}.png", dataset.palette))
+            task.advance()
+    entries = (f"{name} {r} {g} {b}\n" for name, (r, g, b) in zip(dataset.classes, dataset.palette, strict=True))
+    if dataset.classes:
+        write_text(folder / FILE_NAME, "".join(entries))
+    write_text(folder / LIST_NAME, "".join(lines))
+    return folder / LIST_NAME
+
+
+def _write_sample(sample: Sample, folder: Path, name: str, palette: Sequence[Colour]) -> str:
+    _save_png(Image.fromarray(sample.image), folder / "images" / name)
+    if sample.label is None:
+        return f"images/{name}\n"
+    _save_png(_label_image(sample.label, palette), folder / "labels" / name)
+    return f"images/{name} labels/{name}\n"
+
+
+def _label_image(label: NDArray[Any], palette: Sequence[Colour]) -> Image.Image:
+    if label.dtype != np.uint8:
+        return Image.fromarray(np.where(label < 0, 65535, label).astype(np.uint16))
+    indexed = Image.fromarray(label)
+    indexed.putpalette([channel for colour in palette for channel in colour])
+    return indexed
+
+
+def _save_png(image: Image.Image, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        image.save(temporary, format="PNG")

@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fcn_deploy.data.classes import ClassList, find_classes, read_classes
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.errors import DataError, LabelError
+
+FILE = Path("label.png")
+
+
+def test_255_and_one_past_the_last_class_are_unlabelled():
+    raw = np.array([[0, 10, 11], [255, 5, 1]], np.uint8)
+    labels = LabelRule(11).apply(raw, FILE)
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == [[0, 10, 255], [255, 5, 1]]
+    assert raw[0, 2] == 11
+
+
+def test_an_explicit_ignore_index_is_the_only_unlabelled_value():
+    rule = LabelRule(3, ignore_index=0)
+    assert rule.apply(np.array([[0, 1, 2]], np.uint8), FILE).tolist() == [[255, 1, 2]]
+    for value in (3, 255):
+        with pytest.raises(LabelError, match=f"label {value} "):
+            rule.apply(np.array([[value]], np.uint8), FILE)
+
+
+def test_labels_outside_the_classes_are_named_with_their_counts():
+    raw = np.array([[0, 12, 40], [40, 40, 11]], np.uint8)
+    with pytest.raises(LabelError) as caught:
+        LabelRule(11).apply(raw, Path("scene 7.png"))
+    message = str(caught.value)
+    assert message.startswith(
+        "scene 7.png has label 12 (1 pixels), 40 (3 pixels); needed 0 to 10 for 11 classes: name the missing classes"
+    )
+    assert "\n" not in message
+
+
+def test_many_wrong_labels_are_summed_up():
+    with pytest.raises(LabelError, match=r"label 3 \(1 pixels\).* and 6 more values"):
+        LabelRule(2).apply(np.arange(3, 13, dtype=np.uint8)[None], FILE)
+
+
+def test_above_255_classes_labels_are_int32_and_unlabelled_is_minus_one():
+    raw = np.array([[0, 255, 299], [300, 65535, 256]], np.uint16)
+    labels = LabelRule(300).apply(raw, FILE)
+    assert labels.dtype == np.int32
+    assert labels.tolist() == [[0, 255, 299], [-1, -1, 256]]
+    assert LabelRule(300).apply(np.array([[-1, 7]], np.int32), FILE).tolist() == [[-1, 7]]
+    with pytest.raises(LabelError, match="label 301 "):
+        LabelRule(300).apply(np.array([[301]], np.uint16), FILE)
+
+
+def test_negative_labels_are_outside_the_classes():
+    with pytest.raises(LabelError, match="label -2 "):
+        LabelRule(3).apply(np.array([[-2, 1]], np.int32), FILE)
+
+
+@given(
+    num_classes=st.integers(1, 300),
+    ignore_index=st.none() | st.integers(0, 300),
+    values=st.lists(st.integers(0, 310), min_size=1, max_size=6),
+    wide=st.booleans(),
+)
+def test_every_value_is_a_class_or_unlabelled_or_an_error(num_classes, ignore_index, values, wide):
+    raw = np.array([values if wide else [value % 256 for value in values]], np.uint16 if wide else np.uint8)
+    unlabelled = {ignore_index} if ignore_index is not None else {num_classes, 255 if num_classes <= 255 else 65535}
+    known = [value in unlabelled or value < num_classes for value in raw[0].tolist()]
+    rule = LabelRule(num_classes, ignore_index)
+    if not all(known):
+        with pytest.raises(LabelError):
+            rule.apply(raw, FILE)
+        return
+    nothing = 255 if num_classes <= 255 else -1
+    assert rule.apply(raw, FILE)[0].tolist() == [nothing if value in unlabelled else value for value in raw[0].tolist()]
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_class_names_are_read_one_a_line(tmp_path):
+    path = write(tmp_path / "classes.txt", "\ufeffsky\r\n\n# not a class\n traffic light \nroad\n")
+    assert read_classes(path).names == ("sky", "traffic light", "road")
+    assert read_classes(path).palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))  # Pascal VOC's first three
+
+
+def test_class_colours_stand_before_or_after_the_name(tmp_path):
+    path = write(tmp_path / "classes.txt", "traffic light 1 2 3\n64, 128, 64\tAnimal\nignore 0 0 0\nignore 9 9 9\n")
+    listed = read_classes(path)
+    assert listed.names == ("traffic light", "Animal")
+    assert listed.palette == ((1, 2, 3), (64, 128, 64))
+    assert listed.colours(255) == {(1, 2, 3): 0, (64, 128, 64): 1, (0, 0, 0): 255, (9, 9, 9): 255}
+
+
+def test_the_voc_colour_map_knows_the_void_colour():
+    colours = ClassList.of([f"c{index}" for index in range(21)]).colours(255)
+    assert colours[0, 0, 0] == 0
+    assert colours[192, 128, 128] == 15  # person
+    assert colours[224, 224, 192] == 255
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no class"),
+        ("# only a remark\n", "names no class"),
+        ("sky\nroad\nsky\n", "'sky' stands at 0 and again at 2"),
+        ("sky 1 2 3\nroad\n", "colours for 1 of 2 classes"),
+        ("sky 1 2 3\nroad 1 2 3\n", "same colour to two classes"),
+        ("sky 1 2 3\nignore 1 2 3\n", "same colour to two classes"),
+        ("sky 1 2 256\n", "line 1 of .* colour 1 2 256; needed 0 to 255"),
+    ],
+)
+def test_a_malformed_class_list_is_one_clear_error(tmp_path, text, words):
+    with pytest.raises(DataError, match=words):
+        read_classes(write(tmp_path / "classes.txt", text))
+
+
+def test_a_class_list_that_is_no_text_is_an_error(tmp_path):
+    (tmp_path / "classes.txt").write_bytes(b"\xff\xfe\x00sky")
+    with pytest.raises(DataError, match="not a text file"):
+        read_classes(tmp_path / "classes.txt")
+    with pytest.raises(DataError, match="does not exist"):
+        read_classes(tmp_path / "missing.txt")
+
+
+def test_given_class_names_win_and_keep_the_colours_of_the_file(tmp_path):
+    write(tmp_path / "classes.txt", "a 1 1 1\nb 2 2 2\n")
+    assert find_classes([tmp_path / "other", tmp_path], None).names == ("a", "b")
+    given = find_classes([tmp_path], ["x", "y"])
+    assert (given.names, given.palette) == (("x", "y"), ((1, 1, 1), (2, 2, 2)))
+    assert find_classes([tmp_path], ["x", "y", "z"]).palette[1] == (128, 0, 0)
+    assert find_classes([tmp_path / "other"], None) is None
+    with pytest.raises(DataError, match="empty name"):
+        find_classes([tmp_path], ["x", " "])
