@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
@@ -116,7 +117,8 @@ def _reason(printed: str) -> str:
     for pattern in (r"with error: (.+)", r"Failed to create \w+\. (.+)", r"EP Error (.+)"):
         match = re.search(pattern, printed)
         if match:
-            return re.sub(r"\x1b\[[0-9;]*m", "", match.group(1)).strip()[:300]
+            words: str = re.sub(r"\x1b\[[0-9;]*m", "", match.group(1))
+            return words.strip()[:300]
     return ""
 
 
@@ -126,8 +128,12 @@ def _captured_output() -> Iterator[Callable[[], str]]:
 
     onnxruntime gives the reason why a provider does not load only on the process's standard error.
     """
+    python = io.StringIO()
     with tempfile.TemporaryFile() as sink, contextlib.ExitStack() as stack:
-        text = stack.enter_context(_PythonOutput())
+        sys.stdout.flush()
+        sys.stderr.flush()
+        stack.enter_context(contextlib.redirect_stdout(python))
+        stack.enter_context(contextlib.redirect_stderr(python))
         for descriptor in (1, 2):
             saved = os.dup(descriptor)
             stack.callback(os.close, saved)
@@ -136,24 +142,6 @@ def _captured_output() -> Iterator[Callable[[], str]]:
 
         def printed() -> str:
             sink.seek(0)
-            return text.getvalue() + sink.read().decode(errors="replace")
+            return python.getvalue() + sink.read().decode(errors="replace")
 
         yield printed
-
-
-class _PythonOutput:
-    """Redirects sys.stdout and sys.stderr, flushed before, so that nothing older lands in the capture."""
-
-    def __enter__(self) -> Any:
-        import io
-
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._text = io.StringIO()
-        self._stack = contextlib.ExitStack()
-        self._stack.enter_context(contextlib.redirect_stdout(self._text))
-        self._stack.enter_context(contextlib.redirect_stderr(self._text))
-        return self._text
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from ..errors import GraphError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,32 +14,31 @@ if TYPE_CHECKING:
 DEMO = "demo"
 
 
-def load_reference(source: str) -> tuple[nn.Module, ModelCard]:
-    """The network and the card of "demo", of an exported .onnx (its weights are inside) or of any checkpoint file.
+def load_reference(
+    source: str, *, model: str | None = None, classes: Sequence[str] | None = None
+) -> tuple[nn.Module, ModelCard]:
+    """The network, in evaluation mode, and the card of `source`.
+
+    Args:
+        source: "demo", an exported .onnx (its weights are inside) or any checkpoint file.
+        model, classes: what a checkpoint that does not say so holds; the other sources have it in their card.
 
     Raises:
-        CheckpointError, GraphError: the file cannot be read or is not one that holds such a network.
+        CheckpointError, GraphError: the file cannot be read or does not hold such a network.
     """
-    if source == DEMO:
-        from ..models.checkpoints import demo_path, load_model
-
-        return load_model(demo_path())
     if Path(source).suffix.lower() == ".onnx":
         return _from_onnx(Path(source))
-    from ..models.checkpoints import load_model
+    from ..models.checkpoints import demo_path, load_model
 
-    return load_model(Path(source))
+    path = demo_path() if source == DEMO else Path(source)
+    return load_model(path, model=model, classes=classes)
 
 
 def _from_onnx(path: Path) -> tuple[nn.Module, ModelCard]:
-    from ..graph.state import read_card, read_state_dict
+    from ..graph.state import load_weights, read_card
     from ..models.registry import build
 
     card = read_card(path)
-    model = build(card)
-    try:
-        model.load_state_dict(read_state_dict(path))
-    except RuntimeError as error:
-        lines = " ".join(str(error).split())
-        raise GraphError(f"{path}: its weights do not fit the {card.model} of its model card: {lines[:300]}") from error
-    return model.eval(), card
+    network = build(card)
+    load_weights(network, path)
+    return network.eval(), card

@@ -11,16 +11,17 @@ from .base import LABELS, Runner
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a runner's class is, its device where none is named, and what it opens."""
+    """Where a runner's class is, the package it stands on, its device where none is named, and what it opens."""
 
     location: str
+    package: str
     device: str
     needs_onnx: bool
 
 
 RUNNERS = {
-    "pytorch": Entry("torch_runner:TorchRunner", "cpu", needs_onnx=False),
-    "onnxruntime": Entry("ort_runner:OrtRunner", "cpu", needs_onnx=True),
+    "pytorch": Entry("torch_runner:TorchRunner", "torch", "cpu", needs_onnx=False),
+    "onnxruntime": Entry("ort_runner:OrtRunner", "onnxruntime", "cpu", needs_onnx=True),
 }
 
 

@@ -1,0 +1,93 @@
+"""Accuracy of one runner on one labelled data set."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..data.dataset import iterate
+from ..errors import DataError
+from ..metrics.evaluation import Evaluation
+from ..metrics.scores import Scores, scores
+from ..progress import SILENT, Progress
+from ..runners.base import INPUT, LABELS
+from ..runners.registry import open_runner
+from .artefact import Artefact
+from .dataset import DataOptions, classes_of, open_for
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class AccuracyReport:
+    """What `evaluate` found; IoUs and accuracies are fractions 0..1, nan where there was nothing to score."""
+
+    model: str
+    sha256: str
+    runner: str
+    data: str
+    classes: tuple[str, ...]
+    images: int
+    left_out: int
+    radius: int
+    overall: Scores
+    boundary: Scores
+    interior: Scores
+
+
+def evaluate(
+    source: str,
+    options: DataOptions,
+    *,
+    runner: str | None = None,
+    radius: int = 3,
+    threads: int | None = None,
+    progress: Progress = SILENT,
+) -> AccuracyReport:
+    """Run every image of a labelled data set and score the labels.
+
+    Args:
+        source: "demo", an .onnx file or a checkpoint.
+        runner: spec as in `open_runner`; None for onnxruntime with an .onnx file, else pytorch.
+        radius: half width of the boundary band in pixels.
+
+    Raises:
+        CheckpointError, GraphError, RunnerError: the model cannot be opened or run.
+        DataError: the data set cannot be used, has no labels, or not this model's classes.
+    """
+    with Artefact(source, progress) as artefact:
+        spec = runner or ("onnxruntime" if artefact.is_onnx else "pytorch")
+        sha256, _ = artefact.digest()
+        with open_runner(spec, artefact.file_for(spec), threads=threads) as opened:
+            dataset = open_for(opened.card, options, progress)
+            classes = classes_of(opened.card, dataset)
+            counts = Evaluation(len(classes), 255 if len(classes) <= 255 else -1, radius)
+            with progress.task("evaluating", len(dataset)) as task:
+                for sample in iterate(dataset, on_error=options.on_error, progress=progress):
+                    if sample.label is None:
+                        raise DataError(f"{sample.name} has no labels; needed a labelled data set (--labels)")
+                    labels = opened.infer({INPUT: sample.image[None]})[LABELS]
+                    if int(labels.max()) >= len(classes):
+                        raise DataError(
+                            f"{spec} gives label {int(labels.max())}; {dataset.name} has {len(classes)} classes"
+                        )
+                    counts.update(sample.label[None], labels)
+                    task.advance()
+        return AccuracyReport(
+            artefact.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
+            radius, scores(counts.overall), scores(counts.boundary), scores(counts.interior),
+        )  # fmt: skip
+
+
+def to_plain(report: AccuracyReport) -> dict[str, Any]:
+    """The report as plain data for JSON: nan becomes None."""
+    plain: dict[str, Any] = _finite({"schema": SCHEMA, "kind": "accuracy"} | asdict(report))
+    return plain
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and value != value else value

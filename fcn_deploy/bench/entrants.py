@@ -1,0 +1,117 @@
+"""The runners on their way through the benchmark, and the rows they end as."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from ..errors import FcnDeployError, MissingDependencyError, RunnerError, UnknownNameError
+from ..metrics.agreement import Agreement, Share
+from ..metrics.confusion import Counts
+from ..metrics.evaluation import Evaluation
+from ..runners.base import Runner
+from ..runners.registry import open_runner
+from . import record as rec
+from .artefact import Artefact
+from .latency import Samples
+from .parity import Comparison
+
+
+@dataclass
+class Entrant:
+    """One runner; `row` is ok until something says otherwise, `file` is what it opened."""
+
+    row: rec.Row
+    file: str = ""
+    runner: Runner | None = None
+    error: FcnDeployError | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.row.status == "ok"
+
+    def fail(self, reason: str) -> None:
+        self.row = replace(self.row, status="failed", reason=reason)
+
+
+def open_entrants(artefact: Artefact, specs: Sequence[str], threads: int, stack: ExitStack) -> list[Entrant]:
+    """Open every runner; `stack` closes them.
+
+    Raises:
+        UnknownNameError: no such runner or provider: a slip of the user's, not a fact about the machine.
+        CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
+    """
+    entrants = [_open(artefact, spec, threads, stack) for spec in specs]
+    errors = [entrant.error for entrant in entrants]
+    about_file = [error for error in errors if error is not None and not _about_machine(error)]
+    if about_file and all(errors):
+        raise about_file[0]
+    return entrants
+
+
+def _open(artefact: Artefact, spec: str, threads: int, stack: ExitStack) -> Entrant:
+    try:
+        file = artefact.file_for(spec)
+        runner = stack.enter_context(open_runner(spec, file, threads=threads))
+    except UnknownNameError:
+        raise
+    except FcnDeployError as error:
+        status: rec.Status = "skipped" if _about_machine(error) else "failed"
+        return Entrant(rec.Row(spec, status, str(error).removeprefix(f"{spec}: ")), error=error)
+    return Entrant(rec.Row(spec, "ok", notes=artefact.note_for(spec) + runner.notes), file, runner)
+
+
+def _about_machine(error: FcnDeployError) -> bool:
+    """Whether another machine or installation could have opened the same file."""
+    return isinstance(error, (RunnerError, MissingDependencyError))
+
+
+def add_comparison(entrant: Entrant, comparison: Comparison, reference: Comparison | None) -> None:
+    """Put accuracy and agreement into the row; agreement only with a reference that lasted, and not with itself."""
+    if comparison.failure is not None:
+        entrant.fail(comparison.failure)
+        return
+    lasted = reference is not None and reference.failure is None and comparison is not reference
+    agreement = agreement_of(comparison.agreement) if lasted else None
+    entrant.row = replace(entrant.row, accuracy=accuracy_of(comparison.accuracy), agreement=agreement)
+
+
+def add_samples(entrant: Entrant, samples: Samples) -> None:
+    """Put the raw times into the row, or the failure."""
+    if samples.failure is not None:
+        entrant.fail(samples.failure)
+        return
+    latency = rec.Latency(
+        tuple(samples.upload_ns), tuple(samples.execute_ns), tuple(samples.download_ns), tuple(samples.warmup_ns)
+    )
+    entrant.row = replace(entrant.row, latency=latency)
+
+
+def accuracy_of(evaluation: Evaluation) -> rec.Accuracy | None:
+    """The counts as plain data; None if no image had a ground truth."""
+    if evaluation.images == 0:
+        return None
+    return rec.Accuracy(_plain(evaluation.overall), _plain(evaluation.boundary), evaluation.images)
+
+
+def agreement_of(agreement: Agreement) -> rec.Agreement:
+    """The counts as plain data; the last bin's end, infinity, becomes None."""
+    bins = tuple(
+        rec.MarginAgreed(
+            part.low, part.high if math.isfinite(part.high) else None, part.share.agreed, part.share.pixels
+        )
+        for part in agreement.by_margin
+    )
+    largest = agreement.largest_margin
+    finite = largest if largest is not None and math.isfinite(largest) else None
+    return rec.Agreement(_share(agreement.overall), _share(agreement.boundary), bins, finite)
+
+
+def _share(share: Share) -> rec.Agreed:
+    return rec.Agreed(share.agreed, share.pixels)
+
+
+def _plain(counts: Counts) -> rec.Counts:
+    return tuple(tuple(int(count) for count in row) for row in counts)

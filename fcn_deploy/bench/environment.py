@@ -1,0 +1,83 @@
+"""The circumstances of a measurement, as plain data: nothing that names a person, a host or a folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..version import __version__
+
+PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "onnx", "onnx-ir", "numpy", "tensorrt", "tensorrt-rtx")
+
+
+def describe_environment(threads: int | None) -> dict[str, Any]:
+    """Machine, system, versions and builds of the packages that are installed, GPUs, and how busy the machine is."""
+    return {
+        "fcn_deploy": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": cpu_model(),
+        "cores": {"physical": psutil.cpu_count(logical=False), "logical": psutil.cpu_count()},
+        "memory_bytes": psutil.virtual_memory().total,
+        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "threads": threads,
+        "packages": package_versions(),
+        "torch": _torch_build(),
+        "onnxruntime": _onnxruntime_build(),
+        "gpus": gpu_names(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of those of `PACKAGES` that are installed."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def cpu_model() -> str:
+    """The processor's name as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def gpu_names() -> list[str]:
+    """NVIDIA GPUs that PyTorch can use; empty if none, or if PyTorch was built without CUDA."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def _torch_build() -> dict[str, Any]:
+    import torch
+
+    return {
+        "cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+        "cudnn_tf32": bool(torch.backends.cudnn.allow_tf32),
+    }
+
+
+def _onnxruntime_build() -> dict[str, Any] | None:
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    return {"build": onnxruntime.get_build_info(), "providers": onnxruntime.get_available_providers()}

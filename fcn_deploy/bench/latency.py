@@ -1,0 +1,163 @@
+"""Latency of several runners over the same images, interleaved, so that a busy minute slows all of them alike.
+
+A round gives one batch to every runner; who goes first moves on by one each round, so nobody is always the one with
+the image already in the cache. Warm-ups are kept apart: the first runs of each shape allocate, tune and compile.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FcnDeployError
+from ..progress import SILENT, Progress, Task
+from ..runners.base import INPUT, Runner
+
+Image = NDArray[np.uint8]
+Steps = tuple[int, int, int]
+Clock = Callable[[], int]
+MIN_ROUNDS = 3
+
+
+@dataclass
+class Samples:
+    """Raw times of one runner in nanoseconds, one entry a round; `warmup_ns` is whole inferences, in order."""
+
+    upload_ns: list[int] = field(default_factory=list)
+    execute_ns: list[int] = field(default_factory=list)
+    download_ns: list[int] = field(default_factory=list)
+    warmup_ns: list[int] = field(default_factory=list)
+    failure: str | None = None
+
+    def add(self, steps: Steps) -> None:
+        self.upload_ns.append(steps[0])
+        self.execute_ns.append(steps[1])
+        self.download_ns.append(steps[2])
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop: after `iterations` rounds or `seconds` of timing, whichever comes first, but after 3 rounds.
+
+    Attributes:
+        warmup: inferences of each distinct shape by each runner before the first round.
+    """
+
+    iterations: int = 500
+    seconds: float = 20.0
+    warmup: int = 3
+
+
+def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = time.perf_counter_ns) -> Steps:
+    """Nanoseconds of upload, execute and download of one inference."""
+    start = clock()
+    runner.upload(feeds)
+    uploaded = clock()
+    runner.execute()
+    executed = clock()
+    runner.download()
+    return uploaded - start, executed - uploaded, clock() - executed
+
+
+def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
+    """uint8[H, W, 3] images -> uint8[batch, H, W, 3], images of one shape together, in the order of first shapes.
+
+    The last batch of a shape is filled up with that shape's first images, so every batch is full.
+    """
+    groups: dict[tuple[int, ...], list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.shape, []).append(image)
+    return [
+        np.stack([group[index % len(group)] for index in range(start, start + batch)])
+        for group in groups.values()
+        for start in range(0, len(group), batch)
+    ]
+
+
+def order_of(round_index: int, batches: int, runners: int) -> list[int]:
+    """Runners in the order of one round.
+
+    Whoever is first moves on by one each round, and by one more each time the batches start again: else, with an
+    even number of batches, a batch would meet two runners always in the same order.
+    """
+    first = (round_index + round_index // batches) % runners
+    return [(first + offset) % runners for offset in range(runners)]
+
+
+def measure(
+    runners: Sequence[Runner], batches: Sequence[Image], budget: Budget, progress: Progress = SILENT
+) -> tuple[list[int], list[Samples]]:
+    """Time `runners` over `batches` again and again until `budget` is used up.
+
+    A runner that raises is left out from then on; its `failure` says why and its times are thrown away.
+
+    Returns:
+        The batch index of each round, and one Samples for each runner.
+    """
+    samples = [Samples() for _ in runners]
+    with progress.task("warming up", None) as task:
+        _warm_up(runners, batches, budget.warmup, samples, task)
+    rounds: list[int] = []
+    # A line and no bar: a bar's thread wakes ten times a second and takes the time from whatever is being timed.
+    progress.say(f"timing {len(runners)} runners for at most {budget.seconds:g} s")
+    with _no_garbage_collection():
+        for batch_index in _rounds(len(batches), budget):
+            for index in order_of(len(rounds), len(batches), len(runners)):
+                _guarded(samples[index], runners[index], batches[batch_index])
+            rounds.append(batch_index)
+            if all(sample.failure for sample in samples):
+                break
+    return rounds, [Samples(failure=sample.failure) if sample.failure else sample for sample in samples]
+
+
+def _rounds(batches: int, budget: Budget) -> Iterator[int]:
+    deadline = time.perf_counter() + budget.seconds
+    for index in range(budget.iterations):
+        if index >= MIN_ROUNDS and time.perf_counter() > deadline:
+            return
+        yield index % batches
+
+
+def _warm_up(
+    runners: Sequence[Runner], batches: Sequence[Image], warmup: int, samples: Sequence[Samples], task: Task
+) -> None:
+    """All warm-ups before all timing: shape by shape, `warmup` times each, and every runner in turn."""
+    for batch in {batch.shape: batch for batch in batches}.values():
+        for _ in range(warmup):
+            for runner, sample in zip(runners, samples, strict=True):
+                _guarded(sample, runner, batch, warm=True)
+                task.advance()
+
+
+def _guarded(sample: Samples, runner: Runner, batch: Image, *, warm: bool = False) -> None:
+    if sample.failure is not None:
+        return
+    try:
+        steps = time_once(runner, {INPUT: batch})
+    except FcnDeployError as error:
+        sample.failure = str(error)
+        return
+    if warm:
+        sample.warmup_ns.append(sum(steps))
+    else:
+        sample.add(steps)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A collection in the middle of a sample would be counted as the runner's."""
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,92 @@
+"""Accuracy of several runners over one data set, and how far their labels agree with the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..data.sample import Sample
+from ..errors import FcnDeployError, RunnerError
+from ..metrics.agreement import Agreement, logit_margin
+from ..metrics.evaluation import Evaluation
+from ..runners.base import INPUT, LABELS, LOGITS, Runner
+
+Labels = NDArray[Any]
+
+
+@dataclass
+class Comparison:
+    """Counts of one runner. `failure` says why it stopped; its counts are then worth nothing."""
+
+    accuracy: Evaluation
+    agreement: Agreement
+    failure: str | None = None
+
+    def count(self, labels: Labels, target: Labels | None, reference: Labels | None, margins: Labels | None) -> None:
+        """Add one image; all arrays [1, H, W]. RunnerError if a label is none of the data set's classes."""
+        highest = int(labels.max())
+        if target is not None:
+            if highest >= self.accuracy.num_classes:
+                raise RunnerError(f"gives label {highest}, but there are {self.accuracy.num_classes} classes")
+            self.accuracy.update(target, labels)
+        if reference is not None:
+            self.agreement.update(reference, labels, margins)
+
+
+def compare(
+    samples: Iterable[Sample],
+    runners: Sequence[Runner],
+    reference: Runner | None,
+    *,
+    num_classes: int,
+    ignore_index: int,
+    radius: int = 3,
+) -> tuple[list[Comparison], Comparison]:
+    """Run every image through the reference and every runner, one at a time.
+
+    Args:
+        samples: images with or without ground truth; without, agreement alone is counted.
+        reference: a runner that gives "labels" and "logits"; None leaves agreement out. It may be one of `runners`,
+            and is then run once an image.
+
+    Returns:
+        One Comparison for each runner, and the reference's own.
+
+    Raises:
+        DataError: from `samples`. A runner's errors end that runner alone, the reference's the agreement.
+    """
+    own = _empty(num_classes, ignore_index, radius)
+    results = [own if runner is reference else _empty(num_classes, ignore_index, radius) for runner in runners]
+    for sample in samples:
+        feeds = {INPUT: sample.image[None]}
+        target = None if sample.label is None else sample.label[None]
+        labels, margins = (None, None) if reference is None else _reference(own, reference, feeds, target)
+        for runner, result in zip(runners, results, strict=True):
+            if result is not own and result.failure is None:
+                try:
+                    result.count(runner.infer(feeds)[LABELS], target, labels, margins)
+                except FcnDeployError as error:
+                    result.failure = str(error)
+    return results, own
+
+
+def _empty(num_classes: int, ignore_index: int, radius: int) -> Comparison:
+    return Comparison(Evaluation(num_classes, ignore_index, radius), Agreement(radius))
+
+
+def _reference(
+    own: Comparison, reference: Runner, feeds: dict[str, Any], target: Labels | None
+) -> tuple[Labels | None, Labels | None]:
+    """The reference's labels and margins of one image; None, None from its first failure on."""
+    if own.failure is not None:
+        return None, None
+    try:
+        outputs = reference.infer(feeds)
+        own.count(outputs[LABELS], target, None, None)
+    except FcnDeployError as error:
+        own.failure = str(error)
+        return None, None
+    return outputs[LABELS], logit_margin(outputs[LOGITS])

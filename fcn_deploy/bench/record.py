@@ -1,0 +1,194 @@
+"""A benchmark's record: raw samples and circumstances. Tables are made from it and never the other way round."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import RecordError
+from ..files import write_text
+from .decode import decode
+from .memory import Memory
+
+SCHEMA = 1
+Status = Literal["ok", "failed", "skipped"]
+Counts = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Nanoseconds of each round; `warmup_ns`: whole inferences before the first round."""
+
+    upload_ns: tuple[int, ...]
+    execute_ns: tuple[int, ...]
+    download_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """int64[C, C] confusion matrices of all labelled pixels and of those near a label change; row = true class."""
+
+    overall: Counts
+    boundary: Counts
+    images: int
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Pixels whose label is the reference's, of how many."""
+
+    agreed: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class MarginAgreed:
+    """The same where low <= reference margin < high, in logits; `high` is None for the last bin."""
+
+    low: float
+    high: float | None
+    agreed: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Label agreement with the reference: all pixels, near its label changes, and by its logit margin."""
+
+    overall: Agreed
+    boundary: Agreed
+    by_margin: tuple[MarginAgreed, ...]
+    largest_margin: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One runner. `reason` says why it is not ok; what is None was not measured."""
+
+    runner: str
+    status: Status
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    latency: Latency | None = None
+    memory: Memory | None = None
+    accuracy: Accuracy | None = None
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """The file that was measured; `card` is its model card as plain data, None if it has none."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    card: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images: how many, how many with labels, how many were left out, and [height, width, count] of each size."""
+
+    name: str
+    classes: tuple[str, ...]
+    images: int
+    labelled: int
+    left_out: int
+    sizes: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    iterations: int
+    seconds: float
+    warmup: int
+    batch: int
+    threads: int
+    radius: int
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What labels are compared with; its own accuracy, None without ground truth."""
+
+    runner: str
+    accuracy: Accuracy | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of the benchmark.
+
+    Attributes:
+        created: ISO 8601, UTC.
+        shapes: N, H, W of each batch that was timed.
+        rounds: index into `shapes` of each round; entry i of every row's latency belongs to round i.
+        reference: None if there was none; `reference_reason` says why.
+    """
+
+    created: str
+    model: Model
+    data: Data
+    settings: Settings
+    environment: dict[str, Any]
+    shapes: tuple[tuple[int, int, int], ...]
+    rounds: tuple[int, ...]
+    reference: Reference | None
+    reference_reason: str
+    rows: tuple[Row, ...]
+
+
+def to_json(record: Record) -> str:
+    """The record as JSON, with a `summary` in each row for readers without this package; it is not read back."""
+    from .summary import summarise
+
+    plain: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | asdict(record)
+    for row, source in zip(plain["rows"], record.rows, strict=True):
+        row["summary"] = summarise(record, source)
+    return json.dumps(plain, allow_nan=False)
+
+
+def from_json(text: str, name: str = "record") -> Record:
+    """Read what `to_json` wrote.
+
+    Raises:
+        RecordError: not JSON, of another kind or schema, or a value that is missing or of the wrong type.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise RecordError(f"{name} is not JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("kind") != "bench":
+        raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
+    if raw.get("schema") != SCHEMA:
+        raise RecordError(f"{name} has schema {raw.get('schema')}; this version reads schema {SCHEMA}")
+    record: Record = decode(Record, raw, name)
+    _check_lengths(record, name)
+    return record
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write whole or not at all; OutputError if it cannot be written."""
+    write_text(path, to_json(record) + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Read a record file; RecordError if it is missing or is not one."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
+
+
+def _check_lengths(record: Record, name: str) -> None:
+    if any(not 0 <= index < len(record.shapes) for index in record.rounds):
+        raise RecordError(f"{name} has rounds of shapes that it does not list")
+    for row in record.rows:
+        if row.latency is None:
+            continue
+        lengths = {len(row.latency.upload_ns), len(row.latency.execute_ns), len(row.latency.download_ns)}
+        if lengths != {len(record.rounds)}:
+            raise RecordError(f"{name}: {row.runner} has {sorted(lengths)} samples for {len(record.rounds)} rounds")

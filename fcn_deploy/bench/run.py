@@ -1,0 +1,194 @@
+"""The benchmark: open the runners, compare their labels, time them, weigh them, and write it all down."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ..data.dataset import Dataset, iterate
+from ..errors import FcnDeployError, RunnerError
+from ..progress import SILENT, Progress
+from ..runners.base import LABELS, LOGITS, Runner
+from ..runners.registry import entry, open_runner
+from ..runners.threads import usable_cores
+from ..spec import ModelCard
+from . import record as rec
+from .artefact import Artefact
+from .dataset import DataOptions, Pool, classes_of, generated_for, open_for
+from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
+from .environment import describe_environment
+from .latency import Budget, batches_of, measure
+from .memory import measure_memory
+from .parity import Comparison, compare
+
+REFERENCE = "pytorch"
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure.
+
+    Attributes:
+        source: "demo", an .onnx file or a checkpoint.
+        runners: specs as in `open_runner`; one may stand twice (the difference is then the noise).
+        generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
+        batch: images an inference, when timing.
+        threads: CPU threads of every runner; None for all usable cores.
+        radius: half width of the boundary band in pixels.
+        memory: whether to measure peak memory, in a fresh process for each runner.
+    """
+
+    source: str = "demo"
+    runners: tuple[str, ...] = ("pytorch", "onnxruntime")
+    data: DataOptions = field(default_factory=DataOptions)
+    generated: bool = True
+    budget: Budget = field(default_factory=Budget)
+    batch: int = 1
+    threads: int | None = None
+    radius: int = 3
+    memory: bool = True
+
+
+def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
+    """Measure and return the record.
+
+    A runner that cannot be opened here is skipped, one that fails is failed, each with its reason in its row; the
+    others go on.
+
+    Raises:
+        UnknownNameError: no such runner or provider.
+        CheckpointError, GraphError, ExportError: no runner can use the file.
+        DataError: the data set cannot be used, or not with this model's classes.
+    """
+    for spec in options.runners:
+        entry(spec)
+    threads = options.threads or usable_cores()
+    with ExitStack() as stack:
+        artefact = stack.enter_context(Artefact(options.source, progress))
+        sha256, size_bytes = artefact.digest()
+        entrants = open_entrants(artefact, options.runners, threads, stack)
+        reference, reason = _open_reference(artefact, entrants, threads, stack)
+        card = _card(entrants)
+        dataset, pool = _open_data(card, options, progress), Pool()
+        own = _compare(entrants, reference, dataset, classes_of(card, dataset), options, pool, progress)
+        shapes, rounds = _time(entrants, pool, options, progress)
+        if options.memory:
+            _weigh(entrants, shapes, threads, progress)
+        return rec.Record(
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            model=rec.Model(artefact.path.name, sha256, size_bytes, _plain(card)),
+            data=_describe(dataset, classes_of(card, dataset), pool),
+            settings=_settings(options, threads),
+            environment=describe_environment(threads),
+            shapes=shapes,
+            rounds=rounds,
+            reference=own,
+            reference_reason=reason,
+            rows=tuple(entrant.row for entrant in entrants),
+        )
+
+
+def _open_reference(
+    artefact: Artefact, entrants: list[Entrant], threads: int, stack: ExitStack
+) -> tuple[Runner | None, str]:
+    """The first PyTorch runner among the entrants, else one opened beside them; None with the reason."""
+    for entrant in entrants:
+        if entrant.runner is not None and entrant.row.runner.partition(":")[0] == REFERENCE:
+            return entrant.runner, ""
+    try:
+        return stack.enter_context(open_runner(REFERENCE, artefact.source, threads=threads)), ""
+    except FcnDeployError as error:
+        return None, str(error)
+
+
+def _card(entrants: list[Entrant]) -> ModelCard | None:
+    cards = (entrant.runner.card for entrant in entrants if entrant.runner is not None)
+    return next((card for card in cards if card is not None), None)
+
+
+def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress) -> Dataset:
+    return (generated_for if options.generated else open_for)(card, options.data, progress)
+
+
+def _compare(
+    entrants: list[Entrant],
+    reference: Runner | None,
+    dataset: Dataset,
+    classes: tuple[str, ...],
+    options: BenchOptions,
+    pool: Pool,
+    progress: Progress,
+) -> rec.Reference | None:
+    """Fill in accuracy and agreement; returns what they were compared with."""
+    running = [entrant for entrant in entrants if entrant.runner is not None]
+    with progress.task("comparing labels", len(dataset)) as task:
+        samples = iterate(dataset, on_error=options.data.on_error, progress=progress)
+        if reference is not None:
+            reference.output_names = (LABELS, LOGITS)
+        results, own = compare(
+            pool.watch(samples, task),
+            [entrant.runner for entrant in running if entrant.runner is not None],
+            reference,
+            num_classes=max(1, len(classes)),
+            ignore_index=255 if len(classes) <= 255 else -1,
+            radius=options.radius,
+        )
+    for entrant, result in zip(running, results, strict=True):
+        add_comparison(entrant, result, None if reference is None else own)
+    return _reference_facts(reference, own)
+
+
+def _reference_facts(reference: Runner | None, own: Comparison) -> rec.Reference | None:
+    if reference is not None:
+        reference.output_names = (LABELS,)
+    if reference is None or own.failure is not None:
+        return None
+    return rec.Reference(reference.name, accuracy_of(own.accuracy))
+
+
+def _time(
+    entrants: list[Entrant], pool: Pool, options: BenchOptions, progress: Progress
+) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
+    """Fill in latencies; returns the distinct N, H, W and the index among them of each round."""
+    running = [entrant for entrant in entrants if entrant.ok]
+    batches = batches_of(pool.images, options.batch)
+    shapes = list(dict.fromkeys(batch.shape[:3] for batch in batches))
+    runners = [entrant.runner for entrant in running if entrant.runner is not None]
+    if not runners:
+        return (), ()
+    rounds, samples = measure(runners, batches, options.budget, progress)
+    for entrant, sample in zip(running, samples, strict=True):
+        add_samples(entrant, sample)
+    return tuple(shapes), tuple(shapes.index(batches[index].shape[:3]) for index in rounds)
+
+
+def _weigh(entrants: list[Entrant], shapes: tuple[tuple[int, int, int], ...], threads: int, progress: Progress) -> None:
+    """Fill in peak memory at the largest batch; where it cannot be measured the row gets a note."""
+    running = [entrant for entrant in entrants if entrant.ok]
+    with progress.task("measuring memory", len(running)) as task:
+        for entrant in running:
+            try:
+                largest = max(shapes, key=lambda shape: shape[0] * shape[1] * shape[2])
+                memory = measure_memory(entrant.row.runner, entrant.file, largest, threads=threads)
+                entrant.row = replace(entrant.row, memory=memory)
+            except RunnerError as error:
+                entrant.row = replace(entrant.row, notes=(*entrant.row.notes, str(error)))
+            task.advance()
+
+
+def _describe(dataset: Dataset, classes: tuple[str, ...], pool: Pool) -> rec.Data:
+    sizes = tuple((height, width, count) for (height, width), count in sorted(pool.sizes.items()))
+    left_out = len(dataset) - pool.seen
+    return rec.Data(dataset.name, classes, pool.seen, pool.labelled, left_out, sizes)
+
+
+def _settings(options: BenchOptions, threads: int) -> rec.Settings:
+    budget = options.budget
+    return rec.Settings(budget.iterations, budget.seconds, budget.warmup, options.batch, threads, options.radius)
+
+
+def _plain(card: ModelCard | None) -> dict[str, Any] | None:
+    return None if card is None else dict(json.loads(card.to_json()))

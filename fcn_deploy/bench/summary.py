@@ -1,0 +1,146 @@
+"""The figures of a record's row, worked out from its raw samples and counts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..metrics.scores import scores
+from .record import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
+
+# Halves of a run whose medians differ by more than this were not taken under the same conditions.
+UNSTABLE = 0.1
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Milliseconds of one batch, upload to download; percentiles interpolate between samples.
+
+    Attributes:
+        images_per_s: images over the summed time of all rounds.
+        upload_ms, execute_ms, download_ms: medians of the steps, which need not add up to the median of the sum.
+        times_reference: median over rounds of the reference's time divided by this one's; None without its row.
+        drift: median of the second half of the rounds over that of the first, minus 1.
+    """
+
+    rounds: int
+    median_ms: float
+    p90_ms: float
+    p99_ms: float
+    images_per_s: float
+    upload_ms: float
+    execute_ms: float
+    download_ms: float
+    times_reference: float | None
+    drift: float
+
+    @property
+    def unstable(self) -> bool:
+        return abs(self.drift) > UNSTABLE
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Accuracies in per cent, differences to the reference in points, agreement as counts; None: not measured.
+
+    Attributes:
+        delta_points, boundary_delta_points: mean IoU less the reference's.
+        worst_class: class that lost the most IoU against the reference, and how much in points (negative).
+    """
+
+    mean_iou: float | None = None
+    delta_points: float | None = None
+    boundary_mean_iou: float | None = None
+    boundary_delta_points: float | None = None
+    worst_class: tuple[str, float] | None = None
+    agreement: Agreed | None = None
+    agreement_boundary: Agreed | None = None
+    agreement_lowest_margin: MarginAgreed | None = None
+
+
+def total_ms(latency: Latency) -> NDArray[np.float64]:
+    """float64[rounds]: upload + execute + download."""
+    steps = np.array([latency.upload_ns, latency.execute_ns, latency.download_ns], np.float64)
+    return np.asarray(steps.sum(axis=0) / 1e6)
+
+
+def speed(record: Record, row: Row) -> Speed | None:
+    """Figures of a row's latency; None if it was not timed."""
+    if row.latency is None or not record.rounds:
+        return None
+    total = total_ms(row.latency)
+    median, p90, p99 = np.percentile(total, (50, 90, 99))
+    images = sum(record.shapes[index][0] for index in record.rounds)
+    half = len(total) // 2
+    drift = np.median(total[half:]) / np.median(total[:half]) - 1 if half else 0.0
+    return Speed(
+        rounds=len(total),
+        median_ms=float(median),
+        p90_ms=float(p90),
+        p99_ms=float(p99),
+        images_per_s=float(1000 * images / total.sum()),
+        upload_ms=float(np.median(row.latency.upload_ns) / 1e6),
+        execute_ms=float(np.median(row.latency.execute_ns) / 1e6),
+        download_ms=float(np.median(row.latency.download_ns) / 1e6),
+        times_reference=_times_reference(record, total),
+        drift=float(drift),
+    )
+
+
+def fidelity(record: Record, row: Row) -> Fidelity:
+    """Figures of a row's accuracy and agreement."""
+    agreement = row.agreement
+    lowest = agreement.by_margin[0] if agreement is not None and agreement.by_margin else None
+    known = {
+        "agreement": agreement and agreement.overall,
+        "agreement_boundary": agreement and agreement.boundary,
+        "agreement_lowest_margin": lowest,
+    }
+    if row.accuracy is None:
+        return Fidelity(**known)  # type: ignore[arg-type]
+    own = Fidelity(
+        mean_iou=_mean_iou(row.accuracy.overall),
+        boundary_mean_iou=_mean_iou(row.accuracy.boundary),
+        **known,  # type: ignore[arg-type]
+    )
+    reference = record.reference.accuracy if record.reference is not None else None
+    if reference is None:
+        return own
+    return replace(
+        own,
+        delta_points=_mean_iou(row.accuracy.overall) - _mean_iou(reference.overall),
+        boundary_delta_points=_mean_iou(row.accuracy.boundary) - _mean_iou(reference.boundary),
+        worst_class=_worst_class(row.accuracy, reference, record.data.classes),
+    )
+
+
+def summarise(record: Record, row: Row) -> dict[str, Any]:
+    """Speed and fidelity as plain data; a figure that is not a number becomes None."""
+    timed = speed(record, row)
+    figures = asdict(fidelity(record, row)) | ({} if timed is None else asdict(timed) | {"unstable": timed.unstable})
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in figures.items()}
+
+
+def _times_reference(record: Record, total: NDArray[np.float64]) -> float | None:
+    """Round by round, so that what slowed one round slows both sides of its ratio."""
+    name = record.reference.runner if record.reference is not None else None
+    row = next((row for row in record.rows if row.runner == name and row.latency is not None), None)
+    if row is None or row.latency is None:
+        return None
+    return float(np.median(total_ms(row.latency) / total))
+
+
+def _mean_iou(counts: tuple[tuple[int, ...], ...]) -> float:
+    return 100 * scores(np.array(counts, np.int64)).mean_iou
+
+
+def _worst_class(accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> tuple[str, float] | None:
+    own = scores(np.array(accuracy.overall, np.int64)).per_class_iou
+    other = scores(np.array(reference.overall, np.int64)).per_class_iou
+    changes = [(100 * (a - b), index) for index, (a, b) in enumerate(zip(own, other, strict=True)) if a == a and b == b]
+    loss, index = min(changes, default=(0.0, 0))
+    return (classes[index], loss) if loss < 0 else None

@@ -1,0 +1,112 @@
+"""`fcn-deploy bench`: the speed and the fidelity of a model's runners, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import FcnDeployError
+from .console import progress
+from .data_options import DATA_OPTIONS, data_options, with_options
+from .tables import print_table
+
+if TYPE_CHECKING:
+    from ..bench.record import Record
+
+STDOUT = "-"
+
+
+@click.command()
+@click.argument("model", default="demo")
+@with_options(DATA_OPTIONS)
+@click.option(
+    "--runners",
+    default="pytorch,onnxruntime",
+    show_default=True,
+    metavar="LIST",
+    help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|tensorrt|...], by commas.",
+)
+@click.option("--iterations", type=click.IntRange(min=1), default=500, show_default=True, help="Rounds at most.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0),
+    default=20.0,
+    show_default=True,
+    help="Stop timing after this long, but not before 3 rounds.",
+)
+@click.option(
+    "--warmup", type=click.IntRange(min=0), default=3, show_default=True, help="Untimed runs of each image size."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images an inference.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of each runner.  [default: usable cores]")
+@click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
+@click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
+@click.option(
+    "--json", "json_path", metavar="FILE", help="Write the record, raw samples and all; - for standard output."
+)
+def command(
+    model: str,
+    runners: str,
+    iterations: int,
+    seconds: float,
+    warmup: int,
+    batch: int,
+    threads: int | None,
+    radius: int,
+    no_memory: bool,
+    json_path: str | None,
+    **data: object,
+) -> None:
+    """Compare the speed and the accuracy of the runners of MODEL.
+
+    MODEL is an .onnx file, a checkpoint, or "demo", the bundled one, which is the default. Without --data the images
+    are generated. Runners take turns on every image; labels are compared with PyTorch's, pixel by pixel.
+
+    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run.
+    """
+    from ..bench.latency import Budget
+    from ..bench.run import BenchOptions, run_bench
+    from ..files import check_writable
+
+    if json_path not in (None, STDOUT):
+        check_writable(Path(str(json_path)))
+    options = BenchOptions(
+        source=model,
+        runners=_specs(runners),
+        data=data_options(data),
+        generated=data["data"] is None,
+        budget=Budget(iterations, seconds, warmup),
+        batch=batch,
+        threads=threads,
+        radius=radius,
+        memory=not no_memory,
+    )
+    record = run_bench(options, progress())
+    _print(record, json_path)
+    statuses = [row.status for row in record.rows]
+    click.get_current_context().exit(1 if "failed" in statuses or "ok" not in statuses else 0)
+
+
+def _specs(text: str) -> tuple[str, ...]:
+    specs = tuple(spec.strip() for spec in text.split(",") if spec.strip())
+    if not specs:
+        raise click.UsageError("--runners names none; give pytorch, onnxruntime or both")
+    return specs
+
+
+def _print(record: Record, json_path: str | None) -> None:
+    from ..bench.record import to_json, write_record
+    from ..report.table import render
+
+    if json_path == STDOUT:
+        click.echo(to_json(record))
+        return
+    try:
+        if json_path is not None:
+            write_record(Path(json_path), record)
+    except FcnDeployError:
+        print_table(render(record))
+        raise
+    print_table(render(record))

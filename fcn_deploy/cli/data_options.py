@@ -1,0 +1,61 @@
+"""The options that say which images, for every command that goes through a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import parse_classes
+
+if TYPE_CHECKING:
+    from ..bench.dataset import DataOptions
+
+Decorator = Callable[[Any], Any]
+
+DATA_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--data",
+        metavar="SOURCE",
+        help="A list of 'image label' pairs, a Pascal VOC root, a folder of images, or synthetic[:COUNT[:SEED[:HxW]]].",
+    ),
+    click.option("--labels", metavar="DIR", help="Folder of label maps, where --data is a folder of images."),
+    click.option("--classes", help="Class names: a file with one a line, or a comma-separated list."),
+    click.option("--ignore-index", type=int, help="The label value that is unlabelled.  [default: 255]"),
+    click.option("--split", default="val", show_default=True, help="Which list of a Pascal VOC root."),
+    click.option("--limit", type=click.IntRange(min=1), help="At most so many images, spread over the data set."),
+    click.option(
+        "--bad-images",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="What to do at an image that cannot be read.",
+    ),
+)
+
+
+def with_options(options: Sequence[Decorator]) -> Decorator:
+    """Apply click options in the order in which help lists them."""
+
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def data_options(given: Mapping[str, Any]) -> DataOptions:
+    """The parsed values of `DATA_OPTIONS` as the library takes them."""
+    from ..bench.dataset import DataOptions
+
+    return DataOptions(
+        source=given["data"] or "synthetic",
+        labels=given["labels"],
+        classes=parse_classes(given["classes"]),
+        ignore_index=given["ignore_index"],
+        split=given["split"],
+        limit=given["limit"],
+        on_error="skip" if given["bad_images"] == "skip" else "raise",
+    )

@@ -1,0 +1,156 @@
+"""A benchmark record as tables for a terminal or a pipe, at most 100 columns wide."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..bench.record import Record, Row
+from ..bench.summary import Fidelity, fidelity, speed
+from .text import count, milliseconds, number, points, share
+
+WIDTH = 100
+MIB = 1 << 20
+STYLES = {"ok": "green", "failed": "red", "skipped": "yellow"}
+
+
+def render(record: Record) -> RenderableType:
+    """What was measured, how fast, how faithful, what was left out and why."""
+    parts: list[RenderableType] = [Text(headline(record)), "", speed_table(record), ""]
+    if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
+        parts += [fidelity_table(record), ""]
+    return Group(*parts, *(Text(line) for line in remarks(record)))
+
+
+def headline(record: Record) -> str:
+    """Model, images and how they were run, in one or two lines."""
+    card, settings, data = record.model.card or {}, record.settings, record.data
+    network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
+    threads = count(settings.threads, "CPU thread")
+    return (
+        f"{record.model.name}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
+        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, runners in turn, {threads} each; times in ms"
+    )
+
+
+def speed_table(record: Record) -> Table:
+    """Milliseconds of one batch, upload to download."""
+    reference = record.reference.runner if record.reference is not None else "pytorch"
+    table = _table("runner", "", "median", "p90", "p99", "images/s", f"× {reference}", "up", "run", "down", "peak MiB")
+    for row in record.rows:
+        table.add_row(row.runner, Text(row.status, STYLES[row.status]), *_speed_cells(record, row))
+    return table
+
+
+def _speed_cells(record: Record, row: Row) -> list[str]:
+    timed = speed(record, row)
+    memory = "-" if row.memory is None else number(row.memory.peak_bytes / MIB, 0)
+    if timed is None:
+        return ["-"] * 8 + [memory]
+    times = [timed.median_ms, timed.p90_ms, timed.p99_ms]
+    steps = [timed.upload_ms, timed.execute_ms, timed.download_ms]
+    return [
+        *map(milliseconds, times),
+        number(timed.images_per_s, 1),
+        number(timed.times_reference, 2),
+        *map(milliseconds, steps),
+        memory,
+    ]
+
+
+def fidelity_table(record: Record) -> Table:
+    """Accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
+    table = _table("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
+    for row in record.rows:
+        if row.status == "ok":
+            is_reference = record.reference is not None and row.runner == record.reference.runner
+            table.add_row(row.runner, *_fidelity_cells(fidelity(record, row), is_reference))
+    return table
+
+
+def _fidelity_cells(found: Fidelity, is_reference: bool) -> list[str]:
+    agreements = (found.agreement, found.agreement_boundary, found.agreement_lowest_margin)
+    worst = "-" if found.worst_class is None else f"{found.worst_class[0][:14]} {points(found.worst_class[1])}"
+    return [
+        number(found.mean_iou, 2),
+        "ref" if is_reference else points(found.delta_points),
+        number(found.boundary_mean_iou, 2),
+        "ref" if is_reference else points(found.boundary_delta_points),
+        *("-" if part is None else share(part.agreed, part.pixels) for part in agreements),
+        worst,
+    ]
+
+
+def remarks(record: Record) -> list[str]:
+    """Reasons, notes, what the columns mean and under what circumstances they hold."""
+    lines = [f"{row.runner} {row.status}: {row.reason}" for row in record.rows if row.status != "ok"]
+    lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
+    lines += [line for row in record.rows if (line := _instability(record, row))]
+    if record.reference is None and record.reference_reason:
+        lines.append(f"no PyTorch reference: {record.reference_reason}")
+    if record.data.left_out:
+        lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
+    return [*lines, *([""] if lines else []), _meaning(record), environment_line(record.environment)]
+
+
+def _instability(record: Record, row: Row) -> str:
+    timed = speed(record, row)
+    if timed is None or not timed.unstable:
+        return ""
+    return f"{row.runner}: unstable, the second half ran {timed.drift:+.0%} of the first in time; measure again"
+
+
+def _meaning(record: Record) -> str:
+    radius = record.settings.radius
+    lines = [
+        "Times are upload, run and download of one batch, with the host waiting for the result; peak MiB is of a",
+        "process that holds this runner alone.",
+    ]
+    if any(row.agreement is not None for row in record.rows):
+        edge = _lowest_edge(record)
+        lines.append(
+            f"Δ: points more or less than PyTorch. Same: % of pixels labelled as PyTorch does; boundary: within {radius} px of a change of its label;"
+        )
+        lines.append(f"low margin: where its two best logits differ by less than {edge}.")
+    return " ".join(lines)
+
+
+def _lowest_edge(record: Record) -> str:
+    bins = [row.agreement.by_margin for row in record.rows if row.agreement is not None and row.agreement.by_margin]
+    return number(bins[0][0].high, 3) if bins else "-"
+
+
+def environment_line(environment: dict[str, Any]) -> str:
+    """Processor, system, versions, GPUs."""
+    packages = environment.get("packages", {})
+    versions = ", ".join(
+        f"{name} {packages[name]}" for name in ("torch", "onnxruntime-gpu", "onnxruntime") if name in packages
+    )
+    cores = environment.get("cores", {}).get("physical")
+    gpus = ", ".join(environment.get("gpus") or []) or "no GPU here: nothing was measured on one"
+    return f"{environment.get('cpu')}, {cores} cores; {versions}; {gpus}."
+
+
+def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
+    if not sizes:
+        return "none"
+    if len(sizes) == 1:
+        return f"{sizes[0][0]}x{sizes[0][1]}"
+    smallest, largest = min(sizes, key=_pixels), max(sizes, key=_pixels)
+    return f"{len(sizes)} sizes, {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"
+
+
+def _pixels(size: tuple[int, int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    return table

@@ -1,0 +1,39 @@
+"""Figures as the tables write them."""
+
+from __future__ import annotations
+
+import math
+
+NONE = "-"
+
+
+def number(value: float | None, decimals: int) -> str:
+    """ "12.34"; "-" for None and nan."""
+    return NONE if value is None or math.isnan(value) else f"{value:,.{decimals}f}"
+
+
+def milliseconds(value: float) -> str:
+    """Three significant digits or so: 0.123, 1.23, 12.3, 123."""
+    decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{decimals}f}"
+
+
+def share(agreed: int, pixels: int) -> str:
+    """Per cent with three decimals, rounded down, so that one differing pixel never reads 100; "-" of no pixels."""
+    if pixels == 0:
+        return NONE
+    if agreed == pixels:
+        return "100"
+    return f"{math.floor(100_000 * agreed / pixels) / 1000:.3f}"
+
+
+def points(value: float | None) -> str:
+    """A signed difference in points, "0" only where there is none at all."""
+    if value is None or math.isnan(value):
+        return NONE
+    return "0" if value == 0 else f"{value:+.2f}"
+
+
+def count(number_of: int, word: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{number_of:,} {word}" + ("" if number_of == 1 else "s")
