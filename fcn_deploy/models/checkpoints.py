@@ -51,8 +51,6 @@ def load_model(
         CheckpointError: the file cannot be read, is not recognised, or does not fit `model` or `classes`.
     """
     path = Path(path)
-    if model is not None:
-        entry(model)
     if not is_recipe(path):
         return _load(path, model, classes)
     recipe = load_recipe(path)
@@ -73,6 +71,8 @@ def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
 
 
 def _load(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
+    if model is not None:
+        entry(model)  # a mistyped name is told before a large file is read
     card, tensors = open_weights(read_weights(path), path, model, classes)
     network = _empty(card, path)
     check_fit(network, card.model, tensors, path)
