@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import console
+from .options import parse_classes
 
 if TYPE_CHECKING:
     from ..training.config import TrainConfig
@@ -20,30 +21,20 @@ if TYPE_CHECKING:
 _MODEL_OPTIONS = ("width", "head", "upsampling", "learned")
 
 
-class _Size(click.ParamType):
-    name = "HxW"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            height, _, width = str(value).lower().partition("x")
-            return int(height), int(width)
-        except ValueError:
-            self.fail(f"'{value}' is not a height and a width such as 320x480")
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    try:
+        height, _, width = (value or "").lower().partition("x")
+        return None if value is None else (int(height), int(width))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is not a height and a width such as 320x480") from None
 
 
-class _Range(click.ParamType):
-    name = "MIN,MAX"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            low, _, high = str(value).partition(",")
-            return float(low), float(high or low)
-        except ValueError:
-            self.fail(f"'{value}' is not a range such as 0.75,1.5")
+def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    try:
+        low, _, high = (value or "").partition(",")
+        return None if value is None else (float(low), float(high or low))
+    except ValueError:
+        raise click.BadParameter(f"'{value}' is not a range such as 0.75,1.5") from None
 
 
 _data = [
@@ -67,8 +58,8 @@ _model = [
 _descent = [
     click.option("--epochs", type=int, help="[default: 60]"),
     click.option("--batch", type=int, help="Images a step.  [default: 4]"),
-    click.option("--crop", type=_Size(), help="Size of training crops.  [default: 320x320]"),
-    click.option("--scale", type=_Range(), help="Random resizing.  [default: 0.75,1.5]"),
+    click.option("--crop", metavar="HxW", callback=_size, help="Size of training crops.  [default: 320x320]"),
+    click.option("--scale", metavar="MIN,MAX", callback=_range, help="Random resizing.  [default: 0.75,1.5]"),
     click.option("--no-flip", "flip", flag_value=False, default=None, help="Do not mirror images."),
     click.option("--lr", type=float, help="Learning rate.  [default: 0.01]"),
     click.option("--momentum", type=float, help="[default: 0.9; the paper has 0.9 to 0.99]"),
@@ -95,8 +86,7 @@ def _options(function: Any) -> Any:
 @click.option("--restart", "start", flag_value="restart", help="Throw away the run in -o.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.pass_context
-def command(ctx: click.Context, start: str | None, output: Path, as_json: bool, **options: Any) -> None:
+def command(start: str | None, output: Path, as_json: bool, **options: Any) -> None:
     """Train an FCN on a labelled data set.
 
     The folder -o gets best.safetensors and last.safetensors (weights with their model card), log.jsonl (a line an
@@ -110,7 +100,7 @@ def command(ctx: click.Context, start: str | None, output: Path, as_json: bool, 
     result = train(config, start=start or "new", on_epoch=on_epoch, progress=console.progress())  # type: ignore[arg-type]
     if result.stopped_by is not None:
         click.echo(_how_to_resume(result), err=True)
-        ctx.exit(128 + result.stopped_by)
+        click.get_current_context().exit(128 + result.stopped_by)
     click.echo(json.dumps(_summary(result)) if as_json else _text(_summary(result)))
 
 
@@ -123,7 +113,7 @@ def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig
 
     model_options = {name: given.pop(name) for name in _MODEL_OPTIONS if name in given}
     if "classes" in given:
-        given["classes"] = _class_names(given["classes"])
+        given["classes"] = parse_classes(given["classes"])
     if resume and (output / STATE_FILE).exists():
         saved = read_saved(output / STATE_FILE).config
         return replace(saved, output=output, options={**saved.options, **model_options}, **given)
@@ -131,14 +121,6 @@ def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig
         if name not in given:
             raise click.UsageError(f"Missing option '--{name}'.")
     return TrainConfig(output=output, options=model_options, **given)
-
-
-def _class_names(text: str) -> tuple[str, ...]:
-    from ..data.classes import read_classes
-
-    if "," not in text or Path(text).is_file():
-        return read_classes(Path(text)).names
-    return tuple(name.strip() for name in text.split(","))
 
 
 def _quiet(record: EpochRecord) -> None:

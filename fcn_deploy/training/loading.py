@@ -95,8 +95,8 @@ def collate(items: list[tuple[Tensor, Tensor] | DataError]) -> Batch:
 def loader(images: TrainingImages, keys: BatchKeys, *, workers: int, pin_memory: bool) -> DataLoader[Batch]:
     """Batches of `images` in the order of `keys`; one loader serves all epochs, so workers start once."""
     return DataLoader(
-        images,
-        batch_sampler=keys,  # type: ignore[arg-type]
+        images,  # type: ignore[arg-type]
+        batch_sampler=keys,
         num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,

@@ -12,7 +12,9 @@ from torch import nn
 
 from ..data.dataset import Dataset, open_dataset
 from ..errors import DataError
+from ..files import sha256
 from ..models.registry import build, new_card
+from ..models.transfer import load_weights_into
 from ..progress import SILENT, Progress
 from ..spec import ModelCard
 from .config import TrainConfig
@@ -20,17 +22,16 @@ from .config import TrainConfig
 
 @dataclass(frozen=True)
 class Material:
-    """What a run works on."""
+    """What a run works on.
+
+    Attributes:
+        fingerprint: another one if the data sets have other images, as far as their lists tell.
+    """
 
     train: Dataset
     val: Dataset
     card: ModelCard
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when a data set does: counts, classes and, for a list file, its text."""
-        facts = [len(self.train), len(self.val), list(self.card.classes)]
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    fingerprint: str
 
 
 def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
@@ -49,7 +50,7 @@ def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
     if train.classes != val.classes:
         raise DataError(f"the classes differ: {_difference(train, val)}; name them with --classes")
     card = replace(new_card(config.model, train.classes, **config.options), palette=train.palette)
-    return Material(train, val, card)
+    return Material(train, val, card, _fingerprint(config, train, val))
 
 
 def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT) -> nn.Module:
@@ -62,10 +63,14 @@ def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT)
     torch.manual_seed(config.seed)
     model = build(card)
     if config.init is not None:
-        from ..models.checkpoints import load_weights_into
-
         progress.say(f"{config.init}: {load_weights_into(model, Path(config.init))}")
     return model
+
+
+def _fingerprint(config: TrainConfig, train: Dataset, val: Dataset) -> str:
+    lists = [sha256(Path(source)) for source in (config.data, config.val) if Path(source).is_file()]
+    facts = [len(train), len(val), train.classes, lists]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _difference(train: Dataset, val: Dataset) -> str:

@@ -131,7 +131,7 @@ def read_tensors(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
             optimizer.state[parameter]["momentum_buffer"] = buffer
 
 
-def _names(model: nn.Module) -> Mapping[nn.Parameter, str]:
+def _names(model: nn.Module) -> Mapping[Tensor, str]:
     return {parameter: name for name, parameter in model.named_parameters()}
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..contract import Contract
+from ..errors import TrainingError
 from ..spec import ModelCard
+from .augment import generator
 from .config import TrainConfig
-from .loading import Batch, generator
+from .loading import Batch
 from .precision import Precision
 
 AUXILIARY_WEIGHT = 0.5  # torchvision references/segmentation/train.py, `criterion`
@@ -50,10 +54,13 @@ class Stepper:
             group["lr"] = lr
         labels = batch.labels.to(self.precision.device, non_blocking=True)
         pixels = int((labels != self.ignore_index).sum())
-        mean_loss = self._loss_sum(batch.images, labels) / max(pixels, 1)
-        loss = float(mean_loss.detach())
-        if pixels and loss - loss == 0:  # finite
-            self._descend(mean_loss)
+        if not pixels:
+            return 0.0, 0
+        with memory_advice(self.config):
+            mean_loss = self._loss_sum(batch.images, labels) / pixels
+            loss = float(mean_loss.detach())
+            if math.isfinite(loss):
+                self._descend(mean_loss)
         return loss * pixels, pixels
 
     def _loss_sum(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -68,7 +75,7 @@ class Stepper:
 
     def _descend(self, loss: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         if self.config.clip_norm:
             nn.utils.clip_grad_norm_(self.contract.parameters(), self.config.clip_norm)
@@ -82,7 +89,21 @@ def _outputs(model: nn.Module, x: Tensor) -> Iterable[tuple[float, Tensor]]:
     if with_aux is None:
         return [(1.0, model(x))]
     logits, auxiliary = with_aux(x)
-    return [(1.0, logits), (AUXILIARY_WEIGHT, auxiliary)]
+    return [(1.0, logits)] if auxiliary is None else [(1.0, logits), (AUXILIARY_WEIGHT, auxiliary)]
+
+
+@contextmanager
+def memory_advice(config: TrainConfig) -> Iterator[None]:
+    """Turn PyTorch's page of text about a failed allocation into one line that says what to make smaller."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        height, width = config.crop
+        raise TrainingError(
+            f"out of memory at --batch {config.batch} and --crop {height}x{width}; make either smaller"
+        ) from error
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
@@ -91,7 +112,8 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
     Biases and normalisation are not decayed (Goyal et al., 2017, section 5.1, for the latter), nor are transposed
     convolutions: decay would shrink an interpolation.
     """
-    decayed, kept = [], []
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:

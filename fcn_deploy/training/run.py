@@ -1,0 +1,194 @@
+"""A run under way: epochs, validation, checkpoints and the state to resume from."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+
+from ..errors import TrainingError
+from ..files import write_text
+from ..models.checkpoints import save_model
+from ..progress import Progress
+from ..spec import ModelCard
+from .augment import Augmentation
+from .command import command_line
+from .config import TrainConfig
+from .interrupt import StopRequest
+from .loading import Batch, BatchKeys, TrainingImages, fill_colour, loader
+from .schedule import default_warmup, learning_rate
+from .setup import Material
+from .state import STATE_FILE, EpochRecord, Position, Saved, read_tensors, write_state
+from .step import Stepper
+from .validate import Validation, validate
+
+BEST, LAST, LOG = "best.safetensors", "last.safetensors", "log.jsonl"
+_SAVING_SHARE = 20  # saving the state may take a twentieth of the time
+
+
+class Run:
+    """A run under way."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        material: Material,
+        stepper: Stepper,
+        on_epoch: Callable[[EpochRecord], None],
+        progress: Progress,
+    ) -> None:
+        self.config, self.material, self.stepper = config, material, stepper
+        self.on_epoch, self.progress = on_epoch, progress
+        self.position = Position()
+        self.steps_per_epoch = -(-len(material.train) // config.batch)
+        self.total_steps = config.epochs * self.steps_per_epoch
+        self.warmup = default_warmup(self.total_steps) if config.warmup is None else config.warmup
+        self.told: set[str] = set()
+        self.save_after = time.monotonic() + config.save_seconds
+
+    def restore(self, saved: Saved) -> None:
+        read_tensors(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer)
+        self.position = saved.position
+        if self.position.scaler:
+            self.stepper.scaler.load_state_dict(self.position.scaler)
+
+    def go(self, stop: StopRequest) -> None:
+        """Train to the end, or until `stop`, leaving the state in the folder either way."""
+        batches = self._batches()
+        while len(self.position.history) < self.config.epochs:
+            self._train_epoch(batches, stop)
+            record = None if stop else self._close_epoch(stop)
+            if record is None:
+                self._save_state()
+                return
+            self.on_epoch(record)
+
+    def _batches(self) -> Iterator[Batch]:
+        config, card = self.config, self.material.card
+        fill = fill_colour(card.mean, card.channel_order)
+        augmentation = Augmentation(config.crop, config.scale, config.flip, fill, card.ignore_index)
+        images = TrainingImages(self.material.train, augmentation, config.seed)
+        keys = BatchKeys(len(self.material.train), config.batch, config.epochs, config.seed, self.position.step)
+        return iter(
+            loader(images, keys, workers=config.workers, pin_memory=self.stepper.precision.device.type == "cuda")
+        )
+
+    def _train_epoch(self, batches: Iterator[Batch], stop: StopRequest) -> None:
+        """Steps to the end of the current epoch; none if they are done and only the validation is missing."""
+        epoch = len(self.position.history)
+        end = (epoch + 1) * self.steps_per_epoch
+        self.stepper.contract.train()
+        with self.progress.task(f"epoch {epoch + 1}/{self.config.epochs}", self.steps_per_epoch) as task:
+            task.advance(self.position.step - epoch * self.steps_per_epoch, self._note())
+            while self.position.step < end and not stop:
+                began = time.monotonic()
+                self._step(next(batches))
+                self.position.seconds += time.monotonic() - began
+                task.advance(1, self._note())
+                if time.monotonic() > self.save_after:
+                    self._save_state()
+
+    def _step(self, batch: Batch) -> None:
+        position = self.position
+        self._report(batch)
+        lr = self._learning_rate(position.step)
+        loss_sum, pixels = self.stepper.step(batch, position.step, lr)
+        if not math.isfinite(loss_sum):
+            raise TrainingError(self._diverged(lr))
+        position.step += 1
+        position.loss_sum += loss_sum
+        position.pixels += pixels
+
+    def _learning_rate(self, step: int) -> float:
+        return learning_rate(step, self.total_steps, self.config.lr, self.warmup, self.config.poly_power)
+
+    def _report(self, batch: Batch) -> None:
+        """Stop at what cannot be used, or leave the image out and say so once."""
+        for error in batch.errors:
+            if self.config.bad_images == "stop":
+                raise error
+            if str(error) not in self.told:
+                self.told.add(str(error))
+                self.progress.say(f"left out: {error}")
+
+    def _diverged(self, lr: float) -> str:
+        return (
+            f"the loss is no longer a finite number at step {self.position.step + 1} "
+            f"(epoch {len(self.position.history) + 1}, learning rate {lr:.3g}); "
+            f"try --restart with --lr {self.config.lr / 10:.3g} or a longer --warmup (now {self.warmup} steps)"
+        )
+
+    def _note(self) -> str:
+        position = self.position
+        loss = f"loss {position.loss_sum / position.pixels:.3f}" if position.pixels else ""
+        best = "" if position.best_mean_iou is None else f"best mIoU {position.best_mean_iou:.1%}"
+        return "  ".join(part for part in (loss, best) if part)
+
+    def _close_epoch(self, stop: StopRequest) -> EpochRecord | None:
+        """Validate, record, save. None, and nothing changed, if `stop` came during the validation."""
+        position, epoch = self.position, len(self.position.history) + 1
+        began = time.monotonic()
+        scored: Validation | None = None
+        if not position.pixels:
+            raise TrainingError(f"{self.config.data} has no labelled pixel in its {len(self.material.train)} images")
+        if epoch % self.config.eval_every == 0 or epoch == self.config.epochs:
+            scored = self._validate(stop)
+            if scored is None:
+                return None
+        record = EpochRecord(
+            epoch,
+            position.step,
+            position.loss_sum / position.pixels,
+            self._learning_rate(position.step - 1),
+            scored.mean_iou if scored else None,
+            scored.pixel_accuracy if scored else None,
+            scored.boundary_mean_iou if scored else None,
+            round(position.seconds + time.monotonic() - began, 3),
+        )
+        self._keep(record)
+        return record
+
+    def _validate(self, stop: StopRequest) -> Validation | None:
+        return validate(
+            self.stepper.contract,
+            self.material.val,
+            self.material.card.ignore_index,
+            skip_bad=self.config.bad_images == "skip",
+            stop=lambda: bool(stop),
+            progress=self.progress,
+        )
+
+    def _keep(self, record: EpochRecord) -> None:
+        """Checkpoints first, then the state that counts the epoch as done: a kill between them repeats the epoch."""
+        position, folder, model = self.position, self.config.output, self.stepper.contract.model
+        card = self._card(record)
+        best = record.mean_iou is not None and record.mean_iou > (position.best_mean_iou or -1.0)
+        if best:
+            save_model(folder / BEST, model, card)
+        save_model(folder / LAST, model, card)
+        if best:
+            position.best_mean_iou, position.best_epoch = record.mean_iou, record.epoch
+        position.history.append(record)
+        position.loss_sum, position.pixels, position.seconds = 0.0, 0, 0.0
+        self._save_state()
+        write_text(folder / LOG, "".join(json.dumps(asdict(line)) + "\n" for line in position.history))
+
+    def _card(self, record: EpochRecord) -> ModelCard:
+        score = "not validated" if record.mean_iou is None else f"{record.mean_iou:.4f} on {self.config.val}"
+        notes = {
+            "command": command_line(self.config),
+            "training_data": f"{self.config.data} ({len(self.material.train)} images)",
+            "epoch": f"{record.epoch} of {self.config.epochs}",
+            "mean_iou": score,
+        }
+        return replace(self.material.card, notes=notes)
+
+    def _save_state(self) -> None:
+        began = time.monotonic()
+        self.position.scaler = self.stepper.scaler.state_dict()
+        saved = Saved(self.position, self.config, self.material.fingerprint)
+        write_state(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer, saved)
+        now = time.monotonic()
+        self.save_after = now + max(self.config.save_seconds, _SAVING_SHARE * (now - began))
