@@ -137,8 +137,10 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
     places = [place / recipe.checkpoint if place.is_dir() else place for place in folders]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        nowhere = " or ".join(dict.fromkeys(str(place) for place in places))
-        raise CheckpointError(f"{nowhere} does not exist; fetch it from {recipe.url} and put it there")
+        looked = " and ".join(dict.fromkeys(str(place) for place in places))
+        raise CheckpointError(
+            f"{recipe.checkpoint} is missing (looked for {looked}); fetch it from {recipe.url} and put it there"
+        )
     _check_hash(recipe, found)
     return found
 

@@ -68,7 +68,7 @@ def _check_present(path: Path) -> None:
     if not path.parent.is_dir():
         raise CheckpointError(f"{path} does not exist: there is no folder {path.parent}")
     beside = [entry.name for entry in path.parent.iterdir() if entry.suffix in (*SUFFIXES, ".toml")]
-    near = difflib.get_close_matches(path.name, beside, n=2)
+    near = difflib.get_close_matches(path.name, beside, n=2, cutoff=0.75)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise CheckpointError(f"{path} does not exist{hint}")
 
