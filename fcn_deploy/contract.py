@@ -15,6 +15,9 @@ class Contract(nn.Module):
     as in the exported graph.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: nn.Module, card: ModelCard) -> None:
         super().__init__()
         self.model = model
@@ -28,8 +31,7 @@ class Contract(nn.Module):
         x = image.permute(0, 3, 1, 2).to(torch.float32)
         if self.flip:
             x = x.flip(1)
-        normalised: Tensor = (x - self.mean) / self.std
-        return normalised.contiguous()
+        return ((x - self.mean) / self.std).contiguous()
 
     def logits(self, image: Tensor) -> Tensor:
         """uint8[N, H, W, 3] -> float32[N, C, H, W]."""

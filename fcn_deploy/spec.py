@@ -101,7 +101,7 @@ class ModelCard:
 
 
 def _frozen(raw: dict[str, Any]) -> dict[str, Any]:
-    tuples = {key: tuple(raw[key]) for key in ("classes", "mean", "std") if key in raw}
+    tuples: dict[str, Any] = {key: tuple(raw[key]) for key in ("classes", "mean", "std") if key in raw}
     if "palette" in raw:
         tuples["palette"] = tuple((int(r), int(g), int(b)) for r, g, b in raw["palette"])
     return raw | tuples
