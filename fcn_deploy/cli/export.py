@@ -60,7 +60,8 @@ def command(
     The proof runs ONNX Runtime and PyTorch on the same images of nine shapes; the file gets its name only if every
     shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
     """
-    from ..graph.export import TOLERANCE, export_model
+    from ..graph.export import export_model
+    from ..graph.proof import TOLERANCE
 
     target = out or Path(f"{Path(source).stem}.onnx")
     network, card = _open(source, model, classes, checkpoint)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from ..errors import ExportError, UnknownNameError
 from ..spec import ModelCard
@@ -114,7 +115,7 @@ def _node(name: str, op_type: str, inputs: Sequence[ir.Value], attributes: dict[
     return node
 
 
-def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:  # type: ignore[type-arg]
+def _constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
     full_name = CONTRACT_PREFIX + name
     value = ir.Value(name=full_name, const_value=ir.tensor(array, name=full_name))
     value.dtype, value.shape = ir.DataType.from_numpy(array.dtype), ir.Shape(array.shape)
