@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .console import progress
+from .options import parse_classes
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from ..graph.export import ExportReport
     from ..spec import ModelCard
 
@@ -62,9 +61,12 @@ def command(
     """
     from ..graph.export import export_model
     from ..graph.proof import TOLERANCE
+    from ..runners.reference import load_reference
 
     target = out or Path(f"{Path(source).stem}.onnx")
-    network, card = _open(source, model, classes, checkpoint)
+    if checkpoint is not None and not source.endswith(".toml"):
+        raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
+    network, card = load_reference(source, model=model, classes=parse_classes(classes), checkpoint=checkpoint)
     report = export_model(
         network,
         card,
@@ -75,23 +77,6 @@ def command(
         progress=progress(),
     )
     click.echo(json.dumps(_as_json(report, card)) if as_json else _as_text(report, card))
-
-
-def _open(source: str, model: str | None, classes: str | None, checkpoint: Path | None) -> tuple[nn.Module, ModelCard]:
-    from ..runners.reference import load_reference
-    from .options import parse_classes
-
-    if not source.endswith(".toml"):
-        if checkpoint is not None:
-            raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
-        return load_reference(source, model=model, classes=parse_classes(classes))
-    from ..models.checkpoints import load_model
-    from ..recipe import load_recipe, resolve_checkpoint
-
-    recipe = load_recipe(Path(source))
-    path = resolve_checkpoint(recipe, checkpoint)
-    network, card = load_model(path, model=model or recipe.model, classes=parse_classes(classes) or recipe.classes)
-    return network, replace(card, **recipe.card_changes())
 
 
 def _as_text(report: ExportReport, card: ModelCard) -> str:

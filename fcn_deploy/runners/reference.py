@@ -15,13 +15,18 @@ DEMO = "demo"
 
 
 def load_reference(
-    source: str, *, model: str | None = None, classes: Sequence[str] | None = None
+    source: str,
+    *,
+    model: str | None = None,
+    classes: Sequence[str] | None = None,
+    checkpoint: Path | None = None,
 ) -> tuple[nn.Module, ModelCard]:
     """The network, in evaluation mode, and the card of `source`.
 
     Args:
-        source: "demo", an exported .onnx (its weights are inside) or any checkpoint file.
+        source: "demo", an exported .onnx (its weights are inside), any checkpoint file, or a recipe (.toml).
         model, classes: what a checkpoint that does not say so holds; the other sources have it in their card.
+        checkpoint: where the weights of a recipe are, if not beside it or in the current folder.
 
     Raises:
         CheckpointError, GraphError: the file cannot be read or does not hold such a network.
@@ -31,7 +36,7 @@ def load_reference(
     from ..models.checkpoints import demo_path, load_model
 
     path = demo_path() if source == DEMO else Path(source)
-    return load_model(path, model=model, classes=classes)
+    return load_model(path, model=model, classes=classes, checkpoint=checkpoint)
 
 
 def _from_onnx(path: Path) -> tuple[nn.Module, ModelCard]:
