@@ -1,0 +1,134 @@
+"""`fcn-deploy export` as a user calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from fcn_deploy.cli.export import command
+from fcn_deploy.errors import CheckpointError, FcnDeployError, OutputError, UnknownNameError
+from fcn_deploy.graph.state import read_card
+from fcn_deploy.models.checkpoints import save_model
+from tests.conftest import tiny_model
+
+
+def _export(*arguments: object) -> Result:
+    """Run the command; an expected error is raised as the command line's entry point receives it."""
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if isinstance(result.exception, FcnDeployError):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def caffe_checkpoint(tmp_path: Path) -> Path:
+    model, _ = tiny_model("fcn8s-caffe", classes=21)
+    path = tmp_path / "fcn8s_from_caffe.pth"
+    torch.save(model.state_dict(), path)
+    return path
+
+
+def test_a_published_layout_is_recognised_and_its_ticks_are_printed(caffe_checkpoint, tmp_path):
+    result = _export(caffe_checkpoint, "-o", tmp_path / "out.onnx")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("✓") == 9
+    assert "fcn8s-caffe, 21 classes" in result.output
+    card = read_card(tmp_path / "out.onnx")
+    assert (card.channel_order, card.classes[15]) == ("BGR", "person")
+
+
+def test_a_recipe_names_its_checkpoint_and_its_facts_reach_the_card(caffe_checkpoint, tmp_path):
+    recipe = tmp_path / "r.toml"
+    md5 = hashlib.md5(caffe_checkpoint.read_bytes()).hexdigest()
+    recipe.write_text(
+        f'name = "Tiny"\nmodel = "fcn8s-atonce-caffe"\ncheckpoint = "{caffe_checkpoint.name}"\n'
+        f'url = "https://example.org/x.pth"\nmd5 = "{md5}"\nmean = [1.0, 2.0, 3.0]\n'
+    )
+    result = _export(recipe, "-o", tmp_path / "out.onnx", "--json")
+    report = json.loads(result.output)
+    assert report["card"]["mean"] == [1.0, 2.0, 3.0]
+    assert report["card"]["model"] == "fcn8s-atonce-caffe"
+    assert len(report["ticks"]) >= 8
+    assert all(tick["passed"] for tick in report["ticks"])
+
+
+def test_an_exported_file_is_exported_again_with_other_outputs(tmp_path):
+    model, card = tiny_model("fcn32s")
+    save_model(tmp_path / "m.safetensors", model, card)
+    _export(tmp_path / "m.safetensors", "-o", tmp_path / "a.onnx")
+    result = _export(tmp_path / "a.onnx", "-o", tmp_path / "b.onnx", "--output", "labels,logits")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_mistyped_model_or_output_is_answered_with_the_near_name(caffe_checkpoint, tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean fcn8s-caffe"):
+        _export(caffe_checkpoint, "--model", "fcn8s-cafe", "-o", tmp_path / "x.onnx")
+    with pytest.raises(UnknownNameError, match="did you mean logits"):
+        _export(caffe_checkpoint, "--output", "logit", "-o", tmp_path / "x.onnx")
+
+
+def test_a_wrong_class_count_names_both_counts(caffe_checkpoint, tmp_path):
+    with pytest.raises(CheckpointError, match=r"21.*3|3.*21"):
+        _export(caffe_checkpoint, "--classes", "a,b,c", "-o", tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+class _Bomb:
+    def __reduce__(self):
+        return os.system, ("touch exploded",)
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bomb.pth").write_bytes(pickle.dumps(_Bomb()))
+    torch.save({"state_dict": _Bomb()}, tmp_path / "zip_bomb.pth")
+    for name in ("bomb.pth", "zip_bomb.pth"):
+        with pytest.raises(CheckpointError):
+            _export(name, "-o", "x.onnx")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_a_truncated_checkpoint_is_one_line_and_exit_code_1(caffe_checkpoint, tmp_path):
+    caffe_checkpoint.write_bytes(caffe_checkpoint.read_bytes()[:-5000])
+    done = subprocess.run(
+        [sys.executable, "-m", "fcn_deploy", "export", caffe_checkpoint, "-o", tmp_path / "x.onnx"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(caffe_checkpoint):
+    with pytest.raises(OutputError, match="cannot write"):
+        _export(caffe_checkpoint, "-o", "/proc/nowhere/x.onnx")
+
+
+def test_ctrl_c_leaves_nothing_and_exits_130(caffe_checkpoint, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fcn_deploy", "export", caffe_checkpoint, "-o", folder / "x.onnx"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(folder.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip().endswith("interrupted")
+    assert "Traceback" not in errors
+    assert list(folder.iterdir()) == []
