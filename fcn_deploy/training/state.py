@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import OutputError, TrainingError
+from ..errors import TrainingError
 from ..files import atomic_path
 from .config import TrainConfig
 
@@ -91,10 +91,7 @@ def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, 
         {"position": asdict(saved.position), "config": saved.config.to_json(), "fingerprint": saved.fingerprint}
     )
     with atomic_path(path) as temporary:
-        try:
-            save_file(tensors, temporary, {STATE_KEY: text})
-        except SafetensorError as error:  # hides the operating system's error number
-            raise OutputError(f"cannot write {path}: {error}; free some space or choose another folder") from error
+        save_file(tensors, temporary, {STATE_KEY: text})
 
 
 def read_saved(path: Path) -> Saved:
