@@ -1,0 +1,53 @@
+"""The runners on a real NVIDIA GPU, against the CPU reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fcn_deploy.contract import Contract
+from fcn_deploy.graph.export import export_model
+from fcn_deploy.graph.proof import random_image
+from fcn_deploy.runners.registry import open_runner
+from tests.conftest import tiny_model
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU that PyTorch can use"),
+]
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Contract]:
+    model, card = tiny_model()
+    path = tmp_path_factory.mktemp("gpu") / "tiny.onnx"
+    export_model(model, card, path, outputs=("labels", "logits"))
+    return path, Contract(model, card)
+
+
+def _has(spec: str) -> bool:
+    import onnxruntime
+
+    return spec == "pytorch:cuda" or "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.mark.parametrize("spec", ["pytorch:cuda", "onnxruntime:cuda"])
+def test_labels_and_logits_are_those_of_the_cpu_reference(onnx_file, spec):
+    if not _has(spec):
+        pytest.skip("this onnxruntime has no CUDA provider")
+    path, reference = onnx_file
+    with open_runner(spec, str(path), outputs=("labels", "logits")) as runner:
+        for seed, shape in enumerate([(1, 33, 47), (3, 65, 31), (1, 33, 47), (2, 128, 96)]):
+            image = random_image(shape, seed)
+            results = runner.infer({"image": image})
+            with torch.inference_mode():
+                expected = reference.logits(torch.from_numpy(image)).numpy()
+            # TF32 multiplies keep ten bits: single logits move by about 1e-3 of the largest.
+            scale = np.abs(expected).max()
+            np.testing.assert_allclose(results["logits"], expected, rtol=0, atol=5e-3 * scale)
+            best = np.sort(expected, axis=1)
+            clear = best[:, -1] - best[:, -2] > 1e-2 * scale
+            assert np.array_equal(results["labels"][clear], expected.argmax(1)[clear])
