@@ -14,6 +14,7 @@ from ..runners.base import INPUT, LABELS
 from ..runners.registry import open_runner
 from .artefact import Artefact
 from .dataset import DataOptions, classes_of, open_for
+from .interrupt import interrupts
 
 SCHEMA = 1
 
@@ -62,7 +63,7 @@ def evaluate(
             dataset = open_for(opened.card, options, progress)
             classes = classes_of(opened.card, dataset)
             counts = Evaluation(len(classes), 255 if len(classes) <= 255 else -1, radius)
-            with progress.task("evaluating", len(dataset)) as task:
+            with progress.task("evaluating", len(dataset)) as task, interrupts() as check:
                 for sample in iterate(dataset, on_error=options.on_error, progress=progress):
                     if sample.label is None:
                         raise DataError(f"{sample.name} has no labels; needed a labelled data set (--labels)")
@@ -73,6 +74,7 @@ def evaluate(
                         )
                     counts.update(sample.label[None], labels)
                     task.advance()
+                    check()
         return AccuracyReport(
             artefact.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
             radius, scores(counts.overall), scores(counts.boundary), scores(counts.interior),

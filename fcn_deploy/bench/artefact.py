@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
+from ..errors import CheckpointError, GraphError
 from ..files import sha256
 from ..progress import SILENT, Progress
 from ..runners.reference import DEMO, load_reference
@@ -58,7 +59,14 @@ class Artefact:
         return ()
 
     def digest(self) -> tuple[str, int]:
-        """SHA-256 and size in bytes of the file behind the source; external data of an ONNX file is not in it."""
+        """SHA-256 and size in bytes of the file behind the source; external data of an ONNX file is not in it.
+
+        Raises:
+            GraphError, CheckpointError: there is no such file.
+        """
+        if not self.path.is_file():
+            kind = GraphError if self.is_onnx else CheckpointError
+            raise kind(f"{self.path} does not exist; needed is an .onnx file, a checkpoint, or demo")
         return sha256(self.path), self.path.stat().st_size
 
     def __enter__(self) -> Artefact:

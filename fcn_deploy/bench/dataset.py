@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -102,8 +102,8 @@ class Pool:
     labelled: int = 0
     _bytes: int = 0
 
-    def watch(self, samples: Iterable[Sample], task: Task) -> Iterator[Sample]:
-        """The same samples, counted; `task` advances when the one before is done with."""
+    def watch(self, samples: Iterable[Sample], task: Task, check: Callable[[], None]) -> Iterator[Sample]:
+        """The same samples, counted; after each one `task` advances and `check` may raise."""
         for sample in samples:
             self.seen += 1
             self.labelled += sample.label is not None
@@ -114,6 +114,7 @@ class Pool:
                 self._bytes += sample.image.nbytes
             yield sample
             task.advance()
+            check()
 
 
 @dataclass(frozen=True)

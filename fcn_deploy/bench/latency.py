@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FcnDeployError
-from ..progress import SILENT, Progress, Task
+from ..progress import SILENT, Progress
 from ..runners.base import INPUT, Runner
+from .interrupt import interrupts
 
 Image = NDArray[np.uint8]
 Steps = tuple[int, int, int]
@@ -84,10 +85,10 @@ def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
 def order_of(round_index: int, batches: int, runners: int) -> list[int]:
     """Runners in the order of one round.
 
-    Whoever is first moves on by one each round, and by one more each time the batches start again: else, with an
-    even number of batches, a batch would meet two runners always in the same order.
+    Whoever is first moves on by one from batch to batch, and on each batch by one each time the batches start again;
+    a plain round_index % runners would let an even number of batches meet two runners always in the same order.
     """
-    first = (round_index + round_index // batches) % runners
+    first = (round_index % batches + round_index // batches) % runners
     return [(first + offset) % runners for offset in range(runners)]
 
 
@@ -102,16 +103,20 @@ def measure(
         The batch index of each round, and one Samples for each runner.
     """
     samples = [Samples() for _ in runners]
-    with progress.task("warming up", None) as task:
-        _warm_up(runners, batches, budget.warmup, samples, task)
+    with progress.task("warming up", None) as task, interrupts() as check:
+        for sample, runner, batch in _warmups(samples, runners, batches, budget.warmup):
+            _guarded(sample, runner, batch, warm=True)
+            task.advance()
+            check()
     rounds: list[int] = []
-    # A line and no bar: a bar's thread wakes ten times a second and takes the time from whatever is being timed.
-    progress.say(f"timing {len(runners)} runners for at most {budget.seconds:g} s")
-    with _no_garbage_collection():
+    with interrupts() as check, _no_garbage_collection():
+        # A line and no bar: a bar's thread wakes ten times a second and takes its time from what is being timed.
+        progress.say(f"timing {len(runners)} runners for at most {budget.seconds:g} s")
         for batch_index in _rounds(len(batches), budget):
             for index in order_of(len(rounds), len(batches), len(runners)):
                 _guarded(samples[index], runners[index], batches[batch_index])
             rounds.append(batch_index)
+            check()
             if all(sample.failure for sample in samples):
                 break
     return rounds, [Samples(failure=sample.failure) if sample.failure else sample for sample in samples]
@@ -125,15 +130,14 @@ def _rounds(batches: int, budget: Budget) -> Iterator[int]:
         yield index % batches
 
 
-def _warm_up(
-    runners: Sequence[Runner], batches: Sequence[Image], warmup: int, samples: Sequence[Samples], task: Task
-) -> None:
+def _warmups(
+    samples: Sequence[Samples], runners: Sequence[Runner], batches: Sequence[Image], warmup: int
+) -> Iterator[tuple[Samples, Runner, Image]]:
     """All warm-ups before all timing: shape by shape, `warmup` times each, and every runner in turn."""
     for batch in {batch.shape: batch for batch in batches}.values():
         for _ in range(warmup):
-            for runner, sample in zip(runners, samples, strict=True):
-                _guarded(sample, runner, batch, warm=True)
-                task.advance()
+            for sample, runner in zip(samples, runners, strict=True):
+                yield sample, runner, batch
 
 
 def _guarded(sample: Samples, runner: Runner, batch: Image, *, warm: bool = False) -> None:

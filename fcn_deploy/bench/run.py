@@ -20,6 +20,7 @@ from .artefact import Artefact
 from .dataset import DataOptions, Pool, classes_of, generated_for, open_for
 from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
 from .environment import describe_environment
+from .interrupt import interrupts
 from .latency import Budget, batches_of, measure
 from .memory import measure_memory
 from .parity import Comparison, compare
@@ -124,12 +125,12 @@ def _compare(
 ) -> rec.Reference | None:
     """Fill in accuracy and agreement; returns what they were compared with."""
     running = [entrant for entrant in entrants if entrant.runner is not None]
-    with progress.task("comparing labels", len(dataset)) as task:
+    with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
         samples = iterate(dataset, on_error=options.data.on_error, progress=progress)
         if reference is not None:
             reference.output_names = (LABELS, LOGITS)
         results, own = compare(
-            pool.watch(samples, task),
+            pool.watch(samples, task, check),
             [entrant.runner for entrant in running if entrant.runner is not None],
             reference,
             num_classes=max(1, len(classes)),

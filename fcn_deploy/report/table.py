@@ -101,22 +101,24 @@ def _instability(record: Record, row: Row) -> str:
     timed = speed(record, row)
     if timed is None or not timed.unstable:
         return ""
-    return f"{row.runner}: unstable, the second half ran {timed.drift:+.0%} of the first in time; measure again"
+    change = f"{100 * abs(timed.drift):.0f} % {'more' if timed.drift > 0 else 'less'}"
+    return f"{row.runner}: unstable, the second half of the rounds took {change} time than the first; measure again"
 
 
 def _meaning(record: Record) -> str:
-    radius = record.settings.radius
-    lines = [
-        "Times are upload, run and download of one batch, with the host waiting for the result; peak MiB is of a",
-        "process that holds this runner alone.",
+    """What the columns say, as one paragraph."""
+    sentences = [
+        "Times are upload, run and download of one batch, the host waiting for the result.",
+        "Peak MiB is of a process that holds this runner alone.",
     ]
     if any(row.agreement is not None for row in record.rows):
-        edge = _lowest_edge(record)
-        lines.append(
-            f"Δ: points more or less than PyTorch. Same: % of pixels labelled as PyTorch does; boundary: within {radius} px of a change of its label;"
-        )
-        lines.append(f"low margin: where its two best logits differ by less than {edge}.")
-    return " ".join(lines)
+        sentences += [
+            "Δ: points more or less than PyTorch.",
+            "Same: % of pixels that PyTorch labels alike;",
+            f"boundary: within {record.settings.radius} px of a change of its label;",
+            f"low margin: where its two best logits differ by less than {_lowest_edge(record)}.",
+        ]
+    return " ".join(sentences)
 
 
 def _lowest_edge(record: Record) -> str:

@@ -34,6 +34,8 @@ def open_session(name: str, path: Path, provider: str, threads: int | None) -> t
         GraphError: the file is missing or onnxruntime cannot read it.
     """
     ort = require("onnxruntime")
+    if hasattr(ort, "disable_telemetry_events"):  # nothing is to be sent anywhere, least of all while timing
+        ort.disable_telemetry_events()
     wanted = _full_name(ort, name, provider)
     if not path.is_file():
         raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")

@@ -1,0 +1,23 @@
+"""A small network with labels of every class, saved as a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.models.registry import build, new_card
+
+
+def save_small_model(path: Path, classes: tuple[str, ...] = SYNTHETIC_CLASSES) -> Path:
+    """FCN-8s of 8 channels a stage with random scores."""
+    torch.manual_seed(0)
+    card = new_card("fcn8s", classes, width=0.05, head="pool5")
+    model = build(card)
+    with torch.no_grad():
+        for layer in (model.score_fr, model.score_pool4, model.score_pool3):
+            layer.weight.normal_(std=0.3)
+    save_model(path, model, card)
+    return path

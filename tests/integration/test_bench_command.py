@@ -1,0 +1,180 @@
+"""`fcn-deploy bench` from its command line to its table, on a small saved model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import onnxruntime
+import pytest
+import torch
+from click.testing import CliRunner
+
+from fcn_deploy.bench.record import read_record
+from fcn_deploy.cli.main import cli
+from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
+
+from .bench_model import save_small_model
+
+DATA = "synthetic:3:5:33x47"
+QUICK = ["--iterations", "5", "--seconds", "1", "--warmup", "1"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    return save_small_model(tmp_path_factory.mktemp("models") / "small.safetensors")
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint) -> Path:
+    target = checkpoint.with_name("small.onnx")
+    invoke("export", str(checkpoint), "-o", str(target))
+    return target
+
+
+def invoke(*arguments: str):
+    result = CliRunner().invoke(cli, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):
+    result = invoke("bench", str(checkpoint), "--data", DATA, *QUICK, "--json", str(tmp_path / "run.json"))
+    assert result.exit_code == 0
+    record = read_record(tmp_path / "run.json")
+    pytorch, ort = record.rows
+    assert (pytorch.status, ort.status) == ("ok", "ok")
+    assert len(pytorch.latency.execute_ns) == len(ort.latency.execute_ns) == 5
+    assert pytorch.memory.peak_bytes > pytorch.memory.baseline_bytes > 0
+    # the export's proof allows labels to differ only at margins of rounding
+    assert ort.agreement.overall.agreed >= 0.999 * ort.agreement.overall.pixels
+    assert ort.agreement.overall.pixels == 3 * 33 * 47
+    assert sum(map(sum, ort.accuracy.overall)) == 3 * 33 * 47
+    assert "ran an ONNX file exported from small.safetensors for this run" in ort.notes
+    assert "pytorch" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_an_onnx_file_needs_no_second_file(exported, tmp_path):
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes(exported.read_bytes())
+    result = invoke("bench", str(alone), "--data", DATA, *QUICK, "--no-memory", "--json", "-")
+    record = json.loads(result.stdout)
+    assert [row["status"] for row in record["rows"]] == ["ok", "ok"]
+    assert record["reference"]["runner"] == "pytorch"
+    assert record["rows"][1]["summary"]["delta_points"] == pytest.approx(0, abs=0.1)
+
+
+def test_a_provider_that_cannot_start_is_skipped_with_its_reason_and_the_rest_goes_on(exported):
+    if torch.cuda.is_available() or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("needs an onnxruntime built with CUDA on a machine without a GPU")
+    runners = "onnxruntime:cuda,onnxruntime,pytorch:cuda"
+    result = invoke("bench", str(exported), "--data", DATA, *QUICK, "--no-memory", "--runners", runners)
+    assert result.exit_code == 0
+    text = " ".join(result.stdout.split())
+    assert "onnxruntime:cuda skipped: CUDAExecutionProvider did not start" in text
+    assert "pytorch:cuda skipped: PyTorch" in text
+    assert "onnxruntime ok" in text
+
+
+def test_a_model_of_other_classes_runs_on_generated_images_by_default(tmp_path):
+    model = save_small_model(tmp_path / "m.safetensors", ("cat", "dog"))
+    result = invoke("bench", str(model), "--limit", "2", *QUICK, "--no-memory", "--runners", "pytorch")
+    assert result.exit_code == 0
+    assert "without their labels" in result.stderr
+    with pytest.raises(DataError, match="the model has 2 classes"):
+        invoke("bench", str(model), "--data", DATA, *QUICK)
+
+
+def other_classes(folder: Path) -> list[str]:
+    return ["bench", str(save_small_model(folder / "m.safetensors", ("cat", "dog"))), "--data", DATA]
+
+
+def truncated(folder: Path) -> list[str]:
+    path = save_small_model(folder / "m.safetensors")
+    path.write_bytes(path.read_bytes()[:-100])
+    return ["bench", str(path)]
+
+
+def junk(folder: Path) -> list[str]:
+    (folder / "m.onnx").write_bytes(b"<html>")
+    return ["bench", str(folder / "m.onnx")]
+
+
+def unwritable(folder: Path) -> list[str]:
+    (folder / "file").write_text("")
+    return ["bench", str(save_small_model(folder / "m.safetensors")), "--json", str(folder / "file" / "run.json")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (lambda folder: ["bench", str(folder / "none.onnx")], GraphError),
+        (lambda folder: ["bench", str(folder / "none.pth")], CheckpointError),
+        (truncated, CheckpointError),
+        (junk, GraphError),
+        (other_classes, DataError),
+        (unwritable, OutputError),
+        (lambda folder: ["bench", "demo", "--runners", "pytroch"], UnknownNameError),
+    ],
+)
+def test_bad_input_is_one_line(arguments, error, tmp_path):
+    with pytest.raises(FcnDeployError) as caught:
+        invoke(*arguments(tmp_path))
+    assert caught.type is error
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("*.json*"))
+
+
+def test_no_runners_is_a_usage_error(exported):
+    assert invoke("bench", str(exported), "--runners", ",").exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a Windows process by other ways")
+def test_ctrl_c_leaves_nothing_behind(exported, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    checkpoint = str(exported.with_name("small.safetensors"))
+    command = [
+        sys.executable,
+        "-m",
+        "fcn_deploy",
+        "bench",
+        checkpoint,
+        "--data",
+        DATA,
+        "--json",
+        str(tmp_path / "run.json"),
+    ]
+    process = subprocess.Popen(
+        [*command, "--seconds", "60", "--iterations", "1000000"],
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(scratch)},
+    )  # fmt: skip
+    for line in process.stderr:
+        if line.startswith("timing"):
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert rest.strip() == "interrupted"
+    assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
+    assert list(scratch.glob("fcn-deploy-*")) == []
+
+
+@pytest.mark.parametrize("name", ["bench", "evaluate"])
+def test_help_imports_nothing_heavy(name):
+    code = (
+        "import sys\nfrom fcn_deploy.cli.main import cli\n"
+        f"cli(['{name}', '--help'], standalone_mode=False)\n"
+        "print(sorted({'torch', 'onnx', 'onnxruntime', 'numpy', 'rich', 'PIL', 'psutil'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--data" in done.stdout

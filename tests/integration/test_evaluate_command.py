@@ -1,0 +1,111 @@
+"""`fcn-deploy evaluate` from its command line to its tables, on a small saved model."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+from fcn_deploy.cli.main import cli
+from fcn_deploy.contract import Contract
+from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES, open_source
+from fcn_deploy.errors import DataError, RunnerError
+from fcn_deploy.models.checkpoints import load_model
+
+from .bench_model import save_small_model
+
+DATA = "synthetic:3:5:33x47"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return save_small_model(tmp_path_factory.mktemp("models") / "small.safetensors")
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint):
+    target = checkpoint.with_name("small.onnx")
+    invoke("export", str(checkpoint), "-o", str(target))
+    return target
+
+
+def invoke(*arguments: str):
+    result = CliRunner().invoke(cli, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def figures(*arguments: str) -> dict:
+    return json.loads(invoke("evaluate", *arguments, "--json", "-").stdout)
+
+
+def test_pixel_accuracy_is_the_share_of_right_pixels(checkpoint):
+    found = figures(str(checkpoint), "--data", DATA)
+    model, card = load_model(checkpoint)
+    network, right = Contract(model, card), 0
+    for index in range(3):
+        sample = open_source(DATA)[index]
+        with torch.inference_mode():
+            right += int((network(torch.from_numpy(sample.image[None]))[0].numpy() == sample.label).sum())
+    assert found["overall"]["pixel_accuracy"] == pytest.approx(right / (3 * 33 * 47))
+    assert (found["runner"], found["images"]) == ("pytorch", 3)
+    assert found["boundary"]["pixels"] + found["interior"]["pixels"] == found["overall"]["pixels"] == 3 * 33 * 47
+
+
+def test_an_onnx_file_scores_as_its_checkpoint_does(checkpoint, exported):
+    own, other = figures(str(checkpoint), "--data", DATA), figures(str(exported), "--data", DATA)
+    assert other["runner"] == "onnxruntime"
+    # rounding may flip a pixel whose two best logits are equal to 1e-4; one pixel in 4653 is 0.0002
+    assert other["overall"]["pixel_accuracy"] == pytest.approx(own["overall"]["pixel_accuracy"], abs=1e-3)
+    by_pytorch = figures(str(exported), "--data", DATA, "--runner", "pytorch")
+    assert by_pytorch["overall"] == own["overall"]
+
+
+def test_the_table_has_four_metrics_and_every_class(checkpoint, tmp_path):
+    result = invoke("evaluate", str(checkpoint), "--data", DATA, "--json", str(tmp_path / "a.json"))
+    assert result.exit_code == 0
+    for name in ("pixel accuracy", "mean accuracy", "mean IoU", "frequency weighted IoU", *SYNTHETIC_CLASSES):
+        assert name in result.stdout
+    assert json.loads((tmp_path / "a.json").read_text())["radius"] == 3
+
+
+def test_a_wider_boundary_has_more_pixels(checkpoint):
+    thin = figures(str(checkpoint), "--data", DATA, "--radius", "1")
+    wide = figures(str(checkpoint), "--data", DATA, "--radius", "5")
+    assert thin["boundary"]["pixels"] < wide["boundary"]["pixels"]
+    assert thin["overall"] == wide["overall"]
+
+
+def test_a_provider_that_cannot_start_is_one_error(exported):
+    if torch.cuda.is_available() or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("needs an onnxruntime built with CUDA on a machine without a GPU")
+    with pytest.raises(RunnerError, match="CUDAExecutionProvider did not start") as caught:
+        invoke("evaluate", str(exported), "--data", DATA, "--runner", "onnxruntime:cuda")
+    assert "\n" not in str(caught.value)
+
+
+def test_images_without_labels_cannot_be_scored(checkpoint, tmp_path):
+    Image.fromarray(np.zeros((33, 47, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png has no labels"):
+        invoke("evaluate", str(checkpoint), "--data", str(tmp_path))
+
+
+def test_bad_images_stop_or_are_left_out_and_counted(checkpoint, tmp_path):
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    for folder in (images, labels):
+        folder.mkdir()
+    for name in ("a", "b"):
+        Image.fromarray(np.zeros((33, 47, 3), np.uint8)).save(images / f"{name}.png")
+        Image.fromarray(np.zeros((33, 47), np.uint8)).save(labels / f"{name}.png")
+    (images / "b.png").write_bytes(b"not an image")
+    arguments = [str(checkpoint), "--data", str(images), "--labels", str(labels)]
+    with pytest.raises(DataError, match=r"b\.png"):
+        figures(*arguments)
+    found = figures(*arguments, "--bad-images", "skip")
+    assert (found["images"], found["left_out"]) == (1, 1)

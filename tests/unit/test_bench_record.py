@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fcn_deploy.bench.record import from_json, read_record, to_json, write_record
+from fcn_deploy.bench.summary import fidelity, speed, summarise
+from fcn_deploy.errors import OutputError, RecordError
+
+from .bench_records import RECORD, ROWS, with_rows
+
+
+def changed(**changes: object) -> str:
+    return json.dumps(json.loads(to_json(RECORD)) | changes)
+
+
+def test_a_record_survives_the_round_trip(tmp_path):
+    write_record(tmp_path / "new" / "run.json", RECORD)
+    assert read_record(tmp_path / "new" / "run.json") == RECORD
+
+
+def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
+    plain = json.loads(to_json(RECORD), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert (plain["schema"], plain["kind"]) == (1, "bench")
+    assert plain["rows"][1]["latency"]["execute_ns"] == [17_000_000, 17_000_000, 17_000_000, 47_000_000]
+    assert plain["rows"][1]["latency"]["warmup_ns"] == [500_000_000, 90_000_000]
+    assert plain["rows"][1]["summary"]["median_ms"] == 20
+    assert plain["rows"][2]["summary"]["mean_iou"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "is not JSON"),
+        ('{"schema": 1', "is not JSON"),
+        ("[]", "is not a benchmark record"),
+        ('{"schema": 1, "kind": "accuracy"}', "is not a benchmark record"),
+        (changed(schema=7), "has schema 7; this version reads schema 1"),
+        ('{"schema": 1, "kind": "bench"}', "has no 'created'"),
+        (changed(rounds="many"), r"record\.rounds is 'many'; needed a list"),
+        (changed(rounds=[0, 0.5]), r"record\.rounds\[1\] is '0.5'; needed an integer"),
+        (changed(shapes=[[1, 2]]), r"record\.shapes\[0\] is '\[1, 2\]'; needed a list of 3"),
+        (changed(rows=[{"runner": "x", "status": "fine"}]), r"rows\[0\]\.status is 'fine'; needed ok or failed"),
+        (changed(rounds=[0]), r"pytorch has \[4\] samples for 1 rounds"),
+        (changed(rounds=[0, 0, 0, 3]), "rounds of shapes that it does not list"),
+    ],
+)
+def test_junk_is_refused_with_the_place(text, found):
+    with pytest.raises(RecordError, match=found):
+        from_json(text)
+
+
+def test_fields_of_a_later_version_are_passed_over():
+    assert from_json(changed(weather="fair")) == RECORD
+
+
+def test_missing_and_binary_files_are_record_errors(tmp_path):
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    for name in ("none.json", "binary.json"):
+        with pytest.raises(RecordError, match=name):
+            read_record(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        write_record(tmp_path / "file" / "run.json", RECORD)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_speed_is_upload_run_and_download_together():
+    pytorch, ort = speed(RECORD, ROWS[0]), speed(RECORD, ROWS[1])
+    assert pytorch.median_ms == 40
+    assert (ort.median_ms, ort.upload_ms, ort.execute_ms, ort.download_ms) == (20, 1, 17, 2)
+    # totals 20 20 20 50: linear interpolation at 0.9 and 0.99 of 3 steps
+    assert ort.p90_ms == pytest.approx(41)
+    assert ort.p99_ms == pytest.approx(49.1)
+    assert ort.images_per_s == pytest.approx(1000 * 8 / 110)
+    assert (pytorch.times_reference, ort.times_reference) == (1, 2)
+
+
+def test_a_run_whose_halves_differ_is_unstable():
+    # halves 20 20 and 20 50: medians 20 and 35
+    assert speed(RECORD, ROWS[1]).drift == 0.75
+    assert speed(RECORD, ROWS[1]).unstable
+    assert not speed(RECORD, ROWS[0]).unstable
+
+
+def test_fidelity_is_in_per_cent_and_points_and_names_the_class_that_lost_most():
+    found = fidelity(RECORD, ROWS[1])
+    assert found.mean_iou == pytest.approx(100 * (0.5 + 100 / 150) / 2)
+    assert found.delta_points == pytest.approx(found.mean_iou - 100 * (0.9 + 100 / 110) / 2)
+    assert found.worst_class == ("road", pytest.approx(-40))
+    assert found.agreement_lowest_margin.pixels == 2_000
+    assert fidelity(RECORD, ROWS[0]).delta_points == 0
+    assert fidelity(RECORD, ROWS[0]).worst_class is None
+
+
+def test_rows_without_measurements_have_no_figures():
+    record = with_rows(*ROWS[2:])
+    assert speed(record, ROWS[2]) is None
+    assert set(summarise(record, ROWS[3]).values()) == {None}

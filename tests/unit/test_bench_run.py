@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fcn_deploy.bench import entrants, run
+from fcn_deploy.bench.dataset import DataOptions, check_classes
+from fcn_deploy.bench.latency import Budget
+from fcn_deploy.bench.record import from_json, to_json
+from fcn_deploy.bench.run import BenchOptions, run_bench
+from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
+from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
+from fcn_deploy.spec import ModelCard
+
+from .bench_fakes import FakeRunner
+
+CARD = ModelCard("fcn8s", SYNTHETIC_CLASSES)
+BUDGET = Budget(iterations=4, seconds=60, warmup=1)
+
+
+def label_of(image: np.ndarray) -> np.ndarray:
+    """Some label of the 8 classes for every red value."""
+    return image % 8
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path):
+    """Runs the benchmark on fake runners: {spec: runner or the error that opening it raises}."""
+    (tmp_path / "m.onnx").write_bytes(b"a model")
+
+    def start(fakes, **options):
+        def open_fake(spec, source, *, threads):
+            found = fakes[spec]
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(entrants, "open_runner", open_fake)
+        monkeypatch.setattr(run, "open_runner", open_fake)
+        settings = {
+            "source": str(tmp_path / "m.onnx"),
+            "runners": tuple(fakes),
+            "data": DataOptions("synthetic:3:0:33x47"),
+            "generated": False,
+            "budget": BUDGET,
+            "memory": False,
+        }
+        return run_bench(BenchOptions(**settings | options))
+
+    return start
+
+
+def fake(name: str, **options) -> FakeRunner:
+    return FakeRunner(name, **{"change": label_of, "card": CARD, "num_classes": 8} | options)
+
+
+def test_every_runner_gets_a_row_whatever_becomes_of_it(bench):
+    record = bench(
+        {
+            "pytorch": fake("pytorch"),
+            "onnxruntime": fake("onnxruntime"),
+            "onnxruntime:cuda": RunnerError("onnxruntime:cuda: CUDAExecutionProvider did not start: no libcuda"),
+            "onnxruntime:xnnpack": GraphError("m.onnx: Conv is not supported"),
+            "onnxruntime:dml": fake("onnxruntime:dml", fail_at=2),
+            "onnxruntime:openvino": fake("onnxruntime:openvino", fail_at=6),
+        }
+    )
+    assert [(row.status, row.reason) for row in record.rows] == [
+        ("ok", ""),
+        ("ok", ""),
+        ("skipped", "CUDAExecutionProvider did not start: no libcuda"),
+        ("failed", "m.onnx: Conv is not supported"),
+        ("failed", "onnxruntime:dml ran out of memory"),
+        ("failed", "onnxruntime:openvino ran out of memory"),
+    ]
+    assert len(record.rounds) == 4
+    assert [row.latency is not None for row in record.rows] == [True, True, False, False, False, False]
+    assert from_json(to_json(record)) == record
+
+
+def test_the_reference_agrees_with_nobody_but_is_scored(bench):
+    record = bench({"pytorch": fake("pytorch"), "onnxruntime": fake("onnxruntime")})
+    pytorch, ort = record.rows
+    assert record.reference.runner == "pytorch"
+    assert record.reference.accuracy == pytorch.accuracy
+    assert pytorch.agreement is None
+    assert ort.agreement.overall.agreed == ort.agreement.overall.pixels == 3 * 33 * 47
+    assert ort.accuracy.images == 3
+
+
+def test_pytorch_is_the_reference_even_if_it_is_not_to_be_timed(bench):
+    reference = fake("pytorch")
+    runners = {"onnxruntime": fake("onnxruntime"), "pytorch": reference}
+    record = bench(runners, runners=("onnxruntime",))
+    assert [row.runner for row in record.rows] == ["onnxruntime"]
+    assert record.rows[0].agreement.overall.pixels == 3 * 33 * 47
+    assert len(reference.shapes) == 3
+
+
+def test_while_it_is_timed_the_reference_gives_labels_alone(bench):
+    outputs = []
+
+    class Watched(FakeRunner):
+        def _execute(self) -> None:
+            outputs.append(self.output_names)
+
+    bench({"pytorch": Watched("pytorch", change=label_of, card=CARD, num_classes=8)})
+    assert outputs[:3] == [("labels", "logits")] * 3
+    assert outputs[3:] == [("labels",)] * (1 + 4)
+
+
+def test_runners_are_closed_also_when_the_data_set_is_wrong(bench):
+    log: list[str] = []
+    with pytest.raises(DataError, match="does not exist"):
+        bench({"pytorch": fake("pytorch", log=log)}, data=DataOptions("no/such/list.txt"))
+    assert log == ["pytorch closed"]
+
+
+def test_when_the_file_is_to_blame_for_all_it_is_one_error(bench):
+    broken = GraphError("m.onnx cannot be read as ONNX")
+    with pytest.raises(GraphError, match="cannot be read as ONNX"):
+        bench({"pytorch": broken, "onnxruntime": broken})
+
+
+def test_when_the_machine_is_to_blame_for_all_the_rows_say_so(bench):
+    record = bench({"onnxruntime:cuda": RunnerError("no GPU"), "pytorch": RunnerError("no torch")})
+    assert [row.status for row in record.rows] == ["skipped", "skipped"]
+    assert record.rounds == ()
+    assert record.reference is None
+    assert record.reference_reason == "no torch"
+
+
+def test_a_misspelt_runner_or_provider_is_an_error_and_not_a_row(bench):
+    with pytest.raises(UnknownNameError, match="did you mean pytorch"):
+        bench({"pytorhc": fake("x")})
+    with pytest.raises(UnknownNameError, match="cudaa"):
+        bench({"onnxruntime:cudaa": UnknownNameError("unknown provider 'cudaa'"), "pytorch": fake("pytorch")})
+
+
+def test_a_missing_file_is_said_before_anything_is_opened(bench, tmp_path):
+    with pytest.raises(GraphError, match=r"none\.onnx does not exist"):
+        bench({"pytorch": fake("pytorch")}, source=str(tmp_path / "none.onnx"))
+    with pytest.raises(CheckpointError, match=r"none\.pth does not exist"):
+        bench({"pytorch": fake("pytorch")}, source=str(tmp_path / "none.pth"))
+
+
+def test_generated_images_serve_a_model_of_other_classes_without_their_labels(bench):
+    card = ModelCard("fcn8s", ("cat", "dog", *"abcdef"))
+    runners = {"pytorch": fake("pytorch", card=card), "onnxruntime": fake("onnxruntime", card=card)}
+    record = bench(runners, generated=True)
+    assert record.data.labelled == 0
+    assert record.rows[1].accuracy is None
+    assert record.rows[1].agreement.overall.pixels == 3 * 33 * 47
+    with pytest.raises(DataError, match="class 0 is 'cat' for the model and 'sky' in synthetic"):
+        bench(runners)
+
+
+def test_batches_of_two_are_timed_and_written_down(bench):
+    record = bench({"pytorch": fake("pytorch")}, batch=2)
+    assert record.shapes == ((2, 33, 47),)
+    assert record.settings.batch == 2
+
+
+def test_classes_must_agree_in_number_name_and_order():
+    card = ModelCard("fcn8s", ("road", "pole", "sky"))
+    check_classes(card, ("Road", "pole ", "sky"), "set")
+    check_classes(ModelCard("fcn8s", ("class_0", "class_1")), ("road", "pole"), "set")
+    with pytest.raises(
+        DataError, match=r"the model has 3 classes \(road, pole, sky\) and set has 4 \(a, b, c, \.\.\.\)"
+    ):
+        check_classes(card, tuple("abcd"), "set")
+    with pytest.raises(DataError, match="class 1 is 'pole' for the model and 'sky' in set"):
+        check_classes(card, ("road", "sky", "pole"), "set")
+
+
+def test_where_nobody_names_the_classes_they_are_the_models(bench, tmp_path):
+    from PIL import Image
+
+    label = np.zeros((33, 47), np.uint8)
+    Image.fromarray(label).save(tmp_path / "label.png")
+    Image.fromarray(np.stack([label] * 3, 2)).save(tmp_path / "image.png")
+    (tmp_path / "list.txt").write_text("image.png label.png\n")
+    record = bench({"pytorch": fake("pytorch")}, data=DataOptions(str(tmp_path / "list.txt")))
+    assert record.data.classes == SYNTHETIC_CLASSES
+    assert record.rows[0].accuracy.overall[0][0] == 33 * 47
+
+
+def test_an_unreadable_image_stops_or_is_left_out_and_counted(bench, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.zeros((33, 47, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"not an image")
+    options = {"source": str(tmp_path), "classes": SYNTHETIC_CLASSES}
+    with pytest.raises(DataError, match=r"b\.png"):
+        bench({"pytorch": fake("pytorch")}, data=DataOptions(**options))
+    record = bench({"pytorch": fake("pytorch")}, data=DataOptions(**options, on_error="skip"))
+    assert (record.data.images, record.data.left_out, record.data.labelled) == (1, 1, 0)
