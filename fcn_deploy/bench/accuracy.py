@@ -59,9 +59,10 @@ def evaluate(
     with Artefact(source, progress) as artefact:
         spec = runner or ("onnxruntime" if artefact.is_onnx else "pytorch")
         sha256, _ = artefact.digest()
+        card = artefact.card()
+        dataset = open_for(card, options, progress)
+        classes = classes_of(card, dataset)
         with open_runner(spec, artefact.file_for(spec), threads=threads) as opened:
-            dataset = open_for(opened.card, options, progress)
-            classes = classes_of(opened.card, dataset)
             counts = Evaluation(len(classes), 255 if len(classes) <= 255 else -1, radius)
             with progress.task("evaluating", len(dataset)) as task, interrupts() as check:
                 for sample in iterate(dataset, on_error=options.on_error, progress=progress):

@@ -11,6 +11,7 @@ from ..files import sha256
 from ..progress import SILENT, Progress
 from ..runners.reference import DEMO, load_reference
 from ..runners.registry import entry
+from ..spec import ModelCard
 
 
 class Artefact:
@@ -34,6 +35,21 @@ class Artefact:
 
             return demo_path()
         return Path(self.source)
+
+    def card(self) -> ModelCard | None:
+        """The model card; None for an ONNX file that holds none (or that the runners will find unreadable).
+
+        Raises:
+            CheckpointError: the checkpoint cannot be read.
+        """
+        if not self.is_onnx:
+            return load_reference(self.source)[1]
+        from ..graph.state import read_card
+
+        try:
+            return read_card(self.path)
+        except GraphError:
+            return None
 
     def file_for(self, spec: str) -> str:
         """What runner `spec` opens; exports once, with its proof, if the runner needs ONNX and the source is none.

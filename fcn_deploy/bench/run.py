@@ -70,10 +70,11 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     with ExitStack() as stack:
         artefact = stack.enter_context(Artefact(options.source, progress))
         sha256, size_bytes = artefact.digest()
+        # The data set first: a slip in its path should not cost the minute that an export takes.
+        card = artefact.card()
+        dataset, pool = _open_data(card, options, progress), Pool()
         entrants = open_entrants(artefact, options.runners, threads, stack)
         reference, reason = _open_reference(artefact, entrants, threads, stack)
-        card = _card(entrants)
-        dataset, pool = _open_data(card, options, progress), Pool()
         own = _compare(entrants, reference, dataset, classes_of(card, dataset), options, pool, progress)
         shapes, rounds = _time(entrants, pool, options, progress)
         if options.memory:
@@ -103,11 +104,6 @@ def _open_reference(
         return stack.enter_context(open_runner(REFERENCE, artefact.source, threads=threads)), ""
     except FcnDeployError as error:
         return None, str(error)
-
-
-def _card(entrants: list[Entrant]) -> ModelCard | None:
-    cards = (entrant.runner.card for entrant in entrants if entrant.runner is not None)
-    return next((card for card in cards if card is not None), None)
 
 
 def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress) -> Dataset:

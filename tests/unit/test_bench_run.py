@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.bench import entrants, run
+from fcn_deploy.bench.artefact import Artefact
 from fcn_deploy.bench.dataset import DataOptions, check_classes
 from fcn_deploy.bench.latency import Budget
 from fcn_deploy.bench.record import from_json, to_json
@@ -37,6 +38,8 @@ def bench(monkeypatch, tmp_path):
 
         monkeypatch.setattr(entrants, "open_runner", open_fake)
         monkeypatch.setattr(run, "open_runner", open_fake)
+        cards = [found.card for found in fakes.values() if isinstance(found, FakeRunner)]
+        monkeypatch.setattr(Artefact, "card", lambda self: next(iter(cards), CARD))
         settings = {
             "source": str(tmp_path / "m.onnx"),
             "runners": tuple(fakes),
@@ -109,10 +112,16 @@ def test_while_it_is_timed_the_reference_gives_labels_alone(bench):
     assert outputs[3:] == [("labels",)] * (1 + 4)
 
 
-def test_runners_are_closed_also_when_the_data_set_is_wrong(bench):
-    log: list[str] = []
+def test_a_wrong_data_set_is_said_before_a_runner_is_opened(bench):
     with pytest.raises(DataError, match="does not exist"):
-        bench({"pytorch": fake("pytorch", log=log)}, data=DataOptions("no/such/list.txt"))
+        bench({"pytorch": AssertionError("opened")}, data=DataOptions("no/such/list.txt"))
+
+
+def test_runners_are_closed_also_when_an_image_cannot_be_read(bench, tmp_path):
+    log: list[str] = []
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    with pytest.raises(DataError, match=r"a\.png"):
+        bench({"pytorch": fake("pytorch", log=log)}, data=DataOptions(str(tmp_path)))
     assert log == ["pytorch closed"]
 
 
