@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 
 from ..errors import TrainingError
@@ -56,24 +57,32 @@ class Run:
 
     def go(self, stop: StopRequest) -> None:
         """Train to the end, or until `stop`, leaving the state in the folder either way."""
-        batches = self._batches()
-        while len(self.position.history) < self.config.epochs:
-            self._train_epoch(batches, stop)
-            record = None if stop else self._close_epoch(stop)
-            if record is None:
-                self._save_state()
-                return
-            self.on_epoch(record)
+        with closing(self._batches()) as batches:
+            while len(self.position.history) < self.config.epochs:
+                self._train_epoch(batches, stop)
+                record = None if stop else self._close_epoch(stop)
+                if record is None:
+                    self._save_state()
+                    return
+                self.on_epoch(record)
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Generator[Batch, None, None]:
+        """Batches from the current step on; closing it ends the loading processes."""
         config, card = self.config, self.material.card
         fill = fill_colour(card.mean, card.channel_order)
         augmentation = Augmentation(config.crop, config.scale, config.flip, fill, card.ignore_index)
         images = TrainingImages(self.material.train, augmentation, config.seed)
         keys = BatchKeys(len(self.material.train), config.batch, config.epochs, config.seed, self.position.step)
-        return iter(
-            loader(images, keys, workers=config.workers, pin_memory=self.stepper.precision.device.type == "cuda")
-        )
+        on_gpu = self.stepper.precision.device.type == "cuda"
+        try:
+            yield from loader(images, keys, workers=config.workers, pin_memory=on_gpu)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise TrainingError(
+                "a loading process ended unexpectedly (out of memory, or shared memory too small?); "
+                f"--resume with fewer --workers than {config.workers}"
+            ) from error
 
     def _train_epoch(self, batches: Iterator[Batch], stop: StopRequest) -> None:
         """Steps to the end of the current epoch; none if they are done and only the validation is missing."""

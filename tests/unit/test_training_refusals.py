@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.errors import CheckpointError, DataError, ImageError, LabelError, OutputError, TrainingError
 from fcn_deploy.models.checkpoints import load_model
 from fcn_deploy.training import state as state_module
@@ -112,6 +114,12 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
         (tmp_path / "a" / f"{index}.png").write_bytes(b"")
     with pytest.raises(TrainingError, match="no labelled pixel in its 3 images"):
         train(config, start="restart")
+
+
+def test_a_loading_process_that_dies_is_an_expected_error(config, monkeypatch):
+    monkeypatch.setattr(SyntheticDataset, "__getitem__", lambda self, index: os._exit(9))
+    with pytest.raises(TrainingError, match=r"--resume with fewer --workers than 1"):
+        train(replace(config, workers=1))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_data_are_opened(config, tmp_path):
