@@ -128,13 +128,15 @@ def _quiet(record: EpochRecord) -> None:
 
 
 def _print_epoch(record: EpochRecord) -> None:
-    score = ""
-    if record.mean_iou is not None and record.pixel_accuracy is not None and record.boundary_mean_iou is not None:
-        score = (
-            f"  mIoU {record.mean_iou:6.1%}  boundary {record.boundary_mean_iou:6.1%}"
-            f"  pixel accuracy {record.pixel_accuracy:6.1%}"
-        )
-    click.echo(f"epoch {record.epoch:4d}  loss {record.loss:.4f}{score}  {record.seconds:.1f} s", err=True)
+    scores = ""
+    if record.mean_iou is not None:
+        scores = f"  mIoU {_percent(record.mean_iou)}  boundary {_percent(record.boundary_mean_iou)}"
+        scores += f"  pixel accuracy {_percent(record.pixel_accuracy)}"
+    click.echo(f"epoch {record.epoch:4d}  loss {record.loss:.4f}{scores}  {record.seconds:.1f} s", err=True)
+
+
+def _percent(fraction: float | None) -> str:
+    return "   none" if fraction is None else f"{fraction:6.1%}"
 
 
 def _how_to_resume(result: TrainResult) -> str:
@@ -163,11 +165,12 @@ def _summary(result: TrainResult) -> dict[str, Any]:
 
 def _text(summary: dict[str, Any]) -> str:
     minutes = summary["seconds"] / 60
+    best, last = _percent(summary["best_mean_iou"]), _percent(summary["mean_iou"])
+    boundary, pixels = _percent(summary["boundary_mean_iou"]), _percent(summary["pixel_accuracy"])
     return "\n".join(
         [
             f"{summary['epochs']} epochs, {summary['steps']} steps, {minutes:.1f} min, loss {summary['loss']:.4f}",
-            f"best  mIoU {summary['best_mean_iou']:.1%} at epoch {summary['best_epoch']}  {summary['best']}",
-            f"last  mIoU {summary['mean_iou']:.1%}, boundary {summary['boundary_mean_iou']:.1%}, "
-            f"pixel accuracy {summary['pixel_accuracy']:.1%}  {summary['last']}",
+            f"best  mIoU {best}  at epoch {summary['best_epoch']}  {summary['best']}",
+            f"last  mIoU {last}  boundary {boundary}  pixel accuracy {pixels}  {summary['last']}",
         ]
     )

@@ -66,7 +66,6 @@ def train(
         DataError, CheckpointError, OutputError and the rest of the tree: from what it reads and writes.
     """
     precision = choose(config.device, config.amp)
-    check_writable(config.output / STATE_FILE)
     saved = _saved_run(config, start)
     if saved is not None and len(saved.position.history) == config.epochs:
         return TrainResult(config, saved.position, None, True)
@@ -74,6 +73,7 @@ def train(
     if saved is not None and saved.fingerprint != material.fingerprint:
         raise TrainingError(f"the data have changed since {config.output} was begun; --restart starts over")
     stepper = Stepper(new_model(_resumed(config, saved), material.card, progress), material.card, config, precision)
+    check_writable(config.output / STATE_FILE)  # after all else that can fail, so that a mistake leaves no folder
     run = Run(config, material, stepper, on_epoch, progress)
     if saved is not None:
         run.restore(saved)

@@ -173,7 +173,9 @@ class Run:
         """Checkpoints first, then the state that counts the epoch as done: a kill between them repeats the epoch."""
         position, folder, model = self.position, self.config.output, self.stepper.contract.model
         card = self._card(record)
-        best = record.mean_iou is not None and record.mean_iou > (position.best_mean_iou or -1.0)
+        best = record.mean_iou is not None and (
+            position.best_mean_iou is None or record.mean_iou > position.best_mean_iou
+        )
         if best:
             save_model(folder / BEST, model, card)
         save_model(folder / LAST, model, card)

@@ -45,8 +45,7 @@ def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
     train = open_dataset(config.data, labels=config.labels, split="train", **common)  # type: ignore[arg-type]
     val = open_dataset(config.val, labels=config.val_labels, split="val", **common)  # type: ignore[arg-type]
     for option, dataset in (("--data", train), ("--val", val)):
-        if len(dataset) == 0:
-            raise DataError(f"{option} {dataset.name} has no images")
+        _check_labelled(option, dataset, skip_bad=config.bad_images == "skip")
     if train.classes != val.classes:
         raise DataError(f"the classes differ: {_difference(train, val)}; name them with --classes")
     card = replace(new_card(config.model, train.classes, **config.options), palette=train.palette)
@@ -65,6 +64,21 @@ def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT)
     if config.init is not None:
         progress.say(f"{config.init}: {load_weights_into(model, Path(config.init))}")
     return model
+
+
+def _check_labelled(option: str, dataset: Dataset, *, skip_bad: bool) -> None:
+    """Refuse a set that is empty or, as its first image tells, has no labels, before an epoch is spent on the other."""
+    if len(dataset) == 0:
+        raise DataError(f"{option} {dataset.name} has no images")
+    try:
+        labelled = dataset[0].label is not None
+    except DataError:
+        if not skip_bad:
+            raise
+        return
+    if not labelled:
+        name = "--val-labels" if option == "--val" else "--labels"
+        raise DataError(f"{option} {dataset.name} has no labels; give a list of pairs, or their folder with {name}")
 
 
 def _fingerprint(config: TrainConfig, train: Dataset, val: Dataset) -> str:

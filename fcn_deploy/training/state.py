@@ -30,7 +30,8 @@ class EpochRecord:
         step: steps done at its end.
         loss: mean cross entropy over the epoch's labelled pixels, in nats.
         lr: learning rate of its last step.
-        mean_iou, pixel_accuracy, boundary_mean_iou: fractions on the validation set; None if it was not validated.
+        mean_iou, pixel_accuracy, boundary_mean_iou: fractions on the validation set; None if it was not validated,
+            the last also if no label of the set borders on another.
         seconds: time spent on it, validation included.
     """
 

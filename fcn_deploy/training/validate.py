@@ -9,6 +9,7 @@ import torch
 
 from ..contract import Contract
 from ..data.dataset import Dataset, iterate
+from ..errors import DataError
 from ..metrics.evaluation import Evaluation
 from ..metrics.scores import scores
 from ..progress import SILENT, Progress
@@ -16,11 +17,11 @@ from ..progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Validation:
-    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so."""
+    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so, None where there is none."""
 
     mean_iou: float
     pixel_accuracy: float
-    boundary_mean_iou: float
+    boundary_mean_iou: float | None
 
 
 def validate(
@@ -38,7 +39,7 @@ def validate(
         None if `stop` answered true before the end.
 
     Raises:
-        DataError: an image or label cannot be used (an unreadable image is left out if `skip_bad`).
+        DataError: an image or label cannot be used (it is left out if `skip_bad`), or no pixel is labelled.
     """
     device = next(contract.parameters()).device
     evaluation = Evaluation(len(dataset.classes), ignore_index)
@@ -49,12 +50,17 @@ def validate(
             if stop():
                 break
             labels = contract(torch.from_numpy(sample.image)[None].to(device)).cpu().numpy()
-            evaluation.update(sample.label[None], labels)  # type: ignore[index]
+            if sample.label is None:
+                raise DataError(f"{sample.name} has no labels; validation needs a label for every image")
+            evaluation.update(sample.label[None], labels)
             task.advance()
     contract.train(was_training)
-    return None if stop() else _summary(evaluation)
+    return None if stop() else _summary(evaluation, dataset.name)
 
 
-def _summary(evaluation: Evaluation) -> Validation:
+def _summary(evaluation: Evaluation, name: str) -> Validation:
+    if not evaluation.overall.any():
+        raise DataError(f"{name} has no labelled pixel; mIoU needs some")
     overall = scores(evaluation.overall)
-    return Validation(overall.mean_iou, overall.pixel_accuracy, scores(evaluation.boundary).mean_iou)
+    boundary = scores(evaluation.boundary).mean_iou if evaluation.boundary.any() else None
+    return Validation(overall.mean_iou, overall.pixel_accuracy, boundary)

@@ -18,6 +18,7 @@ from fcn_deploy.models.checkpoints import load_model
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import train
+from fcn_deploy.training.run import Run
 
 from .training_runs import Heard, killed_at, same_tensors, tiny_runs
 
@@ -122,10 +123,39 @@ def test_a_loading_process_that_dies_is_an_expected_error(config, monkeypatch):
         train(replace(config, workers=1))
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_the_data_are_opened(config, tmp_path):
+def test_a_set_without_labels_is_refused_before_an_epoch_is_spent(config, tmp_path):
+    source = write_pairs(tmp_path / "a", 2, "sky\nroad\n")
+    images = tmp_path / "images"
+    images.mkdir()
+    Image.new("RGB", (47, 33)).save(images / "0.png")
+    with pytest.raises(DataError, match=r"--val .*images has no labels; .*--val-labels"):
+        train(replace(config, data=source, val=str(images), classes=("sky", "road")))
+    with pytest.raises(DataError, match=r"--data .*images has no labels; .*--labels"):
+        train(replace(config, data=str(images), val=source, classes=("sky", "road")))
+    assert not config.output.exists()
+
+
+def test_a_validation_set_without_a_labelled_pixel_is_refused(config, tmp_path):
+    source = write_pairs(tmp_path / "a", 2, "sky\nroad\n")
+    void = write_pairs(tmp_path / "b", 2, "sky\nroad\n", value=255)
+    for index in range(2):
+        Image.new("L", (47, 33), 255).save(tmp_path / "b" / f"{index}-label.png")
+    with pytest.raises(DataError, match="no labelled pixel"):
+        train(replace(config, data=source, val=void))
+
+
+def test_a_validation_set_of_one_class_has_no_boundary_and_that_is_fine(config, tmp_path):
+    source = write_pairs(tmp_path / "a", 2, "sky\nroad\n", value=0)
+    record = train(replace(config, data=source, val=source, epochs=1)).position.history[0]
+    assert record.mean_iou is not None
+    assert record.boundary_mean_iou is None
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(Run, "go", lambda self, stop: pytest.fail("it began"))
     with pytest.raises(OutputError, match="a part of its path is a file"):
-        train(replace(config, output=tmp_path / "file" / "run", data="nowhere.txt"))
+        train(replace(config, output=tmp_path / "file" / "run"))
 
 
 def test_a_full_disk_leaves_the_earlier_files_and_the_run_can_go_on(config, tmp_path, monkeypatch):
