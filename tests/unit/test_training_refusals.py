@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import get_worker_info
 
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.errors import CheckpointError, DataError, ImageError, LabelError, OutputError, TrainingError
@@ -118,7 +119,10 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
 
 
 def test_a_loading_process_that_dies_is_an_expected_error(config, monkeypatch):
-    monkeypatch.setattr(SyntheticDataset, "__getitem__", lambda self, index: os._exit(9))
+    scene = SyntheticDataset.__getitem__
+    monkeypatch.setattr(
+        SyntheticDataset, "__getitem__", lambda self, index: os._exit(9) if get_worker_info() else scene(self, index)
+    )
     with pytest.raises(TrainingError, match=r"--resume with fewer --workers than 1"):
         train(replace(config, workers=1))
 
