@@ -75,10 +75,15 @@ def _write_errors(target: Path) -> Iterator[None]:
 
 
 def _move_in_place(folder: Path, target: Path) -> None:
-    """The companions first, so that `target` never names a file that is not there."""
+    """The companions first, so that `target` never names a file that is not there.
+
+    Some libraries create their files readable by the owner alone; the folder shows what the umask grants.
+    """
+    granted = folder.stat().st_mode & 0o666
     for path in sorted(folder.iterdir(), key=lambda path: path.name == target.name):
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
+        path.chmod(granted)
         path.replace(target.with_name(path.name))
 
 
