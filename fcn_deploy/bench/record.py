@@ -126,6 +126,7 @@ class Record:
         created: ISO 8601, UTC.
         shapes: N, H, W of each batch that was timed.
         rounds: index into `shapes` of each round; entry i of every row's latency belongs to round i.
+        other_cores: cores that other processes kept busy while timing, on average; None if it was too short to say.
         reference: None if there was none; `reference_reason` says why.
     """
 
@@ -139,6 +140,7 @@ class Record:
     reference: Reference | None
     reference_reason: str
     rows: tuple[Row, ...]
+    other_cores: float | None = None
 
 
 def to_json(record: Record) -> str:

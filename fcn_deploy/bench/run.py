@@ -17,6 +17,7 @@ from ..runners.threads import usable_cores
 from ..spec import ModelCard
 from . import record as rec
 from .artefact import Artefact
+from .contention import CpuClock, other_cores
 from .dataset import DataOptions, Pool, classes_of, generated_for, open_for
 from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
 from .environment import describe_environment
@@ -76,7 +77,9 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         entrants = open_entrants(artefact, options.runners, threads, stack)
         reference, reason = _open_reference(artefact, entrants, threads, stack)
         own = _compare(entrants, reference, dataset, classes_of(card, dataset), options, pool, progress)
+        before = CpuClock.read()
         shapes, rounds = _time(entrants, pool, options, progress)
+        others = other_cores(before, CpuClock.read())
         if options.memory:
             _weigh(entrants, shapes, threads, progress)
         return rec.Record(
@@ -90,6 +93,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             reference=own,
             reference_reason=reason,
             rows=tuple(entrant.row for entrant in entrants),
+            other_cores=others,
         )
 
 

@@ -9,11 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..bench.contention import contended
 from ..bench.record import Record, Row
 from ..bench.summary import Fidelity, fidelity, speed
 from .text import count, milliseconds, number, points, share
 
-WIDTH = 100
+FEW_ROUNDS = 30
 MIB = 1 << 20
 STYLES = {"ok": "green", "failed": "red", "skipped": "yellow"}
 
@@ -92,9 +93,24 @@ def remarks(record: Record) -> list[str]:
     lines += [line for row in record.rows if (line := _instability(record, row))]
     if record.reference is None and record.reference_reason:
         lines.append(f"no PyTorch reference: {record.reference_reason}")
+    lines += _doubts(record)
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
     return [*lines, *([""] if lines else []), _meaning(record), environment_line(record.environment)]
+
+
+def _doubts(record: Record) -> list[str]:
+    """Why the times of all rows may be worth little."""
+    lines, rounds, others = [], len(record.rounds), record.other_cores
+    cores = record.environment.get("cores", {}).get("logical") or 0
+    if others is not None and contended(others, record.settings.threads, cores):
+        lines.append(
+            f"other processes kept {others:.1f} of {cores} cores busy: the times are too long, and PyTorch's, whose "
+            "threads wait for each other most often, most of all; measure again on a quiet machine"
+        )
+    if 0 < rounds < FEW_ROUNDS:
+        lines.append(f"{count(rounds, 'round')} only: p90 and p99 are little else than the slowest (see --seconds)")
+    return lines
 
 
 def _instability(record: Record, row: Row) -> str:

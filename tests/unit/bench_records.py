@@ -53,7 +53,7 @@ RECORD = rec.Record(
     settings=rec.Settings(500, 20.0, 3, 2, 2, 3),
     environment={
         "cpu": "Some CPU",
-        "cores": {"physical": 2},
+        "cores": {"physical": 2, "logical": 4},
         "packages": {"torch": "2.9", "onnxruntime": "1.30"},
         "gpus": [],
     },

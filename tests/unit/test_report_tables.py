@@ -47,6 +47,15 @@ def test_what_a_reader_must_know_stands_below():
     assert "onnxruntime: normalises the image on the host" in text
     assert "onnxruntime: unstable, the second half of the rounds took 75 % more time than the first" in text
     assert "pytorch: unstable" not in text
+    assert "4 rounds only" in text
+    assert "other processes" not in text
+
+
+def test_a_busy_machine_is_named_where_it_was_short_of_cores():
+    # 2 threads on 4 cores
+    assert "other processes" not in printed(render(replace(RECORD, other_cores=1.9)))
+    text = " ".join(printed(render(replace(RECORD, other_cores=2.4))).split())
+    assert "other processes kept 2.4 of 4 cores busy" in text
     assert "1 image could not be used" in text
     assert "differ by less than 0.250" in text
     assert "Some CPU, 2 cores; torch 2.9, onnxruntime 1.30" in text
