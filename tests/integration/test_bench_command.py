@@ -22,7 +22,7 @@ from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphE
 from .bench_model import save_small_model
 
 DATA = "synthetic:3:5:33x47"
-QUICK = ["--iterations", "5", "--seconds", "1", "--warmup", "1"]
+QUICK = ["--iterations", "5", "--seconds", "60", "--warmup", "1"]
 
 
 @pytest.fixture(scope="module")
