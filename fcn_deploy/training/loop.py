@@ -81,7 +81,8 @@ def train(
         _remove_run(config.output)
     with StopRequest() as stop:
         run.go(stop)
-    return TrainResult(config, run.position, stop.signal, saved is not None)
+    finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
+    return TrainResult(config, run.position, None if finished else stop.signal, saved is not None)
 
 
 def _saved_run(config: TrainConfig, start: Start) -> Saved | None:

@@ -113,6 +113,14 @@ def test_ctrl_c_during_the_validation_repeats_the_validation_alone(config, tmp_p
     ]
 
 
+def test_ctrl_c_after_the_last_epoch_stops_nothing(config):
+    def interrupt(record):
+        if record.epoch == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train(config, on_epoch=interrupt).stopped_by is None
+
+
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):
     config = replace(config, model="fcn-resnet50", options={"width": 0.02}, epochs=2)
     whole = replace(config, output=tmp_path / "whole")
