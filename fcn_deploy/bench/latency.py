@@ -2,6 +2,9 @@
 
 A round gives one batch to every runner; who goes first moves on by one each round, so nobody is always the one with
 the image already in the cache. Warm-ups are kept apart: the first runs of each shape allocate, tune and compile.
+
+Threads that spin for a while after an inference would take a core from the runner whose turn is next (PyTorch's
+OpenMP threads do for some milliseconds). So a turn begins with inferences that are not timed, until that is over.
 """
 
 from __future__ import annotations
@@ -49,11 +52,14 @@ class Budget:
 
     Attributes:
         warmup: inferences of each distinct shape by each runner before the first round.
+        settle_ms: how long each turn runs untimed first; not with a single runner, nor for inferences that take
+            20 times as long, where the last runner's threads cannot matter.
     """
 
     iterations: int = 500
     seconds: float = 20.0
     warmup: int = 3
+    settle_ms: float = 10.0
 
 
 def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = time.perf_counter_ns) -> Steps:
@@ -105,15 +111,17 @@ def measure(
     samples = [Samples() for _ in runners]
     with progress.task("warming up", None) as task, interrupts() as check:
         for sample, runner, batch in _warmups(samples, runners, batches, budget.warmup):
-            _guarded(sample, runner, batch, warm=True)
+            _guarded(sample, runner, batch, keep="warmup")
             task.advance()
             check()
     rounds: list[int] = []
     with interrupts() as check, _no_garbage_collection():
         # A line and no bar: a bar's thread wakes ten times a second and takes its time from what is being timed.
-        progress.say(f"timing {len(runners)} runners for at most {budget.seconds:g} s")
+        progress.say(f"timing {', '.join(runner.name for runner in runners)} for at most {budget.seconds:g} s")
         for batch_index in _rounds(len(batches), budget):
             for index in order_of(len(rounds), len(batches), len(runners)):
+                if len(runners) > 1:
+                    _settle(samples[index], runners[index], batches[batch_index], budget.settle_ms)
                 _guarded(samples[index], runners[index], batches[batch_index])
             rounds.append(batch_index)
             check()
@@ -140,7 +148,17 @@ def _warmups(
                 yield sample, runner, batch
 
 
-def _guarded(sample: Samples, runner: Runner, batch: Image, *, warm: bool = False) -> None:
+def _settle(sample: Samples, runner: Runner, batch: Image, settle_ms: float) -> None:
+    last_ns = sample.execute_ns[-1] if sample.execute_ns else 0
+    if last_ns > 20 * settle_ms * 1e6:
+        return
+    end = time.perf_counter() + settle_ms / 1e3
+    while time.perf_counter() < end and sample.failure is None:
+        _guarded(sample, runner, batch, keep="nothing")
+
+
+def _guarded(sample: Samples, runner: Runner, batch: Image, keep: str = "timed") -> None:
+    """One inference, its times kept as "timed", as "warmup", or not at all; an error becomes the failure."""
     if sample.failure is not None:
         return
     try:
@@ -148,9 +166,9 @@ def _guarded(sample: Samples, runner: Runner, batch: Image, *, warm: bool = Fals
     except FcnDeployError as error:
         sample.failure = str(error)
         return
-    if warm:
+    if keep == "warmup":
         sample.warmup_ns.append(sum(steps))
-    else:
+    elif keep == "timed":
         sample.add(steps)
 
 

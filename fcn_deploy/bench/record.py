@@ -105,6 +105,7 @@ class Settings:
     iterations: int
     seconds: float
     warmup: int
+    settle_ms: float
     batch: int
     threads: int
     radius: int

@@ -188,7 +188,9 @@ def _describe(dataset: Dataset, classes: tuple[str, ...], pool: Pool) -> rec.Dat
 
 def _settings(options: BenchOptions, threads: int) -> rec.Settings:
     budget = options.budget
-    return rec.Settings(budget.iterations, budget.seconds, budget.warmup, options.batch, threads, options.radius)
+    return rec.Settings(
+        budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, options.batch, threads, options.radius
+    )
 
 
 def _plain(card: ModelCard | None) -> dict[str, Any] | None:

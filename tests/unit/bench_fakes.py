@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ class FakeRunner(Runner):
     """The label of a pixel is its red value, changed by `change`; each step takes its milliseconds on `clock`.
 
     Logits are 1 for the label and 0 elsewhere, for `num_classes` classes. From inference `fail_at` on, it raises.
+    `sleep_s` passes in execute on the real clock.
     """
 
     def __init__(
@@ -40,10 +42,12 @@ class FakeRunner(Runner):
         log: list[str] | None = None,
         card: Any = None,
         num_classes: int = 4,
+        sleep_s: float = 0,
     ) -> None:
         super().__init__(name, card)
         self._change, self._steps_ms, self._clock = change, steps_ms, clock or FakeClock()
         self._fail_at, self._log, self._num_classes = fail_at, log if log is not None else [], num_classes
+        self._sleep_s = sleep_s
         self.shapes: list[tuple[int, ...]] = []
 
     def _upload(self, image: Any) -> None:
@@ -56,6 +60,7 @@ class FakeRunner(Runner):
         if self._fail_at is not None and len(self.shapes) >= self._fail_at:
             raise RunnerError(f"{self.name} ran out of memory")
         self._clock.now += int(self._steps_ms[1] * MS)
+        time.sleep(self._sleep_s)
 
     def _download(self) -> dict[str, Any]:
         self._clock.now += int(self._steps_ms[2] * MS)

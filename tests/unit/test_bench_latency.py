@@ -60,7 +60,7 @@ def test_work_on_another_thread_is_counted_where_the_runner_waits_for_it_and_nev
 def test_runners_take_turns_and_a_different_one_begins_each_round():
     log: list[str] = []
     runners = [FakeRunner(name, log=log) for name in "abc"]
-    rounds, samples = measure(runners, [IMAGE], Budget(iterations=4, warmup=0))
+    rounds, samples = measure(runners, [IMAGE], Budget(iterations=4, warmup=0, settle_ms=0))
     assert rounds == [0, 0, 0, 0]
     assert "".join(log) == "abc" + "bca" + "cab" + "abc"
     assert [len(sample.execute_ns) for sample in samples] == [4, 4, 4]
@@ -82,7 +82,7 @@ def test_every_runner_begins_equally_often_on_every_batch(batches, runners):
 def test_warmups_are_kept_apart_and_cover_every_shape():
     tall = np.zeros((1, 47, 33, 3), np.uint8)
     runner = FakeRunner()
-    rounds, (sample,) = measure([runner], [IMAGE, tall, IMAGE], Budget(iterations=4, warmup=2))
+    rounds, (sample,) = measure([runner], [IMAGE, tall, IMAGE], Budget(iterations=4, warmup=2, settle_ms=0))
     assert len(sample.warmup_ns) == 4
     assert runner.shapes[:4] == [IMAGE.shape, IMAGE.shape, tall.shape, tall.shape]
     assert rounds == [0, 1, 2, 0]
@@ -90,13 +90,13 @@ def test_warmups_are_kept_apart_and_cover_every_shape():
 
 
 def test_the_time_budget_ends_the_rounds_but_not_before_three():
-    rounds, _ = measure([FakeRunner()], [IMAGE], Budget(iterations=100, seconds=0, warmup=0))
+    rounds, _ = measure([FakeRunner()], [IMAGE], Budget(iterations=100, seconds=0, warmup=0, settle_ms=0))
     assert len(rounds) == MIN_ROUNDS == 3
 
 
 def test_a_runner_that_fails_half_way_is_left_out_and_the_others_go_on():
     bad, good = FakeRunner("bad", fail_at=3), FakeRunner("good")
-    rounds, samples = measure([bad, good], [IMAGE], Budget(iterations=5, warmup=1))
+    rounds, samples = measure([bad, good], [IMAGE], Budget(iterations=5, warmup=1, settle_ms=0))
     assert samples[0].failure == "bad ran out of memory"
     assert samples[0].execute_ns == []
     assert len(bad.shapes) == 3
@@ -105,7 +105,7 @@ def test_a_runner_that_fails_half_way_is_left_out_and_the_others_go_on():
 
 
 def test_timing_stops_when_all_have_failed():
-    rounds, samples = measure([FakeRunner("bad", fail_at=1)], [IMAGE], Budget(iterations=50, warmup=0))
+    rounds, samples = measure([FakeRunner("bad", fail_at=1)], [IMAGE], Budget(iterations=50, warmup=0, settle_ms=0))
     assert len(rounds) == 1
     assert samples[0].failure == "bad ran out of memory"
 
@@ -128,7 +128,7 @@ def test_garbage_collection_is_off_while_timing_and_on_again_after():
             seen.append(gc.isenabled())
 
     assert gc.isenabled()
-    measure([Watcher()], [IMAGE], Budget(iterations=2, warmup=0))
+    measure([Watcher()], [IMAGE], Budget(iterations=2, warmup=0, settle_ms=0))
     assert gc.isenabled()
     assert seen == [False, False]
 
@@ -139,7 +139,7 @@ def test_ctrl_c_is_not_swallowed():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measure([Interrupted()], [IMAGE], Budget(iterations=2))
+        measure([Interrupted()], [IMAGE], Budget(iterations=2, settle_ms=0))
 
 
 def test_ctrl_c_is_not_lost_where_python_ignores_exceptions():
@@ -154,6 +154,22 @@ def test_ctrl_c_is_not_lost_where_python_ignores_exceptions():
     runner = Careless()
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        measure([runner], [IMAGE], Budget(iterations=20, warmup=0))
+        measure([runner], [IMAGE], Budget(iterations=20, warmup=0, settle_ms=0))
     assert len(runner.shapes) == 1
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_turn_begins_untimed_until_the_last_runners_threads_have_come_to_rest():
+    slow = FakeRunner("slow", sleep_s=0.03)
+    quick = FakeRunner("quick", sleep_s=0.001)
+    _, samples = measure([slow, quick], [IMAGE], Budget(iterations=3, warmup=0, settle_ms=1))
+    assert [len(sample.execute_ns) for sample in samples] == [3, 3]
+    # before its first sample nobody knows how long the slow one takes
+    assert len(slow.shapes) == 3 + 1
+    assert len(quick.shapes) >= 3 + 3
+
+
+def test_a_runner_alone_has_nobody_to_wait_for():
+    runner = FakeRunner()
+    measure([runner], [IMAGE], Budget(iterations=3, warmup=0, settle_ms=50))
+    assert len(runner.shapes) == 3
