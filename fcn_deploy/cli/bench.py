@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
-from ..errors import FcnDeployError
 from .console import progress
 from .data_options import DATA_OPTIONS, data_options, with_options
-from .tables import print_table
-
-if TYPE_CHECKING:
-    from ..bench.record import Record
-
-STDOUT = "-"
+from .output import check_json_path, emit, json_option, print_table
 
 
 @click.command()
@@ -43,9 +34,7 @@ STDOUT = "-"
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads of each runner.  [default: usable cores]")
 @click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
 @click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
-@click.option(
-    "--json", "json_path", metavar="FILE", help="Write the record, raw samples and all; - for standard output."
-)
+@json_option
 def command(
     model: str,
     runners: str,
@@ -67,11 +56,11 @@ def command(
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run.
     """
     from ..bench.latency import Budget
+    from ..bench.record import to_json
     from ..bench.run import BenchOptions, run_bench
-    from ..files import check_writable
+    from ..report.table import render
 
-    if json_path not in (None, STDOUT):
-        check_writable(Path(str(json_path)))
+    check_json_path(json_path)
     options = BenchOptions(
         source=model,
         runners=_specs(runners),
@@ -84,7 +73,7 @@ def command(
         memory=not no_memory,
     )
     record = run_bench(options, progress())
-    _print(record, json_path)
+    emit(json_path, lambda: to_json(record), lambda: print_table(render(record)))
     statuses = [row.status for row in record.rows]
     click.get_current_context().exit(1 if "failed" in statuses or "ok" not in statuses else 0)
 
@@ -94,19 +83,3 @@ def _specs(text: str) -> tuple[str, ...]:
     if not specs:
         raise click.UsageError("--runners names none; give pytorch, onnxruntime or both")
     return specs
-
-
-def _print(record: Record, json_path: str | None) -> None:
-    from ..bench.record import to_json, write_record
-    from ..report.table import render
-
-    if json_path == STDOUT:
-        click.echo(to_json(record))
-        return
-    try:
-        if json_path is not None:
-            write_record(Path(json_path), record)
-    except FcnDeployError:
-        print_table(render(record))
-        raise
-    print_table(render(record))

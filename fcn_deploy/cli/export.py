@@ -11,6 +11,7 @@ import click
 
 from .console import progress
 from .options import parse_classes
+from .output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
     from ..graph.export import ExportReport
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     help="labels, logits, or labels,logits.",
 )
 @click.option("--tolerance", type=click.FloatRange(min=0), help="Largest relative logit difference.  [default: 1e-4]")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@json_option
 def command(
     source: str,
     out: Path | None,
@@ -50,7 +51,7 @@ def command(
     input_kind: str,
     outputs: str,
     tolerance: float | None,
-    as_json: bool,
+    json_path: str | None,
 ) -> None:
     """Write SOURCE as ONNX (opset 17, dynamic N, H and W) and prove it equal to PyTorch.
 
@@ -63,6 +64,7 @@ def command(
     from ..graph.proof import TOLERANCE
     from ..runners.reference import load_reference
 
+    check_json_path(json_path)
     target = out or Path(f"{Path(source).stem}.onnx")
     if checkpoint is not None and not source.endswith(".toml"):
         raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
@@ -76,7 +78,7 @@ def command(
         tolerance=TOLERANCE if tolerance is None else tolerance,
         progress=progress(),
     )
-    click.echo(json.dumps(_as_json(report, card)) if as_json else _as_text(report, card))
+    emit(json_path, lambda: json.dumps(_as_json(report, card)), lambda: click.echo(_as_text(report, card)))
 
 
 def _as_text(report: ExportReport, card: ModelCard) -> str:

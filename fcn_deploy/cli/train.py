@@ -11,6 +11,7 @@ import click
 
 from . import console
 from .options import parse_classes
+from .output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
     from ..training.config import TrainConfig
@@ -84,9 +85,9 @@ def _options(function: Any) -> Any:
 @_options
 @click.option("--resume", "start", flag_value="resume", help="Go on with the run in -o; its options need no repeating.")
 @click.option("--restart", "start", flag_value="restart", help="Throw away the run in -o.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(start: str | None, output: Path, as_json: bool, **options: Any) -> None:
+@click.option("-o", "--out", "output", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
+@json_option
+def command(start: str | None, output: Path, json_path: str | None, **options: Any) -> None:
     """Train an FCN on a labelled data set.
 
     The folder -o gets best.safetensors and last.safetensors (weights with their model card), log.jsonl (a line an
@@ -94,6 +95,7 @@ def command(start: str | None, output: Path, as_json: bool, **options: Any) -> N
     """
     from ..training.loop import train
 
+    check_json_path(json_path)
     given = {name: value for name, value in options.items() if value is not None}
     config = _config(given, output, resume=start == "resume")
     on_epoch = _print_epoch if sys.stderr.isatty() else _quiet
@@ -101,7 +103,8 @@ def command(start: str | None, output: Path, as_json: bool, **options: Any) -> N
     if result.stopped_by is not None:
         click.echo(_how_to_resume(result), err=True)
         click.get_current_context().exit(128 + result.stopped_by)
-    click.echo(json.dumps(_summary(result)) if as_json else _text(_summary(result)))
+    summary = _summary(result)
+    emit(json_path, lambda: json.dumps(summary), lambda: click.echo(_text(summary)))
 
 
 def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig:

@@ -18,7 +18,8 @@ from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
 from ..version import __version__
 from .io_passes import OUTPUTS, InputKind, graft_contract, set_outputs
-from .proof import PROOF_SHAPES, TOLERANCE, Tick, feed, open_session, prove, random_image
+from .proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
+from .session import open_cpu_session
 from .state import UNUSED_KEY
 from .trace import trace
 
@@ -129,7 +130,7 @@ def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...], weights_bytes:
 
 def _check_narrowed(path: Path, wanted: tuple[str, ...], reference: Contract, input_kind: InputKind) -> None:
     """The final file opens, has the outputs asked for, and runs."""
-    session = open_session(path)
+    session = open_cpu_session(path)
     names = tuple(output.name for output in session.get_outputs())
     shape = PROOF_SHAPES[0]
     results = session.run(None, feed(reference, random_image(shape, 0), input_kind))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ParityError
 from ..progress import SILENT, Progress
 from .io_passes import INPUT, InputKind
+from .session import open_cpu_session
 
 if TYPE_CHECKING:
     from ..contract import Contract
@@ -59,7 +60,7 @@ def prove(
     Raises:
         ParityError: a shape failed; the message names it and the largest difference.
     """
-    session = open_session(path)
+    session = open_cpu_session(path)
     ticks = []
     with progress.task("proving against PyTorch", len(shapes)) as task:
         for seed, shape in enumerate(shapes):
@@ -75,15 +76,6 @@ def prove(
             worst.relative_difference,
         )
     return tuple(ticks)
-
-
-def open_session(path: Path):  # type: ignore[no-untyped-def]
-    """An ONNX Runtime session on the CPU that says nothing but errors."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def random_image(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:

@@ -15,14 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import GraphError, RunnerError, UnknownNameError
-from ..optional import require
+from ..graph.session import load_onnxruntime, quiet_options
 
 SUFFIX = "ExecutionProvider"
 # Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.
 CUDA_FAMILY = ("cuda", "tensorrt", "nvtensorrtrtx")
 # What the parts of a graph that a provider does not take fall to before the CPU.
 SECOND = {"tensorrt": ("CUDA" + SUFFIX,)}
-QUIET = 4  # fatal alone; what matters is raised
 
 
 def open_session(name: str, path: Path, provider: str, threads: int | None) -> tuple[Any, tuple[str, ...]]:
@@ -33,9 +32,7 @@ def open_session(name: str, path: Path, provider: str, threads: int | None) -> t
         RunnerError: this build or this machine does not have it, or it took no part of the graph.
         GraphError: the file is missing or onnxruntime cannot read it.
     """
-    ort = require("onnxruntime")
-    if hasattr(ort, "disable_telemetry_events"):  # nothing is to be sent anywhere, least of all while timing
-        ort.disable_telemetry_events()
+    ort = load_onnxruntime()
     wanted = _full_name(ort, name, provider)
     if not path.is_file():
         raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")
@@ -74,8 +71,7 @@ def _full_name(ort: ModuleType, name: str, provider: str) -> str:
 
 
 def _create(ort: ModuleType, path: Path, providers: list[str], threads: int | None) -> Any:
-    options = ort.SessionOptions()
-    options.log_severity_level = QUIET
+    options = quiet_options(ort)
     if threads is not None:
         options.intra_op_num_threads = threads
     # Threads that spin between two calls take the cores from whatever runs next: a PyTorch inference of 10 ms

@@ -55,7 +55,7 @@ def test_a_recipe_names_its_checkpoint_and_its_facts_reach_the_card(caffe_checkp
         f'name = "Tiny"\nmodel = "fcn8s-atonce-caffe"\ncheckpoint = "{caffe_checkpoint.name}"\n'
         f'url = "https://example.org/x.pth"\nmd5 = "{md5}"\nmean = [1.0, 2.0, 3.0]\n'
     )
-    result = _export(recipe, "-o", tmp_path / "out.onnx", "--json")
+    result = _export(recipe, "-o", tmp_path / "out.onnx", "--json", "-")
     report = json.loads(result.output)
     assert report["card"]["mean"] == [1.0, 2.0, 3.0]
     assert report["card"]["model"] == "fcn8s-atonce-caffe"

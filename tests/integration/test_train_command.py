@@ -110,7 +110,7 @@ def test_a_finished_run_says_so_and_the_summary_can_be_json(tmp_path, unbroken):
     code, out, err = run(*OPTIONS, "-o", unbroken)
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {unbroken} holds a finished run (12 epochs, best mIoU ")
-    code, out, err = run("--resume", "--json", "-o", unbroken)
+    code, out, err = run("--resume", "--json", "-", "-o", unbroken)
     summary = json.loads(out)
     assert (code, err, summary["epochs"], summary["steps"]) == (0, "", 12, 60)
     assert summary["best"] == str(unbroken / "best.safetensors")
@@ -153,7 +153,7 @@ def test_training_on_the_generated_data_beats_predicting_one_class(tmp_path):
     """200 steps learn the large regions: one class everywhere scores at most 1/8 in the mean over eight classes."""
     options = (
         "--data synthetic:40:0:64x96 --val synthetic:10:1:64x96 --width 0.0625 --head pool5 --epochs 20 "
-        "--batch 4 --crop 64x96 --eval-every 20 --device cpu --json"
+        "--batch 4 --crop 64x96 --eval-every 20 --device cpu --json -"
     )
     code, out, err = run(*shlex.split(options), "-o", tmp_path / "run")
     assert (code, err) == (0, "")

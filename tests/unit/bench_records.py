@@ -32,7 +32,9 @@ AGREEMENT = rec.Agreement(
 )
 
 ROWS = (
-    rec.Row("pytorch", "ok", latency=latency((37, 37, 37, 37)), memory=Memory(300 << 20, 200 << 20), accuracy=REFERENCE),
+    rec.Row(
+        "pytorch", "ok", latency=latency((37, 37, 37, 37)), memory=Memory(300 << 20, 200 << 20), accuracy=REFERENCE
+    ),
     rec.Row(
         "onnxruntime",
         "ok",

@@ -1,0 +1,58 @@
+"""What a command leaves: text or a table on standard output, and the same as JSON where a script wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import FcnDeployError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+STDOUT = "-"
+PIPE_WIDTH = 100
+
+json_option = click.option(
+    "--json", "json_path", metavar="FILE", help="Write the result as JSON; - prints it in place of the text."
+)
+
+
+def check_json_path(json_path: str | None) -> None:
+    """OutputError before the work begins if `--json FILE` could not be written after it."""
+    from ..files import check_writable
+
+    if json_path not in (None, STDOUT):
+        check_writable(Path(str(json_path)))
+
+
+def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[], None]) -> None:
+    """Write or print the JSON, and show the text unless the JSON took its place.
+
+    The text is shown also where the file cannot be written, so that a result is never lost with it.
+    """
+    from ..files import write_text
+
+    if json_path == STDOUT:
+        click.echo(json_text())
+        return
+    try:
+        if json_path is not None:
+            write_text(Path(json_path), json_text() + "\n")
+    except FcnDeployError:
+        show()
+        raise
+    show()
+
+
+def print_table(content: RenderableType) -> None:
+    """Print a rich renderable: as wide as the terminal, plain and 100 columns wide in a pipe."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PIPE_WIDTH)
+    console.print(content)

@@ -1,0 +1,32 @@
+"""ONNX Runtime as this project opens it: silent, and sending nothing anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..optional import require
+
+QUIET = 4  # fatal alone; what matters is raised
+
+
+def load_onnxruntime() -> ModuleType:
+    """The package with its telemetry off; MissingDependencyError if it is not there."""
+    ort = require("onnxruntime")
+    if hasattr(ort, "disable_telemetry_events"):
+        ort.disable_telemetry_events()
+    return ort
+
+
+def quiet_options(ort: ModuleType) -> Any:
+    """SessionOptions that print nothing."""
+    options = ort.SessionOptions()
+    options.log_severity_level = QUIET
+    return options
+
+
+def open_cpu_session(path: Path) -> Any:
+    """A session on the CPU with default optimisation."""
+    ort = load_onnxruntime()
+    return ort.InferenceSession(str(path), quiet_options(ort), providers=["CPUExecutionProvider"])
