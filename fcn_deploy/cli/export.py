@@ -82,7 +82,7 @@ def command(
 
 
 def _as_text(report: ExportReport, card: ModelCard) -> str:
-    lines = ["  N x H x W      largest difference   labels that differ"]
+    lines = [f"  N x H x W      largest difference   labels that differ     (tolerance {report.tolerance:g})"]
     for tick in report.ticks:
         shape = "x".join(map(str, tick.shape))
         lines.append(f"✓ {shape:14} {tick.relative_difference:18.1e}   {tick.labels_differing:18d}")

@@ -37,6 +37,7 @@ class ExportReport:
     Attributes:
         path: the ONNX file; `data_path`: its external data, where the weights are too large for one file.
         ticks: one a shape.
+        tolerance: what they were held against.
         nodes, weights_bytes: size of the graph.
         seconds: wall time of trace, proof and writing together.
     """
@@ -44,6 +45,7 @@ class ExportReport:
     path: Path
     data_path: Path | None
     ticks: tuple[Tick, ...]
+    tolerance: float
     nodes: int
     weights_bytes: int
     seconds: float
@@ -90,7 +92,7 @@ def export_model(
             _check_narrowed(temporary, wanted, reference, input_kind)
         nodes = len(graph.graph)
     data_path = target.with_name(data_name) if data_name else None
-    return ExportReport(target, data_path, ticks, nodes, weights_bytes, time.perf_counter() - started)
+    return ExportReport(target, data_path, ticks, tolerance, nodes, weights_bytes, time.perf_counter() - started)
 
 
 def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
