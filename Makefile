@@ -1,4 +1,5 @@
 .PHONY: check test lint format docs long
+# docs: the README's tables, rendered anew from benchmarks/results.
 check: lint test
 lint:
 	ruff format --check .
@@ -9,5 +10,7 @@ format:
 	ruff check --fix .
 test:
 	pytest
+docs:
+	python -m benchmarks.readme
 long:
 	pytest -m long
