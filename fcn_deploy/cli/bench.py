@@ -56,7 +56,7 @@ def command(
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run.
     """
     from ..bench.latency import Budget
-    from ..bench.record import to_json
+    from ..bench.record_file import to_json
     from ..bench.run import BenchOptions, run_bench
     from ..report.table import render
 

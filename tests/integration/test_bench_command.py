@@ -15,7 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from fcn_deploy.bench.record import read_record
+from fcn_deploy.bench.record_file import read_record
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fcn_deploy.bench.record import from_json, read_record, to_json, write_record
+from fcn_deploy.bench.record_file import from_json, read_record, to_json, write_record
 from fcn_deploy.bench.summary import fidelity, speed, summarise
 from fcn_deploy.errors import OutputError, RecordError
 

@@ -7,7 +7,7 @@ from fcn_deploy.bench import entrants, run
 from fcn_deploy.bench.artefact import Artefact
 from fcn_deploy.bench.dataset import DataOptions, check_classes
 from fcn_deploy.bench.latency import Budget
-from fcn_deploy.bench.record import from_json, to_json
+from fcn_deploy.bench.record_file import from_json, to_json
 from fcn_deploy.bench.run import BenchOptions, run_bench
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError

@@ -1,0 +1,67 @@
+"""A record as JSON: written with a summary for readers without this package, read back from the samples alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import RecordError
+from ..files import write_text
+from .decode import decode
+from .record import Record
+from .summary import summarise
+
+SCHEMA = 1
+
+
+def to_json(record: Record) -> str:
+    """The record as JSON, with a `summary` in each row for readers without this package; it is not read back."""
+    plain: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | asdict(record)
+    for row, source in zip(plain["rows"], record.rows, strict=True):
+        row["summary"] = summarise(record, source)
+    return json.dumps(plain, allow_nan=False)
+
+
+def from_json(text: str, name: str = "record") -> Record:
+    """Read what `to_json` wrote.
+
+    Raises:
+        RecordError: not JSON, of another kind or schema, or a value that is missing or of the wrong type.
+    """
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise RecordError(f"{name} is not JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("kind") != "bench":
+        raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
+    if raw.get("schema") != SCHEMA:
+        raise RecordError(f"{name} has schema {raw.get('schema')}; this version reads schema {SCHEMA}")
+    record: Record = decode(Record, raw, name)
+    _check_lengths(record, name)
+    return record
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write whole or not at all; OutputError if it cannot be written."""
+    write_text(path, to_json(record) + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Read a record file; RecordError if it is missing or is not one."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
+
+
+def _check_lengths(record: Record, name: str) -> None:
+    if any(not 0 <= index < len(record.shapes) for index in record.rounds):
+        raise RecordError(f"{name} has rounds of shapes that it does not list")
+    for row in record.rows:
+        if row.latency is None:
+            continue
+        lengths = {len(row.latency.upload_ns), len(row.latency.execute_ns), len(row.latency.download_ns)}
+        if lengths != {len(record.rounds)}:
+            raise RecordError(f"{name}: {row.runner} has {sorted(lengths)} samples for {len(record.rounds)} rounds")
