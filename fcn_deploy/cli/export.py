@@ -68,7 +68,9 @@ def command(
     target = out or Path(f"{Path(source).stem}.onnx")
     if checkpoint is not None and not source.endswith(".toml"):
         raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
-    network, card = load_reference(source, model=model, classes=parse_classes(classes), checkpoint=checkpoint)
+    network, card = load_reference(
+        source, model=model, classes=parse_classes(classes), checkpoint=checkpoint, progress=progress()
+    )
     report = export_model(
         network,
         card,

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, RecipeError, UnknownNameError
 from ..files import atomic_path
+from ..progress import SILENT, Progress
 from ..recipe import is_recipe, load_recipe, resolve_checkpoint
 from ..spec import CARD_KEY, ModelCard
+from .demo import DEMO, demo_path
 from .fit import check_finite, check_fit
 from .opening import open_weights
 from .registry import build, entry
@@ -22,13 +24,6 @@ from .weights_file import read_weights
 
 __all__ = ["DEMO", "Transfer", "demo_path", "load_model", "load_weights_into", "save_model"]
 
-DEMO = "demo"
-
-
-def demo_path() -> Path:
-    """The checkpoint that ships with the package."""
-    return Path(__file__).parent.parent / "demo" / "demo.safetensors"
-
 
 def load_model(
     path: Path,
@@ -36,6 +31,7 @@ def load_model(
     model: str | None = None,
     classes: Sequence[str] | None = None,
     checkpoint: Path | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[nn.Module, ModelCard]:
     """Load a network and its card, in evaluation mode, on the CPU; the weights stay mapped from the file.
 
@@ -44,6 +40,7 @@ def load_model(
         model: what the file holds, where its keys leave a choice (fcn8s-caffe or fcn8s-atonce-caffe).
         classes: class names; without them the card's, VOC's for 21 classes, else class_0, class_1, ...
         checkpoint: where the weights of a recipe are, if not beside it or in the current folder.
+        progress: is told which model was taken where the keys leave a choice and `model` does not make it.
 
     Raises:
         UnknownNameError: no model is named `model`.
@@ -52,10 +49,10 @@ def load_model(
     """
     path = Path(path)
     if not is_recipe(path):
-        return _load(path, model, classes)
+        return _load(path, model, classes, progress)
     recipe = load_recipe(path)
     weights = resolve_checkpoint(recipe, checkpoint)
-    network, card = _load(weights, model or recipe.model, classes or recipe.classes)
+    network, card = _load(weights, model or recipe.model, classes or recipe.classes, progress)
     return network, replace(card, **recipe.card_changes())
 
 
@@ -70,10 +67,12 @@ def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
         save_file(tensors, temporary, {CARD_KEY: card.to_json()})
 
 
-def _load(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
+def _load(
+    path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress
+) -> tuple[nn.Module, ModelCard]:
     if model is not None:
         entry(model)  # a mistyped name is told before a large file is read
-    card, tensors = open_weights(read_weights(path), path, model, classes)
+    card, tensors = open_weights(read_weights(path), path, model, classes, progress)
     network = _empty(card, path)
     check_fit(network, card.model, tensors, path)
     check_finite(tensors, path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import CheckpointError, RecipeError
+from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard, class_names, numbered_classes, voc_palette
 from .conventions import Convention, known_names, recognise
 from .fit import listed
@@ -26,9 +27,13 @@ def recognised(tensors: dict[str, Tensor], path: Path) -> Convention:
 
 
 def open_weights(
-    weights: Weights, path: Path, model: str | None, classes: Sequence[str] | None
+    weights: Weights,
+    path: Path,
+    model: str | None,
+    classes: Sequence[str] | None,
+    progress: Progress = SILENT,
 ) -> tuple[ModelCard, dict[str, Tensor]]:
-    """The card, and the tensors under the names of the card's model.
+    """The card, and the tensors under the names of the card's model; `progress` is told a choice that was made.
 
     Raises:
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
@@ -37,7 +42,7 @@ def open_weights(
         card, tensors = _own_card(weights, path), weights.tensors
         _check_model(model, (card.model,), path, f"our own {card.model}")
     else:
-        card, tensors = _card_by_keys(weights.tensors, path, model, classes)
+        card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
     if classes is not None:
         card = _with_classes(card, classes, path)
     return card, tensors
@@ -51,7 +56,7 @@ def _own_card(weights: Weights, path: Path) -> ModelCard:
 
 
 def _card_by_keys(
-    tensors: dict[str, Tensor], path: Path, model: str | None, classes: Sequence[str] | None
+    tensors: dict[str, Tensor], path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress
 ) -> tuple[ModelCard, dict[str, Tensor]]:
     convention = recognised(tensors, path)
     if convention.family is None:
@@ -62,6 +67,8 @@ def _card_by_keys(
     tensors = convention.translate(tensors)
     models = convention.family.models(tensors)
     _check_model(model, models, path, convention.name)
+    if model is None and len(models) > 1:
+        progress.say(f"{path} may be {' or '.join(models)}: read as {models[0]}; --model says which it is")
     names = numbered_classes(convention.num_classes(tensors, default=len(classes or ())))
     card = new_card(model or models[0], names, **convention.family.options(tensors))
     return replace(card, notes={"source": f"{path.name}, {convention.name}"}), tensors

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..errors import CheckpointError
 from ..recipe import checkpoint_of
 from .conventions import VGG16_CLASSIFIER, Convention
+from .demo import named_file
 from .fit import check_finite, listed, shape
 from .opening import recognised
 from .weights_file import read_weights
@@ -41,8 +42,8 @@ class Transfer:
         return f"took {len(self.taken)} weights of {self.source}{left}{fresh}"
 
 
-def load_weights_into(model: nn.Module, path: Path) -> Transfer:
-    """Copy into `model` every weight of `path` (a checkpoint or a recipe) that has its name and shape there.
+def load_weights_into(model: nn.Module, path: Path | str) -> Transfer:
+    """Copy into `model` every weight of `path` (a checkpoint, a recipe or "demo") that has its name and shape there.
 
     A coarser FCN hands its shared layers to a finer one, whose skips stay at zero; another class count leaves the
     scores fresh. A VGG-16 goes into FCNs on VGG-16, also into the Caffe variant (whose mean and channel order are
@@ -52,7 +53,7 @@ def load_weights_into(model: nn.Module, path: Path) -> Transfer:
         CheckpointError: the file cannot be read or is not recognised, nothing in it fits, or a backbone layer has
             another shape (another width).
     """
-    path = checkpoint_of(Path(path))
+    path = checkpoint_of(named_file(path))
     weights = read_weights(path)
     convention = recognised(weights.tensors, path)
     tensors = _named_as_in(model, convention, convention.translate(weights.tensors))

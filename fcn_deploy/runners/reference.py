@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..models.demo import DEMO, named_file
+from ..progress import SILENT, Progress
+
 if TYPE_CHECKING:
     from torch import nn
 
     from ..spec import ModelCard
 
-DEMO = "demo"
+__all__ = ["DEMO", "load_reference"]
 
 
 def load_reference(
@@ -20,6 +23,7 @@ def load_reference(
     model: str | None = None,
     classes: Sequence[str] | None = None,
     checkpoint: Path | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[nn.Module, ModelCard]:
     """The network, in evaluation mode, and the card of `source`.
 
@@ -27,16 +31,16 @@ def load_reference(
         source: "demo", an exported .onnx (its weights are inside), any checkpoint file, or a recipe (.toml).
         model, classes: what a checkpoint that does not say so holds; the other sources have it in their card.
         checkpoint: where the weights of a recipe are, if not beside it or in the current folder.
+        progress: is told which model was taken where a checkpoint leaves a choice and `model` does not make it.
 
     Raises:
         CheckpointError, GraphError: the file cannot be read or does not hold such a network.
     """
     if Path(source).suffix.lower() == ".onnx":
         return _from_onnx(Path(source))
-    from ..models.checkpoints import demo_path, load_model
+    from ..models.checkpoints import load_model
 
-    path = demo_path() if source == DEMO else Path(source)
-    return load_model(path, model=model, classes=classes, checkpoint=checkpoint)
+    return load_model(named_file(source), model=model, classes=classes, checkpoint=checkpoint, progress=progress)
 
 
 def _from_onnx(path: Path) -> tuple[nn.Module, ModelCard]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fcn_deploy.errors import CheckpointError
-from fcn_deploy.models.checkpoints import load_model, load_weights_into, save_model
+from fcn_deploy.models.checkpoints import demo_path, load_model, load_weights_into, save_model
 from fcn_deploy.models.registry import build, new_card
 
 from .reference_nets import WIDTH, caffe_state, resnet_state, vgg16_logits, vgg16_state
@@ -60,6 +60,14 @@ def test_the_pool5_head_takes_only_the_features_of_a_vgg16(tmp_path: Path):
     report = load_weights_into(build(new_card("fcn8s", CLASSES, width=WIDTH, head="pool5")), tmp_path / "vgg16.pth")
     assert len(report.taken) == 26
     assert "fc6.weight (not in this model)" in report.left
+
+
+def test_the_demo_is_a_start_by_its_name():
+    network, _ = load_model(demo_path())
+    other = build(load_model(demo_path())[1])
+    report = load_weights_into(other, Path("demo"))
+    assert report.fresh == []
+    assert all(torch.equal(value, network.state_dict()[key]) for key, value in other.state_dict().items())
 
 
 def test_a_vgg16_without_its_classifier_is_enough(tmp_path: Path):
