@@ -21,8 +21,17 @@ _REASONS = {
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.ENOTDIR: "a part of its path is a file, not a folder",
     errno.EFBIG: "the file would be larger than the file system or a limit (`ulimit -f`) allows",
+    errno.EEXIST: "a file of that name is in the way",
+    errno.ENOENT: "there is no such file or folder",
+    errno.EPIPE: "nobody reads it any more",
     errno.EISDIR: "it is a folder; give a file name",
 }
+
+
+def os_error_line(error: OSError) -> str:
+    """What the system refused, on which file, and what to do, in one line."""
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -42,15 +51,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder or the file cannot be written (the reason and the mend are in the message).
     """
-    target = Path(target)
+    with _write_errors(target):
+        target = _regular(target)
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with _write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             folder.mkdir()
-        with _write_errors(target):
+        with _write_errors(target, folder):
             yield folder / target.name
         with _write_errors(target):
             _move_in_place(folder, target)
@@ -58,12 +66,27 @@ def atomic_path(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _regular(target: Path) -> Path:
+    """The file behind symbolic links; OSError or OutputError if something else than a file is there."""
+    target = Path(target).resolve()
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if target.exists() and not target.is_file():
+        raise OutputError(f"cannot write {target}: it is a device or a pipe; give a file name")
+    return target
+
+
 @contextmanager
-def _write_errors(target: Path) -> Iterator[None]:
-    """Turn a failed write, also one that a library tells in its own words, into OutputError."""
+def _write_errors(target: Path, folder: Path | None = None) -> Iterator[None]:
+    """Turn a failed write, also one that a library tells in its own words, into OutputError.
+
+    With `folder`, an error that names a file outside of it is somebody else's and passes.
+    """
     try:
         yield
     except OSError as error:
+        if folder is not None and error.filename is not None and not _inside(folder, error.filename):
+            raise
         raise output_error(target, error) from error
     except FcnDeployError:
         raise
@@ -74,6 +97,10 @@ def _write_errors(target: Path) -> Iterator[None]:
         raise output_error(target, OSError(code, os.strerror(code))) from error
 
 
+def _inside(folder: Path, name: object) -> bool:
+    return isinstance(name, (str, os.PathLike)) and folder in Path(name).parents
+
+
 def _move_in_place(folder: Path, target: Path) -> None:
     """The companions first, so that `target` never names a file that is not there.
 
@@ -81,7 +108,7 @@ def _move_in_place(folder: Path, target: Path) -> None:
     """
     granted = folder.stat().st_mode & 0o666
     for path in sorted(folder.iterdir(), key=lambda path: path.name == target.name):
-        with path.open("rb") as stream:
+        with path.open("r+b") as stream:  # Windows syncs only what may be written
             os.fsync(stream.fileno())
         path.chmod(granted)
         path.replace(target.with_name(path.name))
@@ -99,10 +126,14 @@ def write_text(target: Path, text: str) -> None:
 
 
 def check_writable(target: Path) -> None:
-    """Raise OutputError now rather than after an hour's work if `target` could not be written."""
-    probe = target.with_name(f"{target.name}.{uuid.uuid4().hex[:8]}.probe")
-    write_bytes(probe, b"")
-    probe.unlink(missing_ok=True)
+    """Raise OutputError now rather than after an hour's work if `target` could not be written; leaves nothing."""
+    with _write_errors(target):
+        folder = _regular(target).parent
+        while not folder.exists():
+            folder = folder.parent
+        probe = folder / f".{uuid.uuid4().hex[:8]}.probe"
+        probe.mkdir()
+        probe.rmdir()
 
 
 def digest(path: Path, algorithm: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Metadata: JSON list of the state-dict keys that the inference graph does not need (an auxiliary head, counters).
 UNUSED_KEY = "fcn_deploy.unused_weights"
+# Metadata of a file that `fcn-deploy quantize` wrote: "fp16", "int8" or "int8+fp16".
+PRECISION_KEY = "fcn_deploy.precision"
 
 
 def load_graph(path: Path) -> ir.Model:
@@ -71,9 +73,19 @@ def load_weights(model: torch.nn.Module, path: Path) -> None:
         GraphError: a weight is missing, unexpected or of another shape (a graph that was rewritten).
     """
     graph = load_graph(path)
+    precision = graph.metadata_props.get(PRECISION_KEY)
+    if precision is not None:
+        raise GraphError(
+            f"{path} was rewritten to {precision} and no longer holds its FP32 weights, so PyTorch cannot run it; "
+            "give the FP32 file that it was made from"
+        )
     unused = set(json.loads(graph.metadata_props.get(UNUSED_KEY, "[]")))
     try:
         outcome = model.load_state_dict(_state_dict(graph), strict=False, assign=True)
+    except (OSError, ValueError) as error:
+        raise GraphError(
+            f"{path}: its external data cannot be read ({error}); the data file must stand beside it, whole"
+        ) from error
     except RuntimeError as error:
         raise GraphError(f"{path}: weights do not fit its model card: {error}") from error
     missing = sorted(set(outcome.missing_keys) - unused)

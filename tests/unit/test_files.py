@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -67,10 +66,11 @@ def test_a_full_disk_told_in_a_librarys_own_words_is_the_same_error(tmp_path):
 
 
 def test_a_file_size_limit_of_the_system_is_one_line_and_leaves_nothing(tmp_path):
+    pytest.importorskip("resource", reason="file size limits are POSIX")
     code = (
         "import resource, signal\nfrom pathlib import Path\nfrom fcn_deploy.files import write_bytes\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {resource.RLIM_INFINITY}))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))\n"
         f"write_bytes(Path({str(tmp_path / 'big')!r}), bytes(2000))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -98,3 +98,32 @@ def test_a_file_has_the_rights_that_the_umask_grants_whatever_its_writer_gave_it
         temporary.chmod(0o600)
     (tmp_path / "b").write_text("x")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_the_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+
+
+def test_a_device_is_not_replaced_by_a_file():
+    with pytest.raises(OutputError, match="it is a device or a pipe; give a file name"):
+        write_text(Path("/dev/null"), "x")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_an_input_that_cannot_be_read_inside_the_block_is_not_called_a_failed_write(tmp_path):
+    def copy() -> None:
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.write_bytes((tmp_path / "missing").read_bytes())
+
+    with pytest.raises(FileNotFoundError):
+        copy()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_writable_makes_no_folder(tmp_path):
+    check_writable(tmp_path / "new" / "deep" / "x.json")
+    assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir
 import onnxruntime
 import pytest
 import torch
@@ -127,6 +128,26 @@ def test_labels_alone_is_the_default_and_leaves_no_other_output(tmp_path):
     session = onnxruntime.InferenceSession(report.path, providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == ["labels"]
     assert [path.name for path in tmp_path.iterdir()] == ["labels.onnx"]
+    image = random_image((2, 45, 61), 5)
+    with torch.inference_mode():
+        expected = Contract(model, card)(torch.from_numpy(image)).numpy()
+    (labels,) = _run(report.path, image, ["labels"])
+    assert np.mean(labels == expected) > 0.999  # rounding may exchange two nearly equal logits
+
+
+def test_a_final_file_that_differs_from_the_proven_one_is_refused(tmp_path, monkeypatch):
+    narrow = export_module._narrow
+
+    def spoil(graph, path, wanted, weights_bytes):
+        bias = graph.graph.initializers["score_fr.bias"]
+        bias.const_value = onnx_ir.tensor(bias.const_value.numpy() + np.arange(5, dtype=np.float32), name=bias.name)
+        narrow(graph, path, wanted, weights_bytes)
+
+    monkeypatch.setattr(export_module, "_narrow", spoil)
+    model, card = tiny_model("fcn32s")
+    with pytest.raises(GraphError, match="gives other results than the proven one"):
+        export_model(model, card, tmp_path / "never.onnx", shapes=SHAPES)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_float_input_takes_the_normalised_image_and_gives_the_same_logits(tmp_path):
@@ -170,8 +191,23 @@ def test_weights_above_the_limit_go_beside_the_file_and_load(tmp_path, monkeypat
     assert report.data_path == tmp_path / "big.onnx.data"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["big.onnx", "big.onnx.data"]
     assert report.path.stat().st_size < report.data_path.stat().st_size
+    rebuilt, _ = tiny_model("fcn32s", seed=1)
+    load_weights(rebuilt, report.path)
+    assert all(torch.equal(value, rebuilt.state_dict()[key]) for key, value in model.state_dict().items())
     assert read_state_dict(report.path).keys() == model.state_dict().keys()
     assert _run(report.path, random_image((1, 9, 5), 0), ["labels"])[0].shape == (1, 9, 5)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_external_data_that_is_missing_or_cut_is_named(tmp_path, monkeypatch, damage):
+    monkeypatch.setattr(export_module, "INLINE_LIMIT_BYTES", 1000)
+    model, card = tiny_model("fcn32s")
+    report = export_model(model, card, tmp_path / "big.onnx", shapes=SHAPES)
+    assert report.data_path is not None
+    content = report.data_path.read_bytes()
+    report.data_path.unlink() if damage == "missing" else report.data_path.write_bytes(content[:100])
+    with pytest.raises(GraphError, match="its external data cannot be read"):
+        load_weights(model, report.path)
 
 
 class _Dishonest(torch.nn.Module):

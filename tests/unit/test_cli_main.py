@@ -1,0 +1,73 @@
+"""What a shell sees of the command line: exit codes, one line an error, odd streams."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fcn_deploy.cli import main as main_module
+from fcn_deploy.errors import DataError
+
+
+def _run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
+    def command(**_: object) -> int:
+        if error is not None:
+            raise error
+        return 0
+
+    monkeypatch.setattr(main_module.cli, "main", command)
+    with pytest.raises(SystemExit) as ended:
+        main_module.main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (None, 0, ""),
+        (DataError("x.txt is empty"), 1, "error: x.txt is empty\n"),
+        (PermissionError(13, "Permission denied", "/a/b"), 1, "error: /a/b: permission denied"),
+        (OSError(28, "No space left on device"), 1, "error: no space is left on the device"),
+        (MemoryError("cannot allocate 9 GiB"), 1, "error: out of memory (cannot allocate 9 GiB)"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_an_exit_code(monkeypatch, capfd, error, code, line):
+    monkeypatch.setattr(main_module, "_discard_output", lambda: None)
+    assert _run_with(monkeypatch, error) == code
+    errors = capfd.readouterr().err
+    assert errors.startswith(line)
+    assert len(errors.splitlines()) == (1 if line else 0)
+
+
+def test_a_bug_is_a_traceback(monkeypatch):
+    monkeypatch.setattr(main_module.cli, "main", lambda **_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main_module.main()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_standard_output_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fcn_deploy", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: no space is left on the device; free some or choose another folder"]
+
+
+def test_a_stream_without_the_signs_of_a_table_gets_question_marks(tmp_path):
+    code = "import sys; from fcn_deploy.cli import main as m; m._prepare_process(); print('a ✓ Δ b')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, env={"PYTHONIOENCODING": "cp1252", "PATH": ""}, check=True
+    )
+    assert done.stdout.split() == [b"a", b"?", b"?", b"b"]
+
+
+def test_a_mistyped_command_is_a_usage_error():
+    done = subprocess.run([sys.executable, "-m", "fcn_deploy", "exprot"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "No such command 'exprot'" in done.stderr
