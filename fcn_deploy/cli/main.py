@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import signal
 import sys
 
 import click
 
 from ..errors import FcnDeployError
+from ..files import os_error_line
 from ..version import __version__
 
 # command -> (module in this package, one line for the overview); a command's module is imported when it is called.
@@ -43,12 +47,22 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: 0 done, 1 an expected error, 2 a usage error, 130 Ctrl-C; a bug is a traceback."""
+    """Entry point: 0 done, 1 an expected error, 2 a usage error, 130 Ctrl-C, 143 SIGTERM; a bug is a traceback.
+
+    Errors of the system (a file that may not be read, a full disk behind standard output, no memory) are one line
+    too.
+    """
+    _prepare_process()
     try:
         code = cli.main(prog_name="fcn-deploy", standalone_mode=False)
+        sys.stdout.flush()
     except FcnDeployError as error:
-        click.echo(f"error: {error}", err=True)
-        code = 1
+        code = _fail(str(error))
+    except OSError as error:
+        code = _fail(os_error_line(error))
+        _discard_output()
+    except MemoryError as error:
+        code = _fail(f"out of memory ({error or 'no more was granted'}); use a smaller batch, image or model")
     except click.ClickException as error:
         error.show()
         code = error.exit_code
@@ -56,3 +70,22 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = 130
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    click.echo(f"error: {message}", err=True)
+    return 1
+
+
+def _prepare_process() -> None:
+    """Characters that a stream cannot show become '?'; a polite kill unwinds, so that temporary files go."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def _discard_output() -> None:
+    """What standard output could not take would raise once more when Python flushes it at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
