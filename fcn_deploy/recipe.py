@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import recipe_values as values
+from . import recipe_values, values
 from .errors import CheckpointError, RecipeError
 from .files import digest
 from .recipe_values import Published, Shapes
@@ -85,17 +85,17 @@ class Recipe:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "checkpoint": values.file_name,
-    "sha256": values.hexadecimal(64),
-    "sha256_prefix": values.hexadecimal(6, 64),
-    "md5": values.hexadecimal(32),
-    "classes": values.classes,
+    "checkpoint": recipe_values.file_name,
+    "sha256": recipe_values.hexadecimal(64),
+    "sha256_prefix": recipe_values.hexadecimal(6, 64),
+    "md5": recipe_values.hexadecimal(32),
+    "classes": recipe_values.classes,
     "mean": values.triple,
     "std": values.triple,
     "channel_order": values.channel_order,
     "keep_float": values.texts,
-    "shapes": values.shapes,
-    "published": values.published,
+    "shapes": recipe_values.shapes,
+    "published": recipe_values.published,
 }
 
 

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from . import values
 from .errors import RecipeError
 
 CARD_KEY = "fcn_deploy.card"
+CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count
 
 ChannelOrder = Literal["RGB", "BGR"]
 Option = str | int | float | bool
@@ -73,12 +75,17 @@ class ModelCard:
     @property
     def wide_labels(self) -> bool:
         """Whether labels are int32 (more than 255 classes) and not uint8."""
-        return self.num_classes > 255
+        return self.ignore_index != 255
 
     @property
     def ignore_index(self) -> int:
         """The label of unlabelled pixels: 255, or -1 where labels are int32."""
-        return -1 if self.wide_labels else 255
+        return ignore_index_for(self.num_classes)
+
+    @property
+    def classes_guessed(self) -> bool:
+        """Whether nobody named the classes, so that other names of the same number are as good."""
+        return self.notes.get(CLASSES_NOTE) == GUESSED or self.classes == _numbers(self.num_classes)
 
     def to_json(self) -> str:
         return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, default=dict)
@@ -91,20 +98,54 @@ class ModelCard:
             RecipeError: not JSON, a missing field, or a value of the wrong kind.
         """
         try:
-            raw = json.loads(text)
-            known = {f.name for f in fields(cls)}
-            return cls(**_frozen({key: value for key, value in raw.items() if key in known}))
-        except RecipeError:
-            raise
-        except (ValueError, TypeError, AttributeError) as error:
+            raw = values.table(json.loads(text))
+            known = {key: value for key, value in raw.items() if key in _READERS}
+            values.check_keys(cls, known)
+            return cls(**values.read_all(known, _READERS))
+        except TypeError as error:
+            raise RecipeError(f"the model card cannot be read: it must be {error}") from error
+        except (ValueError, RecursionError, RecipeError) as error:
             raise RecipeError(f"the model card cannot be read: {error}") from error
 
 
-def _frozen(raw: dict[str, Any]) -> dict[str, Any]:
-    tuples: dict[str, Any] = {key: tuple(raw[key]) for key in ("classes", "mean", "std") if key in raw}
-    if "palette" in raw:
-        tuples["palette"] = tuple((int(r), int(g), int(b)) for r, g, b in raw["palette"])
-    return raw | tuples
+def _classes(value: Any) -> tuple[str, ...]:
+    return class_names(values.texts(value))
+
+
+def _palette(value: Any) -> tuple[tuple[int, int, int], ...]:
+    if not isinstance(value, list) or not all(map(_is_colour, value)):
+        raise TypeError("a list of colours, three whole numbers from 0 to 255 each")
+    return tuple((red, green, blue) for red, green, blue in value)
+
+
+def _is_colour(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 0 <= x <= 255 for x in value)
+
+
+def _option(value: Any) -> Option:
+    if isinstance(value, (str, bool)) or type(value) is int:
+        return value
+    try:
+        return values.number(value)
+    except TypeError as error:
+        raise TypeError("a text, a finite number, true or false") from error
+
+
+_READERS: dict[str, values.Reader] = {
+    "model": values.text,
+    "classes": _classes,
+    "options": values.table_of(_option),
+    "palette": _palette,
+    "mean": values.triple,
+    "std": values.triple,
+    "channel_order": values.channel_order,
+    "notes": values.table_of(values.any_text),
+}
+
+
+def ignore_index_for(num_classes: int) -> int:
+    """The label of unlabelled pixels: 255 in uint8 labels, or -1 above 255 classes, where labels are int32."""
+    return 255 if num_classes <= 255 else -1
 
 
 def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
@@ -122,7 +163,11 @@ def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
 
 def numbered_classes(count: int) -> tuple[str, ...]:
     """Names for classes that nobody named: VOC's for 21, else class_0, class_1, ..."""
-    return VOC_CLASSES if count == len(VOC_CLASSES) else tuple(f"class_{index}" for index in range(count))
+    return VOC_CLASSES if count == len(VOC_CLASSES) else _numbers(count)
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(f"class_{index}" for index in range(count))
 
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:

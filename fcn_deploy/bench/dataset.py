@@ -46,14 +46,14 @@ def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = 
 def check_classes(card: ModelCard, classes: Sequence[str], name: str) -> None:
     """Raise DataError unless a data set's classes are the model's, in number, name and order.
 
-    A model whose classes were never named (class_0, class_1, ...) fits any names.
+    A model whose class names were only guessed from their number fits any names.
     """
     if len(classes) != card.num_classes:
         raise DataError(
             f"the model has {card.num_classes} classes ({_some(card.classes)}) and {name} has {len(classes)} "
             f"({_some(classes)}); needed the same (--classes names those of the data set)"
         )
-    if card.classes == tuple(f"class_{index}" for index in range(card.num_classes)):
+    if card.classes_guessed:
         return
     for index, (own, other) in enumerate(zip(card.classes, classes, strict=True)):
         if own.strip().casefold() != other.strip().casefold():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, RecipeError
 from ..progress import SILENT, Progress
-from ..spec import CARD_KEY, ModelCard, class_names, numbered_classes, voc_palette
+from ..spec import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
 from .conventions import Convention, known_names, recognise
 from .fit import listed
 from .registry import new_card
@@ -71,7 +71,7 @@ def _card_by_keys(
         progress.say(f"{path} may be {' or '.join(models)}: read as {models[0]}; --model says which it is")
     names = numbered_classes(convention.num_classes(tensors, default=len(classes or ())))
     card = new_card(model or models[0], names, **convention.family.options(tensors))
-    return replace(card, notes={"source": f"{path.name}, {convention.name}"}), tensors
+    return replace(card, notes={"source": f"{path.name}, {convention.name}", CLASSES_NOTE: GUESSED}), tensors
 
 
 def _check_model(model: str | None, held: Sequence[str], path: Path, what: str) -> None:
@@ -82,6 +82,7 @@ def _check_model(model: str | None, held: Sequence[str], path: Path, what: str) 
 def _with_classes(card: ModelCard, classes: Sequence[str], path: Path) -> ModelCard:
     if len(classes) != card.num_classes:
         raise CheckpointError(f"{path} has scores for {card.num_classes} classes, but {len(classes)} names were given")
-    if tuple(classes) == card.classes:
-        return card
-    return replace(card, classes=class_names(classes), palette=voc_palette(card.num_classes))
+    names = class_names(classes)
+    palette = card.palette if names == card.classes else voc_palette(card.num_classes)
+    notes = {key: value for key, value in card.notes.items() if key != CLASSES_NOTE}
+    return replace(card, classes=names, palette=palette, notes=notes)

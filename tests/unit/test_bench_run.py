@@ -174,6 +174,7 @@ def test_classes_must_agree_in_number_name_and_order():
     card = ModelCard("fcn8s", ("road", "pole", "sky"))
     check_classes(card, ("Road", "pole ", "sky"), "set")
     check_classes(ModelCard("fcn8s", ("class_0", "class_1")), ("road", "pole"), "set")
+    check_classes(ModelCard("fcn8s", ("background", "car"), notes={"classes": "guessed"}), ("road", "pole"), "set")
     with pytest.raises(
         DataError, match=r"the model has 3 classes \(road, pole, sky\) and set has 4 \(a, b, c, \.\.\.\)"
     ):

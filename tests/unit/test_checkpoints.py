@@ -122,6 +122,16 @@ def test_class_names_come_from_the_caller_or_voc_or_are_numbered(tmp_path: Path)
     assert load_model(tmp_path / "voc.pth")[1].palette == voc_palette(21)
 
 
+def test_guessed_class_names_are_known_as_guessed_until_somebody_names_them(tmp_path: Path):
+    torch.save(caffe_state("fcn32s-caffe", 21), tmp_path / "voc.pth")
+    network, card = load_model(tmp_path / "voc.pth")
+    assert card.classes_guessed
+    save_model(tmp_path / "own.safetensors", network, card)
+    assert load_model(tmp_path / "own.safetensors")[1].classes_guessed
+    assert not load_model(tmp_path / "own.safetensors", classes=VOC_CLASSES)[1].classes_guessed
+    assert not load_model(tmp_path / "voc.pth", classes=VOC_CLASSES)[1].classes_guessed
+
+
 def test_the_same_class_names_again_keep_the_palette_of_the_card(tmp_path: Path):
     card = new_card("fcn8s", CLASSES, width=0.0625)
     card = type(card)(**{**vars(card), "palette": ((1, 2, 3), (4, 5, 6), (7, 8, 9))})

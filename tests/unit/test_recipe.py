@@ -61,13 +61,17 @@ def test_what_a_recipe_does_not_say_stays_as_the_model_has_it(tmp_path: Path):
         ('classes = "a"', "classes must be a list of texts"),
         ('classes = ["a", "a"]', "classes: class name 'a' stands at 0 and again at 1"),
         ("mean = [1, 2]", "mean must be three numbers"),
-        ('std = [1, "2", 3]', "std must be a number"),
+        ('std = [1, "2", 3]', "std must be a finite number"),
+        ("mean = [1, nan, 3]", "mean must be a finite number"),
         ('channel_order = "GBR"', "channel_order must be RGB or BGR, not 'GBR'"),
         ("shapes = 3", "shapes must be a table"),
         ("[shapes]\nmin = [1, 2, 3]", "shapes: missing opt, max"),
         ("[shapes]\nmin = [1, 0, 3]\nopt = [1, 1, 1]\nmax = [1, 1, 1]", "shapes: min must be three whole numbers"),
         ("[shapes]\nmin = [1, 9, 9]\nopt = [1, 8, 9]\nmax = [1, 9, 9]", "shapes must be min <= opt <= max"),
-        ('[published]\nmetric = "m"\nvalue = "60"\ndataset = "d"\nsource = "s"', "published: value must be a number"),
+        (
+            '[published]\nmetric = "m"\nvalue = "60"\ndataset = "d"\nsource = "s"',
+            "published: value must be a finite number",
+        ),
     ],
 )
 def test_a_wrong_line_is_named_with_what_it_must_be(line: str, message: str, tmp_path: Path):
