@@ -1,0 +1,108 @@
+"""The images that a graph is calibrated with: chosen the same way on every run, and checked to be images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from types import SimpleNamespace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ..data.dataset import Dataset, Sample, iterate
+from ..errors import DataError
+from ..graph.calibrate import Feeds
+from ..progress import SILENT, Progress
+from ..runners.graph_io import GraphIO, describe
+from ..spec import ModelCard
+from .dataset import OnError
+
+# So many images are looked at before the work begins, to tell label maps from images.
+_LOOK_AT = 5
+_TYPES = {ir.DataType.FLOAT: "float", ir.DataType.FLOAT16: "float16"}
+
+
+@dataclass
+class Coverage:
+    """What the calibration images held.
+
+    Attributes:
+        classes: names, index = label; empty if nobody named them.
+        pixels: int64[C] labelled pixels of each class; None where the set has no labels.
+        names: the images, in the order in which they were run.
+    """
+
+    classes: tuple[str, ...]
+    pixels: NDArray[np.int64] | None = None
+    names: list[str] = field(default_factory=list)
+
+    def add(self, sample: Sample) -> None:
+        self.names.append(sample.name)
+        if sample.label is not None and self.classes:
+            counted = sample.label[(sample.label >= 0) & (sample.label < len(self.classes))]
+            pixels = np.bincount(counted.reshape(-1), minlength=len(self.classes))
+            self.pixels = pixels if self.pixels is None else self.pixels + pixels
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Classes without a pixel."""
+        if self.pixels is None:
+            return ()
+        return tuple(name for name, count in zip(self.classes, self.pixels, strict=True) if count == 0)
+
+
+def ports_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
+    """The graph's input and outputs; GraphError if they are not those of a segmentation network."""
+    return describe(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
+
+
+def calibration_feeds(
+    dataset: Dataset,
+    io: GraphIO,
+    coverage: Coverage,
+    *,
+    on_error: OnError = "raise",
+    check: Callable[[], None] = lambda: None,
+    progress: Progress = SILENT,
+) -> Iterator[Feeds]:
+    """What the graph takes, image by image; `coverage` grows on the way and `check` may raise between two images.
+
+    Raises:
+        DataError: the first images are label maps, or a file cannot be used.
+    """
+    samples = iterate(dataset, on_error=on_error, progress=progress)
+    first = list(islice(samples, _LOOK_AT))
+    refuse_label_maps(first, len(coverage.classes))
+    for sample in chain(first, samples):
+        check()
+        coverage.add(sample)
+        yield {io.image: io.prepare(sample.image[None])}
+
+
+def refuse_label_maps(samples: list[Sample], num_classes: int) -> None:
+    """Raise DataError if all of `samples` have no more colours than a map of the classes would have.
+
+    Args:
+        num_classes: C; 0 if unknown, when 32 colours are taken for a label map.
+    """
+    limit = (num_classes or 31) + 1
+    counts = [_colours(sample.image) for sample in samples]
+    if samples and max(counts) <= limit:
+        raise DataError(
+            f"{samples[0].name} has {counts[0]} colours in all, as a label map has and a photograph has not; "
+            "needed are the images and not their labels"
+        )
+
+
+def _colours(image: NDArray[np.uint8]) -> int:
+    packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    return int(np.unique(packed).size)
+
+
+def _port(value: ir.Value) -> SimpleNamespace:
+    """A value as onnxruntime would describe it."""
+    shape = [dim if isinstance(dim, int) else str(dim) for dim in value.shape or ()]
+    kind = _TYPES.get(value.dtype, value.dtype.name.lower()) if value.dtype is not None else "unknown"
+    return SimpleNamespace(name=str(value.name), type=f"tensor({kind})", shape=shape)

@@ -1,0 +1,254 @@
+"""An FP32 file rewritten to FP16 or INT8: look at images, decide, rewrite, check, and only then give it its name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import onnx_ir as ir
+
+from ..data.dataset import Dataset, iterate
+from ..errors import DataError, GraphError, UnknownNameError
+from ..files import atomic_path, check_writable
+from ..graph.calibrate import Calibration, calibrate, float_tensors
+from ..graph.export import INLINE_LIMIT_BYTES
+from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
+from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
+from ..graph.io_passes import CONTRACT_PREFIX
+from ..graph.keep import check_rewritable, kept_from_int8, note_reasons
+from ..graph.proof import random_image
+from ..graph.qdq import TARGETS, Range, Target, insert_qdq, quantised_tensors
+from ..graph.state import PRECISION_KEY, load_graph
+from ..metrics.agreement import Share
+from ..progress import SILENT, Progress
+from ..runners.base import INPUT, LABELS
+from ..runners.registry import open_runner
+from ..spec import CARD_KEY, ModelCard
+from .calibration import Coverage, calibration_feeds, ports_of
+from .dataset import DataOptions, open_for
+from .interrupt import interrupts
+
+Precision = Literal["fp16", "int8", "int8+fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+CHECKED_IMAGES = 5
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """What to write.
+
+    Attributes:
+        source: the FP32 ONNX file.
+        data: calibration images; None for FP16 without a look at activations.
+        percentile: for the method of that name, in percent.
+        keep: names or patterns of nodes: FP32 for "fp16", float for the others.
+        first, score: whether the first layers and the score layers stay in float; None is the target's default.
+    """
+
+    source: Path
+    precision: Precision
+    data: DataOptions | None = None
+    method: Method = "entropy"
+    percentile: float = PERCENTILE
+    target: Target = "tensorrt"
+    keep: tuple[str, ...] = ()
+    first: bool | None = None
+    score: bool = True
+
+
+@dataclass(frozen=True)
+class QuantizeReport:
+    """What was written and what the images showed.
+
+    Attributes:
+        images: calibration images; 0 if there were none.
+        coverage: their names and classes; None if there were none.
+        ranges: quantised tensor -> (low, high) that its 8 bits cover.
+        clipped: quantised tensor -> share of its calibration values outside.
+        kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
+        largest_activation: tensor and |x|, over all tensors that were watched.
+        agreement: pixels whose label is the FP32 file's, on the first calibration images; None if there were none.
+    """
+
+    path: Path
+    source: Path
+    precision: Precision
+    target: Target
+    method: Method
+    images: int
+    coverage: Coverage | None
+    ranges: Mapping[str, Range]
+    clipped: Mapping[str, float]
+    kept_from_int8: Mapping[str, str]
+    half: HalfReport | None
+    largest_activation: tuple[str, float] | None
+    agreement: Share | None
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+
+
+def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> QuantizeReport:
+    """Rewrite, check and write.
+
+    Raises:
+        UnknownNameError: no such precision, method, target or node.
+        GraphError: the file is none that can be rewritten, or the result does not run.
+        DataError: there are no calibration images where INT8 needs them, or they are not images.
+        OutputError: the file cannot be written.
+    """
+    started = time.perf_counter()
+    _check_options(options)
+    check_writable(target)
+    model = load_graph(options.source)
+    check_rewritable(model, options.source)
+    card = _card(model)
+    int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
+    kept = _kept_from_int8(model, options) if int8 else {}
+    wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
+    names = quantised_tensors(model, options.target, kept) if int8 else []
+    dataset = None if options.data is None else open_for(card, options.data, progress)
+    coverage, seen = _look(model, dataset, card, options, names, _network_tensors(model) if half else [], progress)
+    ranges = {} if seen is None else _ranges(seen, names, options)
+    report = None
+    if int8:
+        insert_qdq(model, options.target, kept, ranges)
+        note_reasons(model, kept)
+    if half:
+        report = to_fp16(model, wide if seen is None else beyond_fp16(model, seen.largest) | wide)
+    _note_precision(model, card, options)
+    with atomic_path(target) as temporary:
+        _save(model, temporary)
+        agreement = _check(temporary, options, dataset, progress)
+    return QuantizeReport(
+        path=target,
+        source=options.source,
+        precision=options.precision,
+        target=options.target,
+        method=options.method,
+        images=0 if seen is None else seen.images,
+        coverage=coverage,
+        ranges=ranges,
+        clipped={} if seen is None else {name: seen.histograms[name].share_outside(*ranges[name]) for name in names},
+        kept_from_int8=kept,
+        half=report,
+        largest_activation=None if seen is None else max(seen.largest.items(), key=lambda item: item[1]),
+        agreement=agreement,
+        bytes_before=_size(options.source),
+        bytes_after=_size(target),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _check_options(options: QuantizeOptions) -> None:
+    for kind, found, known in (
+        ("precision", options.precision, PRECISIONS),
+        ("method", options.method, METHODS),
+        ("target", options.target, TARGETS),
+    ):
+        if found not in known:
+            raise UnknownNameError.of(kind, found, known)
+    if options.precision == "int8+fp16" and options.target == "cpu":
+        raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
+    if options.data is None and options.precision != "fp16":
+        raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
+
+
+def _card(model: ir.Model) -> ModelCard | None:
+    text = model.metadata_props.get(CARD_KEY)
+    return None if text is None else ModelCard.from_json(text)
+
+
+def _kept_from_int8(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
+    """The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits."""
+    first = options.target == "tensorrt" if options.first is None else options.first
+    return kept_from_int8(model, options.keep, first=first, score=options.score)
+
+
+def _look(
+    model: ir.Model,
+    dataset: Dataset | None,
+    card: ModelCard | None,
+    options: QuantizeOptions,
+    histograms: list[str],
+    extremes: list[str],
+    progress: Progress,
+) -> tuple[Coverage | None, Calibration | None]:
+    """Run the FP32 file on the calibration images."""
+    if dataset is None or options.data is None:
+        return None, None
+    io = ports_of(model, str(options.source), card)
+    coverage = Coverage(tuple(dataset.classes) or (card.classes if card is not None else ()))
+    with interrupts() as check:
+        feeds = calibration_feeds(dataset, io, coverage, on_error=options.data.on_error, check=check, progress=progress)
+        seen = calibrate(
+            options.source, feeds, histograms=histograms, extremes=extremes, total=len(dataset), progress=progress
+        )
+    return coverage, seen
+
+
+def _network_tensors(model: ir.Model) -> list[str]:
+    """Float results behind the contract's normalisation, which stays in FP32."""
+    return [name for name in float_tensors(model) if not name.startswith(CONTRACT_PREFIX)]
+
+
+def _ranges(seen: Calibration, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
+    symmetric = options.target == "tensorrt"
+    return {
+        name: range_of(seen.histograms[name], options.method, symmetric=symmetric, percentile=options.percentile)
+        for name in names
+    }
+
+
+def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOptions) -> None:
+    """Metadata for programs, and a note in the model card for people."""
+    model.metadata_props[PRECISION_KEY] = options.precision
+    if card is not None:
+        words: str = options.precision
+        if options.precision != "fp16" and options.data is not None:
+            words += f", target {options.target}, {options.method}, calibrated with {options.data.source}"
+        model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words}).to_json()
+
+
+def _save(model: ir.Model, path: Path) -> None:
+    """Write the file; weights that are too large for one file go beside it."""
+    tensors = [value.const_value for value in model.graph.initializers.values()]
+    large = sum(tensor.nbytes for tensor in tensors if tensor is not None) > INLINE_LIMIT_BYTES
+    ir.save(model, path, external_data=f"{path.name}.data" if large else None)
+
+
+def _check(path: Path, options: QuantizeOptions, dataset: Dataset | None, progress: Progress) -> Share | None:
+    """onnx's full check, then a run: beside the FP32 file on the first images, or on one made-up image without any."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GraphError(f"the rewritten graph is not valid ONNX: {error}") from error
+    with open_runner("onnxruntime", str(path)) as rewritten:
+        if dataset is None or options.data is None:
+            rewritten.infer({INPUT: random_image((1, 33, 47), 0)})
+            return None
+        count, agreed = min(CHECKED_IMAGES, len(dataset)), Share()
+        with (
+            open_runner("onnxruntime", str(options.source)) as reference,
+            progress.task("checking", count) as task,
+            interrupts() as check,
+        ):
+            for sample, _ in zip(iterate(dataset, on_error=options.data.on_error), range(count), strict=False):
+                feeds = {INPUT: sample.image[None]}
+                same = rewritten.infer(feeds)[LABELS] == reference.infer(feeds)[LABELS]
+                agreed += Share(int(np.count_nonzero(same)), same.size)
+                task.advance()
+                check()
+    return agreed
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file and of the external data beside it."""
+    data = path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)

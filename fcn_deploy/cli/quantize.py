@@ -1,0 +1,208 @@
+"""`fcn-deploy quantize`: an exported file rewritten to FP16 or INT8."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import progress
+from .data_options import with_options
+from .options import parse_classes
+from .output import check_json_path, emit, json_option
+
+if TYPE_CHECKING:
+    from ..bench.dataset import DataOptions
+    from ..bench.quantize import QuantizeReport
+
+SHOWN_TENSORS = 5
+
+_CALIBRATION = (
+    click.option(
+        "--calib",
+        metavar="SOURCE",
+        help="Images to measure activations with: a list, a Pascal VOC root, a folder, or synthetic[:COUNT[:SEED]].",
+    ),
+    click.option("--labels", metavar="DIR", help="Folder of label maps, where --calib is a folder of images."),
+    click.option("--classes", help="Class names: a file with one a line, or a comma-separated list."),
+    click.option("--ignore-index", type=int, help="The label value that is unlabelled.  [default: 255]"),
+    click.option("--split", default="train", show_default=True, help="Which list of a Pascal VOC root."),
+    click.option(
+        "--images",
+        type=click.IntRange(min=1),
+        default=100,
+        show_default=True,
+        help="At most so many images, spread evenly over the set.",
+    ),
+    click.option(
+        "--bad-images",
+        type=click.Choice(["stop", "skip"]),
+        default="stop",
+        show_default=True,
+        help="What to do at an image that cannot be read.",
+    ),
+    click.option(
+        "--method",
+        type=click.Choice(["minmax", "percentile", "entropy", "mse"]),
+        default="entropy",
+        show_default=True,
+        help="How a range is chosen from what the images showed.",
+    ),
+    click.option(
+        "--percentile",
+        type=click.FloatRange(min=50, max=100),
+        default=99.99,
+        show_default=True,
+        help="Percent of the values that --method percentile must not clip.",
+    ),
+)
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--precision", type=click.Choice(["fp16", "int8", "int8+fp16"]), required=True)
+@with_options(_CALIBRATION)
+@click.option(
+    "--target",
+    type=click.Choice(["tensorrt", "cpu"]),
+    default="tensorrt",
+    show_default=True,
+    help="Whose INT8 kernels the graph is made for.",
+)
+@click.option(
+    "--keep", multiple=True, metavar="NODE", help="Leave this node in float; score_* is a pattern; repeatable."
+)
+@click.option("--quantize-first/--keep-first", "quantize_first", default=None, help="The first layer.  [by target]")
+@click.option("--quantize-scores", is_flag=True, help="Quantise the 1x1 score layers as well.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="ONNX file to write.")
+@json_option
+def command(
+    model: Path,
+    precision: str,
+    method: str,
+    percentile: float,
+    target: str,
+    keep: tuple[str, ...],
+    quantize_first: bool | None,
+    quantize_scores: bool,
+    out: Path,
+    json_path: str | None,
+    **data: Any,
+) -> None:
+    """Rewrite MODEL, an FP32 .onnx file, to FP16 or INT8.
+
+    The types of the new graph say what is computed in which precision. For INT8 the ranges of the activations are
+    measured on the images of --calib; with FP16 the images show whether an activation exceeds 65504, and whatever
+    does stays in FP32. The result passes onnx's checker and a run before it gets its name.
+    """
+    from ..bench.quantize import QuantizeOptions, quantize
+
+    check_json_path(json_path)
+    options = QuantizeOptions(
+        source=model,
+        precision=precision,  # type: ignore[arg-type]
+        data=_data_options(data),
+        method=method,  # type: ignore[arg-type]
+        percentile=percentile,
+        target=target,  # type: ignore[arg-type]
+        keep=keep,
+        first=None if quantize_first is None else not quantize_first,
+        score=not quantize_scores,
+    )
+    report = quantize(options, out, progress())
+    emit(json_path, lambda: json.dumps(_as_json(report)), lambda: click.echo(_as_text(report)))
+
+
+def _data_options(given: dict[str, Any]) -> DataOptions | None:
+    from ..bench.dataset import DataOptions
+
+    if given["calib"] is None:
+        return None
+    return DataOptions(
+        source=given["calib"],
+        labels=given["labels"],
+        classes=parse_classes(given["classes"]),
+        ignore_index=given["ignore_index"],
+        split=given["split"],
+        limit=given["images"],
+        on_error="skip" if given["bad_images"] == "skip" else "raise",
+    )
+
+
+def _as_text(report: QuantizeReport) -> str:
+    lines = [*_calibration_lines(report), *_int8_lines(report), *_fp16_lines(report)]
+    if report.agreement is not None:
+        share = report.agreement
+        lines.append(f"labels as in FP32 at {share.fraction:.3%} of {share.pixels} pixels (calibration images)")
+    sizes = f"{report.bytes_after / 1e6:.1f} MB (was {report.bytes_before / 1e6:.1f})"
+    return "\n".join([*lines, f"wrote {report.path}, {sizes}, in {report.seconds:.1f} s"])
+
+
+def _calibration_lines(report: QuantizeReport) -> list[str]:
+    if report.coverage is None:
+        return ["no calibration images (--calib): overflow of activations and labels were not checked"]
+    line = f"calibrated with {report.images} images"
+    if report.coverage.pixels is not None:
+        missing, total = report.coverage.missing, len(report.coverage.classes)
+        line += f" that show {total - len(missing)} of {total} classes"
+        line += f" (without: {', '.join(missing)})" if missing else ""
+    return [line]
+
+
+def _int8_lines(report: QuantizeReport) -> list[str]:
+    if not report.ranges:
+        return []
+    lines = [f"INT8 for {report.target}, ranges by {report.method}; the {SHOWN_TENSORS} tensors clipped most:"]
+    for name in sorted(report.clipped, key=lambda name: -report.clipped[name])[:SHOWN_TENSORS]:
+        low, high = report.ranges[name]
+        lines.append(f"  {name:32} {low:10.4g} to {high:10.4g}   {report.clipped[name]:8.3%} of its values clipped")
+    kept = ", ".join(f"{name} ({reason})" for name, reason in report.kept_from_int8.items())
+    return [*lines, f"kept in float: {kept or 'no convolution'}"]
+
+
+def _fp16_lines(report: QuantizeReport) -> list[str]:
+    half = report.half
+    if half is None:
+        return []
+    lines = [f"FP16: {len(half.converted)} nodes"]
+    if half.kept:
+        lines.append("kept in FP32: " + ", ".join(f"{name} ({reason})" for name, reason in half.kept.items()))
+    if half.vanished:
+        worst, share = max(half.vanished.items(), key=lambda item: item[1])
+        lines.append(f"{len(half.vanished)} weights lose elements too small for FP16, most {worst} ({share:.2g} of it)")
+    if report.largest_activation is not None:
+        name, value = report.largest_activation
+        lines.append(f"largest activation {value:.4g} at {name}; FP16 ends at 65504")
+    return lines
+
+
+def _as_json(report: QuantizeReport) -> dict[str, Any]:
+    half, coverage = report.half, report.coverage
+    tensors = {
+        name: {"low": low, "high": high, "clipped": report.clipped[name]} for name, (low, high) in report.ranges.items()
+    }
+    return {
+        "schema": 1,
+        "kind": "quantization",
+        "path": str(report.path),
+        "source": str(report.source),
+        "precision": report.precision,
+        "target": report.target,
+        "method": report.method,
+        "images": [] if coverage is None else coverage.names,
+        "classes": [] if coverage is None else list(coverage.classes),
+        "class_pixels": None if coverage is None or coverage.pixels is None else coverage.pixels.tolist(),
+        "tensors": tensors,
+        "kept_from_int8": dict(report.kept_from_int8),
+        "kept_from_fp16": {} if half is None else dict(half.kept),
+        "fp16_nodes": [] if half is None else list(half.converted),
+        "weights_vanishing": {} if half is None else dict(half.vanished),
+        "weights_overflowing": [] if half is None else list(half.overflowing),
+        "largest_activation": report.largest_activation,
+        "agreed": None if report.agreement is None else [report.agreement.agreed, report.agreement.pixels],
+        "bytes_before": report.bytes_before,
+        "bytes_after": report.bytes_after,
+        "seconds": report.seconds,
+    }

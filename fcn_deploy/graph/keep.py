@@ -1,0 +1,125 @@
+"""Which nodes stay in a wider type on purpose, and why; the reason travels in the node's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import onnx_ir as ir
+
+from ..errors import GraphError, UnknownNameError
+
+# Metadata of a node: why it was left out of INT8 or FP16 on purpose.
+KEEP_KEY = "fcn_deploy.keep"
+FIRST, SCORE, REQUESTED = "first layer", "score layer", "by request"
+COMPUTED_WEIGHT = "weight is computed, not stored"
+
+_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
+
+
+def convolutions(model: ir.Model) -> list[ir.Node]:
+    """The Conv nodes, in the graph's order; transposed convolutions are not among them."""
+    return [node for node in model.graph if node.op_type == "Conv" and node.domain == ""]
+
+
+def check_rewritable(model: ir.Model, path: object) -> None:
+    """Raise GraphError for a graph that is quantised or FP16 already, or has no convolution."""
+    quantised = [node for node in model.graph if node.op_type in _QUANTISED or node.op_type.startswith("QLinear")]
+    if quantised:
+        raise GraphError(
+            f"{path} is quantised already ({len(quantised)} nodes such as {quantised[0].name}); "
+            "give the FP32 file that it was made from"
+        )
+    if any(value.dtype == ir.DataType.FLOAT16 for value in model.graph.initializers.values()):
+        raise GraphError(f"{path} holds FP16 weights already; give the FP32 file that it was made from")
+    if not convolutions(model):
+        raise GraphError(f"{path} has no convolution; needed is a convolutional network")
+
+
+def first_layers(model: ir.Model) -> list[str]:
+    """Names of the convolutions with no convolution before them: their input is the image."""
+    return [node.name or "" for node in convolutions(model) if not _conv_among(_before(node))]
+
+
+def score_layers(model: ir.Model) -> list[str]:
+    """Names of the 1x1 convolutions with no convolution after them: their output is scores of classes."""
+    return [
+        node.name or "" for node in convolutions(model) if _kernel(node) == (1, 1) and not _conv_among(_after(node))
+    ]
+
+
+def matching(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
+    """Names of the nodes that one of `patterns` ("score_*", "backbone.stage1.conv1") names.
+
+    Raises:
+        UnknownNameError: a pattern that names none, with the near matches.
+    """
+    names = [node.name or "" for node in nodes]
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        hits = [name for name in names if fnmatchcase(name, pattern)]
+        if not hits:
+            raise UnknownNameError.of("node", pattern, names)
+        found.update(dict.fromkeys(hits))
+    return list(found)
+
+
+def kept_from_int8(
+    model: ir.Model, patterns: Sequence[str] = (), *, first: bool = True, score: bool = True
+) -> dict[str, str]:
+    """Convolution -> why it stays in float.
+
+    Args:
+        patterns: names asked for by the user, see `matching`.
+        first, score: whether the first layers and the score layers stay in float.
+    """
+    reasons = dict.fromkeys(first_layers(model), FIRST) if first else {}
+    if score:
+        reasons |= dict.fromkeys(score_layers(model), SCORE)
+    for node in convolutions(model):
+        if node.inputs[1] is None or node.inputs[1].const_value is None:
+            reasons[node.name or ""] = COMPUTED_WEIGHT
+    return reasons | dict.fromkeys(matching(patterns, convolutions(model)), REQUESTED)
+
+
+def note_reasons(model: ir.Model, reasons: Mapping[str, str]) -> None:
+    """Write each reason into its node's metadata, after one that is there already."""
+    for node in model.graph:
+        reason = reasons.get(node.name or "")
+        if reason is not None:
+            earlier = node.metadata_props.get(KEEP_KEY)
+            node.metadata_props[KEEP_KEY] = reason if earlier in (None, reason) else f"{earlier}; {reason}"
+
+
+def _kernel(node: ir.Node) -> tuple[int, ...]:
+    weight = node.inputs[1]
+    shape = () if weight is None or weight.const_value is None else weight.const_value.shape.numpy()
+    return tuple(shape[2:])
+
+
+def _conv_among(nodes: Iterable[ir.Node]) -> bool:
+    return any(node.op_type == "Conv" for node in nodes)
+
+
+def _before(node: ir.Node) -> set[ir.Node]:
+    """Every node that `node` depends on."""
+    seen: set[ir.Node] = set()
+    todo = list(node.predecessors())
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo.extend(current.predecessors())
+    return seen
+
+
+def _after(node: ir.Node) -> set[ir.Node]:
+    """Every node that depends on `node`."""
+    seen: set[ir.Node] = set()
+    todo = list(node.successors())
+    while todo:
+        current = todo.pop()
+        if current not in seen:
+            seen.add(current)
+            todo.extend(current.successors())
+    return seen
