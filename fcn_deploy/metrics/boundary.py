@@ -32,6 +32,7 @@ def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:
         raise ValueError(f"radius is {radius}; needed 0 or more pixels")
     if label.size == 0:
         return np.zeros(label.shape, bool)
+    radius = min(radius, max(label.shape[-2:]))  # a window that holds the whole image grows no more
     highest, lowest = label, label
     for axis in (-1, -2):
         highest = _sliding(np.maximum, highest, radius, axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import Any, Literal
 
 from ..errors import TrainingError
 from ..spec import Option
+
+# Beyond these nothing useful lies, and some numbers would overflow what is computed from them.
+COUNTS = {
+    "epochs": (1, 10**6), "batch": (1, 10**6), "eval_every": (1, 10**6), "workers": (0, 256), "warmup": (0, 10**9),
+    "seed": (0, 2**63 - 1),
+}  # fmt: skip
+WINDOW_PIXELS = 1 << 27  # of a training image at once in memory: 403 MB of colours
 
 # May differ between the start of a run and its continuation: none of them decides what is learned.
 FREE = ("output", "device", "workers", "save_seconds")
@@ -30,7 +38,8 @@ class TrainConfig:
         epochs: passes over the training set.
         batch: images a step.
         crop: height and width of the training crops, in pixels.
-        scale: smallest and largest factor of the random resizing.
+        scale: smallest and largest factor of the random resizing; the crop at the smallest one, the window of the
+            image that it is cut from, has at most WINDOW_PIXELS.
         flip: whether half of the crops are mirrored.
         lr: learning rate after the warm-up.
         warmup: steps over which the rate rises linearly; None is a twentieth of the run.
@@ -76,6 +85,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         _check_counts(self)
+        _check_window(self)
         _check_rates(self)
 
     def to_json(self) -> str:
@@ -112,19 +122,27 @@ def _frozen(value: object) -> object:
 
 
 def _check_counts(config: TrainConfig) -> None:
-    least = {"epochs": 1, "batch": 1, "eval_every": 1, "workers": 0, "warmup": 0, "seed": 0}
-    for name, minimum in least.items():
+    for name, (least, most) in COUNTS.items():
         value = getattr(config, name)
-        if value is not None and value < minimum:
-            raise TrainingError(f"{name.replace('_', '-')} must be at least {minimum}, not {value}")
-    if min(config.crop) < 1:
-        raise TrainingError(f"the crop must be at least 1x1, not {config.crop[0]}x{config.crop[1]}")
+        if value is not None and not least <= value <= most:
+            bound = f"least {least}" if value < least else f"most {most}"
+            raise TrainingError(f"{name.replace('_', '-')} must be at {bound}, not {value}")
+
+
+def _check_window(config: TrainConfig) -> None:
+    (height, width), (low, high) = config.crop, config.scale
+    if min(height, width) < 1:
+        raise TrainingError(f"the crop must be at least 1x1, not {height}x{width}")
+    if not 0 < low <= high < math.inf:
+        raise TrainingError(f"scale needs 0 < MIN <= MAX, both finite, not {low},{high}")
+    if height * width > WINDOW_PIXELS * min(1.0, low * low):
+        raise TrainingError(
+            f"crop {height}x{width} at scale {low:g} needs more than {WINDOW_PIXELS} pixels; "
+            "make the crop smaller or the smallest scale larger"
+        )
 
 
 def _check_rates(config: TrainConfig) -> None:
-    low, high = config.scale
-    if not 0 < low <= high:
-        raise TrainingError(f"scale needs 0 < MIN <= MAX, not {low},{high}")
     if not 0 < config.lr < float("inf"):
         raise TrainingError(f"lr must be above 0, not {config.lr}")
     if not 0 <= config.momentum < 1:

@@ -45,6 +45,12 @@ def test_images_smaller_than_the_window_have_boundaries_too():
     assert boundary_mask(np.zeros((0, 4, 5), np.uint8)).shape == (0, 4, 5)
 
 
+def test_a_radius_beyond_any_memory_is_that_of_the_whole_image():
+    label = np.zeros((3, 5), np.uint8)
+    label[0, 0] = 1
+    assert boundary_mask(label, radius=10**30).all()
+
+
 def test_a_negative_radius_is_an_error():
     with pytest.raises(ValueError, match="radius is -1"):
         boundary_mask(np.zeros((3, 5), np.uint8), radius=-1)
