@@ -56,7 +56,7 @@ class Stepper:
         pixels = int((labels != self.ignore_index).sum())
         if not pixels:
             return 0.0, 0
-        with memory_advice(self.config):
+        with size_advice(self.config, len(batch.images)):
             mean_loss = self._loss_sum(batch.images, labels) / pixels
             loss = float(mean_loss.detach())
             if math.isfinite(loss):
@@ -93,14 +93,21 @@ def _outputs(model: nn.Module, x: Tensor) -> Iterable[tuple[float, Tensor]]:
 
 
 @contextmanager
-def memory_advice(config: TrainConfig) -> Iterator[None]:
-    """Turn PyTorch's page of text about a failed allocation into one line that says what to make smaller."""
+def size_advice(config: TrainConfig, images: int) -> Iterator[None]:
+    """Turn PyTorch's words about sizes that do not work into one line that says what to change."""
+    height, width = config.crop
     try:
         yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise TrainingError(
+            f"batch normalisation has a single value a channel in a batch of {images} at --crop {height}x{width}; "
+            "make the crop larger, or --batch such that no batch of an epoch has one image"
+        ) from error
     except RuntimeError as error:  # torch.OutOfMemoryError is one
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        height, width = config.crop
         raise TrainingError(
             f"out of memory at --batch {config.batch} and --crop {height}x{width}; make either smaller"
         ) from error

@@ -13,7 +13,7 @@ from fcn_deploy.spec import ModelCard
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loading import Batch
 from fcn_deploy.training.precision import Precision, choose
-from fcn_deploy.training.step import Stepper, memory_advice, parameter_groups
+from fcn_deploy.training.step import Stepper, parameter_groups, size_advice
 from tests.conftest import tiny_model
 
 CPU = Precision(torch.device("cpu"), None)
@@ -148,7 +148,7 @@ def test_the_device_and_type_follow_what_there_is(monkeypatch):
 
 def test_a_failed_allocation_says_what_to_make_smaller():
     config = TrainConfig("a", "b", Path("c"), batch=64, crop=(480, 640))
-    with pytest.raises(TrainingError, match="--batch 64 and --crop 480x640"), memory_advice(config):
+    with pytest.raises(TrainingError, match="--batch 64 and --crop 480x640"), size_advice(config, 64):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB ...")
-    with pytest.raises(RuntimeError, match="a bug"), memory_advice(config):
+    with pytest.raises(RuntimeError, match="a bug"), size_advice(config, 64):
         raise RuntimeError("a bug")
