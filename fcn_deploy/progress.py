@@ -24,6 +24,22 @@ class Progress(Protocol):
         """One line that a user should see even where no bar is drawn (a skipped file, a chosen rule)."""
 
 
+class Once:
+    """A progress that hands each line on once, for work that meets the same file again and again."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._said: set[str] = set()
+
+    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
+        return self._progress.task(description, total)
+
+    def say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._progress.say(line)
+
+
 class _SilentTask:
     def advance(self, steps: float = 1, note: str = "") -> None:
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import TrainingError
 from . import console
 from .options import parse_classes
 from .output import check_json_path, emit, json_option
@@ -120,6 +121,8 @@ def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig
     if resume and (output / STATE_FILE).exists():
         saved = read_saved(output / STATE_FILE).config
         return replace(saved, output=output, options={**saved.options, **model_options}, **given)
+    if resume and not {"data", "val"} <= given.keys():
+        raise TrainingError(f"no run in {output} to resume; to begin one, give at least --data and --val")
     for name in ("data", "val"):
         if name not in given:
             raise click.UsageError(f"Missing option '--{name}'.")
@@ -155,6 +158,7 @@ def _summary(result: TrainResult) -> dict[str, Any]:
         "epochs": len(position.history),
         "steps": position.step,
         "seconds": round(sum(record.seconds for record in position.history), 1),
+        "left_out": max(record.left_out for record in position.history),
         "loss": last.loss,
         "mean_iou": last.mean_iou,
         "pixel_accuracy": last.pixel_accuracy,
@@ -170,9 +174,11 @@ def _text(summary: dict[str, Any]) -> str:
     minutes = summary["seconds"] / 60
     best, last = _percent(summary["best_mean_iou"]), _percent(summary["mean_iou"])
     boundary, pixels = _percent(summary["boundary_mean_iou"]), _percent(summary["pixel_accuracy"])
+    left_out = f", {summary['left_out']} images left out" if summary["left_out"] else ""
     return "\n".join(
         [
-            f"{summary['epochs']} epochs, {summary['steps']} steps, {minutes:.1f} min, loss {summary['loss']:.4f}",
+            f"{summary['epochs']} epochs, {summary['steps']} steps, {minutes:.1f} min, loss {summary['loss']:.4f}"
+            + left_out,
             f"best  mIoU {best}  at epoch {summary['best_epoch']}  {summary['best']}",
             f"last  mIoU {last}  boundary {boundary}  pixel accuracy {pixels}  {summary['last']}",
         ]

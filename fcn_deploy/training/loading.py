@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from ..data.dataset import Dataset
-from ..errors import DataError
+from ..errors import DataError, TrainingError
 from .augment import Augmentation, augment, generator
 
 Key = tuple[int, int]  # epoch, index of the image in the data set
@@ -102,6 +103,23 @@ def loader(images: TrainingImages, keys: BatchKeys, *, workers: int, pin_memory:
         pin_memory=pin_memory,
         worker_init_fn=_leave_interrupts_to_parent,
     )
+
+
+@contextmanager
+def worker_advice(workers: int) -> Iterator[None]:
+    """Turn the death of a loading process into one line.
+
+    Around the whole loop, not the loader alone: PyTorch raises from its SIGCHLD handler, wherever the main thread is.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            "a loading process ended unexpectedly (out of memory, or shared memory too small?); "
+            f"--resume with fewer --workers than {workers}"
+        ) from error
 
 
 def _leave_interrupts_to_parent(worker: int) -> None:

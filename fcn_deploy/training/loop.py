@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from .state import STATE_FILE, EpochRecord, Position, Saved, read_saved
 from .step import Stepper
 
 Start = Literal["new", "resume", "restart"]
+FILES = (STATE_FILE, LOG, BEST, LAST)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def train(
     """
     precision = choose(config.device, config.amp)
     saved = _saved_run(config, start)
+    _sweep(config.output)
     if saved is not None and len(saved.position.history) == config.epochs:
         return TrainResult(config, saved.position, None, True)
     material = open_material(config, progress)
@@ -79,6 +83,7 @@ def train(
         run.restore(saved)
     elif start == "restart":
         _remove_run(config.output)
+    progress.say(f"training; {config.output / LOG} gets a line an epoch")
     with StopRequest() as stop:
         run.go(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
@@ -114,5 +119,13 @@ def _resumed(config: TrainConfig, saved: Saved | None) -> TrainConfig:
 
 
 def _remove_run(folder: Path) -> None:
-    for name in (STATE_FILE, LOG, BEST, LAST):
+    for name in FILES:
         (folder / name).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed run was writing: the temporary folders of its files that `files.atomic_path` makes."""
+    stale = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9a-f]{{8}}\.tmp")
+    for path in folder.glob(".*.tmp"):
+        if stale.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)

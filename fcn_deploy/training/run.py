@@ -12,13 +12,13 @@ from dataclasses import asdict, replace
 from ..errors import TrainingError
 from ..files import write_text
 from ..models.checkpoints import save_model
-from ..progress import Progress
+from ..progress import Once, Progress
 from ..spec import ModelCard
 from .augment import Augmentation
 from .command import command_line
 from .config import TrainConfig
 from .interrupt import StopRequest
-from .loading import Batch, BatchKeys, TrainingImages, fill_colour, loader
+from .loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
 from .schedule import default_warmup, learning_rate
 from .setup import Material
 from .state import STATE_FILE, EpochRecord, Position, Saved, read_tensors, write_state
@@ -41,12 +41,11 @@ class Run:
         progress: Progress,
     ) -> None:
         self.config, self.material, self.stepper = config, material, stepper
-        self.on_epoch, self.progress = on_epoch, progress
+        self.on_epoch, self.progress = on_epoch, Once(progress)
         self.position = Position()
         self.steps_per_epoch = -(-len(material.train) // config.batch)
         self.total_steps = config.epochs * self.steps_per_epoch
         self.warmup = default_warmup(self.total_steps) if config.warmup is None else config.warmup
-        self.told: set[str] = set()
         self.save_after = time.monotonic() + config.save_seconds
 
     def restore(self, saved: Saved) -> None:
@@ -57,7 +56,7 @@ class Run:
 
     def go(self, stop: StopRequest) -> None:
         """Train to the end, or until `stop`, leaving the state in the folder either way."""
-        with closing(self._batches()) as batches:
+        with worker_advice(self.config.workers), closing(self._batches()) as batches:
             while len(self.position.history) < self.config.epochs:
                 self._train_epoch(batches, stop)
                 record = None if stop else self._close_epoch(stop)
@@ -74,15 +73,7 @@ class Run:
         images = TrainingImages(self.material.train, augmentation, config.seed)
         keys = BatchKeys(len(self.material.train), config.batch, config.epochs, config.seed, self.position.step)
         on_gpu = self.stepper.precision.device.type == "cuda"
-        try:
-            yield from loader(images, keys, workers=config.workers, pin_memory=on_gpu)
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise TrainingError(
-                "a loading process ended unexpectedly (out of memory, or shared memory too small?); "
-                f"--resume with fewer --workers than {config.workers}"
-            ) from error
+        yield from loader(images, keys, workers=config.workers, pin_memory=on_gpu)
 
     def _train_epoch(self, batches: Iterator[Batch], stop: StopRequest) -> None:
         """Steps to the end of the current epoch; none if they are done and only the validation is missing."""
@@ -109,6 +100,7 @@ class Run:
         position.step += 1
         position.loss_sum += loss_sum
         position.pixels += pixels
+        position.left_out += len(batch.errors)
 
     def _learning_rate(self, step: int) -> float:
         return learning_rate(step, self.total_steps, self.config.lr, self.warmup, self.config.poly_power)
@@ -118,9 +110,7 @@ class Run:
         for error in batch.errors:
             if self.config.bad_images == "stop":
                 raise error
-            if str(error) not in self.told:
-                self.told.add(str(error))
-                self.progress.say(f"left out: {error}")
+            self.progress.say(f"left out: {error}")
 
     def _diverged(self, lr: float) -> str:
         return (
@@ -155,6 +145,7 @@ class Run:
             scored.pixel_accuracy if scored else None,
             scored.boundary_mean_iou if scored else None,
             round(position.seconds + time.monotonic() - began, 3),
+            position.left_out + (scored.left_out if scored else 0),
         )
         self._keep(record)
         return record
@@ -170,7 +161,10 @@ class Run:
         )
 
     def _keep(self, record: EpochRecord) -> None:
-        """Checkpoints first, then the state that counts the epoch as done: a kill between them repeats the epoch."""
+        """Checkpoints and log first, then the state that counts the epoch as done.
+
+        A kill between them repeats the epoch, which writes them again.
+        """
         position, folder, model = self.position, self.config.output, self.stepper.contract.model
         card = self._card(record)
         best = record.mean_iou is not None and (
@@ -182,9 +176,9 @@ class Run:
         if best:
             position.best_mean_iou, position.best_epoch = record.mean_iou, record.epoch
         position.history.append(record)
-        position.loss_sum, position.pixels, position.seconds = 0.0, 0, 0.0
-        self._save_state()
+        position.loss_sum, position.pixels, position.seconds, position.left_out = 0.0, 0, 0.0, 0
         write_text(folder / LOG, "".join(json.dumps(asdict(line)) + "\n" for line in position.history))
+        self._save_state()
 
     def _card(self, record: EpochRecord) -> ModelCard:
         score = "not validated" if record.mean_iou is None else f"{record.mean_iou:.4f} on {self.config.val}"

@@ -33,6 +33,7 @@ class EpochRecord:
         mean_iou, pixel_accuracy, boundary_mean_iou: fractions on the validation set; None if it was not validated,
             the last also if no label of the set borders on another.
         seconds: time spent on it, validation included.
+        left_out: training and validation images that could not be used.
     """
 
     epoch: int
@@ -43,6 +44,7 @@ class EpochRecord:
     pixel_accuracy: float | None
     boundary_mean_iou: float | None
     seconds: float
+    left_out: int = 0  # has a value of its own for the states written before it was counted
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Position:
     Attributes:
         step: steps done.
         loss_sum, pixels: loss summed over the labelled pixels of the current epoch so far, and their number.
-        seconds: time spent on the current epoch so far.
+        seconds, left_out: time spent on the current epoch so far, and images that could not be used in it.
         best_mean_iou, best_epoch: of the best validation so far; None and 0 before the first.
         history: the epochs done.
         scaler: state of the loss scaling for float16; empty where there is none.
@@ -66,6 +68,7 @@ class Position:
     best_epoch: int = 0
     history: list[EpochRecord] = field(default_factory=list)
     scaler: dict[str, float] = field(default_factory=dict)
+    left_out: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,16 @@ from ..progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Validation:
-    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so, None where there is none."""
+    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so, None where there is none.
+
+    Attributes:
+        left_out: images that could not be used.
+    """
 
     mean_iou: float
     pixel_accuracy: float
     boundary_mean_iou: float | None
+    left_out: int = 0
 
 
 def validate(
@@ -46,7 +51,7 @@ def validate(
     was_training = contract.training
     contract.eval()
     with torch.inference_mode(), progress.task("validation", len(dataset)) as task:
-        for sample in iterate(dataset, on_error="skip" if skip_bad else "raise"):
+        for sample in iterate(dataset, on_error="skip" if skip_bad else "raise", progress=progress):
             if stop():
                 break
             labels = contract(torch.from_numpy(sample.image)[None].to(device)).cpu().numpy()
@@ -55,12 +60,12 @@ def validate(
             evaluation.update(sample.label[None], labels)
             task.advance()
     contract.train(was_training)
-    return None if stop() else _summary(evaluation, dataset.name)
+    return None if stop() else _summary(evaluation, dataset)
 
 
-def _summary(evaluation: Evaluation, name: str) -> Validation:
+def _summary(evaluation: Evaluation, dataset: Dataset) -> Validation:
     if not evaluation.overall.any():
-        raise DataError(f"{name} has no labelled pixel; mIoU needs some")
+        raise DataError(f"{dataset.name} has no labelled pixel; mIoU needs some")
     overall = scores(evaluation.overall)
     boundary = scores(evaluation.boundary).mean_iou if evaluation.boundary.any() else None
-    return Validation(overall.mean_iou, overall.pixel_accuracy, boundary)
+    return Validation(overall.mean_iou, overall.pixel_accuracy, boundary, len(dataset) - evaluation.images)

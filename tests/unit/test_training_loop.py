@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from fcn_deploy.models.checkpoints import load_model, save_model
 from fcn_deploy.training import run as run_module
+from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import train
 from fcn_deploy.training.run import Run
@@ -119,6 +121,46 @@ def test_ctrl_c_after_the_last_epoch_stops_nothing(config):
             signal.raise_signal(signal.SIGINT)
 
     assert train(config, on_epoch=interrupt).stopped_by is None
+
+
+def test_a_kill_around_the_last_save_leaves_the_log_whole(config, monkeypatch):
+    save = Run._save_state
+
+    def killed(self):
+        save(self)
+        if len(self.position.history) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config)
+    assert train(config, start="resume").position.step == 6
+    lines = (config.output / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeypatch):
+    def older(value):
+        plain = asdict(value)
+        plain.pop("left_out")
+        for record in plain["history"]:
+            record.pop("left_out")
+        return plain
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state_module, "asdict", older)
+        killed_at(3, config)
+    with safe_open(config.output / "state.safetensors", framework="pt") as archive:
+        assert "left_out" not in str(archive.metadata())
+    assert [record.left_out for record in train(config, start="resume").position.history] == [0, 0, 0]
+
+
+def test_the_log_is_named_before_the_first_step(config, monkeypatch):
+    heard = Heard()
+    monkeypatch.setattr(Run, "go", lambda self, stop: None)
+    train(config, progress=heard)
+    assert heard.lines == [f"training; {config.output / 'log.jsonl'} gets a line an epoch"]
 
 
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):

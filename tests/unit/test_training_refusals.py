@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,8 @@ from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import train
 from fcn_deploy.training.run import Run
+from fcn_deploy.training.state import read_saved
+from fcn_deploy.training.step import Stepper
 
 from .training_runs import Heard, killed_at, same_tensors, tiny_runs
 
@@ -111,7 +117,11 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
     heard = Heard()
     config = replace(config, data=source, val=source, bad_images="skip")
     train(config, start="restart", progress=heard)
-    assert sum("left out" in line and "1.png" in line for line in heard.lines) == 1
+    assert sum("left out: " in line and "1.png" in line for line in heard.lines) == 1
+    assert sum("skipped: " in line and "1.png" in line for line in heard.lines) == 1  # by the validation, once
+    records = read_saved(config.output / "state.safetensors").position.history
+    assert [record.left_out for record in records] == [2, 2, 2]  # it is in the training and in the validation set
+    assert json.loads((config.output / "log.jsonl").read_text().splitlines()[2])["left_out"] == 2
     for index in (0, 2):
         (tmp_path / "a" / f"{index}.png").write_bytes(b"")
     with pytest.raises(TrainingError, match="no labelled pixel in its 3 images"):
@@ -125,6 +135,35 @@ def test_a_loading_process_that_dies_is_an_expected_error(config, monkeypatch):
     )
     with pytest.raises(TrainingError, match=r"--resume with fewer --workers than 1"):
         train(replace(config, workers=1))
+
+
+def test_a_loading_process_that_dies_during_a_step_is_an_expected_error(config, monkeypatch):
+    def kill_the_loader(self, batch, number, lr):
+        os.kill(active_children()[0].pid, signal.SIGKILL)
+        time.sleep(10)  # PyTorch's SIGCHLD handler ends it
+        return 1.0, 1
+
+    monkeypatch.setattr(Stepper, "step", kill_the_loader)
+    with pytest.raises(TrainingError, match=r"--resume with fewer --workers than 1"):
+        train(replace(config, workers=1))
+
+
+def test_batch_norm_of_one_value_a_channel_says_what_to_change(config):
+    one = replace(config, model="fcn-resnet50", options={"width": 0.02}, batch=1, crop=(8, 8))
+    with pytest.raises(TrainingError, match=r"a batch of 1 at --crop 8x8; make the crop larger, or --batch"):
+        train(one)
+
+
+def test_what_a_kill_left_half_written_is_swept_away_and_nothing_else(config):
+    killed_at(3, config)
+    half = [config.output / f".{name}.0123abcd.tmp" for name in ("state.safetensors", "best.safetensors", "log.jsonl")]
+    kept = [config.output / name for name in (".notes.txt.0123abcd.tmp", ".log.jsonl.tmp", "log.jsonl.0123abcd.tmp")]
+    for folder in half + kept:
+        folder.mkdir()
+        (folder / "part").write_bytes(b"half")
+    train(config, start="resume")
+    assert [folder for folder in half if folder.exists()] == []
+    assert [folder for folder in kept if not folder.exists()] == []
 
 
 def test_a_set_without_labels_is_refused_before_an_epoch_is_spent(config, tmp_path):
