@@ -9,6 +9,7 @@ from .errors import MissingDependencyError
 
 # module -> (what to install, extra of this project that holds it)
 EXTRAS = {
+    "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }
 

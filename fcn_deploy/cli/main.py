@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Train an FCN on a labelled data set.",
     "evaluate": "Print the accuracy of a model on a labelled data set.",
     "export": "Write a model as ONNX and prove it equal to PyTorch.",
+    "audit": "Say what an ONNX file computes in which precision, and what TensorRT would reject.",
     "quantize": "Rewrite an ONNX file to FP16 or INT8.",
     "bench": "Compare the speed and the accuracy of a model's runners.",
 }

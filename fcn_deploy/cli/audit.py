@@ -1,0 +1,61 @@
+"""`fcn-deploy audit`: what an ONNX file computes in which precision, and what TensorRT would reject."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .output import check_json_path, emit, json_option, print_table
+
+if TYPE_CHECKING:
+    from ..graph.audit import Audit
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--size", metavar="HxW", help="Image size.  [default: what the file fixes, else 360x480]")
+@click.option("--batch", type=click.IntRange(min=1), help="Images at a time.  [default: what the file fixes, else 1]")
+@click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest nodes and the rest as one.")
+@click.option("--parse", type=click.Choice(["rtx"]), help="Hear a real parser too: TensorRT for RTX; no GPU needed.")
+@json_option
+def command(
+    model: Path, size: str | None, batch: int | None, top: int | None, parse: str | None, json_path: str | None
+) -> None:
+    """Say what MODEL, any ONNX file, computes in which precision, and what TensorRT would reject.
+
+    For each Conv, ConvTranspose, Gemm and MatMul: the type it is computed in (INT8 if both operands are dequantised
+    from INT8), its multiply-adds, its share, and why it is not narrower. The preflight needs no TensorRT.
+
+    Exit code: 0 if nothing would be rejected or give wrong masks, 1 if something would.
+    """
+    from ..graph.audit import audit
+    from ..report.audit import to_plain
+
+    check_json_path(json_path)
+    height, width = _size(size)
+    found = audit(model, batch=batch, height=height, width=width, parse=parse)  # type: ignore[arg-type]
+    emit(json_path, lambda: json.dumps(to_plain(found)), lambda: _show(found, top))
+    click.get_current_context().exit(1 if found.rejected else 0)
+
+
+def _show(found: Audit, top: int | None) -> None:
+    """The table as wide as the terminal; totals and findings in lines that no width breaks."""
+    from ..report.audit import summary, table
+
+    print_table(table(found, top))
+    click.echo()
+    for line in summary(found):
+        click.echo(line)
+
+
+def _size(text: str | None) -> tuple[int, int] | tuple[None, None]:
+    if text is None:
+        return None, None
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if match is None:
+        raise click.UsageError(f"--size {text} is not a height and a width above 0; write --size 360x480")
+    return int(match[1]), int(match[2])

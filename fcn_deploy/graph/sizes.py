@@ -1,0 +1,243 @@
+"""The type and shape of every value of a graph, for one size of the image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ..errors import GraphError
+
+# Constants of up to this many elements are computed with: sizes, starts, ends, scales of a Resize. No weight is.
+SMALL = 256
+CHANNEL_COUNTS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class TensorSize:
+    """Element type and dims of one value; None for what the graph does not tell."""
+
+    dtype: ir.DataType | None
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """The size that the image input was given."""
+
+    batch: int
+    height: int
+    width: int
+
+    def __str__(self) -> str:
+        return f"{self.height}x{self.width}" if self.batch == 1 else f"{self.batch}x{self.height}x{self.width}"
+
+
+@dataclass
+class _Known:
+    """What is known so far, by value name."""
+
+    types: dict[str, onnx.TypeProto] = field(default_factory=dict)
+    constants: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+def graph_inputs(model: ir.Model) -> list[ir.Value]:
+    """The inputs that a caller feeds: files of IR version 3 list their weights as inputs too."""
+    return [value for value in model.graph.inputs if value.name not in model.graph.initializers]
+
+
+def image_axes(value: ir.Value) -> tuple[int, int, int] | None:
+    """Positions of N, H and W in an image input; None if it has not four dims.
+
+    Channels are last where the last dim is a fixed 1, 3 or 4 and the second is not, else second.
+    """
+    dims = _dims(value)
+    if dims is None or len(dims) != 4:
+        return None
+    return (0, 1, 2) if dims[3] in CHANNEL_COUNTS and dims[1] not in CHANNEL_COUNTS else (0, 2, 3)
+
+
+def image_input(model: ir.Model) -> ir.Value:
+    """The input that holds the image: the first with four dims.
+
+    Raises:
+        GraphError: there is none.
+    """
+    for value in graph_inputs(model):
+        if image_axes(value) is not None:
+            return value
+    found = ", ".join(f"{value.name} {_dims(value)}" for value in graph_inputs(model)) or "none"
+    raise GraphError(f"the graph has no input of four dims to take for the image (its inputs: {found})")
+
+
+def choose_size(model: ir.Model, batch: int | None, height: int | None, width: int | None) -> ImageSize:
+    """What the caller asked for; where nothing was, the dim fixed in the file; where none is, 1 x 360 x 480.
+
+    Raises:
+        GraphError: a dim is fixed in the file at another number than was asked for.
+    """
+    value = image_input(model)
+    dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
+    chosen = []
+    for axis, asked, default, word in zip(axes, (batch, height, width), (1, 360, 480), "NHW", strict=True):
+        dim = dims[axis]
+        fixed = dim if isinstance(dim, int) else None
+        if fixed is not None and asked not in (None, fixed):
+            raise GraphError(f"input {value.name} has {word} fixed at {fixed}; {asked} was asked for: leave it out")
+        chosen.append(fixed or asked or default)
+    return ImageSize(*chosen)
+
+
+def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
+    """Types and shapes by value name, with the image of `size`.
+
+    ONNX's own shape inference, node by node, and beside it the arithmetic on shapes is carried out (with ONNX's
+    reference implementation), since crops and resizes take their sizes from it. Where a node cannot be inferred (an
+    operator of another tool), the file's own annotation stands in if its dims are numbers. Weights are not read.
+
+    Returns:
+        An entry for every value of the main graph; subgraphs are not entered.
+    """
+    known = _Known()
+    bound = _bind(model, size)
+    for value in model.graph.inputs:
+        known.types[str(value.name)] = _type_proto(value, bound)
+    for name, value in model.graph.initializers.items():
+        known.types[name] = _type_proto(value, {})
+        if value.const_value is not None and value.const_value.size <= SMALL:
+            known.constants[name] = value.const_value.numpy()
+    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
+    for node in model.graph:
+        _infer(node, known, opsets, model.ir_version)
+    names = [str(value.name) for node in model.graph for value in node.outputs]
+    found = {name: _tensor_size(proto) for name, proto in known.types.items()}
+    return dict.fromkeys(names, TensorSize(None, None)) | found
+
+
+def _bind(model: ir.Model, size: ImageSize) -> dict[str, int]:
+    """Numbers for the names of the image's dims, which other inputs may share."""
+    value = image_input(model)
+    dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
+    numbers = (size.batch, size.height, size.width)
+    return {f"{value.name}@{axis}": number for axis, number in zip(axes, numbers, strict=True)} | {
+        str(dims[axis]): number for axis, number in zip(axes, numbers, strict=True) if isinstance(dims[axis], str)
+    }
+
+
+def _dims(value: ir.Value) -> tuple[int | str | None, ...] | None:
+    if value.shape is None:
+        return None
+    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
+
+
+def _type_proto(value: ir.Value, bound: Mapping[str, int]) -> onnx.TypeProto:
+    dims = _dims(value)
+    if dims is None and value.const_value is not None:
+        dims = tuple(int(dim) for dim in value.const_value.shape.numpy())
+    dtype = value.dtype if value.dtype is not None else value.const_value.dtype if value.const_value else None
+    if dims is not None:
+        dims = tuple(bound.get(f"{value.name}@{axis}", bound.get(str(dim), dim)) for axis, dim in enumerate(dims))
+    return onnx.helper.make_tensor_type_proto(int(dtype or 0), dims)
+
+
+def _infer(node: ir.Node, known: _Known, opsets: list[onnx.OperatorSetIdProto], ir_version: int) -> None:
+    """Add the types, and the small constant results, of one node."""
+    proto = ir.to_proto(node)
+    names = [name for name in proto.input if name]
+    types: dict[str, onnx.TypeProto] = {}
+    if all(name in known.types for name in names):
+        types = _infer_types(proto, known, opsets, ir_version)
+    for value in node.outputs:
+        if not value.name:
+            continue
+        found = types.get(value.name)
+        if found is None or _tensor_size(found).shape is None:
+            found = _annotated(value, found)
+        if found is not None:
+            known.types[value.name] = found
+    if _computable(node, names, known):
+        known.constants.update(_compute(proto, names, known, opsets, ir_version))
+
+
+def _infer_types(
+    proto: onnx.NodeProto, known: _Known, opsets: list[onnx.OperatorSetIdProto], ir_version: int
+) -> dict[str, onnx.TypeProto]:
+    version = {opset.domain: opset.version for opset in opsets}.get(proto.domain, 1)
+    names = [name for name in proto.input if name]
+    data = {name: onnx.numpy_helper.from_array(known.constants[name]) for name in names if name in known.constants}
+    expected = (
+        onnx.defs.SchemaError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+    )
+    try:
+        schema = onnx.defs.get_schema(proto.op_type, min(version, onnx.defs.onnx_opset_version()), proto.domain)
+        return dict(
+            onnx.shape_inference.infer_node_outputs(
+                schema, proto, {name: known.types[name] for name in names}, data, None, opsets, ir_version
+            )
+        )
+    except expected:
+        return {}
+
+
+def _annotated(value: ir.Value, found: onnx.TypeProto | None) -> onnx.TypeProto | None:
+    """The file's own word on a value, else what inference told of its type alone."""
+    dims = _dims(value)
+    if value.dtype is not None and dims is not None and all(isinstance(dim, int) for dim in dims):
+        return onnx.helper.make_tensor_type_proto(int(value.dtype), dims)
+    if found is None and value.dtype is not None:
+        return onnx.helper.make_tensor_type_proto(int(value.dtype), None)
+    return found
+
+
+def _computable(node: ir.Node, names: list[str], known: _Known) -> bool:
+    """Whether the outputs are small numbers that follow from what is known."""
+    outputs = [_tensor_size(known.types[str(out.name)]).shape for out in node.outputs if out.name in known.types]
+    if any(shape is None or math.prod(shape) > SMALL for shape in outputs) or len(outputs) != len(node.outputs):
+        return False
+    if node.op_type in ("Shape", "Size"):
+        return _tensor_size(known.types[names[0]]).shape is not None if names[0] in known.types else False
+    return node.domain in ("", "ai.onnx") and all(name in known.constants for name in names)
+
+
+def _compute(
+    proto: onnx.NodeProto,
+    names: list[str],
+    known: _Known,
+    opsets: list[onnx.OperatorSetIdProto],
+    ir_version: int,
+) -> dict[str, NDArray[np.generic]]:
+    """Run one node with ONNX's reference implementation; {} where that cannot."""
+    from onnx.reference import ReferenceEvaluator
+
+    if proto.op_type in ("Shape", "Size"):
+        shape = _tensor_size(known.types[names[0]]).shape or ()
+        feeds: dict[str, NDArray[np.generic]] = {names[0]: np.broadcast_to(np.float32(0), shape)}
+    else:
+        feeds = {name: known.constants[name] for name in names}
+    inputs = [onnx.helper.make_value_info(name, known.types[name]) for name in dict.fromkeys(names)]
+    outputs = [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in proto.output]
+    graph = onnx.helper.make_graph([proto], "one node", inputs, outputs)
+    try:
+        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
+        results = ReferenceEvaluator(model).run(None, feeds)
+    except Exception:  # one that the reference cannot run leaves its result unknown
+        return {}
+    return {name: np.asarray(result) for name, result in zip(proto.output, results, strict=True)}
+
+
+def _tensor_size(proto: onnx.TypeProto) -> TensorSize:
+    tensor = proto.tensor_type
+    dtype = ir.DataType(tensor.elem_type) if tensor.elem_type else None
+    if not tensor.HasField("shape") or not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
+        return TensorSize(dtype, None)
+    return TensorSize(dtype, tuple(dim.dim_value for dim in tensor.shape.dim))

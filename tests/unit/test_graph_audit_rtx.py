@@ -1,0 +1,161 @@
+"""The preflight and the precisions against the real library: what its parser rejects, what its builder chose."""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+import pytest
+
+from fcn_deploy.errors import MissingDependencyError
+from fcn_deploy.graph.audit import audit
+from fcn_deploy.graph.rtx import MODULE, parse_with_rtx
+from fcn_deploy.optional import require
+from tests.unit.audit_graphs import (
+    ERRORS,
+    PARSER_ACCEPTS,
+    WARNINGS,
+    constants,
+    conv,
+    int8_conv,
+    node,
+    quantised_data,
+    quantised_weights,
+    weights,
+    write,
+)
+
+
+@pytest.fixture(scope="module")
+def trt():
+    try:
+        return require(MODULE)
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("rule", [rule for rule in ERRORS if rule not in PARSER_ACCEPTS])
+def test_the_parser_rejects_what_the_preflight_calls_an_error(rule, trt, tmp_path):
+    make, name = ERRORS[rule]
+    found = parse_with_rtx(make(tmp_path / "m.onnx"))
+    assert found, "the parser accepts it: this is a warning at most"
+    assert {finding.level for finding in found} == {"error"}
+    assert name in {name for finding in found for name in finding.names}
+    assert "cudaError" not in found[0].problem
+
+
+@pytest.mark.parametrize("rule", WARNINGS)
+def test_the_parser_accepts_what_is_a_warning_alone(rule, trt, tmp_path):
+    assert parse_with_rtx(WARNINGS[rule][0](tmp_path / "m.onnx")) == ()
+
+
+def test_junk_that_the_parser_takes_for_a_network_counts_as_rejected(trt, tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"")
+    (finding,) = parse_with_rtx(tmp_path / "x.onnx")
+    assert "0 inputs and 0 outputs" in finding.problem
+
+
+def test_the_parser_s_verdict_joins_the_preflight_s(trt, tmp_path):
+    path = ERRORS["mixed-types"][0](tmp_path / "m.onnx")
+    rules = [finding.rule for finding in audit(path, parse="rtx").findings]
+    assert rules[0] == "mixed-types"
+    assert rules[-1] == "parser"
+
+
+DATA = {
+    "quantised": quantised_data(),
+    "scale a channel": quantised_data(scale=[0.1] * 8),
+    "float": ([node("Neg", ["x"], "xd", "neg")], {}),
+    "cast": (
+        [*quantised_data()[0][:1], node("DequantizeLinear", ["xq", "xs", "xz"], "xf", "xDQ")],
+        quantised_data()[1],
+    ),
+    "relu between": quantised_data(),
+    "pool between": quantised_data(),
+}
+WEIGHTS = {
+    "axis 0": quantised_weights(8, 8, 3, 3),
+    "axis 1": quantised_weights(8, 8, 3, 3, axis=1),
+    "one scale": quantised_weights(8, 8, 3, 3, per_tensor=True),
+    "float": constants(wd=weights(8, 8, 3, 3)),
+}
+BETWEEN = {
+    "cast": [node("Cast", ["xf"], "xd", "cast", to=1)],
+    "relu between": [node("Relu", ["xd"], "xm", "relu")],
+    "pool between": [node("MaxPool", ["xd"], "xm", "pool", kernel_shape=[2, 2])],
+}
+
+
+@pytest.mark.parametrize(("data", "weight"), list(product(DATA, WEIGHTS)))
+def test_the_builder_computes_in_the_type_that_the_audit_says(data, weight, trt, tmp_path):
+    flow = "xm" if "between" in data else "xd"
+    path = write(tmp_path / "m.onnx", DATA[data], (BETWEEN.get(data, []), {}), WEIGHTS[weight], conv(flow))
+    (row,) = audit(path).rows
+    assert _built_type(trt, path, "correlation") == {"INT8": "Int8", "FP32": "Float"}[row.precision]
+
+
+@pytest.mark.parametrize("op_type", ["MatMul", "Gemm"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_product_is_int8_if_the_scales_run_over_its_outputs(op_type, axis, trt, tmp_path):
+    """The other axis makes one fused kernel of float arithmetic, in which no layer is a gemm."""
+    nodes = [
+        node("GlobalAveragePool", ["x"], "p", "pool"),
+        node("Flatten", ["p"], "xf", "flatten"),
+        node("QuantizeLinear", ["xf", "xs", "xz"], "xq", "xQ"),
+        node("DequantizeLinear", ["xq", "xs", "xz"], "xd", "xDQ"),
+    ]
+    multiply = [node(op_type, ["xd", "wd"])]
+    path = write(
+        tmp_path / "m.onnx",
+        (nodes, quantised_data()[1]),
+        quantised_weights(8, 16, axis=axis),
+        (multiply, {}),
+        shape=(3, 8, 16, 16),
+    )
+    (row,) = audit(path).rows
+    assert row.precision == ("INT8" if axis == 1 else "FP32")
+    assert (_built_type(trt, path, "gemm") == "Int8") == (row.precision == "INT8")
+
+
+def test_a_quantised_deconvolution_is_built_in_float(trt, tmp_path):
+    path = WARNINGS["quantised-deconvolution"][0](tmp_path / "m.onnx")
+    assert _built_type(trt, path, "deconv") == "Float"
+
+
+def test_a_bfloat16_deconvolution_passes_the_parser_and_fails_in_the_builder(trt, tmp_path):
+    path = ERRORS["bf16-deconvolution"][0](tmp_path / "m.onnx")
+    assert parse_with_rtx(path) == ()
+    assert _layers(trt, path) is None
+
+
+def test_a_sound_file_is_built(trt, tmp_path):
+    path = int8_conv(tmp_path / "m.onnx")
+    assert parse_with_rtx(path) == ()
+    assert any("Int8" in line for line in _layers(trt, path))
+
+
+def _built_type(trt, path, kind):
+    """Data type of the first input of the engine's layer of one kind; None if there is no such layer."""
+    lines = [line for line in _layers(trt, path) if f"LayerType: {kind}," in line]
+    return re.search(r"Datatype: (\w+)", lines[0])[1] if lines else None
+
+
+def _layers(trt, path):
+    """Build an engine for one architecture and return the lines of its layer list; None if the build fails."""
+    lines = []
+
+    class Log(trt.ILogger):
+        def log(self, severity, message):
+            lines.extend(message.splitlines())
+
+    logger = Log()
+    builder = trt.Builder(logger)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse_from_file(str(path))
+    config = builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(trt.ComputeCapability.SM89, 0)
+    built = builder.build_serialized_network(network, config) is not None
+    return [line for line in lines if "LayerType:" in line] if built else None
