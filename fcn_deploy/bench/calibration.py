@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from types import SimpleNamespace
 
@@ -17,7 +17,7 @@ from ..graph.calibrate import Feeds
 from ..progress import SILENT, Progress
 from ..runners.graph_io import GraphIO, describe
 from ..spec import ModelCard
-from .dataset import OnError
+from .dataset import DataOptions, OnError, check_classes, open_for
 
 # So many images are looked at before the work begins, to tell label maps from images.
 _LOOK_AT = 5
@@ -51,6 +51,24 @@ class Coverage:
         if self.pixels is None:
             return ()
         return tuple(name for name, count in zip(self.classes, self.pixels, strict=True) if count == 0)
+
+
+def open_images(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
+    """Open the calibration set. Its classes must be the model's if it has labels; images alone may be any.
+
+    Raises:
+        DataError: it cannot be opened, its first image cannot be used, or its classes are not the model's.
+    """
+    try:
+        dataset = open_for(None, options, progress)
+    except DataError:
+        if options.classes is not None or card is None:
+            raise
+        dataset = open_for(None, replace(options, classes=card.classes), progress)
+    first = next(iter(iterate(dataset, on_error=options.on_error)))
+    if card is not None and first.label is not None:
+        check_classes(card, dataset.classes, dataset.name)
+    return dataset
 
 
 def ports_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:

@@ -16,6 +16,7 @@ from ..errors import DataError, GraphError, UnknownNameError
 from ..files import atomic_path, check_writable
 from ..graph.calibrate import Calibration, calibrate, float_tensors
 from ..graph.export import INLINE_LIMIT_BYTES
+from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
 from ..graph.io_passes import CONTRACT_PREFIX
@@ -28,8 +29,8 @@ from ..progress import SILENT, Progress
 from ..runners.base import INPUT, LABELS
 from ..runners.registry import open_runner
 from ..spec import CARD_KEY, ModelCard
-from .calibration import Coverage, calibration_feeds, ports_of
-from .dataset import DataOptions, open_for
+from .calibration import Coverage, calibration_feeds, open_images, ports_of
+from .dataset import DataOptions
 from .interrupt import interrupts
 
 Precision = Literal["fp16", "int8", "int8+fp16"]
@@ -106,12 +107,13 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     check_writable(target)
     model = load_graph(options.source)
     check_rewritable(model, options.source)
+    fold_batch_norms(model)
     card = _card(model)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
     kept = _kept_from_int8(model, options) if int8 else {}
     wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
-    dataset = None if options.data is None else open_for(card, options.data, progress)
+    dataset = None if options.data is None else open_images(card, options.data, progress)
     coverage, seen = _look(model, dataset, card, options, names, _network_tensors(model) if half else [], progress)
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
