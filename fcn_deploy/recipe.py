@@ -32,6 +32,7 @@ from typing import Any
 from . import recipe_values, values
 from .errors import CheckpointError, RecipeError
 from .files import digest
+from .reading import reading
 from .recipe_values import Published, Shapes
 from .spec import ChannelOrder, Triple
 
@@ -133,6 +134,11 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
     Raises:
         CheckpointError: it is nowhere (the message says where to fetch it), or its hash differs.
     """
+    with reading(given or recipe.path.parent, CheckpointError):
+        return _resolve(recipe, given)
+
+
+def _resolve(recipe: Recipe, given: Path | None) -> Path:
     folders = [recipe.path.parent, Path()] if given is None else [given]
     places = [place / recipe.checkpoint if place.is_dir() else place for place in folders]
     found = next((place for place in places if place.is_file()), None)
@@ -161,6 +167,9 @@ def _check_hash(recipe: Recipe, found: Path) -> None:
 
 
 def _near_files(path: Path) -> str:
-    beside = [entry.name for entry in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+    try:
+        beside = [entry.name for entry in path.parent.glob("*.toml")] if path.parent.is_dir() else []
+    except OSError:  # a folder that may not be read
+        return ""
     near = difflib.get_close_matches(path.name, beside, n=2)
     return f"; did you mean {' or '.join(near)}?" if near else ""

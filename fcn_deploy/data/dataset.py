@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..errors import DataError
 from ..progress import SILENT, Progress
+from ..reading import reading
 from ..spec import VOC_CLASSES
 from . import synthetic, voc
 from .classes import ClassList, find_classes
@@ -51,7 +52,8 @@ def open_dataset(
     if source.split(":")[0] == "synthetic":
         dataset: Dataset = synthetic.open_source(source)
     else:
-        dataset = _open_files(Path(source), labels, classes, ignore_index, split, progress)
+        with reading(Path(source), DataError):
+            dataset = _open_files(Path(source), labels, classes, ignore_index, split, progress)
     return dataset if limit is None else evenly_spaced(dataset, limit)
 
 

@@ -85,9 +85,9 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
 def _decode(path: Path) -> Image.Image:
     """Open, decode and turn upright; `format` is kept."""
     path = Path(path)
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder; needed an image file")
     try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder; needed an image file")
         with Image.open(path, formats=_FORMATS) as image:
             image.load()
             return _upright(image)

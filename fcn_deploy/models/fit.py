@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from .weights_file import printable
 
 LISTED = 4  # keys named in a message before the rest is only counted
 
 
 def check_fit(model: nn.Module, model_name: str, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Compare names and shapes with what `model` has.
+    """Compare names, shapes and kinds of number with what `model` has.
 
     Raises:
-        CheckpointError: with the keys that are missing, unexpected or mis-shaped.
+        CheckpointError: with the keys that are missing, unexpected, mis-shaped or whole numbers.
     """
     needed = model.state_dict()
     missing = [key for key in needed if key not in tensors]
@@ -27,7 +28,14 @@ def check_fit(model: nn.Module, model_name: str, tensors: Mapping[str, Tensor], 
         for key, value in tensors.items()
         if key in needed and value.shape != needed[key].shape
     ]
-    found = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
+    kinds = [
+        f"{key} {str(value.dtype).removeprefix('torch.')}"
+        for key, value in tensors.items()
+        if key in needed and not same_kind(value, needed[key])
+    ]
+    found = {
+        "missing": missing, "unexpected": unexpected, "mis-shaped": misshaped, "not of floating point": kinds,
+    }  # fmt: skip
     faults = [f"{len(keys)} {kind}: {listed(keys)}" for kind, keys in found.items() if keys]
     if faults:
         raise CheckpointError(f"{path} does not fit {model_name}: {'; '.join(faults)}")
@@ -40,7 +48,14 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
             low, high = torch.aminmax(value)  # both are NaN if any element is, and no copy is made
             if not (torch.isfinite(low) and torch.isfinite(high)):
                 kind = "NaN" if torch.isnan(low) else "infinite"
-                raise CheckpointError(f"{path}: {key} has {kind} values; take a checkpoint from before they appeared")
+                raise CheckpointError(
+                    f"{path}: {printable(key)} has {kind} values; take a checkpoint from before they appeared"
+                )
+
+
+def same_kind(tensor: Tensor, needed: Tensor) -> bool:
+    """Whether `tensor` holds floating point where that is needed; a counter may be any number."""
+    return tensor.is_floating_point() or not needed.is_floating_point()
 
 
 def shape(tensor: Tensor) -> str:
@@ -50,4 +65,4 @@ def shape(tensor: Tensor) -> str:
 def listed(keys: Sequence[str], most: int = LISTED) -> str:
     """The first few keys, and how many more there are."""
     more = f" and {len(keys) - most} more" if len(keys) > most else ""
-    return ", ".join(keys[:most]) + more
+    return printable(", ".join(keys[:most])) + more

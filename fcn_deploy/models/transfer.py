@@ -12,7 +12,7 @@ from ..errors import CheckpointError
 from ..recipe import checkpoint_of
 from .conventions import VGG16_CLASSIFIER, Convention
 from .demo import named_file
-from .fit import check_finite, listed, shape
+from .fit import check_finite, listed, same_kind, shape
 from .opening import recognised
 from .weights_file import read_weights
 
@@ -58,7 +58,7 @@ def load_weights_into(model: nn.Module, path: Path | str) -> Transfer:
     convention = recognised(weights.tensors, path)
     tensors = _named_as_in(model, convention, convention.translate(weights.tensors))
     needed = model.state_dict()
-    fits = {key: value for key, value in tensors.items() if key in needed and value.shape == needed[key].shape}
+    fits = {key: value for key, value in tensors.items() if key in needed and _fits(value, needed[key])}
     differing = [key for key in tensors if key in needed and key not in fits]
     _check_backbone(fits, differing, tensors, needed, f"{path} ({convention.name})")
     check_finite(fits, path)
@@ -79,7 +79,7 @@ def _check_backbone(
 ) -> None:
     wrong = [key for key in differing if not _OWN_TO_A_MODEL.match(key)]
     if wrong:
-        shapes = [f"{key} {shape(tensors[key])} (needed {shape(needed[key])})" for key in wrong]
+        shapes = [f"{key} {_form(tensors[key])} (needed {_form(needed[key])})" for key in wrong]
         raise CheckpointError(f"{source} is of another width or layout: {listed(shapes)}")
     if not any(not _OWN_TO_A_MODEL.match(key) for key in fits):
         raise CheckpointError(
@@ -90,4 +90,13 @@ def _check_backbone(
 def _reason(key: str, tensors: dict[str, Tensor], needed: dict[str, Tensor]) -> str:
     if key not in needed:
         return "not in this model"
-    return f"{shape(tensors[key])} there, {shape(needed[key])} here"
+    return f"{_form(tensors[key])} there, {_form(needed[key])} here"
+
+
+def _fits(tensor: Tensor, needed: Tensor) -> bool:
+    return tensor.shape == needed.shape and same_kind(tensor, needed)
+
+
+def _form(tensor: Tensor) -> str:
+    kind = "" if tensor.is_floating_point() else f" {str(tensor.dtype).removeprefix('torch.')}"
+    return shape(tensor) + kind

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..reading import reading
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict
@@ -43,12 +44,14 @@ def read_weights(path: Path) -> Weights:
         CheckpointError: missing, a folder, empty, truncated, holding code, or no checkpoint at all.
     """
     path = Path(path)
+    with reading(path, CheckpointError):
+        return _read(path)
+
+
+def _read(path: Path) -> Weights:
     _check_present(path)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(512)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+    with path.open("rb") as stream:
+        head = stream.read(512)
     if not head:
         raise CheckpointError(f"{path} is empty; fetch or copy it again")
     if _is_safetensors(head):
@@ -57,7 +60,7 @@ def read_weights(path: Path) -> Weights:
         _check_archive(path)
     elif head[:1] != b"\x80":
         raise CheckpointError(f"{path} is no checkpoint: {_what_it_is(head)}; needed a .safetensors, .pth or .pt file")
-    return Weights(_state_dict(_load_pickled(path, mmap=head.startswith(b"PK")), path))
+    return Weights(_read_pickled(path, mmap=head.startswith(b"PK")))
 
 
 def _check_present(path: Path) -> None:
@@ -92,21 +95,30 @@ def _read_safetensors(path: Path) -> Weights:
         with safetensors.safe_open(path, framework="pt", device="cpu") as archive:
             tensors = {name: _as_float32(archive.get_tensor(name)) for name in archive.keys()}  # noqa: SIM118
             return Weights(tensors, dict(archive.metadata() or {}))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} is no readable safetensors file: {error}") from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # foreign bytes: whatever a damaged header makes the parsers raise, the file is at fault
+        raise CheckpointError(f"{path} is no readable safetensors file: {_first_line(error)}") from error
 
 
 def _check_archive(path: Path) -> None:
-    if not zipfile.is_zipfile(path):
+    try:
+        names = _names_in(path) if zipfile.is_zipfile(path) else None
+    except Exception as error:  # foreign bytes: zipfile raises many kinds on a damaged table of contents
+        raise CheckpointError(f"{path} is damaged ({_first_line(error)}); fetch or copy it again") from error
+    if names is None:
         raise CheckpointError(f"{path} {TRUNCATED}")
-    with zipfile.ZipFile(path) as archive:
-        names = [name.rpartition("/")[2] for name in archive.namelist()]
     if "constants.pkl" in names:
         raise CheckpointError(
             f"{path} is a TorchScript archive, which holds code that is never executed; save its state_dict() instead"
         )
     if "data.pkl" not in names:
         raise CheckpointError(f"{path} is no checkpoint: a zip archive that PyTorch did not write")
+
+
+def _names_in(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return [name.rpartition("/")[2] for name in archive.namelist()]
 
 
 def _what_it_is(head: bytes) -> str:
@@ -122,14 +134,16 @@ def _what_it_is(head: bytes) -> str:
     return f"it starts with {head[:8]!r}"
 
 
-def _load_pickled(path: Path, *, mmap: bool) -> Any:
+def _read_pickled(path: Path, *, mmap: bool) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals(_numpy_numbers()), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of pickle protocols; what cannot be read is an error below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+            return _state_dict(torch.load(path, map_location="cpu", weights_only=True, mmap=mmap), path)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(_pickle_message(path, str(error))) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # foreign bytes: a damaged pickle can make its reader raise anything
         if re.search(r"EOF|ran out of input|corrupted|PytorchStreamReader|truncated|end of file", f"{error}", re.I):
             raise CheckpointError(f"{path} {TRUNCATED}") from error
         raise CheckpointError(f"{path} is no readable checkpoint: {_first_line(error)}") from error
@@ -149,11 +163,16 @@ def _pickle_message(path: Path, reason: str) -> str:
     if found or "Unsupported" in reason:
         name = f" ({found.group(1)})" if found else ""
         return f"{path} holds code{name}, which is never executed; save its state_dict() instead"
-    return f"{path} {TRUNCATED}" if "EOF" in reason else f"{path} is no readable checkpoint: {reason.splitlines()[0]}"
+    return f"{path} {TRUNCATED}" if "EOF" in reason else f"{path} is no readable checkpoint: {_first_line(reason)}"
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _first_line(error: BaseException | str) -> str:
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+def printable(text: str) -> str:
+    """`text` from a file as one line that any terminal can show."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
@@ -163,14 +182,18 @@ def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
             loaded = loaded[wrapper]
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a state dict of named tensors")
-    tensors = {str(key): _as_float32(value) for key, value in loaded.items() if isinstance(value, Tensor)}
+    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
     if not tensors:
-        found = ", ".join(str(key) for key in list(loaded)[:5]) or "nothing"
+        found = printable(", ".join(str(key) for key in list(loaded)[:5])) or "nothing"
         raise CheckpointError(f"{path} holds no tensors (found {found}); looked into {', '.join(WRAPPERS)} too")
+    for key, value in tensors.items():
+        if value.layout is not torch.strided or value.is_meta:
+            kind = "meta" if value.is_meta else value.layout
+            raise CheckpointError(f"{path}: {printable(key)} is a {kind} tensor; save dense tensors with their values")
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
+    return {name: _as_float32(value) for name, value in tensors.items()}
 
 
 def _as_float32(tensor: Tensor) -> Tensor:

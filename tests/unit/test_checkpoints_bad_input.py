@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,12 @@ from safetensors.torch import save_file
 
 from fcn_deploy.errors import CheckpointError, UnknownNameError
 from fcn_deploy.models.checkpoints import load_model, save_model
+from fcn_deploy.models.conventions import State
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.spec import CARD_KEY
 
+from .locked import lock
 from .reference_nets import caffe_state, resnet_state
 
 CLASSES = ("sky", "pole", "sign")
@@ -77,6 +81,73 @@ def test_a_truncated_file(kind: str, share: float, tmp_path: Path):
         torch.save(state, path, _use_new_zipfile_serialization=kind == "zip")
     size = path.stat().st_size
     assert "is truncated" in refused(cut(path, int(size * share)))
+
+
+def write(state: State, path: Path, kind: str) -> Path:
+    if kind == "safetensors":
+        save_file(dict(state), path, {"source": "somewhere"})
+    else:
+        torch.save({"state_dict": state, "epoch": 3}, path, _use_new_zipfile_serialization=kind == "zip")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_a_damaged_file_is_read_or_refused_in_one_line(kind: str, tmp_path: Path):
+    chance = random.Random(0)
+    state = {f"conv{stage}_1.{leaf}": torch.ones(3) for stage in (1, 2, 3) for leaf in ("weight", "bias")}
+    path = write(state, tmp_path / "net.file", kind)
+    whole, refusals = path.read_bytes(), []
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for _ in range(chance.choice((1, 2, 8))):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            read_weights(path)
+        except CheckpointError as error:
+            refusals.append(str(error))
+    assert 50 < len(refusals) < 200  # what hits a weight's value or padding is not to be noticed
+    assert all(line.isprintable() for line in refusals)
+
+
+def test_a_damaged_table_of_contents_is_said_to_be_damaged(tmp_path: Path):
+    path = write({"a": torch.ones(3)}, tmp_path / "net.pth", "zip")
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"PK\x01\x02")] = 0
+    path.write_bytes(content)
+    assert "is damaged (Bad magic number for central directory); fetch or copy it again" in refused(path)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.complex64])
+def test_weights_that_are_no_real_numbers_are_named(kind: torch.dtype, tmp_path: Path):
+    state = caffe_state("fcn32s-caffe", 3)
+    state["fc7.bias"] = state["fc7.bias"].to(kind)
+    torch.save(state, tmp_path / "net.pth")
+    name = str(kind).removeprefix("torch.")
+    assert f"does not fit fcn32s-caffe: 1 not of floating point: fc7.bias {name}" in refused(tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind"), [(torch.eye(3).to_sparse(), "torch.sparse_coo"), (torch.zeros(3, device="meta"), "meta")]
+)
+def test_weights_without_plain_values_are_named(tensor: torch.Tensor, kind: str, tmp_path: Path):
+    torch.save({"fc7.bias": tensor}, tmp_path / "net.pth")
+    assert f"fc7.bias is a {kind} tensor; save dense tensors" in refused(tmp_path / "net.pth")
+
+
+def test_a_key_that_no_terminal_can_show_is_escaped(tmp_path: Path):
+    torch.save({"a\n\x1b[2J\udc80": torch.zeros(1)}, tmp_path / "net.pth")
+    assert r"it has a\n\x1b[2J\udc80" in refused(tmp_path / "net.pth")
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = own_file(tmp_path)
+    lock(monkeypatch, tmp_path)
+    assert refused(path) == f"cannot read {path}: permission denied"
+
+
+def test_a_name_longer_than_a_file_name_may_be(tmp_path: Path):
+    assert "cannot read" in refused(tmp_path / ("x" * 300 + ".pth"))
 
 
 def test_a_safetensors_file_cut_in_its_header(tmp_path: Path):

@@ -62,6 +62,13 @@ def test_the_pool5_head_takes_only_the_features_of_a_vgg16(tmp_path: Path):
     assert "fc6.weight (not in this model)" in report.left
 
 
+def test_whole_numbers_are_no_weights_to_start_from(tmp_path: Path):
+    state = {key: value.to(torch.int8) for key, value in vgg16_state(10).items() if key.startswith("features")}
+    torch.save(state, tmp_path / "vgg16.pth")
+    with pytest.raises(CheckpointError, match=r"backbone\.stage1\.conv1\.weight \S+ int8 \(needed"):
+        load_weights_into(build(new_card("fcn8s", CLASSES, width=WIDTH)), tmp_path / "vgg16.pth")
+
+
 def test_the_demo_is_a_start_by_its_name():
     network, _ = load_model(demo_path())
     other = build(load_model(demo_path())[1])

@@ -6,21 +6,10 @@ from fcn_deploy.data.dataset import iterate, open_dataset
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.data.writing import write_pairs
 from fcn_deploy.errors import DataError, ImageError, LabelError
-from fcn_deploy.progress import SILENT
 from fcn_deploy.spec import VOC_CLASSES
 
-
-class Notes:
-    """Progress that keeps what it was told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def task(self, description, total):
-        return SILENT.task(description, total)
-
-    def say(self, line):
-        self.lines.append(line)
+from .heard import Heard
+from .locked import lock
 
 
 def save_pair(image_path, label_path, label, size=None):
@@ -54,7 +43,7 @@ def test_a_list_of_pairs_is_read_relative_to_its_folder(listed):
 
 
 def test_the_label_rule_is_told_once(listed):
-    notes = Notes()
+    notes = Heard()
     dataset = open_dataset(str(listed), progress=notes)
     assert len(list(iterate(dataset, progress=notes))) == 3
     assert notes.lines == [f"{listed}: labels 255 and 3 count as unlabelled; set the ignore index if they do not"]
@@ -140,7 +129,7 @@ def test_an_unreadable_image_stops_or_is_skipped_and_counted(listed):
     dataset = open_dataset(str(listed))
     with pytest.raises(ImageError, match=r"1\.jpg"):
         list(iterate(dataset))
-    notes = Notes()
+    notes = Heard()
     kept = list(iterate(dataset, on_error="skip", progress=notes))
     assert [sample.label[0, 0] for sample in kept] == [0, 2]
     assert len(notes.lines) == 2
@@ -177,7 +166,7 @@ def test_class_names_are_found_in_or_above_the_folders(folders):
 def test_files_without_a_partner_are_left_out_and_told(folders):
     (folders / "lbl/b.png").unlink()
     (folders / "img/a.jpg").unlink()
-    notes = Notes()
+    notes = Heard()
     dataset = open_dataset(str(folders / "img"), labels=str(folders / "lbl"), classes=list("xyz"), progress=notes)
     assert (len(dataset), dataset[0].label[0, 0]) == (1, 2)
     assert notes.lines[0] == f"1 files of {folders / 'img'} have no label and are left out (b)"
@@ -294,3 +283,17 @@ def test_camvid_opens_with_no_other_argument(camvid):
     found = set(np.unique(sample.label).tolist())
     assert found <= {*range(11), 255}
     assert len(found) > 5
+
+
+@pytest.mark.parametrize("source", ["val.txt", "images", "images/0.jpg", "."])
+def test_a_data_set_in_a_folder_that_may_not_be_entered(source, listed, monkeypatch):
+    lock(monkeypatch, listed.parent)
+    with pytest.raises(DataError, match=r"cannot read .*: permission denied"):
+        open_dataset(f"{listed.parent}/{source}")
+
+
+def test_an_image_in_a_folder_that_may_not_be_entered(listed, monkeypatch):
+    dataset = open_dataset(str(listed))
+    lock(monkeypatch, listed.parent / "images")
+    with pytest.raises(ImageError, match=r"0\.jpg cannot be read: permission denied"):
+        dataset[0]

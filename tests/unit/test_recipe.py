@@ -10,6 +10,8 @@ from fcn_deploy.models.registry import MODELS
 from fcn_deploy.recipe import load_recipe, resolve_checkpoint
 from fcn_deploy.recipe_values import Published, Shapes
 
+from .locked import lock
+
 SHIPPED = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
 LEAST = 'name = "n"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n'
 CONTENT = b"weights"
@@ -111,6 +113,16 @@ def test_the_checkpoint_is_taken_where_given_then_beside_then_in_the_current_fol
     (tmp_path / "other.pth").write_bytes(CONTENT)
     assert resolve_checkpoint(recipe, tmp_path / "other.pth") == tmp_path / "other.pth"
     assert resolve_checkpoint(recipe, tmp_path / "here") == tmp_path / "here" / "net.pth"
+
+
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe = load_recipe(written(tmp_path, LEAST))
+    (tmp_path / "shut").mkdir()
+    lock(monkeypatch, tmp_path / "shut")
+    with pytest.raises(CheckpointError, match=r"cannot read .*net\.pth: permission denied"):
+        resolve_checkpoint(recipe, tmp_path / "shut" / "net.pth")
+    with pytest.raises(RecipeError, match="cannot read the recipe"):
+        load_recipe(tmp_path / "shut" / "deep" / "net.toml")
 
 
 @pytest.mark.parametrize("given", [None, "weights.pth"])
