@@ -13,6 +13,7 @@ from ..data.dataset import Dataset, Sample, open_dataset
 from ..errors import DataError
 from ..progress import SILENT, Progress, Task
 from ..spec import ModelCard
+from .latency import check_bytes
 
 OnError = Literal["raise", "skip"]
 POOL_BYTES = 256 << 20
@@ -92,10 +93,12 @@ class Pool:
     """What went by: how many samples, of which sizes, and the first images for the timing, up to 256 MiB.
 
     Attributes:
+        batch: images an inference, when they are timed.
         images: uint8[H, W, 3] each.
         sizes: how many images of each (H, W).
     """
 
+    batch: int = 1
     images: list[NDArray[np.uint8]] = field(default_factory=list)
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
     seen: int = 0
@@ -103,8 +106,13 @@ class Pool:
     _bytes: int = 0
 
     def watch(self, samples: Iterable[Sample], task: Task, check: Callable[[], None]) -> Iterator[Sample]:
-        """The same samples, counted; after each one `task` advances and `check` may raise."""
+        """The same samples, counted; after each one `task` advances and `check` may raise.
+
+        Raises:
+            DataError: batches of an image's size would not fit into memory; said now, not after the comparison.
+        """
         for sample in samples:
+            check_bytes([sample.image], self.batch)
             self.seen += 1
             self.labelled += sample.label is not None
             height, width = sample.image.shape[:2]

@@ -10,7 +10,9 @@ OpenMP threads do for some milliseconds). So a turn begins with inferences that 
 from __future__ import annotations
 
 import gc
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FcnDeployError
+from ..errors import DataError, FcnDeployError
 from ..progress import SILENT, Progress
 from ..runners.base import INPUT, Runner
 from .interrupt import interrupts
@@ -28,6 +30,7 @@ Image = NDArray[np.uint8]
 Steps = tuple[int, int, int]
 Clock = Callable[[], int]
 MIN_ROUNDS = 3
+BATCH_BYTES = 2 << 30
 
 
 @dataclass
@@ -77,7 +80,11 @@ def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
     """uint8[H, W, 3] images -> uint8[batch, H, W, 3], images of one shape together, in the order of first shapes.
 
     The last batch of a shape is filled up with that shape's first images, so every batch is full.
+
+    Raises:
+        DataError: see `check_bytes`.
     """
+    check_bytes(images, batch)
     groups: dict[tuple[int, ...], list[Image]] = {}
     for image in images:
         groups.setdefault(image.shape, []).append(image)
@@ -86,6 +93,17 @@ def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
         for group in groups.values()
         for start in range(0, len(group), batch)
     ]
+
+
+def check_bytes(images: Sequence[Image], batch: int) -> None:
+    """DataError if the full batches of `images` would take more than BATCH_BYTES; single images always may."""
+    counts = Counter(image.shape for image in images)
+    needed = sum(-(-count // batch) * batch * math.prod(shape) for shape, count in counts.items())
+    if batch > 1 and needed > BATCH_BYTES:
+        raise DataError(
+            f"batches of {batch} images take {needed >> 20} MiB, more than the {BATCH_BYTES >> 20} MiB "
+            "that they may; give a smaller --batch, or images of fewer sizes"
+        )
 
 
 def order_of(round_index: int, batches: int, runners: int) -> list[int]:

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_deploy.bench.latency import MIN_ROUNDS, Budget, batches_of, measure, order_of, time_once
+from fcn_deploy.bench.latency import (
+    BATCH_BYTES,
+    MIN_ROUNDS,
+    Budget,
+    batches_of,
+    check_bytes,
+    measure,
+    order_of,
+    time_once,
+)
+from fcn_deploy.errors import DataError
 
 from .bench_fakes import MS, FakeClock, FakeRunner
 
@@ -173,3 +183,12 @@ def test_a_runner_alone_has_nobody_to_wait_for():
     runner = FakeRunner()
     measure([runner], [IMAGE], Budget(iterations=3, warmup=0, settle_ms=50))
     assert len(runner.shapes) == 3
+
+
+def test_batches_of_many_sizes_may_not_take_more_memory_together_than_is_stated():
+    image = np.zeros((1, 1 << 20, 3), np.uint8)
+    most = BATCH_BYTES // image.nbytes
+    with pytest.raises(DataError, match=rf"batches of {most} images take 4092 MiB, more than the 2048 MiB"):
+        batches_of([image, image.reshape(1 << 20, 1, 3)], most)
+    huge = np.broadcast_to(np.zeros(3, np.uint8), (40_000, 40_000, 3))
+    check_bytes([huge], 1)  # a single image is what the user has
