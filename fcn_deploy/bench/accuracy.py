@@ -11,10 +11,11 @@ from ..metrics.evaluation import Evaluation
 from ..metrics.scores import Scores, scores
 from ..progress import SILENT, Progress
 from ..runners.base import INPUT, LABELS
-from ..runners.registry import open_runner
+from ..spec import ignore_index_for
 from .artefact import Artefact
 from .dataset import DataOptions, classes_of, open_for
 from .interrupt import interrupts
+from .parity import check_labels
 
 SCHEMA = 1
 
@@ -40,6 +41,7 @@ def evaluate(
     source: str,
     options: DataOptions,
     *,
+    model: str | None = None,
     runner: str | None = None,
     radius: int = 3,
     threads: int | None = None,
@@ -48,7 +50,8 @@ def evaluate(
     """Run every image of a labelled data set and score the labels.
 
     Args:
-        source: "demo", an .onnx file or a checkpoint.
+        source: "demo", an .onnx file, a checkpoint or a recipe.
+        model: what a checkpoint holds where its keys leave a choice.
         runner: spec as in `open_runner`; None for onnxruntime with an .onnx file, else pytorch.
         radius: half width of the boundary band in pixels.
 
@@ -56,23 +59,20 @@ def evaluate(
         CheckpointError, GraphError, RunnerError: the model cannot be opened or run.
         DataError: the data set cannot be used, has no labels, or not this model's classes.
     """
-    with Artefact(source, progress) as artefact:
+    with Artefact(source, progress, model=model) as artefact:
         spec = runner or ("onnxruntime" if artefact.is_onnx else "pytorch")
         sha256, _ = artefact.digest()
         card = artefact.card()
         dataset = open_for(card, options, progress)
         classes = classes_of(card, dataset)
-        with open_runner(spec, artefact.file_for(spec), threads=threads) as opened:
-            counts = Evaluation(len(classes), 255 if len(classes) <= 255 else -1, radius)
+        with artefact.open(spec, threads=threads) as opened:
+            counts = Evaluation(len(classes), ignore_index_for(len(classes)), radius)
             with progress.task("evaluating", len(dataset)) as task, interrupts() as check:
                 for sample in iterate(dataset, on_error=options.on_error, progress=progress):
                     if sample.label is None:
                         raise DataError(f"{sample.name} has no labels; needed a labelled data set (--labels)")
                     labels = opened.infer({INPUT: sample.image[None]})[LABELS]
-                    if int(labels.max()) >= len(classes):
-                        raise DataError(
-                            f"{spec} gives label {int(labels.max())}; {dataset.name} has {len(classes)} classes"
-                        )
+                    check_labels(spec, labels, len(classes))
                     counts.update(sample.label[None], labels)
                     task.advance()
                     check()

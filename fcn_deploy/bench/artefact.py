@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError, GraphError
 from ..files import sha256
+from ..models.demo import named_file
 from ..progress import SILENT, Progress
-from ..runners.reference import DEMO, load_reference
-from ..runners.registry import entry
+from ..recipe import checkpoint_of
+from ..runners.base import Runner
+from ..runners.reference import load_reference
+from ..runners.registry import entry, open_runner
 from ..spec import ModelCard
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Artefact:
-    """A model given as "demo", a checkpoint or an .onnx file. As a context manager it removes what it exported."""
+    """A model given as "demo", a checkpoint, a recipe or an .onnx file.
 
-    def __init__(self, source: str, progress: Progress = SILENT) -> None:
-        self.source = source
+    The PyTorch network is read once for all who need it. As a context manager it removes what it exported.
+    """
+
+    def __init__(self, source: str, progress: Progress = SILENT, *, model: str | None = None) -> None:
+        """`model` is what a checkpoint holds where its keys leave a choice; GraphError with an .onnx file."""
+        self.source, self.model = source, model
+        if self.is_onnx and model is not None:
+            raise GraphError(f"{source} says in its model card what it holds; --model is for checkpoints that do not")
         self._progress = progress
+        self._loaded: tuple[nn.Module, ModelCard] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
         self._exported: str | None = None
 
@@ -27,14 +42,24 @@ class Artefact:
     def is_onnx(self) -> bool:
         return Path(self.source).suffix.lower() == ".onnx"
 
-    @property
+    @cached_property
     def path(self) -> Path:
-        """The file behind the source."""
-        if self.source == DEMO:
-            from ..models.checkpoints import demo_path
+        """The file behind the source: for a recipe its checkpoint.
 
-            return demo_path()
-        return Path(self.source)
+        Raises:
+            RecipeError, CheckpointError: the recipe cannot be read, or its checkpoint is not there.
+        """
+        return checkpoint_of(named_file(self.source))
+
+    def load(self) -> tuple[nn.Module, ModelCard]:
+        """The PyTorch network, which belongs to this artefact, and its card.
+
+        Raises:
+            CheckpointError, GraphError: as for `load_reference`.
+        """
+        if self._loaded is None:
+            self._loaded = load_reference(self.source, model=self.model, progress=self._progress)
+        return self._loaded
 
     def card(self) -> ModelCard | None:
         """The model card; None for an ONNX file that holds none (or that the runners will find unreadable).
@@ -43,7 +68,7 @@ class Artefact:
             CheckpointError: the checkpoint cannot be read.
         """
         if not self.is_onnx:
-            return load_reference(self.source)[1]
+            return self.load()[1]
         from ..graph.state import read_card
 
         try:
@@ -62,11 +87,20 @@ class Artefact:
         if self._exported is None:
             from ..graph.export import export_model
 
-            network, card = load_reference(self.source)
+            network, card = self.load()
             target = Path(self._folder.name) / f"{self.path.stem}.onnx"
             export_model(network, card, target, progress=self._progress)
             self._exported = str(target)
         return self._exported
+
+    def open(self, spec: str, *, threads: int | None = None) -> Runner:
+        """Open runner `spec` on this model.
+
+        Raises:
+            RunnerError, UnknownNameError: as for `open_runner`.
+            CheckpointError, GraphError, ExportError, OutputError: the source cannot be read or exported.
+        """
+        return open_runner(spec, self.file_for(spec), threads=threads, load=self.load)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
         """What a reader should know of the file that runner `spec` opened."""
@@ -78,11 +112,12 @@ class Artefact:
         """SHA-256 and size in bytes of the file behind the source; external data of an ONNX file is not in it.
 
         Raises:
-            GraphError, CheckpointError: there is no such file.
+            GraphError, CheckpointError, RecipeError: there is no such file.
         """
         if not self.path.is_file():
             kind = GraphError if self.is_onnx else CheckpointError
-            raise kind(f"{self.path} does not exist; needed is an .onnx file, a checkpoint, or demo")
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise kind(f"{self.path} {found}; needed is an .onnx file, a checkpoint, a recipe (.toml), or demo")
         return sha256(self.path), self.path.stat().st_size
 
     def __enter__(self) -> Artefact:
@@ -91,4 +126,5 @@ class Artefact:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._loaded = None
         self._folder.cleanup()

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from ..errors import FcnDeployError, MissingDependencyError, RunnerError, UnknownNameError
+from ..errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from ..metrics.agreement import Agreement, Share
 from ..metrics.confusion import Counts
 from ..metrics.evaluation import Evaluation
 from ..runners.base import Runner
-from ..runners.registry import open_runner
+from ..runners.registry import entry
 from . import record as rec
 from .artefact import Artefact
 from .latency import Samples
@@ -54,11 +54,11 @@ def open_entrants(artefact: Artefact, specs: Sequence[str], threads: int, stack:
 def _open(artefact: Artefact, spec: str, threads: int, stack: ExitStack) -> Entrant:
     try:
         file = artefact.file_for(spec)
-        runner = stack.enter_context(open_runner(spec, file, threads=threads))
+        runner = stack.enter_context(artefact.open(spec, threads=threads))
     except UnknownNameError:
         raise
     except FcnDeployError as error:
-        status: rec.Status = "skipped" if _about_machine(error) else "failed"
+        status: rec.Status = "skipped" if _about_machine(error) or _no_network(artefact, spec, error) else "failed"
         return Entrant(rec.Row(spec, status, str(error).removeprefix(f"{spec}: ")), error=error)
     return Entrant(rec.Row(spec, "ok", notes=artefact.note_for(spec) + runner.notes), file, runner)
 
@@ -66,6 +66,11 @@ def _open(artefact: Artefact, spec: str, threads: int, stack: ExitStack) -> Entr
 def _about_machine(error: FcnDeployError) -> bool:
     """Whether another machine or installation could have opened the same file."""
     return isinstance(error, (RunnerError, MissingDependencyError))
+
+
+def _no_network(artefact: Artefact, spec: str, error: FcnDeployError) -> bool:
+    """Whether PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone."""
+    return artefact.is_onnx and not entry(spec).needs_onnx and isinstance(error, GraphError)
 
 
 def add_comparison(entrant: Entrant, comparison: Comparison, reference: Comparison | None) -> None:

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..errors import RunnerError
@@ -35,13 +36,18 @@ class Memory:
     device_bytes: int | None = None
 
 
-def measure_memory(spec: str, source: str, shape: tuple[int, int, int], *, threads: int | None = None) -> Memory:
+def measure_memory(
+    spec: str, source: str, shape: tuple[int, int, int], *, threads: int | None = None, model: str | None = None
+) -> Memory:
     """Run `spec` on `source` once, on a grey batch of `shape` (N, H, W), in a fresh process.
+
+    Args:
+        model: what a checkpoint holds where its keys leave a choice.
 
     Raises:
         RunnerError: the child failed; its last line is in the message.
     """
-    request = json.dumps({"spec": spec, "source": source, "shape": shape, "threads": threads})
+    request = json.dumps({"spec": spec, "source": source, "shape": shape, "threads": threads, "model": model})
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
         done = subprocess.run(
@@ -79,17 +85,20 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
 
 
-def _measure_here(spec: str, source: str, shape: tuple[int, int, int], threads: int | None) -> Memory:
+def _measure_here(
+    spec: str, source: str, shape: tuple[int, int, int], threads: int | None, model: str | None
+) -> Memory:
     import importlib
 
     import numpy as np
 
+    from ..runners.reference import load_reference
     from ..runners.registry import entry, open_runner
 
     importlib.import_module(entry(spec).package)
     free_before = _free_device_bytes(spec)
     baseline = peak_bytes()
-    with open_runner(spec, source, threads=threads) as runner:
+    with open_runner(spec, source, threads=threads, load=partial(load_reference, source, model=model)) as runner:
         runner.infer({"image": np.full((*shape, 3), 127, np.uint8)})
         free_after = _free_device_bytes(spec)
         taken = None if free_before is None or free_after is None else max(0, free_before - free_after)
@@ -111,7 +120,9 @@ def _free_device_bytes(spec: str) -> int | None:
 def main() -> None:
     """The child: one JSON request as argument, one JSON line on standard output."""
     request = json.loads(sys.argv[1])
-    memory = _measure_here(request["spec"], request["source"], tuple(request["shape"]), request["threads"])
+    memory = _measure_here(
+        request["spec"], request["source"], tuple(request["shape"]), request["threads"], request["model"]
+    )
     print(json.dumps(memory.__dict__))
 
 

@@ -19,21 +19,28 @@ Labels = NDArray[Any]
 
 @dataclass
 class Comparison:
-    """Counts of one runner. `failure` says why it stopped; its counts are then worth nothing."""
+    """Counts of the runner `name`. `failure` says why it stopped; its counts are then worth nothing."""
 
+    name: str
     accuracy: Evaluation
     agreement: Agreement
     failure: str | None = None
 
     def count(self, labels: Labels, target: Labels | None, reference: Labels | None, margins: Labels | None) -> None:
         """Add one image; all arrays [1, H, W]. RunnerError if a label is none of the data set's classes."""
-        highest = int(labels.max())
         if target is not None:
-            if highest >= self.accuracy.num_classes:
-                raise RunnerError(f"gives label {highest}, but there are {self.accuracy.num_classes} classes")
+            check_labels(self.name, labels, self.accuracy.num_classes)
             self.accuracy.update(target, labels)
         if reference is not None:
             self.agreement.update(reference, labels, margins)
+
+
+def check_labels(name: str, labels: Labels, num_classes: int) -> None:
+    """RunnerError if the runner `name` gave a label that is none of the classes."""
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= num_classes:
+        outside = lowest if lowest < 0 else highest
+        raise RunnerError(f"{name} gives label {outside}, but there are {num_classes} classes")
 
 
 def compare(
@@ -58,8 +65,12 @@ def compare(
     Raises:
         DataError: from `samples`. A runner's errors end that runner alone, the reference's the agreement.
     """
-    own = _empty(num_classes, ignore_index, radius)
-    results = [own if runner is reference else _empty(num_classes, ignore_index, radius) for runner in runners]
+
+    def empty(name: str) -> Comparison:
+        return Comparison(name, Evaluation(num_classes, ignore_index, radius), Agreement(radius))
+
+    own = empty("the reference" if reference is None else reference.name)
+    results = [own if runner is reference else empty(runner.name) for runner in runners]
     for sample in samples:
         feeds = {INPUT: sample.image[None]}
         target = None if sample.label is None else sample.label[None]
@@ -71,10 +82,6 @@ def compare(
                 except FcnDeployError as error:
                     result.failure = str(error)
     return results, own
-
-
-def _empty(num_classes: int, ignore_index: int, radius: int) -> Comparison:
-    return Comparison(Evaluation(num_classes, ignore_index, radius), Agreement(radius))
 
 
 def _reference(

@@ -12,9 +12,9 @@ from ..data.dataset import Dataset, iterate
 from ..errors import FcnDeployError, RunnerError
 from ..progress import SILENT, Progress
 from ..runners.base import LABELS, LOGITS, Runner
-from ..runners.registry import entry, open_runner
+from ..runners.registry import entry
 from ..runners.threads import usable_cores
-from ..spec import ModelCard
+from ..spec import ModelCard, ignore_index_for
 from . import record as rec
 from .artefact import Artefact
 from .contention import CpuClock, other_cores
@@ -34,7 +34,8 @@ class BenchOptions:
     """What to measure.
 
     Attributes:
-        source: "demo", an .onnx file or a checkpoint.
+        source: "demo", an .onnx file, a checkpoint or a recipe.
+        model: what a checkpoint holds where its keys leave a choice.
         runners: specs as in `open_runner`; one may stand twice (the difference is then the noise).
         generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
         batch: images an inference, when timing.
@@ -44,6 +45,7 @@ class BenchOptions:
     """
 
     source: str = "demo"
+    model: str | None = None
     runners: tuple[str, ...] = ("pytorch", "onnxruntime")
     data: DataOptions = field(default_factory=DataOptions)
     generated: bool = True
@@ -69,11 +71,11 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         entry(spec)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
-        artefact = stack.enter_context(Artefact(options.source, progress))
+        artefact = stack.enter_context(Artefact(options.source, progress, model=options.model))
         sha256, size_bytes = artefact.digest()
         # The data set first: a slip in its path should not cost the minute that an export takes.
         card = artefact.card()
-        dataset, pool = _open_data(card, options, progress), Pool()
+        dataset, pool = _open_data(card, options, progress), Pool(options.batch)
         entrants = open_entrants(artefact, options.runners, threads, stack)
         reference, reason = _open_reference(artefact, entrants, threads, stack)
         own = _compare(entrants, reference, dataset, classes_of(card, dataset), options, pool, progress)
@@ -81,7 +83,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         shapes, rounds = _time(entrants, pool, options, progress)
         others = other_cores(before, CpuClock.read())
         if options.memory:
-            _weigh(entrants, shapes, threads, progress)
+            _weigh(entrants, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             model=rec.Model(artefact.path.name, sha256, size_bytes, _plain(card)),
@@ -105,7 +107,7 @@ def _open_reference(
         if entrant.runner is not None and entrant.row.runner.partition(":")[0] == REFERENCE:
             return entrant.runner, ""
     try:
-        return stack.enter_context(open_runner(REFERENCE, artefact.source, threads=threads)), ""
+        return stack.enter_context(artefact.open(REFERENCE, threads=threads)), ""
     except FcnDeployError as error:
         return None, str(error)
 
@@ -134,7 +136,7 @@ def _compare(
             [entrant.runner for entrant in running if entrant.runner is not None],
             reference,
             num_classes=max(1, len(classes)),
-            ignore_index=255 if len(classes) <= 255 else -1,
+            ignore_index=ignore_index_for(len(classes)),
             radius=options.radius,
         )
     for entrant, result in zip(running, results, strict=True):
@@ -166,14 +168,20 @@ def _time(
     return tuple(shapes), tuple(shapes.index(batches[index].shape[:3]) for index in rounds)
 
 
-def _weigh(entrants: list[Entrant], shapes: tuple[tuple[int, int, int], ...], threads: int, progress: Progress) -> None:
+def _weigh(
+    entrants: list[Entrant],
+    model: str | None,
+    shapes: tuple[tuple[int, int, int], ...],
+    threads: int,
+    progress: Progress,
+) -> None:
     """Fill in peak memory at the largest batch; where it cannot be measured the row gets a note."""
     running = [entrant for entrant in entrants if entrant.ok]
     with progress.task("measuring memory", len(running)) as task:
         for entrant in running:
             try:
                 largest = max(shapes, key=lambda shape: shape[0] * shape[1] * shape[2])
-                memory = measure_memory(entrant.row.runner, entrant.file, largest, threads=threads)
+                memory = measure_memory(entrant.row.runner, entrant.file, largest, threads=threads, model=model)
                 entrant.row = replace(entrant.row, memory=memory)
             except RunnerError as error:
                 entrant.row = replace(entrant.row, notes=(*entrant.row.notes, str(error)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .console import progress
-from .data_options import DATA_OPTIONS, data_options, with_options
+from .data_options import DATA_OPTIONS, data_options, model_option, with_options
 from .output import check_json_path, emit, json_option, print_table
 
 
@@ -19,6 +19,7 @@ from .output import check_json_path, emit, json_option, print_table
     metavar="LIST",
     help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|tensorrt|...], by commas.",
 )
+@model_option
 @click.option("--iterations", type=click.IntRange(min=1), default=500, show_default=True, help="Rounds at most.")
 @click.option(
     "--seconds",
@@ -38,6 +39,7 @@ from .output import check_json_path, emit, json_option, print_table
 def command(
     model: str,
     runners: str,
+    model_name: str | None,
     iterations: int,
     seconds: float,
     warmup: int,
@@ -50,8 +52,8 @@ def command(
 ) -> None:
     """Compare the speed and the accuracy of the runners of MODEL.
 
-    MODEL is an .onnx file, a checkpoint, or "demo", the bundled one, which is the default. Without --data the images
-    are generated. Runners take turns on every image; labels are compared with PyTorch's, pixel by pixel.
+    MODEL is an .onnx file, a checkpoint, a recipe, or "demo", the bundled one, which is the default. Without --data
+    the images are generated. Runners take turns on every image; labels are compared with PyTorch's, pixel by pixel.
 
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run.
     """
@@ -63,6 +65,7 @@ def command(
     check_json_path(json_path)
     options = BenchOptions(
         source=model,
+        model=model_name,
         runners=_specs(runners),
         data=data_options(data),
         generated=data["data"] is None,

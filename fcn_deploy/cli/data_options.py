@@ -1,4 +1,4 @@
-"""The options that say which images, for every command that goes through a data set."""
+"""The options that say which images, and which network, for every command that runs a model on a data set."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ DATA_OPTIONS: tuple[Decorator, ...] = (
         show_default=True,
         help="What to do at an image that cannot be read.",
     ),
+)
+
+
+model_option: Decorator = click.option(
+    "--model", "model_name", metavar="NAME", help="What a checkpoint holds, where its keys leave a choice."
 )
 
 

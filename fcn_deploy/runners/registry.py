@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import UnknownNameError
 from .base import LABELS, Runner
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..spec import ModelCard
 
 
 @dataclass(frozen=True)
@@ -33,13 +40,21 @@ def entry(spec: str) -> Entry:
     return RUNNERS[name]
 
 
-def open_runner(spec: str, source: str, *, outputs: tuple[str, ...] = (LABELS,), threads: int | None = None) -> Runner:
+def open_runner(
+    spec: str,
+    source: str,
+    *,
+    outputs: tuple[str, ...] = (LABELS,),
+    threads: int | None = None,
+    load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
+) -> Runner:
     """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]" or "onnxruntime[:cpu|cuda|tensorrt|...]".
 
     Args:
         source: "demo", an .onnx file or, for pytorch, any checkpoint file.
         outputs: "labels", "logits" or both.
         threads: CPU threads of one inference; None leaves the backend's own choice.
+        load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
 
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
@@ -50,5 +65,6 @@ def open_runner(spec: str, source: str, *, outputs: tuple[str, ...] = (LABELS,),
     device = spec.partition(":")[2] or line.device
     module_name, _, class_name = line.location.partition(":")
     runner_class = getattr(importlib.import_module(f".{module_name}", __package__), class_name)
-    runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads)
+    given = {} if line.needs_onnx else {"load": load}
+    runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads, **given)
     return runner

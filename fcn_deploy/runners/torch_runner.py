@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,8 +36,20 @@ class TorchRunner(Runner):
         self._results: dict[str, torch.Tensor] = {}
 
     @classmethod
-    def open(cls, name: str, source: str, *, device: str, outputs: tuple[str, ...], threads: int | None) -> TorchRunner:
+    def open(
+        cls,
+        name: str,
+        source: str,
+        *,
+        device: str,
+        outputs: tuple[str, ...],
+        threads: int | None,
+        load: Callable[[], tuple[torch.nn.Module, ModelCard]] | None = None,
+    ) -> TorchRunner:
         """Load `source` on `device`; `threads` sets PyTorch's intra-op threads, for the whole process.
+
+        Args:
+            load: gives the network in place of reading `source`; a GPU gets a copy, so that it stays on the CPU.
 
         Raises:
             RunnerError: CUDA was asked for and this PyTorch has none.
@@ -48,7 +62,9 @@ class TorchRunner(Runner):
             raise RunnerError(f"{name}: PyTorch {torch.__version__} has {built}; use pytorch:cpu")
         if threads is not None:
             torch.set_num_threads(threads)
-        model, card = load_reference(source)
+        model, card = load_reference(source) if load is None else load()
+        if load is not None and device == "cuda":
+            model = copy.deepcopy(model)
         return cls(name, model, card, device=device, outputs=outputs)
 
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

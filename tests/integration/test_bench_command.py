@@ -19,6 +19,8 @@ from fcn_deploy.bench.record_file import read_record
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
 
+from ..unit.onnx_files import write_graph
+from ..unit.reference_nets import caffe_state
 from .bench_model import save_small_model
 
 DATA = "synthetic:3:5:33x47"
@@ -69,6 +71,26 @@ def test_an_onnx_file_needs_no_second_file(exported, tmp_path):
     assert [row["status"] for row in record["rows"]] == ["ok", "ok"]
     assert record["reference"]["runner"] == "pytorch"
     assert record["rows"][1]["summary"]["delta_points"] == pytest.approx(0, abs=0.1)
+
+
+def test_an_onnx_file_of_another_tool_is_measured_and_pytorch_is_skipped(tmp_path):
+    path = write_graph(tmp_path / "foreign.onnx", card=None)
+    result = invoke("bench", str(path), "--data", DATA, *QUICK, "--no-memory", "--json", "-")
+    rows = json.loads(result.stdout)["rows"]
+    assert [(row["runner"], row["status"]) for row in rows] == [("pytorch", "skipped"), ("onnxruntime", "ok")]
+    assert "holds no model card" in rows[0]["reason"]
+    assert result.exit_code == 0
+
+
+def test_the_named_model_is_also_that_whose_memory_is_measured(tmp_path):
+    path = tmp_path / "net.pth"
+    torch.save(caffe_state("fcn8s-caffe", classes=8), path)
+    options = ["--model", "fcn8s-atonce-caffe", "--runners", "pytorch", "--json", "-"]
+    result = invoke("bench", str(path), "--data", DATA, *QUICK, *options)
+    record = json.loads(result.stdout)
+    assert record["model"]["card"]["model"] == "fcn8s-atonce-caffe"
+    assert record["rows"][0]["memory"]["peak_bytes"] > 0
+    assert "read as" not in result.stderr
 
 
 def test_a_provider_that_cannot_start_is_skipped_with_its_reason_and_the_rest_goes_on(exported):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
@@ -17,6 +19,7 @@ from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES, open_source
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.models.checkpoints import load_model
 
+from ..unit.reference_nets import caffe_state
 from .bench_model import save_small_model
 
 DATA = "synthetic:3:5:33x47"
@@ -65,6 +68,27 @@ def test_an_onnx_file_scores_as_its_checkpoint_does(checkpoint, exported):
     assert other["overall"]["pixel_accuracy"] == pytest.approx(own["overall"]["pixel_accuracy"], abs=1e-3)
     by_pytorch = figures(str(exported), "--data", DATA, "--runner", "pytorch")
     assert by_pytorch["overall"] == own["overall"]
+
+
+def test_a_recipe_is_recorded_by_its_checkpoint(checkpoint, tmp_path):
+    recipe = tmp_path / "net.toml"
+    recipe.write_text(f'name = "n"\ncheckpoint = "{checkpoint.name}"\nurl = "https://example.org/n"\nmodel = "fcn8s"\n')
+    shutil.copy(checkpoint, tmp_path)
+    found = figures(str(recipe), "--data", DATA)
+    assert found["sha256"] == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert found["model"] == checkpoint.name
+
+
+def test_the_model_can_be_named_where_the_keys_leave_a_choice_and_a_guess_is_told(tmp_path):
+    torch.manual_seed(2)
+    path = tmp_path / "net.pth"
+    torch.save(caffe_state("fcn8s-caffe", classes=8), path)
+    guessed = invoke("evaluate", str(path), "--data", DATA, "--json", "-")
+    assert "read as fcn8s-caffe; --model says which it is" in guessed.stderr
+    at_once = invoke("evaluate", str(path), "--data", DATA, "--model", "fcn8s-atonce-caffe", "--json", "-")
+    assert "--model" not in at_once.stderr
+    # it scales its pools, so these weights give other labels
+    assert json.loads(at_once.stdout)["overall"] != json.loads(guessed.stdout)["overall"]
 
 
 def test_the_table_has_four_metrics_and_every_class(checkpoint, tmp_path):

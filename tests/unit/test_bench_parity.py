@@ -89,4 +89,13 @@ def test_a_reference_that_fails_leaves_the_accuracies():
 
 def test_a_label_outside_the_classes_fails_the_runner_and_says_so():
     (failed,), _ = run([FakeRunner(change=lambda labels: labels + 1, num_classes=5)], None)
-    assert failed.failure == "gives label 4, but there are 4 classes"
+    assert failed.failure == "fake gives label 4, but there are 4 classes"
+
+
+def test_a_negative_label_fails_the_runner_and_the_reference_alike():
+    def below(labels: np.ndarray) -> np.ndarray:
+        return labels.astype(np.int32) - 3
+
+    (failed,), own = run([FakeRunner(change=below)], reference_runner(change=below))
+    assert failed.failure == "fake gives label -3, but there are 4 classes"
+    assert own.failure == "pytorch gives label -3, but there are 4 classes"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.bench import entrants, run
+from fcn_deploy.bench import artefact as artefact_module
 from fcn_deploy.bench.artefact import Artefact
 from fcn_deploy.bench.dataset import DataOptions, check_classes
 from fcn_deploy.bench.latency import Budget
@@ -11,7 +11,10 @@ from fcn_deploy.bench.record_file import from_json, to_json
 from fcn_deploy.bench.run import BenchOptions, run_bench
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import ModelCard
+from tests.conftest import tiny_model
 
 from .bench_fakes import FakeRunner
 
@@ -30,14 +33,13 @@ def bench(monkeypatch, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"a model")
 
     def start(fakes, **options):
-        def open_fake(spec, source, *, threads):
+        def open_fake(spec, source, *, threads, load):
             found = fakes[spec]
             if isinstance(found, Exception):
                 raise found
             return found
 
-        monkeypatch.setattr(entrants, "open_runner", open_fake)
-        monkeypatch.setattr(run, "open_runner", open_fake)
+        monkeypatch.setattr(artefact_module, "open_runner", open_fake)
         cards = [found.card for found in fakes.values() if isinstance(found, FakeRunner)]
         monkeypatch.setattr(Artefact, "card", lambda self: next(iter(cards), CARD))
         settings = {
@@ -79,6 +81,42 @@ def test_every_runner_gets_a_row_whatever_becomes_of_it(bench):
     assert len(record.rounds) == 4
     assert [row.latency is not None for row in record.rows] == [True, True, False, False, False, False]
     assert from_json(to_json(record)) == record
+
+
+def test_pytorch_is_skipped_where_an_onnx_file_holds_no_network_for_it(bench):
+    """An ONNX file of another tool, or a rewritten one: there is nothing that PyTorch could have done."""
+    reason = "m.onnx holds no model card; export it with `fcn-deploy export`"
+    record = bench({"pytorch": GraphError(reason), "onnxruntime": fake("onnxruntime")})
+    assert [(row.status, row.reason) for row in record.rows] == [("skipped", reason), ("ok", "")]
+    assert (record.reference, record.reference_reason) == (None, reason)
+
+
+def test_a_batch_beyond_memory_is_refused_at_the_first_image(bench):
+    runner = fake("pytorch")
+    with pytest.raises(DataError, match=r"batches of 100000000 images take 443\d+ MiB, more than the 2048 MiB"):
+        bench({"pytorch": runner}, batch=100_000_000)
+    assert runner.shapes == []
+
+
+def test_the_network_is_read_once_for_card_export_runner_and_reference(tmp_path, monkeypatch):
+    model, card = tiny_model(classes=8)
+    save_model(tmp_path / "m.safetensors", model, card)
+    read = []
+
+    def reading(source, **options):
+        read.append(options["model"])
+        return load_reference(source, **options)
+
+    monkeypatch.setattr(artefact_module, "load_reference", reading)
+    data = DataOptions("synthetic:1:0:33x47")
+    for runners in (("pytorch", "onnxruntime", "pytorch"), ("onnxruntime",)):
+        options = BenchOptions(
+            str(tmp_path / "m.safetensors"), "fcn8s", runners, data, budget=BUDGET, threads=1, memory=False
+        )
+        record = run_bench(options)
+        assert [row.status for row in record.rows] == ["ok"] * len(runners)
+        assert record.reference is not None
+    assert read == ["fcn8s", "fcn8s"]
 
 
 def test_the_reference_agrees_with_nobody_but_is_scored(bench):
