@@ -7,11 +7,10 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
+from .keep import KEEP_KEY
 from .macs import operands
 from .sizes import TensorSize
 
-# Why a node was kept out of INT8 or FP16, told by whatever kept it out, in the node's metadata.
-KEEP_KEY = "fcn_deploy.keep"
 NAMES = {
     ir.DataType.FLOAT: "FP32",
     ir.DataType.FLOAT16: "FP16",
@@ -64,7 +63,7 @@ def _why_not_narrow(node: ir.Node, data: ir.Value, weights: ir.Value, sizes: Map
     """What keeps a node from integer arithmetic; "" if nothing does."""
     before, constant = _source(data, _MOVABLE), _source(weights, _SAME_AXES)
     if before is None and constant is None:
-        return "input and weights are not quantised"
+        return "not quantised"
     if before is None:
         return "input is not quantised"
     if constant is None:

@@ -15,6 +15,7 @@ from .preflight import Finding, preflight
 from .rtx import parse_with_rtx
 from .sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from .state import load_graph
+from .whole import check_whole
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def audit(
     """
     model = load_graph(path)
     _simplify(model)
+    check_whole(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):
         raise GraphError(f"{path} holds none of {', '.join(OPERANDS)}: there is no arithmetic to audit")
     size = choose_size(model, batch, height, width)
@@ -105,12 +107,16 @@ def audit(
 
 
 def _simplify(model: ir.Model) -> None:
-    """Functions inlined and constants among the initializers, in place, so that there is one form to read."""
+    """Functions inlined, constants among the initializers, nodes in order, so that there is one form to read."""
     from onnx_ir.passes import common
 
     if model.functions:
         common.InlinePass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    try:
+        model.graph.sort()
+    except ValueError as error:
+        raise GraphError(f"the graph runs in a circle: {error}") from error
 
 
 def audit_rows(model: ir.Model, sizes: dict[str, TensorSize]) -> tuple[AuditRow, ...]:

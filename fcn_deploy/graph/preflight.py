@@ -26,7 +26,7 @@ class Finding:
         rule: its short name ("zero-point").
         level: "error" if the file would be rejected or give wrong masks, else "warning".
         names: the nodes or tensors concerned, in the graph's order; empty if it is the file as a whole.
-        problem, mend: what is wrong (it follows the name in a sentence), and what to do.
+        problem, mend: what is wrong, to be read after the names and a colon, and what to do.
     """
 
     rule: str

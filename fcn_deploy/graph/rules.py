@@ -33,7 +33,7 @@ class Rule:
     Attributes:
         level: "error" if the file would be rejected or give wrong masks, "warning" if it may be slow, or is only
             accepted by some releases.
-        problem: follows the node's name in a sentence.
+        problem: follows the node's name and a colon.
         mend: what to do.
     """
 

@@ -53,8 +53,8 @@ def totals_line(audit: Audit) -> str:
 
 
 def finding_line(finding: Finding) -> str:
-    """Node, problem and mend as one sentence."""
-    names = f"{_names(finding.names)} " if finding.names else ""
+    """Nodes, problem and mend in one line."""
+    names = f"{_names(finding.names)}: " if finding.names else ""
     return f"{names}{finding.problem}" + (f"; {finding.mend}" if finding.mend else "")
 
 

@@ -10,11 +10,16 @@ import numpy as np
 import onnx
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from fcn_deploy.cli.audit import command
-from fcn_deploy.errors import FcnDeployError, GraphError
+from fcn_deploy.cli.quantize import command as quantize
+from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError
+from fcn_deploy.optional import require
+from tests.integration.rtx_layers import built_types
 from tests.unit.audit_graphs import ERRORS, constants, conv, int8_conv, quantised_data, quantised_weights, write
 from tests.unit.onnx_files import write_graph
+from tests.unit.small_fcn import images, write_fcn
 
 
 def _audit(*arguments):
@@ -37,13 +42,13 @@ def test_what_would_be_rejected_is_a_line_and_exit_code_1(tmp_path):
     make, name = ERRORS["mixed-types"]
     result = _audit(make(tmp_path / "m.onnx"))
     assert result.exit_code == 1
-    assert f"error: {name} has float inputs of different types; put a Cast before it" in result.output
+    assert f"error: {name}: has float inputs of different types; put a Cast before it" in result.output
 
 
 def test_warnings_alone_exit_0(tmp_path):
     result = _audit(int8_conv(tmp_path / "m.onnx"))
     assert result.exit_code == 0
-    assert "warning: x is fixed at N = 1, H = 16, W = 16" in result.output
+    assert "warning: x: is fixed at N = 1, H = 16, W = 16" in result.output
 
 
 def test_the_json_takes_the_place_of_the_table_and_keeps_the_exit_code(tmp_path):
@@ -89,3 +94,23 @@ def test_weights_beside_the_file_are_found(tmp_path):
     (tmp_path / "b.data").unlink()
     with pytest.raises(GraphError, match=r"b\.data"):
         _audit(tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8", "int8+fp16"])
+def test_each_layer_of_a_rewritten_network_is_built_in_the_type_that_the_audit_says(precision, tmp_path):
+    try:
+        trt = require("tensorrt_rtx")
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    source, target = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "q.onnx"
+    for index, image in enumerate(images(2)[0]):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    arguments = [source, "--precision", precision, "--calib", tmp_path, "-o", target]
+    done = CliRunner().invoke(quantize, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    result = _audit(target, "--size", "32x32", "--batch", 32, "--parse", "rtx", "--json", "-")
+    assert result.exit_code == 0, result.output
+    names = {"INT8": "Int8", "FP16": "Half", "FP32": "Float"}
+    said = {row["name"]: names[row["precision"]] for row in json.loads(result.output)["rows"]}
+    assert said == built_types(trt, target)
+    assert ("Int8" in said.values()) == ("int8" in precision)

@@ -147,6 +147,23 @@ def _float16_grouped(path: Path) -> Path:
     return write(path, arrays, conv("x", "w", group=4), dtype="float16", out="float16")
 
 
+def _float16_scales(path: Path) -> Path:
+    data, weight = quantised_data(), quantised_weights(8, 8, 3, 3)
+    halves: Arrays = {"xs": np.array(0.02, np.float16), "ws": np.full(8, 0.01, np.float16)}
+    return write(path, data, weight, constants(**halves), conv(), dtype="float16", out="float16", opset=19)
+
+
+def _conditional(path: Path) -> Path:
+    """A convolution, then a branch whose own graph is beyond the audit."""
+    branches = {}
+    for word in ("then", "else"):
+        out = helper.make_tensor_value_info(f"{word}_y", TensorProto.FLOAT, None)
+        nodes = [node("Abs" if word == "then" else "Neg", ["c"], f"{word}_y", word)]
+        branches[f"{word}_branch"] = helper.make_graph(nodes, word, [], [out])
+    nodes = [node("Conv", ["x", "w"], "c"), node("If", ["yes"], "y", "branch", **branches)]
+    return write(path, (nodes, {"w": weights(4, 8, 3, 3), "yes": np.array(True)}))
+
+
 def _with(data: Part, weight: Part) -> object:
     return lambda path: write(path, data, weight, conv())
 
@@ -177,6 +194,8 @@ WARNINGS = {
     "fp16-grouped-conv": (_float16_grouped, "conv"),
     "int64-to-uint8": (_labels_from_int64, "cast"),
     "quantised-before-relu": (_quantised_before_relu, "cQ"),
+    "fp16-scale": (_float16_scales, "xQ"),
+    "subgraph": (_conditional, "branch"),
     "static-shape": (int8_conv, "x"),
 }
 # Passed by the parser: the first is read as INT8, the second fails in the builder, the third gives NaN.

@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.arithmetic import KEEP_KEY
 from fcn_deploy.graph.audit import audit
 from fcn_deploy.graph.export import export_model
+from fcn_deploy.graph.keep import KEEP_KEY
 from tests.conftest import tiny_model
 from tests.unit.audit_graphs import (
     constants,

@@ -106,3 +106,26 @@ def test_a_parser_that_is_not_installed_is_named_with_its_extra(tmp_path, monkey
     monkeypatch.setitem(sys.modules, rtx.MODULE, None)
     with pytest.raises(MissingDependencyError, match=r"fcn-deploy\[rtx\]"):
         audit(int8_conv(tmp_path / "m.onnx"), parse="rtx")
+
+
+def _edited(path, edit):
+    model = onnx.load(int8_conv(path))
+    edit(model.graph)
+    onnx.save(model, path)
+    return path
+
+
+def test_a_damaged_graph_is_one_line_that_names_the_node(tmp_path):
+    path = tmp_path / "m.onnx"
+    with pytest.raises(GraphError, match="node conv reads nowhere, which nothing makes"):
+        audit(_edited(path, lambda graph: graph.node[-1].input.__setitem__(1, "nowhere")))
+    with pytest.raises(GraphError, match="node conv, a Conv, has 1 inputs and 1 outputs; needed are 2 and 1"):
+        audit(_edited(path, lambda graph: graph.node[-1].input.pop()))
+    with pytest.raises(GraphError, match="circle"):
+        audit(_edited(path, lambda graph: graph.node[0].input.__setitem__(0, "y")))
+
+
+def test_nodes_out_of_order_are_read_in_order(tmp_path):
+    path = tmp_path / "m.onnx"
+    in_order = audit(int8_conv(path))
+    assert audit(_edited(path, lambda graph: graph.node.insert(0, graph.node.pop()))).rows == in_order.rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import product
 
 import pytest
@@ -11,6 +10,7 @@ from fcn_deploy.errors import MissingDependencyError
 from fcn_deploy.graph.audit import audit
 from fcn_deploy.graph.rtx import MODULE, parse_with_rtx
 from fcn_deploy.optional import require
+from tests.integration.rtx_layers import built_type, layers
 from tests.unit.audit_graphs import (
     ERRORS,
     PARSER_ACCEPTS,
@@ -91,7 +91,7 @@ def test_the_builder_computes_in_the_type_that_the_audit_says(data, weight, trt,
     flow = "xm" if "between" in data else "xd"
     path = write(tmp_path / "m.onnx", DATA[data], (BETWEEN.get(data, []), {}), WEIGHTS[weight], conv(flow))
     (row,) = audit(path).rows
-    assert _built_type(trt, path, "correlation") == {"INT8": "Int8", "FP32": "Float"}[row.precision]
+    assert built_type(trt, path, "correlation") == {"INT8": "Int8", "FP32": "Float"}[row.precision]
 
 
 @pytest.mark.parametrize("op_type", ["MatMul", "Gemm"])
@@ -114,48 +114,21 @@ def test_a_product_is_int8_if_the_scales_run_over_its_outputs(op_type, axis, trt
     )
     (row,) = audit(path).rows
     assert row.precision == ("INT8" if axis == 1 else "FP32")
-    assert (_built_type(trt, path, "gemm") == "Int8") == (row.precision == "INT8")
+    assert (built_type(trt, path, "gemm") == "Int8") == (row.precision == "INT8")
 
 
 def test_a_quantised_deconvolution_is_built_in_float(trt, tmp_path):
     path = WARNINGS["quantised-deconvolution"][0](tmp_path / "m.onnx")
-    assert _built_type(trt, path, "deconv") == "Float"
+    assert built_type(trt, path, "deconv") == "Float"
 
 
 def test_a_bfloat16_deconvolution_passes_the_parser_and_fails_in_the_builder(trt, tmp_path):
     path = ERRORS["bf16-deconvolution"][0](tmp_path / "m.onnx")
     assert parse_with_rtx(path) == ()
-    assert _layers(trt, path) is None
+    assert layers(trt, path) is None
 
 
 def test_a_sound_file_is_built(trt, tmp_path):
     path = int8_conv(tmp_path / "m.onnx")
     assert parse_with_rtx(path) == ()
-    assert any("Int8" in line for line in _layers(trt, path))
-
-
-def _built_type(trt, path, kind):
-    """Data type of the first input of the engine's layer of one kind; None if there is no such layer."""
-    lines = [line for line in _layers(trt, path) if f"LayerType: {kind}," in line]
-    return re.search(r"Datatype: (\w+)", lines[0])[1] if lines else None
-
-
-def _layers(trt, path):
-    """Build an engine for one architecture and return the lines of its layer list; None if the build fails."""
-    lines = []
-
-    class Log(trt.ILogger):
-        def log(self, severity, message):
-            lines.extend(message.splitlines())
-
-    logger = Log()
-    builder = trt.Builder(logger)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, logger)
-    assert parser.parse_from_file(str(path))
-    config = builder.create_builder_config()
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(trt.ComputeCapability.SM89, 0)
-    built = builder.build_serialized_network(network, config) is not None
-    return [line for line in lines if "LayerType:" in line] if built else None
+    assert any("Int8" in line for line in layers(trt, path))

@@ -62,7 +62,7 @@ def test_the_largest_few_come_with_a_row_for_the_rest():
 
 
 def test_a_finding_names_three_nodes_and_counts_the_others():
-    assert finding_line(FINDING) == "a, b, c and 2 more has a zero point other than 0; set it to 0"
+    assert finding_line(FINDING) == "a, b, c and 2 more: has a zero point other than 0; set it to 0"
     assert summary(_audit(findings=(FINDING,)))[1:] == [f"error: {finding_line(FINDING)}"]
 
 
