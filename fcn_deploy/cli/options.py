@@ -9,18 +9,31 @@ from ..spec import class_names
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """Class names from `--classes`: a file with one name a line, or a comma-separated list; None if not given.
+    """Class names from `--classes`: a file as `classes.txt`, or a comma-separated list; None if not given.
 
     Raises:
-        DataError: the file cannot be read, or a name is empty or stands twice.
+        DataError: the file cannot be read or is malformed, no name is given, or one is empty or stands twice.
     """
     if text is None:
         return None
-    path = Path(text)
+    if not text.strip(", "):
+        raise DataError("--classes names no class; give a file with one name a line, or names with commas between")
+    if _is_file(text):
+        from ..data.classes import read_classes
+
+        return read_classes(Path(text)).names
+    if text.endswith(".txt") and "," not in text:
+        raise DataError(f"--classes {text}: there is no such file")
     try:
-        names = path.read_text().splitlines() if path.is_file() else text.split(",")
-        return class_names([name for name in names if name.strip()])
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the class names in {path}: {error}") from error
+        return class_names(text.split(","))
     except RecipeError as error:
         raise DataError(f"--classes {text}: {error}") from error
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except PermissionError as error:
+        raise DataError(f"cannot read {text}: permission denied") from error
+    except OSError:  # a list longer than a file name may be
+        return False

@@ -21,11 +21,11 @@ def decode_colours(pixels: NDArray[np.uint8], colours: Mapping[Colour, int], pat
 
     Args:
         pixels: uint8[H, W, 3 or 4]; alpha is not looked at.
-        colours: label of each RGB triple, below 65535.
+        colours: label of each RGB triple, below 65535; negative ones are for pixels without a label.
         path: the file, for the error.
 
     Returns:
-        uint8[H, W], or uint16[H, W] where a label above 255 is among `colours`.
+        uint8[H, W], or uint16[H, W] where a label above 255 is among `colours`, or int32[H, W] with a negative one.
 
     Raises:
         LabelError: a colour that is not in `colours`: which, where first, in how many pixels.
@@ -34,7 +34,8 @@ def decode_colours(pixels: NDArray[np.uint8], colours: Mapping[Colour, int], pat
     labels = np.take(_table(tuple(colours.items())), codes)
     if (labels == _UNKNOWN).any():
         raise _unknown_colour(codes, labels == _UNKNOWN, path)
-    return labels.astype(np.uint8) if max(colours.values(), default=0) <= 255 else labels
+    narrow = all(0 <= label <= 255 for label in colours.values())
+    return labels.astype(np.uint8) if narrow else labels
 
 
 def _codes(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
@@ -43,9 +44,10 @@ def _codes(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 @lru_cache(maxsize=2)
-def _table(colours: tuple[tuple[Colour, int], ...]) -> NDArray[np.uint16]:
-    """uint16[2^24]: 32 MiB of which a label map touches one entry a colour, so it stays in the cache."""
-    table = np.full(1 << 24, _UNKNOWN, np.uint16)
+def _table(colours: tuple[tuple[Colour, int], ...]) -> NDArray[Any]:
+    """uint16[2^24] (or int32): 32 MiB of which a label map touches one entry a colour, so it stays in the cache."""
+    signed = any(label < 0 for _, label in colours)
+    table: NDArray[Any] = np.full(1 << 24, _UNKNOWN, np.int32 if signed else np.uint16)
     for (red, green, blue), label in colours:
         table[(red << 16) | (green << 8) | blue] = label
     return table

@@ -38,19 +38,21 @@ def open_dataset(
         labels: the folder of label maps for a folder of images (the file for one image); without it the samples
             have no labels.
         classes: class names; they win over a `classes.txt` beside the list, in the VOC root, or in or above the
-            images folder, which wins over VOC's own names for the VOC layout.
+            images folder, which wins over VOC's own names for the VOC layout. Generated scenes take eight.
         ignore_index: the one label value that is unlabelled; without it 255 and C (see `labels`).
         split: which list of the VOC layout.
         limit: at most so many samples, spread evenly over the data set.
         progress: is told the label rule and what was left out.
 
     Raises:
-        DataError: nothing there, nothing in it, a malformed list, or class names that nobody gave.
+        DataError: nothing there, nothing in it, a malformed list, class names that nobody gave, or `labels` for what
+            has its own.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}; needed at least 1 image")
     if source.split(":")[0] == "synthetic":
-        dataset: Dataset = synthetic.open_source(source)
+        _refuse_labels(labels, f"{source} is generated with its labels")
+        dataset: Dataset = synthetic.open_source(source, classes, ignore_index)
     else:
         with reading(Path(source), DataError):
             dataset = _open_files(Path(source), labels, classes, ignore_index, split, progress)
@@ -88,12 +90,21 @@ def _find_pairs(
     if source.is_file() and source.suffix.lower() in SUFFIXES:
         return [(source, labels)], [source.parent], None
     if source.is_file():
+        _refuse_labels(labels, f"{source} is a list, which names the label of each image itself")
         return read_list(source), [source.parent], None
     root = voc.find_root(source) if labels is None else None
     if root is not None:
         return voc.read_split(root, split), [root], ClassList.of(VOC_CLASSES)
     folders = [source, source.parent] if labels is None else [source, source.parent, labels, labels.parent]
     return match_folders(source, labels, progress), folders, None
+
+
+def _refuse_labels(labels: str | Path | None, why: str) -> None:
+    if labels is not None:
+        raise DataError(
+            f"{labels} would not be looked at: a folder of labels goes with a folder of images, and {why}; "
+            "leave it out (--labels)"
+        )
 
 
 def iterate(

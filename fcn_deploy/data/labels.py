@@ -14,6 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LabelError
+from ..spec import ignore_index_for
+
+# What a colour marked as unlabelled becomes where the rule's own values cannot stand in a decoded map: no file's value.
+VOID = -(1 << 31)
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,20 @@ class LabelRule:
     @property
     def unlabelled(self) -> int:
         """What unlabelled pixels become: 255 in uint8, or -1 in int32 above 255 classes."""
-        return 255 if self.num_classes <= 255 else -1
+        return ignore_index_for(self.num_classes)
 
     @property
     def raw_unlabelled(self) -> tuple[int, ...]:
         """The values that are unlabelled in a file."""
         if self.ignore_index is not None:
             return (self.ignore_index,)
-        return (255, self.num_classes) if self.num_classes <= 255 else (self.num_classes, 65535, -1)
+        return (255, self.num_classes) if self.unlabelled == 255 else (self.num_classes, 65535, -1)
 
     @property
     def colour_value(self) -> int:
-        """The file value that a colour marked as unlabelled stands for."""
+        """The value that pixels of a colour marked as unlabelled get: one of `raw_unlabelled`, or `VOID`."""
         first = self.raw_unlabelled[0]
-        return first if 0 <= first < 65535 else 255
+        return first if 0 <= first < 65535 else VOID
 
     def describe(self) -> str:
         """The rule in one line, for a person."""
@@ -69,13 +73,13 @@ class LabelRule:
             LabelError: a value that is neither a class nor unlabelled: which, in how many pixels.
         """
         unlabelled = raw == self.raw_unlabelled[0]
-        for value in self.raw_unlabelled[1:]:
+        for value in (*self.raw_unlabelled[1:], *((VOID,) if raw.dtype.kind == "i" else ())):
             unlabelled |= raw == value
         outside = raw >= self.num_classes if raw.dtype.kind == "u" else (raw >= self.num_classes) | (raw < 0)
         outside &= ~unlabelled
         if outside.any():
             raise self._error(raw[outside], path)
-        labels: NDArray[Any] = raw.astype(np.uint8 if self.num_classes <= 255 else np.int32)
+        labels: NDArray[Any] = raw.astype(np.uint8 if self.unlabelled == 255 else np.int32)
         np.copyto(labels, self.unlabelled, where=unlabelled)
         return labels
 

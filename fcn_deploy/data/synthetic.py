@@ -8,12 +8,16 @@ away. Poles are 1 to 3 pixels wide and signs small: what coarse output and lost 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
+from .classes import ClassList
+from .labels import LabelRule
 from .sample import Colour, Sample
 from .scene import render_scene
 
@@ -29,19 +33,22 @@ _SOURCE = re.compile(r"synthetic(?::(\d+)(?::(\d+)(?::(\d+)x(\d+))?)?)?")
 
 @dataclass(frozen=True)
 class SyntheticDataset:
-    """`count` scenes of `size` (height, width); scene i is the same whatever `count` is."""
+    """`count` scenes of `size` (height, width); scene i is the same whatever `count` is.
+
+    Attributes:
+        classes: what the eight classes are called.
+        ignore_index: a class whose pixels are unlabelled.
+    """
 
     count: int = DEFAULT_COUNT
     seed: int = 0
     size: tuple[int, int] = DEFAULT_SIZE
+    classes: tuple[str, ...] = SYNTHETIC_CLASSES
+    ignore_index: int | None = None
 
     @cached_property
     def name(self) -> str:
         return f"synthetic:{self.count}:{self.seed}:{self.size[0]}x{self.size[1]}"
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return SYNTHETIC_CLASSES
 
     @property
     def palette(self) -> tuple[Colour, ...]:
@@ -54,11 +61,20 @@ class SyntheticDataset:
         if not 0 <= index < self.count:
             raise IndexError(f"scene {index} of {self.count}")
         image, label = render_scene(np.random.default_rng((self.seed, index)), *self.size)
-        return Sample(image, label, f"synthetic:{self.seed}:{index}")
+        name = f"synthetic:{self.seed}:{index}"
+        return Sample(image, LabelRule(len(self.classes), self.ignore_index).apply(label, Path(name)), name)
 
 
-def open_source(source: str) -> SyntheticDataset:
-    """Read "synthetic", "synthetic:COUNT[:SEED[:HEIGHTxWIDTH]]"; DataError if it is something else."""
+def open_source(source: str, classes: Sequence[str] | None = None, ignore_index: int | None = None) -> SyntheticDataset:
+    """Read "synthetic", "synthetic:COUNT[:SEED[:HEIGHTxWIDTH]]".
+
+    Args:
+        classes: other names for the eight classes.
+        ignore_index: a class whose pixels shall be unlabelled.
+
+    Raises:
+        DataError: it is something else, is empty, or `classes` are not eight good names.
+    """
     match = _SOURCE.fullmatch(source)
     if match is None:
         raise DataError(
@@ -68,4 +84,10 @@ def open_source(source: str) -> SyntheticDataset:
     size = DEFAULT_SIZE if height is None or width is None else (height, width)
     if count == 0 or 0 in size:
         raise DataError(f"'{source}' is empty; needed at least one scene of at least 1 x 1 pixel")
-    return SyntheticDataset(DEFAULT_COUNT if count is None else count, seed or 0, size)
+    names = SYNTHETIC_CLASSES if classes is None else ClassList.of(classes).names
+    if len(names) != len(SYNTHETIC_CLASSES):
+        raise DataError(
+            f"generated scenes have {len(SYNTHETIC_CLASSES)} classes ({', '.join(SYNTHETIC_CLASSES)}), but "
+            f"{len(names)} names were given"
+        )
+    return SyntheticDataset(DEFAULT_COUNT if count is None else count, seed or 0, size, names, ignore_index)

@@ -13,7 +13,7 @@ from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
 from .conventions import Convention, known_names, recognise
 from .fit import listed
-from .registry import new_card
+from .registry import entry, new_card
 from .weights_file import Weights
 
 
@@ -39,13 +39,22 @@ def open_weights(
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
     """
     if CARD_KEY in weights.metadata:
-        card, tensors = _own_card(weights, path), weights.tensors
+        return as_asked(_own_card(weights, path), path, model, classes), weights.tensors
+    card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
+    return card if classes is None else _with_classes(card, classes, path), tensors
+
+
+def as_asked(card: ModelCard, path: Path, model: str | None, classes: Sequence[str] | None) -> ModelCard:
+    """The card inside a file under the names that the user gave for its classes.
+
+    Raises:
+        UnknownNameError: no model is named `model`.
+        CheckpointError: the file holds another model, or not so many classes.
+    """
+    if model is not None:
+        entry(model)
         _check_model(model, (card.model,), path, f"our own {card.model}")
-    else:
-        card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
-    if classes is not None:
-        card = _with_classes(card, classes, path)
-    return card, tensors
+    return card if classes is None else _with_classes(card, classes, path)
 
 
 def _own_card(weights: Weights, path: Path) -> ModelCard:

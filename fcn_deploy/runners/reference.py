@@ -29,25 +29,28 @@ def load_reference(
 
     Args:
         source: "demo", an exported .onnx (its weights are inside), any checkpoint file, or a recipe (.toml).
-        model, classes: what a checkpoint that does not say so holds; the other sources have it in their card.
+        model: what a checkpoint that does not say so holds; the card inside any other source must agree.
+        classes: class names, as many as the source has; they win over those in its card.
         checkpoint: where the weights of a recipe are, if not beside it or in the current folder.
         progress: is told which model was taken where a checkpoint leaves a choice and `model` does not make it.
 
     Raises:
-        CheckpointError, GraphError: the file cannot be read or does not hold such a network.
+        UnknownNameError: no model is named `model`.
+        CheckpointError, GraphError: the file cannot be read, or does not hold such a network or so many classes.
     """
     if Path(source).suffix.lower() == ".onnx":
-        return _from_onnx(Path(source))
+        return _from_onnx(Path(source), model, classes)
     from ..models.checkpoints import load_model
 
     return load_model(named_file(source), model=model, classes=classes, checkpoint=checkpoint, progress=progress)
 
 
-def _from_onnx(path: Path) -> tuple[nn.Module, ModelCard]:
+def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
     from ..graph.state import load_weights, read_card
+    from ..models.opening import as_asked
     from ..models.registry import build
 
-    card = read_card(path)
+    card = as_asked(read_card(path), path, model, classes)
     network = build(card)
     load_weights(network, path)
     return network.eval(), card

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn_deploy.data.dataset import iterate, open_dataset
+from fcn_deploy.data.dataset import Sample, iterate, open_dataset
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.data.writing import write_pairs
 from fcn_deploy.errors import DataError, ImageError, LabelError
@@ -260,9 +260,10 @@ def test_wide_labels_written_as_pairs_read_back_the_same(tmp_path):
     assert dataset[0].label.tolist() == wide[0].label.tolist()
 
 
-class Wide(SyntheticDataset):
+class Wide:
     """One image of a data set with 300 classes."""
 
+    name = "wide"
     classes = tuple(f"c{index}" for index in range(300))
     palette = tuple((index // 256, index % 256, 1) for index in range(300))
 
@@ -271,7 +272,7 @@ class Wide(SyntheticDataset):
 
     def __getitem__(self, index):
         image = np.zeros((1, 3, 3), np.uint8)
-        return type(super().__getitem__(0))(image, np.array([[299, -1, 255]], np.int32), "wide")
+        return Sample(image, np.array([[299, -1, 255]], np.int32), "wide")
 
 
 def test_camvid_opens_with_no_other_argument(camvid):
@@ -283,6 +284,30 @@ def test_camvid_opens_with_no_other_argument(camvid):
     found = set(np.unique(sample.label).tolist())
     assert found <= {*range(11), 255}
     assert len(found) > 5
+
+
+@pytest.mark.parametrize("ignore_index", [None, -1, 65535, 0, 7])
+def test_colours_marked_as_unlabelled_stay_so_under_any_ignore_index(ignore_index, tmp_path):
+    label = [[[1, 1, 1], [2, 2, 2], [0, 0, 0]]]
+    save_pair(tmp_path / "a.jpg", tmp_path / "a.png", label, (1, 3))
+    (tmp_path / "val.txt").write_text("a.jpg a.png\n")
+    (tmp_path / "classes.txt").write_text("road 1 1 1\nsky 2 2 2\nignore 0 0 0\n")
+    found = open_dataset(str(tmp_path / "val.txt"), ignore_index=ignore_index)[0].label
+    assert found.dtype == np.uint8
+    assert found.tolist() == [[255 if ignore_index == 0 else 0, 1, 255]]
+
+
+def test_a_value_that_stands_for_no_class_is_refused_beside_colours(tmp_path):
+    save_pair(tmp_path / "a.jpg", tmp_path / "a.png", [[0, 1, 255]])
+    (tmp_path / "val.txt").write_text("a.jpg a.png\n")
+    (tmp_path / "classes.txt").write_text("road 1 1 1\nsky 2 2 2\nignore 0 0 0\n")
+    with pytest.raises(LabelError, match=r"has label 255 \(1 pixels\)"):
+        open_dataset(str(tmp_path / "val.txt"), ignore_index=-1)[0]
+
+
+def test_a_list_does_not_take_a_folder_of_labels(listed):
+    with pytest.raises(DataError, match=r"masks would not be looked at: .* and \S+val\.txt is a list"):
+        open_dataset(str(listed), labels="masks")
 
 
 @pytest.mark.parametrize("source", ["val.txt", "images", "images/0.jpg", "."])
