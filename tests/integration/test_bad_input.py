@@ -17,6 +17,7 @@ from .bench_model import save_small_model
 DATA = ["--data", "synthetic:2:5:33x47"]
 TRAIN = ["train", *DATA, "--val", "synthetic:1:1:35x41", "--width", "0.02", "--epochs", "1", "--device", "cpu"]
 QUICK = ["--iterations", "3", "--warmup", "0", "--no-memory"]
+PYTORCH = ["--runners", "pytorch", *QUICK]
 
 
 def negative(folder: Path) -> str:
@@ -58,7 +59,10 @@ def carded(folder: Path) -> str:
         ),
         (lambda folder: ["evaluate", model(folder), "--data", str(folder / "none.txt")], "none.txt does not exist"),
         (lambda folder: ["bench", str(folder)], "is a folder; needed is an .onnx file"),
-        (lambda folder: ["bench", model(folder), *DATA, *QUICK, "--batch", "100000000"], "batches of 100000000 images"),
+        (
+            lambda folder: ["bench", model(folder), *DATA, *PYTORCH, "--batch", "100000000"],
+            "batches of 100000000 images",
+        ),
         (lambda folder: ["bench", model(folder), *DATA, "--runners", "pytroch"], "unknown runner 'pytroch'; did you"),
         (lambda folder: [*TRAIN, "--scale", "1,inf", "-o", str(folder / "run")], "scale needs 0 < MIN <= MAX"),
         (lambda folder: [*TRAIN, "--scale", "1e-6,1e-6", "-o", str(folder / "run")], "crop 320x320 at scale 1e-06"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from fcn_deploy.bench import artefact as artefact_module
 from fcn_deploy.bench.artefact import Artefact
@@ -11,6 +12,7 @@ from fcn_deploy.bench.record_file import from_json, to_json
 from fcn_deploy.bench.run import BenchOptions, run_bench
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
+from fcn_deploy.graph import export as export_module
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import ModelCard
@@ -98,25 +100,25 @@ def test_a_batch_beyond_memory_is_refused_at_the_first_image(bench):
     assert runner.shapes == []
 
 
-def test_the_network_is_read_once_for_card_export_runner_and_reference(tmp_path, monkeypatch):
+def test_the_network_is_read_once_for_card_export_and_runners(tmp_path, monkeypatch):
     model, card = tiny_model(classes=8)
     save_model(tmp_path / "m.safetensors", model, card)
-    read = []
+    read, exported = [], []
 
     def reading(source, **options):
         read.append(options["model"])
         return load_reference(source, **options)
 
     monkeypatch.setattr(artefact_module, "load_reference", reading)
-    data = DataOptions("synthetic:1:0:33x47")
-    for runners in (("pytorch", "onnxruntime", "pytorch"), ("onnxruntime",)):
-        options = BenchOptions(
-            str(tmp_path / "m.safetensors"), "fcn8s", runners, data, budget=BUDGET, threads=1, memory=False
-        )
-        record = run_bench(options)
-        assert [row.status for row in record.rows] == ["ok"] * len(runners)
-        assert record.reference is not None
-    assert read == ["fcn8s", "fcn8s"]
+    monkeypatch.setattr(export_module, "export_model", lambda network, *_, **options: exported.append(network))
+    with Artefact(str(tmp_path / "m.safetensors"), model="fcn8s") as artefact:
+        assert artefact.card() == card
+        assert artefact.file_for("onnxruntime").endswith("m.onnx")
+        for _ in range(2):
+            with artefact.open("pytorch", threads=torch.get_num_threads()) as runner:
+                assert runner.infer({"image": np.zeros((1, 33, 47, 3), np.uint8)})["labels"].shape == (1, 33, 47)
+        assert exported == [artefact.load()[0]]
+    assert read == ["fcn8s"]
 
 
 def test_the_reference_agrees_with_nobody_but_is_scored(bench):
