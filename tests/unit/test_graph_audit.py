@@ -87,7 +87,12 @@ def test_a_crop_computed_from_the_input_size_is_followed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "input_kind"), [("fcn8s", "float"), ("fcn8s-caffe", "uint8"), ("fcn-resnet50", "uint8")]
+    ("name", "input_kind"),
+    [
+        ("fcn8s-caffe", "uint8"),
+        pytest.param("fcn8s", "float", marks=pytest.mark.long),
+        pytest.param("fcn-resnet50", "uint8", marks=pytest.mark.long),
+    ],
 )
 def test_every_size_in_an_exported_network_is_known_and_right(name, input_kind, tmp_path):
     model, card = tiny_model(name, **({} if "resnet" in name else {"width": 0.02}))
