@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, iterate
 from ..errors import DataError, GraphError, UnknownNameError
@@ -21,17 +24,15 @@ from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
 from ..graph.io_passes import CONTRACT_PREFIX
 from ..graph.keep import check_rewritable, kept_from_int8, note_reasons
-from ..graph.proof import random_image
 from ..graph.qdq import TARGETS, Range, Target, insert_qdq, quantised_tensors
 from ..graph.state import PRECISION_KEY, load_graph
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
-from ..runners.base import INPUT, LABELS
-from ..runners.registry import open_runner
 from ..spec import CARD_KEY, ModelCard
 from .calibration import Coverage, calibration_feeds, open_images, ports_of
 from .dataset import DataOptions
 from .interrupt import interrupts
+from .rewritten import check_rewritten
 
 Precision = Literal["fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -125,7 +126,9 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     _note_precision(model, card, options)
     with atomic_path(target) as temporary:
         _save(model, temporary)
-        agreement = _check(temporary, options, dataset, progress)
+        del model
+        gc.collect()
+        agreement = check_rewritten(temporary, options.source, _first(dataset, options.data), progress)
     return QuantizeReport(
         path=target,
         source=options.source,
@@ -223,31 +226,11 @@ def _save(model: ir.Model, path: Path) -> None:
     ir.save(model, path, external_data=f"{path.name}.data" if large else None)
 
 
-def _check(path: Path, options: QuantizeOptions, dataset: Dataset | None, progress: Progress) -> Share | None:
-    """onnx's full check, then a run: beside the FP32 file on the first images, or on one made-up image without any."""
-    import onnx
-
-    try:
-        onnx.checker.check_model(str(path), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"the rewritten graph is not valid ONNX: {error}") from error
-    with open_runner("onnxruntime", str(path)) as rewritten:
-        if dataset is None or options.data is None:
-            rewritten.infer({INPUT: random_image((1, 33, 47), 0)})
-            return None
-        count, agreed = min(CHECKED_IMAGES, len(dataset)), Share()
-        with (
-            open_runner("onnxruntime", str(options.source)) as reference,
-            progress.task("checking", count) as task,
-            interrupts() as check,
-        ):
-            for sample, _ in zip(iterate(dataset, on_error=options.data.on_error), range(count), strict=False):
-                feeds = {INPUT: sample.image[None]}
-                same = rewritten.infer(feeds)[LABELS] == reference.infer(feeds)[LABELS]
-                agreed += Share(int(np.count_nonzero(same)), same.size)
-                task.advance()
-                check()
-    return agreed
+def _first(dataset: Dataset | None, data: DataOptions | None) -> list[NDArray[np.uint8]]:
+    """The images that the result is checked with, uint8[1, H, W, 3] each; none without a data set."""
+    if dataset is None or data is None:
+        return []
+    return [sample.image[None] for sample in islice(iterate(dataset, on_error=data.on_error), CHECKED_IMAGES)]
 
 
 def _size(path: Path) -> int:

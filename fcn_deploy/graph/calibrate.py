@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,9 @@ def calibrate(
     largest = dict.fromkeys(watched, 0.0)
     count = 0
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder, progress.task("calibrating", total) as task:
-        session = open_cpu_session(_with_outputs(path, watched, Path(folder)))
+        copy = _with_outputs(path, watched, Path(folder))
+        gc.collect()  # nodes and values refer to each other; without this the graph's weights stay beside the session's
+        session = open_cpu_session(copy)
         for count, feed in enumerate(feeds, start=1):
             for name, values in zip(watched, session.run(watched, dict(feed)), strict=True):
                 _observe(name, values, gathered.get(name), largest, count)
