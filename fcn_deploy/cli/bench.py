@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .console import progress
-from .data_options import DATA_OPTIONS, data_options, model_option, with_options
+from .data_options import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
 from .output import check_json_path, emit, json_option, print_table
 
 
@@ -32,7 +32,9 @@ from .output import check_json_path, emit, json_option, print_table
     "--warmup", type=click.IntRange(min=0), default=3, show_default=True, help="Untimed runs of each image size."
 )
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images an inference.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of each runner.  [default: usable cores]")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads of each runner.  [default: usable cores]"
+)
 @click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
 @click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
 @json_option

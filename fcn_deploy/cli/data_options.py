@@ -35,6 +35,8 @@ DATA_OPTIONS: tuple[Decorator, ...] = (
 )
 
 
+MOST_THREADS = 1024  # of far more the backends die without a word
+
 model_option: Decorator = click.option(
     "--model", "model_name", metavar="NAME", help="What a checkpoint holds, where its keys leave a choice."
 )

@@ -7,7 +7,7 @@ import json
 import click
 
 from .console import progress
-from .data_options import DATA_OPTIONS, data_options, model_option, with_options
+from .data_options import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
 from .output import check_json_path, emit, json_option, print_table
 
 
@@ -17,7 +17,9 @@ from .output import check_json_path, emit, json_option, print_table
 @click.option("--runner", metavar="NAME", help="pytorch[:cpu|cuda] or onnxruntime[:cpu|cuda|...].  [default: by MODEL]")
 @model_option
 @click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: the runner's own choice]")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads.  [default: the runner's own choice]"
+)
 @json_option
 def command(
     model: str,

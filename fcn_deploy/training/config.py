@@ -17,6 +17,7 @@ COUNTS = {
     "epochs": (1, 10**6), "batch": (1, 10**6), "eval_every": (1, 10**6), "workers": (0, 256), "warmup": (0, 10**9),
     "seed": (0, 2**63 - 1),
 }  # fmt: skip
+RATE = 1e38  # float32 holds no more
 WINDOW_PIXELS = 1 << 27  # of a training image at once in memory: 403 MB of colours
 
 # May differ between the start of a run and its continuation: none of them decides what is learned.
@@ -143,10 +144,10 @@ def _check_window(config: TrainConfig) -> None:
 
 
 def _check_rates(config: TrainConfig) -> None:
-    if not 0 < config.lr < float("inf"):
-        raise TrainingError(f"lr must be above 0, not {config.lr}")
+    if not 0 < config.lr <= RATE:
+        raise TrainingError(f"lr must be above 0 and at most {RATE:g}, not {config.lr}")
     if not 0 <= config.momentum < 1:
         raise TrainingError(f"momentum must be at least 0 and below 1, not {config.momentum}")
     for name in ("weight_decay", "poly_power", "clip_norm", "save_seconds"):
-        if not 0 <= getattr(config, name) < float("inf"):
-            raise TrainingError(f"{name.replace('_', '-')} must not be negative, not {getattr(config, name)}")
+        if not 0 <= getattr(config, name) <= RATE:
+            raise TrainingError(f"{name.replace('_', '-')} must be from 0 to {RATE:g}, not {getattr(config, name)}")

@@ -157,6 +157,13 @@ def test_no_runners_is_a_usage_error(exported):
     assert invoke("bench", str(exported), "--runners", ",").exit_code == 2
 
 
+@pytest.mark.parametrize("name", ["bench", "evaluate"])
+def test_more_threads_than_a_backend_survives_are_a_usage_error(name):
+    result = invoke(name, "demo", "--threads", "10000000")
+    assert result.exit_code == 2
+    assert "10000000 is not in the range 1<=x<=1024" in result.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a Windows process by other ways")
 def test_ctrl_c_leaves_nothing_behind(exported, tmp_path):
     scratch = tmp_path / "scratch"
