@@ -108,6 +108,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     check_writable(target)
     model = load_graph(options.source)
     check_rewritable(model, options.source)
+    bytes_before = _size(options.source)
     fold_batch_norms(model)
     card = _card(model)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
@@ -143,7 +144,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         half=report,
         largest_activation=None if seen is None else max(seen.largest.items(), key=lambda item: item[1]),
         agreement=agreement,
-        bytes_before=_size(options.source),
+        bytes_before=bytes_before,
         bytes_after=_size(target),
         seconds=time.perf_counter() - started,
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from fcn_deploy.bench.dataset import DataOptions
+from fcn_deploy.bench.quantize import QuantizeOptions, quantize
 from fcn_deploy.cli.bench import command as bench_command
 from fcn_deploy.cli.evaluate import command as evaluate_command
 from fcn_deploy.cli.quantize import command
@@ -146,6 +152,41 @@ def test_fp16_for_the_cpu_target_is_refused(fcn, photographs, tmp_path):
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(fcn, photographs):
     with pytest.raises(OutputError, match="cannot write"):
         _quantize(fcn, "--precision", "int8", "--calib", photographs, "-o", "/proc/nowhere/q.onnx")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8", "int8+fp16"])
+def test_tensorrt_for_rtx_parses_every_precision(fcn, photographs, tmp_path, precision):
+    pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
+    from fcn_deploy.graph.rtx import parse_with_rtx
+
+    _quantize(fcn, "--precision", precision, "--calib", photographs, "-o", tmp_path / "q.onnx")
+    assert parse_with_rtx(tmp_path / "q.onnx") == ()
+
+
+class _PressingCtrlC:
+    """Progress that presses Ctrl-C after the second calibration image."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[_PressingCtrlC]:
+        yield self
+
+    def advance(self, steps: float = 1, note: str = "") -> None:
+        self.steps += 1
+        if self.steps == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def say(self, line: str) -> None: ...
+
+
+def test_ctrl_c_while_calibrating_stops_at_the_next_image_and_leaves_nothing(fcn, photographs, tmp_path):
+    progress, out = _PressingCtrlC(), tmp_path / "out" / "q.onnx"
+    with pytest.raises(KeyboardInterrupt):
+        quantize(QuantizeOptions(fcn, "int8", DataOptions(str(photographs))), out, progress)
+    assert progress.steps == 2
+    assert not out.parent.exists()
 
 
 def test_other_commands_run_the_file_and_say_why_pytorch_cannot(fcn, photographs, tmp_path):
