@@ -119,11 +119,13 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     coverage, seen = _look(model, dataset, card, options, names, _network_tensors(model) if half else [], progress)
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
+    if half and seen is not None:  # before the pairs stand between a tensor and its readers
+        wide = beyond_fp16(model, seen.largest) | wide
     if int8:
         insert_qdq(model, options.target, kept, ranges)
         note_reasons(model, kept)
     if half:
-        report = to_fp16(model, wide if seen is None else beyond_fp16(model, seen.largest) | wide)
+        report = to_fp16(model, wide)
     _note_precision(model, card, options)
     with atomic_path(target) as temporary:
         _save(model, temporary)

@@ -21,6 +21,7 @@ from fcn_deploy.cli.bench import command as bench_command
 from fcn_deploy.cli.evaluate import command as evaluate_command
 from fcn_deploy.cli.quantize import command
 from fcn_deploy.errors import DataError, FcnDeployError, GraphError, OutputError
+from fcn_deploy.graph.fp16 import READS_OVERFLOW
 from fcn_deploy.graph.state import PRECISION_KEY, read_card
 from tests.unit.small_fcn import images, small_weights, write_fcn
 
@@ -96,16 +97,17 @@ def test_fp16_without_images_says_what_was_not_checked(fcn, tmp_path):
     assert (tmp_path / "h.onnx").is_file()
 
 
-def test_fp16_with_images_keeps_what_overflows_and_names_it(photographs, tmp_path):
+@pytest.mark.parametrize("precision", ["fp16", "int8+fp16"])
+def test_fp16_with_images_keeps_what_overflows_and_names_it(photographs, tmp_path, precision):
     weights = small_weights()
     weights["conv1.weight"] *= 60000
     weights["conv2.weight"] /= 60000
     weights["score_pool.weight"] /= 60000
     path = write_fcn(tmp_path / "large.onnx", weights)
-    result = _quantize(path, "--precision", "fp16", "--calib", photographs, "-o", tmp_path / "h.onnx", "--json", "-")
+    result = _quantize(path, "--precision", precision, "--calib", photographs, "-o", tmp_path / "h.onnx", "--json", "-")
     report = json.loads(result.output)
     assert report["kept_from_fp16"]["conv1"].startswith("activation beyond FP16")
-    assert report["kept_from_fp16"]["score_pool"] == "reads an activation beyond FP16"
+    assert report["kept_from_fp16"]["score_pool"] == report["kept_from_fp16"]["conv2"] == READS_OVERFLOW
     assert "conv3" in report["fp16_nodes"]
     assert report["largest_activation"][1] > 65504
 
