@@ -96,7 +96,7 @@ class Run:
         lr = self._learning_rate(position.step)
         loss_sum, pixels = self.stepper.step(batch, position.step, lr)
         if not math.isfinite(loss_sum):
-            raise TrainingError(self._diverged(lr))
+            raise TrainingError(self._diverged("loss", lr))
         position.step += 1
         position.loss_sum += loss_sum
         position.pixels += pixels
@@ -112,9 +112,9 @@ class Run:
                 raise error
             self.progress.say(f"left out: {error}")
 
-    def _diverged(self, lr: float) -> str:
+    def _diverged(self, what: str, lr: float) -> str:
         return (
-            f"the loss is no longer a finite number at step {self.position.step + 1} "
+            f"the {what} is no longer a finite number at step {self.position.step + 1} "
             f"(epoch {len(self.position.history) + 1}, learning rate {lr:.3g}); "
             f"try --restart with --lr {self.config.lr / 10:.3g} or a longer --warmup (now {self.warmup} steps)"
         )
@@ -132,6 +132,8 @@ class Run:
         scored: Validation | None = None
         if not position.pixels:
             raise TrainingError(f"{self.config.data} has no labelled pixel in its {len(self.material.train)} images")
+        if not self.stepper.weights_finite():  # the last step's loss was told before it
+            raise TrainingError(self._diverged("largest weight", self._learning_rate(position.step - 1)))
         if epoch % self.config.eval_every == 0 or epoch == self.config.epochs:
             scored = self._validate(stop)
             if scored is None:

@@ -41,6 +41,10 @@ class Stepper:
         )
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.scaled)
 
+    def weights_finite(self) -> bool:
+        """Whether no weight is infinite or NaN."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.contract.parameters())
+
     def step(self, batch: Batch, number: int, lr: float) -> tuple[float, int]:
         """Take step `number` (0-based) of the run, which also decides the dropout.
 

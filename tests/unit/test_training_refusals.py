@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torch.utils.data import get_worker_info
 
@@ -74,6 +75,22 @@ def test_a_loss_that_explodes_stops_the_run_with_advice(config):
         TrainingError, match=r"no longer a finite number at step \d+ .*--lr 1e\+29 or a longer --warmup"
     ):
         train(replace(config, lr=1e30, clip_norm=0.0))
+
+
+def test_a_last_step_that_spoils_the_weights_leaves_no_checkpoint(config, monkeypatch):
+    """The loss is told before the step, so nothing else would notice the last one."""
+    step = Stepper.step
+
+    def spoil(self, batch, number, lr):
+        told = step(self, batch, number, lr)
+        with torch.no_grad():
+            next(self.contract.parameters()).fill_(float("inf"))
+        return told
+
+    monkeypatch.setattr(Stepper, "step", spoil)
+    with pytest.raises(TrainingError, match=r"largest weight is no longer a finite number .*--restart"):
+        train(replace(config, epochs=1, batch=100))
+    assert not (config.output / "last.safetensors").exists()
 
 
 def write_pairs(folder: Path, count: int, names: str, value: int = 1) -> str:
