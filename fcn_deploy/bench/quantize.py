@@ -54,7 +54,7 @@ class QuantizeOptions:
     source: Path
     precision: Precision
     data: DataOptions | None = None
-    method: Method = "entropy"
+    method: Method = "mse"
     percentile: float = PERCENTILE
     target: Target = "tensorrt"
     keep: tuple[str, ...] = ()

@@ -46,7 +46,7 @@ _CALIBRATION = (
     click.option(
         "--method",
         type=click.Choice(["minmax", "percentile", "entropy", "mse"]),
-        default="entropy",
+        default="mse",
         show_default=True,
         help="How a range is chosen from what the images showed.",
     ),

@@ -62,13 +62,13 @@ def test_int8_tells_of_its_images_ranges_and_kept_layers(fcn, photographs, tmp_p
     result = _quantize(fcn, "--precision", "int8", "--calib", photographs, "--labels", tmp_path / "maps", "-o", out)
     assert result.exit_code == 0, result.output
     assert "calibrated with 7 images that show 2 of 3 classes (without: car)" in result.output
-    assert "INT8 for tensorrt, ranges by entropy" in result.output
+    assert "INT8 for tensorrt, ranges by mse" in result.output
     assert "conv1 (first layer), score_fr (score layer), score_pool (score layer)" in result.output
     assert "labels as in FP32 at" in result.output
     model = onnx.load(out)
     onnx.checker.check_model(model, full_check=True)
     assert {p.key: p.value for p in model.metadata_props}[PRECISION_KEY] == "int8"
-    assert read_card(out).notes["precision"].startswith("int8, target tensorrt, entropy, calibrated with ")
+    assert read_card(out).notes["precision"].startswith("int8, target tensorrt, mse, calibrated with ")
 
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "entropy", "mse"])
