@@ -14,27 +14,42 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Any], Any]
 
-DATA_OPTIONS: tuple[Decorator, ...] = (
-    click.option(
-        "--data",
-        metavar="SOURCE",
-        help="A list of 'image label' pairs, a Pascal VOC root, a folder of images, or synthetic[:COUNT[:SEED[:HxW]]].",
-    ),
-    click.option("--labels", metavar="DIR", help="Folder of label maps, where --data is a folder of images."),
-    click.option("--classes", help="Class names: a file with one a line, or a comma-separated list."),
-    click.option("--ignore-index", type=int, help="The label value that is unlabelled.  [default: 255]"),
-    click.option("--split", default="val", show_default=True, help="Which list of a Pascal VOC root."),
-    click.option("--limit", type=click.IntRange(min=1), help="At most so many images, spread over the data set."),
-    click.option(
-        "--bad-images",
-        type=click.Choice(["stop", "skip"]),
-        default="stop",
-        show_default=True,
-        help="What to do at an image that cannot be read.",
-    ),
-)
+
+def image_options(
+    flag: str = "--data", *, split: str = "val", limit_flag: str = "--limit", limit: int | None = None
+) -> tuple[Decorator, ...]:
+    """The options of one set of images; `data_options` reads their values, whatever the flags are called."""
+    return (
+        click.option(
+            flag,
+            "data",
+            metavar="SOURCE",
+            help="A list of 'image label' pairs, a Pascal VOC root, a folder of images, or "
+            "synthetic[:COUNT[:SEED[:HxW]]].",
+        ),
+        click.option("--labels", metavar="DIR", help=f"Folder of label maps, where {flag} is a folder of images."),
+        click.option("--classes", help="Class names: a file with one a line, or a comma-separated list."),
+        click.option("--ignore-index", type=int, help="The label value that is unlabelled.  [default: 255]"),
+        click.option("--split", default=split, show_default=True, help="Which list of a Pascal VOC root."),
+        click.option(
+            limit_flag,
+            "limit",
+            type=click.IntRange(min=1),
+            default=limit,
+            show_default=limit is not None,
+            help="At most so many images, spread over the data set.",
+        ),
+        click.option(
+            "--bad-images",
+            type=click.Choice(["stop", "skip"]),
+            default="stop",
+            show_default=True,
+            help="What to do at an image that cannot be read.",
+        ),
+    )
 
 
+DATA_OPTIONS = image_options()
 MOST_THREADS = 1024  # of far more the backends die without a word
 
 model_option: Decorator = click.option(
@@ -54,7 +69,7 @@ def with_options(options: Sequence[Decorator]) -> Decorator:
 
 
 def data_options(given: Mapping[str, Any]) -> DataOptions:
-    """The parsed values of `DATA_OPTIONS` as the library takes them."""
+    """The parsed values of `image_options` as the library takes them; without a source, the generated scenes."""
     from ..bench.dataset import DataOptions
 
     return DataOptions(

@@ -9,40 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .console import progress
-from .data_options import with_options
-from .options import parse_classes
+from .data_options import data_options, image_options, with_options
 from .output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
-    from ..bench.dataset import DataOptions
     from ..bench.quantize import QuantizeReport
 
 SHOWN_TENSORS = 5
 
 _CALIBRATION = (
-    click.option(
-        "--calib",
-        metavar="SOURCE",
-        help="Images to measure activations with: a list, a Pascal VOC root, a folder, or synthetic[:COUNT[:SEED]].",
-    ),
-    click.option("--labels", metavar="DIR", help="Folder of label maps, where --calib is a folder of images."),
-    click.option("--classes", help="Class names: a file with one a line, or a comma-separated list."),
-    click.option("--ignore-index", type=int, help="The label value that is unlabelled.  [default: 255]"),
-    click.option("--split", default="train", show_default=True, help="Which list of a Pascal VOC root."),
-    click.option(
-        "--images",
-        type=click.IntRange(min=1),
-        default=100,
-        show_default=True,
-        help="At most so many images, spread evenly over the set.",
-    ),
-    click.option(
-        "--bad-images",
-        type=click.Choice(["stop", "skip"]),
-        default="stop",
-        show_default=True,
-        help="What to do at an image that cannot be read.",
-    ),
+    *image_options("--calib", split="train", limit_flag="--images", limit=100),
     click.option(
         "--method",
         type=click.Choice(["minmax", "percentile", "entropy", "mse"]),
@@ -103,7 +79,7 @@ def command(
     options = QuantizeOptions(
         source=model,
         precision=precision,  # type: ignore[arg-type]
-        data=_data_options(data),
+        data=None if data["data"] is None else data_options(data),
         method=method,  # type: ignore[arg-type]
         percentile=percentile,
         target=target,  # type: ignore[arg-type]
@@ -113,22 +89,6 @@ def command(
     )
     report = quantize(options, out, progress())
     emit(json_path, lambda: json.dumps(_as_json(report)), lambda: click.echo(_as_text(report)))
-
-
-def _data_options(given: dict[str, Any]) -> DataOptions | None:
-    from ..bench.dataset import DataOptions
-
-    if given["calib"] is None:
-        return None
-    return DataOptions(
-        source=given["calib"],
-        labels=given["labels"],
-        classes=parse_classes(given["classes"]),
-        ignore_index=given["ignore_index"],
-        split=given["split"],
-        limit=given["images"],
-        on_error="skip" if given["bad_images"] == "skip" else "raise",
-    )
 
 
 def _as_text(report: QuantizeReport) -> str:

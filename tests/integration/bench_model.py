@@ -1,11 +1,13 @@
-"""A small network with labels of every class, saved as a checkpoint."""
+"""A small network with labels of every class, saved as a checkpoint, and the command line to run it through."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
+from click.testing import CliRunner, Result
 
+from fcn_deploy.cli.main import cli
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.registry import build, new_card
@@ -21,3 +23,11 @@ def save_small_model(path: Path, classes: tuple[str, ...] = SYNTHETIC_CLASSES) -
             layer.weight.normal_(std=0.3)
     save_model(path, model, card)
     return path
+
+
+def invoke(*arguments: str) -> Result:
+    """Run a command in this process; what it raises is raised here."""
+    result = CliRunner().invoke(cli, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result

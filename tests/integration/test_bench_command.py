@@ -13,15 +13,13 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
-from click.testing import CliRunner
 
 from fcn_deploy.bench.record_file import read_record
-from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
 
 from ..unit.onnx_files import write_graph
 from ..unit.reference_nets import caffe_state
-from .bench_model import save_small_model
+from .bench_model import invoke, save_small_model
 
 DATA = "synthetic:3:5:33x47"
 QUICK = ["--iterations", "5", "--seconds", "60", "--warmup", "1"]
@@ -37,13 +35,6 @@ def exported(checkpoint) -> Path:
     target = checkpoint.with_name("small.onnx")
     invoke("export", str(checkpoint), "-o", str(target))
     return target
-
-
-def invoke(*arguments: str):
-    result = CliRunner().invoke(cli, arguments)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):

@@ -10,17 +10,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from click.testing import CliRunner
 from PIL import Image
 
-from fcn_deploy.cli.main import cli
 from fcn_deploy.contract import Contract
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES, open_source
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.models.checkpoints import load_model
 
 from ..unit.reference_nets import caffe_state
-from .bench_model import save_small_model
+from .bench_model import invoke, save_small_model
 
 DATA = "synthetic:3:5:33x47"
 
@@ -35,13 +33,6 @@ def exported(checkpoint):
     target = checkpoint.with_name("small.onnx")
     invoke("export", str(checkpoint), "-o", str(target))
     return target
-
-
-def invoke(*arguments: str):
-    result = CliRunner().invoke(cli, arguments)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
 
 
 def figures(*arguments: str) -> dict:
