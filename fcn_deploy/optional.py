@@ -9,6 +9,7 @@ from .errors import MissingDependencyError
 
 # module -> (what to install, extra of this project that holds it)
 EXTRAS = {
+    "openvino": "peers",
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }
