@@ -18,14 +18,14 @@ from ..data.dataset import Dataset, iterate
 from ..errors import DataError, GraphError, UnknownNameError
 from ..files import atomic_path, check_writable
 from ..graph.calibrate import Calibration, calibrate, float_tensors
-from ..graph.export import INLINE_LIMIT_BYTES
 from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
 from ..graph.io_passes import CONTRACT_PREFIX
 from ..graph.keep import check_rewritable, kept_from_int8, note_reasons
 from ..graph.qdq import TARGETS, Range, Target, insert_qdq, quantised_tensors
-from ..graph.state import PRECISION_KEY, load_graph
+from ..graph.state import PRECISION_KEY, find_card, load_graph
+from ..graph.storage import save_graph
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
@@ -110,7 +110,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     check_rewritable(model, options.source)
     bytes_before = _size(options.source)
     fold_batch_norms(model)
-    card = _card(model)
+    card = find_card(model)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
     kept = _kept_from_int8(model, options) if int8 else {}
     wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
@@ -128,7 +128,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         report = to_fp16(model, wide)
     _note_precision(model, card, options)
     with atomic_path(target) as temporary:
-        _save(model, temporary)
+        save_graph(model, temporary)
         del model
         gc.collect()
         agreement = check_rewritten(temporary, options.source, _first(dataset, options.data), progress)
@@ -164,11 +164,6 @@ def _check_options(options: QuantizeOptions) -> None:
         raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
     if options.data is None and options.precision != "fp16":
         raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
-
-
-def _card(model: ir.Model) -> ModelCard | None:
-    text = model.metadata_props.get(CARD_KEY)
-    return None if text is None else ModelCard.from_json(text)
 
 
 def _kept_from_int8(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
@@ -220,13 +215,6 @@ def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOp
         if options.precision != "fp16" and options.data is not None:
             words += f", target {options.target}, {options.method}, calibrated with {options.data.source}"
         model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words}).to_json()
-
-
-def _save(model: ir.Model, path: Path) -> None:
-    """Write the file; weights that are too large for one file go beside it."""
-    tensors = [value.const_value for value in model.graph.initializers.values()]
-    large = sum(tensor.nbytes for tensor in tensors if tensor is not None) > INLINE_LIMIT_BYTES
-    ir.save(model, path, external_data=f"{path.name}.data" if large else None)
 
 
 def _first(dataset: Dataset | None, data: DataOptions | None) -> list[NDArray[np.uint8]]:

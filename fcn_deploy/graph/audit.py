@@ -15,6 +15,7 @@ from .preflight import Finding, preflight
 from .rtx import parse_with_rtx
 from .sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from .state import load_graph
+from .storage import reading_weights
 from .whole import check_whole
 
 
@@ -96,13 +97,9 @@ def audit(
         raise GraphError(f"{path} holds none of {', '.join(OPERANDS)}: there is no arithmetic to audit")
     size = choose_size(model, batch, height, width)
     heard = parse_with_rtx(path) if parse == "rtx" else ()
-    try:
+    with reading_weights(path):
         sizes = tensor_sizes(model, size)
         findings = preflight(model, sizes)
-    except (OSError, ValueError) as error:
-        raise GraphError(
-            f"{path}: its external data cannot be read ({error}); the data file must stand beside it, whole"
-        ) from error
     return Audit(path, size, audit_rows(model, sizes), (*findings, *heard))
 
 

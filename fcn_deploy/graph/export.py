@@ -23,13 +23,12 @@ from .io_passes import OUTPUTS, InputKind, graft_contract, set_outputs
 from .proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
 from .session import open_cpu_session
 from .state import UNUSED_KEY
+from .storage import save_graph, weights_bytes
 from .trace import trace
 
 if TYPE_CHECKING:
     from torch import nn
 
-# A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
-INLINE_LIMIT_BYTES = 2_000_000_000
 NARROWED_SHAPE = (3, 33, 47)
 
 
@@ -84,8 +83,8 @@ def export_model(
         with progress.task("tracing", None):
             graph = trace(model)
             graft_contract(graph, card, input_kind=input_kind, outputs=OUTPUTS)
-            weights_bytes = _describe(graph, model, card)
-            data_name = _save(graph, temporary, weights_bytes)
+            _describe(graph, model, card)
+            data_name = save_graph(graph, temporary)
         reference = Contract(model, card)
         ticks = prove(
             temporary, reference, input_kind=input_kind, shapes=shapes, tolerance=tolerance, progress=progress
@@ -93,11 +92,11 @@ def export_model(
         if wanted != OUTPUTS:
             feeds = feed(reference, random_image(NARROWED_SHAPE, seed=0), input_kind)
             proven = open_cpu_session(temporary).run(list(wanted), feeds)
-            _narrow(graph, temporary, wanted, weights_bytes)
+            _narrow(graph, temporary, wanted)
             _check_narrowed(temporary, wanted, feeds, proven)
-        nodes = len(graph.graph)
+        nodes, weights = len(graph.graph), weights_bytes(graph)
     data_path = target.resolve().with_name(data_name) if data_name else None
-    return ExportReport(target, data_path, ticks, tolerance, nodes, weights_bytes, time.perf_counter() - started)
+    return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started)
 
 
 def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
@@ -107,8 +106,8 @@ def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in OUTPUTS if name in outputs) or ("labels",)
 
 
-def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> int:
-    """Put the card into the metadata, drop the exporter's own; returns the weights' size in bytes."""
+def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> None:
+    """Put the card into the metadata, drop the exporter's own."""
     from onnx_ir.passes import common
 
     common.ClearMetadataAndDocStringPass()(graph)
@@ -118,21 +117,12 @@ def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> int:
     graph.metadata_props.update({CARD_KEY: card.to_json(), UNUSED_KEY: json.dumps(unused)})
     graph.producer_name, graph.producer_version = "fcn-deploy", __version__
     graph.graph.name = card.model
-    tensors = [value.const_value for value in graph.graph.initializers.values()]
-    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
-def _save(graph: ir.Model, path: Path, weights_bytes: int) -> str | None:
-    """Write `graph`; the name of the external data file, if the weights need one."""
-    data_name = f"{path.name}.data" if weights_bytes > INLINE_LIMIT_BYTES else None
-    ir.save(graph, path, external_data=data_name)
-    return data_name
-
-
-def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...], weights_bytes: int) -> None:
+def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...]) -> None:
     values = {str(value.name): value for value in graph.graph.outputs}
     set_outputs(graph, values, wanted)
-    _save(graph, path, weights_bytes)
+    save_graph(graph, path)
 
 
 def _check_narrowed(

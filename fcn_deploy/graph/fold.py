@@ -10,6 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from .storage import add_constant
+
 DEFAULT_EPSILON = 1e-5
 
 
@@ -44,11 +46,8 @@ def _fold(model: ir.Model, norm: ir.Node) -> bool:
     _store(weight, weights * factor.reshape(-1, *[1] * (weights.ndim - 1)))
     if bias is None:
         stem = str(weight.name).removesuffix(".weight")
-        bias = ir.Value(name=f"{stem}.bias", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape(shift.shape))
-        bias.const_value = ir.tensor(shift.astype(np.float32), name=bias.name)
-        model.graph.register_initializer(bias)
         conv.resize_inputs(3)
-        conv.replace_input_with(2, bias)
+        conv.replace_input_with(2, add_constant(model.graph, f"{stem}.bias", shift.astype(np.float32)))
     else:
         _store(bias, shift)
     _take_over(model.graph, conv, norm)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .io_passes import CONTRACT_PREFIX
 from .keep import REQUESTED, matching, note_reasons
+from .storage import add_constant
 
 LARGEST_HALF = 65504.0
 NORMALISATION, WEIGHT_OVERFLOW = "normalisation", "weight beyond FP16"
@@ -137,12 +138,7 @@ class _Rewrite:
 
     def _half_weight(self, value: ir.Value) -> ir.Value:
         if value not in self._halves:
-            name = f"{value.name}{SUFFIX}"
-            array = _half(value)
-            tensor = ir.tensor(array, name=name)
-            half = ir.Value(name=name, type=ir.TensorType(HALF), shape=ir.Shape(array.shape), const_value=tensor)
-            self._graph.register_initializer(half)
-            self._halves[value] = half
+            self._halves[value] = add_constant(self._graph, f"{value.name}{SUFFIX}", _half(value))
         return self._halves[value]
 
     def _cast(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from ..errors import ExportError, UnknownNameError
 from ..spec import ModelCard
+from .storage import add_constant
 
 InputKind = Literal["uint8", "float"]
 INPUT = "image"
@@ -78,12 +78,12 @@ def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
     cast = _node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})
     nodes = [cast, _node("to_nchw", "Transpose", cast.outputs, {"perm": [0, 3, 1, 2]})]
     if card.channel_order == "BGR":
-        order = _constant(graph, "channel_order", np.array([2, 1, 0], np.int64))
+        order = add_constant(graph, CONTRACT_PREFIX + "channel_order", np.array([2, 1, 0], np.int64))
         nodes.append(_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": 1}))
-    mean = _constant(graph, "mean", np.array(card.mean, np.float32).reshape(1, 3, 1, 1))
+    mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(1, 3, 1, 1))
     nodes.append(_node("subtract_mean", "Sub", [nodes[-1].outputs[0], mean]))
     if card.std != (1.0, 1.0, 1.0):
-        std = _constant(graph, "std", np.array(card.std, np.float32).reshape(1, 3, 1, 1))
+        std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(1, 3, 1, 1))
         nodes.append(_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
     _use_instead(old, nodes[-1].outputs[0])
     graph.inputs[:] = [image]
@@ -113,11 +113,3 @@ def _node(name: str, op_type: str, inputs: Sequence[ir.Value], attributes: dict[
     node = ir.node(op_type, inputs, attributes, name=CONTRACT_PREFIX + name)
     node.outputs[0].name = CONTRACT_PREFIX + name
     return node
-
-
-def _constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
-    full_name = CONTRACT_PREFIX + name
-    value = ir.Value(name=full_name, const_value=ir.tensor(array, name=full_name))
-    value.dtype, value.shape = ir.DataType.from_numpy(array.dtype), ir.Shape(array.shape)
-    graph.register_initializer(value)
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import onnx_ir as ir
@@ -103,23 +103,20 @@ def _conv_among(nodes: Iterable[ir.Node]) -> bool:
 
 def _before(node: ir.Node) -> set[ir.Node]:
     """Every node that `node` depends on."""
-    seen: set[ir.Node] = set()
-    todo = list(node.predecessors())
-    while todo:
-        current = todo.pop()
-        if current not in seen:
-            seen.add(current)
-            todo.extend(current.predecessors())
-    return seen
+    return _reached(node, lambda current: current.predecessors())
 
 
 def _after(node: ir.Node) -> set[ir.Node]:
     """Every node that depends on `node`."""
+    return _reached(node, lambda current: current.successors())
+
+
+def _reached(start: ir.Node, step: Callable[[ir.Node], Iterable[ir.Node]]) -> set[ir.Node]:
     seen: set[ir.Node] = set()
-    todo = list(node.successors())
+    todo = list(step(start))
     while todo:
         current = todo.pop()
         if current not in seen:
             seen.add(current)
-            todo.extend(current.successors())
+            todo.extend(step(current))
     return seen

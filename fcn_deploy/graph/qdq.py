@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import GraphError
 from .keep import convolutions
+from .storage import add_constant
 
 Target = Literal["tensorrt", "cpu"]
 TARGETS: tuple[Target, ...] = ("tensorrt", "cpu")
@@ -95,7 +96,9 @@ class _Pair:
 def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range]) -> _Pair:
     value = ir.convenience.create_value_mapping(graph)[name]
     scale, zero_point = scale_and_zero_point(*ranges[name], target)
-    return _Pair(value, _constant(graph, f"{name}/scale", scale), _constant(graph, f"{name}/zero_point", zero_point))
+    return _Pair(
+        value, add_constant(graph, f"{name}/scale", scale), add_constant(graph, f"{name}/zero_point", zero_point)
+    )
 
 
 def scale_and_zero_point(low: float, high: float, target: Target) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
@@ -150,9 +153,9 @@ def _dequantised(
     name = name if f"{name}/scale" not in graph.initializers else f"{name}/{reader.name}"
     zero_points = np.zeros(scales.shape, codes.dtype)
     inputs = [
-        _constant(graph, f"{name}/{codes.dtype}", codes),
-        _constant(graph, f"{name}/scale", scales),
-        _constant(graph, f"{name}/zero_point", zero_points),
+        add_constant(graph, f"{name}/{codes.dtype}", codes),
+        add_constant(graph, f"{name}/scale", scales),
+        add_constant(graph, f"{name}/zero_point", zero_points),
     ]
     node = _node(f"{name}/dq", "DequantizeLinear", inputs, ir.DataType.FLOAT, axis=0)
     graph.insert_before(reader, node)
@@ -183,13 +186,6 @@ def _node(
     node.outputs[0].name = name
     node.outputs[0].type = None if dtype is None else ir.TensorType(dtype)
     return node
-
-
-def _constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
-    graph.register_initializer(value)
-    return value
 
 
 def _array(value: ir.Value) -> NDArray[np.float32]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from .storage import add_constant
+
 
 def merge_slices(model: ir.Model) -> None:
     """Replace `Slice(Slice(x, axes=[2]), axes=[3])` by one Slice over both axes, in place.
@@ -52,11 +54,7 @@ def _join(graph: ir.Graph, first: ir.Node, second: ir.Node, position: int, new_n
     constants = [part.const_value for part in parts if part is not None]
     if all(constant is not None for constant in constants):
         joined = np.concatenate([constant.numpy().reshape(-1) for constant in constants if constant is not None])
-        name = f"{second.name}/operand_{position}"
-        value = ir.Value(name=name, const_value=ir.tensor(joined, name=name), type=ir.TensorType(ir.DataType.INT64))
-        value.shape = ir.Shape([len(joined)])
-        graph.register_initializer(value)
-        return value
+        return add_constant(graph, f"{second.name}/operand_{position}", joined)
     concat = ir.node("Concat", parts, {"axis": 0}, metadata_props=dict(second.metadata_props))
     concat.outputs[0].dtype = ir.DataType.INT64
     concat.outputs[0].name = f"{second.name}/operand_{position}"

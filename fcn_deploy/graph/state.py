@@ -10,6 +10,7 @@ from ..errors import GraphError
 from ..spec import CARD_KEY, ModelCard
 from .io_passes import CONTRACT_PREFIX
 from .naming import CONSTANT_PREFIX
+from .storage import reading_weights
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -52,10 +53,16 @@ def read_card(path: Path) -> ModelCard:
 
 def card_of(model: ir.Model, path: Path) -> ModelCard:
     """The model card of a loaded graph; `path` is for the message."""
-    text = model.metadata_props.get(CARD_KEY)
-    if text is None:
+    card = find_card(model)
+    if card is None:
         raise GraphError(f"{path} holds no model card; export it with `fcn-deploy export`")
-    return ModelCard.from_json(text)
+    return card
+
+
+def find_card(model: ir.Model) -> ModelCard | None:
+    """The model card of a loaded graph; None if another tool exported it."""
+    text = model.metadata_props.get(CARD_KEY)
+    return None if text is None else ModelCard.from_json(text)
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -67,12 +74,16 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_weights(model: torch.nn.Module, path: Path) -> None:
-    """Give `model`, built from the file's own card, the file's weights.
+    """Give `model`, built from the file's own card, the file's weights."""
+    hold_weights(model, load_graph(path), path)
+
+
+def hold_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
+    """Give `model` the weights of a loaded graph; `path` is for the messages.
 
     Raises:
         GraphError: a weight is missing, unexpected or of another shape (a graph that was rewritten).
     """
-    graph = load_graph(path)
     precision = graph.metadata_props.get(PRECISION_KEY)
     if precision is not None:
         raise GraphError(
@@ -80,12 +91,10 @@ def load_weights(model: torch.nn.Module, path: Path) -> None:
             "give the FP32 file that it was made from"
         )
     unused = set(json.loads(graph.metadata_props.get(UNUSED_KEY, "[]")))
+    with reading_weights(path):
+        weights = _state_dict(graph)
     try:
-        outcome = model.load_state_dict(_state_dict(graph), strict=False, assign=True)
-    except (OSError, ValueError) as error:
-        raise GraphError(
-            f"{path}: its external data cannot be read ({error}); the data file must stand beside it, whole"
-        ) from error
+        outcome = model.load_state_dict(weights, strict=False, assign=True)
     except RuntimeError as error:
         raise GraphError(f"{path}: weights do not fit its model card: {error}") from error
     missing = sorted(set(outcome.missing_keys) - unused)

@@ -46,11 +46,12 @@ def load_reference(
 
 
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
-    from ..graph.state import load_weights, read_card
+    from ..graph.state import card_of, hold_weights, load_graph
     from ..models.opening import as_asked
     from ..models.registry import build
 
-    card = as_asked(read_card(path), path, model, classes)
+    graph = load_graph(path)
+    card = as_asked(card_of(graph, path), path, model, classes)
     network = build(card)
-    load_weights(network, path)
+    hold_weights(network, graph, path)
     return network.eval(), card

@@ -16,6 +16,7 @@ import torch
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import ExportError, GraphError, OutputError, ParityError, UnknownNameError
 from fcn_deploy.graph import export as export_module
+from fcn_deploy.graph import storage
 from fcn_deploy.graph.export import ExportReport, export_model
 from fcn_deploy.graph.proof import PROOF_SHAPES, compare, prove, random_image
 from fcn_deploy.graph.state import load_weights, read_card, read_state_dict
@@ -138,10 +139,10 @@ def test_labels_alone_is_the_default_and_leaves_no_other_output(tmp_path):
 def test_a_final_file_that_differs_from_the_proven_one_is_refused(tmp_path, monkeypatch):
     narrow = export_module._narrow
 
-    def spoil(graph, path, wanted, weights_bytes):
+    def spoil(graph, path, wanted):
         bias = graph.graph.initializers["score_fr.bias"]
         bias.const_value = onnx_ir.tensor(bias.const_value.numpy() + np.arange(5, dtype=np.float32), name=bias.name)
-        narrow(graph, path, wanted, weights_bytes)
+        narrow(graph, path, wanted)
 
     monkeypatch.setattr(export_module, "_narrow", spoil)
     model, card = tiny_model("fcn32s")
@@ -185,7 +186,7 @@ def test_above_255_classes_labels_are_int32(tmp_path):
 
 
 def test_weights_above_the_limit_go_beside_the_file_and_load(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "INLINE_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(storage, "INLINE_LIMIT_BYTES", 1000)
     model, card = tiny_model("fcn32s")
     report = export_model(model, card, tmp_path / "big.onnx", shapes=SHAPES)
     assert report.data_path == tmp_path / "big.onnx.data"
@@ -200,7 +201,7 @@ def test_weights_above_the_limit_go_beside_the_file_and_load(tmp_path, monkeypat
 
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_external_data_that_is_missing_or_cut_is_named(tmp_path, monkeypatch, damage):
-    monkeypatch.setattr(export_module, "INLINE_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(storage, "INLINE_LIMIT_BYTES", 1000)
     model, card = tiny_model("fcn32s")
     report = export_model(model, card, tmp_path / "big.onnx", shapes=SHAPES)
     assert report.data_path is not None
@@ -248,7 +249,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export_module.ir, "save", full)
+    monkeypatch.setattr(storage.ir, "save", full)
     model, card = tiny_model("fcn32s")
     with pytest.raises(OutputError, match=r"cannot write .*never.onnx: no space is left on the device"):
         export_model(model, card, tmp_path / "never.onnx")

@@ -1,0 +1,48 @@
+"""How a graph holds its weights: constants added to it, and files that keep them inside or beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from ..errors import GraphError
+
+# A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
+INLINE_LIMIT_BYTES = 2_000_000_000
+
+
+def weights_bytes(model: ir.Model) -> int:
+    """Bytes of all initializers."""
+    tensors = [value.const_value for value in model.graph.initializers.values()]
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+
+def save_graph(model: ir.Model, path: Path) -> str | None:
+    """Write the file; returns the name of the external data beside it, if the weights need one."""
+    data_name = f"{path.name}.data" if weights_bytes(model) > INLINE_LIMIT_BYTES else None
+    ir.save(model, path, external_data=data_name)
+    return data_name
+
+
+@contextmanager
+def reading_weights(path: Path) -> Iterator[None]:
+    """Turn external data that is missing or cut, which shows when a weight is first read, into GraphError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise GraphError(
+            f"{path}: its external data cannot be read ({error}); the data file must stand beside it, whole"
+        ) from error
+
+
+def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
+    """A new initializer with the type and the shape of `array`."""
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
+    graph.register_initializer(value)
+    return value
