@@ -26,7 +26,10 @@ def quiet_options(ort: ModuleType) -> Any:
     return options
 
 
-def open_cpu_session(path: Path) -> Any:
-    """A session on the CPU with default optimisation."""
+def open_cpu_session(path: Path, *, threads: int | None = None) -> Any:
+    """A session on the CPU with default optimisation; `threads` of one run, None for ONNX Runtime's own choice."""
     ort = load_onnxruntime()
-    return ort.InferenceSession(str(path), quiet_options(ort), providers=["CPUExecutionProvider"])
+    options = quiet_options(ort)
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
