@@ -1,4 +1,4 @@
-"""A part of a graph as a model of its own: the nodes between two sets of tensors, run on tensors kept from elsewhere."""
+"""A part of a graph as a model of its own: what stands between two sets of tensors, run on tensors kept aside."""
 
 from __future__ import annotations
 
