@@ -14,6 +14,7 @@ single line with exit code 1; anything else that escapes is a bug and shows its 
     ├── ExportError                a graph that could not be exported
     │   └── ParityError            exported, but its results differ from the reference
     ├── GraphError                 an ONNX file that cannot be read or is not what was asked for
+    ├── EngineError                an engine that cannot be built, read or used
     ├── RunnerError                a runner that cannot be opened or failed while running
     ├── TrainingError              a training run that cannot start, go on or be resumed
     ├── RecordError                a benchmark record that cannot be read
@@ -85,6 +86,10 @@ class ParityError(ExportError):
 
 class GraphError(FcnDeployError):
     """An ONNX file that cannot be read or is not what was asked for."""
+
+
+class EngineError(FcnDeployError):
+    """An engine that cannot be built, read or used."""
 
 
 class RunnerError(FcnDeployError):

@@ -17,6 +17,7 @@ ROWS = [
     {"errors", "optional", "version"},
     {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading"},
     {"graph", "models", "metrics"},
+    {"engine"},
     {"runners", "data"},
     {"bench", "training"},
     {"report"},
