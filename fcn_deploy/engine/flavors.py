@@ -1,0 +1,144 @@
+"""The TensorRT libraries that engines are built and run with, and what differs between them, in one table.
+
+tensorrt 8.6        JetPack: explicit batch and precision flags, no progress monitor
+tensorrt 10.x       strongly typed on request
+tensorrt 11.x       strongly typed only
+tensorrt_rtx 1.x    strongly typed only; builds without a GPU, for architectures that are named
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import EngineError, MissingDependencyError, UnknownNameError
+from ..optional import require
+
+TENSORRT, RTX = "tensorrt", "tensorrt_rtx"
+# Asked in this order where nobody says which: TensorRT for RTX builds on any machine.
+NAMES = (RTX, TENSORRT)
+ALIASES = {"rtx": RTX, "tensorrt-rtx": RTX, "trt": TENSORRT}
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What one line of releases has and has not.
+
+    Attributes:
+        title: for people.
+        explicit_batch: the network is made with EXPLICIT_BATCH, and types come from builder flags (FP16, INT8).
+        typed_flag: STRONGLY_TYPED must be asked for; where neither is set, it goes without saying.
+        monitor: the build tells its progress and can be cancelled.
+        node_names: an error of the parser names its node.
+        names_targets: the architectures are set on the configuration, so no GPU is needed.
+        runtime_config: engines make a runtime configuration (CUDA graphs, kernel cache).
+        refused: build option -> why it cannot be had.
+        refused_without_gpu: the same where no GPU is.
+    """
+
+    title: str
+    explicit_batch: bool = False
+    typed_flag: bool = False
+    monitor: bool = True
+    node_names: bool = True
+    names_targets: bool = False
+    runtime_config: bool = False
+    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    refused_without_gpu: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+_NO_TARGETS = "it builds for the GPU at hand; build there, or take --flavor rtx"
+
+# (module, first version, first version beyond) -> traits.
+TABLE: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Traits] = {
+    (TENSORRT, (8, 6), (9,)): Traits(
+        "TensorRT 8.6",
+        explicit_batch=True,
+        monitor=False,
+        node_names=False,
+        refused={"sm": _NO_TARGETS, "strip": "plans without weights came with TensorRT 10"},
+    ),
+    (TENSORRT, (10,), (11,)): Traits("TensorRT 10", typed_flag=True, refused={"sm": _NO_TARGETS}),
+    (TENSORRT, (11,), (12,)): Traits("TensorRT 11", refused={"sm": _NO_TARGETS}),
+    (RTX, (1,), (2,)): Traits(
+        "TensorRT for RTX",
+        names_targets=True,
+        runtime_config=True,
+        refused={
+            "timing_cache": "it measures nothing while it builds, so its timing cache stays empty",
+            "version_compatible": "its plans run with the release that built them alone",
+            "hardware_compatible": "its plans run on every architecture they are built for: name them with --sm",
+        },
+        refused_without_gpu={
+            "refit": "it needs a GPU to build a plan whose weights can be exchanged",
+            "strip": "it needs a GPU to build a plan without weights",
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """One library, loaded.
+
+    Attributes:
+        name: its module's, "tensorrt" or "tensorrt_rtx"; module: the module; version: as it tells it, "1.7.1.116".
+    """
+
+    name: str
+    module: Any
+    version: str
+    traits: Traits
+
+    @property
+    def title(self) -> str:
+        """ "TensorRT for RTX 1.7.1.116"."""
+        return f"{self.traits.title.rstrip(' 0123456789.')} {self.version}"
+
+    def refusal(self, option: str, has_gpu: bool) -> str | None:
+        """Why a build option cannot be had here; None if it can."""
+        without = {} if has_gpu else self.traits.refused_without_gpu
+        return self.traits.refused.get(option) or without.get(option)
+
+
+def open_flavor(name: str | None = None) -> Flavor:
+    """Load a library by its name or an alias ("rtx"); with None the first of `NAMES` that loads.
+
+    Raises:
+        UnknownNameError: no such library.
+        MissingDependencyError: not installed, or it does not load.
+        EngineError: a release that the table does not know.
+    """
+    if name is None:
+        return _open_first()
+    module = ALIASES.get(name, name)
+    if module not in NAMES:
+        raise UnknownNameError.of("flavor", name, (*NAMES, *ALIASES))
+    trt = require(module)
+    return Flavor(module, trt, trt.__version__, traits_of(module, trt.__version__))
+
+
+def _open_first() -> Flavor:
+    reasons = []
+    for name in NAMES:
+        try:
+            return open_flavor(name)
+        except MissingDependencyError as error:
+            reasons.append(str(error))
+    raise MissingDependencyError("no TensorRT library: " + "; ".join(reasons))
+
+
+def traits_of(name: str, version: str) -> Traits:
+    """The table's entry for a release.
+
+    Raises:
+        EngineError: the table has none.
+    """
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    for (module, first, beyond), traits in TABLE.items():
+        if module == name and first <= found < beyond:
+            return traits
+    known = ", ".join(traits.title for (module, _, _), traits in TABLE.items() if module == name)
+    raise EngineError(f"{name} {version} is a release that this version does not know (it knows {known})")
