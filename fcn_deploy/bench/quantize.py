@@ -26,6 +26,7 @@ from ..graph.keep import check_rewritable, kept_from_int8, note_reasons
 from ..graph.qdq import TARGETS, Range, Target, insert_qdq, quantised_tensors
 from ..graph.state import PRECISION_KEY, find_card, load_graph
 from ..graph.storage import save_graph
+from ..graph.subpixel import upsample_by_phases
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
@@ -124,6 +125,8 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     if int8:
         insert_qdq(model, options.target, kept, ranges)
         note_reasons(model, kept)
+        if options.target == "cpu":
+            upsample_by_phases(model)
     if half:
         report = to_fp16(model, wide)
     _note_precision(model, card, options)
