@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "Write a model as ONNX and prove it equal to PyTorch.",
     "audit": "Say what an ONNX file computes in which precision, and what TensorRT would reject.",
     "quantize": "Rewrite an ONNX file to FP16 or INT8.",
+    "doctor": "Say what this machine and this installation can do, and why not the rest.",
     "bench": "Compare the speed and the accuracy of a model's runners.",
 }
 

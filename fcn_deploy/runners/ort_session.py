@@ -38,7 +38,7 @@ def open_session(name: str, path: Path, provider: str, threads: int | None) -> t
         raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")
     if provider == "cpu":
         return _create(ort, path, [wanted], threads), ()
-    with _captured_output() as printed:
+    with captured_output() as printed:
         if provider in CUDA_FAMILY and hasattr(ort, "preload_dlls"):
             ort.preload_dlls()
         try:
@@ -121,7 +121,7 @@ def _reason(printed: str) -> str:
 
 
 @contextlib.contextmanager
-def _captured_output() -> Iterator[Callable[[], str]]:
+def captured_output() -> Iterator[Callable[[], str]]:
     """Keep what C++ and Python code prints inside the block; the value yielded reads it.
 
     onnxruntime gives the reason why a provider does not load only on the process's standard error.

@@ -1,0 +1,110 @@
+"""What this machine and this installation can do, asked of each package in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from ..progress import SILENT, Progress
+from ..runners.threads import usable_cores
+from . import doctor_probes
+from .doctor_fit import misfits
+from .doctor_probes import Finding
+from .doctor_verdicts import Verdict, verdicts
+from .environment import cpu_model, package_versions
+
+TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on a GPU may take 20
+AT_A_TIME = 4
+PACKAGES = (
+    "torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy", "protobuf", "safetensors",
+    "Pillow", "tensorrt", "tensorrt-rtx", "pycuda", "cuda-bindings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings by probe, what does not fit together, and a verdict for each capability.
+
+    Attributes:
+        machine: processor, cores and versions of the packages that are installed.
+    """
+
+    machine: Mapping[str, Any]
+    findings: Mapping[str, Finding]
+    misfits: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    seconds: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether anything fails that needs neither GPU nor optional package."""
+        return any(verdict.core and not verdict.able for verdict in self.verdicts)
+
+
+def diagnose(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Diagnosis:
+    """Ask every package, which takes about 3 s, and judge the answers."""
+    started = time.monotonic()
+    findings = ask_all(tuple(doctor_probes.PROBES), progress, timeout_s)
+    versions = package_versions(PACKAGES)
+    machine = {"cpu": cpu_model(), "cores": usable_cores(), "python": sys.version.split()[0], "packages": versions}
+    return Diagnosis(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)
+
+
+def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[str, Finding]:
+    """Run the probes a few at a time; on Ctrl-C the children go too."""
+    children: list[subprocess.Popen[str]] = []
+    findings = {}
+    with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool, progress.task("asking", len(names)) as task:
+        waiting = {pool.submit(_ask, name, timeout_s, children): name for name in names}
+        try:
+            for future in as_completed(waiting):
+                findings[waiting[future]] = future.result()
+                task.advance(note=waiting[future])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                child.kill()
+            raise
+    return {name: findings[name] for name in names}
+
+
+def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[str]]) -> Finding:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    child = subprocess.Popen(
+        [sys.executable, "-m", doctor_probes.__name__, name],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment,
+    )  # fmt: skip
+    children.append(child)
+    try:
+        output, errors = child.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        return Finding(error=f"no answer within {timeout_s:.0f} s")
+    return _heard(output, errors, child.returncode)
+
+
+def _heard(output: str, errors: str, code: int) -> Finding:
+    """The marked line among whatever else a package printed; else how the process ended."""
+    for line in reversed(output.splitlines()):
+        if line.startswith(doctor_probes.MARK):
+            return Finding(**json.loads(line.removeprefix(doctor_probes.MARK)))
+    if code < 0:
+        return Finding(error=f"crashes when it is used ({_signal_name(-code)})")
+    last = next(reversed(errors.strip().splitlines()), "it said nothing")
+    return Finding(error=f"ends with exit code {code}: {last}")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

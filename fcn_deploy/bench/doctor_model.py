@@ -1,0 +1,70 @@
+"""A network of one layer that keeps the contract: small enough to build and run anywhere, and its labels are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..engine.flavors import Flavor
+from ..engine.logger import listen, logger
+from ..errors import EngineError
+
+# The layer scores red, green and blue as three classes: the label of a pixel is its strongest channel.
+IMAGE = [[[[9, 0, 0], [0, 9, 0], [0, 0, 9]], [[0, 0, 9], [9, 0, 0], [0, 9, 0]]]]  # uint8[1, 2, 3, 3]
+LABELS = [[[0, 1, 2], [2, 0, 1]]]
+OPSET, IR_VERSION = 17, 10  # as `export` writes them
+
+
+def write_tiny(path: Path, ir_version: int | None = None) -> Path:
+    """Write it as ONNX: `image` uint8[N, H, W, 3] -> `labels` uint8[N, H, W]."""
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    nodes = [
+        helper.make_node("Cast", ["image"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["floats"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "weight"], ["logits"], name="score"),
+        helper.make_node("ArgMax", ["logits"], ["best"], axis=1, keepdims=0),
+        helper.make_node("Cast", ["best"], ["rounded"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["rounded"], ["labels"], to=TensorProto.UINT8),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", "H", "W", 3])
+    labels = helper.make_tensor_value_info("labels", TensorProto.UINT8, ["N", "H", "W"])
+    weight = numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "weight")
+    graph = helper.make_graph(nodes, "tiny", [image], [labels], [weight])
+    opsets = [helper.make_opsetid("", OPSET)]
+    save(helper.make_model(graph, opset_imports=opsets, ir_version=ir_version or IR_VERSION), path)
+    return path
+
+
+def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
+    """Build an engine of it, for images of 8x8, with the library's own defaults.
+
+    Raises:
+        EngineError: in the library's own words.
+    """
+    trt, traits = flavor.module, flavor.traits
+    flags = 0
+    if traits.explicit_batch:
+        flags |= 1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH)
+    if traits.typed_flag:
+        flags |= 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    with listen(trt) as heard:
+        builder = trt.Builder(logger(trt))
+        network = builder.create_network(flags)
+        parsed = trt.OnnxParser(network, logger(trt)).parse_from_file(str(onnx_file))
+        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
+        profile.set_shape("image", *[(1, 8, 8, 3)] * 3)
+        config.add_optimization_profile(profile)
+        plan = builder.build_serialized_network(network, config) if parsed else None
+    if plan is None:
+        raise EngineError(f"{flavor.title} builds no engine: {heard.reason()}")
+    return bytes(plan)
+
+
+def load_error(flavor: Flavor, plan: bytes) -> str:
+    """Why the library does not load the plan on the GPU at hand; "" if it does."""
+    trt = flavor.module
+    with listen(trt) as heard:
+        engine = trt.Runtime(logger(trt)).deserialize_cuda_engine(plan)
+        ready = engine is not None and engine.create_execution_context() is not None
+    return "" if ready else heard.reason()

@@ -1,0 +1,269 @@
+"""The child side of `doctor`: one probe a process, because a package can crash or hang while it is imported.
+
+    python -m fcn_deploy.bench.doctor_probes onnxruntime
+
+prints one line, `MARK` and a `Finding` as JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..errors import FcnDeployError, RunnerError
+
+MARK = "fcn-deploy doctor: "
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one probe found.
+
+    Attributes:
+        facts: by name, as the probe returns them; empty if it failed.
+        error: why it failed, in one line; "" if it did not.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+Findings = Mapping[str, Finding]
+
+# What onnxruntime's CUDA and TensorRT providers are linked with.
+CUDA_LIBRARIES = (
+    "libcudart.so.{cuda}",
+    "libcublasLt.so.{cuda}",
+    "libcublas.so.{cuda}",
+    "libcurand.so.10",
+    "libcudnn.so.9",
+)
+
+
+def driver() -> Facts:
+    """Driver and CUDA version, and the GPUs with their capability and memory, asked of the driver itself.
+
+    Raises:
+        RunnerError: there is no driver, or it does not start.
+    """
+    from ..engine.gpus import gpus
+
+    windows = sys.platform == "win32"
+    cuda = _library("nvcuda.dll" if windows else "libcuda.so.1")
+    if code := cuda.cuInit(0):
+        raise RunnerError(f"the NVIDIA driver does not start: {_cuda_error(cuda, code)}")
+    version = ctypes.c_int()
+    cuda.cuDriverGetVersion(ctypes.byref(version))
+    return {
+        "version": _driver_version(windows),
+        "cuda": [version.value // 1000, version.value % 1000 // 10],
+        "gpus": [
+            {"name": gpu.name, "sm": gpu.sm, "memory_bytes": _memory_bytes(cuda, index)}
+            for index, gpu in enumerate(gpus())
+        ],
+    }
+
+
+def _library(name: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(name)
+    except OSError as error:
+        raise RunnerError(f"{name} is missing: no NVIDIA driver") from error
+
+
+def _cuda_error(cuda: ctypes.CDLL, code: int) -> str:
+    """ "CUDA_ERROR_NO_DEVICE (100)"."""
+    name = ctypes.c_char_p()
+    cuda.cuGetErrorName(code, ctypes.byref(name))
+    return f"{(name.value or b'an unknown error').decode()} ({code})"
+
+
+def _driver_version(windows: bool) -> str | None:
+    """As nvidia-smi shows it, "580.65.06"; None where NVML is not there (JetPack)."""
+    try:
+        nvml = ctypes.CDLL("nvml.dll" if windows else "libnvidia-ml.so.1")
+    except OSError:
+        return None
+    text = ctypes.create_string_buffer(96)
+    if nvml.nvmlInit_v2() or nvml.nvmlSystemGetDriverVersion(text, len(text)):
+        return None
+    return text.value.decode()
+
+
+def _memory_bytes(cuda: ctypes.CDLL, index: int) -> int:
+    device, size = ctypes.c_int(), ctypes.c_size_t()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    return size.value
+
+
+def torch() -> Facts:
+    """The build of PyTorch, a convolution on the CPU, and one on the GPU if it was built for CUDA."""
+    import torch as pytorch
+
+    image = pytorch.ones(1, 3, 5, 7)
+    pytorch.nn.functional.conv2d(image, pytorch.ones(2, 3, 3, 3))
+    facts = {"version": pytorch.__version__, "cuda": pytorch.version.cuda, "gpu_error": ""}
+    if pytorch.version.cuda is not None:
+        try:
+            pytorch.nn.functional.conv2d(image.cuda(), pytorch.ones(2, 3, 3, 3).cuda()).cpu()
+        except Exception as error:  # whatever PyTorch, CUDA or cuDNN raise is the finding
+            facts["gpu_error"] = one_line(error)
+    return facts
+
+
+def export_packages() -> Facts:
+    """What `export` stands on beside PyTorch and ONNX Runtime."""
+    import onnx
+    import onnx_ir  # noqa: F401
+    import onnxscript  # noqa: F401
+
+    return {"ir_version": onnx.IR_VERSION, "opset": onnx.defs.onnx_opset_version()}
+
+
+def image_packages() -> Facts:
+    """What reads images and checkpoints."""
+    import PIL.Image  # noqa: F401
+    import safetensors.numpy  # noqa: F401
+
+    return {}
+
+
+def onnxruntime() -> Facts:
+    """Build and providers, a small file on the CPU, a file of onnx's newest IR, and the CUDA libraries it wants."""
+    import onnx
+
+    from ..graph.session import load_onnxruntime
+    from ..runners.ort_session import short_names
+
+    ort = load_onnxruntime()
+    version = getattr(ort, "cuda_version", "") or ""
+    facts: Facts = {
+        "version": ort.__version__,
+        "providers": short_names(ort.get_available_providers()),
+        "cuda": version or None,
+        "reads_newest_ir": True,
+        "missing_libraries": _missing_libraries(ort, version.partition(".")[0]) if version else [],
+    }
+    _run("onnxruntime:cpu", None)
+    facts["newest_ir"] = onnx.IR_VERSION
+    try:
+        _run("onnxruntime:cpu", onnx.IR_VERSION)
+    except FcnDeployError:
+        facts["reads_newest_ir"] = False
+    return facts
+
+
+def _missing_libraries(ort: Any, cuda: str) -> list[str]:
+    """CUDA libraries that onnxruntime does not find, neither on the system nor in Python packages."""
+    from ..runners.ort_session import captured_output
+
+    if sys.platform == "win32":
+        return []  # the names differ with every release; the providers' own attempt says what is missing
+    with captured_output():
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+    missing = []
+    for name in (template.format(cuda=cuda) for template in CUDA_LIBRARIES):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            missing.append(name)
+    return missing
+
+
+def provider(name: str) -> Facts:
+    """Run a small file on a provider: the one proof that it starts."""
+    return {"notes": _run(f"onnxruntime:{name}", None)}
+
+
+def _run(spec: str, ir_version: int | None) -> list[str]:
+    """Open the small file in a runner and run it; returns the runner's notes."""
+    import numpy as np
+
+    from ..runners.registry import open_runner
+    from .doctor_model import IMAGE, LABELS, write_tiny
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_tiny(Path(folder) / "tiny.onnx", ir_version)
+        with open_runner(spec, str(path), threads=1) as runner:
+            labels = runner.infer({"image": np.array(IMAGE, np.uint8)})["labels"]
+            notes = list(runner.notes)
+    if labels.tolist() != LABELS:
+        raise RunnerError(f"{spec} computes wrong labels: {labels.tolist()} in place of {LABELS}")
+    return notes
+
+
+def pycuda() -> Facts:
+    """pycuda with its driver module, which needs libcuda."""
+    from ..optional import require
+
+    require("pycuda")
+    cuda = require("pycuda.driver")
+    cuda.init()
+    return {"devices": cuda.Device.count()}
+
+
+def flavor(name: str) -> Facts:
+    """Build a small engine with a TensorRT library and, where a GPU is, load it."""
+    from ..engine.flavors import open_flavor
+    from ..engine.gpus import gpus
+    from .doctor_model import build_tiny, load_error, write_tiny
+
+    library = open_flavor(name)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx_file = write_tiny(Path(folder) / "tiny.onnx")
+        started = time.perf_counter()
+        plan = build_tiny(library, onnx_file)
+        seconds = time.perf_counter() - started
+    return {
+        "version": library.version,
+        "title": library.title,
+        "seconds": seconds,
+        "plan_bytes": len(plan),
+        "load_error": load_error(library, plan) if gpus() else "",
+    }
+
+
+PROBES: dict[str, Callable[[], Facts]] = {
+    "driver": driver,
+    "torch": torch,
+    "export packages": export_packages,
+    "image packages": image_packages,
+    "onnxruntime": onnxruntime,
+    "cuda": partial(provider, "cuda"),
+    "tensorrt provider": partial(provider, "tensorrt"),
+    "nvtensorrtrtx": partial(provider, "nvtensorrtrtx"),
+    "pycuda": pycuda,
+    "tensorrt_rtx": partial(flavor, "tensorrt_rtx"),
+    "tensorrt": partial(flavor, "tensorrt"),
+}
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of what was raised; the type's name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def main() -> None:
+    """One probe by its name."""
+    try:
+        finding = Finding(PROBES[sys.argv[1]]())
+    except FcnDeployError as error:
+        finding = Finding(error=str(error))
+    except Exception as error:  # a broken package raises what it likes, and that is the finding
+        finding = Finding(error=f"{type(error).__name__}: {one_line(error)}")
+    print(f"\n{MARK}{json.dumps(asdict(finding))}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

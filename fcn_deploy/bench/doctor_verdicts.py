@@ -1,0 +1,100 @@
+"""One verdict a capability, from what the probes found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .doctor_probes import Findings
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether something can be done here.
+
+    Attributes:
+        capability: what, to stand behind "can".
+        able: whether.
+        reason: why not, with the mend; or what was tried.
+        core: whether the project is broken without it.
+    """
+
+    capability: str
+    able: bool
+    reason: str = ""
+    core: bool = False
+
+
+def verdicts(findings: Findings) -> tuple[Verdict, ...]:
+    """Every capability, the core first."""
+    return (
+        _core("train and evaluate", findings, "torch", "image packages"),
+        _core("export", findings, "torch", "export packages", "onnxruntime"),
+        _core("audit and quantize", findings, "export packages", "onnxruntime", "image packages"),
+        _core("bench on the CPU", findings, "torch", "onnxruntime", "image packages"),
+        *(_builds(title, name, findings) for title, name in ENGINES),
+        *(_runs(title, name, findings) for title, name in ENGINES),
+        _torch_cuda(findings),
+        *(_provider(title, name, findings) for title, name in PROVIDERS),
+    )
+
+
+ENGINES = (("RTX", "tensorrt_rtx"), ("TensorRT", "tensorrt"))
+PROVIDERS = (("CUDA", "cuda"), ("TensorRT", "tensorrt provider"), ("TensorRT for RTX", "nvtensorrtrtx"))
+
+
+def _core(capability: str, findings: Findings, *needed: str) -> Verdict:
+    reasons = [f"{name}: {findings[name].error}" for name in needed if findings[name].error]
+    return Verdict(capability, not reasons, "; ".join(reasons), core=True)
+
+
+def _builds(title: str, name: str, findings: Findings) -> Verdict:
+    found, capability = findings[name], f"build {title} engines"
+    if found.error:
+        no_gpu = _no_gpu(findings) if name == "tensorrt" else ""
+        return Verdict(capability, False, found.error + (f"; it needs a GPU besides, and {no_gpu}" if no_gpu else ""))
+    return Verdict(capability, True, f"built a small one with {found.facts['title']} in {found.facts['seconds']:.1f} s")
+
+
+def _runs(title: str, name: str, findings: Findings) -> Verdict:
+    library = findings[name]
+    reasons = [_no_gpu(findings), library.error, findings["pycuda"].error]
+    if not any(reasons) and library.facts["load_error"]:
+        reasons = [f"{library.facts['title']} does not load its own engine here: {library.facts['load_error']}"]
+    reason = "; ".join(filter(None, reasons))
+    return Verdict(f"run {title} engines", not reason, reason or f"on {_gpu_names(findings)}")
+
+
+def _torch_cuda(findings: Findings) -> Verdict:
+    found, capability = findings["torch"], "use PyTorch on CUDA"
+    if found.error:
+        return Verdict(capability, False, found.error)
+    version, cuda = found.facts["version"], found.facts["cuda"]
+    if cuda is None:
+        return Verdict(capability, False, f"torch {version} was built without CUDA; install a build for CUDA")
+    if found.facts["gpu_error"]:
+        reason = _no_gpu(findings) or f"torch {version}, built for CUDA {cuda}: {found.facts['gpu_error']}"
+        return Verdict(capability, False, reason)
+    return Verdict(capability, True, f"torch {version} on {_gpu_names(findings)}")
+
+
+def _provider(title: str, name: str, findings: Findings) -> Verdict:
+    found, capability = findings[name], f"use ONNX Runtime on {title}"
+    if not found.error:
+        return Verdict(capability, True, "; ".join(["it ran a small file", *found.facts["notes"]]))
+    reason = found.error.partition(": ")[2] if found.error.startswith("onnxruntime:") else found.error
+    if "was built without" in reason:
+        return Verdict(capability, False, reason)
+    missing = findings["onnxruntime"].facts.get("missing_libraries") or ()
+    if missing:
+        reason = f"onnxruntime does not find {', '.join(missing)}; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    return Verdict(capability, False, "; ".join(filter(None, [_no_gpu(findings), reason])))
+
+
+def _no_gpu(findings: Findings) -> str:
+    """Why no engine runs here, whatever is installed; "" if there is a GPU."""
+    driver = findings["driver"]
+    return driver.error or ("" if driver.facts["gpus"] else "the driver finds no GPU")
+
+
+def _gpu_names(findings: Findings) -> str:
+    return ", ".join(f"{gpu['name']} ({gpu['sm']})" for gpu in findings["driver"].facts["gpus"])

@@ -1,0 +1,42 @@
+"""`fcn-deploy doctor`: what this machine and this installation can do, and why not the rest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from .console import progress
+from .output import check_json_path, emit, json_option
+
+if TYPE_CHECKING:
+    from ..bench.doctor import Diagnosis
+
+
+@click.command()
+@json_option
+def command(json_path: str | None) -> None:
+    """Say what this machine and this installation can do, and why not the rest.
+
+    Each package is tried in a process of its own: PyTorch and ONNX Runtime run a small network, TensorRT builds one.
+
+    Exit code: 0, or 1 if something fails that needs neither a GPU nor an optional package.
+    """
+    from ..bench.doctor import diagnose
+    from ..report.doctor import to_plain
+
+    check_json_path(json_path)
+    diagnosis = diagnose(progress())
+    emit(json_path, lambda: json.dumps(to_plain(diagnosis), indent=1), lambda: _show(diagnosis))
+    click.get_current_context().exit(1 if diagnosis.broken else 0)
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    from ..report.doctor import found_lines, misfit_lines, verdict_lines
+
+    for block in (found_lines(diagnosis), misfit_lines(diagnosis), verdict_lines(diagnosis)):
+        for line in block:
+            click.echo(line)
+        if block:
+            click.echo()
