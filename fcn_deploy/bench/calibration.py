@@ -1,4 +1,4 @@
-"""The images that a graph is calibrated with: chosen the same way on every run, and checked to be images."""
+"""The images that a graph is calibrated with: chosen the same way on every run, and checked before the graph runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from ..graph.calibrate import Feeds
 from ..progress import SILENT, Progress
 from ..runners.graph_io import GraphIO, describe
 from ..spec import ModelCard
-from .dataset import DataOptions, OnError, check_classes, open_for
+from .dataset import DataOptions, check_classes, open_for
+from .frames import Frames, pixel_digest
+from .interrupt import interrupts
 
 # So many images are looked at before the work begins, to tell label maps from images.
 _LOOK_AT = 5
@@ -31,19 +33,23 @@ class Coverage:
     Attributes:
         classes: names, index = label; empty if nobody named them.
         pixels: int64[C] labelled pixels of each class; None where the set has no labels.
-        names: the images, in the order in which they were run.
+        frames: the images, in the order in which they are run.
     """
 
     classes: tuple[str, ...]
     pixels: NDArray[np.int64] | None = None
-    names: list[str] = field(default_factory=list)
+    frames: Frames = field(default_factory=Frames)
 
     def add(self, sample: Sample) -> None:
-        self.names.append(sample.name)
+        self.frames.add(sample)
         if sample.label is not None and self.classes:
             counted = sample.label[(sample.label >= 0) & (sample.label < len(self.classes))]
             pixels = np.bincount(counted.reshape(-1), minlength=len(self.classes))
             self.pixels = pixels if self.pixels is None else self.pixels + pixels
+
+    @property
+    def names(self) -> list[str]:
+        return self.frames.names
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -51,6 +57,61 @@ class Coverage:
         if self.pixels is None:
             return ()
         return tuple(name for name, count in zip(self.classes, self.pixels, strict=True) if count == 0)
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Images that `survey` has been through; they are decoded anew each time they are needed.
+
+    Attributes:
+        options: how the set was asked for.
+    """
+
+    dataset: Dataset
+    options: DataOptions
+    coverage: Coverage
+
+    def feeds(self, io: GraphIO, check: Callable[[], None] = lambda: None) -> Iterator[Feeds]:
+        """What the graph takes, image by image; `check` may raise between two images.
+
+        Raises:
+            DataError: the images are no longer those of the survey.
+        """
+        digests = iter(self.coverage.frames.digests)
+        for sample in self._samples():
+            check()
+            if next(digests, None) != pixel_digest(sample.image):
+                raise DataError(f"{sample.name} has changed since it was first read; start again")
+            yield {io.image: io.prepare(sample.image[None])}
+        if next(digests, None) is not None:
+            raise DataError(f"an image of {self.dataset.name} can no longer be read; start again")
+
+    def first(self, count: int) -> list[NDArray[np.uint8]]:
+        """Up to `count` images, uint8[1, H, W, 3] each."""
+        return [sample.image[None] for sample in islice(self._samples(), count)]
+
+    def _samples(self) -> Iterator[Sample]:
+        """Those that can be used, which `survey` has told of already."""
+        return iterate(self.dataset, on_error=self.options.on_error)
+
+
+def survey(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:
+    """Open the calibration set and look at every image of it, so that all refusals come before the graph runs.
+
+    Raises:
+        DataError: as for `open_images`; the first images are label maps; a file cannot be used.
+    """
+    dataset = open_images(card, options, progress)
+    coverage = Coverage(tuple(dataset.classes) or (card.classes if card is not None else ()))
+    with progress.task("reading calibration images", len(dataset)) as task, interrupts() as check:
+        samples = iterate(dataset, on_error=options.on_error, progress=progress)
+        first = list(islice(samples, _LOOK_AT))
+        refuse_label_maps(first, len(coverage.classes))
+        for sample in chain(first, samples):
+            check()
+            coverage.add(sample)
+            task.advance()
+    return CalibrationSet(dataset, options, coverage)
 
 
 def open_images(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
@@ -74,29 +135,6 @@ def open_images(card: ModelCard | None, options: DataOptions, progress: Progress
 def ports_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
     """The graph's input and outputs; GraphError if they are not those of a segmentation network."""
     return describe(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
-
-
-def calibration_feeds(
-    dataset: Dataset,
-    io: GraphIO,
-    coverage: Coverage,
-    *,
-    on_error: OnError = "raise",
-    check: Callable[[], None] = lambda: None,
-    progress: Progress = SILENT,
-) -> Iterator[Feeds]:
-    """What the graph takes, image by image; `coverage` grows on the way and `check` may raise between two images.
-
-    Raises:
-        DataError: the first images are label maps, or a file cannot be used.
-    """
-    samples = iterate(dataset, on_error=on_error, progress=progress)
-    first = list(islice(samples, _LOOK_AT))
-    refuse_label_maps(first, len(coverage.classes))
-    for sample in chain(first, samples):
-        check()
-        coverage.add(sample)
-        yield {io.image: io.prepare(sample.image[None])}
 
 
 def refuse_label_maps(samples: list[Sample], num_classes: int) -> None:

@@ -6,22 +6,17 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, iterate
-from ..errors import DataError, GraphError, UnknownNameError
+from ..errors import DataError, GraphError, OutputError, UnknownNameError
 from ..files import atomic_path, check_writable
-from ..graph.calibrate import Calibration, calibrate, float_tensors
+from ..graph.calibrate import Calibration
 from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
-from ..graph.io_passes import CONTRACT_PREFIX
 from ..graph.keep import check_rewritable, kept_from_int8, note_reasons
 from ..graph.qdq import TARGETS, Range, Target, insert_qdq, quantised_tensors
 from ..graph.state import PRECISION_KEY, find_card, load_graph
@@ -30,9 +25,10 @@ from ..graph.subpixel import upsample_by_phases
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
-from .calibration import Coverage, calibration_feeds, open_images, ports_of
+from .calibration import Coverage, survey
+from .calibration_run import CacheUse, Wanted, network_tensors, observe
 from .dataset import DataOptions
-from .interrupt import interrupts
+from .frames import Overlap
 from .rewritten import check_rewritten
 
 Precision = Literal["fp16", "int8", "int8+fp16"]
@@ -50,6 +46,7 @@ class QuantizeOptions:
         percentile: for the method of that name, in percent.
         keep: names or patterns of nodes: FP32 for "fp16", float for the others.
         first, score: whether the first layers and the score layers stay in float; None is the target's default.
+        cache: where measurements on this graph and these images are looked for and kept.
     """
 
     source: Path
@@ -61,6 +58,7 @@ class QuantizeOptions:
     keep: tuple[str, ...] = ()
     first: bool | None = None
     score: bool = True
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class QuantizeReport:
     Attributes:
         images: calibration images; 0 if there were none.
         coverage: their names and classes; None if there were none.
+        cache: what the calibration cache was good for; None if none was named.
+        overlap: calibration images that are validation images too; None if there was no validation set.
         ranges: quantised tensor -> (low, high) that its 8 bits cover.
         clipped: quantised tensor -> share of its calibration values outside.
         kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
@@ -93,6 +93,8 @@ class QuantizeReport:
     bytes_before: int
     bytes_after: int
     seconds: float
+    cache: CacheUse | None = None
+    overlap: Overlap | None = None
 
 
 def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> QuantizeReport:
@@ -107,6 +109,8 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     started = time.perf_counter()
     _check_options(options)
     check_writable(target)
+    if options.cache is not None:
+        _check_cache(options.cache, options.source, target)
     model = load_graph(options.source)
     check_rewritable(model, options.source)
     bytes_before = _size(options.source)
@@ -116,8 +120,11 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     kept = _kept_from_int8(model, options) if int8 else {}
     wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
-    dataset = None if options.data is None else open_images(card, options.data, progress)
-    coverage, seen = _look(model, dataset, card, options, names, _network_tensors(model) if half else [], progress)
+    images = None if options.data is None else survey(card, options.data, progress)
+    seen, cache = None, None
+    if images is not None:
+        wanted = Wanted(names, network_tensors(model) if half else ())
+        seen, cache = observe(options.source, model, card, images, wanted, cache=options.cache, progress=progress)
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
     if half and seen is not None:  # before the pairs stand between a tensor and its readers
@@ -134,7 +141,8 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         save_graph(model, temporary)
         del model
         gc.collect()
-        agreement = check_rewritten(temporary, options.source, _first(dataset, options.data), progress)
+        first = [] if images is None else images.first(CHECKED_IMAGES)
+        agreement = check_rewritten(temporary, options.source, first, progress)
     return QuantizeReport(
         path=target,
         source=options.source,
@@ -142,7 +150,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         target=options.target,
         method=options.method,
         images=0 if seen is None else seen.images,
-        coverage=coverage,
+        coverage=None if images is None else images.coverage,
         ranges=ranges,
         clipped={} if seen is None else {name: seen.histograms[name].share_outside(*ranges[name]) for name in names},
         kept_from_int8=kept,
@@ -152,6 +160,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         bytes_before=bytes_before,
         bytes_after=_size(target),
         seconds=time.perf_counter() - started,
+        cache=cache,
     )
 
 
@@ -167,39 +176,21 @@ def _check_options(options: QuantizeOptions) -> None:
         raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
     if options.data is None and options.precision != "fp16":
         raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
+    if options.data is None and options.cache is not None:
+        raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
+
+
+def _check_cache(cache: Path, source: Path, target: Path) -> None:
+    """Raise OutputError if the cache cannot be written, or is one of the model's own files."""
+    if cache.resolve() in (source.resolve(), target.resolve()):
+        raise OutputError(f"{cache} cannot be a model and the calibration cache; give another file (--calib-cache)")
+    check_writable(cache)
 
 
 def _kept_from_int8(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
     """The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits."""
     first = options.target == "tensorrt" if options.first is None else options.first
     return kept_from_int8(model, options.keep, first=first, score=options.score)
-
-
-def _look(
-    model: ir.Model,
-    dataset: Dataset | None,
-    card: ModelCard | None,
-    options: QuantizeOptions,
-    histograms: list[str],
-    extremes: list[str],
-    progress: Progress,
-) -> tuple[Coverage | None, Calibration | None]:
-    """Run the FP32 file on the calibration images."""
-    if dataset is None or options.data is None:
-        return None, None
-    io = ports_of(model, str(options.source), card)
-    coverage = Coverage(tuple(dataset.classes) or (card.classes if card is not None else ()))
-    with interrupts() as check:
-        feeds = calibration_feeds(dataset, io, coverage, on_error=options.data.on_error, check=check, progress=progress)
-        seen = calibrate(
-            options.source, feeds, histograms=histograms, extremes=extremes, total=len(dataset), progress=progress
-        )
-    return coverage, seen
-
-
-def _network_tensors(model: ir.Model) -> list[str]:
-    """Float results behind the contract's normalisation, which stays in FP32."""
-    return [name for name in float_tensors(model) if not name.startswith(CONTRACT_PREFIX)]
 
 
 def _ranges(seen: Calibration, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
@@ -218,13 +209,6 @@ def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOp
         if options.precision != "fp16" and options.data is not None:
             words += f", target {options.target}, {options.method}, calibrated with {options.data.source}"
         model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words}).to_json()
-
-
-def _first(dataset: Dataset | None, data: DataOptions | None) -> list[NDArray[np.uint8]]:
-    """The images that the result is checked with, uint8[1, H, W, 3] each; none without a data set."""
-    if dataset is None or data is None:
-        return []
-    return [sample.image[None] for sample in islice(iterate(dataset, on_error=data.on_error), CHECKED_IMAGES)]
 
 
 def _size(path: Path) -> int:

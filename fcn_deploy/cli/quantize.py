@@ -33,6 +33,12 @@ _CALIBRATION = (
         show_default=True,
         help="Percent of the values that --method percentile must not clip.",
     ),
+    click.option(
+        "--calib-cache",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Keep what the images showed in this file, and take it from there while graph and images are the same.",
+    ),
 )
 
 
@@ -59,6 +65,7 @@ def command(
     precision: str,
     method: str,
     percentile: float,
+    calib_cache: Path | None,
     target: str,
     keep: tuple[str, ...],
     quantize_first: bool | None,
@@ -86,29 +93,21 @@ def command(
         keep=keep,
         first=None if quantize_first is None else not quantize_first,
         score=not quantize_scores,
+        cache=calib_cache,
     )
     report = quantize(options, out, progress())
     emit(json_path, lambda: json.dumps(_as_json(report)), lambda: click.echo(_as_text(report)))
 
 
 def _as_text(report: QuantizeReport) -> str:
-    lines = [*_calibration_lines(report), *_int8_lines(report), *_fp16_lines(report)]
+    from ..report.calibration import calibration_lines
+
+    lines = [*calibration_lines(report), *_int8_lines(report), *_fp16_lines(report)]
     if report.agreement is not None:
         share = report.agreement
         lines.append(f"labels as in FP32 at {share.fraction:.3%} of {share.pixels} pixels (calibration images)")
     sizes = f"{report.bytes_after / 1e6:.1f} MB (was {report.bytes_before / 1e6:.1f})"
     return "\n".join([*lines, f"wrote {report.path}, {sizes}, in {report.seconds:.1f} s"])
-
-
-def _calibration_lines(report: QuantizeReport) -> list[str]:
-    if report.coverage is None:
-        return ["no calibration images (--calib): overflow of activations and labels were not checked"]
-    line = f"calibrated with {report.images} images"
-    if report.coverage.pixels is not None:
-        missing, total = report.coverage.missing, len(report.coverage.classes)
-        line += f" that show {total - len(missing)} of {total} classes"
-        line += f" (without: {', '.join(missing)})" if missing else ""
-    return [line]
 
 
 def _int8_lines(report: QuantizeReport) -> list[str]:
@@ -139,7 +138,9 @@ def _fp16_lines(report: QuantizeReport) -> list[str]:
 
 
 def _as_json(report: QuantizeReport) -> dict[str, Any]:
-    half, coverage = report.half, report.coverage
+    from ..report.calibration import calibration_plain
+
+    half = report.half
     tensors = {
         name: {"low": low, "high": high, "clipped": report.clipped[name]} for name, (low, high) in report.ranges.items()
     }
@@ -151,9 +152,7 @@ def _as_json(report: QuantizeReport) -> dict[str, Any]:
         "precision": report.precision,
         "target": report.target,
         "method": report.method,
-        "images": [] if coverage is None else coverage.names,
-        "classes": [] if coverage is None else list(coverage.classes),
-        "class_pixels": None if coverage is None or coverage.pixels is None else coverage.pixels.tolist(),
+        **calibration_plain(report),
         "tensors": tensors,
         "kept_from_int8": dict(report.kept_from_int8),
         "kept_from_fp16": {} if half is None else dict(half.kept),

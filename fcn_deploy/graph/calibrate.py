@@ -36,6 +36,15 @@ class Calibration:
     histograms: Mapping[str, Histogram]
     largest: Mapping[str, float]
 
+    def only(self, histograms: Iterable[str], extremes: Iterable[str]) -> Calibration:
+        """What `calibrate` gives of these tensors; KeyError if it has not all of them."""
+        kept = {name: self.histograms[name] for name in histograms}
+        return Calibration(self.images, kept, {name: self.largest[name] for name in (*kept, *extremes)})
+
+    def joined(self, other: Calibration) -> Calibration:
+        """With the tensors of `other`, seen on the same images."""
+        return Calibration(self.images, {**self.histograms, **other.histograms}, {**self.largest, **other.largest})
+
 
 def calibrate(
     path: Path,

@@ -10,13 +10,11 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from fcn_deploy.bench.calibration import Coverage, calibration_feeds, ports_of, refuse_label_maps
-from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError, GraphError
 from fcn_deploy.graph.calibrate import calibrate, float_tensors
 from fcn_deploy.graph.histogram import BINS, METHODS, Histogram, range_of
 from fcn_deploy.graph.state import load_graph
-from tests.unit.small_fcn import CARD, images, write_fcn
+from tests.unit.small_fcn import images, write_fcn
 
 
 def _histogram(*arrays: np.ndarray) -> Histogram:
@@ -148,45 +146,3 @@ def test_float_tensors_leave_out_integers(fcn):
     names = float_tensors(load_graph(fcn))
     assert {"conv1", "logits", "contract/labels_as_float"} <= set(names)
     assert not {"contract/argmax", "labels"} & set(names)
-
-
-class _Set:
-    """Two images with labels, the second class of three missing."""
-
-    name, classes, palette = "set", CARD.classes, CARD.palette
-
-    def __init__(self, image: np.ndarray) -> None:
-        self._image = image
-
-    def __len__(self) -> int:
-        return 2
-
-    def __getitem__(self, index: int) -> Sample:
-        label = np.zeros(self._image.shape[:2], np.uint8)
-        label[:3], label[3] = 2, 255
-        return Sample(self._image, label, f"{index}.png")
-
-
-def test_classes_covered_and_missing_are_counted(fcn):
-    image = images(1, (1, 10, 14))[0][0]
-    coverage = Coverage(CARD.classes)
-    io = ports_of(load_graph(fcn), "fcn.onnx", CARD)
-    feeds = list(calibration_feeds(_Set(image), io, coverage))
-    assert [feed["image"].shape for feed in feeds] == [(1, 10, 14, 3)] * 2
-    assert coverage.pixels is not None
-    assert coverage.pixels.tolist() == [2 * 6 * 14, 0, 2 * 3 * 14]
-    assert coverage.missing == ("car",)
-    assert coverage.names == ["0.png", "1.png"]
-
-
-def test_label_maps_in_place_of_images_are_refused(fcn):
-    labels = np.zeros((10, 14, 3), np.uint8)
-    labels[4:] = 1
-    labels[:, 9:] = 2
-    with pytest.raises(DataError, match=r"0\.png has 3 colours in all, as a label map has"):
-        list(calibration_feeds(_Set(labels), ports_of(load_graph(fcn), "x", CARD), Coverage(CARD.classes)))
-
-
-def test_one_dark_frame_among_photographs_is_no_label_map():
-    photograph = images(1, (1, 10, 14))[0][0]
-    refuse_label_maps([Sample(np.zeros_like(photograph), None, "dark"), Sample(photograph, None, "day")], 3)
