@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import RunnerError
+from ..resident import peak_bytes
 
 TIMEOUT_S = 600
 MIB = 1 << 20
@@ -65,24 +66,6 @@ def measure_memory(
 
 def _ending(code: int) -> str:
     return f"the process was ended by signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def peak_bytes() -> int:
-    """The highest resident memory of this process so far.
-
-    Linux's ru_maxrss is not asked: a child starts with the value of the process that made it. VmHWM starts anew.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    if sys.platform == "win32":
-        import psutil
-
-        return int(psutil.Process().memory_info().peak_wset)
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
 
 
 def _measure_here(

@@ -48,12 +48,14 @@ class Layer:
         name, kind: the builder's ("correlation", "deconv", "kgen", ...).
         precision: type of its first input ("INT8", "FP16", "FP32"); "" where the builder does not tell.
         nodes: the ONNX nodes that were fused into it, as far as the builder names them.
+        profile: index of the optimization profile that it serves.
     """
 
     name: str
     kind: str
     precision: str
     nodes: tuple[str, ...] = ()
+    profile: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,22 +199,29 @@ def _record(kind: type[Any], readers: dict[str, values.Reader]) -> values.Reader
     return read
 
 
-_PORT = _record(Port, {"name": values.text, "dtype": values.text, "shape": _ints})
+READ_PORT = _record(Port, {"name": values.text, "dtype": values.text, "shape": _ints})
 _PROFILE = _record(Profile, {"min": _shape, "opt": _shape, "max": _shape})
-_LAYER = _record(
-    Layer, {"name": values.text, "kind": values.any_text, "precision": values.any_text, "nodes": values.texts}
+READ_LAYER = _record(
+    Layer,
+    {
+        "name": values.text,
+        "kind": values.any_text,
+        "precision": values.any_text,
+        "nodes": values.texts,
+        "profile": _count,
+    },
 )
 _READERS: dict[str, values.Reader] = {
     **dict.fromkeys(("flavor", "version", "platform", "onnx_name", "precision"), values.text),
     **dict.fromkeys(("plan_sha256", "onnx_sha256"), values.text),
     "built_for": _record(BuiltFor, {"sm": values.texts, "gpu": _maybe(values.text), "driver": _maybe(values.text)}),
     "plan_bytes": _count,
-    "inputs": _list_of(_PORT),
-    "outputs": _list_of(_PORT),
+    "inputs": _list_of(READ_PORT),
+    "outputs": _list_of(READ_PORT),
     "profiles": _list_of(_PROFILE),
     "activation_bytes": _list_of(_maybe(_count)),
     "card": _maybe(lambda value: ModelCard.from_json(json.dumps(value))),
-    "layers": _list_of(_LAYER),
+    "layers": _list_of(READ_LAYER),
     "shares": _maybe(
         _record(
             Shares,

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.bench.memory import MIB, measure_memory, peak_bytes
+from fcn_deploy.bench.memory import MIB, measure_memory
+from fcn_deploy.resident import peak_bytes
 from fcn_deploy.errors import RunnerError
 
 from .onnx_files import write_graph

@@ -15,7 +15,7 @@ PACKAGE = Path(fcn_deploy.__file__).parent
 # Lower rows know nothing of higher ones; within a row, packages do not import each other.
 ROWS = [
     {"errors", "optional", "version"},
-    {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading"},
+    {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading", "resident"},
     {"graph", "models", "metrics"},
     {"engine"},
     {"runners", "data"},

@@ -1,0 +1,147 @@
+"""What a build can be asked for, checked against what the library has: nothing asked for is dropped in silence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import EngineError
+from .flavors import RTX, Flavor
+
+CURRENT = "CURRENT"
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """None, False and () leave the library's default.
+
+    Attributes:
+        sm: architectures ("SM86"); () is the library's portable plan, or the GPU at hand.
+        workspace_bytes: device memory that a kernel may take for itself; too little fails the build.
+        timing_cache: file of measured kernel times, read if it is there and written after the build.
+        optimization_level: 0 (fastest build) to 5.
+        tf32: FP32 products with 10 bits of mantissa on tensor cores.
+        refit, strip: a plan whose weights can be exchanged; a plan without weights.
+        version_compatible, hardware_compatible: a plan for later releases; for Ampere and later.
+    """
+
+    sm: tuple[str, ...] = ()
+    workspace_bytes: int | None = None
+    timing_cache: str | None = None
+    optimization_level: int | None = None
+    tf32: bool | None = None
+    refit: bool = False
+    strip: bool = False
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
+            raise EngineError(f"optimization level {self.optimization_level} does not exist; needed is 0 to 5")
+        if self.workspace_bytes is not None and self.workspace_bytes < 1:
+            raise EngineError(f"a workspace of {self.workspace_bytes} bytes is none; leave it out for no limit")
+
+    def asked(self) -> dict[str, Any]:
+        """What was not left at its default, as plain data."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in plain.items() if value not in (None, False, []) or value == 0}
+
+
+def parse_sm(text: str) -> tuple[str, ...]:
+    """ "86, sm_89" -> ("SM86", "SM89"); "current" is the GPU at hand.
+
+    Raises:
+        EngineError: a word that is no architecture, or none.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    found = [re.fullmatch(r"(?:sm_?)?(\d+)|(current)", word.lower()) for word in words]
+    if not words or not all(found):
+        raise EngineError(f"--sm {text} names no architectures; write numbers with commas between, as in 86,89,120")
+    return tuple(dict.fromkeys(f"SM{match[1]}" if match[1] else CURRENT for match in found if match))
+
+
+def check_options(flavor: Flavor, options: BuildOptions, has_gpu: bool) -> None:
+    """Raise EngineError for the first option that this library, or this machine, cannot serve."""
+    for name in options.asked():
+        reason = flavor.refusal(name, has_gpu)
+        if reason is not None:
+            raise EngineError(f"{flavor.title} has no --{name.replace('_', '-')}: {reason}")
+    if options.sm:
+        _check_sm(flavor, options.sm, has_gpu)
+    if not flavor.traits.names_targets and not has_gpu:
+        raise EngineError(
+            f"{flavor.title} builds on the GPU that it builds for, and this machine shows none; TensorRT for RTX "
+            "builds without one (--flavor rtx)"
+        )
+
+
+def _check_sm(flavor: Flavor, wanted: tuple[str, ...], has_gpu: bool) -> None:
+    known = known_sm(flavor)
+    for sm in wanted:
+        if sm == CURRENT and not has_gpu:
+            raise EngineError(f"--sm current: this machine shows no GPU; name one of {_listed(known)}")
+        if sm != CURRENT and sm not in known:
+            raise EngineError(f"{flavor.title} cannot build for {sm}; it builds for {_listed(known)}")
+
+
+def known_sm(flavor: Flavor) -> tuple[str, ...]:
+    """Architectures that can be named, ("SM75", ...)."""
+    if flavor.name != RTX:
+        return ()
+    return tuple(name for name in flavor.module.ComputeCapability.__members__ if name.startswith("SM"))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(name.removeprefix("SM") for name in names)
+
+
+def configure(flavor: Flavor, builder: Any, options: BuildOptions, fp16: bool, int8: bool) -> Any:
+    """A builder configuration of these options; the library is asked to tell its layers in detail.
+
+    Args:
+        fp16, int8: what the graph's types ask for; said by flags where the library has no typed networks (8.6).
+    """
+    trt = flavor.module
+    config = builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    if options.workspace_bytes is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_bytes)
+    if options.optimization_level is not None:
+        config.builder_optimization_level = options.optimization_level
+    if options.hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    if options.tf32 is False:
+        config.clear_flag(trt.BuilderFlag.TF32)
+    _set_flags(trt, config, options)
+    if flavor.traits.explicit_batch:
+        _set_precision_flags(trt, config, fp16, int8)
+    if flavor.traits.names_targets:
+        _set_targets(trt, config, options.sm)
+    return config
+
+
+def _set_flags(trt: Any, config: Any, options: BuildOptions) -> None:
+    if options.tf32:
+        config.set_flag(trt.BuilderFlag.TF32)
+    if options.refit:
+        config.set_flag(trt.BuilderFlag.REFIT)
+    if options.strip:
+        config.set_flag(trt.BuilderFlag.STRIP_PLAN)
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+
+
+def _set_precision_flags(trt: Any, config: Any, fp16: bool, int8: bool) -> None:
+    if fp16:
+        config.set_flag(trt.BuilderFlag.FP16)
+    if int8:
+        config.set_flag(trt.BuilderFlag.INT8)
+
+
+def _set_targets(trt: Any, config: Any, sm: tuple[str, ...]) -> None:
+    """Leave the number unset for one portable plan."""
+    if sm:
+        config.num_compute_capabilities = len(sm)
+        for index, name in enumerate(sm):
+            config.set_compute_capability(trt.ComputeCapability.__members__[name], index)
