@@ -47,7 +47,7 @@ def compile_in_child(flavor: str, job: Job, progress: Progress = SILENT) -> tupl
     )  # fmt: skip
     try:
         told = _follow(process, f"building {job.onnx.name}", progress)
-        rest, said = process.communicate()
+        _, said = process.communicate()
     except BaseException:
         process.kill()
         process.communicate()

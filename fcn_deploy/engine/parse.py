@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import EngineError
 from ..graph.preflight import Finding
 from .flavors import Flavor, open_flavor
-from .logger import listen, logger, significant_lines
+from .logger import Heard, listen, logger, significant_lines
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,7 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
     """
     trt = flavor.module
     with listen(trt) as heard:
-        builder = trt.Builder(logger(trt))
-        network = builder.create_network(_network_flags(flavor)) if builder else None
-        if not network:
-            raise EngineError(f"{flavor.title} cannot start: {heard.reason('it needs an NVIDIA GPU and its driver')}")
+        builder, network = _start(flavor, heard)
         parser = trt.OnnxParser(network, logger(trt))
         accepted = parser.parse_from_file(str(path))
     findings = [_finding(flavor, parser.get_error(index)) for index in range(parser.num_errors)]
@@ -59,6 +56,19 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
     elif not accepted and not findings:
         findings.append(Finding("parser", "error", (), f"{flavor.title} rejects the file: {heard.reason()}", ""))
     return Parsed(builder, network, parser, tuple(findings))
+
+
+def _start(flavor: Flavor, heard: Heard) -> tuple[Any, Any]:
+    """A builder and an empty network; where the library cannot start, its bindings raise TypeError or give None."""
+    trt, network = flavor.module, None
+    try:
+        builder = trt.Builder(logger(trt))
+        network = builder.create_network(_network_flags(flavor))
+    except TypeError:
+        builder = None
+    if network is None:  # an empty network is false, so not `if not network`
+        raise EngineError(f"{flavor.title} cannot start: {heard.reason('it gives no reason')}; see fcn-deploy doctor")
+    return builder, network
 
 
 def _network_flags(flavor: Flavor) -> int:
