@@ -12,24 +12,29 @@ from typing import Literal, get_args
 import onnx_ir as ir
 
 from ..errors import DataError, GraphError, OutputError, UnknownNameError
-from ..files import atomic_path, check_writable
+from ..files import atomic_path, check_writable, sha256
+from ..graph.blocks import split_wide_convolutions
 from ..graph.calibrate import Calibration
 from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
-from ..graph.keep import check_rewritable, kept_from_int8, note_reasons
-from ..graph.qdq import TARGETS, Range, Target, insert_qdq, quantised_tensors
+from ..graph.keep import REQUESTED, SEARCHED, check_rewritable, kept_from_int8
+from ..graph.qdq import TARGETS, Range, Target, quantised_tensors
+from ..graph.rewrite import to_int8
+from ..graph.sensitivity import candidates
 from ..graph.state import PRECISION_KEY, find_card, load_graph
 from ..graph.storage import save_graph
-from ..graph.subpixel import upsample_by_phases
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
-from .calibration import Coverage, survey
+from .calibration import Coverage, ports_of, survey
 from .calibration_run import CacheUse, Wanted, network_tensors, observe
 from .dataset import DataOptions
-from .frames import Overlap
+from .frames import Overlap, overlap
 from .rewritten import check_rewritten
+from .search import LOG_SUFFIX, SearchOptions, search_layers
+from .search_report import SearchReport
+from .search_steps import Network
 
 Precision = Literal["fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -47,6 +52,7 @@ class QuantizeOptions:
         keep: names or patterns of nodes: FP32 for "fp16", float for the others.
         first, score: whether the first layers and the score layers stay in float; None is the target's default.
         cache: where measurements on this graph and these images are looked for and kept.
+        search: what mIoU the INT8 graph must keep; None to take it as it is.
     """
 
     source: Path
@@ -59,6 +65,7 @@ class QuantizeOptions:
     first: bool | None = None
     score: bool = True
     cache: Path | None = None
+    search: SearchOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ class QuantizeReport:
         kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
         largest_activation: tensor and |x|, over all tensors that were watched.
         agreement: pixels whose label is the FP32 file's, on the first calibration images; None if there were none.
+        search: what the search for layers found; None if there was none.
     """
 
     path: Path
@@ -95,6 +103,7 @@ class QuantizeReport:
     seconds: float
     cache: CacheUse | None = None
     overlap: Overlap | None = None
+    search: SearchReport | None = None
 
 
 def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> QuantizeReport:
@@ -105,6 +114,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         GraphError: the file is none that can be rewritten, or the result does not run.
         DataError: there are no calibration images where INT8 needs them, or they are not images.
         OutputError: the file cannot be written.
+        SearchError, RecordError: as for `search_layers`.
     """
     started = time.perf_counter()
     _check_options(options)
@@ -117,7 +127,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     fold_batch_norms(model)
     card = find_card(model)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
-    kept = _kept_from_int8(model, options) if int8 else {}
+    kept = kept_layers(model, options) if int8 else {}
     wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
     images = None if options.data is None else survey(card, options.data, progress)
@@ -133,6 +143,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         insert_qdq(model, options.target, kept, ranges)
         note_reasons(model, kept)
         if options.target == "cpu":
+            split_wide_convolutions(model)
             upsample_by_phases(model)
     if half:
         report = to_fp16(model, wide)
@@ -161,6 +172,8 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         bytes_after=_size(target),
         seconds=time.perf_counter() - started,
         cache=cache,
+        overlap=None if images is None or searched is None else overlap(images.coverage.frames, searched.frames),
+        search=searched,
     )
 
 
@@ -176,6 +189,8 @@ def _check_options(options: QuantizeOptions) -> None:
         raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
     if options.data is None and options.precision != "fp16":
         raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
+    if options.search is not None and options.precision == "fp16":
+        raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
     if options.data is None and options.cache is not None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
 
@@ -187,10 +202,38 @@ def _check_cache(cache: Path, source: Path, target: Path) -> None:
     check_writable(cache)
 
 
-def _kept_from_int8(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
-    """The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits."""
+def kept_layers(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
+    """Convolution -> why it stays in float before any search.
+
+    The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
+    """
     first = options.target == "tensorrt" if options.first is None else options.first
     return kept_from_int8(model, options.keep, first=first, score=options.score)
+
+
+def _search(
+    model: ir.Model,
+    card: ModelCard | None,
+    options: QuantizeOptions,
+    kept: Mapping[str, str],
+    ranges: Mapping[str, Range],
+    wide: Mapping[str, str] | None,
+    target: Path,
+    progress: Progress,
+) -> SearchReport:
+    """Find the layers that the budget wants in float; the log stands beside `target` unless it was named."""
+    assert options.search is not None
+    layers = tuple(candidates(model, kept))
+    network = Network(model, ports_of(model, str(options.source), card), options.target, kept, layers, ranges, wide)
+    return search_layers(
+        network,
+        options.search,
+        target.with_name(target.name + LOG_SUFFIX),
+        card=card,
+        asked=tuple(name for name, reason in kept.items() if reason == REQUESTED),
+        identity={"model": sha256(options.source), "precision": options.precision, "target": options.target},
+        progress=progress,
+    )
 
 
 def _ranges(seen: Calibration, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
