@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,11 @@ def command(
 
     check_json_path(json_path)
     height, width = _size(size)
-    found = audit(model, batch=batch, height=height, width=width, parse=parse)  # type: ignore[arg-type]
+    found = audit(model, batch=batch, height=height, width=width)
+    if parse is not None:
+        from ..engine.parse import parser_findings
+
+        found = replace(found, findings=(*found.findings, *parser_findings(model, parse)))
     emit(json_path, lambda: json.dumps(to_plain(found)), lambda: _show(found, top))
     click.get_current_context().exit(1 if found.rejected else 0)
 

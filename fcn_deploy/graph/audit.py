@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import onnx_ir as ir
 
@@ -12,7 +11,6 @@ from ..errors import GraphError
 from .arithmetic import has_quantisation, precision
 from .macs import OPERANDS, multiply_adds, operands
 from .preflight import Finding, preflight
-from .rtx import parse_with_rtx
 from .sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from .state import load_graph
 from .storage import reading_weights
@@ -77,18 +75,15 @@ def audit(
     batch: int | None = None,
     height: int | None = None,
     width: int | None = None,
-    parse: Literal["rtx"] | None = None,
 ) -> Audit:
     """Read an ONNX file of this or another tool and say what it computes, and what TensorRT would make of it.
 
     Args:
         batch, height, width: of the image; by default what is fixed in the file, else 1 x 360 x 480.
-        parse: "rtx" to hear TensorRT for RTX's own parser as well.
 
     Raises:
         GraphError: not ONNX, no image input, nothing that multiplies, weights missing beside the file, or a size that
             the file does not allow.
-        MissingDependencyError: `parse` needs a package that is not here.
     """
     model = load_graph(path)
     _simplify(model)
@@ -96,11 +91,10 @@ def audit(
     if not any(node.op_type in OPERANDS for node in model.graph):
         raise GraphError(f"{path} holds none of {', '.join(OPERANDS)}: there is no arithmetic to audit")
     size = choose_size(model, batch, height, width)
-    heard = parse_with_rtx(path) if parse == "rtx" else ()
     with reading_weights(path):
         sizes = tensor_sizes(model, size)
         findings = preflight(model, sizes)
-    return Audit(path, size, audit_rows(model, sizes), (*findings, *heard))
+    return Audit(path, size, audit_rows(model, sizes), findings)
 
 
 def _simplify(model: ir.Model) -> None:

@@ -159,34 +159,36 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(fcn, photograph
 @pytest.mark.parametrize("precision", ["fp16", "int8", "int8+fp16"])
 def test_tensorrt_for_rtx_parses_every_precision(fcn, photographs, tmp_path, precision):
     pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
-    from fcn_deploy.graph.rtx import parse_with_rtx
+    from fcn_deploy.engine.parse import parser_findings
 
     _quantize(fcn, "--precision", precision, "--calib", photographs, "-o", tmp_path / "q.onnx")
-    assert parse_with_rtx(tmp_path / "q.onnx") == ()
+    assert parser_findings(tmp_path / "q.onnx") == ()
 
 
 class _PressingCtrlC:
-    """Progress that presses Ctrl-C after the second calibration image."""
+    """Progress that presses Ctrl-C after the second step of a task."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, pressed_in: str) -> None:
+        self.pressed_in, self.description, self.steps = pressed_in, "", 0
 
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[_PressingCtrlC]:
+        self.description = description
         yield self
 
     def advance(self, steps: float = 1, note: str = "") -> None:
-        self.steps += 1
+        self.steps += self.description == self.pressed_in
         if self.steps == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
     def say(self, line: str) -> None: ...
 
 
-def test_ctrl_c_while_calibrating_stops_at_the_next_image_and_leaves_nothing(fcn, photographs, tmp_path):
-    progress, out = _PressingCtrlC(), tmp_path / "out" / "q.onnx"
+@pytest.mark.parametrize("task", ["reading calibration images", "calibrating"])
+def test_ctrl_c_while_calibrating_stops_at_the_next_image_and_leaves_nothing(fcn, photographs, tmp_path, task):
+    progress, out = _PressingCtrlC(task), tmp_path / "out" / "q.onnx"
     with pytest.raises(KeyboardInterrupt):
-        quantize(QuantizeOptions(fcn, "int8", DataOptions(str(photographs))), out, progress)
+        quantize(QuantizeOptions(fcn, "int8", DataOptions(str(photographs)), cache=out.with_name("c")), out, progress)
     assert progress.steps == 2
     assert not out.parent.exists()
 

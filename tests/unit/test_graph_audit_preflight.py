@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
+from fcn_deploy.engine.flavors import RTX
+from fcn_deploy.engine.parse import parser_findings
 from fcn_deploy.errors import GraphError, MissingDependencyError
-from fcn_deploy.graph import rtx
 from fcn_deploy.graph.audit import audit
 from tests.unit.audit_graphs import (
     ERRORS,
@@ -103,9 +104,9 @@ def test_a_file_that_is_not_onnx_or_does_no_arithmetic_is_one_clear_line(tmp_pat
 
 
 def test_a_parser_that_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, rtx.MODULE, None)
+    monkeypatch.setitem(sys.modules, RTX, None)
     with pytest.raises(MissingDependencyError, match=r"fcn-deploy\[rtx\]"):
-        audit(int8_conv(tmp_path / "m.onnx"), parse="rtx")
+        parser_findings(int8_conv(tmp_path / "m.onnx"), "rtx")
 
 
 def _edited(path, edit):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 
 import pytest
+from click.testing import CliRunner
 
+from fcn_deploy.cli.audit import command as audit_command
+from fcn_deploy.engine.flavors import RTX
+from fcn_deploy.engine.parse import parser_findings
 from fcn_deploy.errors import MissingDependencyError
 from fcn_deploy.graph.audit import audit
-from fcn_deploy.graph.rtx import MODULE, parse_with_rtx
 from fcn_deploy.optional import require
 from tests.integration.rtx_layers import built_type, layers
 from tests.unit.audit_graphs import (
@@ -29,7 +33,7 @@ from tests.unit.audit_graphs import (
 @pytest.fixture(scope="module")
 def trt():
     try:
-        return require(MODULE)
+        return require(RTX)
     except MissingDependencyError as error:
         pytest.skip(str(error))
 
@@ -37,7 +41,7 @@ def trt():
 @pytest.mark.parametrize("rule", [rule for rule in ERRORS if rule not in PARSER_ACCEPTS])
 def test_the_parser_rejects_what_the_preflight_calls_an_error(rule, trt, tmp_path):
     make, name = ERRORS[rule]
-    found = parse_with_rtx(make(tmp_path / "m.onnx"))
+    found = parser_findings(make(tmp_path / "m.onnx"))
     assert found, "the parser accepts it: this is a warning at most"
     assert {finding.level for finding in found} == {"error"}
     assert name in {name for finding in found for name in finding.names}
@@ -46,18 +50,19 @@ def test_the_parser_rejects_what_the_preflight_calls_an_error(rule, trt, tmp_pat
 
 @pytest.mark.parametrize("rule", WARNINGS)
 def test_the_parser_accepts_what_is_a_warning_alone(rule, trt, tmp_path):
-    assert parse_with_rtx(WARNINGS[rule][0](tmp_path / "m.onnx")) == ()
+    assert parser_findings(WARNINGS[rule][0](tmp_path / "m.onnx")) == ()
 
 
 def test_junk_that_the_parser_takes_for_a_network_counts_as_rejected(trt, tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"")
-    (finding,) = parse_with_rtx(tmp_path / "x.onnx")
+    (finding,) = parser_findings(tmp_path / "x.onnx")
     assert "0 inputs and 0 outputs" in finding.problem
 
 
 def test_the_parser_s_verdict_joins_the_preflight_s(trt, tmp_path):
     path = ERRORS["mixed-types"][0](tmp_path / "m.onnx")
-    rules = [finding.rule for finding in audit(path, parse="rtx").findings]
+    result = CliRunner().invoke(audit_command, [str(path), "--parse", "rtx", "--json", "-"])
+    rules = [finding["rule"] for finding in json.loads(result.output)["findings"]]
     assert rules[0] == "mixed-types"
     assert rules[-1] == "parser"
 
@@ -91,7 +96,7 @@ def test_the_builder_computes_in_the_type_that_the_audit_says(data, weight, trt,
     flow = "xm" if "between" in data else "xd"
     path = write(tmp_path / "m.onnx", DATA[data], (BETWEEN.get(data, []), {}), WEIGHTS[weight], conv(flow))
     (row,) = audit(path).rows
-    assert built_type(trt, path, "correlation") == {"INT8": "Int8", "FP32": "Float"}[row.precision]
+    assert built_type(path, "correlation") == row.precision
 
 
 @pytest.mark.parametrize("op_type", ["MatMul", "Gemm"])
@@ -114,21 +119,21 @@ def test_a_product_is_int8_if_the_scales_run_over_its_outputs(op_type, axis, trt
     )
     (row,) = audit(path).rows
     assert row.precision == ("INT8" if axis == 1 else "FP32")
-    assert (built_type(trt, path, "gemm") == "Int8") == (row.precision == "INT8")
+    assert (built_type(path, "gemm") == "INT8") == (row.precision == "INT8")
 
 
 def test_a_quantised_deconvolution_is_built_in_float(trt, tmp_path):
     path = WARNINGS["quantised-deconvolution"][0](tmp_path / "m.onnx")
-    assert built_type(trt, path, "deconv") == "Float"
+    assert built_type(path, "deconv") == "FP32"
 
 
 def test_a_bfloat16_deconvolution_passes_the_parser_and_fails_in_the_builder(trt, tmp_path):
     path = ERRORS["bf16-deconvolution"][0](tmp_path / "m.onnx")
-    assert parse_with_rtx(path) == ()
-    assert layers(trt, path) is None
+    assert parser_findings(path) == ()
+    assert layers(path) is None
 
 
 def test_a_sound_file_is_built(trt, tmp_path):
     path = int8_conv(tmp_path / "m.onnx")
-    assert parse_with_rtx(path) == ()
-    assert any("Int8" in line for line in layers(trt, path))
+    assert parser_findings(path) == ()
+    assert any(layer.precision == "INT8" for layer in layers(path))
