@@ -15,6 +15,7 @@ single line with exit code 1; anything else that escapes is a bug and shows its 
     │   └── ParityError            exported, but its results differ from the reference
     ├── GraphError                 an ONNX file that cannot be read or is not what was asked for
     ├── EngineError                an engine that cannot be built, read or used
+    ├── SearchError                a search for layers that cannot meet its budget
     ├── RunnerError                a runner that cannot be opened or failed while running
     ├── TrainingError              a training run that cannot start, go on or be resumed
     ├── RecordError                a benchmark record that cannot be read
@@ -90,6 +91,10 @@ class GraphError(FcnDeployError):
 
 class EngineError(FcnDeployError):
     """An engine that cannot be built, read or used."""
+
+
+class SearchError(FcnDeployError):
+    """A search for layers that cannot meet its budget."""
 
 
 class RunnerError(FcnDeployError):

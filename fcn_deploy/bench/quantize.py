@@ -7,19 +7,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import onnx_ir as ir
 
-from ..errors import DataError, GraphError, OutputError, UnknownNameError
-from ..files import atomic_path, check_writable, sha256
-from ..graph.blocks import split_wide_convolutions
+from ..files import atomic_path, sha256
 from ..graph.calibrate import Calibration
 from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
-from ..graph.histogram import METHODS, PERCENTILE, Method, range_of
-from ..graph.keep import REQUESTED, SEARCHED, check_rewritable, kept_from_int8
-from ..graph.qdq import TARGETS, Range, Target, quantised_tensors
+from ..graph.histogram import Method, range_of
+from ..graph.keep import REQUESTED, SEARCHED, check_rewritable
+from ..graph.qdq import Range, Target, quantised_tensors
 from ..graph.rewrite import to_int8
 from ..graph.sensitivity import candidates
 from ..graph.state import PRECISION_KEY, find_card, load_graph
@@ -29,43 +26,16 @@ from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
 from .calibration import Coverage, ports_of, survey
 from .calibration_run import CacheUse, Wanted, network_tensors, observe
-from .dataset import DataOptions
 from .frames import Overlap, overlap
+from .quantize_options import Precision, QuantizeOptions, check_options, kept_layers
 from .rewritten import check_rewritten
-from .search import LOG_SUFFIX, SearchOptions, search_layers
+from .search import LOG_SUFFIX, search_layers
 from .search_report import SearchReport
 from .search_steps import Network
 
-Precision = Literal["fp16", "int8", "int8+fp16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+__all__ = ["QuantizeOptions", "QuantizeReport", "quantize"]
+
 CHECKED_IMAGES = 5
-
-
-@dataclass(frozen=True)
-class QuantizeOptions:
-    """What to write.
-
-    Attributes:
-        source: the FP32 ONNX file.
-        data: calibration images; None for FP16 without a look at activations.
-        percentile: for the method of that name, in percent.
-        keep: names or patterns of nodes: FP32 for "fp16", float for the others.
-        first, score: whether the first layers and the score layers stay in float; None is the target's default.
-        cache: where measurements on this graph and these images are looked for and kept.
-        search: what mIoU the INT8 graph must keep; None to take it as it is.
-    """
-
-    source: Path
-    precision: Precision
-    data: DataOptions | None = None
-    method: Method = "mse"
-    percentile: float = PERCENTILE
-    target: Target = "tensorrt"
-    keep: tuple[str, ...] = ()
-    first: bool | None = None
-    score: bool = True
-    cache: Path | None = None
-    search: SearchOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -114,13 +84,10 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
         GraphError: the file is none that can be rewritten, or the result does not run.
         DataError: there are no calibration images where INT8 needs them, or they are not images.
         OutputError: the file cannot be written.
-        SearchError, RecordError: as for `search_layers`.
+        SearchError, RecordError: from the search.
     """
     started = time.perf_counter()
-    _check_options(options)
-    check_writable(target)
-    if options.cache is not None:
-        _check_cache(options.cache, options.source, target)
+    check_options(options, target)
     model = load_graph(options.source)
     check_rewritable(model, options.source)
     bytes_before = _size(options.source)
@@ -131,7 +98,7 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
     images = None if options.data is None else survey(card, options.data, progress)
-    seen, cache = None, None
+    seen = cache = None
     if images is not None:
         wanted = Wanted(names, network_tensors(model) if half else ())
         seen, cache = observe(options.source, model, card, images, wanted, cache=options.cache, progress=progress)
@@ -139,13 +106,15 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     report = None
     if half and seen is not None:  # before the pairs stand between a tensor and its readers
         wide = beyond_fp16(model, seen.largest) | wide
+    searched = None
+    if options.search is not None:
+        searched = _search(model, card, options, kept, ranges, wide if half else None, target, progress)
+        kept |= dict.fromkeys(searched.kept, SEARCHED)
+        names = quantised_tensors(model, options.target, kept)
+        ranges = {name: ranges[name] for name in names}
     if int8:
-        insert_qdq(model, options.target, kept, ranges)
-        note_reasons(model, kept)
-        if options.target == "cpu":
-            split_wide_convolutions(model)
-            upsample_by_phases(model)
-    if half:
+        report = to_int8(model, options.target, kept, ranges, wide if half else None)
+    elif half:
         report = to_fp16(model, wide)
     _note_precision(model, card, options)
     with atomic_path(target) as temporary:
@@ -177,40 +146,6 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     )
 
 
-def _check_options(options: QuantizeOptions) -> None:
-    for kind, found, known in (
-        ("precision", options.precision, PRECISIONS),
-        ("method", options.method, METHODS),
-        ("target", options.target, TARGETS),
-    ):
-        if found not in known:
-            raise UnknownNameError.of(kind, found, known)
-    if options.precision == "int8+fp16" and options.target == "cpu":
-        raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
-    if options.data is None and options.precision != "fp16":
-        raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
-    if options.search is not None and options.precision == "fp16":
-        raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
-    if options.data is None and options.cache is not None:
-        raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
-
-
-def _check_cache(cache: Path, source: Path, target: Path) -> None:
-    """Raise OutputError if the cache cannot be written, or is one of the model's own files."""
-    if cache.resolve() in (source.resolve(), target.resolve()):
-        raise OutputError(f"{cache} cannot be a model and the calibration cache; give another file (--calib-cache)")
-    check_writable(cache)
-
-
-def kept_layers(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
-    """Convolution -> why it stays in float before any search.
-
-    The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
-    """
-    first = options.target == "tensorrt" if options.first is None else options.first
-    return kept_from_int8(model, options.keep, first=first, score=options.score)
-
-
 def _search(
     model: ir.Model,
     card: ModelCard | None,
@@ -221,10 +156,10 @@ def _search(
     target: Path,
     progress: Progress,
 ) -> SearchReport:
-    """Find the layers that the budget wants in float; the log stands beside `target` unless it was named."""
+    """The log stands beside `target` unless it was named."""
     assert options.search is not None
-    layers = tuple(candidates(model, kept))
-    network = Network(model, ports_of(model, str(options.source), card), options.target, kept, layers, ranges, wide)
+    io, layers = ports_of(model, str(options.source), card), tuple(candidates(model, kept))
+    network = Network(model, io, options.target, kept, layers, ranges, wide)
     return search_layers(
         network,
         options.search,

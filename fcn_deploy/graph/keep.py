@@ -11,7 +11,7 @@ from ..errors import GraphError, UnknownNameError
 
 # Metadata of a node: why it was left out of INT8 or FP16 on purpose.
 KEEP_KEY = "fcn_deploy.keep"
-FIRST, SCORE, REQUESTED = "first layer", "score layer", "by request"
+FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", "by the layer search"
 COMPUTED_WEIGHT = "weight is computed, not stored"
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")

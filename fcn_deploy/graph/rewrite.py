@@ -1,0 +1,38 @@
+"""The steps from an FP32 graph to the one that is written, in the one order in which they compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from .blocks import split_wide_convolutions
+from .fp16 import HalfReport, to_fp16
+from .keep import note_reasons
+from .qdq import Range, Target, insert_qdq
+from .subpixel import upsample_by_phases
+
+
+def to_int8(
+    model: ir.Model,
+    target: Target,
+    kept: Mapping[str, str],
+    ranges: Mapping[str, Range],
+    wide: Mapping[str, str] | None = None,
+) -> HalfReport | None:
+    """Rewrite `model` in place.
+
+    Args:
+        kept: convolution -> why it stays in float.
+        ranges: tensor -> (low, high), for each of `qdq.quantised_tensors` and no other.
+        wide: node -> why it stays in FP32 where the rest becomes FP16; None to leave the rest in FP32.
+
+    Returns:
+        What became of the rest; None where it stays in FP32.
+    """
+    insert_qdq(model, target, kept, ranges)
+    note_reasons(model, kept)
+    if target == "cpu":
+        split_wide_convolutions(model)
+        upsample_by_phases(model)
+    return None if wide is None else to_fp16(model, wide)
