@@ -86,11 +86,12 @@ def calibrate(
 
 
 def float_tensors(model: ir.Model) -> list[str]:
-    """The float results of all nodes."""
+    """The float results of all nodes; `model` stays as it is."""
     from onnx_ir.passes import common
 
-    common.ShapeInferencePass()(model)
-    outputs = [output for node in model.graph for output in node.outputs]
+    typed = model.clone()  # which shares the weights
+    common.ShapeInferencePass()(typed)
+    outputs = [output for node in typed.graph for output in node.outputs]
     return [str(output.name) for output in outputs if output.dtype == ir.DataType.FLOAT]
 
 

@@ -25,6 +25,8 @@ def weights_bytes(model: ir.Model) -> int:
 def save_graph(model: ir.Model, path: Path) -> str | None:
     """Write the file; returns the name of the external data beside it, if the weights need one."""
     data_name = f"{path.name}.data" if weights_bytes(model) > INLINE_LIMIT_BYTES else None
+    if data_name is None:  # weights that were read from beside another file would still be named as there
+        ir.external_data.load_to_model(model)
     ir.save(model, path, external_data=data_name)
     return data_name
 
