@@ -33,7 +33,7 @@ def _quantised(tmp_path: Path, **kept: bool) -> Path:
 def test_every_logit_stays_as_it_was(tmp_path: Path, block_bytes: int) -> None:
     whole = _quantised(tmp_path)
     model = load_graph(whole)
-    names = split_wide_convolutions(model, block_bytes)
+    names = split_wide_convolutions(model, block_bytes, alignment=1)
     assert names == [name for name, size in (("conv2", 216), ("conv3", 324)) if size > block_bytes]
     save_graph(model, tmp_path / "blocks.onnx")
     onnx.checker.check_model(str(tmp_path / "blocks.onnx"), full_check=True)
@@ -47,12 +47,19 @@ def test_every_logit_stays_as_it_was(tmp_path: Path, block_bytes: int) -> None:
 def test_the_blocks_hold_the_weights_once_and_in_order(tmp_path: Path) -> None:
     model = load_graph(_quantised(tmp_path))
     before = model.graph.initializers["conv3.weight/int8"].const_value.numpy()
-    split_wide_convolutions(model, 200)
+    split_wide_convolutions(model, 200, alignment=1)
     left = [name for name in model.graph.initializers if name.startswith("conv3.weight/int8")]
     assert left == ["conv3.weight/int8/block0", "conv3.weight/int8/block1"]
     parts = [model.graph.initializers[name].const_value.numpy() for name in left]
     assert [part.shape[0] for part in parts] == [3, 3]
     assert np.array_equal(np.concatenate(parts), before)
+
+
+def test_blocks_are_whole_registers_wide_but_the_last(tmp_path: Path) -> None:
+    model = load_graph(_quantised(tmp_path))
+    split_wide_convolutions(model, 110, alignment=4)  # 324 bytes in three blocks would be two channels each
+    weights = {name: value.shape for name, value in model.graph.initializers.items() if name.startswith("conv3.weight")}
+    assert [shape[0] for name, shape in weights.items() if "/int8/" in name] == [4, 2]
 
 
 def test_a_convolution_that_ends_in_float_stays_whole(tmp_path: Path) -> None:
