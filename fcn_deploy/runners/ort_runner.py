@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GraphError, RunnerError
+from ..engine.profiles import shape_text
+from ..errors import GraphError, RunnerError, ShapeError
 from ..spec import CARD_KEY, ModelCard
 from .base import LABELS, Runner
 from .graph_io import GraphIO, describe
-from .ort_session import CUDA_FAMILY, one_line, open_session
+from .ort_options import ProviderOptions
+from .ort_session import one_line, open_session
 
 
 class OrtRunner(Runner):
@@ -23,34 +25,55 @@ class OrtRunner(Runner):
     """
 
     def __init__(
-        self, name: str, session: Any, io: GraphIO, *, device: str = "cpu", outputs: tuple[str, ...] = (LABELS,)
+        self,
+        name: str,
+        session: Any,
+        io: GraphIO,
+        *,
+        device: str = "cpu",
+        outputs: tuple[str, ...] = (LABELS,),
+        asked: ProviderOptions | None = None,
     ) -> None:
         super().__init__(name, io.card, outputs)
         self._session = session
         self._io = io
         self._device = device
+        self._asked = asked or ProviderOptions()
+        self._run_options: Any = None
         self._fetches = io.fetches(outputs)
         self._binding = session.io_binding()
         self._device_image: Any = None
         self.notes = io.host_work(outputs)
 
     @classmethod
-    def open(cls, name: str, source: str, *, device: str, outputs: tuple[str, ...], threads: int | None) -> OrtRunner:
+    def open(
+        cls,
+        name: str,
+        source: str,
+        *,
+        device: str,
+        outputs: tuple[str, ...],
+        threads: int | None,
+        provider: ProviderOptions | None = None,
+    ) -> OrtRunner:
         """Open the .onnx file `source` on the provider `device`; see `ort_session.open_session` for the errors."""
         if Path(source).suffix.lower() != ".onnx":
             raise RunnerError(f"{name} runs .onnx files, not {source}; fcn-deploy export makes one of it")
-        session, notes = open_session(name, Path(source), device, threads)
+        opened = open_session(name, Path(source), device, threads, provider)
+        session = opened.session
         text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         card = ModelCard.from_json(text) if text else None
         io = describe(source, session.get_inputs(), session.get_outputs(), card)
         try:
-            runner = cls(name, session, io, device="cuda" if device in CUDA_FAMILY else "cpu", outputs=outputs)
+            runner = cls(name, session, io, device=opened.buffers, outputs=outputs, asked=provider)
         except GraphError as error:
             raise GraphError(f"{source}: {error}") from error
-        runner.notes = notes + runner.notes
+        runner.notes = opened.notes + runner.notes
         return runner
 
     def _upload(self, image: NDArray[np.uint8]) -> None:
+        batch, height, width, _ = image.shape
+        self._choose_profile((batch, height, width))
         prepared = self._io.prepare(image)
         if self._device == "cpu":
             self._binding.bind_cpu_input(self._io.image, prepared)
@@ -59,14 +82,29 @@ class OrtRunner(Runner):
         # A binding keeps the arrays of its last run and would want the next ones to have their shape.
         self._binding.clear_binding_outputs()
         for output in self._fetches:
-            self._binding.bind_output(output, self._device)
+            self._binding.bind_output(output, self._device, self._asked.device_id if self._device != "cpu" else 0)
+
+    def _choose_profile(self, shape: tuple[int, int, int]) -> None:
+        """Run under the first profile that holds (N, H, W); a provider given a shape outside would build anew."""
+        profiles = self._asked.profiles
+        if not profiles:
+            return
+        index = next((index for index, profile in enumerate(profiles) if profile.holds(shape)), None)
+        if index is None:
+            listed = "; ".join(map(str, profiles))
+            raise ShapeError(f"{self.name}: {shape_text(shape)} lies in none of the profiles: {listed}")
+        if len(profiles) > 1:
+            import onnxruntime
+
+            self._run_options = onnxruntime.RunOptions()
+            self._run_options.add_run_config_entry("nv_profile_index", str(index))
 
     def _bind_on_device(self, prepared: NDArray[Any]) -> None:
         """Copy into a device buffer that is kept while the shape stays."""
         from onnxruntime import OrtValue
 
         if self._device_image is None or tuple(self._device_image.shape()) != prepared.shape:
-            self._device_image = OrtValue.ortvalue_from_numpy(prepared, self._device, 0)
+            self._device_image = OrtValue.ortvalue_from_numpy(prepared, self._device, self._asked.device_id)
         else:
             self._device_image.update_inplace(prepared)
         self._binding.bind_ortvalue_input(self._io.image, self._device_image)
@@ -74,7 +112,7 @@ class OrtRunner(Runner):
 
     def _execute(self) -> None:
         try:
-            self._session.run_with_iobinding(self._binding)
+            self._session.run_with_iobinding(self._binding, self._run_options)
             self._binding.synchronize_outputs()
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise RunnerError(f"{self.name} failed while running: {one_line(error)}") from error

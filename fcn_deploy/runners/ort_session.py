@@ -9,46 +9,74 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import GraphError, RunnerError, UnknownNameError
+from ..errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from ..graph.session import load_onnxruntime, quiet_options
+from ..optional import require
+from .ort_options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
+from .ort_plugin import PLUGIN, find_plugin, plugin_device
 
 SUFFIX = "ExecutionProvider"
 # Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.
-CUDA_FAMILY = ("cuda", "tensorrt", "nvtensorrtrtx")
+CUDA_FAMILY = (CUDA, TENSORRT, RTX)
 # What the parts of a graph that a provider does not take fall to before the CPU.
-SECOND = {"tensorrt": ("CUDA" + SUFFIX,)}
+SECOND = {TENSORRT: ("CUDA" + SUFFIX,)}
+# Packages that load the libraries a provider is linked with when they are imported.
+LIBRARIES = {TENSORRT: "tensorrt"}
 
 
-def open_session(name: str, path: Path, provider: str, threads: int | None) -> tuple[Any, tuple[str, ...]]:
-    """A session for `path` on `provider` ("cpu", "cuda", "tensorrt", ...), and notes on nodes left to other ones.
+@dataclass(frozen=True)
+class OpenSession:
+    """A session, notes on what it does otherwise than one might think, and where its bound buffers may lie."""
+
+    session: Any
+    notes: tuple[str, ...]
+    buffers: str
+
+
+def open_session(
+    name: str, path: Path, provider: str, threads: int | None, asked: ProviderOptions | None = None
+) -> OpenSession:
+    """A session for `path` on `provider` ("cpu", "cuda", "tensorrt", "nvtensorrtrtx", ...) and on no other.
 
     Raises:
         UnknownNameError: onnxruntime knows no such provider.
-        RunnerError: this build or this machine does not have it, or it took no part of the graph.
+        RunnerError: this build or this machine does not have it, it does not have what is `asked`, or it took no part
+            of the graph.
         GraphError: the file is missing or onnxruntime cannot read it.
     """
     ort = load_onnxruntime()
-    wanted = _full_name(ort, name, provider)
+    asked = asked or ProviderOptions()
+    plugin = find_plugin() if provider == RTX and RTX not in short_names(ort.get_available_providers()) else None
+    wanted = _full_name(ort, name, provider) if plugin is None else plugin.get_ep_name()
     if not path.is_file():
         raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")
+    texts, notes = option_texts(provider, path, asked)
     if provider == "cpu":
-        return _create(ort, path, [wanted], threads), ()
+        return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu")
     with captured_output() as printed:
-        if provider in CUDA_FAMILY and hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()
+        _load_libraries(ort, provider)
         try:
-            session = _create(ort, path, [wanted, *SECOND.get(provider, ())], threads)
+            if plugin is not None:
+                device = plugin_device(ort, plugin, int(texts.pop("device_id")))
+                session = _create(ort, path, threads, device=device, texts=texts)
+            else:
+                second = [(other, {"device_id": texts["device_id"]}) for other in SECOND.get(provider, ())]
+                session = _create(ort, path, threads, [(wanted, texts), *second])
         except GraphError as error:
             raise RunnerError(f"{name}: {wanted} did not start: {_reason(printed()) or error}") from error
         if session.get_providers()[0] != wanted:
             reason = _reason(printed()) or "onnxruntime did not say why"
             raise RunnerError(f"{name}: {wanted} did not start: {reason}; available here: cpu")
-    return session, _notes(name, session, wanted)
+    notes += _placement(name, session, wanted)
+    if plugin is not None:
+        return OpenSession(session, (*notes, "copies to and from the GPU are timed with the run"), "cpu")
+    return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu")
 
 
 def short_names(providers: list[str]) -> list[str]:
@@ -63,14 +91,33 @@ def _full_name(ort: ModuleType, name: str, provider: str) -> str:
         raise UnknownNameError.of("onnxruntime provider", provider, known)
     available = ort.get_available_providers()
     if known[provider] not in available:
+        mend = f"; try: pip install {PLUGIN.replace('_', '-')}" if provider == RTX else ""
         raise RunnerError(
             f"{name}: onnxruntime {ort.__version__} was built without {known[provider]}; "
-            f"it has: {', '.join(short_names(available))}"
+            f"it has: {', '.join(short_names(available))}{mend}"
         )
     return known[provider]
 
 
-def _create(ort: ModuleType, path: Path, providers: list[str], threads: int | None) -> Any:
+def _load_libraries(ort: ModuleType, provider: str) -> None:
+    """Libraries in Python packages stand on no search path; once loaded, the provider finds them by their names."""
+    if provider in CUDA_FAMILY and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()
+    if provider in LIBRARIES:
+        with contextlib.suppress(MissingDependencyError):
+            require(LIBRARIES[provider])
+
+
+def _create(
+    ort: ModuleType,
+    path: Path,
+    threads: int | None,
+    providers: Sequence[Any] | None = None,
+    *,
+    device: Any = None,
+    texts: Mapping[str, str] | None = None,
+) -> Any:
+    """A session on `providers`, or on a plugin's `device` with its options."""
     options = quiet_options(ort)
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -79,13 +126,15 @@ def _create(ort: ModuleType, path: Path, providers: list[str], threads: int | No
     options.add_session_config_entry("session.force_spinning_stop", "1")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     try:
+        if device is not None:
+            options.add_provider_for_devices([device], dict(texts or {}))
         # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
         return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         raise GraphError(f"{path}: onnxruntime cannot use it: {one_line(error)}") from error
 
 
-def _notes(name: str, session: Any, wanted: str) -> tuple[str, ...]:
+def _placement(name: str, session: Any, wanted: str) -> tuple[str, ...]:
     """Which nodes other providers got; RunnerError if `wanted` got none."""
     if not hasattr(session, "get_provider_graph_assignment_info"):  # onnxruntime < 1.24
         return ()

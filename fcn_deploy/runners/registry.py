@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import UnknownNameError
+from ..errors import RunnerError, UnknownNameError
 from .base import LABELS, Runner
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..spec import ModelCard
+    from .ort_options import ProviderOptions
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def open_runner(
     outputs: tuple[str, ...] = (LABELS,),
     threads: int | None = None,
     load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
+    provider: ProviderOptions | None = None,
 ) -> Runner:
     """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]" or "onnxruntime[:cpu|cuda|tensorrt|...]".
 
@@ -55,6 +57,7 @@ def open_runner(
         outputs: "labels", "logits" or both.
         threads: CPU threads of one inference; None leaves the backend's own choice.
         load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
+        provider: GPU number, profiles and cache for one of onnxruntime's GPU providers.
 
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
@@ -65,6 +68,10 @@ def open_runner(
     device = spec.partition(":")[2] or line.device
     module_name, _, class_name = line.location.partition(":")
     runner_class = getattr(importlib.import_module(f".{module_name}", __package__), class_name)
-    given = {} if line.needs_onnx else {"load": load}
+    given: dict[str, object] = {} if line.needs_onnx else {"load": load}
+    if provider is not None:
+        if line.package != "onnxruntime":
+            raise RunnerError(f"{spec} has no providers; provider options are for onnxruntime:cuda|tensorrt|...")
+        given["provider"] = provider
     runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads, **given)
     return runner
