@@ -9,7 +9,9 @@ from .errors import MissingDependencyError
 
 # module -> (what to install, extra of this project that holds it)
 EXTRAS = {
+    "cuda": "graphs",
     "openvino": "peers",
+    "pycuda": "cuda",
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }

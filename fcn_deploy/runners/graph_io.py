@@ -21,9 +21,14 @@ MEND = "fcn-deploy export writes such a file"
 class Port(Protocol):
     """An input or output as onnxruntime describes it: `type` "tensor(uint8)", `shape` of integers and names."""
 
-    name: str
-    type: str
-    shape: Sequence[int | str | None]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def shape(self) -> Sequence[int | str | None]: ...
 
 
 @dataclass(frozen=True)

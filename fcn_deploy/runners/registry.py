@@ -30,6 +30,7 @@ class Entry:
 RUNNERS = {
     "pytorch": Entry("torch_runner:TorchRunner", "torch", "cpu", needs_onnx=False),
     "onnxruntime": Entry("ort_runner:OrtRunner", "onnxruntime", "cpu", needs_onnx=True),
+    "tensorrt": Entry("trt_runner:TrtRunner", "pycuda", "", needs_onnx=True),
 }
 
 
@@ -50,10 +51,11 @@ def open_runner(
     load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
     provider: ProviderOptions | None = None,
 ) -> Runner:
-    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]" or "onnxruntime[:cpu|cuda|tensorrt|...]".
+    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|tensorrt|...]" or
+    "tensorrt[:precision of the engine]".
 
     Args:
-        source: "demo", an .onnx file or, for pytorch, any checkpoint file.
+        source: "demo", an .onnx file, for pytorch any checkpoint file, for tensorrt an engine.
         outputs: "labels", "logits" or both.
         threads: CPU threads of one inference; None leaves the backend's own choice.
         load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
@@ -62,7 +64,7 @@ def open_runner(
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
         RunnerError: the device is not there, or not for this file; never another device in silence.
-        CheckpointError, GraphError: `source` cannot be read.
+        CheckpointError, GraphError, EngineError: `source` cannot be read or used.
     """
     line = entry(spec)
     device = spec.partition(":")[2] or line.device

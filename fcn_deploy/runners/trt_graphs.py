@@ -1,0 +1,94 @@
+"""CUDA graphs on `tensorrt`, which leaves capturing to its user (TensorRT for RTX captures by itself).
+
+A graph holds only while the execution context that it was captured from stays as it was: same profile, shape and
+addresses. So each combination has a context of its own; their activations share one piece of memory, which is safe
+because they all run on one stream.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .cuda_context import CudaDevice
+from .cuda_graphs import CudaGraph
+from .cuda_slots import Layout
+from .trt_context import activation_bytes, create_context
+from .trt_engine import LoadedEngine
+from .trt_execution import Execution
+
+LIMIT = 16  # combinations kept; each costs a context's small state, not activations
+
+
+@dataclass
+class _Graphed:
+    execution: Execution
+    graph: CudaGraph | None = None
+
+    def close(self) -> None:
+        if self.graph is not None:
+            self.graph.close()
+        self.execution.close()
+
+
+class GraphedExecution:
+    """As `Execution`; the third and later inferences of one shape and addresses are a single launch.
+
+    The first runs plainly, which settles what TensorRT decides on a new shape; the second is captured.
+    """
+
+    def __init__(self, loaded: LoadedEngine, device: CudaDevice) -> None:
+        self._loaded = loaded
+        self._device = device
+        self._bytes = max(activation_bytes(loaded.engine), 1)
+        self._activations = device.driver.mem_alloc(self._bytes)
+        self._graphed: OrderedDict[tuple[Any, ...], _Graphed] = OrderedDict()
+        self._shape: tuple[int, ...] = ()
+        try:
+            self._shapes = self._execution()
+        except BaseException:
+            self._activations.free()
+            raise
+
+    def prepare(self, shape: tuple[int, ...], stream: Any) -> dict[str, Layout]:
+        """As `Execution.prepare`."""
+        layouts = self._shapes.prepare(shape, stream)
+        self._shape = shape
+        return layouts
+
+    def enqueue(self, addresses: Mapping[str, int], stream: Any) -> None:
+        """As `Execution.enqueue`."""
+        key = (self._shape, *addresses.items())
+        known = self._graphed.get(key)
+        if known is None:
+            self._first(key, addresses, stream)
+            return
+        self._graphed.move_to_end(key)
+        if known.graph is None:
+            known.graph = CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))
+        known.graph.launch()
+
+    def close(self) -> None:
+        """Free graphs, contexts and activation memory; nothing may be under way."""
+        for graphed in self._graphed.values():
+            graphed.close()
+        self._graphed.clear()
+        self._shapes.close()
+        self._activations.free()
+
+    def _first(self, key: tuple[Any, ...], addresses: Mapping[str, int], stream: Any) -> None:
+        if len(self._graphed) == LIMIT:
+            stream.synchronize()  # the one that goes may be running
+            self._graphed.popitem(last=False)[1].close()
+        execution = self._execution()
+        execution.prepare(self._shape, stream)
+        execution.enqueue(addresses, stream)
+        self._graphed[key] = _Graphed(execution)
+
+    def _execution(self) -> Execution:
+        strategy = self._loaded.flavor.module.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = create_context(self._loaded, self._device, strategy)
+        context.set_device_memory(int(self._activations), self._bytes)
+        return Execution(self._loaded, context)
