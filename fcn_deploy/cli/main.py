@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "Say what an ONNX file computes in which precision, and what TensorRT would reject.",
     "quantize": "Rewrite an ONNX file to FP16 or INT8.",
     "doctor": "Say what this machine and this installation can do, and why not the rest.",
+    "build-engine": "Build a TensorRT engine, with or without a GPU.",
     "bench": "Compare the speed and the accuracy of a model's runners.",
 }
 

@@ -44,8 +44,9 @@ class BuildOptions:
 
     def asked(self) -> dict[str, Any]:
         """What was not left at its default, as plain data."""
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {name: value for name, value in plain.items() if value not in (None, False, []) or value == 0}
+        left = asdict(BuildOptions())
+        asked = {name: value for name, value in asdict(self).items() if value != left[name]}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items()}
 
 
 def parse_sm(text: str) -> tuple[str, ...]:

@@ -1,0 +1,203 @@
+"""From a model to an engine in one step: export it, rewrite its precision, build; or find that nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import onnx_ir as ir
+
+from ..engine.build import BuildReport, BuildRequest, build, built_for, precision_of
+from ..engine.flavors import Flavor, open_flavor
+from ..engine.freshness import stale
+from ..engine.gpus import gpus
+from ..engine.lock import building
+from ..engine.options import BuildOptions, check_options
+from ..engine.profiles import Profile
+from ..engine.sidecar import read_sidecar
+from ..errors import GraphError, UnknownNameError
+from ..files import check_writable
+from ..graph.arithmetic import has_quantisation
+from ..graph.histogram import Method
+from ..graph.sizes import image_input
+from ..graph.state import find_card, load_graph
+from ..progress import SILENT, Progress
+from ..spec import ModelCard
+from ..version import __version__
+from .artefact import Artefact
+from .calibration import open_images
+from .calibration_cache import graph_digest
+from .dataset import DataOptions
+from .engine_profiles import check_fixed, of_images, usual
+from .frames import frames_of
+from .quantize import QuantizeOptions, quantize
+
+Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+AS_IT_IS = "as the file has it"
+RUNNER = "onnxruntime"  # any runner that needs an ONNX file: the artefact exports one for it
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """What to build.
+
+    Attributes:
+        source: an .onnx file, a checkpoint, a recipe or "demo".
+        precision: None takes the file's types as they are; "fp32" refuses a file that has others.
+        profiles: () asks the images of `profile_images`, else the recipe, else takes the default.
+        max_batch: largest N where the profile is not written out.
+        calibration: images for INT8, and for the overflow check of FP16.
+        method, keep: as for `QuantizeOptions`.
+        force: build even if nothing has changed.
+    """
+
+    source: str
+    precision: Precision | None = None
+    profiles: tuple[Profile, ...] = ()
+    profile_images: DataOptions | None = None
+    max_batch: int | None = None
+    flavor: str | None = None
+    options: BuildOptions = field(default_factory=BuildOptions)
+    calibration: DataOptions | None = None
+    method: Method = "mse"
+    keep: tuple[str, ...] = ()
+    force: bool = False
+
+
+def build_engine(request: EngineRequest, target: Path, progress: Progress = SILENT) -> BuildReport:
+    """Build `target` and the JSON beside it, unless they are there and of the same key.
+
+    Raises:
+        UnknownNameError: no such precision, flavor or node.
+        EngineError, MissingDependencyError: from the builder; see `engine.build.build`.
+        GraphError, CheckpointError, RecipeError, ExportError: the source cannot be read, exported or rewritten.
+        DataError: there are no calibration images where INT8 needs them, or they cannot be used.
+        OutputError: the engine cannot be written.
+    """
+    if request.precision not in (None, *PRECISIONS):
+        raise UnknownNameError.of("precision", str(request.precision), PRECISIONS)
+    flavor = open_flavor(request.flavor)
+    check_options(flavor, request.options, bool(gpus()))
+    check_writable(target)
+    with Artefact(request.source, progress) as artefact:
+        digest = artefact.digest()[0]  # says what is wrong with a source that is not there
+        graph = load_graph(artefact.path) if artefact.is_onnx else None
+        if graph is not None:
+            digest = graph_digest(artefact.path)
+            _check_precision(graph, artefact.path, request.precision)
+        card = artefact.card() if graph is None else find_card(graph)
+        profiles = _profiles(request, graph, card, progress)
+        key = _key(request, flavor, digest, profiles, card, progress)
+        with building(target, progress):
+            reasons = stale(target, key)
+            if not reasons and not request.force:
+                return BuildReport(target, read_sidecar(target), built=False)
+            _say_why(reasons, target, request.force, progress)
+            report = _build(request, flavor, artefact, digest, profiles, key, target, progress)
+    return BuildReport(target, report.sidecar, reasons=reasons)
+
+
+def _check_precision(graph: ir.Model, path: Path, precision: Precision | None) -> None:
+    """Raise GraphError for a network without an image, or one that is not FP32 where FP32 is asked for."""
+    image_input(graph)
+    half = any(value.dtype == ir.DataType.FLOAT16 for value in graph.graph.initializers.values())
+    if precision == "fp32" and (half or has_quantisation(graph)):
+        found = precision_of(graph, {"INT8": 1} if has_quantisation(graph) else {"FP16": 1})
+        raise GraphError(f"{path} is an {found} file; leave --precision out to build it so, or give the FP32 file")
+
+
+def _profiles(
+    request: EngineRequest, graph: ir.Model | None, card: ModelCard | None, progress: Progress
+) -> tuple[Profile, ...]:
+    if request.profiles:
+        profiles, origin = request.profiles, ""
+    elif request.profile_images is not None:
+        profiles = (of_images(card, request.profile_images, request.max_batch or 1, progress),)
+        origin = f"from {request.profile_images.source}"
+    else:
+        profile, origin = usual(request.source, graph, request.max_batch)
+        profiles = (profile,)
+    if graph is not None:
+        check_fixed(profiles, graph)
+    if origin:
+        progress.say(f"profile {profiles[0]} (N x H x W; {origin}; --min, --opt and --max set another)")
+    return profiles
+
+
+def _key(
+    request: EngineRequest,
+    flavor: Flavor,
+    digest: str,
+    profiles: tuple[Profile, ...],
+    card: ModelCard | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """All that the plan follows from, as plain data, in the words in which a difference is told."""
+    target = built_for(flavor, request.options)
+    options = {name: value for name, value in request.options.asked().items() if name not in ("sm", "timing_cache")}
+    key: dict[str, Any] = {
+        "model": digest,
+        "precision": request.precision or AS_IT_IS,
+        "library": f"{flavor.name} {flavor.version}",
+        "built for": list(target.sm),
+        "profiles": [str(profile) for profile in profiles],
+        "options": options,
+    }
+    if request.precision not in (None, "fp32"):
+        key["calibration"] = _calibration(request, card, progress)
+        key["rewritten by"] = f"fcn-deploy {__version__}"
+    return key
+
+
+def _calibration(request: EngineRequest, card: ModelCard | None, progress: Progress) -> dict[str, Any]:
+    """What decides the ranges: the images' pixels in any order, the method, and the nodes kept in float."""
+    found: dict[str, Any] = {"method": request.method, "keep": list(request.keep)}
+    if request.calibration is not None:
+        dataset = open_images(card, request.calibration)
+        frames = frames_of(dataset, on_error=request.calibration.on_error, progress=progress)
+        found["images"] = hashlib.sha256("\n".join(sorted(frames.digests)).encode()).hexdigest()
+        found["count"] = len(frames.digests)
+    return found
+
+
+def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
+    """Why an engine that stands there is built again; of one that does not there is nothing to say."""
+    if target.exists():
+        why = "; ".join(reasons) if reasons else "--force" if force else ""
+        progress.say(f"building {target.name} again: {why}")
+
+
+def _build(
+    request: EngineRequest,
+    flavor: Flavor,
+    artefact: Artefact,
+    digest: str,
+    profiles: tuple[Profile, ...],
+    key: dict[str, Any],
+    target: Path,
+    progress: Progress,
+) -> BuildReport:
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True) as folder:
+        onnx = Path(artefact.file_for(RUNNER))
+        rewrite, fp16 = _rewrite(request.precision, flavor)
+        if rewrite is not None:
+            options = QuantizeOptions(
+                onnx, rewrite, data=request.calibration, method=request.method, keep=request.keep  # type: ignore[arg-type]
+            )  # fmt: skip
+            onnx = Path(folder) / f"{artefact.path.stem}.{rewrite}.onnx"
+            quantize(options, onnx, progress)
+        name = artefact.path.name
+        return build(BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16), target, progress)
+
+
+def _rewrite(precision: Precision | None, flavor: Flavor) -> tuple[str | None, bool]:
+    """The precision to rewrite the file to, None for none; and whether FP16 is a flag of the builder (8.6)."""
+    if precision in (None, "fp32"):
+        return None, False
+    if not flavor.traits.explicit_batch:
+        return precision, False
+    return ("int8" if precision != "fp16" else None), precision != "int8"

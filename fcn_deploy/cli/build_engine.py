@@ -1,0 +1,175 @@
+"""`fcn-deploy build-engine`: a model as a TensorRT engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import progress
+from .data_options import data_options, image_options, with_options
+from .output import check_json_path, emit, json_option
+
+if TYPE_CHECKING:
+    from ..engine.build import BuildReport
+    from ..engine.sidecar import Sidecar
+
+MIB = 1 << 20
+_CALIBRATION = image_options("--calib", split="train", limit_flag="--images", limit=100)
+_PROFILES = (
+    click.option("--min", "least", multiple=True, metavar="NxHxW", help="Smallest batch; repeatable, see --max."),
+    click.option("--opt", "usual", multiple=True, metavar="NxHxW", help="Usual batch; alone, the only size."),
+    click.option("--max", "most", multiple=True, metavar="NxHxW", help="Largest batch; once for each profile."),
+    click.option("--profile-from", metavar="IMAGES", help="Sizes from images: least, median, largest; to 32 pixels."),
+    click.option("--max-batch", type=click.IntRange(min=1), help="Largest N of a profile not written out.  [1]"),
+)
+_BUILDER = (
+    click.option("--flavor", metavar="NAME", help="rtx or tensorrt.  [default: what is installed, rtx first]"),
+    click.option("--sm", metavar="LIST", help="RTX: architectures, as 86,89 or current.  [default: portable]"),
+    click.option("--workspace-mib", type=click.IntRange(min=1), help="Device memory for a kernel.  [no limit]"),
+    click.option("--timing-cache", type=click.Path(path_type=Path), help="Keep measured kernel times in this file."),
+    click.option("--optimization-level", type=click.IntRange(0, 5), help="0 builds fastest.  [the library's]"),
+    click.option("--tf32/--no-tf32", default=None, help="FP32 products on tensor cores.  [the library's]"),
+    click.option("--refit", is_flag=True, help="A plan whose weights can be exchanged."),
+    click.option("--strip", is_flag=True, help="A plan without weights."),
+    click.option("--version-compatible", is_flag=True, help="A plan for later releases too."),
+    click.option("--hardware-compatible", is_flag=True, help="A plan for Ampere GPUs and later."),
+)
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), required=True, help="Engine to write; OUT.json beside it."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8", "int8+fp16"]),
+    help="Rewrite the FP32 model first.  [default: the file's own types]",
+)
+@with_options(_PROFILES)
+@with_options(_CALIBRATION)
+@click.option(
+    "--method",
+    type=click.Choice(["minmax", "percentile", "entropy", "mse"]),
+    default="mse",
+    show_default=True,
+    help="How a range is chosen from what the images showed.",
+)
+@click.option("--keep", multiple=True, metavar="NODE", help="Leave this node in float; score_* is a pattern.")
+@with_options(_BUILDER)
+@click.option("--force", is_flag=True, help="Build even if nothing has changed.")
+@json_option
+def command(
+    model: str,
+    out: Path,
+    precision: str | None,
+    profile_from: str | None,
+    max_batch: int | None,
+    method: str,
+    keep: tuple[str, ...],
+    flavor: str | None,
+    force: bool,
+    json_path: str | None,
+    **given: Any,
+) -> None:
+    """Build a TensorRT engine from MODEL: an .onnx file, a checkpoint, a recipe (.toml), or "demo".
+
+    The engine is a plain plan. OUT.json says what it takes and gives, where it runs, and in which precision each
+    layer was built. Nothing is done if both are there and nothing that they follow from has changed.
+
+    TensorRT for RTX builds without a GPU, by default for all of Ampere and later.
+    """
+    from ..bench.build_engine import EngineRequest, build_engine
+
+    check_json_path(json_path)
+    request = EngineRequest(
+        source=model,
+        precision=precision,  # type: ignore[arg-type]
+        profiles=_profiles(given),
+        profile_images=None if profile_from is None else _images(profile_from, given),
+        max_batch=max_batch,
+        flavor=flavor,
+        options=_options(given),
+        calibration=None if given["data"] is None else data_options(given),
+        method=method,  # type: ignore[arg-type]
+        keep=keep,
+        force=force,
+    )
+    report = build_engine(request, out, progress())
+    emit(json_path, lambda: json.dumps(_as_json(report)), lambda: click.echo(_as_text(report)))
+
+
+def _profiles(given: dict[str, Any]) -> Any:
+    from ..bench.engine_profiles import written
+    from ..engine.profiles import parse_shape
+
+    return written(*([parse_shape(text) for text in given[name]] for name in ("least", "usual", "most")))
+
+
+def _images(source: str, given: dict[str, Any]) -> Any:
+    """The images of --profile-from, all of them; --classes and the like are those of --calib."""
+    return data_options({**given, "data": source, "labels": None, "limit": None})
+
+
+def _options(given: dict[str, Any]) -> Any:
+    from ..engine.options import BuildOptions, parse_sm
+
+    workspace, cache = given["workspace_mib"], given["timing_cache"]
+    return BuildOptions(
+        sm=() if given["sm"] is None else parse_sm(given["sm"]),
+        workspace_bytes=None if workspace is None else workspace * MIB,
+        timing_cache=None if cache is None else str(cache),
+        optimization_level=given["optimization_level"],
+        tf32=given["tf32"],
+        refit=given["refit"],
+        strip=given["strip"],
+        version_compatible=given["version_compatible"],
+        hardware_compatible=given["hardware_compatible"],
+    )
+
+
+def _as_text(report: BuildReport) -> str:
+    sidecar = report.sidecar
+    head = f"{report.path} is up to date" if not report.built else _written(report)
+    return "\n".join([head, *_profile_lines(sidecar), *_precision_lines(sidecar)])
+
+
+def _written(report: BuildReport) -> str:
+    sidecar = report.sidecar
+    peak = "" if sidecar.peak_bytes is None else f", {sidecar.peak_bytes / 1e6:.0f} MB of memory at most"
+    return (
+        f"wrote {report.path}, {sidecar.plan_bytes / 1e6:.1f} MB, and {report.path.name}.json in "
+        f"{sidecar.seconds:.1f} s{peak}"
+    )
+
+
+def _profile_lines(sidecar: Sidecar) -> list[str]:
+    lines = [f"{sidecar.flavor} {sidecar.version}, for {', '.join(sidecar.built_for.sm)}; N x H x W:"]
+    for profile, activations in zip(sidecar.profiles, sidecar.activation_bytes, strict=True):
+        memory = "" if activations is None else f"   {activations / 1e6:.1f} MB of activations"
+        lines.append(f"  {profile}{memory}")
+    return lines
+
+
+def _precision_lines(sidecar: Sidecar) -> list[str]:
+    """The shares that the builder's own list shows, and each layer that is not in the type that was asked for."""
+    shares = sidecar.shares
+    if shares is None:
+        return ["the builder did not list its layers"]
+    total = sum(shares.built.values()) or 1
+    parts = ", ".join(f"{name} {100 * macs / total:.1f} %" for name, macs in shares.built.items())
+    size = f"{shares.size[1]}x{shares.size[2]}"
+    verdict = "as the file's types ask" if not shares.disagreements else "NOT as the file's types ask:"
+    return [f"built as {parts} of {total / 1e9:.3g} GMAC at {size}, {verdict}", *shares.disagreements]
+
+
+def _as_json(report: BuildReport) -> dict[str, Any]:
+    return {
+        "path": str(report.path),
+        "built": report.built,
+        "reasons": list(report.reasons),
+        **json.loads(report.sidecar.to_json()),
+    }
