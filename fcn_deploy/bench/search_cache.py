@@ -57,19 +57,16 @@ class TensorCache:
         return self.folder / f"{kind}.{index}"
 
 
-def cache_bytes(
-    model: ir.Model, cuts: Iterable[Sequence[str]], largest: tuple[int, int], pixels: int
-) -> tuple[int, Sequence[str]]:
-    """An estimate of what the tensors at the fullest of `cuts` take for all images, and which tensors those are.
+def cache_bytes(model: ir.Model, cuts: Iterable[Sequence[str]], largest: tuple[int, int], pixels: int) -> int:
+    """An estimate of what the tensors at the fullest of `cuts` take for all images.
 
     Args:
         largest: H, W of the largest image, whose shapes are inferred; the others count by their pixels.
         pixels: of all images.
     """
     sizes = tensor_sizes(model, ImageSize(1, *largest))
-    times = pixels / (largest[0] * largest[1])
-    totals = [(int(sum(_bytes(sizes[name]) for name in cut) * times), cut) for cut in cuts]
-    return max(totals, key=lambda total: total[0], default=(0, ()))
+    fullest = max((sum(_bytes(sizes[name]) for name in cut) for cut in cuts), default=0)
+    return int(fullest * pixels / (largest[0] * largest[1]))
 
 
 def needed_bytes(model: ir.Model, cached: int) -> int:

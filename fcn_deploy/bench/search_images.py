@@ -118,14 +118,20 @@ class SearchImages:
 
     def _add(self, sample: Sample) -> bytes:
         """Keep a sample; returns what tells it from others."""
-        if sample.label is None:
-            raise DataError(f"{sample.name} has no labels; a search needs a labelled data set (--data, --data-labels)")
+        label = require_labels(sample)
         index = len(self)
         self._cache.put(IMAGE, index, {IMAGE: sample.image[None]})
-        self._cache.put(TRUTH, index, {TRUTH: sample.label[None]})
+        self._cache.put(TRUTH, index, {TRUTH: label[None]})
         self.frames.add(sample)
-        height, width = sample.label.shape
-        self._labelled += int(np.count_nonzero(sample.label != self._ignore))
+        height, width = label.shape
+        self._labelled += int(np.count_nonzero(label != self._ignore))
         self.pixels += height * width
         self.largest = max(self.largest, (height, width), key=lambda size: size[0] * size[1])
-        return self.frames.digests[-1].encode() + sample.label.tobytes()
+        return self.frames.digests[-1].encode() + label.tobytes()
+
+
+def require_labels(sample: Sample) -> Labels:
+    """The labels of a sample; DataError if it has none."""
+    if sample.label is None:
+        raise DataError(f"{sample.name} has no labels; a search needs a labelled data set (--data, --data-labels)")
+    return sample.label

@@ -159,7 +159,7 @@ class Steps:
         network, images = self._network, self._images
         left = [layer for layer in network.layers if self.known(layer) is None]
         cuts = [cut_before(network.model, layer, network.target) for layer in left]
-        self.cached, _ = cache_bytes(network.model, cuts, images.largest, images.pixels)
+        self.cached = cache_bytes(network.model, cuts, images.largest, images.pixels)
         self._progress.say(
             f"keeping up to {self.cached / 1e6:.0f} MB of FP32 activations of {len(images)} images, for as long as the "
             f"search runs, in {self._cache.folder}"

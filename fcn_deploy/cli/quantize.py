@@ -10,10 +10,11 @@ import click
 
 from .console import progress
 from .data_options import data_options, image_options, with_options
-from .output import check_json_path, emit, json_option
+from .output import check_json_path, emit, json_option, print_table
+from .search_options import SEARCH_OPTIONS, search_options
 
 if TYPE_CHECKING:
-    from ..bench.quantize import QuantizeReport
+    from ..bench.quantize import QuantizeOptions, QuantizeReport
 
 SHOWN_TENSORS = 5
 
@@ -58,6 +59,13 @@ _CALIBRATION = (
 )
 @click.option("--quantize-first/--keep-first", "quantize_first", default=None, help="The first layer.  [by target]")
 @click.option("--quantize-scores", is_flag=True, help="Quantise the 1x1 score layers as well.")
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Leave what keep_float of this recipe (.toml) names in float, too, for INT8.",
+)
+@with_options(SEARCH_OPTIONS)
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="ONNX file to write.")
 @json_option
 def command(
@@ -70,23 +78,33 @@ def command(
     keep: tuple[str, ...],
     quantize_first: bool | None,
     quantize_scores: bool,
+    recipe: Path | None,
+    dry_run: bool,
     out: Path,
     json_path: str | None,
-    **data: Any,
+    **given: Any,
 ) -> None:
     """Rewrite MODEL, an FP32 .onnx file, to FP16 or INT8.
 
     The types of the new graph say what is computed in which precision. For INT8 the ranges of the activations are
     measured on the images of --calib; with FP16 the images show whether an activation exceeds 65504, and whatever
     does stays in FP32. The result passes onnx's checker and a run before it gets its name.
+
+    --max-miou-drop POINTS searches for the few layers to leave in float so that INT8 keeps its mIoU on --data. Every
+    finished step is in the log, so after Ctrl-C the same command goes on. If the budget cannot be met, nothing is
+    written, the message says how close it came, and the exit code is 1.
     """
     from ..bench.quantize import QuantizeOptions, quantize
+    from ..recipe import load_recipe
 
     check_json_path(json_path)
+    calibration = None if given["data"] is None else data_options(given)
+    if recipe is not None and precision != "fp16":
+        keep += load_recipe(recipe).keep_float
     options = QuantizeOptions(
         source=model,
         precision=precision,  # type: ignore[arg-type]
-        data=None if data["data"] is None else data_options(data),
+        data=calibration,
         method=method,  # type: ignore[arg-type]
         percentile=percentile,
         target=target,  # type: ignore[arg-type]
@@ -94,9 +112,29 @@ def command(
         first=None if quantize_first is None else not quantize_first,
         score=not quantize_scores,
         cache=calib_cache,
+        search=search_options(given | {"dry_run": dry_run}, calibration),
     )
+    if dry_run:
+        _plan(options, out, json_path)
+        return
     report = quantize(options, out, progress())
-    emit(json_path, lambda: json.dumps(_as_json(report)), lambda: click.echo(_as_text(report)))
+    emit(json_path, lambda: json.dumps(_as_json(report)), lambda: _show(report))
+
+
+def _plan(options: QuantizeOptions, out: Path, json_path: str | None) -> None:
+    from ..bench.search_plan import plan_search, to_plain
+    from ..report.search import render_plan
+
+    plan = plan_search(options, out, progress())
+    emit(json_path, lambda: json.dumps(to_plain(plan)), lambda: print_table(render_plan(plan)))
+
+
+def _show(report: QuantizeReport) -> None:
+    if report.search is not None:
+        from ..report.search import render
+
+        print_table(render(report.search))
+    click.echo(_as_text(report))
 
 
 def _as_text(report: QuantizeReport) -> str:
@@ -138,6 +176,7 @@ def _fp16_lines(report: QuantizeReport) -> list[str]:
 
 
 def _as_json(report: QuantizeReport) -> dict[str, Any]:
+    from ..bench.search_report import to_plain
     from ..report.calibration import calibration_plain
 
     half = report.half
@@ -161,6 +200,7 @@ def _as_json(report: QuantizeReport) -> dict[str, Any]:
         "weights_overflowing": [] if half is None else list(half.overflowing),
         "largest_activation": report.largest_activation,
         "agreed": None if report.agreement is None else [report.agreement.agreed, report.agreement.pixels],
+        "search": None if report.search is None else to_plain(report.search),
         "bytes_before": report.bytes_before,
         "bytes_after": report.bytes_after,
         "seconds": report.seconds,
