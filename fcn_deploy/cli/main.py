@@ -23,6 +23,7 @@ COMMANDS = {
     "quantize": "Rewrite an ONNX file to FP16 or INT8.",
     "doctor": "Say what this machine and this installation can do, and why not the rest.",
     "build-engine": "Build a TensorRT engine, with or without a GPU.",
+    "diagnose": "Name the stage, and the layer, where a deployed model first differs.",
     "bench": "Compare the speed and the accuracy of a model's runners.",
 }
 

@@ -1,0 +1,175 @@
+"""The error of each layer of an ONNX stage on its own, against the stage that it should equal."""
+
+from __future__ import annotations
+
+import gc
+import math
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..graph.causes import layer_causes, normalisation_causes
+from ..graph.io_passes import CONTRACT_PREFIX
+from ..graph.local_error import FedLayers, Layer, layers_between
+from ..graph.tally import Tally
+from ..progress import SILENT, Progress
+from .interrupt import interrupts
+from .tensors import ENTRY, OnnxSource, Source, Tensors
+from .tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
+
+# So many layers are open at a time: all tensors of a large network on one image would be gigabytes.
+AT_ONCE = 48
+HOST = "normalisation on the host"
+Images = Sequence[NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """One layer fed with the other stage's tensors.
+
+    Attributes:
+        precision: "fp32", "fp16" or "int8".
+        error: RMS of the difference over the RMS of the other stage's result; of labels the share that differs.
+        bound: the error that is still in order; median: of the layers of this precision, None if they are few.
+        out_of_line: whether the error is beyond either.
+        causes: what is found to be different, the surest first; only of layers out of line.
+    """
+
+    name: str
+    op_type: str
+    precision: str
+    error: float
+    bound: float
+    median: float | None
+    out_of_line: bool
+    causes: tuple[str, ...] = ()
+
+    @property
+    def sqnr_db(self) -> float:
+        """Signal to quantisation noise ratio in decibels; inf without any error."""
+        if self.error == 0:
+            return math.inf
+        return -20 * math.log10(self.error) if math.isfinite(self.error) else -math.inf
+
+
+def layer_errors(
+    stage: OnnxSource,
+    other: Source,
+    images: Images,
+    tolerances: Tolerances,
+    *,
+    least: str = "fp32",
+    progress: Progress = SILENT,
+) -> tuple[LayerError, ...]:
+    """The layers of `stage` in the graph's order, each fed with what `other` has at the same places.
+
+    Args:
+        images: uint8[N, H, W, 3] each.
+        least: precision of `other`: no layer is held to a smaller bound than that one's.
+
+    Returns:
+        Empty if the two have no tensor in common but the image.
+    """
+    layers, tallies = _tallies(stage, other, images, progress)
+    judged = _judged(layers, tallies, tolerances, least)
+    folded = not stage.has_batch_norms
+    return tuple(
+        error if not error.out_of_line else _explained(error, layer, tallies, stage, other, folded)
+        for error, layer in zip(judged, layers, strict=True)
+    )
+
+
+def _tallies(
+    stage: OnnxSource, other: Source, images: Images, progress: Progress
+) -> tuple[list[Layer], dict[str, Tally]]:
+    """The layers in order, and a tally of every tensor that both know."""
+    shared = _shared(stage, other.names)
+    layers = layers_between(stage.model, shared)
+    fed = FedLayers(stage.model, shared)
+    tallies = {name: Tally() for name in shared}
+    chunks = [layers[start : start + AT_ONCE] for start in range(0, len(layers), AT_ONCE)]
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as name, interrupts() as check:
+        folder = Path(name)
+        with progress.task("feeding layers", len(chunks) * len(images)) as task:
+            for chunk in chunks:
+                part, read = fed.open(chunk, folder), other.open(_needed(chunk, shared), folder)
+                for image in images:
+                    given = _given(read(image), shared, stage, image)
+                    for tensor, result in part.run(fed.feeds(part, given)).items():
+                        tallies[tensor].add(given[tensor], result)
+                    task.advance()
+                    check()
+                del part, read
+                gc.collect()
+    return _with_host_work(layers, tallies, stage, other, images), tallies
+
+
+def _shared(stage: OnnxSource, names: Collection[str]) -> dict[str, str]:
+    """Tensor of `stage` -> name of the same one in the other network."""
+    known = set(names)
+    found = {name: name for name in stage.names if name in known and name != ENTRY}
+    if stage.entry not in found and stage.entry in stage.names:
+        found[stage.entry] = ENTRY
+    return found
+
+
+def _needed(layers: Sequence[Layer], shared: Mapping[str, str]) -> list[str]:
+    """What the other network must give for these layers, by its own names."""
+    used = [name for layer in layers for name in (layer.tensor, *layer.reads)]
+    return list(dict.fromkeys([*(shared[name] for name in used if name in shared), ENTRY]))
+
+
+def _given(read: Tensors, shared: Mapping[str, str], stage: OnnxSource, image: NDArray[np.uint8]) -> Tensors:
+    """The other network's tensors by the names of `stage`, and the graph's input as the other network has it."""
+    given = {name: read[own] for name, own in shared.items() if own in read}
+    return given | {stage.io.image: read[ENTRY] if stage.entry == stage.io.image else image}
+
+
+def _with_host_work(
+    layers: list[Layer], tallies: dict[str, Tally], stage: OnnxSource, other: Source, images: Images
+) -> list[Layer]:
+    """A graph that takes floats leaves the normalisation to the host: a layer as well, the first."""
+    if stage.entry != stage.io.image:
+        return layers
+    tallies[stage.entry] = Tally()
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+        read = other.open([ENTRY], Path(folder))
+        for image in images:
+            tallies[stage.entry].add(read(image)[ENTRY], stage.io.prepare(image))
+    return [Layer(HOST, "", stage.entry, (), "fp32", ()), *layers]
+
+
+def _judged(
+    layers: Sequence[Layer], tallies: Mapping[str, Tally], tolerances: Tolerances, least: str
+) -> list[LayerError]:
+    errors = [tallies[layer.tensor].relative for layer in layers]
+    middles = {}
+    for precision in tolerances:
+        own = [error for layer, error in zip(layers, errors, strict=True) if layer.precision == precision and error > 0]
+        middles[precision] = median(own) if len(own) >= FEWEST_FOR_MEDIAN else None
+    found = []
+    for layer, error in zip(layers, errors, strict=True):
+        bound = max(tolerances[precision].layer for precision in (layer.precision, least))
+        middle = middles[layer.precision]
+        outlier = middle is not None and error > max(TIMES_MEDIAN * middle, LEAST_SHARE * bound)
+        found.append(
+            LayerError(layer.name, layer.op_type, layer.precision, error, bound, middle, error > bound or outlier)
+        )
+    return found
+
+
+def _explained(
+    error: LayerError, layer: Layer, tallies: Mapping[str, Tally], stage: OnnxSource, other: Source, folded: bool
+) -> LayerError:
+    """With its causes."""
+    if layer.name == HOST or layer.name.startswith(CONTRACT_PREFIX):
+        causes = normalisation_causes(other.normalisation(), stage.normalisation())
+    else:
+        known = other.parameters(layer.name, folded=folded)
+        causes = layer_causes(layer, tallies[layer.tensor], tallies, known, error.bound)
+    return replace(error, causes=tuple(causes))

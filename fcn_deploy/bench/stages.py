@@ -1,0 +1,141 @@
+"""The stages of a deployment, from the reference to the engine: what each file is, and a runner for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..engine.sidecar import read_sidecar
+from ..errors import EngineError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
+from ..graph.arithmetic import has_quantisation
+from ..graph.local_error import HALVES
+from ..graph.state import find_card, load_graph
+from ..models.demo import DEMO
+from ..progress import SILENT, Progress
+from ..runners.base import LABELS, LOGITS, Runner
+from ..runners.reference import load_reference
+from ..runners.registry import open_runner
+from ..spec import ModelCard
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    from torch import nn
+
+Kind = Literal["pytorch", "onnx", "engine"]
+Status = Literal["ok", "skipped", "failed"]
+RUNNERS: dict[Kind, str] = {"pytorch": "pytorch", "onnx": "onnxruntime", "engine": "tensorrt"}
+_KINDS: dict[str, Kind] = {".onnx": "onnx", ".engine": "engine", ".plan": "engine"}
+UNKNOWN = "unknown"
+
+
+@dataclass
+class Stage:
+    """One form of the network.
+
+    Attributes:
+        name: as tables have it; no two of a chain are alike.
+        claim: "fp32", "fp16" or "int8": the narrowest type in it; "unknown" for an engine that does not say.
+        card: its model card, None where it holds none.
+        network: the PyTorch network; None for other kinds.
+        status, reason: ok, or why it did not run.
+    """
+
+    name: str
+    kind: Kind
+    source: str
+    claim: str
+    card: ModelCard | None
+    network: nn.Module | None = None
+    runner: Runner | None = None
+    status: Status = "ok"
+    reason: str = ""
+
+
+def chain(sources: Sequence[str], *, model: str | None = None, progress: Progress = SILENT) -> list[Stage]:
+    """The stages of `sources`, in their order; an FP32 ONNX file at the head is also run as PyTorch, before itself.
+
+    Args:
+        sources: "demo", checkpoints, recipes, .onnx files and engines; the first is the reference.
+        model: what a checkpoint holds where its keys leave a choice.
+
+    Raises:
+        CheckpointError, GraphError, EngineError: a file is missing or cannot be read.
+        GraphError: there is one stage only, so nothing to compare.
+    """
+    stages = [_stage(source, model, progress) for source in sources]
+    if stages and stages[0].kind == "onnx" and stages[0].claim == "fp32":
+        stages = [*_rebuilt(stages[0], progress), *stages]
+    if len(stages) < 2:
+        raise GraphError(
+            f"{', '.join(sources) or 'nothing'} is one stage alone; give the files made from it as well, in order"
+        )
+    _name_apart(stages)
+    return stages
+
+
+def open_stages(stages: Sequence[Stage], stack: ExitStack, threads: int | None = None) -> None:
+    """Give each stage its runner, which `stack` closes; one that this machine cannot run is skipped with the reason.
+
+    Raises:
+        GraphError, CheckpointError: a file that no machine could run.
+    """
+    for stage in stages:
+        outputs = (LABELS, LOGITS) if stage.kind == "pytorch" else (LABELS,)
+        try:
+            stage.runner = stack.enter_context(
+                open_runner(RUNNERS[stage.kind], stage.source, outputs=outputs, threads=threads, load=_loader(stage))
+            )
+        except (RunnerError, MissingDependencyError, EngineError, UnknownNameError) as error:
+            stage.status, stage.reason = "skipped", str(error)
+
+
+def _loader(stage: Stage) -> Callable[[], tuple[nn.Module, ModelCard]] | None:
+    network, card = stage.network, stage.card
+    return None if network is None or card is None else lambda: (network, card)
+
+
+def _stage(source: str, model: str | None, progress: Progress) -> Stage:
+    path = Path(source)
+    kind = "pytorch" if source == DEMO else _KINDS.get(path.suffix.lower(), "pytorch")
+    if kind == "pytorch":
+        network, card = load_reference(source, model=model, progress=progress)
+        return Stage(path.name, kind, source, "fp32", card, network)
+    if kind == "engine":
+        return _engine(path)
+    graph = load_graph(path)
+    return Stage(path.name, kind, source, _claim(graph), find_card(graph))
+
+
+def _engine(path: Path) -> Stage:
+    if not path.is_file():
+        raise EngineError(f"{path} does not exist; fcn-deploy build-engine makes one of an .onnx file")
+    sidecar = read_sidecar(path)
+    return Stage(path.name, "engine", str(path), sidecar.precision.partition("+")[0], sidecar.card)
+
+
+def _claim(graph: ir.Model) -> str:
+    if has_quantisation(graph):
+        return "int8"
+    values = [*graph.graph.initializers.values(), *graph.graph.inputs]
+    return "fp16" if any(value.dtype in HALVES for value in values) else "fp32"
+
+
+def _rebuilt(stage: Stage, progress: Progress) -> list[Stage]:
+    """The PyTorch network with the weights and the card of an ONNX file; none, with a notice, if it holds no card."""
+    try:
+        network, card = load_reference(stage.source)
+    except GraphError as error:
+        progress.say(f"no PyTorch stage: {error}")
+        return []
+    return [Stage(f"PyTorch of {stage.name}", "pytorch", stage.source, "fp32", card, network)]
+
+
+def _name_apart(stages: list[Stage]) -> None:
+    """Files of one name in two folders are called by their paths."""
+    names = [stage.name for stage in stages]
+    for stage in stages:
+        if names.count(stage.name) > 1:
+            stage.name = stage.source

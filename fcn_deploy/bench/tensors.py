@@ -1,0 +1,175 @@
+"""The tensors inside a network on an image, by the names that its export gives them, from PyTorch or an ONNX graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnx_ir as ir
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..contract import Contract
+from ..graph.fold import fold_batch_norms
+from ..graph.io_passes import CONTRACT_PREFIX
+from ..graph.local_error import comparable
+from ..graph.parts import Part, cut_out
+from ..graph.state import load_graph
+from ..graph.stored import Normalisation, Parameters, normalisation, normalised_image, parameters
+from ..runners.base import LABELS, LOGITS
+from ..spec import ModelCard
+from .calibration import ports_of
+from .stages import Stage
+
+Tensors = dict[str, NDArray[Any]]
+Reader = Callable[[NDArray[np.uint8]], Tensors]
+# The normalised image that the first layer reads, whatever a network calls it.
+ENTRY = "normalised image"
+
+
+class Source(Protocol):
+    """A network whose inner tensors can be read.
+
+    Attributes:
+        names: the tensors that it can give; ENTRY is among them.
+    """
+
+    names: Collection[str]
+
+    def open(self, names: Sequence[str], folder: Path) -> Reader:
+        """A function from uint8[N, H, W, 3] to those tensors; `folder` is for temporary files."""
+
+    def normalisation(self) -> Normalisation | None:
+        """What it does to the image; None where that is not known."""
+
+    def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
+        """Weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
+
+
+def source_of(stage: Stage) -> Source | None:
+    """The tensors of a stage; None for an engine, which shows none."""
+    if stage.network is not None and stage.card is not None:
+        return TorchSource(stage.network, stage.card)
+    return OnnxSource(Path(stage.source), stage.card) if stage.kind == "onnx" else None
+
+
+class OnnxSource:
+    """A graph in ONNX Runtime that hands out inner tensors.
+
+    Attributes:
+        model: the graph; io: its ports; entry: its name for the normalised image.
+    """
+
+    def __init__(self, path: Path, card: ModelCard | None) -> None:
+        self.model = load_graph(path)
+        self.io = ports_of(self.model, str(path), card)
+        self.entry = normalised_image(self.model)
+        self.names: Collection[str] = [*comparable(self.model, self.io.labels), ENTRY]
+        self._path, self._card = path, card
+        self._layers: dict[bool, Mapping[str, ir.Node]] = {}
+
+    @property
+    def has_batch_norms(self) -> bool:
+        return any(node.op_type == "BatchNormalization" for node in self.model.graph)
+
+    def open(self, names: Sequence[str], folder: Path) -> Reader:
+        wanted = {name: self.entry if name == ENTRY else name for name in names}
+        inner = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor != self.io.image))
+        part = Part(cut_out(self.model, [self.io.image], inner), folder) if inner else None
+
+        def read(image: NDArray[np.uint8]) -> Tensors:
+            given = {self.io.image: self.io.prepare(image)}
+            made = given | ({} if part is None else part.run(given))
+            return {name: made[tensor] for name, tensor in wanted.items()}
+
+        return read
+
+    def normalisation(self) -> Normalisation | None:
+        own = normalisation(self.model)
+        return Normalisation.of_card(self._card) if own is None and self._card is not None else own
+
+    def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
+        if folded not in self._layers:
+            model = load_graph(self._path)
+            if folded:
+                fold_batch_norms(model)
+            self._layers[folded] = {node.name or "": node for node in model.graph}
+        node = self._layers[folded].get(layer)
+        return None if node is None else parameters(node)
+
+
+class TorchSource:
+    """A PyTorch network whose modules hand out their results.
+
+    Known are modules without parts of their own: what a larger one gives need not be what its export calls so.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard) -> None:
+        self._contract, self._card = Contract(network, card).eval(), card
+        self._modules = {name: module for name, module in network.named_modules() if not list(module.children())}
+        self._norms = any(isinstance(module, nn.BatchNorm2d) for module in self._modules.values())
+        self._contract_names = [f"{CONTRACT_PREFIX}{name}" for name in self._normalised(torch.zeros(1, 1, 1, 3))]
+        self.names: Collection[str] = [*self._modules, *self._contract_names, ENTRY, LOGITS, LABELS]
+
+    def open(self, names: Sequence[str], folder: Path) -> Reader:
+        hooked = {name: self._modules[name] for name in names if name in self._modules}
+
+        def read(image: NDArray[np.uint8]) -> Tensors:
+            x = torch.from_numpy(image)
+            with torch.inference_mode(), _watched(hooked) as found:
+                steps = self._normalised(x)
+                logits = self._contract.model(steps["divide_std"])
+                found |= {f"{CONTRACT_PREFIX}{name}": value for name, value in steps.items()}
+                found |= {ENTRY: steps["divide_std"], LOGITS: logits}
+                found[LABELS] = logits.argmax(1).to(self._contract.label_dtype)
+            return {name: found[name].numpy() for name in names if name in found}
+
+        return read
+
+    def normalisation(self) -> Normalisation | None:
+        return Normalisation.of_card(self._card)
+
+    def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
+        weight = getattr(self._modules.get(layer), "weight", None)
+        if weight is None or (folded and self._norms):
+            return None
+        bias = getattr(self._modules[layer], "bias", None)
+        return Parameters(_array(weight), None if bias is None else _array(bias))
+
+    def _normalised(self, image: Tensor) -> dict[str, Tensor]:
+        """The steps of `Contract.normalise` under the names of their nodes."""
+        contract = self._contract
+        steps = {"to_nchw": image.permute(0, 3, 1, 2).to(torch.float32)}
+        if contract.flip:
+            steps["to_bgr"] = steps["to_nchw"].flip(1)
+        steps["subtract_mean"] = steps.get("to_bgr", steps["to_nchw"]) - contract.mean
+        steps["divide_std"] = (steps["subtract_mean"] / contract.std).contiguous()
+        return steps
+
+
+@contextmanager
+def _watched(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+    """A dict that fills with the modules' results; copies, because a ReLU may work in place on them."""
+    found: dict[str, Tensor] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def keep(module: nn.Module, inputs: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                found[name] = output.clone()
+
+        return keep
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _array(tensor: Tensor) -> NDArray[np.float64]:
+    return tensor.detach().numpy().astype(np.float64)

@@ -1,0 +1,93 @@
+"""`fcn-deploy diagnose`: which stage of a deployment first differs from the one before it, and in which layer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from .console import progress
+from .data_options import MOST_THREADS, data_options, image_options, model_option, with_options
+from .output import check_json_path, emit, json_option, print_table
+
+DIVERGES = 3
+IMAGES = 32
+
+
+@click.command()
+@click.argument("stages", nargs=-1, required=True)
+@with_options(image_options(limit_flag="--images", limit=IMAGES))
+@click.option(
+    "--layer-images",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="So many of the images are run layer by layer.",
+)
+@click.option(
+    "--tolerance",
+    "tolerances",
+    multiple=True,
+    metavar="TYPE.LIMIT=VALUE",
+    help="Another limit, such as int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 (% error); "
+    "repeatable.",
+)
+@model_option
+@click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
+@click.option(
+    "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads.  [default: the runner's own choice]"
+)
+@json_option
+def command(
+    stages: tuple[str, ...],
+    layer_images: int,
+    tolerances: tuple[str, ...],
+    model_name: str | None,
+    radius: int,
+    threads: int | None,
+    json_path: str | None,
+    **data: Any,
+) -> None:
+    """Name the first of STAGES that differs from the one before it, and the first layer that does.
+
+    STAGES are files in the order in which they were made: a checkpoint, then .onnx files, then an engine. The first is
+    the reference; an FP32 .onnx file at the head is run by PyTorch as well. Labels are compared on --images images.
+    Each layer of an .onnx stage is then run on its own, fed with the tensors that the FP32 stage before it has there.
+
+    Exit code 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
+    run is told and left out.
+    """
+    from ..bench.diagnose import DiagnoseOptions, diagnose
+    from ..bench.tolerances import with_changes
+    from ..report.diagnose import render
+    from ..report.diagnose_json import to_plain
+
+    check_json_path(json_path)
+    options = DiagnoseOptions(
+        sources=stages,
+        data=data_options(data),
+        generated=data["data"] is None,
+        model=model_name,
+        layer_images=layer_images,
+        radius=radius,
+        threads=threads,
+        tolerances=with_changes([_parsed(text) for text in tolerances]),
+    )
+    found = diagnose(options, progress())
+    emit(json_path, lambda: json.dumps(to_plain(found), allow_nan=False), lambda: print_table(render(found)))
+    if found.first_divergence is not None:
+        click.get_current_context().exit(DIVERGES)
+
+
+def _parsed(text: str) -> tuple[str, str, float]:
+    """ "int8.labels=2" -> ("int8", "labels", 0.02): labels and layer are given in per cent."""
+    name, _, value = text.partition("=")
+    precision, _, limit = name.partition(".")
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not limit or not 0 <= number < float("inf"):
+        raise click.BadParameter(f"'{text}' is not of the form TYPE.LIMIT=VALUE, such as int8.labels=2")
+    return precision.strip(), limit.strip(), number if limit == "miou" else number / 100

@@ -1,0 +1,148 @@
+"""Each layer of a graph on its own: fed with another network's tensors, how far is its result from that network's?
+
+Run as a whole, every layer behind a faulty one looks faulty too. Fed with the tensors that the other network had at
+the same places, a layer shows its own error alone, and errors before it neither hide it nor blame it. A layer is what
+stands between tensors that both networks know by name; Q/DQ pairs and casts on the way belong to the layer that reads
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+from onnx_ir.passes import common
+
+from .parts import Part, cut_out
+
+Precision = Literal["fp32", "fp16", "int8"]
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
+HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+FED = "fed:"
+SHAPES = "shape/"  # under which arithmetic on shapes goes, see naming
+# What a layer is named after, where it holds one of these; other operators only carry or reshape.
+_NAMING = ("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
+_CARRYING = ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What makes one tensor out of the nearest ones that both networks know.
+
+    Attributes:
+        name, op_type: of the node that does the work.
+        tensor: its result.
+        reads: the tensors that it is fed, in no order.
+        precision: the narrowest type on the way.
+        nodes: all nodes between, in the graph's order.
+    """
+
+    name: str
+    op_type: str
+    tensor: str
+    reads: tuple[str, ...]
+    precision: Precision
+    nodes: tuple[ir.Node, ...]
+
+
+def comparable(model: ir.Model, labels: str | None) -> list[str]:
+    """Results that can be compared between networks, in the graph's order: floats before the arg max, and `labels`.
+
+    `model` gains the types that it lacked.
+    """
+    common.ShapeInferencePass()(model)
+    after: set[ir.Node] = set()
+    found = []
+    for node in model.graph:
+        if node.op_type == "ArgMax" or any(before in after for before in node.predecessors()):
+            after.add(node)
+        for output in node.outputs:
+            if output.name == labels or (output.dtype in FLOATS and node not in after):
+                found.append(str(output.name))
+    return found
+
+
+def layers_between(model: ir.Model, shared: Collection[str]) -> list[Layer]:
+    """The layers that make `shared`, tensors that nodes of `model` give, in the graph's order."""
+    known = set(shared)
+    order = {node: index for index, node in enumerate(model.graph)}
+    made = [output for node in model.graph for output in node.outputs if output.name in known]
+    return [_layer(value, known, order) for value in made]
+
+
+class FedLayers:
+    """Every layer of a graph open in ONNX Runtime, fed from outside and not by the layer before it.
+
+    `model` is rewired in place: read `layers` off it before.
+    """
+
+    def __init__(self, model: ir.Model, shared: Collection[str]) -> None:
+        """Cut the graph at the tensors `shared`."""
+        self._model = model
+        self._inputs = [str(value.name) for value in model.graph.inputs]
+        values = ir.convenience.create_value_mapping(model.graph)
+        self._types = {}
+        for name in shared:
+            fed = ir.Value(name=FED + name, type=values[name].type)
+            model.graph.inputs.append(fed)
+            self._inputs.append(FED + name)
+            for use in list(values[name].uses()):
+                use.node.replace_input_with(use.idx, fed)
+            dtype = values[name].dtype
+            self._types[name] = np.float16 if dtype == ir.DataType.FLOAT16 else np.float32
+
+    def open(self, layers: Sequence[Layer], folder: Path, *, threads: int | None = None) -> Part:
+        """Those layers as one session; its inputs bear the prefix `FED` but for the graph's own."""
+        return Part(cut_out(self._model, self._inputs, [layer.tensor for layer in layers]), folder, threads=threads)
+
+    def feeds(self, part: Part, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """What `part` takes, out of tensors by name: in the types in which this graph has them."""
+        feeds = {}
+        for name in part.inputs:
+            tensor = name.removeprefix(FED)
+            fed = name.startswith(FED)
+            with np.errstate(over="ignore"):
+                feeds[name] = tensors[tensor].astype(self._types[tensor], copy=False) if fed else tensors[tensor]
+        return feeds
+
+
+def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]) -> Layer:
+    nodes: set[ir.Node] = set()
+    reads: dict[str, None] = {}
+    todo = [value]
+    while todo:
+        producer = todo.pop().producer()
+        if producer is None or producer in nodes:
+            continue
+        nodes.add(producer)
+        for operand in producer.inputs:
+            if operand is None or operand.const_value is not None:
+                continue
+            if operand.name in known or operand.is_graph_input():
+                reads[str(operand.name)] = None
+            else:
+                todo.append(operand)
+    ordered = tuple(sorted(nodes, key=lambda node: order[node]))
+    worker = _worker(ordered)
+    return Layer(worker.name or "", worker.op_type, str(value.name), tuple(reads), _precision(ordered), ordered)
+
+
+def _worker(nodes: Sequence[ir.Node]) -> ir.Node:
+    """The node that a layer is named after: the last that multiplies with weights, else the last that computes."""
+    weighted = [node for node in nodes if node.op_type in _NAMING]
+    computing = [node for node in nodes if node.op_type not in _CARRYING and not (node.name or "").startswith(SHAPES)]
+    return (weighted or computing or nodes)[-1]
+
+
+def _precision(nodes: Sequence[ir.Node]) -> Precision:
+    if any(
+        node.op_type == "DequantizeLinear" or "Integer" in node.op_type or "QLinear" in node.op_type for node in nodes
+    ):
+        return "int8"
+    values = [value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None]
+    return "fp16" if any(value.dtype in HALVES for value in values) else "fp32"
