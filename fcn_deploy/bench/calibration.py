@@ -34,14 +34,20 @@ class Coverage:
         classes: names, index = label; empty if nobody named them.
         pixels: int64[C] labelled pixels of each class; None where the set has no labels.
         frames: the images, in the order in which they are run.
+        few_colours: names of those that have no more colours than a label map would have.
     """
 
     classes: tuple[str, ...]
     pixels: NDArray[np.int64] | None = None
     frames: Frames = field(default_factory=Frames)
+    few_colours: list[str] = field(default_factory=list)
 
     def add(self, sample: Sample) -> None:
         self.frames.add(sample)
+        limit = _most_colours(len(self.classes))
+        # A few thousand pixels of a photograph have more colours already.
+        if _colours(sample.image[::7, ::7]) <= limit and _colours(sample.image) <= limit:
+            self.few_colours.append(sample.name)
         if sample.label is not None and self.classes:
             counted = sample.label[(sample.label >= 0) & (sample.label < len(self.classes))]
             pixels = np.bincount(counted.reshape(-1), minlength=len(self.classes))
@@ -143,13 +149,17 @@ def refuse_label_maps(samples: list[Sample], num_classes: int) -> None:
     Args:
         num_classes: C; 0 if unknown, when 32 colours are taken for a label map.
     """
-    limit = (num_classes or 31) + 1
     counts = [_colours(sample.image) for sample in samples]
-    if samples and max(counts) <= limit:
+    if samples and max(counts) <= _most_colours(num_classes):
         raise DataError(
             f"{samples[0].name} has {counts[0]} colours in all, as a label map has and a photograph has not; "
             "needed are the images and not their labels"
         )
+
+
+def _most_colours(num_classes: int) -> int:
+    """That a label map of so many classes, or of an unknown number (0), may have."""
+    return (num_classes or 31) + 1
 
 
 def _colours(image: NDArray[np.uint8]) -> int:

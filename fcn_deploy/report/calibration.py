@@ -25,6 +25,7 @@ def calibration_lines(report: QuantizeReport) -> list[str]:
         line += f" (without: {', '.join(missing)})" if missing else ""
     return [
         line,
+        *_few_colours(report.coverage.few_colours, report.images),
         *_repeats(report.coverage.frames.repeated, report.images),
         *_overlap(report.overlap),
         *_cache(report.cache),
@@ -37,6 +38,7 @@ def calibration_plain(report: QuantizeReport) -> dict[str, Any]:
     return {
         "images": [] if coverage is None else coverage.names,
         "repeated_images": [] if coverage is None else [list(group) for group in coverage.frames.repeated],
+        "images_of_few_colours": [] if coverage is None else coverage.few_colours,
         "validation_overlap": None
         if shared is None
         else {"validation_images": shared.validation, "shared": [list(pair) for pair in shared.shared]},
@@ -46,6 +48,13 @@ def calibration_plain(report: QuantizeReport) -> dict[str, Any]:
         if cache is None
         else {"path": str(cache.path), "taken": cache.taken, "measured": cache.measured, "reason": cache.reason},
     }
+
+
+def _few_colours(names: Sequence[str], images: int) -> list[str]:
+    if not names:
+        return []
+    examples = _some([Path(name).name for name in names])
+    return [f"{len(names)} of the {images} have as few colours as label maps; are they photographs? {examples}"]
 
 
 def _repeats(groups: Sequence[Sequence[str]], images: int) -> list[str]:

@@ -101,6 +101,13 @@ def test_one_dark_frame_among_photographs_is_no_label_map():
     refuse_label_maps([Sample(np.zeros_like(photograph), None, "dark"), Sample(photograph, None, "day")], 3)
 
 
+def test_label_maps_among_the_images_are_named(folder):
+    for name in ("a", "b"):
+        (folder.parent / "maps" / f"{name}.png").rename(folder / f"{name}_mask.png")
+    found = survey(CARD, DataOptions(str(folder)))
+    assert [Path(name).name for name in found.coverage.few_colours] == ["a_mask.png", "b_mask.png"]
+
+
 def test_coverage_without_labels_has_no_classes_missing():
     coverage = Coverage(CARD.classes)
     coverage.add(Sample(_photograph(0), None, "a"))
