@@ -9,6 +9,11 @@ from ..errors import RunnerError
 from ..optional import require
 
 
+def require_graphs() -> Any:
+    """`cuda.bindings.driver`; MissingDependencyError if cuda-bindings is not installed."""
+    return require("cuda.bindings.driver")
+
+
 class CudaGraph:
     """What `work` put on `stream`, to be started again and again. Call it inside `CudaDevice.active`.
 
@@ -22,7 +27,7 @@ class CudaGraph:
             MissingDependencyError: cuda-bindings is not installed.
             RunnerError: the work cannot be captured.
         """
-        self._cuda: Any = require("cuda.bindings.driver")
+        self._cuda = require_graphs()
         self._stream = self._cuda.CUstream(stream.handle)
         graph = self._captured(work)
         try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .cuda_context import CudaDevice
-from .cuda_graphs import CudaGraph
+from .cuda_graphs import CudaGraph, require_graphs
 from .cuda_slots import Layout
 from .trt_context import activation_bytes, create_context
 from .trt_engine import LoadedEngine
@@ -40,6 +40,7 @@ class GraphedExecution:
     """
 
     def __init__(self, loaded: LoadedEngine, device: CudaDevice) -> None:
+        require_graphs()  # now, and not at the second image
         self._loaded = loaded
         self._device = device
         self._bytes = max(activation_bytes(loaded.engine), 1)

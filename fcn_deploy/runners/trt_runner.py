@@ -26,8 +26,8 @@ class TrtRunner(Runner):
     """One engine on one GPU.
 
     `submit` and `result` keep up to `options.slots` images under way: one is copied to the GPU while another is
-    computed and a third comes back. `upload`, `execute`, `download` and `infer` work on one image and wait for each step; they
-    are refused while tickets are open, and `submit` drops what was uploaded.
+    computed and a third comes back. `upload`, `execute`, `download` and `infer` work on one image and wait for each
+    step; they are refused while tickets are open, and `submit` drops what was uploaded.
 
     A runner may be used from several threads in turn, never at once; a thread of its own needs a runner of its own.
     """

@@ -53,6 +53,7 @@ class Gpu:
 
     Attributes:
         calls: names of the calls that may fail, in order.
+        made: how many of each kind of thing were made; configs: the runtime configurations.
         stacks: thread -> contexts pushed.
     """
 
@@ -63,7 +64,9 @@ class Gpu:
         self.streams: dict[int, StreamState] = {}
         self.stacks: dict[int, list[Any]] = {}
         self.calls: list[str] = []
+        self.configs: list[Any] = []
         self.made: Counter[str] = Counter()
+        self._lock = threading.RLock()
         self._fail_at: int | None = None
         self._fail_next: str | None = None
         self._random = None if seed is None else random.Random(seed)
@@ -104,16 +107,18 @@ class Gpu:
 
     def allocate(self, nbytes: int) -> int | None:
         """The address of new memory, None if there is not enough."""
-        if nbytes > self.total_bytes - self.used_bytes:
-            return None
-        address = self._next_address
-        self._next_address += (nbytes + 511) // 256 * 256  # a gap follows each block
-        self.blocks[address] = np.full(nbytes, GARBAGE, np.uint8)
-        self.made["device"] += 1
-        return address
+        with self._lock:
+            if nbytes > self.total_bytes - self.used_bytes:
+                return None
+            address = self._next_address
+            self._next_address += (nbytes + 511) // 256 * 256  # a gap follows each block
+            self.blocks[address] = np.full(nbytes, GARBAGE, np.uint8)
+            self.made["device"] += 1
+            return address
 
     def free(self, address: int) -> None:
-        del self.blocks[address]
+        with self._lock:
+            del self.blocks[address]
 
     def view(self, address: int, nbytes: int) -> np.ndarray:
         """The bytes at an address, which lie within one block; IllegalAccessError if they do not."""
@@ -134,30 +139,37 @@ class Gpu:
     # Streams
 
     def new_stream(self) -> StreamState:
-        self._next_handle += 1
-        state = self.streams[self._next_handle] = StreamState(self._next_handle)
-        return state
+        with self._lock:
+            self._next_handle += 1
+            state = self.streams[self._next_handle] = StreamState(self._next_handle)
+            return state
+
+    def end_stream(self, stream: StreamState) -> None:
+        with self._lock:
+            del self.streams[stream.handle]
 
     def put(self, stream: StreamState, work: Work) -> None:
         (stream.queue if stream.captured is None else stream.captured).append(work)
 
     def drain(self, stream: StreamState, until: Callable[[], bool] = lambda: False) -> None:
         """Run a stream to its end, or `until`, and of other streams no more than it waits for."""
-        while stream.queue and not until():
-            waiting = stream.queue[0].wait
-            if waiting is not None and waiting[0].reached < waiting[1]:
-                event, number = waiting
-                self.drain(event.streams[number], lambda event=event, number=number: event.reached >= number)
-            self._step(stream)
+        with self._lock:
+            while stream.queue and not until():
+                waiting = stream.queue[0].wait
+                if waiting is not None and waiting[0].reached < waiting[1]:
+                    event, number = waiting
+                    self.drain(event.streams[number], lambda event=event, number=number: event.reached >= number)
+                self._step(stream)
 
     def advance_at_random(self) -> None:
         if self._random is None:
             return
-        for _ in range(self._random.choice((0, 0, 1, 3, 8))):
-            ready = [stream for stream in self.streams.values() if self._ready(stream)]
-            if not ready:
-                return
-            self._step(self._random.choice(ready))
+        with self._lock:
+            for _ in range(self._random.choice((0, 0, 1, 3, 8))):
+                ready = [stream for stream in self.streams.values() if self._ready(stream)]
+                if not ready:
+                    return
+                self._step(self._random.choice(ready))
 
     @staticmethod
     def _ready(stream: StreamState) -> bool:
@@ -174,6 +186,10 @@ class Gpu:
         if work.record is not None:
             event, number = work.record
             event.reached = max(event.reached, number)
+
+    @property
+    def holds_anything(self) -> bool:
+        return bool(self.blocks or self.pinned or self.streams)
 
     def require_nothing_held(self) -> None:
         """AssertionError if memory, streams or a pushed context are left."""

@@ -118,10 +118,8 @@ def driver_of(gpu: Gpu) -> ModuleType:
                 gpu.put(self._state, Work(wait=(event.state, event.state.recorded)))
 
         def __del__(self) -> None:
-            # As PyCUDA: without the context current, only the thread that made the context can clean up.
-            state = getattr(self, "_state", None)
-            if state is not None:
-                gpu.streams.pop(state.handle, None)
+            if hasattr(self, "_state"):
+                gpu.end_stream(self._state)
 
     class Event:
         def __init__(self, flags: int = 0) -> None:

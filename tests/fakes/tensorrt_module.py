@@ -234,9 +234,11 @@ class Context:
 
 class RuntimeCache:
     KERNELS = b"kernels of the fake GPU"
+    loaded = b""
 
     def deserialize(self, blob: bytes) -> bool:
-        return blob == self.KERNELS
+        self.loaded = blob if blob == self.KERNELS else b""
+        return bool(self.loaded)
 
     def serialize(self) -> bytes:
         return self.KERNELS
@@ -246,7 +248,7 @@ class RuntimeConfig:
     def __init__(self, gpu: Gpu) -> None:
         self.cuda_graph_strategy = CudaGraphStrategy.DISABLED
         self.cache: RuntimeCache | None = None
-        gpu.made["runtime config"] += 1
+        gpu.configs.append(self)
 
     def create_runtime_cache(self) -> RuntimeCache:
         return RuntimeCache()
