@@ -1,0 +1,150 @@
+"""The building half of a TensorRT module, as far as it answers: a network of one image input that any file gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from tests.api.doubles import Double
+
+PLAN = b"the plan"
+LAYER = "Name: fc6, LayerType: conv, Inputs: [ { Name: x, Datatype: Half } ], Metadata: [ONNX Layer: fc6]"
+
+
+class Building:
+    """What stands behind a double of the module.
+
+    Attributes:
+        errors: what the parser is to say against the file, as keyword arguments of `_error`.
+        plan: what the build gives; configs: every configuration it was asked for, with what was set on it.
+        names: of tensors and enumerators; severities of the double's own logger.
+    """
+
+    def __init__(self) -> None:
+        self.errors: list[dict[str, Any]] = []
+        self.plan: bytes | None = PLAN
+        self.starts = True
+        self.configs: list[Config] = []
+        self.double: Double | None = None
+        self.logger: Any = None
+
+    def enumerator(self, kind: str, name: str) -> Any:
+        """A member of one of the double's enums."""
+        assert self.double is not None
+        found = self.double
+        for part in kind.split("."):
+            found = getattr(found, part)
+        return getattr(found, name)
+
+    def say(self, severity: str, text: str) -> None:
+        self.logger.log(self.enumerator("ILogger.Severity", severity), text)
+
+    def Builder(self, logger: Any) -> Any:  # noqa: N802
+        """As TensorRT's factory does, give nothing where the library cannot start: the bindings raise TypeError."""
+        self.logger = logger
+        if not self.starts:
+            self.say("ERROR", "CUDA initialization failure with error: 100")
+            raise TypeError("factory function returned nullptr")
+        return SimpleNamespace(
+            create_network=lambda flags=0: self._network(flags),
+            create_builder_config=self._config,
+            create_optimization_profile=Profile,
+            build_serialized_network=self._build,
+        )
+
+    def OnnxParser(self, network: Any, logger: Any) -> Any:  # noqa: N802
+        return SimpleNamespace(
+            parse_from_file=lambda path: not self.errors,
+            num_errors=len(self.errors),
+            get_error=lambda index: self._error(**self.errors[index]),
+        )
+
+    def _network(self, flags: int) -> Any:
+        names = {"image": ("UINT8", (-1, -1, -1, 3)), "labels": ("UINT8", (-1, -1, -1))}
+        tensors = [
+            SimpleNamespace(name=name, dtype=self.enumerator("DataType", kind), shape=shape)
+            for name, (kind, shape) in names.items()
+        ]
+        return SimpleNamespace(
+            flags=flags,
+            num_inputs=1,
+            num_outputs=1,
+            get_input=lambda index: tensors[index],
+            get_output=lambda index: tensors[1 + index],
+        )
+
+    def _config(self) -> Config:
+        self.configs.append(Config())
+        return self.configs[-1]
+
+    def _build(self, network: Any, config: Config) -> bytes | None:
+        monitor = config.progress_monitor
+        self.say("VERBOSE", LAYER)
+        if monitor is not None:
+            monitor.phase_start("Building", None, 2)
+            going = all([monitor.step_complete("Building", step) for step in range(2)])
+            monitor.phase_finish("Building")
+            if not going:
+                return None
+        if self.plan is None:
+            self.say("ERROR", "Error Code 10: Could not find any implementation for node fc6")
+        return self.plan
+
+    def _error(self, desc: str, code: str = "INVALID_NODE", node: int = 7) -> Any:
+        told = {"desc": desc, "code": self.enumerator("ErrorCode", code), "node": node}
+        told |= {"node_name": "fc6", "node_operator": "Conv"}
+        return SimpleNamespace(**{name: _constant(value) for name, value in told.items()})
+
+
+class Config:
+    """An IBuilderConfig that remembers. `flags` and `targets` as names."""
+
+    def __init__(self) -> None:
+        self.flags: set[str] = {"TF32"}
+        self.limits: dict[str, int] = {}
+        self.targets: dict[int, str] = {}
+        self.profiles: list[Profile] = []
+        self.progress_monitor: Any = None
+        self.cache = b""
+
+    def set_flag(self, flag: Any) -> None:
+        self.flags.add(flag.name)
+
+    def clear_flag(self, flag: Any) -> None:
+        self.flags.discard(flag.name)
+
+    def set_memory_pool_limit(self, pool: Any, size: int) -> None:
+        self.limits[pool.name] = size
+
+    def set_compute_capability(self, capability: Any, index: int) -> bool:
+        self.targets[index] = capability.name
+        return True
+
+    def add_optimization_profile(self, profile: Profile) -> int:
+        self.profiles.append(profile)
+        return len(self.profiles) - 1
+
+    def create_timing_cache(self, blob: bytes) -> Any:
+        return SimpleNamespace(serialize=lambda: b"measured")
+
+    def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
+        self.cache = cache.serialize()
+        return True
+
+    def get_timing_cache(self) -> Any:
+        return self.create_timing_cache(b"")
+
+
+class Profile:
+    """An IOptimizationProfile."""
+
+    def __init__(self) -> None:
+        self.shapes: dict[str, tuple[Any, ...]] = {}
+
+    def set_shape(self, name: str, low: Any, usual: Any, high: Any) -> None:
+        self.shapes[name] = (tuple(low), tuple(usual), tuple(high))
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value

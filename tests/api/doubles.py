@@ -1,0 +1,189 @@
+"""Modules that have exactly what a description lists: another attribute is an AttributeError, as with the real one.
+
+A double does nothing itself. It checks each call against the real signatures (names, number and types of arguments)
+and hands it to an object that computes: of a module, class or method of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from tests.api.signature import Signature, parse
+
+Description = Mapping[str, Any]
+_BUFFERS = ("IHostMemory",)
+
+
+class Member:
+    """An enumerator. It is equal to nothing but itself."""
+
+    __slots__ = ("name", "value")
+
+    def __init__(self, name: str, value: int) -> None:
+        self.name, self.value = name, value
+
+    def __int__(self) -> int:
+        return self.value
+
+    __index__ = __int__
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+
+class Double(ModuleType):
+    """A module of the classes that `description` lists, over `behind`, the module that computes.
+
+    Attributes:
+        touched: "Class.member" of every method called and property read or set, and those of functions.
+    """
+
+    def __init__(self, name: str, description: Description, behind: Any) -> None:
+        super().__init__(name)
+        self.__version__ = description["__version__"]
+        self.touched: set[str] = set()
+        self._behind = behind
+        self._kinds: dict[str, type] = {}
+        for key, told in description.items():
+            if isinstance(told, list):
+                setattr(self, key, _function(self, key, [parse(text) for text in told]))
+            elif isinstance(told, dict):
+                self._kinds[key] = _enum(key, told["enum"]) if "enum" in told else _kind(self, key, told)
+        for key, kind in self._kinds.items():
+            outer, _, inner = key.rpartition(".")
+            setattr(self._kinds[outer] if outer else self, inner, kind)
+
+    def call(self, where: str, overloads: Sequence[Signature], call: Any, arguments: Any, named: Any) -> Any:
+        """`call` the function behind with what the arguments stand for, if one of the signatures takes them."""
+        self.touched.add(where)
+        if not overloads or overloads[0].open_ended:
+            return self.wrap("", call(*map(self.unwrap, arguments), **{k: self.unwrap(v) for k, v in named.items()}))
+        for signature in overloads:
+            bound = signature.bind(arguments, named)
+            if bound is not None and all(self.fits(parameter.kind, value) for parameter, value in bound.items()):
+                return self.wrap(signature.result, call(*(self.unwrap(value) for value in bound.values())))
+        raise TypeError(f"{where}: {arguments} {named} do not fit; it takes {overloads}")
+
+    def fits(self, kind: str, value: Any) -> bool:
+        """Whether a value may be given where the bindings want `kind`."""
+        if kind in self._kinds:
+            sequence = (
+                kind == "Dims" and isinstance(value, (tuple, list)) and all(hasattr(x, "__index__") for x in value)
+            )
+            return value is None or sequence or isinstance(value, self._kinds[kind])
+        if kind in ("int", "SupportsInt"):
+            return hasattr(type(value), "__index__")
+        if kind in ("buffer", "Buffer"):
+            return isinstance(value, (bytes, bytearray, memoryview))
+        plain = {"str": str, "bool": bool, "tuple": tuple, "list": list}
+        return kind not in plain or isinstance(value, plain[kind])
+
+    def wrap(self, kind: str, value: Any) -> Any:
+        """What the module behind gave, as the real module's type of it."""
+        if kind.lower().startswith("list["):
+            return [self.wrap(kind[5:-1], item) for item in value]
+        found = self._kinds.get(kind)
+        if value is None or found is None or isinstance(value, (Member, found)):
+            return value
+        if issubclass(found, Member):
+            return getattr(found, value.name)
+        made = found.__new__(found, value) if kind in _BUFFERS else found.__new__(found)
+        if kind in _BUFFERS:
+            bytearray.__init__(made, value)
+        made._behind = value
+        return made
+
+    def unwrap(self, value: Any) -> Any:
+        """What a double stands for; an enumerator is the one of that name behind, or itself where there is none."""
+        if isinstance(value, Member):
+            kind = getattr(self._behind, type(value).__name__, None)
+            return value if kind is None else kind[value.name]
+        if not isinstance(value, tuple(self._kinds.values())):
+            return value
+        return Called(self, value) if hasattr(value, "__dict__") else value._behind
+
+
+class Called:
+    """An object of a class that our code derived from one of the module's, as the library calls it: by position."""
+
+    def __init__(self, double: Double, ours: Any) -> None:
+        self._double, self._ours = double, ours
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        base = next(kind for kind in type(self._ours).__mro__ if hasattr(kind, "overloads"))
+        (signature,) = base.overloads[name]
+
+        def call(*arguments: Any) -> Any:
+            wrapped = [
+                self._double.wrap(p.kind, value) for p, value in zip(signature.parameters, arguments, strict=True)
+            ]
+            result = getattr(self._ours, name)(*wrapped)
+            assert signature.result != "bool" or isinstance(result, bool), f"{name} must answer with a bool"
+            return result
+
+        return call
+
+
+def _enum(name: str, members: Mapping[str, int]) -> type:
+    kind = type(name.rpartition(".")[2], (Member,), {"__slots__": ()})
+    made = {key: kind(key, value) for key, value in members.items()}
+    for key, member in made.items():
+        setattr(kind, key, member)
+    kind.__members__ = made  # type: ignore[attr-defined]
+    return kind
+
+
+def _kind(double: Double, name: str, told: Mapping[str, Any]) -> type:
+    overloads = {key: [parse(text) for text in texts] for key, texts in told["methods"].items()}
+    space: dict[str, Any] = {"__slots__": ("_behind",), "overloads": overloads}
+    bases: tuple[type, ...] = (bytearray,) if name in _BUFFERS else ()
+    for key in dir(bytearray) if bases else ():
+        if not key.startswith("_"):
+            space[key] = property()  # reading it is an AttributeError
+    for key, signatures in overloads.items():
+        space[key] = _method(double, f"{name}.{key}", key, signatures)
+    for key, kind in told["properties"].items():
+        space[key] = _property(double, f"{name}.{key}", key, kind)
+    space["__init__"] = _constructor(double, name, overloads.get("__init__", []))
+    return type(name.rpartition(".")[2], bases, space)
+
+
+def _constructor(double: Double, name: str, overloads: list[Signature]) -> Callable[..., None]:
+    def construct(self: Any, *arguments: Any, **named: Any) -> None:
+        if not overloads:
+            raise TypeError(f"{name}: No constructor defined!")
+        ours = type(self) is not getattr(double, name)  # derived: the library calls it, nothing is behind it
+        make = (lambda *_: None) if ours else getattr(double._behind, name)
+        self._behind = double.call(f"{name}.__init__", overloads, make, arguments, named)
+
+    return construct
+
+
+def _method(double: Double, where: str, name: str, overloads: list[Signature]) -> Callable[..., Any]:
+    def method(self: Any, *arguments: Any, **named: Any) -> Any:
+        call = getattr(self._behind, name)
+        return double.call(where, overloads, call, arguments, named)
+
+    return method
+
+
+def _function(double: Double, name: str, overloads: list[Signature]) -> Callable[..., Any]:
+    return lambda *arguments, **named: double.call(name, overloads, getattr(double._behind, name), arguments, named)
+
+
+def _property(double: Double, where: str, name: str, told: str) -> property:
+    kind = told.removesuffix("=").strip()
+
+    def read(self: Any) -> Any:
+        double.touched.add(where)
+        return double.wrap(kind, getattr(self._behind, name))
+
+    def write(self: Any, value: Any) -> None:
+        double.touched.add(where)
+        if not double.fits(kind, value):
+            raise TypeError(f"{where} is of {kind}, not {value!r}")
+        setattr(self._behind, name, double.unwrap(value))
+
+    return property(read, write if told.endswith("=") else None)
