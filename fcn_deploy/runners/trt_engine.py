@@ -83,13 +83,15 @@ def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) 
     """Whether an engine can run with this library on this GPU, as far as its sidecar tells.
 
     Raises:
-        EngineError: another release of the library, or another GPU architecture.
+        EngineError: another release of the library, another GPU architecture, or a plan without weights.
     """
     if sidecar.version != flavor.version and not sidecar.options.get("version_compatible"):
         raise EngineError(
             f"{path} was built with {sidecar.flavor} {sidecar.version}, here is {flavor.version}, and a plan runs with "
             f"the release that built it; pip install {sidecar.flavor}=={sidecar.version}, or {REBUILD}"
         )
+    if sidecar.options.get("strip"):
+        raise EngineError(f"{path} was built without its weights; build it again without --strip")
     built_for = sidecar.built_for.sm
     anywhere = not built_for or PORTABLE in built_for or sidecar.options.get("hardware_compatible")
     if not anywhere and device.sm not in built_for:

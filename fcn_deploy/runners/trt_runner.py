@@ -21,6 +21,8 @@ from .trt_graphs import GraphedExecution
 from .trt_options import TrtOptions
 from .trt_tickets import Ticket, Tickets, in_order
 
+NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
+
 
 class TrtRunner(Runner):
     """One engine on one GPU.
@@ -54,7 +56,8 @@ class TrtRunner(Runner):
         self._image = loaded.ports[0]
         self._shape: tuple[int, ...] = ()
         self._cache: RuntimeCache | None = None
-        self.notes = loaded.io.host_work(outputs)
+        self.notes = () if loaded.sidecar is not None else (NO_SIDECAR,)
+        self.notes += loaded.io.host_work(outputs)
         with device.active("opening the runner"), ExitStack() as undo:
             undo.callback(loaded.close)
             self._fetches = self._fetched(outputs)

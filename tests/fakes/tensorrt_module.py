@@ -109,6 +109,9 @@ class Engine:
     def get_tensor_format(self, name: str) -> TensorFormat:
         return TensorFormat.LINEAR
 
+    def get_tensor_format_desc(self, name: str) -> str:
+        return "4 wide"
+
     def get_tensor_mode(self, name: str) -> TensorIOMode:
         return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
 
@@ -265,6 +268,14 @@ def library(name: str, gpu: Gpu) -> ModuleType:
     class Runtime:
         def __init__(self, logger: Any) -> None:
             self._logger = logger
+
+        @property
+        def engine_host_code_allowed(self) -> bool:
+            raise NotImplementedError
+
+        @engine_host_code_allowed.setter
+        def engine_host_code_allowed(self, allowed: bool) -> None:
+            gpu.made["host code allowed"] += allowed
 
         def deserialize_cuda_engine(self, plan: bytes) -> Engine | None:
             if gpu.fails("deserialize_cuda_engine"):
