@@ -17,7 +17,7 @@ from ..errors import GraphError
 from ..files import atomic_path
 from ..graph.audit import Audit, audit
 from ..graph.macs import OPERANDS
-from ..graph.sizes import image_axes, image_input
+from ..graph.sizes import graph_inputs, image_axes, image_input
 from ..graph.state import PRECISION_KEY, find_card, load_graph
 from ..progress import SILENT, Progress
 from .child import compile_in_child
@@ -81,14 +81,12 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
     model = load_graph(request.onnx)
     found = _audit(request, model)
     check_maxima(model, request.profiles, progress)
-    value = image_input(model)
-    axes = image_axes(value)
-    assert axes is not None
+    image, axes = _image(model, request.name)
     with atomic_path(target) as temporary:
         job = Job(
             onnx=request.onnx,
             plan=temporary,
-            image=str(value.name),
+            image=image,
             axes=axes,
             profiles=request.profiles,
             options=request.options,
@@ -101,6 +99,17 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
     for line in _remarks(request, sidecar, compiled):
         progress.say(line)
     return BuildReport(target, sidecar)
+
+
+def _image(model: ir.Model, name: str) -> tuple[str, tuple[int, int, int]]:
+    """Name of the image input and its axes of N, H and W; GraphError if the network takes anything else."""
+    value = image_input(model)
+    others = [str(other.name) for other in graph_inputs(model) if other is not value]
+    if others:
+        raise GraphError(f"{name} takes {', '.join(others)} beside the image {value.name}; needed is the image alone")
+    axes = image_axes(value)
+    assert axes is not None
+    return str(value.name), axes
 
 
 def _audit(request: BuildRequest, model: ir.Model) -> Audit | None:

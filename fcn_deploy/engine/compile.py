@@ -112,7 +112,8 @@ def _build(flavor: Flavor, parsed: Parsed, job: Job, on_phase: OnPhase, heard: H
     if monitor is not None and monitor.raised is not None:
         raise monitor.raised
     if plan is None:
-        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {heard.reason()}")
+        mend = "" if job.options.workspace_bytes is None else "; a larger workspace, or none, may do (--workspace-mib)"
+        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {heard.reason()}{mend}")
     if job.options.timing_cache is not None:
         write_bytes(Path(job.options.timing_cache), bytes(config.get_timing_cache().serialize()))
     return plan

@@ -47,7 +47,7 @@ def _layer(match: re.Match[str]) -> Layer:
         name=name,
         kind=match["kind"],
         precision=_precision(types[0]) if types else "",
-        nodes=tuple(dict.fromkeys(_plain(node) for node in _ONNX.findall(rest))),
+        nodes=tuple(dict.fromkeys(_ONNX.findall(rest))),
         profile=int(profile[1] or profile[2]) if profile else 0,
     )
 
@@ -56,11 +56,6 @@ def _precision(text: str) -> str:
     """The type in the library's words; as they stand where they are unknown."""
     known = [_WORDS[word] for word in re.findall(r"\w+", text.lower()) if word in _WORDS]
     return known[0] if known else text.strip()
-
-
-def _plain(node: str) -> str:
-    """The ONNX name without the mark of a further profile."""
-    return re.sub(r" \[profile \d+\]$", "", node)
 
 
 def compare(audit: Audit, layers: tuple[Layer, ...]) -> Shares:

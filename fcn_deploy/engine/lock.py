@@ -50,6 +50,7 @@ def _make_folders(folder: Path) -> list[Path]:
 def _acquire(path: Path, notice: str, progress: Progress) -> int:
     """An open descriptor of the locked file. Who waited for a file that is gone by now begins again."""
     while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             if not _lock(descriptor, wait=False):

@@ -1,0 +1,156 @@
+"""Compiling with the real TensorRT for RTX, in this process and in one of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from fcn_deploy.engine import child
+from fcn_deploy.engine.child import compile_in_child
+from fcn_deploy.engine.compile import Job, compile_plan
+from fcn_deploy.engine.flavors import open_flavor
+from fcn_deploy.engine.logger import Heard, listen, logger, significant_lines
+from fcn_deploy.engine.options import BuildOptions
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import Port
+from fcn_deploy.errors import EngineError, MissingDependencyError
+from tests.unit.small_fcn import write_fcn
+
+pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
+
+PROFILES = (Profile((1, 2, 2), (2, 34, 46), (3, 100, 158)), Profile((4, 64, 96), (4, 64, 96), (4, 64, 96)))
+
+
+def _job(folder, options=BuildOptions(), profiles=PROFILES):  # noqa: B008  frozen
+    path = write_fcn(folder / "m.onnx")
+    return Job(path, folder / "m.engine", "image", (0, 1, 2), profiles, options)
+
+
+def test_the_plan_its_ports_layers_and_memory_are_told(tmp_path):
+    phases = []
+    compiled = compile_plan(open_flavor("rtx"), _job(tmp_path), lambda name, steps: phases.append(name))
+    plan = (tmp_path / "m.engine").read_bytes()
+    assert (len(plan), plan[:4]) == (compiled.plan_bytes, b"vtrt")
+    assert compiled.inputs == (Port("image", "uint8", (-1, -1, -1, 3)),)
+    assert compiled.outputs == (Port("labels", "uint8", (-1, -1, -1)), Port("logits", "float32", (-1, 3, -1, -1)))
+    assert {layer.profile for layer in compiled.layers} == {0, 1}
+    assert len(compiled.activation_bytes) == 2
+    assert phases[0] == "Building engine"
+
+
+def test_a_child_compiles_the_same_and_tells_its_memory(tmp_path):
+    here = compile_plan(open_flavor("rtx"), _job(tmp_path))
+    there, peak = compile_in_child("rtx", _job(tmp_path))
+    assert (there.layers, there.inputs, there.outputs) == (here.layers, here.inputs, here.outputs)
+    assert there.activation_bytes == here.activation_bytes
+    assert (tmp_path / "m.engine").stat().st_size == there.plan_bytes
+    assert 50e6 < peak < 2e9
+
+
+class _Stopping:
+    """Progress that raises, or presses Ctrl-C, at the first phase of the build."""
+
+    def __init__(self, action):
+        self.action, self.children = action, []
+
+    @contextmanager
+    def task(self, description, total):
+        yield self
+
+    def advance(self, steps=1, note=""):
+        self.children = psutil.Process().children()
+        self.action()
+
+    def say(self, line): ...
+
+
+def test_ctrl_c_ends_the_build_at_once_and_with_it_the_process(tmp_path):
+    progress = _Stopping(lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        compile_in_child("rtx", _job(tmp_path), progress)
+    assert len(progress.children) == 1
+    assert not progress.children[0].is_running()
+
+
+def test_a_listener_that_raises_ends_a_build_in_this_process(tmp_path):
+    def stop(name, steps):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compile_plan(open_flavor("rtx"), _job(tmp_path), stop)
+    assert not (tmp_path / "m.engine").exists()
+
+
+def test_a_child_that_dies_is_an_error_with_its_signal(tmp_path):
+    progress = _Stopping(lambda: progress.children[0].kill())
+    with pytest.raises(EngineError, match=r"the builder's process was ended by signal 9; memory may have run out"):
+        compile_in_child("rtx", _job(tmp_path), progress)
+
+
+def test_what_the_child_raises_is_raised_here(tmp_path, monkeypatch):
+    with pytest.raises(EngineError, match=r"cannot build m\.onnx: .*workspace.*--workspace-mib"):
+        compile_in_child("rtx", _job(tmp_path, BuildOptions(workspace_bytes=1)))
+    with pytest.raises(OSError, match="No such file or directory") as raised:
+        compile_in_child("rtx", replace(_job(tmp_path), plan=tmp_path / "nowhere" / "m.engine"))
+    assert raised.value.errno == errno.ENOENT
+    with pytest.raises(MissingDependencyError, match="tensorrt is not installed"):
+        compile_in_child("tensorrt", _job(tmp_path))
+
+
+def test_a_child_that_cannot_start_is_told_with_its_last_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "__name__", "fcn_deploy.engine.nothing")
+    with pytest.raises(EngineError, match=r"ended with exit code 1: .*No module named fcn_deploy\.engine\.nothing"):
+        compile_in_child("rtx", _job(tmp_path))
+
+
+def _unsupported(path, op_type, domain=""):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], name="conv"),
+        helper.make_node(op_type, ["a"], ["y"], name="odd", domain=domain),
+    ]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3, "H", "W"]) for name in "xy"]
+    weights = [numpy_helper.from_array(np.ones((3, 3, 1, 1), np.float32), "w")]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my.domain", 1)]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], weights)
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize(("op_type", "domain"), [("Det", ""), ("Fancy", "my.domain")])
+def test_an_operator_that_the_library_lacks_is_named_with_its_node(op_type, domain, tmp_path):
+    path = _unsupported(tmp_path / "u.onnx", op_type, domain)
+    profile = Profile((1, 8, 8), (1, 8, 8), (1, 8, 8))
+    job = Job(path, tmp_path / "u.engine", "x", (0, 2, 3), (profile,), BuildOptions())
+    with pytest.raises(EngineError, match=rf"u\.onnx: node odd: operator {op_type} is not known to TensorRT for RTX"):
+        compile_plan(open_flavor("rtx"), job)
+
+
+def test_listeners_hear_the_one_logger_and_only_while_they_listen():
+    trt = sys.modules["tensorrt_rtx"]
+    one = logger(trt)
+    with listen(trt) as outer:
+        one.log(trt.ILogger.ERROR, "first")
+        with listen(trt) as inner:
+            one.log(trt.ILogger.WARNING, "second")
+    one.log(trt.ILogger.ERROR, "third")
+    assert outer.messages == [("ERROR", "first"), ("WARNING", "second")]
+    assert inner.messages == [("WARNING", "second")]
+    assert logger(trt) is one
+
+
+def test_an_error_is_told_once_and_without_the_lines_of_a_missing_driver():
+    lines = "real trouble\nchecks: cudaError_t 35 returned\n"
+    heard = Heard([("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")])
+    assert significant_lines(lines) == ["real trouble"]
+    assert heard.reason() == "real trouble worse"
+    assert Heard().reason() == "the library gives no reason"
