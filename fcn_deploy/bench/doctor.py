@@ -25,12 +25,13 @@ TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on
 AT_A_TIME = 4
 PACKAGES = (
     "torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy", "protobuf", "safetensors",
-    "Pillow", "tensorrt", "tensorrt-rtx", "pycuda", "cuda-bindings",
+    "Pillow", "tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx",
+    "onnxruntime-ep-nv-tensorrt-rtx", "pycuda", "cuda-bindings",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class Examination:
     """All findings by probe, what does not fit together, and a verdict for each capability.
 
     Attributes:
@@ -49,13 +50,13 @@ class Diagnosis:
         return any(verdict.core and not verdict.able for verdict in self.verdicts)
 
 
-def diagnose(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Diagnosis:
+def examine(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Examination:
     """Ask every package, which takes about 3 s, and judge the answers."""
     started = time.monotonic()
     findings = ask_all(tuple(doctor_probes.PROBES), progress, timeout_s)
     versions = package_versions(PACKAGES)
     machine = {"cpu": cpu_model(), "cores": usable_cores(), "python": sys.version.split()[0], "packages": versions}
-    return Diagnosis(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)
+    return Examination(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)
 
 
 def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[str, Finding]:

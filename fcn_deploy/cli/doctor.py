@@ -11,7 +11,7 @@ from .console import progress
 from .output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
-    from ..bench.doctor import Diagnosis
+    from ..bench.doctor import Examination
 
 
 @click.command()
@@ -23,19 +23,19 @@ def command(json_path: str | None) -> None:
 
     Exit code: 0, or 1 if something fails that needs neither a GPU nor an optional package.
     """
-    from ..bench.doctor import diagnose
+    from ..bench.doctor import examine
     from ..report.doctor import to_plain
 
     check_json_path(json_path)
-    diagnosis = diagnose(progress())
-    emit(json_path, lambda: json.dumps(to_plain(diagnosis), indent=1), lambda: _show(diagnosis))
-    click.get_current_context().exit(1 if diagnosis.broken else 0)
+    examination = examine(progress())
+    emit(json_path, lambda: json.dumps(to_plain(examination), indent=1), lambda: _show(examination))
+    click.get_current_context().exit(1 if examination.broken else 0)
 
 
-def _show(diagnosis: Diagnosis) -> None:
+def _show(examination: Examination) -> None:
     from ..report.doctor import found_lines, misfit_lines, verdict_lines
 
-    for block in (found_lines(diagnosis), misfit_lines(diagnosis), verdict_lines(diagnosis)):
+    for block in (found_lines(examination), misfit_lines(examination), verdict_lines(examination)):
         for line in block:
             click.echo(line)
         if block:

@@ -21,6 +21,7 @@ COMMANDS = {
     "export": "Write a model as ONNX and prove it equal to PyTorch.",
     "audit": "Say what an ONNX file computes in which precision, and what TensorRT would reject.",
     "quantize": "Rewrite an ONNX file to FP16 or INT8.",
+    "inspect": "Say what an ONNX file, an engine or a checkpoint takes, gives and holds.",
     "doctor": "Say what this machine and this installation can do, and why not the rest.",
     "build-engine": "Build a TensorRT engine, with or without a GPU.",
     "diagnose": "Name the stage, and the layer, where a deployed model first differs.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..graph.audit import Audit, AuditRow
 from ..graph.preflight import Finding
+from ..graph.sizes import ImageSize
 from .text import NONE, count, number
 
 UNITS = ((10**9, "GMAC"), (10**6, "MMAC"), (10**3, "kMAC"), (1, "MAC"))
@@ -44,12 +45,18 @@ def table(audit: Audit, top: int | None = None) -> Table:
 
 def totals_line(audit: Audit) -> str:
     """ "INT8 93.1 %, FP16 6.2 %, FP32 0.7 % of 74.2 GMAC at 360x480"; the shares add up to 100.0."""
-    divisor, unit = _unit(audit.macs)
-    shares = _tenths(list(audit.totals.values()))
-    parts = ", ".join(f"{name} {share:.1f} %" for name, share in zip(audit.totals, shares, strict=True))
     unknown = audit.unknown
     left_out = f"; not counted: {_names([row.name for row in unknown])}, whose size the graph does not tell"
-    return f"{parts} of {_significant(audit.macs / divisor)} {unit} at {audit.size}" + (left_out if unknown else "")
+    return shares_line(audit.totals, audit.size) + (left_out if unknown else "")
+
+
+def shares_line(totals: Mapping[str, int], size: ImageSize) -> str:
+    """Multiply-adds by precision as `totals_line` writes them."""
+    macs = sum(totals.values())
+    divisor, unit = _unit(macs)
+    shares = _tenths(list(totals.values()))
+    parts = ", ".join(f"{name} {share:.1f} %" for name, share in zip(totals, shares, strict=True))
+    return f"{parts} of {_significant(macs / divisor)} {unit} at {size}"
 
 
 def finding_line(finding: Finding) -> str:

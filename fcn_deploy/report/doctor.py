@@ -1,4 +1,4 @@
-"""A diagnosis as lines: what was found, what does not fit, what can be done."""
+"""A examination as lines: what was found, what does not fit, what can be done."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ..bench.doctor import Diagnosis
+from ..bench.doctor import Examination
 from ..bench.doctor_probes import Finding
 
 GIB = 1 << 30
 DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"
 
 
-def found_lines(diagnosis: Diagnosis) -> list[str]:
+def found_lines(examination: Examination) -> list[str]:
     """Machine, driver, GPUs, and the packages with what each was built for."""
-    rows = [*_machine_rows(diagnosis), *_package_rows(diagnosis)]
+    rows = [*_machine_rows(examination), *_package_rows(examination)]
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
 
 
-def _machine_rows(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
-    machine, driver = diagnosis.machine, diagnosis.findings["driver"]
+def _machine_rows(examination: Examination) -> Iterator[tuple[str, str]]:
+    machine, driver = examination.machine, examination.findings["driver"]
     yield "processor", f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}"
     if driver.error:
         yield "driver", f"{driver.error}; {DRIVER_MEND}"
@@ -32,11 +32,11 @@ def _machine_rows(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
         yield "GPU", f"{gpu['name']}, {gpu['sm']}, {gpu['memory_bytes'] / GIB:.1f} GiB"
 
 
-def _package_rows(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+def _package_rows(examination: Examination) -> Iterator[tuple[str, str]]:
     special = {"torch": _torch, "onnxruntime": _onnxruntime, "onnxruntime-gpu": _onnxruntime, "onnx": _onnx}
-    for name, version in diagnosis.machine["packages"].items():
+    for name, version in examination.machine["packages"].items():
         probe = {"onnxruntime-gpu": "onnxruntime", "onnx": "export packages"}.get(name, name)
-        more = special[name](diagnosis.findings[probe]) if name in special else ""
+        more = special[name](examination.findings[probe]) if name in special else ""
         yield name, version + (f", {more}" if more else "")
 
 
@@ -58,20 +58,20 @@ def _onnx(found: Finding) -> str:
     return found.error or f"IR version {found.facts['ir_version']}, opset {found.facts['opset']}"
 
 
-def verdict_lines(diagnosis: Diagnosis) -> list[str]:
+def verdict_lines(examination: Examination) -> list[str]:
     """ "can export: yes"; "can run RTX engines: no, libcuda.so.1 is missing: no NVIDIA driver"."""
     return [
         f"can {verdict.capability}: {'yes' if verdict.able else 'no'}"
         + (f", {verdict.reason}" if verdict.reason else "")
-        for verdict in diagnosis.verdicts
+        for verdict in examination.verdicts
     ]
 
 
-def misfit_lines(diagnosis: Diagnosis) -> list[str]:
+def misfit_lines(examination: Examination) -> list[str]:
     """What does not fit together."""
-    return [f"does not fit: {line}" for line in diagnosis.misfits]
+    return [f"does not fit: {line}" for line in examination.misfits]
 
 
-def to_plain(diagnosis: Diagnosis) -> dict[str, Any]:
-    """The diagnosis for JSON."""
-    return {**asdict(diagnosis), "broken": diagnosis.broken}
+def to_plain(examination: Examination) -> dict[str, Any]:
+    """The examination for JSON."""
+    return {**asdict(examination), "broken": examination.broken}

@@ -1,0 +1,147 @@
+"""What an engine's first bytes and its sidecar tell, and whether the two belong together. Nothing is loaded."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.header import HEADER_BYTES, PlanHeader, read_header
+from ..engine.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_path
+from ..errors import EngineError, RecipeError
+from .environment import package_versions
+from .inspect_ports import Port, buffer_bytes, contract
+
+ITEM_BYTES = {"uint8": 1, "int8": 1, "bool": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
+
+
+@dataclass(frozen=True)
+class ProfileMemory:
+    """Device memory of one profile.
+
+    Attributes:
+        activation_bytes: as the builder tells it; None if it does not.
+        buffer_bytes: of one set of input and output buffers at the profile's maximum.
+    """
+
+    profile: str
+    activation_bytes: int | None
+    buffer_bytes: int | None
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """One engine, or the sidecar of one.
+
+    Attributes:
+        header: None if only the sidecar is there.
+        sidecar: None if there is none, or none that can be read.
+        faults: what stands against using it; remarks: what one should know.
+    """
+
+    header: PlanHeader | None
+    sidecar: Sidecar | None
+    contract: str
+    memory: tuple[ProfileMemory, ...]
+    faults: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def inspect_engine(path: Path, sha256: str) -> EngineFile:
+    """Read a plan's header and what stands beside it; `sha256` is the plan's.
+
+    Raises:
+        EngineError: empty, or it does not begin like a plan and no sidecar says that it is one.
+    """
+    size = path.stat().st_size
+    if size < HEADER_BYTES:
+        raise EngineError(f"{path} is {'truncated' if size else 'empty'}: it has {size} bytes; build or copy it again")
+    header = read_header(path)
+    sidecar, missing, faults = _sidecar(path)
+    if header is None and (sidecar is None or sidecar.plan_sha256 != sha256):
+        with path.open("rb") as stream:
+            begin = stream.read(8)
+        raise EngineError(f"{path} is no engine: it begins with {begin!r}; build one with fcn-deploy build-engine")
+    told = header.plan_bytes if header is not None else None
+    whole = told or (sidecar.plan_bytes if sidecar is not None else 0)
+    if size < whole:
+        faults += (f"it is truncated: {size:,} of {whole:,} bytes; copy or build it again",)
+    elif sidecar is not None and sidecar.plan_sha256 != sha256:
+        name, other = sidecar_path(path).name, sidecar.plan_sha256[:12]
+        faults += (f"{name} describes another engine, of SHA-256 {other}...; copy both again, or build again",)
+        sidecar = None
+    return EngineFile(
+        header=header,
+        sidecar=sidecar,
+        contract="unknown: an engine tells it only where it is loaded" if sidecar is None else _contract(sidecar),
+        memory=() if sidecar is None else _memory(sidecar),
+        faults=faults,
+        remarks=(*missing, *_remarks(header, sidecar)),
+    )
+
+
+def inspect_sidecar(path: Path) -> EngineFile:
+    """Read the JSON file alone, where its engine is elsewhere.
+
+    Raises:
+        EngineError: it is not one.
+    """
+    try:
+        sidecar = parse_sidecar(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, RecipeError) as error:
+        raise EngineError(f"{path} cannot be read as the description of an engine: {error}") from error
+    engine = path.with_suffix("").name
+    remarks = (f"its engine, {engine}, is not beside it", *_remarks(None, sidecar))
+    return EngineFile(None, sidecar, _contract(sidecar), _memory(sidecar), (), remarks)
+
+
+def _sidecar(path: Path) -> tuple[Sidecar | None, tuple[str, ...], tuple[str, ...]]:
+    """The sidecar, or a remark that there is none, or a fault that it cannot be read."""
+    beside = sidecar_path(path)
+    if not beside.is_file():
+        return None, (f"{beside.name}, which would tell ports, profiles and precision, is not beside it",), ()
+    try:
+        return read_sidecar(path), (), ()
+    except EngineError as error:
+        return None, (), (str(error),)
+
+
+def _remarks(header: PlanHeader | None, sidecar: Sidecar | None) -> tuple[str, ...]:
+    remarks = []
+    built = (sidecar.flavor, sidecar.version) if sidecar else (header.flavor, header.version) if header else None
+    if built is not None and (other := _other_release(*built)):
+        anywhere = sidecar is not None and sidecar.options.get("version_compatible")
+        remarks += [] if anywhere else [other]
+    if sidecar is not None and sidecar.shares is not None:
+        remarks += [f"built in another type than the file asks for: {line}" for line in sidecar.shares.disagreements]
+    return tuple(remarks)
+
+
+def _other_release(flavor: str, version: str) -> str:
+    """What speaks against the library that is installed here; "" if nothing does, or if its release is not known."""
+    if importlib.util.find_spec(flavor) is None:
+        return f"{flavor} is not installed here"
+    package = flavor.replace("_", "-")
+    here = next(iter(package_versions((package, f"{package}-cu13", f"{package}-cu12")).values()), version)
+    return "" if here == version else f"{flavor} {version} built it, here is {here}: a plan runs with its own release"
+
+
+def _ports(sidecar: Sidecar) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    inputs, outputs = (
+        tuple(Port(port.name, port.dtype, tuple(port.shape)) for port in ports)
+        for ports in (sidecar.inputs, sidecar.outputs)
+    )
+    return inputs, outputs
+
+
+def _contract(sidecar: Sidecar) -> str:
+    return contract(*_ports(sidecar), sidecar.card)
+
+
+def _memory(sidecar: Sidecar) -> tuple[ProfileMemory, ...]:
+    inputs, outputs = _ports(sidecar)
+    told = dict(enumerate(sidecar.activation_bytes))
+    return tuple(
+        ProfileMemory(str(profile), told.get(index), buffer_bytes((*inputs, *outputs), ITEM_BYTES, profile.max))
+        for index, profile in enumerate(sidecar.profiles)
+    )

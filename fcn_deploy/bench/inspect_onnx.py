@@ -1,0 +1,103 @@
+"""What an ONNX file says of itself, and what its nodes compute in which precision."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from ..errors import FcnDeployError
+from ..graph.audit import Audit, audit
+from ..graph.sizes import graph_inputs
+from ..graph.state import PRECISION_KEY, find_card, load_graph
+from ..graph.whole import check_whole
+from ..spec import ModelCard
+from .inspect_ports import Port, contract
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """One file.
+
+    Attributes:
+        producer: tool and version as the file tells them; opsets: version by domain ("" is ONNX's own).
+        contract: see `inspect_ports.contract`.
+        precision: what `quantize` noted ("int8+fp16"); None if it made nothing of the file.
+        parameters: elements of all initializers; weight_bytes: by type; data_files: that hold weights outside.
+        operators: number of nodes by operator.
+        audit: at the size that the file fixes, else 360x480; None with `audit_error` saying why there is none.
+    """
+
+    producer: str
+    ir_version: int
+    opsets: Mapping[str, int]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    contract: str
+    card: ModelCard | None
+    precision: str | None
+    parameters: int
+    weight_bytes: Mapping[str, int]
+    data_files: tuple[str, ...]
+    operators: Mapping[str, int]
+    audit: Audit | None
+    audit_error: str = ""
+
+
+def inspect_onnx(path: Path) -> OnnxFile:
+    """Read it.
+
+    Raises:
+        GraphError: not ONNX, or damaged.
+        RecipeError: the model card inside is malformed.
+    """
+    model = load_graph(path)
+    check_whole(model, path)
+    tensors = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
+    weight_bytes: Counter[str] = Counter()
+    for tensor in tensors:
+        weight_bytes[_dtype(tensor.dtype)] += tensor.nbytes
+    inputs, outputs = _ports(graph_inputs(model)), _ports(model.graph.outputs)
+    card = find_card(model)
+    found, trouble = _audit(path)
+    return OnnxFile(
+        producer=" ".join(filter(None, [model.producer_name, model.producer_version])),
+        ir_version=model.ir_version,
+        opsets=dict(model.opset_imports),
+        inputs=inputs,
+        outputs=outputs,
+        contract=contract(inputs, outputs, card),
+        card=card,
+        precision=model.metadata_props.get(PRECISION_KEY),
+        parameters=sum(tensor.size for tensor in tensors),
+        weight_bytes=dict(weight_bytes.most_common()),
+        data_files=tuple(sorted({str(tensor.location) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)})),
+        operators=dict(Counter(node.op_type for node in model.graph).most_common()),
+        audit=found,
+        audit_error=trouble,
+    )
+
+
+def _audit(path: Path) -> tuple[Audit | None, str]:
+    try:
+        return audit(path), ""
+    except FcnDeployError as error:
+        return None, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: ")
+
+
+def _ports(values: Iterable[ir.Value]) -> tuple[Port, ...]:
+    return tuple(Port(str(value.name), _dtype(value.dtype), _shape(value)) for value in values)
+
+
+def _dtype(dtype: ir.DataType | None) -> str:
+    names = {ir.DataType.FLOAT: "float32", ir.DataType.DOUBLE: "float64"}
+    return "unknown" if dtype is None else names.get(dtype, dtype.name.lower())
+
+
+def _shape(value: ir.Value) -> tuple[int | str | None, ...]:
+    if value.shape is None:
+        return ()
+    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)

@@ -1,0 +1,45 @@
+"""`fcn-deploy inspect`: what a file takes, gives, holds and was built as."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from .console import progress
+from .output import check_json_path, emit, json_option, print_table
+
+if TYPE_CHECKING:
+    from ..bench.inspect import Inspection
+
+
+@click.command()
+@click.argument("file")
+@click.option("--layers", is_flag=True, help="List every layer of an engine, every convolution of an ONNX file.")
+@json_option
+def command(file: str, layers: bool, json_path: str | None) -> None:
+    """Say what FILE takes, gives, holds and was built as: ONNX, an engine or its sidecar, a checkpoint, "demo".
+
+    Nothing is run and no GPU is needed. What stands beside an engine in FILE.json is compared with it.
+
+    Exit code: 0, or 1 if the file is damaged or its sidecar is another engine's.
+    """
+    from ..bench.inspect import inspect
+    from ..report.inspect import to_plain
+
+    check_json_path(json_path)
+    inspection = inspect(file, progress())
+    emit(json_path, lambda: json.dumps(to_plain(inspection), indent=1), lambda: _show(inspection, layers))
+    click.get_current_context().exit(1 if inspection.faults else 0)
+
+
+def _show(inspection: Inspection, layers: bool) -> None:
+    from ..report.inspect import layer_table, lines
+
+    for line in lines(inspection):
+        click.echo(line)
+    table = layer_table(inspection) if layers else None
+    if table is not None:
+        click.echo()
+        print_table(table)
