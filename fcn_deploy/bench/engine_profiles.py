@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..data.dataset import iterate
+from ..data.dataset import Dataset, iterate
 from ..engine.profiles import Profile, Shape
 from ..errors import EngineError
 from ..graph.sizes import image_axes, image_input
@@ -16,7 +16,7 @@ from ..progress import SILENT, Progress
 from ..recipe import load_recipe
 from ..spec import ModelCard
 from .calibration import open_images
-from .dataset import DataOptions
+from .dataset import DataOptions, OnError
 from .interrupt import interrupts
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
@@ -49,10 +49,14 @@ def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: P
     Raises:
         DataError: the images cannot be opened.
     """
-    dataset = open_images(card, data, progress)
+    return of_dataset(open_images(card, data, progress), data.on_error, batch, progress)
+
+
+def of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
+    """The same of a data set that is open already."""
     heights, widths = [], []
     with progress.task(f"sizes of {dataset.name}", len(dataset)) as task, interrupts() as check:
-        for sample in iterate(dataset, on_error=data.on_error, progress=progress):
+        for sample in iterate(dataset, on_error=on_error, progress=progress):
             check()
             heights.append(sample.image.shape[0])
             widths.append(sample.image.shape[1])

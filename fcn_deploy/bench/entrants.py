@@ -14,7 +14,7 @@ from ..metrics.evaluation import Evaluation
 from ..runners.base import Runner
 from ..runners.registry import entry
 from . import record as rec
-from .artefact import Artefact
+from .forms import Form, Forms
 from .latency import Samples
 from .parity import Comparison
 
@@ -24,6 +24,7 @@ class Entrant:
     """One runner; `row` is ok until something says otherwise, `file` is what it opened."""
 
     row: rec.Row
+    form: Form
     file: str = ""
     runner: Runner | None = None
     error: FcnDeployError | None = None
@@ -36,14 +37,14 @@ class Entrant:
         self.row = replace(self.row, status="failed", reason=reason)
 
 
-def open_entrants(artefact: Artefact, specs: Sequence[str], threads: int, stack: ExitStack) -> list[Entrant]:
-    """Open every runner; `stack` closes them.
+def open_entrants(forms: Forms, wanted: Sequence[Form], threads: int, stack: ExitStack) -> list[Entrant]:
+    """Make every form and open its runner; `stack` closes them.
 
     Raises:
         UnknownNameError: no such runner or provider: a slip of the user's, not a fact about the machine.
         CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
     """
-    entrants = [_open(artefact, spec, threads, stack) for spec in specs]
+    entrants = [_open(forms, form, threads, stack) for form in wanted]
     errors = [entrant.error for entrant in entrants]
     about_file = [error for error in errors if error is not None and not _about_machine(error)]
     if about_file and all(errors):
@@ -51,16 +52,24 @@ def open_entrants(artefact: Artefact, specs: Sequence[str], threads: int, stack:
     return entrants
 
 
-def _open(artefact: Artefact, spec: str, threads: int, stack: ExitStack) -> Entrant:
+def _open(forms: Forms, form: Form, threads: int, stack: ExitStack) -> Entrant:
+    built = None
     try:
-        file = artefact.file_for(spec)
-        runner = stack.enter_context(artefact.open(spec, threads=threads))
+        file, built = forms.file_for(form)
+        runner = stack.enter_context(forms.open(form, threads=threads))
     except UnknownNameError:
         raise
     except FcnDeployError as error:
-        status: rec.Status = "skipped" if _about_machine(error) or _no_network(artefact, spec, error) else "failed"
-        return Entrant(rec.Row(spec, status, str(error).removeprefix(f"{spec}: ")), error=error)
-    return Entrant(rec.Row(spec, "ok", notes=artefact.note_for(spec) + runner.notes), file, runner)
+        reason = str(error).removeprefix(f"{form.spec}: ").removeprefix(f"{form.runner}: ")
+        return Entrant(rec.Row(form.spec, _status(forms, form, error, built), reason, built=built), form, error=error)
+    row = rec.Row(form.spec, "ok", notes=forms.note_for(form) + runner.notes, built=built)
+    return Entrant(row, form, file, runner)
+
+
+def _status(forms: Forms, form: Form, error: FcnDeployError, built: rec.Built | None) -> rec.Status:
+    if _about_machine(error):
+        return "skipped" if built is None else "built"
+    return "skipped" if _no_network(forms, form, error) else "failed"
 
 
 def _about_machine(error: FcnDeployError) -> bool:
@@ -68,9 +77,9 @@ def _about_machine(error: FcnDeployError) -> bool:
     return isinstance(error, (RunnerError, MissingDependencyError))
 
 
-def _no_network(artefact: Artefact, spec: str, error: FcnDeployError) -> bool:
+def _no_network(forms: Forms, form: Form, error: FcnDeployError) -> bool:
     """Whether PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone."""
-    return artefact.is_onnx and not entry(spec).needs_onnx and isinstance(error, GraphError)
+    return forms.artefact.is_onnx and not entry(form.runner).needs_onnx and isinstance(error, GraphError)
 
 
 def add_comparison(entrant: Entrant, comparison: Comparison, reference: Comparison | None) -> None:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from .memory import Memory
 
-Status = Literal["ok", "failed", "skipped"]
+# "built": the file was made and cannot run here.
+Status = Literal["ok", "failed", "skipped", "built"]
 Counts = tuple[tuple[int, ...], ...]
 
 
@@ -59,8 +60,26 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Built:
+    """The file that was made for a row.
+
+    Attributes:
+        kind: what it is.
+        seconds: of rewriting and building.
+        shares: precision -> share of the multiply-adds, 0 to 1; of an engine as its builder's own list has them.
+        where: library, architectures and profile of an engine.
+    """
+
+    kind: Literal["onnx", "engine"]
+    size_bytes: int
+    seconds: float
+    shares: dict[str, float]
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
-    """One runner. `reason` says why it is not ok; what is None was not measured."""
+    """One runner. `reason` says why it is not ok; what is None was not measured, or not made."""
 
     runner: str
     status: Status
@@ -70,6 +89,7 @@ class Row:
     memory: Memory | None = None
     accuracy: Accuracy | None = None
     agreement: Agreement | None = None
+    built: Built | None = None
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,24 @@ import json
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..data.dataset import Dataset, iterate
 from ..errors import FcnDeployError, RunnerError
 from ..progress import SILENT, Progress
 from ..runners.base import LABELS, LOGITS, Runner
-from ..runners.registry import entry
 from ..runners.threads import usable_cores
 from ..spec import ModelCard, ignore_index_for
 from . import record as rec
 from .artefact import Artefact
 from .contention import CpuClock, other_cores
 from .dataset import DataOptions, Pool, classes_of, generated_for, open_for
+from .engine_profiles import of_dataset
 from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
 from .environment import describe_environment
+from .forms import Forms, check_calibration, parse_form
 from .interrupt import interrupts
 from .latency import Budget, batches_of, measure
 from .memory import measure_memory
@@ -36,8 +39,9 @@ class BenchOptions:
     Attributes:
         source: "demo", an .onnx file, a checkpoint or a recipe.
         model: what a checkpoint holds where its keys leave a choice.
-        runners: specs as in `open_runner`; one may stand twice (the difference is then the noise).
+        runners: specs as in `parse_form`; one may stand twice (the difference is then the noise).
         generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
+        calibration: images for INT8, which is refused without.
         batch: images an inference, when timing.
         threads: CPU threads of every runner; None for all usable cores.
         radius: half width of the boundary band in pixels.
@@ -49,6 +53,7 @@ class BenchOptions:
     runners: tuple[str, ...] = ("pytorch", "onnxruntime")
     data: DataOptions = field(default_factory=DataOptions)
     generated: bool = True
+    calibration: DataOptions | None = None
     budget: Budget = field(default_factory=Budget)
     batch: int = 1
     threads: int | None = None
@@ -67,8 +72,8 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         CheckpointError, GraphError, ExportError: no runner can use the file.
         DataError: the data set cannot be used, or not with this model's classes.
     """
-    for spec in options.runners:
-        entry(spec)
+    wanted = [parse_form(spec) for spec in options.runners]
+    check_calibration(wanted, options.calibration)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
         artefact = stack.enter_context(Artefact(options.source, progress, model=options.model))
@@ -76,7 +81,14 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         # The data set first: a slip in its path should not cost the minute that an export takes.
         card = artefact.card()
         dataset, pool = _open_data(card, options, progress), Pool(options.batch)
-        entrants = open_entrants(artefact, options.runners, threads, stack)
+        forms = Forms(
+            artefact,
+            _folder(stack),
+            calibration=options.calibration,
+            profiles=lambda: (of_dataset(dataset, options.data.on_error, options.batch, progress),),
+            progress=progress,
+        )
+        entrants = open_entrants(forms, wanted, threads, stack)
         reference, reason = _open_reference(artefact, entrants, threads, stack)
         own = _compare(entrants, reference, dataset, classes_of(card, dataset), options, pool, progress)
         before = CpuClock.read()
@@ -110,6 +122,11 @@ def _open_reference(
         return stack.enter_context(artefact.open(REFERENCE, threads=threads)), ""
     except FcnDeployError as error:
         return None, str(error)
+
+
+def _folder(stack: ExitStack) -> Path:
+    """For the files that are made; gone with `stack`."""
+    return Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)))
 
 
 def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress) -> Dataset:
@@ -181,7 +198,7 @@ def _weigh(
         for entrant in running:
             try:
                 largest = max(shapes, key=lambda shape: shape[0] * shape[1] * shape[2])
-                memory = measure_memory(entrant.row.runner, entrant.file, largest, threads=threads, model=model)
+                memory = measure_memory(entrant.form.runner, entrant.file, largest, threads=threads, model=model)
                 entrant.row = replace(entrant.row, memory=memory)
             except RunnerError as error:
                 entrant.row = replace(entrant.row, notes=(*entrant.row.notes, str(error)))

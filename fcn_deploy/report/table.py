@@ -16,12 +16,14 @@ from .text import count, milliseconds, number, points, share
 
 FEW_ROUNDS = 30
 MIB = 1 << 20
-STYLES = {"ok": "green", "failed": "red", "skipped": "yellow"}
+STYLES = {"ok": "green", "failed": "red", "skipped": "yellow", "built": "cyan"}
 
 
 def render(record: Record) -> RenderableType:
     """What was measured, how fast, how faithful, what was left out and why."""
     parts: list[RenderableType] = [Text(headline(record)), "", speed_table(record), ""]
+    if any(row.built is not None for row in record.rows):
+        parts += [built_table(record), ""]
     if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
         parts += [fidelity_table(record), ""]
     return Group(*parts, *(Text(line) for line in remarks(record)))
@@ -86,9 +88,20 @@ def _fidelity_cells(found: Fidelity, is_reference: bool) -> list[str]:
     ]
 
 
+def built_table(record: Record) -> Table:
+    """What was made for the rows: size, seconds, and the share of the multiply-adds in each type."""
+    table = _table("runner", "file", "MB", "made in s", "arithmetic")
+    for row in record.rows:
+        if row.built is not None:
+            shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
+            cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
+            table.add_row(row.runner, *cells, shares or "-")
+    return table
+
+
 def remarks(record: Record) -> list[str]:
     """Reasons, notes, what the columns mean and under what circumstances they hold."""
-    lines = [f"{row.runner} {row.status}: {row.reason}" for row in record.rows if row.status != "ok"]
+    lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _instability(record, row))]
     if record.reference is None and record.reference_reason:
@@ -97,6 +110,10 @@ def remarks(record: Record) -> list[str]:
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
     return [*lines, *([""] if lines else []), _meaning(record), environment_line(record.environment)]
+
+
+def _ending(row: Row) -> str:
+    return "built, and not run" if row.status == "built" else row.status
 
 
 def _doubts(record: Record) -> list[str]:

@@ -23,6 +23,7 @@ from .bench_model import invoke, save_small_model
 
 DATA = "synthetic:3:5:33x47"
 QUICK = ["--iterations", "5", "--seconds", "60", "--warmup", "1"]
+TWO = ["--runners", "pytorch,onnxruntime"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def exported(checkpoint) -> Path:
 
 
 def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):
-    result = invoke("bench", str(checkpoint), "--data", DATA, *QUICK, "--json", str(tmp_path / "run.json"))
+    result = invoke("bench", str(checkpoint), "--data", DATA, *QUICK, *TWO, "--json", str(tmp_path / "run.json"))
     assert result.exit_code == 0
     record = read_record(tmp_path / "run.json")
     pytorch, ort = record.rows
@@ -57,7 +58,7 @@ def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):
 def test_an_onnx_file_needs_no_second_file(exported, tmp_path):
     alone = tmp_path / "alone.onnx"
     alone.write_bytes(exported.read_bytes())
-    result = invoke("bench", str(alone), "--data", DATA, *QUICK, "--no-memory", "--json", "-")
+    result = invoke("bench", str(alone), "--data", DATA, *QUICK, *TWO, "--no-memory", "--json", "-")
     record = json.loads(result.stdout)
     assert [row["status"] for row in record["rows"]] == ["ok", "ok"]
     assert record["reference"]["runner"] == "pytorch"
@@ -66,11 +67,44 @@ def test_an_onnx_file_needs_no_second_file(exported, tmp_path):
 
 def test_an_onnx_file_of_another_tool_is_measured_and_pytorch_is_skipped(tmp_path):
     path = write_graph(tmp_path / "foreign.onnx", card=None)
-    result = invoke("bench", str(path), "--data", DATA, *QUICK, "--no-memory", "--json", "-")
+    result = invoke("bench", str(path), "--data", DATA, *QUICK, *TWO, "--no-memory", "--json", "-")
     rows = json.loads(result.stdout)["rows"]
     assert [(row["runner"], row["status"]) for row in rows] == [("pytorch", "skipped"), ("onnxruntime", "ok")]
     assert "holds no model card" in rows[0]["reason"]
     assert result.exit_code == 0
+
+
+def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(exported):
+    runners = ["--runners", "pytorch,onnxruntime:fp16,onnxruntime:int8", "--calib", "synthetic:4:9:33x47"]
+    result = invoke("bench", str(exported), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
+    assert result.exit_code == 0
+    pytorch, half, int8 = json.loads(result.stdout)["rows"]
+    assert [row["status"] for row in (pytorch, half, int8)] == ["ok"] * 3
+    assert pytorch["built"] is None
+    assert half["built"]["shares"] == {"FP16": 1.0}
+    assert int8["built"]["shares"]["INT8"] > 0.8  # the transposed convolutions and scores stay in float
+    assert int8["built"]["size_bytes"] < half["built"]["size_bytes"] < exported.stat().st_size
+    assert int8["agreement"]["overall"]["pixels"] == 3 * 33 * 47
+    assert sorted(path.name for path in exported.parent.iterdir()) == ["small.onnx", "small.safetensors"]
+
+
+def test_engines_are_built_and_their_rows_say_why_they_did_not_run(exported):
+    pytest.importorskip("tensorrt_rtx", reason="the builder of TensorRT for RTX is not installed")
+    runners = ["--runners", "pytorch,tensorrt:int8+fp16", "--calib", "synthetic:4:9:33x47"]
+    result = invoke("bench", str(exported), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
+    engine = json.loads(result.stdout)["rows"][1]
+    assert engine["built"]["kind"] == "engine"
+    assert set(engine["built"]["shares"]) == {"INT8", "FP16"}
+    assert engine["built"]["where"].endswith("1x32x32 .. 1x32x32 .. 1x64x64")
+    if not torch.cuda.is_available():
+        assert engine["status"] == "built"
+        assert engine["reason"]
+    assert result.exit_code == 0
+
+
+def test_int8_without_images_to_calibrate_with_is_refused_before_any_work(exported):
+    with pytest.raises(DataError, match=r"onnxruntime:int8 needs images to calibrate with.*--calib"):
+        invoke("bench", str(exported), "--data", DATA, "--runners", "onnxruntime:int8")
 
 
 def test_the_model_can_be_named_where_the_keys_leave_a_choice(tmp_path):

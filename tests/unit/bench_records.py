@@ -46,6 +46,12 @@ ROWS = (
     ),
     rec.Row("onnxruntime:cuda", "skipped", "CUDAExecutionProvider did not start: libcublasLt.so.13"),
     rec.Row("onnxruntime:tensorrt", "failed", "ran out of memory"),
+    rec.Row(
+        "tensorrt:int8",
+        "built",
+        "libcuda.so.1 is missing",
+        built=rec.Built("engine", 2_400_000, 1.25, {"INT8": 0.964, "FP32": 0.036}, "tensorrt_rtx 1.7, portable"),
+    ),
 )
 
 RECORD = rec.Record(

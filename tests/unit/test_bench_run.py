@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fcn_deploy.bench import artefact as artefact_module
+from fcn_deploy.bench import forms as forms_module
 from fcn_deploy.bench.artefact import Artefact
 from fcn_deploy.bench.dataset import DataOptions, check_classes
 from fcn_deploy.bench.latency import Budget
@@ -41,7 +42,8 @@ def bench(monkeypatch, tmp_path):
                 raise found
             return found
 
-        monkeypatch.setattr(artefact_module, "open_runner", open_fake)
+        for module in (artefact_module, forms_module):
+            monkeypatch.setattr(module, "open_runner", open_fake)
         cards = [found.card for found in fakes.values() if isinstance(found, FakeRunner)]
         monkeypatch.setattr(Artefact, "card", lambda self: next(iter(cards), CARD))
         settings = {
