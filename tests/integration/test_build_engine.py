@@ -1,0 +1,98 @@
+"""Every architecture in every precision: valid ONNX, and built by the real library in the types that the file promises.
+
+The builder needs no GPU. Each engine has the uint8 contract, dynamic N, H and W, and odd sizes in its profiles.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from fcn_deploy.bench.build_engine import EngineRequest, build_engine
+from fcn_deploy.bench.dataset import DataOptions
+from fcn_deploy.bench.quantize import QuantizeOptions, quantize
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import Port, read_sidecar
+from fcn_deploy.files import sha256
+from fcn_deploy.graph.audit import audit
+from fcn_deploy.graph.export import export_model
+from tests.conftest import tiny_model
+
+pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
+
+PROFILES = (Profile((1, 1, 1), (2, 33, 47), (3, 101, 157)), Profile((1, 64, 96), (1, 64, 96), (4, 64, 96)))
+QUICK = (("fcn32s", "fc"), ("fcn16s", "pool5"), ("fcn8s", "fc"), ("fcn-resnet50", ""))
+SLOW = (("fcn32s", "pool5"), ("fcn16s", "fc"), ("fcn8s", "pool5"), ("fcn8s-caffe", ""))
+NETWORKS = [*QUICK, *(pytest.param(pair, marks=pytest.mark.long) for pair in SLOW)]
+# What the arithmetic is in, by precision; score and first layers, and ConvTranspose, stay in float.
+PROMISED = {"fp32": {"FP32"}, "fp16": {"FP16"}, "int8": {"INT8", "FP32"}, "int8+fp16": {"INT8", "FP16"}}
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> DataOptions:
+    folder = tmp_path_factory.mktemp("photographs")
+    generator = np.random.default_rng(0)
+    for index in range(2):
+        Image.fromarray(generator.integers(0, 256, (45, 61, 3), np.uint8)).save(folder / f"{index}.png")
+    return DataOptions(str(folder))
+
+
+@pytest.fixture(scope="module", params=NETWORKS, ids=lambda pair: "-".join(filter(None, pair)))
+def network(request, tmp_path_factory) -> Path:
+    """An exported network of a twentieth of the published width."""
+    name, head = request.param
+    model, card = tiny_model(name, **({"head": head} if head else {}))
+    path = tmp_path_factory.mktemp(name) / f"{name}.onnx"
+    export_model(model, card, path, shapes=((2, 33, 47),))
+    return path
+
+
+@pytest.mark.parametrize("precision", PROMISED)
+def test_each_layer_is_built_in_the_type_that_the_file_promises(network, precision, photographs, tmp_path):
+    source = network
+    if precision != "fp32":
+        source = tmp_path / f"{network.stem}.{precision}.onnx"
+        quantize(QuantizeOptions(network, precision, photographs), source)
+    onnx.checker.check_model(str(source), full_check=True)
+    target = tmp_path / "net.engine"
+    report = build_engine(EngineRequest(str(source), profiles=PROFILES), target)
+    sidecar = read_sidecar(target)
+    assert sidecar == report.sidecar
+    assert (sidecar.plan_sha256, sidecar.onnx_sha256) == (sha256(target), sha256(source))
+    assert sidecar.inputs == (Port("image", "uint8", (-1, -1, -1, 3)),)
+    assert sidecar.outputs == (Port("labels", "uint8", (-1, -1, -1)),)
+    assert (sidecar.precision, sidecar.profiles) == (precision, PROFILES)
+    assert all(count > 0 for count in sidecar.activation_bytes)
+    rows = audit(source, batch=2, height=33, width=47).rows
+    assert {row.precision for row in rows} == PROMISED[precision]
+    assert sidecar.shares.disagreements == ()
+    assert sidecar.shares.built == sidecar.shares.promised
+    _assert_every_row_is_listed_for_both_profiles(rows, sidecar)
+
+
+def _assert_every_row_is_listed_for_both_profiles(rows, sidecar):
+    """Beyond the module's own comparison: by the nodes in the list alone, each type is among its layers'."""
+    for row in rows:
+        for profile in (0, 1):
+            types = {
+                layer.precision for layer in sidecar.layers if layer.profile == profile and row.name in layer.nodes
+            }
+            assert row.precision in types, (row.name, profile, types)
+
+
+def test_the_command_s_own_rewrite_is_that_of_quantize(photographs, tmp_path):
+    model, card = tiny_model("fcn32s", head="pool5")
+    source, target = tmp_path / "net.onnx", tmp_path / "net.engine"
+    export_model(model, card, source, shapes=((1, 5, 7),))
+    request = EngineRequest(str(source), "int8+fp16", PROFILES, calibration=photographs, keep=("backbone.stage2.*",))
+    sidecar = build_engine(request, target).sidecar
+    quantize(QuantizeOptions(source, "int8+fp16", photographs, keep=request.keep), tmp_path / "q.onnx")
+    promised = audit(tmp_path / "q.onnx", batch=2, height=33, width=47).totals
+    assert sidecar.shares.built == promised
+    assert (sidecar.precision, sidecar.onnx_name, sidecar.onnx_sha256) == ("int8+fp16", "net.onnx", sha256(source))
+    assert sidecar.card.classes == card.classes
+    assert sidecar.key["calibration"]["count"] == 2
