@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.flavors import NAMES, Flavor, open_flavor
-from ..engine.logger import listen, logger
+from ..engine.logger import Heard, listen, logger
 from ..engine.profiles import Profile
 from ..engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
 from ..errors import EngineError, GraphError, MissingDependencyError
@@ -145,9 +145,15 @@ def _deserialize(
             engine = runtime.deserialize_cuda_engine(plan)
             if engine is not None:
                 return flavor, runtime, engine
-            reasons.append(f"{flavor.title} cannot load it: {heard.reason()}{_diagnosis(trt, runtime, plan)}")
+            reasons.append(f"{flavor.title} cannot load it: {_reason(heard)}{_diagnosis(trt, runtime, plan)}")
     lacking = "" if sidecar is not None else f"; {sidecar_path(path).name}, which tells what built it, is missing"
     raise EngineError(f"{path}: {'; '.join(reasons)}{lacking}; {REBUILD}")
+
+
+def _reason(heard: Heard) -> str:
+    """TensorRT's words; those that a missing driver adds to every call only where there are no others."""
+    raw = [text for severity, text in heard.messages if severity in ("INTERNAL_ERROR", "ERROR")]
+    return heard.reason(" ".join(raw[-1].split()) if raw else "the library gives no reason")
 
 
 def _diagnosis(trt: Any, runtime: Any, plan: bytes) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import RunnerError
 from .cuda_context import CudaDevice
 from .cuda_graphs import CudaGraph, require_graphs
 from .cuda_slots import Layout
@@ -40,7 +41,10 @@ class GraphedExecution:
     """
 
     def __init__(self, loaded: LoadedEngine, device: CudaDevice) -> None:
+        """Raise MissingDependencyError without cuda-bindings, RunnerError without memory or with TensorRT 8.6."""
         require_graphs()  # now, and not at the second image
+        if not hasattr(loaded.flavor.module, "ExecutionContextAllocationStrategy"):
+            raise RunnerError(f"{loaded.flavor.title} shares no memory between contexts; open it without CUDA graphs")
         self._loaded = loaded
         self._device = device
         self._bytes = max(activation_bytes(loaded.engine), 1)

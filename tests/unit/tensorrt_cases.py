@@ -17,9 +17,8 @@ from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 
-from .onnx_files import write_graph
 from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import BOTH, PROFILES, noise, random_shape
+from .tensorrt_nets import BOTH, PROFILES, noise, random_shape, write_float_net
 
 
 def require_same(machine, found, expected) -> None:
@@ -218,7 +217,7 @@ def test_fewer_slots_and_memory_held_from_the_start_change_nothing(machine, net,
 
 
 def test_a_float_engine_with_logits_keeps_the_contract_by_work_on_the_host(machine, tmp_path, reference):
-    engine = machine.build(write_graph(tmp_path / "float.onnx", image="float", outputs=("logits",)), PROFILES)
+    engine = machine.build(write_float_net(tmp_path / "float.onnx"), PROFILES)
     with open_runner("tensorrt", str(engine)) as runner:
         notes = " ".join(runner.notes)
         assert "normalises the image on the host" in notes

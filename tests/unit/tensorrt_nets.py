@@ -39,6 +39,14 @@ def write_net(path: Path) -> Path:
     return path
 
 
+def write_float_net(path: Path) -> Path:
+    """float32[N, 3, H, W] -> logits alone; without the labels' nodes, which TensorRT's parser would look at."""
+    model = onnx.load(write_graph(path, image="float", outputs=("logits",)))
+    del model.graph.node[-2:]
+    onnx.save(model, path)
+    return path
+
+
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
     return write_net(tmp_path / "net.onnx")

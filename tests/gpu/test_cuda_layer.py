@@ -1,0 +1,47 @@
+"""The memory and stream layer on any NVIDIA GPU with PyCUDA, without TensorRT."""
+
+from __future__ import annotations
+
+import pytest
+
+from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.runners.cuda_context import CudaDevice
+from tests.unit.cuda_cases import *  # noqa: F403
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def device():
+    try:
+        device = CudaDevice()
+    except FcnDeployError as error:
+        pytest.skip(str(error))
+    # PyTorch works in the same context; what it holds must survive.
+    import torch
+
+    held = torch.arange(1000, device="cuda") if torch.cuda.is_available() else None
+    yield device
+    if held is not None:
+        assert held.sum().item() == 499500
+
+
+def test_memory_comes_back_when_slots_are_closed(device):
+    from tests.unit.cuda_cases import finish, noise, slots_of, start
+
+    def free() -> int:
+        with device.active("testing"):
+            return device.free_bytes()[0]
+
+    data = noise(32 << 20)
+    before = []
+    for _ in range(3):
+        before.append(free())
+        with slots_of(device) as slots:
+            for slot in slots:
+                start(device, slot, data)
+            for slot in slots:
+                finish(device, slot)
+            del slot
+    # The first round may keep pages of the driver's own; later rounds must find what the one before found.
+    assert before[1] - before[2] < 1 << 20
