@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,16 +85,20 @@ def _steps(
     stages: Sequence[Stage], labels: ChainLabels, options: DiagnoseOptions, progress: Progress
 ) -> tuple[Step, ...]:
     ran = {entry.stage.name: index for index, entry in enumerate(labels.stages)}
-    steps = []
+    steps: list[Step] = []
     for stage in stages:
         if stage.status != "ok":
             steps.append(Step(stage.name, stage.kind, stage.claim, stage.status, stage.reason))
         else:
-            steps.append(_step(labels, ran[stage.name], options, progress))
+            diverged = {step.name for step in steps if step.reasons}
+            steps.append(_step(labels, ran[stage.name], diverged, options, progress))
+            gc.collect()  # nodes and values refer to each other; the graphs of one step would stay beside the next one's
     return tuple(steps)
 
 
-def _step(labels: ChainLabels, index: int, options: DiagnoseOptions, progress: Progress) -> Step:
+def _step(
+    labels: ChainLabels, index: int, diverged: Collection[str], options: DiagnoseOptions, progress: Progress
+) -> Step:
     own = labels.stages[index]
     stage = own.stage
     mean_iou = scores(np.sum(own.counts, axis=0)).mean_iou if own.counts else None
@@ -104,7 +109,8 @@ def _step(labels: ChainLabels, index: int, options: DiagnoseOptions, progress: P
         Change(before.stage.name, own.before.overall, own.before.boundary, _iou_change(before, own)),
         Change(first.stage.name, own.first.overall, own.first.boundary, _iou_change(first, own)),
     )
-    parent = _parent([entry.stage for entry in labels.stages[:index]])
+    follows_first = own.first.overall.fraction > own.before.overall.fraction
+    parent = _parent([entry.stage for entry in labels.stages[:index]], diverged if follows_first else ())
     layers, no_layers = _layers(stage, parent, labels.kept, options.tolerances, progress)
     limits = options.tolerances[strictest(stage.claim)]
     reasons = _label_reasons(changes, limits, own, labels) + _layer_reasons(layers, parent)
@@ -118,9 +124,13 @@ def _iou_change(before: StageLabels, after: StageLabels) -> IouChange | None:
     return iou_change(np.stack(before.counts), np.stack(after.counts)) if after.counts else None
 
 
-def _parent(earlier: Sequence[Stage]) -> Stage | None:
-    """The stage whose tensors the layers are held against: the last in FP32, from which the others were made."""
-    readable = [stage for stage in earlier if stage.kind != "engine"]
+def _parent(earlier: Sequence[Stage], without: Collection[str]) -> Stage | None:
+    """The stage whose tensors the layers are held against: the last in FP32, from which the others were made.
+
+    Args:
+        without: stages not to choose: faulty ones, if the labels are those of the first stage all the same.
+    """
+    readable = [stage for stage in earlier if stage.kind != "engine" and stage.name not in without]
     wide = [stage for stage in readable if stage.claim == "fp32"]
     return next(reversed(wide or readable), None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -104,8 +103,6 @@ def _tallies(
                         tallies[tensor].add(given[tensor], result)
                     task.advance()
                     check()
-                del part, read
-                gc.collect()
     return _with_host_work(layers, tallies, stage, other, images), tallies
 
 

@@ -67,9 +67,11 @@ class OnnxSource:
     def __init__(self, path: Path, card: ModelCard | None) -> None:
         self.model = load_graph(path)
         self.io = ports_of(self.model, str(path), card)
-        self.entry = normalised_image(self.model)
+        self.entry = normalised_image(self.model) if self.io.image_type is np.uint8 else self.io.image
         self.names: Collection[str] = [*comparable(self.model, self.io.labels), ENTRY]
-        self._path, self._card = path, card
+        own = normalisation(self.model)
+        self._normalisation = Normalisation.of_card(card) if own is None and card is not None else own
+        self._path = path
         self._layers: dict[bool, Mapping[str, ir.Node]] = {}
 
     @property
@@ -89,8 +91,7 @@ class OnnxSource:
         return read
 
     def normalisation(self) -> Normalisation | None:
-        own = normalisation(self.model)
-        return Normalisation.of_card(self._card) if own is None and self._card is not None else own
+        return self._normalisation
 
     def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
         if folded not in self._layers:

@@ -87,7 +87,7 @@ def normalisation(model: ir.Model) -> Normalisation | None:
             constant = _channelwise(node)
             assert constant is not None
             factor, shift = _applied(node.op_type, factor, shift, constant)
-    return Normalisation(tuple(int(index) for index in order), -shift / factor, 1 / factor)
+    return Normalisation(tuple(int(index) for index in order), 0.0 - shift / factor, 1 / factor)
 
 
 def normalised_image(model: ir.Model) -> str:
