@@ -23,6 +23,7 @@ def misfits(findings: Findings, versions: Mapping[str, str]) -> tuple[str, ...]:
         *_two_onnxruntimes(package_versions(ONE_FOLDER)),
         *_newest_ir(findings, versions),
         *_cuda_above_driver(findings),
+        *_two_cudas(findings),
         *_unmet(names),
     )
 
@@ -59,6 +60,18 @@ def _cuda_above_driver(findings: Findings) -> Iterator[str]:
                 f"{name} is built for CUDA {version} and the driver supports CUDA up to {supported[0]}.{supported[1]}; "
                 f"update the driver, or install {name} for CUDA {supported[0]}"
             )
+
+
+def _two_cudas(findings: Findings) -> Iterator[str]:
+    """PyTorch's CUDA libraries serve an onnxruntime of the same major version."""
+    ort, ours = findings["onnxruntime"].facts, findings["torch"].facts.get("cuda")
+    if not ort or not ort["cuda"] or not ours or not ort["missing_libraries"]:
+        return
+    if ours.partition(".")[0] != ort["cuda"].partition(".")[0]:
+        yield (
+            f"torch brings the libraries of CUDA {ours} and onnxruntime {ort['version']} wants those of CUDA "
+            f"{ort['cuda']}; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
 
 
 def _rtx_majors() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from .doctor_probes import Findings
@@ -87,6 +88,9 @@ def _provider(title: str, name: str, findings: Findings) -> Verdict:
     missing = findings["onnxruntime"].facts.get("missing_libraries") or ()
     if missing:
         reason = f"onnxruntime does not find {', '.join(missing)}; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    if wanted := re.search(r"libnvinfer\.so\.(\d+)", reason):
+        major = int(wanted[1])
+        reason += f"; it wants TensorRT {major}, try: pip install 'tensorrt>={major},<{major + 1}'"
     return Verdict(capability, False, "; ".join(filter(None, [_no_gpu(findings), reason])))
 
 
@@ -97,4 +101,6 @@ def _no_gpu(findings: Findings) -> str:
 
 
 def _gpu_names(findings: Findings) -> str:
-    return ", ".join(f"{gpu['name']} ({gpu['sm']})" for gpu in findings["driver"].facts["gpus"])
+    """The GPUs; the driver's own probe may have failed where a package's did not."""
+    found = findings["driver"].facts.get("gpus") or ()
+    return ", ".join(f"{gpu['name']} ({gpu['sm']})" for gpu in found) or "a GPU that the driver does not tell of"

@@ -1,0 +1,65 @@
+"""The NVIDIA driver asked through its own libraries: no package is needed for it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Any
+
+from ..engine.gpus import gpus
+from ..errors import RunnerError
+
+
+def ask_driver() -> dict[str, Any]:
+    """Driver and CUDA version, and the GPUs with their capability and memory, asked of the driver itself.
+
+    Raises:
+        RunnerError: there is no driver, or it does not start.
+    """
+    windows = sys.platform == "win32"
+    cuda = _library("nvcuda.dll" if windows else "libcuda.so.1")
+    if code := cuda.cuInit(0):
+        raise RunnerError(f"the NVIDIA driver does not start: {_cuda_error(cuda, code)}")
+    version = ctypes.c_int()
+    cuda.cuDriverGetVersion(ctypes.byref(version))
+    return {
+        "version": _driver_version(windows),
+        "cuda": [version.value // 1000, version.value % 1000 // 10],
+        "gpus": [
+            {"name": gpu.name, "sm": gpu.sm, "memory_bytes": _memory_bytes(cuda, index)}
+            for index, gpu in enumerate(gpus())
+        ],
+    }
+
+
+def _library(name: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(name)
+    except OSError as error:
+        raise RunnerError(f"{name} is missing: no NVIDIA driver") from error
+
+
+def _cuda_error(cuda: ctypes.CDLL, code: int) -> str:
+    """ "CUDA_ERROR_NO_DEVICE (100)"."""
+    name = ctypes.c_char_p()
+    cuda.cuGetErrorName(code, ctypes.byref(name))
+    return f"{(name.value or b'an unknown error').decode()} ({code})"
+
+
+def _driver_version(windows: bool) -> str | None:
+    """As nvidia-smi shows it, "580.65.06"; None where NVML is not there (JetPack)."""
+    try:
+        nvml = ctypes.CDLL("nvml.dll" if windows else "libnvidia-ml.so.1")
+    except OSError:
+        return None
+    text = ctypes.create_string_buffer(96)
+    if nvml.nvmlInit_v2() or nvml.nvmlSystemGetDriverVersion(text, len(text)):
+        return None
+    return text.value.decode()
+
+
+def _memory_bytes(cuda: ctypes.CDLL, index: int) -> int:
+    device, size = ctypes.c_int(), ctypes.c_size_t()
+    cuda.cuDeviceGet(ctypes.byref(device), index)
+    cuda.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+    return size.value
