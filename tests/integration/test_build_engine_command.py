@@ -1,0 +1,249 @@
+"""`fcn-deploy build-engine` as a user calls it, with the real TensorRT for RTX, which builds without a GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from fcn_deploy.cli.build_engine import command
+from fcn_deploy.engine.freshness import belongs
+from fcn_deploy.engine.sidecar import read_sidecar
+from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
+from tests.unit.audit_graphs import ERRORS, int8_conv
+from tests.unit.onnx_files import write_graph
+from tests.unit.small_fcn import images, small_weights, write_fcn
+
+pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
+
+SIZES = ("--min", "1x2x2", "--opt", "2x34x46", "--max", "3x100x158")
+
+
+def _build(*arguments):
+    """Run the command; an expected error is raised as the command line's entry point receives it."""
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    if isinstance(result.exception, FcnDeployError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture
+def fcn(tmp_path):
+    return write_fcn(tmp_path / "fcn.onnx")
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for index, batch in enumerate(images(3, (1, 34, 46))):
+        Image.fromarray(batch[0]).save(folder / f"{index}.png")
+    return folder
+
+
+def test_an_engine_and_its_sidecar_are_written_and_described(fcn, tmp_path):
+    out = tmp_path / "new" / "m.engine"
+    result = _build(fcn, *SIZES, "-o", out)
+    assert f"wrote {out}" in result.output
+    assert "for portable; N x H x W:" in result.output
+    assert "1x2x2 .. 2x34x46 .. 3x100x158" in result.output
+    assert "built as FP32 100.0 %" in result.output
+    assert "as the file's types ask" in result.output
+    assert {path.name for path in out.parent.iterdir()} == {"m.engine", "m.engine.json"}
+
+
+def test_nothing_is_done_where_nothing_has_changed(fcn, tmp_path):
+    out = tmp_path / "m.engine"
+    _build(fcn, *SIZES, "-o", out)
+    before = out.stat().st_mtime_ns
+    result = _build(fcn, *SIZES, "-o", out)
+    assert f"{out} is up to date" in result.output
+    assert out.stat().st_mtime_ns == before
+    assert "building m.engine again: --force" in _build(fcn, *SIZES, "-o", out, "--force").stderr
+    assert out.stat().st_mtime_ns > before
+
+
+def test_whatever_matters_makes_an_engine_stale_and_is_named(fcn, photographs, tmp_path):
+    out = tmp_path / "m.engine"
+    _build(fcn, "--opt", "1x34x46", "-o", out)
+
+    def why(*arguments):
+        return _build(fcn, *arguments, "-o", out).stderr
+
+    assert 'profiles was ["1x34x46 .. 1x34x46 .. 1x34x46"], now' in why(*SIZES)
+    assert 'built for was ["portable"], now ["SM86", "SM89"]' in why(*SIZES, "--sm", "86,89")
+    assert 'options was none, now {"tf32": false}' in why(*SIZES, "--sm", "86,89", "--no-tf32")
+    assert "precision was as the file has it, now int8" in why(*SIZES, "--precision", "int8", "--calib", photographs)
+    (photographs / "0.png").unlink()
+    calibrated = why(*SIZES, "--precision", "int8", "--calib", photographs)
+    assert "calibration was" in calibrated
+    assert "profiles" not in calibrated
+    write_fcn(fcn, small_weights(seed=1))
+    assert "model was" in why(*SIZES, "--precision", "int8", "--calib", photographs)
+    out.write_bytes(b"something else")
+    assert "is not the plan that its sidecar speaks of" in why(*SIZES, "--precision", "int8", "--calib", photographs)
+
+
+def test_the_json_holds_the_sidecar_and_what_was_done(fcn, tmp_path):
+    out = tmp_path / "m.engine"
+    plain = json.loads(_build(fcn, *SIZES, "-o", out, "--json", "-").stdout)
+    assert (plain["built"], plain["reasons"]) == (True, ["there is no m.engine yet"])
+    assert plain["plan_bytes"] == out.stat().st_size
+    assert plain["profiles"] == [{"min": [1, 2, 2], "opt": [2, 34, 46], "max": [3, 100, 158]}]
+    assert plain["card"]["classes"] == ["road", "car", "sky"]
+    assert json.loads(_build(fcn, *SIZES, "-o", out, "--json", "-").stdout)["built"] is False
+
+
+def test_a_checkpoint_is_exported_first_and_needs_no_export_to_be_up_to_date(tmp_path, monkeypatch):
+    out = tmp_path / "demo.engine"
+    _build("demo", "--opt", "1x64x96", "-o", out)
+    sidecar = read_sidecar(out)
+    assert (sidecar.onnx_name, sidecar.inputs[0].dtype) == ("demo.safetensors", "uint8")
+    monkeypatch.setattr("fcn_deploy.bench.artefact.Artefact.file_for", None)
+    assert "up to date" in _build("demo", "--opt", "1x64x96", "-o", out).output
+
+
+def test_sizes_from_images_and_the_default_are_told(fcn, photographs, tmp_path):
+    said = _build(fcn, "--profile-from", photographs, "--max-batch", 2, "-o", tmp_path / "a.engine").stderr
+    assert "profile 1x32x32 .. 1x32x32 .. 2x64x64" in said
+    default = _build(fcn, "-o", tmp_path / "b.engine").stderr
+    assert "profile 1x32x32 .. 1x360x480 .. 1x1080x1920 (N x H x W; the default" in default
+
+
+def test_a_file_with_weights_beside_it_and_one_with_float_input_are_built(fcn, tmp_path):
+    path = tmp_path / "big.onnx"
+    onnx.save(onnx.load(fcn), path, save_as_external_data=True, location="big.data", size_threshold=0)
+    _build(path, *SIZES, "-o", tmp_path / "m.engine")
+    first = read_sidecar(tmp_path / "m.engine")
+    (tmp_path / "big.data").write_bytes((tmp_path / "big.data").read_bytes()[:-4] + b"\0\0\0\0")
+    assert "model was" in _build(path, *SIZES, "-o", tmp_path / "m.engine").stderr
+    assert read_sidecar(tmp_path / "m.engine").onnx_sha256 != first.onnx_sha256
+    _build(write_graph(tmp_path / "f.onnx", image="float"), *SIZES, "-o", tmp_path / "f.engine")
+    sidecar = read_sidecar(tmp_path / "f.engine")
+    assert (sidecar.inputs[0].shape, sidecar.inputs[0].dtype, sidecar.shares) == ((-1, 3, -1, -1), "float32", None)
+
+
+JUNK = {"empty": b"", "cut": None, "html": b"<html><body>404</body></html>", "zero": bytes(1 << 20), "random": None}
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_a_file_that_is_not_onnx_is_refused_and_nothing_is_written(kind, fcn, tmp_path):
+    content = {"cut": fcn.read_bytes()[:700], "random": np.random.default_rng(0).bytes(5000)}.get(kind, JUNK[kind])
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
+    with pytest.raises(GraphError, match=r"x\.onnx (is not an ONNX model|cannot be read as ONNX)"):
+        _build(path, *SIZES, "-o", tmp_path / "out" / "m.engine")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_tensorrt_would_reject_is_told_before_the_build(tmp_path):
+    make, name = ERRORS["mixed-types"]
+    with pytest.raises(GraphError, match=rf"{name}: has float inputs of different types; put a Cast before it"):
+        _build(make(tmp_path / "m.onnx"), "-o", tmp_path / "m.engine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "said"),
+    [
+        (("--opt", "0x32x32"), EngineError, "a number below 1"),
+        (("--min", "1x9x9", "--opt", "1x8x8", "--max", "1x9x9"), EngineError, "min <= opt <= max"),
+        (("--min", "1x2x2", "--max", "1x9x9"), EngineError, "or --opt alone"),
+        (("--min", "1x2x2", "--opt", "1x2x2", "--max", "99x90000x90000"), EngineError, "no GPU has that"),
+        (("--sm", "90"), EngineError, "it builds for 75, 80, 86, 89"),
+        (("--timing-cache", "t.cache"), EngineError, "has no --timing-cache"),
+        (("--refit",), EngineError, "has no --refit"),
+        (("--workspace-mib", "1", "--opt", "1x34x46"), EngineError, "--workspace-mib"),
+        (("--precision", "int8"), DataError, "give a data set"),
+        (("--profile-from", "/nowhere"), DataError, "does not exist"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_leaves_nothing(arguments, kind, said, fcn, tmp_path):
+    with pytest.raises(kind, match=said):
+        _build(fcn, *arguments, "-o", tmp_path / "out" / "m.engine")
+    assert not (tmp_path / "out").exists()
+
+
+def test_sizes_beyond_what_the_file_fixes_are_refused(tmp_path):
+    path = int8_conv(tmp_path / "m.onnx")
+    with pytest.raises(EngineError, match="varies H, which the file fixes at 16"):
+        _build(path, "--opt", "1x32x32", "-o", tmp_path / "m.engine")
+    _build(path, "-o", tmp_path / "m.engine")
+    assert read_sidecar(tmp_path / "m.engine").precision == "int8"
+
+
+def test_a_typed_file_is_not_called_fp32(tmp_path):
+    with pytest.raises(GraphError, match="is an int8 file; leave --precision out"):
+        _build(int8_conv(tmp_path / "m.onnx"), "--precision", "fp32", "-o", tmp_path / "m.engine")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(fcn):
+    with pytest.raises(OutputError, match="cannot write"):
+        _build(fcn, *SIZES, "-o", "/proc/nowhere/m.engine")
+
+
+def _start(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "fcn_deploy", "build-engine", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def test_a_disk_that_is_full_is_one_line_and_leaves_the_old_engine(fcn, tmp_path):
+    out = tmp_path / "out" / "m.engine"
+    _build(fcn, *SIZES, "-o", out)
+    before = out.read_bytes()
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # noqa: E731
+    process = _start(fcn, "--opt", "1x34x46", "-o", out, preexec_fn=limit)
+    _, stderr = process.communicate()
+    assert process.returncode == 1
+    assert f"error: cannot write {out}: the file would be larger" in stderr
+    assert out.read_bytes() == before
+    assert belongs(read_sidecar(out), out)
+    assert {path.name for path in out.parent.iterdir()} == {"m.engine", "m.engine.json"}
+
+
+def test_ctrl_c_leaves_nothing_and_exits_130(fcn, tmp_path):
+    """The whole group gets the signal, as from a terminal."""
+    out = tmp_path / "out" / "m.engine"
+    process = _start(fcn, *SIZES, "-o", out, start_new_session=True)
+    while process.poll() is None and not list(tmp_path.glob("out/.m.engine.*.tmp")):
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    started = time.monotonic()
+    _, stderr = process.communicate()
+    assert time.monotonic() - started < 5
+    assert (process.returncode, stderr.splitlines()[-1]) == (130, "interrupted")
+    assert not out.parent.exists()
+
+
+def test_two_processes_at_once_leave_one_engine_with_its_own_sidecar(fcn, tmp_path):
+    out = tmp_path / "out" / "m.engine"
+    both = [_start(fcn, *SIZES, "-o", out) for _ in range(2)]
+    results = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    texts = sorted(stdout.splitlines()[0] for stdout, _ in results)
+    assert texts == [f"{out} is up to date", next(text for text in texts if text.startswith(f"wrote {out}"))]
+    assert belongs(read_sidecar(out), out)
+    assert {path.name for path in out.parent.iterdir()} == {"m.engine", "m.engine.json"}
+
+
+def test_a_pipe_gets_the_result_and_no_bars(fcn, tmp_path):
+    stdout, stderr = _start(fcn, *SIZES, "-o", tmp_path / "m.engine").communicate()
+    assert stderr == ""
+    assert stdout.startswith("wrote ")
+
+
+def test_help_says_what_is_built_from_what():
+    text = _build("--help").output
+    assert "OUT.json says what it takes and gives" in text
