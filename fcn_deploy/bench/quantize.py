@@ -16,6 +16,7 @@ from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import Method, range_of
 from ..graph.keep import REQUESTED, SEARCHED, check_rewritable
+from ..graph.parts import copy_of
 from ..graph.qdq import Range, Target, quantised_tensors
 from ..graph.rewrite import to_int8
 from ..graph.sensitivity import candidates
@@ -159,7 +160,8 @@ def _search(
     """The log stands beside `target` unless it was named."""
     assert options.search is not None
     io, layers = ports_of(model, str(options.source), card), tuple(candidates(model, kept))
-    network = Network(model, io, options.target, kept, layers, ranges, wide)
+    # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.
+    network = Network(copy_of(model), io, options.target, kept, layers, ranges, wide)
     return search_layers(
         network,
         options.search,

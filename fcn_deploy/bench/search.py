@@ -146,7 +146,8 @@ class _Search:
             steps=len(log),
             steps_before=log.found,
             own_seconds=sum(one.seconds for one in own if one is not None),
-            pass_seconds=self._fp32.seconds,
+            own_cpu_seconds=sum(one.cpu_seconds for one in own if one is not None),
+            pass_cpu_seconds=self._fp32.cpu_seconds,
             cached_bytes=self._steps.cached,
             seconds=time.perf_counter() - self._started,
         )

@@ -73,6 +73,7 @@ class SearchLog:
             "same": [measured.same.agreed, measured.same.pixels],
             "counts": measured.counts.tolist(),
             "seconds": round(measured.seconds, 3),
+            "cpu_seconds": round(measured.cpu_seconds, 3),
         }
         try:
             with self.path.open("a", encoding="utf-8") as stream:
@@ -126,7 +127,8 @@ def _parse(line: str) -> tuple[Step, Measured]:
         raise ValueError("not a square of counts")
     agreed, pixels = raw["same"]
     step = Step(raw["step"], tuple(map(str, raw["layers"])))
-    return step, Measured(counts, Share(int(agreed), int(pixels)), float(raw["seconds"]))
+    seconds, cpu_seconds = float(raw["seconds"]), float(raw["cpu_seconds"])
+    return step, Measured(counts, Share(int(agreed), int(pixels)), seconds, cpu_seconds)
 
 
 def _short(value: object) -> str:

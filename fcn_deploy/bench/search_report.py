@@ -37,8 +37,8 @@ class SearchReport:
         frames: the images it was measured on.
         complete: False if the time was up before all that could be tried was.
         steps, steps_before: how many are in the log, and how many were there when the search began.
-        own_seconds: that the layers' own sensitivities took, from the cut tensors.
-        pass_seconds: of one pass of the whole FP32 graph over the same images.
+        own_seconds, own_cpu_seconds: wall and processor time that the layers alone took, from the tensors before each.
+        pass_cpu_seconds: processor time of one pass of the whole FP32 graph over the same images.
         cached_bytes: of FP32 tensors on disk at most; 0 if none were needed.
     """
 
@@ -57,7 +57,8 @@ class SearchReport:
     steps: int
     steps_before: int
     own_seconds: float
-    pass_seconds: float
+    own_cpu_seconds: float
+    pass_cpu_seconds: float
     cached_bytes: int
     seconds: float
 
@@ -70,9 +71,9 @@ class SearchReport:
         return tuple(layer for layer in self.layers if layer.drop is not None)
 
     @property
-    def seconds_saved(self) -> float:
-        """Against as many passes of the whole graph as layers were measured."""
-        return len(self.measured) * self.pass_seconds - self.own_seconds
+    def whole_cpu_seconds(self) -> float:
+        """Processor time of as many passes of the whole graph as layers were measured."""
+        return len(self.measured) * self.pass_cpu_seconds
 
 
 def to_plain(report: SearchReport) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def to_plain(report: SearchReport) -> dict[str, Any]:
         name: getattr(report, name)
         for name in (
             "data", "left_out", "max_drop", "fp32", "int8", "found", "changed", "complete", "steps", "steps_before",
-            "own_seconds", "pass_seconds", "seconds_saved", "cached_bytes", "seconds",
+            "own_seconds", "own_cpu_seconds", "whole_cpu_seconds", "cached_bytes", "seconds",
         )
     }  # fmt: skip
     layers = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,11 +91,11 @@ class Steps:
         if known is not None:
             return known
         self._need_reference()
-        started = time.perf_counter()
+        clock = _Clock()
         part = Part(self._network.whole(step.layers), self._cache.folder)
         words = f"INT8 with {len(layers)} in float" if layers else "all in INT8"
         counts, same = self._score(words, lambda index: self._labels(part, self._start(index)))
-        return self._finish(step, Measured(counts, same, time.perf_counter() - started))
+        return self._finish(step, Measured(counts, same, *clock.read()))
 
     def known(self, layer: str) -> Measured | None:
         """What the log says of `layer` alone in INT8."""
@@ -108,16 +107,16 @@ class Steps:
         if known is not None:
             return known
         self._need_reference()
-        started = time.perf_counter()
+        clock = _Clock()
         network = self._network
         self._move_to(cut_before(network.model, layer, network.target))
         model = one_quantised(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
         part = Part(model, self._cache.folder)
         counts, same = self._score(f"{layer} alone", lambda index: self._labels(part, self._cache.get(LIVE, index)))
-        return self._finish(Step("only", (layer,)), Measured(counts, same, time.perf_counter() - started))
+        return self._finish(Step("only", (layer,)), Measured(counts, same, *clock.read()))
 
     def _run_fp32(self) -> Measured:
-        started = time.perf_counter()
+        clock = _Clock()
         network = self._network
         part = Part(cut_out(network.model, [network.io.image], network.outputs), self._cache.folder)
 
@@ -127,7 +126,7 @@ class Steps:
             return found
 
         counts, same = self._score("FP32", labels)
-        return self._finish(FP32, Measured(counts, same, time.perf_counter() - started))
+        return self._finish(FP32, Measured(counts, same, *clock.read()))
 
     def _need_reference(self) -> None:
         """After a resumption FP32's labels, which the log does not hold, are made again."""
@@ -190,6 +189,16 @@ class Steps:
         return measured
 
 
+class _Clock:
+    """Wall and processor time since it was made, in seconds."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+
 def _line(step: Step, measured: Measured, reference: Measured | None) -> str:
     """What a step showed, for who watches."""
     what = {
@@ -200,4 +209,4 @@ def _line(step: Step, measured: Measured, reference: Measured | None) -> str:
     line = f"{what}: mIoU {measured.mean_iou:.3f}"
     if reference is not None and step != FP32:
         line += f" ({measured.mean_iou - reference.mean_iou:+.3f}), {measured.changed:.3%} of the labels changed"
-    return f"{line}, {measured.seconds:.1f} s" if not math.isnan(measured.mean_iou) else line
+    return f"{line}, {measured.seconds:.1f} s"

@@ -15,6 +15,7 @@ from .search_options import SEARCH_OPTIONS, search_options
 
 if TYPE_CHECKING:
     from ..bench.quantize import QuantizeOptions, QuantizeReport
+    from ..bench.search_report import SearchReport
 
 SHOWN_TENSORS = 5
 
@@ -123,18 +124,27 @@ def command(
 
 def _plan(options: QuantizeOptions, out: Path, json_path: str | None) -> None:
     from ..bench.search_plan import plan_search, to_plain
-    from ..report.search import render_plan
+    from ..report.search import plan_lines
 
     plan = plan_search(options, out, progress())
-    emit(json_path, lambda: json.dumps(to_plain(plan)), lambda: print_table(render_plan(plan)))
+    emit(json_path, lambda: json.dumps(to_plain(plan)), lambda: click.echo("\n".join(plan_lines(plan))))
 
 
 def _show(report: QuantizeReport) -> None:
     if report.search is not None:
-        from ..report.search import render
-
-        print_table(render(report.search))
+        _show_search(report.search)
     click.echo(_as_text(report))
+
+
+def _show_search(report: SearchReport) -> None:
+    """Lines are not wrapped: the one for a recipe is there to be pasted."""
+    from ..report.search import layer_table, remarks, verdict
+
+    click.echo("\n".join(verdict(report)) + "\n")
+    if report.measured:
+        print_table(layer_table(report))
+        click.echo()
+    click.echo("\n".join(remarks(report)) + "\n")
 
 
 def _as_text(report: QuantizeReport) -> str:

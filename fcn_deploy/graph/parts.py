@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,15 @@ def cut_out(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> i
         raise GraphError(
             f"the graph cannot be cut between {', '.join(inputs)} and {', '.join(wanted)}: {error}"
         ) from error
+    _own_types(graph)
     return ir.Model(graph, ir_version=model.ir_version)
+
+
+def copy_of(model: ir.Model) -> ir.Model:
+    """A copy whose rewriting leaves `model` as it is; weights are shared, not copied."""
+    copied = model.clone()
+    _own_types(copied.graph)
+    return copied
 
 
 class Part:
@@ -84,6 +93,13 @@ class Part:
         """Feed `inputs`, out of tensors that may be more, and give every one of `outputs`."""
         feeds = {name: tensors[name] for name in self.inputs}
         return dict(zip(self.outputs, self._session.run(list(self.outputs), feeds), strict=True))
+
+
+def _own_types(graph: ir.Graph) -> None:
+    """A clone shares its values' type objects with the original, and `dtype = ...` would change both."""
+    outputs = [output for node in graph for output in node.outputs]
+    for value in (*graph.inputs, *graph.initializers.values(), *outputs):
+        value.type = copy.copy(value.type)
 
 
 def _read(model: ir.Model, inputs: Sequence[str], outputs: Collection[str]) -> list[str]:

@@ -5,21 +5,11 @@ from __future__ import annotations
 import json
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from ..bench.search_plan import SearchPlan
 from ..bench.search_report import LayerFinding, SearchReport
 from .text import NONE, count, number
-
-
-def render(report: SearchReport) -> RenderableType:
-    """What each layer costs alone, what was chosen, and what the search took."""
-    parts: list[RenderableType] = [Text(line) for line in verdict(report)]
-    if report.measured:
-        parts += [Text(""), layer_table(report), Text("")]
-    return Group(*parts, *(Text(line) for line in remarks(report)))
 
 
 def verdict(report: SearchReport) -> list[str]:
@@ -59,10 +49,10 @@ def remarks(report: SearchReport) -> list[str]:
         named = f"; not measured alone: {', '.join(missing)}" if missing else ""
         lines.append(f"the time was up before all was tried: fewer layers might do{named}")
     if report.measured:
-        passes = len(report.measured) * report.pass_seconds
         lines.append(
             f"{count(len(report.measured), 'layer')} measured in {report.own_seconds:.1f} s from tensors kept before "
-            f"each; as many passes of the whole graph take {passes:.1f} s at {report.pass_seconds:.1f} s each"
+            f"each: {report.own_cpu_seconds:.1f} s of processor time, where as many passes of the whole graph take "
+            f"{report.whole_cpu_seconds:.1f} s"
         )
     before = f", {report.steps_before} of them before" if report.steps_before else ""
     lines.append(f"{count(report.steps, 'step')} in {report.log}{before}; {report.seconds:.1f} s")
@@ -74,7 +64,7 @@ def recipe_line(names: tuple[str, ...]) -> str:
     return f"keep_float = {json.dumps(list(names))}"
 
 
-def render_plan(plan: SearchPlan) -> RenderableType:
+def plan_lines(plan: SearchPlan) -> list[str]:
     """What a search would do."""
     whole = f"about {plan.pass_seconds:.0f} s"
     lines = [
@@ -91,9 +81,7 @@ def render_plan(plan: SearchPlan) -> RenderableType:
         f"layers: {', '.join(plan.layers)}",
     ]
     kept = ", ".join(f"{name} ({reason})" for name, reason in plan.kept.items())
-    return Group(
-        *(Text(line) for line in [*lines, f"in float anyway: {kept or 'no convolution'}", "nothing was written"])
-    )
+    return [*lines, f"in float anyway: {kept or 'no convolution'}", "nothing was written"]
 
 
 def _drop(words: str, mean_iou: float, report: SearchReport) -> str:

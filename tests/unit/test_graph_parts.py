@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_ir.passes.common import ShapeInferencePass
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.parts import Part, cut_out, live_before
+from fcn_deploy.graph.fp16 import to_fp16
+from fcn_deploy.graph.parts import Part, copy_of, cut_out, live_before
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.state import load_graph
 
@@ -49,6 +51,15 @@ def test_cutting_leaves_the_graph_whole_and_drops_inputs_that_nobody_reads(tmp_p
     assert [value.name for value in part.graph.outputs] == ["relu3"]
     assert [node.op_type for node in part.graph] == ["Conv", "Relu"]
     assert len(model.graph) == count
+
+
+def test_rewriting_a_part_or_a_copy_to_fp16_leaves_the_types_of_the_graph(tmp_path: Path) -> None:
+    model = load_graph(write_fcn(tmp_path / "m.onnx"))
+    ShapeInferencePass()(model)
+    for rewritten in (cut_out(model, ["image"], OUTPUTS), copy_of(model)):
+        to_fp16(rewritten, {})
+        assert {str(node.outputs[0].dtype) for node in rewritten.graph if node.op_type == "Conv"} == {"FLOAT16"}
+        assert {str(node.outputs[0].dtype) for node in model.graph if node.op_type == "Conv"} == {"FLOAT"}
 
 
 def test_what_cannot_be_cut_is_refused_with_the_names(tmp_path: Path) -> None:
