@@ -52,9 +52,16 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write(name: str, rows: Sequence[Mapping[str, Any]], packages: Sequence[str]) -> Path:
-    """Write the rows with their circumstances under a new name in `results`; earlier results stay."""
-    record = {"schema": 1, "benchmark": name, "warm_ups": WARM_UPS, "machine": _machine(), "rows": rows}
+def write(
+    name: str, rows: Sequence[Mapping[str, Any]], packages: Sequence[str], facts: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the rows with their circumstances under a new name in `results`; earlier results stay.
+
+    Args:
+        facts: what else a reader must know; without them, how the rows were timed.
+    """
+    facts = {"warm_ups": WARM_UPS} if facts is None else facts
+    record = {"schema": 1, "benchmark": name, **facts, "machine": _machine(), "rows": rows}
     record["packages"] = {package: metadata.version(package) for package in packages}
     path = _new_path(name)
     write_text(path, json.dumps(record, indent=1) + "\n")

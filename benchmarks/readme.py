@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.files import write_text
+from fcn_deploy.report.text import points, share
 
 from .ratio import RESULTS
 
@@ -35,9 +36,32 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def accuracy_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a file, in points against the first, with the intervals that the record holds."""
+    lines = ["| file | mIoU | Δ (95 % interval) | boundary Δ | same labels | MB |", "|---|---|---|---|---|---|"]
+    for index, row in enumerate(record["rows"]):
+        change, boundary = (_change(*row[name]) if index else "" for name in ("change", "boundary_change"))
+        same = f"{share(*row['same_labels'])} %" if index else ""
+        size = row["bytes"] / 1e6
+        lines.append(f"| {row['name']} | {row['mean_iou']:.2f} | {change} | {boundary} | {same} | {size:.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _change(value: float, low: float | None, high: float | None) -> str:
+    return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
+
+
+# By a record's "benchmark"; `table` renders all others.
+TABLES = {"quantization": accuracy_table}
+
+
 def rendered(text: str) -> str:
     """`text` with every block between `<!-- results:NAME -->` and `<!-- end -->` made anew."""
-    return _BLOCK.sub(lambda found: found[1] + table(newest(found["name"])) + found[3], text)
+    return _BLOCK.sub(lambda found: found[1] + _rendered(newest(found["name"])) + found[3], text)
+
+
+def _rendered(record: dict[str, Any]) -> str:
+    return TABLES.get(record["benchmark"], table)(record)
 
 
 if __name__ == "__main__":

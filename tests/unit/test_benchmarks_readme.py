@@ -22,6 +22,7 @@ def test_the_readme_says_what_the_records_say():
     text = README.read_text(encoding="utf-8")
     assert "<!-- results:confusion -->" in text
     assert "<!-- results:decode -->" in text
+    assert "<!-- results:quantization -->" in text
     assert rendered(text) == text, "run `make docs`"
 
 
