@@ -31,7 +31,7 @@ from .artefact import Artefact
 from .calibration import open_images
 from .calibration_cache import graph_digest
 from .dataset import DataOptions
-from .engine_profiles import check_fixed, of_images, usual
+from .engine_profiles import DYNAMIC, Dims, check_fixed, fixed_dims, of_images, usual
 from .frames import frames_of
 from .quantize import QuantizeOptions, quantize
 
@@ -68,6 +68,15 @@ class EngineRequest:
     force: bool = False
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What is known of the source: the hash of its files, its card, and the dims that it fixes."""
+
+    sha256: str
+    card: ModelCard | None
+    fixed: Dims
+
+
 def build_engine(request: EngineRequest, target: Path, progress: Progress = SILENT) -> BuildReport:
     """Build `target` and the JSON beside it, unless they are there and of the same key.
 
@@ -84,21 +93,30 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
     with Artefact(request.source, progress) as artefact:
-        digest = artefact.digest()[0]  # says what is wrong with a source that is not there
-        graph = load_graph(artefact.path) if artefact.is_onnx else None
-        if graph is not None:
-            digest = graph_digest(artefact.path)
-            _check_precision(graph, artefact.path, request.precision)
-        card = artefact.card() if graph is None else find_card(graph)
-        profiles = _profiles(request, graph, card, progress)
-        key = _key(request, flavor, digest, profiles, card, progress)
+        source = _look(artefact, request.precision)
+        profiles = _profiles(request, source, progress)
+        key = _key(request, flavor, source, profiles, progress)
         with building(target, progress):
             reasons = stale(target, key)
             if not reasons and not request.force:
                 return BuildReport(target, read_sidecar(target), built=False)
             _say_why(reasons, target, request.force, progress)
-            report = _build(request, flavor, artefact, digest, profiles, key, target, progress)
+            report = _build(request, flavor, artefact, source.sha256, profiles, key, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
+
+
+def _look(artefact: Artefact, precision: Precision | None) -> _Source:
+    """Read the source once and let it go: a graph is as large as its weights.
+
+    Raises:
+        GraphError, CheckpointError, RecipeError: it is not there, or cannot be read.
+    """
+    digest = artefact.digest()[0]  # says what is wrong with a source that is not there
+    if not artefact.is_onnx:
+        return _Source(digest, artefact.card(), DYNAMIC)
+    graph = load_graph(artefact.path)
+    _check_precision(graph, artefact.path, precision)
+    return _Source(graph_digest(artefact.path), find_card(graph), fixed_dims(graph))
 
 
 def _check_precision(graph: ir.Model, path: Path, precision: Precision | None) -> None:
@@ -110,37 +128,29 @@ def _check_precision(graph: ir.Model, path: Path, precision: Precision | None) -
         raise GraphError(f"{path} is an {found} file; leave --precision out to build it so, or give the FP32 file")
 
 
-def _profiles(
-    request: EngineRequest, graph: ir.Model | None, card: ModelCard | None, progress: Progress
-) -> tuple[Profile, ...]:
+def _profiles(request: EngineRequest, source: _Source, progress: Progress) -> tuple[Profile, ...]:
     if request.profiles:
         profiles, origin = request.profiles, ""
     elif request.profile_images is not None:
-        profiles = (of_images(card, request.profile_images, request.max_batch or 1, progress),)
+        profiles = (of_images(source.card, request.profile_images, request.max_batch or 1, progress),)
         origin = f"from {request.profile_images.source}"
     else:
-        profile, origin = usual(request.source, graph, request.max_batch)
+        profile, origin = usual(request.source, source.fixed, request.max_batch)
         profiles = (profile,)
-    if graph is not None:
-        check_fixed(profiles, graph)
+    check_fixed(profiles, source.fixed)
     if origin:
         progress.say(f"profile {profiles[0]} (N x H x W; {origin}; --min, --opt and --max set another)")
     return profiles
 
 
 def _key(
-    request: EngineRequest,
-    flavor: Flavor,
-    digest: str,
-    profiles: tuple[Profile, ...],
-    card: ModelCard | None,
-    progress: Progress,
+    request: EngineRequest, flavor: Flavor, source: _Source, profiles: tuple[Profile, ...], progress: Progress
 ) -> dict[str, Any]:
     """All that the plan follows from, as plain data, in the words in which a difference is told."""
     target = built_for(flavor, request.options)
     options = {name: value for name, value in request.options.asked().items() if name not in ("sm", "timing_cache")}
     key: dict[str, Any] = {
-        "model": digest,
+        "model": source.sha256,
         "precision": request.precision or AS_IT_IS,
         "library": f"{flavor.name} {flavor.version}",
         "built for": list(target.sm),
@@ -148,7 +158,7 @@ def _key(
         "options": options,
     }
     if request.precision not in (None, "fp32"):
-        key["calibration"] = _calibration(request, card, progress)
+        key["calibration"] = _calibration(request, source.card, progress)
         key["rewritten by"] = f"fcn-deploy {__version__}"
     return key
 

@@ -21,6 +21,8 @@ from .interrupt import interrupts
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
 STRIDE = 32
+Dims = tuple[int | None, int | None, int | None]
+DYNAMIC: Dims = (None, None, None)
 DEFAULT = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
 
 
@@ -79,11 +81,11 @@ def _up(side: int) -> int:
     return -(-side // STRIDE) * STRIDE
 
 
-def usual(source: str, model: ir.Model | None, batch: int | None) -> tuple[Profile, str]:
+def usual(source: str, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
     """What a recipe advises, else the default; what the file fixes wins over both. And where it is from, for a line.
 
     Args:
-        model: the graph, None for a source that is no ONNX file and so fixes nothing.
+        fixed: see `fixed_dims`.
         batch: largest N.
     """
     advised = load_recipe(Path(source)).shapes if source.endswith(".toml") else None
@@ -92,11 +94,10 @@ def usual(source: str, model: ir.Model | None, batch: int | None) -> tuple[Profi
     )  # fmt: skip
     if batch is not None:
         profile = Profile((1, *profile.min[1:]), (1, *profile.opt[1:]), (batch, *profile.max[1:]))
-    fixed = (None, None, None) if model is None else fixed_dims(model)
     return Profile(*(_fill(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin
 
 
-def fixed_dims(model: ir.Model) -> tuple[int | None, int | None, int | None]:
+def fixed_dims(model: ir.Model) -> Dims:
     """N, H and W of the image input where the file fixes them."""
     value = image_input(model)
     axes, shape = image_axes(value), value.shape
@@ -107,9 +108,9 @@ def fixed_dims(model: ir.Model) -> tuple[int | None, int | None, int | None]:
     return n, h, w
 
 
-def check_fixed(profiles: Sequence[Profile], model: ir.Model) -> None:
+def check_fixed(profiles: Sequence[Profile], dims: Dims) -> None:
     """Raise EngineError for a profile that goes beyond what the file fixes; the builder would tell it late."""
-    for axis, fixed in zip("NHW", fixed_dims(model), strict=True):
+    for axis, fixed in zip("NHW", dims, strict=True):
         for profile in profiles:
             found = [shape["NHW".index(axis)] for shape in (profile.min, profile.opt, profile.max)]
             if fixed is not None and any(number != fixed for number in found):
@@ -119,6 +120,6 @@ def check_fixed(profiles: Sequence[Profile], model: ir.Model) -> None:
                 )
 
 
-def _fill(shape: Shape, fixed: tuple[int | None, int | None, int | None]) -> Shape:
+def _fill(shape: Shape, fixed: Dims) -> Shape:
     n, h, w = (own if given is None else given for own, given in zip(shape, fixed, strict=True))
     return n, h, w

@@ -20,6 +20,7 @@ from ..graph.macs import OPERANDS
 from ..graph.sizes import graph_inputs, image_axes, image_input
 from ..graph.state import PRECISION_KEY, find_card, load_graph
 from ..progress import SILENT, Progress
+from ..spec import ModelCard
 from .child import compile_in_child
 from .compile import Compiled, Job
 from .flavors import Flavor
@@ -93,8 +94,10 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
             fp16=request.fp16 or (found is not None and "FP16" in found.totals),
             int8=found is not None and "INT8" in found.totals,
         )
+        card, precision = find_card(model), precision_of(model, {} if found is None else found.totals)
+        del model  # as large as its weights, and the builder needs room for its own
         compiled, peak = compile_in_child(request.flavor.name, job, progress)
-        sidecar = _sidecar(request, model, found, compiled, peak)
+        sidecar = _sidecar(request, card, precision, found, compiled, peak)
         sidecar_path(temporary).write_text(sidecar.to_json() + "\n", encoding="utf-8")
     for line in _remarks(request, sidecar, compiled):
         progress.say(line)
@@ -144,9 +147,13 @@ def precision_of(model: ir.Model, totals: Mapping[str, int]) -> str:
 
 
 def _sidecar(
-    request: BuildRequest, model: ir.Model, found: Audit | None, compiled: Compiled, peak_bytes: int
+    request: BuildRequest,
+    card: ModelCard | None,
+    precision: str,
+    found: Audit | None,
+    compiled: Compiled,
+    peak_bytes: int,
 ) -> Sidecar:
-    precision = precision_of(model, {} if found is None else found.totals)
     return Sidecar(
         flavor=request.flavor.name,
         version=request.flavor.version,
@@ -161,7 +168,7 @@ def _sidecar(
         outputs=compiled.outputs,
         profiles=request.profiles,
         activation_bytes=_by_profile(compiled.activation_bytes, len(request.profiles)),
-        card=find_card(model),
+        card=card,
         layers=compiled.layers,
         shares=None if found is None or not compiled.layers else compare(found, compiled.layers),
         options=request.options.asked(),

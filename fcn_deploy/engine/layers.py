@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from ..graph.audit import Audit, AuditRow
 from .sidecar import Layer, Shares
+
+if TYPE_CHECKING:
+    from ..graph.audit import Audit, AuditRow
 
 _LINE = re.compile(r"Name: (?P<name>.+?), LayerType: (?P<kind>[^,]*), Inputs: (?P<rest>.*)")
 _ONNX = re.compile(r"\[ONNX Layer: ([^\]]*)\]")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EngineError
-from ..graph.preflight import Finding
+from ..graph.finding import Finding
 from .flavors import Flavor, open_flavor
 from .logger import Heard, listen, logger, significant_lines
 

@@ -9,8 +9,9 @@ import onnx_ir as ir
 
 from ..errors import GraphError
 from .arithmetic import has_quantisation, precision
+from .finding import Finding
 from .macs import OPERANDS, multiply_adds, operands
-from .preflight import Finding, preflight
+from .preflight import preflight
 from .sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from .state import load_graph
 from .storage import reading_weights

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
-from .rules import NODE_RULES, Level, Sizes
+from .finding import Finding
+from .rules import NODE_RULES, Sizes
 from .sizes import image_axes, image_input
 
 # The last opset that TensorRT 8.6, the oldest release in use (JetPack), documents.
 OLDEST_OPSET = 17
 # Elements of a weight looked at together.
 PIECE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know before a build.
-
-    Attributes:
-        rule: its short name ("zero-point").
-        level: "error" if the file would be rejected or give wrong masks, else "warning".
-        names: the nodes or tensors concerned, in the graph's order; empty if it is the file as a whole.
-        problem, mend: what is wrong, to be read after the names and a colon, and what to do.
-    """
-
-    rule: str
-    level: Level
-    names: tuple[str, ...]
-    problem: str
-    mend: str
 
 
 def preflight(model: ir.Model, sizes: Sizes) -> tuple[Finding, ...]:

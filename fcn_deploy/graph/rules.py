@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
+from .finding import Level
 from .macs import OPERANDS
 from .sizes import TensorSize
 
-Level = Literal["error", "warning"]
 Sizes = Mapping[str, TensorSize]
 STANDARD_DOMAINS = ("", "ai.onnx")
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)

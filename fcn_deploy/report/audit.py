@@ -10,7 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ..graph.audit import Audit, AuditRow
-from ..graph.preflight import Finding
+from ..graph.finding import Finding
 from ..graph.sizes import ImageSize
 from .text import NONE, count, number
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.engine_profiles import DEFAULT, check_fixed, of_images, usual, written
+from fcn_deploy.bench.engine_profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
 from fcn_deploy.engine.limits import check_maxima, widest_node
 from fcn_deploy.engine.profiles import Profile, parse_shape
 from fcn_deploy.errors import EngineError
@@ -65,12 +65,13 @@ def test_images_give_their_extremes_and_median_rounded_to_the_stride(tmp_path):
 
 
 def test_what_the_file_fixes_wins_and_a_profile_beside_it_is_refused(tmp_path):
-    model = load_graph(int8_conv(tmp_path / "m.onnx"))  # N = 1, H = W = 16
-    profile, _ = usual("m.onnx", model, None)
+    fixed = fixed_dims(load_graph(int8_conv(tmp_path / "m.onnx")))
+    assert fixed == (1, 16, 16)
+    profile, _ = usual("m.onnx", fixed, None)
     assert profile == Profile((1, 16, 16), (1, 16, 16), (1, 16, 16))
-    check_fixed([profile], model)
+    check_fixed([profile], fixed)
     with pytest.raises(EngineError, match="varies H, which the file fixes at 16"):
-        check_fixed([Profile((1, 16, 16), (1, 16, 16), (1, 32, 16))], model)
+        check_fixed([Profile((1, 16, 16), (1, 16, 16), (1, 32, 16))], fixed)
 
 
 def test_a_recipe_s_shapes_come_before_the_default(tmp_path):
@@ -79,9 +80,9 @@ def test_a_recipe_s_shapes_come_before_the_default(tmp_path):
         'name = "n"\nmodel = "fcn8s"\ncheckpoint = "c.pth"\nurl = "https://example.org/c.pth"\n'
         "[shapes]\nmin = [1, 240, 320]\nopt = [1, 500, 500]\nmax = [4, 512, 512]\n"
     )
-    assert usual(str(path), None, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from r.toml")
-    assert usual(str(path), None, 9)[0].max == (9, 512, 512)
-    assert usual("demo", None, None) == (DEFAULT, "the default")
+    assert usual(str(path), DYNAMIC, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from r.toml")
+    assert usual(str(path), DYNAMIC, 9)[0].max == (9, 512, 512)
+    assert usual("demo", DYNAMIC, None) == (DEFAULT, "the default")
 
 
 def test_the_widest_node_is_counted_by_hand(tmp_path):

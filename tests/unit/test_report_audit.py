@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fcn_deploy.graph.audit import Audit, AuditRow
-from fcn_deploy.graph.preflight import Finding
+from fcn_deploy.graph.finding import Finding
 from fcn_deploy.graph.sizes import ImageSize
 from fcn_deploy.report.audit import finding_line, summary, table, to_plain, totals_line
 
