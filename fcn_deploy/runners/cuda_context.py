@@ -1,11 +1,12 @@
 """The primary context of one GPU: the one that PyTorch uses too, current only while a call needs it.
 
-A context is retained once in the life of a process and never let go: PyCUDA's `detach` of a primary context leaves it
-pushed on the driver's stack of the thread. Memory, streams and events are freed by those who made them.
+A context is retained once in the life of a process and let go at its end: PyCUDA's `detach` of a primary context leaves
+it pushed on the driver's stack of the thread. Memory, streams and events are freed by those who made them.
 """
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -65,7 +66,10 @@ class CudaDevice:
 
 @cache
 def _primary_context(driver: ModuleType, ordinal: int) -> Any:
-    return driver.Device(ordinal).retain_primary_context()
+    context = driver.Device(ordinal).retain_primary_context()
+    # Left to its destructor, PyCUDA would detach it as if it had been created, which the driver refuses with a warning.
+    atexit.register(context.detach)
+    return context
 
 
 def load_driver() -> ModuleType:

@@ -40,11 +40,9 @@ class Execution:
         """
         index = choose_profile(self._loaded.profiles, self._image.images(shape))
         if index != self._profile:
-            self._profile = self._shape = None
             self._call("set_optimization_profile_async", index, stream.handle)
-            self._profile = index
+            self._profile, self._shape = index, None
         if shape != self._shape:
-            self._shape = None
             self._call("set_input_shape", self._image.name, shape)
             self._infer_shapes()
             self._shape = shape
@@ -83,12 +81,15 @@ class Execution:
 
     @contextmanager
     def _refusals(self, method: str) -> Iterator[Heard]:
-        """What TensorRT raises, as RunnerError with what it logged meanwhile."""
+        """What TensorRT raises, as RunnerError in its own words. After any failure profile and shape are set anew."""
+        known = self._profile, self._shape
+        self._profile = self._shape = None
         with listen(self._loaded.flavor.module) as heard:
             try:
                 yield heard
             except RuntimeError as error:
                 raise RunnerError(f"TensorRT failed in {method}: {heard.reason(one_line(error))}") from error
+        self._profile, self._shape = known
 
 
 def choose_profile(profiles: Sequence[Profile], shape: Shape) -> int:

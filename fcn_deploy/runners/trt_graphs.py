@@ -66,14 +66,12 @@ class GraphedExecution:
     def enqueue(self, addresses: Mapping[str, int], stream: Any) -> None:
         """As `Execution.enqueue`."""
         key = (self._shape, *addresses.items())
-        known = self._graphed.get(key)
+        known = self._graphed.pop(key, None)
         if known is None:
-            self._first(key, addresses, stream)
-            return
-        self._graphed.move_to_end(key)
-        if known.graph is None:
-            known.graph = CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))
-        known.graph.launch()
+            known = self._first(addresses, stream)
+        else:
+            self._again(known, addresses, stream)
+        self._graphed[key] = known  # the last in the order; one that failed stays out
 
     def close(self) -> None:
         """Free graphs, contexts and activation memory; nothing may be under way."""
@@ -83,17 +81,29 @@ class GraphedExecution:
         self._shapes.close()
         self._activations.free()
 
-    def _first(self, key: tuple[Any, ...], addresses: Mapping[str, int], stream: Any) -> None:
+    def _first(self, addresses: Mapping[str, int], stream: Any) -> _Graphed:
         if len(self._graphed) == LIMIT:
             stream.synchronize()  # the one that goes may be running
             self._graphed.popitem(last=False)[1].close()
         execution = self._execution()
         execution.prepare(self._shape, stream)
         execution.enqueue(addresses, stream)
-        self._graphed[key] = _Graphed(execution)
+        return _Graphed(execution)
+
+    def _again(self, known: _Graphed, addresses: Mapping[str, int], stream: Any) -> None:
+        try:
+            if known.graph is None:
+                known.graph = CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))
+            known.graph.launch()
+        except BaseException:
+            known.close()
+            raise
 
     def _execution(self) -> Execution:
         strategy = self._loaded.flavor.module.ExecutionContextAllocationStrategy.USER_MANAGED
         context = create_context(self._loaded, self._device, strategy)
-        context.set_device_memory(int(self._activations), self._bytes)
+        if hasattr(context, "set_device_memory"):
+            context.set_device_memory(int(self._activations), self._bytes)
+        else:  # TensorRT 10.0
+            context.device_memory = int(self._activations)
         return Execution(self._loaded, context)

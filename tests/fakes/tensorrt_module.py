@@ -226,8 +226,10 @@ class Context:
             self._gpu.view(addresses[output], array.nbytes)[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
     def _refused(self, name: str) -> bool:
+        """Count a call; if it is to fail, say so and forget profile and shape, which nobody may rely on then."""
         refused = self._gpu.fails(name)
         if refused:
+            self._profile = self._shape = None
             self._log(f"IExecutionContext::{name}: Error Code 3: API Usage Error (injected)")
         return refused
 

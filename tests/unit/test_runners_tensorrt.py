@@ -73,6 +73,13 @@ def test_uploads_go_on_while_another_image_is_computed(machine, net):
         assert machine.gpu.calls.count("synchronize") == 3
 
 
+def test_each_step_returns_when_the_device_is_done(machine, net):
+    with open_runner("tensorrt", str(machine.build(net, PROFILES))) as runner:
+        for step in (lambda: runner.upload({"image": noise((1, 33, 47))}), runner.execute, runner.download):
+            step()
+            assert not any(stream.queue for stream in machine.gpu.streams.values())
+
+
 def test_profile_and_shape_are_set_only_when_they_change(machine, net):
     with open_runner("tensorrt", str(machine.build(net, PROFILES))) as runner:
         runner.infer({"image": noise((1, 33, 47))})

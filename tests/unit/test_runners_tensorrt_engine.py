@@ -115,6 +115,18 @@ def test_junk_without_a_sidecar_is_told_by_every_library_that_is_here(machine, t
     assert "junk.engine.json, which tells what built it, is missing" in message
 
 
+def test_the_real_library_s_words_and_diagnosis_reach_the_user(tmp_path, monkeypatch):
+    real = pytest.importorskip("tensorrt_rtx")
+    Machine(monkeypatch)
+    monkeypatch.setitem(sys.modules, "tensorrt_rtx", real)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    path = tmp_path / "junk.engine"
+    path.write_bytes(b"<html>not found</html>" * 10)
+    message = refusal(path)
+    assert "IRuntime::deserializeCudaEngine: Error Code 1: Serialization" in message
+    assert "(MALFORMED_ENGINE)" in message
+
+
 @pytest.mark.parametrize("flavor", ["tensorrt", "tensorrt_rtx"])
 def test_an_engine_of_another_tool_runs_without_a_sidecar_in_the_library_that_takes_it(machine, net, reference, flavor):
     engine = write_plan(net.with_name("other.engine"), net, PROFILES, flavor)

@@ -151,6 +151,18 @@ def test_a_result_that_fails_frees_its_slot_and_leaves_the_others(machine, net, 
             assert np.array_equal(runner.result(ticket)["labels"], reference(image)["labels"])
 
 
+def test_memory_does_not_grow_under_an_inference_that_failed_halfway(machine, net, reference):
+    """Its kernels may still run: the next image waits for them before it frees what they write to."""
+    with open_runner("tensorrt", str(machine.build(net, PROFILES))) as runner:
+        runner.upload({"image": IMAGES[0]})
+        machine.gpu.fail_next("record")  # the one after the kernels
+        with pytest.raises(RunnerError, match="cuEventRecord"):
+            runner.execute()
+        assert any(stream.queue for stream in machine.gpu.streams.values())
+        larger = noise((1, 131, 211))
+        assert np.array_equal(runner.infer({"image": larger})["labels"], reference(larger)["labels"])
+
+
 def test_an_engine_file_is_never_changed(machine, net):
     engine = machine.build(net, PROFILES)
     before = sha256(engine)
