@@ -231,33 +231,25 @@ def test_a_search_cut_by_kill_within_a_line_repeats_that_step_alone(planted, sce
     assert report.search.kept == ("conv3",)
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
+def test_the_log_of_another_search_is_refused_before_its_first_step(planted, scenes, tmp_path):
+    arguments = (*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90)
+    _quantize(*arguments)
+    log = (tmp_path / "q.onnx.search.jsonl").read_text()
+    for change, named in (
         (("--method", "mse"), "ranges"),
         (("--keep", "conv2"), "layers"),
         (("--target", "cpu"), "target"),
         (("--search-images", "2"), "images"),
         (("--precision", "int8+fp16"), "precision"),
-    ],
-)
-def test_the_log_of_another_search_is_refused_before_its_first_step(planted, scenes, tmp_path, change, named):
-    _quantize(*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90)
-    with pytest.raises(RecordError, match=rf"log of another search: it differs in .*{named} \("):
-        _quantize(*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90, *change)
-    log = tmp_path / "other.jsonl"
-    result = _quantize(
-        *_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90, *change, "--search-log", log
-    )
-    assert result.exit_code == 0
-    assert log.is_file()
-
-
-def test_other_labels_under_the_same_names_are_another_search(planted, scenes, tmp_path):
-    _quantize(*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90)
+    ):
+        with pytest.raises(RecordError, match=rf"log of another search: it differs in .*{named} \("):
+            _quantize(*arguments, *change)
     Image.fromarray(np.full((34, 46), 1, np.uint8)).save(scenes / "maps" / "0.png")
     with pytest.raises(RecordError, match=r"differs in image_digest \("):
-        _quantize(*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90)
+        _quantize(*arguments)
+    assert (tmp_path / "q.onnx.search.jsonl").read_text() == log
+    assert _quantize(*arguments, "--search-log", tmp_path / "other.jsonl").exit_code == 0
+    assert (tmp_path / "other.jsonl").is_file()
 
 
 def test_without_time_no_layer_is_measured_and_the_message_says_what_is_known(planted, scenes, tmp_path):
