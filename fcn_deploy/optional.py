@@ -25,13 +25,17 @@ def require(module: str) -> ModuleType:
             not load (the message carries the loader's own words, such as a missing driver library).
     """
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] != module.split(".")[0]:
             raise MissingDependencyError(f"{module} is installed but needs {error.name}, which is not") from error
         raise MissingDependencyError(f"{module} is not installed; try: {_install_command(module)}") from error
     except (ImportError, OSError) as error:
         raise MissingDependencyError(f"{module} is installed but does not load: {error}") from error
+    if found.__spec__ is not None and found.__spec__.origin is None:  # a folder that an uninstall left behind
+        left = ", ".join(found.__path__)
+        raise MissingDependencyError(f"{module} is not installed, only {left} is left; try: {_install_command(module)}")
+    return found
 
 
 def _install_command(module: str) -> str:

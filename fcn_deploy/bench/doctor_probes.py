@@ -84,8 +84,6 @@ def image_packages() -> Facts:
 
 def onnxruntime() -> Facts:
     """Build and providers, a small file on the CPU, a file of onnx's newest IR, and the CUDA libraries it wants."""
-    import onnx
-
     from ..graph.session import load_onnxruntime
     from ..runners.ort_session import short_names
 
@@ -99,6 +97,8 @@ def onnxruntime() -> Facts:
         "missing_libraries": _missing_libraries(ort, version.partition(".")[0]) if version else [],
     }
     _run("onnxruntime:cpu", None)
+    import onnx  # only now: where it is broken, that has been said
+
     facts["newest_ir"] = onnx.IR_VERSION
     try:
         _run("onnxruntime:cpu", onnx.IR_VERSION)
@@ -127,6 +127,9 @@ def _missing_libraries(ort: Any, cuda: str) -> list[str]:
 
 def provider(name: str) -> Facts:
     """Run a small file on a provider: the one proof that it starts."""
+    from ..graph.session import load_onnxruntime
+
+    load_onnxruntime()
     return {"notes": _run(f"onnxruntime:{name}", None)}
 
 
@@ -135,16 +138,26 @@ def _run(spec: str, ir_version: int | None) -> list[str]:
     import numpy as np
 
     from ..runners.registry import open_runner
-    from .doctor_model import IMAGE, LABELS, write_tiny
+    from .doctor_model import IMAGE, LABELS
 
     with tempfile.TemporaryDirectory() as folder:
-        path = write_tiny(Path(folder) / "tiny.onnx", ir_version)
+        path = _tiny(folder, ir_version)
         with open_runner(spec, str(path), threads=1) as runner:
             labels = runner.infer({"image": np.array(IMAGE, np.uint8)})["labels"]
             notes = list(runner.notes)
     if labels.tolist() != LABELS:
         raise RunnerError(f"{spec} computes wrong labels: {labels.tolist()} in place of {LABELS}")
     return notes
+
+
+def _tiny(folder: str, ir_version: int | None = None) -> Path:
+    """The small file; RunnerError where it is onnx that is broken, not what is asked about."""
+    from .doctor_model import write_tiny
+
+    try:
+        return write_tiny(Path(folder) / "tiny.onnx", ir_version)
+    except ImportError as error:
+        raise RunnerError(f"it cannot be tried without onnx: {one_line(error)}") from error
 
 
 def pycuda() -> Facts:
@@ -161,11 +174,11 @@ def flavor(name: str) -> Facts:
     """Build a small engine with a TensorRT library and, where a GPU is, load it."""
     from ..engine.flavors import open_flavor
     from ..engine.gpus import gpus
-    from .doctor_model import build_tiny, load_error, write_tiny
+    from .doctor_model import build_tiny, load_error
 
     library = open_flavor(name)
     with tempfile.TemporaryDirectory() as folder:
-        onnx_file = write_tiny(Path(folder) / "tiny.onnx")
+        onnx_file = _tiny(folder)
         started = time.perf_counter()
         plan = build_tiny(library, onnx_file)
         seconds = time.perf_counter() - started

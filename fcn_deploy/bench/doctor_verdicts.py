@@ -86,12 +86,15 @@ def _provider(title: str, name: str, findings: Findings) -> Verdict:
     if "was built without" in reason:
         return Verdict(capability, False, reason)
     missing = findings["onnxruntime"].facts.get("missing_libraries") or ()
-    if missing:
+    if missing and name != "nvtensorrtrtx":  # which brings its own
         reason = f"onnxruntime does not find {', '.join(missing)}; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
     if wanted := re.search(r"libnvinfer\.so\.(\d+)", reason):
         major = int(wanted[1])
         reason += f"; it wants TensorRT {major}, try: pip install 'tensorrt>={major},<{major + 1}'"
-    return Verdict(capability, False, "; ".join(filter(None, [_no_gpu(findings), reason])))
+    no_gpu = _no_gpu(findings)
+    return Verdict(
+        capability, False, no_gpu if no_gpu and "libcuda" in reason else "; ".join(filter(None, [no_gpu, reason]))
+    )
 
 
 def _no_gpu(findings: Findings) -> str:

@@ -18,7 +18,8 @@ from fcn_deploy.bench.doctor_model import IMAGE, LABELS, write_tiny
 from fcn_deploy.bench.doctor_probes import PROBES, Finding
 from fcn_deploy.bench.doctor_verdicts import Verdict, verdicts
 from fcn_deploy.engine.gpus import Gpu
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.optional import require
 from fcn_deploy.progress import SILENT
 from fcn_deploy.report.doctor import found_lines, misfit_lines, verdict_lines
 
@@ -91,6 +92,22 @@ def test_a_package_that_raises_or_leaves_is_told_in_one_line(package):
     found = ask_all(("torch", "image packages"), SILENT, 60)
     assert found["torch"].error == "RuntimeError: bad build"
     assert found["image packages"].error == "ends with exit code 3: dying"
+
+
+def test_where_onnx_is_broken_onnxruntime_is_not_blamed(package):
+    package("onnx", "raise ImportError('bad protobuf')")
+    found = ask_all(("onnxruntime", "cuda"), SILENT, 60)
+    assert found["onnxruntime"].error == "it cannot be tried without onnx: bad protobuf"
+    assert found["cuda"].error == "it cannot be tried without onnx: bad protobuf"
+
+
+def test_a_folder_that_an_uninstall_left_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "was_installed").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(
+        MissingDependencyError, match=r"is not installed, only .*was_installed is left; try: pip install"
+    ):
+        require("was_installed")
 
 
 def test_what_a_package_prints_does_not_hide_the_answer(package):
@@ -198,6 +215,18 @@ def test_a_provider_lists_every_library_that_is_missing_and_the_mend():
     assert verdict("use ONNX Runtime on CUDA", **changes).reason == (
         "onnxruntime does not find libcublas.so.13, libcudnn.so.9; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
     )
+
+
+def test_a_plugin_that_brings_its_own_libraries_does_not_miss_onnxruntimes():
+    changes = {
+        "onnxruntime": ort(missing_libraries=["libcublas.so.13"]),
+        "nvtensorrtrtx": Finding(error="onnxruntime:nvtensorrtrtx: onnxruntime was built without it"),
+    }
+    assert verdict("use ONNX Runtime on TensorRT for RTX", **changes).reason == "onnxruntime was built without it"
+    changes["nvtensorrtrtx"] = Finding(error="NvTensorRTRTX did not start: libcuda.so.1: cannot open")
+    assert verdict("use ONNX Runtime on TensorRT for RTX", **changes).reason == changes["nvtensorrtrtx"].error
+    found = verdict("use ONNX Runtime on TensorRT for RTX", driver=NO_DRIVER, **changes)
+    assert found.reason == NO_DRIVER.error
 
 
 def test_a_provider_that_wants_another_tensorrt_says_which():
