@@ -147,6 +147,7 @@ class Gpu:
     def end_stream(self, stream: StreamState) -> None:
         with self._lock:
             del self.streams[stream.handle]
+            self.made["stream ended with work left"] += bool(stream.queue)
 
     def put(self, stream: StreamState, work: Work) -> None:
         (stream.queue if stream.captured is None else stream.captured).append(work)
@@ -196,4 +197,5 @@ class Gpu:
         assert self.blocks == {}, f"{len(self.blocks)} device allocations are left"
         assert self.pinned == {}, f"{len(self.pinned)} pinned allocations are left"
         assert self.streams == {}, f"{len(self.streams)} streams are left"
+        assert self.made["stream ended with work left"] == 0, "memory was freed under work that had not run"
         assert not any(self.stacks.values()), "contexts are left pushed"
