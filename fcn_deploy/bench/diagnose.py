@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import GraphError
-from ..metrics.bootstrap import Interval, IouChange, iou_change
+from ..metrics.agreement import Agreement
+from ..metrics.bootstrap import iou_change
 from ..metrics.scores import scores
 from ..progress import SILENT, Progress
 from .chain_labels import ChainLabels, StageLabels, run_chain
 from .dataset import DataOptions, classes_of, generated_for, open_for
 from .diagnosis import Change, Diagnosis, Step
+from .judgement import label_reasons, layer_reasons, only_rounding
 from .layer_errors import Images, LayerError, layer_errors
 from .stages import Stage, chain, open_stages
 from .tensors import OnnxSource, source_of
-from .tolerances import ROUNDING, TOLERANCES, Tolerance, Tolerances, strictest
+from .tolerances import TOLERANCES, Tolerances, limits_of
 
 LAYER_IMAGES = 4
 
@@ -92,7 +94,7 @@ def _steps(
         else:
             diverged = {step.name for step in steps if step.reasons}
             steps.append(_step(labels, ran[stage.name], diverged, options, progress))
-            gc.collect()  # nodes and values refer to each other; the graphs of one step would stay beside the next one's
+            gc.collect()  # nodes and values refer to each other; one step's graphs would stay beside the next one's
     return tuple(steps)
 
 
@@ -105,23 +107,31 @@ def _step(
     if index == 0:
         return Step(stage.name, stage.kind, stage.claim, "ok", mean_iou=mean_iou)
     first, before = labels.stages[0], labels.stages[index - 1]
-    changes = (
-        Change(before.stage.name, own.before.overall, own.before.boundary, _iou_change(before, own)),
-        Change(first.stage.name, own.first.overall, own.first.boundary, _iou_change(first, own)),
-    )
+    changes = [_change(before, own, own.before), _change(first, own, own.first)]
     follows_first = own.first.overall.fraction > own.before.overall.fraction
     parent = _parent([entry.stage for entry in labels.stages[:index]], diverged if follows_first else ())
     layers, no_layers = _layers(stage, parent, labels.kept, options.tolerances, progress)
-    limits = options.tolerances[strictest(stage.claim)]
-    reasons = _label_reasons(changes, limits, own, labels) + _layer_reasons(layers, parent)
+    rounding = stage.claim == "fp32" and only_rounding(own.first.largest_margin, labels.largest_logit)
+    reasons = label_reasons(changes, options.tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
+    reasons += layer_reasons(layers, "" if parent is None else parent.name)
     return Step(
-        stage.name, stage.kind, stage.claim, "ok", "", mean_iou, *changes, layers,
-        parent.name if layers and parent is not None else None, no_layers, tuple(reasons),
-    )  # fmt: skip
+        stage.name,
+        stage.kind,
+        stage.claim,
+        "ok",
+        mean_iou=mean_iou,
+        before=changes[0],
+        first=changes[1],
+        layers=layers,
+        layers_against=parent.name if layers and parent is not None else None,
+        no_layers=no_layers,
+        reasons=tuple(reasons),
+    )
 
 
-def _iou_change(before: StageLabels, after: StageLabels) -> IouChange | None:
-    return iou_change(np.stack(before.counts), np.stack(after.counts)) if after.counts else None
+def _change(earlier: StageLabels, own: StageLabels, agreement: Agreement) -> Change:
+    iou = iou_change(np.stack(earlier.counts), np.stack(own.counts)) if own.counts else None
+    return Change(earlier.stage.name, agreement.overall, agreement.boundary, iou)
 
 
 def _parent(earlier: Sequence[Stage], without: Collection[str]) -> Stage | None:
@@ -146,40 +156,5 @@ def _layers(
     if other is None or parent is None:
         return (), "no stage before it shows its tensors: its labels alone were compared"
     own = OnnxSource(Path(stage.source), stage.card)
-    errors = layer_errors(own, other, images, tolerances, least=strictest(parent.claim), progress=progress)
+    errors = layer_errors(own, other, images, tolerances, least=limits_of(parent.claim), progress=progress)
     return errors, "" if errors else f"no tensor bears the same name in {parent.name}: its labels alone were compared"
-
-
-def _label_reasons(
-    changes: tuple[Change, Change], limits: Tolerance, own: StageLabels, labels: ChainLabels
-) -> list[str]:
-    """Beyond the limits against both the stage before and the first: a fault of an earlier stage is not this one's."""
-    reasons = []
-    differing = [1 - change.agreement.fraction for change in changes]
-    if min(differing) > limits.labels and not _only_rounding(own, limits, labels):
-        reasons.append(f"{min(differing):.2%} of the labels differ (limit {limits.labels:.2%})")
-    drops = [change.iou.mean for change in changes if change.iou is not None]
-    if drops and all(_lost(drop) > limits.miou for drop in drops):
-        least = min(drops, key=_lost)
-        reasons.append(f"mean IoU changed by {100 * least.value:+.2f} points (limit -{limits.miou:g})")
-    return reasons
-
-
-def _only_rounding(own: StageLabels, limits: Tolerance, labels: ChainLabels) -> bool:
-    """Whether an FP32 stage's labels differ only where the first stage's two best logits are as good as equal."""
-    if own.stage.claim != "fp32" or labels.largest_logit is None:
-        return False
-    return (own.first.largest_margin or 0.0) <= ROUNDING * labels.largest_logit
-
-
-def _lost(change: Interval) -> float:
-    """Points of IoU that were lost for sure: by the whole interval, or by the value where there is none."""
-    return -100 * (change.value if change.high is None else change.high)
-
-
-def _layer_reasons(layers: Sequence[LayerError], parent: Stage | None) -> list[str]:
-    guilty = [layer for layer in layers if layer.out_of_line]
-    if not guilty or parent is None:
-        return []
-    others = f" and {len(guilty) - 1} more" if len(guilty) > 1 else ""
-    return [f"{guilty[0].name}{others} out of line when fed the tensors of {parent.name}"]

@@ -28,6 +28,7 @@ Kind = Literal["pytorch", "onnx", "engine"]
 Status = Literal["ok", "skipped", "failed"]
 RUNNERS: dict[Kind, str] = {"pytorch": "pytorch", "onnx": "onnxruntime", "engine": "tensorrt"}
 _KINDS: dict[str, Kind] = {".onnx": "onnx", ".engine": "engine", ".plan": "engine"}
+CLAIMS = ("fp32", "fp16", "int8")
 UNKNOWN = "unknown"
 
 
@@ -112,8 +113,12 @@ def _stage(source: str, model: str | None, progress: Progress) -> Stage:
 def _engine(path: Path) -> Stage:
     if not path.is_file():
         raise EngineError(f"{path} does not exist; fcn-deploy build-engine makes one of an .onnx file")
-    sidecar = read_sidecar(path)
-    return Stage(path.name, "engine", str(path), sidecar.precision.partition("+")[0], sidecar.card)
+    try:
+        sidecar = read_sidecar(path)
+    except EngineError:  # the runner, if there is one here, says what it lacks
+        return Stage(path.name, "engine", str(path), UNKNOWN, None)
+    narrowest = sidecar.precision.partition("+")[0]
+    return Stage(path.name, "engine", str(path), narrowest if narrowest in CLAIMS else UNKNOWN, sidecar.card)
 
 
 def _claim(graph: ir.Model) -> str:

@@ -14,7 +14,8 @@ class Tolerance:
 
     Attributes:
         labels: share of the pixels whose label may differ, 0..1.
-        miou: points of mean IoU that may be lost; a loss counts where the whole interval lies beyond it.
+        miou: points of mean IoU that may be lost; a loss counts from `FEWEST_FOR_MIOU` labelled images on, where the
+            whole interval lies beyond the limit.
         layer: relative RMS error of one layer fed with the other network's tensors.
     """
 
@@ -39,10 +40,12 @@ ROUNDING = 2e-4
 # than this share of its limit.
 TIMES_MEDIAN, LEAST_SHARE = 4.0, 0.25
 FEWEST_FOR_MEDIAN = 4
+# Percentile intervals of fewer images are too narrow to say that IoU was lost.
+FEWEST_FOR_MIOU = 8
 
 
-def strictest(claim: str) -> str:
-    """The limits that a stage is held to as a whole: "int8" for "int8+fp16" and for what is not known."""
+def limits_of(claim: str) -> str:
+    """Whose limits a stage is held to as a whole: its own type's, "int8" if that is not known."""
     return claim if claim in TOLERANCES else "int8"
 
 
