@@ -58,11 +58,15 @@ class Release:
         return HERE / f"{self.title}.json"
 
 
+# The first and the last of each line that the table of flavors claims, and those that devices ship (8.6, 10.3).
 RELEASES = (
     Release("tensorrt", "8.6.1", "tensorrt-bindings==8.6.1"),
+    Release("tensorrt", "10.0.1", "tensorrt-cu12-bindings==10.0.1"),
     Release("tensorrt", "10.3.0", "tensorrt-cu12-bindings==10.3.0"),
     Release("tensorrt", "10.16.1", "tensorrt-cu13-bindings==10.16.1.11"),
+    Release("tensorrt", "11.0.0", "tensorrt-cu13-bindings==11.0.0.114"),
     Release("tensorrt", "11.4.0", "tensorrt-cu13-bindings==11.4.0.106"),
+    Release("tensorrt_rtx", "1.4.0", "tensorrt-rtx-cu13-bindings==1.4.0.76", "tensorrt_rtx_bindings"),
     Release("tensorrt_rtx", "1.7.1", "tensorrt-rtx-cu13-bindings==1.7.1.116", "tensorrt_rtx_bindings"),
 )
 # module -> the names to keep; () keeps all.

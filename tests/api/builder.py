@@ -17,15 +17,20 @@ class Building:
 
     Attributes:
         errors: what the parser is to say against the file, as keyword arguments of `_error`.
-        plan: what the build gives; configs: every configuration it was asked for, with what was set on it.
-        names: of tensors and enumerators; severities of the double's own logger.
+        accepts: whether the parser takes a file against which it says nothing; inputs: how many it finds.
+        plan: what the build gives; starts: whether there is a builder at all; cache_fits: whether timing caches do.
+        configs, networks: every configuration, and the flags of every network, that was asked for.
     """
 
     def __init__(self) -> None:
         self.errors: list[dict[str, Any]] = []
+        self.accepts = True
+        self.inputs = 1
         self.plan: bytes | None = PLAN
         self.starts = True
+        self.cache_fits = True
         self.configs: list[Config] = []
+        self.networks: list[int] = []
         self.double: Double | None = None
         self.logger: Any = None
 
@@ -55,7 +60,7 @@ class Building:
 
     def OnnxParser(self, network: Any, logger: Any) -> Any:  # noqa: N802
         return SimpleNamespace(
-            parse_from_file=lambda path: not self.errors,
+            parse_from_file=lambda path: self.accepts and not self.errors,
             num_errors=len(self.errors),
             get_error=lambda index: self._error(**self.errors[index]),
         )
@@ -66,16 +71,16 @@ class Building:
             SimpleNamespace(name=name, dtype=self.enumerator("DataType", kind), shape=shape)
             for name, (kind, shape) in names.items()
         ]
+        self.networks.append(flags)
         return SimpleNamespace(
-            flags=flags,
-            num_inputs=1,
+            num_inputs=self.inputs,
             num_outputs=1,
             get_input=lambda index: tensors[index],
             get_output=lambda index: tensors[1 + index],
         )
 
     def _config(self) -> Config:
-        self.configs.append(Config())
+        self.configs.append(Config(self.cache_fits))
         return self.configs[-1]
 
     def _build(self, network: Any, config: Config) -> bytes | None:
@@ -83,7 +88,7 @@ class Building:
         self.say("VERBOSE", LAYER)
         if monitor is not None:
             monitor.phase_start("Building", None, 2)
-            going = all([monitor.step_complete("Building", step) for step in range(2)])
+            going = monitor.step_complete("Building", 0) and monitor.step_complete("Building", 1)
             monitor.phase_finish("Building")
             if not going:
                 return None
@@ -100,7 +105,8 @@ class Building:
 class Config:
     """An IBuilderConfig that remembers. `flags` and `targets` as names."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache_fits: bool) -> None:
+        self._cache_fits = cache_fits
         self.flags: set[str] = {"TF32"}
         self.limits: dict[str, int] = {}
         self.targets: dict[int, str] = {}
@@ -130,7 +136,7 @@ class Config:
 
     def set_timing_cache(self, cache: Any, ignore_mismatch: bool) -> bool:
         self.cache = cache.serialize()
-        return True
+        return self._cache_fits
 
     def get_timing_cache(self) -> Any:
         return self.create_timing_cache(b"")

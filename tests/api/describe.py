@@ -49,7 +49,9 @@ def _class(kind: type) -> dict[str, Any]:
     if hasattr(kind, "__members__"):
         return {"enum": {name: int(member.value) for name, member in kind.__members__.items()}}
     own = {name: inspect.getattr_static(kind, name) for name in dir(kind) if _own(kind, name)}
-    methods = {name: signatures(value.__doc__, name, kind) for name, value in own.items() if _callable(value)}
+    methods = {name: _signatures(kind, name, value) for name, value in own.items() if _callable(value)}
+    if type(kind) is type and methods.get("__init__") == []:  # Python's and Cython's tell nothing of theirs
+        methods["__init__"] = ["(self, *args)"]
     rest = {name: _property(value) for name, value in own.items() if name not in methods and not inspect.isclass(value)}
     bases = [base.__name__ for base in kind.__mro__[1:] if base.__module__ == kind.__module__]
     return {"bases": bases, "methods": methods, "properties": rest}
@@ -66,23 +68,28 @@ def _callable(value: Any) -> bool:
     return not inspect.isclass(value) and (callable(value) or isinstance(value, (staticmethod, classmethod)))
 
 
+def _signatures(kind: type, name: str, value: Any) -> list[str]:
+    """Of a method: the first parameter is called "self" unless it is static."""
+    told = signatures(value.__doc__, name)
+    if isinstance(value, staticmethod):
+        return told or ["(*args)"]
+    return [re.sub(r"^\(\w+(: \w+)?", "(self", text) for text in told]
+
+
 def _property(value: Any) -> str:
-    """Type, with " =" if it can be set; "" for what is neither property nor method."""
+    """Type, with " =" if it can be set; "" if that is not told, "constant" for what is no property."""
     if not isinstance(value, property):
-        return ""
-    told = re.search(r"-> (.+)", (value.fget and value.fget.__doc__) or "")
+        return "constant"
+    read = re.search(r"-> (.+)", (value.fget and value.fget.__doc__) or "")
+    written = re.search(r"arg1: (.+)\) ->", (value.fset and value.fset.__doc__) or "")
+    told = read or written
     return (plain(told[1]) if told else "") + (" =" if value.fset is not None else "")
 
 
-def signatures(doc: str | None, name: str, kind: type | None = None) -> list[str]:
-    """One for each overload, from the docstring: ["(self, flags: int = 0) -> INetworkDefinition"]; [] if it has none.
-
-    Args:
-        kind: the class of which this is a method; its first parameter is called "self".
-    """
+def signatures(doc: str | None, name: str) -> list[str]:
+    """One for each overload, "(self, flags: int = 0) -> INetworkDefinition"; [] if the docstring tells none."""
     found = re.findall(rf"^ *(?:\d+\. )?{re.escape(name)}(\(.*)$", doc or "", re.MULTILINE)
-    told = [plain(_boost(text)) for text in found if text != "(*args, **kwargs)"]
-    return told if kind is None else [re.sub(r"^\(\w+(: \w+)?", "(self", text) for text in told]
+    return [plain(_boost(text)) for text in found if text != "(*args, **kwargs)"]
 
 
 _BOOST = re.compile(r"\((\w+)\)(\w+)(?:=([^\],)]+))?")

@@ -6,6 +6,7 @@ and hands it to an object that computes: of a module, class or method of the sam
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -42,15 +43,15 @@ class Double(ModuleType):
 
     def __init__(self, name: str, description: Description, behind: Any) -> None:
         super().__init__(name)
-        self.__version__ = description["__version__"]
+        self.__version__ = description.get("__version__", "")
         self.touched: set[str] = set()
         self._behind = behind
-        self._kinds: dict[str, type] = {}
+        self._kinds: dict[str, Any] = {}
         for key, told in description.items():
             if isinstance(told, list):
                 setattr(self, key, _function(self, key, [parse(text) for text in told]))
             elif isinstance(told, dict):
-                self._kinds[key] = _enum(key, told["enum"]) if "enum" in told else _kind(self, key, told)
+                self._kinds[key] = _class(self, key, told)
         for key, kind in self._kinds.items():
             outer, _, inner = key.rpartition(".")
             setattr(self._kinds[outer] if outer else self, inner, kind)
@@ -85,15 +86,27 @@ class Double(ModuleType):
         if kind.lower().startswith("list["):
             return [self.wrap(kind[5:-1], item) for item in value]
         found = self._kinds.get(kind)
+        if isinstance(value, enum.Enum) or (isinstance(value, tuple) and not kind):
+            return self._wrap_untold(value)
         if value is None or found is None or isinstance(value, (Member, found)):
             return value
-        if issubclass(found, Member):
-            return getattr(found, value.name)
-        made = found.__new__(found, value) if kind in _BUFFERS else found.__new__(found)
+        made: Any = found.__new__(found)
         if kind in _BUFFERS:
             bytearray.__init__(made, value)
         made._behind = value
         return made
+
+    def use(self, behind: Any) -> Double:
+        """Compute with another module from now on."""
+        self._behind = behind
+        return self
+
+    def _wrap_untold(self, value: Any) -> Any:
+        """Enumerators that stand where the bindings do not tell a type, also within a tuple."""
+        if isinstance(value, tuple):
+            return tuple(map(self._wrap_untold, value))
+        found = self._kinds.get(type(value).__name__) if isinstance(value, enum.Enum) else None
+        return value if found is None else getattr(found, value.name)
 
     def unwrap(self, value: Any) -> Any:
         """What a double stands for; an enumerator is the one of that name behind, or itself where there is none."""
@@ -126,6 +139,13 @@ class Called:
         return call
 
 
+def _class(double: Double, name: str, told: Mapping[str, Any]) -> type:
+    behind = getattr(double._behind, name, None)
+    if isinstance(behind, type) and issubclass(behind, BaseException):
+        return behind  # raised behind, caught before
+    return _enum(name, told["enum"]) if "enum" in told else _kind(double, name, told)
+
+
 def _enum(name: str, members: Mapping[str, int]) -> type:
     kind = type(name.rpartition(".")[2], (Member,), {"__slots__": ()})
     made = {key: kind(key, value) for key, value in members.items()}
@@ -143,9 +163,11 @@ def _kind(double: Double, name: str, told: Mapping[str, Any]) -> type:
         if not key.startswith("_"):
             space[key] = property()  # reading it is an AttributeError
     for key, signatures in overloads.items():
-        space[key] = _method(double, f"{name}.{key}", key, signatures)
+        static = bool(signatures) and signatures[0].static
+        space[key] = (_static if static else _method)(double, name, key, signatures)
     for key, kind in told["properties"].items():
-        space[key] = _property(double, f"{name}.{key}", key, kind)
+        behind = getattr(double._behind, name, None)
+        space[key] = getattr(behind, key, None) if kind == "constant" else _property(double, f"{name}.{key}", key, kind)
     space["__init__"] = _constructor(double, name, overloads.get("__init__", []))
     return type(name.rpartition(".")[2], bases, space)
 
@@ -161,12 +183,19 @@ def _constructor(double: Double, name: str, overloads: list[Signature]) -> Calla
     return construct
 
 
-def _method(double: Double, where: str, name: str, overloads: list[Signature]) -> Callable[..., Any]:
+def _method(double: Double, kind: str, name: str, overloads: list[Signature]) -> Callable[..., Any]:
     def method(self: Any, *arguments: Any, **named: Any) -> Any:
-        call = getattr(self._behind, name)
-        return double.call(where, overloads, call, arguments, named)
+        return double.call(f"{kind}.{name}", overloads, getattr(self._behind, name), arguments, named)
 
     return method
+
+
+def _static(double: Double, kind: str, name: str, overloads: list[Signature]) -> Any:
+    def function(*arguments: Any, **named: Any) -> Any:
+        call = getattr(getattr(double._behind, kind), name)
+        return double.call(f"{kind}.{name}", overloads, call, arguments, named)
+
+    return staticmethod(function)
 
 
 def _function(double: Double, name: str, overloads: list[Signature]) -> Callable[..., Any]:

@@ -1,10 +1,11 @@
-"""Signatures as descriptions hold them, "(self, name: str, shape: Dims = None) -> bool", and calls held against them."""
+"""Signatures as descriptions hold them, "(self, name: str, shape: Dims) -> bool", and calls held against them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 
@@ -19,11 +20,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """`self` is not among the parameters."""
+    """One way to call a function or method.
+
+    Attributes:
+        parameters: without `self`; open_ended: there are others, which nobody tells.
+        static: no `self` comes first.
+    """
 
     parameters: tuple[Parameter, ...]
     result: str
-    open_ended: bool = False
+    open_ended: bool
+    static: bool
 
     def bind(self, arguments: Sequence[Any], named: Mapping[str, Any]) -> dict[Parameter, Any] | None:
         """Parameter -> argument; None if the call does not fit."""
@@ -38,12 +45,13 @@ class Signature:
         return given if complete and len(given) == len(arguments) + len(named) else None
 
 
+@cache
 def parse(text: str) -> Signature:
     """Read one signature."""
     inside, result = _split_result(text)
     words = [word.strip() for word in _split(inside) if word.strip()]
     parameters = tuple(_parameter(word) for word in words if word != "self" and not word.startswith("*"))
-    return Signature(parameters, result, any(word.startswith("*") for word in words))
+    return Signature(parameters, result, any(word.startswith("*") for word in words), "self" not in words)
 
 
 def _split_result(text: str) -> tuple[str, str]:
