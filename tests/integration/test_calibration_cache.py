@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 from fcn_deploy.bench import calibration_cache
 from fcn_deploy.bench.calibration import survey
-from fcn_deploy.bench.calibration_cache import cache_key, read_cache, write_cache
+from fcn_deploy.bench.calibration_cache import CacheKey, cache_key, read_cache, write_cache
 from fcn_deploy.bench.calibration_run import Wanted, observe
 from fcn_deploy.bench.dataset import DataOptions
 from fcn_deploy.bench.quantize import QuantizeOptions, QuantizeReport, quantize
@@ -24,6 +25,7 @@ from fcn_deploy.cli.quantize import command
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.graph import calibrate as calibration_module
 from fcn_deploy.graph.calibrate import Calibration
+from fcn_deploy.graph.histogram import Histogram
 from fcn_deploy.graph.state import load_graph
 from tests.unit.heard import Heard
 from tests.unit.small_fcn import CARD, images, small_weights, write_fcn
@@ -257,6 +259,25 @@ def _assert_same(one: Calibration, other: Calibration) -> None:
             assert getattr(histogram, attribute) == getattr(expected, attribute)
 
 
+def test_of_several_writers_at_once_the_reader_finds_one_and_never_a_mixture(place):
+    def calibration(number: int) -> Calibration:
+        histogram = Histogram()
+        histogram.add(np.full((3, 5), number, np.float32))
+        return Calibration(2, {"a": histogram}, {"a": float(number)})
+
+    key = CacheKey("graph", "images", 2, "1.0")
+    write_cache(place.cache, key, calibration(1))
+    with ThreadPoolExecutor(3) as pool:
+        writers = [pool.submit(write_cache, place.cache, key, calibration(index % 7 + 1)) for index in range(60)]
+        found = [read_cache(place.cache, key) for _ in range(200)]
+    assert all(writer.exception() is None for writer in writers)
+    assert {one.reason for one in found} == {""}
+    for one in found:
+        assert one.calibration is not None
+        assert one.calibration.histograms["a"].high == one.calibration.largest["a"]
+    assert [path.name for path in place.folder.iterdir() if path.name.startswith(".")] == []
+
+
 def test_a_cache_that_cannot_be_kept_costs_no_result(place, monkeypatch):
     def full(*arguments: object) -> None:
         raise OutputError("cannot write fcn.calib: no space is left on the device")
@@ -286,4 +307,5 @@ def test_the_command_tells_of_the_cache_in_text_and_in_json(place):
     assert f"measurements taken from {place.cache}; the images were not run for them" in second.output
     report = json.loads(CliRunner().invoke(command, [*call, "--json", "-"]).stdout)
     # conv1 with what stands before it, and the float results from there to the logits.
+    assert set(report["tensors"]) == {"pool", "relu2"}  # what the quantised convolutions conv2 and conv3 read
     assert report["calibration_cache"] == {"path": str(place.cache), "taken": 12, "measured": 0, "reason": ""}
