@@ -111,12 +111,12 @@ def _look(artefact: Artefact, precision: Precision | None) -> _Source:
     Raises:
         GraphError, CheckpointError, RecipeError: it is not there, or cannot be read.
     """
-    digest = artefact.digest()[0]  # says what is wrong with a source that is not there
     if not artefact.is_onnx:
+        digest = artefact.digest()[0]  # says what is wrong with a source that is not there
         return _Source(digest, artefact.card(), DYNAMIC)
     graph = load_graph(artefact.path)
     _check_precision(graph, artefact.path, precision)
-    return _Source(graph_digest(artefact.path), find_card(graph), fixed_dims(graph))
+    return _Source(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph))
 
 
 def _check_precision(graph: ir.Model, path: Path, precision: Precision | None) -> None:

@@ -74,9 +74,13 @@ def cache_key(graph: Path, digests: Sequence[str]) -> CacheKey:
     return CacheKey(graph_digest(graph), images, len(digests), load_onnxruntime().__version__)
 
 
-def graph_digest(path: Path) -> str:
-    """SHA-256 of an ONNX file alone, or over its own and those of its external data, which is read where it is."""
-    model = load_graph(path)
+def graph_digest(path: Path, model: ir.Model | None = None) -> str:
+    """SHA-256 of an ONNX file alone, or over its own and those of its external data, which is read where it is.
+
+    Args:
+        model: the graph, where it was read from `path` already.
+    """
+    model = load_graph(path) if model is None else model
     tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
     files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
     with reading_weights(path):

@@ -5,6 +5,7 @@ The engine is the library's plain plan, which NVIDIA's own tools load; all else 
 
 from __future__ import annotations
 
+import gc
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import onnx_ir as ir
 
 from ..errors import GraphError
 from ..files import atomic_path
-from ..graph.audit import Audit, audit
+from ..graph.audit import Audit, audit_graph
 from ..graph.macs import OPERANDS
 from ..graph.sizes import graph_inputs, image_axes, image_input
 from ..graph.state import PRECISION_KEY, find_card, load_graph
@@ -96,6 +97,7 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
         )
         card, precision = find_card(model), precision_of(model, {} if found is None else found.totals)
         del model  # as large as its weights, and the builder needs room for its own
+        gc.collect()
         compiled, peak = compile_in_child(request.flavor.name, job, progress)
         sidecar = _sidecar(request, card, precision, found, compiled, peak)
         sidecar_path(temporary).write_text(sidecar.to_json() + "\n", encoding="utf-8")
@@ -124,7 +126,7 @@ def _audit(request: BuildRequest, model: ir.Model) -> Audit | None:
     if not model.functions and not any(node.op_type in OPERANDS for node in model.graph):
         return None
     batch, height, width = request.profiles[0].opt
-    found = audit(request.onnx, batch=batch, height=height, width=width)
+    found = audit_graph(model, request.onnx, batch=batch, height=height, width=width)
     errors = [finding for finding in found.findings if finding.level == "error"]
     if errors:
         first = errors[0]

@@ -86,7 +86,18 @@ def audit(
         GraphError: not ONNX, no image input, nothing that multiplies, weights missing beside the file, or a size that
             the file does not allow.
     """
-    model = load_graph(path)
+    return audit_graph(load_graph(path), path, batch=batch, height=height, width=width)
+
+
+def audit_graph(
+    model: ir.Model,
+    path: Path,
+    *,
+    batch: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+) -> Audit:
+    """`audit` of a graph that was read from `path` already; it is simplified on the way."""
     _simplify(model)
     check_whole(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):
