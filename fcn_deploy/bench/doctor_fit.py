@@ -58,7 +58,7 @@ def _cuda_above_driver(findings: Findings) -> Iterator[str]:
         if version and int(version.partition(".")[0]) > supported[0]:
             yield (
                 f"{name} is built for CUDA {version} and the driver supports CUDA up to {supported[0]}.{supported[1]}; "
-                f"update the driver, or install {name} for CUDA {supported[0]}"
+                f"update the driver, or install {name.partition('_cu')[0]} for CUDA {supported[0]}"
             )
 
 

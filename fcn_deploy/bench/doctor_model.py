@@ -67,4 +67,6 @@ def load_error(flavor: Flavor, plan: bytes) -> str:
     with listen(trt) as heard:
         engine = trt.Runtime(logger(trt)).deserialize_cuda_engine(plan)
         ready = engine is not None and engine.create_execution_context() is not None
-    return "" if ready else heard.reason()
+    # With a driver at hand its being too old is no noise but the reason, which `reason` leaves out.
+    said = [" ".join(text.split()) for severity, text in heard.messages if severity.endswith("ERROR")]
+    return "" if ready else heard.reason(next(iter(said), "the library gives no reason"))

@@ -59,8 +59,8 @@ def _builds(title: str, name: str, findings: Findings) -> Verdict:
 def _runs(title: str, name: str, findings: Findings) -> Verdict:
     library = findings[name]
     reasons = [_no_gpu(findings), library.error, findings["pycuda"].error]
-    if not any(reasons) and library.facts["load_error"]:
-        reasons = [f"{library.facts['title']} does not load its own engine here: {library.facts['load_error']}"]
+    if trouble := library.facts.get("load_error"):
+        reasons.append(f"{library.facts['title']} does not load its own engine here: {trouble}")
     reason = "; ".join(filter(None, reasons))
     return Verdict(f"run {title} engines", not reason, reason or f"on {_gpu_names(findings)}")
 
