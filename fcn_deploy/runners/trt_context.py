@@ -33,10 +33,17 @@ class RuntimeCache:
         self._cache = config.create_runtime_cache()
         self._loaded = path.read_bytes() if path.is_file() else b""
         self.note = ""
-        if self._loaded and not self._cache.deserialize(self._loaded):
+        if self._loaded and not self._accepts(self._loaded):
             self.note = f"{path.name} is of another GPU, driver or release and is written anew"
             self._loaded = b""
-        config.set_runtime_cache(self._cache)
+        if not config.set_runtime_cache(self._cache):
+            raise RunnerError(f"TensorRT takes no runtime cache for {path.name}; open the runner without runtime_cache")
+
+    def _accepts(self, kernels: bytes) -> bool:
+        try:
+            return bool(self._cache.deserialize(kernels))
+        except RuntimeError:
+            return False
 
     def save(self) -> None:
         """Write what was compiled since. A folder that cannot be written costs the next start its compiling again."""

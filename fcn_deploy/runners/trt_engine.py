@@ -101,14 +101,20 @@ def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) 
         )
 
 
-def load_engine(path: Path, device: CudaDevice) -> LoadedEngine:
+def load_engine(path: Path, device: CudaDevice, precision: str = "") -> LoadedEngine:
     """Read the plan, compare the sidecar, load the library and deserialise.
+
+    Args:
+        precision: what the sidecar must say ("fp16"); "" takes any.
 
     Raises:
         EngineError: the engine cannot be used here, in TensorRT's own words where it has some.
         MissingDependencyError: the library that built it is not installed.
     """
     plan, sidecar = read_plan(path)
+    found = "unknown precision, for want of a sidecar" if sidecar is None else sidecar.precision
+    if precision not in ("", found):
+        raise EngineError(f"{path} is of {found}; asked for was {precision}: build such an engine")
     if sidecar is not None:
         flavors = [open_flavor(sidecar.flavor)]
         check_fit(path, sidecar, flavors[0], device)

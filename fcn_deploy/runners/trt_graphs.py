@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import RunnerError
 from .cuda_context import CudaDevice
 from .cuda_graphs import CudaGraph, require_graphs
+from .cuda_memory import TensorMemory
 from .cuda_slots import Layout
 from .trt_context import activation_bytes, create_context
 from .trt_engine import LoadedEngine
@@ -48,10 +49,11 @@ class GraphedExecution:
         self._loaded = loaded
         self._device = device
         self._bytes = max(activation_bytes(loaded.engine), 1)
-        self._activations = device.driver.mem_alloc(self._bytes)
+        self._activations = TensorMemory(device, "activations", pinned=False)
         self._graphed: OrderedDict[tuple[Any, ...], _Graphed] = OrderedDict()
         self._shape: tuple[int, ...] = ()
         try:
+            self._activations.reserve(self._bytes)
             self._shapes = self._execution()
         except BaseException:
             self._activations.free()
@@ -103,7 +105,7 @@ class GraphedExecution:
         strategy = self._loaded.flavor.module.ExecutionContextAllocationStrategy.USER_MANAGED
         context = create_context(self._loaded, self._device, strategy)
         if hasattr(context, "set_device_memory"):
-            context.set_device_memory(int(self._activations), self._bytes)
+            context.set_device_memory(self._activations.address, self._bytes)
         else:  # TensorRT 10.0
-            context.device_memory = int(self._activations)
+            context.device_memory = self._activations.address
         return Execution(self._loaded, context)

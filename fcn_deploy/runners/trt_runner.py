@@ -89,17 +89,14 @@ class TrtRunner(Runner):
 
         Raises:
             MissingDependencyError: PyCUDA or the TensorRT library is not installed.
-            RunnerError: there is no GPU or no driver, `source` is no engine, or not of that precision.
-            EngineError: the engine cannot be used here.
+            RunnerError: there is no GPU or no driver, or `source` is no engine.
+            EngineError: the engine cannot be used here, or is not of that precision.
         """
         if source == "demo" or Path(source).suffix.lower() == ".onnx":
             raise RunnerError(f"{name} runs engines, not {source}; fcn-deploy build-engine makes one of an ONNX file")
         options = options or TrtOptions()
         gpu = CudaDevice(options.gpu)
-        loaded = load_engine(Path(source), gpu)
-        found = "unknown precision" if loaded.sidecar is None else loaded.sidecar.precision
-        if device not in ("", found):
-            raise RunnerError(f"{name}: {source} is of {found}; open it as {name.partition(':')[0]}, or build {device}")
+        loaded = load_engine(Path(source), gpu, device)
         return cls(name, loaded, gpu, outputs=outputs, options=options)
 
     def submit(self, image: NDArray[np.uint8]) -> Ticket:
@@ -151,7 +148,6 @@ class TrtRunner(Runner):
     def _execute(self) -> None:
         self._state = "uploaded"
         with self._device.active(f"running {list(self._shape)}"):
-            self._slots[0].settle()
             self._compute(self._slots[0], self._shape)
             self._slots[0].settle()
 

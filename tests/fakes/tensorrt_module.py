@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import json
+import weakref
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -208,10 +209,15 @@ class Context:
         capturing, changes = state.captured is not None, self._changes
         shape, addresses = self._shape, dict(self._addresses)
 
+        alive = weakref.ref(self)
+
         def run() -> None:
-            if capturing and self._changes != changes:
+            context = alive()
+            if context is None:
+                raise IllegalAccessError("the execution context was destroyed before its kernels ran")
+            if capturing and context._changes != changes:
                 raise IllegalAccessError("the execution context was changed after its graph was captured")
-            self._run(shape, addresses)
+            context._run(shape, addresses)
 
         self._gpu.put(state, Work(run=run))
         return True

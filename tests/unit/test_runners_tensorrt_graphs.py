@@ -75,6 +75,14 @@ def test_of_many_shapes_the_longest_unused_goes(machine, net, reference, monkeyp
         assert alive == 3
 
 
+def test_a_context_does_not_go_while_its_kernels_are_under_way(machine, net, reference, monkeypatch):
+    monkeypatch.setattr(trt_graphs, "LIMIT", 1)
+    images = [noise((1, 33, 40 + number), number) for number in range(9)]
+    with open_graphed(machine, net, preallocate=True) as runner:
+        for results, image in zip(runner.stream(images), images, strict=True):
+            assert np.array_equal(results["labels"], reference(image)["labels"])
+
+
 def test_the_activations_of_all_contexts_are_one_piece_of_memory(machine, net):
     with open_graphed(machine, net, preallocate=True) as runner:
         held = machine.gpu.used_bytes
