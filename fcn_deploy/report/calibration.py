@@ -53,24 +53,26 @@ def calibration_plain(report: QuantizeReport) -> dict[str, Any]:
 def _few_colours(names: Sequence[str], images: int) -> list[str]:
     if not names:
         return []
+    verb = "has" if len(names) == 1 else "have"
     examples = _some([Path(name).name for name in names])
-    return [f"{len(names)} of the {images} have as few colours as label maps; are they photographs? {examples}"]
+    return [f"{len(names)} of the {images} {verb} as few colours as a label map; is this a photograph? {examples}"]
 
 
 def _repeats(groups: Sequence[Sequence[str]], images: int) -> list[str]:
     if not groups:
         return []
     more = sum(len(group) - 1 for group in groups)
+    verb = "repeats" if more == 1 else "repeat"
     examples = _some([" = ".join(Path(name).name for name in group[:NAMES_SHOWN]) for group in groups])
-    return [f"{more} of the {images} calibration images repeat another one, pixel for pixel: {examples}"]
+    return [f"{more} of the {images} calibration images {verb} another one, pixel for pixel: {examples}"]
 
 
 def _overlap(found: Overlap | None) -> list[str]:
     if found is None:
         return []
-    line = (
-        f"{len(found.shared)} of the {count(found.calibration, 'calibration image')} also stand in the validation set"
-    )
+    verb = "stands" if len(found.shared) == 1 else "stand"
+    images = count(found.calibration, "calibration image")
+    line = f"{len(found.shared)} of the {images} also {verb} in the validation set"
     if not found.shared:
         return [line]
     return [f"{line}, whose score they flatter: {_some([Path(name).name for name, _ in found.shared])}"]

@@ -36,6 +36,7 @@ def test_repeats_are_counted_without_their_first_and_named():
     assert lines[1] == (
         "3 of the 6 calibration images repeat another one, pixel for pixel: 0.png = 2.png = 3.png, 4.png = 5.png"
     )
+    assert calibration_lines(_report(_coverage("aa")))[1].startswith("1 of the 2 calibration images repeats another")
     assert calibration_plain(_report(_coverage("abb")))["repeated_images"] == [["photos/1.png", "photos/2.png"]]
 
 
@@ -59,7 +60,7 @@ def test_no_overlap_is_said_where_there_is_a_validation_set_and_only_there():
 
 def test_images_of_few_colours_are_asked_about():
     lines = calibration_lines(_report(_coverage("abcd", few_colours=["m/x.png", "m/y.png"])))
-    assert lines[1] == "2 of the 4 have as few colours as label maps; are they photographs? x.png, y.png"
+    assert lines[1] == "2 of the 4 have as few colours as a label map; is this a photograph? x.png, y.png"
 
 
 def test_the_cache_tells_what_it_spared():
