@@ -165,6 +165,7 @@ def _cache_folder(cache: Path, files: Sequence[Path], profiles: Sequence[Profile
 
 
 def _type_texts(facts: GraphFacts) -> dict[str, str]:
-    """The builder refuses INT8 and FP16 in a weakly typed network unless their flags are set."""
+    """A weakly typed network needs the flag of each narrow type in it: without INT8's a file with Q/DQ fails to build
+    (github.com/microsoft/onnxruntime/issues/13381). Types that the file does not hold are never allowed."""
     texts = {"trt_fp16_enable": "1"} if facts.half else {}
     return texts | ({"trt_int8_enable": "1"} if facts.quantised else {})

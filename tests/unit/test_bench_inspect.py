@@ -12,12 +12,15 @@ import pytest
 from onnx import numpy_helper
 
 from fcn_deploy.bench import inspect_engine as inspect_engine_module
+from fcn_deploy.bench.doctor_model import build_tiny, write_tiny
 from fcn_deploy.bench.inspect import inspect
 from fcn_deploy.bench.inspect_ports import Port, buffer_bytes, contract
+from fcn_deploy.engine.flavors import open_flavor
+from fcn_deploy.engine.header import PlanHeader, read_header
 from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, Layer, Shares, Sidecar, sidecar_path
 from fcn_deploy.engine.sidecar import Port as SidecarPort
-from fcn_deploy.errors import EngineError, GraphError
+from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
 from fcn_deploy.files import sha256
 from fcn_deploy.report.inspect import layer_table, lines, to_plain
 
@@ -151,6 +154,18 @@ def test_without_a_sidecar_the_header_tells_library_and_release(tmp_path):
         assert told["built with"] == f"{name} 10.3.0.26"
         assert "m.engine.json, which would tell ports, profiles and precision, is not beside it" in told["note"]
     assert inspect(str(write_plan(tmp_path / "without_suffix"))).kind == "engine"
+
+
+def test_the_header_of_a_real_plan_tells_its_release_and_length(tmp_path):
+    try:
+        flavor = open_flavor("rtx")
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+    plan = build_tiny(flavor, write_tiny(tmp_path / "tiny.onnx"))
+    (tmp_path / "tiny.engine").write_bytes(plan)
+    assert read_header(tmp_path / "tiny.engine") == PlanHeader("tensorrt_rtx", flavor.version, len(plan))
+    (tmp_path / "tiny.engine").write_bytes(plan[:-1])
+    assert "truncated" in inspect(str(tmp_path / "tiny.engine")).faults[0]
 
 
 def test_a_library_of_another_release_is_a_remark(tmp_path, monkeypatch):
