@@ -47,12 +47,24 @@ def accuracy_table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def engines_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a file; ours first, then the peer, in each pair. Memory is that of all processes together."""
+    lines = ["| network | ONNX, MB | engine, MB | built in, s | peak memory, MB |", "|---|---|---|---|---|"]
+    for row in record["rows"]:
+        (peer,) = row["times_faster"]
+        seconds = ", ".join(f"{row['median_ms'][name] / 1e3:.1f}" for name in (row["ours"], peer))
+        memory = ", ".join(f"{row['peak_bytes'][name] / 1e6:.0f}" for name in (row["ours"], peer))
+        sizes = f"{row['onnx_bytes'] / 1e6:.1f} | {row['engine_bytes'][row['ours']] / 1e6:.1f}"
+        lines.append(f"| {row['question']} | {sizes} | {seconds} | {memory} |")
+    return "\n".join(lines) + "\n"
+
+
 def _change(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
 
 
 # By a record's "benchmark"; `table` renders all others.
-TABLES = {"quantization": accuracy_table}
+TABLES = {"engines": engines_table, "quantization": accuracy_table}
 
 
 def rendered(text: str) -> str:

@@ -19,6 +19,7 @@ from fcn_deploy.engine import child
 from fcn_deploy.engine.child import compile_in_child
 from fcn_deploy.engine.compile import Job, compile_plan
 from fcn_deploy.engine.flavors import open_flavor
+from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.logger import Heard, listen, logger, significant_lines
 from fcn_deploy.engine.options import BuildOptions
 from fcn_deploy.engine.profiles import Profile
@@ -111,6 +112,21 @@ def test_a_child_that_cannot_start_is_told_with_its_last_line(tmp_path, monkeypa
     monkeypatch.setattr(child, "__name__", "fcn_deploy.engine.nothing")
     with pytest.raises(EngineError, match=r"ended with exit code 1: .*No module named fcn_deploy\.engine\.nothing"):
         compile_in_child("rtx", _job(tmp_path))
+
+
+@pytest.mark.skipif(bool(gpus()), reason="these are refused where there is no GPU")
+@pytest.mark.parametrize("option", ["refit", "strip", "version_compatible"])
+def test_what_the_table_refuses_without_a_gpu_the_library_cannot_build(option, tmp_path):
+    assert open_flavor("rtx").refusal(option, has_gpu=False)
+    with pytest.raises(EngineError, match=r"cannot build m\.onnx: IBuilder::buildSerializedNetwork"):
+        compile_plan(open_flavor("rtx"), _job(tmp_path, BuildOptions(**{option: True})))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_timing_cache_stays_empty_as_the_table_says(tmp_path):
+    path = tmp_path / "t.cache"
+    compile_plan(open_flavor("rtx"), _job(tmp_path, BuildOptions(timing_cache=str(path))))
+    assert path.stat().st_size < 1000
 
 
 def _unsupported(path, op_type, domain=""):

@@ -1,0 +1,143 @@
+"""Building engines: time, peak memory and size by model and precision, beside Polygraphy on the same typed files.
+
+Both commands start anew each time, take turns, and drive the same TensorRT for RTX; no GPU is needed. Ours checks the
+file first, audits it, and compares the builder's layer list with it; Polygraphy builds and writes. Weights are random.
+
+Run with `python -m benchmarks.engines`; it takes about ten minutes and 4 GB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from fcn_deploy.bench.dataset import DataOptions
+from fcn_deploy.bench.quantize import QuantizeOptions, quantize
+from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
+from fcn_deploy.engine.profiles import Profile, shape_text
+from fcn_deploy.engine.sidecar import read_sidecar
+from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.export import export_model
+from fcn_deploy.models.registry import build, new_card
+
+from . import ratio
+from .readme import engines_table
+
+MODELS = (("fcn-resnet50", 0.25), ("fcn8s", 0.25), ("fcn8s", 1.0))
+PROFILE = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
+ROUNDS = 3
+POLL_S = 0.05
+OURS, THEIRS = "fcn-deploy build-engine", "polygraphy convert"
+PACKAGES = ("fcn-deploy", "tensorrt-rtx", "polygraphy", "onnx")
+FACTS = {"warm_ups": 0, "rounds": ROUNDS, "profile": str(PROFILE)}
+
+
+def typed_files(model: str, width: float, folder: Path) -> Iterator[tuple[str, Path]]:
+    """(precision, file) of a network with random weights, calibrated on two generated scenes."""
+    card = new_card(model, SYNTHETIC_CLASSES, width=width)
+    fp32 = folder / f"{model}.onnx"
+    export_model(build(card), card, fp32, shapes=((1, 33, 47),))
+    yield "FP32", fp32
+    scenes = DataOptions("synthetic:2")
+    for precision in ("fp16", "int8", "int8+fp16"):
+        path = folder / f"{model}.{precision}.onnx"
+        quantize(QuantizeOptions(fp32, precision, scenes), path)
+        yield precision.upper(), path
+        path.unlink()
+
+
+def commands(onnx: Path, folder: Path) -> dict[str, tuple[list[str], Path]]:
+    """Each tool's command and the engine that it writes."""
+    ours, theirs = folder / "ours.engine", folder / "theirs.engine"
+    sizes = [f"--{word}={shape_text(shape)}" for word, shape in _shapes()]
+    convert = ["-c", "import sys; from polygraphy.tools import main; sys.exit(main())", "convert", str(onnx)]
+    shapes = [part for word, shape in _shapes() for part in (f"--trt-{word}-shapes", _dims(shape))]
+    return {
+        OURS: ([sys.executable, "-m", "fcn_deploy", "build-engine", str(onnx), *sizes, "-o", str(ours)], ours),
+        THEIRS: ([sys.executable, *convert, "--convert-to", "trt", *shapes, "-o", str(theirs)], theirs),
+    }
+
+
+def _shapes() -> tuple[tuple[str, tuple[int, int, int]], ...]:
+    return ("min", PROFILE.min), ("opt", PROFILE.opt), ("max", PROFILE.max)
+
+
+def _dims(shape: tuple[int, int, int]) -> str:
+    return f"image:[{','.join(map(str, (*shape, 3)))}]"
+
+
+def run(command: list[str]) -> tuple[float, int]:
+    """Milliseconds of a command, and the most resident bytes that it and its children had together.
+
+    Raises:
+        EngineError: it failed; its last line is in the message.
+    """
+    started = time.perf_counter()
+    environment = os.environ | {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _resident(process.pid))
+        time.sleep(POLL_S)
+    _, said = process.communicate()
+    if process.returncode != 0:
+        raise EngineError(f"{' '.join(command[:4])} ...: {(said.strip().splitlines() or ['failed'])[-1]}")
+    return (time.perf_counter() - started) * 1e3, peak
+
+
+def _resident(pid: int) -> int:
+    try:
+        parent = psutil.Process(pid)
+        return sum(process.memory_info().rss for process in (parent, *parent.children(recursive=True)))
+    except psutil.Error:
+        return 0
+
+
+def compare(question: str, onnx: Path, folder: Path) -> dict[str, Any]:
+    """Both tools in turn on one file, each time from nothing."""
+    cases = commands(onnx, folder)
+    samples: dict[str, list[float]] = {name: [] for name in cases}
+    peaks: dict[str, int] = dict.fromkeys(cases, 0)
+    sizes: dict[str, int] = {}
+    builder = 0
+    for _ in range(ROUNDS):
+        for name, (command, engine) in cases.items():
+            took, peak = run(command)
+            samples[name].append(took)
+            peaks[name] = max(peaks[name], peak)
+            sizes[name] = engine.stat().st_size
+            builder = max(builder, read_sidecar(engine).peak_bytes or 0) if name == OURS else builder
+            for path in folder.glob(f"{engine.name}*"):
+                path.unlink()
+    record = ratio.row(question, samples, OURS)
+    peaks["fcn-deploy build-engine, its builder's process"] = builder
+    return record | {"onnx_bytes": onnx.stat().st_size, "engine_bytes": sizes, "peak_bytes": peaks}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", action="store_true", help="leave out the full-width networks")
+    small = parser.parse_args().small
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model, width in MODELS:
+            if small and width == 1.0:
+                continue
+            for precision, onnx in typed_files(model, width, folder):
+                rows.append(compare(f"{model}, width {width:g}, {precision}", onnx, folder))
+                print(engines_table({"rows": rows[-1:]}).splitlines()[-1], flush=True)
+    print(ratio.write("engines", rows, PACKAGES, FACTS))
+
+
+if __name__ == "__main__":
+    main()
