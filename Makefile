@@ -1,4 +1,4 @@
-.PHONY: check test lint format docs long
+.PHONY: check test lint format docs long api
 # docs: the README's tables, rendered anew from benchmarks/results.
 check: lint test
 lint:
@@ -14,3 +14,6 @@ docs:
 	python -m benchmarks.readme
 long:
 	pytest -m long
+# api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).
+api:
+	python -m tests.api.bindings

@@ -95,8 +95,12 @@ def describe_wheel(release: Release, wheel: Path, scratch: Path) -> dict[str, An
         archive.extractall(unpacked)
     for extension in (unpacked / release.module).glob("*.so"):
         write_stubs(extension, unpacked / "stubs")
-    found = _child([release.module], PYTHONPATH=str(unpacked), LD_LIBRARY_PATH=str(unpacked / "stubs"))
-    return {name: _short(value) for name, value in found.items() if not _LEFT_OUT.match(name)}
+    return _tensorrt(release, PYTHONPATH=str(unpacked), LD_LIBRARY_PATH=str(unpacked / "stubs"))
+
+
+def describe_library(release: Release) -> dict[str, Any]:
+    """Describe the bindings that are installed with the library itself."""
+    return _tensorrt(release)
 
 
 def describe_installed(module: str, scratch: Path) -> dict[str, Any]:
@@ -107,6 +111,11 @@ def describe_installed(module: str, scratch: Path) -> dict[str, Any]:
     for extension in Path(top.submodule_search_locations[0]).glob("_driver*.so"):
         write_stubs(extension, scratch / module)
     return _child([module, *CUDA[module]], LD_LIBRARY_PATH=str(scratch / module))
+
+
+def _tensorrt(release: Release, **environment: str) -> dict[str, Any]:
+    found = _child([release.module], **environment)
+    return {name: _short(value) for name, value in found.items() if not _LEFT_OUT.match(name)}
 
 
 def _child(arguments: list[str], **environment: str) -> dict[str, Any]:

@@ -115,7 +115,8 @@ class Double(ModuleType):
             return value if kind is None else kind[value.name]
         if not isinstance(value, tuple(self._kinds.values())):
             return value
-        return Called(self, value) if hasattr(value, "__dict__") else value._behind
+        ours: Any = value
+        return Called(self, ours) if hasattr(ours, "__dict__") else ours._behind
 
 
 class Called:
@@ -125,10 +126,11 @@ class Called:
         self._double, self._ours = double, ours
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        base = next(kind for kind in type(self._ours).__mro__ if hasattr(kind, "overloads"))
+        base = next(kind for kind in type(self._ours).__mro__ if "overloads" in vars(kind))
         (signature,) = base.overloads[name]
 
         def call(*arguments: Any) -> Any:
+            self._double.touched.add(f"{base.__name__}.{name}")
             wrapped = [
                 self._double.wrap(p.kind, value) for p, value in zip(signature.parameters, arguments, strict=True)
             ]
