@@ -144,7 +144,7 @@ def _card_rows(card: ModelCard | None) -> Iterator[Row]:
     yield "classes", f"{card.num_classes}: {names}"
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (card.mean, card.std))
     yield "image", f"{card.channel_order}, less {mean}, by {std}"
-    yield from ((name.replace("_", " "), text) for name, text in card.notes.items())
+    yield from (("card", f"{name.replace('_', ' ')}: {text}") for name, text in card.notes.items())
 
 
 def layer_table(inspection: Inspection) -> Table | None:
