@@ -102,6 +102,20 @@ def test_a_failed_capture_says_how_to_do_without(machine, net):
             runner.infer({"image": noise((1, 33, 47))})
 
 
+def test_a_graph_that_cannot_be_launched_is_freed_and_made_anew(machine, net, reference):
+    image = noise((1, 33, 47))
+    with open_graphed(machine, net) as runner:
+        for _ in range(2):
+            runner.infer({"image": image})
+        machine.gpu.fail_next("cuGraphLaunch")
+        with pytest.raises(RunnerError, match="cuGraphLaunch failed"):
+            runner.infer({"image": image})
+        assert machine.gpu.made["graph freed"] == 1
+        for _ in range(3):
+            assert np.array_equal(runner.infer({"image": image})["labels"], reference(image)["labels"])
+        assert machine.gpu.made["graph"] == 2
+
+
 def test_without_cuda_bindings_the_extra_is_named(machine, net, monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings.driver", None)
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
