@@ -6,7 +6,7 @@ import ctypes
 import sys
 from typing import Any
 
-from ..engine.gpus import gpus
+from ..engine.gpus import driver_library, gpus
 from ..errors import RunnerError
 
 
@@ -17,7 +17,10 @@ def ask_driver() -> dict[str, Any]:
         RunnerError: there is no driver, or it does not start.
     """
     windows = sys.platform == "win32"
-    cuda = _library("nvcuda.dll" if windows else "libcuda.so.1")
+    try:
+        cuda = driver_library()
+    except OSError as error:
+        raise RunnerError(str(error)) from error
     if code := cuda.cuInit(0):
         raise RunnerError(f"the NVIDIA driver does not start: {_cuda_error(cuda, code)}")
     version = ctypes.c_int()
@@ -30,13 +33,6 @@ def ask_driver() -> dict[str, Any]:
             for index, gpu in enumerate(gpus())
         ],
     }
-
-
-def _library(name: str) -> ctypes.CDLL:
-    try:
-        return ctypes.CDLL(name)
-    except OSError as error:
-        raise RunnerError(f"{name} is missing: no NVIDIA driver") from error
 
 
 def _cuda_error(cuda: ctypes.CDLL, code: int) -> str:

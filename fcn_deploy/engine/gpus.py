@@ -26,11 +26,23 @@ class Gpu:
     driver: str
 
 
+def driver_library() -> ctypes.CDLL:
+    """The driver's own library.
+
+    Raises:
+        OSError: "libcuda.so.1 is missing: no NVIDIA driver".
+    """
+    try:
+        return ctypes.CDLL(_LIBRARY)
+    except OSError as error:
+        raise OSError(f"{_LIBRARY} is missing: no NVIDIA driver") from error
+
+
 @cache
 def gpus() -> tuple[Gpu, ...]:
     """All devices that CUDA shows to this process; none where there is no driver."""
     try:
-        cuda = ctypes.CDLL(_LIBRARY)
+        cuda = driver_library()
     except OSError:
         return ()
     count, version = ctypes.c_int(), ctypes.c_int()

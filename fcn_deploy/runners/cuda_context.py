@@ -13,6 +13,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from ..engine.gpus import driver_library
 from ..errors import MissingDependencyError, RunnerError
 from ..optional import require
 
@@ -83,6 +84,7 @@ def load_driver() -> ModuleType:
         driver = require("pycuda.driver")
     except MissingDependencyError as error:
         if not any(library in str(error) for library in DRIVER_LIBRARIES):
+            _blame_driver_first(error)
             raise
         reason = one_line(error.__cause__ or error)
         raise RunnerError(f"no NVIDIA driver: {reason}; engines run where an NVIDIA GPU and its driver are") from error
@@ -91,6 +93,14 @@ def load_driver() -> ModuleType:
     except driver.Error as error:
         raise RunnerError(f"the NVIDIA driver does not start: {one_line(error)}") from error
     return driver
+
+
+def _blame_driver_first(error: MissingDependencyError) -> None:
+    """Raise RunnerError where there is no driver: a package that is compiled on installation would not help there."""
+    try:
+        driver_library()
+    except OSError as missing:
+        raise RunnerError(f"{missing}; engines run where an NVIDIA GPU and its driver are, and with PyCUDA") from error
 
 
 def one_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.runners import cuda_context
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.trt_execution import choose_profile
 from fcn_deploy.runners.trt_options import TrtOptions
@@ -108,7 +109,17 @@ def test_no_pycuda_and_no_driver_are_told_apart_in_one_line(machine, net, monkey
     engine = str(machine.build(net, PROFILES))
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
     monkeypatch.setitem(sys.modules, "pycuda", None)
+    monkeypatch.setattr(cuda_context, "driver_library", lambda: None)
     with pytest.raises(MissingDependencyError, match=r"pycuda.driver is not installed; try: .*fcn-deploy\[cuda\]"):
+        open_runner("tensorrt", engine)
+
+    def absent() -> None:
+        raise OSError("libcuda.so.1 is missing: no NVIDIA driver")
+
+    monkeypatch.setattr(cuda_context, "driver_library", absent)
+    with pytest.raises(
+        RunnerError, match=r"^libcuda\.so\.1 is missing: no NVIDIA driver; engines run where .* PyCUDA$"
+    ):
         open_runner("tensorrt", engine)
 
     def no_driver(name: str, package: str | None = None) -> object:
