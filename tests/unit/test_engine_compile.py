@@ -6,6 +6,8 @@ import errno
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -75,7 +77,26 @@ class _Stopping:
     def say(self, line): ...
 
 
-def test_ctrl_c_ends_the_build_at_once_and_with_it_the_process(tmp_path):
+SLOW = """
+import time
+print('fcn_deploy.engine {"phase": "Building engine", "steps": 6}', flush=True)
+time.sleep(60)
+"""
+
+
+def test_ctrl_c_ends_a_builder_that_is_silent_at_once(tmp_path, monkeypatch):
+    (tmp_path / "slow_builder.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(child, "__name__", "slow_builder")
+    progress = _Stopping(lambda: threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start())
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        compile_in_child("rtx", _job(tmp_path), progress)
+    assert time.monotonic() - started < 20
+    assert not progress.children[0].is_running()
+
+
+def test_ctrl_c_ends_the_build_and_with_it_the_process(tmp_path):
     progress = _Stopping(lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         compile_in_child("rtx", _job(tmp_path), progress)
@@ -84,11 +105,15 @@ def test_ctrl_c_ends_the_build_at_once_and_with_it_the_process(tmp_path):
 
 
 def test_a_listener_that_raises_ends_a_build_in_this_process(tmp_path):
+    phases = []
+
     def stop(name, steps):
+        phases.append(name)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         compile_plan(open_flavor("rtx"), _job(tmp_path), stop)
+    assert 1 <= len(phases) <= 5  # of about twenty: those before the first finished step
     assert not (tmp_path / "m.engine").exists()
 
 
@@ -165,7 +190,7 @@ def test_listeners_hear_the_one_logger_and_only_while_they_listen():
 
 
 def test_an_error_is_told_once_and_without_the_lines_of_a_missing_driver():
-    lines = "real trouble\nchecks: cudaError_t 35 returned\n"
+    lines = "real trouble\nchecks: cudaError_t 35 returned\nIn checkMacros at error.cpp:1\n"
     heard = Heard([("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")])
     assert significant_lines(lines) == ["real trouble"]
     assert heard.reason() == "real trouble worse"
