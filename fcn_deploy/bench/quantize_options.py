@@ -72,14 +72,16 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
     check_writable(target)
     if options.cache is not None:
-        _check_cache(options.cache, options.source, target)
+        _check_own_file(options.cache, "the calibration cache", "--calib-cache", options.source, target)
+    if options.search is not None and options.search.log is not None:
+        _check_own_file(options.search.log, "the search log", "--search-log", options.source, target)
 
 
-def _check_cache(cache: Path, source: Path, target: Path) -> None:
-    """Raise OutputError if the cache cannot be written, or is one of the model's own files."""
-    if cache.resolve() in (source.resolve(), target.resolve()):
-        raise OutputError(f"{cache} cannot be a model and the calibration cache; give another file (--calib-cache)")
-    check_writable(cache)
+def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path) -> None:
+    """Raise OutputError if `path` cannot be written, or is one of the model's own files."""
+    if path.resolve() in (source.resolve(), target.resolve()):
+        raise OutputError(f"{path} cannot be a model and {what}; give another file ({flag})")
+    check_writable(path)
 
 
 def kept_layers(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:

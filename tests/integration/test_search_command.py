@@ -297,6 +297,13 @@ def test_too_little_disk_is_told_before_the_layers(planted, scenes, tmp_path, mo
     assert not (tmp_path / "q.onnx").exists()
 
 
+def test_the_log_cannot_be_one_of_the_models(planted, scenes, tmp_path):
+    arguments = (*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", BUDGET, "--search-log")
+    for name in ("planted.onnx", "q.onnx"):
+        with pytest.raises(OutputError, match=rf"{name} cannot be a model and the search log"):
+            _quantize(*arguments, tmp_path / name)
+
+
 def test_images_without_labels_are_refused(planted, scenes, tmp_path):
     arguments = (planted, "--precision", "int8", "--calib", scenes / "photos", "--data", scenes / "photos")
     for extra in ((), ("--dry-run",)):
