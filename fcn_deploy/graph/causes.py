@@ -93,8 +93,9 @@ def _range_causes(layer: Layer, tallies: Mapping[str, Tally]) -> list[str]:
         seen = tallies[source]
         share = coverage(covered, (seen.low, seen.high))
         if share < NARROW or share > WIDE:
+            part = f"{100 * share:.0f} % of" if share < 1 else f"{share:.0f} times"
             causes.append(
-                f"the scale of its input {source} covers {_percent(share)} of the range seen "
+                f"the scale of its input {source} covers {part} the range seen "
                 f"({covered[0]:.3g} to {covered[1]:.3g}; seen {seen.low:.3g} to {seen.high:.3g})"
             )
     return causes
@@ -134,7 +135,3 @@ def _order(of: Normalisation) -> str:
 
 def _triple(values: Values) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share < 10 else f"{share:.0f} times"

@@ -82,10 +82,13 @@ def test_a_single_fp32_file_is_two_stages_and_every_layer_agrees_to_rounding(dem
     assert max(layer["error"] for layer in second["layers"]) < 1e-5  # FP32 sums in another order
 
 
-@pytest.mark.parametrize("form", ["int8", "int8+fp16", "cpu"])
 @pytest.mark.parametrize(
-    ("tensor", "layer"),
-    [("backbone.stage1.relu1", "backbone.stage1.conv2"), ("backbone.stage3.pool", "backbone.stage4.conv1")],
+    ("form", "tensor", "layer"),
+    [
+        ("int8", "backbone.stage1.relu1", "backbone.stage1.conv2"),
+        ("int8+fp16", "backbone.stage3.pool", "backbone.stage4.conv1"),
+        ("cpu", "backbone.stage5.relu2", "backbone.stage5.conv3"),
+    ],
 )
 def test_a_scale_ten_times_too_small_is_named_by_stage_and_layer(demo, tmp_path, form, tensor, layer):
     scale = f"{tensor}/scale"
@@ -94,6 +97,16 @@ def test_a_scale_ten_times_too_small_is_named_by_stage_and_layer(demo, tmp_path,
     assert (found["first_step"], found["first_layer"]) == ("bad.onnx", layer)
     assert f"the scale of its input {tensor} covers" in found["causes"][0]
     assert [step["diverges"] for step in found["steps"]] == [False, False, False, True]
+
+
+def test_a_scale_ten_times_too_large_is_out_of_line_among_the_other_layers(demo, tmp_path):
+    coarse = {"backbone.stage4.relu1/scale": lambda value: value * 10}
+    bad = with_constants(demo["int8"], tmp_path / "bad.onnx", coarse)
+    found = _diagnosis(demo["fp32"], bad)
+    assert (found["first_step"], found["first_layer"]) == ("bad.onnx", "backbone.stage4.conv2")
+    assert "the scale of its input backbone.stage4.relu1 covers" in found["causes"][0]
+    (layer,) = [layer for layer in found["steps"][-1]["layers"] if layer["out_of_line"]]
+    assert 4 * layer["median"] < layer["error"] < layer["bound"]
 
 
 def test_weights_spoiled_in_the_fp16_stage_alone_are_named_there_and_int8_behind_it_is_let_be(demo, tmp_path):
@@ -112,6 +125,8 @@ def test_a_mean_left_out_of_the_export_is_named_as_normalisation(demo, tmp_path)
     text = " ".join(result.output.split())
     assert "first step that diverges: bad.onnx; first layer: contract/subtract_mean (the normalisation): it" in text
     assert "subtracts the mean 0, 0, 0, before it was 123.7, 116.3, 103.5" in text
+    (row,) = [line for line in result.output.splitlines() if line.startswith("demo.int8.onnx  int8")]
+    assert row.split()[-1] == "ok"  # it was not made from the faulty file
 
 
 @pytest.mark.parametrize("form", ["fp32", "int8"])
@@ -161,6 +176,16 @@ def test_a_resnet_with_folded_batch_norms_has_no_layer_out_of_line_and_a_fault_i
     found = _diagnosis(files["fp32"], bad, "--tolerance", "int8.labels=100")
     assert (found["first_step"], found["first_layer"]) == ("bad.onnx", "backbone.layer2.0.conv3")
     assert found["causes"] == ["its weights are 0.1 times those before"]
+
+
+def test_an_engine_that_does_not_run_here_is_left_out_with_its_reason(demo, tmp_path):
+    (tmp_path / "demo.engine").write_bytes(b"no plan at all")
+    found = _diagnosis(demo["fp32"], tmp_path / "demo.engine")
+    assert [step["status"] for step in found["steps"]] == ["ok", "ok", "skipped"]
+    assert found["steps"][2]["reason"]
+    assert found["first_step"] is None
+    result = _run(demo["fp32"], tmp_path / "demo.engine")
+    assert "demo.engine skipped: " in result.output
 
 
 def test_images_without_labels_leave_agreement_and_layers(demo, tmp_path):
