@@ -35,9 +35,11 @@ def load_graph(path: Path) -> ir.Model:
     try:
         model = ir.load(path)
     except Exception as error:
-        raise GraphError(f"{path} cannot be read as ONNX: {type(error).__name__}: {error}") from error
+        raise GraphError(
+            f"{path} cannot be read as ONNX ({type(error).__name__}: {error}); export or copy it again"
+        ) from error
     if not model.graph.inputs or not model.graph.outputs or len(model.graph) == 0:
-        raise GraphError(f"{path} is not an ONNX model: it has no inputs, outputs or nodes")
+        raise GraphError(f"{path} is not an ONNX model: it has no inputs, outputs or nodes; export or copy it again")
     return model
 
 
