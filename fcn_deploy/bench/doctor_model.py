@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..engine.flavors import Flavor
-from ..engine.logger import listen, logger
+from ..engine.logger import listen, started
 from ..errors import EngineError
 
 # The layer scores red, green and blue as three classes: the label of a pixel is its strongest channel.
@@ -49,9 +49,12 @@ def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
     if traits.typed_flag:
         flags |= 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     with listen(trt) as heard:
-        builder = trt.Builder(logger(trt))
+        builder = started(trt, trt.Builder)
+        if builder is None:
+            raise EngineError(f"{flavor.title} cannot start: {heard.reason()}")
         network = builder.create_network(flags)
-        parsed = trt.OnnxParser(network, logger(trt)).parse_from_file(str(onnx_file))
+        parser = started(trt, trt.OnnxParser, network)
+        parsed = parser is not None and parser.parse_from_file(str(onnx_file))
         config, profile = builder.create_builder_config(), builder.create_optimization_profile()
         profile.set_shape("image", *[(1, 8, 8, 3)] * 3)
         config.add_optimization_profile(profile)
@@ -65,7 +68,8 @@ def load_error(flavor: Flavor, plan: bytes) -> str:
     """Why the library does not load the plan on the GPU at hand; "" if it does."""
     trt = flavor.module
     with listen(trt) as heard:
-        engine = trt.Runtime(logger(trt)).deserialize_cuda_engine(plan)
+        runtime = started(trt, trt.Runtime)
+        engine = None if runtime is None else runtime.deserialize_cuda_engine(plan)
         ready = engine is not None and engine.create_execution_context() is not None
     # With a driver at hand its being too old is no noise but the reason, which `reason` leaves out.
     said = [" ".join(text.split()) for severity, text in heard.messages if severity.endswith("ERROR")]

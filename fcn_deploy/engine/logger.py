@@ -6,7 +6,7 @@ other way than through it. So there is one, it never filters, and whoever calls 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -59,6 +59,18 @@ def listen(trt: ModuleType) -> Iterator[Heard]:
         yield heard
     finally:
         listeners[:] = [other for other in listeners if other is not heard]
+
+
+def started(trt: ModuleType, kind: Callable[..., Any], *arguments: Any) -> Any:
+    """A `trt.Builder`, `trt.OnnxParser` or `trt.Runtime`.
+
+    None where the library cannot start, for want of a driver or because its files are of different releases: it gives
+    nothing, and its bindings raise TypeError.
+    """
+    try:
+        return kind(*arguments, logger(trt))
+    except TypeError:
+        return None
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import EngineError
 from ..graph.finding import Finding
 from .flavors import Flavor, open_flavor
-from .logger import Heard, listen, logger, significant_lines
+from .logger import Heard, listen, significant_lines, started
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,8 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
     Raises:
         EngineError: the library cannot start here (without a GPU most cannot).
     """
-    trt = flavor.module
-    with listen(trt) as heard:
-        builder, network = _start(flavor, heard)
-        parser = trt.OnnxParser(network, logger(trt))
+    with listen(flavor.module) as heard:
+        builder, network, parser = _start(flavor, heard)
         accepted = parser.parse_from_file(str(path))
     findings = [_finding(flavor, parser.get_error(index)) for index in range(parser.num_errors)]
     if accepted and not (network.num_inputs and network.num_outputs):
@@ -58,17 +56,16 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
     return Parsed(builder, network, parser, tuple(findings))
 
 
-def _start(flavor: Flavor, heard: Heard) -> tuple[Any, Any]:
-    """A builder and an empty network; where the library cannot start, its bindings raise TypeError or give None."""
-    trt, network = flavor.module, None
-    try:
-        builder = trt.Builder(logger(trt))
-        network = builder.create_network(_network_flags(flavor))
-    except TypeError:
-        builder = None
-    if network is None:  # an empty network is false, so not `if not network`
+def _start(flavor: Flavor, heard: Heard) -> tuple[Any, Any, Any]:
+    """A builder, an empty network and its parser; EngineError where the library gives none."""
+    trt = flavor.module
+    builder = started(trt, trt.Builder)
+    network = None if builder is None else builder.create_network(_network_flags(flavor))
+    # An empty network is false, so not `if not network`.
+    parser = None if network is None else started(trt, trt.OnnxParser, network)
+    if parser is None:
         raise EngineError(f"{flavor.title} cannot start: {heard.reason('it gives no reason')}; see fcn-deploy doctor")
-    return builder, network
+    return builder, network, parser
 
 
 def _network_flags(flavor: Flavor) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.flavors import NAMES, Flavor, open_flavor
-from ..engine.logger import Heard, listen, logger
+from ..engine.logger import Heard, listen, started
 from ..engine.profiles import Profile
 from ..engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
 from ..errors import EngineError, GraphError, MissingDependencyError
@@ -144,7 +144,10 @@ def _deserialize(
     for flavor in flavors:
         trt = flavor.module
         with listen(trt) as heard:
-            runtime = trt.Runtime(logger(trt))
+            runtime = started(trt, trt.Runtime)
+            if runtime is None:
+                reasons.append(f"{flavor.title} cannot start: {_reason(heard)}")
+                continue
             if sidecar is not None and sidecar.options.get("version_compatible"):
                 # Such a plan carries its own runtime as host code, which is loaded only where that is allowed.
                 runtime.engine_host_code_allowed = True

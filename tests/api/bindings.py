@@ -75,7 +75,7 @@ CUDA = {"pycuda.driver": (), "cuda.bindings.driver": _CUDA_NAMES}
 
 def fetch(release: Release, folder: Path) -> Path:
     """Download the wheel of a release, without what it depends on."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--retries=1"]
     subprocess.run([*pip, "--dest", str(folder), release.requirement], check=True, capture_output=True, text=True)
     return wheel_of(release, folder)
 

@@ -9,6 +9,8 @@ from typing import Any
 from tests.api.doubles import Double
 
 PLAN = b"the plan"
+# What the bindings raise where the library gives no object.
+NOTHING = "pybind11::init(): factory function returned nullptr"
 LAYER = "Name: fc6, LayerType: conv, Inputs: [ { Name: x, Datatype: Half } ], Metadata: [ONNX Layer: fc6]"
 
 
@@ -18,7 +20,8 @@ class Building:
     Attributes:
         errors: what the parser is to say against the file, as keyword arguments of `_error`.
         accepts: whether the parser takes a file against which it says nothing; inputs: how many it finds.
-        plan: what the build gives; starts: whether there is a builder at all; cache_fits: whether timing caches do.
+        plan: what the build gives; cache_fits: whether timing caches do.
+        starts, parses: whether the library gives a builder, and a parser.
         configs, networks: every configuration, and the flags of every network, that was asked for.
     """
 
@@ -27,7 +30,7 @@ class Building:
         self.accepts = True
         self.inputs = 1
         self.plan: bytes | None = PLAN
-        self.starts = True
+        self.starts = self.parses = True
         self.cache_fits = True
         self.configs: list[Config] = []
         self.networks: list[int] = []
@@ -46,11 +49,10 @@ class Building:
         self.logger.log(self.enumerator("ILogger.Severity", severity), text)
 
     def Builder(self, logger: Any) -> Any:  # noqa: N802
-        """As TensorRT's factory does, give nothing where the library cannot start: the bindings raise TypeError."""
         self.logger = logger
         if not self.starts:
             self.say("ERROR", "CUDA initialization failure with error: 100")
-            raise TypeError("factory function returned nullptr")
+            raise TypeError(NOTHING)
         return SimpleNamespace(
             create_network=lambda flags=0: self._network(flags),
             create_builder_config=self._config,
@@ -59,6 +61,8 @@ class Building:
         )
 
     def OnnxParser(self, network: Any, logger: Any) -> Any:  # noqa: N802
+        if not self.parses:
+            raise TypeError(NOTHING)
         return SimpleNamespace(
             parse_from_file=lambda path: self.accepts and not self.errors,
             num_errors=len(self.errors),

@@ -69,11 +69,11 @@ class Double(ModuleType):
 
     def fits(self, kind: str, value: Any) -> bool:
         """Whether a value may be given where the bindings want `kind`."""
+        if kind == "Dims" and isinstance(value, (tuple, list)):
+            return all(hasattr(number, "__index__") for number in value)
         if kind in self._kinds:
-            sequence = (
-                kind == "Dims" and isinstance(value, (tuple, list)) and all(hasattr(x, "__index__") for x in value)
-            )
-            return value is None or sequence or isinstance(value, self._kinds[kind])
+            nothing = value is None and kind != "Dims" and not issubclass(self._kinds[kind], Member)
+            return nothing or isinstance(value, self._kinds[kind])
         if kind in ("int", "SupportsInt"):
             return hasattr(type(value), "__index__")
         if kind in ("buffer", "Buffer"):

@@ -18,7 +18,7 @@ def fetched(release, folder):
     try:
         return fetch(release, folder)
     except subprocess.CalledProcessError as error:
-        pytest.skip(f"{release.requirement} cannot be fetched: {error.stderr.strip().splitlines()[-1]}")
+        pytest.skip(f"{release.requirement} cannot be fetched: {error.stderr.strip()[-300:]}")
 
 
 @pytest.mark.long

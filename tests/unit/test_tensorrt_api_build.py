@@ -81,7 +81,7 @@ def test_the_parsers_complaints_are_read_with_what_the_release_tells_of_them(rel
 
 @every_release
 def test_every_way_to_fail_ends_in_an_engine_error(release, tmp_path):
-    ways = {"starts": False, "accepts": False, "inputs": 0, "plan": None, "errors": [{"desc": "bad"}]}
+    ways = {"starts": False, "accepts": False, "inputs": 0, "plan": None, "errors": [{"desc": "bad"}], "parses": False}
     for name, value in ways.items():
         flavor, building = builds(release)
         setattr(building, name, value)
@@ -118,5 +118,8 @@ def test_a_timing_cache_is_read_written_and_refused_if_it_is_of_another_gpu(rele
 
 @every_release
 def test_the_network_of_doctor_builds(release, tmp_path):
-    flavor, _ = builds(release)
+    flavor, building = builds(release)
     assert build_tiny(flavor, tmp_path / "tiny.onnx") == PLAN
+    building.starts = False
+    with pytest.raises(EngineError, match="cannot start: CUDA initialization failure"):
+        build_tiny(flavor, tmp_path / "tiny.onnx")

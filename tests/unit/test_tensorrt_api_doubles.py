@@ -46,6 +46,7 @@ WRONG = {
     "an argument too few": (TypeError, lambda trt: config(trt).set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)),
     "an enumerator of another enum": (TypeError, lambda trt: config(trt).set_flag(trt.MemoryPoolType.WORKSPACE)),
     "a number for an enumerator": (TypeError, lambda trt: config(trt).set_flag(1)),
+    "nothing for an enumerator": (TypeError, lambda trt: config(trt).set_flag(None)),
     "a float for a number": (TypeError, lambda trt: trt.Builder(logger(trt)).create_network(1.5)),
     "text for a number": (TypeError, lambda trt: trt.Builder(logger(trt)).create_network("1")),
     "another name for an argument": (TypeError, lambda trt: trt.Builder(logger(trt)).create_network(flag=0)),

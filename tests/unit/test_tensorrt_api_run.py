@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from fcn_deploy.errors import EngineError, RunnerError
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 from tests.api.bindings import RELEASES
-from tests.fakes.tensorrt_module import Engine, TensorFormat
+from tests.fakes.tensorrt_module import Engine, Severity, TensorFormat
 
 from .tensorrt_api import *  # noqa: F403  (fixtures)
 from .tensorrt_api import every_release, runs, version_of
@@ -93,6 +95,22 @@ def test_doctor_loads_its_plan(release, machine, monkeypatch, net):
     assert load_error(flavor, machine.build(net, PROFILES, flavor=release.flavor).read_bytes()) == ""
     assert "Error Code 1" in load_error(flavor, b"no plan")
     driver.Context.pop()
+
+
+@every_release
+def test_a_library_that_cannot_start_is_told_in_its_own_words(release, machine, monkeypatch, net):
+    """Real bindings raise this TypeError where the library gives no object, as without a driver."""
+    runs(release, monkeypatch)
+
+    class Runtime:
+        def __init__(self, logger):
+            logger.log(Severity.ERROR, "CUDA initialization failure with error: 35")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(sys.modules[release.flavor]._behind, "Runtime", Runtime)
+    engine = machine.build(net, PROFILES, flavor=release.flavor)
+    assert "cannot start: CUDA initialization failure with error: 35" in refusal(EngineError, engine)
+    assert "CUDA initialization failure" in load_error(open_flavor(release.flavor), b"plan")
 
 
 def test_releases_of_both_libraries_are_held():
