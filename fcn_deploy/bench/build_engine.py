@@ -33,7 +33,7 @@ from .calibration_cache import graph_digest
 from .dataset import DataOptions
 from .engine_profiles import DYNAMIC, Dims, check_fixed, fixed_dims, of_images, usual
 from .frames import frames_of
-from .quantize import QuantizeOptions, quantize
+from .quantize import QuantizeOptions, QuantizeReport, quantize
 
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -199,9 +199,20 @@ def _build(
                 onnx, rewrite, data=request.calibration, method=request.method, keep=request.keep  # type: ignore[arg-type]
             )  # fmt: skip
             onnx = Path(folder) / f"{artefact.path.stem}.{rewrite}.onnx"
-            quantize(options, onnx, progress)
+            progress.say(_rewritten(quantize(options, onnx, progress)))
         name = artefact.path.name
         return build(BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16), target, progress)
+
+
+def _rewritten(report: QuantizeReport) -> str:
+    """What the images showed of the rewrite."""
+    if report.agreement is None:
+        return f"rewritten to {report.precision}; no images (--calib), so overflow and labels were not checked"
+    share = report.agreement
+    return (
+        f"rewritten to {report.precision} with {report.images} images: labels as in FP32 at {share.fraction:.3%} of "
+        f"{share.pixels} pixels"
+    )
 
 
 def _rewrite(precision: Precision | None, flavor: Flavor) -> tuple[str | None, bool]:

@@ -84,7 +84,9 @@ def test_whatever_matters_makes_an_engine_stale_and_is_named(fcn, photographs, t
     assert 'profiles was ["1x34x46 .. 1x34x46 .. 1x34x46"], now' in why(*SIZES)
     assert 'built for was ["portable"], now ["SM86", "SM89"]' in why(*SIZES, "--sm", "86,89")
     assert 'options was none, now {"tf32": false}' in why(*SIZES, "--sm", "86,89", "--no-tf32")
-    assert "precision was as the file has it, now int8" in why(*SIZES, "--precision", "int8", "--calib", photographs)
+    rewritten = why(*SIZES, "--precision", "int8", "--calib", photographs)
+    assert "precision was as the file has it, now int8" in rewritten
+    assert "rewritten to int8 with 3 images: labels as in FP32 at 9" in rewritten
     (photographs / "0.png").unlink()
     calibrated = why(*SIZES, "--precision", "int8", "--calib", photographs)
     assert "calibration was" in calibrated
