@@ -51,7 +51,8 @@ def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: P
     Raises:
         DataError: the images cannot be opened.
     """
-    return of_dataset(open_images(card, data, progress), data.on_error, batch, progress)
+    dataset = open_images(card, data)  # in silence: what is said of labels does not concern their sizes
+    return of_dataset(dataset, data.on_error, batch, progress)
 
 
 def of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
