@@ -80,11 +80,14 @@ def compare(audit: Audit, layers: tuple[Layer, ...]) -> Shares:
 def layers_of(row: AuditRow, layers: tuple[Layer, ...]) -> list[Layer]:
     """The layers that do a node's arithmetic: of those that bear or name it, the ones that multiply.
 
-    A layer that only prepares its data (padding of channels, requantisation) names the node as well.
+    A layer that only prepares its data (padding of channels, requantisation) names the node as well. The parser calls
+    a node without a name after its output.
     """
-    naming = [layer for layer in layers if row.name in layer.nodes or _bears(layer.name, row.name)]
+    names = (row.name, f"node_of_{row.name}")
+    own = [layer for layer in layers if any(_bears(layer.name, name) for name in names)]
+    naming = [layer for layer in layers if layer in own or any(name in layer.nodes for name in names)]
     multiply = [layer for layer in naming if any(word in layer.kind.lower() for word in _MULTIPLIES)]
-    return [layer for layer in multiply if _bears(layer.name, row.name)] or multiply or naming
+    return [layer for layer in multiply if layer in own] or multiply or naming
 
 
 def _bears(layer: str, node: str) -> bool:

@@ -91,6 +91,11 @@ def test_a_type_that_differs_between_profiles_is_a_disagreement():
     assert shares.built == {"unknown": 10}
 
 
+def test_a_node_without_a_name_is_found_by_its_output():
+    layers = (Layer("node_of_y_myl0_1", "correlation", "FP16", ("node_of_y", "node_of_z")),)
+    assert compare(_audit(("y", "FP16", 1)), layers).disagreements == ()
+
+
 def test_a_name_that_begins_like_another_is_not_taken_for_it():
     layers = (Layer("score_myl0_1", "correlation", "INT8"), Layer("score_fr_U2_myl0_2", "correlation", "FP32"))
     assert [layer.precision for layer in layers_of(_audit(("score", "INT8", 1)).rows[0], layers)] == ["INT8"]
