@@ -92,17 +92,24 @@ def _tallies(
     fed = FedLayers(stage.model, shared)
     tallies = {name: Tally() for name in shared}
     chunks = [layers[start : start + AT_ONCE] for start in range(0, len(layers), AT_ONCE)]
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as name, interrupts() as check:
-        folder = Path(name)
-        with progress.task("feeding layers", len(chunks) * len(images)) as task:
-            for chunk in chunks:
-                part, read = fed.open(chunk, folder), other.open(_needed(chunk, shared), folder)
-                for image in images:
-                    given = _given(read(image), shared, stage, image)
-                    for tensor, result in part.run(fed.feeds(part, given)).items():
-                        tallies[tensor].add(given[tensor], result)
-                    task.advance()
-                    check()
+    with (
+        tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder,
+        progress.task("feeding layers", len(chunks) * len(images)) as task,
+        interrupts() as check,
+    ):
+
+        def feed(chunk: Sequence[Layer]) -> None:
+            """In a function of its own, so that one chunk's sessions are gone before the next one's are opened."""
+            part, read = fed.open(chunk, Path(folder)), other.open(_needed(chunk, shared), Path(folder))
+            for image in images:
+                given = _given(read(image), shared, stage, image)
+                for tensor, result in part.run(fed.feeds(part, given)).items():
+                    tallies[tensor].add(given[tensor], result)
+                task.advance()
+                check()
+
+        for chunk in chunks:
+            feed(chunk)
     return _with_host_work(layers, tallies, stage, other, images), tallies
 
 
