@@ -18,7 +18,7 @@ from ..engine.lock import building
 from ..engine.options import BuildOptions, check_options
 from ..engine.profiles import Profile
 from ..engine.sidecar import read_sidecar
-from ..errors import GraphError, UnknownNameError
+from ..errors import EngineError, GraphError, UnknownNameError
 from ..files import check_writable
 from ..graph.arithmetic import has_quantisation
 from ..graph.histogram import Method
@@ -89,6 +89,7 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
     """
     if request.precision not in (None, *PRECISIONS):
         raise UnknownNameError.of("precision", str(request.precision), PRECISIONS)
+    _check_together(request)
     flavor = open_flavor(request.flavor)
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
@@ -103,6 +104,17 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
             _say_why(reasons, target, request.force, progress)
             report = _build(request, flavor, artefact, source.sha256, profiles, key, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
+
+
+def _check_together(request: EngineRequest) -> None:
+    """Raise EngineError for what would have no effect beside the rest."""
+    rewrites = request.precision not in (None, "fp32")
+    if not rewrites and (request.calibration is not None or request.keep):
+        given = "calibration images (--calib)" if request.calibration is not None else "nodes to keep (--keep)"
+        raise EngineError(f"{given} go with a rewrite, and none is asked for; add --precision fp16, int8 or int8+fp16")
+    if request.profiles and (request.profile_images is not None or request.max_batch is not None):
+        given = "--profile-from" if request.profile_images is not None else "--max-batch"
+        raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
 def _look(artefact: Artefact, precision: Precision | None) -> _Source:
