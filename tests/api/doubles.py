@@ -38,23 +38,37 @@ class Double(ModuleType):
     """A module of the classes that `description` lists, over `behind`, the module that computes.
 
     Attributes:
-        touched: "Class.member" of every method called and property read or set, and those of functions.
+        behind: may be exchanged.
+        touched: "Class.member" of every method called and property read or set, and the names of functions called.
     """
 
     def __init__(self, name: str, description: Description, behind: Any) -> None:
         super().__init__(name)
         self.__version__ = description.get("__version__", "")
         self.touched: set[str] = set()
-        self._behind = behind
+        self.behind = behind
+        self._description = description
         self._kinds: dict[str, Any] = {}
-        for key, told in description.items():
-            if isinstance(told, list):
-                setattr(self, key, _function(self, key, [parse(text) for text in told]))
-            elif isinstance(told, dict):
-                self._kinds[key] = _class(self, key, told)
-        for key, kind in self._kinds.items():
-            outer, _, inner = key.rpartition(".")
-            setattr(self._kinds[outer] if outer else self, inner, kind)
+
+    def __getattr__(self, name: str) -> Any:
+        """Classes and functions are made when they are first asked for; most never are."""
+        told = None if name.startswith("_") else self._description.get(name)
+        if told is None:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        made = self._kind(name) if isinstance(told, dict) else _function(self, name, [parse(text) for text in told])
+        setattr(self, name, made)
+        return made
+
+    def _kind(self, name: str) -> Any:
+        """The class of that name, dotted if it is within another; None if the module has none."""
+        told = self._description.get(name)
+        if name not in self._kinds and isinstance(told, dict):
+            made = self._kinds[name] = _class(self, name, told)
+            for inner in self._description:
+                outer, _, last = inner.rpartition(".")
+                if outer == name:
+                    setattr(made, last, self._kind(inner))
+        return self._kinds.get(name)
 
     def call(self, where: str, overloads: Sequence[Signature], call: Any, arguments: Any, named: Any) -> Any:
         """`call` the function behind with what the arguments stand for, if one of the signatures takes them."""
@@ -71,9 +85,10 @@ class Double(ModuleType):
         """Whether a value may be given where the bindings want `kind`."""
         if kind == "Dims" and isinstance(value, (tuple, list)):
             return all(hasattr(number, "__index__") for number in value)
-        if kind in self._kinds:
-            nothing = value is None and kind != "Dims" and not issubclass(self._kinds[kind], Member)
-            return nothing or isinstance(value, self._kinds[kind])
+        wanted = self._kind(kind)
+        if wanted is not None:
+            nothing = value is None and kind != "Dims" and not issubclass(wanted, Member)
+            return nothing or isinstance(value, wanted)
         if kind in ("int", "SupportsInt"):
             return hasattr(type(value), "__index__")
         if kind in ("buffer", "Buffer"):
@@ -85,9 +100,11 @@ class Double(ModuleType):
         """What the module behind gave, as the real module's type of it."""
         if kind.lower().startswith("list["):
             return [self.wrap(kind[5:-1], item) for item in value]
-        found = self._kinds.get(kind)
-        if isinstance(value, enum.Enum) or (isinstance(value, tuple) and not kind):
-            return self._wrap_untold(value)
+        if isinstance(value, tuple) and not kind:
+            return tuple(self.wrap("", item) for item in value)
+        found = self._kind(kind or type(value).__name__ if isinstance(value, enum.Enum) else kind)
+        if isinstance(value, enum.Enum) and found is not None:
+            return getattr(found, value.name)
         if value is None or found is None or isinstance(value, (Member, found)):
             return value
         made: Any = found.__new__(found)
@@ -97,21 +114,14 @@ class Double(ModuleType):
         return made
 
     def use(self, behind: Any) -> Double:
-        """Compute with another module from now on."""
-        self._behind = behind
+        """Itself, computing with another module from now on."""
+        self.behind = behind
         return self
-
-    def _wrap_untold(self, value: Any) -> Any:
-        """Enumerators that stand where the bindings do not tell a type, also within a tuple."""
-        if isinstance(value, tuple):
-            return tuple(map(self._wrap_untold, value))
-        found = self._kinds.get(type(value).__name__) if isinstance(value, enum.Enum) else None
-        return value if found is None else getattr(found, value.name)
 
     def unwrap(self, value: Any) -> Any:
         """What a double stands for; an enumerator is the one of that name behind, or itself where there is none."""
         if isinstance(value, Member):
-            kind = getattr(self._behind, type(value).__name__, None)
+            kind = getattr(self.behind, type(value).__name__, None)
             return value if kind is None else kind[value.name]
         if not isinstance(value, tuple(self._kinds.values())):
             return value
@@ -126,7 +136,7 @@ class Called:
         self._double, self._ours = double, ours
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        base = next(kind for kind in type(self._ours).__mro__ if "overloads" in vars(kind))
+        base: Any = next(kind for kind in type(self._ours).__mro__ if "overloads" in vars(kind))
         (signature,) = base.overloads[name]
 
         def call(*arguments: Any) -> Any:
@@ -142,7 +152,7 @@ class Called:
 
 
 def _class(double: Double, name: str, told: Mapping[str, Any]) -> type:
-    behind = getattr(double._behind, name, None)
+    behind = getattr(double.behind, name, None)
     if isinstance(behind, type) and issubclass(behind, BaseException):
         return behind  # raised behind, caught before
     return _enum(name, told["enum"]) if "enum" in told else _kind(double, name, told)
@@ -168,7 +178,7 @@ def _kind(double: Double, name: str, told: Mapping[str, Any]) -> type:
         static = bool(signatures) and signatures[0].static
         space[key] = (_static if static else _method)(double, name, key, signatures)
     for key, kind in told["properties"].items():
-        behind = getattr(double._behind, name, None)
+        behind = getattr(double.behind, name, None)
         space[key] = getattr(behind, key, None) if kind == "constant" else _property(double, f"{name}.{key}", key, kind)
     space["__init__"] = _constructor(double, name, overloads.get("__init__", []))
     return type(name.rpartition(".")[2], bases, space)
@@ -179,7 +189,7 @@ def _constructor(double: Double, name: str, overloads: list[Signature]) -> Calla
         if not overloads:
             raise TypeError(f"{name}: No constructor defined!")
         ours = type(self) is not getattr(double, name)  # derived: the library calls it, nothing is behind it
-        make = (lambda *_: None) if ours else getattr(double._behind, name)
+        make = (lambda *_: None) if ours else getattr(double.behind, name)
         self._behind = double.call(f"{name}.__init__", overloads, make, arguments, named)
 
     return construct
@@ -194,14 +204,14 @@ def _method(double: Double, kind: str, name: str, overloads: list[Signature]) ->
 
 def _static(double: Double, kind: str, name: str, overloads: list[Signature]) -> Any:
     def function(*arguments: Any, **named: Any) -> Any:
-        call = getattr(getattr(double._behind, kind), name)
+        call = getattr(getattr(double.behind, kind), name)
         return double.call(f"{kind}.{name}", overloads, call, arguments, named)
 
     return staticmethod(function)
 
 
 def _function(double: Double, name: str, overloads: list[Signature]) -> Callable[..., Any]:
-    return lambda *arguments, **named: double.call(name, overloads, getattr(double._behind, name), arguments, named)
+    return lambda *arguments, **named: double.call(name, overloads, getattr(double.behind, name), arguments, named)
 
 
 def _property(double: Double, where: str, name: str, told: str) -> property:

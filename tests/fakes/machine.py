@@ -16,11 +16,21 @@ import pytest
 from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.graph.state import find_card, load_graph
+from tests.api.bindings import read
+from tests.api.doubles import Double
 
 from .cuda_bindings import bindings_of
 from .gpu import Gpu
 from .pycuda_driver import driver_of
 from .tensorrt_module import VERSIONS, library, write_plan
+
+# Each fake is reached through a double of the real module that it stands for.
+REAL = {
+    "tensorrt": "tensorrt-10.3.0",
+    "tensorrt_rtx": "tensorrt_rtx-1.7.1",
+    "pycuda.driver": "pycuda.driver",
+    "cuda.bindings.driver": "cuda.bindings.driver",
+}
 
 
 class Machine:
@@ -37,7 +47,7 @@ class Machine:
             **{name: library(name, self.gpu) for name in VERSIONS},
         }
         for name, module in modules.items():
-            patch.setitem(sys.modules, name, module)
+            patch.setitem(sys.modules, name, self._strict(name, module) if name in REAL else module)
 
     def build(
         self, onnx: Path, profiles: Sequence[Profile], *, flavor: str = "tensorrt_rtx", **changed: object
@@ -46,6 +56,13 @@ class Machine:
         plan = write_plan(onnx.with_suffix(".engine"), onnx, profiles, flavor)
         sidecar_path(plan).write_text(replace(self._sidecar(plan, onnx, profiles, flavor), **changed).to_json())
         return plan
+
+    @staticmethod
+    def _strict(name: str, fake: ModuleType) -> Double:
+        """The fake behind exactly the attributes and signatures of the real module."""
+        module = Double(name, read(REAL[name]), fake)
+        module.__version__ = VERSIONS.get(name, "")
+        return module
 
     @staticmethod
     def same(found: np.ndarray, expected: np.ndarray, logits: np.ndarray) -> bool:

@@ -72,14 +72,13 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 
 
 def runs(release: Release, monkeypatch: pytest.MonkeyPatch) -> dict[str, Double]:
-    """Put doubles of a release, of PyCUDA and of cuda-bindings between our code and a machine's fakes."""
+    """Put the double of a release between our code and a machine's fake; PyCUDA and cuda-bindings have theirs."""
     # What the fake does not offer because newer releases have something better.
     monkeypatch.setattr(Engine, "device_memory_size", ACTIVATION_BYTES, raising=False)
     memory = property(None, lambda context, address: context.set_device_memory(address, ACTIVATION_BYTES))
     monkeypatch.setattr(Context, "device_memory", memory, raising=False)
     monkeypatch.setitem(VERSIONS, release.flavor, version_of(release))
-    doubles = {name: Double(name, read(name), sys.modules[name]) for name in CUDA}
-    doubles[release.flavor] = _double(release).use(sys.modules[release.flavor])
-    for name, module in doubles.items():
-        monkeypatch.setitem(sys.modules, name, module)
+    doubles = {name: sys.modules[name] for name in CUDA}
+    doubles[release.flavor] = _double(release).use(sys.modules[release.flavor].behind)
+    monkeypatch.setitem(sys.modules, release.flavor, doubles[release.flavor])
     return doubles

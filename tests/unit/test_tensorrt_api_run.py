@@ -107,7 +107,7 @@ def test_a_library_that_cannot_start_is_told_in_its_own_words(release, machine, 
             logger.log(Severity.ERROR, "CUDA initialization failure with error: 35")
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
-    monkeypatch.setattr(sys.modules[release.flavor]._behind, "Runtime", Runtime)
+    monkeypatch.setattr(sys.modules[release.flavor].behind, "Runtime", Runtime)
     engine = machine.build(net, PROFILES, flavor=release.flavor)
     assert "cannot start: CUDA initialization failure with error: 35" in refusal(EngineError, engine)
     assert "CUDA initialization failure" in load_error(open_flavor(release.flavor), b"plan")
