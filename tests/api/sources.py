@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import fcn_deploy
 
-_PACKAGE = Path(fcn_deploy.__file__).parent
+PACKAGE = Path(fcn_deploy.__file__).parent
 # Every file that holds an object of one of these libraries.
 FILES = tuple(
     sorted(
         [
-            *(_PACKAGE / "engine" / f"{name}.py" for name in ("compile", "logger", "monitor", "options", "parse")),
-            *_PACKAGE.glob("runners/trt_*.py"),
-            *_PACKAGE.glob("runners/cuda_*.py"),
-            _PACKAGE / "bench" / "doctor_model.py",
+            *(PACKAGE / "engine" / f"{name}.py" for name in ("compile", "logger", "monitor", "options", "parse")),
+            *PACKAGE.glob("runners/trt_*.py"),
+            *PACKAGE.glob("runners/cuda_*.py"),
+            PACKAGE / "bench" / "doctor_model.py",
         ]
     )
 )
@@ -59,14 +58,5 @@ def _below_module(node: ast.AST, aliases: dict[str, str]) -> str | None:
 def attributes(path: Path) -> set[str]:
     """Every attribute that a file names, also as text (`getattr(context, "set_input_shape")`)."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    return set(_attributes(nodes)) | {node.value for node in nodes if _is_text(node)}
-
-
-def _attributes(nodes: list[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Attribute):
-            yield node.attr
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)} | set(filter(str.isidentifier, texts))

@@ -11,7 +11,7 @@ from fcn_deploy.errors import EngineError, RunnerError
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 from tests.api.bindings import RELEASES, read
-from tests.api.sources import FILES, attributes, module_names
+from tests.api.sources import FILES, PACKAGE, attributes, module_names
 from tests.fakes.machine import Machine
 from tests.fakes.tensorrt_module import Engine, TensorFormat
 
@@ -55,6 +55,10 @@ def test_every_class_and_enumerator_that_the_sources_name_is_there_or_the_table_
     assert {"BuilderFlag.FP16", "TensorIOMode.INPUT", "Runtime", "ILogger"} <= names
     used = {name for name in names if ONLY.get(name, lambda traits: True)(traits(release))}
     assert {name for name in used if not offers(read(release.title), name)} == set()
+
+
+def test_no_other_source_takes_a_name_from_tensorrt():
+    assert {path.name for path in PACKAGE.rglob("*.py") if path not in FILES and module_names(path)} == set()
 
 
 def test_nothing_is_said_to_be_missing_that_every_release_has():
