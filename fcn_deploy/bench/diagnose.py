@@ -156,5 +156,8 @@ def _layers(
     if other is None or parent is None:
         return (), "no stage before it shows its tensors: its labels alone were compared"
     own = OnnxSource(Path(stage.source), stage.card)
-    errors = layer_errors(own, other, images, tolerances, least=limits_of(parent.claim), progress=progress)
+    try:
+        errors = layer_errors(own, other, images, tolerances, least=limits_of(parent.claim), progress=progress)
+    except GraphError as error:
+        return (), str(error)
     return errors, "" if errors else f"no tensor bears the same name in {parent.name}: its labels alone were compared"

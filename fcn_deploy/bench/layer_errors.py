@@ -10,11 +10,14 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import onnx_ir as ir
 from numpy.typing import NDArray
 
+from ..errors import GraphError
 from ..graph.causes import layer_causes, normalisation_causes
 from ..graph.io_passes import CONTRACT_PREFIX
-from ..graph.local_error import FedLayers, Layer, layers_between
+from ..graph.local_error import FedLayers, Layer, layers_between, standing_for
+from ..graph.parts import Part
 from ..graph.tally import Tally
 from ..progress import SILENT, Progress
 from .interrupt import interrupts
@@ -73,6 +76,9 @@ def layer_errors(
 
     Returns:
         Empty if the two have no tensor in common but the image.
+
+    Raises:
+        GraphError: a layer does not take the other's tensors, because the networks are not the same.
     """
     layers, tallies = _tallies(stage, other, images, progress)
     judged = _judged(layers, tallies, tolerances, least)
@@ -103,7 +109,7 @@ def _tallies(
             part, read = fed.open(chunk, Path(folder)), other.open(_needed(chunk, shared), Path(folder))
             for image in images:
                 given = _given(read(image), shared, stage, image)
-                for tensor, result in part.run(fed.feeds(part, given)).items():
+                for tensor, result in _run(part, fed.feeds(part, given)).items():
                     tallies[tensor].add(given[tensor], result)
                 task.advance()
                 check()
@@ -113,10 +119,22 @@ def _tallies(
     return _with_host_work(layers, tallies, stage, other, images), tallies
 
 
+def _run(part: Part, feeds: Tensors) -> Tensors:
+    try:
+        return part.run(feeds)
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        reason = str(error).strip().splitlines()[0]
+        raise GraphError(
+            f"its layers do not take the other stage's tensors ({reason}): is it another network?"
+        ) from error
+
+
 def _shared(stage: OnnxSource, names: Collection[str]) -> dict[str, str]:
     """Tensor of `stage` -> name of the same one in the other network."""
     known = set(names)
-    found = {name: name for name in stage.names if name in known and name != ENTRY}
+    values = ir.convenience.create_value_mapping(stage.model.graph)
+    both = [name for name in stage.names if name in known and name != ENTRY]
+    found = {str(standing_for(values[name]).name): name for name in both}
     if stage.entry not in found and stage.entry in stage.names:
         found[stage.entry] = ENTRY
     return found

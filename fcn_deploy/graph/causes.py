@@ -86,16 +86,18 @@ def _range_causes(layer: Layer, tallies: Mapping[str, Tally]) -> list[str]:
     """8 bits that cover far less or more than the tensor takes on."""
     causes = []
     for node in layer.nodes:
-        source = _source(node) if node.op_type == "QuantizeLinear" else None
-        covered = quantised_range(node) if source in tallies else None
-        if covered is None or source is None:
+        covered = quantised_range(node) if node.op_type == "QuantizeLinear" else None
+        source = _source(node)
+        # A pair at the layer's end is known by its result.
+        seen = tallies[source if source in tallies else layer.tensor]
+        if covered is None:
             continue
-        seen = tallies[source]
         share = coverage(covered, (seen.low, seen.high))
         if share < NARROW or share > WIDE:
+            what = f"input {source}" if source in tallies else "result"
             part = f"{100 * share:.0f} % of" if share < 1 else f"{share:.0f} times"
             causes.append(
-                f"the scale of its input {source} covers {part} the range seen "
+                f"the scale of its {what} covers {part} the range seen "
                 f"({covered[0]:.3g} to {covered[1]:.3g}; seen {seen.low:.3g} to {seen.high:.3g})"
             )
     return causes
@@ -108,12 +110,12 @@ def coverage(covered: tuple[float, float], seen: tuple[float, float]) -> float:
     return min(below, above)
 
 
-def _source(node: ir.Node) -> str | None:
+def _source(node: ir.Node) -> str:
     """The tensor that a QuantizeLinear reads, past casts and fed inputs."""
     value = node.inputs[0]
     while value is not None and (producer := value.producer()) is not None and producer.op_type == "Cast":
         value = producer.inputs[0]
-    return None if value is None else str(value.name).removeprefix(FED)
+    return "" if value is None else str(value.name).removeprefix(FED)
 
 
 def _bias_differs(before: Values | None, after: Values | None, bound: float) -> bool:

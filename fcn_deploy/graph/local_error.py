@@ -67,6 +67,20 @@ def comparable(model: ir.Model, labels: str | None) -> list[str]:
     return found
 
 
+def standing_for(value: ir.Value) -> ir.Value:
+    """Where a graph has what the tensor's name promises: there, or behind the Q/DQ pair that alone reads it.
+
+    ONNX Runtime's quantiser drops a ReLU if the pair behind it clips at 0, and gives the ReLU's name to the result of
+    the convolution. A convolution whose result bears another name than its own shows this.
+    """
+    producer = value.producer()
+    if producer is None or producer.op_type not in _NAMING or producer.name == value.name:
+        return value
+    quantize = _only_reader(value, "QuantizeLinear")
+    dequantize = None if quantize is None else _only_reader(quantize.outputs[0], "DequantizeLinear")
+    return value if dequantize is None else dequantize.outputs[0]
+
+
 def layers_between(model: ir.Model, shared: Collection[str]) -> list[Layer]:
     """The layers that make `shared`, tensors that nodes of `model` give, in the graph's order."""
     known = set(shared)
@@ -130,6 +144,11 @@ def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]
     ordered = tuple(sorted(nodes, key=lambda node: order[node]))
     worker = _worker(ordered)
     return Layer(worker.name or "", worker.op_type, str(value.name), tuple(reads), _precision(ordered), ordered)
+
+
+def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
+    readers = [use.node for use in value.uses()]
+    return readers[0] if len(readers) == 1 and readers[0].op_type == op_type else None
 
 
 def _worker(nodes: Sequence[ir.Node]) -> ir.Node:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from fcn_deploy.bench.layer_errors import HOST, LayerError, layer_errors
 from fcn_deploy.bench.tensors import OnnxSource
 from fcn_deploy.bench.tolerances import TOLERANCES
+from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.calibrate import calibrate
 from fcn_deploy.graph.fp16 import kept_from_fp16, to_fp16
 from fcn_deploy.graph.keep import kept_from_int8
@@ -142,6 +144,33 @@ def test_swapped_channels_of_the_first_weights_are_named_there(fcn, tmp_path):
     bad = with_constants(int8(fcn), tmp_path / "bad.onnx", {"conv1.weight": lambda value: value[:, ::-1]})
     assert guilty(bad, fcn) == ["conv1"]
     assert errors(bad, fcn)["conv1"].causes == ("its weights are in the reverse order of the input channels",)
+
+
+def test_onnxruntimes_own_quantiser_which_gives_a_relus_name_to_the_convolution_before_it_is_let_be(fcn, tmp_path):
+    class Reader(CalibrationDataReader):
+        feeds = iter([{"image": image} for image in IMAGES])
+
+        def get_next(self):
+            return next(self.feeds, None)
+
+    quantised = tmp_path / "ort.onnx"
+    quantize_static(fcn, quantised, Reader())
+    assert "relu1" not in [node.name for node in load_graph(quantised).graph]
+    found = errors(quantised, fcn)
+    assert [layer.name for layer in found.values() if layer.out_of_line] == []
+    assert 0 < found["conv1"].error < 0.05
+    bad = with_constants(quantised, tmp_path / "bad.onnx", {"relu2_scale": lambda value: value * 0.1})
+    assert guilty(bad, fcn) == ["conv2"]
+    assert errors(bad, fcn)["conv2"].causes[0].startswith("the scale of its result covers 10 % of the range seen")
+
+
+def test_another_network_under_the_same_names_is_refused_in_one_line(fcn, tmp_path):
+    weights = small_weights()
+    weights |= {name: weights[name][:5] for name in ("conv2.weight", "conv2.bias")}
+    weights["conv3.weight"] = weights["conv3.weight"][:, :5].copy()
+    other = write_fcn(tmp_path / "other.onnx", weights)
+    with pytest.raises(GraphError, match=r"its layers do not take the other stage's tensors .*: is it another network"):
+        errors(other, fcn)
 
 
 def test_a_result_beyond_fp16_is_told_as_such(tmp_path):
