@@ -20,14 +20,14 @@ from typing import Any
 
 import psutil
 
-from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.quantize import QuantizeOptions, quantize
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.engine.profiles import Profile, shape_text
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.export import export_model
+from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 
 from . import ratio
 from .readme import engines_table

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn_deploy.bench.dataset import DataOptions
 from fcn_deploy.bench.latency import Budget, measure
-from fcn_deploy.bench.quantize import QuantizeOptions, quantize
 from fcn_deploy.data.dataset import iterate, open_dataset
 from fcn_deploy.graph.export import export_model
+from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.optional import require
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.base import LABELS, Runner
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.spec import VOC_CLASSES

@@ -7,15 +7,14 @@ from typing import Any
 
 from ..data.dataset import iterate
 from ..errors import DataError
+from ..inputs.artefact import Artefact
+from ..inputs.dataset import DataOptions, classes_of, open_for
+from ..interrupt import interrupts
 from ..metrics.evaluation import Evaluation
 from ..metrics.scores import Scores, scores
 from ..progress import SILENT, Progress
-from ..runners.base import INPUT, LABELS
+from ..runners.base import INPUT, LABELS, check_labels
 from ..spec import ignore_index_for
-from .artefact import Artefact
-from .dataset import DataOptions, classes_of, open_for
-from .interrupt import interrupts
-from .parity import check_labels
 
 SCHEMA = 1
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..deploy.build_engine import PRECISIONS, EngineRequest, build_engine
 from ..engine.flavors import NAMES
 from ..engine.profiles import Profile
 from ..engine.sidecar import Sidecar
@@ -15,14 +16,13 @@ from ..errors import DataError, GraphError, UnknownNameError
 from ..graph.audit import audit
 from ..graph.keep import check_rewritable
 from ..graph.state import load_graph
+from ..inputs.artefact import Artefact
+from ..inputs.dataset import DataOptions
+from ..precision.quantize import QuantizeOptions, quantize
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
 from ..runners.registry import entry, open_runner
 from . import record as rec
-from .artefact import Artefact
-from .build_engine import PRECISIONS, EngineRequest, build_engine
-from .dataset import DataOptions
-from .quantize import QuantizeOptions, quantize
 
 ENGINE_RUNNER = "tensorrt"
 # Any runner of ONNX files: the artefact exports one for it.

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, FcnDeployError
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..runners.base import INPUT, Runner
-from .interrupt import interrupts
 
 Image = NDArray[np.uint8]
 Steps = tuple[int, int, int]

@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..data.sample import Sample
-from ..errors import FcnDeployError, RunnerError
+from ..errors import FcnDeployError
 from ..metrics.agreement import Agreement, logit_margin
 from ..metrics.evaluation import Evaluation
-from ..runners.base import INPUT, LABELS, LOGITS, Runner
+from ..runners.base import INPUT, LABELS, LOGITS, Runner, check_labels
 
 Labels = NDArray[Any]
 
@@ -33,14 +33,6 @@ class Comparison:
             self.accuracy.update(target, labels)
         if reference is not None:
             self.agreement.update(reference, labels, margins)
-
-
-def check_labels(name: str, labels: Labels, num_classes: int) -> None:
-    """RunnerError if the runner `name` gave a label that is none of the classes."""
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= num_classes:
-        outside = lowest if lowest < 0 else highest
-        raise RunnerError(f"{name} gives label {outside}, but there are {num_classes} classes")
 
 
 def compare(

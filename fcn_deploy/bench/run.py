@@ -11,23 +11,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..data.dataset import Dataset, iterate
+from ..deploy.engine_profiles import of_dataset
+from ..environment import describe_environment
 from ..errors import FcnDeployError, RunnerError
+from ..inputs.artefact import Artefact
+from ..inputs.dataset import DataOptions, classes_of, generated_for, open_for
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..runners.base import LABELS, LOGITS, Runner
 from ..runners.threads import usable_cores
 from ..spec import ModelCard, ignore_index_for
 from . import record as rec
-from .artefact import Artefact
 from .contention import CpuClock, other_cores
-from .dataset import DataOptions, Pool, classes_of, generated_for, open_for
-from .engine_profiles import of_dataset
 from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
-from .environment import describe_environment
 from .forms import Forms, check_calibration, parse_form
-from .interrupt import interrupts
 from .latency import Budget, batches_of, measure
 from .memory import measure_memory
 from .parity import Comparison, compare
+from .pool import Pool
 
 REFERENCE = "pytorch"
 

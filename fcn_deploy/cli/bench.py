@@ -11,7 +11,7 @@ from .data_options import DATA_OPTIONS, MOST_THREADS, data_options, model_option
 from .output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
-    from ..bench.dataset import DataOptions
+    from ..inputs.dataset import DataOptions
 
 CALIBRATED = 100
 GENERATED = "synthetic:32:1:192x256"
@@ -102,7 +102,7 @@ def command(
 
 def _calibration(source: str | None, generated: bool) -> DataOptions | None:
     """Generated scenes are calibrated with others of the same size; a user's own images are not chosen for him."""
-    from ..bench.dataset import DataOptions
+    from ..inputs.dataset import DataOptions
 
     if source is None:
         return DataOptions(GENERATED) if generated else None

@@ -82,7 +82,7 @@ def command(
 
     TensorRT for RTX builds without a GPU, by default for all of Ampere and later.
     """
-    from ..bench.build_engine import EngineRequest, build_engine
+    from ..deploy.build_engine import EngineRequest, build_engine
 
     check_json_path(json_path)
     request = EngineRequest(
@@ -103,7 +103,7 @@ def command(
 
 
 def _profiles(given: dict[str, Any]) -> Any:
-    from ..bench.engine_profiles import written
+    from ..deploy.engine_profiles import written
     from ..engine.profiles import parse_shape
 
     return written(*([parse_shape(text) for text in given[name]] for name in ("least", "usual", "most")))

@@ -58,8 +58,8 @@ def command(
     Exit code 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
     run is told and left out.
     """
-    from ..bench.diagnose import DiagnoseOptions, diagnose
-    from ..bench.tolerances import with_changes
+    from ..diagnosis.diagnose import DiagnoseOptions, diagnose
+    from ..diagnosis.tolerances import with_changes
     from ..report.diagnose import render
     from ..report.diagnose_json import to_plain
 

@@ -11,7 +11,7 @@ from .console import progress
 from .output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
-    from ..bench.doctor import Examination
+    from ..doctor.examine import Examination
 
 
 @click.command()
@@ -23,7 +23,7 @@ def command(json_path: str | None) -> None:
 
     Exit code: 0, or 1 if something fails that needs neither a GPU nor an optional package.
     """
-    from ..bench.doctor import examine
+    from ..doctor.examine import examine
     from ..report.doctor import to_plain
 
     check_json_path(json_path)

@@ -11,7 +11,7 @@ from .console import progress
 from .output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
-    from ..bench.inspect import Inspection
+    from ..inspection.inspect import Inspection
 
 
 @click.command()
@@ -25,7 +25,7 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
 
     Exit code: 0, or 1 if the file is damaged or its sidecar is another engine's.
     """
-    from ..bench.inspect import inspect
+    from ..inspection.inspect import inspect
     from ..report.inspect import to_plain
 
     check_json_path(json_path)

@@ -14,8 +14,8 @@ from .output import check_json_path, emit, json_option, print_table
 from .search_options import SEARCH_OPTIONS, search_options
 
 if TYPE_CHECKING:
-    from ..bench.quantize import QuantizeOptions, QuantizeReport
-    from ..bench.search_report import SearchReport
+    from ..precision.quantize import QuantizeOptions, QuantizeReport
+    from ..precision.search_report import SearchReport
 
 SHOWN_TENSORS = 5
 
@@ -95,7 +95,7 @@ def command(
     finished step is in the log, so after Ctrl-C the same command goes on. If the budget cannot be met, nothing is
     written, the message says how close it came, and the exit code is 1.
     """
-    from ..bench.quantize import QuantizeOptions, quantize
+    from ..precision.quantize import QuantizeOptions, quantize
     from ..recipe import load_recipe
 
     check_json_path(json_path)
@@ -123,7 +123,7 @@ def command(
 
 
 def _plan(options: QuantizeOptions, out: Path, json_path: str | None) -> None:
-    from ..bench.search_plan import plan_search, to_plain
+    from ..precision.search_plan import plan_search, to_plain
     from ..report.search import plan_lines
 
     plan = plan_search(options, out, progress())
@@ -186,7 +186,7 @@ def _fp16_lines(report: QuantizeReport) -> list[str]:
 
 
 def _as_json(report: QuantizeReport) -> dict[str, Any]:
-    from ..bench.search_report import to_plain
+    from ..precision.search_report import to_plain
     from ..report.calibration import calibration_plain
 
     half = report.half

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..bench.calibration_run import CacheUse
-from ..bench.frames import Overlap
-from ..bench.quantize import QuantizeReport
+from ..precision.calibration_run import CacheUse
+from ..precision.frames import Overlap
+from ..precision.quantize import QuantizeReport
 from .text import count
 
 NAMES_SHOWN = 3

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..bench.diagnosis import Change, Diagnosis, Step
-from ..bench.layer_errors import LayerError
+from ..diagnosis.diagnosis import Change, Diagnosis, Step
+from ..diagnosis.layer_errors import LayerError
 from ..graph.io_passes import CONTRACT_PREFIX
 from ..metrics.bootstrap import Interval
 from .text import NONE, count, number, points, share

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from ..bench.diagnosis import Change, Diagnosis, Step
+from ..diagnosis.diagnosis import Change, Diagnosis, Step
 from .diagnose import verdict
 
 SCHEMA = 1

@@ -11,11 +11,11 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..bench.inspect import Inspection
-from ..bench.inspect_engine import EngineFile
-from ..bench.inspect_onnx import OnnxFile
 from ..engine.sidecar import Shares, Sidecar
 from ..graph.sizes import ImageSize
+from ..inspection.engine import EngineFile
+from ..inspection.inspect import Inspection
+from ..inspection.onnx import OnnxFile
 from ..spec import ModelCard
 from .audit import shares_line, summary, totals_line
 from .audit import table as audit_table

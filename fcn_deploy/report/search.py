@@ -7,8 +7,8 @@ import json
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..bench.search_plan import SearchPlan
-from ..bench.search_report import LayerFinding, SearchReport
+from ..precision.search_plan import SearchPlan
+from ..precision.search_report import LayerFinding, SearchReport
 from .text import NONE, count, number
 
 

@@ -125,6 +125,14 @@ def image_of(feeds: Arrays) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image)
 
 
+def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:
+    """RunnerError if the runner `name` gave a label that is none of the classes."""
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= num_classes:
+        outside = lowest if lowest < 0 else highest
+        raise RunnerError(f"{name} gives label {outside}, but there are {num_classes} classes")
+
+
 def label_type(num_classes: int) -> type[np.uint8] | type[np.int32]:
     """uint8 up to 255 classes, int32 above, as in the contract."""
     return np.uint8 if num_classes <= 255 else np.int32

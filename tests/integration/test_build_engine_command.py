@@ -112,7 +112,7 @@ def test_a_checkpoint_is_exported_first_and_needs_no_export_to_be_up_to_date(tmp
     _build("demo", "--opt", "1x64x96", "-o", out)
     sidecar = read_sidecar(out)
     assert (sidecar.onnx_name, sidecar.inputs[0].dtype) == ("demo.safetensors", "uint8")
-    monkeypatch.setattr("fcn_deploy.bench.artefact.Artefact.file_for", None)
+    monkeypatch.setattr("fcn_deploy.inputs.artefact.Artefact.file_for", None)
     assert "up to date" in _build("demo", "--opt", "1x64x96", "-o", out).output
 
 

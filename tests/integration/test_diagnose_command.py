@@ -11,15 +11,15 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.quantize import QuantizeOptions, quantize
 from fcn_deploy.cli.diagnose import command
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.errors import FcnDeployError, GraphError, UnknownNameError
 from fcn_deploy.graph.export import export_model
+from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.checkpoints import load_model, save_model
 from fcn_deploy.models.demo import named_file
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 from tests.unit.planted import with_constants, with_swapped_channels
 
 DATA = ("--data", "synthetic:3:5:96x128", "--layer-images", "2")

@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.quantize import QuantizeOptions, quantize
 from fcn_deploy.cli.bench import command as bench_command
 from fcn_deploy.cli.evaluate import command as evaluate_command
 from fcn_deploy.cli.quantize import command
 from fcn_deploy.errors import DataError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.graph.fp16 import READS_OVERFLOW
 from fcn_deploy.graph.state import PRECISION_KEY, read_card
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 from tests.unit.small_fcn import images, small_weights, write_fcn
 
 

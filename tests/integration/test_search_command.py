@@ -15,10 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from fcn_deploy.bench import search_cache
-from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.quantize import QuantizeOptions, quantize
-from fcn_deploy.bench.search import SearchOptions
 from fcn_deploy.cli.quantize import command
 from fcn_deploy.errors import (
     DataError,
@@ -33,6 +29,10 @@ from fcn_deploy.errors import (
 from fcn_deploy.graph.keep import KEEP_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.state import load_graph
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision import search_cache
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
+from fcn_deploy.precision.search import SearchOptions
 from fcn_deploy.progress import SILENT, Task
 from tests.unit.small_fcn import images, small_weights, write_fcn
 
@@ -262,7 +262,7 @@ def test_without_time_no_layer_is_measured_and_the_message_says_what_is_known(pl
 def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_named(
     planted, scenes, tmp_path, monkeypatch
 ):
-    from fcn_deploy.bench.search import _Search
+    from fcn_deploy.precision.search import _Search
 
     # Time for two layers to be measured, then for every set.
     left = iter([100.0, 100.0, -1.0, -1.0, -1.0])

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn_deploy.bench.calibration import Coverage, ports_of, refuse_label_maps, survey
-from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.frames import Frames, Overlap, frames_of, overlap, pixel_digest
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
 from fcn_deploy.graph.state import load_graph
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision.calibration import Coverage, ports_of, refuse_label_maps, survey
+from fcn_deploy.precision.frames import Frames, Overlap, frames_of, overlap, pixel_digest
 from tests.unit.heard import Heard
 from tests.unit.small_fcn import CARD, images, write_fcn
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from fcn_deploy.bench import doctor_driver
-from fcn_deploy.bench.doctor import Examination, ask_all
-from fcn_deploy.bench.doctor_fit import misfits
-from fcn_deploy.bench.doctor_model import IMAGE, LABELS, write_tiny
-from fcn_deploy.bench.doctor_probes import PROBES, Finding
-from fcn_deploy.bench.doctor_verdicts import Verdict, verdicts
+from fcn_deploy.doctor import driver as doctor_driver
+from fcn_deploy.doctor.examine import Examination, ask_all
+from fcn_deploy.doctor.fit import misfits
+from fcn_deploy.doctor.model import IMAGE, LABELS, write_tiny
+from fcn_deploy.doctor.probes import PROBES, Finding
+from fcn_deploy.doctor.verdicts import Verdict, verdicts
 from fcn_deploy.engine.gpus import Gpu
 from fcn_deploy.errors import MissingDependencyError, RunnerError
 from fcn_deploy.optional import require

@@ -11,10 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from fcn_deploy.bench import inspect_engine as inspect_engine_module
-from fcn_deploy.bench.doctor_model import build_tiny, write_tiny
-from fcn_deploy.bench.inspect import inspect
-from fcn_deploy.bench.inspect_ports import Port, buffer_bytes, contract
+from fcn_deploy.doctor.model import build_tiny, write_tiny
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.header import PlanHeader, read_header
 from fcn_deploy.engine.profiles import Profile
@@ -22,6 +19,9 @@ from fcn_deploy.engine.sidecar import BuiltFor, Layer, Shares, Sidecar, sidecar_
 from fcn_deploy.engine.sidecar import Port as SidecarPort
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
 from fcn_deploy.files import sha256
+from fcn_deploy.inspection import engine as inspect_engine_module
+from fcn_deploy.inspection.inspect import inspect
+from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
 from fcn_deploy.report.inspect import layer_table, lines, to_plain
 
 from .onnx_files import CARD, write_graph

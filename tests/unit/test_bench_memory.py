@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fcn_deploy.bench.memory import MIB, measure_memory
-from fcn_deploy.resident import peak_bytes
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.resident import peak_bytes
 
 from .onnx_files import write_graph
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from fcn_deploy.bench import artefact as artefact_module
 from fcn_deploy.bench import forms as forms_module
-from fcn_deploy.bench.artefact import Artefact
-from fcn_deploy.bench.dataset import DataOptions, check_classes
 from fcn_deploy.bench.latency import Budget
 from fcn_deploy.bench.record_file import from_json, to_json
 from fcn_deploy.bench.run import BenchOptions, run_bench
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.graph import export as export_module
+from fcn_deploy.inputs import artefact as artefact_module
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.inputs.dataset import DataOptions, check_classes
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import ModelCard

@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 import torch
 
-from fcn_deploy.bench.tensors import ENTRY, TorchSource
 from fcn_deploy.contract import Contract
+from fcn_deploy.diagnosis.tensors import ENTRY, TorchSource
 from fcn_deploy.graph.causes import coverage, normalisation_causes, weight_causes
 from fcn_deploy.graph.qdq import insert_qdq
 from fcn_deploy.graph.state import load_graph

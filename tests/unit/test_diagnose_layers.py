@@ -11,9 +11,9 @@ import onnx_ir as ir
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-from fcn_deploy.bench.layer_errors import HOST, LayerError, layer_errors
-from fcn_deploy.bench.tensors import OnnxSource
-from fcn_deploy.bench.tolerances import TOLERANCES
+from fcn_deploy.diagnosis.layer_errors import HOST, LayerError, layer_errors
+from fcn_deploy.diagnosis.tensors import OnnxSource
+from fcn_deploy.diagnosis.tolerances import TOLERANCES
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.calibrate import calibrate
 from fcn_deploy.graph.fp16 import kept_from_fp16, to_fp16
@@ -206,6 +206,6 @@ def test_pairs_and_casts_belong_to_the_layer_that_reads_them(fcn):
 def test_layers_many_more_than_are_open_at_once_give_the_same(fcn, monkeypatch):
     path = int8(fcn)
     whole = errors(path, fcn)
-    monkeypatch.setattr("fcn_deploy.bench.layer_errors.AT_ONCE", 5)
+    monkeypatch.setattr("fcn_deploy.diagnosis.layer_errors.AT_ONCE", 5)
     for name, layer in errors(path, fcn).items():
         assert layer.error == pytest.approx(whole[name].error, rel=1e-3)  # other fusions, FP32 rounding

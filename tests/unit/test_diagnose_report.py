@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fcn_deploy.bench.diagnosis import Change, Diagnosis, Step
-from fcn_deploy.bench.layer_errors import LayerError
-from fcn_deploy.bench.tolerances import TOLERANCES
+from fcn_deploy.diagnosis.diagnosis import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.tolerances import TOLERANCES
 from fcn_deploy.metrics.agreement import Share
 from fcn_deploy.metrics.bootstrap import Interval, IouChange
 from fcn_deploy.report.diagnose import interval, render, verdict

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fcn_deploy.bench.chain_labels import run_chain
-from fcn_deploy.bench.diagnosis import Change
-from fcn_deploy.bench.judgement import label_reasons, layer_reasons, only_rounding
-from fcn_deploy.bench.layer_errors import LayerError
-from fcn_deploy.bench.stages import Stage, chain
-from fcn_deploy.bench.tolerances import TOLERANCES, limits_of, with_changes
 from fcn_deploy.data.sample import Sample
+from fcn_deploy.diagnosis.chain_labels import run_chain
+from fcn_deploy.diagnosis.diagnosis import Change
+from fcn_deploy.diagnosis.judgement import label_reasons, layer_reasons, only_rounding
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.stages import Stage, chain
+from fcn_deploy.diagnosis.tolerances import TOLERANCES, limits_of, with_changes
 from fcn_deploy.errors import EngineError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.metrics.agreement import Share
 from fcn_deploy.metrics.bootstrap import Interval, IouChange

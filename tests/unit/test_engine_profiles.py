@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn_deploy.bench.dataset import DataOptions
-from fcn_deploy.bench.engine_profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
+from fcn_deploy.deploy.engine_profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
 from fcn_deploy.engine.limits import check_maxima, widest_node
 from fcn_deploy.engine.profiles import Profile, parse_shape
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
 from fcn_deploy.graph.state import load_graph
+from fcn_deploy.inputs.dataset import DataOptions
 from tests.unit.audit_graphs import int8_conv
 from tests.unit.heard import Heard
 from tests.unit.small_fcn import write_fcn

@@ -15,11 +15,15 @@ PACKAGE = Path(fcn_deploy.__file__).parent
 # Lower rows know nothing of higher ones; within a row, packages do not import each other.
 ROWS = [
     {"errors", "optional", "version"},
-    {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading", "resident"},
+    {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading", "resident", "interrupt"},
+    {"environment"},
     {"graph", "models", "metrics"},
     {"engine"},
     {"runners", "data"},
-    {"bench", "training"},
+    {"inputs"},
+    {"precision"},
+    {"deploy"},
+    {"bench", "training", "diagnosis", "doctor", "inspection"},
     {"report"},
     {"cli"},
 ]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fcn_deploy.bench.calibration import Coverage
-from fcn_deploy.bench.calibration_run import CacheUse
-from fcn_deploy.bench.frames import Frames, Overlap
+from fcn_deploy.precision.calibration import Coverage
+from fcn_deploy.precision.calibration_run import CacheUse
+from fcn_deploy.precision.frames import Frames, Overlap
 from fcn_deploy.report.calibration import calibration_lines, calibration_plain
 
 

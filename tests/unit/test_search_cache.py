@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn_deploy.bench import search_cache
-from fcn_deploy.bench.search_cache import TensorCache, cache_bytes, check_room
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.parts import Part, cut_out
 from fcn_deploy.graph.sensitivity import cut_before
 from fcn_deploy.graph.state import load_graph
+from fcn_deploy.precision import search_cache
+from fcn_deploy.precision.search_cache import TensorCache, cache_bytes, check_room
 
 from .small_fcn import images, write_fcn
 

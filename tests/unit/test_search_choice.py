@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcn_deploy.bench.search_choice import fewest
+from fcn_deploy.precision.search_choice import fewest
 
 
 class _Needs:

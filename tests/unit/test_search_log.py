@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn_deploy.bench.search_images import Measured
-from fcn_deploy.bench.search_log import SearchLog, Step
 from fcn_deploy.errors import OutputError, RecordError
 from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.precision.search_images import Measured
+from fcn_deploy.precision.search_log import SearchLog, Step
 
 KEY = {"model": "0123", "target": "tensorrt", "layers": ["a", "b"]}
 FP32, ONLY = Step("fp32"), Step("only", ("a",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fcn_deploy.bench.doctor_model import build_tiny
+from fcn_deploy.doctor.model import build_tiny
 from fcn_deploy.engine.compile import compile_plan
 from fcn_deploy.engine.options import check_options
 from fcn_deploy.engine.parse import parse

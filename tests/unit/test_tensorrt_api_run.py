@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from fcn_deploy.bench.doctor_model import load_error
+from fcn_deploy.doctor.model import load_error
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.errors import EngineError, RunnerError
 from fcn_deploy.runners.trt_options import TrtOptions

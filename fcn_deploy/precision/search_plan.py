@@ -21,12 +21,12 @@ from ..graph.keep import check_rewritable
 from ..graph.parts import Part, cut_out
 from ..graph.sensitivity import candidates, cut_before
 from ..graph.state import find_card, load_graph
+from ..inputs.dataset import open_for
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..runners.base import LABELS
 from .calibration import ports_of
-from .dataset import open_for
-from .interrupt import interrupts
-from .quantize_options import QuantizeOptions, check_options, kept_layers
+from .options import QuantizeOptions, check_options, kept_layers
 from .search_cache import TensorCache, Tensors, cache_bytes, needed_bytes
 from .search_images import require_labels
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, Sample, iterate
 from ..errors import DataError
+from ..inputs.dataset import OnError
 from ..metrics.agreement import Share
 from ..metrics.confusion import Counts, confusion_matrix
 from ..metrics.scores import scores
 from ..progress import SILENT, Progress
+from ..runners.base import check_labels
 from ..spec import ignore_index_for
-from .dataset import OnError
 from .frames import Frames
-from .parity import check_labels
 from .search_cache import TensorCache
 
 Labels = NDArray[Any]

@@ -24,16 +24,16 @@ from ..graph.arithmetic import has_quantisation
 from ..graph.histogram import Method
 from ..graph.sizes import image_input
 from ..graph.state import find_card, load_graph
+from ..inputs.artefact import Artefact
+from ..inputs.dataset import DataOptions
+from ..precision.calibration import open_images
+from ..precision.calibration_cache import graph_digest
+from ..precision.frames import frames_of
+from ..precision.quantize import QuantizeOptions, QuantizeReport, quantize
 from ..progress import SILENT, Progress
 from ..spec import ModelCard
 from ..version import __version__
-from .artefact import Artefact
-from .calibration import open_images
-from .calibration_cache import graph_digest
-from .dataset import DataOptions
 from .engine_profiles import DYNAMIC, Dims, check_fixed, fixed_dims, of_images, usual
-from .frames import frames_of
-from .quantize import QuantizeOptions, QuantizeReport, quantize
 
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

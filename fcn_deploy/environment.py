@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from ..version import __version__
+from .version import __version__
 
 PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "onnx", "onnx-ir", "numpy", "tensorrt", "tensorrt-rtx")
 

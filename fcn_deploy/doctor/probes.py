@@ -1,6 +1,6 @@
 """The child side of `doctor`: one probe a process, because a package can crash or hang while it is imported.
 
-    python -m fcn_deploy.bench.doctor_probes onnxruntime
+    python -m fcn_deploy.doctor.probes onnxruntime
 
 prints one line, `MARK` and a `Finding` as JSON.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FcnDeployError, RunnerError
-from .doctor_driver import ask_driver
+from .driver import ask_driver
 
 MARK = "fcn-deploy doctor: "
 Facts = dict[str, Any]
@@ -138,7 +138,7 @@ def _run(spec: str, ir_version: int | None) -> list[str]:
     import numpy as np
 
     from ..runners.registry import open_runner
-    from .doctor_model import IMAGE, LABELS
+    from .model import IMAGE, LABELS
 
     with tempfile.TemporaryDirectory() as folder:
         path = _tiny(folder, ir_version)
@@ -152,7 +152,7 @@ def _run(spec: str, ir_version: int | None) -> list[str]:
 
 def _tiny(folder: str, ir_version: int | None = None) -> Path:
     """The small file; RunnerError where it is onnx that is broken, not what is asked about."""
-    from .doctor_model import write_tiny
+    from .model import write_tiny
 
     try:
         return write_tiny(Path(folder) / "tiny.onnx", ir_version)
@@ -174,7 +174,7 @@ def flavor(name: str) -> Facts:
     """Build a small engine with a TensorRT library and, where a GPU is, load it."""
     from ..engine.flavors import open_flavor
     from ..engine.gpus import gpus
-    from .doctor_model import build_tiny, load_error
+    from .model import build_tiny, load_error
 
     library = open_flavor(name)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,12 +12,12 @@ from ..data.dataset import Dataset, iterate
 from ..engine.profiles import Profile, Shape
 from ..errors import EngineError
 from ..graph.sizes import image_axes, image_input
+from ..inputs.dataset import DataOptions, OnError
+from ..interrupt import interrupts
+from ..precision.calibration import open_images
 from ..progress import SILENT, Progress
 from ..recipe import load_recipe
 from ..spec import ModelCard
-from .calibration import open_images
-from .dataset import DataOptions, OnError
-from .interrupt import interrupts
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
 STRIDE = 32

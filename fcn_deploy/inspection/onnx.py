@@ -15,7 +15,7 @@ from ..graph.sizes import graph_inputs
 from ..graph.state import PRECISION_KEY, find_card, load_graph
 from ..graph.whole import check_whole
 from ..spec import ModelCard
-from .inspect_ports import Port, contract
+from .ports import Port, contract
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset, Sample, iterate
 from ..errors import DataError
 from ..graph.calibrate import Feeds
+from ..inputs.dataset import DataOptions, check_classes, open_for
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..runners.graph_io import GraphIO, describe
 from ..spec import ModelCard
-from .dataset import DataOptions, check_classes, open_for
 from .frames import Frames, pixel_digest
-from .interrupt import interrupts
 
 # So many images are looked at before the work begins, to tell label maps from images.
 _LOOK_AT = 5

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SearchError
+from ..inputs.dataset import DataOptions, classes_of, open_for
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..spec import ModelCard
-from .dataset import DataOptions, classes_of, open_for
-from .interrupt import interrupts
 from .search_cache import TensorCache
 from .search_choice import Layers, fewest
 from .search_images import Measured, SearchImages

@@ -20,9 +20,9 @@ from ..graph.local_error import comparable
 from ..graph.parts import Part, cut_out
 from ..graph.state import load_graph
 from ..graph.stored import Normalisation, Parameters, normalisation, normalised_image, parameters
+from ..precision.calibration import ports_of
 from ..runners.base import LABELS, LOGITS
 from ..spec import ModelCard
-from .calibration import ports_of
 from .stages import Stage
 
 Tensors = dict[str, NDArray[Any]]

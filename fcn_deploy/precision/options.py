@@ -13,7 +13,7 @@ from ..files import check_writable
 from ..graph.histogram import METHODS, PERCENTILE, Method
 from ..graph.keep import kept_from_int8
 from ..graph.qdq import TARGETS, Target
-from .dataset import DataOptions
+from ..inputs.dataset import DataOptions
 from .search import SearchOptions
 
 Precision = Literal["fp16", "int8", "int8+fp16"]

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset, iterate
 from ..data.sample import Sample
 from ..errors import FcnDeployError, RunnerError
+from ..inputs.dataset import OnError
+from ..interrupt import interrupts
 from ..metrics.agreement import Agreement, logit_margin
 from ..metrics.confusion import Counts, Labels, confusion_matrix
 from ..progress import SILENT, Progress
-from ..runners.base import INPUT, LABELS, LOGITS
+from ..runners.base import INPUT, LABELS, LOGITS, check_labels
 from ..spec import ignore_index_for
-from .dataset import OnError
-from .interrupt import interrupts
-from .parity import check_labels
 from .stages import Stage
 
 

@@ -28,7 +28,7 @@ from ..spec import CARD_KEY, ModelCard
 from .calibration import Coverage, ports_of, survey
 from .calibration_run import CacheUse, Wanted, network_tensors, observe
 from .frames import Overlap, overlap
-from .quantize_options import Precision, QuantizeOptions, check_options, kept_layers
+from .options import Precision, QuantizeOptions, check_options, kept_layers
 from .rewritten import check_rewritten
 from .search import LOG_SUFFIX, search_layers
 from .search_report import SearchReport

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import GraphError
 from ..graph.proof import random_image
+from ..interrupt import interrupts
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress, Task
 from ..runners.base import INPUT, LABELS
 from ..runners.registry import open_runner
-from .interrupt import interrupts
 
 RUNNER = "onnxruntime"
 

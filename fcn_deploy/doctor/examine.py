@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+from ..environment import cpu_model, package_versions
 from ..progress import SILENT, Progress
 from ..runners.threads import usable_cores
-from . import doctor_probes
-from .doctor_fit import misfits
-from .doctor_probes import Finding
-from .doctor_verdicts import Verdict, verdicts
-from .environment import cpu_model, package_versions
+from . import probes as doctor_probes
+from .fit import misfits
+from .probes import Finding
+from .verdicts import Verdict, verdicts
 
 TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on a GPU may take 20
 AT_A_TIME = 4

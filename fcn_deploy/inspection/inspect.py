@@ -12,10 +12,10 @@ from ..models.demo import named_file
 from ..progress import SILENT, Progress
 from ..reading import reading
 from ..spec import ModelCard
-from .inspect_engine import EngineFile, inspect_engine, inspect_sidecar
+from .engine import EngineFile, inspect_engine, inspect_sidecar
 
 if TYPE_CHECKING:
-    from .inspect_onnx import OnnxFile
+    from .onnx import OnnxFile
 
 ENGINES, CHECKPOINTS = (".engine", ".plan", ".trt"), (".safetensors", ".pth", ".pt", ".toml")
 KINDS = "an ONNX file, an engine, its sidecar, a checkpoint or a recipe"
@@ -76,7 +76,7 @@ def _inspect(path: Path) -> Inspection:
         return Inspection(path, "engine", size, digest, inspect_engine(path, digest))
     if suffix in CHECKPOINTS:
         return Inspection(path, "checkpoint", size, digest, _checkpoint(path))
-    from .inspect_onnx import inspect_onnx
+    from .onnx import inspect_onnx
 
     return Inspection(path, "onnx", size, digest, inspect_onnx(path))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..engine.header import HEADER_BYTES, PlanHeader, read_header
 from ..engine.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_path
+from ..environment import package_versions
 from ..errors import EngineError, RecipeError
-from .environment import package_versions
-from .inspect_ports import Port, buffer_bytes, contract
+from .ports import Port, buffer_bytes, contract
 
 ITEM_BYTES = {"uint8": 1, "int8": 1, "bool": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .doctor_probes import Findings
+from .probes import Findings
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import GraphError
+from ..inputs.dataset import DataOptions, classes_of, generated_for, open_for
 from ..metrics.agreement import Agreement
 from ..metrics.bootstrap import iou_change
 from ..metrics.scores import scores
 from ..progress import SILENT, Progress
 from .chain_labels import ChainLabels, StageLabels, run_chain
-from .dataset import DataOptions, classes_of, generated_for, open_for
 from .diagnosis import Change, Diagnosis, Step
 from .judgement import label_reasons, layer_reasons, only_rounding
 from .layer_errors import Images, LayerError, layer_errors

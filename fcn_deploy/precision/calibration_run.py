@@ -12,11 +12,11 @@ from ..errors import OutputError
 from ..graph.calibrate import Calibration, calibrate, float_tensors
 from ..graph.io_passes import CONTRACT_PREFIX
 from ..graph.keep import convolutions
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..spec import ModelCard
 from .calibration import CalibrationSet, ports_of
 from .calibration_cache import CacheKey, cache_key, read_cache, write_cache
-from .interrupt import interrupts
 
 
 @dataclass(frozen=True)

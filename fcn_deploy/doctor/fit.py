@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 
-from .doctor_probes import Findings
-from .environment import package_versions
+from ..environment import package_versions
+from .probes import Findings
 
 OWN = "fcn-deploy"
 # Distributions that put their files into the same folder, site-packages/onnxruntime.

@@ -19,8 +19,8 @@ from ..graph.io_passes import CONTRACT_PREFIX
 from ..graph.local_error import FedLayers, Layer, layers_between, standing_for
 from ..graph.parts import Part
 from ..graph.tally import Tally
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
-from .interrupt import interrupts
 from .tensors import ENTRY, OnnxSource, Source, Tensors
 from .tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.dataset import Dataset, Sample, iterate
+from ..inputs.dataset import OnError
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
-from .dataset import OnError
-from .interrupt import interrupts
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:
