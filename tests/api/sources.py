@@ -15,7 +15,7 @@ FILES = tuple(
             *(PACKAGE / "engine" / f"{name}.py" for name in ("compile", "logger", "monitor", "options", "parse")),
             *PACKAGE.glob("runners/trt_*.py"),
             *PACKAGE.glob("runners/cuda_*.py"),
-            PACKAGE / "bench" / "doctor_model.py",
+            PACKAGE / "doctor" / "model.py",
         ]
     )
 )

