@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .memory import Memory
+from .record_times import GpuState as GpuState
+from .record_times import Latency as Latency
+from .record_times import OnDevice as OnDevice
+from .record_times import Saturated as Saturated
 
 # "built": the file was made and cannot run here.
 Status = Literal["ok", "failed", "skipped", "built"]
@@ -13,22 +17,17 @@ Counts = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Nanoseconds of each round; `warmup_ns`: whole inferences before the first round."""
-
-    upload_ns: tuple[int, ...]
-    execute_ns: tuple[int, ...]
-    download_ns: tuple[int, ...]
-    warmup_ns: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Accuracy:
-    """int64[C, C] confusion matrices of all labelled pixels and of those near a label change; row = true class."""
+    """int64[C, C] confusion matrices of all labelled pixels and of those near a label change; row = true class.
+
+    Attributes:
+        by_image: `overall` of each labelled image, in the data set's order; empty for more than 2000 images.
+    """
 
     overall: Counts
     boundary: Counts
     images: int
+    by_image: tuple[Counts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,31 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Label agreement of one image with the reference, in pixels."""
+
+    name: str
+    agreed: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One of `--sizes` with one of `--batch`: the data set's images, resized; every sample is of this shape.
+
+    Attributes:
+        shape: N, H, W.
+        accuracy: at this size, against labels resized by nearest neighbour; the same for every batch.
+    """
+
+    shape: tuple[int, int, int]
+    latency: Latency
+    saturated: Saturated | None = None
+    memory: Memory | None = None
+    accuracy: Accuracy | None = None
+
+
+@dataclass(frozen=True)
 class Built:
     """The file that was made for a row.
 
@@ -79,7 +103,12 @@ class Built:
 
 @dataclass(frozen=True)
 class Row:
-    """One runner. `reason` says why it is not ok; what is None was not measured, or not made."""
+    """One runner. `reason` says why it is not ok; what is None was not measured, or not made.
+
+    Attributes:
+        frames: agreement of each image with the reference, in the data set's order.
+        cells: one for each size and batch that was asked for and ran; `latency` is of the data set's own sizes.
+    """
 
     runner: str
     status: Status
@@ -90,6 +119,9 @@ class Row:
     accuracy: Accuracy | None = None
     agreement: Agreement | None = None
     built: Built | None = None
+    saturated: Saturated | None = None
+    frames: tuple[Frame, ...] = ()
+    cells: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +148,16 @@ class Data:
 
 @dataclass(frozen=True)
 class Settings:
+    """What the run was asked for.
+
+    Attributes:
+        warmup: inferences of each shape at least; more came until they were steady.
+        precision: the timing stopped early once each median was known to plus or minus this share of itself; None
+            where it did not look.
+        sizes, batches: of the cells; () if there are none.
+        isolated: whether each runner was timed in a process of its own.
+    """
+
     iterations: int
     seconds: float
     warmup: int
@@ -123,6 +165,10 @@ class Settings:
     batch: int
     threads: int
     radius: int
+    precision: float | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
+    batches: tuple[int, ...] = ()
+    isolated: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,6 +189,7 @@ class Record:
         rounds: index into `shapes` of each round; entry i of every row's latency belongs to round i.
         other_cores: cores that other processes kept busy while timing, on average; None if it was too short to say.
         reference: None if there was none; `reference_reason` says why.
+        gpu_states: clocks, power and throttling while timing, where nvidia-ml-py sees a GPU.
     """
 
     created: str
@@ -156,3 +203,4 @@ class Record:
     reference_reason: str
     rows: tuple[Row, ...]
     other_cores: float | None = None
+    gpu_states: tuple[GpuState, ...] = ()

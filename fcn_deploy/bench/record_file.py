@@ -13,7 +13,9 @@ from .decode import decode
 from .record import Record
 from .summary import summarise
 
-SCHEMA = 1
+SCHEMA = 2
+# Schema 2 added fields alone: a record of schema 1 is one that did not measure them.
+READABLE = (1, 2)
 
 
 def to_json(record: Record) -> str:
@@ -36,8 +38,8 @@ def from_json(text: str, name: str = "record") -> Record:
         raise RecordError(f"{name} is not JSON: {error}") from error
     if not isinstance(raw, dict) or raw.get("kind") != "bench":
         raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
-    if raw.get("schema") != SCHEMA:
-        raise RecordError(f"{name} has schema {raw.get('schema')}; this version reads schema {SCHEMA}")
+    if raw.get("schema") not in READABLE:
+        raise RecordError(f"{name} has schema {raw.get('schema')}; this version reads schema 1 and 2")
     record: Record = decode(Record, raw, name)
     _check_lengths(record, name)
     return record

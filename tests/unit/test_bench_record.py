@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.record_file import from_json, read_record, to_json, write_record
 from fcn_deploy.bench.summary import fidelity, speed, summarise
 from fcn_deploy.errors import OutputError, RecordError
@@ -20,9 +23,25 @@ def test_a_record_survives_the_round_trip(tmp_path):
     assert read_record(tmp_path / "new" / "run.json") == RECORD
 
 
+def test_what_schema_2_added_survives_the_round_trip_too():
+    samples = rec.Latency((1, 2), (3, 4), (5, 6), (7,), rec.OnDevice((0, 1), (2, 3), (4, 5)))
+    saturated = rec.Saturated(9, 1.5, True, ((4, 0.5), (5, 1.0)))
+    cell = rec.Cell((2, 33, 47), samples, saturated, None, replace(ROWS[0].accuracy, by_image=(((1, 2), (3, 4)),)))
+    row = replace(ROWS[0], saturated=saturated, frames=(rec.Frame("a.png", 1550, 1551),), cells=(cell,))
+    states = (rec.GpuState(0, 0.5, 1980, None, 312.5, 61, None, ("software power cap",)),)
+    record = replace(with_rows(row), gpu_states=states)
+    assert from_json(to_json(record)) == record
+
+
+def test_a_record_of_schema_1_is_one_that_measured_less():
+    old = Path(__file__).parents[1] / "golden" / "bench_schema1.json"
+    assert json.loads(old.read_text())["schema"] == 1
+    assert read_record(old) == RECORD
+
+
 def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
     plain = json.loads(to_json(RECORD), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert (plain["schema"], plain["kind"]) == (1, "bench")
+    assert (plain["schema"], plain["kind"]) == (2, "bench")
     assert plain["rows"][1]["latency"]["execute_ns"] == [17_000_000, 17_000_000, 17_000_000, 47_000_000]
     assert plain["rows"][1]["latency"]["warmup_ns"] == [500_000_000, 90_000_000]
     assert plain["rows"][1]["summary"]["median_ms"] == 20
@@ -36,7 +55,7 @@ def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
         ('{"schema": 1', "is not JSON"),
         ("[]", "is not a benchmark record"),
         ('{"schema": 1, "kind": "accuracy"}', "is not a benchmark record"),
-        (changed(schema=7), "has schema 7; this version reads schema 1"),
+        (changed(schema=7), "has schema 7; this version reads schema 1 and 2"),
         ('{"schema": 1, "kind": "bench"}', "has no 'created'"),
         (changed(rounds="many"), r"record\.rounds is 'many'; needed a list"),
         (changed(rounds=[0, 0.5]), r"record\.rounds\[1\] is '0.5'; needed an integer"),
