@@ -2,190 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..bench.contention import contended
-from ..bench.record import Record, Row
-from ..bench.summary import Fidelity, fidelity, speed
-from .text import count, milliseconds, number, points, share
+from ..bench.record import Record
+from .remarks import headline, remarks
+from .sheets import Sheet, sheets
 
-FEW_ROUNDS = 30
-MIB = 1 << 20
 STYLES = {"ok": "green", "failed": "red", "skipped": "yellow", "built": "cyan"}
 
 
 def render(record: Record) -> RenderableType:
     """What was measured, how fast, how faithful, what was left out and why."""
-    parts: list[RenderableType] = [Text(headline(record)), "", speed_table(record), ""]
-    if any(row.built is not None for row in record.rows):
-        parts += [built_table(record), ""]
-    if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
-        parts += [fidelity_table(record), ""]
+    parts: list[RenderableType] = [Text(headline(record)), ""]
+    for sheet in sheets(record):
+        parts += [as_table(sheet), ""]
     return Group(*parts, *(Text(line) for line in remarks(record)))
 
 
-def headline(record: Record) -> str:
-    """Model, images and how they were run, in one or two lines."""
-    card, settings, data = record.model.card or {}, record.settings, record.data
-    network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
-    threads = count(settings.threads, "CPU thread")
-    return (
-        f"{record.model.name}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
-        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, runners in turn, {threads} each; times in ms"
-    )
-
-
-def speed_table(record: Record) -> Table:
-    """Milliseconds of one batch, upload to download."""
-    reference = record.reference.runner if record.reference is not None else "pytorch"
-    table = _table("runner", "", "median", "p90", "p99", "images/s", f"× {reference}", "up", "run", "down", "peak MiB")
-    for row in record.rows:
-        table.add_row(row.runner, Text(row.status, STYLES[row.status]), *_speed_cells(record, row))
-    return table
-
-
-def _speed_cells(record: Record, row: Row) -> list[str]:
-    timed = speed(record, row)
-    memory = "-" if row.memory is None else number(row.memory.peak_bytes / MIB, 0)
-    if timed is None:
-        return ["-"] * 8 + [memory]
-    times = [timed.median_ms, timed.p90_ms, timed.p99_ms]
-    steps = [timed.upload_ms, timed.execute_ms, timed.download_ms]
-    return [
-        *map(milliseconds, times),
-        number(timed.images_per_s, 1),
-        number(timed.times_reference, 2),
-        *map(milliseconds, steps),
-        memory,
-    ]
-
-
-def fidelity_table(record: Record) -> Table:
-    """Accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
-    table = _table("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
-    for row in record.rows:
-        if row.status == "ok":
-            is_reference = record.reference is not None and row.runner == record.reference.runner
-            table.add_row(row.runner, *_fidelity_cells(fidelity(record, row), is_reference))
-    return table
-
-
-def _fidelity_cells(found: Fidelity, is_reference: bool) -> list[str]:
-    agreements = (found.agreement, found.agreement_boundary, found.agreement_lowest_margin)
-    worst = "-" if found.worst_class is None else f"{found.worst_class[0][:14]} {points(found.worst_class[1])}"
-    return [
-        number(found.mean_iou, 2),
-        "ref" if is_reference else points(found.delta_points),
-        number(found.boundary_mean_iou, 2),
-        "ref" if is_reference else points(found.boundary_delta_points),
-        *("-" if part is None else share(part.agreed, part.pixels) for part in agreements),
-        worst,
-    ]
-
-
-def built_table(record: Record) -> Table:
-    """What was made for the rows: size, seconds, and the share of the multiply-adds in each type."""
-    table = _table("runner", "file", "MB", "made in s", "arithmetic")
-    for row in record.rows:
-        if row.built is not None:
-            shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
-            cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
-            table.add_row(row.runner, *cells, shares or "-")
-    return table
-
-
-def remarks(record: Record) -> list[str]:
-    """Reasons, notes, what the columns mean and under what circumstances they hold."""
-    lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
-    lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
-    lines += [line for row in record.rows if (line := _instability(record, row))]
-    if record.reference is None and record.reference_reason:
-        lines.append(f"no PyTorch reference: {record.reference_reason}")
-    lines += _doubts(record)
-    if record.data.left_out:
-        lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
-    return [*lines, *([""] if lines else []), _meaning(record), environment_line(record.environment)]
-
-
-def _ending(row: Row) -> str:
-    return "built, and not run" if row.status == "built" else row.status
-
-
-def _doubts(record: Record) -> list[str]:
-    """Why the times of all rows may be worth little."""
-    lines, rounds, others = [], len(record.rounds), record.other_cores
-    cores = record.environment.get("cores", {}).get("logical") or 0
-    if others is not None and contended(others, record.settings.threads, cores):
-        lines.append(
-            f"other processes kept {others:.1f} of {cores} cores busy: the times are too long, and PyTorch's, whose "
-            "threads wait for each other most often, most of all; measure again on a quiet machine"
-        )
-    if 0 < rounds < FEW_ROUNDS:
-        lines.append(f"{count(rounds, 'round')} only: p90 and p99 are little else than the slowest (see --seconds)")
-    return lines
-
-
-def _instability(record: Record, row: Row) -> str:
-    timed = speed(record, row)
-    if timed is None or not timed.unstable:
-        return ""
-    change = f"{100 * abs(timed.drift):.0f} % {'more' if timed.drift > 0 else 'less'}"
-    return f"{row.runner}: unstable, the second half of the rounds took {change} time than the first; measure again"
-
-
-def _meaning(record: Record) -> str:
-    """What the columns say, as one paragraph."""
-    sentences = [
-        "Times are upload, run and download of one batch, the host waiting for the result.",
-        "Peak MiB is of a process that holds this runner alone.",
-    ]
-    if any(row.agreement is not None for row in record.rows):
-        sentences += [
-            "Δ: points more or less than PyTorch.",
-            "Same: % of pixels that PyTorch labels alike;",
-            f"boundary: within {record.settings.radius} px of a change of its label;",
-            f"low margin: where its two best logits differ by less than {_lowest_edge(record)}.",
-        ]
-    return " ".join(sentences)
-
-
-def _lowest_edge(record: Record) -> str:
-    bins = [row.agreement.by_margin for row in record.rows if row.agreement is not None and row.agreement.by_margin]
-    return number(bins[0][0].high, 3) if bins else "-"
-
-
-def environment_line(environment: dict[str, Any]) -> str:
-    """Processor, system, versions, GPUs."""
-    packages = environment.get("packages", {})
-    versions = ", ".join(
-        f"{name} {packages[name]}" for name in ("torch", "onnxruntime-gpu", "onnxruntime") if name in packages
-    )
-    cores = environment.get("cores", {}).get("physical")
-    gpus = ", ".join(environment.get("gpus") or []) or "no GPU here: nothing was measured on one"
-    return f"{environment.get('cpu')}, {cores} cores; {versions}; {gpus}."
-
-
-def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
-    if not sizes:
-        return "none"
-    if len(sizes) == 1:
-        return f"{sizes[0][0]}x{sizes[0][1]}"
-    smallest, largest = min(sizes, key=_pixels), max(sizes, key=_pixels)
-    return f"{len(sizes)} sizes, {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"
-
-
-def _pixels(size: tuple[int, int, int]) -> int:
-    return size[0] * size[1]
-
-
-def _table(first: str, *columns: str) -> Table:
+def as_table(sheet: Sheet) -> Table:
+    """The sheet in rich's terms; the column without a head holds the status."""
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left")
+    for index, column in enumerate(sheet.columns):
+        table.add_column(
+            Text(column),
+            overflow="fold" if index == 0 else "ellipsis",
+            justify="left" if index == 0 or not column else "right",
+        )
+    for row in sheet.rows:
+        table.add_row(*(Text(cell, _style(column, cell)) for column, cell in zip(sheet.columns, row, strict=True)))
     return table
+
+
+def _style(column: str, cell: str) -> str:
+    return "" if column else STYLES.get(cell, "")

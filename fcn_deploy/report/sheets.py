@@ -1,0 +1,99 @@
+"""The tables of a benchmark record as plain text cells, which terminal, Markdown and HTML only dress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..bench.record import Record, Row
+from ..bench.summary import Fidelity, fidelity, speed
+from .text import NONE, milliseconds, number, points, share
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table: a title for those who see it apart, column heads, and as many cells in each row.
+
+    Attributes:
+        words: columns that hold words and not figures; the first always does.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: tuple[int, ...] = (0,)
+
+
+def sheets(record: Record) -> list[Sheet]:
+    """Those that have something to say about this record, in the order of reading."""
+    found = [speed_sheet(record)]
+    if any(row.built is not None for row in record.rows):
+        found.append(built_sheet(record))
+    if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
+        found.append(fidelity_sheet(record))
+    return found
+
+
+def speed_sheet(record: Record) -> Sheet:
+    """Milliseconds of one batch, upload to download."""
+    reference = record.reference.runner if record.reference is not None else "pytorch"
+    heads = ("runner", "", "median", "p90", "p99", "images/s", f"× {reference}", "up", "run", "down", "peak MiB")
+    rows = ((row.runner, row.status, *_speed_cells(record, row)) for row in record.rows)
+    return Sheet("Speed", heads, tuple(rows), words=(0, 1))
+
+
+def _speed_cells(record: Record, row: Row) -> list[str]:
+    timed = speed(record, row)
+    memory = NONE if row.memory is None else number(row.memory.peak_bytes / MIB, 0)
+    if timed is None:
+        return [NONE] * 8 + [memory]
+    times = [timed.median_ms, timed.p90_ms, timed.p99_ms]
+    steps = [timed.upload_ms, timed.execute_ms, timed.download_ms]
+    return [
+        *map(milliseconds, times),
+        number(timed.images_per_s, 1),
+        number(timed.times_reference, 2),
+        *map(milliseconds, steps),
+        memory,
+    ]
+
+
+def fidelity_sheet(record: Record) -> Sheet:
+    """Accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
+    heads = ("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
+    rows = (
+        (row.runner, *_fidelity_cells(fidelity(record, row), is_reference(record, row)))
+        for row in record.rows
+        if row.status == "ok"
+    )
+    return Sheet("Accuracy", heads, tuple(rows))
+
+
+def is_reference(record: Record, row: Row) -> bool:
+    """Whether the row is what the others are compared with."""
+    return record.reference is not None and row.runner == record.reference.runner
+
+
+def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
+    agreements = (found.agreement, found.agreement_boundary, found.agreement_lowest_margin)
+    worst = NONE if found.worst_class is None else f"{found.worst_class[0][:14]} {points(found.worst_class[1])}"
+    return [
+        number(found.mean_iou, 2),
+        "ref" if reference else points(found.delta_points),
+        number(found.boundary_mean_iou, 2),
+        "ref" if reference else points(found.boundary_delta_points),
+        *(NONE if part is None else share(part.agreed, part.pixels) for part in agreements),
+        worst,
+    ]
+
+
+def built_sheet(record: Record) -> Sheet:
+    """What was made for the rows: size, seconds, and the share of the multiply-adds in each type."""
+    rows = []
+    for row in record.rows:
+        if row.built is not None:
+            shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
+            cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
+            rows.append((row.runner, *cells, shares or NONE))
+    return Sheet("Files made", ("runner", "file", "MB", "made in s", "arithmetic"), tuple(rows))
