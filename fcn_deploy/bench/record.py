@@ -152,7 +152,7 @@ class Settings:
 
     Attributes:
         warmup: inferences of each shape at least; more came until they were steady.
-        precision: the timing stopped early once each median was known to plus or minus this share of itself; None
+        tolerance: the timing stopped early once each median was known to plus or minus this share of itself; None
             where it did not look.
         sizes, batches: of the cells; () if there are none.
         isolated: whether each runner was timed in a process of its own.
@@ -165,7 +165,7 @@ class Settings:
     batch: int
     threads: int
     radius: int
-    precision: float | None = None
+    tolerance: float | None = None
     sizes: tuple[tuple[int, int], ...] = ()
     batches: tuple[int, ...] = ()
     isolated: bool = False
