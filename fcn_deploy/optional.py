@@ -10,7 +10,7 @@ from .errors import MissingDependencyError
 # module -> (what to install, extra of this project that holds it)
 EXTRAS = {
     "cuda": "graphs",
-    "openvino": "peers",
+    "openvino": "openvino",
     "pycuda": "cuda",
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",

@@ -50,14 +50,17 @@ class Form:
     @property
     def target(self) -> str:
         """Whose INT8 kernels will run it."""
-        on_cpu = (self.runner.partition(":")[2] or entry(self.runner).device) == "cpu"
+        line = entry(self.runner)
+        devices = [part for part in self.runner.split(":")[1:] if part not in line.types]
+        on_cpu = (devices or [line.device])[0] == "cpu"
         return "cpu" if on_cpu and not self.is_engine else "tensorrt"
 
 
 def parse_form(spec: str) -> Form:
     """Raises UnknownNameError: no such runner, two precisions, or one for PyTorch, which runs FP32."""
     parts = spec.split(":")
-    precisions = [part for part in parts[1:] if part in PRECISIONS]
+    own = entry(spec).types
+    precisions = [part for part in parts[1:] if part in PRECISIONS and part not in own]
     form = Form(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
     line = entry(form.runner)
     if len(precisions) > 1 or (precisions and not line.needs_onnx):

@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a runner's class is, the package it stands on, its device where none is named, and what it opens."""
+    """Where a runner's class is, the package it stands on, its device where none is named, and what it opens.
+
+    Attributes:
+        types: what may be named beside the device for the runner to compute in, without another file.
+    """
 
     location: str
     package: str
     device: str
     needs_onnx: bool
+    types: tuple[str, ...] = ()
 
 
 RUNNERS = {
     "pytorch": Entry("torch_runner:TorchRunner", "torch", "cpu", needs_onnx=False),
     "onnxruntime": Entry("ort_runner:OrtRunner", "onnxruntime", "cpu", needs_onnx=True),
+    "openvino": Entry("openvino_runner:OpenVinoRunner", "openvino", "cpu", needs_onnx=True, types=("fp32", "bf16")),
     "tensorrt": Entry("trt_runner:TrtRunner", "pycuda", "", needs_onnx=True),
 }
 
@@ -51,8 +57,8 @@ def open_runner(
     load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
     provider: ProviderOptions | None = None,
 ) -> Runner:
-    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|tensorrt|...]" or
-    "tensorrt[:precision of the engine]".
+    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|tensorrt|...]",
+    "openvino[:cpu|gpu|npu][:fp32|bf16]" or "tensorrt[:precision of the engine]".
 
     Args:
         source: "demo", an .onnx file, for pytorch any checkpoint file, for tensorrt an engine.
