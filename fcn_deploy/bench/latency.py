@@ -10,27 +10,26 @@ OpenMP threads do for some milliseconds). So a turn begins with inferences that 
 from __future__ import annotations
 
 import gc
-import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import DataError, FcnDeployError
+from ..errors import FcnDeployError
 from ..interrupt import interrupts
 from ..progress import SILENT, Progress
-from ..runners.base import INPUT, Runner
+from ..runners.base import Runner
+from .batches import Image
+from .contestant import Contestant, Steps, Timing, contestant_of
+from .stability import is_known
+from .warmup import warm_up
 
-Image = NDArray[np.uint8]
-Steps = tuple[int, int, int]
-Clock = Callable[[], int]
 MIN_ROUNDS = 3
-BATCH_BYTES = 2 << 30
+# Below this p99 is little else than the slowest, and the interval of the median is that of a lucky minute.
+ROUNDS_TO_STOP = 100
+SECONDS_TO_STOP = 2.0
+LOOK_EVERY = 10
 
 
 @dataclass
@@ -41,69 +40,41 @@ class Samples:
     execute_ns: list[int] = field(default_factory=list)
     download_ns: list[int] = field(default_factory=list)
     warmup_ns: list[int] = field(default_factory=list)
+    device_ns: list[Steps] = field(default_factory=list)
     failure: str | None = None
 
-    def add(self, steps: Steps) -> None:
-        self.upload_ns.append(steps[0])
-        self.execute_ns.append(steps[1])
-        self.download_ns.append(steps[2])
+    def add(self, timing: Timing) -> None:
+        self.upload_ns.append(timing.host[0])
+        self.execute_ns.append(timing.host[1])
+        self.download_ns.append(timing.host[2])
+        if timing.device is not None:
+            self.device_ns.append(timing.device)
+
+    @property
+    def total_ns(self) -> list[int]:
+        return [sum(steps) for steps in zip(self.upload_ns, self.execute_ns, self.download_ns, strict=True)]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: after `iterations` rounds or `seconds` of timing, whichever comes first, but after 3 rounds.
+    """When to stop: after `iterations` rounds or `seconds` of timing, but after 3 rounds; earlier once all is known.
 
     Attributes:
-        warmup: inferences of each distinct shape by each runner before the first round.
+        warmup: inferences of each distinct shape by each runner before the first round, and more until they are
+            steady; 0 for none.
         settle_ms: how long each turn runs untimed first; not with a single runner, nor for inferences that take
             20 times as long, where the last runner's threads cannot matter.
+        tolerance: stop after 100 rounds and 2 s once the median of every runner is known to within this share of
+            itself; None never stops early.
+        warmup_seconds: for what a runner's warm-ups may take beyond `warmup`, over all shapes.
     """
 
     iterations: int = 500
     seconds: float = 20.0
     warmup: int = 3
     settle_ms: float = 10.0
-
-
-def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = time.perf_counter_ns) -> Steps:
-    """Nanoseconds of upload, execute and download of one inference."""
-    start = clock()
-    runner.upload(feeds)
-    uploaded = clock()
-    runner.execute()
-    executed = clock()
-    runner.download()
-    return uploaded - start, executed - uploaded, clock() - executed
-
-
-def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
-    """uint8[H, W, 3] images -> uint8[batch, H, W, 3], images of one shape together, in the order of first shapes.
-
-    The last batch of a shape is filled up with that shape's first images, so every batch is full.
-
-    Raises:
-        DataError: see `check_bytes`.
-    """
-    check_bytes(images, batch)
-    groups: dict[tuple[int, ...], list[Image]] = {}
-    for image in images:
-        groups.setdefault(image.shape, []).append(image)
-    return [
-        np.stack([group[index % len(group)] for index in range(start, start + batch)])
-        for group in groups.values()
-        for start in range(0, len(group), batch)
-    ]
-
-
-def check_bytes(images: Sequence[Image], batch: int) -> None:
-    """DataError if the full batches of `images` would take more than BATCH_BYTES; single images always may."""
-    counts = Counter(image.shape for image in images)
-    needed = sum(-(-count // batch) * batch * math.prod(shape) for shape, count in counts.items())
-    if batch > 1 and needed > BATCH_BYTES:
-        raise DataError(
-            f"batches of {batch} images take {needed >> 20} MiB, more than the {BATCH_BYTES >> 20} MiB "
-            "that they may; give a smaller --batch, or images of fewer sizes"
-        )
+    tolerance: float | None = 0.01
+    warmup_seconds: float = 2.0
 
 
 def order_of(round_index: int, batches: int, runners: int) -> list[int]:
@@ -117,56 +88,84 @@ def order_of(round_index: int, batches: int, runners: int) -> list[int]:
 
 
 def measure(
-    runners: Sequence[Runner], batches: Sequence[Image], budget: Budget, progress: Progress = SILENT
+    runners: Sequence[Runner | Contestant],
+    batches: Sequence[Image],
+    budget: Budget,
+    progress: Progress = SILENT,
+    watch: Callable[[], None] = lambda: None,
 ) -> tuple[list[int], list[Samples]]:
-    """Time `runners` over `batches` again and again until `budget` is used up.
+    """Time `runners` over `batches` again and again until `budget` is used up or the medians are known.
 
     A runner that raises is left out from then on; its `failure` says why and its times are thrown away.
+
+    Args:
+        watch: called after each round, untimed.
 
     Returns:
         The batch index of each round, and one Samples for each runner.
     """
-    samples = [Samples() for _ in runners]
-    with progress.task("warming up", None) as task, interrupts() as check:
-        for sample, runner, batch in _warmups(samples, runners, batches, budget.warmup):
-            _guarded(sample, runner, batch, keep="warmup")
-            task.advance()
-            check()
+    entered = [contestant_of(runner) for runner in runners]
+    samples = [Samples() for _ in entered]
+    _warm(entered, samples, batches, budget, progress)
     rounds: list[int] = []
-    with interrupts() as check, _no_garbage_collection():
+    with interrupts() as check, no_garbage_collection():
         # A line and no bar: a bar's thread wakes ten times a second and takes its time from what is being timed.
-        progress.say(f"timing {', '.join(runner.name for runner in runners)} for at most {budget.seconds:g} s")
-        for batch_index in _rounds(len(batches), budget):
-            for index in order_of(len(rounds), len(batches), len(runners)):
-                if len(runners) > 1:
-                    _settle(samples[index], runners[index], batches[batch_index], budget.settle_ms)
-                _guarded(samples[index], runners[index], batches[batch_index])
+        progress.say(f"timing {', '.join(runner.name for runner in entered)} for at most {budget.seconds:g} s")
+        for batch_index in _rounds(batches, budget, samples):
+            for index in order_of(len(rounds), len(batches), len(entered)):
+                if len(entered) > 1:
+                    _settle(samples[index], entered[index], batches[batch_index], budget.settle_ms)
+                _guarded(samples[index], entered[index], batches[batch_index])
             rounds.append(batch_index)
+            watch()
             check()
             if all(sample.failure for sample in samples):
                 break
     return rounds, [Samples(failure=sample.failure) if sample.failure else sample for sample in samples]
 
 
-def _rounds(batches: int, budget: Budget) -> Iterator[int]:
-    deadline = time.perf_counter() + budget.seconds
+def _rounds(batches: Sequence[Image], budget: Budget, samples: Sequence[Samples]) -> Iterator[int]:
+    start = time.perf_counter()
+    shapes = list(dict.fromkeys(batch.shape for batch in batches))
+    done: list[int] = []
     for index in range(budget.iterations):
-        if index >= MIN_ROUNDS and time.perf_counter() > deadline:
+        elapsed = time.perf_counter() - start
+        if index >= MIN_ROUNDS and elapsed > budget.seconds:
             return
-        yield index % batches
+        if elapsed > SECONDS_TO_STOP and _all_known(samples, done, budget.tolerance):
+            return
+        yield index % len(batches)
+        done.append(shapes.index(batches[index % len(batches)].shape))
 
 
-def _warmups(
-    samples: Sequence[Samples], runners: Sequence[Runner], batches: Sequence[Image], warmup: int
-) -> Iterator[tuple[Samples, Runner, Image]]:
-    """All warm-ups before all timing: shape by shape, `warmup` times each, and every runner in turn."""
-    for batch in {batch.shape: batch for batch in batches}.values():
-        for _ in range(warmup):
-            for sample, runner in zip(samples, runners, strict=True):
-                yield sample, runner, batch
+def _all_known(samples: Sequence[Samples], shapes: Sequence[int], tolerance: float | None) -> bool:
+    if tolerance is None or len(shapes) < ROUNDS_TO_STOP or len(shapes) % LOOK_EVERY:
+        return False
+    return all(is_known(sample.total_ns, shapes, tolerance) for sample in samples if not sample.failure)
 
 
-def _settle(sample: Samples, runner: Runner, batch: Image, settle_ms: float) -> None:
+def _warm(
+    entered: Sequence[Contestant],
+    samples: Sequence[Samples],
+    batches: Sequence[Image],
+    budget: Budget,
+    progress: Progress,
+) -> None:
+    """All warm-ups before all timing: shape by shape, every runner in turn."""
+    ceilings = [budget.warmup_seconds] * len(entered)
+    with progress.task("warming up", None) as task, interrupts() as check:
+
+        def run(runner: Contestant, sample: Samples, batch: Image) -> int | None:
+            check()
+            task.advance()
+            return _guarded(sample, runner, batch, keep="warmup")
+
+        for batch in {batch.shape: batch for batch in batches}.values():
+            runs = [partial(run, runner, sample, batch) for runner, sample in zip(entered, samples, strict=True)]
+            warm_up(runs, budget.warmup, ceilings)
+
+
+def _settle(sample: Samples, runner: Contestant, batch: Image, settle_ms: float) -> None:
     last_ns = sample.execute_ns[-1] if sample.execute_ns else 0
     if last_ns > 20 * settle_ms * 1e6:
         return
@@ -175,23 +174,24 @@ def _settle(sample: Samples, runner: Runner, batch: Image, settle_ms: float) -> 
         _guarded(sample, runner, batch, keep="nothing")
 
 
-def _guarded(sample: Samples, runner: Runner, batch: Image, keep: str = "timed") -> None:
-    """One inference, its times kept as "timed", as "warmup", or not at all; an error becomes the failure."""
+def _guarded(sample: Samples, runner: Contestant, batch: Image, keep: str = "timed") -> int | None:
+    """Nanoseconds of one inference, kept as "timed", as "warmup", or not at all; None if an error ended the runner."""
     if sample.failure is not None:
-        return
+        return None
     try:
-        steps = time_once(runner, {INPUT: batch})
+        timing = runner.time(batch)
     except FcnDeployError as error:
         sample.failure = str(error)
-        return
+        return None
     if keep == "warmup":
-        sample.warmup_ns.append(sum(steps))
+        sample.warmup_ns.append(timing.total_ns)
     elif keep == "timed":
-        sample.add(steps)
+        sample.add(timing)
+    return timing.total_ns
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """A collection in the middle of a sample would be counted as the runner's."""
     was_enabled = gc.isenabled()
     gc.collect()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..data.dataset import Sample
 from ..progress import Task
-from .latency import check_bytes
+from .batches import check_bytes
 
 POOL_BYTES = 256 << 20
 

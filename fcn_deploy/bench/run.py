@@ -22,10 +22,11 @@ from ..runners.base import LABELS, LOGITS, Runner
 from ..runners.threads import usable_cores
 from ..spec import ModelCard, ignore_index_for
 from . import record as rec
+from .batches import batches_of
 from .contention import CpuClock, other_cores
 from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
 from .forms import Forms, check_calibration, parse_form
-from .latency import Budget, batches_of, measure
+from .latency import Budget, measure
 from .memory import measure_memory
 from .parity import Comparison, compare
 from .pool import Pool

@@ -28,6 +28,8 @@ class Runner(ABC):
         card: the model card, None where the file has none.
         output_names: the outputs that `download` returns.
         notes: what a reader of a measurement must know (work done on the host, nodes left to another device).
+        device_ns: nanoseconds of the last upload, execute and download by events on the device; None where there
+            are none, or nobody set `time_on_device`.
 
     A backend writes `_upload`, `_execute`, `_download` and `_close`; the checks are here.
     """
@@ -37,6 +39,8 @@ class Runner(ABC):
         self.card = card
         self.output_names = output_names
         self.notes: tuple[str, ...] = ()
+        self.time_on_device = False
+        self.device_ns: tuple[int, int, int] | None = None
         self._state = "opened"
 
     def upload(self, feeds: Arrays) -> None:

@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_deploy.bench.latency import (
-    BATCH_BYTES,
-    MIN_ROUNDS,
-    Budget,
-    batches_of,
-    check_bytes,
-    measure,
-    order_of,
-    time_once,
-)
+from fcn_deploy.bench.batches import BATCH_BYTES, batches_of, check_bytes
+from fcn_deploy.bench.contestant import time_once
+from fcn_deploy.bench.latency import MIN_ROUNDS, Budget, measure, order_of
 from fcn_deploy.errors import DataError
 
 from .bench_fakes import MS, FakeClock, FakeRunner
@@ -92,7 +85,9 @@ def test_every_runner_begins_equally_often_on_every_batch(batches, runners):
 def test_warmups_are_kept_apart_and_cover_every_shape():
     tall = np.zeros((1, 47, 33, 3), np.uint8)
     runner = FakeRunner()
-    rounds, (sample,) = measure([runner], [IMAGE, tall, IMAGE], Budget(iterations=4, warmup=2, settle_ms=0))
+    rounds, (sample,) = measure(
+        [runner], [IMAGE, tall, IMAGE], Budget(iterations=4, warmup=2, settle_ms=0, warmup_seconds=0)
+    )
     assert len(sample.warmup_ns) == 4
     assert runner.shapes[:4] == [IMAGE.shape, IMAGE.shape, tall.shape, tall.shape]
     assert rounds == [0, 1, 2, 0]
@@ -106,7 +101,7 @@ def test_the_time_budget_ends_the_rounds_but_not_before_three():
 
 def test_a_runner_that_fails_half_way_is_left_out_and_the_others_go_on():
     bad, good = FakeRunner("bad", fail_at=3), FakeRunner("good")
-    rounds, samples = measure([bad, good], [IMAGE], Budget(iterations=5, warmup=1, settle_ms=0))
+    rounds, samples = measure([bad, good], [IMAGE], Budget(iterations=5, warmup=1, settle_ms=0, warmup_seconds=0))
     assert samples[0].failure == "bad ran out of memory"
     assert samples[0].execute_ns == []
     assert len(bad.shapes) == 3

@@ -22,7 +22,7 @@ from tests.conftest import tiny_model
 from .bench_fakes import FakeRunner
 
 CARD = ModelCard("fcn8s", SYNTHETIC_CLASSES)
-BUDGET = Budget(iterations=4, seconds=60, warmup=1, settle_ms=0)
+BUDGET = Budget(iterations=4, seconds=60, warmup=1, settle_ms=0, warmup_seconds=0)
 
 
 def label_of(image: np.ndarray) -> np.ndarray:

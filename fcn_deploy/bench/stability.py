@@ -1,0 +1,114 @@
+"""How well a run knows its median, and whether what it measured held still.
+
+The interval of the median is that of order statistics (David and Nagaraja, Order Statistics, 7.1): the number of
+samples below the true median is binomial(n, 1/2). That holds for independent samples; times come in bursts, so n is
+divided by how much the sign of (sample - median) repeats itself, 1 + 2 x the sum of its autocorrelations up to the
+first that is not positive (Geyer's initial sequence).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z95 = 1.96
+# Rounds of a shape, below which its own median is no measure for its samples.
+FEW = 6
+# Halves of a run whose medians differ by more were not taken under the same conditions.
+MOST_DRIFT = 0.10
+# A median that is not known to 5 % settles nothing that bench is asked for.
+MOST_UNKNOWN = 0.05
+# Half of the samples within a fifth of the median; a quiet machine shows 1 to 5 %.
+MOST_SPREAD = 0.20
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How a row's times behaved, as shares of the median.
+
+    Attributes:
+        low, high: 95 % interval of the median (0.99, 1.02).
+        spread: distance between the quartiles.
+        drift: median of the second half over that of the first, minus 1.
+    """
+
+    low: float
+    high: float
+    spread: float
+    drift: float
+
+    @property
+    def unknown(self) -> float:
+        """How far the true median may be from the measured one."""
+        return max(self.high - 1, 1 - self.low)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the row's times are not to be trusted, in words; () if they are."""
+        found = []
+        if abs(self.drift) > MOST_DRIFT:
+            change = f"{100 * abs(self.drift):.0f} % {'more' if self.drift > 0 else 'less'}"
+            found.append(f"the second half of the rounds took {change} time than the first")
+        if self.unknown > MOST_UNKNOWN:
+            found.append(f"the median is known to ± {100 * self.unknown:.0f} % only")
+        if self.spread > MOST_SPREAD:
+            found.append(f"half of the rounds lie {100 * self.spread:.0f} % of the median apart")
+        return tuple(found)
+
+
+def stability(samples: Sequence[float] | NDArray[np.float64], shapes: Sequence[int] | None = None) -> Stability:
+    """Of the times of some rounds, in any unit.
+
+    Args:
+        shapes: which shape each round had; a round's time counts as a share of its shape's median. None: all one.
+    """
+    relative = relative_times(np.asarray(samples, np.float64), shapes)
+    low, high = median_interval(relative)
+    quarter, three = np.percentile(relative, (25, 75))
+    half = len(relative) // 2
+    drift = float(np.median(relative[half:]) / np.median(relative[:half]) - 1) if half else 0.0
+    return Stability(low, high, float(three - quarter), drift)
+
+
+def relative_times(times: NDArray[np.float64], shapes: Sequence[int] | None = None) -> NDArray[np.float64]:
+    """float64[rounds]: each time over the median of its shape's."""
+    index = np.zeros(len(times), np.int64) if shapes is None else np.asarray(shapes)
+    relative = times.copy()
+    for shape in np.unique(index):
+        relative[index == shape] /= np.median(times[index == shape]) or 1.0
+    return relative
+
+
+def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of the median; lowest and highest value where there are too few to say more."""
+    ordered = np.sort(values)
+    effective = len(values) / _repetition(values)
+    reach = Z95 * math.sqrt(effective) / 2 / effective * len(values)
+    first = max(0, math.floor(len(values) / 2 - reach))
+    last = min(len(values) - 1, math.ceil(len(values) / 2 + reach))
+    return float(ordered[first]), float(ordered[last])
+
+
+def _repetition(values: NDArray[np.float64]) -> float:
+    """How many neighbouring samples say as much as one independent one; at least 1."""
+    signs = np.sign(values - np.median(values))
+    power = float(signs @ signs)
+    total = 0.0
+    for lag in range(1, len(values) // 4):
+        repeated = float(signs[lag:] @ signs[:-lag]) / power if power else 0.0
+        if repeated <= 0:
+            break
+        total += repeated
+    return 1 + 2 * total
+
+
+def is_known(samples: Sequence[float], shapes: Sequence[int], tolerance: float) -> bool:
+    """Whether the median is known to within `tolerance` of itself, every shape having been met often enough."""
+    if np.bincount(np.asarray(shapes)).min() < FEW:
+        return False
+    found = stability(samples, shapes)
+    return found.unknown <= tolerance and abs(found.drift) <= 2 * tolerance
