@@ -75,6 +75,11 @@ def is_reference(record: Record, row: Row) -> bool:
     return record.reference is not None and row.runner == record.reference.runner
 
 
+def reference_series(record: Record) -> int:
+    """The reference's place among the rows, which gives its colour; 0 if it has no row."""
+    return next((index for index, row in enumerate(record.rows) if is_reference(record, row)), 0)
+
+
 def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
     agreements = (found.agreement, found.agreement_boundary, found.agreement_lowest_margin)
     worst = NONE if found.worst_class is None else f"{found.worst_class[0][:14]} {points(found.worst_class[1])}"

@@ -1,0 +1,97 @@
+"""SVG as safe markup: plain text is escaped wherever it comes in, colours come from the page's CSS variables."""
+
+from __future__ import annotations
+
+from markupsafe import Markup, escape
+
+# Widths that stay readable on a phone without scaling the letters; wide pages place several beside each other.
+WIDTH = 360
+SERIES = 8
+
+STYLE = Markup("""\
+.ink{fill:var(--ink)}.faint{fill:var(--faint)}.rule{stroke:var(--rule);stroke-width:1}
+.base{stroke:var(--faint);stroke-width:1}.whisker{stroke:var(--ink);stroke-width:1.25;fill:none}
+.front{stroke:var(--faint);stroke-width:1;stroke-dasharray:3 3;fill:none}
+.line{fill:none;stroke:var(--s);stroke-width:2}.mark{fill:var(--s);stroke:var(--paper);stroke-width:1}
+.area{fill:var(--s);fill-opacity:.3;stroke:var(--s);stroke-width:1.25}.bar{fill:var(--s)}.tick{stroke:var(--s)}
+text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}.small{font-size:11px}.strong{font-weight:600}
+""")
+
+LIGHT = (
+    "--ink:#1f2328;--faint:#59636e;--rule:#dfe3e8;--paper:#ffffff;--s0:#6e7781;--s1:#0b6bcb;--s2:#c2560a;--s3:#1a7f4b;"
+    "--s4:#8250df;--s5:#0e7c86;--s6:#cf222e;--s7:#8a6116"
+)
+DARK = (
+    "--ink:#e6edf3;--faint:#9198a1;--rule:#30363d;--paper:#0d1117;--s0:#9198a1;--s1:#58a6ff;--s2:#f0883e;--s3:#3fb950;"
+    "--s4:#bc8cff;--s5:#39c5cf;--s6:#ff7b72;--s7:#d2a86a"
+)
+THEME = Markup(
+    f":root{{color-scheme:light dark;{LIGHT}}}@media(prefers-color-scheme:dark){{:root{{{DARK}}}}}\n"
+    + "".join(f".s{index}{{--s:var(--s{index})}}" for index in range(SERIES))
+    + "\n"
+)
+
+
+def element(name: str, *children: str, **attributes: str | float) -> Markup:
+    """One element. Children that are not Markup are text and are escaped, as attribute values are.
+
+    `class_` is class; an underscore between words is a hyphen (`text_anchor`).
+    """
+    written = Markup("").join(
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _value(value)) for key, value in attributes.items()
+    )
+    inside = Markup("").join(escape(child) for child in children)
+    return Markup("<{0}{1}>{2}</{0}>").format(Markup(name), written, inside)
+
+
+def _value(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def drawing(width: float, height: float, title: str, description: str, *children: str, alone: bool = False) -> Markup:
+    """A whole picture that scales with its column and is read aloud as `title` and `description`.
+
+    Args:
+        alone: for a file of its own, which carries colours and fonts itself.
+    """
+    style = (element("style", THEME + STYLE),) if alone else ()
+    size: dict[str, str | float] = {"width": width, "height": height} if alone else {}
+    return element(
+        "svg", element("title", title), element("desc", description), *style, *children,
+        xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width:g} {height:g}", role="img", **size,
+    )  # fmt: skip
+
+
+def text(x: float, y: float, words: str, class_: str = "ink", anchor: str = "start") -> Markup:
+    return element("text", words, x=x, y=y, class_=class_, text_anchor=anchor)
+
+
+def line(x1: float, y1: float, x2: float, y2: float, class_: str = "rule") -> Markup:
+    return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+
+
+def path(points: list[tuple[float, float]], class_: str) -> Markup:
+    return element("path", d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points), class_=class_)
+
+
+def marker(x: float, y: float, series: int, hint: str = "") -> Markup:
+    """A shape and a colour for each series, for who cannot tell the colours apart; `hint` shows under a pointer."""
+    drawn = _shape(x, y, series % 4, 5.0)
+    title = (element("title", hint),) if hint else ()
+    return element("path", *title, d=drawn, class_=f"mark s{series % SERIES}")
+
+
+def _shape(x: float, y: float, kind: int, r: float) -> str:
+    if kind == 0:
+        return f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0Z"
+    corners = (
+        ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
+        ((0.0, -1.15), (1.15, 0.9), (-1.15, 0.9)),
+        ((0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)),
+    )[kind - 1]
+    return "M" + "L".join(f"{x + r * dx:.1f} {y + r * dy:.1f}" for dx, dy in corners) + "Z"
+
+
+def shorten(words: str, most: int) -> str:
+    """At most `most` characters, the last an ellipsis where some were left out."""
+    return words if len(words) <= most else words[: most - 1] + "…"
