@@ -13,6 +13,7 @@ from ..errors import FcnDeployError
 from ..metrics.agreement import Agreement, logit_margin
 from ..metrics.evaluation import Evaluation
 from ..runners.base import INPUT, LABELS, LOGITS, Runner, check_labels
+from .frames_kept import FramesKept
 
 Labels = NDArray[Any]
 
@@ -43,6 +44,7 @@ def compare(
     num_classes: int,
     ignore_index: int,
     radius: int = 3,
+    keep: FramesKept | None = None,
 ) -> tuple[list[Comparison], Comparison]:
     """Run every image through the reference and every runner, one at a time.
 
@@ -50,6 +52,7 @@ def compare(
         samples: images with or without ground truth; without, agreement alone is counted.
         reference: a runner that gives "labels" and "logits"; None leaves agreement out. It may be one of `runners`,
             and is then run once an image.
+        keep: is shown every image whose labels can be compared, with the place of the runner.
 
     Returns:
         One Comparison for each runner, and the reference's own.
@@ -67,10 +70,13 @@ def compare(
         feeds = {INPUT: sample.image[None]}
         target = None if sample.label is None else sample.label[None]
         labels, margins = (None, None) if reference is None else _reference(own, reference, feeds, target)
-        for runner, result in zip(runners, results, strict=True):
+        for place, (runner, result) in enumerate(zip(runners, results, strict=True)):
             if result is not own and result.failure is None:
                 try:
-                    result.count(runner.infer(feeds)[LABELS], target, labels, margins)
+                    found = runner.infer(feeds)[LABELS]
+                    result.count(found, target, labels, margins)
+                    if keep is not None and labels is not None:
+                        keep.offer(place, sample, labels[0], found[0])
                 except FcnDeployError as error:
                     result.failure = str(error)
     return results, own

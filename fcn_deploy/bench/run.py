@@ -26,6 +26,7 @@ from .batches import batches_of
 from .contention import CpuClock, other_cores
 from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
 from .forms import Forms, check_calibration, parse_form
+from .frames_kept import FramesKept
 from .latency import Budget, measure
 from .memory import measure_memory
 from .parity import Comparison, compare
@@ -48,6 +49,7 @@ class BenchOptions:
         threads: CPU threads of every runner; None for all usable cores.
         radius: half width of the boundary band in pixels.
         memory: whether to measure peak memory, in a fresh process for each runner.
+        keep: gets the frames on which rows and reference differ most, for a page that shows them.
     """
 
     source: str = "demo"
@@ -61,6 +63,7 @@ class BenchOptions:
     threads: int | None = None
     radius: int = 3
     memory: bool = True
+    keep: FramesKept | None = None
 
 
 def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
@@ -146,6 +149,9 @@ def _compare(
 ) -> rec.Reference | None:
     """Fill in accuracy and agreement; returns what they were compared with."""
     running = [entrant for entrant in entrants if entrant.runner is not None]
+    if options.keep is not None:
+        places = [place for place, entrant in enumerate(entrants) if entrant.runner is not None]
+        options.keep.begin(classes, dataset.palette, places)
     with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
         samples = iterate(dataset, on_error=options.data.on_error, progress=progress)
         if reference is not None:
@@ -157,6 +163,7 @@ def _compare(
             num_classes=max(1, len(classes)),
             ignore_index=ignore_index_for(len(classes)),
             radius=options.radius,
+            keep=options.keep,
         )
     for entrant, result in zip(running, results, strict=True):
         add_comparison(entrant, result, None if reference is None else own)
