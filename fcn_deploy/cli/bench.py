@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import FcnDeployError
 from .console import progress
 from .data_options import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
+from .gate_options import GATE_OPTIONS, WORSE, Gate
 from .output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
+    from ..bench.record import Record
     from ..inputs.dataset import DataOptions
 
 CALIBRATED = 100
@@ -45,6 +48,7 @@ GENERATED = "synthetic:32:1:192x256"
 )
 @click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
 @click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
+@with_options(GATE_OPTIONS)
 @json_option
 def command(
     model: str,
@@ -70,34 +74,64 @@ def command(
     for the occasion and measured like the rest; an engine that cannot run here is built, and its row says why.
     DEVICE is cpu, cuda, and for onnxruntime whatever provider it has.
 
-    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run.
+    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if a
+    row got worse since the baseline by more than the limits allow.
     """
     from ..bench.forms import default_specs
     from ..bench.latency import Budget
-    from ..bench.record_file import to_json
     from ..bench.run import BenchOptions, run_bench
+
+    gate = Gate.of(data)
+    check_json_path(json_path)
+    baseline, record = gate.read_baseline(model, model_name), gate.read_record()
+    if record is None:
+        generated = data["data"] is None
+        calibration = _calibration(calib, generated)
+        options = BenchOptions(
+            source=model,
+            model=model_name,
+            runners=default_specs(model, calibration is not None) if runners is None else _specs(runners),
+            data=data_options(data),
+            generated=generated,
+            calibration=calibration,
+            budget=Budget(iterations, seconds, warmup),
+            batch=batch,
+            threads=threads,
+            radius=radius,
+            memory=not no_memory,
+        )
+        record = run_bench(options, progress())
+    _leave(record, gate, baseline, json_path)
+
+
+def _leave(record: Record, gate: Gate, baseline: Record | None, json_path: str | None) -> None:
+    """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
+    from ..bench.record_file import to_json
+    from ..report.compare import render as render_comparison
+    from ..report.compare import with_comparison
     from ..report.table import render
 
-    check_json_path(json_path)
-    generated = data["data"] is None
-    calibration = _calibration(calib, generated)
-    options = BenchOptions(
-        source=model,
-        model=model_name,
-        runners=default_specs(model, calibration is not None) if runners is None else _specs(runners),
-        data=data_options(data),
-        generated=generated,
-        calibration=calibration,
-        budget=Budget(iterations, seconds, warmup),
-        batch=batch,
-        threads=threads,
-        radius=radius,
-        memory=not no_memory,
-    )
-    record = run_bench(options, progress())
-    emit(json_path, lambda: to_json(record), lambda: print_table(render(record)))
+    # What was measured is not to be lost because the baseline turns out to be of other data.
+    try:
+        comparison, broken = gate.compare(baseline, record)
+    except FcnDeployError:
+        emit(json_path, lambda: to_json(record), lambda: print_table(render(record)))
+        raise
+
+    def show() -> None:
+        print_table(render(record))
+        if comparison is not None:
+            print_table(render_comparison(comparison))
+
+    def text() -> str:
+        return to_json(record) if comparison is None else with_comparison(to_json(record), comparison, broken)
+
+    emit(json_path, text, show)
+    for line in broken:
+        click.echo(f"worse than the baseline: {line}", err=True)
     statuses = [row.status for row in record.rows]
-    click.get_current_context().exit(1 if "failed" in statuses or "ok" not in statuses else 0)
+    failed = 1 if "failed" in statuses or "ok" not in statuses else 0
+    click.get_current_context().exit(WORSE if broken else failed)
 
 
 def _calibration(source: str | None, generated: bool) -> DataOptions | None:

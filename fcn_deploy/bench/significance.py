@@ -1,0 +1,114 @@
+"""How much longer one series of times is than another, and whether chance explains it.
+
+Times of one run depend on their neighbours: a clock steps down, another process wakes up, a page cache fills. A test
+that takes them as independent finds differences between identical runners. So each series is cut into ten blocks of
+neighbours and the logarithms of the blocks' medians are compared with Welch's t-test: batch means (Schmeiser, "Batch
+size effects in the analysis of simulation output", Operations Research 30, 1982) with medians, which single slow rounds
+do not move, in place of means. Where the blocks still depend on each other, the variance and the degrees of freedom
+are those of the number of independent blocks that they are worth, (1 - r) / (1 + r) of them for a first
+autocorrelation r (Bayley, Hammersley, "The effective number of independent observations in an autocorrelated time
+series", Supplement to the Journal of the Royal Statistical Society 8, 1946).
+
+What no test on two runs can see is how runs differ from each other as wholes (where memory lay, what else the machine
+did that hour; Kalibera, Jones, "Rigorous benchmarking in reasonable time", ISMM 2013). A limit on the slowdown has to
+lie above that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Times = NDArray[Any]
+BLOCKS = 10
+MIN_ROUNDS = 8
+# 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
+STUDENT = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A time divided by another, with its 95 % interval; without one there were fewer than 8 rounds on a side."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def longer(self) -> bool:
+        """Whether it is more than 1 by more than chance."""
+        return self.low is not None and self.low > 1
+
+    @property
+    def shorter(self) -> bool:
+        return self.high is not None and self.high < 1
+
+
+@dataclass(frozen=True)
+class _Centre:
+    """The median of a series, the variance of that figure and the degrees of freedom behind the variance."""
+
+    median: float
+    variance: float
+    freedom: float
+
+
+def ratio(before: Times, after: Times) -> Ratio:
+    """Median of `after` over that of `before`: two runs, each float[rounds] in any unit, in the order of the rounds."""
+    first, second = _logarithms(before), _logarithms(after)
+    value = math.exp(float(np.median(second) - np.median(first)))
+    if min(len(first), len(second)) < MIN_ROUNDS:
+        return Ratio(value)
+    one, two = _centre(first), _centre(second)
+    variance = one.variance + two.variance
+    # Welch and Satterthwaite's degrees of freedom
+    parts = one.variance**2 / one.freedom + two.variance**2 / two.freedom
+    return _interval(value, variance, variance**2 / parts if parts else one.freedom + two.freedom)
+
+
+def paired_ratio(before: Times, after: Times) -> Ratio:
+    """Median over rounds of after / before: two runners that took turns, so that what slowed a round slowed both."""
+    quotients = _logarithms(after) - _logarithms(before)
+    value = math.exp(float(np.median(quotients)))
+    if len(quotients) < MIN_ROUNDS:
+        return Ratio(value)
+    centre = _centre(quotients)
+    return _interval(value, centre.variance, centre.freedom)
+
+
+def _logarithms(times: Times) -> NDArray[np.float64]:
+    """Of a time of 0, which a coarse clock gives, the logarithm is that of 1e-9."""
+    return np.asarray(np.log(np.maximum(np.asarray(times, np.float64), 1e-9)))
+
+
+def _centre(values: NDArray[np.float64]) -> _Centre:
+    blocks = min(BLOCKS, len(values) // 2)
+    medians = np.array([np.median(block) for block in np.array_split(values, blocks)])
+    worth = _independent_share(medians - medians.mean())
+    freedom = max(1.0, blocks * worth - 1)
+    return _Centre(float(np.median(values)), float(medians.var(ddof=1)) / (blocks * worth), freedom)
+
+
+def _independent_share(deviations: NDArray[np.float64]) -> float:
+    """(1 - r) / (1 + r); the estimate of r is too low by about 1 / blocks, and a negative one gains nothing."""
+    total = float((deviations**2).sum())
+    if total == 0:
+        return 1.0
+    lagged = float((deviations[1:] * deviations[:-1]).sum()) / total + 1 / len(deviations)
+    correlation = min(max(lagged, 0.0), 0.9)
+    return (1 - correlation) / (1 + correlation)
+
+
+def _interval(value: float, variance: float, freedom: float) -> Ratio:
+    whole = max(1, int(freedom + 1e-9))
+    # Above the table, Cornish and Fisher's first term: t = z + (z^3 + z) / (4 freedom)
+    quantile = STUDENT[whole - 1] if whole <= len(STUDENT) else 1.960 + 2.372 / whole
+    spread = math.exp(quantile * math.sqrt(variance))
+    return Ratio(value, value / spread, value * spread)
