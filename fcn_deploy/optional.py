@@ -9,6 +9,7 @@ from .errors import MissingDependencyError
 
 # module -> (what to install, extra of this project that holds it)
 EXTRAS = {
+    "av": "video",
     "cuda": "graphs",
     "openvino": "openvino",
     "pycuda": "cuda",

@@ -41,21 +41,31 @@ def write_pairs(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> 
 
 
 def _write_sample(sample: Sample, folder: Path, name: str, palette: Sequence[Colour]) -> str:
-    _save_png(Image.fromarray(sample.image), folder / "images" / name)
+    save_image(Image.fromarray(sample.image), folder / "images" / name)
     if sample.label is None:
         return f"images/{name}\n"
-    _save_png(_label_image(sample.label, palette), folder / "labels" / name)
+    save_image(label_image(sample.label, palette), folder / "labels" / name)
     return f"images/{name} labels/{name}\n"
 
 
-def _label_image(label: NDArray[Any], palette: Sequence[Colour]) -> Image.Image:
+def label_image(label: NDArray[Any], palette: Sequence[Colour] | None) -> Image.Image:
+    """A label map as `save_image` writes it.
+
+    Args:
+        label: uint8[H, W], or any integers from -1 (unlabelled, 65535 in the file) to 65534.
+        palette: one RGB triple a class for uint8 labels, where others are black; None for grey, value = label.
+    """
     if label.dtype != np.uint8:
         return Image.fromarray(np.where(label < 0, 65535, label).astype(np.uint16))
-    indexed = Image.fromarray(label)
-    indexed.putpalette([channel for colour in palette for channel in colour])
-    return indexed
+    image = Image.fromarray(label)
+    if palette is not None:
+        # Pillow packs as many bits a pixel as the palette needs and would cut the label 255 off.
+        colours = [*palette, *[(0, 0, 0)] * (256 - len(palette))] if label.max() >= len(palette) else palette
+        image.putpalette([channel for colour in colours for channel in colour])
+    return image
 
 
-def _save_png(image: Image.Image, path: Path) -> None:
+def save_image(image: Image.Image, path: Path, **options: Any) -> None:
+    """Write `image` whole or not at all, as `path`'s suffix and Pillow's `options` say; OutputError if it fails."""
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG")
+        image.save(temporary, **options)

@@ -99,6 +99,11 @@ class TrtRunner(Runner):
         loaded = load_engine(Path(source), gpu, device)
         return cls(name, loaded, gpu, outputs=outputs, options=options)
 
+    @property
+    def slots(self) -> int:
+        """Images that may be under way at once."""
+        return self._options.slots
+
     def submit(self, image: NDArray[np.uint8]) -> Ticket:
         """Start the inference of `image` uint8[N, H, W, 3]; its memory may be reused at once.
 

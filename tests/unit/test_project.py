@@ -23,7 +23,7 @@ ROWS = [
     {"inputs"},
     {"precision"},
     {"deploy"},
-    {"bench", "training", "diagnosis", "doctor", "inspection"},
+    {"bench", "training", "diagnosis", "doctor", "inspection", "predict"},
     {"report"},
     {"cli"},
 ]

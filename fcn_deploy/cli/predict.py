@@ -1,0 +1,95 @@
+"""`fcn-deploy predict`: label maps of any number of images."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .console import progress
+from .data_options import MOST_THREADS, model_option
+from .output import check_json_path, emit, json_option
+
+UNUSED_IMAGES = 3
+
+
+@click.command()
+@click.argument("model")
+@click.argument("images", nargs=-1, required=True)
+@click.option("-o", "--output", required=True, metavar="DIR", help="Folder of the results; a file for one image.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["indexed", "raw", "npy"]),
+    default="indexed",
+    show_default=True,
+    help="PNG with the palette, grey PNG (value = label), or NumPy array.",
+)
+@click.option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours.")
+@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of the colours.")
+@click.option("--areas", metavar="FILE", help="Write the pixels of each class in each image as CSV.")
+@click.option("--skip-existing", is_flag=True, help="Leave out images whose results are there: resume a killed run.")
+@click.option("--keep-suffix", is_flag=True, help="a.jpg becomes a.jpg.png and not a.png.")
+@click.option(
+    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images of one shape in an inference."
+)
+@click.option(
+    "--runner", metavar="NAME", help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...] or tensorrt.  [default: by MODEL]"
+)
+@model_option
+@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads of an inference.")
+@click.option(
+    "--lanes", type=click.IntRange(1, 64), default=1, show_default=True, help="Inferences at a time, on CPUs."
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: one a core]")
+@json_option
+def command(
+    model: str,
+    images: tuple[str, ...],
+    output: str,
+    overlay: bool,
+    alpha: float,
+    areas: str | None,
+    json_path: str | None,
+    **given: Any,
+) -> None:
+    """Write the label maps of IMAGES by MODEL.
+
+    MODEL is an engine (run by TensorRT), an .onnx file (by ONNX Runtime), a checkpoint or a recipe (by PyTorch), or
+    "demo". IMAGES are image files, folders (with their sub-folders), globs in quotes ("**" is any depth), list files
+    as for --data, videos, or - for paths on standard input, one a line. Results are named after their sources:
+    photos/a/1.jpg of folder photos becomes DIR/a/1.png, frame 41 of clip.mp4 DIR/clip.mp4/000041.png.
+
+    Images are turned upright as their EXIF orientation says, and the label map has the size of the upright image.
+    One with more than 178,956,970 pixels is refused.
+
+    An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
+    """
+    from ..predict.predict import PredictOptions, predict
+    from ..predict.tally import to_plain
+    from ..report.predict import render
+
+    check_json_path(json_path)
+    options = PredictOptions(
+        model,
+        images,
+        Path(output),
+        format=given["file_format"],
+        overlay=alpha if overlay else None,
+        areas=None if areas is None else Path(areas),
+        skip_existing=given["skip_existing"],
+        keep_suffix=given["keep_suffix"],
+        batch=given["batch"],
+        runner=given["runner"],
+        threads=given["threads"],
+        lanes=given["lanes"],
+        checkpoint_model=given["model_name"],
+        workers=given["workers"],
+    )
+    report = predict(options, stdin=sys.stdin.buffer, progress=progress())
+    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: click.echo(render(report)))
+    if report.failures:
+        click.get_current_context().exit(UNUSED_IMAGES)

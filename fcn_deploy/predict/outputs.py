@@ -1,0 +1,138 @@
+"""Where an image's results go, and how they are written: label map and overlay."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..data.images import load_label
+from ..data.sample import Colour
+from ..data.writing import label_image, save_image
+from ..errors import DataError, OutputError
+from ..files import atomic_path
+from .sources import Source
+
+Format = Literal["indexed", "raw", "npy"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SUFFIX = {"indexed": ".png", "raw": ".png", "npy": ".npy"}
+OVERLAY = ".overlay.jpg"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of every image.
+
+    Attributes:
+        target: the folder; or, for one image, the label map itself.
+        format: "indexed" is a PNG with the palette, "raw" a grey PNG (16 bits above 255 classes), "npy" the array.
+        palette: one RGB triple a class.
+        overlay: how much of an overlay is the labels' colour, 0..1; None for none.
+        keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
+        single: whether `target` is a file.
+    """
+
+    target: Path
+    format: Format
+    palette: tuple[Colour, ...]
+    overlay: float | None = None
+    keep_suffix: bool = False
+    single: bool = False
+
+    def label_path(self, name: PurePosixPath) -> Path:
+        return self.target if self.single else self._path(name, SUFFIX[self.format])
+
+    def overlay_path(self, name: PurePosixPath) -> Path:
+        return self.target.with_suffix(OVERLAY) if self.single else self._path(name, OVERLAY)
+
+    def paths(self, name: PurePosixPath) -> tuple[Path, ...]:
+        """All files of one image."""
+        return (self.label_path(name), *((self.overlay_path(name),) if self.overlay is not None else ()))
+
+    def _path(self, name: PurePosixPath, suffix: str) -> Path:
+        stem = name if self.keep_suffix or not name.suffix else name.with_suffix("")
+        return self.target / stem.parent / f"{stem.name}{suffix}"
+
+    def exist(self, name: PurePosixPath) -> bool:
+        """Whether all are there; they are written whole, so then they are right."""
+        return all(path.exists() for path in self.paths(name))
+
+    def write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
+        """Write labels [H, W] of image uint8[H, W, 3], the label map last; OutputError if it cannot be."""
+        if self.overlay is not None:
+            mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
+            save_image(mixed, self.overlay_path(name), quality=90)
+        if self.format == "npy":
+            with atomic_path(self.label_path(name)) as temporary:
+                np.save(temporary, labels)
+        else:
+            indexed = label_image(labels, self.palette if self.format == "indexed" else None)
+            save_image(indexed, self.label_path(name))
+
+    def _coloured(self, labels: NDArray[Any]) -> Image.Image:
+        if labels.dtype == np.uint8:
+            return label_image(labels, self.palette).convert("RGB")
+        return Image.fromarray(np.asarray(self.palette, np.uint8)[labels])
+
+    def read(self, name: PurePosixPath) -> NDArray[Any]:
+        """The labels that `write` wrote; DataError if they cannot be read."""
+        path = self.label_path(name)
+        if self.format != "npy":
+            return load_label(path)
+        try:
+            labels: NDArray[Any] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path} cannot be read as labels ({error}); remove it") from error
+        return labels
+
+    def check_names(self, sources: Iterable[Source]) -> None:
+        """Look at all names before the first image is decoded.
+
+        Raises:
+            DataError: two sources would share a result, or one's result needs a folder where another's file is.
+            OutputError: a result would replace a source.
+        """
+        taken: dict[Path, Source] = {}
+        folders: dict[Path, Source] = {}
+        for source in sources:
+            for path in self._claimed(source):
+                if path in taken:
+                    raise DataError(_collision(taken[path].path, source.path, path))
+                taken[path] = source
+                folders.update(dict.fromkeys(path.parents, source))
+        for path in taken.keys() & folders.keys():
+            raise DataError(_collision(taken[path].path, folders[path].path, path))
+        self._check_sources(taken)
+
+    def _claimed(self, source: Source) -> tuple[Path, ...]:
+        return (self.target / source.name,) if source.is_video else self.paths(source.name)
+
+    def _check_sources(self, taken: dict[Path, Source]) -> None:
+        sources = {_real(source.path): source for source in taken.values()}
+        for path in taken:
+            if _real(path) in sources:
+                clash = sources[_real(path)].path
+                raise OutputError(f"{path} would replace the image {clash}; choose another folder (-o)")
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(folder: Path) -> str:
+    return os.path.realpath(folder)
+
+
+def _real(path: Path) -> str:
+    return os.path.join(_real_folder(path.parent), path.name)  # noqa: PTH118  (a million paths)
+
+
+def _collision(first: Path, second: Path, path: Path) -> str:
+    return (
+        f"{first} and {second} would both be written to {path}; give the folder above them, rename one, "
+        "or keep the suffixes in the names (--keep-suffix)"
+    )

@@ -1,0 +1,128 @@
+"""From what a user names (folders, globs, lists, videos, standard input) to files with names of their own."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from ..data.images import SUFFIXES
+from ..data.pairs import read_list
+from ..errors import DataError, OutputError
+from ..reading import reading
+from .video import VIDEO_SUFFIXES
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image file or a video.
+
+    Attributes:
+        path: where it is.
+        name: what its results are named after, "street/a.jpg": the path below the folder that was given.
+    """
+
+    path: Path
+    name: PurePosixPath
+
+    @property
+    def is_video(self) -> bool:
+        return self.path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def find_sources(
+    given: Sequence[str], *, leave_out: Path | None = None, stdin: IO[bytes] | None = None
+) -> list[Source]:
+    """The files behind `given`, in its order; nothing is decoded and a listed file may be missing.
+
+    A folder gives its images and those of its sub-folders, by name; hidden files are passed over. A glob gives the
+    files that match ("**" for any depth), a list its first column, "-" the paths on `stdin`, one a line or each
+    ended by a zero byte. Names are paths below the folder, below what stands before the glob's first wildcard, or
+    as the list has them; a file by itself has its own name.
+
+    Args:
+        leave_out: a folder that no folder's images are taken from (that of the results).
+
+    Raises:
+        DataError: one of `given` does not exist, is of no known kind, or has no images.
+        OutputError: a folder is `leave_out` itself.
+    """
+    found: list[Source] = []
+    for text in given:
+        with reading(Path(text), DataError):
+            found += _listed(text, stdin) if text == STDIN else _of(text, leave_out)
+    if not found:
+        raise DataError("no images were given; needed files, folders, globs, lists, or - for standard input")
+    return found
+
+
+def _of(text: str, leave_out: Path | None) -> list[Source]:
+    path = Path(text)
+    if path.is_dir():
+        return _folder(path, leave_out)
+    if not path.exists():
+        if glob.has_magic(text):
+            return _matches(text)
+        raise DataError(f"{text} does not exist; needed an image, a folder, a glob, a list or a video")
+    if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES:
+        return [Source(path, PurePosixPath(path.name))]
+    return [Source(image, _relative(image, path.parent)) for image, _ in read_list(path)]
+
+
+def _folder(folder: Path, leave_out: Path | None) -> list[Source]:
+    if leave_out is not None and leave_out.exists() and leave_out.samefile(folder):
+        raise OutputError(f"the results would lie among the images of {folder}; choose another folder (-o)")
+    found = [Source(path, _relative(path, folder)) for path in _walk(folder, leave_out)]
+    if not found:
+        raise DataError(f"{folder} holds no image files ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def _walk(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    avoided = None if leave_out is None else os.path.realpath(leave_out)
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        kept = (name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in kept if os.path.realpath(Path(parent, name)) != avoided)
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
+                yield Path(parent, name)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
+
+
+def _matches(pattern: str) -> list[Source]:
+    parts = Path(pattern).parts
+    fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    root = Path(*parts[:fixed])
+    files = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if path.is_file() and not _hidden(path, root))
+    found = [Source(path, _relative(path, root)) for path in files if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES]
+    if not found:
+        raise DataError(f"{pattern} matches no image or video; ** matches any depth")
+    return found
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _listed(text: str, stdin: IO[bytes] | None) -> list[Source]:
+    """The paths on standard input as `find` prints them; blanks belong to the path."""
+    data = b"" if stdin is None else stdin.read()
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    paths = [Path(os.fsdecode(line)) for line in lines if line.strip()]
+    if not paths:
+        raise DataError(f"{text}: standard input lists no images; needed one path a line")
+    return [Source(path, _relative(path, Path())) for path in paths]
+
+
+def _relative(path: Path, root: Path) -> PurePosixPath:
+    """The path below `root`; of one elsewhere all but what leads up (the drive, the root, '..')."""
+    below = path.relative_to(root) if path.is_relative_to(root) else path
+    return PurePosixPath(*(part for part in below.parts if part not in (below.anchor, "..")))
