@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -40,20 +41,24 @@ def compile_in_child(flavor: str, job: Job, progress: Progress = SILENT) -> tupl
         EngineError, MissingDependencyError: as `compile_plan`, or the process ended without a word.
         OSError: the plan cannot be written.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, **asdict(job)}, default=str)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"},
-    )  # fmt: skip
-    try:
-        told = _follow(process, f"building {job.onnx.name}", progress)
-        _, said = process.communicate()
-    except BaseException:
-        process.kill()
-        process.communicate()
-        raise
-    if told is None:
-        raise EngineError(f"the builder's process {_ending(process.returncode, said)}")
+    # Errors go to a file: nobody reads a pipe of them during the build, and a full one would halt it.
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, **asdict(job)}, default=str)],
+            stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"},
+        )  # fmt: skip
+        try:
+            told = _follow(process, f"building {job.onnx.name}", progress)
+            process.communicate()
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        if told is None:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+            raise EngineError(f"the builder's process {_ending(process.returncode, said)}")
     if "compiled" not in told:
         raise _error(told)
     return _compiled(told["compiled"]), told["peak_bytes"]

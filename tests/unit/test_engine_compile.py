@@ -134,6 +134,26 @@ def test_what_the_child_raises_is_raised_here(tmp_path, monkeypatch):
         compile_in_child("tensorrt", _job(tmp_path))
 
 
+TALKATIVE = """
+import sys
+sys.stderr.write("a line of a library\\n" * 10_000)
+print('fcn_deploy.engine {"error": "EngineError", "text": "the end"}', flush=True)
+"""
+
+
+def test_a_library_that_prints_more_than_a_pipe_holds_does_not_halt_the_build(tmp_path, monkeypatch):
+    (tmp_path / "talkative_builder.py").write_text(TALKATIVE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(child, "__name__", "talkative_builder")
+    patience = threading.Timer(20, lambda: [found.kill() for found in psutil.Process().children()])
+    patience.start()
+    try:
+        with pytest.raises(EngineError, match=r"^the end$"):
+            compile_in_child("rtx", _job(tmp_path))
+    finally:
+        patience.cancel()
+
+
 def test_a_child_that_cannot_start_is_told_with_its_last_line(tmp_path, monkeypatch):
     monkeypatch.setattr(child, "__name__", "fcn_deploy.engine.nothing")
     with pytest.raises(EngineError, match=r"ended with exit code 1: .*No module named fcn_deploy\.engine\.nothing"):
