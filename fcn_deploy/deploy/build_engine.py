@@ -17,8 +17,8 @@ from ..engine.gpus import gpus
 from ..engine.lock import building
 from ..engine.options import BuildOptions, check_options
 from ..engine.profiles import Profile
-from ..engine.sidecar import read_sidecar
-from ..errors import EngineError, GraphError, UnknownNameError
+from ..engine.sidecar import read_sidecar, sidecar_path
+from ..errors import EngineError, GraphError, OutputError, UnknownNameError
 from ..files import check_writable
 from ..graph.arithmetic import has_quantisation
 from ..graph.histogram import Method
@@ -70,11 +70,17 @@ class EngineRequest:
 
 @dataclass(frozen=True)
 class _Source:
-    """What is known of the source: the hash of its files, its card, and the dims that it fixes."""
+    """What is known of the source: the hash of its files, its card, and the dims that it fixes.
+
+    Attributes:
+        graph: that of a file which is built as it is, for the builder to take out; else empty, because a graph is as
+            large as its weights.
+    """
 
     sha256: str
     card: ModelCard | None
     fixed: Dims
+    graph: list[ir.Model] = field(default_factory=list)
 
 
 def build_engine(request: EngineRequest, target: Path, progress: Progress = SILENT) -> BuildReport:
@@ -94,6 +100,7 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
     with Artefact(request.source, progress) as artefact:
+        _check_apart(target, artefact)
         source = _look(artefact, request.precision)
         profiles = _profiles(request, source, progress)
         key = _key(request, flavor, source, profiles, progress)
@@ -102,7 +109,7 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
             if not reasons and not request.force:
                 return BuildReport(target, read_sidecar(target), built=False)
             _say_why(reasons, target, request.force, progress)
-            report = _build(request, flavor, artefact, source.sha256, profiles, key, target, progress)
+            report = _build(request, flavor, artefact, source, profiles, key, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
 
 
@@ -117,8 +124,16 @@ def _check_together(request: EngineRequest) -> None:
         raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
+def _check_apart(target: Path, artefact: Artefact) -> None:
+    """Raise OutputError if the engine, or what stands beside it, would replace the model that it is built from."""
+    for model in {Path(artefact.source), artefact.path}:
+        for path in (target, sidecar_path(target)):
+            if model.exists() and path.exists() and path.samefile(model):
+                raise OutputError(f"{path} is the model itself, which the engine would replace; give -o another name")
+
+
 def _look(artefact: Artefact, precision: Precision | None) -> _Source:
-    """Read the source once and let it go: a graph is as large as its weights.
+    """Read the source once.
 
     Raises:
         GraphError, CheckpointError, RecipeError: it is not there, or cannot be read.
@@ -128,7 +143,8 @@ def _look(artefact: Artefact, precision: Precision | None) -> _Source:
         return _Source(digest, artefact.card(), DYNAMIC)
     graph = load_graph(artefact.path)
     _check_precision(graph, artefact.path, precision)
-    return _Source(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph))
+    kept = [graph] if precision in (None, "fp32") else []
+    return _Source(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph), kept)
 
 
 def _check_precision(graph: ir.Model, path: Path, precision: Precision | None) -> None:
@@ -197,7 +213,7 @@ def _build(
     request: EngineRequest,
     flavor: Flavor,
     artefact: Artefact,
-    digest: str,
+    source: _Source,
     profiles: tuple[Profile, ...],
     key: dict[str, Any],
     target: Path,
@@ -212,8 +228,10 @@ def _build(
             )  # fmt: skip
             onnx = Path(folder) / f"{artefact.path.stem}.{rewrite}.onnx"
             progress.say(_rewritten(quantize(options, onnx, progress)))
-        name = artefact.path.name
-        return build(BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16), target, progress)
+        graph = source.graph.pop if source.graph else None
+        name, digest = artefact.path.name, source.sha256
+        job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)
+        return build(job, target, progress)
 
 
 def _rewritten(report: QuantizeReport) -> str:

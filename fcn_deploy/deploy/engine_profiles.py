@@ -88,7 +88,15 @@ def usual(source: str, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
     Args:
         fixed: see `fixed_dims`.
         batch: largest N.
+
+    Raises:
+        EngineError: a `batch` that the file does not allow.
     """
+    if batch is not None and fixed[0] not in (None, batch):
+        raise EngineError(
+            f"--max-batch {batch} cannot be had: the file fixes N at {fixed[0]}; export it with dynamic N, H and W, or "
+            "leave --max-batch out"
+        )
     advised = load_recipe(Path(source)).shapes if source.endswith(".toml") else None
     profile, origin = (DEFAULT, "the default") if advised is None else (
         Profile(advised.min, advised.opt, advised.max), f"from {Path(source).name}"

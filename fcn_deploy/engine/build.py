@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class BuildRequest:
         name, sha256: of the file that the user gave, which `onnx` was perhaps made from; for the sidecar.
         key: for the sidecar; see there.
         fp16: FP16 on a library without typed networks (TensorRT 8.6), for the FP32 graph.
+        graph: gives the graph of `onnx` where it was read already, and keeps nothing of it; None reads the file.
     """
 
     onnx: Path
@@ -54,6 +55,7 @@ class BuildRequest:
     options: BuildOptions = field(default_factory=BuildOptions)
     key: Mapping[str, Any] = field(default_factory=dict)
     fp16: bool = False
+    graph: Callable[[], ir.Model] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
     """
     has_gpu = bool(gpus())
     check_options(request.flavor, request.options, has_gpu)
-    model = load_graph(request.onnx)
+    model = load_graph(request.onnx) if request.graph is None else request.graph()
     found = _audit(request, model)
     check_maxima(model, request.profiles, progress)
     image, axes = _image(model, request.name)

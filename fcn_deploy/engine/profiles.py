@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..errors import EngineError
 
 Shape = tuple[int, int, int]
+LARGEST = 2**31 - 1  # of a dim of a TensorRT tensor
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class Profile:
     """Smallest, most usual and largest image batch of one optimization profile, as (N, H, W).
 
     Raises:
-        EngineError: a number below 1, or min <= opt <= max does not hold in one of them. The builder itself takes
-            zeros without a word and tells the others late.
+        EngineError: a number below 1 or above `LARGEST`, or min <= opt <= max does not hold in one of them. The builder
+            itself takes zeros without a word and tells the others late.
     """
 
     min: Shape
@@ -28,6 +29,8 @@ class Profile:
         for word, shape in (("min", self.min), ("opt", self.opt), ("max", self.max)):
             if any(number < 1 for number in shape):
                 raise EngineError(f"profile {self}: {word} {shape_text(shape)} holds a number below 1")
+            if any(number > LARGEST for number in shape):
+                raise EngineError(f"profile {self}: {word} {shape_text(shape)} holds a number above {LARGEST}")
         for index, axis in enumerate("NHW"):
             low, usual, high = self.min[index], self.opt[index], self.max[index]
             if not low <= usual <= high:

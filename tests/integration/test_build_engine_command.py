@@ -184,8 +184,45 @@ def test_sizes_beyond_what_the_file_fixes_are_refused(tmp_path):
     path = int8_conv(tmp_path / "m.onnx")
     with pytest.raises(EngineError, match="varies H, which the file fixes at 16"):
         _build(path, "--opt", "1x32x32", "-o", tmp_path / "m.engine")
-    _build(path, "-o", tmp_path / "m.engine")
+    with pytest.raises(EngineError, match="--max-batch 2 cannot be had: the file fixes N at 1"):
+        _build(path, "--max-batch", 2, "-o", tmp_path / "m.engine")
+    _build(path, "--max-batch", 1, "-o", tmp_path / "m.engine")
     assert read_sidecar(tmp_path / "m.engine").precision == "int8"
+
+
+@pytest.mark.parametrize("name", ["fcn.onnx", "link.engine", "sub/../fcn.onnx"])
+def test_an_engine_never_replaces_the_model_that_it_is_built_from(name, fcn, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.engine").symlink_to(fcn)
+    before = fcn.read_bytes()
+    with pytest.raises(OutputError, match="is the model itself, which the engine would replace"):
+        _build(fcn, *SIZES, "-o", tmp_path / name)
+    assert fcn.read_bytes() == before
+    assert not (tmp_path / f"{name}.json").exists()
+
+
+def test_what_stands_beside_an_engine_never_replaces_the_source(tmp_path):
+    source = tmp_path / "m.engine.json"
+    source.write_text("")
+    with pytest.raises(OutputError, match=r"m\.engine\.json is the model itself"):
+        _build(source, *SIZES, "-o", tmp_path / "m.engine")
+
+
+def test_a_file_that_is_built_as_it_is_is_read_once(fcn, tmp_path, monkeypatch):
+    from fcn_deploy.deploy import build_engine as deploy
+    from fcn_deploy.engine import build as engine
+    from fcn_deploy.graph.state import load_graph
+
+    read = []
+
+    def counted(path):
+        read.append(path)
+        return load_graph(path)
+
+    monkeypatch.setattr(deploy, "load_graph", counted)
+    monkeypatch.setattr(engine, "load_graph", counted)
+    _build(fcn, *SIZES, "-o", tmp_path / "m.engine")
+    assert read == [fcn]
 
 
 def test_a_typed_file_is_not_called_fp32(tmp_path):

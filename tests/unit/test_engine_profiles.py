@@ -34,6 +34,7 @@ def test_a_profile_holds_its_ends_and_nothing_beyond():
         (((1, 1, 1), (1, 1, 1), (1, -5, 1)), "max 1x-5x1 holds a number below 1"),
         (((1, 64, 1), (1, 33, 1), (1, 99, 1)), "H goes from 64 over 33 to 99; needed is min <= opt <= max"),
         (((1, 1, 1), (1, 1, 48), (1, 1, 47)), "W goes from 1 over 48 to 47"),
+        (((1, 1, 1), (1, 1, 1), (1, 2**31, 1)), "max 1x2147483648x1 holds a number above 2147483647"),
     ],
 )
 def test_a_profile_that_cannot_be_is_refused(shapes, said):
