@@ -10,6 +10,7 @@ Images, whatever the file holds, become uint8 RGB:
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp",
 # Named, so that a file cannot reach a decoder that starts another program (EPS) or is hardly ever exercised.
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, struct.error)
+_LIMIT_LOCK = threading.Lock()  # Pillow's limit is the process's
 _ORIENTATION = 0x0112  # EXIF tag: 1 upright, 2..8 mirrored or turned
 
 
@@ -36,7 +38,24 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         ImageError: missing, empty, cut off, not an image, a folder, too large for Pillow's limit on decompressed
             pixels, or 32 bits a channel.
     """
-    image = _decode(path)
+    return rgb_array(_decode(path), path)
+
+
+def decode_large(path: Path, most_pixels: int) -> Image.Image:
+    """Decode an image of up to `most_pixels`, which may be beyond Pillow's limit, upright and in the file's own mode.
+
+    Raises:
+        ImageError: as for `load_image`, save for the limit.
+    """
+    return _decode(path, most_pixels)
+
+
+def rgb_array(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    """A decoded image, or a part of it, as uint8[H, W, 3] RGB by the rules above; `path` is for messages.
+
+    Raises:
+        ImageError: it has 32 bits a channel, or cannot be converted.
+    """
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         raise ImageError(f"{path} has 32 bits a channel; needed 8 or 16: convert it first")
     if image.mode.startswith("I"):
@@ -82,13 +101,13 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _decode(path: Path) -> Image.Image:
-    """Open, decode and turn upright; `format` is kept."""
+def _decode(path: Path, most_pixels: int | None = None) -> Image.Image:
+    """Open, decode and turn upright; `format` is kept. `most_pixels` stands in place of Pillow's limit."""
     path = Path(path)
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; needed an image file")
-        with Image.open(path, formats=_FORMATS) as image:
+        with open_header(path, most_pixels) as image:
             image.load()
             return _upright(image)
     except FileNotFoundError as error:
@@ -102,6 +121,21 @@ def _decode(path: Path) -> Image.Image:
         raise ImageError(f"{path} {found}; needed JPEG, PNG, BMP, TIFF or WebP") from error
     except _DAMAGED as error:
         raise ImageError(f"{path} is damaged or cut off ({_brief(error)}); copy or download it again") from error
+
+
+def open_header(path: Path, most_pixels: int | None = None) -> Image.Image:
+    """Pillow's image before it is decoded; Pillow's own exceptions, save for ImageError above `most_pixels`."""
+    if most_pixels is None:
+        return Image.open(path, formats=_FORMATS)
+    with _LIMIT_LOCK:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(path, formats=_FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    if image.width * image.height > most_pixels:
+        raise ImageError(f"{path} has {image.width}x{image.height} pixels; at most {most_pixels:,} are read")
+    return image
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -22,7 +22,7 @@ ROWS = [
     {"runners", "data"},
     {"inputs"},
     {"precision"},
-    {"deploy"},
+    {"deploy", "tiling"},
     {"bench", "training", "diagnosis", "doctor", "inspection", "predict"},
     {"report"},
     {"cli"},

@@ -1,0 +1,164 @@
+"""Which windows of an image are run, and which labels of each are kept.
+
+All windows of an image have one size, so that one optimization profile, one CUDA graph and one set of buffers serve
+them. They begin at multiples of the total stride. The last one ends with the image; that both hold is arranged by the
+window's side, which leaves the same remainder by the stride as the image's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..errors import ShapeError
+from ..graph.receptive import Halo, ReceptiveField
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The windows along one side of an image.
+
+    Attributes:
+        side: of the image; `extended`: that of the image with its last row or column repeated, which is what is cut.
+        window: side of every window.
+        starts: where they begin.
+        seams: where the labels of one end and those of the next begin: 0, ..., extended, one more than the starts.
+    """
+
+    side: int
+    extended: int
+    window: int
+    starts: tuple[int, ...]
+    seams: tuple[int, ...]
+
+    @property
+    def kept(self) -> Iterator[tuple[int, int]]:
+        """First and last + 1 of the labels kept of each window, in the image."""
+        return ((first, min(last, self.side)) for first, last in pairwise(self.seams))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The windows of one image.
+
+    Attributes:
+        rows, columns: their places.
+        exact: whether the labels are those of the whole image, as far as rounding does not exchange the best two
+            classes of a pixel. `remark` says why not; "" if they are.
+    """
+
+    rows: Axis
+    columns: Axis
+    exact: bool
+    remark: str = ""
+
+    @property
+    def windows(self) -> int:
+        return len(self.rows.starts) * len(self.columns.starts)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of every window."""
+        return self.rows.window, self.columns.window
+
+    @property
+    def overhead(self) -> float:
+        """Pixels run over pixels of the image: 1 is none."""
+        return self.windows * self.rows.window * self.columns.window / (self.rows.side * self.columns.side)
+
+
+def plan_tiles(field: ReceptiveField, height: int, width: int, tile: int, *, halo: int | None = None) -> Plan:
+    """Cut an image of `height` x `width` into windows of at most `tile` pixels a side.
+
+    An image no larger than `tile` is one window. A larger one whose sides the field's `divisor` does not divide is
+    extended by its last row and column; its labels are then those of the extended image.
+
+    Args:
+        halo: context around the labels that are kept, in pixels, in place of what exactness takes.
+
+    Raises:
+        ShapeError: no window of `tile` holds one stride of labels and its halo; the smallest that does is named.
+    """
+    if min(height, width, tile) < 1 or (halo is not None and halo < 0):
+        raise ShapeError(f"tiles of {tile} with halo {halo} for {height}x{width}: needed are sides of at least 1 pixel")
+    if max(height, width) <= tile:
+        return Plan(_one_window(height), _one_window(width), exact=True)
+    extended = [_extended(side, tile, field.divisor) for side in (height, width)]
+    needed = [field.halos(own, own)[axis] if own > tile else Halo(0, 0) for axis, own in enumerate(extended)]
+    rows, columns = (
+        _axis(side, own, tile, _smaller(reach, halo), field.alignment)
+        for side, own, reach in zip((height, width), extended, needed, strict=True)
+    )
+    remark = _remark(field, (rows, columns), max(max(own.before, own.after) for own in needed), halo)
+    return Plan(rows, columns, exact=not remark, remark=remark)
+
+
+def smallest_tile(field: ReceptiveField) -> int:
+    """The least `tile` that is exact for images of every size."""
+    rests = range(1 if field.divisor > 1 else field.alignment)
+    halo = max(max(own.sum for own in field.halos(rest, rest)) for rest in rests)
+    return halo + 2 * field.alignment - 1
+
+
+def _extended(side: int, tile: int, divisor: int) -> int:
+    """A side that is not cut stays as it is: windows stretch along it as the whole image does."""
+    return side if side <= tile else -(-side // divisor) * divisor
+
+
+def _smaller(needed: Halo, halo: int | None) -> Halo:
+    return needed if halo is None else Halo(min(needed.before, halo), min(needed.after, halo))
+
+
+def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: int | None) -> str:
+    """Why the labels are not the whole image's; "" if they are."""
+    if halo is not None and halo < needed:
+        return f"the halo is {halo} pixels and exact labels need {needed}"
+    if any(axis.extended != axis.side for axis in axes):
+        sides = " x ".join(str(axis.side) for axis in axes)
+        return (
+            f"{field.stretched_by} stretches by side / ceil(side / {field.alignment}), so tiles have the labels of the "
+            f"whole image only where {field.divisor} divides the sides that are cut; {sides} was extended for that"
+        )
+    return ""
+
+
+def _one_window(side: int) -> Axis:
+    return Axis(side, side, side, (0,), (0, side))
+
+
+def _axis(side: int, extended: int, tile: int, halo: Halo, alignment: int) -> Axis:
+    """The fewest windows of at most `tile`, and the smallest ones with which that number does."""
+    if side <= tile:
+        return _one_window(side)
+    window = tile - (tile - extended) % alignment
+    count = _count(extended, window, halo, alignment)
+    if count == 0:
+        least = halo.sum + alignment
+        least += (extended - least) % alignment
+        raise ShapeError(
+            f"tiles of {tile} pixels are too small: {halo.before} + {halo.after} of them are halo and windows begin "
+            f"at multiples of {alignment}; take --tile {least} or more, or a smaller --halo, which changes some labels"
+        )
+    while _count(extended, window - alignment, halo, alignment) == count:
+        window -= alignment
+    step = _step(window, halo, alignment)
+    starts = (*(index * step for index in range(count - 1)), extended - window)
+    middles = [_seam(start, following, window, halo) for start, following in pairwise(starts)]
+    return Axis(side, extended, window, starts, (0, *middles, extended))
+
+
+def _step(window: int, halo: Halo, alignment: int) -> int:
+    """From one window to the next, where their sound labels just meet; below 1 if they cannot."""
+    return (window - halo.sum) // alignment * alignment
+
+
+def _count(side: int, window: int, halo: Halo, alignment: int) -> int:
+    """Windows that cover `side`; 0 if no number does."""
+    step = _step(window, halo, alignment)
+    return 0 if step < 1 else -(-(side - window) // step) + 1
+
+
+def _seam(start: int, following: int, window: int, halo: Halo) -> int:
+    """The middle of the labels that are sound in both windows."""
+    return (following + halo.before + start + window - halo.after) // 2
