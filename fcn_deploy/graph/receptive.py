@@ -17,7 +17,8 @@ from fractions import Fraction
 import onnx_ir as ir
 
 from ..errors import GraphError
-from .field_rules import Field, NotUniform, follow
+from .field import Field, NotUniform
+from .field_rules import follow
 from .sizes import ImageSize, image_axes, image_input, tensor_sizes
 from .spans import Span
 
