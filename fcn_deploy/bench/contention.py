@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -10,19 +12,28 @@ import psutil
 
 @dataclass(frozen=True)
 class CpuClock:
-    """Seconds on one reading: of the wall, of all cores busy together, of this process."""
+    """Seconds on one reading: of the wall, of all cores busy together, of this process and those that work for it."""
 
     wall: float
     busy: float
     own: float
 
     @classmethod
-    def read(cls) -> CpuClock:
-        system, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    def read(cls, workers: Sequence[int] = ()) -> CpuClock:
+        """`workers` are ids of processes that are measured as well; one that has ended meanwhile counts no more."""
+        system, own = psutil.cpu_times(), _seconds_of(os.getpid()) + sum(map(_seconds_of, workers))
         # guest time is counted in user time already; time waiting for a disk is idle
         idle = system.idle + getattr(system, "iowait", 0.0) + getattr(system, "guest", 0.0)
         busy = sum(system) - idle - getattr(system, "guest_nice", 0.0)
-        return cls(time.perf_counter(), busy, own.user + own.system)
+        return cls(time.perf_counter(), busy, own)
+
+
+def _seconds_of(pid: int) -> float:
+    try:
+        found = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(found.user + found.system)
 
 
 def other_cores(before: CpuClock, after: CpuClock) -> float | None:

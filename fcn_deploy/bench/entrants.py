@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from ..errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from ..metrics.agreement import Agreement, Share
 from ..metrics.confusion import Counts
-from ..metrics.evaluation import Evaluation
 from ..runners.base import Runner
 from ..runners.registry import entry
 from . import record as rec
 from .forms import Form, Forms
 from .latency import Samples
 from .parity import Comparison
+
+# Confusion matrices of more images than this would be most of the file.
+MOST_IMAGES = 2000
 
 
 @dataclass
@@ -35,6 +37,9 @@ class Entrant:
 
     def fail(self, reason: str) -> None:
         self.row = replace(self.row, status="failed", reason=reason)
+
+    def note(self, text: str) -> None:
+        self.row = replace(self.row, notes=(*self.row.notes, text))
 
 
 def open_entrants(forms: Forms, wanted: Sequence[Form], threads: int, stack: ExitStack) -> list[Entrant]:
@@ -89,25 +94,33 @@ def add_comparison(entrant: Entrant, comparison: Comparison, reference: Comparis
         return
     lasted = reference is not None and reference.failure is None and comparison is not reference
     agreement = agreement_of(comparison.agreement) if lasted else None
-    entrant.row = replace(entrant.row, accuracy=accuracy_of(comparison.accuracy), agreement=agreement)
-
-
-def add_samples(entrant: Entrant, samples: Samples) -> None:
-    """Put the raw times into the row, or the failure."""
-    if samples.failure is not None:
-        entrant.fail(samples.failure)
-        return
-    latency = rec.Latency(
-        tuple(samples.upload_ns), tuple(samples.execute_ns), tuple(samples.download_ns), tuple(samples.warmup_ns)
+    entrant.row = replace(
+        entrant.row,
+        accuracy=accuracy_of(comparison),
+        agreement=agreement,
+        frames=tuple(comparison.frames) if lasted else (),
     )
-    entrant.row = replace(entrant.row, latency=latency)
 
 
-def accuracy_of(evaluation: Evaluation) -> rec.Accuracy | None:
+def latency_of(samples: Samples) -> rec.Latency:
+    """The raw times as plain data."""
+    device = samples.device_ns
+    return rec.Latency(
+        tuple(samples.upload_ns),
+        tuple(samples.execute_ns),
+        tuple(samples.download_ns),
+        tuple(samples.warmup_ns),
+        rec.OnDevice(*zip(*device, strict=True)) if device else None,
+    )
+
+
+def accuracy_of(comparison: Comparison) -> rec.Accuracy | None:
     """The counts as plain data; None if no image had a ground truth."""
-    if evaluation.images == 0:
+    found = comparison.accuracy
+    if found.images == 0:
         return None
-    return rec.Accuracy(_plain(evaluation.overall), _plain(evaluation.boundary), evaluation.images)
+    by_image = comparison.by_image if found.images <= MOST_IMAGES else []
+    return rec.Accuracy(_plain(found.overall), _plain(found.boundary), found.images, tuple(map(_plain, by_image)))
 
 
 def agreement_of(agreement: Agreement) -> rec.Agreement:

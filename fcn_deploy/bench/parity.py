@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -11,29 +11,49 @@ from numpy.typing import NDArray
 from ..data.sample import Sample
 from ..errors import FcnDeployError
 from ..metrics.agreement import Agreement, logit_margin
+from ..metrics.confusion import Counts
 from ..metrics.evaluation import Evaluation
 from ..runners.base import INPUT, LABELS, LOGITS, Runner, check_labels
 from .frames_kept import FramesKept
+from .record import Frame
 
 Labels = NDArray[Any]
 
 
 @dataclass
 class Comparison:
-    """Counts of the runner `name`. `failure` says why it stopped; its counts are then worth nothing."""
+    """Counts of the runner `name`. `failure` says why it stopped; its counts are then worth nothing.
+
+    Attributes:
+        by_image: int64[C, C] of each labelled image.
+        frames: agreement of each image with the reference.
+    """
 
     name: str
     accuracy: Evaluation
     agreement: Agreement
     failure: str | None = None
+    by_image: list[Counts] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
 
-    def count(self, labels: Labels, target: Labels | None, reference: Labels | None, margins: Labels | None) -> None:
+    def count(
+        self,
+        image: str,
+        labels: Labels,
+        target: Labels | None,
+        reference: Labels | None = None,
+        margins: Labels | None = None,
+    ) -> None:
         """Add one image; all arrays [1, H, W]. RunnerError if a label is none of the data set's classes."""
         if target is not None:
             check_labels(self.name, labels, self.accuracy.num_classes)
+            before = self.accuracy.overall.copy()
             self.accuracy.update(target, labels)
+            self.by_image.append(self.accuracy.overall - before)
         if reference is not None:
+            agreed = self.agreement.overall.agreed
             self.agreement.update(reference, labels, margins)
+            self.frames.append(Frame(image, self.agreement.overall.agreed - agreed, labels.size))
 
 
 def compare(
@@ -69,12 +89,12 @@ def compare(
     for sample in samples:
         feeds = {INPUT: sample.image[None]}
         target = None if sample.label is None else sample.label[None]
-        labels, margins = (None, None) if reference is None else _reference(own, reference, feeds, target)
+        labels, margins = (None, None) if reference is None else _reference(own, reference, sample.name, target, feeds)
         for place, (runner, result) in enumerate(zip(runners, results, strict=True)):
             if result is not own and result.failure is None:
                 try:
                     found = runner.infer(feeds)[LABELS]
-                    result.count(found, target, labels, margins)
+                    result.count(sample.name, found, target, labels, margins)
                     if keep is not None and labels is not None:
                         keep.offer(place, sample, labels[0], found[0])
                 except FcnDeployError as error:
@@ -83,14 +103,14 @@ def compare(
 
 
 def _reference(
-    own: Comparison, reference: Runner, feeds: dict[str, Any], target: Labels | None
+    own: Comparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
 ) -> tuple[Labels | None, Labels | None]:
     """The reference's labels and margins of one image; None, None from its first failure on."""
     if own.failure is not None:
         return None, None
     try:
         outputs = reference.infer(feeds)
-        own.count(outputs[LABELS], target, None, None)
+        own.count(image, outputs[LABELS], target)
     except FcnDeployError as error:
         own.failure = str(error)
         return None, None

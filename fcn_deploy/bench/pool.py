@@ -21,11 +21,13 @@ class Pool:
 
     Attributes:
         batch: images an inference, when they are timed.
+        keeps: whether images are kept at all.
         images: uint8[H, W, 3] each.
         sizes: how many images of each (H, W).
     """
 
     batch: int = 1
+    keeps: bool = True
     images: list[NDArray[np.uint8]] = field(default_factory=list)
     sizes: dict[tuple[int, int], int] = field(default_factory=dict)
     seen: int = 0
@@ -44,7 +46,7 @@ class Pool:
             self.labelled += sample.label is not None
             height, width = sample.image.shape[:2]
             self.sizes[height, width] = self.sizes.get((height, width), 0) + 1
-            if not self.images or self._bytes + sample.image.nbytes <= POOL_BYTES:
+            if self.keeps and (not self.images or self._bytes + sample.image.nbytes <= POOL_BYTES):
                 self.images.append(sample.image)
                 self._bytes += sample.image.nbytes
             yield sample

@@ -3,67 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..data.dataset import Dataset, iterate
+from ..data.dataset import Dataset
 from ..deploy.engine_profiles import of_dataset
+from ..engine.profiles import Profile
 from ..environment import describe_environment
 from ..errors import FcnDeployError, RunnerError
 from ..inputs.artefact import Artefact
-from ..inputs.dataset import DataOptions, classes_of, generated_for, open_for
-from ..interrupt import interrupts
+from ..inputs.dataset import classes_of, generated_for, open_for
 from ..progress import SILENT, Progress
-from ..runners.base import LABELS, LOGITS, Runner
+from ..runners.base import Runner
 from ..runners.threads import usable_cores
-from ..spec import ModelCard, ignore_index_for
+from ..spec import ModelCard
 from . import record as rec
 from .batches import batches_of
+from .comparing import accuracies_at, compare_rows
 from .contention import CpuClock, other_cores
-from .entrants import Entrant, accuracy_of, add_comparison, add_samples, open_entrants
+from .contestant import Contestant, Here
+from .entrants import Entrant, open_entrants
 from .forms import Forms, check_calibration, parse_form
-from .frames_kept import FramesKept
-from .latency import Budget, measure
-from .memory import measure_memory
-from .parity import Comparison, compare
+from .gpu_state import GpuWatch
+from .grid import Shape, Size, check_shapes, shapes_of
+from .isolate import Isolated
+from .options import BenchOptions as BenchOptions
 from .pool import Pool
+from .timing import Rounds, TimingPlan, add_accuracies, time_cell, time_rows, weigh
 
 REFERENCE = "pytorch"
-
-
-@dataclass(frozen=True)
-class BenchOptions:
-    """What to measure.
-
-    Attributes:
-        source: "demo", an .onnx file, a checkpoint or a recipe.
-        model: what a checkpoint holds where its keys leave a choice.
-        runners: specs as in `parse_form`; one may stand twice (the difference is then the noise).
-        generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
-        calibration: images for INT8, which is refused without.
-        batch: images an inference, when timing.
-        threads: CPU threads of every runner; None for all usable cores.
-        radius: half width of the boundary band in pixels.
-        memory: whether to measure peak memory, in a fresh process for each runner.
-        keep: gets the frames on which rows and reference differ most, for a page that shows them.
-    """
-
-    source: str = "demo"
-    model: str | None = None
-    runners: tuple[str, ...] = ("pytorch", "onnxruntime")
-    data: DataOptions = field(default_factory=DataOptions)
-    generated: bool = True
-    calibration: DataOptions | None = None
-    budget: Budget = field(default_factory=Budget)
-    batch: int = 1
-    threads: int | None = None
-    radius: int = 3
-    memory: bool = True
-    keep: FramesKept | None = None
 
 
 def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
@@ -79,6 +52,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     """
     wanted = [parse_form(spec) for spec in options.runners]
     check_calibration(wanted, options.calibration)
+    check_shapes(options.sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
         artefact = stack.enter_context(Artefact(options.source, progress, model=options.model))
@@ -90,29 +64,37 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             artefact,
             _folder(stack),
             calibration=options.calibration,
-            profiles=lambda: (of_dataset(dataset, options.data.on_error, options.batch, progress),),
+            profiles=lambda: _profiles(dataset, options, progress),
             progress=progress,
         )
         entrants = open_entrants(forms, wanted, threads, stack)
         reference, reason = _open_reference(artefact, entrants, threads, stack)
-        own = _compare(entrants, reference, dataset, classes_of(card, dataset), options, pool, progress)
-        before = CpuClock.read()
-        shapes, rounds = _time(entrants, pool, options, progress)
-        others = other_cores(before, CpuClock.read())
+        classes = classes_of(card, dataset)
+        own = compare_rows(entrants, reference, dataset, classes, options, pool, progress)
+        cells = shapes_of(options.sizes, options.batches, pool.sizes)
+        accuracies = _accuracies(cells, entrants, dataset, classes, options, pool, progress)
+        if options.isolated:
+            _close([reference, *(entrant.runner for entrant in entrants)])
+        with GpuWatch() as gpus:
+            how = TimingPlan(options.budget, options.saturation_s, gpus.look, progress)
+            entered = _enter(entrants, options, threads, stack)
+            (shapes, rounds), others = _time(entered, cells, pool, options.batch, how)
+        add_accuracies(entrants, accuracies)
         if options.memory:
-            _weigh(entrants, options.model, shapes, threads, progress)
+            weigh(entrants, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             model=rec.Model(artefact.path.name, sha256, size_bytes, _plain(card)),
-            data=_describe(dataset, classes_of(card, dataset), pool),
-            settings=_settings(options, threads),
-            environment=describe_environment(threads),
+            data=_describe(dataset, classes, pool),
+            settings=_settings(options, threads, cells),
+            environment=describe_environment(threads) | ({"nvml": gpus.reason} if gpus.reason else {}),
             shapes=shapes,
             rounds=rounds,
             reference=own,
             reference_reason=reason,
             rows=tuple(entrant.row for entrant in entrants),
             other_cores=others,
+            gpu_states=tuple(gpus.states),
         )
 
 
@@ -138,80 +120,70 @@ def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress
     return (generated_for if options.generated else open_for)(card, options.data, progress)
 
 
-def _compare(
+def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
+    """The data set's own sizes, and each cell for itself, so that its kernels are tuned for it."""
+    own = of_dataset(dataset, options.data.on_error, options.batch, progress)
+    cells = shapes_of(options.sizes, options.batches, {own.opt[1:]: 1})
+    return (own, *(Profile(shape, shape, shape) for shape in cells))
+
+
+def _accuracies(
+    cells: Sequence[Shape],
     entrants: list[Entrant],
-    reference: Runner | None,
     dataset: Dataset,
     classes: tuple[str, ...],
     options: BenchOptions,
     pool: Pool,
     progress: Progress,
-) -> rec.Reference | None:
-    """Fill in accuracy and agreement; returns what they were compared with."""
-    running = [entrant for entrant in entrants if entrant.runner is not None]
-    if options.keep is not None:
-        places = [place for place, entrant in enumerate(entrants) if entrant.runner is not None]
-        options.keep.begin(classes, dataset.palette, places)
-    with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
-        samples = iterate(dataset, on_error=options.data.on_error, progress=progress)
-        if reference is not None:
-            reference.output_names = (LABELS, LOGITS)
-        results, own = compare(
-            pool.watch(samples, task, check),
-            [entrant.runner for entrant in running if entrant.runner is not None],
-            reference,
-            num_classes=max(1, len(classes)),
-            ignore_index=ignore_index_for(len(classes)),
-            radius=options.radius,
-            keep=options.keep,
-        )
-    for entrant, result in zip(running, results, strict=True):
-        add_comparison(entrant, result, None if reference is None else own)
-    return _reference_facts(reference, own)
+) -> dict[Size, dict[str, rec.Accuracy | None]]:
+    """At each size of the cells; where the data set has that size alone, what was counted already."""
+    found: dict[Size, dict[str, rec.Accuracy | None]] = {}
+    for size in dict.fromkeys(shape[1:] for shape in cells if pool.labelled):
+        if set(pool.sizes) == {size}:
+            known = [entrant.row for entrant in entrants if entrant.row.accuracy is not None]
+            found[size] = {row.runner: replace(row.accuracy, by_image=()) for row in known if row.accuracy}
+        else:
+            found[size] = accuracies_at(size, entrants, dataset, classes, options, progress)
+    return found
 
 
-def _reference_facts(reference: Runner | None, own: Comparison) -> rec.Reference | None:
-    if reference is not None:
-        reference.output_names = (LABELS,)
-    if reference is None or own.failure is not None:
-        return None
-    return rec.Reference(reference.name, accuracy_of(own.accuracy))
+def _close(runners: Sequence[Runner | None]) -> None:
+    for runner in runners:
+        if runner is not None:
+            runner.close()
+
+
+def _enter(
+    entrants: list[Entrant], options: BenchOptions, threads: int, stack: ExitStack
+) -> list[tuple[Entrant, Contestant]]:
+    """The rows that can be timed with what is timed; a runner that does not open in its own process fails."""
+    entered: list[tuple[Entrant, Contestant]] = []
+    for entrant in entrants:
+        if not entrant.ok or entrant.runner is None:
+            continue
+        if not options.isolated:
+            entered.append((entrant, Here(entrant.runner)))
+            continue
+        form = entrant.form
+        try:
+            child = Isolated(form.spec, form.runner, entrant.file, threads=threads, model=options.model)
+        except RunnerError as error:
+            entrant.fail(str(error))
+            continue
+        entered.append((entrant, stack.enter_context(child)))
+    return entered
 
 
 def _time(
-    entrants: list[Entrant], pool: Pool, options: BenchOptions, progress: Progress
-) -> tuple[tuple[tuple[int, int, int], ...], tuple[int, ...]]:
-    """Fill in latencies; returns the distinct N, H, W and the index among them of each round."""
-    running = [entrant for entrant in entrants if entrant.ok]
-    batches = batches_of(pool.images, options.batch)
-    shapes = list(dict.fromkeys(batch.shape[:3] for batch in batches))
-    runners = [entrant.runner for entrant in running if entrant.runner is not None]
-    if not runners:
-        return (), ()
-    rounds, samples = measure(runners, batches, options.budget, progress)
-    for entrant, sample in zip(running, samples, strict=True):
-        add_samples(entrant, sample)
-    return tuple(shapes), tuple(shapes.index(batches[index].shape[:3]) for index in rounds)
-
-
-def _weigh(
-    entrants: list[Entrant],
-    model: str | None,
-    shapes: tuple[tuple[int, int, int], ...],
-    threads: int,
-    progress: Progress,
-) -> None:
-    """Fill in peak memory at the largest batch; where it cannot be measured the row gets a note."""
-    running = [entrant for entrant in entrants if entrant.ok]
-    with progress.task("measuring memory", len(running)) as task:
-        for entrant in running:
-            try:
-                largest = max(shapes, key=lambda shape: shape[0] * shape[1] * shape[2])
-                memory = measure_memory(entrant.form.runner, entrant.file, largest, threads=threads, model=model)
-                entrant.row = replace(entrant.row, memory=memory)
-            except RunnerError as error:
-                entrant.row = replace(entrant.row, notes=(*entrant.row.notes, str(error)))
-            task.advance()
+    entered: Sequence[tuple[Entrant, Contestant]], cells: Sequence[Shape], pool: Pool, batch: int, how: TimingPlan
+) -> tuple[Rounds, float | None]:
+    """Rounds of the data set's own sizes, then every cell; and the cores that others kept busy meanwhile."""
+    workers = [one.pid for _, one in entered if isinstance(one, Isolated)]
+    before = CpuClock.read(workers)
+    rounds = time_rows(entered, batches_of(pool.images, batch), how)
+    for shape in cells:
+        time_cell(entered, shape, pool.images, how)
+    return rounds, other_cores(before, CpuClock.read(workers))
 
 
 def _describe(dataset: Dataset, classes: tuple[str, ...], pool: Pool) -> rec.Data:
@@ -220,11 +192,15 @@ def _describe(dataset: Dataset, classes: tuple[str, ...], pool: Pool) -> rec.Dat
     return rec.Data(dataset.name, classes, pool.seen, pool.labelled, left_out, sizes)
 
 
-def _settings(options: BenchOptions, threads: int) -> rec.Settings:
+def _settings(options: BenchOptions, threads: int, cells: Sequence[Shape]) -> rec.Settings:
     budget = options.budget
     return rec.Settings(
-        budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, options.batch, threads, options.radius
-    )
+        budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, options.batch, threads, options.radius,
+        tolerance=budget.tolerance,
+        sizes=tuple(dict.fromkeys(shape[1:] for shape in cells)),
+        batches=tuple(sorted({shape[0] for shape in cells})),
+        isolated=options.isolated,
+    )  # fmt: skip
 
 
 def _plain(card: ModelCard | None) -> dict[str, Any] | None:

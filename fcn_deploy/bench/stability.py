@@ -60,13 +60,16 @@ class Stability:
         return tuple(found)
 
 
-def stability(samples: Sequence[float] | NDArray[np.float64], shapes: Sequence[int] | None = None) -> Stability:
-    """Of the times of some rounds, in any unit.
+def stability(samples: Sequence[float] | NDArray[np.float64], shapes: Sequence[int] | None = None) -> Stability | None:
+    """Of the times of some rounds, in any unit; None if no shape was met often enough to say.
 
     Args:
-        shapes: which shape each round had; a round's time counts as a share of its shape's median. None: all one.
+        shapes: which shape each round had; a round's time counts as a share of its shape's median, and not at all
+            where there are several shapes and this one was met less than 6 times. None: all one.
     """
     relative = relative_times(np.asarray(samples, np.float64), shapes)
+    if len(relative) == 0:
+        return None
     low, high = median_interval(relative)
     quarter, three = np.percentile(relative, (25, 75))
     half = len(relative) // 2
@@ -75,12 +78,16 @@ def stability(samples: Sequence[float] | NDArray[np.float64], shapes: Sequence[i
 
 
 def relative_times(times: NDArray[np.float64], shapes: Sequence[int] | None = None) -> NDArray[np.float64]:
-    """float64[rounds]: each time over the median of its shape's."""
+    """float64[rounds that count]: each time over the median of its shape's."""
     index = np.zeros(len(times), np.int64) if shapes is None else np.asarray(shapes)
-    relative = times.copy()
-    for shape in np.unique(index):
-        relative[index == shape] /= np.median(times[index == shape]) or 1.0
-    return relative
+    medians = np.ones(len(times))
+    counts = np.ones(len(times), bool)
+    found = np.unique(index)
+    for shape in found:
+        own = index == shape
+        medians[own] = np.median(times[own]) or 1.0
+        counts[own] = len(found) == 1 or own.sum() >= FEW
+    return np.asarray((times / medians)[counts], np.float64)
 
 
 def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -108,7 +115,7 @@ def _repetition(values: NDArray[np.float64]) -> float:
 
 def is_known(samples: Sequence[float], shapes: Sequence[int], tolerance: float) -> bool:
     """Whether the median is known to within `tolerance` of itself, every shape having been met often enough."""
-    if np.bincount(np.asarray(shapes)).min() < FEW:
+    if np.unique(np.asarray(shapes), return_counts=True)[1].min() < FEW:
         return False
     found = stability(samples, shapes)
-    return found.unknown <= tolerance and abs(found.drift) <= 2 * tolerance
+    return found is not None and found.unknown <= tolerance and abs(found.drift) <= 2 * tolerance

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import FcnDeployError
 from .console import progress
-from .data_options import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
+from .data_options import DATA_OPTIONS, data_options, model_option, with_options
 from .gate_options import GATE_OPTIONS, WORSE, Gate
 from .output import check_json_path, emit, json_option, print_table
+from .report_options import REPORT_OPTIONS, Reports
+from .timing_options import TIMING_OPTIONS, budget, shapes
 
 if TYPE_CHECKING:
     from ..bench.record import Record
@@ -31,35 +35,17 @@ GENERATED = "synthetic:32:1:192x256"
 )
 @click.option("--calib", metavar="SOURCE", help="Images to calibrate INT8 with, at most 100 of them; as --data.")
 @model_option
-@click.option("--iterations", type=click.IntRange(min=1), default=500, show_default=True, help="Rounds at most.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=0),
-    default=20.0,
-    show_default=True,
-    help="Stop timing after this long, but not before 3 rounds.",
-)
-@click.option(
-    "--warmup", type=click.IntRange(min=0), default=3, show_default=True, help="Untimed runs of each image size."
-)
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images an inference.")
-@click.option(
-    "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads of each runner.  [default: usable cores]"
-)
+@with_options(TIMING_OPTIONS)
 @click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
 @click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
 @with_options(GATE_OPTIONS)
+@with_options(REPORT_OPTIONS)
 @json_option
 def command(
     model: str,
     runners: str | None,
     calib: str | None,
     model_name: str | None,
-    iterations: int,
-    seconds: float,
-    warmup: int,
-    batch: int,
-    threads: int | None,
     radius: int,
     no_memory: bool,
     json_path: str | None,
@@ -69,6 +55,7 @@ def command(
 
     MODEL is an .onnx file, a checkpoint, a recipe, or "demo", the bundled one, which is the default. Without --data
     the images are generated. Runners take turns on every image; labels are compared with PyTorch's, pixel by pixel.
+    The images of --sizes are the data set's, resized by Pillow (bilinear; labels by nearest neighbour).
 
     A PRECISION (fp16, int8, int8+fp16) rewrites the model for the row, "tensorrt" builds an engine of it: both are made
     for the occasion and measured like the rest; an engine that cannot run here is built, and its row says why.
@@ -78,14 +65,15 @@ def command(
     row got worse since the baseline by more than the limits allow.
     """
     from ..bench.forms import default_specs
-    from ..bench.latency import Budget
     from ..bench.run import BenchOptions, run_bench
 
     gate = Gate.of(data)
     check_json_path(json_path)
+    reports = Reports.of(data, json_path)
+    kept = None
     baseline, record = gate.read_baseline(model, model_name), gate.read_record()
     if record is None:
-        generated = data["data"] is None
+        generated, kept = data["data"] is None, reports.frames()
         calibration = _calibration(calib, generated)
         options = BenchOptions(
             source=model,
@@ -94,17 +82,18 @@ def command(
             data=data_options(data),
             generated=generated,
             calibration=calibration,
-            budget=Budget(iterations, seconds, warmup),
-            batch=batch,
-            threads=threads,
+            budget=budget(data),
             radius=radius,
             memory=not no_memory,
+            **shapes(data),
         )
         record = run_bench(options, progress())
-    _leave(record, gate, baseline, json_path)
+    _leave(record, gate, baseline, json_path, partial(reports.write, record, kept))
 
 
-def _leave(record: Record, gate: Gate, baseline: Record | None, json_path: str | None) -> None:
+def _leave(
+    record: Record, gate: Gate, baseline: Record | None, json_path: str | None, report: Callable[..., None]
+) -> None:
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
     from ..bench.record_file import to_json
     from ..report.compare import render as render_comparison
@@ -127,6 +116,7 @@ def _leave(record: Record, gate: Gate, baseline: Record | None, json_path: str |
         return to_json(record) if comparison is None else with_comparison(to_json(record), comparison, broken)
 
     emit(json_path, text, show)
+    report(comparison)
     for line in broken:
         click.echo(f"worse than the baseline: {line}", err=True)
     statuses = [row.status for row in record.rows]

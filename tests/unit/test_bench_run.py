@@ -53,6 +53,7 @@ def bench(monkeypatch, tmp_path):
             "generated": False,
             "budget": BUDGET,
             "memory": False,
+            "saturation_s": 0.0,
         }
         return run_bench(BenchOptions(**settings | options))
 
