@@ -40,9 +40,15 @@ UNUSED_IMAGES = 3
     "--runner", metavar="NAME", help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...] or tensorrt.  [default: by MODEL]"
 )
 @model_option
-@click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads of an inference.")
 @click.option(
-    "--lanes", type=click.IntRange(1, 64), default=1, show_default=True, help="Inferences at a time, on CPUs."
+    "--threads",
+    type=click.IntRange(1, MOST_THREADS),
+    help="CPU threads of an inference.  [default: the cores, shared out]",
+)
+@click.option(
+    "--lanes",
+    type=click.IntRange(1, 64),
+    help="Inferences at a time, each with memory of its own.  [default: 2 on a CPU]",
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: one a core]")
 @json_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,8 +11,12 @@ from ..inputs.artefact import Artefact
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
 from ..runners.registry import entry, open_runner
+from ..runners.threads import usable_cores
 
 ENGINES = frozenset({".engine", ".plan", ".trt"})
+
+# Two inferences of half the threads do more than one of all of them, which waits for the last thread of each layer.
+USUAL_LANES = 2
 
 
 def default_runner(source: str) -> str:
@@ -27,16 +32,17 @@ def open_runners(
     runner: str | None = None,
     model: str | None = None,
     threads: int | None = None,
-    lanes: int = 1,
+    lanes: int | None = 1,
     progress: Progress = SILENT,
 ) -> list[Runner]:
-    """`lanes` runners of one model, which `stack` closes.
+    """`lanes` runners over one model's weights, which `stack` closes.
 
     Args:
         source: an engine, an .onnx file, a checkpoint, a recipe or "demo".
         runner: spec as in `open_runner`; None for the default of the file's kind.
         model: what a checkpoint holds where its keys leave a choice.
-        threads: CPU threads of each runner; None leaves the backend's own choice.
+        threads: CPU threads of each runner; None shares the cores out, or leaves the backend's choice to one runner.
+        lanes: inferences at a time, each with memory of its own; None for two on a CPU with cores for both, else one.
 
     Raises:
         UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
@@ -46,8 +52,25 @@ def open_runners(
     if Path(source).suffix.lower() in ENGINES or entry(spec).package == "pycuda":
         if entry(spec).package != "pycuda":
             raise RunnerError(f"{source} is an engine, which {spec} does not run; leave --runner out")
-        if lanes > 1:
+        if lanes is not None and lanes > 1:
             raise RunnerError("an engine is fed by its own slots; leave --lanes out")
         return [stack.enter_context(open_runner(spec, source, threads=threads))]
     artefact = stack.enter_context(Artefact(source, progress, model=model))
-    return [stack.enter_context(artefact.open(spec, threads=threads)) for _ in range(lanes)]
+    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if _on_cpu(spec) else 1)
+    if wanted > 1 and threads is None and _on_cpu(spec):
+        threads = max(usable_cores() // wanted, 1)
+    first = stack.enter_context(artefact.open(spec, threads=threads))
+    return [first, *_twins(first, wanted - 1, lanes, stack)]
+
+
+def _on_cpu(spec: str) -> bool:
+    return (spec.partition(":")[2] or entry(spec).device) == "cpu"
+
+
+def _twins(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:
+    for _ in range(count):
+        twin = first.twin()
+        if twin is not None:
+            yield stack.enter_context(twin)
+        elif asked is not None:
+            raise RunnerError(f"{first.name} runs one inference at a time; leave --lanes out")

@@ -63,7 +63,7 @@ class PredictOptions:
     batch: int = 1
     runner: str | None = None
     threads: int | None = None
-    lanes: int = 1
+    lanes: int | None = None
     checkpoint_model: str | None = None
     workers: int | None = None
 

@@ -79,6 +79,13 @@ class Runner(ABC):
         self.execute()
         return self.download()
 
+    def twin(self) -> Runner | None:
+        """Another runner over the same loaded weights, for another thread; None where this kind has none.
+
+        Each is closed for itself, and the weights go with the last.
+        """
+        return None
+
     def close(self) -> None:
         """Let go of the model and the device; a second call does nothing."""
         if self._state != "closed":

@@ -71,6 +71,14 @@ class OrtRunner(Runner):
         runner.notes = opened.notes + runner.notes
         return runner
 
+    def twin(self) -> OrtRunner:
+        self._require("opened", "uploaded", "executed")
+        twin = type(self)(
+            self.name, self._session, self._io, device=self._device, outputs=self.output_names, asked=self._asked
+        )
+        twin.notes = self.notes
+        return twin
+
     def _upload(self, image: NDArray[np.uint8]) -> None:
         batch, height, width, _ = image.shape
         self._choose_profile((batch, height, width))

@@ -67,6 +67,12 @@ class TorchRunner(Runner):
             model = copy.deepcopy(model)
         return cls(name, model, card, device=device, outputs=outputs)
 
+    def twin(self) -> TorchRunner:
+        self._require("opened", "uploaded", "executed")
+        twin = copy.copy(self)
+        twin._state, twin._image, twin._results = "opened", None, {}
+        return twin
+
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32[N, C, H, W] of `image` uint8[N, H, W, 3], for margins; leaves the three steps' state alone."""
         if self._network is None:

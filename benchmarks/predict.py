@@ -1,0 +1,134 @@
+"""Whole runs over folders of JPEGs: `predict` beside a plain loop over the same runner, and what memory does.
+
+The loop reads, infers and writes one image after the other, as one writes it first, with all cores for the inference.
+Both have the same options of the runner otherwise, leave the same label maps (compared), take turns in processes of
+their own, and are timed from the first image to the last. Memory is the peak of a process that labels so many images.
+
+Run with `python -m benchmarks.predict`; it takes about five minutes. For figures the machine must be quiet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from fcn_deploy.data.synthetic import SyntheticDataset
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.predict.predict import PredictOptions, predict
+from fcn_deploy.resident import peak_bytes
+from fcn_deploy.runners.base import INPUT, LABELS
+from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.threads import usable_cores
+
+from . import ratio
+
+SIZE = (360, 480)
+FEW, MANY = 40, 400
+ROUNDS = 3
+OURS, LOOP = "fcn-deploy predict", "a plain loop"
+
+
+def write_images(folder: Path, count: int) -> None:
+    """`count` generated scenes as JPEGs of quality 90."""
+    folder.mkdir()
+    scenes = SyntheticDataset(count, 0, SIZE)
+    for index in range(count):
+        Image.fromarray(scenes[index].image).save(folder / f"{index:04}.jpg", quality=90)
+
+
+def by_loop(model: str, images: Path, target: Path) -> float:
+    """Seconds of the loop."""
+    target.mkdir(parents=True)
+    paths = sorted(images.iterdir())
+    with open_runner("onnxruntime", model, threads=usable_cores()) as runner:
+        assert runner.card is not None
+        palette = [channel for colour in runner.card.palette for channel in colour]
+        started = time.perf_counter()
+        for path in paths:
+            image = np.asarray(Image.open(path).convert("RGB"))
+            labels = Image.fromarray(runner.infer({INPUT: image[None]})[LABELS][0])
+            labels.putpalette(palette)
+            labels.save(target / f"{path.stem}.png")
+        return time.perf_counter() - started
+
+
+def by_predict(model: str, images: Path, target: Path) -> float:
+    """Seconds of `predict`, with its own choices."""
+    return predict(PredictOptions(model, (str(images),), target)).seconds
+
+
+WAYS = {OURS: by_predict, LOOP: by_loop}
+
+
+def in_child(way: str, model: str, images: Path, target: Path) -> tuple[float, int]:
+    """(seconds, peak bytes) of one run in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.predict", "--way", way, model, str(images), str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    seconds, peak = json.loads(done.stdout)
+    return seconds, peak
+
+
+def compare(question: str, model: str, folder: Path, rounds: int) -> dict[str, Any]:
+    """Milliseconds an image of both ways, in turn, on the many images; and the peaks for few and many."""
+    samples: dict[str, list[float]] = {way: [] for way in WAYS}
+    peaks: dict[str, dict[str, int]] = {way: {} for way in WAYS}
+    runs = folder / Path(model).stem
+    for number in range(rounds):
+        for way in WAYS:
+            seconds, peak = in_child(way, model, folder / str(MANY), runs / f"{way} {number}")
+            samples[way].append(1e3 * seconds / MANY)
+            peaks[way][str(MANY)] = max(peak, peaks[way].get(str(MANY), 0))
+        require_same(runs / f"{OURS} {number}", runs / f"{LOOP} {number}")
+    for way in WAYS:
+        _, peaks[way][str(FEW)] = in_child(way, model, folder / str(FEW), runs / f"{way} few")
+    return ratio.row(question, samples, OURS) | {"peak_bytes": peaks}
+
+
+def require_same(ours: Path, theirs: Path) -> None:
+    """SystemExit unless the label maps are the same but for ties that another number of threads may break."""
+    differing = pixels = 0
+    for path in sorted(theirs.iterdir()):
+        first, second = np.asarray(Image.open(path)), np.asarray(Image.open(ours / path.name))
+        differing += int((first != second).sum())
+        pixels += first.size
+    if differing > 1e-5 * pixels:
+        raise SystemExit(f"{differing} of {pixels} labels differ; a time would mean nothing")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--way", choices=list(WAYS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--dry", action="store_true", help="print and record nothing")
+    parser.add_argument("models", nargs="*", help="ONNX files; the exported demo without")
+    given = parser.parse_args(arguments)
+    if given.way:
+        model, images, target = given.models
+        print(json.dumps([WAYS[given.way](model, Path(images), Path(target)), peak_bytes()]))
+        return
+    with tempfile.TemporaryDirectory() as name, Artefact("demo") as demo:
+        folder = Path(name)
+        for count in (FEW, MANY):
+            write_images(folder / str(count), count)
+        models = given.models or [demo.file_for("onnxruntime")]
+        rows = [compare(f"{MANY} JPEGs, 480 x 360, {Path(path).name}", path, folder, given.rounds) for path in models]
+    print(ratio.render(rows))
+    for row in rows:
+        for way, peaks in row["peak_bytes"].items():
+            print(f"  {way:20}", ", ".join(f"{count} images {peak / 2**20:.0f} MiB" for count, peak in peaks.items()))
+    if not given.dry:
+        print(ratio.write("predict", rows, ("fcn-deploy", "onnxruntime-gpu", "numpy", "Pillow"), {"warm_ups": 0}))
+
+
+if __name__ == "__main__":
+    main()
