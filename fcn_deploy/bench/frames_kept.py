@@ -104,7 +104,7 @@ def reduced(sample: Sample, reference: Labels, labels: Labels, ignore_index: int
 def difference(truth: Labels | None, reference: Labels, labels: Labels, ignore_index: int) -> NDArray[np.uint8]:
     """uint8[H, W] of the five codes."""
     differ = reference != labels
-    codes = np.where(differ, np.uint8(UNLABELLED), np.uint8(ALIKE))
+    codes: NDArray[np.uint8] = np.where(differ, UNLABELLED, ALIKE).astype(np.uint8)
     if truth is not None:
         known = differ & (truth != ignore_index)
         codes[known] = BOTH_WRONG
@@ -116,4 +116,5 @@ def difference(truth: Labels | None, reference: Labels, labels: Labels, ignore_i
 def _gravest(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """The maximum of each factor x factor block; blocks at the lower and right border may be smaller."""
     rows = np.maximum.reduceat(codes, np.arange(0, codes.shape[0], factor), axis=0)
-    return np.maximum.reduceat(rows, np.arange(0, codes.shape[1], factor), axis=1)
+    gravest: NDArray[np.uint8] = np.maximum.reduceat(rows, np.arange(0, codes.shape[1], factor), axis=1)
+    return gravest

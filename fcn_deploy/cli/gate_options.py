@@ -57,7 +57,17 @@ GATE_OPTIONS = (
     ),
 )
 # Options that mean the same when nothing is measured.
-ALWAYS = {"from_path", "baseline", "max_miou_drop", "max_slowdown", "relative", "json_path"}
+ALWAYS = {
+    "from_path",
+    "baseline",
+    "max_miou_drop",
+    "max_slowdown",
+    "relative",
+    "json_path",
+    "html_path",
+    "markdown_path",
+    "csv_path",
+}
 
 
 @dataclass(frozen=True)

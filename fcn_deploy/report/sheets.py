@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..bench.record import Record, Row
 from ..bench.summary import Fidelity, fidelity, speed
+from .cells import cell_views
 from .text import NONE, milliseconds, number, points, share
 
 MIB = 1 << 20
@@ -32,15 +33,33 @@ def sheets(record: Record) -> list[Sheet]:
         found.append(built_sheet(record))
     if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
         found.append(fidelity_sheet(record))
+    if any(row.cells for row in record.rows):
+        found.append(cells_sheet(record))
     return found
 
 
 def speed_sheet(record: Record) -> Sheet:
     """Milliseconds of one batch, upload to download."""
     reference = record.reference.runner if record.reference is not None else "pytorch"
-    heads = ("runner", "", "median", "p90", "p99", "images/s", f"× {reference}", "up", "run", "down", "peak MiB")
-    rows = ((row.runner, row.status, *_speed_cells(record, row)) for row in record.rows)
+    heads: tuple[str, ...] = ("runner", "", "median", "p90", "p99", "images/s")
+    heads += (f"× {reference}", "up", "run", "down", "peak MiB")
+    rows = [(row.runner, _state(record, row), *_speed_cells(record, row)) for row in record.rows]
+    if any(row.saturated is not None for row in record.rows):
+        heads = (*heads[:6], "busy/s", *heads[6:])
+        rows = [(*cells[:6], _busy(row), *cells[6:]) for cells, row in zip(rows, record.rows, strict=True)]
     return Sheet("Speed", heads, tuple(rows), words=(0, 1))
+
+
+def _state(record: Record, row: Row) -> str:
+    timed = speed(record, row)
+    return "unstable" if row.status == "ok" and timed is not None and timed.unstable else row.status
+
+
+def _busy(row: Row) -> str:
+    """Images a second when the next one never had to wait."""
+    if row.saturated is None or not row.saturated.seconds:
+        return NONE
+    return number(row.saturated.images / row.saturated.seconds, 1)
 
 
 def _speed_cells(record: Record, row: Row) -> list[str]:
@@ -91,6 +110,31 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
         *(NONE if part is None else share(part.agreed, part.pixels) for part in agreements),
         worst,
     ]
+
+
+def cells_sheet(record: Record) -> Sheet:
+    """Each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
+    reference = record.reference.runner if record.reference is not None else "pytorch"
+    heads = (
+        "runner",
+        "size",
+        "batch",
+        "median",
+        "p90",
+        "images/s",
+        "busy/s",
+        f"× {reference}",
+        "peak MiB",
+        "mIoU",
+        "Δ",
+    )
+    rows = []
+    for (batch, height, width), view, row in cell_views(record):
+        median, p90, _, images, times, *_, memory = _speed_cells(view, row)
+        mean_iou, delta, *_ = _fidelity_cells(fidelity(view, row), is_reference(view, row))
+        cells = (median, p90, images, _busy(row), times, memory, mean_iou, delta)
+        rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
+    return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
 
 
 def built_sheet(record: Record) -> Sheet:

@@ -13,7 +13,7 @@ STYLE = Markup("""\
 .base{stroke:var(--faint);stroke-width:1}.whisker{stroke:var(--ink);stroke-width:1.25;fill:none}
 .front{stroke:var(--faint);stroke-width:1;stroke-dasharray:3 3;fill:none}
 .line{fill:none;stroke:var(--s);stroke-width:2}.mark{fill:var(--s);stroke:var(--paper);stroke-width:1}
-.area{fill:var(--s);fill-opacity:.3;stroke:var(--s);stroke-width:1.25}.bar{fill:var(--s)}.tick{stroke:var(--s)}
+.area{fill:var(--s);fill-opacity:.3;stroke:var(--s);stroke-width:1.25}.bar{fill:var(--s)}.tick{stroke:var(--s);stroke-opacity:.5}
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}.small{font-size:11px}.strong{font-weight:600}
 """)
 

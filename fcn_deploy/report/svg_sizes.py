@@ -45,11 +45,6 @@ def median_ms(cell: Cell) -> float | None:
     return float(np.median(total_ms(cell.latency))) / cell.shape[0] if cell.latency.execute_ns else None
 
 
-def saturated_per_s(cell: Cell) -> float | None:
-    """Images a second when the next one never had to wait."""
-    return cell.saturated.images / cell.saturated.seconds if cell.saturated and cell.saturated.seconds else None
-
-
 def peak_mib(cell: Cell) -> float | None:
     return cell.memory.peak_bytes / MIB if cell.memory is not None else None
 

@@ -11,7 +11,7 @@ from ..bench.record import Record
 from .remarks import headline, remarks
 from .sheets import Sheet, sheets
 
-STYLES = {"ok": "green", "failed": "red", "skipped": "yellow", "built": "cyan"}
+STYLES = {"ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yellow", "built": "cyan"}
 
 
 def render(record: Record) -> RenderableType:

@@ -1,0 +1,100 @@
+"""A benchmark record as one HTML page: nothing is loaded from elsewhere, nothing on it is a script.
+
+Everything that a user named (classes, files, models) comes in as text: the template escapes it, and the page's own
+policy would keep a script from running all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..bench.frames_kept import FramesKept
+from ..bench.record import Record
+from ..version import __version__
+from .overlays import overlays
+from .remarks import environment_line, headline, remarks
+from .sheets import Sheet, sheets
+from .svg import STYLE, THEME, element, marker
+from .svg_classes import class_plots
+from .svg_latency import latency_plot
+from .svg_sizes import size_plots
+from .svg_tradeoff import tradeoff_plot
+
+NOT_KEPT = (
+    "A record holds counts and no pictures, so a page made from one shows no frames; give --html to the run that "
+    "measures."
+)
+NONE_DIFFERED = "No row gave a label that is not the reference's."
+
+
+@dataclass(frozen=True)
+class Part:
+    """Plots that belong together. `legend`: series and name, where names do not stand in the plots."""
+
+    title: str
+    note: str
+    plots: Sequence[Markup]
+    legend: Sequence[tuple[int, str]] = ()
+
+
+def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Sheet, ...] = ()) -> str:
+    """The page.
+
+    Args:
+        kept: the worst frames, which a record alone does not have.
+        more: further tables, which follow the record's own.
+    """
+    pictures = overlays(record, kept) if kept is not None else None
+    return _environment().get_template("report.html").render(
+        version=__version__,
+        title=record.model.name,
+        headline=headline(record).splitlines(),
+        styles=THEME + STYLE + Markup(resources.files(__package__).joinpath("templates/report.css").read_text("utf-8")),
+        sheets=(*sheets(record), *more),
+        remarks=[line for line in remarks(record) if line][:-1],
+        plots=[part for part in _parts(record) if part.plots],
+        key=_key,
+        overlays=pictures,
+        no_frames=NOT_KEPT if pictures is None else NONE_DIFFERED,
+        environment=environment_line(record.environment),
+        created=record.created,
+        sha256=record.model.sha256[:12],
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    """Every value is escaped, and one that is missing is an error and not a gap."""
+    loader = PackageLoader(__package__ or "", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _parts(record: Record) -> list[Part]:
+    speed = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
+    measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.cells]
+    return [
+        Part(
+            "Latency and accuracy",
+            "How the rounds of each row are spread: density, one tick each, and p50 · p90 · p99 as bars and figures. "
+            "Then speed against accuracy: a dashed line joins the rows that no other beats in both.",
+            speed,
+        ),
+        Part("Sizes and batches", "Images and labels resized to each size.", size_plots(record), measured),
+        Part(
+            "Classes",
+            "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over "
+            "the images.",
+            class_plots(record),
+        ),
+    ]
+
+
+def _key(series: int) -> Markup:
+    """The mark of a series for a legend, which repeats what the name beside it says."""
+    return element("svg", marker(7, 7, series), viewBox="0 0 14 14", aria_hidden="true")
