@@ -18,6 +18,7 @@ from ..graph.fold import fold_batch_norms
 from ..graph.io_passes import CONTRACT_PREFIX
 from ..graph.local_error import comparable
 from ..graph.parts import Part, cut_out
+from ..graph.simplify import name_nodes, simplify
 from ..graph.state import load_graph
 from ..graph.stored import Normalisation, Parameters, normalisation, normalised_image, parameters
 from ..precision.calibration import ports_of
@@ -65,7 +66,7 @@ class OnnxSource:
     """
 
     def __init__(self, path: Path, card: ModelCard | None) -> None:
-        self.model = load_graph(path)
+        self.model = _load(path)
         self.io = ports_of(self.model, str(path), card)
         self.entry = normalised_image(self.model) if self.io.image_type is np.uint8 else self.io.image
         self.names: Collection[str] = [*comparable(self.model, self.io.labels), ENTRY]
@@ -95,12 +96,20 @@ class OnnxSource:
 
     def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
         if folded not in self._layers:
-            model = load_graph(self._path)
+            model = _load(self._path)
             if folded:
                 fold_batch_norms(model)
             self._layers[folded] = {node.name or "": node for node in model.graph}
         node = self._layers[folded].get(layer)
         return None if node is None else parameters(node)
+
+
+def _load(path: Path) -> ir.Model:
+    """A graph in the form in which it was rewritten, with a name for each node."""
+    model = load_graph(path)
+    simplify(model)
+    name_nodes(model)
+    return model
 
 
 class TorchSource:

@@ -12,6 +12,7 @@ from .arithmetic import has_quantisation, precision
 from .finding import Finding
 from .macs import OPERANDS, multiply_adds, operands
 from .preflight import preflight
+from .simplify import simplify
 from .sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from .state import load_graph
 from .storage import reading_weights
@@ -98,7 +99,7 @@ def audit_graph(
     width: int | None = None,
 ) -> Audit:
     """`audit` of a graph that was read from `path` already; it is simplified on the way."""
-    _simplify(model)
+    simplify(model)
     check_whole(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):
         raise GraphError(f"{path} holds none of {', '.join(OPERANDS)}: there is no arithmetic to audit")
@@ -107,19 +108,6 @@ def audit_graph(
         sizes = tensor_sizes(model, size)
         findings = preflight(model, sizes)
     return Audit(path, size, audit_rows(model, sizes), findings)
-
-
-def _simplify(model: ir.Model) -> None:
-    """Functions inlined, constants among the initializers, nodes in order, so that there is one form to read."""
-    from onnx_ir.passes import common
-
-    if model.functions:
-        common.InlinePass()(model)
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    try:
-        model.graph.sort()
-    except ValueError as error:
-        raise GraphError(f"the graph runs in a circle: {error}") from error
 
 
 def audit_rows(model: ir.Model, sizes: dict[str, TensorSize]) -> tuple[AuditRow, ...]:

@@ -17,6 +17,7 @@ from ..errors import DataError, GraphError
 from ..progress import SILENT, Progress
 from .histogram import Histogram
 from .session import open_cpu_session
+from .simplify import simplify
 from .state import load_graph
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -116,6 +117,7 @@ def _observe(
 def _with_outputs(path: Path, names: Sequence[str], folder: Path) -> Path:
     """A copy of the graph that hands out `names` as well."""
     model = load_graph(path)
+    simplify(model)
     values = ir.convenience.create_value_mapping(model.graph)
     missing = [name for name in names if name not in values]
     if missing:

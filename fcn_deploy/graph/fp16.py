@@ -1,7 +1,8 @@
 """An FP32 graph as an FP16-typed one: the types say what runs in which precision, and Casts stand where they change.
 
 The operators' own definitions decide: a node becomes FP16 where its type variables admit float16, and inputs that
-are FLOAT by definition (scales of Resize and of Q/DQ) stay so. Inputs and outputs of the graph keep their types.
+are FLOAT by definition (scales of Resize) stay so. Q/DQ pairs stay in FP32 in every opset, also from 19 on, which
+admits FP16 scales. Inputs and outputs of the graph keep their types.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from .io_passes import CONTRACT_PREFIX
-from .keep import REQUESTED, matching, note_reasons
+from .keep import QUANTISERS, REQUESTED, matching, note_reasons
 from .storage import add_constant
 
 LARGEST_HALF = 65504.0
@@ -82,9 +83,14 @@ def to_fp16(model: ir.Model, kept: Mapping[str, str]) -> HalfReport:
 
 
 def admits_half(node: ir.Node, opset: int) -> bool:
-    """Whether the operator's definition lets its float values be float16: all that bear a type variable."""
+    """Whether the operator's definition lets its float values be float16: all that bear a type variable.
+
+    Not where an attribute says the type of what it gives (ConstantOfShape, RandomNormal), and not for Q/DQ pairs: ONNX
+    Runtime 1.31 computes wrongly with FP16 scales.
+    """
     inputs, outputs = _typed(node, opset)
-    return bool(outputs) and all("tensor(float16)" in allowed for _, allowed in inputs + outputs)
+    decided = bool(inputs) and bool(outputs) and node.op_type not in QUANTISERS
+    return decided and all("tensor(float16)" in allowed for _, allowed in inputs + outputs)
 
 
 class _Rewrite:
@@ -120,7 +126,8 @@ class _Rewrite:
     def _widen_unless_admitted(self, node: ir.Node) -> None:
         """A node that gives no floats (Shape, ArgMax) reads FP16 as it is, where it may."""
         inputs, _ = _typed(node, self._opset)
-        if node.name in self._kept or not all("tensor(float16)" in allowed for _, allowed in inputs):
+        admitted = node.op_type not in QUANTISERS and all("tensor(float16)" in allowed for _, allowed in inputs)
+        if node.name in self._kept or not admitted:
             self._widen(node)
 
     def _widen(self, node: ir.Node) -> None:

@@ -14,7 +14,8 @@ KEEP_KEY = "fcn_deploy.keep"
 FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", "by the layer search"
 COMPUTED_WEIGHT = "weight is computed, not stored"
 
-_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
+QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+_QUANTISED = (*QUANTISERS, "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
 
 
 def convolutions(model: ir.Model) -> list[ir.Node]:

@@ -33,8 +33,10 @@ def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str]) ->
         kept: convolutions that stay in float.
 
     Raises:
-        GraphError: all convolutions are kept.
+        GraphError: all convolutions are kept, or the opset is too old for per-channel scales.
     """
+    if model.opset_imports[""] < OLDEST_OPSET:
+        raise GraphError(f"the graph is of opset {model.opset_imports['']}; needed {OLDEST_OPSET} or later for INT8")
     quantised = [node for node in convolutions(model) if node.name not in kept]
     if not quantised:
         raise GraphError(f"all {len(convolutions(model))} convolutions are kept in float; nothing is left for INT8")
@@ -48,12 +50,7 @@ def insert_qdq(model: ir.Model, target: Target, kept: Collection[str], ranges: M
     Args:
         kept: convolutions that stay in float.
         ranges: tensor -> (low, high) that 8 bits cover, for each of `quantised_tensors`.
-
-    Raises:
-        GraphError: the opset is too old for per-channel scales.
     """
-    if model.opset_imports[""] < OLDEST_OPSET:
-        raise GraphError(f"the graph is of opset {model.opset_imports['']}; needed {OLDEST_OPSET} or later for INT8")
     pairs = {name: _activation_pair(model.graph, name, target, ranges) for name in ranges}
     for node in convolutions(model):
         if node.name not in kept:

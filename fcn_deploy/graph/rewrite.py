@@ -1,17 +1,39 @@
-"""The steps from an FP32 graph to the one that is written, in the one order in which they compute the same."""
+"""The steps from an FP32 file to the graph that is written, in the one order in which they compute the same."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import onnx_ir as ir
 
 from .blocks import split_wide_convolutions
+from .fold import fold_batch_norms
 from .fp16 import HalfReport, to_fp16
-from .keep import note_reasons
+from .keep import check_rewritable, note_reasons
 from .pools import quantise_before_pools
 from .qdq import Range, Target, insert_qdq
+from .simplify import name_nodes, simplify
+from .state import load_graph
+from .storage import check_external_data
 from .subpixel import upsample_by_phases
+from .whole import check_whole
+
+
+def load_rewritable(path: Path) -> ir.Model:
+    """An FP32 file, simplified and with its batch norms folded; every node has a name of its own.
+
+    Raises:
+        GraphError: not ONNX, damaged, quantised or FP16 already, without a convolution, or without its external data.
+    """
+    model = load_graph(path)
+    simplify(model)
+    check_whole(model, path)
+    check_external_data(model, path)
+    check_rewritable(model, path)
+    name_nodes(model)
+    fold_batch_norms(model)
+    return model
 
 
 def to_int8(

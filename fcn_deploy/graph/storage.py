@@ -31,6 +31,22 @@ def save_graph(model: ir.Model, path: Path) -> str | None:
     return data_name
 
 
+def check_external_data(model: ir.Model, path: Path) -> None:
+    """Raise GraphError if weights beside the file are missing or cut; nothing of them is read."""
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if not isinstance(tensor, ir.ExternalTensor):
+            continue
+        data = Path(tensor.path)
+        end = (tensor.offset or 0) + tensor.nbytes
+        if not data.is_file() or data.stat().st_size < end:
+            found = f"{data.stat().st_size} bytes" if data.is_file() else "no such file"
+            raise GraphError(
+                f"{path}: its external data cannot be read: {data} must hold {end} bytes for {value.name}, found "
+                f"{found}; the data file must stand beside it, whole"
+            )
+
+
 @contextmanager
 def reading_weights(path: Path) -> Iterator[None]:
     """Turn external data that is missing or cut, which shows when a weight is first read, into GraphError."""

@@ -30,7 +30,8 @@ _TO_THE_END = np.iinfo(np.int64).max
 def upsample_by_phases(model: ir.Model) -> list[str]:
     """Rewrite in place every transposed convolution of a stride of 4 or more, and the ArgMax that follows the last.
 
-    Left as they are: groups, dilations, computed weights, sides that differ. The new node bears the old one's name.
+    Left as they are: groups, dilations, computed weights or biases, sides that differ. The new node bears the old
+    one's name.
 
     Returns:
         Names of the rewritten nodes.
@@ -59,8 +60,10 @@ def phase_kernel(weight: NDArray[np.float32], stride: int) -> NDArray[np.float32
 
 
 def _fits(node: ir.Node) -> bool:
-    weight = node.inputs[1]
+    weight, bias = node.inputs[1], _bias(node)
     if weight is None or weight.const_value is None or weight.const_value.dtype != ir.DataType.FLOAT:
+        return False
+    if bias is not None and bias.const_value is None:
         return False
     strides, shape = _ints(node, "strides", [1, 1]), weight.const_value.shape.numpy()
     square = len(shape) == 4 and shape[2] == shape[3] and strides[0] == strides[1] >= SMALLEST_STRIDE
@@ -88,8 +91,9 @@ def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
     name, stride = str(node.name), _ints(node, "strides", [1, 1])[0]
     kernel = phase_kernel(weight.const_value.numpy(), stride)
     inputs: list[ir.Value | None] = [source, add_constant(graph, f"{name}/phases", kernel)]
-    if len(node.inputs) > 2 and node.inputs[2] is not None and node.inputs[2].const_value is not None:
-        inputs.append(add_constant(graph, f"{name}/bias", np.repeat(node.inputs[2].const_value.numpy(), stride**2)))
+    bias = _bias(node)
+    if bias is not None and bias.const_value is not None:
+        inputs.append(add_constant(graph, f"{name}/phases/bias", np.repeat(bias.const_value.numpy(), stride**2)))
     taps = kernel.shape[2]
     conv = _node(name, "Conv", inputs, {"kernel_shape": [taps] * 2, "pads": [taps - 1] * 4})
     conv.outputs[0].name = f"{name}/by_phase"  # the layer's own result, under its name, is behind the crop
@@ -103,8 +107,9 @@ def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
     crop = _node(f"{name}/crop", "Slice", [shuffle.outputs[0], *crop_inputs])
     graph.insert_before(node, [conv, shuffle, crop])
     _take_over(graph, node, crop)
-    if not weight.uses():
-        graph.initializers.pop(str(weight.name))
+    for value in (weight, bias):
+        if value is not None and not value.uses():
+            graph.initializers.pop(str(value.name))
     return shuffle
 
 
@@ -130,7 +135,9 @@ def _labels_of_phases(graph: ir.Graph, shuffle: ir.Node) -> ir.Value:
     phases, name = shuffle.inputs[0], str(shuffle.name)
     assert phases is not None
     count = shuffle.attributes["blocksize"].as_int() ** 2
-    size = _node(f"{name}/size", "Shape", [phases], {"start": 2})
+    shape_of = _node(f"{name}/shape_of_phases", "Shape", [phases])
+    sides = add_constant(graph, f"{name}/sides", np.array([2, 3]))
+    size = _node(f"{name}/size", "Gather", [shape_of.outputs[0], sides])  # opset 15 alone would let Shape do it
     leading = add_constant(graph, f"{name}/leading", np.array([0, count]))
     shape = _node(f"{name}/shape", "Concat", [leading, size.outputs[0]], {"axis": 0})
     by_class = add_constant(graph, f"{name}/by_class", np.array([0, _channels(phases) // count, count, -1]))
@@ -138,8 +145,12 @@ def _labels_of_phases(graph: ir.Graph, shuffle: ir.Node) -> ir.Value:
     argmax = _node(f"{name}/argmax", "ArgMax", flat.outputs, {"axis": 1, "keepdims": 0})
     as_float = _node(f"{name}/argmax_as_float", "Cast", argmax.outputs, {"to": ir.DataType.FLOAT.value})
     labels = _node(f"{name}/label_phases", "Reshape", [as_float.outputs[0], shape.outputs[0]])
-    graph.insert_before(shuffle, [size, shape, flat, argmax, as_float, labels])
+    graph.insert_before(shuffle, [shape_of, size, shape, flat, argmax, as_float, labels])
     return labels.outputs[0]
+
+
+def _bias(node: ir.Node) -> ir.Value | None:
+    return node.inputs[2] if len(node.inputs) > 2 else None
 
 
 def _channels(phases: ir.Value) -> int:

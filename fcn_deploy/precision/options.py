@@ -70,6 +70,8 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
         raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
     if options.data is None and options.cache is not None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
+    if target.resolve() == options.source.resolve():
+        raise OutputError(f"{target} is the FP32 file itself, which would be lost; give another file (-o)")
     check_writable(target)
     if options.cache is not None:
         _check_own_file(options.cache, "the calibration cache", "--calib-cache", options.source, target)

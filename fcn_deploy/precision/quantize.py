@@ -12,15 +12,14 @@ import onnx_ir as ir
 
 from ..files import atomic_path, sha256
 from ..graph.calibrate import Calibration
-from ..graph.fold import fold_batch_norms
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import Method, range_of
-from ..graph.keep import REQUESTED, SEARCHED, check_rewritable
+from ..graph.keep import REQUESTED, SEARCHED
 from ..graph.parts import copy_of
 from ..graph.qdq import Range, Target, quantised_tensors
-from ..graph.rewrite import to_int8
+from ..graph.rewrite import load_rewritable, to_int8
 from ..graph.sensitivity import candidates
-from ..graph.state import PRECISION_KEY, find_card, load_graph
+from ..graph.state import PRECISION_KEY, find_card
 from ..graph.storage import save_graph
 from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
@@ -89,10 +88,8 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     """
     started = time.perf_counter()
     check_options(options, target)
-    model = load_graph(options.source)
-    check_rewritable(model, options.source)
+    model = load_rewritable(options.source)
     bytes_before = _size(options.source)
-    fold_batch_norms(model)
     card = find_card(model)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
     kept = kept_layers(model, options) if int8 else {}

@@ -16,11 +16,10 @@ from typing import Any
 import onnx_ir as ir
 
 from ..data.dataset import iterate
-from ..graph.fold import fold_batch_norms
-from ..graph.keep import check_rewritable
 from ..graph.parts import Part, cut_out
+from ..graph.rewrite import load_rewritable
 from ..graph.sensitivity import candidates, cut_before
-from ..graph.state import find_card, load_graph
+from ..graph.state import find_card
 from ..inputs.dataset import open_for
 from ..interrupt import interrupts
 from ..progress import SILENT, Progress
@@ -71,9 +70,7 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     """
     assert options.search is not None
     check_options(options, target)
-    model = load_graph(options.source)
-    check_rewritable(model, options.source)
-    fold_batch_norms(model)
+    model = load_rewritable(options.source)
     card = find_card(model)
     kept = kept_layers(model, options)
     layers = tuple(candidates(model, kept))

@@ -23,7 +23,7 @@ from fcn_deploy.graph.fp16 import READS_OVERFLOW
 from fcn_deploy.graph.state import PRECISION_KEY, read_card
 from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from tests.unit.small_fcn import images, small_weights, write_fcn
+from tests.unit.small_fcn import images, small_weights, write_fcn, write_foreign
 
 
 def _call(called: object, *arguments: object) -> Result:
@@ -118,6 +118,18 @@ def test_int8_with_fp16_runs(fcn, photographs, tmp_path):
     assert "FP16: " in result.output
 
 
+@pytest.mark.parametrize("form", ["fp16", "int8", "int8+fp16", "int8 --target cpu"])
+def test_a_file_of_another_tool_without_names_and_with_constants_as_nodes_is_rewritten(photographs, tmp_path, form):
+    path, out = write_foreign(tmp_path / "foreign.onnx"), tmp_path / "out.onnx"
+    report = json.loads(
+        _quantize(path, "--precision", *form.split(), "--calib", photographs, "-o", out, "--json", "-").output
+    )
+    agreed, pixels = report["agreed"]
+    assert agreed > 0.95 * pixels  # random weights, near the ties of which 8 bits decide otherwise
+    kept = {"int8": {"conv1", "score_fr", "score_pool"}, "int8 --target cpu": {"score_fr", "score_pool"}}
+    assert set(report["kept_from_int8"]) == kept.get(form, kept["int8"] if "int8" in form else set())
+
+
 def test_int8_without_images_is_refused(fcn, tmp_path):
     with pytest.raises(DataError, match="INT8 needs images to measure activations with"):
         _quantize(fcn, "--precision", "int8", "-o", tmp_path / "q.onnx")
@@ -144,6 +156,15 @@ def test_a_quantised_file_is_refused(fcn, photographs, tmp_path):
     _quantize(fcn, "--precision", "int8", "--calib", photographs, "-o", tmp_path / "q.onnx")
     with pytest.raises(GraphError, match="quantised already"):
         _quantize(tmp_path / "q.onnx", "--precision", "fp16", "-o", tmp_path / "h.onnx")
+
+
+def test_the_fp32_file_is_not_written_over(fcn, photographs, tmp_path):
+    before = fcn.read_bytes()
+    (tmp_path / "link.onnx").symlink_to(fcn)
+    for out in (fcn, tmp_path / "link.onnx"):
+        with pytest.raises(OutputError, match="is the FP32 file itself, which would be lost"):
+            _quantize(fcn, "--precision", "int8", "--calib", photographs, "-o", out)
+    assert fcn.read_bytes() == before
 
 
 def test_fp16_for_the_cpu_target_is_refused(fcn, photographs, tmp_path):

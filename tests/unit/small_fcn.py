@@ -85,6 +85,22 @@ def write_fcn(
     return path
 
 
+def write_foreign(path: Path, *, opset: int = 13) -> Path:
+    """The same network as other tools write it: no card, no names of nodes, weights in Constant nodes, int64 labels."""
+    model = onnx.load(write_fcn(path, card=None, opset=opset))
+    graph = model.graph
+    constants = [helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in graph.initializer]
+    nodes = [*constants, *graph.node[:-2]]
+    nodes[-1].output[0] = "labels"
+    graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    del graph.initializer[:], graph.node[:]
+    for node in nodes:
+        node.name = ""
+    graph.node.extend(nodes)
+    onnx.save(model, path)
+    return path
+
+
 def images(count: int, shape: tuple[int, int, int] = (2, 34, 46), seed: int = 1) -> list[NDArray[np.uint8]]:
     """uint8[N, H, W, 3] noise over gradients."""
     generator = np.random.default_rng(seed)

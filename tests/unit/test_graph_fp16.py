@@ -15,9 +15,11 @@ from onnx import TensorProto, helper
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.fp16 import HalfReport, admits_half, beyond_fp16, kept_from_fp16, to_fp16
 from fcn_deploy.graph.keep import KEEP_KEY, check_rewritable
+from fcn_deploy.graph.qdq import insert_qdq, quantised_tensors
+from fcn_deploy.graph.rewrite import load_rewritable
 from fcn_deploy.graph.state import load_graph
 from fcn_deploy.spec import CARD_KEY
-from tests.unit.small_fcn import CARD, images, small_weights, write_fcn
+from tests.unit.small_fcn import CARD, images, small_weights, write_fcn, write_foreign
 
 
 def _convert(path: Path, *keep: str, **extra: str) -> tuple[onnx.ModelProto, HalfReport]:
@@ -172,3 +174,32 @@ def test_the_scales_of_resize_and_of_qdq_stay_float():
     onnx.checker.check_model(proto, full_check=True)
     assert _types(proto) == {"scales": TensorProto.FLOAT, "s": TensorProto.FLOAT, "z": TensorProto.INT8}
     assert not admits_half(model.graph[-1], 17)
+
+
+@pytest.mark.parametrize("opset", [13, 21])
+@pytest.mark.parametrize("int8", [False, True], ids=["fp16", "int8+fp16"])
+def test_a_file_of_another_tool_becomes_fp16_with_its_constants_and_scales_in_fp32(tmp_path, opset, int8):
+    """From opset 19 on Q/DQ admit FP16 scales, and their operands must be of one type."""
+    path = write_foreign(tmp_path / "foreign.onnx", opset=opset)
+    model = load_rewritable(path)
+    if int8:
+        ranges = dict.fromkeys(quantised_tensors(model, "tensorrt", {}), (-4.0, 4.0))
+        insert_qdq(model, "tensorrt", {}, ranges)
+    to_fp16(model, {})
+    proto = ir.to_proto(model)
+    onnx.checker.check_model(proto, full_check=True)
+    types = _types(proto)
+    scales = {node.input[1] for node in proto.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")}
+    assert bool(scales) == int8
+    assert {types[name] for name in scales} <= {TensorProto.FLOAT}
+    assert types["up.weight"] == TensorProto.FLOAT16
+    image = images(1)[0]
+    before, after = _run(onnx.load(path), image)["labels"], _run(proto, image)["labels"]
+    assert (before == after).mean() > 0.95  # 8 bits over a range that was not measured
+
+
+def test_a_type_that_an_attribute_says_stays_as_it_is():
+    value = helper.make_tensor("value", TensorProto.FLOAT, [1], [0.5])
+    fill = ir.from_proto(helper.make_node("ConstantOfShape", ["shape"], ["filled"], value=value))
+    fill.outputs[0].dtype = ir.DataType.FLOAT
+    assert not admits_half(fill, 17)

@@ -17,7 +17,7 @@ from fcn_deploy.graph.subpixel import UPSAMPLING, phase_kernel, upsample_by_phas
 IMAGE = (2, 3, 5, 7)
 
 
-def _write(path: Path, *, labels: bool, bias: bool = False, **attributes: object) -> Path:
+def _write(path: Path, *, labels: bool, bias: bool = False, opset: int = 17, **attributes: object) -> Path:
     """ConvTranspose with 3 -> 4 channels, a crop to 29 x 41, then ArgMax or the logits themselves."""
     kernel = attributes["kernel_shape"][0]  # type: ignore[index]
     generator = np.random.default_rng(kernel)
@@ -41,7 +41,7 @@ def _write(path: Path, *, labels: bool, bias: bool = False, **attributes: object
         [result],
         [numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
     return path
 
 
@@ -82,8 +82,9 @@ def test_every_logit_is_the_transposed_convolutions(tmp_path: Path, attributes: 
 
 
 @pytest.mark.parametrize("attributes", CASES.values(), ids=CASES)
-def test_labels_are_chosen_before_the_shuffle_and_stay_the_same(tmp_path: Path, attributes: dict) -> None:
-    before = _write(tmp_path / "before.onnx", labels=True, **attributes)
+@pytest.mark.parametrize("opset", [13, 17])
+def test_labels_are_chosen_before_the_shuffle_and_stay_the_same(tmp_path: Path, attributes: dict, opset: int) -> None:
+    before = _write(tmp_path / "before.onnx", labels=True, opset=opset, **attributes)
     _rewrite(before, tmp_path / "after.onnx")
     order = [node.op_type for node in onnx.load(tmp_path / "after.onnx").graph.node]
     assert order.index("ArgMax") < order.index("DepthToSpace")
@@ -110,6 +111,19 @@ def test_small_strides_groups_and_dilations_are_left_alone(tmp_path: Path) -> No
     ):
         path = _write(tmp_path / "before.onnx", labels=True, **attributes)
         assert _rewrite(path, tmp_path / "after.onnx") == []
+
+
+def test_a_stored_bias_goes_with_its_layer_and_a_computed_one_leaves_it_alone(tmp_path: Path) -> None:
+    path = _write(tmp_path / "m.onnx", labels=False, bias=True, kernel_shape=[8, 8], strides=[4, 4])
+    model = load_graph(path)
+    assert upsample_by_phases(model) == ["up"]
+    assert "b" not in model.graph.initializers
+    proto = onnx.load(path)
+    proto.graph.node[0].input[2] = "computed"
+    proto.graph.node.insert(0, helper.make_node("Neg", ["b"], ["computed"], name="neg"))
+    onnx.save(proto, path)
+    assert _rewrite(path, tmp_path / "after.onnx") == []
+    assert np.array_equal(_run(tmp_path / "after.onnx"), _run(path))
 
 
 def test_the_layer_keeps_its_name_and_says_why_it_is_float(tmp_path: Path) -> None:
