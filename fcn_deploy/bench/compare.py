@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 
 from ..errors import RecordError
-from ..metrics.bootstrap import Interval, iou_change
+from ..metrics.bootstrap import Interval
 from ..metrics.scores import scores
 from .comparable import check_same, obstacle_to_speed, remarks
+from .fidelity import mean_change
 from .record import Accuracy, Record, Row
 from .significance import Ratio
 from .speed_change import SpeedChange, reference_row, speed_changes, untimed
@@ -135,22 +136,7 @@ def accuracy_change(before: Accuracy | None, after: Accuracy | None) -> Accuracy
     if before is None or after is None:
         return None
     old, new = (100 * scores(np.array(side.overall, np.int64)).mean_iou for side in (before, after))
-    return AccuracyChange(old, new, mean_iou_interval(before, after))
-
-
-def mean_iou_interval(before: Accuracy, after: Accuracy) -> Interval:
-    """Points of mean IoU gained, with a paired bootstrap interval if both sides hold the counts of each image."""
-    if len(before.by_image) < 2 or len(before.by_image) != len(after.by_image):
-        old, new = (scores(np.array(side.overall, np.int64)).mean_iou for side in (before, after))
-        return Interval(100 * (new - old))
-    stacks = [np.array(side.by_image, np.int64) for side in (before, after)]
-    return in_points(iou_change(*stacks).mean)
-
-
-def in_points(change: Interval) -> Interval:
-    """An interval of fractions as one of points."""
-    low, high = (None if end is None else 100 * end for end in (change.low, change.high))
-    return Interval(100 * change.value, low, high)
+    return AccuracyChange(old, new, mean_change(before, after))
 
 
 def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | None:

@@ -14,9 +14,10 @@ from rich.text import Text
 from ..bench.compare import AccuracyChange, Comparison, RowChange
 from ..bench.significance import Ratio
 from ..bench.speed_change import SpeedChange, shape_name
+from .details import interval
 from .sheets import Sheet
 from .table import as_table
-from .text import NONE, milliseconds, number, points
+from .text import NONE, milliseconds, number
 
 
 def render(found: Comparison) -> RenderableType:
@@ -72,9 +73,7 @@ def percent(ratio: Ratio) -> str:
 def _accuracy_cells(change: AccuracyChange | None) -> tuple[str, ...]:
     if change is None:
         return (NONE,) * 3
-    gained = change.change
-    ends = "" if gained.low is None or gained.high is None else f" ({points(gained.low)} to {points(gained.high)})"
-    return number(change.before, 2), number(change.after, 2), points(gained.value) + ends * (gained.low != gained.high)
+    return number(change.before, 2), number(change.after, 2), interval(change.change)
 
 
 def remarks(found: Comparison) -> list[str]:

@@ -1,0 +1,79 @@
+"""What the time of a row goes into: upload, compute, download, or launching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .record import Latency, Record, Row
+from .speed_change import STEPS, Series, series_of
+
+# The share of the time that makes a step the one to work on.
+MOST = 0.6
+# The share that does not shrink with the image, or passes while the device is idle, beyond which launching is it.
+LAUNCH = 0.5
+# Streaming that gains less is no news.
+GAIN = 1.1
+
+
+def bound(record: Record, row: Row) -> Iterator[str]:
+    """At most one sentence: what to work on if the row is to be faster.
+
+    Launching is looked for first, because the host's clock counts it as compute: by the GPU's own events where there
+    are any, else by what an inference costs at no pixels, a line through its smallest and its largest cell.
+    """
+    own = series_of(record, row).get(None)
+    if own is None:
+        return
+    text = _idle(row.latency) or _fixed(row) or _largest_step(own)
+    gain = streaming_gain(record, row)
+    more = f"; streamed, {gain:.1f} times the images a second: copies hide behind compute" if gain > GAIN else ""
+    yield f"{text}{more}"
+
+
+def _idle(latency: Latency | None) -> str:
+    """Launch-bound by the device's events: the host waits for longer than the device works."""
+    if latency is None or latency.device is None:
+        return ""
+    device = latency.device
+    busy = float(np.median(np.sum([device.upload_ns, device.execute_ns, device.download_ns], axis=0)))
+    whole = float(np.median(np.sum([latency.upload_ns, latency.execute_ns, latency.download_ns], axis=0)))
+    if whole == 0 or 1 - busy / whole <= LAUNCH:
+        return ""
+    return f"bound by launch: the device works for {busy / 1e6:.3g} of {whole / 1e6:.3g} ms"
+
+
+def _fixed(row: Row) -> str:
+    """Launch-bound by the cells: most of the smallest cell's time does not depend on its pixels."""
+    points = sorted(
+        (int(np.prod(cell.shape)), float(np.median(cell.latency.execute_ns)) / 1e6)
+        for cell in row.cells
+        if cell.latency.execute_ns
+    )
+    if len(points) < 2 or points[0][0] == points[-1][0]:
+        return ""
+    (few, quick), (many, slow) = points[0], points[-1]
+    fixed = (quick * many - slow * few) / (many - few)
+    if quick == 0 or fixed / quick <= LAUNCH:
+        return ""
+    return f"bound by launch in its smallest cell: about {fixed:.2g} of {quick:.3g} ms do not depend on the pixels"
+
+
+def _largest_step(own: Series) -> str:
+    medians = np.median(own.steps, axis=1)
+    shares = medians / (medians.sum() or 1.0)
+    largest = int(np.argmax(shares))
+    if shares[largest] >= MOST:
+        return f"bound by {STEPS[largest]}: {100 * shares[largest]:.0f} % of {medians.sum():.3g} ms"
+    parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(STEPS, shares, strict=True))
+    return f"bound by no single step: {parts} of {medians.sum():.3g} ms"
+
+
+def streaming_gain(record: Record, row: Row) -> float:
+    """Images a second streamed over those one at a time; 0 where it was not streamed."""
+    own = series_of(record, row).get(None)
+    if own is None or row.saturated is None or not row.saturated.streamed or not row.saturated.seconds:
+        return 0.0
+    images = sum(shape[0] for shape in own.shapes)
+    return row.saturated.images / row.saturated.seconds / (1000 * images / float(own.total.sum()))
