@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..engine.compile import Job, compile_plan
 from ..engine.flavors import Flavor
 from ..engine.logger import listen, started
-from ..errors import EngineError
+from ..engine.options import BuildOptions
+from ..engine.profiles import Profile
 
 # The layer scores red, green and blue as three classes: the label of a pixel is its strongest channel.
 IMAGE = [[[[9, 0, 0], [0, 9, 0], [0, 0, 9]], [[0, 0, 9], [9, 0, 0], [0, 9, 0]]]]  # uint8[1, 2, 3, 3]
@@ -37,31 +39,15 @@ def write_tiny(path: Path, ir_version: int | None = None) -> Path:
 
 
 def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
-    """Build an engine of it, for images of 8x8, with the library's own defaults.
+    """Build an engine of it, for images of 8x8, in the way of `build-engine`.
 
     Raises:
         EngineError: in the library's own words.
     """
-    trt, traits = flavor.module, flavor.traits
-    flags = 0
-    if traits.explicit_batch:
-        flags |= 1 << int(trt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH)
-    if traits.typed_flag:
-        flags |= 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    with listen(trt) as heard:
-        builder = started(trt, trt.Builder)
-        if builder is None:
-            raise EngineError(f"{flavor.title} cannot start: {heard.reason()}")
-        network = builder.create_network(flags)
-        parser = started(trt, trt.OnnxParser, network)
-        parsed = parser is not None and parser.parse_from_file(str(onnx_file))
-        config, profile = builder.create_builder_config(), builder.create_optimization_profile()
-        profile.set_shape("image", *[(1, 8, 8, 3)] * 3)
-        config.add_optimization_profile(profile)
-        plan = builder.build_serialized_network(network, config) if parsed else None
-    if plan is None:
-        raise EngineError(f"{flavor.title} builds no engine: {heard.reason()}")
-    return bytes(plan)
+    profile = Profile((1, 8, 8), (1, 8, 8), (1, 8, 8))
+    plan = onnx_file.with_suffix(".engine")
+    compile_plan(flavor, Job(onnx_file, plan, "image", (0, 1, 2), (profile,), BuildOptions()))
+    return plan.read_bytes()
 
 
 def load_error(flavor: Flavor, plan: bytes) -> str:
