@@ -24,7 +24,7 @@ class OnnxFile:
 
     Attributes:
         producer: tool and version as the file tells them; opsets: version by domain ("" is ONNX's own).
-        contract: see `inspect_ports.contract`.
+        contract: see `ports.contract`.
         precision: what `quantize` noted ("int8+fp16"); None if it made nothing of the file.
         parameters: elements of all initializers; weight_bytes: by type; data_files: that hold weights outside.
         operators: number of nodes by operator.
