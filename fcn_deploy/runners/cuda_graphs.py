@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import RunnerError
 from ..optional import require
+from .cuda_context import one_line
 
 
 def require_graphs() -> Any:
@@ -58,7 +59,10 @@ class CudaGraph:
         return self._checked("cuStreamEndCapture", self._stream)
 
     def _checked(self, function: str, *arguments: Any) -> Any:
-        status, *results = getattr(self._cuda, function)(*arguments)
+        try:
+            status, *results = getattr(self._cuda, function)(*arguments)
+        except RuntimeError as error:  # of cuda-bindings itself: the driver is too old to have the function
+            raise RunnerError(f"CUDA graph: {one_line(error)}; open the runner without CUDA graphs") from error
         if status != self._cuda.CUresult.CUDA_SUCCESS:
             name = str(status).rpartition(".")[2]
             raise RunnerError(f"CUDA graph: {function} failed with {name}; open the runner without CUDA graphs")

@@ -102,6 +102,17 @@ def test_a_failed_capture_says_how_to_do_without(machine, net):
             runner.infer({"image": noise((1, 33, 47))})
 
 
+def test_a_driver_that_is_too_old_for_graphs_says_how_to_do_without(machine, net, monkeypatch):
+    def lacking(*arguments):
+        raise RuntimeError("function cuStreamBeginCapture_v2 is not found")  # the words of cuda-bindings 13.5
+
+    with open_graphed(machine, net) as runner:
+        runner.infer({"image": noise((1, 33, 47))})
+        monkeypatch.setattr(sys.modules["cuda.bindings.driver"], "cuStreamBeginCapture", lacking)
+        with pytest.raises(RunnerError, match=r"cuStreamBeginCapture_v2 is not found; open the runner without CUDA"):
+            runner.infer({"image": noise((1, 33, 47))})
+
+
 def test_a_graph_that_cannot_be_launched_is_freed_and_made_anew(machine, net, reference):
     image = noise((1, 33, 47))
     with open_graphed(machine, net) as runner:
