@@ -50,7 +50,7 @@ UNUSED_IMAGES = 3
     type=click.IntRange(1, 64),
     help="Inferences at a time, each with memory of its own.  [default: 2 on a CPU]",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: one a core]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: cores + 2, 16 at most]")
 @json_option
 def command(
     model: str,

@@ -30,6 +30,7 @@ from .sources import Source, find_sources
 from .tally import PredictReport, Tally
 
 MOST_WORKERS = 16
+WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
 
 # One image uint8[H, W, 3] to labels [H, W].
 Segment = Callable[[NDArray[np.uint8]], NDArray[Any]]
@@ -49,7 +50,7 @@ class PredictOptions:
         keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
         batch: images of one shape in one inference, at most.
         runner, threads, lanes, checkpoint_model: as in `open_runners`.
-        workers: threads that decode and write; None for one a core, 16 at most.
+        workers: threads that decode and write; None for two more than cores, 16 at most.
     """
 
     model: str
@@ -132,7 +133,7 @@ def _run(
         table = None if options.areas is None else stack.enter_context(area_table(options.areas, classes))
         task = stack.enter_context(progress.task("predicting", count_items(sources)))
         check = stack.enter_context(interrupts())
-        workers = options.workers or min(usable_cores(), MOST_WORKERS)
+        workers = options.workers or min(usable_cores() + WAITING, MOST_WORKERS)
         bounds = Bounds.of(workers, options.batch, lanes.slots)
         for ended in in_order(label_images(items(sources), job, lanes, options.batch, bounds, workers), _index):
             tally.add(ended)
