@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from ..errors import ShapeError
 from ..graph.receptive import Halo, ReceptiveField
+
+# "smallest": as small as their number allows; "largest": as large as the tile allows; "fixed": exactly the tile.
+Sizes = Literal["smallest", "largest", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -68,26 +72,27 @@ class Plan:
         return self.windows * self.rows.window * self.columns.window / (self.rows.side * self.columns.side)
 
 
-def plan_tiles(field: ReceptiveField, height: int, width: int, tile: int, *, halo: int | None = None) -> Plan:
+def plan_tiles(
+    field: ReceptiveField, height: int, width: int, tile: int, *, halo: int | None = None, sizes: Sizes = "smallest"
+) -> Plan:
     """Cut an image of `height` x `width` into windows of at most `tile` pixels a side.
 
-    An image no larger than `tile` is one window. A larger one whose sides the field's `divisor` does not divide is
-    extended by its last row and column; its labels are then those of the extended image.
+    A side no larger than `tile` is not cut. One that is cut and that the field's `divisor` does not divide, or that
+    windows of a fixed size do not fill, is extended by its last row or column; labels are then the extended image's.
 
     Args:
         halo: context around the labels that are kept, in pixels, in place of what exactness takes.
 
     Raises:
         ShapeError: no window of `tile` holds one stride of labels and its halo; the smallest that does is named.
+        GraphError: windows of a fixed size whose side the field's `divisor` does not divide.
     """
     if min(height, width, tile) < 1 or (halo is not None and halo < 0):
         raise ShapeError(f"tiles of {tile} with halo {halo} for {height}x{width}: needed are sides of at least 1 pixel")
-    if max(height, width) <= tile:
-        return Plan(_one_window(height), _one_window(width), exact=True)
-    extended = [_extended(side, tile, field.divisor) for side in (height, width)]
+    extended = [_extended(side, tile, field, sizes) for side in (height, width)]
     needed = [field.halos(own, own)[axis] if own > tile else Halo(0, 0) for axis, own in enumerate(extended)]
     rows, columns = (
-        _axis(side, own, tile, _smaller(reach, halo), field.alignment)
+        _axis(side, own, tile, _smaller(reach, halo), field.alignment, sizes)
         for side, own, reach in zip((height, width), extended, needed, strict=True)
     )
     remark = _remark(field, (rows, columns), max(max(own.before, own.after) for own in needed), halo)
@@ -101,9 +106,11 @@ def smallest_tile(field: ReceptiveField) -> int:
     return halo + 2 * field.alignment - 1
 
 
-def _extended(side: int, tile: int, divisor: int) -> int:
+def _extended(side: int, tile: int, field: ReceptiveField, sizes: Sizes) -> int:
     """A side that is not cut stays as it is: windows stretch along it as the whole image does."""
-    return side if side <= tile else -(-side // divisor) * divisor
+    if sizes == "fixed":
+        return max(tile, side + (tile - side) % field.alignment)
+    return side if side <= tile else -(-side // field.divisor) * field.divisor
 
 
 def _smaller(needed: Halo, halo: int | None) -> Halo:
@@ -114,23 +121,20 @@ def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: i
     """Why the labels are not the whole image's; "" if they are."""
     if halo is not None and halo < needed:
         return f"the halo is {halo} pixels and exact labels need {needed}"
-    if any(axis.extended != axis.side for axis in axes):
-        sides = " x ".join(str(axis.side) for axis in axes)
-        return (
-            f"{field.stretched_by} stretches by side / ceil(side / {field.alignment}), so tiles have the labels of the "
-            f"whole image only where {field.divisor} divides the sides that are cut; {sides} was extended for that"
-        )
-    return ""
+    if all(axis.extended == axis.side for axis in axes):
+        return ""
+    sides = "x".join(str(axis.side) for axis in axes)
+    extended = "x".join(str(axis.extended) for axis in axes)
+    reason = "windows of one size do not fill it otherwise"
+    if field.divisor > 1:
+        reason = f"{field.stretched_by} stretches by other factors where {field.divisor} does not divide a side"
+    return f"the image of {sides} was extended to {extended} by its last row and column: {reason}"
 
 
-def _one_window(side: int) -> Axis:
-    return Axis(side, side, side, (0,), (0, side))
-
-
-def _axis(side: int, extended: int, tile: int, halo: Halo, alignment: int) -> Axis:
-    """The fewest windows of at most `tile`, and the smallest ones with which that number does."""
-    if side <= tile:
-        return _one_window(side)
+def _axis(side: int, extended: int, tile: int, halo: Halo, alignment: int, sizes: Sizes) -> Axis:
+    """The fewest windows of at most `tile`, and unless other `sizes` are asked for the smallest that many."""
+    if extended <= tile:
+        return Axis(side, extended, extended, (0,), (0, extended))
     window = tile - (tile - extended) % alignment
     count = _count(extended, window, halo, alignment)
     if count == 0:
@@ -140,7 +144,7 @@ def _axis(side: int, extended: int, tile: int, halo: Halo, alignment: int) -> Ax
             f"tiles of {tile} pixels are too small: {halo.before} + {halo.after} of them are halo and windows begin "
             f"at multiples of {alignment}; take --tile {least} or more, or a smaller --halo, which changes some labels"
         )
-    while _count(extended, window - alignment, halo, alignment) == count:
+    while sizes == "smallest" and _count(extended, window - alignment, halo, alignment) == count:
         window -= alignment
     step = _step(window, halo, alignment)
     starts = (*(index * step for index in range(count - 1)), extended - window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,21 @@ from numpy.typing import NDArray
 
 from ..errors import RunnerError
 from ..progress import SILENT, Progress
-from .plan import Plan
+from .plan import Axis, Plan
 from .windows import ImageWindows
 
 # uint8[N, H, W, 3] RGB -> integers [N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Region:
+    """Rows [top, bottom) and columns [left, right) of an image."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
 
 
 def labels_of(
@@ -27,49 +38,68 @@ def labels_of(
 
     Raises:
         ImageError: a window cannot be read.
-        RunnerError: from `infer`, or it gave labels of another shape.
+        RunnerError, ShapeError: from `infer`, or it gave labels of another shape.
     """
-    bands = bands_of(infer, image, plan, progress, batch=batch)
-    first = next(bands)
-    labels = np.empty((plan.rows.side, plan.columns.side), first.dtype)
-    labels[: len(first)] = first
-    top = len(first)
-    for band in bands:
-        labels[top : top + len(band)] = band
-        top += len(band)
-    return labels
+    return _stacked(bands_of(infer, image, plan, progress, batch=batch), plan.rows.side)
+
+
+def labels_in(infer: Infer, image: ImageWindows, plan: Plan, region: Region, *, batch: int = 1) -> NDArray[Any]:
+    """Labels [h, w] of a part of the image, as `labels_of` has them there; only the tiles that it needs are run."""
+    return _stacked(bands_of(infer, image, plan, batch=batch, region=region), region.bottom - region.top)
 
 
 def bands_of(
-    infer: Infer, image: ImageWindows, plan: Plan, progress: Progress = SILENT, *, batch: int = 1
+    infer: Infer,
+    image: ImageWindows,
+    plan: Plan,
+    progress: Progress = SILENT,
+    *,
+    batch: int = 1,
+    region: Region | None = None,
 ) -> Iterator[NDArray[Any]]:
-    """Labels [h, W] of one row of tiles after the other, from the top; no more than one band is held.
+    """Labels [h, W] of one row of tiles after the other, from the top; no more than one such band is held.
 
     The arrays belong to the caller. Errors as for `labels_of`.
     """
-    with progress.task("tiles", plan.windows) as task:
-        for top, (first, last) in zip(plan.rows.starts, plan.rows.kept, strict=True):
+    region = region or Region(0, 0, plan.rows.side, plan.columns.side)
+    rows = _needed(plan.rows, region.top, region.bottom)
+    columns = _needed(plan.columns, region.left, region.right)
+    with progress.task("tiles", len(rows) * len(columns)) as task:
+        for row in rows:
             band: NDArray[Any] | None = None
-            for some in _chunks(range(len(plan.columns.starts)), batch):
-                tiles = _run(infer, image, plan, top, [plan.columns.starts[index] for index in some])
+            for some in (columns[first : first + batch] for first in range(0, len(columns), batch)):
+                labels = _run(infer, image, plan, row.start, [column.start for column in some])
                 if band is None:
-                    band = np.empty((last - first, plan.columns.side), tiles.dtype)
-                _keep(band, tiles[:, first - top : last - top], plan, some)
+                    band = np.empty((row.last - row.first, region.right - region.left), labels.dtype)
+                for own, column in zip(labels, some, strict=True):
+                    kept = own[row.within, column.within]
+                    band[:, column.first - region.left : column.last - region.left] = kept
                 task.advance(len(some))
             assert band is not None
             yield band
 
 
-def _keep(band: NDArray[Any], tiles: NDArray[Any], plan: Plan, columns: Sequence[int]) -> None:
-    """Copy the columns that count of each of `tiles`, [N, h, w], which are those numbered `columns`."""
-    kept = list(plan.columns.kept)
-    for tile, index in zip(tiles, columns, strict=True):
-        (left, right), start = kept[index], plan.columns.starts[index]
-        band[:, left:right] = tile[:, left - start : right - start]
+@dataclass(frozen=True)
+class _Place:
+    """Where a window begins along one side, and which labels [first, last) of the image are taken from it."""
+
+    start: int
+    first: int
+    last: int
+
+    @property
+    def within(self) -> slice:
+        """The same, counted from the window's own beginning."""
+        return slice(self.first - self.start, self.last - self.start)
 
 
-def _chunks(indices: range, batch: int) -> Iterator[range]:
-    return (indices[first : first + batch] for first in range(0, len(indices), batch))
+def _needed(axis: Axis, first: int, last: int) -> list[_Place]:
+    """The windows along `axis` that labels [first, last) come from."""
+    places = (
+        _Place(start, max(first, own_first), min(last, own_last))
+        for start, (own_first, own_last) in zip(axis.starts, axis.kept, strict=True)
+    )
+    return [place for place in places if place.first < place.last]
 
 
 def _run(infer: Infer, image: ImageWindows, plan: Plan, top: int, lefts: Sequence[int]) -> NDArray[Any]:
@@ -88,3 +118,15 @@ def read_window(image: ImageWindows, top: int, left: int, height: int, width: in
     inside = image.read(top, left, min(height, image.height - top), min(width, image.width - left))
     below, beside = height - inside.shape[0], width - inside.shape[1]
     return np.pad(inside, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else inside
+
+
+def _stacked(bands: Iterator[NDArray[Any]], height: int) -> NDArray[Any]:
+    """Bands one below the other, copied into one array as they come."""
+    first = next(bands)
+    labels = np.empty((height, first.shape[1]), first.dtype)
+    labels[: len(first)] = first
+    top = len(first)
+    for band in bands:
+        labels[top : top + len(band)] = band
+        top += len(band)
+    return labels

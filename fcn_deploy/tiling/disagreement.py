@@ -1,0 +1,77 @@
+"""What a smaller halo changes, measured on a part of the image: exact tiles here and there against the tiles in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..progress import SILENT, Progress
+from .plan import Axis, Plan
+from .run import Infer, Region, labels_in
+from .windows import ImageWindows
+
+SAMPLE = 4  # exact tiles that are run
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Labels of one plan that are not those of an exact one.
+
+    Attributes:
+        differing, pixels: how many of how many compared.
+        tiles, of_tiles: exact tiles that were run for it, and those of the whole image.
+    """
+
+    differing: int
+    pixels: int
+    tiles: int
+    of_tiles: int
+
+    @property
+    def share(self) -> float:
+        return self.differing / self.pixels
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.3%} of {self.pixels:,} labels differ from the whole image's "
+            f"({self.tiles} of {self.of_tiles} exact tiles looked at)"
+        )
+
+
+def measure(
+    infer: Infer,
+    image: ImageWindows,
+    plan: Plan,
+    exact: Plan,
+    *,
+    sample: int | None = SAMPLE,
+    progress: Progress = SILENT,
+) -> Disagreement:
+    """Compare `plan` with `exact` on `sample` tiles of the latter, spread evenly; None takes all.
+
+    Errors as for `labels_of`.
+    """
+    cells = list(product(_kept(exact.rows), _kept(exact.columns)))
+    chosen = cells if sample is None else [cells[index] for index in _spread(len(cells), sample)]
+    differing = pixels = 0
+    with progress.task("comparing with exact tiles", len(chosen)) as task:
+        for (top, bottom), (left, right) in chosen:
+            region = Region(top, left, bottom, right)
+            differs: NDArray[np.bool_] = labels_in(infer, image, plan, region) != labels_in(infer, image, exact, region)
+            differing += int(np.count_nonzero(differs))
+            pixels += differs.size
+            task.advance()
+    return Disagreement(differing, pixels, len(chosen), len(cells))
+
+
+def _kept(axis: Axis) -> list[tuple[int, int]]:
+    return [(first, last) for first, last in axis.kept if last > first]
+
+
+def _spread(count: int, sample: int) -> list[int]:
+    """`sample` of `count` indices, in the middles of equal parts."""
+    taken = min(count, sample)
+    return [(2 * index + 1) * count // (2 * taken) for index in range(taken)]
