@@ -13,6 +13,7 @@ EXTRAS = {
     "cuda": "graphs",
     "openvino": "openvino",
     "pycuda": "cuda",
+    "pynvml": "nvml",
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }

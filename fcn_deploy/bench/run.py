@@ -87,7 +87,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             model=rec.Model(artefact.path.name, sha256, size_bytes, _plain(card)),
             data=_describe(dataset, classes, pool),
             settings=_settings(options, threads, cells),
-            environment=describe_environment(threads) | ({"nvml": gpus.reason} if gpus.reason else {}),
+            environment=_environment(threads, gpus),
             shapes=shapes,
             rounds=rounds,
             reference=own,
@@ -201,6 +201,12 @@ def _settings(options: BenchOptions, threads: int, cells: Sequence[Shape]) -> re
         batches=tuple(sorted({shape[0] for shape in cells})),
         isolated=options.isolated,
     )  # fmt: skip
+
+
+def _environment(threads: int, gpus: GpuWatch) -> dict[str, Any]:
+    """With `nvml`: why a GPU's clocks are not in the record, where there is a GPU."""
+    found = describe_environment(threads)
+    return found | {"nvml": gpus.reason} if found["gpus"] and gpus.reason else found
 
 
 def _plain(card: ModelCard | None) -> dict[str, Any] | None:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from ..metrics.scores import scores
 from .record import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
-
-# Halves of a run whose medians differ by more than this were not taken under the same conditions.
-UNSTABLE = 0.1
+from .stability import stability
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,10 @@ class Speed:
         images_per_s: images over the summed time of all rounds.
         upload_ms, execute_ms, download_ms: medians of the steps, which need not add up to the median of the sum.
         times_reference: median over rounds of the reference's time divided by this one's; None without its row.
+        interval_ms: 95 % interval of the median; None if no image size was met often enough to say.
         drift: median of the second half of the rounds over that of the first, minus 1.
+        instability: why these times settle nothing, in words; () if they may.
+        saturated_images_per_s: with the next batch always at hand, several under way where the runner streams.
     """
 
     rounds: int
@@ -37,10 +38,13 @@ class Speed:
     download_ms: float
     times_reference: float | None
     drift: float
+    interval_ms: tuple[float, float] | None = None
+    instability: tuple[str, ...] = ()
+    saturated_images_per_s: float | None = None
 
     @property
     def unstable(self) -> bool:
-        return abs(self.drift) > UNSTABLE
+        return bool(self.instability)
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,7 @@ def speed(record: Record, row: Row) -> Speed | None:
     total = total_ms(row.latency)
     median, p90, p99 = np.percentile(total, (50, 90, 99))
     images = sum(record.shapes[index][0] for index in record.rounds)
-    half = len(total) // 2
-    drift = np.median(total[half:]) / np.median(total[:half]) - 1 if half else 0.0
+    found, busy = stability(total, record.rounds), row.saturated
     return Speed(
         rounds=len(total),
         median_ms=float(median),
@@ -87,7 +90,10 @@ def speed(record: Record, row: Row) -> Speed | None:
         execute_ms=float(np.median(row.latency.execute_ns) / 1e6),
         download_ms=float(np.median(row.latency.download_ns) / 1e6),
         times_reference=_times_reference(record, total),
-        drift=float(drift),
+        drift=0.0 if found is None else found.drift,
+        interval_ms=None if found is None else (float(found.low * median), float(found.high * median)),
+        instability=() if found is None else found.reasons,
+        saturated_images_per_s=None if busy is None or busy.seconds <= 0 else busy.images / busy.seconds,
     )
 
 
