@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..files import output_error
 from ..progress import SILENT, Progress
+
+POLL_S = 0.1
 
 
 @contextmanager
@@ -53,9 +56,10 @@ def _acquire(path: Path, notice: str, progress: Progress) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if not _lock(descriptor, wait=False):
+            if not _lock(descriptor):
                 progress.say(notice)
-                _lock(descriptor, wait=True)
+                while not _lock(descriptor):
+                    time.sleep(POLL_S)
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         except BaseException:
@@ -64,17 +68,20 @@ def _acquire(path: Path, notice: str, progress: Progress) -> int:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, *, wait: bool) -> bool:
-    """Whether the lock was granted; True where the file system has none to give."""
+def _lock(descriptor: int) -> bool:
+    """Whether the lock was granted, at once; True where the file system has none to give.
+
+    The systems' own waiting is not used: that of Windows gives up after ten seconds.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         return False
     except OSError:

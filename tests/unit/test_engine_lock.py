@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from fcn_deploy.engine import lock
 from fcn_deploy.engine.lock import building
 from fcn_deploy.errors import OutputError
 from tests.unit.heard import Heard
@@ -37,6 +38,13 @@ def test_a_second_build_waits_for_the_first_and_says_so(tmp_path):
         assert process.stdout.readline() == "done\n"
     assert heard.lines == [f"another process is building {target}; waiting for it"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_waits_until_the_lock_is_granted_however_often_it_is_refused(tmp_path, monkeypatch):
+    answers = [False, False, False, True]
+    monkeypatch.setattr(lock, "_lock", lambda *_, **__: answers.pop(0))
+    with building(tmp_path / "m.engine"):
+        assert answers == []
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path):
