@@ -39,6 +39,7 @@ GENERATED = "synthetic:32:1:192x256"
 @click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
 @click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
 @with_options(GATE_OPTIONS)
+@click.option("--details", is_flag=True, help="Print the fidelity in full: by region, class, logit margin and frame.")
 @with_options(REPORT_OPTIONS)
 @json_option
 def command(
@@ -48,6 +49,7 @@ def command(
     model_name: str | None,
     radius: int,
     no_memory: bool,
+    details: bool,
     json_path: str | None,
     **data: object,
 ) -> None:
@@ -69,8 +71,7 @@ def command(
 
     gate = Gate.of(data)
     check_json_path(json_path)
-    reports = Reports.of(data, json_path)
-    kept = None
+    reports, kept = Reports.of(data, json_path), None
     baseline, record = gate.read_baseline(model, model_name), gate.read_record()
     if record is None:
         generated, kept = data["data"] is None, reports.frames()
@@ -85,14 +86,20 @@ def command(
             budget=budget(data),
             radius=radius,
             memory=not no_memory,
+            keep=kept,
             **shapes(data),
         )
         record = run_bench(options, progress())
-    _leave(record, gate, baseline, json_path, partial(reports.write, record, kept))
+    _leave(record, gate, baseline, json_path, details, partial(reports.write, record, kept))
 
 
 def _leave(
-    record: Record, gate: Gate, baseline: Record | None, json_path: str | None, report: Callable[..., None]
+    record: Record,
+    gate: Gate,
+    baseline: Record | None,
+    json_path: str | None,
+    details: bool,
+    report: Callable[..., None],
 ) -> None:
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
     from ..bench.record_file import to_json
@@ -104,11 +111,12 @@ def _leave(
     try:
         comparison, broken = gate.compare(baseline, record)
     except FcnDeployError:
-        emit(json_path, lambda: to_json(record), lambda: print_table(render(record)))
+        emit(json_path, lambda: to_json(record), lambda: print_table(render(record, details)))
+        report()
         raise
 
     def show() -> None:
-        print_table(render(record))
+        print_table(render(record, details))
         if comparison is not None:
             print_table(render_comparison(comparison))
 

@@ -63,6 +63,7 @@ ALWAYS = {
     "max_miou_drop",
     "max_slowdown",
     "relative",
+    "details",
     "json_path",
     "html_path",
     "markdown_path",

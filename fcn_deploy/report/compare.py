@@ -52,7 +52,7 @@ def _name(row: RowChange, change: SpeedChange) -> str:
 
 def _speed_cells(change: SpeedChange) -> tuple[str, ...]:
     times = milliseconds(change.before_ms), milliseconds(change.after_ms)
-    return (*times, percent(change.ratio), f" {verdict(change.ratio)}")
+    return (*times, percent(change.ratio), verdict(change.ratio))
 
 
 def verdict(ratio: Ratio) -> str:

@@ -38,7 +38,7 @@ def _region_rows(record: Record, row: Row) -> Iterator[tuple[str, ...]]:
     for name, found in regions(row.accuracy).items():
         figures = (number(100 * getattr(found, metric), 2) for metric in METRICS)
         first = name == "all"
-        yield (row.runner if first else "", f" {name}", *figures, _change(record, row) if first else "")
+        yield (row.runner if first else "", name, *figures, _change(record, row) if first else "")
 
 
 def _change(record: Record, row: Row) -> str:
@@ -53,7 +53,7 @@ def _class_sheets(record: Record) -> Iterator[Sheet]:
     found = [(row.runner, changes) for row in record.rows if (changes := class_changes(record, row))]
     reference = "" if record.reference is None else record.reference.runner
     for part in _chunks(found, A_SHEET):
-        heads = ("class", reference, *(f" {runner}" for runner, _ in part))
+        heads = ("class", reference, *(runner for runner, _ in part))
         first = part[0][1]
         rows = tuple(
             (change.name, number(change.before, 2), *(interval(changes[index].change) for _, changes in part))
@@ -79,14 +79,14 @@ def _margin_sheets(record: Record) -> Iterator[Sheet]:
             for index, one in enumerate(bins)
         ]
         largest = ("largest margin of a change", "", *(number(agreed.largest_margin, 3) for _, agreed in part))
-        heads = ("logit margin", "% of pixels", *(f" {runner}" for runner, _ in part))
+        heads = ("logit margin", "% of pixels", *(runner for runner, _ in part))
         yield Sheet("Same label, by the reference's logit margin", heads, (*rows, largest))
 
 
 def _frame_sheets(record: Record) -> Iterator[Sheet]:
     """The frames with the least agreement of each row."""
     rows = tuple(
-        (row.runner if index == 0 else "", f" {_shortened(frame.name)}", share(frame.agreed, frame.pixels))
+        (row.runner if index == 0 else "", _shortened(frame.name), share(frame.agreed, frame.pixels))
         for row in record.rows
         for index, frame in enumerate(most_changed(row))
     )

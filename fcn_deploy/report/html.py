@@ -17,6 +17,7 @@ from markupsafe import Markup
 from ..bench.frames_kept import FramesKept
 from ..bench.record import Record
 from ..version import __version__
+from .details import detail_sheets
 from .overlays import overlays
 from .remarks import environment_line, headline, remarks
 from .sheets import Sheet, sheets
@@ -56,7 +57,7 @@ def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Shee
         title=record.model.name,
         headline=headline(record).splitlines(),
         styles=THEME + STYLE + Markup(resources.files(__package__).joinpath("templates/report.css").read_text("utf-8")),
-        sheets=(*sheets(record), *more),
+        sheets=(*sheets(record), *detail_sheets(record), *more),
         remarks=[line for line in remarks(record) if line][:-1],
         plots=[part for part in _parts(record) if part.plots],
         key=_key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..bench.record import Record
+from .details import detail_sheets
 from .remarks import headline, remarks
 from .sheets import Sheet, sheets
 
@@ -16,7 +17,7 @@ def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:
     """Headline, tables and remarks. `more`: further tables, which follow the record's own."""
     first, *rest = headline(record).splitlines()
     parts = [f"## {escaped(first)}", *map(escaped, rest)]
-    for sheet in (*sheets(record), *more):
+    for sheet in (*sheets(record), *detail_sheets(record), *more):
         parts += [f"### {escaped(sheet.title)}", table(sheet)]
     parts += [escaped(line) for line in remarks(record) if line]
     return "\n\n".join(parts) + "\n"

@@ -8,6 +8,7 @@ from ..bench.contention import contended
 from ..bench.record import Record, Row
 from ..bench.summary import speed
 from .text import count, number
+from .verdicts import verdict_lines
 
 FEW_ROUNDS = 30
 
@@ -24,7 +25,8 @@ def headline(record: Record) -> str:
 
 
 def remarks(record: Record) -> list[str]:
-    """Reasons, notes, what the columns mean and under what circumstances they hold."""
+    """Verdicts, reasons, notes, what the columns mean and under what circumstances they hold."""
+    said = verdict_lines(record)
     lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _instability(record, row))]
@@ -33,7 +35,14 @@ def remarks(record: Record) -> list[str]:
     lines += _doubts(record)
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
-    return [*lines, *([""] if lines else []), _meaning(record), environment_line(record.environment)]
+    return [
+        *said,
+        *([""] if said else []),
+        *lines,
+        *([""] if lines else []),
+        _meaning(record),
+        environment_line(record.environment),
+    ]
 
 
 def _ending(row: Row) -> str:
@@ -58,8 +67,7 @@ def _instability(record: Record, row: Row) -> str:
     timed = speed(record, row)
     if timed is None or not timed.unstable:
         return ""
-    change = f"{100 * abs(timed.drift):.0f} % {'more' if timed.drift > 0 else 'less'}"
-    return f"{row.runner}: unstable, the second half of the rounds took {change} time than the first; measure again"
+    return f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again"
 
 
 def _meaning(record: Record) -> str:

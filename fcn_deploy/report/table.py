@@ -8,17 +8,23 @@ from rich.table import Table
 from rich.text import Text
 
 from ..bench.record import Record
+from .details import detail_sheets
 from .remarks import headline, remarks
 from .sheets import Sheet, sheets
 
-STYLES = {"ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yellow", "built": "cyan"}
+STYLES = {"ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yellow", "built": "cyan"} | {
+    "slower": "red",
+    "faster": "green",
+}
 
 
-def render(record: Record) -> RenderableType:
-    """What was measured, how fast, how faithful, what was left out and why."""
+def render(record: Record, details: bool = False) -> RenderableType:
+    """What was measured, how fast, how faithful, what was left out and why; `details`: the fidelity in full."""
     parts: list[RenderableType] = [Text(headline(record)), ""]
     for sheet in sheets(record):
         parts += [as_table(sheet), ""]
+    for sheet in detail_sheets(record) if details else ():
+        parts += [Text(f"{sheet.title}:"), as_table(sheet), ""]
     return Group(*parts, *(Text(line) for line in remarks(record)))
 
 
