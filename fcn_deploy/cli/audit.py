@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .options import parse_size
 from .output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def command(
     from ..report.audit import to_plain
 
     check_json_path(json_path)
-    height, width = _size(size)
+    height, width = (None, None) if size is None else parse_size(size, "--size")
     found = audit(model, batch=batch, height=height, width=width)
     if parse is not None:
         from ..engine.parse import parser_findings
@@ -55,12 +55,3 @@ def _show(found: Audit, top: int | None) -> None:
     click.echo()
     for line in summary(found):
         click.echo(line)
-
-
-def _size(text: str | None) -> tuple[int, int] | tuple[None, None]:
-    if text is None:
-        return None, None
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if match is None:
-        raise click.UsageError(f"--size {text} is not a height and a width above 0; write --size 360x480")
-    return int(match[1]), int(match[2])

@@ -25,6 +25,7 @@ COMMANDS = {
     "doctor": "Say what this machine and this installation can do, and why not the rest.",
     "build-engine": "Build a TensorRT engine, with or without a GPU.",
     "predict": "Write the label maps of images, folders and videos.",
+    "package": "Write a model repository that Triton Inference Server serves.",
     "diagnose": "Name the stage, and the layer, where a deployed model first differs.",
     "bench": "Compare the speed and the accuracy of a model's runners.",
 }

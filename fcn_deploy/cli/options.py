@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+import click
 
 from ..errors import DataError, RecipeError
 from ..spec import class_names
@@ -28,6 +31,14 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
         return class_names(text.split(","))
     except RecipeError as error:
         raise DataError(f"--classes {text}: {error}") from error
+
+
+def parse_size(text: str, flag: str) -> tuple[int, int]:
+    """ "360x480" -> (360, 480); UsageError, which names the option, for anything else."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip())
+    if match is None:
+        raise click.UsageError(f"{flag} {text} is not a height and a width above 0; write {flag} 360x480")
+    return int(match[1]), int(match[2])
 
 
 def _is_file(text: str) -> bool:

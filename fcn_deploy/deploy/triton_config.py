@@ -1,0 +1,108 @@
+"""Triton's `config.pbtxt` of a segmentation network, as text in protobuf's format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..engine.sidecar import Port
+from ..errors import GraphError
+
+# NumPy's names of types and Triton's (DataType in model_config.proto).
+TYPES = {
+    "bool": "TYPE_BOOL", "uint8": "TYPE_UINT8", "int8": "TYPE_INT8", "int32": "TYPE_INT32", "int64": "TYPE_INT64",
+    "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Served:
+    """What Triton is told of a model.
+
+    Attributes:
+        backend: "tensorrt" or "onnxruntime"; file: the model's name in its version folder.
+        inputs, outputs: as the file has them, N included.
+        batch: images that Triton may put together; 0 where the file fixes N.
+        warmup: (H, W) of images that are run before the model is ready.
+        profiles: optimization profiles of an engine.
+        classes: names, index = label; () if nobody named them.
+    """
+
+    backend: str
+    file: str
+    inputs: Sequence[Port]
+    outputs: Sequence[Port]
+    batch: int
+    warmup: Sequence[tuple[int, int]]
+    instances: int
+    gpu: bool
+    queue_delay_us: int
+    profiles: int = 0
+    classes: Sequence[str] = ()
+
+
+def config_text(name: str, served: Served) -> str:
+    """The configuration.
+
+    Raises:
+        GraphError: an input or output of a type that Triton has no name for.
+    """
+    parts = [
+        f"name: {json.dumps(name)}",
+        f'backend: "{served.backend}"',
+        f'default_model_filename: "{served.file}"',
+        f"max_batch_size: {served.batch}",
+        *(_port("input", port, served, "") for port in served.inputs),
+        *(_port("output", port, served, _label_file(port, served)) for port in served.outputs),
+        _instances(served),
+        *([_batching(served)] if served.batch > 1 else []),
+        *_warmups(served),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _label_file(port: Port, served: Served) -> str:
+    return ' label_filename: "labels.txt"' if served.classes and port.name == "labels" else ""
+
+
+def _port(kind: str, port: Port, served: Served, more: str) -> str:
+    if port.dtype not in TYPES:
+        raise GraphError(f"{kind} {port.name} is {port.dtype}, which Triton has no type for")
+    dims = ", ".join(map(str, _dims(port, served)))
+    return f"{kind} [ {{ name: {json.dumps(port.name)} data_type: {TYPES[port.dtype]} dims: [ {dims} ]{more} }} ]"
+
+
+def _dims(port: Port, served: Served) -> list[int]:
+    """Triton leaves N out where it may batch."""
+    return [dim if dim > 0 else -1 for dim in (port.shape[1:] if served.batch else port.shape)]
+
+
+def _instances(served: Served) -> str:
+    kind = "KIND_GPU" if served.gpu else "KIND_CPU"
+    numbers = ", ".join(f'"{index}"' for index in range(served.profiles))
+    # Without this line Triton runs the first profile alone and refuses the shapes of the others.
+    profiles = f" profile: [ {numbers} ]" if served.profiles > 1 else ""
+    return f"instance_group [ {{ count: {served.instances} kind: {kind}{profiles} }} ]"
+
+
+def _batching(served: Served) -> str:
+    return f"dynamic_batching {{ max_queue_delay_microseconds: {served.queue_delay_us} }}"
+
+
+def _warmups(served: Served) -> Iterator[str]:
+    """One request a size: the first inference of a shape is the slow one."""
+    for height, width in served.warmup:
+        inputs = " ".join(
+            f"inputs {{ key: {json.dumps(port.name)} value {{ data_type: {TYPES[port.dtype]} "
+            f"dims: [ {', '.join(map(str, _filled(port, served, height, width)))} ] zero_data: true }} }}"
+            for port in served.inputs
+        )
+        batch = f"batch_size: {min(1, served.batch)} "
+        yield f'model_warmup [ {{ name: "{height}x{width}" {batch}{inputs} }} ]'
+
+
+def _filled(port: Port, served: Served, height: int, width: int) -> list[int]:
+    """The dims with the size in the places that vary: rows first, then columns."""
+    sides = iter((height, width))
+    return [dim if dim > 0 else next(sides, 1) for dim in _dims(port, served)]
