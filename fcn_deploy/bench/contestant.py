@@ -52,6 +52,7 @@ class Here:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
+        runner.time_on_device = True
 
     @property
     def name(self) -> str:

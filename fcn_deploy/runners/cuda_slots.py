@@ -39,6 +39,7 @@ class Slot:
     """Memory, copy stream and events of one inference. Call its methods inside `CudaDevice.active`.
 
     Attributes:
+        stream: of its copies.
         layouts: of the outputs of the last `compute`.
     """
 
@@ -57,7 +58,7 @@ class Slot:
         self.layouts: dict[str, Layout] = {}
         self._read = tuple(read)
         self._compute_stream = compute_stream
-        self._stream = driver.Stream(NON_BLOCKING)
+        self.stream = driver.Stream(NON_BLOCKING)
         self._uploaded = driver.Event(driver.event_flags.DISABLE_TIMING)
         self._computed = driver.Event(driver.event_flags.DISABLE_TIMING)
         # Whether the device may still read or write this slot's memory.
@@ -78,8 +79,8 @@ class Slot:
         self.settle()
         self._pending = True
         for name, array in arrays.items():
-            self.memory[name].upload(array, self._stream)
-        self._uploaded.record(self._stream)
+            self.memory[name].upload(array, self.stream)
+        self._uploaded.record(self.stream)
 
     def compute(self, layouts: Mapping[str, Layout], enqueue: Callable[[dict[str, int], Any], None]) -> None:
         """Have `enqueue(addresses, compute stream)` put its work behind this slot's upload.
@@ -97,13 +98,13 @@ class Slot:
     def download(self) -> None:
         """Start copying the outputs that are read, behind this slot's compute."""
         self._pending = True
-        self._stream.wait_for_event(self._computed)
+        self.stream.wait_for_event(self._computed)
         for name in self._read:
-            self.memory[name].download(self.layouts[name].nbytes, self._stream)
+            self.memory[name].download(self.layouts[name].nbytes, self.stream)
 
     def finish(self) -> None:
         """Wait for this slot's copies, and with a download for its compute; other slots go on."""
-        self._stream.synchronize()
+        self.stream.synchronize()
         self._pending = False
 
     def read(self) -> dict[str, NDArray[Any]]:
@@ -121,4 +122,4 @@ class Slot:
         """Free the memory; streams and events go with the last reference."""
         for memory in self.memory.values():
             memory.free()
-        del self._stream, self._uploaded, self._computed, self._compute_stream
+        del self.stream, self._uploaded, self._computed, self._compute_stream

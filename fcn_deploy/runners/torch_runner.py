@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..errors import RunnerError, UnknownNameError
 from ..spec import ModelCard
 from .base import LABELS, LOGITS, Runner, image_of
 from .reference import load_reference
+from .step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 
 
 class TorchRunner(Runner):
@@ -34,6 +36,7 @@ class TorchRunner(Runner):
         self._network: Contract | None = Contract(model, card).eval().to(self._device)
         self._image: torch.Tensor | None = None
         self._results: dict[str, torch.Tensor] = {}
+        self._events: StepEvents | None = None
 
     @classmethod
     def open(
@@ -85,7 +88,9 @@ class TorchRunner(Runner):
     def _upload(self, image: NDArray[np.uint8]) -> None:
         tensor = torch.from_numpy(_writable(image))
         if self._device.type == "cuda":
-            tensor = tensor.pin_memory().to(self._device, non_blocking=True)
+            pinned = tensor.pin_memory()
+            with self._timed(UPLOAD):
+                tensor = pinned.to(self._device, non_blocking=True)
             torch.cuda.synchronize(self._device)
         self._image = tensor
 
@@ -94,7 +99,8 @@ class TorchRunner(Runner):
         assert self._image is not None
         try:
             with torch.inference_mode():
-                self._results = _outputs(self._network, self._image, self.output_names)
+                with self._timed(EXECUTE):
+                    self._results = _outputs(self._network, self._image, self.output_names)
                 if self._device.type == "cuda":
                     torch.cuda.synchronize(self._device)
         except RuntimeError as error:
@@ -102,7 +108,20 @@ class TorchRunner(Runner):
             raise RunnerError(f"{self.name} failed on {list(self._image.shape)}: {reason}") from error
 
     def _download(self) -> dict[str, NDArray[Any]]:
-        return {name: tensor.cpu().numpy() for name, tensor in self._results.items()}
+        with self._timed(DOWNLOAD):
+            arrays = {name: tensor.cpu().numpy() for name, tensor in self._results.items()}
+        self.device_ns = None if self._events is None else self._events.read()
+        return arrays
+
+    def _timed(self, step: int) -> AbstractContextManager[None]:
+        if self._device.type != "cuda" or not self.time_on_device:
+            return nullcontext()
+        if self._events is None:
+            self._events = StepEvents(
+                lambda: torch.cuda.Event(enable_timing=True),  # type: ignore[no-untyped-call]
+                lambda begin, end: float(begin.elapsed_time(end)),
+            )
+        return self._events.around(step)
 
     def _close(self) -> None:
         self._network, self._image, self._results = None, None, {}

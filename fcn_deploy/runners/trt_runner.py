@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import EngineError, GraphError, RunnerError
 from .base import INPUT, LABELS, Runner, image_of
 from .cuda_context import CudaDevice
 from .cuda_slots import NON_BLOCKING, Layout, Slot
+from .step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from .trt_context import RuntimeCache, create_context, create_rtx_context
 from .trt_engine import LoadedEngine, load_engine
 from .trt_execution import Execution, choose_profile
@@ -56,6 +57,7 @@ class TrtRunner(Runner):
         self._image = loaded.ports[0]
         self._shape: tuple[int, ...] = ()
         self._cache: RuntimeCache | None = None
+        self._events: StepEvents | None = None
         self.notes = () if loaded.sidecar is not None else (NO_SIDECAR,)
         self.notes += loaded.io.host_work(outputs)
         with device.active("opening the runner"), ExitStack() as undo:
@@ -146,22 +148,33 @@ class TrtRunner(Runner):
         self._state = "opened"  # whatever comes of it, the last image's results are gone
         array = self._prepared(image)
         with self._device.active(f"uploading {list(array.shape)}"):
-            self._slots[0].upload({self._image.name: array})
+            with self._timed(UPLOAD, self._slots[0].stream):
+                self._slots[0].upload({self._image.name: array})
             self._slots[0].finish()
         self._shape = array.shape
 
     def _execute(self) -> None:
         self._state = "uploaded"
         with self._device.active(f"running {list(self._shape)}"):
-            self._compute(self._slots[0], self._shape)
+            with self._timed(EXECUTE, self._stream):
+                self._compute(self._slots[0], self._shape)
             self._slots[0].settle()
 
     def _download(self) -> dict[str, NDArray[Any]]:
         with self._device.active("downloading"):
-            self._slots[0].download()
+            with self._timed(DOWNLOAD, self._slots[0].stream):
+                self._slots[0].download()
             self._slots[0].finish()
+            self.device_ns = None if self._events is None else self._events.read()
             fetched = self._slots[0].read()
         return self._loaded.io.finish(fetched, self.output_names)
+
+    def _timed(self, step: int, stream: Any) -> AbstractContextManager[None]:
+        if not self.time_on_device:
+            return nullcontext()
+        if self._events is None:
+            self._events = StepEvents(self._device.driver.Event, lambda begin, end: float(begin.time_till(end)))
+        return self._events.around(step, stream)
 
     def _close(self) -> None:
         driver_error = self._device.driver.Error
@@ -176,10 +189,14 @@ class TrtRunner(Runner):
             if self._cache is not None:
                 self._cache.save()
             self._cache = None
+            self._events = None
             del self._slots, self._stream
 
     def _compute(self, slot: Slot, shape: tuple[int, ...]) -> None:
         slot.compute(self._execution.prepare(shape, self._stream), self._execution.enqueue)
+
+    def holds(self, shape: tuple[int, int, int]) -> bool:
+        return any(profile.holds(shape) for profile in self._loaded.profiles)
 
     def _prepared(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """What the engine takes; ShapeError if no profile holds it."""

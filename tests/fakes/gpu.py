@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,10 +42,11 @@ class StreamState:
 
 @dataclass(eq=False)
 class EventState:
-    """`recorded` counts calls of record, `reached` those that the device has come to."""
+    """`recorded` counts calls of record, `reached` those that the device has come to, the last at `reached_s`."""
 
     recorded: int = 0
     reached: int = 0
+    reached_s: float = 0.0
     streams: dict[int, StreamState] = field(default_factory=dict)
 
 
@@ -187,6 +189,7 @@ class Gpu:
         if work.record is not None:
             event, number = work.record
             event.reached = max(event.reached, number)
+            event.reached_s = time.perf_counter()
 
     @property
     def holds_anything(self) -> bool:

@@ -131,6 +131,17 @@ def driver_of(gpu: Gpu) -> ModuleType:
             self.state.streams[self.state.recorded] = stream._state
             gpu.put(stream._state, Work(record=(self.state, self.state.recorded)))
 
+        def synchronize(self) -> Event:
+            _fail(gpu, "Event.synchronize", "cuEventSynchronize")
+            if self.state.recorded:
+                gpu.drain(self.state.streams[self.state.recorded])
+            return self
+
+        def time_till(self, other: Event) -> float:
+            if not (self.state.reached == self.state.recorded > 0 and other.state.reached == other.state.recorded > 0):
+                raise LogicError("cuEventElapsedTime failed: device not ready")
+            return 1e3 * (other.state.reached_s - self.state.reached_s)
+
     def mem_alloc(nbytes: int) -> DeviceAllocation:
         address = None if gpu.fails("mem_alloc") else gpu.allocate(nbytes)
         if address is None:

@@ -35,6 +35,11 @@ def steps(runner: TrtRunner) -> list[np.ndarray]:
     return [runner.infer({"image": image})["labels"] for image in IMAGES]
 
 
+def timed_steps(runner: TrtRunner) -> list[np.ndarray]:
+    runner.time_on_device = True
+    return steps(runner)
+
+
 def pipelined(runner: TrtRunner) -> list[np.ndarray]:
     return [results["labels"] for results in runner.stream(IMAGES)]
 
@@ -43,8 +48,11 @@ def open_with(machine: Machine, engine: str, graphs: bool) -> TrtRunner:
     return TrtRunner.open("tensorrt", engine, options=TrtOptions(slots=2, preallocate=graphs, cuda_graphs=graphs))
 
 
-@pytest.mark.parametrize("graphs", [False, True], ids=["plain", "graphs"])
-@pytest.mark.parametrize("work", [steps, pipelined])
+@pytest.mark.parametrize(
+    ("work", "graphs"),
+    [(steps, False), (steps, True), (pipelined, False), (pipelined, True), (timed_steps, False)],
+    ids=lambda value: {False: "plain", True: "graphs"}.get(value, getattr(value, "__name__", "")),
+)
 def test_after_a_failure_of_any_call_the_next_inferences_are_right(
     machine: Machine, net: Path, reference: Callable, work: Callable, graphs: bool
 ):

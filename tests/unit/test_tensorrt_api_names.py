@@ -125,6 +125,8 @@ def drive_run(release, monkeypatch, onnx):
             with TrtRunner.open("tensorrt", str(engine), options=TrtOptions(cuda_graphs=cuda_graphs)) as runner:
                 for _ in runner.stream(noise((1, 33, 47)) for _ in range(9)):
                     pass
+                runner.time_on_device = True
+                runner.infer({"image": noise((1, 33, 47))})
         machine.gpu.fail_next("create_execution_context")
         with pytest.raises(RunnerError, match="makes no execution context"):
             TrtRunner.open("tensorrt", str(engine))
