@@ -58,12 +58,12 @@ class Model:
             images = load_image(Path(images))
         if isinstance(images, (list, tuple)):
             return list(self._stream(images))
-        if hasattr(images, "__array__"):
-            array = np.asarray(images)
-            whole = array if array.ndim == 4 else _image(array)[None]
-            labels = self._runner.infer({INPUT: whole})[LABELS]
-            return labels if array.ndim == 4 else labels[0]
-        return self._stream(images)
+        if hasattr(images, "__iter__") and not hasattr(images, "__array__"):
+            return self._stream(images)
+        array = np.asarray(images)  # of a Pillow image, too
+        whole = array if array.ndim == 4 else _image(array)[None]
+        labels = self._runner.infer({INPUT: whole})[LABELS]
+        return labels if array.ndim == 4 else labels[0]
 
     def _stream(self, images: Iterable[Any]) -> Iterator[Labels]:
         loaded = (Loaded(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))

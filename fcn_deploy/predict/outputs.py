@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ..data.images import load_label
 from ..data.sample import Colour
 from ..data.writing import label_image, save_image
 from ..errors import DataError, OutputError
-from ..files import atomic_path
+from ..files import write_bytes
 from .sources import Source
 
 Format = Literal["indexed", "raw", "npy"]
@@ -70,8 +71,9 @@ class Outputs:
             mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
             save_image(mixed, self.overlay_path(name), quality=90)
         if self.format == "npy":
-            with atomic_path(self.label_path(name)) as temporary:
-                np.save(temporary, labels)
+            stream = io.BytesIO()  # np.save tells of a full disk without the system's reason
+            np.save(stream, labels)
+            write_bytes(self.label_path(name), stream.getvalue())
         else:
             indexed = label_image(labels, self.palette if self.format == "indexed" else None)
             save_image(indexed, self.label_path(name))

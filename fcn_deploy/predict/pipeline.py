@@ -7,7 +7,7 @@ threads of a pool decode and write; the caller's thread passes things along.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -186,7 +186,7 @@ def _failed(batch: list[Loaded], error: RunnerError | ShapeError) -> Iterator[En
         yield Ended(loaded.index, loaded.name, error=error)
 
 
-def in_order(values: Iterable[Value], index: Callable[[Value], int]) -> Iterator[Value]:
+def in_order(values: Iterable[Value], index: Callable[[Value], int]) -> Generator[Value, None, None]:
     """Values by their index 0, 1, 2, ...; holds those that came early, no more than the stages before held back."""
     early: dict[int, Value] = {}
     following = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -19,6 +19,7 @@ from ..progress import SILENT, Progress
 from ..runners.base import Runner, check_labels
 from ..runners.threads import usable_cores
 from ..spec import ModelCard, voc_palette
+from ..tiling.field import field_of
 from .areas import area_table, count_pixels
 from .inference import Lanes, ThreadLanes, lanes_of, one_by_one
 from .items import Item, count_items, items
@@ -28,6 +29,7 @@ from .outputs import SUFFIX, Format, Outputs
 from .pipeline import Bounds, Ended, Labelled, Loaded, ahead, batched, in_order, inferred
 from .sources import Source, find_sources
 from .tally import PredictReport, Tally
+from .tiled import Tiled, Tiling
 
 MOST_WORKERS = 16
 WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
@@ -50,6 +52,7 @@ class PredictOptions:
         keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
         batch: images of one shape in one inference, at most.
         runner, threads, lanes, checkpoint_model: as in `open_runners`.
+        tiling: how images are cut into tiles, of which `batch` are one inference; None runs them whole.
         workers: threads that decode and write; None for two more than cores, 16 at most.
     """
 
@@ -67,6 +70,7 @@ class PredictOptions:
     lanes: int | None = None
     checkpoint_model: str | None = None
     workers: int | None = None
+    tiling: Tiling | None = None
 
 
 def predict(
@@ -96,9 +100,10 @@ def predict(
     with ExitStack() as stack:
         runners = open_runners(
             options.model, stack, runner=options.runner, model=options.checkpoint_model,
-            threads=options.threads, lanes=options.lanes, progress=progress,
+            threads=options.threads, lanes=options.lanes if options.tiling is None else 1, progress=progress,
         )  # fmt: skip
         outputs = _outputs(options, runners[0].card, single)
+        tiled = _tiled(options, runners[0], progress)
         outputs.check_names(sources)
         if options.skip_existing:
             remove_leftovers(options.target)
@@ -106,7 +111,16 @@ def predict(
         if segmenter is not None:
             lanes = ThreadLanes([one_by_one(segmenter(runner)) for runner in runners])
         stack.enter_context(lanes)
-        return _run(options, sources, outputs, lanes, runners[0], progress)
+        return _run(options, sources, outputs, lanes, runners[0], tiled, progress)
+
+
+def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:
+    if options.tiling is None:
+        return None
+    if options.overlay is not None:
+        raise OutputError("an overlay needs the whole image in memory; leave --overlay or --tile out")
+    reach = field_of(options.model, runner.card, progress)
+    return Tiled(runner, reach, options.tiling, options.batch, progress)
 
 
 def _outputs(options: PredictOptions, card: ModelCard | None, single: bool) -> Outputs:
@@ -122,6 +136,7 @@ def _run(
     outputs: Outputs,
     lanes: Lanes,
     runner: Runner,
+    tiled: Tiled | None,
     progress: Progress,
 ) -> PredictReport:
     if options.areas is not None and runner.card is None:
@@ -131,18 +146,22 @@ def _run(
     job = Job(outputs, len(classes), options.areas is not None, options.skip_existing)
     with ExitStack() as stack:
         table = None if options.areas is None else stack.enter_context(area_table(options.areas, classes))
-        task = stack.enter_context(progress.task("predicting", count_items(sources)))
+        bar = progress if tiled is None else SILENT  # tiles have a bar of their own
+        task = stack.enter_context(bar.task("predicting", count_items(sources)))
         check = stack.enter_context(interrupts())
         workers = options.workers or min(usable_cores() + WAITING, MOST_WORKERS)
         bounds = Bounds.of(workers, options.batch, lanes.slots)
-        for ended in in_order(label_images(items(sources), job, lanes, options.batch, bounds, workers), _index):
+        whole = in_order(label_images(items(sources), job, lanes, options.batch, bounds, workers), _index)
+        done = whole if tiled is None else tiled.label(sources, job)
+        for ended in stack.enter_context(closing(done)):
             tally.add(ended)
             if table is not None:
                 table.add(ended)
             task.advance(note=f"{tally.rate():.1f} images/s")
             check()
         tally.check()
-    return tally.report(options, runner, outputs, None if table is None else table.total)
+    notes = runner.notes if tiled is None else (*runner.notes, *tiled.notes)
+    return tally.report(options, runner.name, classes, outputs, None if table is None else table.total, notes)
 
 
 def _index(ended: Ended) -> int:
@@ -168,7 +187,7 @@ class Job:
         """Decode an image; one whose results are there, or that cannot be used, has ended."""
         try:
             if self.skip and self.outputs.exist(item.name):
-                return Ended(item.index, item.name, self._count_existing(item), skipped=True)
+                return Ended(item.index, item.name, self.count_existing(item), skipped=True)
             return Loaded(item.index, item.name, item.load())
         except DataError as error:
             return Ended(item.index, item.name, error=error)
@@ -192,7 +211,8 @@ class Job:
     def _count(self, labels: NDArray[Any]) -> NDArray[np.int64] | None:
         return count_pixels(labels, self.num_classes) if self.count else None
 
-    def _count_existing(self, item: Item) -> NDArray[np.int64] | None:
+    def count_existing(self, item: Item) -> NDArray[np.int64] | None:
+        """The pixels of each class in a label map that is there already; None if they are not counted."""
         if not self.count:
             return None
         labels = self.outputs.read(item.name)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, RunnerError
-from ..runners.base import Runner
 from .pipeline import Ended
 
 if TYPE_CHECKING:
@@ -93,20 +92,26 @@ class Tally:
             raise DataError(f"none of the {len(self.failures)} images could be used; first: {first}")
 
     def report(
-        self, options: PredictOptions, runner: Runner, outputs: Outputs, pixels: NDArray[np.int64] | None
+        self,
+        options: PredictOptions,
+        runner: str,
+        classes: tuple[str, ...],
+        outputs: Outputs,
+        pixels: NDArray[np.int64] | None,
+        notes: tuple[str, ...],
     ) -> PredictReport:
         return PredictReport(
             model=options.model,
-            runner=runner.name,
+            runner=runner,
             target=str(outputs.target),
             format=outputs.format,
             written=self.written,
             skipped=self.skipped,
             failures=tuple(self.failures),
             seconds=self.seconds(),
-            classes=() if runner.card is None else runner.card.classes,
+            classes=classes,
             pixels=None if pixels is None else tuple(pixels.tolist()),
-            notes=runner.notes,
+            notes=notes,
         )
 
 
