@@ -50,7 +50,11 @@ UNUSED_IMAGES = 3
     type=click.IntRange(1, 64),
     help="Inferences at a time, each with memory of its own.  [default: 2 on a CPU]",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: cores + 2, 16 at most]")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: cores + 2, 16 at most]"
+)
+@click.option("--tile", type=click.IntRange(1), metavar="N", help="Cut images into windows of N x N pixels at most.")
+@click.option("--halo", type=click.IntRange(0), metavar="N", help="Context around a tile's labels.  [default: exact]")
 @json_option
 def command(
     model: str,
@@ -72,13 +76,21 @@ def command(
     Images are turned upright as their EXIF orientation says, and the label map has the size of the upright image.
     One with more than 178,956,970 pixels is refused.
 
+    With --tile memory is bounded by the window, not by the image, and the labels are those of the whole image: windows
+    overlap by what the network sees around a label. --halo N overlaps them less, which is faster; the labels that this
+    changes are counted on some tiles. --batch is then tiles, not images.
+
     An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
     """
     from ..predict.predict import PredictOptions, predict
     from ..predict.tally import to_plain
+    from ..predict.tiled import Tiling
     from ..report.predict import render
 
     check_json_path(json_path)
+    tile, halo = given["tile"], given["halo"]
+    if tile is None and halo is not None:
+        raise click.UsageError("--halo is for --tile")
     options = PredictOptions(
         model,
         images,
@@ -94,6 +106,7 @@ def command(
         lanes=given["lanes"],
         checkpoint_model=given["model_name"],
         workers=given["workers"],
+        tiling=None if tile is None else Tiling(tile, halo),
     )
     report = predict(options, stdin=sys.stdin.buffer, progress=progress())
     emit(json_path, lambda: json.dumps(to_plain(report)), lambda: click.echo(render(report)))

@@ -86,6 +86,10 @@ class Runner(ABC):
         """
         return None
 
+    def holds(self, shape: tuple[int, int, int]) -> bool:
+        """Whether images of (N, H, W) may be run; the model's own bounds, not those of memory."""
+        return True
+
     def close(self) -> None:
         """Let go of the model and the device; a second call does nothing."""
         if self._state != "closed":

@@ -79,6 +79,14 @@ class OrtRunner(Runner):
         twin.notes = self.notes
         return twin
 
+    def holds(self, shape: tuple[int, int, int]) -> bool:
+        """By the provider's profiles, and by the dims that the file itself fixes."""
+        dims = self._session.get_inputs()[0].shape
+        own = (dims[0], *(dims[1:3] if self._io.image_type is np.uint8 else dims[2:4]))
+        fixed = all(number == dim for number, dim in zip(shape, own, strict=True) if isinstance(dim, int))
+        profiles = self._asked.profiles
+        return fixed and (not profiles or any(profile.holds(shape) for profile in profiles))
+
     def _upload(self, image: NDArray[np.uint8]) -> None:
         batch, height, width, _ = image.shape
         self._choose_profile((batch, height, width))

@@ -7,10 +7,10 @@ window's side, which leaves the same remainder by the stride as the image's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from ..errors import ShapeError
 from ..graph.receptive import Halo, ReceptiveField
@@ -92,18 +92,43 @@ def plan_tiles(
     extended = [_extended(side, tile, field, sizes) for side in (height, width)]
     needed = [field.halos(own, own)[axis] if own > tile else Halo(0, 0) for axis, own in enumerate(extended)]
     rows, columns = (
-        _axis(side, own, tile, _smaller(reach, halo), field.alignment, sizes)
+        _axis(side, own, tile, _smaller(reach, halo), field, sizes)
         for side, own, reach in zip((height, width), extended, needed, strict=True)
     )
     remark = _remark(field, (rows, columns), max(max(own.before, own.after) for own in needed), halo)
     return Plan(rows, columns, exact=not remark, remark=remark)
 
 
+def plan_held(
+    field: ReceptiveField,
+    height: int,
+    width: int,
+    tile: int,
+    holds: Callable[[tuple[int, int, int]], bool],
+    *,
+    halo: int | None = None,
+) -> Plan:
+    """The plan of the smallest windows that a runner `holds`, (N, H, W) -> whether it may be run; else of fixed ones.
+
+    Raises:
+        ShapeError: it holds none of them; and as for `plan_tiles`.
+    """
+    tried = []
+    for sizes in get_args(Sizes):
+        plan = plan_tiles(field, height, width, tile, halo=halo, sizes=sizes)
+        if holds((1, *plan.shape)):
+            return plan
+        tried.append("x".join(map(str, plan.shape)))
+    raise ShapeError(
+        f"the model runs no windows of {' or '.join(dict.fromkeys(tried))}; take a --tile that its profiles hold"
+    )
+
+
 def smallest_tile(field: ReceptiveField) -> int:
-    """The least `tile` that is exact for images of every size."""
-    rests = range(1 if field.divisor > 1 else field.alignment)
-    halo = max(max(own.sum for own in field.halos(rest, rest)) for rest in rests)
-    return halo + 2 * field.alignment - 1
+    """A `tile` that is exact for images of every size: halo, one stride of labels, and what ragged ends may cost."""
+    halo = max(own.sum for own in field.halos(0, 0))
+    ragged = 0 if field.divisor > 1 else 2 * (field.alignment - 1)
+    return halo + field.alignment + ragged
 
 
 def _extended(side: int, tile: int, field: ReceptiveField, sizes: Sizes) -> int:
@@ -131,18 +156,18 @@ def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: i
     return f"the image of {sides} was extended to {extended} by its last row and column: {reason}"
 
 
-def _axis(side: int, extended: int, tile: int, halo: Halo, alignment: int, sizes: Sizes) -> Axis:
+def _axis(side: int, extended: int, tile: int, halo: Halo, field: ReceptiveField, sizes: Sizes) -> Axis:
     """The fewest windows of at most `tile`, and unless other `sizes` are asked for the smallest that many."""
     if extended <= tile:
         return Axis(side, extended, extended, (0,), (0, extended))
+    alignment = field.alignment
     window = tile - (tile - extended) % alignment
     count = _count(extended, window, halo, alignment)
     if count == 0:
-        least = halo.sum + alignment
-        least += (extended - least) % alignment
         raise ShapeError(
             f"tiles of {tile} pixels are too small: {halo.before} + {halo.after} of them are halo and windows begin "
-            f"at multiples of {alignment}; take --tile {least} or more, or a smaller --halo, which changes some labels"
+            f"at multiples of {alignment}; take --tile {smallest_tile(field)} or more, or a smaller --halo, which "
+            "changes some labels"
         )
     while sizes == "smallest" and _count(extended, window - alignment, halo, alignment) == count:
         window -= alignment

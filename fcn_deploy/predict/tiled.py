@@ -1,0 +1,115 @@
+"""Images of any size, one after the other, in tiles: neither the image as an array nor its labels are ever whole."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, ImageError, RunnerError, ShapeError
+from ..graph.receptive import ReceptiveField
+from ..progress import SILENT, Progress
+from ..runners.base import Runner, check_labels
+from ..tiling.disagreement import measure
+from ..tiling.plan import Plan, plan_held, plan_tiles, smallest_tile
+from ..tiling.run import bands_of
+from ..tiling.windows import ArrayWindows, ImageWindows, open_windows
+from ..tiling.writing import write_bands
+from .areas import count_pixels
+from .inference import infer_of
+from .items import Item, items
+from .pipeline import Ended
+from .sources import Source
+
+if TYPE_CHECKING:
+    from .predict import Job
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How images are cut: windows of at most `tile` pixels a side; `halo` in place of the one that exactness takes."""
+
+    tile: int
+    halo: int | None = None
+
+
+@dataclass
+class Tiled:
+    """What labels images in tiles.
+
+    Attributes:
+        batch: tiles of one inference.
+        notes: lines on the plans so far, each once: the overhead, and what is not exact.
+    """
+
+    runner: Runner
+    reach: ReceptiveField
+    tiling: Tiling
+    batch: int = 1
+    progress: Progress = SILENT
+    notes: list[str] = field(default_factory=list)
+
+    def label(self, sources: Iterable[Source], job: Job) -> Generator[Ended, None, None]:
+        """Write the label map of every image, in order; one that cannot be used ends with its error."""
+        numbers = count()
+        for source in sources:
+            for item in items([source]):
+                yield self._one(None if source.is_video else source, item, next(numbers), job)
+
+    def _one(self, source: Source | None, item: Item, index: int, job: Job) -> Ended:
+        try:
+            if job.skip and job.outputs.exist(item.name):
+                return Ended(index, item.name, job.count_existing(item), skipped=True)
+            image = ArrayWindows(item.load()) if source is None else open_windows(source.path)
+            return Ended(index, item.name, self._write(image, item, job))
+        except (DataError, ShapeError, RunnerError) as error:
+            return Ended(index, item.name, error=error)
+        except MemoryError:
+            return Ended(
+                index, item.name, error=ImageError(f"{item.name} needs more memory than there is; lower --tile")
+            )
+
+    def _write(self, image: ImageWindows, item: Item, job: Job) -> NDArray[np.int64] | None:
+        """Label and write one image; its pixels of each class, if they are counted."""
+        plan = plan_held(
+            self.reach, image.height, image.width, self.tiling.tile, self.runner.holds, halo=self.tiling.halo
+        )
+        total = np.zeros(job.num_classes, np.int64)
+        bands = self._checked(bands_of(infer_of(self.runner), image, plan, self.progress, batch=self.batch), job, total)
+        outputs = job.outputs
+        write_bands(
+            bands, outputs.label_path(item.name), (image.height, image.width),
+            format=outputs.format, palette=outputs.palette,
+        )  # fmt: skip
+        self._note(image, plan)
+        return total if job.count else None
+
+    def _checked(self, bands: Iterator[NDArray[Any]], job: Job, total: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+        """The bands themselves; `total` grows by their pixels where they are counted."""
+        for band in bands:
+            if job.num_classes:
+                check_labels("the model", band, job.num_classes)
+            if job.count:
+                total += count_pixels(band, job.num_classes)
+            yield band
+
+    def _note(self, image: ImageWindows, plan: Plan) -> None:
+        """Say how images of this size were cut, once; a smaller halo is measured on the first of them."""
+        sides, window = f"{image.height}x{image.width}", "x".join(map(str, plan.shape))
+        line = f"{sides}: {plan.windows} tiles of {window}, {plan.overhead:.2f} times the image's pixels"
+        if any(note.startswith(line) for note in self.notes):
+            return
+        ending = "labels as of the whole image" if plan.exact else plan.remark
+        if plan.windows > 1 and self.tiling.halo is not None and not plan.exact:
+            ending += f": {self._measured(image, plan)}"
+        self.notes.append(f"{line}; {ending}")
+        self.progress.say(self.notes[-1])
+
+    def _measured(self, image: ImageWindows, plan: Plan) -> str:
+        tile = max(self.tiling.tile, smallest_tile(self.reach))
+        exact = plan_tiles(self.reach, image.height, image.width, tile)
+        return str(measure(infer_of(self.runner), image, plan, exact, progress=self.progress))
