@@ -1,0 +1,94 @@
+"""Videos frame by frame, with PyAV where it is installed and without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+
+from fcn_deploy.errors import ImageError, MissingDependencyError
+from fcn_deploy.predict.items import count_items, items
+from fcn_deploy.predict.predict import PredictOptions, predict
+from fcn_deploy.predict.sources import Source, find_sources
+
+from .onnx_files import write_graph
+
+needs_av = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV (av) is not installed")
+SHADES = range(0, 250, 10)
+
+
+def write_video(path: Path, shades=SHADES, size=(48, 64)) -> Path:
+    """MPEG-4 part 2 of one grey shade a frame, 48 x 64."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        for shade in shades:
+            frame = av.VideoFrame.from_ndarray(np.full((*size, 3), shade, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def source(path: Path) -> Source:
+    return Source(path, PurePosixPath(path.name))
+
+
+@needs_av
+def test_every_frame_is_an_image_in_its_order_under_a_name_of_its_own(tmp_path):
+    sources = [source(write_video(tmp_path / "a b.mp4"))]
+    found = list(items(sources))
+    assert count_items(sources) == len(found) == len(SHADES)
+    assert [str(item.name) for item in found[:2]] == ["a b.mp4/000000", "a b.mp4/000001"]
+    for item, shade in zip(reversed(found), reversed(SHADES), strict=True):
+        image = item.load()
+        assert (image.dtype, image.shape) == (np.uint8, (48, 64, 3))
+        # 8-bit video keeps 219 of 256 shades, and its quantiser is off by a few
+        assert np.abs(image.astype(int) - shade).max() <= 6
+
+
+@needs_av
+def test_frames_are_written_below_the_name_of_the_video(tmp_path):
+    write_video(tmp_path / "clip.mp4")
+    report = predict(
+        PredictOptions(str(write_graph(tmp_path / "m.onnx")), (str(tmp_path / "clip.mp4"),), tmp_path / "o")
+    )
+    assert (report.written, report.failures) == (len(SHADES), ())
+    written = sorted(str(path.relative_to(tmp_path / "o")) for path in (tmp_path / "o").rglob("*.png"))
+    assert written == [f"clip.mp4/{number:06}.png" for number in range(len(SHADES))]
+
+
+@needs_av
+def test_a_file_that_is_no_video_is_one_failure_and_the_next_one_goes_on(tmp_path):
+    path = write_video(tmp_path / "a.avi")
+    junk = tmp_path / "junk.avi"
+    junk.write_bytes(b"no video at all")
+    found = list(items([source(junk), source(path)]))
+    assert [item.index for item in found] == list(range(1 + len(SHADES)))
+    with pytest.raises(ImageError, match=r"junk\.avi is not a video, or damaged"):
+        found[0].load()
+    assert found[1].load().shape == (48, 64, 3)
+
+
+@needs_av
+def test_a_missing_video_and_an_empty_one_are_failures(tmp_path):
+    (tmp_path / "empty.mkv").write_bytes(b"")
+    for name in ("none.mp4", "empty.mkv"):
+        (item,) = items([source(tmp_path / name)])
+        with pytest.raises(ImageError, match=name):
+            item.load()
+
+
+def test_without_pyav_a_video_names_the_extra_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    (tmp_path / "a.mp4").write_bytes(b"")
+    assert find_sources([str(tmp_path / "a.mp4")])[0].is_video
+    options = PredictOptions(str(write_graph(tmp_path / "m.onnx")), (str(tmp_path / "a.mp4"),), tmp_path / "o")
+    with pytest.raises(MissingDependencyError, match="av"):
+        predict(options)
+    assert not (tmp_path / "o").exists()
