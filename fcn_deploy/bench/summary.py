@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..metrics.scores import scores
+from .fidelity import mean_change, regions
 from .record import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
 from .stability import stability
 
@@ -52,14 +53,21 @@ class Fidelity:
     """Accuracies in per cent, differences to the reference in points, agreement as counts; None: not measured.
 
     Attributes:
+        pixel_accuracy, mean_accuracy, frequency_weighted_iou: the other three metrics of the FCN paper.
         delta_points, boundary_delta_points: mean IoU less the reference's.
+        delta_interval: 95 % interval of `delta_points` over paired images, where the record holds the counts of each.
         worst_class: class that lost the most IoU against the reference, and how much in points (negative).
     """
 
     mean_iou: float | None = None
+    pixel_accuracy: float | None = None
+    mean_accuracy: float | None = None
+    frequency_weighted_iou: float | None = None
     delta_points: float | None = None
     boundary_mean_iou: float | None = None
     boundary_delta_points: float | None = None
+    interior_mean_iou: float | None = None
+    delta_interval: tuple[float, float] | None = None
     worst_class: tuple[str, float] | None = None
     agreement: Agreed | None = None
     agreement_boundary: Agreed | None = None
@@ -100,27 +108,41 @@ def speed(record: Record, row: Row) -> Speed | None:
 def fidelity(record: Record, row: Row) -> Fidelity:
     """Figures of a row's accuracy and agreement."""
     agreement = row.agreement
-    lowest = agreement.by_margin[0] if agreement is not None and agreement.by_margin else None
-    known = {
-        "agreement": agreement and agreement.overall,
-        "agreement_boundary": agreement and agreement.boundary,
-        "agreement_lowest_margin": lowest,
-    }
-    if row.accuracy is None:
-        return Fidelity(**known)  # type: ignore[arg-type]
     own = Fidelity(
-        mean_iou=_mean_iou(row.accuracy.overall),
-        boundary_mean_iou=_mean_iou(row.accuracy.boundary),
-        **known,  # type: ignore[arg-type]
+        agreement=None if agreement is None else agreement.overall,
+        agreement_boundary=None if agreement is None else agreement.boundary,
+        agreement_lowest_margin=agreement.by_margin[0] if agreement is not None and agreement.by_margin else None,
     )
-    reference = record.reference.accuracy if record.reference is not None else None
-    if reference is None:
+    if row.accuracy is None:
         return own
+    own = _with_accuracy(own, row.accuracy)
+    reference = record.reference.accuracy if record.reference is not None else None
+    return own if reference is None else _with_changes(own, row.accuracy, reference, record.data.classes)
+
+
+def _with_accuracy(own: Fidelity, accuracy: Accuracy) -> Fidelity:
+    parts = regions(accuracy)
+    found = parts["all"]
     return replace(
         own,
-        delta_points=_mean_iou(row.accuracy.overall) - _mean_iou(reference.overall),
-        boundary_delta_points=_mean_iou(row.accuracy.boundary) - _mean_iou(reference.boundary),
-        worst_class=_worst_class(row.accuracy, reference, record.data.classes),
+        mean_iou=100 * found.mean_iou,
+        pixel_accuracy=100 * found.pixel_accuracy,
+        mean_accuracy=100 * found.mean_accuracy,
+        frequency_weighted_iou=100 * found.frequency_weighted_iou,
+        boundary_mean_iou=100 * parts["boundary"].mean_iou,
+        interior_mean_iou=100 * parts["interior"].mean_iou,
+    )
+
+
+def _with_changes(own: Fidelity, accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> Fidelity:
+    own_near, near = (regions(side)["boundary"].mean_iou for side in (accuracy, reference))
+    change = mean_change(reference, accuracy)
+    return replace(
+        own,
+        delta_points=change.value,
+        delta_interval=None if change.low is None or change.high is None else (change.low, change.high),
+        boundary_delta_points=100 * (own_near - near),
+        worst_class=_worst_class(accuracy, reference, classes),
     )
 
 
@@ -138,10 +160,6 @@ def _times_reference(record: Record, total: NDArray[np.float64]) -> float | None
     if row is None or row.latency is None:
         return None
     return float(np.median(total_ms(row.latency) / total))
-
-
-def _mean_iou(counts: tuple[tuple[int, ...], ...]) -> float:
-    return 100 * scores(np.array(counts, np.int64)).mean_iou
 
 
 def _worst_class(accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> tuple[str, float] | None:
