@@ -19,13 +19,14 @@ from ..bench.record import Record
 from ..version import __version__
 from .details import detail_sheets
 from .overlays import overlays
-from .remarks import environment_line, headline, remarks
+from .remarks import circumstances, environment_line, headline
 from .sheets import Sheet, sheets
 from .svg import STYLE, THEME, element, marker
 from .svg_classes import class_plots
 from .svg_latency import latency_plot
 from .svg_sizes import size_plots
 from .svg_tradeoff import tradeoff_plot
+from .verdicts import verdict_lines
 
 NOT_KEPT = (
     "A record holds counts and no pictures, so a page made from one shows no frames; give --html to the run that "
@@ -58,7 +59,9 @@ def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Shee
         headline=headline(record).splitlines(),
         styles=THEME + STYLE + Markup(resources.files(__package__).joinpath("templates/report.css").read_text("utf-8")),
         sheets=(*sheets(record), *detail_sheets(record), *more),
-        remarks=[line for line in remarks(record) if line][:-1],
+        details=detail_sheets(record),
+        verdicts=verdict_lines(record),
+        remarks=[line for line in circumstances(record) if line],
         plots=[part for part in _parts(record) if part.plots],
         key=_key,
         overlays=pictures,

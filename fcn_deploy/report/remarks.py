@@ -25,8 +25,13 @@ def headline(record: Record) -> str:
 
 
 def remarks(record: Record) -> list[str]:
-    """Verdicts, reasons, notes, what the columns mean and under what circumstances they hold."""
+    """Verdicts, then the circumstances, with empty lines between."""
     said = verdict_lines(record)
+    return [*said, *([""] if said else []), *circumstances(record), environment_line(record.environment)]
+
+
+def circumstances(record: Record) -> list[str]:
+    """Reasons, notes, doubts, and what the columns mean."""
     lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _instability(record, row))]
@@ -35,14 +40,7 @@ def remarks(record: Record) -> list[str]:
     lines += _doubts(record)
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
-    return [
-        *said,
-        *([""] if said else []),
-        *lines,
-        *([""] if lines else []),
-        _meaning(record),
-        environment_line(record.environment),
-    ]
+    return [*lines, *([""] if lines else []), _meaning(record)]
 
 
 def _ending(row: Row) -> str:

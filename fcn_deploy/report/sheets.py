@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..bench.fidelity import is_reference
 from ..bench.record import Record, Row
 from ..bench.summary import Fidelity, fidelity, speed
 from .cells import cell_views
@@ -87,11 +88,6 @@ def fidelity_sheet(record: Record) -> Sheet:
         if row.status == "ok"
     )
     return Sheet("Accuracy", heads, tuple(rows))
-
-
-def is_reference(record: Record, row: Row) -> bool:
-    """Whether the row is what the others are compared with."""
-    return record.reference is not None and row.runner == record.reference.runner
 
 
 def reference_series(record: Record) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from markupsafe import Markup
 
+from ..bench.fidelity import ClassChange, class_changes
 from ..bench.record import Accuracy, Record
-from ..metrics.bootstrap import Interval, iou_change
 from ..metrics.scores import scores
-from .sheets import is_reference, reference_series
+from .sheets import reference_series
 from .svg import SERIES, WIDTH, drawing, element, line, shorten, text
 from .svg_scale import Scale, across
 from .text import number, points
@@ -49,26 +49,21 @@ class _Chart:
 def class_plots(record: Record, width: int = WIDTH) -> list[Markup]:
     """The reference's IoU and each other row's change, one picture each; IoUs alone without a reference."""
     own = record.reference.accuracy if record.reference is not None else None
-    scored = [(index, row, row.accuracy) for index, row in enumerate(record.rows) if row.accuracy is not None]
     if own is None or record.reference is None:
+        scored = [(index, row, row.accuracy) for index, row in enumerate(record.rows) if row.accuracy is not None]
         charts = [_ious(f"IoU of {row.runner}, %", record, accuracy, index) for index, row, accuracy in scored]
     else:
         charts = [_ious(f"IoU of {record.reference.runner}, %", record, own, reference_series(record))]
         charts += [
-            _changes(f"{row.runner}: change, points", changes(record, own, accuracy), index)
-            for index, row, accuracy in scored
-            if not is_reference(record, row)
+            _changes(f"{row.runner}: change, points", changes, index)
+            for index, row in enumerate(record.rows)
+            if (changes := [_bar(change) for change in class_changes(record, row)])
         ]
     return [_drawn(chart, width) for chart in charts]
 
 
-def changes(record: Record, before: Accuracy, after: Accuracy) -> list[Bar]:
-    """Points of IoU that each class gains or loses, with 95 % intervals where every image's counts are known."""
-    pair = [np.array(accuracy.by_image, np.int64) for accuracy in (before, after)]
-    if not before.by_image or len(before.by_image) != len(after.by_image):
-        pair = [np.array([accuracy.overall], np.int64) for accuracy in (before, after)]
-    found = iou_change(*pair).classes
-    return [_bar(name, interval) for name, interval in zip(record.data.classes, found, strict=True)]
+def _bar(change: ClassChange) -> Bar:
+    return Bar(change.name, change.change.value, change.change.low, change.change.high)
 
 
 def _ious(title: str, record: Record, accuracy: Accuracy, series: int) -> _Chart:
@@ -112,8 +107,3 @@ def _line(bar: Bar, top: float, scale: Scale, write: Callable[[float], str], wid
         parts.append(line(scale(bar.low), middle, scale(bar.high), middle, "whisker"))
         hint += f" ({bar.low:+.2f} to {bar.high:+.2f})"
     return element("g", element("title", hint), *parts)
-
-
-def _bar(name: str, interval: Interval) -> Bar:
-    low, high = (None if end is None else 100 * end for end in (interval.low, interval.high))
-    return Bar(name, 100 * interval.value, low, high)
