@@ -9,6 +9,7 @@ from ..errors import RecordError
 from ..inputs.artefact import Artefact
 from .contention import contended
 from .record import Accuracy, Record
+from .summary import speed
 
 PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
@@ -56,6 +57,9 @@ def remarks(baseline: Record, record: Record) -> Iterator[str]:
     for package in PACKAGES:
         if then.get(package) != now.get(package):
             yield f"{package} was {then.get(package, 'not there')} and is {now.get(package, 'not there')}"
+    unsteady = [row.runner for row in baseline.rows if (timed := speed(baseline, row)) is not None and timed.unstable]
+    if unsteady:
+        yield f"unstable in the baseline: {', '.join(unsteady)}; measure a new one on a quiet machine"
     for side, name in ((baseline, "the baseline"), (record, "this run")):
         cores = (side.environment.get("cores") or {}).get("logical") or 0
         if side.other_cores is not None and contended(side.other_cores, side.settings.threads, cores):

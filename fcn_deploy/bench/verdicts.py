@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -27,9 +28,9 @@ TAIL = 1.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence about a row; `runner` is "" where it is about all of them."""
+    """One sentence about a row; `row` is its place in the record, None where it is about all of them."""
 
-    runner: str
+    row: int | None
     about: About
     text: str
 
@@ -37,13 +38,13 @@ class Verdict:
 def verdicts(record: Record) -> list[Verdict]:
     """Row by row what bounds it, how steady it was, what precision ran; then which precision pays, and the choice."""
     found = []
-    for row in record.rows:
+    for place, row in enumerate(record.rows):
         if row.status == "ok":
-            found += [Verdict(row.runner, "bound", text) for text in bound(record, row)]
-            found += [Verdict(row.runner, "variance", text) for text in _variance(record, row)]
-        found += [Verdict(row.runner, "precision", text) for text in _precision(record, row)]
-    found += [Verdict(row.runner, "choice", text) for row in record.rows for text in _payoff(record, row)]
-    return found + [Verdict("", "choice", text) for text in _choice(record)]
+            found += [Verdict(place, "bound", text) for text in bound(record, row)]
+            found += [Verdict(place, "variance", text) for text in _variance(record, row)]
+        found += [Verdict(place, "precision", text) for text in _precision(record, row)]
+    found += [Verdict(place, "choice", text) for place, row in enumerate(record.rows) for text in _payoff(record, row)]
+    return found + [Verdict(None, "choice", text) for text in _choice(record)]
 
 
 def _variance(record: Record, row: Row) -> Iterator[str]:
@@ -125,7 +126,8 @@ def _judgement(quotient: Ratio, cost: Interval | None) -> str:
 def _agreement(row: Row) -> str:
     if row.agreement is None or not row.agreement.overall.pixels:
         return ""
-    return f", {100 * row.agreement.overall.agreed / row.agreement.overall.pixels:.2f} % of the labels as PyTorch's"
+    agreed = math.floor(10_000 * row.agreement.overall.agreed / row.agreement.overall.pixels) / 100
+    return f", {agreed:.2f} % of the labels as PyTorch's"
 
 
 def _form(row: Row) -> Form:
@@ -173,6 +175,5 @@ def _choice(record: Record) -> Iterator[str]:
         if is_reference(record, row)
         or (row.accuracy is not None and mean_change(reference, row.accuracy).value >= -SAME)
     ]
-    if faithful:
-        best = min(faithful, key=lambda pair: pair[0])[1]
-        yield f"fastest within {SAME} points of PyTorch's mIoU: {best.runner}"
+    chosen = min(faithful, key=lambda pair: pair[0])[1].runner if faithful else "none that was timed"
+    yield f"fastest within {SAME} points of PyTorch's mIoU: {chosen}"

@@ -10,9 +10,10 @@ def verdict_lines(record: Record) -> list[str]:
     """One line for each row that was measured or made, then which precision pays, then the choice."""
     found = verdicts(record)
     lines = []
-    for runner in dict.fromkeys(verdict.runner for verdict in found if verdict.about != "choice"):
-        about = [verdict.text for verdict in found if verdict.runner == runner and verdict.about != "choice"]
-        lines.append(f"{runner}: {'. '.join(_capital(text) if index else text for index, text in enumerate(about))}")
+    for place, row in enumerate(record.rows):
+        about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
+        if about:
+            lines.append(f"{row.runner}: {'. '.join([about[0], *map(_capital, about[1:])])}")
     return lines + [verdict.text for verdict in found if verdict.about == "choice"]
 
 

@@ -192,6 +192,12 @@ def test_a_runner_that_stands_twice_is_compared_in_its_order():
     assert "(40 ms then, 60 now" in line
 
 
+def test_a_baseline_that_was_not_steady_is_told():
+    shaky = rec.Row("onnxruntime", "ok", latency=replace(noisy(17), execute_ns=tuple(range(MS, 41 * MS, MS))))
+    (remark,) = compare_records(record(row("pytorch"), shaky), record(row("pytorch"), row())).remarks
+    assert remark == "unstable in the baseline: onnxruntime; measure a new one on a quiet machine"
+
+
 def test_what_else_changed_is_said():
     busy = RECORD.environment | {"packages": {"torch": "2.9", "onnxruntime": "1.29"}}
     baseline = record(row(), environment=busy, other_cores=3.0)
