@@ -117,8 +117,3 @@ def lanes_of(runners: Sequence[Runner]) -> ThreadLanes | SlotLanes:
 def infer_of(runner: Runner) -> Infer:
     """The labels of `runner` as a function of the images."""
     return lambda images: runner.infer({INPUT: images})[LABELS]
-
-
-def one_by_one(segment: Callable[[NDArray[np.uint8]], NDArray[Any]]) -> Infer:
-    """A function of one image uint8[H, W, 3] to labels [H, W] (tiles, say) as a function of a batch."""
-    return lambda images: np.stack([segment(image) for image in images])

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..errors import DataError, ImageError, OutputError, RunnerError
+from ..errors import OutputError
 from ..files import check_writable
 from ..interrupt import interrupts
 from ..progress import SILENT, Progress
-from ..runners.base import Runner, check_labels
+from ..runners.base import Runner
 from ..runners.threads import usable_cores
 from ..spec import ModelCard, voc_palette
 from ..tiling.field import field_of
-from .areas import area_table, count_pixels
-from .inference import Lanes, ThreadLanes, lanes_of, one_by_one
-from .items import Item, count_items, items
+from .areas import area_table
+from .inference import Lanes, lanes_of
+from .items import count_items, items
+from .job import Job, label_images
 from .leftovers import remove_leftovers
 from .opening import open_runners
 from .outputs import SUFFIX, Format, Outputs
-from .pipeline import Bounds, Ended, Labelled, Loaded, ahead, batched, in_order, inferred
+from .pipeline import Bounds, Ended, in_order
 from .sources import Source, find_sources
 from .tally import PredictReport, Tally
 from .tiled import Tiled, Tiling
 
 MOST_WORKERS = 16
 WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
-
-# One image uint8[H, W, 3] to labels [H, W].
-Segment = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -76,14 +69,12 @@ class PredictOptions:
 def predict(
     options: PredictOptions,
     *,
-    segmenter: Callable[[Runner], Segment] | None = None,
     stdin: IO[bytes] | None = None,
     progress: Progress = SILENT,
 ) -> PredictReport:
     """Label every image and write the results; an image that cannot be used stops nothing and is in the report.
 
     Args:
-        segmenter: makes of a runner what labels one image (in tiles, say) in place of whole batches.
         stdin: where "-" reads the paths.
 
     Raises:
@@ -92,26 +83,37 @@ def predict(
         RunnerError: the model cannot be opened, or fails for one image after the other.
         CheckpointError, GraphError, EngineError, ExportError: the model cannot be read.
     """
-    single = options.target.suffix.lower() == SUFFIX[options.format] and not options.target.is_dir()
-    sources = find_sources(options.images, leave_out=None if single else options.target, stdin=stdin)
-    if single and (len(sources) > 1 or sources[0].is_video):
-        raise OutputError(f"{options.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
-    check_writable(options.target if single else options.target / "results")
+    sources = _sources(options, stdin)
     with ExitStack() as stack:
         runners = open_runners(
             options.model, stack, runner=options.runner, model=options.checkpoint_model,
             threads=options.threads, lanes=options.lanes if options.tiling is None else 1, progress=progress,
         )  # fmt: skip
-        outputs = _outputs(options, runners[0].card, single)
+        outputs = _outputs(options, runners[0].card)
         tiled = _tiled(options, runners[0], progress)
         outputs.check_names(sources)
         if options.skip_existing:
             remove_leftovers(options.target)
         lanes = lanes_of(runners)
-        if segmenter is not None:
-            lanes = ThreadLanes([one_by_one(segmenter(runner)) for runner in runners])
         stack.enter_context(lanes)
         return _run(options, sources, outputs, lanes, runners[0], tiled, progress)
+
+
+def _sources(options: PredictOptions, stdin: IO[bytes] | None) -> list[Source]:
+    """The sources, after a look at where their results will go."""
+    single = _single(options)
+    sources = find_sources(options.images, leave_out=None if single else options.target, stdin=stdin)
+    if single and (len(sources) > 1 or sources[0].is_video):
+        raise OutputError(f"{options.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
+    for target in (options.target if single else options.target / "results", options.areas):
+        if target is not None:
+            check_writable(target)
+    return sources
+
+
+def _single(options: PredictOptions) -> bool:
+    """Whether the target is the label map itself: it is named like one and is no folder."""
+    return options.target.suffix.lower() == SUFFIX[options.format] and not options.target.is_dir()
 
 
 def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:
@@ -123,11 +125,11 @@ def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled
     return Tiled(runner, reach, options.tiling, options.batch, progress)
 
 
-def _outputs(options: PredictOptions, card: ModelCard | None, single: bool) -> Outputs:
+def _outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:
     if card is not None and card.wide_labels and options.format == "indexed":
         raise OutputError(f"an indexed PNG holds 256 classes and the model has {card.num_classes}; use --format raw")
     palette = voc_palette(256) if card is None else card.palette
-    return Outputs(options.target, options.format, palette, options.overlay, options.keep_suffix, single)
+    return Outputs(options.target, options.format, palette, options.overlay, options.keep_suffix, _single(options))
 
 
 def _run(
@@ -166,65 +168,3 @@ def _run(
 
 def _index(ended: Ended) -> int:
     return ended.index
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the threads do with an image before and after the inference.
-
-    Attributes:
-        num_classes: C; 0 where it is not known.
-        count: whether each image's pixels are counted, also of results that are there already.
-        skip: whether images whose results are there are left out.
-    """
-
-    outputs: Outputs
-    num_classes: int
-    count: bool = False
-    skip: bool = False
-
-    def load(self, item: Item) -> Loaded | Ended:
-        """Decode an image; one whose results are there, or that cannot be used, has ended."""
-        try:
-            if self.skip and self.outputs.exist(item.name):
-                return Ended(item.index, item.name, self.count_existing(item), skipped=True)
-            return Loaded(item.index, item.name, item.load())
-        except DataError as error:
-            return Ended(item.index, item.name, error=error)
-        except MemoryError:
-            refused = ImageError(f"{item.name} needs more memory than there is; cut it into tiles first")
-            return Ended(item.index, item.name, error=refused)
-
-    def write(self, value: Labelled | Ended) -> Ended:
-        """Write an image's results; OutputError if that fails."""
-        if isinstance(value, Ended):
-            return value
-        loaded, labels = value.loaded, value.labels
-        try:
-            if self.num_classes:
-                check_labels("the model", labels, self.num_classes)
-        except RunnerError as error:
-            return Ended(loaded.index, loaded.name, error=error)
-        self.outputs.write(loaded.name, loaded.image, labels)
-        return Ended(loaded.index, loaded.name, self._count(labels))
-
-    def _count(self, labels: NDArray[Any]) -> NDArray[np.int64] | None:
-        return count_pixels(labels, self.num_classes) if self.count else None
-
-    def count_existing(self, item: Item) -> NDArray[np.int64] | None:
-        """The pixels of each class in a label map that is there already; None if they are not counted."""
-        if not self.count:
-            return None
-        labels = self.outputs.read(item.name)
-        check_labels(str(self.outputs.label_path(item.name)), labels, self.num_classes)
-        return self._count(labels)
-
-
-def label_images(
-    work: Iterable[Item], job: Job, lanes: Lanes, batch: int, bounds: Bounds, workers: int
-) -> Iterator[Ended]:
-    """Each image's end, as it comes; at most `bounds.images` are held decoded."""
-    with ThreadPoolExecutor(workers, thread_name_prefix="image") as pool:
-        loaded = ahead(pool, job.load, work, bounds.decoded)
-        labelled = inferred(batched(loaded, batch, bounds.grouped), lanes)
-        yield from ahead(pool, job.write, labelled, bounds.written)

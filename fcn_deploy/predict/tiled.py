@@ -26,7 +26,7 @@ from .pipeline import Ended
 from .sources import Source
 
 if TYPE_CHECKING:
-    from .predict import Job
+    from .job import Job
 
 
 @dataclass(frozen=True)

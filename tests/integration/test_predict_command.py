@@ -214,6 +214,9 @@ def test_what_is_there_already_is_left_out_and_still_counted(onnx, photos, tmp_p
     after = {name: (masks / name).stat().st_mtime_ns for name in files(masks)}
     assert [name for name in after if after[name] != before[name]] == ["a/c/2.png"]
     assert not list(masks.rglob("*.tmp"))
+    Image.new("L", (47, 33), 9).save(masks / "a" / "c" / "2.png")
+    other = predict(onnx, photos, "-o", masks, "--areas", table, "--skip-existing", code=3).stdout
+    assert "2.png gives label 9, but there are 3 classes: it is another model's; remove it" in other
     again = predict(onnx, photos, "-o", masks, "--skip-existing").stdout
     assert again.startswith("onnxruntime wrote 0 label maps")
 

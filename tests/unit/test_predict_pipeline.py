@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import ImageError, OutputError, RunnerError
-from fcn_deploy.predict.inference import ThreadLanes, one_by_one
+from fcn_deploy.predict.inference import ThreadLanes
 from fcn_deploy.predict.items import Item
+from fcn_deploy.predict.job import Job, label_images
 from fcn_deploy.predict.pipeline import Batches, Bounds, Ended, Loaded, ahead, in_order
-from fcn_deploy.predict.predict import Job, label_images
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
 
@@ -180,9 +180,3 @@ def test_decoding_inference_and_writing_overlap():
     run(map(slow_load, items(Alive(), 20)), infer, Written(0.02), workers=2)
     # one after the other 20 * 60 ms; two threads for 20 * 40 ms of waiting take 400 ms and a little at both ends
     assert time.perf_counter() - started < 0.9
-
-
-def test_a_function_of_one_image_serves_as_a_runner():
-    written = Written()
-    run(items(Alive(), 5), one_by_one(lambda image: image[..., 0].copy()), written, batch=2)
-    assert written.labels["3"].tolist() == np.full(SHAPES[21 % 3], 3).tolist()

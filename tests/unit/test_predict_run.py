@@ -12,7 +12,6 @@ from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import DataError, OutputError, RunnerError
 from fcn_deploy.predict import predict as module
 from fcn_deploy.predict.predict import PredictOptions, predict
-from fcn_deploy.runners.base import LABELS
 from fcn_deploy.spec import ModelCard
 
 from .bench_fakes import FakeRunner
@@ -79,25 +78,6 @@ def test_two_lanes_share_the_images(photos, monkeypatch):
     counts = [len(runner.shapes) for runner in runners]
     assert sum(counts) == 20
     assert min(counts) >= 5
-
-
-def test_a_function_of_one_image_takes_the_place_of_whole_images(photos, monkeypatch):
-    """What tiles plug in to: it gets the runner, and each image by itself whatever the batch."""
-    runner = FakeRunner(card=CARD)
-    opened(monkeypatch, runner)
-
-    def segmenter(given):
-        assert given is runner
-
-        def segment(image):
-            halves = (given.infer({"image": half[None]})[LABELS][0] for half in (image[:2], image[2:]))
-            return np.concatenate(list(halves))
-
-        return segment
-
-    report = predict(options(photos(), areas=photos().parent / "a.csv", batch=3), segmenter=segmenter)
-    assert (report.written, report.pixels) == (20, (75, 75, 75, 75))
-    assert set(runner.shapes) == {(1, 2, 5, 3), (1, 1, 5, 3)}
 
 
 def test_wide_labels_do_not_fit_an_indexed_file(photos, monkeypatch):
