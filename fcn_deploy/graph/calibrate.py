@@ -19,6 +19,7 @@ from .histogram import Histogram
 from .session import open_cpu_session
 from .simplify import simplify
 from .state import load_graph
+from .storage import writing_to
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -77,9 +78,12 @@ def calibrate(
         copy = _with_outputs(path, watched, Path(folder))
         gc.collect()  # nodes and values refer to each other; without this the graph's weights stay beside the session's
         session = open_cpu_session(copy)
+        given = {port.name for port in session.get_inputs()}  # no session gives its own input
+        made = [name for name in watched if name not in given]
         for count, feed in enumerate(feeds, start=1):
-            for name, values in zip(watched, session.run(watched, dict(feed)), strict=True):
-                _observe(name, values, gathered.get(name), largest, count)
+            seen = {**feed, **dict(zip(made, session.run(made, dict(feed)), strict=True))}
+            for name in watched:
+                _observe(name, seen[name], gathered.get(name), largest, count)
             task.advance()
     if count == 0:
         raise DataError("there is no calibration image; give a data set (--calib) with at least one")
@@ -128,5 +132,6 @@ def _with_outputs(path: Path, names: Sequence[str], folder: Path) -> Path:
             values[name].dtype = ir.DataType.FLOAT
             model.graph.outputs.append(values[name])
     target = folder / "watched.onnx"
-    ir.save(model, target, external_data="watched.data")
+    with writing_to(folder):
+        ir.save(model, target, external_data="watched.data")
     return target

@@ -13,7 +13,7 @@ from onnx_ir.passes import common
 
 from ..errors import GraphError
 from .session import open_cpu_session
-from .storage import save_graph
+from .storage import save_graph, writing_to
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -79,7 +79,8 @@ class Part:
     def __init__(self, model: ir.Model, folder: Path, *, threads: int | None = None) -> None:
         """Open what `cut_out` gave; its file is written into `folder` and removed again."""
         path = folder / "part.onnx"
-        data = save_graph(model, path)
+        with writing_to(folder):
+            data = save_graph(model, path)
         try:
             self._session = open_cpu_session(path, threads=threads)
         finally:

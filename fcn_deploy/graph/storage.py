@@ -10,7 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import GraphError
+from ..errors import GraphError, OutputError
+from ..files import output_error
 
 # A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
 INLINE_LIMIT_BYTES = 2_000_000_000
@@ -29,6 +30,15 @@ def save_graph(model: ir.Model, path: Path) -> str | None:
         ir.external_data.load_to_model(model)
     ir.save(model, path, external_data=data_name)
     return data_name
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn what keeps a graph from being written to a folder for temporary files into OutputError, which names it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{output_error(folder, error)} for temporary files (TMPDIR)") from error
 
 
 def check_external_data(model: ir.Model, path: Path) -> None:

@@ -23,7 +23,7 @@ from fcn_deploy.graph.fp16 import READS_OVERFLOW
 from fcn_deploy.graph.state import PRECISION_KEY, read_card
 from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from tests.unit.small_fcn import images, small_weights, write_fcn, write_foreign
+from tests.unit.small_fcn import images, small_weights, write_fcn, write_foreign, write_host_normalised
 
 
 def _call(called: object, *arguments: object) -> Result:
@@ -116,6 +116,20 @@ def test_int8_with_fp16_runs(fcn, photographs, tmp_path):
     result = _quantize(fcn, "--precision", "int8+fp16", "--calib", photographs, "-o", tmp_path / "m.onnx")
     assert result.exit_code == 0, result.output
     assert "FP16: " in result.output
+
+
+@pytest.mark.parametrize("form", ["--target cpu", "--quantize-first"])
+def test_a_first_layer_that_reads_the_image_itself_is_quantised(photographs, tmp_path, form):
+    """A file with a float input, normalised on the host: no node makes the tensor that is measured."""
+    path, out = write_host_normalised(tmp_path / "float.onnx"), tmp_path / "out.onnx"
+    search = ("--data", photographs, "--data-labels", tmp_path / "maps", "--max-miou-drop", 100)
+    result = _quantize(
+        path, "--precision", "int8", *form.split(), "--calib", photographs, *search, "-o", out, "--json", "-"
+    )
+    report = json.loads(result.stdout)
+    assert "image" in report["tensors"]
+    assert "conv1" not in report["kept_from_int8"]
+    assert report["agreed"][0] > 0.95 * report["agreed"][1]
 
 
 @pytest.mark.parametrize("form", ["fp16", "int8", "int8+fp16", "int8 --target cpu"])

@@ -101,6 +101,18 @@ def write_foreign(path: Path, *, opset: int = 13) -> Path:
     return path
 
 
+def write_host_normalised(path: Path) -> Path:
+    """The same network with a normalised float32[N, 3, H, W] as its input, as `--input float` exports it."""
+    model = onnx.load(write_fcn(path))
+    graph = model.graph
+    del graph.node[:4]
+    graph.node[0].input[0] = "image"
+    graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, "H", "W"]))
+    del graph.initializer[-2:]
+    onnx.save(model, path)
+    return path
+
+
 def images(count: int, shape: tuple[int, int, int] = (2, 34, 46), seed: int = 1) -> list[NDArray[np.uint8]]:
     """uint8[N, H, W, 3] noise over gradients."""
     generator = np.random.default_rng(seed)

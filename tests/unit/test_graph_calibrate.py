@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxruntime
 import pytest
 from onnx import numpy_helper
 
-from fcn_deploy.errors import DataError, GraphError
+from fcn_deploy.errors import DataError, GraphError, OutputError
 from fcn_deploy.graph.calibrate import calibrate, float_tensors
 from fcn_deploy.graph.histogram import BINS, METHODS, Histogram, range_of
 from fcn_deploy.graph.state import load_graph
-from tests.unit.small_fcn import images, write_fcn
+from tests.unit.small_fcn import images, write_fcn, write_host_normalised
 
 
 def _histogram(*arrays: np.ndarray) -> Histogram:
@@ -123,6 +125,23 @@ def test_calibration_sees_what_the_graph_computes(fcn):
     assert seen.histograms["pool"].total == sum(pool.size for pool, _ in results)
     assert seen.largest["logits"] == pytest.approx(max(np.abs(logits).max() for _, logits in results), rel=1e-5)
     assert set(seen.largest) == {"pool", "logits", "fuse"}
+
+
+def test_a_tensor_that_is_the_graphs_input_is_measured_too(tmp_path):
+    path = write_host_normalised(tmp_path / "float.onnx")
+    feeds = [{"image": np.full((1, 3, 4, 6), value, np.float32)} for value in (0.5, -2.0)]
+    seen = calibrate(path, feeds, histograms=["image", "relu1"])
+    assert (seen.histograms["image"].low, seen.histograms["image"].high) == (-2.0, 0.5)
+    assert seen.histograms["relu1"].total == 2 * 4 * 4 * 6
+
+
+def test_a_full_folder_for_temporary_files_is_named(fcn, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ir, "save", full)
+    with pytest.raises(OutputError, match=r"fcn-deploy-\w+: no space is left .* temporary files \(TMPDIR\)"):
+        calibrate(fcn, [{"image": images(1)[0]}], histograms=["pool"])
 
 
 def test_no_image_is_an_error(fcn):
