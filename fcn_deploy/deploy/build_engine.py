@@ -8,32 +8,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import onnx_ir as ir
-
-from ..engine.build import BuildReport, BuildRequest, build, built_for, precision_of
+from ..engine.build import BuildReport, BuildRequest, build, built_for
 from ..engine.flavors import Flavor, open_flavor
 from ..engine.freshness import stale
 from ..engine.gpus import gpus
 from ..engine.lock import building
 from ..engine.options import BuildOptions, check_options
 from ..engine.profiles import Profile
-from ..engine.sidecar import read_sidecar, sidecar_path
-from ..errors import EngineError, GraphError, OutputError, UnknownNameError
+from ..engine.sidecar import read_sidecar
+from ..errors import EngineError, UnknownNameError
 from ..files import check_writable
-from ..graph.arithmetic import has_quantisation
 from ..graph.histogram import Method
-from ..graph.sizes import image_input
-from ..graph.state import find_card, load_graph
 from ..inputs.artefact import Artefact
 from ..inputs.dataset import DataOptions
 from ..precision.calibration import open_images
-from ..precision.calibration_cache import graph_digest
 from ..precision.frames import frames_of
 from ..precision.quantize import QuantizeOptions, QuantizeReport, quantize
 from ..progress import SILENT, Progress
+from ..recipe import load_recipe
 from ..spec import ModelCard
 from ..version import __version__
-from .engine_profiles import DYNAMIC, Dims, check_fixed, fixed_dims, of_images, usual
+from .engine_profiles import check_fixed, of_images, usual
+from .engine_source import Source, check_apart, look
 
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -68,21 +64,6 @@ class EngineRequest:
     force: bool = False
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What is known of the source: the hash of its files, its card, and the dims that it fixes.
-
-    Attributes:
-        graph: that of a file which is built as it is, for the builder to take out; else empty, because a graph is as
-            large as its weights.
-    """
-
-    sha256: str
-    card: ModelCard | None
-    fixed: Dims
-    graph: list[ir.Model] = field(default_factory=list)
-
-
 def build_engine(request: EngineRequest, target: Path, progress: Progress = SILENT) -> BuildReport:
     """Build `target` and the JSON beside it, unless they are there and of the same key.
 
@@ -100,8 +81,8 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
     with Artefact(request.source, progress) as artefact:
-        _check_apart(target, artefact)
-        source = _look(artefact, request.precision)
+        check_apart(target, artefact)
+        source = look(artefact, request.precision)
         profiles = _profiles(request, source, progress)
         key = _key(request, flavor, source, profiles, progress)
         with building(target, progress):
@@ -124,39 +105,7 @@ def _check_together(request: EngineRequest) -> None:
         raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
-def _check_apart(target: Path, artefact: Artefact) -> None:
-    """Raise OutputError if the engine, or what stands beside it, would replace the model that it is built from."""
-    for model in {Path(artefact.source), artefact.path}:
-        for path in (target, sidecar_path(target)):
-            if model.exists() and path.exists() and path.samefile(model):
-                raise OutputError(f"{path} is the model itself, which the engine would replace; give -o another name")
-
-
-def _look(artefact: Artefact, precision: Precision | None) -> _Source:
-    """Read the source once.
-
-    Raises:
-        GraphError, CheckpointError, RecipeError: it is not there, or cannot be read.
-    """
-    if not artefact.is_onnx:
-        digest = artefact.digest()[0]  # says what is wrong with a source that is not there
-        return _Source(digest, artefact.card(), DYNAMIC)
-    graph = load_graph(artefact.path)
-    _check_precision(graph, artefact.path, precision)
-    kept = [graph] if precision in (None, "fp32") else []
-    return _Source(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph), kept)
-
-
-def _check_precision(graph: ir.Model, path: Path, precision: Precision | None) -> None:
-    """Raise GraphError for a network without an image, or one that is not FP32 where FP32 is asked for."""
-    image_input(graph)
-    half = any(value.dtype == ir.DataType.FLOAT16 for value in graph.graph.initializers.values())
-    if precision == "fp32" and (half or has_quantisation(graph)):
-        found = precision_of(graph, {"INT8": 1} if has_quantisation(graph) else {"FP16": 1})
-        raise GraphError(f"{path} is an {found} file; leave --precision out to build it so, or give the FP32 file")
-
-
-def _profiles(request: EngineRequest, source: _Source, progress: Progress) -> tuple[Profile, ...]:
+def _profiles(request: EngineRequest, source: Source, progress: Progress) -> tuple[Profile, ...]:
     if request.profiles:
         profiles, origin = request.profiles, ""
     elif request.profile_images is not None:
@@ -172,13 +121,14 @@ def _profiles(request: EngineRequest, source: _Source, progress: Progress) -> tu
 
 
 def _key(
-    request: EngineRequest, flavor: Flavor, source: _Source, profiles: tuple[Profile, ...], progress: Progress
+    request: EngineRequest, flavor: Flavor, source: Source, profiles: tuple[Profile, ...], progress: Progress
 ) -> dict[str, Any]:
     """All that the plan follows from, as plain data, in the words in which a difference is told."""
     target = built_for(flavor, request.options)
     options = {name: value for name, value in request.options.asked().items() if name not in ("sm", "timing_cache")}
     key: dict[str, Any] = {
         "model": source.sha256,
+        "model card": source.card_sha256,
         "precision": request.precision or AS_IT_IS,
         "library": f"{flavor.name} {flavor.version}",
         "built for": list(target.sm),
@@ -193,13 +143,20 @@ def _key(
 
 def _calibration(request: EngineRequest, card: ModelCard | None, progress: Progress) -> dict[str, Any]:
     """What decides the ranges: the images' pixels in any order, the method, and the nodes kept in float."""
-    found: dict[str, Any] = {"method": request.method, "keep": list(request.keep)}
+    found: dict[str, Any] = {"method": request.method, "keep": list(_kept(request))}
     if request.calibration is not None:
         dataset = open_images(card, request.calibration)
         frames = frames_of(dataset, on_error=request.calibration.on_error, progress=progress)
         found["images"] = hashlib.sha256("\n".join(sorted(frames.digests)).encode()).hexdigest()
         found["count"] = len(frames.digests)
     return found
+
+
+def _kept(request: EngineRequest) -> tuple[str, ...]:
+    """Nodes to leave in float: those asked for and, for INT8, those that a recipe names."""
+    if not request.source.endswith(".toml") or request.precision not in ("int8", "int8+fp16"):
+        return request.keep
+    return (*request.keep, *load_recipe(Path(request.source)).keep_float)
 
 
 def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
@@ -213,7 +170,7 @@ def _build(
     request: EngineRequest,
     flavor: Flavor,
     artefact: Artefact,
-    source: _Source,
+    source: Source,
     profiles: tuple[Profile, ...],
     key: dict[str, Any],
     target: Path,
@@ -224,7 +181,7 @@ def _build(
         rewrite, fp16 = _rewrite(request.precision, flavor)
         if rewrite is not None:
             options = QuantizeOptions(
-                onnx, rewrite, data=request.calibration, method=request.method, keep=request.keep  # type: ignore[arg-type]
+                onnx, rewrite, data=request.calibration, method=request.method, keep=_kept(request)  # type: ignore[arg-type]
             )  # fmt: skip
             onnx = Path(folder) / f"{artefact.path.stem}.{rewrite}.onnx"
             progress.say(_rewritten(quantize(options, onnx, progress)))

@@ -20,6 +20,8 @@ from fcn_deploy.cli.build_engine import command
 from fcn_deploy.engine.freshness import belongs
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
+from fcn_deploy.files import sha256
+from fcn_deploy.models.demo import named_file
 from tests.unit.audit_graphs import ERRORS, int8_conv
 from tests.unit.onnx_files import write_graph
 from tests.unit.small_fcn import images, small_weights, write_fcn
@@ -116,6 +118,36 @@ def test_a_checkpoint_is_exported_first_and_needs_no_export_to_be_up_to_date(tmp
     assert "up to date" in _build("demo", "--opt", "1x64x96", "-o", out).output
 
 
+RECIPE = """
+name = "demo"
+model = "fcn8s"
+checkpoint = "demo.safetensors"
+url = "https://example.org/demo.safetensors"
+sha256 = "{sha256}"
+keep_float = ["backbone.stage3.conv2"]
+"""
+
+
+def test_what_a_recipe_says_beside_its_checkpoint_makes_an_engine_stale(tmp_path):
+    weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "demo.toml", tmp_path / "m.engine"
+    weights.write_bytes(named_file("demo").read_bytes())
+    text = RECIPE.format(sha256=sha256(weights))
+    recipe.write_text(text)
+    _build(recipe, "--opt", "1x64x96", "-o", out)
+    assert "up to date" in _build(recipe, "--opt", "1x64x96", "-o", out).output
+    recipe.write_text(text + "mean = [1.0, 2.0, 3.0]\n")
+    assert "building m.engine again: model card was " in _build(recipe, "--opt", "1x64x96", "-o", out).stderr
+
+
+def test_what_a_recipe_keeps_in_float_is_kept(tmp_path):
+    weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "demo.toml", tmp_path / "m.engine"
+    weights.write_bytes(named_file("demo").read_bytes())
+    recipe.write_text(RECIPE.format(sha256=sha256(weights)))
+    _build(recipe, "--opt", "1x64x96", "--precision", "int8", "--calib", "synthetic:1", "-o", out)
+    types = {layer.precision for layer in read_sidecar(out).layers if "backbone.stage3.conv2_" in layer.name}
+    assert types == {"FP32"}
+
+
 def test_sizes_from_images_and_the_default_are_told(fcn, photographs, tmp_path):
     said = _build(fcn, "--profile-from", photographs, "--max-batch", 2, "-o", tmp_path / "a.engine").stderr
     assert "profile 1x32x32 .. 1x32x32 .. 2x64x64" in said
@@ -209,7 +241,7 @@ def test_what_stands_beside_an_engine_never_replaces_the_source(tmp_path):
 
 
 def test_a_file_that_is_built_as_it_is_is_read_once(fcn, tmp_path, monkeypatch):
-    from fcn_deploy.deploy import build_engine as deploy
+    from fcn_deploy.deploy import engine_source
     from fcn_deploy.engine import build as engine
     from fcn_deploy.graph.state import load_graph
 
@@ -219,7 +251,7 @@ def test_a_file_that_is_built_as_it_is_is_read_once(fcn, tmp_path, monkeypatch):
         read.append(path)
         return load_graph(path)
 
-    monkeypatch.setattr(deploy, "load_graph", counted)
+    monkeypatch.setattr(engine_source, "load_graph", counted)
     monkeypatch.setattr(engine, "load_graph", counted)
     _build(fcn, *SIZES, "-o", tmp_path / "m.engine")
     assert read == [fcn]
