@@ -15,7 +15,8 @@ from .batches import Image
 
 Steps = tuple[int, int, int]
 Clock = Callable[[], int]
-MIN_RESULTS = 3
+# Results after the first: one of a loop is a whole inference; those of a stream come in bursts until slots are full.
+MIN_LOOPED, MIN_STREAMED = 1, 4
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = 
 
 
 def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
-    """Images done from the first result on, and the seconds from there to the last one, of at least three more.
+    """Images done from the first result on, and the seconds from there to the last one.
 
     A runner that streams has all its slots full; of any other the next inference begins when the last has ended. The
     first result is where the clock starts: until then the slots were filling.
@@ -89,7 +90,8 @@ def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[
     Raises:
         FcnDeployError: the runner failed.
     """
-    results = _results(runner, _until(batches, time.perf_counter() + seconds))
+    least = MIN_STREAMED if hasattr(runner, "stream") else MIN_LOOPED
+    results = _results(runner, _until(batches, 1 + least, time.perf_counter() + seconds))
     next(results)
     start = end = time.perf_counter()
     images = 0
@@ -99,9 +101,9 @@ def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[
     return images, end - start
 
 
-def _until(batches: Sequence[Image], deadline: float) -> Iterator[Image]:
+def _until(batches: Sequence[Image], least: int, deadline: float) -> Iterator[Image]:
     for index, batch in enumerate(cycle(batches)):
-        if index > MIN_RESULTS and time.perf_counter() > deadline:
+        if index >= least and time.perf_counter() > deadline:
             return
         yield batch
 

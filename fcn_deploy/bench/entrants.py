@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from ..metrics.agreement import Agreement, Share
@@ -98,8 +100,19 @@ def add_comparison(entrant: Entrant, comparison: Comparison, reference: Comparis
         entrant.row,
         accuracy=accuracy_of(comparison),
         agreement=agreement,
-        frames=tuple(comparison.frames) if lasted else (),
+        frames=_without_folder(comparison.frames) if lasted else (),
     )
+
+
+def _without_folder(frames: Sequence[rec.Frame]) -> tuple[rec.Frame, ...]:
+    """Names below the folder that all files share: a record names no folder of the machine."""
+    if not frames or not all(Path(frame.name).is_absolute() for frame in frames):
+        return tuple(frames)
+    try:
+        folder = os.path.commonpath([Path(frame.name).parent for frame in frames])
+    except ValueError:  # on several drives of Windows
+        return tuple(replace(frame, name=Path(frame.name).name) for frame in frames)
+    return tuple(replace(frame, name=Path(frame.name).relative_to(folder).as_posix()) for frame in frames)
 
 
 def latency_of(samples: Samples) -> rec.Latency:

@@ -26,6 +26,12 @@ THROTTLES = {
 }
 
 
+def free_bytes(gpu: int = 0) -> int | None:
+    """Free memory of one GPU; None without NVML, or without that GPU."""
+    with GpuWatch() as watch:
+        return watch.free_bytes(gpu)
+
+
 class GpuWatch:
     """Looks at every GPU at most twice a second, when `look` is called; a context manager that ends NVML's use.
 
@@ -57,6 +63,12 @@ class GpuWatch:
             return
         self._next = now + EVERY_S
         self.states += [self._state(index, now - self._start) for index in range(len(self._handles))]
+
+    def free_bytes(self, gpu: int) -> int | None:
+        if self._nvml is None or gpu >= len(self._handles):
+            return None
+        found: int | None = self._asked(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handles[gpu]).free)
+        return found
 
     def __enter__(self) -> GpuWatch:
         return self

@@ -88,15 +88,21 @@ def _measure_here(
 
 
 def _free_device_bytes(spec: str) -> int | None:
-    """Free memory of the GPU as CUDA counts it, whoever holds the rest: allocators keep their peak, so it is one."""
-    if spec.partition(":")[2] in ("", "cpu"):
+    """Free memory of the first GPU, whoever holds the rest: allocators keep their peak, so it is one.
+
+    As CUDA counts it, through PyTorch; where PyTorch has no CUDA as NVML does, which counts the CUDA context too.
+    """
+    from ..runners.registry import entry
+    from .gpu_state import free_bytes
+
+    if (spec.partition(":")[2] or entry(spec).device) == "cpu":
         return None
     try:
         import torch
 
-        return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else None
+        return int(torch.cuda.mem_get_info()[0]) if torch.cuda.is_available() else free_bytes()
     except (ImportError, RuntimeError):
-        return None
+        return free_bytes()
 
 
 def main() -> None:

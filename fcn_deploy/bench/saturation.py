@@ -33,7 +33,8 @@ def measure_saturation(
     """
     chosen = commonest(batches)
     found: list[list[tuple[int, float]] | str] = [[] for _ in runners]
-    with progress.task("images a second", WINDOWS * len(runners)) as task, interrupts() as check:
+    title = "images a second"
+    with progress.task(title, WINDOWS * len(runners)) as task, interrupts() as check, no_garbage_collection():
         for window in range(WINDOWS):
             for index in order_of(window, 1, len(runners)):
                 windows = found[index]
@@ -56,8 +57,7 @@ def _another(
     runner: Contestant, batches: Sequence[Image], windows: list[tuple[int, float]], seconds: float
 ) -> list[tuple[int, float]] | str:
     try:
-        with no_garbage_collection():
-            return [*windows, runner.saturate(batches, seconds)]
+        return [*windows, runner.saturate(batches, seconds)]
     except FcnDeployError as error:
         return str(error)
 

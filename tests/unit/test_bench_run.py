@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from fcn_deploy.bench import forms as forms_module
+from fcn_deploy.bench import run as run_module
 from fcn_deploy.bench.latency import Budget
 from fcn_deploy.bench.record_file import from_json, to_json
 from fcn_deploy.bench.run import BenchOptions, run_bench
@@ -14,11 +15,13 @@ from fcn_deploy.graph import export as export_module
 from fcn_deploy.inputs import artefact as artefact_module
 from fcn_deploy.inputs.artefact import Artefact
 from fcn_deploy.inputs.dataset import DataOptions, check_classes
+from fcn_deploy.metrics.scores import scores
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import ModelCard
 from tests.conftest import tiny_model
 
+from .bench_contestants import Scripted
 from .bench_fakes import FakeRunner
 
 CARD = ModelCard("fcn8s", SYNTHETIC_CLASSES)
@@ -248,3 +251,86 @@ def test_an_unreadable_image_stops_or_is_left_out_and_counted(bench, tmp_path):
         bench({"pytorch": fake("pytorch")}, data=DataOptions(**options))
     record = bench({"pytorch": fake("pytorch")}, data=DataOptions(**options, on_error="skip"))
     assert (record.data.images, record.data.left_out, record.data.labelled) == (1, 1, 0)
+
+
+def loses_class_2(image: np.ndarray) -> np.ndarray:
+    labels = label_of(image)
+    return np.where(labels == 2, 3, labels).astype(np.uint8)
+
+
+def test_wrong_labels_for_one_class_cost_that_class_its_iou_image_by_image(bench, tmp_path):
+    from PIL import Image
+
+    generator = np.random.default_rng(0)
+    for name in "ab":  # truth is what the fakes answer: red modulo 8
+        image = generator.integers(0, 256, (33, 47, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+        Image.fromarray(label_of(image[..., 0])).save(tmp_path / f"{name}_label.png")
+    (tmp_path / "list.txt").write_text("a.png a_label.png\nb.png b_label.png\n")
+    runners = {"pytorch": fake("pytorch"), "onnxruntime": fake("onnxruntime", change=loses_class_2)}
+    right, wrong = bench(runners, data=DataOptions(str(tmp_path / "list.txt"))).rows
+    before, after = np.array(right.accuracy.overall), np.array(wrong.accuracy.overall)
+    assert before.sum() == np.trace(before) == 2 * 33 * 47
+    lost = before[2, 2]
+    per_class = scores(after).per_class_iou
+    # class 2 has nothing left, class 3 as many false pixels as class 2 had; no other class is touched
+    assert per_class == pytest.approx([1, 1, 0, before[3, 3] / (before[3, 3] + lost), 1, 1, 1, 1])
+    assert np.array_equal(np.sum(wrong.accuracy.by_image, axis=0), after)
+    assert [frame.name for frame in wrong.frames] == ["a.png", "b.png"]
+    assert [frame.pixels - frame.agreed for frame in wrong.frames] == [
+        counts[2][3] for counts in wrong.accuracy.by_image
+    ]
+
+
+def test_sizes_and_batches_make_a_cell_each_with_accuracy_at_that_size(bench):
+    class Small(FakeRunner):
+        """Takes no image higher than 50 pixels."""
+
+        def _execute(self) -> None:
+            if self._image.shape[1] > 50:
+                raise RunnerError("there is too little memory")
+
+    runners = {"pytorch": fake("pytorch"), "onnxruntime": Small("onnxruntime", change=label_of, card=CARD)}
+    runners["onnxruntime"]._num_classes = 8
+    settings = {"sizes": ((33, 47), (66, 94)), "batches": (1, 2), "saturation_s": 0.01}
+    record = bench(runners, **settings)
+    pytorch, ort = record.rows
+    assert [cell.shape for cell in pytorch.cells] == [(1, 33, 47), (2, 33, 47), (1, 66, 94), (2, 66, 94)]
+    assert [len(cell.latency.execute_ns) for cell in pytorch.cells] == [4] * 4
+    assert all(cell.saturated.images > 0 and cell.saturated.seconds > 0 for cell in pytorch.cells)
+    own, large = pytorch.cells[0].accuracy, pytorch.cells[3].accuracy
+    assert own.overall == pytorch.accuracy.overall
+    assert sum(map(sum, large.overall)) == 3 * 66 * 94
+    assert (ort.status, [cell.shape for cell in ort.cells]) == ("ok", [(1, 33, 47), (2, 33, 47)])
+    assert ort.notes == tuple(f"{n}x66x94: there is too little memory" for n in (1, 2))
+    assert (record.settings.sizes, record.settings.batches) == (((33, 47), (66, 94)), (1, 2))
+    assert from_json(to_json(record)) == record
+
+
+def test_isolated_runners_are_opened_anew_in_their_own_process_and_those_of_this_one_closed(bench, monkeypatch):
+    opened = []
+
+    class Child(Scripted):
+        pid = 0
+
+        def __init__(self, name, spec, source, *, threads, model):
+            super().__init__(name, [5.0])
+            opened.append((name, spec))
+            if spec == "onnxruntime:dml":
+                raise RunnerError("its process ended with exit code 1")
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            opened.append(f"{self.name} closed")
+
+    monkeypatch.setattr(run_module, "Isolated", Child)
+    log: list[str] = []
+    runners = {spec: fake(spec, log=log) for spec in ("pytorch", "onnxruntime", "onnxruntime:dml")}
+    record = bench(runners, isolated=True)
+    assert [row.status for row in record.rows] == ["ok", "ok", "failed"]
+    assert record.rows[1].latency.execute_ns == (5_000_000,) * 4
+    assert log[-3:] == ["pytorch closed", "onnxruntime closed", "onnxruntime:dml closed"]
+    assert opened[3:] == ["onnxruntime closed", "pytorch closed"]
+    assert record.settings.isolated
