@@ -20,7 +20,7 @@ from ..version import __version__
 from .details import detail_sheets
 from .overlays import overlays
 from .remarks import circumstances, environment_line, headline
-from .sheets import Sheet, sheets
+from .sheets import Sheet, cells_sheet, fidelity_sheet, sheets, speed_sheet
 from .svg import STYLE, THEME, element, marker
 from .svg_classes import class_plots
 from .svg_latency import latency_plot
@@ -32,16 +32,25 @@ NOT_KEPT = (
     "A record holds counts and no pictures, so a page made from one shows no frames; give --html to the run that "
     "measures."
 )
+SPEED_NOTE = (
+    "How the rounds of each row are spread: density, one tick each, and p50 · p90 · p99 as bars and figures. Then "
+    "speed against accuracy: a dashed line joins the rows that no other beats in both; upright lines are 95 % intervals "
+    "of the change against the reference."
+)
+CLASSES_NOTE = (
+    "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over the images."
+)
 NONE_DIFFERED = "No row gave a label that is not the reference's."
 
 
 @dataclass(frozen=True)
 class Part:
-    """Plots that belong together. `legend`: series and name, where names do not stand in the plots."""
+    """A section: a table, what it says in words, and plots. `legend`: series and name, where plots do not name them."""
 
-    title: str
-    note: str
-    plots: Sequence[Markup]
+    sheet: Sheet
+    verdicts: Sequence[str] = ()
+    note: str = ""
+    plots: Sequence[Markup] = ()
     legend: Sequence[tuple[int, str]] = ()
 
 
@@ -50,7 +59,7 @@ def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Shee
 
     Args:
         kept: the worst frames, which a record alone does not have.
-        more: further tables, which follow the record's own.
+        more: further tables, which follow the first one.
     """
     pictures = overlays(record, kept) if kept is not None else None
     return _environment().get_template("report.html").render(
@@ -58,11 +67,9 @@ def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Shee
         title=record.model.name,
         headline=headline(record).splitlines(),
         styles=THEME + STYLE + Markup(resources.files(__package__).joinpath("templates/report.css").read_text("utf-8")),
-        sheets=(*sheets(record), *detail_sheets(record), *more),
+        parts=_parts(record, more),
         details=detail_sheets(record),
-        verdicts=verdict_lines(record),
         remarks=[line for line in circumstances(record) if line],
-        plots=[part for part in _parts(record) if part.plots],
         key=_key,
         overlays=pictures,
         no_frames=NOT_KEPT if pictures is None else NONE_DIFFERED,
@@ -79,23 +86,20 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def _parts(record: Record) -> list[Part]:
-    speed = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
+def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Part]:
+    """The tables in their order, each with the plots of its figures."""
+    drawn = {part.sheet.title: part for part in _with_plots(record)}
+    first, *rest = (drawn.get(sheet.title, Part(sheet)) for sheet in sheets(record))
+    return [first, *map(Part, more), *rest]
+
+
+def _with_plots(record: Record) -> list[Part]:
+    timing = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
     measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.cells]
     return [
-        Part(
-            "Latency and accuracy",
-            "How the rounds of each row are spread: density, one tick each, and p50 · p90 · p99 as bars and figures. "
-            "Then speed against accuracy: a dashed line joins the rows that no other beats in both.",
-            speed,
-        ),
-        Part("Sizes and batches", "Images and labels resized to each size.", size_plots(record), measured),
-        Part(
-            "Classes",
-            "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over "
-            "the images.",
-            class_plots(record),
-        ),
+        Part(speed_sheet(record), verdict_lines(record), SPEED_NOTE if timing else "", timing),
+        Part(fidelity_sheet(record), (), CLASSES_NOTE, class_plots(record)),
+        Part(cells_sheet(record), (), "Images and labels are resized to each size.", size_plots(record), measured),
     ]
 
 

@@ -23,8 +23,8 @@ VEIL = (0, 0, 0, 150)
 DIFFERENCES = {
     LOST: ("only the reference is right", (255, 122, 0, 255)),
     GAINED: ("only this row is right", (64, 196, 255, 255)),
-    BOTH_WRONG: ("both are wrong, differently", (255, 80, 220, 255)),
-    UNLABELLED: ("they differ where the truth is not known", (255, 255, 120, 255)),
+    BOTH_WRONG: ("both are wrong", (255, 80, 220, 255)),
+    UNLABELLED: ("the truth is not known", (255, 255, 120, 255)),
 }
 
 
@@ -91,7 +91,7 @@ def _shown(frame: KeptFrame, photo: str, runner: str, reference: str, kept: Fram
 def _caption(frame: KeptFrame) -> str:
     pixels = sum(frame.counts)
     parts = [f"{count(frame.differing, 'pixel')} differ, {number(100 * frame.differing / pixels, 3)} %"]
-    parts += [f"{frame.counts[code]:,} {words}" for code, (words, _) in DIFFERENCES.items() if frame.counts[code]]
+    parts += [f"{frame.counts[code]:,} where {words}" for code, (words, _) in DIFFERENCES.items() if frame.counts[code]]
     thinned = f"; shown at 1/{frame.factor} of its size" if frame.factor > 1 else ""
     return f"{parts[0]}: {', '.join(parts[1:])}{thinned}"
 
@@ -123,12 +123,17 @@ def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) ->
 
 
 def difference_uri(codes: NDArray[np.uint8]) -> str:
-    """uint8[h, w] of the five codes as a PNG data URI; where the labels are alike a veil."""
+    """uint8[h, w] of the five codes as a PNG data URI; where the labels are alike a veil.
+
+    Each pixel that differs is drawn 3 x 3, the gravest on top: a page shows the picture smaller, and one would vanish.
+    """
+    framed = np.pad(codes, 1)
+    wide = np.lib.stride_tricks.sliding_window_view(framed, (3, 3)).max(axis=(2, 3))
     colours = np.zeros((5, 4), np.uint8)
     colours[ALIKE] = VEIL
     for code, (_, colour) in DIFFERENCES.items():
         colours[code] = colour
-    return _png(colours[codes])
+    return _png(colours[wide])
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

@@ -83,6 +83,9 @@ def _changes(title: str, bars: Sequence[Bar], series: int) -> _Chart:
 
 
 def _drawn(chart: _Chart, width: int) -> Markup:
+    if not any(bar.value for bar in chart.bars):  # as an export to FP32 has it: one line says it all
+        words = f"{shorten(chart.title, 38)}: none"
+        return drawing(width, TOP, chart.title, "No class changed.", text(0, 14, words, "ink strong"))
     height = TOP + LINE * len(chart.bars) + BOTTOM
     scale = replace(chart.scale, start=NAME, end=width - VALUE)
     lines = [_line(bar, TOP + LINE * place, scale, chart.write, width) for place, bar in enumerate(chart.bars)]

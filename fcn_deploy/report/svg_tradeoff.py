@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ..bench.record import Record
+from ..bench.fidelity import is_reference, mean_change, regions
+from ..bench.record import Record, Row
 from ..bench.summary import fidelity, speed
-from .svg import WIDTH, drawing, marker, path, shorten, text
+from .svg import WIDTH, drawing, line, marker, path, shorten, text
 from .svg_scale import Scale, across, centred, positive, up
 from .text import milliseconds
 
@@ -18,17 +19,25 @@ HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 280, 44, 12, 24, 40
 LETTER, LINE = 6.6, 14  # pixels, about, of a letter of a label
 # Points of mIoU, or of labels alike: the axis spans no less, so that a hundredth does not look like a gulf.
 LEAST = 1.0
+MEAN_IOU = "mIoU"
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Place:
-    """One row: milliseconds an image and per cent. `series` is its place among the rows."""
+    """One row: milliseconds an image and per cent.
+
+    Attributes:
+        series: its place among the rows.
+        low, high: where `share` may lie on other images, as far as that is from its difference to the reference.
+    """
 
     name: str
     series: int
     ms: float
     share: float
+    low: float | None = None
+    high: float | None = None
 
 
 def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) -> Markup | None:
@@ -37,7 +46,8 @@ def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) ->
     if not places:
         return None
     across_ms = positive([place.ms for place in places], LEFT + 8, width - RIGHT - 8)
-    upwards = centred([place.share for place in places], HEIGHT - BOTTOM, TOP, LEAST)
+    reached = [end for place in places for end in (place.share, place.low, place.high) if end is not None]
+    upwards = centred(reached, HEIGHT - BOTTOM, TOP, LEAST)
     said = "; ".join(f"{place.name} {milliseconds(place.ms)} ms, {place.share:.2f} %" for place in places)
     return drawing(
         width, HEIGHT, "Speed against accuracy", f"{said}.",
@@ -65,10 +75,20 @@ def _places(record: Record) -> tuple[str, list[Place]]:
         for index, row in enumerate(record.rows):
             timed, share = speed(record, row), share_of(record, index)
             if timed is not None and share is not None and not math.isnan(share):
-                places.append(Place(row.runner, index, 1000 / timed.images_per_s, share))
+                ends = _ends(record, row) if unit == MEAN_IOU else (None, None)
+                places.append(Place(row.runner, index, 1000 / timed.images_per_s, share, *ends))
         if places:
             return unit, places
     return "", []
+
+
+def _ends(record: Record, row: Row) -> tuple[float | None, float | None]:
+    """The interval of the row's change, set on the reference's mIoU."""
+    reference = record.reference.accuracy if record.reference is not None else None
+    if reference is None or row.accuracy is None or is_reference(record, row):
+        return None, None
+    change, base = mean_change(reference, row.accuracy), 100 * regions(reference)["all"].mean_iou
+    return None if change.low is None else base + change.low, None if change.high is None else base + change.high
 
 
 def _mean_iou(record: Record, index: int) -> float | None:
@@ -84,7 +104,7 @@ def _alike(record: Record, index: int) -> float | None:
     return 100 * agreement.overall.agreed / agreement.overall.pixels if agreement.overall.pixels else None
 
 
-_SHARES: dict[str, Callable[[Record, int], float | None]] = {"mIoU": _mean_iou, "labels as the reference's": _alike}
+_SHARES: dict[str, Callable[[Record, int], float | None]] = {MEAN_IOU: _mean_iou, "labels as the reference's": _alike}
 
 
 def _points(places: list[Place], across_ms: Scale, upwards: Scale, width: float) -> list[Markup]:
@@ -94,6 +114,8 @@ def _points(places: list[Place], across_ms: Scale, upwards: Scale, width: float)
     drawn, names = [], []
     for place, (x, y) in zip(places, spots, strict=True):
         hint = f"{place.name}: {milliseconds(place.ms)} ms an image, {place.share:.2f} %"
+        if place.low is not None and place.high is not None:
+            drawn.append(line(x, upwards(place.low), x, upwards(place.high), "whisker"))
         drawn.append(marker(x, y, place.series, hint))
         label = shorten(place.name, 26)
         box = _free(x, y, LETTER * len(label), taken, width)
