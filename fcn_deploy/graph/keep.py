@@ -12,7 +12,7 @@ from ..errors import GraphError, UnknownNameError
 # Metadata of a node: why it was left out of INT8 or FP16 on purpose.
 KEEP_KEY = "fcn_deploy.keep"
 FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", "by the layer search"
-COMPUTED_WEIGHT = "weight is computed, not stored"
+COMPUTED_WEIGHT = "weight or bias is computed, not stored"
 
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 _QUANTISED = (*QUANTISERS, "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
@@ -78,7 +78,7 @@ def kept_from_int8(
     if score:
         reasons |= dict.fromkeys(score_layers(model), SCORE)
     for node in convolutions(model):
-        if node.inputs[1] is None or node.inputs[1].const_value is None:
+        if any(value is not None and value.const_value is None for value in node.inputs[1:]):
             reasons[node.name or ""] = COMPUTED_WEIGHT
     return reasons | dict.fromkeys(matching(patterns, convolutions(model)), REQUESTED)
 

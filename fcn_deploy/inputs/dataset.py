@@ -33,7 +33,7 @@ def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = 
     Raises:
         DataError: it cannot be opened, or its classes are not the model's.
     """
-    dataset = _open(options, card, progress)
+    dataset = open_unchecked(options, card, progress)
     if card is not None and dataset.classes:
         check_classes(card, dataset.classes, dataset.name)
     return dataset
@@ -63,7 +63,9 @@ def _some(classes: Sequence[str]) -> str:
     return ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
 
 
-def _open(options: DataOptions, card: ModelCard | None, progress: Progress) -> Dataset:
+def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progress = SILENT) -> Dataset:
+    """Open the data set; where nobody names its classes they are the model's, and where somebody does, any."""
+
     def attempt(classes: Sequence[str] | None) -> Dataset:
         return open_dataset(
             options.source,
@@ -104,7 +106,7 @@ class Unlabelled:
 
 def generated_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
     """The generated data set, without its labels if the model has other classes."""
-    dataset = _open(options, None, progress)
+    dataset = open_unchecked(options, None, progress)
     try:
         if card is not None:
             check_classes(card, dataset.classes, dataset.name)

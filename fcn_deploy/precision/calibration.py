@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..data.dataset import Dataset, Sample, iterate
 from ..errors import DataError
 from ..graph.calibrate import Feeds
-from ..inputs.dataset import DataOptions, check_classes, open_for
+from ..inputs.dataset import DataOptions, check_classes, open_unchecked
 from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..runners.graph_io import GraphIO, describe
@@ -126,12 +126,7 @@ def open_images(card: ModelCard | None, options: DataOptions, progress: Progress
     Raises:
         DataError: it cannot be opened, its first image cannot be used, or its classes are not the model's.
     """
-    try:
-        dataset = open_for(None, options, progress)
-    except DataError:
-        if options.classes is not None or card is None:
-            raise
-        dataset = open_for(None, replace(options, classes=card.classes), progress)
+    dataset = open_unchecked(options, card, progress)
     first = next(iter(iterate(dataset, on_error=options.on_error)))
     if card is not None and first.label is not None:
         check_classes(card, dataset.classes, dataset.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..files import atomic_path, sha256
+from ..files import atomic_path
 from ..graph.calibrate import Calibration
 from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from ..graph.histogram import Method, range_of
@@ -25,6 +25,7 @@ from ..metrics.agreement import Share
 from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
 from .calibration import Coverage, ports_of, survey
+from .calibration_cache import graph_digest
 from .calibration_run import CacheUse, Wanted, network_tensors, observe
 from .frames import Overlap, overlap
 from .options import Precision, QuantizeOptions, check_options, kept_layers
@@ -165,7 +166,7 @@ def _search(
         target.with_name(target.name + LOG_SUFFIX),
         card=card,
         asked=tuple(name for name, reason in kept.items() if reason == REQUESTED),
-        identity={"model": sha256(options.source), "precision": options.precision, "target": options.target},
+        identity={"model": graph_digest(options.source), "precision": options.precision, "target": options.target},
         progress=progress,
     )
 

@@ -28,8 +28,7 @@ from .calibration import ports_of
 from .options import QuantizeOptions, check_options, kept_layers
 from .search_cache import TensorCache, Tensors, cache_bytes, needed_bytes
 from .search_images import require_labels
-
-LIVE = "live"
+from .search_steps import LIVE
 
 
 @dataclass(frozen=True)

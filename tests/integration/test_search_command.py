@@ -252,6 +252,22 @@ def test_the_log_of_another_search_is_refused_before_its_first_step(planted, sce
     assert (tmp_path / "other.jsonl").is_file()
 
 
+def test_the_log_tells_weights_beside_the_file_apart(planted, scenes, tmp_path):
+    """The .onnx file itself is then the same for every training of a network."""
+    onnx.save(onnx.load(planted), planted, save_as_external_data=True, location="data.bin", size_threshold=0)
+    found = []
+    for name in ("a", "b"):
+        before = planted.read_bytes()
+        _quantize(*_arguments(planted, scenes, tmp_path / f"{name}.onnx"), "--max-miou-drop", 100)
+        header = (tmp_path / f"{name}.onnx.search.jsonl").read_text().splitlines()[0]
+        found.append(json.loads(header)["key"]["model"])
+        data = bytearray((tmp_path / "data.bin").read_bytes())
+        data[0] ^= 1  # the lowest bit of the first weight
+        (tmp_path / "data.bin").write_bytes(data)
+        assert planted.read_bytes() == before
+    assert found[0] != found[1]
+
+
 def test_without_time_no_layer_is_measured_and_the_message_says_what_is_known(planted, scenes, tmp_path):
     with pytest.raises(SearchError, match=r"the time was up before .* with 0 of 5 layers in float"):
         _quantize(

@@ -208,6 +208,18 @@ def test_int8_with_fp16_keeps_scales_in_fp32_behind_casts(fcn):
     assert (_run(proto, image)[0] == _run(onnx.load(fcn), image)[0]).mean() > 0.95
 
 
+@pytest.mark.parametrize("target", ["tensorrt", "cpu"])
+def test_a_convolution_whose_bias_is_computed_stays_in_float_and_says_so(fcn, target):
+    proto = onnx.load(fcn)
+    (conv,) = [node for node in proto.graph.node if node.name == "conv2"]
+    conv.input[2] = "computed"
+    proto.graph.node.insert(0, onnx.helper.make_node("Neg", ["conv2.bias"], ["computed"], name="negated"))
+    onnx.save(proto, fcn)
+    model = _quantise(fcn, target)
+    assert "computed, not stored" in _node(model, "conv2").metadata_props[KEEP_KEY]
+    assert _node(model, "conv2").inputs[2].name == "computed"
+
+
 def test_nothing_left_to_quantise_is_an_error(fcn):
     model = load_graph(fcn)
     with pytest.raises(GraphError, match="all 5 convolutions are kept in float"):
