@@ -1,7 +1,8 @@
-"""Confusion matrix: ours against torchmetrics, one thread each. Run with `python -m benchmarks.confusion`."""
+"""Confusion matrix: ours against torchmetrics, one thread each."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,7 @@ from fcn_deploy.metrics.confusion import confusion_matrix
 from fcn_deploy.optional import require
 
 from . import ratio
-
-QUESTIONS = [(height, width, classes) for height, width in ((360, 480), (1024, 2048)) for classes in (11, 21)]
-ROUNDS = 30
+from .suite import Measured
 
 
 def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -28,7 +27,16 @@ def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8]
     return target, pred
 
 
-def measure(height: int, width: int, classes: int) -> dict[str, Any]:
+def measure(sizes: Sequence[str], classes: Sequence[int], rounds: int) -> Measured:
+    """A row for each size ("HxW") and number of classes."""
+    torch.set_num_threads(1)  # as many as ours uses
+    shapes = [tuple(map(int, size.split("x"))) for size in sizes]
+    return [compare(height, width, count, rounds) for height, width in shapes for count in classes], {
+        "warm_ups": ratio.WARM_UPS
+    }
+
+
+def compare(height: int, width: int, classes: int, rounds: int) -> dict[str, Any]:
     """Time one size. torchmetrics gets int64 tensors, which it needs, ready made and untimed."""
     peer = require("torchmetrics.functional.classification").multiclass_confusion_matrix
     target, pred = label_pair(height, width, classes)
@@ -46,11 +54,4 @@ def measure(height: int, width: int, classes: int) -> dict[str, Any]:
         "torchmetrics, validate_args=False": lambda: theirs(False),
         "torchmetrics, validate_args=True (its default)": lambda: theirs(True),
     }
-    return ratio.row(f"{height} x {width}, {classes} classes", ratio.time_ms(cases, ROUNDS), next(iter(cases)))
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)  # as many as ours uses
-    rows = [measure(*question) for question in QUESTIONS]
-    print(ratio.render(rows))
-    print(ratio.write("confusion", rows, ("fcn-deploy", "numpy", "torch", "torchmetrics")))
+    return ratio.row(f"{height} x {width}, {classes} classes", ratio.time_ms(cases, rounds), next(iter(cases)))

@@ -1,8 +1,9 @@
-"""Label decoding: ours against the lines that people write. Run with `python -m benchmarks.decode`."""
+"""Label decoding: ours against the lines that people write."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,17 @@ from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.spec import voc_palette
 
 from . import ratio
+from .suite import Measured
 
-SIZES = ((360, 480), (1024, 2048))
 CLASSES = 21
-ROUNDS = 15
+
+
+def measure(sizes: Sequence[str], rounds: int) -> Measured:
+    """For each size ("HxW") a row of indexed PNGs and one of RGB-coded pixels."""
+    labels = [scene_label(*map(int, size.split("x"))) for size in sizes]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [measure_indexed(label, Path(folder), rounds) for label in labels]
+    return rows + [measure_colours(label, rounds) for label in labels], {"warm_ups": ratio.WARM_UPS}
 
 
 def by_comparison(pixels: NDArray[np.uint8], colours: dict[Colour, int]) -> NDArray[np.uint8]:
@@ -39,7 +47,7 @@ def scene_label(height: int, width: int) -> NDArray[np.uint8]:
     return (label * 5 % CLASSES).astype(np.uint8)
 
 
-def measure_indexed(label: NDArray[np.uint8], folder: Path) -> dict[str, Any]:
+def measure_indexed(label: NDArray[np.uint8], folder: Path, rounds: int) -> dict[str, Any]:
     """An indexed PNG from the disk: what checking file, orientation and label values costs."""
     path = folder / "indexed.png"
     image = Image.fromarray(label)
@@ -51,10 +59,10 @@ def measure_indexed(label: NDArray[np.uint8], folder: Path) -> dict[str, Any]:
         "np.array(Image.open(path)), nothing checked": lambda: np.array(Image.open(path)),
     }
     name = f"indexed PNG, {label.shape[0]} x {label.shape[1]}"
-    return ratio.row(name, ratio.time_ms(cases, ROUNDS), next(iter(cases)))
+    return ratio.row(name, ratio.time_ms(cases, rounds), next(iter(cases)))
 
 
-def measure_colours(label: NDArray[np.uint8]) -> dict[str, Any]:
+def measure_colours(label: NDArray[np.uint8], rounds: int) -> dict[str, Any]:
     """RGB pixels in memory to labels."""
     colours = {colour: index for index, colour in enumerate(voc_palette(CLASSES))}
     pixels = np.array(voc_palette(CLASSES), np.uint8)[label]
@@ -65,13 +73,4 @@ def measure_colours(label: NDArray[np.uint8]) -> dict[str, Any]:
         "a comparison a class": lambda: by_comparison(pixels, colours),
     }
     name = f"RGB-coded, {label.shape[0]} x {label.shape[1]}, {CLASSES} classes"
-    return ratio.row(name, ratio.time_ms(cases, ROUNDS), next(iter(cases)))
-
-
-if __name__ == "__main__":
-    labels = [scene_label(*size) for size in SIZES]
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [measure_indexed(label, Path(folder)) for label in labels]
-    rows += [measure_colours(label) for label in labels]
-    print(ratio.render(rows))
-    print(ratio.write("decode", rows, ("fcn-deploy", "numpy", "Pillow")))
+    return ratio.row(name, ratio.time_ms(cases, rounds), next(iter(cases)))

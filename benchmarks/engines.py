@@ -3,18 +3,17 @@
 Both commands start anew each time, take turns, and drive the same TensorRT for RTX; no GPU is needed. Ours checks the
 file first, audits it, and compares the builder's layer list with it; Polygraphy builds and writes. Weights are random.
 
-Run with `python -m benchmarks.engines`; it takes about ten minutes and 4 GB.
+It takes about ten minutes and 4 GB with full-width networks.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,11 @@ from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 
 from . import ratio
-from .readme import engines_table
+from .suite import Measured
 
-MODELS = (("fcn-resnet50", 0.25), ("fcn8s", 0.25), ("fcn8s", 1.0))
 PROFILE = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
-ROUNDS = 3
 POLL_S = 0.05
 OURS, THEIRS = "fcn-deploy build-engine", "polygraphy convert"
-PACKAGES = ("fcn-deploy", "tensorrt-rtx", "polygraphy", "onnx")
-FACTS = {"warm_ups": 0, "rounds": ROUNDS, "profile": str(PROFILE)}
 
 
 def typed_files(model: str, width: float, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -102,14 +97,14 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def compare(question: str, onnx: Path, folder: Path) -> dict[str, Any]:
+def compare(question: str, onnx: Path, folder: Path, rounds: int) -> dict[str, Any]:
     """Both tools in turn on one file, each time from nothing."""
     cases = commands(onnx, folder)
     samples: dict[str, list[float]] = {name: [] for name in cases}
     peaks: dict[str, int] = dict.fromkeys(cases, 0)
     sizes: dict[str, int] = {}
     builder = 0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, (command, engine) in cases.items():
             took, peak = run(command)
             samples[name].append(took)
@@ -123,21 +118,12 @@ def compare(question: str, onnx: Path, folder: Path) -> dict[str, Any]:
     return record | {"onnx_bytes": onnx.stat().st_size, "engine_bytes": sizes, "peak_bytes": peaks}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--small", action="store_true", help="leave out the full-width networks")
-    small = parser.parse_args().small
+def measure(networks: Sequence[tuple[str, float]], rounds: int) -> Measured:
+    """A row for each network, by model and width, and precision."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for model, width in MODELS:
-            if small and width == 1.0:
-                continue
+        for model, width in networks:
             for precision, onnx in typed_files(model, width, folder):
-                rows.append(compare(f"{model}, width {width:g}, {precision}", onnx, folder))
-                print(engines_table({"rows": rows[-1:]}).splitlines()[-1], flush=True)
-    print(ratio.write("engines", rows, PACKAGES, FACTS))
-
-
-if __name__ == "__main__":
-    main()
+                rows.append(compare(f"{model}, width {width:g}, {precision}", onnx, folder, rounds))
+    return rows, {"warm_ups": 0, "rounds": rounds, "profile": str(PROFILE)}

@@ -4,7 +4,8 @@ The loop reads, infers and writes one image after the other, as one writes it fi
 Both have the same options of the runner otherwise, leave the same label maps (compared), take turns in processes of
 their own, and are timed from the first image to the last. Memory is the peak of a process that labels so many images.
 
-Run with `python -m benchmarks.predict`; it takes about five minutes. For figures the machine must be quiet.
+It takes about five minutes. For figures the machine must be quiet. The module run by itself is one way in a process of
+its own.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.threads import usable_cores
 
 from . import ratio
+from .suite import Measured
 
 SIZE = (360, 480)
 FEW, MANY = 40, 400
-ROUNDS = 3
 OURS, LOOP = "fcn-deploy predict", "a plain loop"
 
 
@@ -105,29 +106,26 @@ def require_same(ours: Path, theirs: Path) -> None:
         raise SystemExit(f"{differing} of {pixels} labels differ; a time would mean nothing")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--way", choices=list(WAYS))
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--dry", action="store_true", help="print and record nothing")
-    parser.add_argument("models", nargs="*", help="ONNX files; the exported demo without")
-    given = parser.parse_args(arguments)
-    if given.way:
-        model, images, target = given.models
-        print(json.dumps([WAYS[given.way](model, Path(images), Path(target)), peak_bytes()]))
-        return
+def measure(models: Sequence[str], rounds: int) -> Measured:
+    """A row a model: ONNX files, or "demo", which is exported."""
     with tempfile.TemporaryDirectory() as name, Artefact("demo") as demo:
         folder = Path(name)
         for count in (FEW, MANY):
             write_images(folder / str(count), count)
-        models = given.models or [demo.file_for("onnxruntime")]
-        rows = [compare(f"{MANY} JPEGs, 480 x 360, {Path(path).name}", path, folder, given.rounds) for path in models]
-    print(ratio.render(rows))
-    for row in rows:
-        for way, peaks in row["peak_bytes"].items():
-            print(f"  {way:20}", ", ".join(f"{count} images {peak / 2**20:.0f} MiB" for count, peak in peaks.items()))
-    if not given.dry:
-        print(ratio.write("predict", rows, ("fcn-deploy", "onnxruntime-gpu", "numpy", "Pillow"), {"warm_ups": 0}))
+        paths = [demo.file_for("onnxruntime") if model == "demo" else model for model in models]
+        rows = [compare(f"{MANY} JPEGs, 480 x 360, {Path(path).name}", path, folder, rounds) for path in paths]
+    return rows, {"warm_ups": 0}
+
+
+def main() -> None:
+    """One way, for `in_child`: prints [seconds, peak bytes]."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--way", choices=list(WAYS), required=True)
+    parser.add_argument("model")
+    parser.add_argument("images", type=Path)
+    parser.add_argument("target", type=Path)
+    given = parser.parse_args()
+    print(json.dumps([WAYS[given.way](given.model, given.images, given.target), peak_bytes()]))
 
 
 if __name__ == "__main__":

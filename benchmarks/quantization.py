@@ -1,13 +1,11 @@
 """How far FP16 and INT8 move a trained network's accuracy, with onnxruntime's own quantiser beside them.
 
-Every file is made from one FP32 file, calibrated with the same images and scored on the same others. Run with
-`python -m benchmarks.quantization --model fcn8s.onnx --data camvid`, a folder with train.txt, val.txt and classes.txt;
-it takes about ten minutes and writes figures alone into the record, no images.
+Every file is made from one FP32 file, calibrated with the same images and scored on the same others, one in OpenVINO
+too. It takes about ten minutes and writes figures alone into the record, no images.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
@@ -35,12 +33,11 @@ from fcn_deploy.runners.base import INPUT, LABELS
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.spec import ModelCard, ignore_index_for
 
-from . import ratio
-from .readme import accuracy_table
+from .suite import Measured
 
 IMAGES = 100  # for calibration
 RADIUS = 3  # half width of the boundary band in pixels
-PACKAGES = ("fcn-deploy", "numpy", "onnx", "onnxruntime-gpu")
+ELSEWHERE = {"int8, cpu, mse": "openvino"}  # files that another runner is scored with too
 Labels = list[NDArray[np.uint8]]
 Maker = Callable[[Path], object]
 
@@ -59,10 +56,10 @@ class Scored:
     labels: Labels
 
 
-def score(path: Path, card: ModelCard, validation: DataOptions) -> Scored:
-    """Run ONNX Runtime on every validation image."""
+def score(path: Path, card: ModelCard, validation: DataOptions, runner_name: str = "onnxruntime") -> Scored:
+    """Run every validation image."""
     counted, labels, classes = [], [], card.num_classes
-    with open_runner("onnxruntime", str(path)) as runner:
+    with open_runner(runner_name, str(path)) as runner:
         for sample in iterate(open_for(card, validation)):
             if sample.label is None:
                 raise SystemExit(f"{sample.name} has no labels")
@@ -144,8 +141,15 @@ def circumstances(source: Path, folder: Path, images: CalibrationSet, validation
     }
 
 
-def measure(source: Path, folder: Path, say: Callable[[str], None] = print) -> tuple[list[dict[str, Any]], Any]:
-    """Rows of all files, FP32 first, and the record's circumstances."""
+def measure(model: str, data: str) -> Measured:
+    """Rows of all files, FP32 first, and the record's circumstances.
+
+    Args:
+        model: an FP32 .onnx file that `fcn-deploy export` wrote.
+        data: a folder with train.txt, val.txt and classes.txt.
+    """
+    logging.disable(logging.WARNING)  # onnxruntime's advice on preprocessing
+    source, folder = Path(model), Path(data)
     calibration, validation = DataOptions(str(folder / "train.txt"), limit=IMAGES), DataOptions(str(folder / "val.txt"))
     card = read_card(source)
     images = survey(card, calibration)
@@ -153,27 +157,14 @@ def measure(source: Path, folder: Path, say: Callable[[str], None] = print) -> t
         fp32 = score(source, card, validation)
         rows = [row("FP32", source, fp32, fp32)]
         for name, make in variants(source, calibration, images, Path(made) / "calibration").items():
-            say(f"{name} ...")
             path = Path(made) / "quantised.onnx"
             make(path)
             rows.append(row(name, path, score(path, card, validation), fp32))
+            if name in ELSEWHERE:
+                found = score(path, card, validation, ELSEWHERE[name])
+                rows.append(row(f"{name}, in {ELSEWHERE[name]}", path, found, fp32))
     return rows, circumstances(source, folder, images, validation)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quantization")
-    parser.add_argument("--model", type=Path, required=True, help="FP32 .onnx file that `fcn-deploy export` wrote")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train.txt, val.txt and classes.txt")
-    given = parser.parse_args()
-    logging.disable(logging.WARNING)  # onnxruntime's advice on preprocessing
-    rows, facts = measure(given.model, given.data)
-    print(accuracy_table({"rows": rows}))
-    print(ratio.write("quantization", rows, PACKAGES, facts))
 
 
 def _points(fraction: float | None) -> float | None:
     return None if fraction is None else 100 * fraction
-
-
-if __name__ == "__main__":
-    main()

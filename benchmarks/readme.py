@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,10 @@ from typing import Any
 from fcn_deploy.files import write_text
 from fcn_deploy.report.text import points, share
 
-from .ratio import RESULTS
+from .record import newest
 
 README = Path(__file__).parent.parent / "README.md"
 _BLOCK = re.compile(r"(<!-- results:(?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def newest(name: str, folder: Path = RESULTS) -> dict[str, Any]:
-    """The record of benchmark `name` that was written last; names begin with the date and a repeat adds a number."""
-    path = max(folder.glob(f"*-{name}*.json"), key=lambda path: (path.name[:10], len(path.name), path.name))
-    record: dict[str, Any] = json.loads(path.read_text())
-    return record
 
 
 def table(record: dict[str, Any]) -> str:
@@ -59,20 +51,34 @@ def engines_table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def peers_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a size and program; the last column is the machine's limit in the row's type over its time."""
+    lines = ["| image | program | computes in | ms | ours is | of the limit |", "|---|---|---|---|---|---|"]
+    for row in record["rows"]:
+        size = row["question"].split(", ")[2]
+        for name, ms in row["median_ms"].items():
+            ratio = f"{row['times_faster'][name]:.1f} times as fast" if name != row["ours"] else "**ours**"
+            kind = row["computes_in"][name]
+            lines.append(f"| {size} | {name} | {kind} | {ms:.0f} | {ratio} | {row['limit_ms'][kind] / ms:.0%} |")
+        lines += [f"| {size} | {name} |  | not run: {reason} |  |  |" for name, reason in row["not_run"].items()]
+    return "\n".join(lines) + "\n"
+
+
 def _change(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
 
 
 # By a record's "benchmark"; `table` renders all others.
-TABLES = {"engines": engines_table, "quantization": accuracy_table}
+TABLES = {"engines": engines_table, "peers": peers_table, "quantization": accuracy_table}
 
 
 def rendered(text: str) -> str:
     """`text` with every block between `<!-- results:NAME -->` and `<!-- end -->` made anew."""
-    return _BLOCK.sub(lambda found: found[1] + _rendered(newest(found["name"])) + found[3], text)
+    return _BLOCK.sub(lambda found: found[1] + markdown(newest(found["name"])) + found[3], text)
 
 
-def _rendered(record: dict[str, Any]) -> str:
+def markdown(record: dict[str, Any]) -> str:
+    """The table of a record, by its suite."""
     return TABLES.get(record["benchmark"], table)(record)
 
 

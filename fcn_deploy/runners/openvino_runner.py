@@ -131,18 +131,21 @@ def _check_device(name: str, core: Any, device: str, wanted: str | None) -> None
         raise RunnerError(f"{name}: this {device} does not compute in {wanted}; it has: {has}")
 
 
-def computed_in(compiled: Any) -> tuple[str, ...]:
-    """What the layers that multiply are computed in, as a note: "layers that multiply: 20 in BF16, 3 in FP32"."""
+def layer_types(compiled: Any) -> Counter[str]:
+    """How many of the layers that multiply are computed in which type."""
     kinds: Counter[str] = Counter()
     for node in compiled.get_runtime_model().get_ops():
         facts = node.get_rt_info()
         if facts["layerType"].astype(str) in MULTIPLYING:
             kind = facts["runtimePrecision"].astype(str)
             kinds[CALLED.get(kind, kind)] += 1
-    if not kinds:
-        return ()
-    listed = ", ".join(f"{count} in {kind}" for kind, count in kinds.most_common())
-    return (f"layers that multiply: {listed}",)
+    return kinds
+
+
+def computed_in(compiled: Any) -> tuple[str, ...]:
+    """The same as a note: "layers that multiply: 20 in BF16, 3 in FP32"."""
+    listed = ", ".join(f"{count} in {kind}" for kind, count in layer_types(compiled).most_common())
+    return (f"layers that multiply: {listed}",) if listed else ()
 
 
 def _card(model: Any) -> ModelCard | None:

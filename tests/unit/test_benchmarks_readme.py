@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from benchmarks.readme import README, newest, rendered, table
+from benchmarks.readme import README, peers_table, rendered, table
 
 RECORD = {
     "rows": [
@@ -35,8 +33,18 @@ def test_a_row_has_both_medians_and_the_ratio():
     assert table(RECORD).splitlines()[-1] == "| a size, against theirs | 0.50 | 2.00 | 4.0 times as fast |"
 
 
-def test_the_newest_record_is_the_last_of_the_last_day(tmp_path):
-    names = ["2026-01-02-x.json", "2026-01-10-x.json", "2026-01-10-x-2.json", "2026-01-10-x-10.json"]
-    for name in names:
-        (tmp_path / name).write_text(json.dumps({"name": name}))
-    assert newest("x", tmp_path) == {"name": "2026-01-10-x-10.json"}
+def test_a_row_of_peers_has_its_type_and_its_share_of_the_machine():
+    row = {
+        "question": "fcn8s, width 1, 360x480, 2 cores",
+        "ours": "mine",
+        "median_ms": {"eager": 640.0, "mine": 80.0},
+        "times_faster": {"eager": 8.0},
+        "computes_in": {"eager": "FP32", "mine": "INT8"},
+        "limit_ms": {"FP32": 320.0, "INT8": 76.0},
+        "not_run": {"compiler": "no C++ compiler"},
+    }
+    assert peers_table({"rows": [row]}).splitlines()[2:] == [
+        "| 360x480 | eager | FP32 | 640 | 8.0 times as fast | 50% |",
+        "| 360x480 | mine | INT8 | 80 | **ours** | 95% |",
+        "| 360x480 | compiler |  | not run: no C++ compiler |  |  |",
+    ]

@@ -1,0 +1,107 @@
+"""Records in `results`: added and never changed, named by time, device, commit and suite."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.files import write_text
+
+SCHEMA = 2
+RESULTS = Path(__file__).parent / "results"
+# 2026-11-22T2231-amd-epyc-2c-26c7a19-peers.json; schema 1 had date, name and number alone.
+_NAME = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)(T(?P<time>\d{4})-.+)?-(?P<suite>[a-z]+)(-(?P<number>\d+))?\.json", re.ASCII
+)
+
+
+def write(name: str, rows: Sequence[Mapping[str, Any]], packages: Sequence[str], facts: Mapping[str, Any]) -> Path:
+    """Write the rows with their circumstances under a new name; earlier records stay.
+
+    Args:
+        packages: distributions whose versions are kept.
+        facts: what else a reader must know.
+    """
+    now, machine, commit = datetime.now(timezone.utc), _machine(), _commit()
+    record = {
+        "schema": SCHEMA,
+        "benchmark": name,
+        "time": now.isoformat(timespec="seconds"),
+        "commit": commit,
+        **facts,
+        "machine": machine,
+        "packages": {package: metadata.version(package) for package in packages},
+        "rows": rows,
+    }
+    device = re.sub(r"[^a-z0-9]+", "-", f"{machine['cpu']} {machine['cores']}c".lower()).strip("-")
+    path = _new_path(f"{now:%Y-%m-%dT%H%M}-{device}-{commit}-{name}")
+    write_text(path, json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A record of any schema."""
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def newest(name: str, folder: Path | None = None) -> dict[str, Any]:
+    """The record of suite `name` that was written last."""
+    ages = {path: age for path in (folder or RESULTS).glob("*.json") if (age := _age(path, name)) is not None}
+    return read(max(ages, key=lambda path: ages[path]))
+
+
+def _age(path: Path, name: str) -> tuple[str, str, int] | None:
+    """Sorts records of one suite; None for those of others."""
+    found = _NAME.fullmatch(path.name)
+    if found is None or found["suite"] != name:
+        return None
+    return found["date"], found["time"] or "", int(found["number"] or 1)
+
+
+def _new_path(stem: str) -> Path:
+    path, number = RESULTS / f"{stem}.json", 1
+    while path.exists():
+        number += 1
+        path = RESULTS / f"{stem}-{number}.json"
+    return path
+
+
+def load_average() -> tuple[float, float, float] | None:
+    return os.getloadavg() if hasattr(os, "getloadavg") else None
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "load_average": load_average(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _commit() -> str:
+    """Seven digits, with "dirty" behind them if tracked files differ; "unknown" outside a checkout."""
+    git = ["git", "-C", str(RESULTS.parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", ".", "../fcn_deploy"], check=False)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + ("dirty" if changed.returncode else "")
