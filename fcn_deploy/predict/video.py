@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def frames(path: Path) -> Iterator[Load]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             for frame in container.decode(stream):
-                yield _converter(frame)
+                yield partial(upright, frame)
     except (av.FFmpegError, OSError, ValueError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"{path} is not a video, or damaged ({text})") from error
@@ -50,9 +51,7 @@ def count_frames(path: Path) -> int | None:
         return None
 
 
-def _converter(frame: Any) -> Load:
-    def load() -> NDArray[np.uint8]:
-        turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, in degrees
-        return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
-
-    return load
+def upright(frame: Any) -> NDArray[np.uint8]:
+    """A frame of PyAV as uint8[H, W, 3] RGB, turned as its display matrix says."""
+    turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, in degrees
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))

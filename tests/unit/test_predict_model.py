@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -67,9 +68,11 @@ def test_a_generator_is_read_a_bounded_number_of_images_ahead_of_its_results(mod
 
 
 def test_a_generator_that_is_left_in_the_middle_leaves_the_model_usable(model, expected):
+    before = threading.active_count()
     results = model(iter(IMAGES))
     next(results)
     results.close()
+    assert threading.active_count() == before
     assert np.array_equal(model(IMAGES[1]), expected(IMAGES[1]))
 
 
@@ -135,6 +138,8 @@ def test_twins_share_weights_and_outlive_each_other(spec, net):
     image = noise((1, 33, 47))
     expected = first.infer({"image": image})["labels"]
     twin = first.twin()
+    with pytest.raises(RunnerError, match="in this order"):
+        twin.download()
     first.upload({"image": noise((2, 31, 40))})
     assert np.array_equal(twin.infer({"image": image})["labels"], expected)
     first.close()

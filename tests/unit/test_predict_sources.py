@@ -111,3 +111,5 @@ def test_a_result_never_replaces_an_image(tmp_path):
     with pytest.raises(OutputError, match=r"link/a\.png would replace the image .*a\.png"):
         Outputs(tmp_path / "link", "raw", ()).check_names(found)
     Outputs(tmp_path / "link", "npy", ()).check_names(found)
+    with pytest.raises(OutputError, match=r"a\.png would replace the image .*link/a\.png"):
+        Outputs(tmp_path, "raw", ()).check_names(find_sources([str(tmp_path / "link" / "a.png")]))

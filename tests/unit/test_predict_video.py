@@ -13,6 +13,7 @@ from fcn_deploy.errors import ImageError, MissingDependencyError
 from fcn_deploy.predict.items import count_items, items
 from fcn_deploy.predict.predict import PredictOptions, predict
 from fcn_deploy.predict.sources import Source, find_sources
+from fcn_deploy.predict.video import upright
 
 from .onnx_files import write_graph
 
@@ -73,6 +74,32 @@ def test_a_file_that_is_no_video_is_one_failure_and_the_next_one_goes_on(tmp_pat
     with pytest.raises(ImageError, match=r"junk\.avi is not a video, or damaged"):
         found[0].load()
     assert found[1].load().shape == (48, 64, 3)
+
+
+@needs_av
+def test_a_phone_video_that_is_to_be_shown_turned_gives_upright_frames(tmp_path):
+    path = write_video(tmp_path / "a.mp4", shades=range(0, 250, 50), size=(32, 96))
+    one, zero = (1 << 16).to_bytes(4, "big"), bytes(4)
+    clockwise = (
+        zero + one + zero + (-(1 << 16)).to_bytes(4, "big", signed=True) + zero * 4 + (1 << 30).to_bytes(4, "big")
+    )
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 44  # the track's display matrix, ISO 14496-12
+    data[start : start + 36] = clockwise
+    path.write_bytes(bytes(data))
+    turned = [item.load() for item in items([source(path)])]
+    assert {image.shape for image in turned} == {(96, 32, 3)}
+
+    class Frame:
+        """As PyAV gives it: the angle by which the frame is turned counter-clockwise for display."""
+
+        rotation = -90
+
+        def to_ndarray(self, format):
+            return np.arange(6, dtype=np.uint8).reshape(2, 3, 1).repeat(3, axis=2)
+
+    # 0 1 2 / 3 4 5 turned clockwise
+    assert upright(Frame())[..., 0].tolist() == [[3, 0], [4, 1], [5, 2]]
 
 
 @needs_av
