@@ -44,8 +44,8 @@ class ReceptiveField:
     Attributes:
         alignment: windows begin at multiples of this: the total stride.
         divisor: sides for which labels of windows can equal the whole image's are multiples of this; 1 if all are.
-            Larger where the graph interpolates to the image's size, which then stretches by side / ceil(side / stride).
-        stretched_by: the node that does; "" where `divisor` is 1.
+            Larger where the graph interpolates to the image's size, which stretches by side / ceil(side / stride).
+        tied_by: the node that does; "" where `divisor` is 1.
 
     Raises:
         GraphError: a node sees the whole image or is unknown, or the labels have not the image's size. It is named.
@@ -63,11 +63,11 @@ class ReceptiveField:
             self._check_sides(PROBE, PROBE)
         except NotUniform as error:
             raise GraphError(f"no tile of it gives the whole image's labels: {error}") from error
-        self.divisor, self.stretched_by = 1, ""
+        self.divisor, self.tied_by = 1, ""
         try:
             self._check_sides(PROBE + 1, PROBE + 1)
         except NotUniform as error:
-            self.divisor, self.stretched_by = self.alignment, error.node
+            self.divisor, self.tied_by = self.alignment, error.node
 
     @property
     def width(self) -> int:

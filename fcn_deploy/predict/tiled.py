@@ -52,6 +52,7 @@ class Tiled:
     batch: int = 1
     progress: Progress = SILENT
     notes: list[str] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
 
     def label(self, sources: Iterable[Source], job: Job) -> Generator[Ended, None, None]:
         """Write the label map of every image, in order; one that cannot be used ends with its error."""
@@ -80,12 +81,14 @@ class Tiled:
         )
         total = np.zeros(job.num_classes, np.int64)
         bands = self._checked(bands_of(infer_of(self.runner), image, plan, self.progress, batch=self.batch), job, total)
+        note = self._note(image, plan)
         outputs = job.outputs
         write_bands(
             bands, outputs.label_path(item.name), (image.height, image.width),
             format=outputs.format, palette=outputs.palette,
         )  # fmt: skip
-        self._note(image, plan)
+        if note and self.tiling.halo is not None and not plan.exact:
+            self._add(f"{note}: {self._measured(image, plan)}")
         return total if job.count else None
 
     def _checked(self, bands: Iterator[NDArray[Any]], job: Job, total: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
@@ -97,17 +100,20 @@ class Tiled:
                 total += count_pixels(band, job.num_classes)
             yield band
 
-    def _note(self, image: ImageWindows, plan: Plan) -> None:
-        """Say how images of this size were cut, once; a smaller halo is measured on the first of them."""
+    def _note(self, image: ImageWindows, plan: Plan) -> str:
+        """Say how images of this size are cut, before the first of them; gives the line's beginning, or "" later."""
         sides, window = f"{image.height}x{image.width}", "x".join(map(str, plan.shape))
-        line = f"{sides}: {plan.windows} tiles of {window}, {plan.overhead:.2f} times the image's pixels"
-        if any(note.startswith(line) for note in self.notes):
-            return
+        if sides in self._seen:
+            return ""
+        self._seen.add(sides)
+        tiles = f"{plan.windows} tiles" if plan.windows > 1 else "one tile"
         ending = "labels as of the whole image" if plan.exact else plan.remark
-        if plan.windows > 1 and self.tiling.halo is not None and not plan.exact:
-            ending += f": {self._measured(image, plan)}"
-        self.notes.append(f"{line}; {ending}")
-        self.progress.say(self.notes[-1])
+        self._add(f"{sides}: {tiles} of {window}, {plan.overhead:.2f} times the image's pixels; {ending}")
+        return sides
+
+    def _add(self, note: str) -> None:
+        self.notes.append(note)
+        self.progress.say(note)
 
     def _measured(self, image: ImageWindows, plan: Plan) -> str:
         tile = max(self.tiling.tile, smallest_tile(self.reach))

@@ -152,7 +152,7 @@ def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: i
     extended = "x".join(str(axis.extended) for axis in axes)
     reason = "windows of one size do not fill it otherwise"
     if field.divisor > 1:
-        reason = f"{field.stretched_by} stretches by other factors where {field.divisor} does not divide a side"
+        reason = f"{field.tied_by} gives the same labels in tiles only where {field.divisor} divides the sides"
     return f"the image of {sides} was extended to {extended} by its last row and column: {reason}"
 
 
