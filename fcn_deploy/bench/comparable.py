@@ -7,10 +7,11 @@ from typing import Any
 
 from ..errors import RecordError
 from ..inputs.artefact import Artefact
-from .contention import contended
 from .record import Accuracy, Record
 from .summary import speed
 
+# Of the threads of a runner, the share that other processes may take from it before its times say nothing.
+MOST_TAKEN = 0.1
 PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
 
@@ -48,11 +49,11 @@ def obstacle_to_speed(baseline: Record, record: Record) -> str:
     if baseline.settings.isolated != record.settings.isolated:
         how = ("took turns in one process", "had a process each (--isolate)")
         return f"the baseline's runners {how[baseline.settings.isolated]}, and these {how[record.settings.isolated]}"
-    return ""
+    return next((line for side, name in _sides(baseline, record) for line in _crowded(side, name)), "")
 
 
 def remarks(baseline: Record, record: Record) -> Iterator[str]:
-    """What else may explain a difference: other versions, a machine that was busy or throttled."""
+    """What else may explain a difference: other versions, unstable rows, a GPU that was throttled."""
     then, now = (side.environment.get("packages") or {} for side in (baseline, record))
     for package in PACKAGES:
         if then.get(package) != now.get(package):
@@ -60,13 +61,22 @@ def remarks(baseline: Record, record: Record) -> Iterator[str]:
     unsteady = [row.runner for row in baseline.rows if (timed := speed(baseline, row)) is not None and timed.unstable]
     if unsteady:
         yield f"unstable in the baseline: {', '.join(unsteady)}; measure a new one on a quiet machine"
-    for side, name in ((baseline, "the baseline"), (record, "this run")):
-        cores = (side.environment.get("cores") or {}).get("logical") or 0
-        if side.other_cores is not None and contended(side.other_cores, side.settings.threads, cores):
-            yield f"during {name} other processes kept {side.other_cores:.1f} of {cores} cores busy"
+    for side, name in _sides(baseline, record):
         reasons = sorted({reason for state in side.gpu_states for reason in state.throttled})
         if reasons:
             yield f"during {name} the GPU held its clocks back: {', '.join(reasons)}"
+
+
+def _sides(baseline: Record, record: Record) -> tuple[tuple[Record, str], tuple[Record, str]]:
+    return (baseline, "the baseline"), (record, "this run")
+
+
+def _crowded(record: Record, name: str) -> Iterator[str]:
+    """Runners that had to give up a tenth of their threads and more are slower by what nobody can tell."""
+    cores = (record.environment.get("cores") or {}).get("logical")
+    others, threads = record.other_cores, record.settings.threads
+    if cores and others is not None and others + threads - cores > MOST_TAKEN * threads:
+        yield f"during {name} other processes kept {others:.1f} of {cores} cores busy; measure on a quiet machine"
 
 
 def _check_model(baseline: Record, name: str, sha256: str) -> None:

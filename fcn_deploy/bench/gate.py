@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .compare import AccuracyChange, Comparison, RowChange
+from .significance import MIN_ROUNDS
 from .speed_change import SpeedChange, shape_name
 
 
@@ -30,6 +31,20 @@ def violations(comparison: Comparison, limits: Limits) -> list[str]:
     breaks it. A row that was measured then and cannot be now breaks every limit.
     """
     return [line for row in comparison.rows for line in _broken(comparison, row, limits)]
+
+
+def unjudged(comparison: Comparison, limits: Limits) -> list[str]:
+    """One line for each limit that could not be held against something, and why: a gate that is open says so."""
+    lines = []
+    if limits.slowdown is not None:
+        if comparison.no_speed:
+            lines.append(f"--max-slowdown was not judged: {comparison.no_speed}")
+        lines += [
+            f"--max-slowdown was not judged for {row.runner}: fewer than {MIN_ROUNDS} rounds (--seconds, --iterations)"
+            for row in comparison.rows
+            if any(change.ratio.low is None for change in row.speed)
+        ]
+    return lines + [f"{row.runner}: {row.reason}" for row in comparison.rows if row.fate == "gone"]
 
 
 def _broken(comparison: Comparison, row: RowChange, limits: Limits) -> Iterator[str]:

@@ -120,14 +120,22 @@ class Gate:
         return baseline
 
     def compare(self, baseline: Record | None, record: Record) -> tuple[Comparison | None, list[str]]:
-        """The comparison, and a line for each limit that is broken; None without a baseline."""
+        """The comparison, and a line for each limit that is broken; None without a baseline.
+
+        What could not be judged is said on standard error.
+        """
         from ..bench.compare import compare_records
-        from ..bench.gate import Limits, violations
+        from ..bench.gate import Limits, unjudged, violations
 
         if baseline is None:
             return None, []
-        found = compare_records(baseline, record, relative=self.relative)
-        return found, violations(found, Limits(self.max_miou_drop, self.max_slowdown))
+        found, limits = (
+            compare_records(baseline, record, relative=self.relative),
+            Limits(self.max_miou_drop, self.max_slowdown),
+        )
+        for line in unjudged(found, limits):
+            click.echo(line, err=True)
+        return found, violations(found, limits)
 
 
 def _refuse_measuring() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.compare import compare_records
-from fcn_deploy.bench.gate import Limits, violations
+from fcn_deploy.bench.gate import Limits, unjudged, violations
 from fcn_deploy.errors import RecordError
 
 from .bench_records import MS, RECORD, ROWS, WORSE
@@ -63,7 +63,10 @@ def test_with_too_few_rounds_nothing_is_judged():
     short = replace(RECORD, rows=(ROWS[1],))
     slow = replace(ROWS[1], latency=replace(ROWS[0].latency, execute_ns=(99 * MS,) * 4))
     assert broken(short, replace(RECORD, rows=(slow,)), slowdown=0.05) == []
-    assert compare_records(short, replace(RECORD, rows=(slow,))).rows[0].speed[0].ratio.low is None
+    comparison = compare_records(short, replace(RECORD, rows=(slow,)))
+    assert comparison.rows[0].speed[0].ratio.low is None
+    (line,) = unjudged(comparison, Limits(slowdown=0.05))
+    assert line.startswith("--max-slowdown was not judged for onnxruntime: fewer than 8 rounds")
 
 
 def test_shares_of_the_reference_tell_a_slower_machine_from_a_slower_row():
@@ -160,6 +163,8 @@ def test_other_truth_under_the_same_name_is_other_data():
         ({"environment": RECORD.environment | {"gpus": ["H100"]}}, r"another machine \(Some CPU, 4 threads, H100"),
         ({"settings": replace(RECORD.settings, threads=1)}, "had 1 threads, and these 2"),
         ({"settings": replace(RECORD.settings, isolated=True)}, "had a process each"),
+        # 2 threads on 4 cores: 2.2 others take a tenth of the two
+        ({"other_cores": 2.3}, "during the baseline other processes kept 2.3 of 4 cores busy"),
     ],
 )
 def test_another_machine_or_other_conditions_leave_accuracy_alone(changes, found):
@@ -170,6 +175,10 @@ def test_another_machine_or_other_conditions_leave_accuracy_alone(changes, found
     assert comparison.rows[0].speed == ()
     (line,) = violations(comparison, Limits(miou_drop=0.3, slowdown=0.05))
     assert "mean IoU fell" in line
+
+
+def test_a_little_other_work_on_the_machine_is_no_obstacle():
+    assert compare_records(record(row(), other_cores=2.1), record(row(), other_cores=2.1)).no_speed == ""
 
 
 def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit():
@@ -184,6 +193,9 @@ def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit()
     }
     assert broken(baseline, now, slowdown=0.05)[0].startswith("onnxruntime: measured in the baseline, failed now")
     assert broken(baseline, now) == []
+    assert unjudged(compare_records(baseline, now), Limits(miou_drop=1)) == [
+        "onnxruntime:fp16: in the baseline, and not in this run"
+    ]
 
 
 def test_a_runner_that_stands_twice_is_compared_in_its_order():
@@ -200,8 +212,9 @@ def test_a_baseline_that_was_not_steady_is_told():
 
 def test_what_else_changed_is_said():
     busy = RECORD.environment | {"packages": {"torch": "2.9", "onnxruntime": "1.29"}}
-    baseline = record(row(), environment=busy, other_cores=3.0)
+    hot = rec.GpuState(0, 1.0, None, None, None, None, None, ("thermal slowdown", "power cap"))
+    baseline = record(row(), environment=busy, gpu_states=(hot, hot))
     assert compare_records(baseline, record(row())).remarks == (
         "onnxruntime was 1.29 and is 1.30",
-        "during the baseline other processes kept 3.0 of 4 cores busy",
+        "during the baseline the GPU held its clocks back: power cap, thermal slowdown",
     )
