@@ -34,8 +34,8 @@ NOT_KEPT = (
 )
 SPEED_NOTE = (
     "How the rounds of each row are spread: density, one tick each, and p50 · p90 · p99 as bars and figures. Then "
-    "speed against accuracy: a dashed line joins the rows that no other beats in both; upright lines are 95 % intervals "
-    "of the change against the reference."
+    "speed against accuracy: a dashed line joins the rows that no other beats in both; upright lines are 95 % "
+    "intervals of the change against the reference."
 )
 CLASSES_NOTE = (
     "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over the images."

@@ -28,6 +28,7 @@ class Place:
     """One row: milliseconds an image and per cent.
 
     Attributes:
+        said: `share` as it is written; 99.9999 is not 100.
         series: its place among the rows.
         low, high: where `share` may lie on other images, as far as that is from its difference to the reference.
     """
@@ -36,6 +37,7 @@ class Place:
     series: int
     ms: float
     share: float
+    said: str = ""
     low: float | None = None
     high: float | None = None
 
@@ -48,7 +50,7 @@ def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) ->
     across_ms = positive([place.ms for place in places], LEFT + 8, width - RIGHT - 8)
     reached = [end for place in places for end in (place.share, place.low, place.high) if end is not None]
     upwards = centred(reached, HEIGHT - BOTTOM, TOP, LEAST)
-    said = "; ".join(f"{place.name} {milliseconds(place.ms)} ms, {place.share:.2f} %" for place in places)
+    said = "; ".join(f"{place.name} {milliseconds(place.ms)} ms, {place.said}" for place in places)
     return drawing(
         width, HEIGHT, "Speed against accuracy", f"{said}.",
         up(upwards, LEFT, width - RIGHT), across(across_ms, TOP, HEIGHT - BOTTOM),
@@ -75,8 +77,10 @@ def _places(record: Record) -> tuple[str, list[Place]]:
         for index, row in enumerate(record.rows):
             timed, share = speed(record, row), share_of(record, index)
             if timed is not None and share is not None and not math.isnan(share):
+                ms = timed.median_ms / record.settings.batch
                 ends = _ends(record, row) if unit == MEAN_IOU else (None, None)
-                places.append(Place(row.runner, index, 1000 / timed.images_per_s, share, *ends))
+                said = f"{share:.2f} %" if unit == MEAN_IOU else f"{math.floor(1000 * share) / 1000:g} %"
+                places.append(Place(row.runner, index, ms, share, said, *ends))
         if places:
             return unit, places
     return "", []
@@ -113,7 +117,7 @@ def _points(places: list[Place], across_ms: Scale, upwards: Scale, width: float)
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
     drawn, names = [], []
     for place, (x, y) in zip(places, spots, strict=True):
-        hint = f"{place.name}: {milliseconds(place.ms)} ms an image, {place.share:.2f} %"
+        hint = f"{place.name}: {milliseconds(place.ms)} ms an image, {place.said}"
         if place.low is not None and place.high is not None:
             drawn.append(line(x, upwards(place.low), x, upwards(place.high), "whisker"))
         drawn.append(marker(x, y, place.series, hint))

@@ -1,0 +1,81 @@
+"""The files that `fcn-deploy bench` leaves for readers."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fcn_deploy.bench.record_file import read_record, write_record
+from fcn_deploy.errors import OutputError
+
+from ..unit.bench_records import RECORD
+from .bench_model import invoke, save_small_model
+
+QUICK = ["--iterations", "3", "--seconds", "60", "--warmup", "1", "--no-memory"]
+
+
+@pytest.fixture
+def record(tmp_path) -> Path:
+    write_record(tmp_path / "run.json", RECORD)
+    return tmp_path / "run.json"
+
+
+def test_a_run_leaves_page_markdown_and_csv_beside_its_record(tmp_path):
+    model = save_small_model(tmp_path / "small.safetensors")
+    out = {name: tmp_path / f"out.{name}" for name in ("html", "markdown", "csv", "json")}
+    files = [part for name, path in out.items() for part in (f"--{name}", str(path))]
+    arguments = ["bench", str(model), "--data", "synthetic:3:5:33x47", "--calib", "synthetic:3:1:33x47"]
+    result = invoke(*arguments, *QUICK, "--runners", "pytorch,onnxruntime:int8", *files)
+    assert result.exit_code == 0
+    row = read_record(out["json"]).rows[1]
+    page = out["html"].read_text()
+    # a small random network in 8 bits changes labels somewhere
+    assert row.agreement.overall.agreed < row.agreement.overall.pixels
+    assert "<figcaption>difference</figcaption>" in page
+    worst = min(row.frames, key=lambda frame: frame.agreed / frame.pixels)
+    assert f"<h4>{worst.name}</h4>" in page
+    assert f"{worst.pixels - worst.agreed} pixel" in page
+    assert "| onnxruntime:int8 |" in out["markdown"].read_text()
+    assert out["csv"].read_text().count("\n") == 3
+
+
+def test_a_record_is_shown_again_without_its_frames(record, tmp_path):
+    result = invoke("bench", "--from", str(record), "--html", str(tmp_path / "new" / "page.html"))
+    # one row of the record failed
+    assert result.exit_code == 1
+    assert "A record holds counts and no pictures" in (tmp_path / "new" / "page.html").read_text()
+
+
+def test_without_room_for_the_page_the_record_and_the_other_files_are_written(record, tmp_path):
+    """A limit on the size of a file: the page is larger than 16 KiB, the rest is not."""
+    names = ["--json", "again.json", "--html", "page.html", "--csv", "rows.csv"]
+    done = subprocess.run(
+        [sys.executable, "-m", "fcn_deploy", "bench", "--from", str(record), *names],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (16 << 10, 16 << 10)),
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "page.html: the file would be larger than" in line
+    assert read_record(tmp_path / "again.json") == RECORD
+    assert (tmp_path / "rows.csv").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again.json", "rows.csv", "run.json"]
+    assert "onnxruntime" in done.stdout
+
+
+def test_two_files_of_one_name_are_a_usage_error(record, tmp_path):
+    same = str(tmp_path / "x")
+    for pair in (["--html", same, "--csv", same], ["--markdown", same, "--json", same]):
+        assert invoke("bench", "--from", str(record), *pair).exit_code == 2
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="is a file, not a folder"):
+        invoke("bench", "--html", str(tmp_path / "file" / "page.html"))
