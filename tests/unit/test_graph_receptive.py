@@ -91,7 +91,7 @@ LAYERS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     layers=st.lists(LAYERS, min_size=1, max_size=4),
     kernel=st.integers(0, 4),
