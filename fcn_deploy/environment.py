@@ -13,7 +13,17 @@ import psutil
 
 from .version import __version__
 
-PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "onnx", "onnx-ir", "numpy", "tensorrt", "tensorrt-rtx")
+PACKAGES = (
+    "torch",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "openvino",
+    "onnx",
+    "onnx-ir",
+    "numpy",
+    "tensorrt",
+    "tensorrt-rtx",
+)
 
 
 def describe_environment(threads: int | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ..inputs.dataset import DataOptions
 from ..precision.quantize import QuantizeOptions, quantize
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
-from ..runners.registry import entry, open_runner
+from ..runners.registry import device_of, entry, open_runner
 from . import record as rec
 
 ENGINE_RUNNER = "tensorrt"
@@ -50,10 +50,7 @@ class Form:
     @property
     def target(self) -> str:
         """Whose INT8 kernels will run it."""
-        line = entry(self.runner)
-        devices = [part for part in self.runner.split(":")[1:] if part not in line.types]
-        on_cpu = (devices or [line.device])[0] == "cpu"
-        return "cpu" if on_cpu and not self.is_engine else "tensorrt"
+        return "cpu" if device_of(self.runner) == "cpu" and not self.is_engine else "tensorrt"
 
 
 def parse_form(spec: str) -> Form:

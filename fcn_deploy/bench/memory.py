@@ -92,10 +92,10 @@ def _free_device_bytes(spec: str) -> int | None:
 
     As CUDA counts it, through PyTorch; where PyTorch has no CUDA as NVML does, which counts the CUDA context too.
     """
-    from ..runners.registry import entry
+    from ..runners.registry import device_of
     from .gpu_state import free_bytes
 
-    if (spec.partition(":")[2] or entry(spec).device) == "cpu":
+    if device_of(spec) == "cpu":
         return None
     try:
         import torch

@@ -10,7 +10,7 @@ from ..errors import RunnerError
 from ..inputs.artefact import Artefact
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
-from ..runners.registry import entry, open_runner
+from ..runners.registry import device_of, entry, open_runner
 from ..runners.threads import usable_cores
 
 ENGINES = frozenset({".engine", ".plan", ".trt"})
@@ -56,15 +56,16 @@ def open_runners(
             raise RunnerError("an engine is fed by its own slots; leave --lanes out")
         return [stack.enter_context(open_runner(spec, source, threads=threads))]
     artefact = stack.enter_context(Artefact(source, progress, model=model))
-    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if _on_cpu(spec) else 1)
-    if wanted > 1 and threads is None and _on_cpu(spec):
+    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if _has_lanes(spec) else 1)
+    if wanted > 1 and threads is None and _has_lanes(spec):
         threads = max(usable_cores() // wanted, 1)
     first = stack.enter_context(artefact.open(spec, threads=threads))
     return [first, *_twins(first, wanted - 1, lanes, stack)]
 
 
-def _on_cpu(spec: str) -> bool:
-    return (spec.partition(":")[2] or entry(spec).device) == "cpu"
+def _has_lanes(spec: str) -> bool:
+    """On a GPU one inference at a time; OpenVINO has no twins, and one of its inferences should have all cores."""
+    return device_of(spec) == "cpu" and entry(spec).package != "openvino"
 
 
 def _twins(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:

@@ -93,7 +93,9 @@ def environment_line(environment: dict[str, Any]) -> str:
     """Processor, system, versions, GPUs."""
     packages = environment.get("packages", {})
     versions = ", ".join(
-        f"{name} {packages[name]}" for name in ("torch", "onnxruntime-gpu", "onnxruntime") if name in packages
+        f"{name} {packages[name]}"
+        for name in ("torch", "onnxruntime-gpu", "onnxruntime", "openvino")
+        if name in packages
     )
     cores = environment.get("cores", {}).get("physical")
     gpus = ", ".join(environment.get("gpus") or []) or "no GPU here: nothing was measured on one"

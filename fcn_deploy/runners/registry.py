@@ -48,6 +48,13 @@ def entry(spec: str) -> Entry:
     return RUNNERS[name]
 
 
+def device_of(spec: str) -> str:
+    """ "openvino:fp32" -> "cpu", "onnxruntime:cuda" -> "cuda"; "" where the runner has one device alone."""
+    line = entry(spec)
+    named = [part for part in spec.split(":")[1:] if part not in line.types]
+    return named[0] if named else line.device
+
+
 def open_runner(
     spec: str,
     source: str,

@@ -14,7 +14,7 @@ from fcn_deploy.bench.forms import parse_form
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.runners import openvino_runner
 from fcn_deploy.runners.openvino_runner import parse_device
-from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.registry import device_of, open_runner
 
 from .onnx_files import CARD, write_graph
 from .small_fcn import images, write_fcn
@@ -190,3 +190,11 @@ def test_a_row_of_the_benchmark_rewrites_the_file_and_leaves_types_of_floats_to_
 ):
     form = parse_form(spec)
     assert (form.runner, form.precision, form.target) == (runner, precision, target)
+
+
+@pytest.mark.parametrize(
+    ("spec", "device"),
+    [("openvino", "cpu"), ("openvino:fp32", "cpu"), ("openvino:bf16:gpu", "gpu"), ("onnxruntime:cuda", "cuda")],
+)
+def test_a_type_is_no_device(spec, device):
+    assert device_of(spec) == device
