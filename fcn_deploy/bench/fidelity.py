@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -70,6 +71,7 @@ def in_points(change: Interval) -> Interval:
     return Interval(100 * change.value, low, high)
 
 
+@lru_cache(maxsize=32)  # tables, plots and verdicts ask for the same pair; 2000 images of 21 classes take half a second
 def _iou_change(before: Accuracy, after: Accuracy) -> IouChange:
     paired = len(before.by_image) > 1 and len(before.by_image) == len(after.by_image)
     # A single stack has no interval: what is known without the counts of each image.

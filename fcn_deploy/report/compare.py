@@ -97,7 +97,7 @@ def _meaning(rows: Sequence[RowChange]) -> str:
         sentences.append("of points from paired draws of the images;")
     if any(not change.paired for change in changes):
         sentences.append("points without brackets are bare differences, for want of counts of each image;")
-    return " ".join([*sentences, "equal: not told from chance. Runs differ as wholes by more: see the guide."])
+    return " ".join([*sentences, "equal: not told from chance. Two runs differ as wholes by more than that."])
 
 
 def with_comparison(record_json: str, found: Comparison, broken: Sequence[str]) -> str:
