@@ -1,5 +1,5 @@
 .PHONY: check test lint format docs long api
-# docs: the README's tables, rendered anew from benchmarks/results.
+# docs: the README's tables and figures, rendered anew from benchmarks/results.
 check: lint test
 lint:
 	ruff format --check .
@@ -12,6 +12,7 @@ test:
 	pytest
 docs:
 	python -m benchmarks.readme
+	python -m benchmarks.figures
 long:
 	pytest -m long
 # api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).

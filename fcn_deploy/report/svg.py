@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 # Widths that stay readable on a phone without scaling the letters; wide pages place several beside each other.
 WIDTH = 360
 SERIES = 8
+MARGIN = 12  # around a picture in a file of its own
 
 STYLE = Markup("""\
 .ink{fill:var(--ink)}.faint{fill:var(--faint)}.rule{stroke:var(--rule);stroke-width:1}
@@ -54,11 +55,16 @@ def drawing(width: float, height: float, title: str, description: str, *children
     Args:
         alone: for a file of its own, which carries colours and fonts itself.
     """
-    style = (element("style", THEME + STYLE),) if alone else ()
-    size: dict[str, str | float] = {"width": width, "height": height} if alone else {}
+    around = MARGIN if alone else 0
+    box = -around, -around, width + 2 * around, height + 2 * around
+    ground: tuple[Markup, ...] = ()
+    size: dict[str, str | float] = {}
+    if alone:  # on paper of its own: who shows the file may follow another theme than the system's
+        paper = element("rect", x=box[0], y=box[1], width=box[2], height=box[3], rx=6.0, fill="var(--paper)")
+        ground, size = (element("style", THEME + STYLE), paper), {"width": box[2], "height": box[3]}
     return element(
-        "svg", element("title", title), element("desc", description), *style, *children,
-        xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width:g} {height:g}", role="img", **size,
+        "svg", element("title", title), element("desc", description), *ground, *children,
+        xmlns="http://www.w3.org/2000/svg", viewBox=" ".join(f"{edge:g}" for edge in box), role="img", **size,
     )  # fmt: skip
 
 
