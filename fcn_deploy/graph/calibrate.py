@@ -78,9 +78,8 @@ def calibrate(
         copy = _with_outputs(path, watched, Path(folder))
         gc.collect()  # nodes and values refer to each other; without this the graph's weights stay beside the session's
         session = open_cpu_session(copy)
-        given = {port.name for port in session.get_inputs()}  # no session gives its own input
-        made = [name for name in watched if name not in given]
         for count, feed in enumerate(feeds, start=1):
+            made = [name for name in watched if name not in feed]  # no session gives what it was fed
             seen = {**feed, **dict(zip(made, session.run(made, dict(feed)), strict=True))}
             for name in watched:
                 _observe(name, seen[name], gathered.get(name), largest, count)
