@@ -108,7 +108,8 @@ class Outputs:
                 if path in taken:
                     raise DataError(_collision(taken[path].path, source.path, path))
                 taken[path] = source
-                folders.update(dict.fromkeys(path.parents, source))
+                if path.parent not in folders:
+                    folders.update(dict.fromkeys(path.parents, source))
         for path in taken.keys() & folders.keys():
             raise DataError(_collision(taken[path].path, folders[path].path, path))
         self._check_sources(taken)
@@ -117,6 +118,11 @@ class Outputs:
         return (self.target / source.name,) if source.is_video else self.paths(source.name)
 
     def _check_sources(self, taken: dict[Path, Source]) -> None:
+        """A result can only replace a source of a folder that both are in."""
+        shared = {_real_folder(path.parent) for path in taken}
+        shared &= {_real_folder(source.path.parent) for source in taken.values()}
+        if not shared:
+            return
         sources = {_real(source.path): source for source in taken.values()}
         for path in taken:
             if _real(path) in sources:

@@ -145,45 +145,61 @@ def batched(values: Iterable[Loaded | Ended], size: int, window: int) -> Iterato
 
 
 def inferred(values: Iterable[list[Loaded] | Ended], lanes: Lanes) -> Iterator[Labelled | Ended]:
-    """The labels of every image; a batch that the runner refuses ends with its error, and the rest go on."""
-    waiting: deque[tuple[list[Loaded], Any]] = deque()
+    """The labels of every image; one that the runner refuses ends with its error, and the rest go on."""
+    feed = _Feed(lanes)
     try:
         for value in values:
             if isinstance(value, Ended):
                 yield value
-                continue
-            if len(waiting) == lanes.slots:
-                yield from _results(*waiting.popleft(), lanes)
-            try:
-                waiting.append((value, lanes.submit(stacked(value))))
-            except (RunnerError, ShapeError) as error:
-                yield from _failed(value, error)
+            else:
+                yield from feed.put(value)
             del value
-        while waiting:
-            yield from _results(*waiting.popleft(), lanes)
+        while feed.waiting:
+            yield from feed.take()
     finally:
-        for _, ticket in waiting:
+        for _, ticket in feed.waiting:
             lanes.drop(ticket)
+
+
+class _Feed:
+    """Batches under way. One that is refused (it has no memory, or an engine no profile for it) is tried in halves."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self.waiting: deque[tuple[list[Loaded], Any]] = deque()
+
+    def put(self, batch: list[Loaded]) -> Iterator[Labelled | Ended]:
+        """Start on a batch; gives the results of an earlier one if it takes its slot."""
+        if len(self.waiting) == self._lanes.slots:
+            yield from self.take()
+        try:
+            self.waiting.append((batch, self._lanes.submit(stacked(batch))))
+        except (RunnerError, ShapeError) as error:
+            yield from self._refused(batch, error)
+
+    def take(self) -> Iterator[Labelled | Ended]:
+        """Wait for the oldest batch."""
+        batch, ticket = self.waiting.popleft()
+        try:
+            labels = self._lanes.result(ticket)
+        except (RunnerError, ShapeError) as error:
+            yield from self._refused(batch, error)
+            return
+        for loaded, label in zip(batch, labels, strict=True):
+            yield Labelled(loaded, label)
+
+    def _refused(self, batch: list[Loaded], error: RunnerError | ShapeError) -> Iterator[Labelled | Ended]:
+        if len(batch) == 1:
+            yield Ended(batch[0].index, batch[0].name, error=error)
+            return
+        half = len(batch) // 2
+        yield from self.put(batch[:half])
+        yield from self.put(batch[half:])
 
 
 def stacked(batch: list[Loaded]) -> NDArray[np.uint8]:
     """uint8[N, H, W, 3]; a single image is not copied."""
     return batch[0].image[None] if len(batch) == 1 else np.stack([loaded.image for loaded in batch])
-
-
-def _results(batch: list[Loaded], ticket: Any, lanes: Lanes) -> Iterator[Labelled | Ended]:
-    try:
-        labels = lanes.result(ticket)
-    except (RunnerError, ShapeError) as error:
-        yield from _failed(batch, error)
-        return
-    for loaded, label in zip(batch, labels, strict=True):
-        yield Labelled(loaded, label)
-
-
-def _failed(batch: list[Loaded], error: RunnerError | ShapeError) -> Iterator[Ended]:
-    for loaded in batch:
-        yield Ended(loaded.index, loaded.name, error=error)
 
 
 def in_order(values: Iterable[Value], index: Callable[[Value], int]) -> Generator[Value, None, None]:

@@ -98,6 +98,15 @@ def test_what_is_no_image_is_refused_and_the_model_goes_on(model, expected, tmp_
     assert np.array_equal(model(IMAGES[1]), expected(IMAGES[1]))
 
 
+def test_more_images_than_a_profile_holds_go_in_as_it_holds_them(net, reference, monkeypatch):
+    machine = Machine(monkeypatch, 2)
+    images = [noise((1, 33, 47), seed)[0] for seed in range(9)]
+    with fcn_deploy.load(machine.build(net, PROFILES), batch=9) as model:
+        for labels, image in zip(model(images), images, strict=True):
+            assert np.array_equal(labels, reference(image[None])["labels"][0])
+    machine.check()
+
+
 def test_a_size_outside_the_profiles_is_told(net, monkeypatch):
     machine = Machine(monkeypatch)
     with fcn_deploy.load(machine.build(net, PROFILES)) as model:

@@ -134,6 +134,25 @@ def test_a_broken_image_and_a_refused_batch_end_with_their_errors_and_stop_nothi
     assert len(ended) == 12
 
 
+def test_a_batch_that_is_refused_is_tried_in_halves_down_to_the_image_that_is_to_blame():
+    sizes = []
+
+    def infer(images):
+        sizes.append(len(images))
+        if len(images) > 4 or 6 in images:
+            raise RunnerError("out of memory")
+        return red(images)
+
+    written = Written()
+    ended = run(items(Alive(), 16, shapes=((3, 5),)), infer, written, batch=8)
+    assert [one.index for one in ended if one.error] == [6]
+    assert {name: labels.ravel()[0] for name, labels in written.labels.items()} == {
+        str(number): number for number in range(16) if number != 6
+    }
+    # 0..7 as 4 and 4; the second half down to image 6; 8..15 as 4 and 4
+    assert sorted(sizes, reverse=True) == [8, 8, 4, 4, 4, 4, 2, 2, 1, 1]
+
+
 def test_an_image_for_which_there_is_no_memory_ends_with_an_error():
     def work():
         yield Item(0, PurePosixPath("huge.tif"), lambda: np.empty((1 << 40, 1 << 20), np.uint8))
