@@ -74,6 +74,8 @@ def _meaning(record: Record) -> str:
         "Times are upload, run and download of one batch, the host waiting for the result.",
         "Peak MiB is of a process that holds this runner alone.",
     ]
+    if any(row.saturated is not None for row in record.rows):
+        sentences.append("Busy/s: images/s when the next one never has to wait.")
     if any(row.agreement is not None for row in record.rows):
         sentences += [
             "Δ: points more or less than PyTorch.",

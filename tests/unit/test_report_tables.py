@@ -7,12 +7,13 @@ import pytest
 from rich.console import Console
 
 from fcn_deploy.bench.accuracy import AccuracyReport, to_plain
+from fcn_deploy.bench.record import Cell, Saturated
 from fcn_deploy.metrics.scores import Scores
 from fcn_deploy.report.accuracy import render as render_accuracy
 from fcn_deploy.report.table import render
 from fcn_deploy.report.text import milliseconds, points, share
 
-from .bench_records import RECORD, ROWS, with_rows
+from .bench_records import RECORD, REFERENCE, ROWS, with_rows
 
 
 def printed(content, width: int = 100) -> str:
@@ -119,3 +120,19 @@ def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():
     assert made.split()[:4] == ["tensorrt:int8", "engine", "2.4", "1.2"]
     assert made.rstrip().endswith("INT8 96.4 %, FP32 3.6 %")
     assert "tensorrt:int8 built, and not run: libcuda.so.1 is missing" in map(str.rstrip, lines)
+
+
+def test_images_a_second_when_busy_have_a_column_where_they_were_measured():
+    busy = replace(ROWS[1], saturated=Saturated(images=90, seconds=1.5))
+    text = printed(render(with_rows(ROWS[0], busy)))
+    assert " ".join(line_of(text, "onnxruntime ")).startswith("onnxruntime unstable 20.0 41.0 49.1 72.7 60.0 2.00")
+    assert "Busy/s: images/s when" in " ".join(text.split())
+    assert "busy/s" not in printed(render(RECORD))
+
+
+def test_sizes_and_batches_fit_the_width_with_the_longest_names():
+    cell = Cell((16, 1024, 2048), ROWS[0].latency, Saturated(16, 100.0), ROWS[0].memory, REFERENCE)
+    rows = [replace(ROWS[0], runner=name, cells=(cell,)) for name in ("pytorch", "onnxruntime:nvtensorrtrtx:int8+fp16")]
+    text = printed(render(with_rows(*rows)))
+    assert max(map(len, text.splitlines())) <= 100
+    assert " ".join(line_of(text.split("batch median")[-1], "pytorch ")[:4]).startswith("pytorch 1024x2048 16")
