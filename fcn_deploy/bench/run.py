@@ -59,7 +59,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         sha256, size_bytes = artefact.digest()
         # The data set first: a slip in its path should not cost the minute that an export takes.
         card = artefact.card()
-        dataset, pool = _open_data(card, options, progress), Pool(options.batch)
+        dataset, pool = _open_data(card, options, progress), Pool(max((options.batch, *options.batches)))
         forms = Forms(
             artefact,
             _folder(stack),
@@ -121,9 +121,10 @@ def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress
 
 
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
-    """The data set's own sizes, and each cell for itself, so that its kernels are tuned for it."""
-    own = of_dataset(dataset, options.data.on_error, options.batch, progress)
-    cells = shapes_of(options.sizes, options.batches, {own.opt[1:]: 1})
+    """The data set's own sizes, and each cell of other sizes for itself, so that its kernels are tuned for it."""
+    most = options.batch if options.sizes else max((options.batch, *options.batches))
+    own = of_dataset(dataset, options.data.on_error, most, progress)
+    cells = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
     return (own, *(Profile(shape, shape, shape) for shape in cells))
 
 

@@ -84,6 +84,14 @@ TIMING_OPTIONS = (
         metavar="LIST",
         help="Images an inference: 4, or 1,4. The data set's own sizes are timed with the first.",
     ),
+    click.option(
+        "--saturation",
+        type=click.FloatRange(min=0),
+        default=1.5,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long images a second are counted, with the next batch always at hand; 0 for not at all.",
+    ),
     click.option("--isolate", is_flag=True, help="Time each runner in a process of its own."),
     click.option(
         "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads of each runner.  [default: usable cores]"
@@ -99,12 +107,13 @@ def budget(given: Mapping[str, Any]) -> Budget:
 
 
 def shapes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `BenchOptions` for sizes, batches and processes."""
+    """The keyword arguments of `BenchOptions` for sizes, batches, processes and what runs in them."""
     numbers = given["batches"]
     return {
         "batch": numbers[0],
         "sizes": given["sizes"],
         "batches": numbers if given["sizes"] or len(numbers) > 1 else (),
         "isolated": given["isolate"],
+        "saturation_s": given["saturation"],
         "threads": given["threads"],
     }

@@ -9,7 +9,9 @@ from fcn_deploy.bench import run as run_module
 from fcn_deploy.bench.latency import Budget
 from fcn_deploy.bench.record_file import from_json, to_json
 from fcn_deploy.bench.run import BenchOptions, run_bench
+from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
+from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.graph import export as export_module
 from fcn_deploy.inputs import artefact as artefact_module
@@ -17,6 +19,7 @@ from fcn_deploy.inputs.artefact import Artefact
 from fcn_deploy.inputs.dataset import DataOptions, check_classes
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.progress import SILENT
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import ModelCard
 from tests.conftest import tiny_model
@@ -334,3 +337,12 @@ def test_isolated_runners_are_opened_anew_in_their_own_process_and_those_of_this
     assert log[-3:] == ["pytorch closed", "onnxruntime closed", "onnxruntime:dml closed"]
     assert opened[3:] == ["onnxruntime closed", "pytorch closed"]
     assert record.settings.isolated
+
+
+def test_engines_hold_every_cell_and_those_of_other_sizes_have_a_profile_each():
+    dataset = open_dataset("synthetic:2:0:33x47")
+    sized = run_module._profiles(dataset, BenchOptions(sizes=((40, 70), (20, 30)), batches=(1, 4)), SILENT)
+    assert sized[0] == Profile((1, 32, 32), (1, 32, 32), (1, 64, 64))
+    assert [profile.opt for profile in sized[1:]] == [(1, 20, 30), (4, 20, 30), (1, 40, 70), (4, 40, 70)]
+    (own,) = run_module._profiles(dataset, BenchOptions(batch=1, batches=(1, 4)), SILENT)
+    assert own.max == (4, 64, 64)

@@ -27,6 +27,7 @@ def test_sizes_and_batches_make_the_grid():
         "sizes": ((360, 480), (720, 960)),
         "batches": (1, 4),
         "isolated": False,
+        "saturation_s": 1.5,
         "threads": None,
     }
 
