@@ -77,7 +77,7 @@ def rates(kind, rounds: int, seed: int = 0) -> tuple[float, float]:
     ],
 )
 def test_identical_runners_are_equal_and_one_five_per_cent_slower_is_found(kind, rounds, power):
-    """`power` is what was measured on 4000 runs, less 3 standard deviations of 400."""
+    """`power` is somewhat below what 2000 runs showed."""
     equal, found = rates(kind, rounds)
     assert equal >= 0.95 - 2 * (0.95 * 0.05 / RUNS) ** 0.5  # 0.928: a true 95 % is lower once in 40 times
     assert found >= power
