@@ -4,7 +4,10 @@ The loop reads, infers and writes one image after the other, as one writes it fi
 Both have the same options of the runner otherwise, leave the same label maps (compared), take turns in processes of
 their own, and are timed from the first image to the last. Memory is the peak of a process that labels so many images.
 
-It takes about five minutes. For figures the machine must be quiet. The module run by itself is one way in a process of
+On a CPU the loop's inference has all cores already, so what there is to gain is the time in which the loop reads and
+writes: little beside an FP32 network, more beside an INT8 one or with overlays. On a GPU it is all of that time.
+
+It takes about ten minutes. For figures the machine must be quiet. The module run by itself is one way in a process of
 its own.
 """
 
@@ -25,6 +28,8 @@ from PIL import Image
 
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 from fcn_deploy.predict.predict import PredictOptions, predict
 from fcn_deploy.resident import peak_bytes
 from fcn_deploy.runners.base import INPUT, LABELS
@@ -47,7 +52,7 @@ def write_images(folder: Path, count: int) -> None:
         Image.fromarray(scenes[index].image).save(folder / f"{index:04}.jpg", quality=90)
 
 
-def by_loop(model: str, images: Path, target: Path) -> float:
+def by_loop(model: str, images: Path, target: Path, overlay: bool) -> float:
     """Seconds of the loop."""
     target.mkdir(parents=True)
     paths = sorted(images.iterdir())
@@ -60,45 +65,51 @@ def by_loop(model: str, images: Path, target: Path) -> float:
             labels = Image.fromarray(runner.infer({INPUT: image[None]})[LABELS][0])
             labels.putpalette(palette)
             labels.save(target / f"{path.stem}.png")
+            if overlay:
+                mixed = Image.blend(Image.fromarray(image), labels.convert("RGB"), 0.5)
+                mixed.save(target / f"{path.stem}.overlay.jpg", quality=90)
         return time.perf_counter() - started
 
 
-def by_predict(model: str, images: Path, target: Path) -> float:
+def by_predict(model: str, images: Path, target: Path, overlay: bool) -> float:
     """Seconds of `predict`, with its own choices."""
-    return predict(PredictOptions(model, (str(images),), target)).seconds
+    return predict(PredictOptions(model, (str(images),), target, overlay=0.5 if overlay else None)).seconds
 
 
 WAYS = {OURS: by_predict, LOOP: by_loop}
 
 
-def in_child(way: str, model: str, images: Path, target: Path) -> tuple[float, int]:
+def in_child(way: str, model: str, images: Path, target: Path, overlay: bool) -> tuple[float, int]:
     """(seconds, peak bytes) of one run in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.predict", "--way", way, model, str(images), str(target)]
+    command += ["--overlay"] if overlay else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, peak = json.loads(done.stdout)
     return seconds, peak
 
 
-def compare(question: str, model: str, folder: Path, rounds: int) -> dict[str, Any]:
+def compare(model: str, folder: Path, rounds: int, overlay: bool) -> dict[str, Any]:
     """Milliseconds an image of both ways, in turn, on the many images; and the peaks for few and many."""
     samples: dict[str, list[float]] = {way: [] for way in WAYS}
     peaks: dict[str, dict[str, int]] = {way: {} for way in WAYS}
-    runs = folder / Path(model).stem
+    runs = folder / f"{Path(model).name} {overlay}"
     for number in range(rounds):
         for way in WAYS:
-            seconds, peak = in_child(way, model, folder / str(MANY), runs / f"{way} {number}")
+            seconds, peak = in_child(way, model, folder / str(MANY), runs / f"{way} {number}", overlay)
             samples[way].append(1e3 * seconds / MANY)
             peaks[way][str(MANY)] = max(peak, peaks[way].get(str(MANY), 0))
         require_same(runs / f"{OURS} {number}", runs / f"{LOOP} {number}")
     for way in WAYS:
-        _, peaks[way][str(FEW)] = in_child(way, model, folder / str(FEW), runs / f"{way} few")
+        _, peaks[way][str(FEW)] = in_child(way, model, folder / str(FEW), runs / f"{way} few", overlay)
+    what = "label maps and overlays" if overlay else "label maps"
+    question = f"{MANY} JPEGs, 480 x 360, to {what} by {Path(model).name}"
     return ratio.row(question, samples, OURS) | {"peak_bytes": peaks}
 
 
 def require_same(ours: Path, theirs: Path) -> None:
     """SystemExit unless the label maps are the same but for ties that another number of threads may break."""
     differing = pixels = 0
-    for path in sorted(theirs.iterdir()):
+    for path in sorted(theirs.glob("*.png")):
         first, second = np.asarray(Image.open(path)), np.asarray(Image.open(ours / path.name))
         differing += int((first != second).sum())
         pixels += first.size
@@ -107,14 +118,26 @@ def require_same(ours: Path, theirs: Path) -> None:
 
 
 def measure(models: Sequence[str], rounds: int) -> Measured:
-    """A row a model: ONNX files, or "demo", which is exported."""
+    """Two rows a model, without and with overlays: ONNX files, "demo", or "demo:int8" for its INT8 file for CPUs."""
     with tempfile.TemporaryDirectory() as name, Artefact("demo") as demo:
         folder = Path(name)
         for count in (FEW, MANY):
             write_images(folder / str(count), count)
-        paths = [demo.file_for("onnxruntime") if model == "demo" else model for model in models]
-        rows = [compare(f"{MANY} JPEGs, 480 x 360, {Path(path).name}", path, folder, rounds) for path in paths]
+        paths = [file_of(model, demo, folder) for model in models]
+        rows = [compare(path, folder, rounds, overlay) for path in paths for overlay in (False, True)]
     return rows, {"warm_ups": 0}
+
+
+def file_of(model: str, demo: Artefact, folder: Path) -> str:
+    """The ONNX file behind a name that `measure` takes."""
+    if not model.startswith("demo"):
+        return model
+    fp32 = demo.file_for("onnxruntime")
+    if model == "demo":
+        return fp32
+    int8 = folder / "demo.int8.onnx"
+    quantize(QuantizeOptions(Path(fp32), "int8", DataOptions("synthetic:20:1"), target="cpu"), int8)
+    return str(int8)
 
 
 def main() -> None:
@@ -124,8 +147,9 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("images", type=Path)
     parser.add_argument("target", type=Path)
+    parser.add_argument("--overlay", action="store_true")
     given = parser.parse_args()
-    print(json.dumps([WAYS[given.way](given.model, given.images, given.target), peak_bytes()]))
+    print(json.dumps([WAYS[given.way](given.model, given.images, given.target, given.overlay), peak_bytes()]))
 
 
 if __name__ == "__main__":
