@@ -1,7 +1,7 @@
 """How fast this machine multiplies matrices, in each type: the floor under any network's time.
 
-float32[4096, 2304] x [2304, 512] is the product inside a 3 x 3 convolution of 256 to 512 channels at 64 x 64.
-Each library here is asked, and the fastest counts, so that the limit is the machine's and not a library's.
+[4096, 1024] x [1024, 1024] four times, one behind the other, so that what a library does to its first operand weighs
+little. Each library here is asked, and the fastest counts, so that the limit is the machine's and not a library's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from fcn_deploy.optional import require
 
-ROWS, DEPTH, COLUMNS = 4096, 2304, 512
-MULTIPLY_ADDS = ROWS * DEPTH * COLUMNS
+ROWS, DEPTH, COUNT = 4096, 1024, 4
+MULTIPLY_ADDS = COUNT * ROWS * DEPTH**2
 Product = Callable[[], object]
 
 
@@ -35,7 +35,7 @@ def products(threads: int) -> dict[tuple[str, str], Product]:
         ("INT8", "openvino"): _in_openvino(convolution, codes, threads, "f32"),
     }
     for name, kind in (("FP32", torch.float32), ("BF16", torch.bfloat16)):
-        left, right = torch.from_numpy(floats).to(kind), torch.randn(DEPTH, COLUMNS).to(kind)
+        left, right = torch.from_numpy(floats).to(kind), (torch.randn(DEPTH, DEPTH) / DEPTH**0.5).to(kind)
         found[name, "torch"] = _in_torch(left, right)
     return found
 
@@ -46,7 +46,13 @@ def speed(kind: str, samples: Mapping[tuple[str, str], Sequence[float]]) -> floa
 
 
 def _in_torch(left: torch.Tensor, right: torch.Tensor) -> Product:
-    return lambda: left @ right
+    def product() -> object:
+        result = left
+        for _ in range(COUNT):
+            result = result @ right
+        return result
+
+    return product
 
 
 def _in_onnxruntime(graph: bytes, left: NDArray[np.generic], threads: int) -> Product:
@@ -73,37 +79,44 @@ def _in_openvino(graph: bytes, left: NDArray[np.generic], threads: int, kind: st
 
 
 def float_graph(generator: np.random.Generator) -> bytes:
-    """A MatMul as ONNX."""
+    """MatMul after MatMul as ONNX."""
     from onnx import TensorProto, helper, numpy_helper
 
-    right = numpy_helper.from_array(generator.normal(size=(DEPTH, COLUMNS)).astype(np.float32), "right")
-    left = helper.make_tensor_value_info("left", TensorProto.FLOAT, [ROWS, DEPTH])
-    result = helper.make_tensor_value_info("result", TensorProto.FLOAT, [ROWS, COLUMNS])
-    return _model([helper.make_node("MatMul", ["left", "right"], ["result"])], [left], [result], [right])
+    right = (generator.normal(size=(DEPTH, DEPTH)) / DEPTH**0.5).astype(np.float32)
+    names = _names()
+    nodes = [helper.make_node("MatMul", [names[at], "right"], [names[at + 1]]) for at in range(COUNT)]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [ROWS, DEPTH]) for name in (names[0], names[-1])]
+    return _model(nodes, ends[:1], ends[1:], [numpy_helper.from_array(right, "right")])
 
 
 def int8_graph(generator: np.random.Generator) -> bytes:
-    """A 1 x 1 convolution of 8 bits between pairs, the form for which both libraries have their INT8 kernels."""
+    """1 x 1 convolutions of 8 bits between pairs, the form for which both libraries have their INT8 kernels."""
     from onnx import TensorProto, helper, numpy_helper
 
     constants: dict[str, NDArray[np.generic]] = {
-        "right": generator.integers(-127, 127, (COLUMNS, DEPTH, 1, 1)).astype(np.int8),
+        "right": generator.integers(-127, 127, (DEPTH, DEPTH, 1, 1)).astype(np.int8),
         "scale": np.array(0.01, np.float32),
         "zero": np.array(0, np.uint8),
-        "scales": np.full(COLUMNS, 0.01, np.float32),
-        "zeros": np.zeros(COLUMNS, np.int8),
-        "out_scale": np.array(0.3, np.float32),
+        "scales": np.full(DEPTH, 0.01, np.float32),
+        "zeros": np.zeros(DEPTH, np.int8),
     }
-    nodes = [
-        helper.make_node("DequantizeLinear", ["left", "scale", "zero"], ["left_float"]),
-        helper.make_node("DequantizeLinear", ["right", "scales", "zeros"], ["right_float"], axis=0),
-        helper.make_node("Conv", ["left_float", "right_float"], ["float"]),
-        helper.make_node("QuantizeLinear", ["float", "out_scale", "zero"], ["result"]),
-    ]
-    left = helper.make_tensor_value_info("left", TensorProto.UINT8, [1, DEPTH, 64, ROWS // 64])
-    result = helper.make_tensor_value_info("result", TensorProto.UINT8, [1, COLUMNS, 64, ROWS // 64])
+    names, nodes = _names(), []
+    for at in range(COUNT):
+        nodes += [
+            helper.make_node("DequantizeLinear", [names[at], "scale", "zero"], [f"left{at}"]),
+            helper.make_node("DequantizeLinear", ["right", "scales", "zeros"], [f"right{at}"], axis=0),
+            helper.make_node("Conv", [f"left{at}", f"right{at}"], [f"float{at}"]),
+            helper.make_node("QuantizeLinear", [f"float{at}", "scale", "zero"], [names[at + 1]]),
+        ]
+    shape = [1, DEPTH, 64, ROWS // 64]
+    ends = [helper.make_tensor_value_info(name, TensorProto.UINT8, shape) for name in (names[0], names[-1])]
     stored = [numpy_helper.from_array(array, name) for name, array in constants.items()]
-    return _model(nodes, [left], [result], stored)
+    return _model(nodes, ends[:1], ends[1:], stored)
+
+
+def _names() -> list[str]:
+    """Of the tensors between the products, from the first operand to the result."""
+    return ["left", *(f"product{at}" for at in range(1, COUNT)), "result"]
 
 
 def _model(nodes: list[Any], inputs: list[Any], outputs: list[Any], constants: list[Any]) -> bytes:

@@ -59,8 +59,33 @@ def test_the_limit_is_the_fastest_library_in_that_type():
         ("FP32", "fast"): [9.0, 2.0, 2.0],  # its median is 2
         ("INT8", "other"): [1.0, 1.0, 1.0],
     }
-    # 4096 x 2304 x 512 multiply-adds in 2 ms
-    assert limits.speed("FP32", samples) == 4096 * 2304 * 512 / 2
+    # four products of 4096 x 1024 x 1024 multiply-adds in 2 ms
+    assert limits.speed("FP32", samples) == 2 * 4096 * 1024 * 1024
+
+
+def test_every_library_multiplies_the_same_small_matrices(monkeypatch):
+    monkeypatch.setattr(limits, "ROWS", 64)
+    monkeypatch.setattr(limits, "DEPTH", 8)
+    results = {key: product() for key, product in limits.products(1).items()}
+    assert set(results) == {
+        ("FP32", "onnxruntime"),
+        ("FP32", "openvino"),
+        ("FP32", "torch"),
+        ("BF16", "openvino"),
+        ("BF16", "torch"),
+        ("INT8", "onnxruntime"),
+        ("INT8", "openvino"),
+    }
+    first, second = (np.asarray(next(iter(_values(results["FP32", name])))) for name in ("onnxruntime", "openvino"))
+    assert np.allclose(first, second, atol=1e-5)  # four products of sums of eight
+    codes = [np.asarray(next(iter(_values(results["INT8", name])))) for name in ("onnxruntime", "openvino")]
+    assert codes[0].dtype == codes[1].dtype == np.uint8
+    assert np.abs(codes[0].astype(int) - codes[1]).max() <= 1  # ties may be rounded either way
+    assert len(np.unique(codes[0])) > 2
+
+
+def _values(result):
+    return result.values() if hasattr(result, "values") else result
 
 
 def test_a_program_that_labels_otherwise_stops_the_race():
@@ -78,7 +103,6 @@ def test_a_program_that_labels_otherwise_stops_the_race():
 def test_a_narrow_network_is_raced_end_to_end(monkeypatch):
     monkeypatch.setattr(limits, "ROWS", 64)
     monkeypatch.setattr(limits, "DEPTH", 8)
-    monkeypatch.setattr(limits, "COLUMNS", 4)
     monkeypatch.setattr(rivals, "compiled", lambda *given: (_ for _ in ()).throw(RunnerError("no compiler")))
     monkeypatch.setattr(peers, "_keep_to", lambda cores: None)
     rows, facts = peers.measure("fcn8s", 0.25, ["33x47"], {"onnxruntime:int8": "INT8"}, 1, 2, 0.0, 1.0)
