@@ -15,7 +15,7 @@ from fcn_deploy.errors import OutputError
 from ..unit.bench_records import RECORD
 from .bench_model import invoke, save_small_model
 
-QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--no-memory"]
+QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--threads", "1", "--no-memory"]
 
 
 @pytest.fixture
