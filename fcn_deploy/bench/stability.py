@@ -118,4 +118,4 @@ def is_known(samples: Sequence[float], shapes: Sequence[int], tolerance: float) 
     if np.unique(np.asarray(shapes), return_counts=True)[1].min() < FEW:
         return False
     found = stability(samples, shapes)
-    return found is not None and found.unknown <= tolerance and abs(found.drift) <= 2 * tolerance
+    return found is not None and found.unknown <= tolerance

@@ -137,6 +137,16 @@ def test_images_a_second_of_a_loop_are_those_of_one_inference_after_the_other():
     assert images >= 2
 
 
+def test_what_fills_the_slots_is_not_counted_among_images_a_second():
+    class SlowAtFirst(FakeRunner):
+        def _execute(self) -> None:
+            time.sleep(0.3 if len(self.shapes) == 1 else 0.001)
+
+    images, seconds = saturate(SlowAtFirst(), [BATCH], 0.1)
+    assert images == 2  # the time was up before the first result; one more is the least
+    assert seconds < 0.3
+
+
 def test_saturation_is_measured_in_turn_and_summed_over_its_stretches():
     fast, slow = Scripted("fast", [5]), Scripted("slow", [2000])
     found = measure_saturation([fast, slow], [BATCH], 0.3)

@@ -91,6 +91,12 @@ def test_timing_goes_on_to_its_ceiling_for_one_whose_median_is_not_known(monkeyp
     assert len(measure([Scripted("steady", [5.0])], [IMAGE], Budget(250, warmup=0, tolerance=None))[0]) == 250
 
 
+def test_a_slow_drift_keeps_the_median_from_being_known():
+    rising = np.linspace(5.0, 5.5, 200) + np.random.default_rng(2).normal(0, 0.01, 200)
+    assert not is_known(list(rising), [0] * 200, 0.01)
+    assert is_known(list(np.random.default_rng(2).permutation(rising)), [0] * 200, 0.01)
+
+
 def test_timing_does_not_stop_before_two_seconds_or_with_a_size_that_was_hardly_met(monkeypatch):
     budget = Budget(iterations=150, warmup=0, settle_ms=0)
     assert len(measure([Scripted("steady", [5.0])], [IMAGE], budget)[0]) == 150
