@@ -92,9 +92,9 @@ def test_timing_goes_on_to_its_ceiling_for_one_whose_median_is_not_known(monkeyp
 
 
 def test_a_slow_drift_keeps_the_median_from_being_known():
-    rising = np.linspace(5.0, 5.5, 200) + np.random.default_rng(2).normal(0, 0.01, 200)
-    assert not is_known(list(rising), [0] * 200, 0.01)
-    assert is_known(list(np.random.default_rng(2).permutation(rising)), [0] * 200, 0.01)
+    rising = np.linspace(5.0, 5.5, 800) + np.random.default_rng(2).normal(0, 0.01, 800)
+    assert not is_known(list(rising), [0] * 800, 0.01)
+    assert is_known(list(np.random.default_rng(2).permutation(rising)), [0] * 800, 0.01)
 
 
 def test_timing_does_not_stop_before_two_seconds_or_with_a_size_that_was_hardly_met(monkeypatch):
