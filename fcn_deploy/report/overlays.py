@@ -16,7 +16,7 @@ from ..bench.frames_kept import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, Fra
 from ..bench.record import Record
 from .text import count, number
 
-# A photograph as PNG is six times as large and shows no more.
+# A photograph as PNG is much larger and shows no more.
 QUALITY = 85
 # Colours that keep apart for the colour-blind, on the photograph behind 60 % black.
 VEIL = (0, 0, 0, 150)
