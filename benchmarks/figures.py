@@ -16,7 +16,7 @@ from .record import RESULTS, newest
 
 FIGURES = Path(__file__).parent / "figures"
 # Suites whose rows are one question each, with the milliseconds of everybody who answered it.
-SUITES = ("precision", "peers")
+SUITES = ("peers",)
 WIDTH, NAMES, VALUE, LINE, HEAD, GAP = 720, 250, 60, 24, 30, 14
 OURS, OTHERS = 1, 0  # series, and so colours
 

@@ -21,6 +21,7 @@ def test_the_readme_says_what_the_records_say():
     assert "<!-- results:confusion -->" in text
     assert "<!-- results:decode -->" in text
     assert "<!-- results:quantization -->" in text
+    assert "<!-- results:peers -->" in text
     assert rendered(text) == text, "run `make docs`"
 
 
