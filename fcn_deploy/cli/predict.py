@@ -76,9 +76,10 @@ def command(
     Images are turned upright as their EXIF orientation says, and the label map has the size of the upright image.
     One with more than 178,956,970 pixels is refused.
 
-    With --tile memory is bounded by the window, not by the image, and the labels are those of the whole image: windows
-    overlap by what the network sees around a label. --halo N overlaps them less, which is faster; the labels that this
-    changes are counted on some tiles. --batch is then tiles, not images.
+    With --tile memory is bounded by the window and the decoded image (of an uncompressed TIFF or PPM only windows are
+    read), images may have 2,147,483,648 pixels, and the labels are those of the whole image: windows overlap by what
+    the network sees around a label. --halo N overlaps them less, which is faster; the labels that this changes are
+    counted on some tiles. --batch is then tiles, not images.
 
     An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
     """
