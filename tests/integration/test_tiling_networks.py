@@ -84,7 +84,7 @@ def check(path: Path, sides: tuple[int, int], tile: int) -> Plan:
     bound = 2 * ROUNDING * float(np.abs(logits).max())
     assert not differs.any() or float(logit_margin(logits)[0][differs].max()) <= bound
     assert differs.mean() < 0.001
-    assert len(np.unique(labels)) > 1
+    assert len(np.unique(labels)) > 1 or labels.size == 1
     return plan
 
 
@@ -244,7 +244,7 @@ def test_an_image_of_12000_x_9000_fits_its_bound(model, tmp_path):
     Image.fromarray(whole).save(tmp_path / "big.png", compress_level=1)
     Image.fromarray(whole).save(tmp_path / "big.tif")
     del whole
-    Image.fromarray(scene(1024, 1024)).save(tmp_path / "small.png")  # one window, as large as they get
+    Image.fromarray(scene(1700, 1700)).save(tmp_path / "small.png")  # four windows nearly as large
     options = ("--tile", 1024, "--runner", "onnxruntime", "--threads", 1)
     base = peak_of("predict", model, tmp_path / "small.png", "-o", tmp_path / "small_labels.png", *options)
     decoded = peak_of("predict", model, tmp_path / "big.png", "-o", tmp_path / "png_labels.png", *options)
