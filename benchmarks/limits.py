@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from fcn_deploy.optional import require
+from fcn_deploy.runners.openvino_runner import open_core
 
 ROWS, DEPTH, COUNT = 4096, 1024, 4
 MULTIPLY_ADDS = COUNT * ROWS * DEPTH**2
@@ -66,7 +67,7 @@ def _in_onnxruntime(graph: bytes, left: NDArray[np.generic], threads: int) -> Pr
 def _in_openvino(graph: bytes, left: NDArray[np.generic], threads: int, kind: str) -> Product:
     """On a CPU without `kind` it computes in another: then the type has no limit of its own, and no row either."""
     openvino = require("openvino")
-    core = openvino.Core()
+    core = open_core()
     options = {"INFERENCE_PRECISION_HINT": kind, "INFERENCE_NUM_THREADS": threads}
     request = core.compile_model(core.read_model(model=graph), "CPU", options).create_infer_request()
     request.set_input_tensor(openvino.Tensor(left, shared_memory=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class OpenVinoRunner(Runner):
         if Path(source).suffix.lower() != ".onnx":
             raise RunnerError(f"{name} runs .onnx files, not {source}; fcn-deploy export makes one of it")
         where, wanted = parse_device(device)
-        core = require("openvino").Core()
+        core = open_core()
         _check_device(name, core, where, wanted)
         try:
             model = core.read_model(source)
@@ -108,6 +109,20 @@ class OpenVinoRunner(Runner):
 
     def _close(self) -> None:
         self._request = self._image = None
+
+
+def open_core() -> Any:
+    """The one Core of the process: with the last one its plugins are unloaded, and a thread that ends then crashes.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+    """
+    return _made_once(require("openvino").Core)
+
+
+@cache
+def _made_once(make: Any) -> Any:
+    return make()
 
 
 def parse_device(text: str) -> tuple[str, str | None]:

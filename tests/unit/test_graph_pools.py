@@ -14,6 +14,7 @@ from fcn_deploy.graph.qdq import insert_qdq, quantised_tensors
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.state import load_graph
 from fcn_deploy.graph.storage import save_graph
+from fcn_deploy.runners.openvino_runner import open_core
 
 from .small_fcn import images, write_fcn
 
@@ -59,11 +60,11 @@ def test_a_pool_is_rewritten_once_and_one_that_ends_in_float_never(whole: Path, 
 
 
 def test_openvino_pools_in_8_bits_then(whole: Path, tmp_path: Path) -> None:
-    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    pytest.importorskip("openvino", reason="openvino is not installed")
     model = load_graph(whole)
     quantise_before_pools(model)
     save_graph(model, tmp_path / "pooled.onnx")
-    nodes = openvino.Core().compile_model(str(tmp_path / "pooled.onnx"), "CPU").get_runtime_model().get_ops()
+    nodes = open_core().compile_model(str(tmp_path / "pooled.onnx"), "CPU").get_runtime_model().get_ops()
     facts = [node.get_rt_info() for node in nodes]
     (pool,) = [one for one in facts if one["layerType"].astype(str) == "Pooling"]
     assert pool["runtimePrecision"].astype(str) == "u8"

@@ -13,7 +13,7 @@ import pytest
 from fcn_deploy.bench.forms import parse_form
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.runners import openvino_runner
-from fcn_deploy.runners.openvino_runner import parse_device
+from fcn_deploy.runners.openvino_runner import open_core, parse_device
 from fcn_deploy.runners.registry import device_of, open_runner
 
 from .onnx_files import CARD, write_graph
@@ -88,7 +88,7 @@ def test_fp32_is_fp32_and_the_note_says_so(tmp_path):
 
 
 def test_the_note_tells_bf16_where_openvino_chooses_it(tmp_path):
-    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU has no BF16")
     for spec in ("openvino", "openvino:bf16"):
         with open_runner(spec, str(write_fcn(tmp_path / "fcn.onnx"))) as runner:
