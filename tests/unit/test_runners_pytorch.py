@@ -91,6 +91,7 @@ def test_a_saved_model_gives_its_own_labels(tmp_path):
     from fcn_deploy.models.checkpoints import save_model
     from fcn_deploy.models.registry import build, new_card
 
+    torch.manual_seed(1)
     card = new_card("fcn8s", ("a", "b", "c", "d", "e"), width=0.05, head="pool5")
     model = build(card)
     nn.init.normal_(model.score_pool3.weight)
