@@ -30,7 +30,8 @@ from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.inputs.artefact import Artefact
 from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from fcn_deploy.predict.predict import PredictOptions, predict
+from fcn_deploy.predict.options import PredictOptions
+from fcn_deploy.predict.predict import predict
 from fcn_deploy.resident import peak_bytes
 from fcn_deploy.runners.base import INPUT, LABELS
 from fcn_deploy.runners.registry import open_runner

@@ -12,8 +12,10 @@ EXTRAS = {
     "av": "video",
     "cuda": "graphs",
     "openvino": "openvino",
+    "pyarrow": "ray",
     "pycuda": "cuda",
     "pynvml": "nvml",
+    "ray": "ray",
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }

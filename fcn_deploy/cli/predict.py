@@ -55,6 +55,9 @@ UNUSED_IMAGES = 3
 )
 @click.option("--tile", type=click.IntRange(1), metavar="N", help="Cut images into windows of N x N pixels at most.")
 @click.option("--halo", type=click.IntRange(0), metavar="N", help="Context around a tile's labels.  [default: exact]")
+@click.option("--distributed", is_flag=True, help="Run in several processes, on one machine or a cluster, by Ray Data.")
+@click.option("--actors", type=click.IntRange(1), help="Processes that hold the model.  [default: one a device]")
+@click.option("--ray-address", metavar="HOST:PORT", help="The cluster; 'local' starts one.  [default: the one at hand]")
 @json_option
 def command(
     model: str,
@@ -83,7 +86,10 @@ def command(
 
     An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
     """
-    from ..predict.predict import PredictOptions, predict
+    from ..predict.cluster import Cluster
+    from ..predict.options import PredictOptions
+    from ..predict.predict import predict
+    from ..predict.storage import Storage, is_address
     from ..predict.tally import to_plain
     from ..predict.tiled import Tiling
     from ..report.predict import render
@@ -92,10 +98,12 @@ def command(
     tile, halo = given["tile"], given["halo"]
     if tile is None and halo is not None:
         raise click.UsageError("--halo is for --tile")
+    if not given["distributed"] and (given["actors"], given["ray_address"]) != (None, None):
+        raise click.UsageError("--actors and --ray-address are for --distributed")
     options = PredictOptions(
         model,
         images,
-        Path(output),
+        Storage.of(output) if is_address(output) else Path(output),
         format=given["file_format"],
         overlay=alpha if overlay else None,
         areas=None if areas is None else Path(areas),
@@ -109,7 +117,8 @@ def command(
         workers=given["workers"],
         tiling=None if tile is None else Tiling(tile, halo),
     )
-    report = predict(options, stdin=sys.stdin.buffer, progress=progress())
+    cluster = Cluster(given["ray_address"], given["actors"]) if given["distributed"] else None
+    report = predict(options, cluster=cluster, stdin=sys.stdin.buffer, progress=progress())
     emit(json_path, lambda: json.dumps(to_plain(report)), lambda: click.echo(render(report)))
     if report.failures:
         click.get_current_context().exit(UNUSED_IMAGES)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.images import load_image
-from ..errors import ImageError
+from ..errors import DataError, ImageError
 from .sources import Source
 from .video import count_frames, frames
 
@@ -39,21 +39,28 @@ def items(sources: Sequence[Source]) -> Iterator[Item]:
         if source.is_video:
             yield from _frames(source, numbers)
         else:
-            yield Item(next(numbers), source.name, _file_loader(source.path))
+            yield Item(next(numbers), source.name, _loader(source))
 
 
 def count_items(sources: Sequence[Source]) -> int | None:
     """How many there will be; None where a video does not say."""
-    counts = [count_frames(source.path) if source.is_video else 1 for source in sources]
+    counts = [_count(source) for source in sources]
     return None if None in counts else sum(number or 0 for number in counts)
+
+
+def _count(source: Source) -> int | None:
+    if not source.is_video:
+        return 1
+    return count_frames(source.path) if source.storage is None else None
 
 
 def _frames(source: Source, numbers: Iterator[int]) -> Iterator[Item]:
     frame = -1
     try:
-        for frame, load in enumerate(frames(source.path)):
-            yield Item(next(numbers), frame_name(source.name, frame), load)
-    except ImageError as error:
+        with source.local() as path:
+            for frame, load in enumerate(frames(path)):
+                yield Item(next(numbers), frame_name(source.name, frame), load)
+    except DataError as error:
         yield Item(next(numbers), frame_name(source.name, frame + 1), _raiser(error))
 
 
@@ -62,20 +69,25 @@ def frame_name(video: PurePosixPath, number: int) -> PurePosixPath:
     return video / f"{number:06}"
 
 
-def _file_loader(path: Path) -> Callable[[], NDArray[np.uint8]]:
+def _loader(source: Source) -> Callable[[], NDArray[np.uint8]]:
     def load() -> NDArray[np.uint8]:
-        try:
-            kind = path.stat().st_mode
-        except OSError:
-            return load_image(path)  # which says what is wrong with it
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-            raise ImageError(f"{path} is a device or a pipe; needed an image file")
-        return load_image(path)
+        with source.local() as path:
+            return _load(path)
 
     return load
 
 
-def _raiser(error: ImageError) -> Callable[[], NDArray[np.uint8]]:
+def _load(path: Path) -> NDArray[np.uint8]:
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return load_image(path)  # which says what is wrong with it
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise ImageError(f"{path} is a device or a pipe; needed an image file")
+    return load_image(path)
+
+
+def _raiser(error: DataError) -> Callable[[], NDArray[np.uint8]]:
     def load() -> NDArray[np.uint8]:
         raise error
 

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..errors import RunnerError
+from ..engine.sidecar import read_sidecar, sidecar_path
+from ..errors import EngineError, RunnerError
 from ..inputs.artefact import Artefact
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
 from ..runners.registry import device_of, entry, open_runner
 from ..runners.threads import usable_cores
+from ..spec import ModelCard
 
 ENGINES = frozenset({".engine", ".plan", ".trt"})
 
@@ -23,6 +25,25 @@ def default_runner(source: str) -> str:
     """tensorrt for an engine, onnxruntime for an .onnx file, pytorch for a checkpoint, a recipe and "demo"."""
     suffix = Path(source).suffix.lower()
     return "tensorrt" if suffix in ENGINES else "onnxruntime" if suffix == ".onnx" else "pytorch"
+
+
+def card_of(source: str, model: str | None = None, progress: Progress = SILENT) -> ModelCard | None:
+    """The model card of whatever `open_runners` takes, without a runner; None where the file holds none.
+
+    Raises:
+        CheckpointError, GraphError, EngineError: there is no such file, or it cannot be read.
+    """
+    if Path(source).suffix.lower() in ENGINES:
+        return _engine_card(Path(source))
+    with Artefact(source, progress, model=model) as artefact:
+        artefact.digest()
+        return artefact.card()
+
+
+def _engine_card(path: Path) -> ModelCard | None:
+    if not path.is_file():
+        raise EngineError(f"{path} does not exist; needed is an engine")
+    return read_sidecar(path).card if sidecar_path(path).exists() else None
 
 
 def open_runners(

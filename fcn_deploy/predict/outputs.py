@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,9 @@ from ..data.sample import Colour
 from ..data.writing import label_image, save_image
 from ..errors import DataError, OutputError
 from ..files import write_bytes
+from ..spec import voc_palette
 from .sources import Source
+from .storage import Storage
 
 Format = Literal["indexed", "raw", "npy"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -32,12 +36,13 @@ class Outputs:
     """The files of every image.
 
     Attributes:
-        target: the folder; or, for one image, the label map itself.
+        target: the folder; or, for one image, the label map itself; with `storage` a folder on the way there.
         format: "indexed" is a PNG with the palette, "raw" a grey PNG (16 bits above 255 classes), "npy" the array.
         palette: one RGB triple a class.
         overlay: how much of an overlay is the labels' colour, 0..1; None for none.
         keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
         single: whether `target` is a file.
+        storage: the folder of object storage that the files end in; None where that is `target`.
     """
 
     target: Path
@@ -46,6 +51,12 @@ class Outputs:
     overlay: float | None = None
     keep_suffix: bool = False
     single: bool = False
+    storage: Storage | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a user finds the files."""
+        return str(self.target if self.storage is None else self.storage)
 
     def label_path(self, name: PurePosixPath) -> Path:
         return self.target if self.single else self._path(name, SUFFIX[self.format])
@@ -63,7 +74,20 @@ class Outputs:
 
     def exist(self, name: PurePosixPath) -> bool:
         """Whether all are there; they are written whole, so then they are right."""
-        return all(path.exists() for path in self.paths(name))
+        if self.storage is None:
+            return all(path.exists() for path in self.paths(name))
+        return all(self.storage.exists(self._stored(path)) for path in self.paths(name))
+
+    def _stored(self, path: Path) -> PurePosixPath:
+        return PurePosixPath(path.relative_to(self.target))
+
+    def publish(self, name: PurePosixPath) -> None:
+        """Bring an image's written files to where they end, the label map last; OutputError if it fails."""
+        if self.storage is None:
+            return
+        for path in reversed(self.paths(name)):
+            self.storage.put(path, self._stored(path))
+            path.unlink()
 
     def write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
         """Write labels [H, W] of image uint8[H, W, 3], the label map last; OutputError if it cannot be."""
@@ -77,6 +101,7 @@ class Outputs:
         else:
             indexed = label_image(labels, self.palette if self.format == "indexed" else None)
             save_image(indexed, self.label_path(name))
+        self.publish(name)
 
     def _coloured(self, labels: NDArray[Any]) -> Image.Image:
         if labels.dtype == np.uint8:
@@ -86,6 +111,20 @@ class Outputs:
     def read(self, name: PurePosixPath) -> NDArray[Any]:
         """The labels that `write` wrote; DataError if they cannot be read."""
         path = self.label_path(name)
+        if self.storage is not None:
+            return self._fetched(path)
+        return self._load(path)
+
+    def _fetched(self, path: Path) -> NDArray[Any]:
+        assert self.storage is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.storage.fetch(self._stored(path), path)
+        try:
+            return self._load(path)
+        finally:
+            path.unlink()
+
+    def _load(self, path: Path) -> NDArray[Any]:
         if self.format != "npy":
             return load_label(path)
         try:
@@ -106,13 +145,16 @@ class Outputs:
         for source in sources:
             for path in self._claimed(source):
                 if path in taken:
-                    raise DataError(_collision(taken[path].path, source.path, path))
+                    raise DataError(_collision(taken[path], source, path))
                 taken[path] = source
                 if path.parent not in folders:
                     folders.update(dict.fromkeys(path.parents, source))
         for path in taken.keys() & folders.keys():
-            raise DataError(_collision(taken[path].path, folders[path].path, path))
-        self._check_sources(taken)
+            raise DataError(_collision(taken[path], folders[path], path))
+        if self.storage is None:
+            self._check_sources({path: source for path, source in taken.items() if source.storage is None})
+        else:
+            self._check_stored(self.storage, taken)
 
     def _claimed(self, source: Source) -> tuple[Path, ...]:
         return (self.target / source.name,) if source.is_video else self.paths(source.name)
@@ -129,6 +171,27 @@ class Outputs:
                 clash = sources[_real(path)].path
                 raise OutputError(f"{path} would replace the image {clash}; choose another folder (-o)")
 
+    def _check_stored(self, storage: Storage, taken: dict[Path, Source]) -> None:
+        sources = {source.address for source in taken.values() if source.storage is not None}
+        for path in taken:
+            address = storage.at(self._stored(path))
+            if address in sources:
+                raise OutputError(f"{address} would replace an image; choose another folder (-o)")
+
+
+@contextmanager
+def open_outputs(
+    target: Path | Storage, format: Format, palette: Sequence[Colour] | None, *,
+    overlay: float | None = None, keep_suffix: bool = False, single: bool = False,
+) -> Iterator[Outputs]:  # fmt: skip
+    """The outputs below `target`, with Pascal VOC's colours where there is no palette."""
+    colours = voc_palette(256) if palette is None else tuple(palette)
+    if isinstance(target, Path):
+        yield Outputs(target, format, colours, overlay, keep_suffix, single)
+        return
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+        yield Outputs(Path(folder), format, colours, overlay, keep_suffix, storage=target)
+
 
 @lru_cache(maxsize=1024)
 def _real_folder(folder: Path) -> str:
@@ -139,8 +202,8 @@ def _real(path: Path) -> str:
     return os.path.join(_real_folder(path.parent), path.name)  # noqa: PTH118  (a million paths)
 
 
-def _collision(first: Path, second: Path, path: Path) -> str:
+def _collision(first: Source, second: Source, path: Path) -> str:
     return (
-        f"{first} and {second} would both be written to {path}; give the folder above them, rename one, "
-        "or keep the suffixes in the names (--keep-suffix)"
+        f"{first.address} and {second.address} would both be written to {path}; give the folder above them, rename "
+        "one, or keep the suffixes in the names (--keep-suffix)"
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import glob
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ..data.images import SUFFIXES
 from ..data.pairs import read_list
-from ..errors import DataError, OutputError
+from ..errors import DataError, ImageError, OutputError
 from ..reading import reading
+from .storage import Storage, is_address
 from .video import VIDEO_SUFFIXES
 
 STDIN = "-"
@@ -23,27 +26,49 @@ class Source:
     """An image file or a video.
 
     Attributes:
-        path: where it is.
+        path: where it is; in object storage the name below `storage`.
         name: what its results are named after, "street/a.jpg": the path below the folder that was given.
+        storage: the folder of object storage that it is in; None for a file of this machine.
     """
 
     path: Path
     name: PurePosixPath
+    storage: Storage | None = None
 
     @property
     def is_video(self) -> bool:
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
+    @property
+    def address(self) -> str:
+        """Where it is, for messages."""
+        return str(self.path) if self.storage is None else self.storage.at(PurePosixPath(self.path))
+
+    @contextmanager
+    def local(self) -> Iterator[Path]:
+        """The file on this machine, for as long as the block lasts; DataError if it cannot be fetched."""
+        if self.storage is None:
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+            copy = Path(folder, self.path.name)
+            self.storage.fetch(PurePosixPath(self.path), copy)
+            try:
+                yield copy
+            except ImageError as error:
+                raise ImageError(str(error).replace(str(copy), self.address)) from error
+
 
 def find_sources(
-    given: Sequence[str], *, leave_out: Path | None = None, stdin: IO[bytes] | None = None
+    given: Sequence[str], *, leave_out: Path | Storage | None = None, stdin: IO[bytes] | None = None
 ) -> list[Source]:
     """The files behind `given`, in its order; nothing is decoded and a listed file may be missing.
 
     A folder gives its images and those of its sub-folders, by name; hidden files are passed over. A glob gives the
     files that match ("**" for any depth), a list its first column, "-" the paths on `stdin`, one a line or each
     ended by a zero byte. Names are paths below the folder, below what stands before the glob's first wildcard, or
-    as the list has them; a file by itself has its own name.
+    as the list has them; a file by itself has its own name. "s3://bucket/folder" is a folder, or a file, of object
+    storage.
 
     Args:
         leave_out: a folder that no folder's images are taken from (that of the results).
@@ -55,7 +80,12 @@ def find_sources(
     found: list[Source] = []
     for text in given:
         with reading(Path(text), DataError):
-            found += _listed(text, stdin) if text == STDIN else _of(text, leave_out)
+            if text == STDIN:
+                found += _listed(text, stdin)
+            elif is_address(text):
+                found += _stored(Storage.of(text), leave_out if isinstance(leave_out, Storage) else None)
+            else:
+                found += _of(text, leave_out if isinstance(leave_out, Path) else None)
     if not found:
         raise DataError("no images were given; needed files, folders, globs, lists, or - for standard input")
     return found
@@ -80,6 +110,28 @@ def _folder(folder: Path, leave_out: Path | None) -> list[Source]:
     found = [Source(path, _relative(path, folder)) for path in _walk(folder, leave_out)]
     if not found:
         raise DataError(f"{folder} holds no image files ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def _stored(storage: Storage, leave_out: Storage | None) -> list[Source]:
+    """The images below a folder of object storage, or the one that is there."""
+    names = storage.files()
+    if names == [PurePosixPath()]:
+        folder, name = storage.split()
+        return [Source(Path(name), name, folder)]
+    here = storage.at(PurePosixPath())
+    avoided = None if leave_out is None else leave_out.at(PurePosixPath())
+    if avoided == here:
+        raise OutputError(f"the results would lie among the images of {here}; choose another folder (-o)")
+    found = [
+        Source(Path(name), name, storage)
+        for name in names
+        if name.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in name.parts)
+        and (avoided is None or not storage.at(name).startswith(f"{avoided}/"))
+    ]
+    if not found:
+        raise DataError(f"{here} holds no image files ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
@@ -116,10 +168,17 @@ def _listed(text: str, stdin: IO[bytes] | None) -> list[Source]:
     """The paths on standard input as `find` prints them; blanks belong to the path."""
     data = b"" if stdin is None else stdin.read()
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
-    paths = [Path(os.fsdecode(line)) for line in lines if line.strip()]
-    if not paths:
+    listed = [os.fsdecode(line) for line in lines if line.strip()]
+    if not listed:
         raise DataError(f"{text}: standard input lists no images; needed one path a line")
-    return [Source(path, _relative(path, Path())) for path in paths]
+    return [_listed_one(path) for path in listed]
+
+
+def _listed_one(text: str) -> Source:
+    if not is_address(text):
+        return Source(Path(text), _relative(Path(text), Path()))
+    folder, name = Storage.of(text).split()
+    return Source(Path(name), name, folder)
 
 
 def _relative(path: Path, root: Path) -> PurePosixPath:

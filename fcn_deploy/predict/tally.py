@@ -13,8 +13,8 @@ from ..errors import DataError, RunnerError
 from .pipeline import Ended
 
 if TYPE_CHECKING:
+    from .options import PredictOptions
     from .outputs import Outputs
-    from .predict import PredictOptions
 
 SCHEMA = 1
 # An error of the runner can be one image's (too large for the memory); so many in turn are the runner's own.
@@ -103,7 +103,7 @@ class Tally:
         return PredictReport(
             model=options.model,
             runner=runner,
-            target=str(outputs.target),
+            target=outputs.place,
             format=outputs.format,
             written=self.written,
             skipped=self.skipped,

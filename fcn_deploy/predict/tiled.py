@@ -65,8 +65,10 @@ class Tiled:
         try:
             if job.skip and job.outputs.exist(item.name):
                 return Ended(index, item.name, job.count_existing(item), skipped=True)
-            image = ArrayWindows(item.load()) if source is None else open_windows(source.path)
-            return Ended(index, item.name, self._write(image, item, job))
+            if source is None:
+                return Ended(index, item.name, self._write(ArrayWindows(item.load()), item, job))
+            with source.local() as path:
+                return Ended(index, item.name, self._write(open_windows(path), item, job))
         except (DataError, ShapeError, RunnerError) as error:
             return Ended(index, item.name, error=error)
         except MemoryError:
@@ -87,6 +89,7 @@ class Tiled:
             bands, outputs.label_path(item.name), (image.height, image.width),
             format=outputs.format, palette=outputs.palette,
         )  # fmt: skip
+        outputs.publish(item.name)
         if note and self.tiling.halo is not None and not plan.exact:
             self._add(f"{note}: {self._measured(image, plan)}")
         return total if job.count else None

@@ -10,8 +10,9 @@ from PIL import Image
 
 from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import DataError, OutputError, RunnerError
-from fcn_deploy.predict import predict as module
-from fcn_deploy.predict.predict import PredictOptions, predict
+from fcn_deploy.predict import labeller as module
+from fcn_deploy.predict.options import PredictOptions
+from fcn_deploy.predict.predict import predict
 from fcn_deploy.spec import ModelCard
 
 from .bench_fakes import FakeRunner

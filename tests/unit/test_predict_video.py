@@ -11,7 +11,8 @@ import pytest
 
 from fcn_deploy.errors import ImageError, MissingDependencyError
 from fcn_deploy.predict.items import count_items, items
-from fcn_deploy.predict.predict import PredictOptions, predict
+from fcn_deploy.predict.options import PredictOptions
+from fcn_deploy.predict.predict import predict
 from fcn_deploy.predict.sources import Source, find_sources
 from fcn_deploy.predict.video import upright
 

@@ -1,0 +1,151 @@
+"""The processes that Ray runs on one machine or several, and what each of them may use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunnerError
+from ..optional import require
+from ..runners.registry import device_of
+from ..runners.threads import usable_cores
+from .opening import USUAL_LANES, default_runner
+from .options import PredictOptions
+
+# Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+LOCAL = "local"
+STORE_BYTES = 128 << 20  # of a cluster that is started here: names and results travel, images do not
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which cluster, and how many actors of it.
+
+    Attributes:
+        address: "HOST:PORT" of its head, "auto", or "local" to start one on this machine; None takes RAY_ADDRESS or a
+            cluster that runs here, and starts one where there is neither.
+        actors: processes that hold the model; None for one a device: each GPU, or without GPUs each machine.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one actor of `actors` reserves."""
+
+    actors: int
+    cpus: int
+    gpus: int
+
+    def options(self, options: PredictOptions) -> PredictOptions:
+        """`options` for one actor: as many threads as it has cores, where the user did not say."""
+        lanes = options.lanes
+        if not self.gpus and options.tiling is None and lanes is None:
+            lanes = min(USUAL_LANES, max(self.cpus // (options.threads or 1), 1))
+        threads = options.threads if self.gpus or options.threads else max(self.cpus // (lanes or 1), 1)
+        return replace(options, lanes=lanes, threads=threads, workers=options.workers or self.cpus + 2)
+
+
+def share_out(options: PredictOptions, actors: int | None, nodes: list[dict[str, float]]) -> Share:
+    """The share of each actor, on machines with the resources `nodes` (Ray's "CPU" and "GPU").
+
+    Raises:
+        RunnerError: there are fewer resources than that takes.
+    """
+    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
+    if not cores:
+        raise RunnerError("no machine of the cluster has a free CPU for Ray; start its nodes with --num-cpus")
+    spec = options.runner or default_runner(options.model)
+    if device_of(spec) == "cpu":
+        return _cpu_share(actors, cores)
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if gpus < (actors or 1):
+        raise RunnerError(f"{spec} needs a GPU an actor and the cluster has {gpus}; lower --actors, or add machines")
+    return Share(actors or gpus, 1, 1)
+
+
+def _cpu_share(actors: int | None, cores: list[int]) -> Share:
+    """As many cores each as let all `actors` find a place."""
+    wanted = actors or len(cores)
+    for cpus in range(max(cores), 0, -1):
+        if sum(count // cpus for count in cores) >= wanted:
+            return Share(wanted, cpus, 0)
+    raise RunnerError(f"{wanted} actors need a CPU each and the cluster has {sum(cores)}; lower --actors")
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[Any]:
+    """Ray, connected for as long as the block lasts; a cluster that it had to start ends with the block.
+
+    What Ray prints of lost workers goes to standard error, where it spoils no result.
+
+    Raises:
+        MissingDependencyError: Ray Data is not installed.
+        RunnerError: there is no cluster at that address, or none can be started.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    ray = require("ray")
+    require("ray.data")
+    before = signal.getsignal(signal.SIGTERM)
+    with redirect_stdout(sys.stderr):
+        try:
+            _connect(ray, cluster)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray's own gives another exit code
+            _be_quiet(ray)
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _connect(ray: Any, cluster: Cluster) -> None:
+    """To the cluster asked for; to the one at hand or a new one where none is."""
+    given: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        if cluster.address not in (None, LOCAL):
+            ray.init(cluster.address, **given)
+            return
+        if cluster.address is None:
+            with suppress(ConnectionError):
+                ray.init("auto", **given)
+                return
+        cpus = max(usable_cores(), cluster.actors or 1)
+        with _without_stderr():
+            ray.init(LOCAL, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES, **given)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunnerError(f"no Ray cluster at {cluster.address or 'this machine'}: {reason}") from error
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Ray's C++ half tells there how much it will tell; what goes wrong is raised."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _be_quiet(ray: Any) -> None:
+    """One progress bar is enough, and a failure is told once."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,170 @@
+"""The same labelling by several processes, which Ray Data feeds, watches and replaces."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import FcnDeployError, RunnerError
+from ..models.demo import DEMO
+from ..progress import SILENT, Progress
+from ..spec import ModelCard
+from .cluster import Cluster, connected, share_out
+from .labeller import Labeller, outputs_of
+from .ledger import MOST_LOST, start_ledger
+from .leftovers import remove_leftovers
+from .opening import card_of
+from .options import PredictOptions
+from .pipeline import Ended
+from .sources import Source
+
+MOST_A_TASK = 32  # images of one task: what is run again if its worker is lost
+TASKS_AN_ACTOR = 4  # at least, so that a slow machine takes fewer
+
+
+@dataclass(frozen=True)
+class Task:
+    """Images that go to a worker at once."""
+
+    number: int
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a worker says of one image, and of its runner."""
+
+    ended: Ended
+    runner: str
+    notes: tuple[str, ...]
+
+
+class Worker:
+    """What Ray runs in an actor: a `Labeller` that opens with the first images.
+
+    Ray gives a task whose worker was lost to another one, for ever. So that an image which ends every process stops
+    nothing, the second worker takes the task's images one by one, and leaves out one that has taken `MOST_LOST`.
+    """
+
+    def __init__(self, options: PredictOptions, ledger: Any) -> None:
+        """`ledger` is a handle of Ray's to a `Ledger`."""
+        self._options, self._ledger = options, ledger
+        self._labeller: Labeller | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Label the images of each row's pickled `Task`; gives a row an image, in order, with a pickled `Told`."""
+        if self._labeller is None:
+            self._labeller = Labeller(self._options, ExitStack())  # which lives as long as the process
+        for row in batch["task"]:
+            task: Task = pickle.loads(row)
+            for ended in self._singly(task) if self._before("task", task.number) else self._label(task.sources):
+                yield {"told": [pickle.dumps(Told(ended, self._labeller.name, self._labeller.notes))]}
+
+    def _label(self, sources: Sequence[Source]) -> Iterator[Ended]:
+        assert self._labeller is not None
+        return self._labeller.label(sources)
+
+    def _singly(self, task: Task) -> Iterator[Ended]:
+        for index, source in enumerate(task.sources):
+            lost = self._before("image", task.number, index)
+            if lost < MOST_LOST:
+                yield from self._label([source])
+            else:
+                error = RunnerError(f"{source.address}: {lost} workers were lost over it")
+                yield Ended(index, source.name, error=error)
+
+    def _before(self, what: str, *key: int) -> int:
+        """How often the task or image `key` was begun before; counts this time."""
+        import ray
+
+        return int(ray.get(getattr(self._ledger, f"begin_{what}").remote(*key)))
+
+
+class RayLabeller:
+    """A model that Ray's actors have open, each its own copy; `stack` ends them."""
+
+    def __init__(
+        self, options: PredictOptions, cluster: Cluster, stack: ExitStack, progress: Progress = SILENT
+    ) -> None:
+        """Errors as for `predict`; nothing is opened before the first image."""
+        self.card: ModelCard | None = card_of(options.model, options.checkpoint_model, progress)
+        self.outputs = stack.enter_context(outputs_of(options, self.card))
+        self.name = ""
+        self.notes: tuple[str, ...] = ()
+        with progress.task("starting Ray", None):
+            self._ray = stack.enter_context(connected(cluster))
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        self._share = share_out(options, cluster.actors, nodes)
+        self._options = absolute(self._share.options(options))
+
+    def label(self, sources: Sequence[Source]) -> Generator[Ended, None, None]:
+        size = task_size(len(sources), self._share.actors, self._options.batch)
+        tasks = [{"task": pickle.dumps(task)} for task in split(sources, size)]
+        ledger = start_ledger(self._ray)
+        rows = self._ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
+            Worker,
+            batch_size=None,
+            fn_constructor_args=(self._options, ledger),
+            compute=self._ray.data.ActorPoolStrategy(size=self._share.actors),
+            num_cpus=self._share.cpus,
+            num_gpus=self._share.gpus,
+        )
+        for told in self._rows(rows):
+            self.name = told.runner
+            self.notes = tuple(dict.fromkeys((*self.notes, *told.notes)))
+            yield told.ended
+        repeated = self._ray.get(ledger.repeated.remote())
+        if repeated:
+            again = "1 task was" if repeated == 1 else f"{repeated} tasks were"
+            self.notes = (*self.notes, f"{again} run again by another worker, because the first was lost")
+        if isinstance(self._options.target, Path):
+            remove_leftovers(self._options.target)  # of workers that were lost
+
+    def _rows(self, rows: Any) -> Iterator[Told]:
+        try:
+            for row in rows.iter_rows():
+                yield pickle.loads(row["told"])
+        except self._ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, (FcnDeployError, MemoryError)):
+                raise error.cause from None
+            if isinstance(error.cause, ModuleNotFoundError):
+                raise RunnerError(
+                    f"a machine of the cluster lacks a package: {error.cause}; install it there"
+                ) from None
+            raise
+        except self._ray.exceptions.RayError as error:
+            reason = str(error).splitlines()[0]
+            raise RunnerError(f"Ray lost a worker for good: {reason}; run again with --skip-existing") from error
+
+    def guard(self) -> AbstractContextManager[Callable[[], None]]:
+        """Ctrl-C ends the wait for Ray at once; the workers are Ray's to end."""
+        return nullcontext(lambda: None)
+
+
+def absolute(options: PredictOptions) -> PredictOptions:
+    """`options` with paths that mean the same in another folder."""
+    model = options.model if options.model == DEMO else str(Path(options.model).absolute())
+    target = options.target.absolute() if isinstance(options.target, Path) else options.target
+    return replace(options, model=model, target=target, images=())
+
+
+def task_size(images: int, actors: int, batch: int) -> int:
+    """Images of a task: few enough that every actor has several tasks, many enough for full batches."""
+    return max(1, min(math.ceil(images / (actors * TASKS_AN_ACTOR)), max(MOST_A_TASK, TASKS_AN_ACTOR * batch)))
+
+
+def split(sources: Sequence[Source], size: int) -> Iterator[Task]:
+    """Tasks of `size` images, in order; each video is one of its own."""
+    number, task = 0, list[Source]()
+    for source in sources:
+        if task and (source.is_video or task[-1].is_video or len(task) == size):
+            yield Task(number, tuple(task))
+            number, task = number + 1, []
+        task.append(source if source.storage is not None else replace(source, path=source.path.absolute()))
+    if task:
+        yield Task(number, tuple(task))
