@@ -12,7 +12,7 @@ EXTRAS = {
     "av": "video",
     "cuda": "graphs",
     "openvino": "openvino",
-    "pyarrow": "ray",
+    "pyarrow": "s3",
     "pycuda": "cuda",
     "pynvml": "nvml",
     "ray": "ray",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from .options import PredictOptions
 # Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 LOCAL = "local"
+ANSWER_S = 10
 STORE_BYTES = 128 << 20  # of a cluster that is started here: names and results travel, images do not
 
 
@@ -112,21 +114,34 @@ def connected(cluster: Cluster) -> Iterator[Any]:
 
 def _connect(ray: Any, cluster: Cluster) -> None:
     """To the cluster asked for; to the one at hand or a new one where none is."""
+    address = cluster.address or os.environ.get("RAY_ADDRESS")
     given: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    cpus = max(usable_cores(), cluster.actors or 1)
+    new = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
-        if cluster.address not in (None, LOCAL):
-            ray.init(cluster.address, **given)
-            return
-        if cluster.address is None:
-            with suppress(ConnectionError):
-                ray.init("auto", **given)
-                return
-        cpus = max(usable_cores(), cluster.actors or 1)
         with _without_stderr():
-            ray.init(LOCAL, num_cpus=cpus, include_dashboard=False, object_store_memory=STORE_BYTES, **given)
+            if address not in (None, LOCAL):
+                _knock(address)
+                ray.init(address, **given)
+                return
+            if address is None:
+                with suppress(ConnectionError):
+                    ray.init("auto", **given)
+                    return
+            ray.init(LOCAL, **given, **new)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunnerError(f"no Ray cluster at {cluster.address or 'this machine'}: {reason}") from error
+        raise RunnerError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
+
+
+def _knock(address: str) -> None:
+    """OSError or ValueError at once where nobody answers; Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise ValueError("needed is HOST:PORT, auto, or local")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
 
 
 @contextmanager

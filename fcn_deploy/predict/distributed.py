@@ -130,20 +130,25 @@ class RayLabeller:
             for row in rows.iter_rows():
                 yield pickle.loads(row["told"])
         except self._ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, (FcnDeployError, MemoryError)):
-                raise error.cause from None
-            if isinstance(error.cause, ModuleNotFoundError):
-                raise RunnerError(
-                    f"a machine of the cluster lacks a package: {error.cause}; install it there"
-                ) from None
-            raise
+            raise cause_of(error) from None
         except self._ray.exceptions.RayError as error:
             reason = str(error).splitlines()[0]
-            raise RunnerError(f"Ray lost a worker for good: {reason}; run again with --skip-existing") from error
+            raise RunnerError(f"Ray lost its workers for good: {reason}; run again with --skip-existing") from error
 
     def guard(self) -> AbstractContextManager[Callable[[], None]]:
         """Ctrl-C ends the wait for Ray at once; the workers are Ray's to end."""
         return nullcontext(lambda: None)
+
+
+def cause_of(error: Any) -> BaseException:
+    """What a worker raised, as it would have been raised here: Ray adds lines of advice to its words."""
+    cause: BaseException = error.cause
+    if isinstance(cause, (FcnDeployError, MemoryError)):
+        cause.args = (str(cause).partition("\n")[0], *cause.args[1:])
+        return cause
+    if isinstance(cause, ModuleNotFoundError):
+        return RunnerError(f"a machine of the cluster lacks a package ({cause.name}); install fcn-deploy on each")
+    return error  # type: ignore[no-any-return]
 
 
 def absolute(options: PredictOptions) -> PredictOptions:
