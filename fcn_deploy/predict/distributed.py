@@ -62,7 +62,7 @@ class Worker:
             self._labeller = Labeller(self._options, ExitStack())  # which lives as long as the process
         for row in batch["task"]:
             task: Task = pickle.loads(row)
-            for ended in self._singly(task) if self._before("task", task.number) else self._label(task.sources):
+            for ended in self._singly(task) if self._note("begin_task", task.number) else self._label(task.sources):
                 yield {"told": [pickle.dumps(Told(ended, self._labeller.name, self._labeller.notes))]}
 
     def _label(self, sources: Sequence[Source]) -> Iterator[Ended]:
@@ -71,18 +71,19 @@ class Worker:
 
     def _singly(self, task: Task) -> Iterator[Ended]:
         for index, source in enumerate(task.sources):
-            lost = self._before("image", task.number, index)
+            lost = self._note("begin_image", task.number, index)
             if lost < MOST_LOST:
                 yield from self._label([source])
             else:
                 error = RunnerError(f"{source.address}: {lost} workers were lost over it")
                 yield Ended(index, source.name, error=error)
+            self._note("end_image", task.number, index)
 
-    def _before(self, what: str, *key: int) -> int:
-        """How often the task or image `key` was begun before; counts this time."""
+    def _note(self, what: str, *key: int) -> Any:
+        """Have the ledger note something, and wait until it has."""
         import ray
 
-        return int(ray.get(getattr(self._ledger, f"begin_{what}").remote(*key)))
+        return ray.get(getattr(self._ledger, what).remote(*key))
 
 
 class RayLabeller:

@@ -10,7 +10,7 @@ MOST_LOST = 3
 
 
 class Ledger:
-    """Counts how often each task and image was begun. Ray keeps it in an actor beside the program that asks."""
+    """Counts tasks and images that were begun. Ray keeps it in an actor beside the program that asks."""
 
     def __init__(self) -> None:
         self._tasks: Counter[int] = Counter()
@@ -22,9 +22,13 @@ class Ledger:
         return self._tasks[task] - 1
 
     def begin_image(self, task: int, index: int) -> int:
-        """How often image `index` of `task` was begun by itself before."""
+        """How many workers began image `index` of `task` by itself and never ended it."""
         self._images[task, index] += 1
         return self._images[task, index] - 1
+
+    def end_image(self, task: int, index: int) -> None:
+        """It did no worker any harm."""
+        self._images[task, index] -= 1
 
     def repeated(self) -> int:
         """Tasks that were begun more than once, so how many workers were lost at work, at least."""
