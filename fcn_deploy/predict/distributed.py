@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import socket
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
@@ -59,11 +60,21 @@ class Worker:
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Label the images of each row's pickled `Task`; gives a row an image, in order, with a pickled `Told`."""
         if self._labeller is None:
-            self._labeller = Labeller(self._options, ExitStack())  # which lives as long as the process
+            self._labeller = self._opened()
         for row in batch["task"]:
             task: Task = pickle.loads(row)
             for ended in self._singly(task) if self._note("begin_task", task.number) else self._label(task.sources):
                 yield {"told": [pickle.dumps(Told(ended, self._labeller.name, self._labeller.notes))]}
+
+    def _opened(self) -> Labeller:
+        """The model, which stays open as long as the process lives."""
+        model = self._options.model
+        if model != DEMO and not Path(model).exists():
+            raise RunnerError(
+                f"{model} is not on machine {socket.gethostname()}; the model must have the same path on each machine "
+                "of the cluster"
+            )
+        return Labeller(self._options, ExitStack())
 
     def _label(self, sources: Sequence[Source]) -> Iterator[Ended]:
         assert self._labeller is not None

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import psutil
@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.synthetic import SyntheticDataset
+from fcn_deploy.predict.storage import Storage
 
+from ..unit.object_store import object_store
 from ..unit.onnx_files import write_graph
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
@@ -26,7 +28,14 @@ IMAGES = 150
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def store():
+    """Options of an address in an object store, which the workers' environment has the keys of."""
+    with pytest.MonkeyPatch.context() as patch, object_store(patch) as options:
+        yield options
+
+
+@pytest.fixture(scope="module")
+def cluster(store):
     """Two machines of one CPU each, as Ray counts; the second can be lost. RAY_ADDRESS of other clusters is hidden."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
@@ -111,6 +120,21 @@ def test_tiles_are_cut_in_the_workers(cluster, onnx, photos, tmp_path):
     assert "121x93: 4 tiles of 61x47" in stdout
     assert len(whole(tmp_path / "one")) == IMAGES // 2
     assert whole(tmp_path / "two") == whole(tmp_path / "one")
+
+
+def test_images_and_results_may_be_in_an_object_store(cluster, store, onnx, photos, local, tmp_path):
+    images, masks = (Storage.of(f"s3://bucket/{name}?{store}") for name in ("photos", "masks"))
+    names = [f"b/{index:03}.jpg" for index in range(1, 40, 2)]
+    for name in names:
+        images.put(photos / name, PurePosixPath(name))
+    stdout, stderr = run(
+        onnx, images, "-o", masks, "--overlay", "--distributed", "--ray-address", cluster.address, "--actors", "2"
+    )
+    assert f"wrote 20 label maps to {masks}" in stdout, stderr
+    assert len(masks.files()) == 40
+    for index, name in enumerate(masks.files()):
+        masks.fetch(name, tmp_path / str(index))
+        assert (tmp_path / str(index)).read_bytes() == local[0][str(name)], name
 
 
 def workers() -> list[psutil.Process]:

@@ -20,7 +20,7 @@ from fcn_deploy.predict.tiled import Tiling
 
 
 def options(**given: object) -> PredictOptions:
-    return PredictOptions("m.onnx", ("photos",), Path("masks"), **given)  # type: ignore[arg-type]
+    return PredictOptions(**{"model": "m.onnx", "images": ("photos",), "target": Path("masks")} | given)  # type: ignore[arg-type]
 
 
 def sources(*names: str) -> list[Source]:
@@ -132,7 +132,7 @@ def until_done(task: Task) -> tuple[list[Ended], list[list[list[str]]]]:
     """What comes of a task that is given to a new worker each time one is lost, and what each of them labelled."""
     calls = []
     while True:
-        worker = Worker(options(), None)
+        worker = Worker(options(model="demo"), None)
         try:
             rows = list(worker({"task": [pickle.dumps(task)]}))
             calls.append(worker._labeller.calls)
@@ -158,6 +158,12 @@ def test_a_task_is_taken_one_by_one_only_after_its_worker_was_lost(ledger):
     assert ledger.repeated() == 0
     assert until_done(task)[1] == [[["a.jpg"], ["b.jpg"]]]
     assert ledger.repeated() == 1
+
+
+def test_a_model_that_is_not_on_the_workers_machine_is_told(ledger, tmp_path):
+    worker = Worker(options(model=str(tmp_path / "m.onnx")), None)
+    with pytest.raises(RunnerError, match=r"m\.onnx is not on machine .*; the model must have the same path on each"):
+        list(worker({"task": [pickle.dumps(Task(0, tuple(sources("a.jpg"))))]}))
 
 
 class TaskError(Exception):
