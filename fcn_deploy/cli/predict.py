@@ -73,8 +73,9 @@ def command(
 
     MODEL is an engine (run by TensorRT), an .onnx file (by ONNX Runtime), a checkpoint or a recipe (by PyTorch), or
     "demo". IMAGES are image files, folders (with their sub-folders), globs in quotes ("**" is any depth), list files
-    as for --data, videos, or - for paths on standard input, one a line. Results are named after their sources:
-    photos/a/1.jpg of folder photos becomes DIR/a/1.png, frame 41 of clip.mp4 DIR/clip.mp4/000041.png.
+    as for --data, videos, - for paths on standard input, one a line, or object storage (s3://bucket/folder, also for
+    -o). Results are named after their sources: photos/a/1.jpg of folder photos becomes DIR/a/1.png, frame 41 of
+    clip.mp4 DIR/clip.mp4/000041.png.
 
     Images are turned upright as their EXIF orientation says, and the label map has the size of the upright image.
     One with more than 178,956,970 pixels is refused.
@@ -83,6 +84,9 @@ def command(
     read), images may have 2,147,483,648 pixels, and the labels are those of the whole image: windows overlap by what
     the network sees around a label. --halo N overlaps them less, which is faster; the labels that this changes are
     counted on some tiles. --batch is then tiles, not images.
+
+    With --distributed, Ray Data gives the images to processes on this machine or a cluster and repeats what a lost one
+    had; the results are those of one process. Model, images and DIR must have the same path on each machine.
 
     An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
     """
