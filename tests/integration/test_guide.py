@@ -40,10 +40,9 @@ def blocks(language: str) -> list[str]:
 def environment(folder: Path) -> dict[str, str]:
     """One in which `fcn-deploy` and `python` are this checkout's."""
     folder.mkdir()
-    command = folder / "fcn-deploy"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fcn_deploy "$@"\n')
-    command.chmod(0o755)
-    (folder / "python").symlink_to(sys.executable)
+    for name, given in (("fcn-deploy", " -m fcn_deploy"), ("python", "")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}"{given} "$@"\n')
+        (folder / name).chmod(0o755)
     return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
 
 

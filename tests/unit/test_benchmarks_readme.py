@@ -20,8 +20,9 @@ RECORD = {
 }
 
 
-def test_the_readme_says_what_the_records_say():
-    text = README.read_text(encoding="utf-8")
+def test_every_suite_with_a_table_has_its_place():
+    text = "".join(page.read_text(encoding="utf-8") for page in pages())
+    assert "<!-- results:sliding -->" in text
     assert "<!-- results:confusion -->" in text
     assert "<!-- results:decode -->" in text
     assert "<!-- results:quantization -->" in text
