@@ -106,9 +106,9 @@ class Classifier:
         for layer in self.layers:
             if isinstance(layer, nn.Conv2d):
                 padding = _padding(layer)
-                if padding and any(ends):
+                if padding and any(ends) and not all(ends):
                     x = functional.pad(x, [padding * end for end in ends])
-                x = functional.conv2d(x, layer.weight, layer.bias)
+                x = functional.conv2d(x, layer.weight, layer.bias, padding=padding if all(ends) else 0)
                 self._multiply_adds += x.numel() * math.prod(layer.weight.shape[1:])
             else:
                 x = layer(x)

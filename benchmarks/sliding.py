@@ -87,7 +87,7 @@ def _row(head: str, width: float, size: str, batch: int, rounds: int) -> dict[st
     cut = patches(classifier.reach, image.shape[-2:], whole.shape[-2:])
     everywhere = [(patch.row, patch.column) for patch in cut]
     agreement = compared(whole, classifier.slide(image, cut, batch=1), everywhere)
-    if agreement["largest_difference"] > TOLERANCE:
+    if not agreement["largest_difference"] <= TOLERANCE:  # nan is none either
         raise FcnDeployError(f"{head}, {size}: the patches' scores are not the pass's: {agreement}")
     cases = {
         ONE_PASS: partial(classifier.whole, image),

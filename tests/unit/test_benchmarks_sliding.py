@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks import sliding
 from benchmarks.patches import Classifier, Reach, inner_patches, patches
 from benchmarks.sliding import TOLERANCE, compared, measure, network_of, normalised
+from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.models.registry import build, new_card
 
 
@@ -98,3 +100,9 @@ def test_a_run_asserts_the_scores_and_counts_the_work():
     assert row["agreement"]["largest_difference"] <= TOLERANCE
     assert row["multiply_adds"]["patches"] > 3 * row["multiply_adds"]["one pass"]
     assert set(row["median_ms"]) == {"one pass", "a patch at a time", "4 patches at a time"}
+
+
+def test_a_run_whose_scores_differ_is_refused(monkeypatch):
+    monkeypatch.setattr(sliding, "TOLERANCE", -1.0)
+    with pytest.raises(FcnDeployError, match="pool5, 33x47: the patches' scores are not the pass's"):
+        measure(["pool5"], 0.25, ["33x47"], batch=4, cores=1, rounds=1)
