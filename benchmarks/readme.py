@@ -70,7 +70,7 @@ def peers_table(record: dict[str, Any]) -> str:
 def sliding_table(record: dict[str, Any]) -> str:
     """Markdown: a row a network and size; patches against one pass, in multiply-adds and in time."""
     lines = [
-        "| head, image | patches | multiply-adds: patches, pass | work | one by one, ms | in batches, ms | one pass, ms | time |",
+        "| head, image | patches | multiply-adds | work | one by one, ms | in batches, ms | one pass, ms | time |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in record["rows"]:
