@@ -1,5 +1,5 @@
 .PHONY: check test lint format docs long api
-# docs: the README's tables and figures, rendered anew from benchmarks/results.
+# docs: tables and figures rendered anew from benchmarks/results, pictures from the demo model.
 check: lint test
 lint:
 	ruff format --check .
@@ -13,6 +13,7 @@ test:
 docs:
 	python -m benchmarks.readme
 	python -m benchmarks.figures
+	python -m benchmarks.pictures
 long:
 	pytest -m long
 # api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).

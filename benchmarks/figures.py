@@ -12,7 +12,7 @@ from fcn_deploy.report.svg import drawing, element, line, shorten, text
 from fcn_deploy.report.svg_scale import Scale, from_zero
 from fcn_deploy.report.text import milliseconds
 
-from .record import RESULTS, newest
+from .record import newest
 
 FIGURES = Path(__file__).parent / "figures"
 # Suites whose rows are one question each, with the milliseconds of everybody who answered it.
@@ -52,8 +52,8 @@ def _bar(name: str, ms: float, ours: bool, top: float, scale: Scale) -> Markup:
 
 def current() -> dict[Path, str]:
     """What each figure should be: those of the suites that have a record."""
-    names = [name for name in SUITES if any(RESULTS.glob(f"*-{name}*.json"))]
-    return {FIGURES / f"{name}.svg": f"{figure(newest(name))}\n" for name in names}
+    records = {name: newest(name) for name in SUITES}
+    return {FIGURES / f"{name}.svg": f"{figure(found)}\n" for name, found in records.items() if found is not None}
 
 
 if __name__ == "__main__":

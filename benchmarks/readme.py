@@ -1,4 +1,4 @@
-"""The README's tables of results, rendered from the newest records: `python -m benchmarks.readme` (or `make docs`)."""
+"""The tables of results in README and docs, from the newest records: `python -m benchmarks.readme` (or `make docs`)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.files import write_text
 from fcn_deploy.report.text import points, share
 
 from .record import newest
+from .suite import names
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 _BLOCK = re.compile(r"(<!-- results:(?P<name>[a-z]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -64,17 +67,58 @@ def peers_table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def sliding_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a network and size; patches against one pass, in multiply-adds and in time."""
+    lines = [
+        "| head, image | patches | multiply-adds | work | one by one, ms | in batches, ms | one pass, ms | time |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in record["rows"]:
+        work, ms, faster = row["multiply_adds"], row["median_ms"], row["times_faster"]
+        single, batched = faster
+        counts = f"{work['patches'] / 1e9:.1f} G, {work[row['ours']] / 1e9:.2f} G"
+        times = " | ".join(f"{ms[name]:.0f}" for name in (single, batched, row["ours"]))
+        lines.append(
+            f"| {row['question']} | {row['patches']} of {row['patch']}x{row['patch']} | {counts} | "
+            f"{work['patches'] / work[row['ours']]:.0f} times | {times} | {min(faster.values()):.0f} times |"
+        )
+    return "\n".join(lines) + "\n" + "".join(f"\n{_agreement(row)}\n" for row in record["rows"])
+
+
+def _agreement(row: dict[str, Any]) -> str:
+    found, extended = row["agreement"], row["extended_by_zeros"]
+    return (
+        f"{row['question']}: {found['scores']} scores, largest difference {found['largest_difference']:.1e} of the "
+        f"largest score, {found['labels_differ']} labels differ. Zeros around the image: {extended['labels_differ']} "
+        f"of {extended['scores']} border labels differ, scores by up to {extended['largest_difference']:.2f} of the "
+        "largest."
+    )
+
+
 def _change(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
 
 
 # By a record's "benchmark"; `table` renders all others.
-TABLES = {"engines": engines_table, "peers": peers_table, "quantization": accuracy_table}
+TABLES = {"engines": engines_table, "peers": peers_table, "quantization": accuracy_table, "sliding": sliding_table}
+
+
+def pages() -> list[Path]:
+    """README and docs: every page that may hold a block."""
+    return [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def rendered(text: str) -> str:
     """`text` with every block between `<!-- results:NAME -->` and `<!-- end -->` made anew."""
-    return _BLOCK.sub(lambda found: found[1] + markdown(newest(found["name"])) + found[3], text)
+    return _BLOCK.sub(lambda found: found[1] + _newest_table(found["name"]) + found[3], text)
+
+
+def _newest_table(name: str) -> str:
+    """Of a suite that was never recorded the command that does it."""
+    if name not in names():
+        raise UnknownNameError.of("suite", name, names())
+    found = newest(name)
+    return markdown(found) if found is not None else f"Not measured yet: `python -m benchmarks {name}`.\n"
 
 
 def markdown(record: dict[str, Any]) -> str:
@@ -83,5 +127,8 @@ def markdown(record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    write_text(README, rendered(README.read_text(encoding="utf-8")))
-    print(f"wrote {README.name}")
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if rendered(text) != text:
+            write_text(page, rendered(text))
+            print(f"wrote {page.name}")

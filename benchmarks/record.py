@@ -53,10 +53,10 @@ def read(path: Path) -> dict[str, Any]:
     return record
 
 
-def newest(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """The record of suite `name` that was written last."""
+def newest(name: str, folder: Path | None = None) -> dict[str, Any] | None:
+    """The record of suite `name` that was written last; None if there is none."""
     ages = {path: age for path in (folder or RESULTS).glob("*.json") if (age := _age(path, name)) is not None}
-    return read(max(ages, key=lambda path: ages[path]))
+    return read(max(ages, key=lambda path: ages[path])) if ages else None
 
 
 def _age(path: Path, name: str) -> tuple[str, str, int] | None:

@@ -1,8 +1,12 @@
-"""The README's tables are those of the newest records."""
+"""The tables of README and docs are those of the newest records."""
 
 from __future__ import annotations
 
-from benchmarks.readme import README, peers_table, rendered, table
+import pytest
+
+from benchmarks import readme
+from benchmarks.readme import README, pages, peers_table, rendered, sliding_table, table
+from fcn_deploy.errors import UnknownNameError
 
 RECORD = {
     "rows": [
@@ -16,13 +20,31 @@ RECORD = {
 }
 
 
-def test_the_readme_says_what_the_records_say():
-    text = README.read_text(encoding="utf-8")
+def test_every_suite_with_a_table_has_its_place():
+    text = "".join(page.read_text(encoding="utf-8") for page in pages())
+    assert "<!-- results:sliding -->" in text
     assert "<!-- results:confusion -->" in text
     assert "<!-- results:decode -->" in text
     assert "<!-- results:quantization -->" in text
     assert "<!-- results:peers -->" in text
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_every_page_says_what_the_records_say(page):
+    text = page.read_text(encoding="utf-8")
     assert rendered(text) == text, "run `make docs`"
+
+
+def test_a_suite_without_a_record_says_how_to_make_one(monkeypatch):
+    monkeypatch.setattr(readme, "newest", lambda name: None)
+    block = "<!-- results:sliding -->\nold\n<!-- end -->"
+    made = "<!-- results:sliding -->\nNot measured yet: `python -m benchmarks sliding`.\n<!-- end -->"
+    assert rendered(block) == rendered(made) == made
+
+
+def test_a_block_of_no_suite_is_refused():
+    with pytest.raises(UnknownNameError, match="did you mean sliding"):
+        rendered("<!-- results:slidings -->\n<!-- end -->")
 
 
 def test_a_drifted_table_is_made_anew():
@@ -49,3 +71,22 @@ def test_a_row_of_peers_has_its_type_and_its_share_of_the_machine():
         "| 360x480 | mine | INT8 | 80 | **ours** | 95% |",
         "| 360x480 | compiler |  | not run: no C++ compiler |  |  |",
     ]
+
+
+def test_a_row_of_patches_has_their_work_their_time_and_how_far_they_agree():
+    row = {
+        "question": "pool5 head, 100x200",
+        "ours": "one pass",
+        "median_ms": {"one pass": 10.0, "a patch at a time": 400.0, "16 patches at a time": 300.0},
+        "times_faster": {"a patch at a time": 40.0, "16 patches at a time": 30.0},
+        "patch": 212,
+        "patches": 28,
+        "multiply_adds": {"one pass": 2_000_000_000, "patches": 50_000_000_000},
+        "agreement": {"scores": 28, "largest_difference": 1.5e-7, "labels_differ": 0},
+        "extended_by_zeros": {"scores": 20, "largest_difference": 0.25, "labels_differ": 3},
+    }
+    head, _, line, _, said = sliding_table({"rows": [row]}).splitlines()
+    assert head.count("|") == line.count("|") == 9
+    assert line == ("| pool5 head, 100x200 | 28 of 212x212 | 50.0 G, 2.00 G | 25 times | 400 | 300 | 10 | 30 times |")
+    assert "28 scores, largest difference 1.5e-07 of the largest score, 0 labels differ" in said
+    assert "3 of 20 border labels differ, scores by up to 0.25 of the largest" in said

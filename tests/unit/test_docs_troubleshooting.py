@@ -1,0 +1,62 @@
+"""Every message that docs/troubleshooting.md quotes still stands in the sources."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import fcn_deploy
+
+PACKAGE = Path(fcn_deploy.__file__).parent
+PAGE = PACKAGE.parent / "docs" / "troubleshooting.md"
+VARIES = "\0"
+SHORTEST = 10  # letters of fixed text, or a quotation would fit anything
+
+
+def quoted(text: str) -> list[str]:
+    """What stands in bold and in backticks; "…" is what varies."""
+    return [" ".join(message.split()) for message in re.findall(r"\*\*`([^`]+)`\*\*", text)]
+
+
+@cache
+def texts() -> tuple[str, ...]:
+    """Every text of the sources, joined as Python joins it, with a mark for each value in it."""
+    return tuple(text for path in PACKAGE.rglob("*.py") for text in _texts(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else VARIES for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def stands(message: str) -> bool:
+    """Whether the fixed parts of `message` stand in one text, in their order, with values or more text between them."""
+    parts = [part.strip() for part in message.split("…")]
+    pattern = re.compile(".*".join(re.escape(part) for part in parts if part), re.DOTALL)
+    return any(pattern.search(text) for text in texts())
+
+
+@pytest.mark.parametrize("message", quoted(PAGE.read_text(encoding="utf-8")))
+def test_a_quoted_message_stands_in_the_sources(message):
+    assert len(re.sub(r"[^a-z]", "", message)) >= SHORTEST
+    assert stands(message)
+
+
+def test_enough_is_quoted_and_nothing_twice():
+    messages = quoted(PAGE.read_text(encoding="utf-8"))
+    assert len(messages) > 60
+    assert len(set(messages)) == len(messages)
+
+
+def test_a_message_that_changed_is_told():
+    assert stands("… was built with … here is …, and a plan runs with the release that built it")
+    assert not stands("… was built with … here is …, and a plan runs with the release that made it")
+    assert quoted("- **`… is\n  empty`**: **bold** and `code`") == ["… is empty"]
