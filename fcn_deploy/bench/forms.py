@@ -27,6 +27,7 @@ from . import record as rec
 ENGINE_RUNNER = "tensorrt"
 # Any runner of ONNX files: the artefact exports one for it.
 ONNX = "onnxruntime"
+OPENVINO = "openvino"
 
 
 @dataclass(frozen=True)
@@ -67,19 +68,21 @@ def parse_form(spec: str) -> Form:
 
 
 def default_specs(source: str, calibrated: bool) -> tuple[str, ...]:
-    """PyTorch, ONNX Runtime, and, of an FP32 model, what an engineer would deploy: INT8 here, engines where they build.
+    """PyTorch, ONNX Runtime, OpenVINO where it is installed, and engines where they build.
+
+    An FP32 model has rows of what an engineer would deploy too: INT8 on the CPU, FP16 and INT8 in engines.
 
     Args:
         calibrated: whether there are images to calibrate with.
     """
     builds = any(find_spec(name) is not None for name in NAMES)
+    files = (ONNX, *([OPENVINO] if find_spec(OPENVINO) is not None else []))
     if not _rewritable(source):
-        return ("pytorch", ONNX, *([ENGINE_RUNNER] if builds else []))
+        return ("pytorch", *files, *([ENGINE_RUNNER] if builds else []))
     engines = ("fp16", "int8+fp16") if calibrated else ("fp16",)
     return (
         "pytorch",
-        ONNX,
-        *([f"{ONNX}:int8"] if calibrated else []),
+        *(spec for name in files for spec in (name, f"{name}:int8") if calibrated or spec == name),
         *(f"{ENGINE_RUNNER}:{precision}" for precision in engines if builds),
     )
 

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from fcn_deploy.bench.record_file import read_record, write_record
+from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import OutputError
 
 from ..unit.bench_records import RECORD
@@ -67,6 +69,24 @@ def test_without_room_for_the_page_the_record_and_the_other_files_are_written(re
     assert (tmp_path / "rows.csv").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.json", "rows.csv", "run.json"]
     assert "onnxruntime" in done.stdout
+
+
+def test_without_room_for_the_record_the_table_the_page_and_the_rest_are_left(record, tmp_path, monkeypatch):
+    from fcn_deploy import files
+
+    def full(path: Path, text: str, **options: object) -> None:
+        if path.suffix == ".json":
+            raise OutputError(f"cannot write {path}: no space is left on the device")
+        whole(path, text, **options)
+
+    whole = files.write_text
+    monkeypatch.setattr(files, "write_text", full)
+    out = {name: tmp_path / f"out.{name}" for name in ("html", "markdown", "csv", "json")}
+    named = [part for name, path in out.items() for part in (f"--{name}", str(path))]
+    result = CliRunner().invoke(cli, ["bench", "--from", str(record), *named])
+    assert isinstance(result.exception, OutputError)
+    assert "onnxruntime" in result.output
+    assert [name for name, path in out.items() if path.is_file()] == ["html", "markdown", "csv"]
 
 
 def test_two_files_of_one_name_are_a_usage_error(record, tmp_path):
