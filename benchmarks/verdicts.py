@@ -4,6 +4,7 @@ Each run is a process of its own, as each `fcn-deploy bench` is. In it three run
 under the command's own defaults (warm-up, settling, stop on stability): two are the same, the third has more to do.
 Rows of one run are compared round by round, as the words under the table do; each run is held against the one before
 it as `--baseline` does, with its refusal where other processes were at work, and as `--baseline --relative` does.
+Beside them stands what the harness itself adds to an inference.
 """
 
 from __future__ import annotations
@@ -27,8 +28,7 @@ from fcn_deploy.bench.record_file import read_record
 from fcn_deploy.bench.significance import MIN_ROUNDS, Ratio, paired_ratio
 
 from .suite import Measured
-
-ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first stands where the reference does
+from .verdicts_run import SAME, harness_ns
 
 
 @dataclass
@@ -79,7 +79,9 @@ def measure(runs: int, products: int, slower: int, side: int, seconds: float) ->
         between(records, relative=False).row(f"a run and its baseline, {more}"),
         between(records, relative=True).row(f"a run and its baseline, --relative, {more}"),
     ]
-    return rows, {"rounds": [len(record.rounds) for record in records], "medians_ms": [*_medians(records)]}
+    harness = {"median_ns": harness_ns(), "of": "an inference that multiplies nothing"}
+    rounds = [len(record.rounds) for record in records]
+    return rows, {"harness": harness, "rounds": rounds, "medians_ms": [*_medians(records)]}
 
 
 def in_turn(records: Sequence[Record]) -> Count:

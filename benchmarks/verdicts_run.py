@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.contention import CpuClock, other_cores
+from fcn_deploy.bench.contestant import Here
 from fcn_deploy.bench.entrants import latency_of
 from fcn_deploy.bench.latency import Budget, measure
 from fcn_deploy.bench.record_file import write_record
 from fcn_deploy.environment import describe_environment
 from fcn_deploy.runners.base import LABELS, Runner
 
-from .verdicts import ONE, SAME, SLOWER
-
+ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first stands where the reference does
 THREADS = 1
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 
@@ -72,6 +72,13 @@ def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
         rows=tuple(rec.Row(name, "ok", latency=latency_of(one)) for name, one in zip(work, samples, strict=True)),
         other_cores=others,
     )  # fmt: skip
+
+
+def harness_ns(calls: int = 1000) -> float:
+    """Median time of an inference that multiplies nothing: checks, clocks, two small copies."""
+    with Multiplier("idle", 0, 1) as idle:
+        contestant = Here(idle)
+        return float(np.median([contestant.time(IMAGE).total_ns for _ in range(calls)]))
 
 
 def main(arguments: Sequence[str]) -> None:

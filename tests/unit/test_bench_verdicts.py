@@ -65,6 +65,18 @@ def test_a_time_that_does_not_grow_with_the_pixels_is_launching():
     assert text.startswith("bound by compute")
 
 
+def test_cells_whose_medians_are_hardly_known_say_nothing_of_launching():
+    small, large = (timed(0, ms, 0, noise=0) for ms in (2.1, 3.0))
+    shaky = replace(small, execute_ns=(1 * MS,) * (ROUNDS // 2) + (9 * MS,) * (ROUNDS - ROUNDS // 2))
+    (text,) = said("bound", row(cells=(rec.Cell((1, 32, 32), shaky), rec.Cell((1, 32, 320), large))))
+    assert text.startswith("bound by compute")
+
+
+def test_seconds_are_written_in_full():
+    (text,) = said("bound", row(latency=timed(1, 1213, 2, noise=0)))
+    assert text == "bound by compute: 100 % of 1,216 ms"
+
+
 def test_streaming_that_gains_is_said():
     # one at a time: 2 images each 20 ms, 100 a second
     streamed = rec.Saturated(images=150, seconds=1.0, streamed=True)
