@@ -5,16 +5,20 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.record_file import read_record, write_record
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import OutputError
+from fcn_deploy.report.html import render_html
 
 from ..unit.bench_records import RECORD
+from ..unit.test_report_html import frames
 from .bench_model import invoke, save_small_model
 
 QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--threads", "1", "--no-memory"]
@@ -43,6 +47,14 @@ def test_a_run_leaves_page_markdown_and_csv_beside_its_record(tmp_path):
     assert f"{worst.pixels - worst.agreed} pixel" in page
     assert "| onnxruntime:int8 |" in out["markdown"].read_text()
     assert out["csv"].read_text().count("\n") == 3
+
+
+def test_a_frame_is_called_as_in_the_record(tmp_path):
+    kept = frames("/private/data/val/a.png")
+    named = replace(RECORD.rows[1], frames=(rec.Frame("a.png", 1, 35), rec.Frame("val/a.png", 33, 35)))
+    page = render_html(replace(RECORD, rows=(RECORD.rows[0], named)), kept)
+    assert "<h4>val/a.png</h4>" in page
+    assert "private" not in page
 
 
 def test_a_record_is_shown_again_without_its_frames(record, tmp_path):
