@@ -18,9 +18,10 @@ def headline(record: Record) -> str:
     card, settings, data = record.model.card or {}, record.settings, record.data
     network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
     threads = count(settings.threads, "CPU thread")
+    how = f"{'a process each, ' * settings.isolated}runners in turn, {threads} each"
     return (
         f"{record.model.name}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
-        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, runners in turn, {threads} each; times in ms"
+        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, {how}; times in ms"
     )
 
 

@@ -121,6 +121,18 @@ def test_pytorch_computes_in_fp32_and_its_convolutions_in_tf32_where_that_is_all
     ]
 
 
+def test_isolated_runners_took_turns_and_are_compared_round_by_round():
+    """A machine twice as slow from the middle on: 5 % less time shows in the rounds and drowns in the two series."""
+    machine = np.where(np.arange(ROUNDS) < ROUNDS // 2, 1.0, 2.0)
+    plain, quick = (
+        rec.Latency((0,) * ROUNDS, tuple(int(ms * MS * slow) for slow in machine), (0,) * ROUNDS, ()) for ms in (20, 19)
+    )
+    settings = replace(RECORD.settings, isolated=True)
+    rows = (row(latency=plain, accuracy=REFERENCE), row("onnxruntime:int8", quick, accuracy=REFERENCE))
+    (text, _) = said("choice", *rows, settings=settings)
+    assert text.startswith("onnxruntime:int8 pays: 1.05 times as fast as onnxruntime (1.05 to 1.05)")
+
+
 def test_a_precision_pays_where_it_is_faster_and_not_where_it_is_not():
     plain = row(accuracy=REFERENCE)
     half = row("onnxruntime:int8", timed(1, 7, 2), accuracy=REFERENCE)
