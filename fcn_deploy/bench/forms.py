@@ -13,6 +13,7 @@ from ..engine.flavors import NAMES
 from ..engine.profiles import Profile
 from ..engine.sidecar import Sidecar
 from ..errors import DataError, GraphError, UnknownNameError
+from ..files import sha256
 from ..graph.audit import audit
 from ..graph.keep import check_rewritable
 from ..graph.state import load_graph
@@ -141,7 +142,8 @@ class Forms:
             return self.artefact.file_for(form.runner), None
         path, seconds = self._rewrite(str(form.precision), form.target)
         shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
-        return path, rec.Built("onnx", Path(path).stat().st_size, seconds, _normalised(shares))
+        size, digest = Path(path).stat().st_size, sha256(Path(path))
+        return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
 
     def open(self, form: Form, *, threads: int | None = None) -> Runner:
         """Open the form's runner, under the form's name."""
@@ -187,7 +189,9 @@ class Forms:
 def _built(sidecar: Sidecar, seconds: float) -> rec.Built:
     shares = {} if sidecar.shares is None else {kind: float(macs) for kind, macs in sidecar.shares.built.items()}
     where = f"{sidecar.flavor} {sidecar.version}, {', '.join(sidecar.built_for.sm)}, {sidecar.profiles[0]}"
-    return rec.Built("engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where)
+    return rec.Built(
+        "engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where, sidecar.plan_sha256
+    )
 
 
 def _normalised(shares: dict[str, float]) -> dict[str, float]:

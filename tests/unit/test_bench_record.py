@@ -121,6 +121,12 @@ def test_fields_of_a_later_version_are_passed_over():
     assert from_json(changed(weather="fair")) == RECORD
 
 
+def test_a_record_that_kept_no_hash_of_what_was_made_is_read():
+    plain = json.loads(to_json(RECORD))
+    assert plain["rows"][4]["built"].pop("sha256") == ""
+    assert from_json(json.dumps(plain)) == RECORD
+
+
 def test_missing_and_binary_files_are_record_errors(tmp_path):
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
     for name in ("none.json", "binary.json"):
