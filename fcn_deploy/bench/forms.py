@@ -13,12 +13,12 @@ from ..engine.flavors import NAMES
 from ..engine.profiles import Profile
 from ..engine.sidecar import Sidecar
 from ..errors import DataError, GraphError, UnknownNameError
-from ..files import sha256
 from ..graph.audit import audit
 from ..graph.keep import check_rewritable
 from ..graph.state import load_graph
 from ..inputs.artefact import Artefact
 from ..inputs.dataset import DataOptions
+from ..precision.calibration_cache import graph_digest
 from ..precision.quantize import QuantizeOptions, quantize
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
@@ -142,7 +142,7 @@ class Forms:
             return self.artefact.file_for(form.runner), None
         path, seconds = self._rewrite(str(form.precision), form.target)
         shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
-        size, digest = Path(path).stat().st_size, sha256(Path(path))
+        size, digest = Path(path).stat().st_size, graph_digest(Path(path))
         return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
 
     def open(self, form: Form, *, threads: int | None = None) -> Runner:
