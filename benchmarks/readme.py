@@ -95,12 +95,27 @@ def _agreement(row: dict[str, Any]) -> str:
     )
 
 
+def verdicts_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a way to compare; what was refused is not among the pairs."""
+    lines = ["| compared | pairs | identical called equal | slower found | refused |", "|---|---|---|---|---|"]
+    for row in record["rows"]:
+        counts = (row["pairs"], row["equal"], row["found"], len(row["refused"]))
+        lines.append(f"| {row['question']} | {' | '.join(map(str, counts))} |")
+    return "\n".join(lines) + "\n"
+
+
 def _change(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
 
 
 # By a record's "benchmark"; `table` renders all others.
-TABLES = {"engines": engines_table, "peers": peers_table, "quantization": accuracy_table, "sliding": sliding_table}
+TABLES = {
+    "engines": engines_table,
+    "peers": peers_table,
+    "quantization": accuracy_table,
+    "sliding": sliding_table,
+    "verdicts": verdicts_table,
+}
 
 
 def pages() -> list[Path]:

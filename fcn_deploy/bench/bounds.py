@@ -7,12 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from .record import Latency, Record, Row
-from .speed_change import STEPS, Series, series_of
+from .speed_change import STEPS, Series, ms_text, series_of
+from .stability import stability
 
 # The share of the time that makes a step the one to work on.
 MOST = 0.6
 # The share that does not shrink with the image, or passes while the device is idle, beyond which launching is it.
 LAUNCH = 0.5
+# A cell's median that is known to less is no point to draw a line through.
+MOST_UNKNOWN = 0.2
 # Streaming that gains less is no news.
 GAIN = 1.1
 
@@ -41,15 +44,18 @@ def _idle(latency: Latency | None) -> str:
     whole = float(np.median(np.sum([latency.upload_ns, latency.execute_ns, latency.download_ns], axis=0)))
     if whole == 0 or 1 - busy / whole <= LAUNCH:
         return ""
-    return f"bound by launch: the device works for {busy / 1e6:.3g} of {whole / 1e6:.3g} ms"
+    return f"bound by launch: the device works for {ms_text(busy / 1e6)} of {ms_text(whole / 1e6)} ms"
 
 
 def _fixed(row: Row) -> str:
-    """Launch-bound by the cells: most of the smallest cell's time does not depend on its pixels."""
+    """Launch-bound by the cells: most of the smallest cell's time does not depend on its pixels.
+
+    A line through medians that are hardly known would say anything: cells that are known to less than a fifth are none.
+    """
     points = sorted(
         (int(np.prod(cell.shape)), float(np.median(cell.latency.execute_ns)) / 1e6)
         for cell in row.cells
-        if cell.latency.execute_ns
+        if (found := stability(cell.latency.execute_ns)) is not None and found.unknown <= MOST_UNKNOWN
     )
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return ""
@@ -57,7 +63,8 @@ def _fixed(row: Row) -> str:
     fixed = (quick * many - slow * few) / (many - few)
     if quick == 0 or fixed / quick <= LAUNCH:
         return ""
-    return f"bound by launch in its smallest cell: about {fixed:.2g} of {quick:.3g} ms do not depend on the pixels"
+    of = f"about {ms_text(fixed)} of {ms_text(quick)} ms"
+    return f"bound by launch in its smallest cell: {of} do not depend on the pixels"
 
 
 def _largest_step(own: Series) -> str:
@@ -65,9 +72,9 @@ def _largest_step(own: Series) -> str:
     shares = medians / (medians.sum() or 1.0)
     largest = int(np.argmax(shares))
     if shares[largest] >= MOST:
-        return f"bound by {STEPS[largest]}: {100 * shares[largest]:.0f} % of {medians.sum():.3g} ms"
+        return f"bound by {STEPS[largest]}: {100 * shares[largest]:.0f} % of {ms_text(medians.sum())} ms"
     parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(STEPS, shares, strict=True))
-    return f"bound by no single step: {parts} of {medians.sum():.3g} ms"
+    return f"bound by no single step: {parts} of {ms_text(medians.sum())} ms"
 
 
 def streaming_gain(record: Record, row: Row) -> float:

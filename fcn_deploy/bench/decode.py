@@ -8,6 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import RecordError
 
+LARGEST = 2**63 - 1
+
 
 def decode(kind: Any, raw: Any, where: str = "record") -> Any:
     """`raw` as a value of type `kind`: a dataclass, str, int, float, bool, a tuple, a dict, a Literal or X | None.
@@ -18,7 +20,7 @@ def decode(kind: Any, raw: Any, where: str = "record") -> Any:
         RecordError: naming the place ("rows[1].latency.upload_ns[0]"), what was found and what is needed.
     """
     origin = get_origin(kind)
-    if kind is Any:
+    if kind in (Any, object):
         return raw
     if is_dataclass(kind):
         return _dataclass(kind, raw, where)
@@ -28,12 +30,20 @@ def decode(kind: Any, raw: Any, where: str = "record") -> Any:
     if origin is tuple:
         return _tuple(get_args(kind), raw, where)
     if origin is dict:
-        return _checked(raw, isinstance(raw, dict), "an object", where)
+        _checked(raw, isinstance(raw, dict), "an object", where)
+        return {key: decode(get_args(kind)[1], value, f"{where}.{key}") for key, value in raw.items()}
     if origin is Literal:
         return _checked(raw, raw in get_args(kind), " or ".join(map(str, get_args(kind))), where)
     if kind is float:
-        return float(_checked(raw, isinstance(raw, (int, float)) and not isinstance(raw, bool), "a number", where))
+        return float(_checked(raw, _is_finite(raw), "a number", where))
+    if kind is int:
+        _checked(raw, type(raw) is int and -LARGEST <= raw <= LARGEST, "an integer of 64 bits", where)
     return _checked(raw, type(raw) is kind, {str: "text", int: "an integer", bool: "true or false"}[kind], where)
+
+
+def _is_finite(raw: Any) -> bool:
+    """JSON has no NaN and no infinity; Python's reader takes both, and integers of any length."""
+    return isinstance(raw, (int, float)) and not isinstance(raw, bool) and -1e300 < raw < 1e300
 
 
 def _dataclass(kind: Any, raw: Any, where: str) -> Any:

@@ -18,6 +18,7 @@ from ..graph.keep import check_rewritable
 from ..graph.state import load_graph
 from ..inputs.artefact import Artefact
 from ..inputs.dataset import DataOptions
+from ..precision.calibration_cache import graph_digest
 from ..precision.quantize import QuantizeOptions, quantize
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
@@ -27,6 +28,7 @@ from . import record as rec
 ENGINE_RUNNER = "tensorrt"
 # Any runner of ONNX files: the artefact exports one for it.
 ONNX = "onnxruntime"
+OPENVINO = "openvino"
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,21 @@ def parse_form(spec: str) -> Form:
 
 
 def default_specs(source: str, calibrated: bool) -> tuple[str, ...]:
-    """PyTorch, ONNX Runtime, and, of an FP32 model, what an engineer would deploy: INT8 here, engines where they build.
+    """PyTorch, ONNX Runtime, OpenVINO where it is installed, and engines where they build.
+
+    An FP32 model has rows of what an engineer would deploy too: INT8 on the CPU, FP16 and INT8 in engines.
 
     Args:
         calibrated: whether there are images to calibrate with.
     """
     builds = any(find_spec(name) is not None for name in NAMES)
+    files = (ONNX, *([OPENVINO] if find_spec(OPENVINO) is not None else []))
     if not _rewritable(source):
-        return ("pytorch", ONNX, *([ENGINE_RUNNER] if builds else []))
+        return ("pytorch", *files, *([ENGINE_RUNNER] if builds else []))
     engines = ("fp16", "int8+fp16") if calibrated else ("fp16",)
     return (
         "pytorch",
-        ONNX,
-        *([f"{ONNX}:int8"] if calibrated else []),
+        *(spec for name in files for spec in (name, f"{name}:int8") if calibrated or spec == name),
         *(f"{ENGINE_RUNNER}:{precision}" for precision in engines if builds),
     )
 
@@ -138,7 +142,8 @@ class Forms:
             return self.artefact.file_for(form.runner), None
         path, seconds = self._rewrite(str(form.precision), form.target)
         shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
-        return path, rec.Built("onnx", Path(path).stat().st_size, seconds, _normalised(shares))
+        size, digest = Path(path).stat().st_size, graph_digest(Path(path))
+        return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
 
     def open(self, form: Form, *, threads: int | None = None) -> Runner:
         """Open the form's runner, under the form's name."""
@@ -184,7 +189,9 @@ class Forms:
 def _built(sidecar: Sidecar, seconds: float) -> rec.Built:
     shares = {} if sidecar.shares is None else {kind: float(macs) for kind, macs in sidecar.shares.built.items()}
     where = f"{sidecar.flavor} {sidecar.version}, {', '.join(sidecar.built_for.sm)}, {sidecar.profiles[0]}"
-    return rec.Built("engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where)
+    return rec.Built(
+        "engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where, sidecar.plan_sha256
+    )
 
 
 def _normalised(shares: dict[str, float]) -> dict[str, float]:

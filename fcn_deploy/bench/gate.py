@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .compare import AccuracyChange, Comparison, RowChange
 from .significance import MIN_ROUNDS
-from .speed_change import SpeedChange, shape_name
+from .speed_change import SpeedChange, ms_text, shape_name
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,6 @@ def speed_words(change: SpeedChange, comparison: Comparison) -> str:
     )
     against = f" against {comparison.reference[0]}" if comparison.relative and comparison.reference else ""
     return (
-        f"{where}: {100 * (change.ratio.value - 1):.1f} % slower{against} ({change.before_ms:.3g} ms then, "
-        f"{change.after_ms:.3g} now{interval}), most of it in {change.step}"
+        f"{where}: {100 * (change.ratio.value - 1):.1f} % slower{against} ({ms_text(change.before_ms)} ms then, "
+        f"{ms_text(change.after_ms)} now{interval}), most of it in {change.step}"
     )

@@ -92,6 +92,7 @@ class Built:
         seconds: of rewriting and building.
         shares: precision -> share of the multiply-adds, 0 to 1; of an engine as its builder's own list has them.
         where: library, architectures and profile of an engine.
+        sha256: of the file, an engine's plan or the graph; "" in records that did not keep it.
     """
 
     kind: Literal["onnx", "engine"]
@@ -99,6 +100,7 @@ class Built:
     seconds: float
     shares: dict[str, float]
     where: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from ..errors import RecordError
 from ..files import write_text
 from .decode import decode
 from .record import Record
+from .record_check import check_record
 from .summary import summarise
 
 SCHEMA = 2
@@ -34,14 +35,16 @@ def from_json(text: str, name: str = "record") -> Record:
     """
     try:
         raw = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{name} is not JSON: {error}") from error
     if not isinstance(raw, dict) or raw.get("kind") != "bench":
         raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
-    if raw.get("schema") not in READABLE:
-        raise RecordError(f"{name} has schema {raw.get('schema')}; this version reads schema 1 and 2")
+    schema = raw.get("schema")
+    if schema not in READABLE:
+        newer = "; a newer fcn-deploy wrote it, install that one" if isinstance(schema, int) and schema > SCHEMA else ""
+        raise RecordError(f"{name} has schema {schema}; this version reads schema 1 and 2{newer}")
     record: Record = decode(Record, raw, name)
-    _check_lengths(record, name)
+    check_record(record, name)
     return record
 
 
@@ -54,16 +57,7 @@ def read_record(path: Path) -> Record:
     """Read a record file; RecordError if it is missing or is not one."""
     try:
         return from_json(path.read_text(encoding="utf-8"), path.name)
+    except FileNotFoundError as error:
+        raise RecordError(f"{path} does not exist; needed is a record, which fcn-deploy bench --json writes") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from error
-
-
-def _check_lengths(record: Record, name: str) -> None:
-    if any(not 0 <= index < len(record.shapes) for index in record.rounds):
-        raise RecordError(f"{name} has rounds of shapes that it does not list")
-    for row in record.rows:
-        if row.latency is None:
-            continue
-        lengths = {len(row.latency.upload_ns), len(row.latency.execute_ns), len(row.latency.download_ns)}
-        if lengths != {len(record.rounds)}:
-            raise RecordError(f"{name}: {row.runner} has {sorted(lengths)} samples for {len(record.rounds)} rounds")

@@ -87,6 +87,11 @@ def shape_name(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
+def ms_text(ms: float) -> str:
+    """Three digits without an exponent: "0.0123", "21.4", "1,216"."""
+    return f"{ms:,.0f}" if ms >= 1000 else f"{ms:.3g}"
+
+
 def series_of(record: Record, row: Row) -> dict[Shape | None, Series]:
     """The times of a row: under None of the own sizes, under its shape of each cell."""
     found: dict[Shape | None, Series] = {}

@@ -150,11 +150,14 @@ def _plain_row(record: Record, row: Row) -> Row | None:
 
 
 def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
-    """Time of `after` over that of `before` in one record, round by round if they took turns; None if not timed."""
+    """Time of `after` over that of `before` in one record, round by round, because they took turns; None if not timed.
+
+    Isolated runners take turns too.
+    """
     first, second = (series_of(record, row).get(None) for row in (before, after))
     if first is None or second is None:
         return None
-    if record.settings.isolated or len(first.shapes) != len(second.shapes):
+    if len(first.shapes) != len(second.shapes):
         return ratio(first.total, second.total)
     return paired_ratio(first.total, second.total)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from .report_options import REPORT_OPTIONS, Reports
 from .timing_options import TIMING_OPTIONS, budget, shapes
 
 if TYPE_CHECKING:
+    from ..bench.compare import Comparison
     from ..bench.record import Record
     from ..inputs.dataset import DataOptions
 
@@ -30,8 +32,8 @@ GENERATED = "synthetic:32:1:192x256"
 @click.option(
     "--runners",
     metavar="LIST",
-    help="pytorch[:DEVICE], onnxruntime[:DEVICE][:PRECISION], tensorrt[:PRECISION], by commas.  [default: by what is "
-    "installed]",
+    help="pytorch[:DEVICE], onnxruntime[:DEVICE][:PRECISION], openvino[:PRECISION][:DEVICE][:fp32|bf16], "
+    "tensorrt[:PRECISION], by commas.  [default: by what is installed]",
 )
 @click.option("--calib", metavar="SOURCE", help="Images to calibrate INT8 with, at most 100 of them; as --data.")
 @model_option
@@ -107,14 +109,6 @@ def _leave(
     from ..report.compare import with_comparison
     from ..report.table import render
 
-    # What was measured is not to be lost because the baseline turns out to be of other data.
-    try:
-        comparison, broken = gate.compare(baseline, record)
-    except FcnDeployError:
-        emit(json_path, lambda: to_json(record), lambda: print_table(render(record, details)))
-        report()
-        raise
-
     def show() -> None:
         print_table(render(record, details))
         if comparison is not None:
@@ -123,13 +117,31 @@ def _leave(
     def text() -> str:
         return to_json(record) if comparison is None else with_comparison(to_json(record), comparison, broken)
 
-    emit(json_path, text, show)
-    report(comparison)
+    comparison: Comparison | None = None
+    broken, errors = list[str](), list[FcnDeployError]()
+    # What was measured is not to be lost because the baseline is of other data, or because one file cannot be written.
+    with _kept(errors):
+        comparison, broken = gate.compare(baseline, record)
+    with _kept(errors):
+        emit(json_path, text, show)
+    with _kept(errors):
+        report(comparison)
     for line in broken:
         click.echo(f"worse than the baseline: {line}", err=True)
+    if errors:
+        raise errors[0]
     statuses = [row.status for row in record.rows]
     failed = 1 if "failed" in statuses or "ok" not in statuses else 0
     click.get_current_context().exit(WORSE if broken else failed)
+
+
+@contextmanager
+def _kept(errors: list[FcnDeployError]) -> Iterator[None]:
+    """Whatever the block raises is kept, and what follows goes on."""
+    try:
+        yield
+    except FcnDeployError as error:
+        errors.append(error)
 
 
 def _calibration(source: str | None, generated: bool) -> DataOptions | None:

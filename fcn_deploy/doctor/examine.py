@@ -26,7 +26,7 @@ AT_A_TIME = 4
 PACKAGES = (
     "torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy", "protobuf", "safetensors",
     "Pillow", "tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx",
-    "onnxruntime-ep-nv-tensorrt-rtx", "pycuda", "cuda-bindings",
+    "onnxruntime-ep-nv-tensorrt-rtx", "openvino", "pycuda", "cuda-bindings",
 )  # fmt: skip
 
 

@@ -133,6 +133,28 @@ def provider(name: str) -> Facts:
     return {"notes": _run(f"onnxruntime:{name}", None)}
 
 
+def openvino() -> Facts:
+    """Its devices, each of which runs the small file, and the types that the CPU computes in."""
+    from ..optional import require
+    from ..runners.openvino_runner import DEVICES, open_core
+
+    core = open_core()
+    devices = list(dict.fromkeys(found.lower().partition(".")[0] for found in core.available_devices))
+    failed = {}
+    for device in devices:
+        try:
+            _run(f"openvino:{device}", None) if device in DEVICES else None
+        except FcnDeployError as error:
+            failed[device] = str(error)
+    types = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if "cpu" in devices else []
+    return {
+        "version": require("openvino").__version__.partition("-")[0],
+        "devices": devices,
+        "failed": failed,
+        "types": [kind for kind in ("FP32", "BF16", "FP16", "INT8") if kind in types],
+    }
+
+
 def _run(spec: str, ir_version: int | None) -> list[str]:
     """Open the small file in a runner and run it; returns the runner's notes."""
     import numpy as np
@@ -200,6 +222,7 @@ PROBES: dict[str, Callable[[], Facts]] = {
     "cuda": partial(provider, "cuda"),
     "tensorrt provider": partial(provider, "tensorrt"),
     "nvtensorrtrtx": partial(provider, "nvtensorrtrtx"),
+    "openvino": openvino,
     "pycuda": pycuda,
     "tensorrt_rtx": partial(flavor, "tensorrt_rtx"),
     "tensorrt": partial(flavor, "tensorrt"),

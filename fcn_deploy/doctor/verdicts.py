@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .probes import Findings
+from .probes import Finding, Findings
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ def verdicts(findings: Findings) -> tuple[Verdict, ...]:
         *(_runs(title, name, findings) for title, name in ENGINES),
         _torch_cuda(findings),
         *(_provider(title, name, findings) for title, name in PROVIDERS),
+        _openvino(findings["openvino"]),
     )
 
 
@@ -95,6 +96,17 @@ def _provider(title: str, name: str, findings: Findings) -> Verdict:
     return Verdict(
         capability, False, no_gpu if no_gpu and "libcuda" in reason else "; ".join(filter(None, [no_gpu, reason]))
     )
+
+
+def _openvino(found: Finding) -> Verdict:
+    """On one device at least."""
+    if found.error:
+        return Verdict("use OpenVINO", False, found.error)
+    failed = found.facts["failed"]
+    ran = [device for device in found.facts["devices"] if device not in failed]
+    said = [f"OpenVINO {found.facts['version']} ran a small file on {', '.join(ran)}"] if ran else []
+    said += [] if found.facts["devices"] else [f"OpenVINO {found.facts['version']} finds no device"]
+    return Verdict("use OpenVINO", bool(ran), "; ".join([*said, *failed.values()]))
 
 
 def _no_gpu(findings: Findings) -> str:

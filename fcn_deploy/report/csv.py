@@ -15,7 +15,7 @@ COLUMNS = (
     "runner", "status", "batch", "height", "width", "rounds", "median_ms", "p90_ms", "p99_ms", "upload_ms",
     "execute_ms", "download_ms", "images_per_s", "saturated_images_per_s", "times_reference", "unstable",
     "peak_bytes", "device_bytes", "mean_iou_percent", "delta_points", "boundary_mean_iou_percent",
-    "boundary_delta_points", "agreed_pixels", "compared_pixels", "file_bytes", "reason",
+    "boundary_delta_points", "agreed_pixels", "compared_pixels", "file_bytes", "file_sha256", "reason",
 )  # fmt: skip
 _TIMES = (
     "rounds", "median_ms", "p90_ms", "p99_ms", "upload_ms", "execute_ms", "download_ms", "images_per_s",
@@ -44,6 +44,7 @@ def _line(record: Record, row: Row) -> dict[str, Any]:
         "batch": record.settings.batch, "height": height, "width": width,
         "peak_bytes": row.memory and row.memory.peak_bytes, "device_bytes": row.memory and row.memory.device_bytes,
         "file_bytes": row.built and row.built.size_bytes,
+        "file_sha256": row.built and row.built.sha256,
         "saturated_images_per_s": row.saturated and row.saturated.images / row.saturated.seconds,
     } | _times(record, row) | _accuracies(record, row)  # fmt: skip
     return {key: value for key, value in line.items() if value is not None and value == value}

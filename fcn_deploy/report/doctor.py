@@ -33,7 +33,10 @@ def _machine_rows(examination: Examination) -> Iterator[tuple[str, str]]:
 
 
 def _package_rows(examination: Examination) -> Iterator[tuple[str, str]]:
-    special = {"torch": _torch, "onnxruntime": _onnxruntime, "onnxruntime-gpu": _onnxruntime, "onnx": _onnx}
+    special = {
+        "torch": _torch, "onnxruntime": _onnxruntime, "onnxruntime-gpu": _onnxruntime, "onnx": _onnx,
+        "openvino": _openvino,
+    }  # fmt: skip
     for name, version in examination.machine["packages"].items():
         probe = {"onnxruntime-gpu": "onnxruntime", "onnx": "export packages"}.get(name, name)
         more = special[name](examination.findings[probe]) if name in special else ""
@@ -56,6 +59,13 @@ def _onnxruntime(found: Finding) -> str:
 
 def _onnx(found: Finding) -> str:
     return found.error or f"IR version {found.facts['ir_version']}, opset {found.facts['opset']}"
+
+
+def _openvino(found: Finding) -> str:
+    if found.error:
+        return found.error
+    types = f"; the CPU computes in {', '.join(found.facts['types'])}" if found.facts["types"] else ""
+    return f"with the devices {', '.join(found.facts['devices']) or 'none'}{types}"
 
 
 def verdict_lines(examination: Examination) -> list[str]:

@@ -83,7 +83,14 @@ def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Shee
 def _environment() -> Environment:
     """Every value is escaped, and one that is missing is an error and not a gap."""
     loader = PackageLoader(__package__ or "", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters["prose"] = _prose
+    return found
+
+
+def _prose(line: str) -> str:
+    """A number stays on the line of its per cent sign, and of its plus-minus."""
+    return line.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
 
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Part]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..bench.frames_kept import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, FramesKept, KeptFrame
-from ..bench.record import Record
+from ..bench.record import Record, Row
 from .text import count, number
 
 # A photograph as PNG is much larger and shows no more.
@@ -74,10 +75,19 @@ def overlays(record: Record, kept: FramesKept) -> Overlays:
             if frame.name not in keys:
                 keys[frame.name] = f"photo{len(keys)}"
                 photos[keys[frame.name]] = (photo_uri(frame.image), frame.image.shape[1], frame.image.shape[0])
-        runner = record.rows[place].runner
-        rows.append((runner, tuple(_shown(frame, keys[frame.name], runner, reference, kept) for frame in frames)))
+        row = record.rows[place]
+        shown = [_shown(frame, keys[frame.name], row.runner, reference, kept) for frame in frames]
+        named = (replace(one, name=_name(frame, row)) for one, frame in zip(shown, frames, strict=True))
+        rows.append((row.runner, tuple(named)))
     differences = tuple((words, f"rgb{colour[:3]}") for words, colour in DIFFERENCES.values())
     return Overlays(photos, tuple(rows), _legend(kept), differences)
+
+
+def _name(frame: KeptFrame, row: Row) -> str:
+    """As in the record, below the folder that all images share: a page that is passed on names no folder."""
+    path = Path(frame.name).as_posix()
+    known = [one.name for one in row.frames if path == one.name or path.endswith(f"/{one.name}")]
+    return max(known, key=len, default=frame.name)
 
 
 def _shown(frame: KeptFrame, photo: str, runner: str, reference: str, kept: FramesKept) -> Shown:

@@ -18,9 +18,10 @@ def headline(record: Record) -> str:
     card, settings, data = record.model.card or {}, record.settings, record.data
     network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
     threads = count(settings.threads, "CPU thread")
+    how = f"{'a process each, ' * settings.isolated}runners in turn, {threads} each"
     return (
         f"{record.model.name}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
-        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, runners in turn, {threads} each; times in ms"
+        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, {how}; times in ms"
     )
 
 
@@ -50,7 +51,7 @@ def _ending(row: Row) -> str:
 def _doubts(record: Record) -> list[str]:
     """Why the times of all rows may be worth little."""
     lines, rounds, others = [], len(record.rounds), record.other_cores
-    cores = record.environment.get("cores", {}).get("logical") or 0
+    cores = (record.environment.get("cores") or {}).get("logical") or 0
     if others is not None and contended(others, record.settings.threads, cores):
         lines.append(
             f"other processes kept {others:.1f} of {cores} cores busy: the times are too long, and PyTorch's, whose "
@@ -93,13 +94,13 @@ def _lowest_edge(record: Record) -> str:
 
 def environment_line(environment: dict[str, Any]) -> str:
     """Processor, system, versions, GPUs."""
-    packages = environment.get("packages", {})
+    packages = environment.get("packages") or {}
     versions = ", ".join(
         f"{name} {packages[name]}"
         for name in ("torch", "onnxruntime-gpu", "onnxruntime", "openvino")
         if name in packages
     )
-    cores = environment.get("cores", {}).get("physical")
+    cores = (environment.get("cores") or {}).get("physical")
     gpus = ", ".join(environment.get("gpus") or []) or "no GPU here: nothing was measured on one"
     return f"{environment.get('cpu')}, {cores} cores; {versions}; {gpus}."
 

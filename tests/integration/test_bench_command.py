@@ -83,6 +83,8 @@ def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(exporte
     assert pytorch["built"] is None
     assert half["built"]["shares"] == {"FP16": 1.0}
     assert int8["built"]["shares"]["INT8"] > 0.8  # the transposed convolutions and scores stay in float
+    assert len({half["built"]["sha256"], int8["built"]["sha256"]}) == 2
+    assert len(half["built"]["sha256"]) == 64
     assert half["built"]["size_bytes"] < exported.stat().st_size
     assert int8["agreement"]["overall"]["pixels"] == 3 * 33 * 47
     assert sorted(path.name for path in exported.parent.iterdir()) == ["small.onnx", "small.safetensors"]
@@ -94,6 +96,7 @@ def test_engines_are_built_and_their_rows_say_why_they_did_not_run(exported):
     result = invoke("bench", str(exported), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
     engine = json.loads(result.stdout)["rows"][1]
     assert engine["built"]["kind"] == "engine"
+    assert len(engine["built"]["sha256"]) == 64
     assert set(engine["built"]["shares"]) == {"INT8", "FP16"}
     assert engine["built"]["where"].endswith("1x32x32 .. 1x32x32 .. 1x64x64")
     if not torch.cuda.is_available():

@@ -5,14 +5,20 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.record_file import read_record, write_record
+from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import OutputError
+from fcn_deploy.report.html import render_html
 
 from ..unit.bench_records import RECORD
+from ..unit.test_report_html import frames
 from .bench_model import invoke, save_small_model
 
 QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--threads", "1", "--no-memory"]
@@ -43,6 +49,14 @@ def test_a_run_leaves_page_markdown_and_csv_beside_its_record(tmp_path):
     assert out["csv"].read_text().count("\n") == 3
 
 
+def test_a_frame_is_called_as_in_the_record(tmp_path):
+    kept = frames("/private/data/val/a.png")
+    named = replace(RECORD.rows[1], frames=(rec.Frame("a.png", 1, 35), rec.Frame("val/a.png", 33, 35)))
+    page = render_html(replace(RECORD, rows=(RECORD.rows[0], named)), kept)
+    assert "<h4>val/a.png</h4>" in page
+    assert "private" not in page
+
+
 def test_a_record_is_shown_again_without_its_frames(record, tmp_path):
     result = invoke("bench", "--from", str(record), "--html", str(tmp_path / "new" / "page.html"))
     # one row of the record failed
@@ -67,6 +81,24 @@ def test_without_room_for_the_page_the_record_and_the_other_files_are_written(re
     assert (tmp_path / "rows.csv").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.json", "rows.csv", "run.json"]
     assert "onnxruntime" in done.stdout
+
+
+def test_without_room_for_the_record_the_table_the_page_and_the_rest_are_left(record, tmp_path, monkeypatch):
+    from fcn_deploy import files
+
+    def full(path: Path, text: str, **options: object) -> None:
+        if path.suffix == ".json":
+            raise OutputError(f"cannot write {path}: no space is left on the device")
+        whole(path, text, **options)
+
+    whole = files.write_text
+    monkeypatch.setattr(files, "write_text", full)
+    out = {name: tmp_path / f"out.{name}" for name in ("html", "markdown", "csv", "json")}
+    named = [part for name, path in out.items() for part in (f"--{name}", str(path))]
+    result = CliRunner().invoke(cli, ["bench", "--from", str(record), *named])
+    assert isinstance(result.exception, OutputError)
+    assert "onnxruntime" in result.output
+    assert [name for name, path in out.items() if path.is_file()] == ["html", "markdown", "csv"]
 
 
 def test_two_files_of_one_name_are_a_usage_error(record, tmp_path):

@@ -157,7 +157,7 @@ def test_a_baseline_that_is_none_is_said_before_anything_is_measured(saved, tmp_
     whole = Path(saved("run.json")).read_text()
     (tmp_path / "cut.json").write_text(whole[: len(whole) // 2])
     (tmp_path / "other.json").write_text('{"kind": "accuracy"}')
-    for name, found in (("cut", "is not JSON"), ("other", "is not a benchmark record"), ("gone", "cannot be read")):
+    for name, found in (("cut", "is not JSON"), ("other", "is not a benchmark record"), ("gone", "does not exist")):
         with pytest.raises(RecordError, match=rf"{name}\.json.* {found}"):
             invoke("demo", "--baseline", str(tmp_path / f"{name}.json"))
 

@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 
+from fcn_deploy.bench.contention import CpuClock, contended, other_cores
 from fcn_deploy.bench.contestant import time_once
 from fcn_deploy.bench.significance import Ratio, paired_ratio, ratio
 
@@ -151,10 +152,16 @@ def test_the_rates_hold_for_real_work():
     runners[2].products = 210
     image = {"image": np.zeros((1, 3, 5, 3), np.uint8)}
     equal = found = 0
+    start = CpuClock.read()
     for _ in range(40):
         totals = np.array([[sum(time_once(one, image, time.thread_time_ns)) for one in runners] for _ in range(60)])
         again, slower = paired_ratio(totals[:, 0], totals[:, 1]), paired_ratio(totals[:, 0], totals[:, 2])
         equal += not (again.longer or again.shorter)
         found += slower.longer
+    others = other_cores(start, CpuClock.read())
     assert equal >= 34  # of 40 at 95 %: fewer once in 100 times
+    if contended(others, 1, 1):
+        pytest.skip(
+            f"{found} of 40 found while others kept {others:.1f} cores busy; how many are is of a quiet machine"
+        )
     assert found >= 34

@@ -29,6 +29,10 @@ GPU = {"name": "NVIDIA L4", "sm": "SM89", "memory_bytes": 24 << 30}
 DRIVER = Finding({"version": "580.65.06", "cuda": [13, 0], "gpus": [GPU]})
 RTX = Finding({"version": "1.7", "title": "TensorRT for RTX 1.7", "seconds": 0.1, "plan_bytes": 9, "load_error": ""})
 
+OPENVINO = {"version": "2026.4.1", "devices": ["cpu", "gpu"], "failed": {}, "types": ["FP32", "BF16", "INT8"]}
+
+PACKAGES = {"torch": "2.13", "onnxruntime-gpu": "1.31", "openvino": "2026.4.1"}
+
 
 def ort(**changes: Any) -> Finding:
     facts = {
@@ -49,6 +53,7 @@ def findings(**changes: Finding) -> dict[str, Finding]:
         "cuda": Finding({"notes": []}),
         "tensorrt provider": Finding({"notes": ["2 of 6 nodes run on cuda: Cast 2"]}),
         "nvtensorrtrtx": Finding({"notes": []}),
+        "openvino": Finding(OPENVINO),
         "pycuda": Finding({"devices": 1}),
         "tensorrt_rtx": RTX,
         "tensorrt": Finding({**RTX.facts, "title": "TensorRT 10.3"}),
@@ -237,6 +242,34 @@ def test_a_provider_that_wants_another_tensorrt_says_which():
     )
 
 
+def test_openvino_runs_where_one_of_its_devices_does_and_says_which_do_not():
+    assert verdict("use OpenVINO").reason == "OpenVINO 2026.4.1 ran a small file on cpu, gpu"
+    half = verdict("use OpenVINO", openvino=Finding(OPENVINO | {"failed": {"gpu": "openvino:gpu: no kernel"}}))
+    assert half == Verdict("use OpenVINO", True, "OpenVINO 2026.4.1 ran a small file on cpu; openvino:gpu: no kernel")
+    broken = Finding(OPENVINO | {"failed": {"cpu": "openvino:cpu computes wrong labels", "gpu": "openvino:gpu: no"}})
+    assert not verdict("use OpenVINO", openvino=broken).able
+    none = verdict("use OpenVINO", openvino=Finding(OPENVINO | {"devices": []}))
+    assert none == Verdict("use OpenVINO", False, "OpenVINO 2026.4.1 finds no device")
+    absent = "openvino is not installed; try: pip install 'fcn-deploy[openvino]'"
+    assert verdict("use OpenVINO", openvino=Finding(error=absent)) == Verdict("use OpenVINO", False, absent)
+    assert not verdict("use OpenVINO").core
+
+
+def test_the_openvino_that_is_installed_runs_the_small_file():
+    pytest.importorskip("openvino")
+    found = ask_all(("openvino",), SILENT, 60)["openvino"]
+    assert found.error == ""
+    assert "cpu" in found.facts["devices"]
+    assert "cpu" not in found.facts["failed"]
+    assert "FP32" in found.facts["types"]
+
+
+def test_an_openvino_that_does_not_load_is_a_finding(package):
+    package("openvino", "raise ImportError('libopenvino.so: cannot open')")
+    found = ask_all(("openvino",), SILENT, 60)["openvino"]
+    assert found.error == "openvino is installed but does not load: libopenvino.so: cannot open"
+
+
 def test_a_broken_core_package_breaks_what_stands_on_it_and_nothing_else():
     broken = Finding(error="crashes when it is used (SIGSEGV)")
     unable = {found.capability for found in verdicts(findings(onnxruntime=broken)) if not found.able}
@@ -298,7 +331,7 @@ def test_files_of_onnxs_newest_ir_version_that_onnxruntime_does_not_read_are_a_m
 
 
 def test_the_report_has_a_line_for_each_thing_found():
-    machine = {"cpu": "EPYC", "cores": 2, "python": "3.11.7", "packages": {"torch": "2.13", "onnxruntime-gpu": "1.31"}}
+    machine = {"cpu": "EPYC", "cores": 2, "python": "3.11.7", "packages": PACKAGES}
     examination = Examination(machine, findings(), ("a and b",), (Verdict("fly", False, "no wings"),), 1.0)
     assert found_lines(examination) == [
         "processor        EPYC, 2 cores; Python 3.11.7",
@@ -306,6 +339,7 @@ def test_the_report_has_a_line_for_each_thing_found():
         "GPU              NVIDIA L4, SM89, 24.0 GiB",
         "torch            2.13, built for CUDA 13.0",
         "onnxruntime-gpu  1.31, built for CUDA 13.0; with the providers tensorrt, cuda, cpu",
+        "openvino         2026.4.1, with the devices cpu, gpu; the CPU computes in FP32, BF16, INT8",
     ]
     assert misfit_lines(examination) == ["does not fit: a and b"]
     assert verdict_lines(examination) == ["can fly: no, no wings"]

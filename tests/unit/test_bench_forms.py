@@ -45,6 +45,9 @@ def test_the_default_rows_follow_from_the_libraries_and_the_images(monkeypatch: 
     monkeypatch.setattr(forms, "find_spec", lambda name: "there" if name == "tensorrt_rtx" else None)
     assert default_specs("demo", True)[3:] == ("tensorrt:fp16", "tensorrt:int8+fp16")
     assert default_specs("demo", False)[2:] == ("tensorrt:fp16",)
+    monkeypatch.setattr(forms, "find_spec", lambda name: "there" if name == "openvino" else None)
+    assert default_specs("demo", True)[2:] == ("onnxruntime:int8", "openvino", "openvino:int8")
+    assert default_specs("demo", False)[2:] == ("openvino",)
 
 
 def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,4 +60,4 @@ def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, mon
     assert "tensorrt:fp16" in default_specs(str(tmp_path / "fp32.onnx"), False)
     to_fp16(model, kept_from_fp16(model))
     save_graph(model, tmp_path / "half.onnx")
-    assert default_specs(str(tmp_path / "half.onnx"), True) == ("pytorch", "onnxruntime", "tensorrt")
+    assert default_specs(str(tmp_path / "half.onnx"), True) == ("pytorch", "onnxruntime", "openvino", "tensorrt")

@@ -11,7 +11,9 @@ from fcn_deploy.bench.record_file import from_json, read_record, to_json, write_
 from fcn_deploy.bench.summary import fidelity, speed, summarise
 from fcn_deploy.errors import OutputError, RecordError
 
-from .bench_records import RECORD, ROWS, with_rows
+from .bench_records import MS, RECORD, ROWS, latency, with_rows
+
+CELL = rec.Cell((1, 66, 94), latency((5, 6, 7)))
 
 
 def changed(**changes: object) -> str:
@@ -63,6 +65,13 @@ def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
         (changed(rows=[{"runner": "x", "status": "fine"}]), r"rows\[0\]\.status is 'fine'; needed ok or failed"),
         (changed(rounds=[0]), r"pytorch has \[4\] samples for 1 rounds"),
         (changed(rounds=[0, 0, 0, 3]), "rounds of shapes that it does not list"),
+        (changed(schema=3), "schema 3; this version reads schema 1 and 2; a newer fcn-deploy wrote it"),
+        (changed(schema="x"), "schema x; this version reads schema 1 and 2$"),
+        (changed(other_cores=float("nan")), r"record\.other_cores is 'nan'; needed a number"),
+        (changed(rounds=[10**30]), r"record\.rounds\[0\] is '1000.*'; needed an integer of 64 bits"),
+        (changed(environment={"cores": 5}), r"record\.environment\.cores is '5'; needed an object"),
+        (changed(environment={"gpus": [5]}), r"record\.environment\.gpus\[0\] is '5'; needed text"),
+        ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_junk_is_refused_with_the_place(text, found):
@@ -70,8 +79,52 @@ def test_junk_is_refused_with_the_place(text, found):
         from_json(text)
 
 
+def edited(place: tuple[str | int, ...], value: object) -> str:
+    """RECORD, with a cell in its second row, and one value in it replaced."""
+    plain = json.loads(to_json(with_rows(ROWS[0], replace(ROWS[1], cells=(CELL,), saturated=rec.Saturated(8, 1.0)))))
+    *path, last = place
+    inner = plain
+    for key in path:
+        inner = inner[key]
+    inner[last] = value
+    return json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "found"),
+    [
+        (("rows", 1, "cells", 0, "latency", "upload_ns"), [1], r"onnxruntime at 1x66x94 has \[1, 3\] samples"),
+        (("rows", 1, "latency", "execute_ns"), [-9 * MS] * 4, "onnxruntime has an inference that took no time or less"),
+        (("rows", 1, "latency", "upload_ns", 0), -1, "onnxruntime has an inference that took no time or less"),
+        (
+            ("rows", 1, "latency", "device"),
+            {"upload_ns": [1], "execute_ns": [], "download_ns": []},
+            r"\[0, 1, 4\] samp",
+        ),
+        (("rows", 1, "saturated", "seconds"), 0, "onnxruntime has 8 images in 0 s"),
+        (("rows", 0, "accuracy", "overall"), [[1, 2], [3]], "pytorch has counts that are no matrix of 2 by 2"),
+        (("rows", 0, "accuracy", "boundary"), [[1, 2], [3, -4]], "pytorch has counts that are no matrix of 2 by 2"),
+        (("rows", 0, "accuracy", "by_image"), [[[1]]], "pytorch has counts that are no matrix of 2 by 2"),
+        (("reference", "accuracy", "overall"), [[1]], "the reference has counts of 1 classes, and the data has 2"),
+        (("rows", 1, "agreement", "overall", "agreed"), 10**9, "agrees at more pixels than there are"),
+        (("settings", "batch"), 0, "a batch or a number of threads below 1"),
+        (("model", "card"), {}, r"model\.card\.model is 'None'; needed text"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused_with_what_is_wrong(place, value, found):
+    from_json(edited(("created",), "2026"))  # as it was before the edit it can be read
+    with pytest.raises(RecordError, match=found):
+        from_json(edited(place, value))
+
+
 def test_fields_of_a_later_version_are_passed_over():
     assert from_json(changed(weather="fair")) == RECORD
+
+
+def test_a_record_that_kept_no_hash_of_what_was_made_is_read():
+    plain = json.loads(to_json(RECORD))
+    assert plain["rows"][4]["built"].pop("sha256") == ""
+    assert from_json(json.dumps(plain)) == RECORD
 
 
 def test_missing_and_binary_files_are_record_errors(tmp_path):

@@ -65,6 +65,18 @@ def test_a_time_that_does_not_grow_with_the_pixels_is_launching():
     assert text.startswith("bound by compute")
 
 
+def test_cells_whose_medians_are_hardly_known_say_nothing_of_launching():
+    small, large = (timed(0, ms, 0, noise=0) for ms in (2.1, 3.0))
+    shaky = replace(small, execute_ns=(1 * MS,) * (ROUNDS // 2) + (9 * MS,) * (ROUNDS - ROUNDS // 2))
+    (text,) = said("bound", row(cells=(rec.Cell((1, 32, 32), shaky), rec.Cell((1, 32, 320), large))))
+    assert text.startswith("bound by compute")
+
+
+def test_seconds_are_written_in_full():
+    (text,) = said("bound", row(latency=timed(1, 1213, 2, noise=0)))
+    assert text == "bound by compute: 100 % of 1,216 ms"
+
+
 def test_streaming_that_gains_is_said():
     # one at a time: 2 images each 20 ms, 100 a second
     streamed = rec.Saturated(images=150, seconds=1.0, streamed=True)
@@ -107,6 +119,18 @@ def test_pytorch_computes_in_fp32_and_its_convolutions_in_tf32_where_that_is_all
     assert said("precision", row("pytorch:cuda"), environment=allowed) == [
         "computed in FP32, convolutions in TF32 (cuDNN)"
     ]
+
+
+def test_isolated_runners_took_turns_and_are_compared_round_by_round():
+    """A machine twice as slow from the middle on: 5 % less time shows in the rounds and drowns in the two series."""
+    machine = np.where(np.arange(ROUNDS) < ROUNDS // 2, 1.0, 2.0)
+    plain, quick = (
+        rec.Latency((0,) * ROUNDS, tuple(int(ms * MS * slow) for slow in machine), (0,) * ROUNDS, ()) for ms in (20, 19)
+    )
+    settings = replace(RECORD.settings, isolated=True)
+    rows = (row(latency=plain, accuracy=REFERENCE), row("onnxruntime:int8", quick, accuracy=REFERENCE))
+    (text, _) = said("choice", *rows, settings=settings)
+    assert text.startswith("onnxruntime:int8 pays: 1.05 times as fast as onnxruntime (1.05 to 1.05)")
 
 
 def test_a_precision_pays_where_it_is_faster_and_not_where_it_is_not():

@@ -10,6 +10,7 @@ from fcn_deploy.bench.accuracy import AccuracyReport, to_plain
 from fcn_deploy.bench.record import Cell, Saturated
 from fcn_deploy.metrics.scores import Scores
 from fcn_deploy.report.accuracy import render as render_accuracy
+from fcn_deploy.report.remarks import headline
 from fcn_deploy.report.table import render
 from fcn_deploy.report.text import milliseconds, points, share
 
@@ -32,6 +33,12 @@ def test_the_table_holds_the_figures_of_every_row():
     assert " ".join(line_of(text, "onnxruntime:cuda")) == "onnxruntime:cuda skipped - - - - - - - - -"
     assert "CUDAExecutionProvider did not start: libcublasLt.so.13" in text
     assert "onnxruntime:tensorrt failed: ran out of memory" in text
+
+
+def test_the_headline_says_that_runners_had_a_process_each():
+    assert "4 rounds of batch 2, runners in turn, 2 CPU threads each; times in ms" in headline(RECORD)
+    alone = replace(RECORD, settings=replace(RECORD.settings, isolated=True))
+    assert "4 rounds of batch 2, a process each, runners in turn, 2 CPU threads each; times in ms" in headline(alone)
 
 
 def test_the_second_table_holds_accuracy_and_agreement():

@@ -1,0 +1,90 @@
+"""One run of `verdicts` in its own process: `python -m benchmarks.verdicts_run FILE PRODUCTS SLOWER SIDE SECONDS`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.bench import record as rec
+from fcn_deploy.bench.contention import CpuClock, other_cores
+from fcn_deploy.bench.contestant import Here
+from fcn_deploy.bench.entrants import latency_of
+from fcn_deploy.bench.latency import Budget, measure
+from fcn_deploy.bench.record_file import write_record
+from fcn_deploy.environment import describe_environment
+from fcn_deploy.runners.base import LABELS, Runner
+
+ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first stands where the reference does
+THREADS = 1
+IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
+
+
+class Multiplier(Runner):
+    """An inference is so many products of square matrices; the image is copied in and a channel of it copied out."""
+
+    def __init__(self, name: str, products: int, side: int) -> None:
+        super().__init__(name, None)
+        generator = np.random.default_rng(0)
+        self._products = products
+        self._left, self._right = generator.standard_normal((2, side, side), np.float32)
+        self._result = np.empty_like(self._left)
+
+    def _upload(self, image: NDArray[np.uint8]) -> None:
+        self._image = image.copy()
+
+    def _execute(self) -> None:
+        for _ in range(self._products):
+            np.matmul(self._left, self._right, out=self._result)
+
+    def _download(self) -> dict[str, NDArray[Any]]:
+        return {LABELS: self._image[..., 0].copy()}
+
+    def _close(self) -> None:
+        pass
+
+
+def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
+    """The record of three runners in turn, timed as `bench` times by default."""
+    work = {ONE: products, SAME: products, SLOWER: slower}
+    budget = Budget(seconds=seconds)
+    before = CpuClock.read()
+    rounds, samples = measure([Multiplier(name, count, side) for name, count in work.items()], [IMAGE], budget)
+    others = other_cores(before, CpuClock.read())
+    return rec.Record(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        model=rec.Model("products", "0" * 64, 0, None),
+        data=rec.Data("zeros", (), 1, 0, 0, ((*IMAGE.shape[1:3], 1),)),
+        settings=rec.Settings(
+            budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, 1, THREADS, 0,
+            tolerance=budget.tolerance,
+        ),
+        environment=describe_environment(THREADS),
+        shapes=(IMAGE.shape[:3],),
+        rounds=tuple(rounds),
+        reference=rec.Reference(ONE, None),
+        reference_reason="",
+        rows=tuple(rec.Row(name, "ok", latency=latency_of(one)) for name, one in zip(work, samples, strict=True)),
+        other_cores=others,
+    )  # fmt: skip
+
+
+def harness_ns(calls: int = 1000) -> float:
+    """Median time of an inference that multiplies nothing: checks, clocks, two small copies."""
+    with Multiplier("idle", 0, 1) as idle:
+        contestant = Here(idle)
+        return float(np.median([contestant.time(IMAGE).total_ns for _ in range(calls)]))
+
+
+def main(arguments: Sequence[str]) -> None:
+    path, products, slower, side, seconds = arguments
+    write_record(Path(path), run(int(products), int(slower), int(side), float(seconds)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
