@@ -1,6 +1,6 @@
 """ONNX Runtime as a backend of Triton in Python, for a tritonserver that comes without its own.
 
-Arrays pass by DLPack: `as_numpy` and `Tensor(name, array)` of many releases read an array's item size where only NumPy 1
+Arrays pass by DLPack: `as_numpy` and `Tensor(name, array)` of many releases read the item size where only NumPy 1
 has it.
 """
 
