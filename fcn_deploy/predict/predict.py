@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..data.images import SUFFIXES
 from ..errors import OutputError
 from ..files import check_writable
 from ..interrupt import interrupts
@@ -113,7 +114,13 @@ def _sources(options: PredictOptions, stdin: IO[bytes] | None) -> list[Source]:
 
 def _single(options: PredictOptions) -> bool:
     """Whether the target is the label map itself: it is named like one and is no folder."""
-    return options.target.suffix.lower() == SUFFIX[options.format] and not options.target.is_dir()
+    suffix, needed = options.target.suffix.lower(), SUFFIX[options.format]
+    if suffix != needed and suffix in SUFFIXES | {*SUFFIX.values()} and not options.target.is_dir():
+        raise OutputError(
+            f"{options.target} is named like a file, and {options.format} label maps end in {needed}; give such a name "
+            "or a folder's (-o)"
+        )
+    return suffix == needed and not options.target.is_dir()
 
 
 def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:
