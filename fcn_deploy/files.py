@@ -129,7 +129,7 @@ def _move_in_place(folder: Path, target: Path) -> None:
 
 
 def write_bytes(target: Path, data: bytes) -> None:
-    """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`, at a third of its cost."""
+    """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`, which costs more."""
     with _write_errors(target):
         target = _regular(target)
         temporary = _temporary(target)
