@@ -192,6 +192,8 @@ def test_nothing_but_broken_images_is_an_error(onnx, tmp_path):
     with pytest.raises(DataError, match=r"none of the 6 images could be used; first: .*bomb\.png is too large"):
         predict(onnx, tmp_path / "bad", "-o", tmp_path / "masks", "--areas", tmp_path / "a.csv")
     assert not (tmp_path / "a.csv").exists()
+    with pytest.raises(DataError, match=r"^[^ ]*empty\.jpg is empty"):
+        predict(onnx, tmp_path / "bad" / "empty.jpg", "-o", tmp_path / "masks")
 
 
 def test_a_list_may_name_a_folder_as_an_image(onnx, photos, tmp_path):
