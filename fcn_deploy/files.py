@@ -6,10 +6,12 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from .errors import FcnDeployError, OutputError
 
@@ -26,6 +28,8 @@ _REASONS = {
     errno.EPIPE: "nobody reads it any more",
     errno.EISDIR: "it is a folder; give a file name",
 }
+
+_LONGEST_NAME = 240  # bytes of a name that a temporary one keeps
 
 
 def os_error_line(error: OSError) -> str:
@@ -53,7 +57,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     with _write_errors(target):
         target = _regular(target)
-    folder = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    folder = _temporary(target)
     try:
         with _write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,12 +70,22 @@ def atomic_path(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _temporary(target: Path) -> Path:
+    """A hidden name beside `target`; names of files may have 255 bytes, so of a long one the end is left out."""
+    name = os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])
+    return target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
 def _regular(target: Path) -> Path:
     """The file behind symbolic links; OSError or OutputError if something else than a file is there."""
     target = Path(target).resolve()
-    if target.is_dir():
+    try:
+        kind = target.stat().st_mode
+    except FileNotFoundError:
+        return target
+    if stat.S_ISDIR(kind):
         raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    if target.exists() and not target.is_file():
+    if not stat.S_ISREG(kind):
         raise OutputError(f"cannot write {target}: it is a device or a pipe; give a file name")
     return target
 
@@ -115,9 +129,28 @@ def _move_in_place(folder: Path, target: Path) -> None:
 
 
 def write_bytes(target: Path, data: bytes) -> None:
-    """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`."""
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(data)
+    """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`, which costs more."""
+    with _write_errors(target):
+        target = _regular(target)
+        temporary = _temporary(target)
+        try:
+            with _created(temporary) as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _created(path: Path) -> IO[bytes]:
+    """A new file, in folders that are made if need be."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def write_text(target: Path, text: str) -> None:

@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 
 import click
 
@@ -86,7 +87,11 @@ def _fail(message: str) -> int:
 
 
 def _prepare_process() -> None:
-    """Characters that a stream cannot show become '?'; a polite kill unwinds, so that temporary files go."""
+    """Characters that a stream cannot show become '?'; a polite kill unwinds, so that temporary files go.
+
+    Pillow warns from half of its limit on pixels on; an image is read or refused, and only the latter is told.
+    """
+    warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import RunnerError
 from ..runners.base import INPUT, LABELS, Runner
 from ..runners.trt_runner import TrtRunner
+from .room import Room, room_for
 
 # uint8[N, H, W, 3] to uint8|int32[N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
@@ -111,9 +112,16 @@ def lanes_of(runners: Sequence[Runner]) -> ThreadLanes | SlotLanes:
     first = runners[0]
     if isinstance(first, TrtRunner):
         return SlotLanes(first)
-    return ThreadLanes([infer_of(runner) for runner in runners])
+    room = room_for(first)
+    return ThreadLanes([infer_of(runner, room) for runner in runners])
 
 
-def infer_of(runner: Runner) -> Infer:
-    """The labels of `runner` as a function of the images."""
-    return lambda images: runner.infer({INPUT: images})[LABELS]
+def infer_of(runner: Runner, room: Room | None = None) -> Infer:
+    """The labels of `runner` as a function of the images, which ShapeError refuses if there is no `room` for them."""
+    room = room or room_for(runner)
+
+    def infer(images: NDArray[np.uint8]) -> NDArray[Any]:
+        with room.taken(images.shape):
+            return runner.infer({INPUT: images})[LABELS]
+
+    return infer

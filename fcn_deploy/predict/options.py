@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..data.images import SUFFIXES
 from ..errors import OutputError
 from ..files import check_writable
 from .outputs import SUFFIX, Format
@@ -61,6 +62,7 @@ class PredictOptions:
             DataError: there are none, or one of `images` is not what `find_sources` takes.
             OutputError: the results cannot be written there.
         """
+        self._check_suffix()
         sources = find_sources(self.images, leave_out=None if self.single else self.target, stdin=stdin)
         if self.single and (len(sources) > 1 or sources[0].is_video):
             raise OutputError(f"{self.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
@@ -68,6 +70,17 @@ class PredictOptions:
             if target is not None:
                 check_writable(target)
         return sources
+
+    def _check_suffix(self) -> None:
+        """Refuse to make a folder out of what was meant as a file."""
+        target, needed = self.target, SUFFIX[self.format]
+        if isinstance(target, Storage) or self.single or target.is_dir():
+            return
+        if target.suffix.lower() in SUFFIXES | {*SUFFIX.values()}:
+            raise OutputError(
+                f"{target} is named like a file, and {self.format} label maps end in {needed}; give such a name or a "
+                "folder's (-o)"
+            )
 
     def _probe(self) -> Path | None:
         """A file whose writing shows that results can be written; None for object storage, which has none to spare."""

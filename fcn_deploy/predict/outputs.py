@@ -18,7 +18,7 @@ from PIL import Image
 
 from ..data.images import load_label
 from ..data.sample import Colour
-from ..data.writing import label_image, save_image
+from ..data.writing import label_image, save_image, save_labels
 from ..errors import DataError, OutputError
 from ..files import write_bytes
 from ..spec import voc_palette
@@ -100,7 +100,7 @@ class Outputs:
             write_bytes(self.label_path(name), stream.getvalue())
         else:
             indexed = label_image(labels, self.palette if self.format == "indexed" else None)
-            save_image(indexed, self.label_path(name))
+            save_labels(indexed, self.label_path(name))
         self.publish(name)
 
     def _coloured(self, labels: NDArray[Any]) -> Image.Image:

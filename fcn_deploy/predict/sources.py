@@ -71,7 +71,7 @@ def find_sources(
     storage.
 
     Args:
-        leave_out: a folder that no folder's images are taken from (that of the results).
+        leave_out: a folder (that of the results) whose images no folder and no glob above it gives.
 
     Raises:
         DataError: one of `given` does not exist, is of no known kind, or has no images.
@@ -97,7 +97,7 @@ def _of(text: str, leave_out: Path | None) -> list[Source]:
         return _folder(path, leave_out)
     if not path.exists():
         if glob.has_magic(text):
-            return _matches(text)
+            return _matches(text, leave_out)
         raise DataError(f"{text} does not exist; needed an image, a folder, a glob, a list or a video")
     if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES:
         return [Source(path, PurePosixPath(path.name))]
@@ -149,11 +149,14 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def _matches(pattern: str) -> list[Source]:
+def _matches(pattern: str, leave_out: Path | None) -> list[Source]:
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
     files = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if path.is_file() and not _hidden(path, root))
+    if leave_out is not None and leave_out.exists() and not leave_out.samefile(root):
+        avoided = leave_out.resolve()
+        files = [path for path in files if not path.parent.resolve().is_relative_to(avoided)]
     found = [Source(path, _relative(path, root)) for path in files if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES]
     if not found:
         raise DataError(f"{pattern} matches no image or video; ** matches any depth")

@@ -89,6 +89,8 @@ class Tally:
         """DataError if no image at all could be used."""
         if self.failures and not self.written and not self.skipped:
             first = self.failures[0].reason
+            if len(self.failures) == 1:
+                raise DataError(first)
             raise DataError(f"none of the {len(self.failures)} images could be used; first: {first}")
 
     def report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ def frames(path: Path) -> Iterator[Load]:
     Decoding goes on in this iterator, which knows the order; the conversion may be done in any thread.
 
     Raises:
-        ImageError: missing, not a video, or damaged; frames before the damage have been given.
+        ImageError: missing, not a video, damaged or cut off; frames before that have been given.
         MissingDependencyError: PyAV is not installed.
     """
     av = require("av")
@@ -34,11 +35,32 @@ def frames(path: Path) -> Iterator[Load]:
                 raise ImageError(f"{path} holds no video stream")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
+            reached = 0.0
             for frame in container.decode(stream):
+                reached = max(reached, frame.time or 0.0)
                 yield partial(upright, frame)
+            _check_end(path, stream, reached)
     except (av.FFmpegError, OSError, ValueError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ImageError(f"{path} is not a video, or damaged ({text})") from error
+
+
+def _check_end(path: Path, stream: Any, reached: float) -> None:
+    """ImageError if the last frame, at `reached` seconds, comes well before the length that the header tells.
+
+    Decoders take the end of a file for the end of the video. Lengths are rounded, and some streams end early.
+    """
+    told = _seconds(stream)
+    if told - reached > max(1.0, 0.05 * told):
+        raise ImageError(f"{path} is cut off: it ends after {reached:.1f} of {told:.1f} s; copy or download it again")
+
+
+def _seconds(stream: Any) -> float:
+    """Where the stream should end, by its container or by Matroska's tag; 0 if neither says."""
+    if stream.duration:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) if tag else 0.0
 
 
 def count_frames(path: Path) -> int | None:

@@ -100,7 +100,8 @@ class PngRows:
         self, stream: IO[bytes], shape: tuple[int, int], *, wide: bool, palette: Sequence[Colour] | None
     ) -> None:
         self._stream, self._wide = stream, wide
-        self._deflate = zlib.compressobj()
+        # as data.writing.save_labels: runs are what 8-bit label maps consist of
+        self._deflate = zlib.compressobj(strategy=zlib.Z_DEFAULT_STRATEGY if wide else zlib.Z_RLE)
         stream.write(SIGNATURE)
         kind = GREY if palette is None else INDEXED
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", shape[1], shape[0], 16 if wide else 8, kind, 0, 0, 0))

@@ -124,8 +124,10 @@ def _remove_run(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed run was writing: the temporary folders of its files that `files.atomic_path` makes."""
+    """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.files` makes."""
     stale = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9a-f]{{8}}\.tmp")
     for path in folder.glob(".*.tmp"):
         if stale.fullmatch(path.name) and path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
+        elif stale.fullmatch(path.name):
+            path.unlink(missing_ok=True)

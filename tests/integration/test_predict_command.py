@@ -114,6 +114,15 @@ def test_one_image_may_go_to_one_file(onnx, photos, tmp_path):
         predict(onnx, photos, "-o", tmp_path / "own name.png")
 
 
+@pytest.mark.parametrize(("name", "file_format"), [("a.jpg", "indexed"), ("a.npy", "raw"), ("a.png", "npy")])
+def test_a_target_that_is_named_like_a_file_of_another_kind_is_refused(onnx, photos, tmp_path, name, file_format):
+    with pytest.raises(OutputError, match=rf"{name} is named like a file, and {file_format} label maps end in"):
+        predict(onnx, photos, "-o", tmp_path / name, "--format", file_format)
+    (tmp_path / name).mkdir()
+    predict(onnx, photos, "-o", tmp_path / name, "--format", file_format)
+    assert len(files(tmp_path / name)) == 11
+
+
 def files_of(photos: Path) -> list[str]:
     return [f"photos/{name}" for name in files(photos)]
 
@@ -152,12 +161,12 @@ def bad_images(folder: Path) -> dict[str, str]:
     }
 
 
-def write_bomb(path: Path) -> None:
-    """A PNG of a few hundred bytes whose header says 20000 x 20000 pixels."""
+def write_bomb(path: Path, side: int = 20_000) -> None:
+    """A PNG of a few hundred bytes whose header says `side` x `side` pixels."""
     small = io.BytesIO()
     Image.new("1", (16, 16)).save(small, "PNG")
     data = bytearray(small.getvalue())
-    data[16:24] = (20000).to_bytes(4, "big") * 2
+    data[16:24] = side.to_bytes(4, "big") * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     path.write_bytes(bytes(data))
 
@@ -183,6 +192,8 @@ def test_nothing_but_broken_images_is_an_error(onnx, tmp_path):
     with pytest.raises(DataError, match=r"none of the 6 images could be used; first: .*bomb\.png is too large"):
         predict(onnx, tmp_path / "bad", "-o", tmp_path / "masks", "--areas", tmp_path / "a.csv")
     assert not (tmp_path / "a.csv").exists()
+    with pytest.raises(DataError, match=r"^[^ ]*empty\.jpg is empty"):
+        predict(onnx, tmp_path / "bad" / "empty.jpg", "-o", tmp_path / "masks")
 
 
 def test_a_list_may_name_a_folder_as_an_image(onnx, photos, tmp_path):
@@ -263,19 +274,20 @@ def wait_for_results(process: subprocess.Popen[str], masks: Path, count: int) ->
     assert process.poll() is None, process.communicate()
 
 
-def test_a_run_that_was_killed_twice_is_finished_by_skip_existing_with_every_result_whole(onnx, many, tmp_path):
+@pytest.mark.parametrize("extra", [("--overlay",), ("--tile", "100", "--threads", "1")])
+def test_a_run_that_was_killed_twice_is_finished_by_skip_existing_with_every_result_whole(onnx, many, tmp_path, extra):
     masks = tmp_path / "masks"
     for enough in (20, 60):
-        process = start(onnx, many, "-o", masks, "--overlay", "--areas", tmp_path / "a.csv", "--skip-existing")
+        process = start(onnx, many, "-o", masks, *extra, "--areas", tmp_path / "a.csv", "--skip-existing")
         wait_for_results(process, masks, enough)
         process.kill()
         process.communicate()
         assert enough <= len(list(masks.glob("*/*.png"))) < 180
         assert not (tmp_path / "a.csv").exists()
-    predict(onnx, many, "-o", masks, "--overlay", "--areas", tmp_path / "a.csv", "--skip-existing")
-    predict(onnx, many, "-o", tmp_path / "whole", "--overlay", "--areas", tmp_path / "whole.csv")
+    predict(onnx, many, "-o", masks, *extra, "--areas", tmp_path / "a.csv", "--skip-existing")
+    predict(onnx, many, "-o", tmp_path / "whole", *extra, "--areas", tmp_path / "whole.csv")
     assert files(masks) == files(tmp_path / "whole")
-    assert len(files(masks)) == 360
+    assert len(files(masks)) == (360 if "--overlay" in extra else 180)
     for name in files(masks):
         assert (masks / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
@@ -307,6 +319,16 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_written_whole(onnx, many, t
     assert "the file would be larger" in stderr
     assert len(stderr.splitlines()) == 1
     assert files(tmp_path) == []
+
+
+def test_a_large_image_within_the_limit_brings_no_warning_of_pillow(onnx, tmp_path):
+    write_bomb(tmp_path / "large.png", side=10_000)
+    with (tmp_path / "large.png").open("r+b") as stream:
+        stream.truncate(50)  # so that it is refused, and costs nothing
+    process = start(onnx, tmp_path / "large.png", "-o", tmp_path / "masks")
+    _, stderr = process.communicate()
+    assert (process.returncode, stderr.count("\n")) == (1, 1)
+    assert "large.png is damaged or cut off" in stderr
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_model_is_opened(photos):

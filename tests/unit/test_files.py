@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.files import atomic_path, check_writable, sha256, write_text
+from fcn_deploy.files import atomic_path, check_writable, sha256, write_bytes, write_text
 
 
 def test_the_old_content_stays_until_the_new_one_is_whole(tmp_path):
@@ -127,3 +128,21 @@ def test_an_input_that_cannot_be_read_inside_the_block_is_not_called_a_failed_wr
 def test_check_writable_makes_no_folder(tmp_path):
     check_writable(tmp_path / "new" / "deep" / "x.json")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127])
+def test_a_name_as_long_as_the_file_system_takes_is_written(tmp_path, name):
+    write_bytes(tmp_path / name, b"one")
+    with atomic_path(tmp_path / name) as temporary:
+        temporary.write_bytes(b"two")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"two")]
+
+
+def test_bytes_that_cannot_be_moved_in_place_leave_nothing(tmp_path, monkeypatch):
+    def refuse(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="no space is left"):
+        write_bytes(tmp_path / "sub" / "a.png", b"whole")
+    assert list((tmp_path / "sub").iterdir()) == []

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.data.writing import label_image, save_image
 from fcn_deploy.errors import DataError
 from fcn_deploy.predict.leftovers import remove_leftovers
@@ -86,5 +87,17 @@ def test_leftovers_of_a_killed_run_go_and_nothing_else(tmp_path):
     for folder in (*kept, tmp_path / "x" / ".a b.png.0123abcd.tmp", tmp_path / ".a.npy.00000000.tmp"):
         folder.mkdir(parents=True)
     (tmp_path / ".a.npy.00000000.tmp" / "a.npy").write_bytes(b"half")
+    (tmp_path / "x" / ".a\nb.png.89abcdef.tmp").write_bytes(b"half")
     remove_leftovers(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "x") == sorted(kept)
+
+
+def test_label_maps_of_scenes_are_packed_smaller_than_pillow_does_by_itself(tmp_path):
+    scenes = SyntheticDataset(3, 0, (192, 256))
+    outputs = Outputs(tmp_path, "indexed", tuple(scenes.palette))
+    for index in range(3):
+        labels = scenes[index].label
+        outputs.write(NAME, scenes[index].image, labels)
+        label_image(labels, scenes.palette).save(tmp_path / "plain.png")
+        assert outputs.label_path(NAME).stat().st_size < (tmp_path / "plain.png").stat().st_size
+        assert np.array_equal(outputs.read(NAME), labels)

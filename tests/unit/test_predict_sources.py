@@ -45,6 +45,21 @@ def test_a_glob_names_its_files_by_the_path_below_what_it_fixes(tmp_path):
         names(tmp_path / "x" / "*.png")
 
 
+def test_a_glob_above_the_folder_of_the_results_leaves_them_out(tmp_path):
+    touch(
+        *(
+            tmp_path / name
+            for name in ("a.jpg", "b/c.jpg", "masks/a.overlay.jpg", "masks/b/c.overlay.jpg", "masks2/d.jpg")
+        )
+    )
+    assert names(tmp_path / "**" / "*.jpg", leave_out=tmp_path / "b" / ".." / "masks") == [
+        "a.jpg",
+        "b/c.jpg",
+        "masks2/d.jpg",
+    ]
+    assert names(tmp_path / "masks" / "*.jpg", leave_out=tmp_path / "masks") == ["a.overlay.jpg"]
+
+
 def test_a_file_whose_name_holds_wildcards_is_that_file(tmp_path):
     touch(tmp_path / "a[1].jpg", tmp_path / "a1.jpg")
     assert names(tmp_path / "a[1].jpg") == ["a[1].jpg"]

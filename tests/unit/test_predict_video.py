@@ -104,6 +104,20 @@ def test_a_phone_video_that_is_to_be_shown_turned_gives_upright_frames(tmp_path)
 
 
 @needs_av
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.avi"])
+def test_a_video_that_was_cut_short_gives_its_frames_and_a_failure(tmp_path, name):
+    whole = write_video(tmp_path / f"whole{name[3:]}", shades=range(0, 250, 2))
+    assert len(list(items([source(whole)]))) == 125  # 5 s
+    (tmp_path / name).write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    found = list(items([source(tmp_path / name)]))
+    assert 25 < len(found) < 110
+    for item in found[:-1]:
+        assert item.load().shape == (48, 64, 3)
+    with pytest.raises(ImageError, match=r"is cut off: it ends after \d\.\d of \d\.\d s"):
+        found[-1].load()
+
+
+@needs_av
 def test_a_missing_video_and_an_empty_one_are_failures(tmp_path):
     (tmp_path / "empty.mkv").write_bytes(b"")
     for name in ("none.mp4", "empty.mkv"):
