@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import GraphError
 from ..graph.receptive import ReceptiveField
 from ..progress import SILENT, Progress
 from ..spec import ModelCard
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+# Tensors above this are weights, of which only the shape tells what a label sees; those below may be sizes and pads.
+WEIGHTS_BYTES = 1 << 16
 # Channels change nothing about which pixels a label sees, so the network is built as thin as it can be.
 THIN = 0.05
 
@@ -26,13 +32,36 @@ def field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -
     from ..graph.state import load_graph
 
     if Path(source).suffix.lower() == ".onnx":
-        return ReceptiveField(load_graph(Path(source)))
+        return ReceptiveField(without_weights(load_graph(Path(source))))
     if card is None:
         raise GraphError(
             f"{source} holds no model card, so nothing tells which pixels a label depends on; tiles need a model that "
             "fcn-deploy exported or built"
         )
     return field_of_card(card, progress)
+
+
+def without_weights(model: ir.Model) -> ir.Model:
+    """`model` itself, whose large initializers keep name, type and shape alone; small ones are copied.
+
+    A tensor that was read from a file holds all of the file in memory.
+    """
+    import onnx_ir as ir
+
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor is None:
+            continue
+        if tensor.nbytes > WEIGHTS_BYTES:
+            shape = ir.Shape([int(dim) for dim in tensor.shape.numpy()])
+            value.const_value = ir.LazyTensor(_gone, dtype=tensor.dtype, shape=shape, name=value.name)
+        else:
+            value.const_value = ir.tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=value.name)
+    return model
+
+
+def _gone() -> ir.TensorProtocol:
+    raise GraphError("the values of weights are not at hand where only receptive fields are asked for")
 
 
 def field_of_card(card: ModelCard, progress: Progress = SILENT) -> ReceptiveField:

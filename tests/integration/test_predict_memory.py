@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from fcn_deploy.data.synthetic import SyntheticDataset
+from fcn_deploy.inputs.artefact import Artefact
 
 from ..unit.onnx_files import write_graph
 from .test_tiling_networks import peak_of
@@ -40,3 +43,21 @@ def test_ten_times_the_images_take_no_more_memory(photos: Path, options: tuple[o
     )
     assert len(list((photos / f"masks{MANY}").glob("*.png"))) == MANY
     assert many < few + (48 << 20)
+
+
+RESIDENT = """
+import sys, numpy as np, psutil
+from fcn_deploy.runners.registry import open_runner
+with open_runner("onnxruntime", sys.argv[1], threads=1) as runner:
+    for _ in range(3):
+        runner.infer({"image": np.zeros((1, 768, 768, 3), np.uint8)})
+        print(psutil.Process().memory_info().rss)
+"""
+
+
+def test_inferences_of_one_size_hold_what_the_first_took():
+    with Artefact("demo") as demo:
+        command = [sys.executable, "-c", RESIDENT, demo.file_for("onnxruntime")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, _, third = map(int, done.stdout.split())
+    assert third < 1.1 * first  # 1.4 with onnxruntime's pattern of allocations

@@ -30,7 +30,7 @@ from fcn_deploy.graph.subpixel import upsample_by_phases
 from fcn_deploy.graph.trace import trace
 from fcn_deploy.metrics.agreement import logit_margin
 from fcn_deploy.spec import CARD_KEY, ModelCard
-from fcn_deploy.tiling.field import field_of
+from fcn_deploy.tiling.field import WEIGHTS_BYTES, field_of, without_weights
 from fcn_deploy.tiling.plan import Plan, plan_tiles, smallest_tile
 from fcn_deploy.tiling.run import labels_of
 from fcn_deploy.tiling.windows import ArrayWindows
@@ -72,6 +72,18 @@ def network(name: str, folder: Path, **options: object) -> Path:
     graph.metadata_props[CARD_KEY] = card.to_json()
     save_graph(graph, path)
     return path
+
+
+def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(tmp_path):
+    model = without_weights(load_graph(network("fcn8s", tmp_path)))
+    tensors = [value.const_value for value in model.graph.initializers.values()]
+    large = [tensor for tensor in tensors if tensor.nbytes > WEIGHTS_BYTES]
+    assert len(large) > 3
+    for tensor in large:
+        with pytest.raises(GraphError, match="values of weights are not at hand"):
+            tensor.numpy()
+    assert {type(tensor).__name__ for tensor in tensors} == {"LazyTensor", "Tensor"}  # neither holds the file
+    assert ReceptiveField(model).halos(31, 7) == field_of(str(tmp_path / "m.onnx"), None).halos(31, 7)
 
 
 def check(path: Path, sides: tuple[int, int], tile: int) -> Plan:
