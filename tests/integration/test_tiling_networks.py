@@ -78,7 +78,7 @@ def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(tmp_path):
     model = without_weights(load_graph(network("fcn8s", tmp_path)))
     tensors = [value.const_value for value in model.graph.initializers.values()]
     large = [tensor for tensor in tensors if tensor.nbytes > WEIGHTS_BYTES]
-    assert len(large) > 3
+    assert large
     for tensor in large:
         with pytest.raises(GraphError, match="values of weights are not at hand"):
             tensor.numpy()
@@ -86,8 +86,12 @@ def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(tmp_path):
     assert ReceptiveField(model).halos(31, 7) == field_of(str(tmp_path / "m.onnx"), None).halos(31, 7)
 
 
-def check(path: Path, sides: tuple[int, int], tile: int) -> Plan:
-    """Labels in tiles are the whole image's beyond what rounding can exchange; gives the plan."""
+def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True) -> Plan:
+    """Labels in tiles are the whole image's beyond what rounding can exchange; gives the plan.
+
+    Args:
+        varied: whether the labels must be of more than one class, or the comparison would show little.
+    """
     image, session = scene(*sides), open_cpu_session(path, threads=1)
     labels, logits = session.run(["labels", "logits"], {"image": image[None]})
     plan = plan_tiles(field_of(str(path), None), *sides, tile)
@@ -96,7 +100,7 @@ def check(path: Path, sides: tuple[int, int], tile: int) -> Plan:
     bound = 2 * ROUNDING * float(np.abs(logits).max())
     assert not differs.any() or float(logit_margin(logits)[0][differs].max()) <= bound
     assert differs.mean() < 0.001
-    assert len(np.unique(labels)) > 1 or labels.size == 1
+    assert not varied or len(np.unique(labels)) > 1 or labels.size == 1
     return plan
 
 
