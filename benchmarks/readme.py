@@ -113,6 +113,7 @@ TABLES = {
     "engines": engines_table,
     "peers": peers_table,
     "quantization": accuracy_table,
+    "scenes": accuracy_table,
     "sliding": sliding_table,
     "verdicts": verdicts_table,
 }
