@@ -35,7 +35,7 @@ class Artefact:
             raise GraphError(f"{source} says in its model card what it holds; --model is for checkpoints that do not")
         self._progress = progress
         self._loaded: tuple[nn.Module, ModelCard] | None = None
-        self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._exported: str | None = None
 
     @property
@@ -88,6 +88,7 @@ class Artefact:
             from ..graph.export import export_model
 
             network, card = self.load()
+            self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
             target = Path(self._folder.name) / f"{self.path.stem}.onnx"
             export_model(network, card, target, progress=self._progress)
             self._exported = str(target)
@@ -127,4 +128,5 @@ class Artefact:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loaded = None
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()

@@ -56,6 +56,11 @@ class Worker:
         """`ledger` is a handle of Ray's to a `Ledger`."""
         self._options, self._ledger = options, ledger
         self._labeller: Labeller | None = None
+        self._stack = ExitStack()
+
+    def __del__(self) -> None:
+        """Ray Data lets go of the worker before it ends the process."""
+        self._stack.close()
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Label the images of each row's pickled `Task`; gives a row an image, in order, with a pickled `Told`."""
@@ -67,14 +72,14 @@ class Worker:
                 yield {"told": [pickle.dumps(Told(ended, self._labeller.name, self._labeller.notes))]}
 
     def _opened(self) -> Labeller:
-        """The model, which stays open as long as the process lives."""
+        """The model, which stays open as long as the worker lives."""
         model = self._options.model
         if model != DEMO and not Path(model).exists():
             raise RunnerError(
                 f"{model} is not on machine {socket.gethostname()}; the model must have the same path on each machine "
                 "of the cluster"
             )
-        return Labeller(self._options, ExitStack())
+        return Labeller(self._options, self._stack)
 
     def _label(self, sources: Sequence[Source]) -> Iterator[Ended]:
         assert self._labeller is not None
@@ -105,7 +110,7 @@ class RayLabeller:
     ) -> None:
         """Errors as for `predict`; nothing is opened before the first image."""
         self.card: ModelCard | None = card_of(options.model, options.checkpoint_model, progress)
-        self.outputs = stack.enter_context(outputs_of(options, self.card))
+        self.outputs = outputs_of(options, self.card)
         self.name = ""
         self.notes: tuple[str, ...] = ()
         with progress.task("starting Ray", None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import Protocol
 
 from ..errors import OutputError
@@ -11,14 +12,14 @@ from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..runners.base import Runner
 from ..runners.threads import usable_cores
-from ..spec import ModelCard
+from ..spec import ModelCard, voc_palette
 from ..tiling.field import field_of
 from .inference import lanes_of
 from .items import items
 from .job import Job, label_images
 from .opening import open_runners
 from .options import PredictOptions
-from .outputs import Outputs, open_outputs
+from .outputs import Outputs
 from .pipeline import Bounds, Ended, in_order
 from .sources import Source
 from .tiled import Tiled
@@ -64,7 +65,7 @@ class Labeller:
         )  # fmt: skip
         self._runner, self._batch = runners[0], options.batch
         self.card, self.name = self._runner.card, self._runner.name
-        self.outputs = stack.enter_context(outputs_of(options, self.card))
+        self.outputs = outputs_of(options, self.card)
         self._tiled = _tiled(options, self._runner, progress)
         self._workers = options.workers or min(usable_cores() + WAITING, MOST_WORKERS)
         classes = 0 if self.card is None else self.card.num_classes
@@ -87,7 +88,7 @@ class Labeller:
         return interrupts()
 
 
-def outputs_of(options: PredictOptions, card: ModelCard | None) -> AbstractContextManager[Outputs]:
+def outputs_of(options: PredictOptions, card: ModelCard | None) -> Outputs:
     """Where the results of a model with `card` go.
 
     Raises:
@@ -97,10 +98,15 @@ def outputs_of(options: PredictOptions, card: ModelCard | None) -> AbstractConte
         raise OutputError(f"an indexed PNG holds 256 classes and the model has {card.num_classes}; use --format raw")
     if card is None and options.areas is not None:
         raise OutputError(f"{options.model} holds no model card, so its classes are not known; leave --areas out")
-    return open_outputs(
-        options.target, options.format, None if card is None else card.palette,
-        overlay=options.overlay, keep_suffix=options.keep_suffix, single=options.single,
-    )  # fmt: skip
+    return Outputs(
+        options.target if isinstance(options.target, Path) else Path(),
+        options.format,
+        voc_palette(256) if card is None else card.palette,
+        options.overlay,
+        options.keep_suffix,
+        options.single,
+        None if isinstance(options.target, Path) else options.target,
+    )
 
 
 def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:

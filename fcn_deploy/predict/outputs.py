@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, get_args
@@ -21,7 +21,6 @@ from ..data.sample import Colour
 from ..data.writing import label_image, save_image, save_labels
 from ..errors import DataError, OutputError
 from ..files import write_bytes
-from ..spec import voc_palette
 from .sources import Source
 from .storage import Storage
 
@@ -36,7 +35,7 @@ class Outputs:
     """The files of every image.
 
     Attributes:
-        target: the folder; or, for one image, the label map itself; with `storage` a folder on the way there.
+        target: the folder; or, for one image, the label map itself; with `storage` Path(), below which it is.
         format: "indexed" is a PNG with the palette, "raw" a grey PNG (16 bits above 255 classes), "npy" the array.
         palette: one RGB triple a class.
         overlay: how much of an overlay is the labels' colour, 0..1; None for none.
@@ -76,21 +75,30 @@ class Outputs:
         """Whether all are there; they are written whole, so then they are right."""
         if self.storage is None:
             return all(path.exists() for path in self.paths(name))
-        return all(self.storage.exists(self._stored(path)) for path in self.paths(name))
+        return all(self.storage.exists(PurePosixPath(path)) for path in self.paths(name))
 
-    def _stored(self, path: Path) -> PurePosixPath:
-        return PurePosixPath(path.relative_to(self.target))
+    @contextmanager
+    def staged(self, name: PurePosixPath) -> Iterator[Outputs]:
+        """Outputs on this machine, to write an image's files with; when the block ends well they are where they end.
 
-    def publish(self, name: PurePosixPath) -> None:
-        """Bring an image's written files to where they end, the label map last; OutputError if it fails."""
+        Raises:
+            OutputError: object storage does not take them.
+        """
         if self.storage is None:
+            yield self
             return
-        for path in reversed(self.paths(name)):
-            self.storage.put(path, self._stored(path))
-            path.unlink()
+        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+            here = replace(self, target=Path(folder), storage=None)
+            yield here
+            for path, stored in zip(reversed(here.paths(name)), reversed(self.paths(name)), strict=True):
+                self.storage.put(path, PurePosixPath(stored))
 
     def write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
         """Write labels [H, W] of image uint8[H, W, 3], the label map last; OutputError if it cannot be."""
+        with self.staged(name) as here:
+            here._write(name, image, labels)
+
+    def _write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
         if self.overlay is not None:
             mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
             save_image(mixed, self.overlay_path(name), quality=90)
@@ -101,7 +109,6 @@ class Outputs:
         else:
             indexed = label_image(labels, self.palette if self.format == "indexed" else None)
             save_labels(indexed, self.label_path(name))
-        self.publish(name)
 
     def _coloured(self, labels: NDArray[Any]) -> Image.Image:
         if labels.dtype == np.uint8:
@@ -111,18 +118,12 @@ class Outputs:
     def read(self, name: PurePosixPath) -> NDArray[Any]:
         """The labels that `write` wrote; DataError if they cannot be read."""
         path = self.label_path(name)
-        if self.storage is not None:
-            return self._fetched(path)
-        return self._load(path)
-
-    def _fetched(self, path: Path) -> NDArray[Any]:
-        assert self.storage is not None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.storage.fetch(self._stored(path), path)
-        try:
+        if self.storage is None:
             return self._load(path)
-        finally:
-            path.unlink()
+        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+            copy = Path(folder, path.name)
+            self.storage.fetch(PurePosixPath(path), copy)
+            return self._load(copy)
 
     def _load(self, path: Path) -> NDArray[Any]:
         if self.format != "npy":
@@ -174,23 +175,9 @@ class Outputs:
     def _check_stored(self, storage: Storage, taken: dict[Path, Source]) -> None:
         sources = {source.address for source in taken.values() if source.storage is not None}
         for path in taken:
-            address = storage.at(self._stored(path))
+            address = storage.at(PurePosixPath(path))
             if address in sources:
                 raise OutputError(f"{address} would replace an image; choose another folder (-o)")
-
-
-@contextmanager
-def open_outputs(
-    target: Path | Storage, format: Format, palette: Sequence[Colour] | None, *,
-    overlay: float | None = None, keep_suffix: bool = False, single: bool = False,
-) -> Iterator[Outputs]:  # fmt: skip
-    """The outputs below `target`, with Pascal VOC's colours where there is no palette."""
-    colours = voc_palette(256) if palette is None else tuple(palette)
-    if isinstance(target, Path):
-        yield Outputs(target, format, colours, overlay, keep_suffix, single)
-        return
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-        yield Outputs(Path(folder), format, colours, overlay, keep_suffix, storage=target)
 
 
 @lru_cache(maxsize=1024)

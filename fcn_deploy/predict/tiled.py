@@ -84,12 +84,11 @@ class Tiled:
         total = np.zeros(job.num_classes, np.int64)
         bands = self._checked(bands_of(infer_of(self.runner), image, plan, self.progress, batch=self.batch), job, total)
         note = self._note(image, plan)
-        outputs = job.outputs
-        write_bands(
-            bands, outputs.label_path(item.name), (image.height, image.width),
-            format=outputs.format, palette=outputs.palette,
-        )  # fmt: skip
-        outputs.publish(item.name)
+        with job.outputs.staged(item.name) as outputs:
+            write_bands(
+                bands, outputs.label_path(item.name), (image.height, image.width),
+                format=outputs.format, palette=outputs.palette,
+            )  # fmt: skip
         if note and self.tiling.halo is not None and not plan.exact:
             self._add(f"{note}: {self._measured(image, plan)}")
         return total if job.count else None

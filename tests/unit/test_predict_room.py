@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.predict import predict as module
-from fcn_deploy.predict.predict import PredictOptions, predict
+from fcn_deploy.predict import labeller as module
+from fcn_deploy.predict.options import PredictOptions
+from fcn_deploy.predict.predict import predict
 from fcn_deploy.predict.room import Room, bytes_a_pixel, room_for
 from fcn_deploy.spec import ModelCard
 
