@@ -19,7 +19,7 @@ from ..optional import require
 from ..runners.registry import device_of
 from ..runners.threads import usable_cores
 from .opening import USUAL_LANES, default_runner
-from .options import PredictOptions
+from .options import WAITING, PredictOptions
 
 # Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
@@ -56,7 +56,8 @@ class Share:
         if not self.gpus and options.tiling is None and lanes is None:
             lanes = min(USUAL_LANES, max(self.cpus // (options.threads or 1), 1))
         threads = options.threads if self.gpus or options.threads else max(self.cpus // (lanes or 1), 1)
-        return replace(options, lanes=lanes, threads=threads, workers=options.workers or self.cpus + 2)
+        workers = options.workers if self.gpus or options.workers else self.cpus + WAITING
+        return replace(options, lanes=lanes, threads=threads, workers=workers)
 
 
 def share_out(options: PredictOptions, actors: int | None, nodes: list[dict[str, float]]) -> Share:

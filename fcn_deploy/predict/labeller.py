@@ -18,14 +18,13 @@ from .inference import lanes_of
 from .items import items
 from .job import Job, label_images
 from .opening import open_runners
-from .options import PredictOptions
+from .options import WAITING, PredictOptions
 from .outputs import Outputs
 from .pipeline import Bounds, Ended, in_order
 from .sources import Source
 from .tiled import Tiled
 
 MOST_WORKERS = 16
-WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
 
 
 class Labelling(Protocol):

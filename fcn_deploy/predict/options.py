@@ -14,6 +14,8 @@ from .sources import Source, find_sources
 from .storage import Storage
 from .tiled import Tiling
 
+WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
+
 
 @dataclass(frozen=True)
 class PredictOptions:

@@ -71,7 +71,7 @@ def test_an_actor_uses_the_cores_that_it_reserved_and_what_the_user_said():
     assert threads(Share(1, 8, 0), lanes=4) == (4, 2, 10)
     assert threads(Share(1, 8, 0), threads=8, workers=1) == (1, 8, 1)
     assert threads(Share(1, 8, 0), tiling=Tiling(64)) == (None, 8, 10)
-    assert threads(Share(4, 1, 1)) == (None, None, 3)
+    assert threads(Share(4, 1, 1)) == (None, None, None)
 
 
 def test_tasks_are_many_enough_for_the_actors_and_large_enough_for_batches():
