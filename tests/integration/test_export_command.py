@@ -125,7 +125,7 @@ def test_ctrl_c_and_a_polite_kill_leave_nothing(caffe_checkpoint, tmp_path, numb
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not list(folder.iterdir()) and time.monotonic() < deadline:
+    while not list(folder.glob(".x.onnx.*.tmp")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
