@@ -25,9 +25,8 @@ def table(record: dict[str, Any]) -> str:
         ours = row["median_ms"][row["ours"]]
         for peer, ratio in row["times_faster"].items():
             theirs = row["median_ms"][peer]
-            lines.append(
-                f"| {row['question']}, against {peer} | {ours:.2f} | {theirs:.2f} | {ratio:.1f} times as fast |"
-            )
+            times = f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"
+            lines.append(f"| {row['question']}, against {peer} | {ours:.2f} | {theirs:.2f} | {times} times as fast |")
     return "\n".join(lines) + "\n"
 
 

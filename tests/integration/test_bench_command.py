@@ -209,7 +209,7 @@ def test_ctrl_c_leaves_nothing_behind(exported, tmp_path):
         str(tmp_path / "run.json"),
     ]
     process = subprocess.Popen(
-        [*command, "--seconds", "60", "--iterations", "1000000"],
+        [*command, *TWO, "--seconds", "60", "--iterations", "1000000"],
         stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(scratch)},
     )  # fmt: skip
     for line in process.stderr:

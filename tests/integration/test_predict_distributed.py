@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import psutil
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from fcn_deploy.cli.predict import command
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.predict.storage import Storage
 
@@ -83,6 +85,13 @@ def run(*arguments: object, code: int = 0) -> tuple[str, str]:
     return stdout, stderr
 
 
+def here(*arguments: object, code: int = 0) -> str:
+    """The same command in this process."""
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
 def whole(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -92,7 +101,7 @@ def local(onnx, photos, tmp_path_factory):
     """The files, the areas and the report of a run in one process."""
     folder = tmp_path_factory.mktemp("local")
     areas = folder / "areas.csv"
-    stdout, _ = run(onnx, photos, "-o", folder / "masks", "--overlay", "--areas", areas, "--json", "-", code=3)
+    stdout = here(onnx, photos, "-o", folder / "masks", "--overlay", "--areas", areas, "--json", "-", code=3)
     return whole(folder / "masks"), areas.read_bytes(), json.loads(stdout)
 
 
@@ -115,7 +124,7 @@ def test_two_workers_leave_what_one_process_leaves_byte_for_byte(cluster, onnx, 
 
 def test_tiles_are_cut_in_the_workers(cluster, onnx, photos, tmp_path):
     options = (onnx, photos / "b", "--tile", "64", "--batch", "4", "--format", "npy")
-    run(*options, "-o", tmp_path / "one")
+    here(*options, "-o", tmp_path / "one")
     stdout, _ = run(*options, "-o", tmp_path / "two", "--distributed", "--ray-address", cluster.address)
     assert "121x93: 4 tiles of 61x47" in stdout
     assert len(whole(tmp_path / "one")) == IMAGES // 2
