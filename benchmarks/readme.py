@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fcn_deploy.bench.significance import Ratio
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.files import write_text
 from fcn_deploy.report.text import points, share
@@ -95,10 +96,12 @@ def _agreement(row: dict[str, Any]) -> str:
 
 
 def verdicts_table(record: dict[str, Any]) -> str:
-    """Markdown: a row a way to compare; what was refused is not among the pairs."""
+    """Markdown: a row a way to compare, counted by today's rule from the ratios; what was refused is no pair."""
     lines = ["| compared | pairs | identical called equal | slower found | refused |", "|---|---|---|---|---|"]
     for row in record["rows"]:
-        counts = (row["pairs"], row["equal"], row["found"], len(row["refused"]))
+        same, slower = ([Ratio(*found) for found in row[name]] for name in ("same", "slower"))
+        equal = sum(not (found.longer or found.shorter) for found in same)
+        counts = (len(same), equal, sum(found.longer for found in slower), len(row["refused"]))
         lines.append(f"| {row['question']} | {' | '.join(map(str, counts))} |")
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,9 @@ are those of the number of independent blocks that they are worth, (1 - r) / (1 
 autocorrelation r (Bayley, Hammersley, "The effective number of independent observations in an autocorrelated time
 series", Supplement to the Journal of the Royal Statistical Society 8, 1946).
 
+Two runners of one program in one process differ by up to 1 %, for good and not by chance: their arrays lie elsewhere in
+memory (`python -m benchmarks verdicts`). So times within 1 % of each other are called equal, whatever their intervals.
+
 What no test on two runs can see is how runs differ from each other as wholes (where memory lay, what else the machine
 did that hour; Kalibera, Jones, "Rigorous benchmarking in reasonable time", ISMM 2013). A limit on the slowdown has to
 lie above that.
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 Times = NDArray[Any]
 BLOCKS = 10
 MIN_ROUNDS = 8
+SAME = 0.01  # a change of less is no difference between programs
 # 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
 STUDENT = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
@@ -43,12 +47,12 @@ class Ratio:
 
     @property
     def longer(self) -> bool:
-        """Whether it is more than 1 by more than chance."""
-        return self.low is not None and self.low > 1
+        """Whether it is more than 1 by more than chance, and by more than two runners of one program differ."""
+        return self.low is not None and self.low > 1 and self.value > 1 + SAME
 
     @property
     def shorter(self) -> bool:
-        return self.high is not None and self.high < 1
+        return self.high is not None and self.high < 1 and self.value < 1 / (1 + SAME)
 
 
 @dataclass(frozen=True)

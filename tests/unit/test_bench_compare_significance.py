@@ -133,6 +133,15 @@ def test_times_of_real_sleeps_are_told_apart():
     assert ratio(totals[:, 0], totals[:, 1]).value < 1.1
 
 
+def test_less_than_a_hundredth_is_no_difference_however_sure_it_is():
+    before = np.full(60, 5e6)
+    for factor, longer in ((1.009, False), (1.011, True)):
+        assert ratio(before, factor * before).low > 1
+        assert ratio(before, factor * before).longer is longer
+        assert ratio(factor * before, before).shorter is longer
+        assert paired_ratio(before, factor * before).longer is longer
+
+
 class Working(FakeRunner):
     """Executes so many small matrix products."""
 

@@ -62,8 +62,10 @@ def test_what_bench_would_not_compare_is_refused_and_counted_apart():
 
 
 def test_the_table_has_a_line_for_each_way_to_compare():
-    row = {"question": "rows of one run", "pairs": 100, "equal": 97, "found": 100, "refused": ["busy"]}
-    assert verdicts_table({"rows": [row]}).splitlines()[2] == "| rows of one run | 100 | 97 | 100 | 1 |"
+    same = [[1.0, 0.99, 1.01], [1.004, 1.002, 1.006], [1.02, 1.01, 1.03], [0.97, 0.96, 0.98]]  # the last two differ
+    slower = [[1.05, 1.04, 1.06], [1.05, 0.99, 1.11], [1.008, 1.007, 1.009], [1.02, 1.01, 1.03]]
+    row = {"question": "rows of one run", "same": same, "slower": slower, "refused": ["busy"]}
+    assert verdicts_table({"rows": [row]}).splitlines()[2] == "| rows of one run | 4 | 2 | 2 | 1 |"
 
 
 def test_real_runs_have_a_process_each_and_are_compared_in_three_ways():
