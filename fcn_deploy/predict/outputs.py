@@ -120,9 +120,7 @@ class Outputs:
         path = self.label_path(name)
         if self.storage is None:
             return self._load(path)
-        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-            copy = Path(folder, path.name)
-            self.storage.fetch(PurePosixPath(path), copy)
+        with self.storage.fetched(PurePosixPath(path)) as copy:
             return self._load(copy)
 
     def _load(self, path: Path) -> NDArray[Any]:

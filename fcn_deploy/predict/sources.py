@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import IO
 
 from ..data.images import SUFFIXES
 from ..data.pairs import read_list
-from ..errors import DataError, ImageError, OutputError
+from ..errors import DataError, OutputError
 from ..reading import reading
 from .storage import Storage, is_address
 from .video import VIDEO_SUFFIXES
@@ -50,13 +49,8 @@ class Source:
         if self.storage is None:
             yield self.path
             return
-        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-            copy = Path(folder, self.path.name)
-            self.storage.fetch(PurePosixPath(self.path), copy)
-            try:
-                yield copy
-            except ImageError as error:
-                raise ImageError(str(error).replace(str(copy), self.address)) from error
+        with self.storage.fetched(PurePosixPath(self.path)) as copy:
+            yield copy
 
 
 def find_sources(

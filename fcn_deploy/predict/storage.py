@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,22 +61,33 @@ class Storage:
 
     def files(self) -> list[PurePosixPath]:
         """The names of all files below, sorted; one empty name where this is a file itself. DataError if neither."""
-        from pyarrow.fs import FileSelector, FileType
-
         with self._errors(DataError, "read", self.at(PurePosixPath())):
             system, base = _connect(self.address)
-            if system.get_file_info(base).type == FileType.File:
+            if system.get_file_info(base).is_file:
                 return [PurePosixPath()]
-            found = system.get_file_info(FileSelector(base, recursive=True))
-            return sorted(PurePosixPath(info.path).relative_to(base) for info in found if info.type == FileType.File)
+            found = system.get_file_info(_fs().FileSelector(base, recursive=True))
+            return sorted(PurePosixPath(info.path).relative_to(base) for info in found if info.is_file)
 
     def exists(self, name: PurePosixPath) -> bool:
         """Whether there is a file of that name; DataError if the store does not say."""
-        from pyarrow.fs import FileType
-
         with self._errors(DataError, "read", self.at(name)):
             system, base = _connect(self.address)
-            return bool(system.get_file_info(f"{base}/{name}").type == FileType.File)
+            return bool(system.get_file_info(f"{base}/{name}").is_file)
+
+    @contextmanager
+    def fetched(self, name: PurePosixPath) -> Iterator[Path]:
+        """A copy of file `name` on this machine, for as long as the block lasts.
+
+        Raises:
+            DataError: it cannot be read; or the block's own, which names the file and not the copy.
+        """
+        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+            copy = Path(folder, name.name)
+            self.fetch(name, copy)
+            try:
+                yield copy
+            except DataError as error:
+                raise type(error)(str(error).replace(str(copy), self.at(name))) from error
 
     def fetch(self, name: PurePosixPath, target: Path) -> None:
         """Copy file `name` to `target` on this machine; DataError if it cannot be read."""
@@ -101,11 +113,14 @@ class Storage:
             raise kind(f"cannot {doing} {address}: {reason}") from error
 
 
+def _fs() -> Any:
+    """PyArrow's module of file systems; MissingDependencyError without PyArrow."""
+    require("pyarrow")
+    return require("pyarrow.fs")
+
+
 @lru_cache(maxsize=8)
 def _connect(address: str) -> tuple[Any, str]:
-    """PyArrow's file system of `address` and the path in it; MissingDependencyError without PyArrow."""
-    require("pyarrow")
-    from pyarrow.fs import FileSystem
-
-    system, path = FileSystem.from_uri(address)
+    """PyArrow's file system of `address` and the path in it."""
+    system, path = _fs().FileSystem.from_uri(address)
     return system, path.rstrip("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -93,6 +94,14 @@ def test_what_a_store_holds_already_is_left_out_and_counted(store, photos, onnx,
     assert areas[0].read_bytes() == areas[1].read_bytes()
 
 
+def test_a_damaged_result_in_a_store_is_told_by_its_address(store, photos, onnx, tmp_path):
+    (tmp_path / "1.png").write_bytes(b"no image")
+    store("masks").put(tmp_path / "1.png", PurePosixPath("1.png"))
+    arguments = ("--skip-existing", "--areas", tmp_path / "a.csv")
+    told = predict(onnx, photos / "a", "-o", store("masks"), *arguments, code=3)
+    assert "s3://bucket/masks/1.png is not an image" in told
+
+
 def test_one_object_and_a_list_of_addresses_are_sources(store, photos, onnx, tmp_path, monkeypatch):
     one = str(store("photos/a/1.png"))
     predict(onnx, one, "-o", tmp_path / "one")
@@ -149,11 +158,15 @@ def test_addresses_are_put_together_without_their_options():
 
 
 def test_without_pyarrow_the_extra_is_named(monkeypatch):
-    import sys
-
+    for name in [name for name in sys.modules if name.split(".")[0] == "pyarrow"]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingDependencyError, match=r"pyarrow is not installed; try: pip install 'fcn-deploy\[s3\]'"):
-        Storage.of("s3://bucket/none-yet").files()
+    nowhere = Storage.of("s3://bucket/none-yet")
+    for call in (nowhere.files, lambda: nowhere.exists(PurePosixPath("a")), lambda: find_sources([str(nowhere)])):
+        with pytest.raises(
+            MissingDependencyError, match=r"^pyarrow is not installed; try: pip install 'fcn-deploy\[s3\]'"
+        ):
+            call()
 
 
 def test_labels_are_read_back_as_they_were_written(store, photos, onnx, tmp_path):
