@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +31,7 @@ _REASONS = {
 }
 
 _LONGEST_NAME = 240  # bytes of a name that a temporary one keeps
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def os_error_line(error: OSError) -> str:
@@ -57,7 +59,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     with _write_errors(target):
         target = _regular(target)
-    folder = _temporary(target)
+    folder = temporary_beside(target)
     try:
         with _write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,10 +72,25 @@ def atomic_path(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _temporary(target: Path) -> Path:
+def temporary_beside(target: Path) -> Path:
     """A hidden name beside `target`; names of files may have 255 bytes, so of a long one the end is left out."""
     name = os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])
     return target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def written_as(name: str) -> str:
+    """The file whose writing `name`, as `temporary_beside` makes it, is left of; "" if it is another's name."""
+    match = _TEMPORARY.fullmatch(name)
+    return match[1] if match else ""
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove a temporary file or folder that a killed process left, as far as that goes."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def _regular(target: Path) -> Path:
@@ -132,7 +149,7 @@ def write_bytes(target: Path, data: bytes) -> None:
     """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`, which costs more."""
     with _write_errors(target):
         target = _regular(target)
-        temporary = _temporary(target)
+        temporary = temporary_beside(target)
         try:
             with _created(temporary) as stream:
                 stream.write(data)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..engine.freshness import belongs
 from ..engine.profiles import Profile
 from ..engine.sidecar import Port, read_sidecar
 from ..errors import EngineError, GraphError, OutputError
-from ..files import check_writable, output_error
+from ..files import check_writable, output_error, temporary_beside
 from ..graph.sizes import graph_inputs, image_axes, image_input
 from ..graph.state import find_card, load_graph
 from ..progress import SILENT, Progress
@@ -76,7 +75,7 @@ def package(source: Path, repository: Path, options: TritonOptions, progress: Pr
         raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
     check_writable(target / "config.pbtxt")
     files = [source, *([data] if (data := source.with_name(f"{source.name}.data")).is_file() else [])]
-    temporary = repository / f".{name}.{uuid.uuid4().hex[:8]}.tmp"
+    temporary = temporary_beside(repository / name)
     try:
         _write(temporary, name, files, served, options, progress)
         _replace(temporary, target)

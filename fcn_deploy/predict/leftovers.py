@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp", re.DOTALL)  # as files.atomic_path and write_bytes name them
+from ..files import remove_temporary, written_as
 
 
 def remove_leftovers(target: Path) -> None:
     """Remove temporary files and folders below `target`; another run that is writing there now would fail."""
     for parent, folders, files in os.walk(target):
-        for name in filter(_TEMPORARY.fullmatch, files):
-            with suppress(OSError):
-                Path(parent, name).unlink()
-        for name in [name for name in folders if _TEMPORARY.fullmatch(name)]:
-            shutil.rmtree(Path(parent, name), ignore_errors=True)
-            folders.remove(name)
+        for name in filter(written_as, (*files, *folders)):
+            remove_temporary(Path(parent, name))
+        folders[:] = [name for name in folders if not written_as(name)]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from ..errors import TrainingError
-from ..files import check_writable
+from ..files import check_writable, remove_temporary, written_as
 from ..progress import SILENT, Progress
 from .config import TrainConfig, differences
 from .interrupt import StopRequest
@@ -125,9 +123,6 @@ def _remove_run(folder: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.files` makes."""
-    stale = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9a-f]{{8}}\.tmp")
     for path in folder.glob(".*.tmp"):
-        if stale.fullmatch(path.name) and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif stale.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+        if written_as(path.name) in FILES:
+            remove_temporary(path)
