@@ -18,6 +18,7 @@ from ..errors import RunnerError
 from ..optional import require
 from ..runners.registry import device_of
 from ..runners.threads import usable_cores
+from ..streams import led_to
 from .opening import USUAL_LANES, default_runner
 from .options import WAITING, PredictOptions
 
@@ -120,7 +121,8 @@ def _connect(ray: Any, cluster: Cluster) -> None:
     cpus = max(usable_cores(), cluster.actors or 1)
     new = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
-        with _without_stderr():
+        # Ray's C++ half tells there how much it will tell; what goes wrong is raised.
+        with Path(os.devnull).open("w") as nowhere, led_to(nowhere, 2):
             if address not in (None, LOCAL):
                 _knock(address)
                 ray.init(address, **given)
@@ -143,19 +145,6 @@ def _knock(address: str) -> None:
     if not host or not port.isdecimal() or "/" in host:
         raise ValueError("needed is HOST:PORT, auto, or local")
     socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
-
-
-@contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Ray's C++ half tells there how much it will tell; what goes wrong is raised."""
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _be_quiet(ray: Any) -> None:

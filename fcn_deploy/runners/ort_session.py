@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 from ..errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from ..graph.session import load_onnxruntime, quiet_options
 from ..optional import require
+from ..streams import led_to
 from .ort_options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
 from .ort_plugin import PLUGIN, find_plugin, plugin_device
 
@@ -185,10 +185,7 @@ def captured_output() -> Iterator[Callable[[], str]]:
         stack.enter_context(contextlib.redirect_stdout(python))
         stack.enter_context(contextlib.redirect_stderr(python))
         for descriptor in (1, 2):
-            saved = os.dup(descriptor)
-            stack.callback(os.close, saved)
-            stack.callback(os.dup2, saved, descriptor)
-            os.dup2(sink.fileno(), descriptor)
+            stack.enter_context(led_to(sink, descriptor))
 
         def printed() -> str:
             sink.seek(0)

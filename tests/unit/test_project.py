@@ -15,7 +15,8 @@ PACKAGE = Path(fcn_deploy.__file__).parent
 # Lower rows know nothing of higher ones; within a row, packages do not import each other.
 ROWS = [
     {"errors", "optional", "version"},
-    {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading", "resident", "interrupt"},
+    {"files", "progress", "spec", "recipe", "recipe_values", "contract", "values", "reading", "resident", "interrupt"}
+    | {"streams", "children"},
     {"environment"},
     {"graph", "models", "metrics"},
     {"engine"},
