@@ -20,6 +20,7 @@ from functools import partial
 from types import TracebackType
 from typing import IO, Any
 
+from ..children import child_environment
 from ..errors import FcnDeployError, RunnerError
 from .batches import Image
 from .contestant import Here, Timing
@@ -47,7 +48,7 @@ class Isolated:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=child_environment(),
         )  # fmt: skip
         try:
             self._streams = bool(self._ask("open", spec, source, threads, model))

@@ -7,12 +7,12 @@ later one would look cheap, or dear.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
 
+from ..children import child_environment
 from ..errors import RunnerError
 from ..resident import peak_bytes
 
@@ -48,7 +48,7 @@ def measure_memory(
         RunnerError: the child failed; its last line is in the message.
     """
     request = json.dumps({"spec": spec, "source": source, "shape": shape, "threads": threads, "model": model})
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = child_environment()
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, request],

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
+from ..children import child_environment
 from ..environment import cpu_model, package_versions
 from ..progress import SILENT, Progress
 from ..runners.threads import usable_cores
@@ -78,7 +79,7 @@ def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[
 
 
 def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[str]]) -> Finding:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = child_environment()
     child = subprocess.Popen(
         [sys.executable, "-m", doctor_probes.__name__, name],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment,

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ..children import child_environment
 from ..errors import EngineError, FcnDeployError, MissingDependencyError
 from ..progress import SILENT, Progress
 from ..resident import peak_bytes
@@ -46,7 +47,7 @@ def compile_in_child(flavor: str, job: Job, progress: Progress = SILENT) -> tupl
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, **asdict(job)}, default=str)],
             stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace",
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1"},
+            env=child_environment(PYTHONUTF8="1"),
         )  # fmt: skip
         try:
             told = _follow(process, f"building {job.onnx.name}", progress)
