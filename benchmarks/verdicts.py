@@ -9,7 +9,6 @@ Beside them stands what the harness itself adds to an inference.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fcn_deploy.bench.compare import Comparison, compare_records
-from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.bench.record import Record
 from fcn_deploy.bench.record_file import read_record
-from fcn_deploy.bench.significance import MIN_ROUNDS, Ratio, paired_ratio
+from fcn_deploy.bench.significance import MIN_ROUNDS, Ratio
+from fcn_deploy.bench.speed_change import series_of
+from fcn_deploy.bench.verdicts import speed_ratio
+from fcn_deploy.children import child_environment
 
 from .suite import Measured
 from .verdicts_run import SAME, harness_ns
@@ -87,8 +88,11 @@ def measure(runs: int, products: int, slower: int, side: int, seconds: float) ->
 def in_turn(records: Sequence[Record]) -> Count:
     found = Count()
     for record in records:
-        one, same, slower = (_total(row) for row in record.rows)
-        found.add(paired_ratio(one, same), paired_ratio(one, slower))
+        one, *others = record.rows
+        same, slower = (speed_ratio(record, one, other) for other in others)
+        assert same is not None
+        assert slower is not None
+        found.add(same, slower)
     return found
 
 
@@ -118,21 +122,14 @@ def _as_if_slower(record: Record) -> Record:
 def _run(path: Path, *arguments: float) -> Record:
     """One record of a fresh process with one thread a runner."""
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    search = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     child = [sys.executable, "-m", f"{__package__}.verdicts_run", str(path), *map(str, arguments)]
-    subprocess.run(child, env=os.environ | alone | search, check=True)
+    subprocess.run(child, env=child_environment(**alone), check=True)
     return read_record(path)
-
-
-def _total(row: Row) -> NDArray[np.float64]:
-    assert row.latency is not None
-    steps = (row.latency.upload_ns, row.latency.execute_ns, row.latency.download_ns)
-    return np.asarray(np.sum(steps, axis=0), np.float64)
 
 
 def _medians(records: Sequence[Record]) -> Iterator[list[float]]:
     for record in records:
-        yield [float(np.median(_total(row))) / 1e6 for row in record.rows]
+        yield [float(np.median(series_of(record, row)[None].total)) for row in record.rows]
 
 
 def _plain(found: Ratio) -> list[float | None]:
