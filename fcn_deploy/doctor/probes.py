@@ -141,9 +141,9 @@ def openvino() -> Facts:
     core = open_core()
     devices = list(dict.fromkeys(found.lower().partition(".")[0] for found in core.available_devices))
     failed = {}
-    for device in devices:
+    for device in filter(DEVICES.__contains__, devices):
         try:
-            _run(f"openvino:{device}", None) if device in DEVICES else None
+            _run(f"openvino:{device}", None)
         except FcnDeployError as error:
             failed[device] = str(error)
     types = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if "cpu" in devices else []

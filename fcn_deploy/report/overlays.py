@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,7 @@ def overlays(record: Record, kept: FramesKept) -> Overlays:
                 keys[frame.name] = f"photo{len(keys)}"
                 photos[keys[frame.name]] = (photo_uri(frame.image), frame.image.shape[1], frame.image.shape[0])
         row = record.rows[place]
-        shown = [_shown(frame, keys[frame.name], row.runner, reference, kept) for frame in frames]
-        named = (replace(one, name=_name(frame, row)) for one, frame in zip(shown, frames, strict=True))
-        rows.append((row.runner, tuple(named)))
+        rows.append((row.runner, tuple(_shown(frame, keys[frame.name], row, reference, kept) for frame in frames)))
     differences = tuple((words, f"rgb{colour[:3]}") for words, colour in DIFFERENCES.values())
     return Overlays(photos, tuple(rows), _legend(kept), differences)
 
@@ -90,12 +88,12 @@ def _name(frame: KeptFrame, row: Row) -> str:
     return max(known, key=len, default=frame.name)
 
 
-def _shown(frame: KeptFrame, photo: str, runner: str, reference: str, kept: FramesKept) -> Shown:
-    maps = [("ground truth", frame.truth), (reference, frame.reference), (runner, frame.labels)]
+def _shown(frame: KeptFrame, photo: str, row: Row, reference: str, kept: FramesKept) -> Shown:
+    maps = [("ground truth", frame.truth), (reference, frame.reference), (row.runner, frame.labels)]
     layers = [Layer("image")]
     layers += [Layer(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
     layers.append(Layer("difference", difference_uri(frame.difference)))
-    return Shown(photo, frame.name, _caption(frame), tuple(layers))
+    return Shown(photo, _name(frame, row), _caption(frame), tuple(layers))
 
 
 def _caption(frame: KeptFrame) -> str:
