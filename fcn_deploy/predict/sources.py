@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from ..data.images import SUFFIXES
@@ -100,11 +100,8 @@ def _of(text: str, leave_out: Path | None) -> list[Source]:
 
 def _folder(folder: Path, leave_out: Path | None) -> list[Source]:
     if leave_out is not None and leave_out.exists() and leave_out.samefile(folder):
-        raise OutputError(f"the results would lie among the images of {folder}; choose another folder (-o)")
-    found = [Source(path, _relative(path, folder)) for path in _walk(folder, leave_out)]
-    if not found:
-        raise DataError(f"{folder} holds no image files ({', '.join(sorted(SUFFIXES))})")
-    return found
+        raise _among(str(folder))
+    return _some(str(folder), [Source(path, _relative(path, folder)) for path in _walk(folder, leave_out)])
 
 
 def _stored(storage: Storage, leave_out: Storage | None) -> list[Source]:
@@ -116,16 +113,25 @@ def _stored(storage: Storage, leave_out: Storage | None) -> list[Source]:
     here = storage.at(PurePosixPath())
     avoided = None if leave_out is None else leave_out.at(PurePosixPath())
     if avoided == here:
-        raise OutputError(f"the results would lie among the images of {here}; choose another folder (-o)")
+        raise _among(here)
     found = [
         Source(Path(name), name, storage)
         for name in names
         if name.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in name.parts)
+        and not _hidden(name)
         and (avoided is None or not storage.at(name).startswith(f"{avoided}/"))
     ]
+    return _some(here, found)
+
+
+def _among(place: str) -> OutputError:
+    return OutputError(f"the results would lie among the images of {place}; choose another folder (-o)")
+
+
+def _some(place: str, found: list[Source]) -> list[Source]:
+    """`found`; DataError if that is nothing."""
     if not found:
-        raise DataError(f"{here} holds no image files ({', '.join(sorted(SUFFIXES))})")
+        raise DataError(f"{place} holds no image files ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
@@ -147,7 +153,9 @@ def _matches(pattern: str, leave_out: Path | None) -> list[Source]:
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
-    files = sorted(path for path in root.glob(str(Path(*parts[fixed:]))) if path.is_file() and not _hidden(path, root))
+    files = sorted(
+        path for path in root.glob(str(Path(*parts[fixed:]))) if path.is_file() and not _hidden(path.relative_to(root))
+    )
     if leave_out is not None and leave_out.exists() and not leave_out.samefile(root):
         avoided = leave_out.resolve()
         files = [path for path in files if not path.parent.resolve().is_relative_to(avoided)]
@@ -157,8 +165,8 @@ def _matches(pattern: str, leave_out: Path | None) -> list[Source]:
     return found
 
 
-def _hidden(path: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+def _hidden(below: PurePath) -> bool:
+    return any(part.startswith(".") for part in below.parts)
 
 
 def _listed(text: str, stdin: IO[bytes] | None) -> list[Source]:
