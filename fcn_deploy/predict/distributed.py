@@ -18,7 +18,6 @@ from ..spec import ModelCard
 from .cluster import Cluster, connected, share_out
 from .labeller import Labeller, outputs_of
 from .ledger import MOST_LOST, start_ledger
-from .leftovers import remove_leftovers
 from .opening import card_of
 from .options import PredictOptions
 from .pipeline import Ended
@@ -139,8 +138,7 @@ class RayLabeller:
         if repeated:
             again = "1 task was" if repeated == 1 else f"{repeated} tasks were"
             self.notes = (*self.notes, f"{again} run again by another worker, because the first was lost")
-        if isinstance(self._options.target, Path):
-            remove_leftovers(self._options.target)  # of workers that were lost
+        self.outputs.sweep()  # after workers that were lost
 
     def _rows(self, rows: Any) -> Iterator[Told]:
         try:

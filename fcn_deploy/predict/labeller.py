@@ -91,27 +91,23 @@ def outputs_of(options: PredictOptions, card: ModelCard | None) -> Outputs:
     """Where the results of a model with `card` go.
 
     Raises:
-        OutputError: the format does not hold the model's labels, or areas are asked for and there are no classes.
+        OutputError: the format does not hold the model's labels, areas are asked for and there are no classes, or
+            overlays of tiles.
     """
     if card is not None and card.wide_labels and options.format == "indexed":
         raise OutputError(f"an indexed PNG holds 256 classes and the model has {card.num_classes}; use --format raw")
     if card is None and options.areas is not None:
         raise OutputError(f"{options.model} holds no model card, so its classes are not known; leave --areas out")
-    return Outputs(
-        options.target if isinstance(options.target, Path) else Path(),
-        options.format,
-        voc_palette(256) if card is None else card.palette,
-        options.overlay,
-        options.keep_suffix,
-        options.single,
-        None if isinstance(options.target, Path) else options.target,
-    )
+    if options.tiling is not None and options.overlay is not None:
+        raise OutputError("an overlay needs the whole image in memory; leave --overlay or --tile out")
+    target = options.target
+    folder, storage = (target, None) if isinstance(target, Path) else (Path(), target)
+    palette = voc_palette(256) if card is None else card.palette
+    return Outputs(folder, options.format, palette, options.overlay, options.keep_suffix, options.single, storage)
 
 
 def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:
     if options.tiling is None:
         return None
-    if options.overlay is not None:
-        raise OutputError("an overlay needs the whole image in memory; leave --overlay or --tile out")
     reach = field_of(options.model, runner.card, progress)
     return Tiled(runner, reach, options.tiling, options.batch, progress)

@@ -21,6 +21,7 @@ from ..data.sample import Colour
 from ..data.writing import label_image, save_image, save_labels
 from ..errors import DataError, OutputError
 from ..files import write_bytes
+from .leftovers import remove_leftovers
 from .sources import Source
 from .storage import Storage
 
@@ -76,6 +77,11 @@ class Outputs:
         if self.storage is None:
             return all(path.exists() for path in self.paths(name))
         return all(self.storage.exists(PurePosixPath(path)) for path in self.paths(name))
+
+    def sweep(self) -> None:
+        """Remove what killed processes were writing; object storage holds nothing of the kind."""
+        if self.storage is None:
+            remove_leftovers(self.target)
 
     @contextmanager
     def staged(self, name: PurePosixPath) -> Iterator[Outputs]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ..progress import SILENT, Progress
 from .areas import area_table
 from .items import count_items
 from .labeller import Labeller, Labelling
-from .leftovers import remove_leftovers
 from .options import PredictOptions
 from .sources import Source
 from .tally import PredictReport, Tally
@@ -43,8 +41,8 @@ def predict(
     with ExitStack() as stack:
         labelling = _opened(options, cluster, stack, progress)
         labelling.outputs.check_names(sources)
-        if options.skip_existing and isinstance(options.target, Path):
-            remove_leftovers(options.target)
+        if options.skip_existing:
+            labelling.outputs.sweep()
         return _run(options, sources, labelling, progress)
 
 

@@ -12,6 +12,7 @@ from fcn_deploy.errors import MissingDependencyError, OutputError, RunnerError
 from fcn_deploy.predict import distributed
 from fcn_deploy.predict.cluster import Cluster, Share, connected, share_out
 from fcn_deploy.predict.distributed import Task, Worker, absolute, cause_of, split, task_size
+from fcn_deploy.predict.labeller import outputs_of
 from fcn_deploy.predict.ledger import MOST_LOST, Ledger
 from fcn_deploy.predict.options import PredictOptions
 from fcn_deploy.predict.pipeline import Ended
@@ -72,6 +73,11 @@ def test_an_actor_uses_the_cores_that_it_reserved_and_what_the_user_said():
     assert threads(Share(1, 8, 0), threads=8, workers=1) == (1, 8, 1)
     assert threads(Share(1, 8, 0), tiling=Tiling(64)) == (None, 8, 10)
     assert threads(Share(4, 1, 1)) == (None, None, None)
+
+
+def test_overlays_of_tiles_are_refused_before_a_model_is_opened():
+    with pytest.raises(OutputError, match="an overlay needs the whole image in memory; leave --overlay or --tile out"):
+        outputs_of(options(tiling=Tiling(64), overlay=0.5), None)
 
 
 def test_tasks_are_many_enough_for_the_actors_and_large_enough_for_batches():
