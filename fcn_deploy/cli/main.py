@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import warnings
+from types import FrameType
 
 import click
 
@@ -59,26 +60,38 @@ def main() -> None:
     """Entry point: 0 done, 1 an expected error, 2 a usage error, 130 Ctrl-C, 143 SIGTERM; a bug is a traceback.
 
     Errors of the system (a file that may not be read, a full disk behind standard output, no memory) are one line
-    too.
+    too. What fails after a signal failed because of it: an import that is broken off can end in any exception.
     """
-    _prepare_process()
+    received = _prepare_process()
     try:
         code = cli.main(prog_name="fcn-deploy", standalone_mode=False)
         sys.stdout.flush()
-    except FcnDeployError as error:
-        code = _fail(str(error))
-    except OSError as error:
+    except (click.Abort, KeyboardInterrupt):
+        code = _interrupted(signal.SIGINT)
+    except Exception as error:
+        code = _interrupted(received[-1]) if received else _failed(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(number: int) -> int:
+    click.echo("interrupted", err=True)
+    return 128 + number
+
+
+def _failed(error: Exception) -> int:
+    """Tell an expected error in one line and give its exit code; a bug goes on."""
+    if isinstance(error, FcnDeployError):
+        return _fail(str(error))
+    if isinstance(error, OSError):
         code = _fail(os_error_line(error))
         _discard_output()
-    except MemoryError as error:
-        code = _fail(f"out of memory ({error or 'no more was granted'}); use a smaller batch, image or model")
-    except click.ClickException as error:
+        return code
+    if isinstance(error, MemoryError):
+        return _fail(f"out of memory ({error or 'no more was granted'}); use a smaller batch, image or model")
+    if isinstance(error, click.ClickException):
         error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+        return error.exit_code
+    raise error
 
 
 def _fail(message: str) -> int:
@@ -86,8 +99,10 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _prepare_process() -> None:
+def _prepare_process() -> list[int]:
     """Characters that a stream cannot show become '?'; a polite kill unwinds, so that temporary files go.
+
+    Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program took them itself.
 
     Pillow warns from half of its limit on pixels on; an image is read or refused, and only the latter is told.
     """
@@ -95,7 +110,16 @@ def _prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    received: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
+        signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return received
 
 
 def _discard_output() -> None:

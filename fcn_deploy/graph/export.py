@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..contract import Contract
 from ..errors import GraphError, UnknownNameError
 from ..files import atomic_path
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from ..spec import CARD_KEY, ModelCard
 from ..version import __version__
@@ -80,7 +81,7 @@ def export_model(
     started = time.perf_counter()
     wanted = _checked(outputs)
     with atomic_path(target) as temporary:
-        with progress.task("tracing", None):
+        with progress.task("tracing", None), interrupts():
             graph = trace(model)
             graft_contract(graph, card, input_kind=input_kind, outputs=OUTPUTS)
             _describe(graph, model, card)

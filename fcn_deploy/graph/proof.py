@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ParityError
+from ..interrupt import interrupts
 from ..progress import SILENT, Progress
 from .io_passes import INPUT, InputKind
 from .session import open_cpu_session
@@ -62,10 +63,11 @@ def prove(
     """
     session = open_cpu_session(path)
     ticks = []
-    with progress.task("proving against PyTorch", len(shapes)) as task:
+    with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
         for seed, shape in enumerate(shapes):
             ticks.append(_tick(session, reference, shape, seed, input_kind, tolerance))
             task.advance(note="x".join(map(str, shape)))
+            check()
     failed = [tick for tick in ticks if not tick.passed]
     if failed:
         worst = max(failed, key=lambda tick: tick.relative_difference)

@@ -129,6 +129,6 @@ def test_ctrl_c_and_a_polite_kill_leave_nothing(caffe_checkpoint, tmp_path, numb
         time.sleep(0.02)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == code
+    assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert list(folder.iterdir()) == []

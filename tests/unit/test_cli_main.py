@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,14 @@ import pytest
 
 from fcn_deploy.cli import main as main_module
 from fcn_deploy.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def _run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
@@ -41,6 +50,23 @@ def test_an_expected_error_is_one_line_and_an_exit_code(monkeypatch, capfd, erro
     errors = capfd.readouterr().err
     assert errors.startswith(line)
     assert len(errors.splitlines()) == (1 if line else 0)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_fails_after_a_signal_was_interrupted(monkeypatch, capfd, number, code):
+    """As an import of PyTorch does that a Ctrl-C broke off: somebody else's error comes of it."""
+
+    def command(**_: object) -> None:
+        try:
+            signal.raise_signal(number)
+        finally:
+            raise AttributeError("module 'torch._dynamo' has no attribute 'exc'")
+
+    monkeypatch.setattr(main_module.cli, "main", command)
+    with pytest.raises(SystemExit) as ended:
+        main_module.main()
+    assert ended.value.code == code
+    assert capfd.readouterr().err == "interrupted\n"
 
 
 def test_a_bug_is_a_traceback(monkeypatch):
