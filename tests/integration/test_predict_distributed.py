@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -155,6 +156,18 @@ def workers() -> list[psutil.Process]:
     return found
 
 
+def kill_at_work(processes: list[psutil.Process], *folders: Path) -> None:
+    """Kill one in the middle of an image, not between two tasks: it is stopped while that is looked at."""
+    deadline = time.monotonic() + 30
+    for process in itertools.cycle(processes):
+        assert time.monotonic() < deadline
+        process.suspend()
+        if any(Path(file.path).is_relative_to(folder) for file in process.open_files() for folder in folders):
+            process.kill()
+            return
+        process.resume()
+
+
 def wait_for(process: subprocess.Popen[str], masks: Path, count: int) -> None:
     deadline = time.monotonic() + 90
     while len(list(masks.glob("?/[0-9]*.png"))) < count:
@@ -171,7 +184,7 @@ def test_a_worker_that_is_killed_loses_no_image(cluster, onnx, photos, local, tm
     wait_for(process, tmp_path / "masks", 12)
     at_work = workers()
     assert len(at_work) == 2
-    os.kill(at_work[0].pid, signal.SIGKILL)
+    kill_at_work(at_work, photos, tmp_path / "masks")
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 3, stderr
     report = json.loads(stdout)
