@@ -7,6 +7,7 @@ little. Each library here is asked, and the fastest counts, so that the limit is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -18,17 +19,59 @@ from fcn_deploy.optional import require
 from fcn_deploy.runners.openvino_runner import open_core
 
 ROWS, DEPTH, COUNT = 4096, 1024, 4
-MULTIPLY_ADDS = COUNT * ROWS * DEPTH**2
-Product = Callable[[], object]
+GPU_SIDE, GPU_COUNT = 8192, 4  # a GPU is done with [4096, 1024] before the next product is launched
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Product:
+    """What multiplies matrices when called, and how many multiply-adds that takes."""
+
+    call: Call
+    multiply_adds: int
 
 
 def products(threads: int) -> dict[tuple[str, str], Product]:
     """(type, library) -> what multiplies once; the operands are ready made."""
+    multiply_adds = COUNT * ROWS * DEPTH**2
+    return {key: Product(call, multiply_adds) for key, call in _cpu_calls(threads).items()}
+
+
+def gpu_products(device: str = "cuda") -> dict[tuple[str, str], Product]:
+    """The same on a GPU, of square matrices, by PyTorch; each call ends when the GPU is done."""
+    multiply_adds = GPU_COUNT * GPU_SIDE**3
+    found = {}
+    for name, dtype, tf32 in (
+        ("FP32", torch.float32, False),
+        ("TF32", torch.float32, True),
+        ("FP16", torch.half, True),
+    ):
+        left, right = (torch.randn(GPU_SIDE, GPU_SIDE, device=device, dtype=dtype) for _ in range(2))
+        call = _on_gpu(left, right / GPU_SIDE**0.5, tf32)
+        found[name, "torch"] = Product(call, multiply_adds)
+    return found
+
+
+def _on_gpu(left: torch.Tensor, right: torch.Tensor, tf32: bool) -> Call:
+    multiply = _in_torch(left, right, GPU_COUNT)
+
+    def product() -> object:
+        allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, tf32
+        result = multiply()
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+        if left.is_cuda:
+            torch.cuda.synchronize()
+        return result
+
+    return product
+
+
+def _cpu_calls(threads: int) -> dict[tuple[str, str], Call]:
     generator = np.random.default_rng(0)
     floats = generator.normal(size=(ROWS, DEPTH)).astype(np.float32)
     codes = generator.integers(0, 255, (1, DEPTH, 64, ROWS // 64)).astype(np.uint8)
     matrix, convolution = float_graph(generator), int8_graph(generator)
-    found: dict[tuple[str, str], Product] = {
+    found: dict[tuple[str, str], Call] = {
         ("FP32", "onnxruntime"): _in_onnxruntime(matrix, floats, threads),
         ("FP32", "openvino"): _in_openvino(matrix, floats, threads, "f32"),
         ("BF16", "openvino"): _in_openvino(matrix, floats, threads, "bf16"),
@@ -37,26 +80,28 @@ def products(threads: int) -> dict[tuple[str, str], Product]:
     }
     for name, kind in (("FP32", torch.float32), ("BF16", torch.bfloat16)):
         left, right = torch.from_numpy(floats).to(kind), (torch.randn(DEPTH, DEPTH) / DEPTH**0.5).to(kind)
-        found[name, "torch"] = _in_torch(left, right)
+        found[name, "torch"] = _in_torch(left, right, COUNT)
     return found
 
 
-def speed(kind: str, samples: Mapping[tuple[str, str], Sequence[float]]) -> float:
+def speed(
+    kind: str, products: Mapping[tuple[str, str], Product], samples: Mapping[tuple[str, str], Sequence[float]]
+) -> float:
     """Multiply-adds in a millisecond: the best library's median."""
-    return max(MULTIPLY_ADDS / median(values) for (name, _), values in samples.items() if name == kind)
+    return max(products[key].multiply_adds / median(values) for key, values in samples.items() if key[0] == kind)
 
 
-def _in_torch(left: torch.Tensor, right: torch.Tensor) -> Product:
+def _in_torch(left: torch.Tensor, right: torch.Tensor, count: int) -> Call:
     def product() -> object:
         result = left
-        for _ in range(COUNT):
+        for _ in range(count):
             result = result @ right
         return result
 
     return product
 
 
-def _in_onnxruntime(graph: bytes, left: NDArray[np.generic], threads: int) -> Product:
+def _in_onnxruntime(graph: bytes, left: NDArray[np.generic], threads: int) -> Call:
     ort = require("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -64,7 +109,7 @@ def _in_onnxruntime(graph: bytes, left: NDArray[np.generic], threads: int) -> Pr
     return lambda: session.run(None, {"left": left})
 
 
-def _in_openvino(graph: bytes, left: NDArray[np.generic], threads: int, kind: str) -> Product:
+def _in_openvino(graph: bytes, left: NDArray[np.generic], threads: int, kind: str) -> Call:
     """On a CPU without `kind` it computes in another: then the type has no limit of its own, and no row either."""
     openvino = require("openvino")
     core = open_core()

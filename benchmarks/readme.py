@@ -9,7 +9,7 @@ from typing import Any
 from fcn_deploy.bench.significance import Ratio
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.files import write_text
-from fcn_deploy.report.text import points, share
+from fcn_deploy.report.text import milliseconds, points, share
 
 from .record import newest
 from .suite import names
@@ -62,7 +62,9 @@ def peers_table(record: dict[str, Any]) -> str:
         for name, ms in row["median_ms"].items():
             ratio = f"{row['times_faster'][name]:.1f} times as fast" if name != row["ours"] else "**ours**"
             kind = row["computes_in"][name]
-            lines.append(f"| {size} | {name} | {kind} | {ms:.0f} | {ratio} | {row['limit_ms'][kind] / ms:.0%} |")
+            lines.append(
+                f"| {size} | {name} | {kind} | {milliseconds(ms)} | {ratio} | {row['limit_ms'][kind] / ms:.0%} |"
+            )
         lines += [f"| {size} | {name} |  | not run: {reason} |  |  |" for name, reason in row["not_run"].items()]
     return "\n".join(lines) + "\n"
 
@@ -113,6 +115,7 @@ def _change(value: float, low: float | None, high: float | None) -> str:
 # By a record's "benchmark"; `table` renders all others.
 TABLES = {
     "engines": engines_table,
+    "gpu": peers_table,
     "peers": peers_table,
     "quantization": accuracy_table,
     "scenes": accuracy_table,

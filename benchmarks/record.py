@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from fcn_deploy.environment import cpu_model
 from fcn_deploy.files import write_text
 
 SCHEMA = 2
@@ -28,7 +29,7 @@ def write(name: str, rows: Sequence[Mapping[str, Any]], packages: Sequence[str],
 
     Args:
         packages: distributions whose versions are kept.
-        facts: what else a reader must know.
+        facts: what else a reader must know; "device" among them is what computed, in place of the processor.
     """
     now, machine, commit = datetime.now(timezone.utc), _machine(), _commit()
     record = {
@@ -41,7 +42,8 @@ def write(name: str, rows: Sequence[Mapping[str, Any]], packages: Sequence[str],
         "packages": {package: metadata.version(package) for package in packages},
         "rows": rows,
     }
-    device = re.sub(r"[^a-z0-9]+", "-", f"{machine['cpu']} {machine['cores']}c".lower()).strip("-")
+    computed = facts.get("device", f"{machine['cpu']} {machine['cores']}c")
+    device = re.sub(r"[^a-z0-9]+", "-", computed.lower()).strip("-")
     path = _new_path(f"{now:%Y-%m-%dT%H%M}-{device}-{commit}-{name}")
     write_text(path, json.dumps(record, indent=1) + "\n")
     return path
@@ -81,19 +83,12 @@ def load_average() -> tuple[float, float, float] | None:
 
 def _machine() -> dict[str, Any]:
     return {
-        "cpu": _cpu(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "load_average": load_average(),
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _commit() -> str:

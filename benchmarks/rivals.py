@@ -47,18 +47,29 @@ def labels_of(logits: NDArray[np.float32]) -> Image:
     return labels
 
 
-def pytorch(network: Callable[[torch.Tensor], torch.Tensor], card: ModelCard) -> Program:
-    """Eager, or compiled."""
+def pytorch(
+    network: Callable[[torch.Tensor], torch.Tensor],
+    card: ModelCard,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Program:
+    """Eager, or compiled; `network` is on `device` and of `dtype`."""
 
     def program(image: Image) -> Image:
         with torch.inference_mode():
-            return labels_of(network(torch.from_numpy(normalised(image, card))).numpy())
+            logits = network(torch.from_numpy(normalised(image, card)).to(device, dtype))
+            return labels_of(logits.float().cpu().numpy())
 
     return program
 
 
 def compiled(
-    network: nn.Module, card: ModelCard, image: Image, seconds: float, compiler: Callable[..., Any] = torch.compile
+    network: nn.Module,
+    card: ModelCard,
+    image: Image,
+    seconds: float,
+    compiler: Callable[..., Any] = torch.compile,
+    device: str = "cpu",
 ) -> Program:
     """`torch.compile` for this size.
 
@@ -66,7 +77,7 @@ def compiled(
         RunnerError: it fails, or is not done after `seconds`.
     """
     torch._dynamo.reset()
-    program = pytorch(compiler(network), card)
+    program = pytorch(compiler(network), card, device)
     try:
         with time_limit(seconds):
             program(image)
@@ -84,8 +95,8 @@ def export_logits(network: nn.Module, image: Image, card: ModelCard, path: Path)
         torch.onnx.export(network, (torch.from_numpy(normalised(image, card)),), str(path))
 
 
-def onnxruntime(path: Path, card: ModelCard) -> Program:
-    session = require("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+def onnxruntime(path: Path, card: ModelCard, provider: str = "CPUExecutionProvider") -> Program:
+    session = require("onnxruntime").InferenceSession(str(path), providers=[provider])
     name = session.get_inputs()[0].name
     return lambda image: labels_of(session.run(None, {name: normalised(image, card)})[0])
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import limits, peers, rivals
+from benchmarks import gpu, limits, peers, rivals
 from benchmarks.peers import OURS, Field
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.spec import ModelCard
@@ -63,8 +63,18 @@ def test_the_limit_is_the_fastest_library_in_that_type():
         ("FP32", "fast"): [9.0, 2.0, 2.0],  # its median is 2
         ("INT8", "other"): [1.0, 1.0, 1.0],
     }
-    # four products of 4096 x 1024 x 1024 multiply-adds in 2 ms
-    assert limits.speed("FP32", samples) == 2 * 4096 * 1024 * 1024
+    products = {key: limits.Product(lambda: None, 600) for key in samples}
+    assert limits.speed("FP32", products, samples) == 300
+
+
+def test_products_know_what_they_multiply(monkeypatch):
+    monkeypatch.setattr(limits, "GPU_SIDE", 16)
+    products = limits.gpu_products("cpu")
+    assert set(products) == {("FP32", "torch"), ("TF32", "torch"), ("FP16", "torch")}
+    for product in products.values():
+        assert product.multiply_adds == 4 * 16**3
+        assert product.call().shape == (16, 16)
+    assert not torch.backends.cuda.matmul.allow_tf32  # as it was
 
 
 def test_every_library_multiplies_the_same_small_matrices():
@@ -78,7 +88,7 @@ def test_every_library_multiplies_the_same_small_matrices():
 
 def multiply_small_matrices():
     limits.ROWS, limits.DEPTH = 64, 8
-    results = {key: product() for key, product in limits.products(1).items()}
+    results = {key: product.call() for key, product in limits.products(1).items()}
     assert set(results) == {
         ("FP32", "onnxruntime"),
         ("FP32", "openvino"),
@@ -126,3 +136,23 @@ def test_a_narrow_network_is_raced_end_to_end(monkeypatch):
     assert set(row["computes_in"].values()) <= set(row["limit_ms"])
     assert row["multiply_adds"] > 0
     assert "not judged here" in facts["accuracy"]
+
+
+@pytest.mark.long
+def test_the_suite_of_the_gpu_is_raced_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(limits, "GPU_SIDE", 64)
+    monkeypatch.setattr(rivals, "compiled", lambda *given, **named: (_ for _ in ()).throw(RunnerError("no compiler")))
+    rows, facts = gpu.measure("fcn8s", 0.25, ["33x47"], {"onnxruntime": "FP32"}, "cpu", 2, 0.0, 1.0)
+    (row,) = rows
+    names = ["PyTorch eager", "PyTorch eager, FP16", "ONNX Runtime", OURS + "onnxruntime"]
+    assert list(row["median_ms"]) == names
+    assert row["same_labels"]["ONNX Runtime"] == 1
+    assert row["same_labels"]["PyTorch eager, FP16"] > 0.9
+    assert set(row["computes_in"].values()) <= set(row["limit_ms"])
+    assert "device" not in facts
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_the_suite_of_the_gpu_wants_one():
+    with pytest.raises(RunnerError, match="PyTorch finds no NVIDIA GPU"):
+        gpu.measure("fcn8s", 0.25, ["33x47"], {}, "cuda", 2, 0.0, 1.0)

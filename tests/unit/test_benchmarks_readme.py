@@ -60,15 +60,15 @@ def test_a_row_of_peers_has_its_type_and_its_share_of_the_machine():
     row = {
         "question": "fcn8s, width 1, 360x480, 2 cores",
         "ours": "mine",
-        "median_ms": {"eager": 640.0, "mine": 80.0},
+        "median_ms": {"eager": 1640.0, "mine": 8.0},
         "times_faster": {"eager": 8.0},
         "computes_in": {"eager": "FP32", "mine": "INT8"},
-        "limit_ms": {"FP32": 320.0, "INT8": 76.0},
+        "limit_ms": {"FP32": 320.0, "INT8": 7.6},
         "not_run": {"compiler": "no C++ compiler"},
     }
     assert peers_table({"rows": [row]}).splitlines()[2:] == [
-        "| 360x480 | eager | FP32 | 640 | 8.0 times as fast | 50% |",
-        "| 360x480 | mine | INT8 | 80 | **ours** | 95% |",
+        "| 360x480 | eager | FP32 | 1,640 | 8.0 times as fast | 20% |",
+        "| 360x480 | mine | INT8 | 8.00 | **ours** | 95% |",
         "| 360x480 | compiler |  | not run: no C++ compiler |  |  |",
     ]
 

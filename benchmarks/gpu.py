@@ -1,0 +1,99 @@
+"""Full-width FCN-8s on a GPU, uint8 image to uint8 labels on the host: peers as a user would write them, and ours.
+
+As in `peers`, weights are random, and beside each row stands the time of its multiply-adds at the speed of the GPU's
+own matrix product in the same type. Convolutions of float32 compute in TF32, PyTorch's and ONNX Runtime's default.
+"""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from fcn_deploy.bench.forms import Forms, parse_form
+from fcn_deploy.data.dataset import open_dataset
+from fcn_deploy.environment import gpu_names
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.graph.audit import audit
+from fcn_deploy.graph.export import export_model
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.spec import VOC_CLASSES, ModelCard
+
+from . import limits, ratio, rivals
+from .peers import FACTS, OURS, Field, program_of, race
+from .rivals import Image
+from .suite import Measured
+
+
+def measure(
+    model: str,
+    width: float,
+    sizes: Sequence[str],
+    ours: Mapping[str, str],
+    device: str,
+    rounds: int,
+    pause_s: float,
+    compile_seconds: float,
+) -> Measured:
+    """A row a size.
+
+    Args:
+        sizes: "HxW".
+        ours: form, as `fcn-deploy bench --runners` takes it -> the type of its convolutions.
+        device: of the peers, as PyTorch calls it.
+        compile_seconds: given to torch.compile for each size.
+
+    Raises:
+        RunnerError: PyTorch finds no GPU.
+    """
+    names = gpu_names()
+    if device == "cuda" and not names:
+        raise RunnerError(
+            "PyTorch finds no NVIDIA GPU, and this suite measures one; python -m benchmarks peers does without"
+        )
+    torch.manual_seed(0)
+    card = new_card(model, VOC_CLASSES, width=width)
+    network = build(card).eval()
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
+        forms = Forms(stack.enter_context(Artefact(str(folder / "fp32.onnx"))), folder)
+        opened = {spec: stack.enter_context(forms.open(parse_form(spec))) for spec in ours}
+        notes = {OURS + spec: list(runner.notes) for spec, runner in opened.items()}
+        products = limits.gpu_products(device)
+        rows = []
+        for size in sizes:
+            image = open_dataset(f"synthetic:1:0:{size}")[0].image
+            found = their_programs(network, card, image, folder / "user.onnx", device, compile_seconds)
+            for spec, runner in opened.items():
+                found.add(OURS + spec, program_of(runner), ours[spec])
+            height, wide = image.shape[:2]
+            count = audit(folder / "fp32.onnx", height=height, width=wide).macs
+            rows.append(race(f"{model}, width {width:g}, {size}", found, image, products, count, rounds, pause_s))
+    facts = {**FACTS, "warm_ups": ratio.WARM_UPS, "notes": notes}
+    return rows, facts | ({"device": names[0]} if device == "cuda" else {})
+
+
+def their_programs(
+    network: torch.nn.Module, card: ModelCard, image: Image, path: Path, device: str, compile_seconds: float
+) -> Field:
+    """PyTorch eager, in half precision and compiled, and ONNX Runtime: logits come back to the host, as is common."""
+    found = Field()
+    on_device = copy.deepcopy(network).to(device)
+    half = copy.deepcopy(on_device).half()
+    found.add("PyTorch eager", rivals.pytorch(on_device, card, device), "TF32")
+    found.add("PyTorch eager, FP16", rivals.pytorch(half, card, device, torch.half), "FP16")
+    try:
+        program = rivals.compiled(on_device, card, image, compile_seconds, device=device)
+        found.add("torch.compile", program, "TF32")
+    except RunnerError as error:
+        found.not_run["torch.compile"] = str(error)
+    rivals.export_logits(network, image, card, path)
+    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+    found.add("ONNX Runtime", rivals.onnxruntime(path, card, provider), "TF32")
+    return found
