@@ -47,6 +47,7 @@ class Run:
         self.total_steps = config.epochs * self.steps_per_epoch
         self.warmup = default_warmup(self.total_steps) if config.warmup is None else config.warmup
         self.save_after = time.monotonic() + config.save_seconds
+        self.save_epoch_after = 0.0
 
     def restore(self, saved: Saved) -> None:
         read_tensors(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer)
@@ -165,7 +166,8 @@ class Run:
     def _keep(self, record: EpochRecord) -> None:
         """Checkpoints and log first, then the state that counts the epoch as done.
 
-        A kill between them repeats the epoch, which writes them again.
+        A kill between them repeats the epoch, which writes them again. Of epochs that are done before the state of
+        one is written, the best and the last have theirs, and others as far as saving keeps to its share of the time.
         """
         position, folder, model = self.position, self.config.output, self.stepper.contract.model
         card = self._card(record)
@@ -174,13 +176,13 @@ class Run:
         )
         if best:
             save_model(folder / BEST, model, card)
-        save_model(folder / LAST, model, card)
-        if best:
             position.best_mean_iou, position.best_epoch = record.mean_iou, record.epoch
         position.history.append(record)
         position.loss_sum, position.pixels, position.seconds, position.left_out = 0.0, 0, 0.0, 0
         write_text(folder / LOG, "".join(json.dumps(asdict(line)) + "\n" for line in position.history))
-        self._save_state()
+        if best or record.epoch == self.config.epochs or time.monotonic() >= self.save_epoch_after:
+            save_model(folder / LAST, model, card)
+            self._save_state()
 
     def _card(self, record: EpochRecord) -> ModelCard:
         score = "not validated" if record.mean_iou is None else f"{record.mean_iou:.4f} on {self.config.val}"
@@ -198,4 +200,6 @@ class Run:
         saved = Saved(self.position, self.config, self.material.fingerprint)
         write_state(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer, saved)
         now = time.monotonic()
-        self.save_after = now + max(self.config.save_seconds, _SAVING_SHARE * (now - began))
+        pause = _SAVING_SHARE * (now - began)
+        self.save_after = now + max(self.config.save_seconds, pause)
+        self.save_epoch_after = now + min(self.config.save_seconds, pause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -138,6 +139,28 @@ def test_a_kill_around_the_last_save_leaves_the_log_whole(config, monkeypatch):
     assert train(config, start="resume").position.step == 6
     lines = (config.output / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
+
+
+def test_epochs_quicker_than_their_saving_are_kept_where_they_are_best_or_last(config, monkeypatch):
+    """As full-width networks on a GPU have them; a kill then repeats more than one, and ends all the same."""
+    save, saved = Run._save_state, []
+
+    def slow(self):
+        save(self)
+        saved.append(len(self.position.history))
+        self.save_after = self.save_epoch_after = math.inf
+
+    monkeypatch.setattr(Run, "_save_state", slow)
+    config = replace(config, epochs=5, eval_every=5, save_seconds=1e6)
+    whole = replace(config, output=config.output.with_name("whole"))
+    train(whole)
+    assert saved == [1, 5]
+    killed_at(7, config)
+    assert read_saved(config.output / "state.safetensors").position.step == 2
+    train(config, start="resume")
+    assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
+    lines = (config.output / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
 
 
 def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeypatch):
