@@ -17,11 +17,13 @@ from .opset import lower_opset
 from .slices import merge_slices
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 EXPORTER_OPSET = 18
 # Odd, unequal sides: the exporter may take a side that divides by the stride for a constant.
 EXAMPLE_SHAPE = (2, 3, 65, 97)
+SMALLEST = 33
 
 
 def trace(model: nn.Module) -> ir.Model:
@@ -34,17 +36,14 @@ def trace(model: nn.Module) -> ir.Model:
     """
     import torch
 
-    sides = {0: torch.export.Dim("N"), 2: torch.export.Dim("H"), 3: torch.export.Dim("W")}
     try:
         with _quiet():
             program = torch.onnx.export(
-                model,
-                (torch.zeros(EXAMPLE_SHAPE),),
+                _capture(model),
                 dynamo=True,
                 opset_version=EXPORTER_OPSET,
                 input_names=["x"],
                 output_names=["logits"],
-                dynamic_shapes=(sides,),
                 optimize=False,
                 verbose=False,
             )
@@ -58,6 +57,24 @@ def trace(model: nn.Module) -> ir.Model:
     lower_opset(graph)
     name_after_modules(graph, frozenset(model.state_dict()))
     return graph
+
+
+def _capture(model: nn.Module) -> torch.export.ExportedProgram:
+    """The network's operators for any N, H and W.
+
+    Pooling and crops compare sides. Deferred, what they found of the example's sides becomes no condition on others;
+    the proof that follows runs sizes on either side of it.
+    """
+    import torch
+
+    sides = {0: torch.export.Dim("N"), 2: torch.export.Dim("H", min=SMALLEST), 3: torch.export.Dim("W", min=SMALLEST)}
+    return torch.export.export(
+        model,
+        (torch.zeros(EXAMPLE_SHAPE),),
+        dynamic_shapes=(sides,),
+        strict=False,
+        prefer_deferred_runtime_asserts_over_guards=True,
+    )
 
 
 def _simplify(model: ir.Model) -> None:
