@@ -92,7 +92,8 @@ def command(start: str | None, output: Path, json_path: str | None, **options: A
     """Train an FCN on a labelled data set.
 
     The folder -o gets best.safetensors and last.safetensors (weights with their model card), log.jsonl (a line an
-    epoch) and state.safetensors, from which --resume goes on after Ctrl-C or a kill with the same result.
+    epoch) and state.safetensors, from which --resume goes on after Ctrl-C or a kill with the same result. Epochs that
+    are quicker than their saving are not all saved: last.safetensors may be a little older than the log.
     """
     from ..training.loop import train
 
