@@ -13,14 +13,6 @@ from fcn_deploy.cli import main as main_module
 from fcn_deploy.errors import DataError
 
 
-@pytest.fixture(autouse=True)
-def handlers():
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for each, handler in before.items():
-        signal.signal(each, handler)
-
-
 def _run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
     def command(**_: object) -> int:
         if error is not None:
