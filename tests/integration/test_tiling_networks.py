@@ -74,8 +74,18 @@ def network(name: str, folder: Path, **options: object) -> Path:
     return path
 
 
-def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(tmp_path):
-    model = without_weights(load_graph(network("fcn8s", tmp_path)))
+@pytest.fixture(scope="module")
+def fcn8s(tmp_path_factory) -> Path:
+    return network("fcn8s", tmp_path_factory.mktemp("fcn8s"))
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory) -> Path:
+    return network("fcn-resnet50", tmp_path_factory.mktemp("resnet"))
+
+
+def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(fcn8s):
+    model = without_weights(load_graph(fcn8s))
     tensors = [value.const_value for value in model.graph.initializers.values()]
     large = [tensor for tensor in tensors if tensor.nbytes > WEIGHTS_BYTES]
     assert large
@@ -83,7 +93,7 @@ def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(tmp_path):
         with pytest.raises(GraphError, match="values of weights are not at hand"):
             tensor.numpy()
     assert {type(tensor).__name__ for tensor in tensors} == {"LazyTensor", "Tensor"}  # neither holds the file
-    assert ReceptiveField(model).halos(31, 7) == field_of(str(tmp_path / "m.onnx"), None).halos(31, 7)
+    assert ReceptiveField(model).halos(31, 7) == field_of(str(fcn8s), None).halos(31, 7)
 
 
 def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True) -> Plan:
@@ -102,16 +112,6 @@ def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True)
     assert differs.mean() < 0.001
     assert not varied or len(np.unique(labels)) > 1 or labels.size == 1
     return plan
-
-
-@pytest.fixture(scope="module")
-def fcn8s(tmp_path_factory) -> Path:
-    return network("fcn8s", tmp_path_factory.mktemp("fcn8s"))
-
-
-@pytest.fixture(scope="module")
-def resnet(tmp_path_factory) -> Path:
-    return network("fcn-resnet50", tmp_path_factory.mktemp("resnet"))
 
 
 def test_tiles_have_the_labels_of_the_whole_image(fcn8s):
