@@ -128,7 +128,6 @@ keep_float = ["backbone.stage3.conv2"]
 """
 
 
-@pytest.mark.long
 def test_what_a_recipe_says_beside_its_checkpoint_makes_an_engine_stale(tmp_path):
     weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "demo.toml", tmp_path / "m.engine"
     weights.write_bytes(named_file("demo").read_bytes())

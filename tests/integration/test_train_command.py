@@ -158,7 +158,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.long
 def test_training_on_the_generated_data_beats_predicting_one_class(tmp_path):
     """200 steps learn the large regions: one class everywhere scores at most 1/8 in the mean over eight classes."""
     options = (
