@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -14,8 +13,6 @@ import torch
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.spec import ModelCard
 
-# Exports make many objects that live long: collecting them as often as Python does takes a tenth of the tests' time.
-gc.set_threshold(50_000, 50, 50)
 # A copy of CamVid (SegNet's 11 classes): train.txt, val.txt, classes.txt and the folders they name.
 CAMVID = Path(os.environ.get("FCN_DEPLOY_CAMVID", Path(__file__).parents[2] / "shared" / "data" / "camvid"))
 
