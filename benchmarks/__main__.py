@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 
+from benchmarks import record
+from benchmarks.readme import markdown
+from benchmarks.suite import load_suite, names
 from fcn_deploy.errors import FcnDeployError
-
-from . import record
-from .readme import markdown
-from .suite import load_suite, names
 
 
 def main() -> None:

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import ratio
+from benchmarks.suite import Measured
 from fcn_deploy.data.colours import decode_colours
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.spec import voc_palette
-
-from . import ratio
-from .suite import Measured
 
 CLASSES = 21
 

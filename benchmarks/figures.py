@@ -7,12 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from benchmarks.record import newest
 from fcn_deploy.files import write_text
 from fcn_deploy.report.svg import drawing, element, line, shorten, text
 from fcn_deploy.report.svg_scale import Scale, from_zero
 from fcn_deploy.report.text import milliseconds
-
-from .record import newest
 
 FIGURES = Path(__file__).parent / "figures"
 # Suites whose rows are one question each, with the milliseconds of everybody who answered it.

@@ -14,6 +14,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import limits, ratio, rivals
+from benchmarks.peers import FACTS, OURS, Field, program_of, race
+from benchmarks.rivals import Image
+from benchmarks.suite import Measured
 from fcn_deploy.bench.forms import Forms, parse_form
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.environment import gpu_names
@@ -23,11 +27,6 @@ from fcn_deploy.graph.export import export_model
 from fcn_deploy.inputs.artefact import Artefact
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.spec import VOC_CLASSES, ModelCard
-
-from . import limits, ratio, rivals
-from .peers import FACTS, OURS, Field, program_of, race
-from .rivals import Image
-from .suite import Measured
 
 
 def measure(

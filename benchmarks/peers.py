@@ -20,6 +20,9 @@ import numpy as np
 import torch
 from PIL import Image as Images
 
+from benchmarks import limits, ratio, rivals
+from benchmarks.rivals import Image, Program
+from benchmarks.suite import Measured
 from fcn_deploy.bench.forms import Forms, parse_form
 from fcn_deploy.data.dataset import iterate, open_dataset
 from fcn_deploy.errors import RunnerError
@@ -30,10 +33,6 @@ from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.runners.base import INPUT, LABELS, Runner
 from fcn_deploy.spec import VOC_CLASSES, ModelCard
-
-from . import limits, ratio, rivals
-from .rivals import Image, Program
-from .suite import Measured
 
 OURS = "fcn-deploy, "
 # Of the labels, for programs that compute as the reference does; random weights put many logits close together.

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import ratio
+from benchmarks.suite import Measured
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.inputs.artefact import Artefact
 from fcn_deploy.inputs.dataset import DataOptions
@@ -36,9 +38,6 @@ from fcn_deploy.resident import peak_bytes
 from fcn_deploy.runners.base import INPUT, LABELS
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.threads import usable_cores
-
-from . import ratio
-from .suite import Measured
 
 SIZE = (360, 480)
 FEW, MANY = 40, 400

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.suite import Measured
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.files import sha256
 from fcn_deploy.graph.histogram import METHODS
@@ -32,8 +33,6 @@ from fcn_deploy.precision.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.base import INPUT, LABELS
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.spec import ModelCard, ignore_index_for
-
-from .suite import Measured
 
 IMAGES = 100  # for calibration
 RADIUS = 3  # half width of the boundary band in pixels

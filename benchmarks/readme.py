@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import newest
+from benchmarks.suite import names
 from fcn_deploy.bench.significance import Ratio
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.files import write_text
 from fcn_deploy.report.text import milliseconds, points, share
-
-from .record import newest
-from .suite import names
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ratio
+from benchmarks.patches import Classifier, Patch, inner_patches, patches
+from benchmarks.suite import Measured
 from fcn_deploy.contract import Contract
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.errors import FcnDeployError
@@ -21,10 +24,6 @@ from fcn_deploy.models.fcn_vgg import FCN
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import VOC_CLASSES, ModelCard
-
-from . import ratio
-from .patches import Classifier, Patch, inner_patches, patches
-from .suite import Measured
 
 # Of the largest score: the same sums in another order, 24 bits each.
 TOLERANCE = 1e-5

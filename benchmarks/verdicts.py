@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.suite import Measured
+from benchmarks.verdicts_run import SAME, harness_ns
 from fcn_deploy.bench.compare import Comparison, compare_records
 from fcn_deploy.bench.record import Record
 from fcn_deploy.bench.record_file import read_record
@@ -27,9 +29,6 @@ from fcn_deploy.bench.significance import MIN_ROUNDS, Ratio
 from fcn_deploy.bench.speed_change import series_of
 from fcn_deploy.bench.verdicts import speed_ratio
 from fcn_deploy.children import child_environment
-
-from .suite import Measured
-from .verdicts_run import SAME, harness_ns
 
 
 @dataclass

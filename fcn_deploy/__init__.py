@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .version import __version__
+from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .predict.model import Model
+    from fcn_deploy.predict.model import Model
 
 __all__ = ["__version__", "load"]
 
@@ -26,6 +26,6 @@ def load(
 
     See `fcn_deploy.predict.model`: `load` for the arguments and errors, `Model` for what it takes and gives.
     """
-    from .predict import model as predict_model
+    from fcn_deploy.predict import model as predict_model
 
     return predict_model.load(source, runner=runner, model=model, threads=threads, batch=batch)

@@ -1,6 +1,6 @@
 """`python -m fcn_deploy` is `fcn-deploy`."""
 
-from .cli.main import main
+from fcn_deploy.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from .version import __version__
+from fcn_deploy.version import __version__
 
 PACKAGES = (
     "torch",

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from .errors import FcnDeployError, OutputError
+from fcn_deploy.errors import FcnDeployError, OutputError
 
 _REASONS = {
     errno.ENOSPC: "no space is left on the device; free some or choose another folder",

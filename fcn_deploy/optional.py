@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from .errors import MissingDependencyError
+from fcn_deploy.errors import MissingDependencyError
 
 # module -> (what to install, extra of this project that holds it)
 EXTRAS = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import FcnDeployError
+from fcn_deploy.errors import FcnDeployError
 
 
 @contextmanager

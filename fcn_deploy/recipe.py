@@ -29,12 +29,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import recipe_values, values
-from .errors import CheckpointError, RecipeError
-from .files import digest
-from .reading import reading
-from .recipe_values import Published, Shapes
-from .spec import ChannelOrder, Triple
+from fcn_deploy import recipe_values, values
+from fcn_deploy.errors import CheckpointError, RecipeError
+from fcn_deploy.files import digest
+from fcn_deploy.reading import reading
+from fcn_deploy.recipe_values import Published, Shapes
+from fcn_deploy.spec import ChannelOrder, Triple
 
 if sys.version_info >= (3, 11):
     import tomllib

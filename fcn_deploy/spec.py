@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from . import values
-from .errors import RecipeError
+from fcn_deploy import values
+from fcn_deploy.errors import RecipeError
 
 CARD_KEY = "fcn_deploy.card"
 CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, Literal
 
-from .errors import RecipeError
+from fcn_deploy.errors import RecipeError
 
 Reader = Callable[[Any], Any]
 

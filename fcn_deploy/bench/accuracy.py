@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..data.dataset import iterate
-from ..errors import DataError
-from ..inputs.artefact import Artefact
-from ..inputs.dataset import DataOptions, classes_of, open_for
-from ..interrupt import interrupts
-from ..metrics.evaluation import Evaluation
-from ..metrics.scores import Scores, scores
-from ..progress import SILENT, Progress
-from ..runners.base import INPUT, LABELS, check_labels
-from ..spec import ignore_index_for
+from fcn_deploy.data.dataset import iterate
+from fcn_deploy.errors import DataError
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.inputs.dataset import DataOptions, classes_of, open_for
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.metrics.scores import Scores, scores
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import INPUT, LABELS, check_labels
+from fcn_deploy.spec import ignore_index_for
 
 SCHEMA = 1
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
+from fcn_deploy.errors import DataError
 
 Image = NDArray[np.uint8]
 BATCH_BYTES = 2 << 30

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .record import Latency, Record, Row
-from .speed_change import STEPS, Series, ms_text, series_of
-from .stability import stability
+from fcn_deploy.bench.record import Latency, Record, Row
+from fcn_deploy.bench.speed_change import STEPS, Series, ms_text, series_of
+from fcn_deploy.bench.stability import stability
 
 # The share of the time that makes a step the one to work on.
 MOST = 0.6

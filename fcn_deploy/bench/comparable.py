@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import RecordError
-from ..inputs.artefact import Artefact
-from .record import Accuracy, Record
-from .summary import speed
+from fcn_deploy.bench.record import Accuracy, Record
+from fcn_deploy.bench.summary import speed
+from fcn_deploy.errors import RecordError
+from fcn_deploy.inputs.artefact import Artefact
 
 # Of the threads of a runner, the share that other processes may take from it before its times say nothing.
 MOST_TAKEN = 0.1

@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import RecordError
-from ..metrics.bootstrap import Interval
-from ..metrics.scores import scores
-from .comparable import check_same, obstacle_to_speed, remarks
-from .fidelity import mean_change
-from .record import Accuracy, Record, Row
-from .significance import Ratio
-from .speed_change import SpeedChange, reference_row, speed_changes, untimed
+from fcn_deploy.bench.comparable import check_same, obstacle_to_speed, remarks
+from fcn_deploy.bench.fidelity import mean_change
+from fcn_deploy.bench.record import Accuracy, Record, Row
+from fcn_deploy.bench.significance import Ratio
+from fcn_deploy.bench.speed_change import SpeedChange, reference_row, speed_changes, untimed
+from fcn_deploy.errors import RecordError
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.scores import scores
 
 Fate = Literal["compared", "lost", "gone", "new"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..data.dataset import Dataset, iterate
-from ..interrupt import interrupts
-from ..progress import Progress
-from ..runners.base import LABELS, LOGITS, Runner
-from ..spec import ignore_index_for
-from . import record as rec
-from .entrants import Entrant, accuracy_of, add_comparison
-from .grid import Size, resized
-from .options import BenchOptions
-from .parity import Comparison, compare
-from .pool import Pool
+from fcn_deploy.bench import record as rec
+from fcn_deploy.bench.entrants import Entrant, accuracy_of, add_comparison
+from fcn_deploy.bench.grid import Size, resized
+from fcn_deploy.bench.options import BenchOptions
+from fcn_deploy.bench.parity import Comparison, compare
+from fcn_deploy.bench.pool import Pool
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import Progress
+from fcn_deploy.runners.base import LABELS, LOGITS, Runner
+from fcn_deploy.spec import ignore_index_for
 
 
 def compare_rows(

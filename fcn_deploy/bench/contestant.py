@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from ..runners.base import INPUT, Runner
-from .batches import Image
+from fcn_deploy.bench.batches import Image
+from fcn_deploy.runners.base import INPUT, Runner
 
 Steps = tuple[int, int, int]
 Clock = Callable[[], int]

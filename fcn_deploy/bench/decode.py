@@ -6,7 +6,7 @@ import types
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..errors import RecordError
+from fcn_deploy.errors import RecordError
 
 LARGEST = 2**63 - 1
 

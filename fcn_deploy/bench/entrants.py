@@ -9,15 +9,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
-from ..metrics.agreement import Agreement, Share
-from ..metrics.confusion import Counts
-from ..runners.base import Runner
-from ..runners.registry import entry
-from . import record as rec
-from .forms import Form, Forms
-from .latency import Samples
-from .parity import Comparison
+from fcn_deploy.bench import record as rec
+from fcn_deploy.bench.forms import Form, Forms
+from fcn_deploy.bench.latency import Samples
+from fcn_deploy.bench.parity import Comparison
+from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
+from fcn_deploy.metrics.agreement import Agreement, Share
+from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import entry
 
 # Confusion matrices of more images than this would be most of the file.
 MOST_IMAGES = 2000

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..metrics.bootstrap import Interval, IouChange, iou_change
-from ..metrics.confusion import Counts
-from ..metrics.scores import Scores, scores
-from .record import Accuracy, Frame, Record, Row
+from fcn_deploy.bench.record import Accuracy, Frame, Record, Row
+from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
+from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.metrics.scores import Scores, scores
 
 REGIONS = ("all", "boundary", "interior")
 

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..deploy.build_engine import PRECISIONS, EngineRequest, build_engine
-from ..engine.flavors import NAMES
-from ..engine.profiles import Profile
-from ..engine.sidecar import Sidecar
-from ..errors import DataError, GraphError, UnknownNameError
-from ..graph.audit import audit
-from ..graph.keep import check_rewritable
-from ..graph.state import load_graph
-from ..inputs.artefact import Artefact
-from ..inputs.dataset import DataOptions
-from ..precision.calibration_cache import graph_digest
-from ..precision.quantize import QuantizeOptions, quantize
-from ..progress import SILENT, Progress
-from ..runners.base import Runner
-from ..runners.registry import device_of, entry, open_runner
-from . import record as rec
+from fcn_deploy.bench import record as rec
+from fcn_deploy.deploy.build_engine import PRECISIONS, EngineRequest, build_engine
+from fcn_deploy.engine.flavors import NAMES
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import Sidecar
+from fcn_deploy.errors import DataError, GraphError, UnknownNameError
+from fcn_deploy.graph.audit import audit
+from fcn_deploy.graph.keep import check_rewritable
+from fcn_deploy.graph.state import load_graph
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision.calibration_cache import graph_digest
+from fcn_deploy.precision.quantize import QuantizeOptions, quantize
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import device_of, entry, open_runner
 
 ENGINE_RUNNER = "tensorrt"
 # Any runner of ONNX files: the artefact exports one for it.

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.sample import Colour, Sample
-from ..spec import ignore_index_for, voc_palette
+from fcn_deploy.data.sample import Colour, Sample
+from fcn_deploy.spec import ignore_index_for, voc_palette
 
 Labels = NDArray[Any]
 WORST = 3

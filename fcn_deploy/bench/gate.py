@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .compare import AccuracyChange, Comparison, RowChange
-from .significance import MIN_ROUNDS
-from .speed_change import SpeedChange, ms_text, shape_name
+from fcn_deploy.bench.compare import AccuracyChange, Comparison, RowChange
+from fcn_deploy.bench.significance import MIN_ROUNDS
+from fcn_deploy.bench.speed_change import SpeedChange, ms_text, shape_name
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import MissingDependencyError
-from ..optional import require
-from .record_times import GpuState
+from fcn_deploy.bench.record_times import GpuState
+from fcn_deploy.errors import MissingDependencyError
+from fcn_deploy.optional import require
 
 EVERY_S = 0.5
 # nvml.h, nvmlClocksEventReasons: bit -> words. Idle, and clocks that the user has set, are not throttling.

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from ..data.sample import Sample
-from ..errors import DataError
-from .batches import BATCH_BYTES, Image
+from fcn_deploy.bench.batches import BATCH_BYTES, Image
+from fcn_deploy.data.sample import Sample
+from fcn_deploy.errors import DataError
 
 Size = tuple[int, int]
 Shape = tuple[int, int, int]

@@ -20,10 +20,10 @@ from functools import partial
 from types import TracebackType
 from typing import IO, Any
 
-from ..children import child_environment
-from ..errors import FcnDeployError, RunnerError
-from .batches import Image
-from .contestant import Here, Timing
+from fcn_deploy.bench.batches import Image
+from fcn_deploy.bench.contestant import Here, Timing
+from fcn_deploy.children import child_environment
+from fcn_deploy.errors import FcnDeployError, RunnerError
 
 CLOSING_S = 20
 
@@ -137,8 +137,8 @@ class _Child:
         self._here: Here | None = None
 
     def open(self, spec: str, source: str, threads: int | None, model: str | None) -> bool:
-        from ..runners.reference import load_reference
-        from ..runners.registry import open_runner
+        from fcn_deploy.runners.reference import load_reference
+        from fcn_deploy.runners.registry import open_runner
 
         runner = open_runner(spec, source, threads=threads, load=partial(load_reference, source, model=model))
         self._here = Here(runner)

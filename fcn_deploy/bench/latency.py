@@ -16,14 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..errors import FcnDeployError
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..runners.base import Runner
-from .batches import Image
-from .contestant import Contestant, Steps, Timing, contestant_of
-from .stability import is_known
-from .warmup import warm_up
+from fcn_deploy.bench.batches import Image
+from fcn_deploy.bench.contestant import Contestant, Steps, Timing, contestant_of
+from fcn_deploy.bench.stability import is_known
+from fcn_deploy.bench.warmup import warm_up
+from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import Runner
 
 MIN_ROUNDS = 3
 # Below this p99 is little else than the slowest, and the interval of the median is that of a lucky minute.

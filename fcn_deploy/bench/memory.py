@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 
-from ..children import child_environment
-from ..errors import RunnerError
-from ..resident import peak_bytes
+from fcn_deploy.children import child_environment
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.resident import peak_bytes
 
 TIMEOUT_S = 600
 MIB = 1 << 20
@@ -74,8 +74,8 @@ def _measure_here(
 
     import numpy as np
 
-    from ..runners.reference import load_reference
-    from ..runners.registry import entry, open_runner
+    from fcn_deploy.runners.reference import load_reference
+    from fcn_deploy.runners.registry import entry, open_runner
 
     importlib.import_module(entry(spec).package)
     free_before = _free_device_bytes(spec)
@@ -92,8 +92,8 @@ def _free_device_bytes(spec: str) -> int | None:
 
     As CUDA counts it, through PyTorch; where PyTorch has no CUDA as NVML does, which counts the CUDA context too.
     """
-    from ..runners.registry import device_of
-    from .gpu_state import free_bytes
+    from fcn_deploy.bench.gpu_state import free_bytes
+    from fcn_deploy.runners.registry import device_of
 
     if device_of(spec) == "cpu":
         return None

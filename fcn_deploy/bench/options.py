@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..inputs.dataset import DataOptions
-from .frames_kept import FramesKept
-from .latency import Budget
-from .saturation import SECONDS
+from fcn_deploy.bench.frames_kept import FramesKept
+from fcn_deploy.bench.latency import Budget
+from fcn_deploy.bench.saturation import SECONDS
+from fcn_deploy.inputs.dataset import DataOptions
 
 
 @dataclass(frozen=True)

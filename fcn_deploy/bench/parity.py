@@ -8,14 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..data.sample import Sample
-from ..errors import FcnDeployError
-from ..metrics.agreement import Agreement, logit_margin
-from ..metrics.confusion import Counts
-from ..metrics.evaluation import Evaluation
-from ..runners.base import INPUT, LABELS, LOGITS, Runner, check_labels
-from .frames_kept import FramesKept
-from .record import Frame
+from fcn_deploy.bench.frames_kept import FramesKept
+from fcn_deploy.bench.record import Frame
+from fcn_deploy.data.sample import Sample
+from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.metrics.agreement import Agreement, logit_margin
+from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.runners.base import INPUT, LABELS, LOGITS, Runner, check_labels
 
 Labels = NDArray[Any]
 

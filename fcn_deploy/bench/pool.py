@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Sample
-from ..progress import Task
-from .batches import check_bytes
+from fcn_deploy.bench.batches import check_bytes
+from fcn_deploy.data.dataset import Sample
+from fcn_deploy.progress import Task
 
 POOL_BYTES = 256 << 20
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .memory import Memory
-from .record_times import GpuState as GpuState
-from .record_times import Latency as Latency
-from .record_times import OnDevice as OnDevice
-from .record_times import Saturated as Saturated
+from fcn_deploy.bench.memory import Memory
+from fcn_deploy.bench.record_times import GpuState as GpuState
+from fcn_deploy.bench.record_times import Latency as Latency
+from fcn_deploy.bench.record_times import OnDevice as OnDevice
+from fcn_deploy.bench.record_times import Saturated as Saturated
 
 # "built": the file was made and cannot run here.
 Status = Literal["ok", "failed", "skipped", "built"]

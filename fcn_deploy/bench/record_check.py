@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..errors import RecordError
-from .decode import decode
-from .record import Accuracy, Agreed, Agreement, Counts, MarginAgreed, Record, Row
-from .record_times import Latency, Saturated
+from fcn_deploy.bench.decode import decode
+from fcn_deploy.bench.record import Accuracy, Agreed, Agreement, Counts, MarginAgreed, Record, Row
+from fcn_deploy.bench.record_times import Latency, Saturated
+from fcn_deploy.errors import RecordError
 
 # What is read of the environment; whatever else stands there is passed over.
 ENVIRONMENT = {

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError
-from ..files import write_text
-from .decode import decode
-from .record import Record
-from .record_check import check_record
-from .summary import summarise
+from fcn_deploy.bench.decode import decode
+from fcn_deploy.bench.record import Record
+from fcn_deploy.bench.record_check import check_record
+from fcn_deploy.bench.summary import summarise
+from fcn_deploy.errors import RecordError
+from fcn_deploy.files import write_text
 
 SCHEMA = 2
 # Schema 2 added fields alone: a record of schema 1 is one that did not measure them.

@@ -11,30 +11,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..data.dataset import Dataset
-from ..deploy.engine_profiles import of_dataset
-from ..engine.profiles import Profile
-from ..environment import describe_environment
-from ..errors import FcnDeployError, RunnerError
-from ..inputs.artefact import Artefact
-from ..inputs.dataset import classes_of, generated_for, open_for
-from ..progress import SILENT, Progress
-from ..runners.base import Runner
-from ..runners.threads import usable_cores
-from ..spec import ModelCard
-from . import record as rec
-from .batches import batches_of
-from .comparing import accuracies_at, compare_rows
-from .contention import CpuClock, other_cores
-from .contestant import Contestant, Here
-from .entrants import Entrant, open_entrants
-from .forms import Forms, check_calibration, parse_form
-from .gpu_state import GpuWatch
-from .grid import Shape, Size, check_shapes, shapes_of
-from .isolate import Isolated
-from .options import BenchOptions as BenchOptions
-from .pool import Pool
-from .timing import Rounds, TimingPlan, add_accuracies, time_cell, time_rows, weigh
+from fcn_deploy.bench import record as rec
+from fcn_deploy.bench.batches import batches_of
+from fcn_deploy.bench.comparing import accuracies_at, compare_rows
+from fcn_deploy.bench.contention import CpuClock, other_cores
+from fcn_deploy.bench.contestant import Contestant, Here
+from fcn_deploy.bench.entrants import Entrant, open_entrants
+from fcn_deploy.bench.forms import Forms, check_calibration, parse_form
+from fcn_deploy.bench.gpu_state import GpuWatch
+from fcn_deploy.bench.grid import Shape, Size, check_shapes, shapes_of
+from fcn_deploy.bench.isolate import Isolated
+from fcn_deploy.bench.options import BenchOptions as BenchOptions
+from fcn_deploy.bench.pool import Pool
+from fcn_deploy.bench.timing import Rounds, TimingPlan, add_accuracies, time_cell, time_rows, weigh
+from fcn_deploy.data.dataset import Dataset
+from fcn_deploy.deploy.engine_profiles import of_dataset
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.environment import describe_environment
+from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.inputs.dataset import classes_of, generated_for, open_for
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.threads import usable_cores
+from fcn_deploy.spec import ModelCard
 
 REFERENCE = "pytorch"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import FcnDeployError
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from .batches import Image, commonest
-from .contestant import Contestant
-from .latency import no_garbage_collection, order_of
-from .record_times import Saturated
+from fcn_deploy.bench.batches import Image, commonest
+from fcn_deploy.bench.contestant import Contestant
+from fcn_deploy.bench.latency import no_garbage_collection, order_of
+from fcn_deploy.bench.record_times import Saturated
+from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import SILENT, Progress
 
 WINDOWS = 3
 SECONDS = 1.5

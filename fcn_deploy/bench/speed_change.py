@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .record import Latency, Record, Row
-from .significance import Ratio, ratio
+from fcn_deploy.bench.record import Latency, Record, Row
+from fcn_deploy.bench.significance import Ratio, ratio
 
 STEPS = ("upload", "compute", "download")
 Shape = tuple[int, int, int]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.scores import scores
-from .fidelity import mean_change, regions
-from .record import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
-from .stability import stability
+from fcn_deploy.bench.fidelity import mean_change, regions
+from fcn_deploy.bench.record import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
+from fcn_deploy.bench.stability import stability
+from fcn_deploy.metrics.scores import scores
 
 
 @dataclass(frozen=True)

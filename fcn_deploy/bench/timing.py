@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..engine.profiles import shape_text
-from ..errors import RunnerError
-from ..progress import SILENT, Progress
-from . import record as rec
-from .batches import Image, batches_of
-from .contestant import Contestant
-from .entrants import Entrant, latency_of
-from .grid import Shape, Size, images_for
-from .latency import Budget, measure
-from .memory import Memory, measure_memory
-from .saturation import measure_saturation
+from fcn_deploy.bench import record as rec
+from fcn_deploy.bench.batches import Image, batches_of
+from fcn_deploy.bench.contestant import Contestant
+from fcn_deploy.bench.entrants import Entrant, latency_of
+from fcn_deploy.bench.grid import Shape, Size, images_for
+from fcn_deploy.bench.latency import Budget, measure
+from fcn_deploy.bench.memory import Memory, measure_memory
+from fcn_deploy.bench.saturation import measure_saturation
+from fcn_deploy.engine.profiles import shape_text
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.progress import SILENT, Progress
 
 Rounds = tuple[tuple[Shape, ...], tuple[int, ...]]
 # Accuracy of some rows at some sizes.

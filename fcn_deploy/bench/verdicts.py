@@ -9,15 +9,15 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import UnknownNameError
-from ..metrics.bootstrap import Interval
-from .bounds import bound
-from .fidelity import is_reference, mean_change
-from .forms import Form, parse_form
-from .record import Record, Row
-from .significance import Ratio, paired_ratio, ratio
-from .speed_change import series_of
-from .stability import stability
+from fcn_deploy.bench.bounds import bound
+from fcn_deploy.bench.fidelity import is_reference, mean_change
+from fcn_deploy.bench.forms import Form, parse_form
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.bench.significance import Ratio, paired_ratio, ratio
+from fcn_deploy.bench.speed_change import series_of
+from fcn_deploy.bench.stability import stability
+from fcn_deploy.errors import UnknownNameError
+from fcn_deploy.metrics.bootstrap import Interval
 
 About = Literal["bound", "variance", "precision", "choice"]
 # Points of mean IoU beyond which speed was bought dearly, and within which two forms are as accurate.

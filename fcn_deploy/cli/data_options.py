@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import parse_classes
+from fcn_deploy.cli.options import parse_classes
 
 if TYPE_CHECKING:
-    from ..inputs.dataset import DataOptions
+    from fcn_deploy.inputs.dataset import DataOptions
 
 Decorator = Callable[[Any], Any]
 
@@ -70,7 +70,7 @@ def with_options(options: Sequence[Decorator]) -> Decorator:
 
 def data_options(given: Mapping[str, Any]) -> DataOptions:
     """The parsed values of `image_options` as the library takes them; without a source, the generated scenes."""
-    from ..inputs.dataset import DataOptions
+    from fcn_deploy.inputs.dataset import DataOptions
 
     return DataOptions(
         source=given["data"] or "synthetic",

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from .console import progress
-from .data_options import MOST_THREADS, data_options, image_options, model_option, with_options
-from .output import check_json_path, emit, json_option, print_table
+from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.data_options import MOST_THREADS, data_options, image_options, model_option, with_options
+from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 DIVERGES = 3
 IMAGES = 32
@@ -58,10 +58,10 @@ def command(
     Exit code 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
     run is told and left out.
     """
-    from ..diagnosis.diagnose import DiagnoseOptions, diagnose
-    from ..diagnosis.tolerances import with_changes
-    from ..report.diagnose import render
-    from ..report.diagnose_json import to_plain
+    from fcn_deploy.diagnosis.diagnose import DiagnoseOptions, diagnose
+    from fcn_deploy.diagnosis.tolerances import with_changes
+    from fcn_deploy.report.diagnose import render
+    from fcn_deploy.report.diagnose_json import to_plain
 
     check_json_path(json_path)
     options = DiagnoseOptions(

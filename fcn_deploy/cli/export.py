@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import progress
-from .options import parse_classes
-from .output import check_json_path, emit, json_option
+from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.options import parse_classes
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
-    from ..graph.export import ExportReport
-    from ..spec import ModelCard
+    from fcn_deploy.graph.export import ExportReport
+    from fcn_deploy.spec import ModelCard
 
 
 @click.command()
@@ -60,9 +60,9 @@ def command(
     The proof runs ONNX Runtime and PyTorch on the same images of nine shapes; the file gets its name only if every
     shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
     """
-    from ..graph.export import export_model
-    from ..graph.proof import TOLERANCE
-    from ..runners.reference import load_reference
+    from fcn_deploy.graph.export import export_model
+    from fcn_deploy.graph.proof import TOLERANCE
+    from fcn_deploy.runners.reference import load_reference
 
     check_json_path(json_path)
     target = out or Path(f"{Path(source).stem}.onnx")

@@ -12,8 +12,8 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
-    from ..bench.compare import Comparison
-    from ..bench.record import Record
+    from fcn_deploy.bench.compare import Comparison
+    from fcn_deploy.bench.record import Record
 
 WORSE = 3  # exit code: measured, and worse than the limits allow
 
@@ -95,7 +95,7 @@ class Gate:
 
     def read_record(self) -> Record | None:
         """The record to show again; None if one is to be measured."""
-        from ..bench.record_file import read_record
+        from fcn_deploy.bench.record_file import read_record
 
         return None if self.from_path is None else read_record(Path(self.from_path))
 
@@ -106,9 +106,9 @@ class Gate:
             RecordError: it cannot be read, is of another model than `source`, or holds no accuracy where a limit is
                 set on that.
         """
-        from ..bench.comparable import check_source
-        from ..bench.record_file import read_record
-        from ..errors import RecordError
+        from fcn_deploy.bench.comparable import check_source
+        from fcn_deploy.bench.record_file import read_record
+        from fcn_deploy.errors import RecordError
 
         if self.baseline is None:
             return None
@@ -124,8 +124,8 @@ class Gate:
 
         What could not be judged is said on standard error.
         """
-        from ..bench.compare import compare_records
-        from ..bench.gate import Limits, unjudged, violations
+        from fcn_deploy.bench.compare import compare_records
+        from fcn_deploy.bench.gate import Limits, unjudged, violations
 
         if baseline is None:
             return None, []

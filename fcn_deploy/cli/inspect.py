@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .console import progress
-from .output import check_json_path, emit, json_option, print_table
+from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
-    from ..inspection.inspect import Inspection
+    from fcn_deploy.inspection.inspect import Inspection
 
 
 @click.command()
@@ -25,8 +25,8 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
 
     Exit code: 0, or 1 if the file is damaged or its sidecar is another engine's.
     """
-    from ..inspection.inspect import inspect
-    from ..report.inspect import to_plain
+    from fcn_deploy.inspection.inspect import inspect
+    from fcn_deploy.report.inspect import to_plain
 
     check_json_path(json_path)
     inspection = inspect(file, progress())
@@ -35,7 +35,7 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
 
 
 def _show(inspection: Inspection, layers: bool) -> None:
-    from ..report.inspect import layer_table, lines
+    from fcn_deploy.report.inspect import layer_table, lines
 
     for line in lines(inspection):
         click.echo(line)

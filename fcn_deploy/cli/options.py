@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import DataError, RecipeError
-from ..spec import class_names
+from fcn_deploy.errors import DataError, RecipeError
+from fcn_deploy.spec import class_names
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
@@ -22,7 +22,7 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
     if not text.strip(", "):
         raise DataError("--classes names no class; give a file with one name a line, or names with commas between")
     if _is_file(text):
-        from ..data.classes import read_classes
+        from fcn_deploy.data.classes import read_classes
 
         return read_classes(Path(text)).names
     if text.endswith(".txt") and "," not in text:

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from .console import progress
-from .data_options import MOST_THREADS, model_option
-from .output import check_json_path, emit, json_option
+from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.data_options import MOST_THREADS, model_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 UNUSED_IMAGES = 3
 
@@ -90,13 +90,13 @@ def command(
 
     An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
     """
-    from ..predict.cluster import Cluster
-    from ..predict.options import PredictOptions
-    from ..predict.predict import predict
-    from ..predict.storage import Storage, is_address
-    from ..predict.tally import to_plain
-    from ..predict.tiled import Tiling
-    from ..report.predict import render
+    from fcn_deploy.predict.cluster import Cluster
+    from fcn_deploy.predict.options import PredictOptions
+    from fcn_deploy.predict.predict import predict
+    from fcn_deploy.predict.storage import Storage, is_address
+    from fcn_deploy.predict.tally import to_plain
+    from fcn_deploy.predict.tiled import Tiling
+    from fcn_deploy.report.predict import render
 
     check_json_path(json_path)
     tile, halo = given["tile"], given["halo"]

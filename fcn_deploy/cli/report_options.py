@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..bench.compare import Comparison
-    from ..bench.frames_kept import FramesKept
-    from ..bench.record import Record
+    from fcn_deploy.bench.compare import Comparison
+    from fcn_deploy.bench.frames_kept import FramesKept
+    from fcn_deploy.bench.record import Record
 
 REPORT_OPTIONS = (
     click.option("--html", "html_path", metavar="FILE", help="Write one page with plots and the worst frames."),
@@ -32,7 +32,7 @@ class Reports:
     @classmethod
     def of(cls, given: Mapping[str, Any], json_path: str | None = None) -> Reports:
         """UsageError if two files have one name, OutputError if one could not be written, before the work begins."""
-        from ..files import check_writable
+        from fcn_deploy.files import check_writable
 
         reports = cls(**{field.name: given[field.name] for field in fields(cls)})
         paths = [Path(path).absolute() for path in (*reports._paths(), json_path) if path not in (None, "-")]
@@ -47,7 +47,7 @@ class Reports:
 
     def frames(self) -> FramesKept | None:
         """What is to keep the worst frames while measuring; None if no page will show them."""
-        from ..bench.frames_kept import FramesKept
+        from fcn_deploy.bench.frames_kept import FramesKept
 
         return None if self.html_path is None else FramesKept()
 
@@ -57,8 +57,8 @@ class Reports:
         Raises:
             OutputError: the first that could not be written.
         """
-        from ..errors import OutputError
-        from ..files import write_text
+        from fcn_deploy.errors import OutputError
+        from fcn_deploy.files import write_text
 
         errors = []
         for path, render in self._renderings(record, kept, comparison):
@@ -72,10 +72,10 @@ class Reports:
     def _renderings(
         self, record: Record, kept: FramesKept | None, comparison: Comparison | None
     ) -> list[tuple[str, Callable[[], str]]]:
-        from ..report.compare import comparison_sheet
-        from ..report.csv import render_csv
-        from ..report.html import render_html
-        from ..report.markdown import render_markdown
+        from fcn_deploy.report.compare import comparison_sheet
+        from fcn_deploy.report.csv import render_csv
+        from fcn_deploy.report.html import render_html
+        from fcn_deploy.report.markdown import render_markdown
 
         more = () if comparison is None else (comparison_sheet(comparison),)
         found = (

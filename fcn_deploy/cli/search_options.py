@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..inputs.dataset import DataOptions
-    from ..precision.search import SearchOptions
+    from fcn_deploy.inputs.dataset import DataOptions
+    from fcn_deploy.precision.search import SearchOptions
 
 # `--classes`, `--ignore-index` and `--bad-images` are said once, for both sets.
 SEARCH_OPTIONS = (
@@ -61,8 +61,8 @@ def search_options(given: Mapping[str, Any], calibration: DataOptions | None) ->
     for flag, number in (("--max-miou-drop", drop), ("--time-budget", given["time_budget"] or 0.0)):
         if not math.isfinite(number):
             raise click.UsageError(f"{flag} {number} is no finite number")
-    from ..inputs.dataset import DataOptions
-    from ..precision.search import SearchOptions
+    from fcn_deploy.inputs.dataset import DataOptions
+    from fcn_deploy.precision.search import SearchOptions
 
     data = replace(
         calibration or DataOptions(),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .data_options import MOST_THREADS
-from .gate_options import percent
+from fcn_deploy.cli.data_options import MOST_THREADS
+from fcn_deploy.cli.gate_options import percent
 
 if TYPE_CHECKING:
-    from ..bench.latency import Budget
+    from fcn_deploy.bench.latency import Budget
 
 LONGEST_SIDE = 1 << 16
 
@@ -101,7 +101,7 @@ TIMING_OPTIONS = (
 
 def budget(given: Mapping[str, Any]) -> Budget:
     """The parsed values as the library takes them."""
-    from ..bench.latency import Budget
+    from fcn_deploy.bench.latency import Budget
 
     return Budget(given["iterations"], given["seconds"], given["warmup"], tolerance=given["tolerance"] or None)
 

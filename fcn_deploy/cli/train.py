@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import TrainingError
-from . import console
-from .options import parse_classes
-from .output import check_json_path, emit, json_option
+from fcn_deploy.cli import console
+from fcn_deploy.cli.options import parse_classes
+from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.errors import TrainingError
 
 if TYPE_CHECKING:
-    from ..training.config import TrainConfig
-    from ..training.loop import TrainResult
-    from ..training.state import EpochRecord
+    from fcn_deploy.training.config import TrainConfig
+    from fcn_deploy.training.loop import TrainResult
+    from fcn_deploy.training.state import EpochRecord
 
 # Options that go into the model's constructor and not beside it in the configuration.
 _MODEL_OPTIONS = ("width", "head", "upsampling", "learned")
@@ -95,7 +95,7 @@ def command(start: str | None, output: Path, json_path: str | None, **options: A
     epoch) and state.safetensors, from which --resume goes on after Ctrl-C or a kill with the same result. Epochs that
     are quicker than their saving are not all saved: last.safetensors may be a little older than the log.
     """
-    from ..training.loop import train
+    from fcn_deploy.training.loop import train
 
     check_json_path(json_path)
     given = {name: value for name, value in options.items() if value is not None}
@@ -113,8 +113,8 @@ def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig
     """What was given, over what the run in `output` began with if it is resumed, over the defaults."""
     from dataclasses import replace
 
-    from ..training.config import TrainConfig
-    from ..training.state import STATE_FILE, read_saved
+    from fcn_deploy.training.config import TrainConfig
+    from fcn_deploy.training.state import STATE_FILE, read_saved
 
     model_options = {name: given.pop(name) for name in _MODEL_OPTIONS if name in given}
     if "classes" in given:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LabelError
-from .sample import Colour
+from fcn_deploy.data.sample import Colour
+from fcn_deploy.errors import LabelError
 
 _UNKNOWN = 0xFFFF
 

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..errors import DataError
-from ..progress import SILENT, Progress
-from ..reading import reading
-from ..spec import VOC_CLASSES
-from . import synthetic, voc
-from .classes import ClassList, find_classes
-from .images import SUFFIXES
-from .labels import LabelRule
-from .pairs import Pair, PairDataset, match_folders, read_list
-from .sample import Dataset, Sample, evenly_spaced
+from fcn_deploy.data import synthetic, voc
+from fcn_deploy.data.classes import ClassList, find_classes
+from fcn_deploy.data.images import SUFFIXES
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.pairs import Pair, PairDataset, match_folders, read_list
+from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
+from fcn_deploy.errors import DataError
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.reading import reading
+from fcn_deploy.spec import VOC_CLASSES
 
 __all__ = ["Dataset", "Sample", "iterate", "open_dataset"]
 

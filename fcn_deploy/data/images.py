@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import ImageError, LabelError
-from .colours import decode_colours
-from .sample import Colour
+from fcn_deploy.data.colours import decode_colours
+from fcn_deploy.data.sample import Colour
+from fcn_deploy.errors import ImageError, LabelError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"})
 # Named, so that a file cannot reach a decoder that starts another program (EPS) or is hardly ever exercised.

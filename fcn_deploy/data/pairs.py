@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ..errors import DataError, LabelError
-from ..progress import SILENT, Progress
-from .classes import ClassList, read_lines
-from .images import SUFFIXES, load_image, load_label
-from .labels import LabelRule
-from .sample import Colour, Sample
+from fcn_deploy.data.classes import ClassList, read_lines
+from fcn_deploy.data.images import SUFFIXES, load_image, load_label
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.sample import Colour, Sample
+from fcn_deploy.errors import DataError, LabelError
+from fcn_deploy.progress import SILENT, Progress
 
 Pair = tuple[Path, Path | None]
 _PARTS = re.compile(r'"([^"]*)"|(\S+)')

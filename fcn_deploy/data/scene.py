@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import Canvas, Floats, disc, smooth_noise, triangle
+from fcn_deploy.data.canvas import Canvas, Floats, disc, smooth_noise, triangle
 
 SKY, BUILDING, VEGETATION, ROAD, POLE, SIGN, CAR, PERSON = range(8)
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
-from .classes import ClassList
-from .labels import LabelRule
-from .sample import Colour, Sample
-from .scene import render_scene
+from fcn_deploy.data.classes import ClassList
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.sample import Colour, Sample
+from fcn_deploy.data.scene import render_scene
+from fcn_deploy.errors import DataError
 
 SYNTHETIC_CLASSES = ("sky", "building", "vegetation", "road", "pole", "sign", "car", "person")
 SYNTHETIC_PALETTE: tuple[Colour, ...] = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError
-from .classes import read_lines
-from .pairs import Pair
+from fcn_deploy.data.classes import read_lines
+from fcn_deploy.data.pairs import Pair
+from fcn_deploy.errors import DataError
 
 _SPLITS = Path("ImageSets", "Segmentation")
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..files import write_bytes, write_text
-from ..progress import SILENT, Progress
-from .classes import FILE_NAME
-from .sample import Colour, Dataset, Sample
+from fcn_deploy.data.classes import FILE_NAME
+from fcn_deploy.data.sample import Colour, Dataset, Sample
+from fcn_deploy.files import write_bytes, write_text
+from fcn_deploy.progress import SILENT, Progress
 
 LIST_NAME = "list.txt"
 

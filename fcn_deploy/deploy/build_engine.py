@@ -8,28 +8,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..engine.build import BuildReport, BuildRequest, build, built_for
-from ..engine.flavors import Flavor, open_flavor
-from ..engine.freshness import stale
-from ..engine.gpus import gpus
-from ..engine.lock import building
-from ..engine.options import BuildOptions, check_options
-from ..engine.profiles import Profile
-from ..engine.sidecar import read_sidecar
-from ..errors import EngineError, UnknownNameError
-from ..files import check_writable
-from ..graph.histogram import Method
-from ..inputs.artefact import Artefact
-from ..inputs.dataset import DataOptions
-from ..precision.calibration import open_images
-from ..precision.frames import frames_of
-from ..precision.quantize import QuantizeOptions, QuantizeReport, quantize
-from ..progress import SILENT, Progress
-from ..recipe import load_recipe
-from ..spec import ModelCard
-from ..version import __version__
-from .engine_profiles import check_fixed, of_images, usual
-from .engine_source import Source, check_apart, look
+from fcn_deploy.deploy.engine_profiles import check_fixed, of_images, usual
+from fcn_deploy.deploy.engine_source import Source, check_apart, look
+from fcn_deploy.engine.build import BuildReport, BuildRequest, build, built_for
+from fcn_deploy.engine.flavors import Flavor, open_flavor
+from fcn_deploy.engine.freshness import stale
+from fcn_deploy.engine.gpus import gpus
+from fcn_deploy.engine.lock import building
+from fcn_deploy.engine.options import BuildOptions, check_options
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import read_sidecar
+from fcn_deploy.errors import EngineError, UnknownNameError
+from fcn_deploy.files import check_writable
+from fcn_deploy.graph.histogram import Method
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision.calibration import open_images
+from fcn_deploy.precision.frames import frames_of
+from fcn_deploy.precision.quantize import QuantizeOptions, QuantizeReport, quantize
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.recipe import load_recipe
+from fcn_deploy.spec import ModelCard
+from fcn_deploy.version import __version__
 
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

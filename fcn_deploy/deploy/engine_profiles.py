@@ -8,16 +8,16 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..data.dataset import Dataset, iterate
-from ..engine.profiles import Profile, Shape
-from ..errors import EngineError
-from ..graph.sizes import image_axes, image_input
-from ..inputs.dataset import DataOptions, OnError
-from ..interrupt import interrupts
-from ..precision.calibration import open_images
-from ..progress import SILENT, Progress
-from ..recipe import load_recipe
-from ..spec import ModelCard
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.engine.profiles import Profile, Shape
+from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.sizes import image_axes, image_input
+from fcn_deploy.inputs.dataset import DataOptions, OnError
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.precision.calibration import open_images
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.recipe import load_recipe
+from fcn_deploy.spec import ModelCard
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
 STRIDE = 32

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..engine.build import precision_of
-from ..engine.sidecar import sidecar_path
-from ..errors import GraphError, OutputError
-from ..graph.arithmetic import has_quantisation
-from ..graph.sizes import image_input
-from ..graph.state import find_card, load_graph
-from ..inputs.artefact import Artefact
-from ..precision.calibration_cache import graph_digest
-from ..spec import ModelCard
-from .engine_profiles import DYNAMIC, Dims, fixed_dims
+from fcn_deploy.deploy.engine_profiles import DYNAMIC, Dims, fixed_dims
+from fcn_deploy.engine.build import precision_of
+from fcn_deploy.engine.sidecar import sidecar_path
+from fcn_deploy.errors import GraphError, OutputError
+from fcn_deploy.graph.arithmetic import has_quantisation
+from fcn_deploy.graph.sizes import image_input
+from fcn_deploy.graph.state import find_card, load_graph
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.precision.calibration_cache import graph_digest
+from fcn_deploy.spec import ModelCard
 
 
 @dataclass(frozen=True)

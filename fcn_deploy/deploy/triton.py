@@ -17,18 +17,18 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..engine.flavors import TENSORRT
-from ..engine.freshness import belongs
-from ..engine.profiles import Profile
-from ..engine.sidecar import Port, read_sidecar
-from ..errors import EngineError, GraphError, OutputError
-from ..files import check_writable, output_error, temporary_beside
-from ..graph.sizes import graph_inputs, image_axes, image_input
-from ..graph.state import find_card, load_graph
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
-from .engine_profiles import DEFAULT, fixed_dims
-from .triton_config import Served, config_text
+from fcn_deploy.deploy.engine_profiles import DEFAULT, fixed_dims
+from fcn_deploy.deploy.triton_config import Served, config_text
+from fcn_deploy.engine.flavors import TENSORRT
+from fcn_deploy.engine.freshness import belongs
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import Port, read_sidecar
+from fcn_deploy.errors import EngineError, GraphError, OutputError
+from fcn_deploy.files import check_writable, output_error, temporary_beside
+from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
+from fcn_deploy.graph.state import find_card, load_graph
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 LABELS_FILE = "labels.txt"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

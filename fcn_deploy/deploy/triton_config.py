@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..engine.sidecar import Port
-from ..errors import GraphError
+from fcn_deploy.engine.sidecar import Port
+from fcn_deploy.errors import GraphError
 
 # NumPy's names of types and Triton's (DataType in model_config.proto).
 TYPES = {

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, iterate
-from ..data.sample import Sample
-from ..errors import FcnDeployError, RunnerError
-from ..inputs.dataset import OnError
-from ..interrupt import interrupts
-from ..metrics.agreement import Agreement, logit_margin
-from ..metrics.confusion import Counts, Labels, confusion_matrix
-from ..progress import SILENT, Progress
-from ..runners.base import INPUT, LABELS, LOGITS, check_labels
-from ..spec import ignore_index_for
-from .stages import Stage
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.data.sample import Sample
+from fcn_deploy.diagnosis.stages import Stage
+from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.inputs.dataset import OnError
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.metrics.agreement import Agreement, logit_margin
+from fcn_deploy.metrics.confusion import Counts, Labels, confusion_matrix
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import INPUT, LABELS, LOGITS, check_labels
+from fcn_deploy.spec import ignore_index_for
 
 
 @dataclass

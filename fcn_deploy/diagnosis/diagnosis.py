@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..metrics.agreement import Share
-from ..metrics.bootstrap import IouChange
-from .layer_errors import LayerError
-from .stages import Kind, Status
-from .tolerances import Tolerances
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.stages import Kind, Status
+from fcn_deploy.diagnosis.tolerances import Tolerances
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.bootstrap import IouChange
 
 
 @dataclass(frozen=True)

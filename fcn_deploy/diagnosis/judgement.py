@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..metrics.bootstrap import Interval
-from .diagnosis import Change
-from .layer_errors import LayerError
-from .tolerances import FEWEST_FOR_MIOU, ROUNDING, Tolerance
+from fcn_deploy.diagnosis.diagnosis import Change
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MIOU, ROUNDING, Tolerance
+from fcn_deploy.metrics.bootstrap import Interval
 
 
 def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *, rounding: bool = False) -> list[str]:

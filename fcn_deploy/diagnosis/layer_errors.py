@@ -13,16 +13,16 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import GraphError
-from ..graph.causes import layer_causes, normalisation_causes
-from ..graph.io_passes import CONTRACT_PREFIX
-from ..graph.local_error import FedLayers, Layer, layers_between, standing_for
-from ..graph.parts import Part
-from ..graph.tally import Tally
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from .tensors import ENTRY, OnnxSource, Source, Tensors
-from .tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
+from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Source, Tensors
+from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.causes import layer_causes, normalisation_causes
+from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
+from fcn_deploy.graph.local_error import FedLayers, Layer, layers_between, standing_for
+from fcn_deploy.graph.parts import Part
+from fcn_deploy.graph.tally import Tally
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import SILENT, Progress
 
 # So many layers are open at a time: all tensors of a large network on one image would be gigabytes.
 AT_ONCE = 48

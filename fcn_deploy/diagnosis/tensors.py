@@ -13,18 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..contract import Contract
-from ..graph.fold import fold_batch_norms
-from ..graph.io_passes import CONTRACT_PREFIX
-from ..graph.local_error import comparable
-from ..graph.parts import Part, cut_out
-from ..graph.simplify import name_nodes, simplify
-from ..graph.state import load_graph
-from ..graph.stored import Normalisation, Parameters, normalisation, normalised_image, parameters
-from ..precision.calibration import ports_of
-from ..runners.base import LABELS, LOGITS
-from ..spec import ModelCard
-from .stages import Stage
+from fcn_deploy.contract import Contract
+from fcn_deploy.diagnosis.stages import Stage
+from fcn_deploy.graph.fold import fold_batch_norms
+from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
+from fcn_deploy.graph.local_error import comparable
+from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.simplify import name_nodes, simplify
+from fcn_deploy.graph.state import load_graph
+from fcn_deploy.graph.stored import Normalisation, Parameters, normalisation, normalised_image, parameters
+from fcn_deploy.precision.calibration import ports_of
+from fcn_deploy.runners.base import LABELS, LOGITS
+from fcn_deploy.spec import ModelCard
 
 Tensors = dict[str, NDArray[Any]]
 Reader = Callable[[NDArray[np.uint8]], Tensors]

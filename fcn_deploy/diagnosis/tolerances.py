@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
-from ..errors import UnknownNameError
+from fcn_deploy.errors import UnknownNameError
 
 
 @dataclass(frozen=True)

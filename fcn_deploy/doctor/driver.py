@@ -6,8 +6,8 @@ import ctypes
 import sys
 from typing import Any
 
-from ..engine.gpus import driver_library, gpus
-from ..errors import RunnerError
+from fcn_deploy.engine.gpus import driver_library, gpus
+from fcn_deploy.errors import RunnerError
 
 
 def ask_driver() -> dict[str, Any]:

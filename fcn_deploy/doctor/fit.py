@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..environment import package_versions
-from .probes import Findings
+from fcn_deploy.doctor.probes import Findings
+from fcn_deploy.environment import package_versions
 
 OWN = "fcn-deploy"
 # Distributions that put their files into the same folder, site-packages/onnxruntime.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..engine.compile import Job, compile_plan
-from ..engine.flavors import Flavor
-from ..engine.logger import listen, started
-from ..engine.options import BuildOptions
-from ..engine.profiles import Profile
+from fcn_deploy.engine.compile import Job, compile_plan
+from fcn_deploy.engine.flavors import Flavor
+from fcn_deploy.engine.logger import listen, started
+from fcn_deploy.engine.options import BuildOptions
+from fcn_deploy.engine.profiles import Profile
 
 # The layer scores red, green and blue as three classes: the label of a pixel is its strongest channel.
 IMAGE = [[[[9, 0, 0], [0, 9, 0], [0, 0, 9]], [[0, 0, 9], [9, 0, 0], [0, 9, 0]]]]  # uint8[1, 2, 3, 3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .probes import Finding, Findings
+from fcn_deploy.doctor.probes import Finding, Findings
 
 
 @dataclass(frozen=True)

@@ -14,23 +14,23 @@ from typing import Any
 
 import onnx_ir as ir
 
-from ..errors import GraphError
-from ..files import atomic_path
-from ..graph.audit import Audit, audit_graph
-from ..graph.macs import OPERANDS
-from ..graph.sizes import graph_inputs, image_axes, image_input
-from ..graph.state import PRECISION_KEY, find_card, load_graph
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
-from .child import compile_in_child
-from .compile import Compiled, Job
-from .flavors import Flavor
-from .gpus import gpus
-from .layers import compare
-from .limits import check_maxima
-from .options import CURRENT, BuildOptions, check_options
-from .profiles import Profile
-from .sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path
+from fcn_deploy.engine.child import compile_in_child
+from fcn_deploy.engine.compile import Compiled, Job
+from fcn_deploy.engine.flavors import Flavor
+from fcn_deploy.engine.gpus import gpus
+from fcn_deploy.engine.layers import compare
+from fcn_deploy.engine.limits import check_maxima
+from fcn_deploy.engine.options import CURRENT, BuildOptions, check_options
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path
+from fcn_deploy.errors import GraphError
+from fcn_deploy.files import atomic_path
+from fcn_deploy.graph.audit import Audit, audit_graph
+from fcn_deploy.graph.macs import OPERANDS
+from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
+from fcn_deploy.graph.state import PRECISION_KEY, find_card, load_graph
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 FINDINGS_SHOWN = 3
 

@@ -17,15 +17,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..children import child_environment
-from ..errors import EngineError, FcnDeployError, MissingDependencyError
-from ..progress import SILENT, Progress
-from ..resident import peak_bytes
-from .compile import Compiled, Job, compile_plan
-from .flavors import open_flavor
-from .options import BuildOptions
-from .profiles import Profile
-from .sidecar import READ_LAYER, READ_PORT
+from fcn_deploy.children import child_environment
+from fcn_deploy.engine.compile import Compiled, Job, compile_plan
+from fcn_deploy.engine.flavors import open_flavor
+from fcn_deploy.engine.options import BuildOptions
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import READ_LAYER, READ_PORT
+from fcn_deploy.errors import EngineError, FcnDeployError, MissingDependencyError
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.resident import peak_bytes
 
 # Begins each line that is ours: the libraries may print too.
 _MARK = "fcn_deploy.engine "

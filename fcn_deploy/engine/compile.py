@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError
-from ..files import write_bytes
-from .flavors import Flavor
-from .layers import read_activation_bytes, read_layers
-from .logger import Heard, listen
-from .monitor import OnPhase, make_monitor
-from .options import BuildOptions, configure
-from .parse import Parsed, parse
-from .profiles import Profile, Shape
-from .sidecar import Layer, Port
+from fcn_deploy.engine.flavors import Flavor
+from fcn_deploy.engine.layers import read_activation_bytes, read_layers
+from fcn_deploy.engine.logger import Heard, listen
+from fcn_deploy.engine.monitor import OnPhase, make_monitor
+from fcn_deploy.engine.options import BuildOptions, configure
+from fcn_deploy.engine.parse import Parsed, parse
+from fcn_deploy.engine.profiles import Profile, Shape
+from fcn_deploy.engine.sidecar import Layer, Port
+from fcn_deploy.errors import EngineError
+from fcn_deploy.files import write_bytes
 
 # NumPy's names of the types that a network's input or output may have.
 DTYPES = {

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError
-from ..files import sha256
-from .sidecar import Sidecar, read_sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import Sidecar, read_sidecar, sidecar_path
+from fcn_deploy.errors import EngineError
+from fcn_deploy.files import sha256
 
 SHOWN = 60
 

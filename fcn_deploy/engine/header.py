@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .flavors import RTX, TENSORRT
+from fcn_deploy.engine.flavors import RTX, TENSORRT
 
 FLAVORS = {b"vtrt": RTX, b"ftrt": TENSORRT}
 HEADER_BYTES = 28

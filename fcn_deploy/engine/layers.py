@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .sidecar import Layer, Shares
+from fcn_deploy.engine.sidecar import Layer, Shares
 
 if TYPE_CHECKING:
-    from ..graph.audit import Audit, AuditRow
+    from fcn_deploy.graph.audit import Audit, AuditRow
 
 _LINE = re.compile(r"Name: (?P<name>.+?), LayerType: (?P<kind>[^,]*), Inputs: (?P<rest>.*)")
 _ONNX = re.compile(r"\[ONNX Layer: ([^\]]*)\]")

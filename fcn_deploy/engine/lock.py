@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..files import output_error
-from ..progress import SILENT, Progress
+from fcn_deploy.files import output_error
+from fcn_deploy.progress import SILENT, Progress
 
 POLL_S = 0.1
 

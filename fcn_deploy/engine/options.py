@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import EngineError
-from .flavors import RTX, Flavor
+from fcn_deploy.engine.flavors import RTX, Flavor
+from fcn_deploy.errors import EngineError
 
 CURRENT = "CURRENT"
 

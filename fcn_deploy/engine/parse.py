@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import EngineError
-from ..graph.finding import Finding
-from .flavors import Flavor, open_flavor
-from .logger import Heard, listen, significant_lines, started
+from fcn_deploy.engine.flavors import Flavor, open_flavor
+from fcn_deploy.engine.logger import Heard, listen, significant_lines, started
+from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.finding import Finding
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import EngineError
+from fcn_deploy.errors import EngineError
 
 Shape = tuple[int, int, int]
 LARGEST = 2**31 - 1  # of a dim of a TensorRT tensor

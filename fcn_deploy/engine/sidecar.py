@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .. import values
-from ..errors import EngineError, RecipeError
-from ..spec import ModelCard
-from .profiles import Profile, Shape
+from fcn_deploy import values
+from fcn_deploy.engine.profiles import Profile, Shape
+from fcn_deploy.errors import EngineError, RecipeError
+from fcn_deploy.spec import ModelCard
 
 SCHEMA = 1
 PORTABLE = "portable"

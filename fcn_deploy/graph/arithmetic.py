@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from .keep import KEEP_KEY
-from .macs import operands
-from .sizes import TensorSize
+from fcn_deploy.graph.keep import KEEP_KEY
+from fcn_deploy.graph.macs import operands
+from fcn_deploy.graph.sizes import TensorSize
 
 NAMES = {
     ir.DataType.FLOAT: "FP32",

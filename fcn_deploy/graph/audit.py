@@ -7,16 +7,16 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..errors import GraphError
-from .arithmetic import has_quantisation, precision
-from .finding import Finding
-from .macs import OPERANDS, multiply_adds, operands
-from .preflight import preflight
-from .simplify import simplify
-from .sizes import ImageSize, TensorSize, choose_size, tensor_sizes
-from .state import load_graph
-from .storage import reading_weights
-from .whole import check_whole
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.arithmetic import has_quantisation, precision
+from fcn_deploy.graph.finding import Finding
+from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands
+from fcn_deploy.graph.preflight import preflight
+from fcn_deploy.graph.simplify import simplify
+from fcn_deploy.graph.sizes import ImageSize, TensorSize, choose_size, tensor_sizes
+from fcn_deploy.graph.state import load_graph
+from fcn_deploy.graph.storage import reading_weights
+from fcn_deploy.graph.whole import check_whole
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from .keep import convolutions
-from .storage import add_constant
+from fcn_deploy.graph.keep import convolutions
+from fcn_deploy.graph.storage import add_constant
 
 # A few blocks fit into the L3 cache beside the activations.
 BLOCK_BYTES = 8_000_000

@@ -13,13 +13,13 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import DataError, GraphError
-from ..progress import SILENT, Progress
-from .histogram import Histogram
-from .session import open_cpu_session
-from .simplify import simplify
-from .state import load_graph
-from .storage import writing_to
+from fcn_deploy.errors import DataError, GraphError
+from fcn_deploy.graph.histogram import Histogram
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.graph.simplify import simplify
+from fcn_deploy.graph.state import load_graph
+from fcn_deploy.graph.storage import writing_to
+from fcn_deploy.progress import SILENT, Progress
 
 Feeds = Mapping[str, NDArray[Any]]
 

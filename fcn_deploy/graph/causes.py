@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from .fp16 import LARGEST_HALF
-from .local_error import FED, Layer
-from .stored import Normalisation, Parameters, Values, parameters, quantised_range
-from .tally import Tally
+from fcn_deploy.graph.fp16 import LARGEST_HALF
+from fcn_deploy.graph.local_error import FED, Layer
+from fcn_deploy.graph.stored import Normalisation, Parameters, Values, parameters, quantised_range
+from fcn_deploy.graph.tally import Tally
 
 # Shares of the range seen below and above which 8 bits clip or waste more than a calibration would choose.
 NARROW, WIDE = 0.5, 4.0

@@ -13,19 +13,19 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..contract import Contract
-from ..errors import GraphError, UnknownNameError
-from ..files import atomic_path
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..spec import CARD_KEY, ModelCard
-from ..version import __version__
-from .io_passes import OUTPUTS, InputKind, graft_contract, set_outputs
-from .proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
-from .session import open_cpu_session
-from .state import UNUSED_KEY
-from .storage import save_graph, weights_bytes
-from .trace import trace
+from fcn_deploy.contract import Contract
+from fcn_deploy.errors import GraphError, UnknownNameError
+from fcn_deploy.files import atomic_path
+from fcn_deploy.graph.io_passes import OUTPUTS, InputKind, graft_contract, set_outputs
+from fcn_deploy.graph.proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.graph.state import UNUSED_KEY
+from fcn_deploy.graph.storage import save_graph, weights_bytes
+from fcn_deploy.graph.trace import trace
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import CARD_KEY, ModelCard
+from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:
     from torch import nn

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from ..errors import GraphError
-from .spans import Span
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.spans import Span
 
 
 class NotUniform(Exception):  # noqa: N818 - it ends one attempt and becomes a GraphError, or a divisor

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 import onnx_ir as ir
 
-from ..errors import GraphError
-from .field import Field, NotUniform, Step
-from .sizes import TensorSize
-from .spans import Span, Taps, interpolated, met, repeated, shifted, transposed, windowed
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.field import Field, NotUniform, Step
+from fcn_deploy.graph.sizes import TensorSize
+from fcn_deploy.graph.spans import Span, Taps, interpolated, met, repeated, shifted, transposed, windowed
 
 # Each output element depends on the inputs' element at the same place alone (and on constants).
 POINTWISE = frozenset({

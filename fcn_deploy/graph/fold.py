@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .storage import add_constant
+from fcn_deploy.graph.storage import add_constant
 
 DEFAULT_EPSILON = 1e-5
 

@@ -14,9 +14,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .io_passes import CONTRACT_PREFIX
-from .keep import QUANTISERS, REQUESTED, matching, note_reasons
-from .storage import add_constant
+from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
+from fcn_deploy.graph.keep import QUANTISERS, REQUESTED, matching, note_reasons
+from fcn_deploy.graph.storage import add_constant
 
 LARGEST_HALF = 65504.0
 NORMALISATION, WEIGHT_OVERFLOW = "normalisation", "weight beyond FP16"

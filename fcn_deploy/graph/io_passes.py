@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import onnx_ir as ir
 
-from ..errors import ExportError, UnknownNameError
-from ..spec import ModelCard
-from .storage import add_constant
+from fcn_deploy.errors import ExportError, UnknownNameError
+from fcn_deploy.graph.storage import add_constant
+from fcn_deploy.spec import ModelCard
 
 InputKind = Literal["uint8", "float"]
 INPUT = "image"

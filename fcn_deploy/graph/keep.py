@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import onnx_ir as ir
 
-from ..errors import GraphError, UnknownNameError
+from fcn_deploy.errors import GraphError, UnknownNameError
 
 # Metadata of a node: why it was left out of INT8 or FP16 on purpose.
 KEEP_KEY = "fcn_deploy.keep"

@@ -18,7 +18,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
-from .parts import Part, cut_out
+from fcn_deploy.graph.parts import Part, cut_out
 
 Precision = Literal["fp32", "fp16", "int8"]
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)

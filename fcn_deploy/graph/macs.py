@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from .sizes import TensorSize
+from fcn_deploy.graph.sizes import TensorSize
 
 # operator -> positions of its data input and of its weights.
 OPERANDS = {

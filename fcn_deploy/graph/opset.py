@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from ..errors import ExportError
+from fcn_deploy.errors import ExportError
 
 TARGET_OPSET = 17
 # Attributes that opset 18 added to Resize, with the one value that means what opset 17 does.

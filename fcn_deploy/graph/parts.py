@@ -11,9 +11,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
-from ..errors import GraphError
-from .session import open_cpu_session
-from .storage import save_graph, writing_to
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.graph.storage import save_graph, writing_to
 
 Tensors = Mapping[str, NDArray[Any]]
 

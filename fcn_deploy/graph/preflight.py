@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from .finding import Finding
-from .rules import NODE_RULES, Sizes
-from .sizes import image_axes, image_input
+from fcn_deploy.graph.finding import Finding
+from fcn_deploy.graph.rules import NODE_RULES, Sizes
+from fcn_deploy.graph.sizes import image_axes, image_input
 
 # The last opset that TensorRT 8.6, the oldest release in use (JetPack), documents.
 OLDEST_OPSET = 17

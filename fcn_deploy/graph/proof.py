@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ParityError
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from .io_passes import INPUT, InputKind
-from .session import open_cpu_session
+from fcn_deploy.errors import ParityError
+from fcn_deploy.graph.io_passes import INPUT, InputKind
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from ..contract import Contract
+    from fcn_deploy.contract import Contract
 
 # N, H, W: 1-pixel images and sides, odd sides, N = 3, multiples of 32 and their neighbours, wide and tall.
 PROOF_SHAPES = (

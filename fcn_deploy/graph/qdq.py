@@ -16,9 +16,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import GraphError
-from .keep import convolutions
-from .storage import add_constant
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.keep import convolutions
+from fcn_deploy.graph.storage import add_constant
 
 Target = Literal["tensorrt", "cpu"]
 TARGETS: tuple[Target, ...] = ("tensorrt", "cpu")

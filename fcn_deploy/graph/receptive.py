@@ -16,11 +16,11 @@ from fractions import Fraction
 
 import onnx_ir as ir
 
-from ..errors import GraphError
-from .field import Field, NotUniform
-from .field_rules import follow
-from .sizes import ImageSize, image_axes, image_input, tensor_sizes
-from .spans import Span
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.field import Field, NotUniform
+from fcn_deploy.graph.field_rules import follow
+from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_sizes
+from fcn_deploy.graph.spans import Span
 
 # Far larger than any receptive field, and a multiple of every total stride up to 8192 times 3, 5 and 7.
 PROBE = 8192 * 105

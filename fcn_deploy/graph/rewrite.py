@@ -7,17 +7,17 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from .blocks import split_wide_convolutions
-from .fold import fold_batch_norms
-from .fp16 import HalfReport, to_fp16
-from .keep import check_rewritable, note_reasons
-from .pools import quantise_before_pools
-from .qdq import Range, Target, insert_qdq
-from .simplify import name_nodes, simplify
-from .state import load_graph
-from .storage import check_external_data
-from .subpixel import upsample_by_phases
-from .whole import check_whole
+from fcn_deploy.graph.blocks import split_wide_convolutions
+from fcn_deploy.graph.fold import fold_batch_norms
+from fcn_deploy.graph.fp16 import HalfReport, to_fp16
+from fcn_deploy.graph.keep import check_rewritable, note_reasons
+from fcn_deploy.graph.pools import quantise_before_pools
+from fcn_deploy.graph.qdq import Range, Target, insert_qdq
+from fcn_deploy.graph.simplify import name_nodes, simplify
+from fcn_deploy.graph.state import load_graph
+from fcn_deploy.graph.storage import check_external_data
+from fcn_deploy.graph.subpixel import upsample_by_phases
+from fcn_deploy.graph.whole import check_whole
 
 
 def load_rewritable(path: Path) -> ir.Model:

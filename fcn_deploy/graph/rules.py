@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from .finding import Level
-from .macs import OPERANDS
-from .sizes import TensorSize
+from fcn_deploy.graph.finding import Level
+from fcn_deploy.graph.macs import OPERANDS
+from fcn_deploy.graph.sizes import TensorSize
 
 Sizes = Mapping[str, TensorSize]
 STANDARD_DOMAINS = ("", "ai.onnx")

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from ..errors import GraphError
-from .keep import convolutions
-from .parts import cut_out, live_before
-from .qdq import Range, Target, quantised_tensors
-from .rewrite import to_int8
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.keep import convolutions
+from fcn_deploy.graph.parts import cut_out, live_before
+from fcn_deploy.graph.qdq import Range, Target, quantised_tensors
+from fcn_deploy.graph.rewrite import to_int8
 
 ALONE = "another layer is measured"
 

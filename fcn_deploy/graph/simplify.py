@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from ..errors import GraphError
+from fcn_deploy.errors import GraphError
 
 
 def simplify(model: ir.Model) -> None:

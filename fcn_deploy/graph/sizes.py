@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import GraphError
+from fcn_deploy.errors import GraphError
 
 # Constants of up to this many elements are computed with: sizes, starts, ends, scales of a Resize. No weight is.
 SMALL = 256

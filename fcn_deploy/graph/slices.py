@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from .storage import add_constant
+from fcn_deploy.graph.storage import add_constant
 
 
 def merge_slices(model: ir.Model) -> None:

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import GraphError
-from ..spec import CARD_KEY, ModelCard
-from .io_passes import CONTRACT_PREFIX
-from .naming import CONSTANT_PREFIX
-from .storage import reading_weights
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
+from fcn_deploy.graph.naming import CONSTANT_PREFIX
+from fcn_deploy.graph.storage import reading_weights
+from fcn_deploy.spec import CARD_KEY, ModelCard
 
 if TYPE_CHECKING:
     import onnx_ir as ir

@@ -10,8 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import GraphError, OutputError
-from ..files import output_error
+from fcn_deploy.errors import GraphError, OutputError
+from fcn_deploy.files import output_error
 
 # A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
 INLINE_LIMIT_BYTES = 2_000_000_000

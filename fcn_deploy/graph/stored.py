@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..spec import ModelCard
+from fcn_deploy.spec import ModelCard
 
 Values = NDArray[np.float64]
 _ARITHMETIC = ("Sub", "Add", "Mul", "Div")

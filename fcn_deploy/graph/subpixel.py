@@ -18,8 +18,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from .keep import KEEP_KEY
-from .storage import add_constant
+from fcn_deploy.graph.keep import KEEP_KEY
+from fcn_deploy.graph.storage import add_constant
 
 UPSAMPLING = "upsampling"
 # Below, the shuffle costs what the transposed convolution does (stride 2 in FCN-8s: 0.1 ms of 120).

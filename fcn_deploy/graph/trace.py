@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from ..errors import ExportError
-from .naming import name_after_modules
-from .opset import lower_opset
-from .slices import merge_slices
+from fcn_deploy.errors import ExportError
+from fcn_deploy.graph.naming import name_after_modules
+from fcn_deploy.graph.opset import lower_opset
+from fcn_deploy.graph.slices import merge_slices
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
-from ..errors import GraphError
+from fcn_deploy.errors import GraphError
 
 
 def check_whole(model: ir.Model, path: Path) -> None:

@@ -8,15 +8,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..errors import CheckpointError, GraphError
-from ..files import sha256
-from ..models.demo import named_file
-from ..progress import SILENT, Progress
-from ..recipe import checkpoint_of
-from ..runners.base import Runner
-from ..runners.reference import load_reference
-from ..runners.registry import entry, open_runner
-from ..spec import ModelCard
+from fcn_deploy.errors import CheckpointError, GraphError
+from fcn_deploy.files import sha256
+from fcn_deploy.models.demo import named_file
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.recipe import checkpoint_of
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.reference import load_reference
+from fcn_deploy.runners.registry import entry, open_runner
+from fcn_deploy.spec import ModelCard
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,7 +69,7 @@ class Artefact:
         """
         if not self.is_onnx:
             return self.load()[1]
-        from ..graph.state import read_card
+        from fcn_deploy.graph.state import read_card
 
         try:
             return read_card(self.path)
@@ -85,7 +85,7 @@ class Artefact:
         if not entry(spec).needs_onnx or self.is_onnx:
             return self.source
         if self._exported is None:
-            from ..graph.export import export_model
+            from fcn_deploy.graph.export import export_model
 
             network, card = self.load()
             self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..data.dataset import Dataset, Sample, open_dataset
-from ..errors import DataError
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
+from fcn_deploy.data.dataset import Dataset, Sample, open_dataset
+from fcn_deploy.errors import DataError
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 OnError = Literal["raise", "skip"]
 

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import GraphError
-from ..files import sha256
-from ..models.demo import named_file
-from ..progress import SILENT, Progress
-from ..reading import reading
-from ..spec import ModelCard
-from .engine import EngineFile, inspect_engine, inspect_sidecar
+from fcn_deploy.errors import GraphError
+from fcn_deploy.files import sha256
+from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sidecar
+from fcn_deploy.models.demo import named_file
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.reading import reading
+from fcn_deploy.spec import ModelCard
 
 if TYPE_CHECKING:
-    from .onnx import OnnxFile
+    from fcn_deploy.inspection.onnx import OnnxFile
 
 ENGINES, CHECKPOINTS = (".engine", ".plan", ".trt"), (".safetensors", ".pth", ".pt", ".toml")
 KINDS = "an ONNX file, an engine, its sidecar, a checkpoint or a recipe"
@@ -76,19 +76,19 @@ def _inspect(path: Path) -> Inspection:
         return Inspection(path, "engine", size, digest, inspect_engine(path, digest))
     if suffix in CHECKPOINTS:
         return Inspection(path, "checkpoint", size, digest, _checkpoint(path))
-    from .onnx import inspect_onnx
+    from fcn_deploy.inspection.onnx import inspect_onnx
 
     return Inspection(path, "onnx", size, digest, inspect_onnx(path))
 
 
 def _is_plan(path: Path) -> bool:
-    from ..engine.header import read_header
+    from fcn_deploy.engine.header import read_header
 
     return read_header(path) is not None
 
 
 def _checkpoint(path: Path) -> CheckpointFile:
-    from ..models.checkpoints import load_model
+    from fcn_deploy.models.checkpoints import load_model
 
     network, card = load_model(path)
     state = network.state_dict()

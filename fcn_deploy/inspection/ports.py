@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..errors import GraphError
-from ..runners.graph_io import describe
-from ..spec import ModelCard
+from fcn_deploy.errors import GraphError
+from fcn_deploy.runners.graph_io import describe
+from fcn_deploy.spec import ModelCard
 
 _AS_ONNXRUNTIME = {"float32": "float", "float64": "double"}
 

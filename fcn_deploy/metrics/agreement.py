@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShapeError
-from .boundary import boundary_mask
-from .confusion import Labels, check_labels
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.metrics.boundary import boundary_mask
+from fcn_deploy.metrics.confusion import Labels, check_labels
 
 QUANTILES = (0.1, 0.5)
 

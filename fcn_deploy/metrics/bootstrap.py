@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShapeError
-from .confusion import Counts
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.metrics.confusion import Counts
 
 DRAWS = 1000
 LEVEL = 0.95

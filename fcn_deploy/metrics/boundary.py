@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .confusion import Labels
+from fcn_deploy.metrics.confusion import Labels
 
 
 def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ShapeError
+from fcn_deploy.errors import ShapeError
 
 Counts = NDArray[np.int64]
 Labels = NDArray[Any]  # of any integer dtype

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .boundary import boundary_mask
-from .confusion import Counts, Labels, confusion_matrix
+from fcn_deploy.metrics.boundary import boundary_mask
+from fcn_deploy.metrics.confusion import Counts, Labels, confusion_matrix
 
 
 class Evaluation:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .confusion import Counts
+from fcn_deploy.metrics.confusion import Counts
 
 
 @dataclass(frozen=True)

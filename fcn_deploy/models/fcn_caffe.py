@@ -12,9 +12,9 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from .fcn_vgg import FC_CHANNELS, STAGES
-from .layers import Crop, Scale, Sum, init_convolutions, init_scores, scaled
-from .upsampling import upsample
+from fcn_deploy.models.fcn_vgg import FC_CHANNELS, STAGES
+from fcn_deploy.models.layers import Crop, Scale, Sum, init_convolutions, init_scores, scaled
+from fcn_deploy.models.upsampling import upsample
 
 PADDING = 100
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .layers import init_convolutions, scaled
+from fcn_deploy.models.layers import init_convolutions, scaled
 
 EXPANSION = 4  # a bottleneck's output channels over its inner ones
 # inner channels, stride, dilation of layer1 ... layer4

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor, nn
 
-from .layers import Crop, Fuse, init_convolutions, init_scores, scaled
-from .upsampling import upsample
+from fcn_deploy.models.layers import Crop, Fuse, init_convolutions, init_scores, scaled
+from fcn_deploy.models.upsampling import upsample
 
 if TYPE_CHECKING:
     from typing import TypedDict

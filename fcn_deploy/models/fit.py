@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
-from .weights_file import printable
+from fcn_deploy.errors import CheckpointError
+from fcn_deploy.models.weights_file import printable
 
 LISTED = 4  # keys named in a message before the rest is only counted
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import CheckpointError, RecipeError
-from ..progress import SILENT, Progress
-from ..spec import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
-from .conventions import Convention, known_names, recognise
-from .fit import listed
-from .registry import entry, new_card
-from .weights_file import Weights
+from fcn_deploy.errors import CheckpointError, RecipeError
+from fcn_deploy.models.conventions import Convention, known_names, recognise
+from fcn_deploy.models.fit import listed
+from fcn_deploy.models.registry import entry, new_card
+from fcn_deploy.models.weights_file import Weights
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
 
 
 def recognised(tensors: dict[str, Tensor], path: Path) -> Convention:

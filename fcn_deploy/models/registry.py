@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import RecipeError, UnknownNameError
-from ..spec import (
+from fcn_deploy.errors import RecipeError, UnknownNameError
+from fcn_deploy.spec import (
     CAFFE_MEAN,
     CAFFE_STD,
     IMAGENET_MEAN,

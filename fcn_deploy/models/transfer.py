@@ -8,13 +8,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
-from ..recipe import checkpoint_of
-from .conventions import VGG16_CLASSIFIER, Convention
-from .demo import named_file
-from .fit import check_finite, listed, same_kind, shape
-from .opening import recognised
-from .weights_file import read_weights
+from fcn_deploy.errors import CheckpointError
+from fcn_deploy.models.conventions import VGG16_CLASSIFIER, Convention
+from fcn_deploy.models.demo import named_file
+from fcn_deploy.models.fit import check_finite, listed, same_kind, shape
+from fcn_deploy.models.opening import recognised
+from fcn_deploy.models.weights_file import read_weights
+from fcn_deploy.recipe import checkpoint_of
 
 # Layers whose shape depends on the classes or on the stride: they may differ between two models of one family.
 _OWN_TO_A_MODEL = re.compile(r"(score_|upscore|(aux_)?classifier\.4\.).*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .layers import zero_bias
+from fcn_deploy.models.layers import zero_bias
 
 INITS = ("bilinear", "random")
 

@@ -17,8 +17,8 @@ import safetensors
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError
-from ..reading import reading
+from fcn_deploy.errors import CheckpointError
+from fcn_deploy.reading import reading
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict

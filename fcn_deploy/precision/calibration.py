@@ -11,15 +11,15 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, Sample, iterate
-from ..errors import DataError
-from ..graph.calibrate import Feeds
-from ..inputs.dataset import DataOptions, check_classes, open_unchecked
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..runners.graph_io import GraphIO, describe
-from ..spec import ModelCard
-from .frames import Frames, pixel_digest
+from fcn_deploy.data.dataset import Dataset, Sample, iterate
+from fcn_deploy.errors import DataError
+from fcn_deploy.graph.calibrate import Feeds
+from fcn_deploy.inputs.dataset import DataOptions, check_classes, open_unchecked
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.precision.frames import Frames, pixel_digest
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.graph_io import GraphIO, describe
+from fcn_deploy.spec import ModelCard
 
 # So many images are looked at before the work begins, to tell label maps from images.
 _LOOK_AT = 5

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..files import atomic_path, sha256
-from ..graph.calibrate import Calibration
-from ..graph.histogram import BINS, Histogram
-from ..graph.session import load_onnxruntime
-from ..graph.state import load_graph
-from ..graph.storage import reading_weights
+from fcn_deploy.files import atomic_path, sha256
+from fcn_deploy.graph.calibrate import Calibration
+from fcn_deploy.graph.histogram import BINS, Histogram
+from fcn_deploy.graph.session import load_onnxruntime
+from fcn_deploy.graph.state import load_graph
+from fcn_deploy.graph.storage import reading_weights
 
 FORMAT = 1
 METADATA_KEY = "fcn_deploy.calibration"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..errors import OutputError
-from ..graph.calibrate import Calibration, calibrate, float_tensors
-from ..graph.io_passes import CONTRACT_PREFIX
-from ..graph.keep import convolutions
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
-from .calibration import CalibrationSet, ports_of
-from .calibration_cache import CacheKey, cache_key, read_cache, write_cache
+from fcn_deploy.errors import OutputError
+from fcn_deploy.graph.calibrate import Calibration, calibrate, float_tensors
+from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
+from fcn_deploy.graph.keep import convolutions
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.precision.calibration import CalibrationSet, ports_of
+from fcn_deploy.precision.calibration_cache import CacheKey, cache_key, read_cache, write_cache
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 
 @dataclass(frozen=True)

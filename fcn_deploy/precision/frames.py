@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, Sample, iterate
-from ..inputs.dataset import OnError
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
+from fcn_deploy.data.dataset import Dataset, Sample, iterate
+from fcn_deploy.inputs.dataset import OnError
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.progress import SILENT, Progress
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:

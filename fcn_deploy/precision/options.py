@@ -8,13 +8,13 @@ from typing import Literal, get_args
 
 import onnx_ir as ir
 
-from ..errors import DataError, GraphError, OutputError, UnknownNameError
-from ..files import check_writable
-from ..graph.histogram import METHODS, PERCENTILE, Method
-from ..graph.keep import kept_from_int8
-from ..graph.qdq import TARGETS, Target
-from ..inputs.dataset import DataOptions
-from .search import SearchOptions
+from fcn_deploy.errors import DataError, GraphError, OutputError, UnknownNameError
+from fcn_deploy.files import check_writable
+from fcn_deploy.graph.histogram import METHODS, PERCENTILE, Method
+from fcn_deploy.graph.keep import kept_from_int8
+from fcn_deploy.graph.qdq import TARGETS, Target
+from fcn_deploy.inputs.dataset import DataOptions
+from fcn_deploy.precision.search import SearchOptions
 
 Precision = Literal["fp16", "int8", "int8+fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

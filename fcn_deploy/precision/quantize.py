@@ -10,29 +10,29 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from ..files import atomic_path
-from ..graph.calibrate import Calibration
-from ..graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
-from ..graph.histogram import Method, range_of
-from ..graph.keep import REQUESTED, SEARCHED
-from ..graph.parts import copy_of
-from ..graph.qdq import Range, Target, quantised_tensors
-from ..graph.rewrite import load_rewritable, to_int8
-from ..graph.sensitivity import candidates
-from ..graph.state import PRECISION_KEY, find_card
-from ..graph.storage import save_graph
-from ..metrics.agreement import Share
-from ..progress import SILENT, Progress
-from ..spec import CARD_KEY, ModelCard
-from .calibration import Coverage, ports_of, survey
-from .calibration_cache import graph_digest
-from .calibration_run import CacheUse, Wanted, network_tensors, observe
-from .frames import Overlap, overlap
-from .options import Precision, QuantizeOptions, check_options, kept_layers
-from .rewritten import check_rewritten
-from .search import LOG_SUFFIX, search_layers
-from .search_report import SearchReport
-from .search_steps import Network
+from fcn_deploy.files import atomic_path
+from fcn_deploy.graph.calibrate import Calibration
+from fcn_deploy.graph.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
+from fcn_deploy.graph.histogram import Method, range_of
+from fcn_deploy.graph.keep import REQUESTED, SEARCHED
+from fcn_deploy.graph.parts import copy_of
+from fcn_deploy.graph.qdq import Range, Target, quantised_tensors
+from fcn_deploy.graph.rewrite import load_rewritable, to_int8
+from fcn_deploy.graph.sensitivity import candidates
+from fcn_deploy.graph.state import PRECISION_KEY, find_card
+from fcn_deploy.graph.storage import save_graph
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.precision.calibration import Coverage, ports_of, survey
+from fcn_deploy.precision.calibration_cache import graph_digest
+from fcn_deploy.precision.calibration_run import CacheUse, Wanted, network_tensors, observe
+from fcn_deploy.precision.frames import Overlap, overlap
+from fcn_deploy.precision.options import Precision, QuantizeOptions, check_options, kept_layers
+from fcn_deploy.precision.rewritten import check_rewritten
+from fcn_deploy.precision.search import LOG_SUFFIX, search_layers
+from fcn_deploy.precision.search_report import SearchReport
+from fcn_deploy.precision.search_steps import Network
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import CARD_KEY, ModelCard
 
 __all__ = ["QuantizeOptions", "QuantizeReport", "quantize"]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GraphError
-from ..graph.proof import random_image
-from ..interrupt import interrupts
-from ..metrics.agreement import Share
-from ..progress import SILENT, Progress, Task
-from ..runners.base import INPUT, LABELS
-from ..runners.registry import open_runner
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.proof import random_image
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.progress import SILENT, Progress, Task
+from fcn_deploy.runners.base import INPUT, LABELS
+from fcn_deploy.runners.registry import open_runner
 
 RUNNER = "onnxruntime"
 

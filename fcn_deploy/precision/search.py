@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SearchError
-from ..inputs.dataset import DataOptions, classes_of, open_for
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
-from .search_cache import TensorCache
-from .search_choice import Layers, fewest
-from .search_images import Measured, SearchImages
-from .search_log import SearchLog
-from .search_report import LayerFinding, SearchReport
-from .search_steps import Network, Steps
+from fcn_deploy.errors import SearchError
+from fcn_deploy.inputs.dataset import DataOptions, classes_of, open_for
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.precision.search_cache import TensorCache
+from fcn_deploy.precision.search_choice import Layers, fewest
+from fcn_deploy.precision.search_images import Measured, SearchImages
+from fcn_deploy.precision.search_log import SearchLog
+from fcn_deploy.precision.search_report import LayerFinding, SearchReport
+from fcn_deploy.precision.search_steps import Network, Steps
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 LOG_SUFFIX = ".search.jsonl"
 

@@ -11,10 +11,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..errors import OutputError
-from ..files import output_error
-from ..graph.sizes import ImageSize, TensorSize, tensor_sizes
-from ..graph.storage import weights_bytes
+from fcn_deploy.errors import OutputError
+from fcn_deploy.files import output_error
+from fcn_deploy.graph.sizes import ImageSize, TensorSize, tensor_sizes
+from fcn_deploy.graph.storage import weights_bytes
 
 Tensors = Mapping[str, NDArray[Any]]
 _SPARE_BYTES = 64 << 20  # of the disk, left to others

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dataset import Dataset, Sample, iterate
-from ..errors import DataError
-from ..inputs.dataset import OnError
-from ..metrics.agreement import Share
-from ..metrics.confusion import Counts, confusion_matrix
-from ..metrics.scores import scores
-from ..progress import SILENT, Progress
-from ..runners.base import check_labels
-from ..spec import ignore_index_for
-from .frames import Frames
-from .search_cache import TensorCache
+from fcn_deploy.data.dataset import Dataset, Sample, iterate
+from fcn_deploy.errors import DataError
+from fcn_deploy.inputs.dataset import OnError
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.confusion import Counts, confusion_matrix
+from fcn_deploy.metrics.scores import scores
+from fcn_deploy.precision.frames import Frames
+from fcn_deploy.precision.search_cache import TensorCache
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import check_labels
+from fcn_deploy.spec import ignore_index_for
 
 Labels = NDArray[Any]
 IMAGE, TRUTH, REFERENCE = "image", "truth", "reference"

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import RecordError
-from ..files import check_writable, output_error, write_text
-from ..metrics.agreement import Share
-from .search_images import Measured
+from fcn_deploy.errors import RecordError
+from fcn_deploy.files import check_writable, output_error, write_text
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.precision.search_images import Measured
 
 SCHEMA, KIND = 1, "layer search"
 

@@ -15,20 +15,20 @@ from typing import Any
 
 import onnx_ir as ir
 
-from ..data.dataset import iterate
-from ..graph.parts import Part, cut_out
-from ..graph.rewrite import load_rewritable
-from ..graph.sensitivity import candidates, cut_before
-from ..graph.state import find_card
-from ..inputs.dataset import open_for
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..runners.base import LABELS
-from .calibration import ports_of
-from .options import QuantizeOptions, check_options, kept_layers
-from .search_cache import TensorCache, Tensors, cache_bytes, needed_bytes
-from .search_images import require_labels
-from .search_steps import LIVE
+from fcn_deploy.data.dataset import iterate
+from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.rewrite import load_rewritable
+from fcn_deploy.graph.sensitivity import candidates, cut_before
+from fcn_deploy.graph.state import find_card
+from fcn_deploy.inputs.dataset import open_for
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.precision.calibration import ports_of
+from fcn_deploy.precision.options import QuantizeOptions, check_options, kept_layers
+from fcn_deploy.precision.search_cache import TensorCache, Tensors, cache_bytes, needed_bytes
+from fcn_deploy.precision.search_images import require_labels
+from fcn_deploy.precision.search_steps import LIVE
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import LABELS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .frames import Frames
+from fcn_deploy.precision.frames import Frames
 
 
 @dataclass(frozen=True)

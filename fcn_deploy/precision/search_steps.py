@@ -11,19 +11,19 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from ..graph.keep import SEARCHED
-from ..graph.parts import Part, cut_out
-from ..graph.qdq import Range, Target, quantised_tensors
-from ..graph.rewrite import to_int8
-from ..graph.sensitivity import cut_before, one_quantised
-from ..metrics.agreement import Share
-from ..metrics.confusion import Counts
-from ..progress import Progress
-from ..runners.base import LABELS
-from ..runners.graph_io import GraphIO
-from .search_cache import TensorCache, cache_bytes, check_room, needed_bytes
-from .search_images import Measured, SearchImages
-from .search_log import SearchLog, Step
+from fcn_deploy.graph.keep import SEARCHED
+from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.qdq import Range, Target, quantised_tensors
+from fcn_deploy.graph.rewrite import to_int8
+from fcn_deploy.graph.sensitivity import cut_before, one_quantised
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.precision.search_cache import TensorCache, cache_bytes, check_room, needed_bytes
+from fcn_deploy.precision.search_images import Measured, SearchImages
+from fcn_deploy.precision.search_log import SearchLog, Step
+from fcn_deploy.progress import Progress
+from fcn_deploy.runners.base import LABELS
+from fcn_deploy.runners.graph_io import GraphIO
 
 LIVE = "live"
 FP32 = Step("fp32")

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import atomic_path
-from .pipeline import Ended
+from fcn_deploy.files import atomic_path
+from fcn_deploy.predict.pipeline import Ended
 
 
 class AreaTable:

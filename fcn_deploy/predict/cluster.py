@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunnerError
-from ..optional import require
-from ..runners.registry import device_of
-from ..runners.threads import usable_cores
-from ..streams import led_to
-from .opening import USUAL_LANES, default_runner
-from .options import WAITING, PredictOptions
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.optional import require
+from fcn_deploy.predict.opening import USUAL_LANES, default_runner
+from fcn_deploy.predict.options import WAITING, PredictOptions
+from fcn_deploy.runners.registry import device_of
+from fcn_deploy.runners.threads import usable_cores
+from fcn_deploy.streams import led_to
 
 # Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}

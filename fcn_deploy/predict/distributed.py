@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import FcnDeployError, RunnerError
-from ..models.demo import DEMO
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
-from .cluster import Cluster, connected, share_out
-from .labeller import Labeller, outputs_of
-from .ledger import MOST_LOST, start_ledger
-from .opening import card_of
-from .options import PredictOptions
-from .pipeline import Ended
-from .sources import Source
+from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.models.demo import DEMO
+from fcn_deploy.predict.cluster import Cluster, connected, share_out
+from fcn_deploy.predict.labeller import Labeller, outputs_of
+from fcn_deploy.predict.ledger import MOST_LOST, start_ledger
+from fcn_deploy.predict.opening import card_of
+from fcn_deploy.predict.options import PredictOptions
+from fcn_deploy.predict.pipeline import Ended
+from fcn_deploy.predict.sources import Source
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 MOST_A_TASK = 32  # images of one task: what is run again if its worker is lost
 TASKS_AN_ACTOR = 4  # at least, so that a slow machine takes fewer

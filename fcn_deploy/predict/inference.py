@@ -12,10 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunnerError
-from ..runners.base import INPUT, LABELS, Runner
-from ..runners.trt_runner import TrtRunner
-from .room import Room, room_for
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.predict.room import Room, room_for
+from fcn_deploy.runners.base import INPUT, LABELS, Runner
+from fcn_deploy.runners.trt_runner import TrtRunner
 
 # uint8[N, H, W, 3] to uint8|int32[N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]

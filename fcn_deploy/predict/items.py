@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.images import load_image
-from ..errors import DataError, ImageError
-from .sources import Source
-from .video import count_frames, frames
+from fcn_deploy.data.images import load_image
+from fcn_deploy.errors import DataError, ImageError
+from fcn_deploy.predict.sources import Source
+from fcn_deploy.predict.video import count_frames, frames
 
 
 @dataclass(frozen=True)

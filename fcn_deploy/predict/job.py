@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ImageError, RunnerError
-from ..runners.base import check_labels
-from .areas import count_pixels
-from .inference import Lanes
-from .items import Item
-from .outputs import Outputs
-from .pipeline import Bounds, Ended, Labelled, Loaded, ahead, batched, inferred
+from fcn_deploy.errors import DataError, ImageError, RunnerError
+from fcn_deploy.predict.areas import count_pixels
+from fcn_deploy.predict.inference import Lanes
+from fcn_deploy.predict.items import Item
+from fcn_deploy.predict.outputs import Outputs
+from fcn_deploy.predict.pipeline import Bounds, Ended, Labelled, Loaded, ahead, batched, inferred
+from fcn_deploy.runners.base import check_labels
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,22 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import OutputError
-from ..interrupt import interrupts
-from ..progress import SILENT, Progress
-from ..runners.base import Runner
-from ..runners.threads import usable_cores
-from ..spec import ModelCard, voc_palette
-from ..tiling.field import field_of
-from .inference import lanes_of
-from .items import items
-from .job import Job, label_images
-from .opening import open_runners
-from .options import WAITING, PredictOptions
-from .outputs import Outputs
-from .pipeline import Bounds, Ended, in_order
-from .sources import Source
-from .tiled import Tiled
+from fcn_deploy.errors import OutputError
+from fcn_deploy.interrupt import interrupts
+from fcn_deploy.predict.inference import lanes_of
+from fcn_deploy.predict.items import items
+from fcn_deploy.predict.job import Job, label_images
+from fcn_deploy.predict.opening import open_runners
+from fcn_deploy.predict.options import WAITING, PredictOptions
+from fcn_deploy.predict.outputs import Outputs
+from fcn_deploy.predict.pipeline import Bounds, Ended, in_order
+from fcn_deploy.predict.sources import Source
+from fcn_deploy.predict.tiled import Tiled
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.threads import usable_cores
+from fcn_deploy.spec import ModelCard, voc_palette
+from fcn_deploy.tiling.field import field_of
 
 MOST_WORKERS = 16
 

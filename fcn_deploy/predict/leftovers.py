@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..files import remove_temporary, written_as
+from fcn_deploy.files import remove_temporary, written_as
 
 
 def remove_leftovers(target: Path) -> None:

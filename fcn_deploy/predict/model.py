@@ -11,13 +11,13 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.images import load_image
-from ..errors import ShapeError
-from ..runners.base import INPUT, LABELS, Runner
-from ..spec import ModelCard
-from .inference import lanes_of
-from .opening import open_runners
-from .pipeline import Bounds, Ended, Labelled, Loaded, batched, in_order, inferred
+from fcn_deploy.data.images import load_image
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.predict.inference import lanes_of
+from fcn_deploy.predict.opening import open_runners
+from fcn_deploy.predict.pipeline import Bounds, Ended, Labelled, Loaded, batched, in_order, inferred
+from fcn_deploy.runners.base import INPUT, LABELS, Runner
+from fcn_deploy.spec import ModelCard
 
 Image = NDArray[np.uint8]
 Labels = NDArray[Any]

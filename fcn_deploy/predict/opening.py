@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..engine.sidecar import read_sidecar, sidecar_path
-from ..errors import EngineError, RunnerError
-from ..inputs.artefact import Artefact
-from ..progress import SILENT, Progress
-from ..runners.base import Runner
-from ..runners.registry import device_of, entry, open_runner
-from ..runners.threads import usable_cores
-from ..spec import ModelCard
+from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
+from fcn_deploy.errors import EngineError, RunnerError
+from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import device_of, entry, open_runner
+from fcn_deploy.runners.threads import usable_cores
+from fcn_deploy.spec import ModelCard
 
 ENGINES = frozenset({".engine", ".plan", ".trt"})
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ..data.images import SUFFIXES
-from ..errors import OutputError
-from ..files import check_writable
-from .outputs import SUFFIX, Format
-from .sources import Source, find_sources
-from .storage import Storage
-from .tiled import Tiling
+from fcn_deploy.data.images import SUFFIXES
+from fcn_deploy.errors import OutputError
+from fcn_deploy.files import check_writable
+from fcn_deploy.predict.outputs import SUFFIX, Format
+from fcn_deploy.predict.sources import Source, find_sources
+from fcn_deploy.predict.storage import Storage
+from fcn_deploy.predict.tiled import Tiling
 
 WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
 

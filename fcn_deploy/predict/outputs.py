@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data.images import load_label
-from ..data.sample import Colour
-from ..data.writing import label_image, save_image, save_labels
-from ..errors import DataError, OutputError
-from ..files import write_bytes
-from .leftovers import remove_leftovers
-from .sources import Source
-from .storage import Storage
+from fcn_deploy.data.images import load_label
+from fcn_deploy.data.sample import Colour
+from fcn_deploy.data.writing import label_image, save_image, save_labels
+from fcn_deploy.errors import DataError, OutputError
+from fcn_deploy.files import write_bytes
+from fcn_deploy.predict.leftovers import remove_leftovers
+from fcn_deploy.predict.sources import Source
+from fcn_deploy.predict.storage import Storage
 
 Format = Literal["indexed", "raw", "npy"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, RunnerError, ShapeError
-from .inference import Lanes
+from fcn_deploy.errors import DataError, RunnerError, ShapeError
+from fcn_deploy.predict.inference import Lanes
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")

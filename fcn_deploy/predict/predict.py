@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import IO, TYPE_CHECKING
 
-from ..progress import SILENT, Progress
-from .areas import area_table
-from .items import count_items
-from .labeller import Labeller, Labelling
-from .options import PredictOptions
-from .sources import Source
-from .tally import PredictReport, Tally
+from fcn_deploy.predict.areas import area_table
+from fcn_deploy.predict.items import count_items
+from fcn_deploy.predict.labeller import Labeller, Labelling
+from fcn_deploy.predict.options import PredictOptions
+from fcn_deploy.predict.sources import Source
+from fcn_deploy.predict.tally import PredictReport, Tally
+from fcn_deploy.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from .cluster import Cluster
+    from fcn_deploy.predict.cluster import Cluster
 
 
 def predict(
@@ -49,7 +49,7 @@ def predict(
 def _opened(options: PredictOptions, cluster: Cluster | None, stack: ExitStack, progress: Progress) -> Labelling:
     if cluster is None:
         return Labeller(options, stack, progress)
-    from .distributed import RayLabeller
+    from fcn_deploy.predict.distributed import RayLabeller
 
     return RayLabeller(options, cluster, stack, progress)
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 import psutil
 
-from ..errors import ShapeError
-from ..runners.base import Runner
-from ..runners.registry import RUNNERS, device_of
-from ..spec import ModelCard
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import RUNNERS, device_of
+from fcn_deploy.spec import ModelCard
 
 # Peak bytes for each pixel and channel of VGG's first stage, which has 64 * width channels and the size of the image.
 # Measured, at 0.3 to 2.4 megapixels: ONNX Runtime and PyTorch in FP32 11 to 27, INT8 9 to 13, OpenVINO in BF16 7.

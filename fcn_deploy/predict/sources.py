@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
-from ..data.images import SUFFIXES
-from ..data.pairs import read_list
-from ..errors import DataError, OutputError
-from ..reading import reading
-from .storage import Storage, is_address
-from .video import VIDEO_SUFFIXES
+from fcn_deploy.data.images import SUFFIXES
+from fcn_deploy.data.pairs import read_list
+from fcn_deploy.errors import DataError, OutputError
+from fcn_deploy.predict.storage import Storage, is_address
+from fcn_deploy.predict.video import VIDEO_SUFFIXES
+from fcn_deploy.reading import reading
 
 STDIN = "-"
 

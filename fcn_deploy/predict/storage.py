@@ -12,8 +12,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..errors import DataError, FcnDeployError, OutputError, UnknownNameError
-from ..optional import require
+from fcn_deploy.errors import DataError, FcnDeployError, OutputError, UnknownNameError
+from fcn_deploy.optional import require
 
 # Stores in which a file is there whole or not at all, so that its name alone says that it is right.
 SCHEMES = ("s3", "gs", "abfs", "abfss")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, RunnerError
-from .pipeline import Ended
+from fcn_deploy.errors import DataError, RunnerError
+from fcn_deploy.predict.pipeline import Ended
 
 if TYPE_CHECKING:
-    from .options import PredictOptions
-    from .outputs import Outputs
+    from fcn_deploy.predict.options import PredictOptions
+    from fcn_deploy.predict.outputs import Outputs
 
 SCHEMA = 1
 # An error of the runner can be one image's (too large for the memory); so many in turn are the runner's own.

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ImageError, RunnerError, ShapeError
-from ..graph.receptive import ReceptiveField
-from ..progress import SILENT, Progress
-from ..runners.base import Runner, check_labels
-from ..tiling.disagreement import measure
-from ..tiling.plan import Plan, plan_held, plan_tiles, smallest_tile
-from ..tiling.run import bands_of
-from ..tiling.windows import ArrayWindows, ImageWindows, open_windows
-from ..tiling.writing import write_bands
-from .areas import count_pixels
-from .inference import infer_of
-from .items import Item, items
-from .pipeline import Ended
-from .sources import Source
+from fcn_deploy.errors import DataError, ImageError, RunnerError, ShapeError
+from fcn_deploy.graph.receptive import ReceptiveField
+from fcn_deploy.predict.areas import count_pixels
+from fcn_deploy.predict.inference import infer_of
+from fcn_deploy.predict.items import Item, items
+from fcn_deploy.predict.pipeline import Ended
+from fcn_deploy.predict.sources import Source
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.runners.base import Runner, check_labels
+from fcn_deploy.tiling.disagreement import measure
+from fcn_deploy.tiling.plan import Plan, plan_held, plan_tiles, smallest_tile
+from fcn_deploy.tiling.run import bands_of
+from fcn_deploy.tiling.windows import ArrayWindows, ImageWindows, open_windows
+from fcn_deploy.tiling.writing import write_bands
 
 if TYPE_CHECKING:
-    from .job import Job
+    from fcn_deploy.predict.job import Job
 
 
 @dataclass(frozen=True)

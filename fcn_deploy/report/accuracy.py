@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..bench.accuracy import AccuracyReport
-from ..metrics.scores import Scores
-from .text import count, number
+from fcn_deploy.bench.accuracy import AccuracyReport
+from fcn_deploy.metrics.scores import Scores
+from fcn_deploy.report.text import count, number
 
 METRICS = {
     "pixel accuracy": "pixel_accuracy",

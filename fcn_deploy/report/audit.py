@@ -9,10 +9,10 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..graph.audit import Audit, AuditRow
-from ..graph.finding import Finding
-from ..graph.sizes import ImageSize
-from .text import NONE, count, number
+from fcn_deploy.graph.audit import Audit, AuditRow
+from fcn_deploy.graph.finding import Finding
+from fcn_deploy.graph.sizes import ImageSize
+from fcn_deploy.report.text import NONE, count, number
 
 UNITS = ((10**9, "GMAC"), (10**6, "MMAC"), (10**3, "kMAC"), (1, "MAC"))
 NAMES_SHOWN = 3

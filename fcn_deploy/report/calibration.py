@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..precision.calibration_run import CacheUse
-from ..precision.frames import Overlap
-from ..precision.quantize import QuantizeReport
-from .text import count
+from fcn_deploy.precision.calibration_run import CacheUse
+from fcn_deploy.precision.frames import Overlap
+from fcn_deploy.precision.quantize import QuantizeReport
+from fcn_deploy.report.text import count
 
 NAMES_SHOWN = 3
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..bench.record import Cell, Record, Reference, Row
+from fcn_deploy.bench.record import Cell, Record, Reference, Row
 
 Shape = tuple[int, int, int]
 

@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ..bench.compare import AccuracyChange, Comparison, RowChange
-from ..bench.significance import Ratio
-from ..bench.speed_change import SpeedChange, shape_name
-from .details import interval
-from .sheets import Sheet
-from .table import as_table
-from .text import NONE, milliseconds, number
+from fcn_deploy.bench.compare import AccuracyChange, Comparison, RowChange
+from fcn_deploy.bench.significance import Ratio
+from fcn_deploy.bench.speed_change import SpeedChange, shape_name
+from fcn_deploy.report.details import interval
+from fcn_deploy.report.sheets import Sheet
+from fcn_deploy.report.table import as_table
+from fcn_deploy.report.text import NONE, milliseconds, number
 
 
 def render(found: Comparison) -> RenderableType:

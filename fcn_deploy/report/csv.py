@@ -7,9 +7,9 @@ import io
 from dataclasses import asdict
 from typing import Any
 
-from ..bench.record import Record, Row
-from ..bench.summary import fidelity, speed
-from .cells import cell_views
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.bench.summary import fidelity, speed
+from fcn_deploy.report.cells import cell_views
 
 COLUMNS = (
     "runner", "status", "batch", "height", "width", "rounds", "median_ms", "p90_ms", "p99_ms", "upload_ms",

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import TypeVar
 
-from ..bench.fidelity import class_changes, is_reference, mean_change, most_changed, regions
-from ..bench.record import Record, Row
-from ..metrics.bootstrap import Interval
-from .sheets import Sheet
-from .text import NONE, number, points, share
+from fcn_deploy.bench.fidelity import class_changes, is_reference, mean_change, most_changed, regions
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.report.sheets import Sheet
+from fcn_deploy.report.text import NONE, number, points, share
 
 METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
 HEADS = ("runner", "", "pixel acc.", "mean acc.", "mean IoU", "f.w. IoU", "Δ mean IoU")

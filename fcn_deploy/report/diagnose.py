@@ -10,11 +10,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..diagnosis.diagnosis import Change, Diagnosis, Step
-from ..diagnosis.layer_errors import LayerError
-from ..graph.io_passes import CONTRACT_PREFIX
-from ..metrics.bootstrap import Interval
-from .text import NONE, count, number, points, share
+from fcn_deploy.diagnosis.diagnosis import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.report.text import NONE, count, number, points, share
 
 TOP_LAYERS = 6
 STEPS_A_TABLE = 3

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from ..diagnosis.diagnosis import Change, Diagnosis, Step
-from .diagnose import verdict
+from fcn_deploy.diagnosis.diagnosis import Change, Diagnosis, Step
+from fcn_deploy.report.diagnose import verdict
 
 SCHEMA = 1
 

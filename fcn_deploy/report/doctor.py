@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from ..doctor.examine import Examination
-from ..doctor.probes import Finding
+from fcn_deploy.doctor.examine import Examination
+from fcn_deploy.doctor.probes import Finding
 
 GIB = 1 << 30
 DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"

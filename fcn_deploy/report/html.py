@@ -14,19 +14,19 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..bench.frames_kept import FramesKept
-from ..bench.record import Record
-from ..version import __version__
-from .details import detail_sheets
-from .overlays import overlays
-from .remarks import circumstances, environment_line, headline
-from .sheets import Sheet, cells_sheet, fidelity_sheet, sheets, speed_sheet
-from .svg import STYLE, THEME, element, marker
-from .svg_classes import class_plots
-from .svg_latency import latency_plot
-from .svg_sizes import size_plots
-from .svg_tradeoff import tradeoff_plot
-from .verdicts import verdict_lines
+from fcn_deploy.bench.frames_kept import FramesKept
+from fcn_deploy.bench.record import Record
+from fcn_deploy.report.details import detail_sheets
+from fcn_deploy.report.overlays import overlays
+from fcn_deploy.report.remarks import circumstances, environment_line, headline
+from fcn_deploy.report.sheets import Sheet, cells_sheet, fidelity_sheet, sheets, speed_sheet
+from fcn_deploy.report.svg import STYLE, THEME, element, marker
+from fcn_deploy.report.svg_classes import class_plots
+from fcn_deploy.report.svg_latency import latency_plot
+from fcn_deploy.report.svg_sizes import size_plots
+from fcn_deploy.report.svg_tradeoff import tradeoff_plot
+from fcn_deploy.report.verdicts import verdict_lines
+from fcn_deploy.version import __version__
 
 NOT_KEPT = (
     "A record holds counts and no pictures, so a page made from one shows no frames; give --html to the run that "

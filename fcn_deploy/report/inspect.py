@@ -11,16 +11,16 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..engine.sidecar import Shares, Sidecar
-from ..graph.sizes import ImageSize
-from ..inspection.engine import EngineFile
-from ..inspection.inspect import Inspection
-from ..inspection.onnx import OnnxFile
-from ..spec import ModelCard
-from .audit import shares_line, summary, totals_line
-from .audit import table as audit_table
-from .audit import to_plain as audit_to_plain
-from .text import count, number
+from fcn_deploy.engine.sidecar import Shares, Sidecar
+from fcn_deploy.graph.sizes import ImageSize
+from fcn_deploy.inspection.engine import EngineFile
+from fcn_deploy.inspection.inspect import Inspection
+from fcn_deploy.inspection.onnx import OnnxFile
+from fcn_deploy.report.audit import shares_line, summary, totals_line
+from fcn_deploy.report.audit import table as audit_table
+from fcn_deploy.report.audit import to_plain as audit_to_plain
+from fcn_deploy.report.text import count, number
+from fcn_deploy.spec import ModelCard
 
 MEGABYTE = 1_000_000
 OPERATORS_SHOWN, CLASSES_SHOWN = 8, 6

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..bench.record import Record
-from .details import detail_sheets
-from .remarks import headline, remarks
-from .sheets import Sheet, sheets
+from fcn_deploy.bench.record import Record
+from fcn_deploy.report.details import detail_sheets
+from fcn_deploy.report.remarks import headline, remarks
+from fcn_deploy.report.sheets import Sheet, sheets
 
 # What a runner, a file or a class may be called and Markdown or HTML would read as markup.
 _MARKUP = re.compile(r"([\\`*_\[\]|~#!])")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..bench.frames_kept import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, FramesKept, KeptFrame
-from ..bench.record import Record, Row
-from .text import count, number
+from fcn_deploy.bench.frames_kept import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, FramesKept, KeptFrame
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.report.text import count, number
 
 # A photograph as PNG is much larger and shows no more.
 QUALITY = 85

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..predict.tally import PredictReport
-from .text import count, number, share
+from fcn_deploy.predict.tally import PredictReport
+from fcn_deploy.report.text import count, number, share
 
 MOST_LISTED = 20
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..bench.contention import contended
-from ..bench.record import Record, Row
-from ..bench.summary import speed
-from .text import count, number
-from .verdicts import verdict_lines
+from fcn_deploy.bench.contention import contended
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.bench.summary import speed
+from fcn_deploy.report.text import count, number
+from fcn_deploy.report.verdicts import verdict_lines
 
 FEW_ROUNDS = 30
 

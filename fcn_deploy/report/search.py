@@ -7,9 +7,9 @@ import json
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ..precision.search_plan import SearchPlan
-from ..precision.search_report import LayerFinding, SearchReport
-from .text import NONE, count, number
+from fcn_deploy.precision.search_plan import SearchPlan
+from fcn_deploy.precision.search_report import LayerFinding, SearchReport
+from fcn_deploy.report.text import NONE, count, number
 
 
 def verdict(report: SearchReport) -> list[str]:

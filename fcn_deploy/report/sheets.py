@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..bench.fidelity import is_reference
-from ..bench.record import Record, Row
-from ..bench.summary import Fidelity, fidelity, speed
-from .cells import cell_views
-from .text import NONE, milliseconds, number, points, share
+from fcn_deploy.bench.fidelity import is_reference
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.bench.summary import Fidelity, fidelity, speed
+from fcn_deploy.report.cells import cell_views
+from fcn_deploy.report.text import NONE, milliseconds, number, points, share
 
 MIB = 1 << 20
 

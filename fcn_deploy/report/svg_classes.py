@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from markupsafe import Markup
 
-from ..bench.fidelity import ClassChange, class_changes
-from ..bench.record import Accuracy, Record
-from ..metrics.scores import scores
-from .sheets import reference_series
-from .svg import SERIES, WIDTH, drawing, element, line, shorten, text
-from .svg_scale import Scale, across
-from .text import number, points
+from fcn_deploy.bench.fidelity import ClassChange, class_changes
+from fcn_deploy.bench.record import Accuracy, Record
+from fcn_deploy.metrics.scores import scores
+from fcn_deploy.report.sheets import reference_series
+from fcn_deploy.report.svg import SERIES, WIDTH, drawing, element, line, shorten, text
+from fcn_deploy.report.svg_scale import Scale, across
+from fcn_deploy.report.text import number, points
 
 LINE, TOP, BOTTOM, NAME, VALUE = 18, 24, 26, 104, 44
 # More classes than a page can hold: those that changed most are shown.

@@ -9,11 +9,11 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ..bench.record import Record
-from ..bench.summary import total_ms
-from .svg import SERIES, WIDTH, drawing, element, line, path, shorten, text
-from .svg_scale import Scale, across
-from .text import count, milliseconds
+from fcn_deploy.bench.record import Record
+from fcn_deploy.bench.summary import total_ms
+from fcn_deploy.report.svg import SERIES, WIDTH, drawing, element, line, path, shorten, text
+from fcn_deploy.report.svg_scale import Scale, across
+from fcn_deploy.report.text import count, milliseconds
 
 STRIP, RIDGE, TOP, BOTTOM = 56, 28, 6, 36
 BINS = 60

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from ..bench.record import Cell, Record
-from ..bench.summary import total_ms
-from ..metrics.scores import scores
-from .svg import SERIES, WIDTH, drawing, element, marker, path, shorten, text
-from .svg_scale import Scale, across, centred, from_zero, positive, up
-from .text import milliseconds, number
+from fcn_deploy.bench.record import Cell, Record
+from fcn_deploy.bench.summary import total_ms
+from fcn_deploy.metrics.scores import scores
+from fcn_deploy.report.svg import SERIES, WIDTH, drawing, element, marker, path, shorten, text
+from fcn_deploy.report.svg_scale import Scale, across, centred, from_zero, positive, up
+from fcn_deploy.report.text import milliseconds, number
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 220, 48, 20, 28, 38
 MIB = 1 << 20

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from ..bench.fidelity import is_reference, mean_change, regions
-from ..bench.record import Record, Row
-from ..bench.summary import fidelity, speed
-from .svg import WIDTH, drawing, line, marker, path, shorten, text
-from .svg_scale import Scale, across, centred, positive, up
-from .text import milliseconds
+from fcn_deploy.bench.fidelity import is_reference, mean_change, regions
+from fcn_deploy.bench.record import Record, Row
+from fcn_deploy.bench.summary import fidelity, speed
+from fcn_deploy.report.svg import WIDTH, drawing, line, marker, path, shorten, text
+from fcn_deploy.report.svg_scale import Scale, across, centred, positive, up
+from fcn_deploy.report.text import milliseconds
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 280, 44, 12, 24, 40
 LETTER, LINE = 6.6, 14  # pixels, about, of a letter of a label

@@ -7,10 +7,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..bench.record import Record
-from .details import detail_sheets
-from .remarks import headline, remarks
-from .sheets import Sheet, sheets
+from fcn_deploy.bench.record import Record
+from fcn_deploy.report.details import detail_sheets
+from fcn_deploy.report.remarks import headline, remarks
+from fcn_deploy.report.sheets import Sheet, sheets
 
 STYLES = {"ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yellow", "built": "cyan"} | {
     "slower": "red",

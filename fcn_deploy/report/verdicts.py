@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..bench.record import Record
-from ..bench.verdicts import verdicts
+from fcn_deploy.bench.record import Record
+from fcn_deploy.bench.verdicts import verdicts
 
 
 def verdict_lines(record: Record) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunnerError, ShapeError
-from ..spec import ModelCard
+from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.spec import ModelCard
 
 INPUT = "image"
 LABELS = "labels"

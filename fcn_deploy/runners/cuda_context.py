@@ -13,9 +13,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from ..engine.gpus import driver_library
-from ..errors import MissingDependencyError, RunnerError
-from ..optional import require
+from fcn_deploy.engine.gpus import driver_library
+from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.optional import require
 
 DRIVER_LIBRARIES = ("libcuda", "nvcuda")
 

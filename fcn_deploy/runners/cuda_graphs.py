@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import RunnerError
-from ..optional import require
-from .cuda_context import one_line
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.optional import require
+from fcn_deploy.runners.cuda_context import one_line
 
 
 def require_graphs() -> Any:

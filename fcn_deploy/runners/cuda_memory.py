@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunnerError
-from .cuda_context import CudaDevice
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.cuda_context import CudaDevice
 
 MIB = 1 << 20
 

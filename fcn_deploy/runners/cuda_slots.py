@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cuda_context import CudaDevice
-from .cuda_memory import TensorMemory
+from fcn_deploy.runners.cuda_context import CudaDevice
+from fcn_deploy.runners.cuda_memory import TensorMemory
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream, where other libraries may work
 

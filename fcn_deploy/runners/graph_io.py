@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GraphError
-from ..spec import ModelCard
-from .base import LABELS, LOGITS, label_type
+from fcn_deploy.errors import GraphError
+from fcn_deploy.runners.base import LABELS, LOGITS, label_type
+from fcn_deploy.spec import ModelCard
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")

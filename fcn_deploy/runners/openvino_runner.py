@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import GraphError, RunnerError, UnknownNameError
-from ..optional import require
-from ..spec import CARD_KEY, ModelCard
-from .base import LABELS, Runner
-from .graph_io import GraphIO, describe
+from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
+from fcn_deploy.optional import require
+from fcn_deploy.runners.base import LABELS, Runner
+from fcn_deploy.runners.graph_io import GraphIO, describe
+from fcn_deploy.spec import CARD_KEY, ModelCard
 
 DEVICES = ("cpu", "gpu", "npu")
 # The types that may be asked for, by OpenVINO's names; FP16 is asked for by a file in FP16.

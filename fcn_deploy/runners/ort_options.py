@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..engine.profiles import Profile, Shape, shape_text
-from ..errors import GraphError, OutputError, RunnerError
-from ..files import sha256
+from fcn_deploy.engine.profiles import Profile, Shape, shape_text
+from fcn_deploy.errors import GraphError, OutputError, RunnerError
+from fcn_deploy.files import sha256
 
 CUDA, TENSORRT, RTX = "cuda", "tensorrt", "nvtensorrtrtx"
 PREFIX = {TENSORRT: "trt", RTX: "nv"}  # of a provider's option names
@@ -104,8 +104,8 @@ def read_facts(path: Path) -> GraphFacts:
     """Read them from the file; GraphError if it is not ONNX."""
     import onnx_ir as ir
 
-    from ..graph.arithmetic import has_quantisation
-    from ..graph.state import load_graph
+    from fcn_deploy.graph.arithmetic import has_quantisation
+    from fcn_deploy.graph.state import load_graph
 
     model = load_graph(path)
     image = model.graph.inputs[0]
@@ -151,7 +151,7 @@ def _cache_folder(cache: Path, files: Sequence[Path], profiles: Sequence[Profile
     The provider names a cached engine after the nodes of the graph, not after its weights: after another training
     run it would load the old engine and give the old masks.
     """
-    from ..graph.storage import reading_weights
+    from fcn_deploy.graph.storage import reading_weights
 
     with reading_weights(files[0]):
         parts = [*map(sha256, files), *map(str, profiles)]

@@ -9,8 +9,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from ..errors import MissingDependencyError, RunnerError
-from ..optional import require
+from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.optional import require
 
 PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine.profiles import shape_text
-from ..errors import GraphError, RunnerError, ShapeError
-from ..spec import CARD_KEY, ModelCard
-from .base import LABELS, Runner
-from .graph_io import GraphIO, describe
-from .ort_options import ProviderOptions
-from .ort_session import one_line, open_session
+from fcn_deploy.engine.profiles import shape_text
+from fcn_deploy.errors import GraphError, RunnerError, ShapeError
+from fcn_deploy.runners.base import LABELS, Runner
+from fcn_deploy.runners.graph_io import GraphIO, describe
+from fcn_deploy.runners.ort_options import ProviderOptions
+from fcn_deploy.runners.ort_session import one_line, open_session
+from fcn_deploy.spec import CARD_KEY, ModelCard
 
 
 class OrtRunner(Runner):

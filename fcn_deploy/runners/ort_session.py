@@ -14,12 +14,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
-from ..graph.session import load_onnxruntime, quiet_options
-from ..optional import require
-from ..streams import led_to
-from .ort_options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
-from .ort_plugin import PLUGIN, find_plugin, plugin_device
+from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
+from fcn_deploy.graph.session import load_onnxruntime, quiet_options
+from fcn_deploy.optional import require
+from fcn_deploy.runners.ort_options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
+from fcn_deploy.runners.ort_plugin import PLUGIN, find_plugin, plugin_device
+from fcn_deploy.streams import led_to
 
 SUFFIX = "ExecutionProvider"
 # Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..models.demo import DEMO, named_file
-from ..progress import SILENT, Progress
+from fcn_deploy.models.demo import DEMO, named_file
+from fcn_deploy.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..spec import ModelCard
+    from fcn_deploy.spec import ModelCard
 
 __all__ = ["DEMO", "load_reference"]
 
@@ -40,15 +40,15 @@ def load_reference(
     """
     if Path(source).suffix.lower() == ".onnx":
         return _from_onnx(Path(source), model, classes)
-    from ..models.checkpoints import load_model
+    from fcn_deploy.models.checkpoints import load_model
 
     return load_model(named_file(source), model=model, classes=classes, checkpoint=checkpoint, progress=progress)
 
 
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
-    from ..graph.state import card_of, hold_weights, load_graph
-    from ..models.opening import as_asked
-    from ..models.registry import build
+    from fcn_deploy.graph.state import card_of, hold_weights, load_graph
+    from fcn_deploy.models.opening import as_asked
+    from fcn_deploy.models.registry import build
 
     graph = load_graph(path)
     card = as_asked(card_of(graph, path), path, model, classes)

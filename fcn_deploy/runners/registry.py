@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import RunnerError, UnknownNameError
-from .base import LABELS, Runner
+from fcn_deploy.errors import RunnerError, UnknownNameError
+from fcn_deploy.runners.base import LABELS, Runner
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..spec import ModelCard
-    from .ort_options import ProviderOptions
+    from fcn_deploy.runners.ort_options import ProviderOptions
+    from fcn_deploy.spec import ModelCard
 
 
 @dataclass(frozen=True)

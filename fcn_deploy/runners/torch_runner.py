@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..contract import Contract
-from ..errors import RunnerError, UnknownNameError
-from ..spec import ModelCard
-from .base import LABELS, LOGITS, Runner, image_of
-from .reference import load_reference
-from .step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.contract import Contract
+from fcn_deploy.errors import RunnerError, UnknownNameError
+from fcn_deploy.runners.base import LABELS, LOGITS, Runner, image_of
+from fcn_deploy.runners.reference import load_reference
+from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.spec import ModelCard
 
 
 class TorchRunner(Runner):

@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..engine.logger import listen
-from ..errors import OutputError, RunnerError
-from ..files import write_bytes
-from .cuda_context import CudaDevice
-from .cuda_memory import MIB
-from .trt_engine import LoadedEngine
-from .trt_options import TrtOptions
+from fcn_deploy.engine.logger import listen
+from fcn_deploy.errors import OutputError, RunnerError
+from fcn_deploy.files import write_bytes
+from fcn_deploy.runners.cuda_context import CudaDevice
+from fcn_deploy.runners.cuda_memory import MIB
+from fcn_deploy.runners.trt_engine import LoadedEngine
+from fcn_deploy.runners.trt_options import TrtOptions
 
 
 def runtime_cache_path(engine: Path, sm: str) -> Path:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..engine.flavors import NAMES, Flavor, open_flavor
-from ..engine.logger import Heard, listen, started
-from ..engine.profiles import Profile
-from ..engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
-from ..errors import EngineError, GraphError, MissingDependencyError
-from .cuda_context import CudaDevice
-from .graph_io import GraphIO, describe
-from .trt_ports import EnginePort, ports_of, profiles_of
+from fcn_deploy.engine.flavors import NAMES, Flavor, open_flavor
+from fcn_deploy.engine.logger import Heard, listen, started
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
+from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
+from fcn_deploy.runners.cuda_context import CudaDevice
+from fcn_deploy.runners.graph_io import GraphIO, describe
+from fcn_deploy.runners.trt_ports import EnginePort, ports_of, profiles_of
 
 REBUILD = "build it again here with fcn-deploy build-engine"
 

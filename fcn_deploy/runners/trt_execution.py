@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..engine.logger import Heard, listen
-from ..engine.profiles import Profile, Shape, shape_text
-from ..errors import RunnerError, ShapeError
-from .cuda_context import one_line
-from .cuda_slots import Layout
-from .trt_engine import LoadedEngine
+from fcn_deploy.engine.logger import Heard, listen
+from fcn_deploy.engine.profiles import Profile, Shape, shape_text
+from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.runners.cuda_context import one_line
+from fcn_deploy.runners.cuda_slots import Layout
+from fcn_deploy.runners.trt_engine import LoadedEngine
 
 
 class Execution:

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import RunnerError
-from .cuda_context import CudaDevice
-from .cuda_graphs import CudaGraph, require_graphs
-from .cuda_memory import TensorMemory
-from .cuda_slots import Layout
-from .trt_context import activation_bytes, create_context
-from .trt_engine import LoadedEngine
-from .trt_execution import Execution
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.cuda_context import CudaDevice
+from fcn_deploy.runners.cuda_graphs import CudaGraph, require_graphs
+from fcn_deploy.runners.cuda_memory import TensorMemory
+from fcn_deploy.runners.cuda_slots import Layout
+from fcn_deploy.runners.trt_context import activation_bytes, create_context
+from fcn_deploy.runners.trt_engine import LoadedEngine
+from fcn_deploy.runners.trt_execution import Execution
 
 LIMIT = 16  # combinations kept; each costs a context's small state, not activations
 

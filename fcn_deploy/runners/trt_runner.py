@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EngineError, GraphError, RunnerError
-from .base import INPUT, LABELS, Runner, image_of
-from .cuda_context import CudaDevice
-from .cuda_slots import NON_BLOCKING, Layout, Slot
-from .step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
-from .trt_context import RuntimeCache, create_context, create_rtx_context
-from .trt_engine import LoadedEngine, load_engine
-from .trt_execution import Execution, choose_profile
-from .trt_graphs import GraphedExecution
-from .trt_options import TrtOptions
-from .trt_tickets import Ticket, Tickets, in_order
+from fcn_deploy.errors import EngineError, GraphError, RunnerError
+from fcn_deploy.runners.base import INPUT, LABELS, Runner, image_of
+from fcn_deploy.runners.cuda_context import CudaDevice
+from fcn_deploy.runners.cuda_slots import NON_BLOCKING, Layout, Slot
+from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.runners.trt_context import RuntimeCache, create_context, create_rtx_context
+from fcn_deploy.runners.trt_engine import LoadedEngine, load_engine
+from fcn_deploy.runners.trt_execution import Execution, choose_profile
+from fcn_deploy.runners.trt_graphs import GraphedExecution
+from fcn_deploy.runners.trt_options import TrtOptions
+from fcn_deploy.runners.trt_tickets import Ticket, Tickets, in_order
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..errors import RunnerError
-from .cuda_slots import Slot
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.cuda_slots import Slot
 
 Image = TypeVar("Image")
 Result = TypeVar("Result")

@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..progress import SILENT, Progress
-from .plan import Axis, Plan
-from .run import Infer, Region, labels_in
-from .windows import ImageWindows
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.tiling.plan import Axis, Plan
+from fcn_deploy.tiling.run import Infer, Region, labels_in
+from fcn_deploy.tiling.windows import ImageWindows
 
 SAMPLE = 4  # exact tiles that are run
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import GraphError
-from ..graph.receptive import ReceptiveField
-from ..progress import SILENT, Progress
-from ..spec import ModelCard
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.receptive import ReceptiveField
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.spec import ModelCard
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -29,7 +29,7 @@ def field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -
         GraphError: the graph cannot be cut into tiles, or cannot be read; or `source` has neither graph nor card.
         UnknownNameError, RecipeError, ExportError: the card's network cannot be built.
     """
-    from ..graph.state import load_graph
+    from fcn_deploy.graph.state import load_graph
 
     if Path(source).suffix.lower() == ".onnx":
         return ReceptiveField(without_weights(load_graph(Path(source))))
@@ -66,8 +66,8 @@ def _gone() -> ir.TensorProtocol:
 
 def field_of_card(card: ModelCard, progress: Progress = SILENT) -> ReceptiveField:
     """What the network of `card` needs around a label; its weights are not looked at. Errors as for `field_of`."""
-    from ..graph.trace import trace
-    from ..models.registry import build
+    from fcn_deploy.graph.trace import trace
+    from fcn_deploy.models.registry import build
 
     with progress.task("tracing the network for its receptive field", None):
         return ReceptiveField(trace(build(replace(card, options={**card.options, "width": THIN}))))

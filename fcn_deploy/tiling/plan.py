@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-from ..errors import ShapeError
-from ..graph.receptive import Halo, ReceptiveField
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.graph.receptive import Halo, ReceptiveField
 
 # "smallest": as small as their number allows; "largest": as large as the tile allows; "fixed": exactly the tile.
 Sizes = Literal["smallest", "largest", "fixed"]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RunnerError
-from ..progress import SILENT, Progress
-from .plan import Axis, Plan
-from .windows import ImageWindows
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.tiling.plan import Axis, Plan
+from fcn_deploy.tiling.windows import ImageWindows
 
 # uint8[N, H, W, 3] RGB -> integers [N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data.images import decode_large, open_header, rgb_array
-from ..errors import ImageError, ShapeError
+from fcn_deploy.data.images import decode_large, open_header, rgb_array
+from fcn_deploy.errors import ImageError, ShapeError
 
 MOST_PIXELS = 1 << 31  # a decoded RGB image of that size takes 8 GiB
 

@@ -16,9 +16,9 @@ from typing import IO, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.sample import Colour
-from ..errors import ShapeError
-from ..files import atomic_path
+from fcn_deploy.data.sample import Colour
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.files import atomic_path
 
 Format = Literal["indexed", "raw", "npy"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import MISSING, fields
 
-from .config import TrainConfig
+from fcn_deploy.training.config import TrainConfig
 
 _PLAIN = (
     "labels", "val_labels", "ignore_index", "init", "epochs", "batch", "lr", "momentum", "weight_decay", "warmup",

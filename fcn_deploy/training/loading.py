@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from ..data.dataset import Dataset
-from ..errors import DataError, TrainingError
-from .augment import Augmentation, augment, generator
+from fcn_deploy.data.dataset import Dataset
+from fcn_deploy.errors import DataError, TrainingError
+from fcn_deploy.training.augment import Augmentation, augment, generator
 
 Key = tuple[int, int]  # epoch, index of the image in the data set
 _ORDER_STREAM = 1 << 32  # an index no image has: keeps the order's random numbers apart from the images'

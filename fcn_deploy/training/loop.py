@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ..errors import TrainingError
-from ..files import check_writable, remove_temporary, written_as
-from ..progress import SILENT, Progress
-from .config import TrainConfig, differences
-from .interrupt import StopRequest
-from .precision import choose
-from .run import BEST, LAST, LOG, Run
-from .setup import new_model, open_material
-from .state import STATE_FILE, EpochRecord, Position, Saved, read_saved
-from .step import Stepper
+from fcn_deploy.errors import TrainingError
+from fcn_deploy.files import check_writable, remove_temporary, written_as
+from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.interrupt import StopRequest
+from fcn_deploy.training.precision import choose
+from fcn_deploy.training.run import BEST, LAST, LOG, Run
+from fcn_deploy.training.setup import new_model, open_material
+from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_saved
+from fcn_deploy.training.step import Stepper
 
 Start = Literal["new", "resume", "restart"]
 FILES = (STATE_FILE, LOG, BEST, LAST)

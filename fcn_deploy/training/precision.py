@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import TrainingError
+from fcn_deploy.errors import TrainingError
 
 
 @dataclass(frozen=True)

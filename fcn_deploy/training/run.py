@@ -9,21 +9,21 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
 
-from ..errors import TrainingError
-from ..files import write_text
-from ..models.checkpoints import save_model
-from ..progress import Once, Progress
-from ..spec import ModelCard
-from .augment import Augmentation
-from .command import command_line
-from .config import TrainConfig
-from .interrupt import StopRequest
-from .loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
-from .schedule import default_warmup, learning_rate
-from .setup import Material
-from .state import STATE_FILE, EpochRecord, Position, Saved, read_tensors, write_state
-from .step import Stepper
-from .validate import Validation, validate
+from fcn_deploy.errors import TrainingError
+from fcn_deploy.files import write_text
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.progress import Once, Progress
+from fcn_deploy.spec import ModelCard
+from fcn_deploy.training.augment import Augmentation
+from fcn_deploy.training.command import command_line
+from fcn_deploy.training.config import TrainConfig
+from fcn_deploy.training.interrupt import StopRequest
+from fcn_deploy.training.loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
+from fcn_deploy.training.schedule import default_warmup, learning_rate
+from fcn_deploy.training.setup import Material
+from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_tensors, write_state
+from fcn_deploy.training.step import Stepper
+from fcn_deploy.training.validate import Validation, validate
 
 BEST, LAST, LOG = "best.safetensors", "last.safetensors", "log.jsonl"
 _SAVING_SHARE = 20  # saving the state may take a twentieth of the time

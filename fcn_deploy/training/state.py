@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import TrainingError
-from ..files import atomic_path
-from .config import TrainConfig
+from fcn_deploy.errors import TrainingError
+from fcn_deploy.files import atomic_path
+from fcn_deploy.training.config import TrainConfig
 
 STATE_FILE = "state.safetensors"
 STATE_KEY = "fcn_deploy.training"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from ..contract import Contract
-from ..data.dataset import Dataset, iterate
-from ..errors import DataError
-from ..metrics.evaluation import Evaluation
-from ..metrics.scores import scores
-from ..progress import SILENT, Progress
+from fcn_deploy.contract import Contract
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.errors import DataError
+from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.metrics.scores import scores
+from fcn_deploy.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

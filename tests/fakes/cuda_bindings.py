@@ -6,7 +6,7 @@ import enum
 from types import ModuleType
 from typing import Any
 
-from .gpu import Gpu, Work
+from tests.fakes.gpu import Gpu, Work
 
 
 class CUresult(enum.Enum):

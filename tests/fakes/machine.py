@@ -18,11 +18,10 @@ from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.graph.state import find_card, load_graph
 from tests.api.bindings import read
 from tests.api.doubles import Double
-
-from .cuda_bindings import bindings_of
-from .gpu import Gpu
-from .pycuda_driver import driver_of
-from .tensorrt_module import VERSIONS, library, write_plan
+from tests.fakes.cuda_bindings import bindings_of
+from tests.fakes.gpu import Gpu
+from tests.fakes.pycuda_driver import driver_of
+from tests.fakes.tensorrt_module import VERSIONS, library, write_plan
 
 # Each fake is reached through a double of the real module that it stands for.
 REAL = {

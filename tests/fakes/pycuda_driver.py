@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .gpu import FREED, EventState, Gpu, Work
+from tests.fakes.gpu import FREED, EventState, Gpu, Work
 
 
 class Error(Exception):

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from fcn_deploy.engine.profiles import Profile
-
-from .gpu import Gpu, IllegalAccessError, Work
+from tests.fakes.gpu import Gpu, IllegalAccessError, Work
 
 VERSIONS = {"tensorrt": "10.3.0", "tensorrt_rtx": "1.7.1"}
 MAGIC = b"FAKEPLAN"

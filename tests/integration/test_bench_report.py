@@ -16,10 +16,9 @@ from fcn_deploy.bench.record_file import read_record, write_record
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import OutputError
 from fcn_deploy.report.html import render_html
-
-from ..unit.bench_records import RECORD
-from ..unit.test_report_html import frames
-from .bench_model import invoke, save_small_model
+from tests.integration.bench_model import invoke, save_small_model
+from tests.unit.bench_records import RECORD
+from tests.unit.test_report_html import frames
 
 QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--threads", "1", "--no-memory"]
 

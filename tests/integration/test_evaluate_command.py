@@ -16,9 +16,8 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES, open_source
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.models.checkpoints import load_model
-
-from ..unit.reference_nets import caffe_state
-from .bench_model import invoke, save_small_model
+from tests.integration.bench_model import invoke, save_small_model
+from tests.unit.reference_nets import caffe_state
 
 DATA = "synthetic:3:5:33x47"
 

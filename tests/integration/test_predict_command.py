@@ -25,8 +25,7 @@ from fcn_deploy.data.images import load_image, load_label
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError
 from fcn_deploy.runners.registry import open_runner
-
-from ..unit.onnx_files import CARD, write_graph
+from tests.unit.onnx_files import CARD, write_graph
 
 SIZES = ((33, 47), (47, 33), (1, 1), (33, 47), (64, 31))
 

@@ -20,9 +20,8 @@ from PIL import Image
 from fcn_deploy.cli.predict import command
 from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.predict.storage import Storage
-
-from ..unit.object_store import object_store
-from ..unit.onnx_files import write_graph
+from tests.unit.object_store import object_store
+from tests.unit.onnx_files import write_graph
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytest.importorskip("pyarrow", reason="Ray Data is not installed (extra ray)")

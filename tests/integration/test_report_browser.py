@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.report.html import render_html
-
-from ..unit.bench_records import RECORD
-from ..unit.browser import PROGRAM, Browser
-from ..unit.test_report_html import frames, with_cells
+from tests.unit.bench_records import RECORD
+from tests.unit.browser import PROGRAM, Browser
+from tests.unit.test_report_html import frames, with_cells
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome on PATH")]
 

@@ -34,8 +34,7 @@ from fcn_deploy.tiling.field import WEIGHTS_BYTES, field_of, without_weights
 from fcn_deploy.tiling.plan import Plan, plan_tiles, smallest_tile
 from fcn_deploy.tiling.run import labels_of
 from fcn_deploy.tiling.windows import ArrayWindows
-
-from ..conftest import tiny_model
+from tests.conftest import tiny_model
 
 # FP32 sums of the same products in another order: a few parts in 10^7 of the largest logit; 1e-5 leaves room.
 ROUNDING = 1e-5

@@ -8,8 +8,7 @@ import pytest
 
 from fcn_deploy.tiling.field import field_of
 from fcn_deploy.tiling.plan import smallest_tile
-
-from .test_tiling_networks import OTHERS, check, network
+from tests.integration.test_tiling_networks import OTHERS, check, network
 
 NETWORKS = [("fcn8s", {}), ("fcn8s-caffe", {})]
 NETWORKS += [(name, {}) for name in OTHERS if "resnet" not in name]

@@ -28,8 +28,7 @@ import pytest
 from fcn_deploy.deploy.triton import TritonOptions, package
 from fcn_deploy.graph.export import export_model
 from fcn_deploy.graph.session import open_cpu_session
-
-from ..conftest import tiny_model
+from tests.conftest import tiny_model
 
 TYPES = {"UINT8": np.uint8, "INT32": np.int32, "FP32": np.float32}
 

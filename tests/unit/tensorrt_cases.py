@@ -16,9 +16,8 @@ from fcn_deploy.errors import RunnerError, ShapeError
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
-
-from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import BOTH, PROFILES, noise, random_shape, write_float_net
+from tests.unit.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_nets import BOTH, PROFILES, noise, random_shape, write_float_net
 
 
 def require_same(machine, found, expected) -> None:

@@ -13,8 +13,7 @@ from onnx import TensorProto, helper
 
 from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.runners.registry import open_runner
-
-from .onnx_files import write_graph
+from tests.unit.onnx_files import write_graph
 
 # Odd, unequal, overlapping: 2x40x60 lies in the first two, 1x70x90 in the last two.
 PROFILES = (

@@ -11,8 +11,7 @@ from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.compare import compare_records
 from fcn_deploy.bench.gate import Limits, unjudged, violations
 from fcn_deploy.errors import RecordError
-
-from .bench_records import MS, RECORD, ROWS, WORSE
+from tests.unit.bench_records import MS, RECORD, ROWS, WORSE
 
 ROUNDS = 40
 

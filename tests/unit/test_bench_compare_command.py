@@ -12,8 +12,7 @@ from click.testing import CliRunner, Result
 from fcn_deploy.bench.record_file import read_record, write_record
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError, RecordError
-
-from .bench_records import MS, RECORD, REFERENCE, ROWS, WORSE
+from tests.unit.bench_records import MS, RECORD, REFERENCE, ROWS, WORSE
 
 ROUNDS = 12
 

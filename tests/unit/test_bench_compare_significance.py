@@ -13,8 +13,7 @@ import pytest
 from fcn_deploy.bench.contention import CpuClock, contended, other_cores
 from fcn_deploy.bench.contestant import time_once
 from fcn_deploy.bench.significance import Ratio, paired_ratio, ratio
-
-from .bench_fakes import FakeRunner
+from tests.unit.bench_fakes import FakeRunner
 
 RUNS = 400
 Series = np.ndarray

@@ -9,8 +9,7 @@ import pytest
 from fcn_deploy.bench import forms
 from fcn_deploy.bench.forms import Form, default_specs, parse_form
 from fcn_deploy.errors import UnknownNameError
-
-from .small_fcn import write_fcn
+from tests.unit.small_fcn import write_fcn
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,8 @@ from fcn_deploy.bench.latency import Budget, measure
 from fcn_deploy.bench.saturation import measure_saturation
 from fcn_deploy.bench.stability import stability
 from fcn_deploy.errors import RunnerError
-
-from .bench_contestants import Scripted
-from .bench_fakes import MS, FakeRunner
+from tests.unit.bench_contestants import Scripted
+from tests.unit.bench_fakes import MS, FakeRunner
 
 BATCH = np.zeros((2, 33, 47, 3), np.uint8)
 BUDGET = Budget(iterations=20, seconds=60, warmup=1, settle_ms=0, warmup_seconds=0)

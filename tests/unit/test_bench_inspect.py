@@ -23,9 +23,8 @@ from fcn_deploy.inspection import engine as inspect_engine_module
 from fcn_deploy.inspection.inspect import inspect
 from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
 from fcn_deploy.report.inspect import layer_table, lines, to_plain
-
-from .onnx_files import CARD, write_graph
-from .small_fcn import write_fcn
+from tests.unit.onnx_files import CARD, write_graph
+from tests.unit.small_fcn import write_fcn
 
 VERSION = (1, 7, 1, 116)
 

@@ -12,8 +12,7 @@ import pytest
 from fcn_deploy.bench.isolate import Isolated
 from fcn_deploy.bench.latency import Budget, measure
 from fcn_deploy.errors import RunnerError
-
-from .onnx_files import write_graph
+from tests.unit.onnx_files import write_graph
 
 BATCH = np.zeros((2, 33, 47, 3), np.uint8)
 

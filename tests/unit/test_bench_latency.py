@@ -13,8 +13,7 @@ from fcn_deploy.bench.batches import BATCH_BYTES, batches_of, check_bytes
 from fcn_deploy.bench.contestant import time_once
 from fcn_deploy.bench.latency import MIN_ROUNDS, Budget, measure, order_of
 from fcn_deploy.errors import DataError
-
-from .bench_fakes import MS, FakeClock, FakeRunner
+from tests.unit.bench_fakes import MS, FakeClock, FakeRunner
 
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 FEEDS = {"image": IMAGE}

@@ -6,8 +6,7 @@ import pytest
 from fcn_deploy.bench.memory import MIB, measure_memory
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.resident import peak_bytes
-
-from .onnx_files import write_graph
+from tests.unit.onnx_files import write_graph
 
 
 def test_memory_is_the_childs_own_and_not_that_of_the_process_that_asks(tmp_path):

@@ -5,8 +5,7 @@ import numpy as np
 from fcn_deploy.bench.parity import compare
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.metrics.scores import scores
-
-from .bench_fakes import FakeRunner
+from tests.unit.bench_fakes import FakeRunner
 
 # 4 classes, one row each of 8 pixels; the label of a pixel is its red value
 TARGET = np.repeat(np.arange(4, dtype=np.uint8), 8).reshape(4, 8)

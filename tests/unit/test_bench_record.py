@@ -10,8 +10,7 @@ from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.record_file import from_json, read_record, to_json, write_record
 from fcn_deploy.bench.summary import fidelity, speed, summarise
 from fcn_deploy.errors import OutputError, RecordError
-
-from .bench_records import MS, RECORD, ROWS, latency, with_rows
+from tests.unit.bench_records import MS, RECORD, ROWS, latency, with_rows
 
 CELL = rec.Cell((1, 66, 94), latency((5, 6, 7)))
 

@@ -23,9 +23,8 @@ from fcn_deploy.progress import SILENT
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import ModelCard
 from tests.conftest import tiny_model
-
-from .bench_contestants import Scripted
-from .bench_fakes import FakeRunner
+from tests.unit.bench_contestants import Scripted
+from tests.unit.bench_fakes import FakeRunner
 
 CARD = ModelCard("fcn8s", SYNTHETIC_CLASSES)
 BUDGET = Budget(iterations=4, seconds=60, warmup=1, settle_ms=0, warmup_seconds=0)

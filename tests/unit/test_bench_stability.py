@@ -5,8 +5,7 @@ import pytest
 
 from fcn_deploy.bench.latency import ROUNDS_TO_STOP, Budget, measure
 from fcn_deploy.bench.stability import is_known, median_interval, relative_times, stability
-
-from .bench_contestants import Scripted
+from tests.unit.bench_contestants import Scripted
 
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 TALL = np.zeros((1, 47, 33, 3), np.uint8)

@@ -13,8 +13,7 @@ from fcn_deploy.bench.fidelity import class_changes, mean_change, most_changed, 
 from fcn_deploy.bench.record_file import to_json
 from fcn_deploy.bench.summary import fidelity
 from fcn_deploy.report.details import detail_sheets
-
-from .bench_records import RECORD, REFERENCE, ROWS, WORSE
+from tests.unit.bench_records import RECORD, REFERENCE, ROWS, WORSE
 
 
 def counted(*matrices: tuple[tuple[int, ...], ...]) -> rec.Accuracy:

@@ -10,8 +10,7 @@ import pytest
 from fcn_deploy.bench import record as rec
 from fcn_deploy.bench.verdicts import verdicts
 from fcn_deploy.report.verdicts import verdict_lines
-
-from .bench_records import AGREEMENT, MS, RECORD, REFERENCE, ROWS, WORSE
+from tests.unit.bench_records import AGREEMENT, MS, RECORD, REFERENCE, ROWS, WORSE
 
 ROUNDS = 40
 

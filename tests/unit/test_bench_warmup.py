@@ -4,8 +4,7 @@ import numpy as np
 
 from fcn_deploy.bench.latency import Budget, measure
 from fcn_deploy.bench.warmup import is_steady, warm_up
-
-from .bench_contestants import MS, Scripted
+from tests.unit.bench_contestants import MS, Scripted
 
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 # allocates, tunes, and is steady from the fifth run on

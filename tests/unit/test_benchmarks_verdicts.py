@@ -11,8 +11,7 @@ from benchmarks.readme import verdicts_table
 from benchmarks.verdicts import between, in_turn, measure
 from benchmarks.verdicts_run import ONE, SAME, SLOWER
 from fcn_deploy.bench import record as rec
-
-from .bench_records import RECORD
+from tests.unit.bench_records import RECORD
 
 ROUNDS = 40
 # One process in which everything took a fifth longer, as a whole.

@@ -13,8 +13,7 @@ from fcn_deploy.models.conventions import width_of
 from fcn_deploy.models.layers import scaled
 from fcn_deploy.models.registry import MODELS, build, new_card
 from fcn_deploy.spec import VOC_CLASSES, voc_palette
-
-from .reference_nets import caffe_state, vgg16_state
+from tests.unit.reference_nets import caffe_state, vgg16_state
 
 CLASSES = ("sky", "pole", "sign")
 

@@ -18,9 +18,8 @@ from fcn_deploy.models.conventions import State
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.spec import CARD_KEY
-
-from .locked import lock
-from .reference_nets import caffe_state, resnet_state
+from tests.unit.locked import lock
+from tests.unit.reference_nets import caffe_state, resnet_state
 
 CLASSES = ("sky", "pole", "sign")
 RAN: list[str] = []

@@ -8,8 +8,7 @@ import torch
 from fcn_deploy.errors import CheckpointError
 from fcn_deploy.models.checkpoints import demo_path, load_model, load_weights_into, save_model
 from fcn_deploy.models.registry import build, new_card
-
-from .reference_nets import WIDTH, caffe_state, resnet_state, vgg16_logits, vgg16_state
+from tests.unit.reference_nets import WIDTH, caffe_state, resnet_state, vgg16_logits, vgg16_state
 
 CLASSES = ("sky", "road", "pole", "sign")
 

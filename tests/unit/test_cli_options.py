@@ -6,8 +6,7 @@ import pytest
 
 from fcn_deploy.cli.options import parse_classes
 from fcn_deploy.errors import DataError
-
-from .locked import lock
+from tests.unit.locked import lock
 
 
 def test_a_list_with_commas():

@@ -7,9 +7,8 @@ from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.data.writing import write_pairs
 from fcn_deploy.errors import DataError, ImageError, LabelError
 from fcn_deploy.spec import VOC_CLASSES
-
-from .heard import Heard
-from .locked import lock
+from tests.unit.heard import Heard
+from tests.unit.locked import lock
 
 
 def save_pair(image_path, label_path, label, size=None):

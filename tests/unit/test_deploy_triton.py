@@ -19,8 +19,7 @@ from fcn_deploy.deploy.triton import TritonOptions, package
 from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, Port, Sidecar, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, OutputError
-
-from .small_fcn import CARD, write_fcn
+from tests.unit.small_fcn import CARD, write_fcn
 
 PLAN = b"a plan of TensorRT"
 

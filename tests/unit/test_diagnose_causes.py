@@ -26,10 +26,9 @@ from fcn_deploy.graph.stored import (
 from fcn_deploy.graph.tally import Tally
 from fcn_deploy.spec import ModelCard
 from tests.conftest import tiny_model
-
-from .onnx_files import write_graph
-from .planted import with_swapped_channels
-from .small_fcn import CARD, images, small_weights, write_fcn
+from tests.unit.onnx_files import write_graph
+from tests.unit.planted import with_swapped_channels
+from tests.unit.small_fcn import CARD, images, small_weights, write_fcn
 
 GENERATOR = np.random.default_rng(0)
 WEIGHT, BIAS = GENERATOR.normal(size=(6, 4, 3, 3)), GENERATOR.normal(size=6)

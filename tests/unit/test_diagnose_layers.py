@@ -21,11 +21,10 @@ from fcn_deploy.graph.keep import kept_from_int8
 from fcn_deploy.graph.local_error import layers_between
 from fcn_deploy.graph.qdq import insert_qdq, quantised_tensors
 from fcn_deploy.graph.state import load_graph
-
-from .onnx_files import CARD as HOST_CARD
-from .onnx_files import write_graph
-from .planted import with_constants, with_swapped_channels, without_node
-from .small_fcn import CARD, images, small_weights, write_fcn
+from tests.unit.onnx_files import CARD as HOST_CARD
+from tests.unit.onnx_files import write_graph
+from tests.unit.planted import with_constants, with_swapped_channels, without_node
+from tests.unit.small_fcn import CARD, images, small_weights, write_fcn
 
 IMAGES = images(2)
 

@@ -18,9 +18,8 @@ from fcn_deploy.diagnosis.tolerances import TOLERANCES, limits_of, with_changes
 from fcn_deploy.errors import EngineError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.metrics.agreement import Share
 from fcn_deploy.metrics.bootstrap import Interval, IouChange
-
-from .bench_fakes import FakeRunner
-from .small_fcn import write_fcn
+from tests.unit.bench_fakes import FakeRunner
+from tests.unit.small_fcn import write_fcn
 
 # 4 classes, one row each of 9 pixels; the label of a pixel is its red value
 TARGET = np.repeat(np.arange(4, dtype=np.uint8), 9).reshape(4, 9)

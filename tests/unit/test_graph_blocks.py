@@ -14,8 +14,7 @@ from fcn_deploy.graph.qdq import insert_qdq, quantised_tensors
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.state import load_graph
 from fcn_deploy.graph.storage import save_graph
-
-from .small_fcn import images, write_fcn
+from tests.unit.small_fcn import images, write_fcn
 
 WEIGHTS = 6 * 6 * 9  # bytes of conv3 in 8 bits; conv2 has 6 * 4 * 9; behind conv1 comes a pool before the 8 bits
 

@@ -14,8 +14,7 @@ from fcn_deploy.graph.fp16 import to_fp16
 from fcn_deploy.graph.parts import Part, copy_of, cut_out, live_before
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.state import load_graph
-
-from .small_fcn import images, write_fcn
+from tests.unit.small_fcn import images, write_fcn
 
 OUTPUTS = ["labels", "logits"]
 

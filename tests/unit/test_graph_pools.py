@@ -15,8 +15,7 @@ from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.state import load_graph
 from fcn_deploy.graph.storage import save_graph
 from fcn_deploy.runners.openvino_runner import open_core
-
-from .small_fcn import images, write_fcn
+from tests.unit.small_fcn import images, write_fcn
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.receptive import Halo, ReceptiveField
 from fcn_deploy.graph.state import load_graph
 from fcn_deploy.graph.subpixel import upsample_by_phases
-
-from .random_nets import Layer, chain, model_of
-from .small_fcn import write_fcn
+from tests.unit.random_nets import Layer, chain, model_of
+from tests.unit.small_fcn import write_fcn
 
 
 def field(*layers: Layer, offset: int = 0) -> ReceptiveField:

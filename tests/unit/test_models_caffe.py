@@ -9,9 +9,8 @@ from fcn_deploy.models.checkpoints import load_model
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.runners.reference import load_reference
 from fcn_deploy.spec import CAFFE_MEAN
-
-from .heard import Heard
-from .reference_nets import CAFFE_UPSCORES, caffe_logits, caffe_state
+from tests.unit.heard import Heard
+from tests.unit.reference_nets import CAFFE_UPSCORES, caffe_logits, caffe_state
 
 SIZES = ((1, 1, 1), (1, 1, 90), (2, 33, 47), (1, 64, 96), (1, 75, 50))
 

@@ -9,8 +9,7 @@ from fcn_deploy.models.checkpoints import load_model
 from fcn_deploy.models.layers import count_parameters
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.spec import VOC_CLASSES
-
-from .reference_nets import resnet_logits, resnet_state
+from tests.unit.reference_nets import resnet_logits, resnet_state
 
 BLOCKS = {"fcn-resnet50": (3, 4, 6, 3), "fcn-resnet101": (3, 4, 23, 3)}
 

@@ -12,8 +12,7 @@ from fcn_deploy.models.layers import Crop, count_parameters, scaled
 from fcn_deploy.models.registry import MODELS, build, new_card
 from fcn_deploy.models.upsampling import bilinear_kernel, upsample
 from fcn_deploy.spec import VOC_CLASSES
-
-from .reference_nets import ARTICLE
+from tests.unit.reference_nets import ARTICLE
 
 CLASSES = ("sky", "road", "pole")
 VGG_MODELS = ("fcn32s", "fcn16s", "fcn8s")

@@ -13,9 +13,8 @@ from fcn_deploy.errors import GraphError, ImageError, RunnerError, ShapeError, U
 from fcn_deploy.runners.registry import open_runner
 from tests.conftest import tiny_model
 from tests.fakes.machine import Machine
-
-from .tensorrt_nets import *  # noqa: F403
-from .tensorrt_nets import PROFILES, noise
+from tests.unit.tensorrt_nets import *  # noqa: F403
+from tests.unit.tensorrt_nets import PROFILES, noise
 
 SHAPES = ((1, 1), (33, 47), (47, 33), (33, 47), (64, 31), (33, 47), (1, 47), (33, 47))
 IMAGES = [noise((1, *shape), seed)[0] for seed, shape in enumerate(SHAPES)]

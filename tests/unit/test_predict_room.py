@@ -16,8 +16,7 @@ from fcn_deploy.predict.options import PredictOptions
 from fcn_deploy.predict.predict import predict
 from fcn_deploy.predict.room import Room, bytes_a_pixel, room_for
 from fcn_deploy.spec import ModelCard
-
-from .bench_fakes import FakeRunner
+from tests.unit.bench_fakes import FakeRunner
 
 CARD = ModelCard("fcn8s", tuple("abcd"))
 

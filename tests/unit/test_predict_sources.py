@@ -8,8 +8,7 @@ import pytest
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.predict.outputs import Outputs
 from fcn_deploy.predict.sources import Source, find_sources
-
-from .locked import lock
+from tests.unit.locked import lock
 
 
 def touch(*paths: Path) -> None:

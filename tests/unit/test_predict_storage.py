@@ -15,9 +15,8 @@ from fcn_deploy.data.synthetic import SyntheticDataset
 from fcn_deploy.errors import DataError, FcnDeployError, MissingDependencyError, OutputError, UnknownNameError
 from fcn_deploy.predict.sources import find_sources
 from fcn_deploy.predict.storage import Storage, is_address
-
-from .object_store import object_store
-from .onnx_files import write_graph
+from tests.unit.object_store import object_store
+from tests.unit.onnx_files import write_graph
 
 NAMES = ("a/c/0.jpg", "a/1.png", "ü b/2.jpg", "ü b/3.tif")
 

@@ -15,8 +15,7 @@ from fcn_deploy.predict.options import PredictOptions
 from fcn_deploy.predict.predict import predict
 from fcn_deploy.predict.sources import Source, find_sources
 from fcn_deploy.predict.video import upright
-
-from .onnx_files import write_graph
+from tests.unit.onnx_files import write_graph
 
 needs_av = pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV (av) is not installed")
 SHADES = range(0, 250, 10)

@@ -9,8 +9,7 @@ from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.models.registry import MODELS
 from fcn_deploy.recipe import load_recipe, resolve_checkpoint
 from fcn_deploy.recipe_values import Published, Shapes
-
-from .locked import lock
+from tests.unit.locked import lock
 
 SHIPPED = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
 LEAST = 'name = "n"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n'

@@ -11,8 +11,7 @@ from PIL import Image
 from fcn_deploy.bench.frames_kept import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, FramesKept, difference, reduced
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.report.overlays import DIFFERENCES, VEIL, difference_uri, labels_uri, overlays, photo_uri
-
-from .bench_records import RECORD
+from tests.unit.bench_records import RECORD
 
 PALETTE = ((10, 20, 30), (40, 50, 60), (70, 80, 90))
 

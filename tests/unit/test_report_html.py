@@ -15,8 +15,7 @@ from fcn_deploy.bench.record import Cell
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.report.html import NONE_DIFFERED, NOT_KEPT, render_html
 from fcn_deploy.report.svg import DARK, LIGHT
-
-from .bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
+from tests.unit.bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
 
 EVIL = "</style><script>alert(1)</script><img src=x onerror=alert(1)>"
 

@@ -17,8 +17,7 @@ from fcn_deploy.report.svg_latency import latency_plot
 from fcn_deploy.report.svg_scale import Scale, centred, from_zero, positive
 from fcn_deploy.report.svg_sizes import size_plots
 from fcn_deploy.report.svg_tradeoff import Place, _free, _overlap, tradeoff_plot, unbeaten
-
-from .bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
+from tests.unit.bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
 
 
 def test_text_and_attributes_are_escaped_and_underscores_become_hyphens():

@@ -13,8 +13,7 @@ from fcn_deploy.report.accuracy import render as render_accuracy
 from fcn_deploy.report.remarks import headline
 from fcn_deploy.report.table import render
 from fcn_deploy.report.text import milliseconds, points, share
-
-from .bench_records import RECORD, REFERENCE, ROWS, with_rows
+from tests.unit.bench_records import RECORD, REFERENCE, ROWS, with_rows
 
 
 def printed(content, width: int = 100) -> str:

@@ -10,8 +10,7 @@ from fcn_deploy.bench.record import Cell
 from fcn_deploy.report.csv import COLUMNS, render_csv
 from fcn_deploy.report.markdown import escaped, render_markdown
 from fcn_deploy.report.sheets import Sheet
-
-from .bench_records import RECORD, ROWS, WORSE, latency, with_rows
+from tests.unit.bench_records import RECORD, ROWS, WORSE, latency, with_rows
 
 
 def lines(text: str) -> list[dict[str, str]]:

@@ -7,8 +7,7 @@ from onnx import TensorProto
 
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
 from fcn_deploy.runners.registry import open_runner
-
-from .onnx_files import CARD, write_graph
+from tests.unit.onnx_files import CARD, write_graph
 
 # (x - mean) / std with mean 10, 20, 30 and std 2, 1, 4: [30, 25, 60] -> [10, 5, 7.5], [0, 50, 0] -> [-5, 30, -7.5],
 # [10, 19, 70] -> [0, -1, 10]

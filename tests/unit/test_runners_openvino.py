@@ -15,10 +15,9 @@ from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, U
 from fcn_deploy.runners import openvino_runner
 from fcn_deploy.runners.openvino_runner import open_core, parse_device
 from fcn_deploy.runners.registry import device_of, open_runner
-
-from .onnx_files import CARD, write_graph
-from .small_fcn import images, write_fcn
-from .test_runners_onnxruntime import LOGITS, image_of_pixels
+from tests.unit.onnx_files import CARD, write_graph
+from tests.unit.small_fcn import images, write_fcn
+from tests.unit.test_runners_onnxruntime import LOGITS, image_of_pixels
 
 openvino = pytest.importorskip("openvino", reason="openvino is not installed")
 

@@ -17,8 +17,7 @@ from fcn_deploy.errors import GraphError, OutputError, RunnerError, ShapeError
 from fcn_deploy.runners import ort_session
 from fcn_deploy.runners.ort_options import ProviderOptions, option_texts
 from fcn_deploy.runners.registry import open_runner
-
-from .onnx_files import write_graph
+from tests.unit.onnx_files import write_graph
 
 SMALL = Profile((1, 33, 47), (2, 64, 96), (3, 128, 192))
 LARGE = Profile((1, 256, 256), (1, 360, 480), (1, 512, 640))

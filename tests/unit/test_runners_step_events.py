@@ -9,9 +9,8 @@ from fcn_deploy.bench.contestant import Here
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from tests.fakes.machine import Machine
-
-from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import PROFILES, noise
+from tests.unit.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_nets import PROFILES, noise
 
 
 @pytest.fixture

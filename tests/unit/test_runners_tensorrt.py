@@ -12,9 +12,8 @@ from fcn_deploy.runners.trt_execution import choose_profile
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 from tests.fakes.machine import Machine
-
-from .tensorrt_cases import *  # noqa: F403
-from .tensorrt_cases import PROFILES, noise
+from tests.unit.tensorrt_cases import *  # noqa: F403
+from tests.unit.tensorrt_cases import PROFILES, noise
 
 
 @pytest.fixture(params=[None, 1, 2], ids=["late", "random", "random again"])

@@ -6,8 +6,7 @@ import pytest
 
 from fcn_deploy.runners.cuda_context import CudaDevice
 from tests.fakes.machine import Machine
-
-from .cuda_cases import *  # noqa: F403
+from tests.unit.cuda_cases import *  # noqa: F403
 
 
 @pytest.fixture(params=[None, 1, 2], ids=["late", "random", "random again"])

@@ -13,10 +13,9 @@ from fcn_deploy.errors import EngineError, MissingDependencyError, RunnerError
 from fcn_deploy.runners.registry import open_runner
 from tests.fakes.machine import Machine
 from tests.fakes.tensorrt_module import write_plan
-
-from .onnx_files import write_graph
-from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import PROFILES, noise
+from tests.unit.onnx_files import write_graph
+from tests.unit.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_nets import PROFILES, noise
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 from tests.fakes.machine import Machine
-
-from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import PROFILES, noise
+from tests.unit.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_nets import PROFILES, noise
 
 IMAGES = [
     noise(shape, seed)

@@ -12,9 +12,8 @@ from fcn_deploy.runners import trt_graphs
 from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 from tests.fakes.machine import Machine
-
-from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import PROFILES, noise
+from tests.unit.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_nets import PROFILES, noise
 
 
 @pytest.fixture(params=[None, 5], ids=["late", "random"])

@@ -14,8 +14,7 @@ from fcn_deploy.graph.sensitivity import cut_before
 from fcn_deploy.graph.state import load_graph
 from fcn_deploy.precision import search_cache
 from fcn_deploy.precision.search_cache import TensorCache, cache_bytes, check_room
-
-from .small_fcn import images, write_fcn
+from tests.unit.small_fcn import images, write_fcn
 
 
 def test_tensors_come_back_with_names_types_and_shapes(tmp_path):

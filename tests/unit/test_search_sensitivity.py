@@ -13,8 +13,7 @@ from fcn_deploy.graph.parts import Part, cut_out
 from fcn_deploy.graph.qdq import TARGETS, quantised_tensors
 from fcn_deploy.graph.sensitivity import candidates, cut_before, one_quantised
 from fcn_deploy.graph.state import load_graph
-
-from .small_fcn import images, write_fcn
+from tests.unit.small_fcn import images, write_fcn
 
 OUTPUTS = ["logits"]
 

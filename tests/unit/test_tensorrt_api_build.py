@@ -11,8 +11,7 @@ from fcn_deploy.engine.parse import parse
 from fcn_deploy.errors import EngineError
 from tests.api.bindings import RELEASES
 from tests.api.builder import PLAN
-
-from .tensorrt_api import ASKED, builds, every_release, job
+from tests.unit.tensorrt_api import ASKED, builds, every_release, job
 
 # What the table must refuse, because the release has nothing for it or is known to ignore it.
 REFUSED = {

@@ -14,9 +14,8 @@ from tests.api.bindings import RELEASES, read
 from tests.api.sources import FILES, PACKAGE, attributes, module_names
 from tests.fakes.machine import Machine
 from tests.fakes.tensorrt_module import Engine, TensorFormat
-
-from .tensorrt_api import ASKED, builds, every_release, job, runs, version_of
-from .tensorrt_nets import PROFILES, net, noise  # noqa: F401  (a fixture)
+from tests.unit.tensorrt_api import ASKED, builds, every_release, job, runs, version_of
+from tests.unit.tensorrt_nets import PROFILES, net, noise  # noqa: F401  (a fixture)
 
 # What some releases lack -> where it is used all the same. Anything else is used everywhere.
 ONLY = {

@@ -14,11 +14,10 @@ from fcn_deploy.runners.trt_options import TrtOptions
 from fcn_deploy.runners.trt_runner import TrtRunner
 from tests.api.bindings import RELEASES
 from tests.fakes.tensorrt_module import Engine, Severity, TensorFormat
-
-from .tensorrt_api import *  # noqa: F403  (fixtures)
-from .tensorrt_api import every_release, runs, version_of
-from .tensorrt_nets import *  # noqa: F403  (fixtures)
-from .tensorrt_nets import PROFILES, noise
+from tests.unit.tensorrt_api import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_api import every_release, runs, version_of
+from tests.unit.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.unit.tensorrt_nets import PROFILES, noise
 
 
 def labels(engine, images, **options):

@@ -8,8 +8,7 @@ import pytest
 from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.trt_runner import TrtRunner
-
-from .small_fcn import write_fcn
+from tests.unit.small_fcn import write_fcn
 
 
 def fixed(path, dims):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.graph.receptive import Halo, ReceptiveField
 from fcn_deploy.tiling.plan import Axis, plan_held, plan_tiles, smallest_tile
-
-from .random_nets import Layer, chain
+from tests.unit.random_nets import Layer, chain
 
 # Stride 4, three rounding layers: halos that depend on the remainder of the sides.
 POOLED = ReceptiveField(

@@ -14,8 +14,7 @@ from fcn_deploy.tiling.disagreement import Disagreement, measure
 from fcn_deploy.tiling.plan import plan_tiles
 from fcn_deploy.tiling.run import Region, bands_of, labels_in, labels_of, read_window
 from fcn_deploy.tiling.windows import ArrayWindows
-
-from .random_nets import Layer, chain
+from tests.unit.random_nets import Layer, chain
 
 # A label is what the red values within two pixels sum to: 5x5 with zeros around, as a convolution has them.
 FIELD = ReceptiveField(chain((Layer("Conv", 5, before=2, after=2),)))

@@ -23,8 +23,7 @@ from fcn_deploy.training.run import Run
 from fcn_deploy.training.state import read_saved
 from fcn_deploy.training.step import Stepper
 from tests.conftest import tiny_model
-
-from .training_runs import Heard, killed_at, same_tensors, tiny_runs
+from tests.unit.training_runs import Heard, killed_at, same_tensors, tiny_runs
 
 
 @pytest.fixture
