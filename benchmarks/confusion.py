@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks import ratio
 from benchmarks.suite import Measured
 from fcn_deploy.metrics.confusion import confusion_matrix
-from fcn_deploy.optional import require
+from fcn_deploy.system.optional import require
 
 
 def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -21,14 +21,14 @@ import psutil
 
 from benchmarks import ratio
 from benchmarks.suite import Measured
-from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
 from fcn_deploy.engine.profiles import Profile, shape_text
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError
-from fcn_deploy.graph.export import export_model
-from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.precision.quantize import QuantizeOptions, quantize
+from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 
 PROFILE = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
 POLL_S = 0.05

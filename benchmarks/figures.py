@@ -8,10 +8,10 @@ from typing import Any
 from markupsafe import Markup
 
 from benchmarks.record import newest
-from fcn_deploy.files import write_text
-from fcn_deploy.report.svg import drawing, element, line, shorten, text
-from fcn_deploy.report.svg_scale import Scale, from_zero
-from fcn_deploy.report.text import milliseconds
+from fcn_deploy.benchmark.report.plots.scale import Scale, from_zero
+from fcn_deploy.benchmark.report.plots.svg import drawing, element, line, shorten, text
+from fcn_deploy.system.files import write_text
+from fcn_deploy.system.formatting import milliseconds
 
 FIGURES = Path(__file__).parent / "figures"
 # Suites whose rows are one question each, with the milliseconds of everybody who answered it.

@@ -18,15 +18,15 @@ from benchmarks import limits, ratio, rivals
 from benchmarks.peers import FACTS, OURS, Field, program_of, race
 from benchmarks.rivals import Image
 from benchmarks.suite import Measured
-from fcn_deploy.bench.forms import Forms, parse_form
+from fcn_deploy.audit.audit import audit
+from fcn_deploy.benchmark.runner_specs import Forms, parse_form
+from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import open_dataset
-from fcn_deploy.environment import gpu_names
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.graph.audit import audit
-from fcn_deploy.graph.export import export_model
-from fcn_deploy.inputs.artefact import Artefact
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.spec import VOC_CLASSES, ModelCard
+from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.system.environment import gpu_names
 
 
 def measure(

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fcn_deploy.optional import require
-from fcn_deploy.runners.openvino_runner import open_core
+from fcn_deploy.runners.openvino import open_core
+from fcn_deploy.system.optional import require
 
 ROWS, DEPTH, COUNT = 4096, 1024, 4
 GPU_SIDE, GPU_COUNT = 8192, 4  # a GPU is done with [4096, 1024] before the next product is launched

@@ -23,16 +23,17 @@ from PIL import Image as Images
 from benchmarks import limits, ratio, rivals
 from benchmarks.rivals import Image, Program
 from benchmarks.suite import Measured
-from fcn_deploy.bench.forms import Forms, parse_form
+from fcn_deploy.audit.audit import audit
+from fcn_deploy.benchmark.runner_specs import Forms, parse_form
+from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import iterate, open_dataset
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.graph.audit import audit
-from fcn_deploy.graph.export import export_model
-from fcn_deploy.inputs.artefact import Artefact
-from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.runners.base import INPUT, LABELS, Runner
-from fcn_deploy.spec import VOC_CLASSES, ModelCard
+from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.vocabulary import INPUT, LABELS
 
 OURS = "fcn-deploy, "
 # Of the labels, for programs that compute as the reference does; random weights put many logits close together.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fcn_deploy import load
 from fcn_deploy.data.sample import Sample
-from fcn_deploy.data.synthetic import SYNTHETIC_PALETTE, SyntheticDataset
+from fcn_deploy.data.synthetic.dataset import SYNTHETIC_PALETTE, SyntheticDataset
 from fcn_deploy.data.writing import label_image, save_image
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"

@@ -28,16 +28,16 @@ from PIL import Image
 
 from benchmarks import ratio
 from benchmarks.suite import Measured
-from fcn_deploy.data.synthetic import SyntheticDataset
-from fcn_deploy.inputs.artefact import Artefact
-from fcn_deploy.inputs.dataset import DataOptions
-from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from fcn_deploy.predict.options import PredictOptions
-from fcn_deploy.predict.predict import predict
-from fcn_deploy.resident import peak_bytes
-from fcn_deploy.runners.base import INPUT, LABELS
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.data.synthetic.dataset import SyntheticDataset
+from fcn_deploy.prediction.options import PredictOptions
+from fcn_deploy.prediction.predict import predict
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.runners.threads import usable_cores
+from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.system.memory import peak_bytes
+from fcn_deploy.system.threads import usable_cores
+from fcn_deploy.vocabulary import INPUT, LABELS
 
 SIZE = (360, 480)
 FEW, MANY = 40, 400

@@ -17,22 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.suite import Measured
+from fcn_deploy.card import ModelCard, ignore_index_for
 from fcn_deploy.data.dataset import iterate
-from fcn_deploy.files import sha256
-from fcn_deploy.graph.histogram import METHODS
-from fcn_deploy.graph.state import read_card
-from fcn_deploy.inputs.dataset import DataOptions, open_for
+from fcn_deploy.data.digests import Frames, overlap
+from fcn_deploy.data.options import DataOptions, open_for
+from fcn_deploy.graph.load import read_card
 from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.optional import require
-from fcn_deploy.precision.calibration import CalibrationSet, survey
-from fcn_deploy.precision.frames import Frames, overlap
-from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from fcn_deploy.runners.base import INPUT, LABELS
+from fcn_deploy.quantization.calibration.histogram import METHODS
+from fcn_deploy.quantization.calibration.images import CalibrationSet, survey
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.spec import ModelCard, ignore_index_for
+from fcn_deploy.system.files import sha256
+from fcn_deploy.system.optional import require
+from fcn_deploy.vocabulary import INPUT, LABELS
 
 IMAGES = 100  # for calibration
 RADIUS = 3  # half width of the boundary band in pixels

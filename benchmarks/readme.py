@@ -8,10 +8,10 @@ from typing import Any
 
 from benchmarks.record import newest
 from benchmarks.suite import names
-from fcn_deploy.bench.significance import Ratio
+from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.errors import UnknownNameError
-from fcn_deploy.files import write_text
-from fcn_deploy.report.text import milliseconds, points, share
+from fcn_deploy.system.files import write_text
+from fcn_deploy.system.formatting import milliseconds, points, share
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.environment import cpu_model
-from fcn_deploy.files import write_text
+from fcn_deploy.system.environment import cpu_model
+from fcn_deploy.system.files import write_text
 
 SCHEMA = 2
 RESULTS = Path(__file__).parent / "results"

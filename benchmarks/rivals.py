@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.optional import require
-from fcn_deploy.runners.openvino_runner import layer_types
-from fcn_deploy.spec import ModelCard
+from fcn_deploy.runners.openvino import layer_types
+from fcn_deploy.system.optional import require
 
 Image = NDArray[np.uint8]
 Program = Callable[[Image], Image]

@@ -11,10 +11,10 @@ from pathlib import Path
 from benchmarks import quantization
 from benchmarks.suite import Measured
 from fcn_deploy.data.classes import FILE_NAME
-from fcn_deploy.data.synthetic import SyntheticDataset
+from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.data.writing import write_pairs
-from fcn_deploy.files import write_text
-from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.system.files import write_text
 
 SEEDS = {"train": 1001, "val": 1002}  # the demo's own are 1 and 2
 

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from benchmarks import ratio
 from benchmarks.patches import Classifier, Patch, inner_patches, patches
 from benchmarks.suite import Measured
+from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.data.synthetic import SyntheticDataset
+from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.models.demo import DEMO
 from fcn_deploy.models.fcn_vgg import FCN
+from fcn_deploy.models.network import load_reference
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.runners.reference import load_reference
-from fcn_deploy.spec import VOC_CLASSES, ModelCard
 
 # Of the largest score: the same sums in another order, 24 bits each.
 TOLERANCE = 1e-5

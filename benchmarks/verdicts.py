@@ -22,13 +22,13 @@ import numpy as np
 
 from benchmarks.suite import Measured
 from benchmarks.verdicts_run import SAME, harness_ns
-from fcn_deploy.bench.compare import Comparison, compare_records
-from fcn_deploy.bench.record import Record
-from fcn_deploy.bench.record_file import read_record
-from fcn_deploy.bench.significance import MIN_ROUNDS, Ratio
-from fcn_deploy.bench.speed_change import series_of
-from fcn_deploy.bench.verdicts import speed_ratio
-from fcn_deploy.children import child_environment
+from fcn_deploy.benchmark.baseline.compare import Comparison, compare_records
+from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
+from fcn_deploy.benchmark.baseline.speed_change import series_of
+from fcn_deploy.benchmark.record.file import read_record
+from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.verdicts.verdicts import speed_ratio
+from fcn_deploy.system.process import child_environment
 
 
 @dataclass

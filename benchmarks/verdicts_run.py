@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.bench import record as rec
-from fcn_deploy.bench.contention import CpuClock, other_cores
-from fcn_deploy.bench.contestant import Here
-from fcn_deploy.bench.entrants import latency_of
-from fcn_deploy.bench.latency import Budget, measure
-from fcn_deploy.bench.record_file import write_record
-from fcn_deploy.environment import describe_environment
-from fcn_deploy.runners.base import LABELS, Runner
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.file import write_record
+from fcn_deploy.benchmark.row_runs import latency_of
+from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
+from fcn_deploy.benchmark.timing.latency import Budget, measure
+from fcn_deploy.benchmark.timing.timed_runner import Here
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.system.environment import describe_environment
+from fcn_deploy.vocabulary import LABELS
 
 ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first stands where the reference does
 THREADS = 1

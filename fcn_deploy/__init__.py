@@ -9,7 +9,7 @@ from fcn_deploy.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fcn_deploy.predict.model import Model
+    from fcn_deploy.prediction.model import Model
 
 __all__ = ["__version__", "load"]
 
@@ -24,8 +24,8 @@ def load(
 ) -> Model:
     """Open an engine, an .onnx file, a checkpoint or "demo" as a function: `load("x.onnx")(image)` gives labels.
 
-    See `fcn_deploy.predict.model`: `load` for the arguments and errors, `Model` for what it takes and gives.
+    See `fcn_deploy.prediction.model`: `load` for the arguments and errors, `Model` for what it takes and gives.
     """
-    from fcn_deploy.predict import model as predict_model
+    from fcn_deploy.prediction import model as predict_model
 
     return predict_model.load(source, runner=runner, model=model, threads=threads, batch=batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from fcn_deploy.spec import ModelCard
+from fcn_deploy.card import ModelCard
 
 
 class Contract(nn.Module):

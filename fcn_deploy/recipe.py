@@ -29,12 +29,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy import recipe_values, values
+from fcn_deploy import recipe_values
+from fcn_deploy.card import ChannelOrder, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
-from fcn_deploy.files import digest
-from fcn_deploy.reading import reading
 from fcn_deploy.recipe_values import Published, Shapes
-from fcn_deploy.spec import ChannelOrder, Triple
+from fcn_deploy.system import values
+from fcn_deploy.system.files import digest
+from fcn_deploy.system.reading import reading
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fcn_deploy.spec import class_names
-from fcn_deploy.values import Reader, check_keys, number, read_all, table, texts
+from fcn_deploy.card import class_names
+from fcn_deploy.system.values import Reader, check_keys, number, read_all, table, texts
 
 Shape = tuple[int, int, int]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.spec import ModelCard
 
 # A copy of CamVid (SegNet's 11 classes): train.txt, val.txt, classes.txt and the folders they name.
 CAMVID = Path(os.environ.get("FCN_DEPLOY_CAMVID", Path(__file__).parents[2] / "shared" / "data" / "camvid"))

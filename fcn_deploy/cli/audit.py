@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcn_deploy.cli.options import parse_size
+from fcn_deploy.cli.options.values import parse_size
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
-    from fcn_deploy.graph.audit import Audit
+    from fcn_deploy.audit.audit import Audit
 
 
 @click.command()
@@ -33,14 +33,14 @@ def command(
 
     Exit code: 0 if nothing would be rejected or give wrong masks, 1 if something would.
     """
-    from fcn_deploy.graph.audit import audit
-    from fcn_deploy.report.audit import to_plain
+    from fcn_deploy.audit.audit import audit
+    from fcn_deploy.audit.text import to_plain
 
     check_json_path(json_path)
     height, width = (None, None) if size is None else parse_size(size, "--size")
     found = audit(model, batch=batch, height=height, width=width)
     if parse is not None:
-        from fcn_deploy.engine.parse import parser_findings
+        from fcn_deploy.engine.builder.parse import parser_findings
 
         found = replace(found, findings=(*found.findings, *parser_findings(model, parse)))
     emit(json_path, lambda: json.dumps(to_plain(found)), lambda: _show(found, top))
@@ -49,7 +49,7 @@ def command(
 
 def _show(found: Audit, top: int | None) -> None:
     """The table as wide as the terminal; totals and findings in lines that no width breaks."""
-    from fcn_deploy.report.audit import summary, table
+    from fcn_deploy.audit.text import summary, table
 
     print_table(table(found, top))
     click.echo()

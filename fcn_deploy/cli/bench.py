@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.data_options import DATA_OPTIONS, data_options, model_option, with_options
-from fcn_deploy.cli.gate_options import GATE_OPTIONS, WORSE, Gate
+from fcn_deploy.cli.options.data import DATA_OPTIONS, data_options, model_option, with_options
+from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate
+from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
+from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
-from fcn_deploy.cli.report_options import REPORT_OPTIONS, Reports
-from fcn_deploy.cli.timing_options import TIMING_OPTIONS, budget, shapes
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
-    from fcn_deploy.bench.compare import Comparison
-    from fcn_deploy.bench.record import Record
-    from fcn_deploy.inputs.dataset import DataOptions
+    from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.record.types import Record
+    from fcn_deploy.data.options import DataOptions
 
 CALIBRATED = 100
 GENERATED = "synthetic:32:1:192x256"
@@ -68,8 +68,8 @@ def command(
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if a
     row got worse since the baseline by more than the limits allow.
     """
-    from fcn_deploy.bench.forms import default_specs
-    from fcn_deploy.bench.run import BenchOptions, run_bench
+    from fcn_deploy.benchmark.run import BenchOptions, run_bench
+    from fcn_deploy.benchmark.runner_specs import default_specs
 
     gate = Gate.of(data)
     check_json_path(json_path)
@@ -104,10 +104,10 @@ def _leave(
     report: Callable[..., None],
 ) -> None:
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
-    from fcn_deploy.bench.record_file import to_json
-    from fcn_deploy.report.compare import render as render_comparison
-    from fcn_deploy.report.compare import with_comparison
-    from fcn_deploy.report.table import render
+    from fcn_deploy.benchmark.record.file import to_json
+    from fcn_deploy.benchmark.report.compare import render as render_comparison
+    from fcn_deploy.benchmark.report.compare import with_comparison
+    from fcn_deploy.benchmark.report.table import render
 
     def show() -> None:
         print_table(render(record, details))
@@ -146,7 +146,7 @@ def _kept(errors: list[FcnDeployError]) -> Iterator[None]:
 
 def _calibration(source: str | None, generated: bool) -> DataOptions | None:
     """Generated scenes are calibrated with others of the same size; a user's own images are not chosen for him."""
-    from fcn_deploy.inputs.dataset import DataOptions
+    from fcn_deploy.data.options import DataOptions
 
     if source is None:
         return DataOptions(GENERATED) if generated else None

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.data_options import data_options, image_options, with_options
+from fcn_deploy.cli.options.data import data_options, image_options, with_options
 from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
-    from fcn_deploy.engine.build import BuildReport
+    from fcn_deploy.engine.builder.build import BuildReport
     from fcn_deploy.engine.sidecar import Sidecar
 
 MIB = 1 << 20
@@ -82,7 +82,7 @@ def command(
 
     TensorRT for RTX builds without a GPU, by default for all of Ampere and later.
     """
-    from fcn_deploy.deploy.build_engine import EngineRequest, build_engine
+    from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 
     check_json_path(json_path)
     request = EngineRequest(
@@ -103,8 +103,8 @@ def command(
 
 
 def _profiles(given: dict[str, Any]) -> Any:
-    from fcn_deploy.deploy.engine_profiles import written
     from fcn_deploy.engine.profiles import parse_shape
+    from fcn_deploy.engine_build.profiles import written
 
     return written(*([parse_shape(text) for text in given[name]] for name in ("least", "usual", "most")))
 
@@ -115,7 +115,7 @@ def _images(source: str, given: dict[str, Any]) -> Any:
 
 
 def _options(given: dict[str, Any]) -> Any:
-    from fcn_deploy.engine.options import BuildOptions, parse_sm
+    from fcn_deploy.engine.builder.options import BuildOptions, parse_sm
 
     workspace, cache = given["workspace_mib"], given["timing_cache"]
     return BuildOptions(

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import click
 
-from fcn_deploy.progress import SILENT, Progress, Task
+from fcn_deploy.system.progress import SILENT, Progress, Task
 
 
 class _Bar:

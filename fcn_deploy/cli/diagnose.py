@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.data_options import MOST_THREADS, data_options, image_options, model_option, with_options
+from fcn_deploy.cli.options.data import MOST_THREADS, data_options, image_options, model_option, with_options
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 DIVERGES = 3
@@ -59,9 +59,9 @@ def command(
     run is told and left out.
     """
     from fcn_deploy.diagnosis.diagnose import DiagnoseOptions, diagnose
+    from fcn_deploy.diagnosis.plain import to_plain
+    from fcn_deploy.diagnosis.text import render
     from fcn_deploy.diagnosis.tolerances import with_changes
-    from fcn_deploy.report.diagnose import render
-    from fcn_deploy.report.diagnose_json import to_plain
 
     check_json_path(json_path)
     options = DiagnoseOptions(

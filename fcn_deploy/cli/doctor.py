@@ -24,7 +24,7 @@ def command(json_path: str | None) -> None:
     Exit code: 0, or 1 if something fails that needs neither a GPU nor an optional package.
     """
     from fcn_deploy.doctor.examine import examine
-    from fcn_deploy.report.doctor import to_plain
+    from fcn_deploy.doctor.text import to_plain
 
     check_json_path(json_path)
     examination = examine(progress())
@@ -33,7 +33,7 @@ def command(json_path: str | None) -> None:
 
 
 def _show(examination: Examination) -> None:
-    from fcn_deploy.report.doctor import found_lines, misfit_lines, verdict_lines
+    from fcn_deploy.doctor.text import found_lines, misfit_lines, verdict_lines
 
     for block in (found_lines(examination), misfit_lines(examination), verdict_lines(examination)):
         for line in block:

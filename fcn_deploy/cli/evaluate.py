@@ -7,7 +7,7 @@ import json
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.data_options import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
+from fcn_deploy.cli.options.data import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 
@@ -38,8 +38,8 @@ def command(
     Pixel accuracy, mean accuracy, mean IoU and frequency weighted IoU are those of the FCN paper, over all pixels,
     near label changes, and away from them. A class that is neither in the truth nor in the prediction is left out.
     """
-    from fcn_deploy.bench.accuracy import evaluate, to_plain
-    from fcn_deploy.report.accuracy import render
+    from fcn_deploy.evaluation.evaluate import evaluate, to_plain
+    from fcn_deploy.evaluation.text import render
 
     check_json_path(json_path)
     report = evaluate(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options import parse_classes
+from fcn_deploy.cli.options.values import parse_classes
 from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
-    from fcn_deploy.graph.export import ExportReport
-    from fcn_deploy.spec import ModelCard
+    from fcn_deploy.card import ModelCard
+    from fcn_deploy.onnx_export.export import ExportReport
 
 
 @click.command()
@@ -60,9 +60,9 @@ def command(
     The proof runs ONNX Runtime and PyTorch on the same images of nine shapes; the file gets its name only if every
     shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
     """
-    from fcn_deploy.graph.export import export_model
-    from fcn_deploy.graph.proof import TOLERANCE
-    from fcn_deploy.runners.reference import load_reference
+    from fcn_deploy.models.network import load_reference
+    from fcn_deploy.onnx_export.export import export_model
+    from fcn_deploy.onnx_export.proof import TOLERANCE
 
     check_json_path(json_path)
     target = out or Path(f"{Path(source).stem}.onnx")

@@ -26,7 +26,7 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
     Exit code: 0, or 1 if the file is damaged or its sidecar is another engine's.
     """
     from fcn_deploy.inspection.inspect import inspect
-    from fcn_deploy.report.inspect import to_plain
+    from fcn_deploy.inspection.text import to_plain
 
     check_json_path(json_path)
     inspection = inspect(file, progress())
@@ -35,7 +35,7 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
 
 
 def _show(inspection: Inspection, layers: bool) -> None:
-    from fcn_deploy.report.inspect import layer_table, lines
+    from fcn_deploy.inspection.text import layer_table, lines
 
     for line in lines(inspection):
         click.echo(line)

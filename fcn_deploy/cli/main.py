@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.files import os_error_line
+from fcn_deploy.system.files import os_error_line
 from fcn_deploy.version import __version__
 
 # command -> (module in this package, one line for the overview); a command's module is imported when it is called.

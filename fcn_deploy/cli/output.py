@@ -23,7 +23,7 @@ json_option = click.option(
 
 def check_json_path(json_path: str | None) -> None:
     """OutputError before the work begins if `--json FILE` could not be written after it."""
-    from fcn_deploy.files import check_writable
+    from fcn_deploy.system.files import check_writable
 
     if json_path not in (None, STDOUT):
         check_writable(Path(str(json_path)))
@@ -34,7 +34,7 @@ def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[],
 
     The text is shown also where the file cannot be written, so that a result is never lost with it.
     """
-    from fcn_deploy.files import write_text
+    from fcn_deploy.system.files import write_text
 
     if json_path == STDOUT:
         click.echo(json_text())

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options import parse_size
+from fcn_deploy.cli.options.values import parse_size
 
 
 @click.command()
@@ -56,7 +56,7 @@ def command(
     The configuration has the uint8 contract, dynamic batching, one instance group, a warm-up for each size and the
     class names. Serve it with `tritonserver --model-repository=DIR` of the release whose TensorRT built the engine.
     """
-    from fcn_deploy.deploy.triton import TritonOptions, package
+    from fcn_deploy.packaging.triton import TritonOptions, package
 
     options = TritonOptions(
         name=name,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.data_options import MOST_THREADS, model_option
+from fcn_deploy.cli.options.data import MOST_THREADS, model_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 UNUSED_IMAGES = 3
@@ -90,13 +90,13 @@ def command(
 
     An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
     """
-    from fcn_deploy.predict.cluster import Cluster
-    from fcn_deploy.predict.options import PredictOptions
-    from fcn_deploy.predict.predict import predict
-    from fcn_deploy.predict.storage import Storage, is_address
-    from fcn_deploy.predict.tally import to_plain
-    from fcn_deploy.predict.tiled import Tiling
-    from fcn_deploy.report.predict import render
+    from fcn_deploy.prediction.cluster.resources import Cluster
+    from fcn_deploy.prediction.images.storage import Storage, is_address
+    from fcn_deploy.prediction.options import PredictOptions
+    from fcn_deploy.prediction.predict import predict
+    from fcn_deploy.prediction.report import to_plain
+    from fcn_deploy.prediction.text import render
+    from fcn_deploy.prediction.tiled import Tiling
 
     check_json_path(json_path)
     tile, halo = given["tile"], given["halo"]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.data_options import data_options, image_options, with_options
+from fcn_deploy.cli.options.data import data_options, image_options, with_options
+from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
-from fcn_deploy.cli.search_options import SEARCH_OPTIONS, search_options
 
 if TYPE_CHECKING:
-    from fcn_deploy.precision.quantize import QuantizeOptions, QuantizeReport
-    from fcn_deploy.precision.search_report import SearchReport
+    from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport
+    from fcn_deploy.quantization.search.result import SearchReport
 
 SHOWN_TENSORS = 5
 
@@ -95,7 +95,7 @@ def command(
     finished step is in the log, so after Ctrl-C the same command goes on. If the budget cannot be met, nothing is
     written, the message says how close it came, and the exit code is 1.
     """
-    from fcn_deploy.precision.quantize import QuantizeOptions, quantize
+    from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
     from fcn_deploy.recipe import load_recipe
 
     check_json_path(json_path)
@@ -123,8 +123,8 @@ def command(
 
 
 def _plan(options: QuantizeOptions, out: Path, json_path: str | None) -> None:
-    from fcn_deploy.precision.search_plan import plan_search, to_plain
-    from fcn_deploy.report.search import plan_lines
+    from fcn_deploy.quantization.search.dry_run import plan_search, to_plain
+    from fcn_deploy.quantization.search.text import plan_lines
 
     plan = plan_search(options, out, progress())
     emit(json_path, lambda: json.dumps(to_plain(plan)), lambda: click.echo("\n".join(plan_lines(plan))))
@@ -138,7 +138,7 @@ def _show(report: QuantizeReport) -> None:
 
 def _show_search(report: SearchReport) -> None:
     """Lines are not wrapped: the one for a recipe is there to be pasted."""
-    from fcn_deploy.report.search import layer_table, remarks, verdict
+    from fcn_deploy.quantization.search.text import layer_table, remarks, verdict
 
     click.echo("\n".join(verdict(report)) + "\n")
     if report.measured:
@@ -148,7 +148,7 @@ def _show_search(report: SearchReport) -> None:
 
 
 def _as_text(report: QuantizeReport) -> str:
-    from fcn_deploy.report.calibration import calibration_lines
+    from fcn_deploy.quantization.text import calibration_lines
 
     lines = [*calibration_lines(report), *_int8_lines(report), *_fp16_lines(report)]
     if report.agreement is not None:
@@ -186,8 +186,8 @@ def _fp16_lines(report: QuantizeReport) -> list[str]:
 
 
 def _as_json(report: QuantizeReport) -> dict[str, Any]:
-    from fcn_deploy.precision.search_report import to_plain
-    from fcn_deploy.report.calibration import calibration_plain
+    from fcn_deploy.quantization.search.result import to_plain
+    from fcn_deploy.quantization.text import calibration_plain
 
     half = report.half
     tensors = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli import console
-from fcn_deploy.cli.options import parse_classes
+from fcn_deploy.cli.options.values import parse_classes
 from fcn_deploy.cli.output import check_json_path, emit, json_option
 from fcn_deploy.errors import TrainingError
 

@@ -1,0 +1,1 @@
+"""Open labelled images in any layout as one kind of data set."""

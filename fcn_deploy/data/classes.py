@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fcn_deploy.card import class_names, voc_palette
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.errors import DataError, RecipeError
-from fcn_deploy.spec import class_names, voc_palette
 
 FILE_NAME = "classes.txt"
 VOC_VOID: Colour = (224, 224, 192)  # the colour of VOC's void band, label 255

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from fcn_deploy.data import synthetic, voc
+from fcn_deploy.card import VOC_CLASSES
+from fcn_deploy.data import voc
 from fcn_deploy.data.classes import ClassList, find_classes
 from fcn_deploy.data.images import SUFFIXES
 from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.pairs import Pair, PairDataset, match_folders, read_list
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
+from fcn_deploy.data.synthetic import dataset as synthetic
 from fcn_deploy.errors import DataError
-from fcn_deploy.progress import SILENT, Progress
-from fcn_deploy.reading import reading
-from fcn_deploy.spec import VOC_CLASSES
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.reading import reading
 
 __all__ = ["Dataset", "Sample", "iterate", "open_dataset"]
 

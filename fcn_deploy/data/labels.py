@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.card import ignore_index_for
 from fcn_deploy.errors import LabelError
-from fcn_deploy.spec import ignore_index_for
 
 # What a colour marked as unlabelled becomes where the rule's own values cannot stand in a decoded map: no file's value.
 VOID = -(1 << 31)

@@ -13,7 +13,7 @@ from fcn_deploy.data.images import SUFFIXES, load_image, load_label
 from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.sample import Colour, Sample
 from fcn_deploy.errors import DataError, LabelError
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress
 
 Pair = tuple[Path, Path | None]
 _PARTS = re.compile(r'"([^"]*)"|(\S+)')

@@ -14,8 +14,8 @@ from PIL import Image
 
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.sample import Colour, Dataset, Sample
-from fcn_deploy.files import write_bytes, write_text
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.files import write_bytes, write_text
+from fcn_deploy.system.progress import SILENT, Progress
 
 LIST_NAME = "list.txt"
 

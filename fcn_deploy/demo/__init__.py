@@ -1,0 +1,1 @@
+"""Hold the weights of the demo network."""

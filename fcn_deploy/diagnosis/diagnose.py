@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_deploy.diagnosis.chain_labels import ChainLabels, StageLabels, run_chain
-from fcn_deploy.diagnosis.diagnosis import Change, Diagnosis, Step
-from fcn_deploy.diagnosis.judgement import label_reasons, layer_reasons, only_rounding
+from fcn_deploy.data.options import DataOptions, classes_of, generated_for, open_for
 from fcn_deploy.diagnosis.layer_errors import Images, LayerError, layer_errors
+from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
 from fcn_deploy.diagnosis.stages import Stage, chain, open_stages
 from fcn_deploy.diagnosis.tensors import OnnxSource, source_of
 from fcn_deploy.diagnosis.tolerances import TOLERANCES, Tolerances, limits_of
+from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.errors import GraphError
-from fcn_deploy.inputs.dataset import DataOptions, classes_of, generated_for, open_for
 from fcn_deploy.metrics.agreement import Agreement
 from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress
 
 LAYER_IMAGES = 4
 

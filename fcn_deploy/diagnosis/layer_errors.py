@@ -13,16 +13,16 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from fcn_deploy.diagnosis.causes import layer_causes, normalisation_causes
+from fcn_deploy.diagnosis.local_error import FedLayers, Layer, layers_between, standing_for
+from fcn_deploy.diagnosis.tensor_error import Tally
 from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Source, Tensors
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.causes import layer_causes, normalisation_causes
-from fcn_deploy.graph.io_passes import CONTRACT_PREFIX
-from fcn_deploy.graph.local_error import FedLayers, Layer, layers_between, standing_for
+from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.parts import Part
-from fcn_deploy.graph.tally import Tally
-from fcn_deploy.interrupt import interrupts
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
 
 # So many layers are open at a time: all tensors of a large network on one image would be gigabytes.
 AT_ONCE = 48

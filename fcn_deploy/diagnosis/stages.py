@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from fcn_deploy.audit.arithmetic import has_quantisation
+from fcn_deploy.card import ModelCard
+from fcn_deploy.diagnosis.local_error import HALVES
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
-from fcn_deploy.graph.arithmetic import has_quantisation
-from fcn_deploy.graph.local_error import HALVES
-from fcn_deploy.graph.state import find_card, load_graph
+from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.models.demo import DEMO
-from fcn_deploy.progress import SILENT, Progress
-from fcn_deploy.runners.base import LABELS, LOGITS, Runner
-from fcn_deploy.runners.reference import load_reference
+from fcn_deploy.models.network import load_reference
+from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.spec import ModelCard
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import LABELS, LOGITS
 
 if TYPE_CHECKING:
     import onnx_ir as ir

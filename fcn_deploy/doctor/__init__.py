@@ -1,0 +1,1 @@
+"""Report what this machine and this installation can run: `fcn-deploy doctor`."""

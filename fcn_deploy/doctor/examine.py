@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from fcn_deploy.children import child_environment
 from fcn_deploy.doctor import probes as doctor_probes
-from fcn_deploy.doctor.fit import misfits
+from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import Finding
 from fcn_deploy.doctor.verdicts import Verdict, verdicts
-from fcn_deploy.environment import cpu_model, package_versions
-from fcn_deploy.progress import SILENT, Progress
-from fcn_deploy.runners.threads import usable_cores
+from fcn_deploy.system.environment import cpu_model, package_versions
+from fcn_deploy.system.process import child_environment
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.threads import usable_cores
 
 TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on a GPU may take 20
 AT_A_TIME = 4

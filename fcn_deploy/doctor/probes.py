@@ -85,7 +85,7 @@ def image_packages() -> Facts:
 def onnxruntime() -> Facts:
     """Build and providers, a small file on the CPU, a file of onnx's newest IR, and the CUDA libraries it wants."""
     from fcn_deploy.graph.session import load_onnxruntime
-    from fcn_deploy.runners.ort_session import short_names
+    from fcn_deploy.runners.ort.session import short_names
 
     ort = load_onnxruntime()
     version = getattr(ort, "cuda_version", "") or ""
@@ -109,7 +109,7 @@ def onnxruntime() -> Facts:
 
 def _missing_libraries(ort: Any, cuda: str) -> list[str]:
     """CUDA libraries that onnxruntime does not find, neither on the system nor in Python packages."""
-    from fcn_deploy.runners.ort_session import captured_output
+    from fcn_deploy.runners.ort.session import captured_output
 
     if sys.platform == "win32":
         return []  # the names differ with every release; the providers' own attempt says what is missing
@@ -135,8 +135,8 @@ def provider(name: str) -> Facts:
 
 def openvino() -> Facts:
     """Its devices, each of which runs the small file, and the types that the CPU computes in."""
-    from fcn_deploy.optional import require
-    from fcn_deploy.runners.openvino_runner import DEVICES, open_core
+    from fcn_deploy.runners.openvino import DEVICES, open_core
+    from fcn_deploy.system.optional import require
 
     core = open_core()
     devices = list(dict.fromkeys(found.lower().partition(".")[0] for found in core.available_devices))
@@ -159,7 +159,7 @@ def _run(spec: str, ir_version: int | None) -> list[str]:
     """Open the small file in a runner and run it; returns the runner's notes."""
     import numpy as np
 
-    from fcn_deploy.doctor.model import IMAGE, LABELS
+    from fcn_deploy.doctor.probe_model import IMAGE, LABELS
     from fcn_deploy.runners.registry import open_runner
 
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +174,7 @@ def _run(spec: str, ir_version: int | None) -> list[str]:
 
 def _tiny(folder: str, ir_version: int | None = None) -> Path:
     """The small file; RunnerError where it is onnx that is broken, not what is asked about."""
-    from fcn_deploy.doctor.model import write_tiny
+    from fcn_deploy.doctor.probe_model import write_tiny
 
     try:
         return write_tiny(Path(folder) / "tiny.onnx", ir_version)
@@ -184,7 +184,7 @@ def _tiny(folder: str, ir_version: int | None = None) -> Path:
 
 def pycuda() -> Facts:
     """pycuda with its driver module, which needs libcuda."""
-    from fcn_deploy.optional import require
+    from fcn_deploy.system.optional import require
 
     require("pycuda")
     cuda = require("pycuda.driver")
@@ -194,7 +194,7 @@ def pycuda() -> Facts:
 
 def flavor(name: str) -> Facts:
     """Build a small engine with a TensorRT library and, where a GPU is, load it."""
-    from fcn_deploy.doctor.model import build_tiny, load_error
+    from fcn_deploy.doctor.probe_model import build_tiny, load_error
     from fcn_deploy.engine.flavors import open_flavor
     from fcn_deploy.engine.gpus import gpus
 

@@ -1,0 +1,1 @@
+"""Describe TensorRT engines: the libraries, their GPUs, profiles and the sidecar file."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fcn_deploy.errors import EngineError, MissingDependencyError, UnknownNameError
-from fcn_deploy.optional import require
+from fcn_deploy.system.optional import require
 
 TENSORRT, RTX = "tensorrt", "tensorrt_rtx"
 # Asked in this order where nobody says which: TensorRT for RTX builds on any machine.

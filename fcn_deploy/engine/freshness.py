@@ -9,7 +9,7 @@ from typing import Any
 
 from fcn_deploy.engine.sidecar import Sidecar, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError
-from fcn_deploy.files import sha256
+from fcn_deploy.system.files import sha256
 
 SHOWN = 60
 

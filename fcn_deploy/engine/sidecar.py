@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy import values
+from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.profiles import Profile, Shape
 from fcn_deploy.errors import EngineError, RecipeError
-from fcn_deploy.spec import ModelCard
+from fcn_deploy.system import values
 
 SCHEMA = 1
 PORTABLE = "portable"

@@ -1,0 +1,1 @@
+"""Read, check and write ONNX files, and answer questions about their nodes and tensors."""

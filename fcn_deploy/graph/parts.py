@@ -13,7 +13,7 @@ from onnx_ir.passes import common
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.graph.storage import save_graph, writing_to
+from fcn_deploy.graph.weights import save_graph, writing_to
 
 Tensors = Mapping[str, NDArray[Any]]
 

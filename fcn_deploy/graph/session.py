@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fcn_deploy.optional import require
+from fcn_deploy.system.optional import require
 
 QUIET = 4  # fatal alone; what matters is raised
 

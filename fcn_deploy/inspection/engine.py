@@ -8,9 +8,9 @@ from pathlib import Path
 
 from fcn_deploy.engine.header import HEADER_BYTES, PlanHeader, read_header
 from fcn_deploy.engine.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_path
-from fcn_deploy.environment import package_versions
 from fcn_deploy.errors import EngineError, RecipeError
 from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
+from fcn_deploy.system.environment import package_versions
 
 ITEM_BYTES = {"uint8": 1, "int8": 1, "bool": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from fcn_deploy.audit.audit import Audit, audit
+from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.graph.audit import Audit, audit
+from fcn_deploy.graph.load import PRECISION_KEY, find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs
-from fcn_deploy.graph.state import PRECISION_KEY, find_card, load_graph
 from fcn_deploy.graph.whole import check_whole
 from fcn_deploy.inspection.ports import Port, contract
-from fcn_deploy.spec import ModelCard
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
-from fcn_deploy.runners.graph_io import describe
-from fcn_deploy.spec import ModelCard
+from fcn_deploy.graph.ports import describe
 
 _AS_ONNXRUNTIME = {"float32": "float", "float64": "double"}
 

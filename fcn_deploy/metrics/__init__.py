@@ -1,0 +1,1 @@
+"""Compute segmentation metrics and their confidence intervals from label maps."""

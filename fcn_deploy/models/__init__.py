@@ -1,0 +1,1 @@
+"""Define the reference PyTorch networks and read checkpoints into them."""

@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import CheckpointError, RecipeError, UnknownNameError
-from fcn_deploy.files import atomic_path
+from fcn_deploy.models.check import check_finite, check_fit
 from fcn_deploy.models.demo import DEMO, demo_path
-from fcn_deploy.models.fit import check_finite, check_fit
-from fcn_deploy.models.opening import open_weights
+from fcn_deploy.models.identify import open_weights
 from fcn_deploy.models.registry import build, entry
 from fcn_deploy.models.transfer import Transfer, load_weights_into
 from fcn_deploy.models.weights_file import read_weights
-from fcn_deploy.progress import SILENT, Progress
 from fcn_deploy.recipe import is_recipe, load_recipe, resolve_checkpoint
-from fcn_deploy.spec import CARD_KEY, ModelCard
+from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.progress import SILENT, Progress
 
 __all__ = ["DEMO", "Transfer", "demo_path", "load_model", "load_weights_into", "save_model"]
 

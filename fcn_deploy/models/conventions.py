@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fcn_deploy.card import Option
 from fcn_deploy.models.fcn_resnet import LAYERS
 from fcn_deploy.models.fcn_vgg import FC_CHANNELS, STAGES
-from fcn_deploy.spec import Option
 
 State = Mapping[str, Tensor]
 _DEFAULT_CLASSES = 21

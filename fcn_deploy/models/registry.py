@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fcn_deploy.errors import RecipeError, UnknownNameError
-from fcn_deploy.spec import (
+from fcn_deploy.card import (
     CAFFE_MEAN,
     CAFFE_STD,
     IMAGENET_MEAN,
@@ -19,6 +18,7 @@ from fcn_deploy.spec import (
     Triple,
     class_names,
 )
+from fcn_deploy.errors import RecipeError, UnknownNameError
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,10 +9,10 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from fcn_deploy.errors import CheckpointError
+from fcn_deploy.models.check import check_finite, listed, same_kind, shape
 from fcn_deploy.models.conventions import VGG16_CLASSIFIER, Convention
 from fcn_deploy.models.demo import named_file
-from fcn_deploy.models.fit import check_finite, listed, same_kind, shape
-from fcn_deploy.models.opening import recognised
+from fcn_deploy.models.identify import recognised
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.recipe import checkpoint_of
 

@@ -10,12 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError, ShapeError
-from fcn_deploy.spec import ModelCard
-
-INPUT = "image"
-LABELS = "labels"
-LOGITS = "logits"
+from fcn_deploy.vocabulary import INPUT, LABELS
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -146,8 +143,3 @@ def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:
     if lowest < 0 or highest >= num_classes:
         outside = lowest if lowest < 0 else highest
         raise RunnerError(f"{name} gives label {outside}, but there are {num_classes} classes")
-
-
-def label_type(num_classes: int) -> type[np.uint8] | type[np.int32]:
-    """uint8 up to 255 classes, int32 above, as in the contract."""
-    return np.uint8 if num_classes <= 255 else np.int32

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fcn_deploy.errors import RunnerError, UnknownNameError
-from fcn_deploy.runners.base import LABELS, Runner
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.vocabulary import LABELS
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from fcn_deploy.runners.ort_options import ProviderOptions
-    from fcn_deploy.spec import ModelCard
+    from fcn_deploy.card import ModelCard
+    from fcn_deploy.runners.ort.options import ProviderOptions
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Entry:
 
 
 RUNNERS = {
-    "pytorch": Entry("torch_runner:TorchRunner", "torch", "cpu", needs_onnx=False),
-    "onnxruntime": Entry("ort_runner:OrtRunner", "onnxruntime", "cpu", needs_onnx=True),
-    "openvino": Entry("openvino_runner:OpenVinoRunner", "openvino", "cpu", needs_onnx=True, types=("fp32", "bf16")),
-    "tensorrt": Entry("trt_runner:TrtRunner", "pycuda", "", needs_onnx=True),
+    "pytorch": Entry("pytorch:TorchRunner", "torch", "cpu", needs_onnx=False),
+    "onnxruntime": Entry("ort.runner:OrtRunner", "onnxruntime", "cpu", needs_onnx=True),
+    "openvino": Entry("openvino:OpenVinoRunner", "openvino", "cpu", needs_onnx=True, types=("fp32", "bf16")),
+    "tensorrt": Entry("trt.runner:TrtRunner", "pycuda", "", needs_onnx=True),
 }
 
 

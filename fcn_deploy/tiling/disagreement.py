@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.plan import Axis, Plan
 from fcn_deploy.tiling.run import Infer, Region, labels_in
 from fcn_deploy.tiling.windows import ImageWindows

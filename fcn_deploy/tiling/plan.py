@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Literal, get_args
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.graph.receptive import Halo, ReceptiveField
+from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
 
 # "smallest": as small as their number allows; "largest": as large as the tile allows; "fixed": exactly the tile.
 Sizes = Literal["smallest", "largest", "fixed"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.plan import Axis, Plan
 from fcn_deploy.tiling.windows import ImageWindows
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.files import atomic_path
+from fcn_deploy.system.files import atomic_path
 
 Format = Literal["indexed", "raw", "npy"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

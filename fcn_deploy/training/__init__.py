@@ -1,0 +1,1 @@
+"""Train the reference networks: `fcn-deploy train`."""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from fcn_deploy.card import Option
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.spec import Option
 
 # Beyond these nothing useful lies, and some numbers would overflow what is computed from them.
 COUNTS = {

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.files import check_writable, remove_temporary, written_as
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.files import check_writable, remove_temporary, written_as
+from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.device import choose
 from fcn_deploy.training.interrupt import StopRequest
-from fcn_deploy.training.precision import choose
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import new_model, open_material
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_saved
@@ -122,7 +122,7 @@ def _remove_run(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.files` makes."""
+    """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.system.files` makes."""
     for path in folder.glob(".*.tmp"):
         if written_as(path.name) in FILES:
             remove_temporary(path)

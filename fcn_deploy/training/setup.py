@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, open_dataset
 from fcn_deploy.errors import DataError
-from fcn_deploy.files import sha256
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.models.transfer import load_weights_into
-from fcn_deploy.progress import SILENT, Progress
-from fcn_deploy.spec import ModelCard
+from fcn_deploy.system.files import sha256
+from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.config import TrainConfig
 
 

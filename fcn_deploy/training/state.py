@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.files import atomic_path
+from fcn_deploy.system.files import atomic_path
 from fcn_deploy.training.config import TrainConfig
 
 STATE_FILE = "state.safetensors"

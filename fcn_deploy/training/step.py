@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.spec import ModelCard
 from fcn_deploy.training.augment import generator
 from fcn_deploy.training.config import TrainConfig
+from fcn_deploy.training.device import Precision
 from fcn_deploy.training.loading import Batch
-from fcn_deploy.training.precision import Precision
 
 AUXILIARY_WEIGHT = 0.5  # torchvision references/segmentation/train.py, `criterion`
 _DROPOUT_STREAM = (1 << 32) + 1  # an index no image has, as in loading.py

@@ -12,7 +12,7 @@ from fcn_deploy.data.dataset import Dataset, iterate
 from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ PACKAGE = Path(fcn_deploy.__file__).parent
 FILES = tuple(
     sorted(
         [
-            *(PACKAGE / "engine" / f"{name}.py" for name in ("compile", "logger", "monitor", "options", "parse")),
-            *PACKAGE.glob("runners/trt_*.py"),
-            *PACKAGE.glob("runners/cuda_*.py"),
-            PACKAGE / "doctor" / "model.py",
+            *(PACKAGE / "engine" / "builder" / f"{name}.py" for name in ("compile", "monitor", "options", "parse")),
+            PACKAGE / "engine" / "logger.py",
+            *PACKAGE.glob("runners/trt/*.py"),
+            *PACKAGE.glob("runners/cuda/*.py"),
+            PACKAGE / "doctor" / "probe_model.py",
         ]
     )
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.runners.cuda_context import CudaDevice
-from tests.unit.cuda_cases import *  # noqa: F403
+from fcn_deploy.runners.cuda.context import CudaDevice
+from tests.support.cuda_cases import *  # noqa: F403
 
 pytestmark = pytest.mark.gpu
 
@@ -27,7 +27,7 @@ def device():
 
 
 def test_memory_comes_back_when_slots_are_closed(device):
-    from tests.unit.cuda_cases import finish, noise, slots_of, start
+    from tests.support.cuda_cases import finish, noise, slots_of, start
 
     def free() -> int:
         with device.active("testing"):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fcn_deploy.bench.contestant import Here
+from fcn_deploy.benchmark.timing.timed_runner import Here
 from fcn_deploy.contract import Contract
-from fcn_deploy.graph.export import export_model
-from fcn_deploy.graph.proof import random_image
+from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.runners.registry import open_runner
 from tests.conftest import tiny_model
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fcn_deploy.engine.build import BuildRequest, build
+from fcn_deploy.engine.builder.build import BuildRequest, build
 from fcn_deploy.engine.flavors import NAMES, open_flavor
 from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.files import sha256
-from fcn_deploy.runners.cuda_context import CudaDevice
-from tests.unit.tensorrt_cases import *  # noqa: F403
+from fcn_deploy.runners.cuda.context import CudaDevice
+from fcn_deploy.system.files import sha256
+from tests.support.tensorrt_cases import *  # noqa: F403
 
 pytestmark = pytest.mark.gpu
 

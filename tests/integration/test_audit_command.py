@@ -12,16 +12,16 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from fcn_deploy.audit.audit import audit
 from fcn_deploy.cli.audit import command
 from fcn_deploy.cli.quantize import command as quantize
-from fcn_deploy.engine.layers import compare
+from fcn_deploy.engine.builder.layers import compare
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError
-from fcn_deploy.graph.audit import audit
-from fcn_deploy.optional import require
-from tests.integration.rtx_layers import layers
-from tests.unit.audit_graphs import ERRORS, constants, conv, int8_conv, quantised_data, quantised_weights, write
-from tests.unit.onnx_files import write_graph
-from tests.unit.small_fcn import images, write_fcn
+from fcn_deploy.system.optional import require
+from tests.support.audit_graphs import ERRORS, constants, conv, int8_conv, quantised_data, quantised_weights, write
+from tests.support.onnx_files import write_graph
+from tests.support.rtx_layers import layers
+from tests.support.small_fcn import images, write_fcn
 
 
 def _audit(*arguments):

@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from fcn_deploy.cli.main import main
-from tests.integration.bench_model import save_small_model
-from tests.unit.onnx_files import write_graph
+from tests.support.bench_model import save_small_model
+from tests.support.onnx_files import write_graph
 
 DATA = ["--data", "synthetic:2:5:33x47"]
 TRAIN = ["train", *DATA, "--val", "synthetic:1:1:35x41", "--width", "0.02", "--epochs", "1", "--device", "cpu"]

@@ -14,11 +14,11 @@ import onnxruntime
 import pytest
 import torch
 
-from fcn_deploy.bench.record_file import read_record
+from fcn_deploy.benchmark.record.file import read_record
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
-from tests.integration.bench_model import invoke, save_small_model
-from tests.unit.onnx_files import write_graph
-from tests.unit.reference_nets import caffe_state
+from tests.support.bench_model import invoke, save_small_model
+from tests.support.onnx_files import write_graph
+from tests.support.reference_nets import caffe_state
 
 DATA = "synthetic:3:5:33x47"
 QUICK = ["--iterations", "5", "--seconds", "60", "--warmup", "1", "--saturation", "0.02"]

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fcn_deploy.bench import record as rec
-from fcn_deploy.bench.record_file import read_record, write_record
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.file import read_record, write_record
+from fcn_deploy.benchmark.report.html import render_html
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import OutputError
-from fcn_deploy.report.html import render_html
-from tests.integration.bench_model import invoke, save_small_model
-from tests.unit.bench_records import RECORD
-from tests.unit.test_report_html import frames
+from tests.support.bench_model import invoke, save_small_model
+from tests.support.bench_records import RECORD
+from tests.unit.benchmark.report.test_html import frames
 
 QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--threads", "1", "--no-memory"]
 
@@ -83,7 +83,7 @@ def test_without_room_for_the_page_the_record_and_the_other_files_are_written(re
 
 
 def test_without_room_for_the_record_the_table_the_page_and_the_rest_are_left(record, tmp_path, monkeypatch):
-    from fcn_deploy import files
+    from fcn_deploy.system import files
 
     def full(path: Path, text: str, **options: object) -> None:
         if path.suffix == ".json":

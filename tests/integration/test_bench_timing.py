@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.bench_model import invoke, save_small_model
+from tests.support.bench_model import invoke, save_small_model
 
 DATA = ["--data", "synthetic:3:5:33x47"]
 QUICK = [

@@ -20,11 +20,11 @@ from fcn_deploy.cli.build_engine import command
 from fcn_deploy.engine.freshness import belongs
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
-from fcn_deploy.files import sha256
 from fcn_deploy.models.demo import named_file
-from tests.unit.audit_graphs import ERRORS, int8_conv
-from tests.unit.onnx_files import write_graph
-from tests.unit.small_fcn import images, small_weights, write_fcn
+from fcn_deploy.system.files import sha256
+from tests.support.audit_graphs import ERRORS, int8_conv
+from tests.support.onnx_files import write_graph
+from tests.support.small_fcn import images, small_weights, write_fcn
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
 
@@ -114,7 +114,7 @@ def test_a_checkpoint_is_exported_first_and_needs_no_export_to_be_up_to_date(tmp
     _build("demo", "--opt", "1x64x96", "-o", out)
     sidecar = read_sidecar(out)
     assert (sidecar.onnx_name, sidecar.inputs[0].dtype) == ("demo.safetensors", "uint8")
-    monkeypatch.setattr("fcn_deploy.inputs.artefact.Artefact.file_for", None)
+    monkeypatch.setattr("fcn_deploy.sources.model_source.Artefact.file_for", None)
     assert "up to date" in _build("demo", "--opt", "1x64x96", "-o", out).output
 
 
@@ -241,9 +241,9 @@ def test_what_stands_beside_an_engine_never_replaces_the_source(tmp_path):
 
 
 def test_a_file_that_is_built_as_it_is_is_read_once(fcn, tmp_path, monkeypatch):
-    from fcn_deploy.deploy import engine_source
-    from fcn_deploy.engine import build as engine
-    from fcn_deploy.graph.state import load_graph
+    from fcn_deploy.engine.builder import build as engine
+    from fcn_deploy.engine_build import source as engine_source
+    from fcn_deploy.graph.load import load_graph
 
     read = []
 

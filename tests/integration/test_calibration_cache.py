@@ -16,19 +16,19 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.cli.quantize import command
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.graph import calibrate as calibration_module
-from fcn_deploy.graph.calibrate import Calibration
-from fcn_deploy.graph.histogram import Histogram
-from fcn_deploy.graph.state import load_graph
-from fcn_deploy.inputs.dataset import DataOptions
-from fcn_deploy.precision import calibration_cache
-from fcn_deploy.precision.calibration import survey
-from fcn_deploy.precision.calibration_cache import CacheKey, cache_key, read_cache, write_cache
-from fcn_deploy.precision.calibration_run import Wanted, observe
-from fcn_deploy.precision.quantize import QuantizeOptions, QuantizeReport, quantize
-from tests.unit.heard import Heard
-from tests.unit.small_fcn import CARD, images, small_weights, write_fcn
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.quantization.calibration import cache as calibration_cache
+from fcn_deploy.quantization.calibration import measure as calibration_module
+from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
+from fcn_deploy.quantization.calibration.histogram import Histogram
+from fcn_deploy.quantization.calibration.images import survey
+from fcn_deploy.quantization.calibration.measure import Calibration
+from fcn_deploy.quantization.calibration.observe import Wanted, observe
+from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport, quantize
+from tests.support.recorded_progress import Heard
+from tests.support.small_fcn import CARD, images, small_weights, write_fcn
 
 
 class Place:
@@ -282,7 +282,7 @@ def test_a_cache_that_cannot_be_kept_costs_no_result(place, monkeypatch):
     def full(*arguments: object) -> None:
         raise OutputError("cannot write fcn.calib: no space is left on the device")
 
-    monkeypatch.setattr("fcn_deploy.precision.calibration_run.write_cache", full)
+    monkeypatch.setattr("fcn_deploy.quantization.calibration.observe.write_cache", full)
     place.quantize()
     assert (place.folder / "q.onnx").is_file()
     assert any(line.endswith("; the calibration is not kept") for line in place.heard.lines)

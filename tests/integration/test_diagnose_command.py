@@ -12,15 +12,15 @@ import torch
 from click.testing import CliRunner, Result
 
 from fcn_deploy.cli.diagnose import command
-from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
 from fcn_deploy.errors import FcnDeployError, GraphError, UnknownNameError
-from fcn_deploy.graph.export import export_model
-from fcn_deploy.inputs.dataset import DataOptions
 from fcn_deploy.models.checkpoints import load_model, save_model
 from fcn_deploy.models.demo import named_file
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from tests.unit.planted import with_constants, with_swapped_channels
+from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from tests.support.planted_faults import with_constants, with_swapped_channels
 
 DATA = ("--data", "synthetic:3:5:96x128", "--layer-images", "2")
 CALIBRATION = DataOptions("synthetic:6:1:96x128", split="train")

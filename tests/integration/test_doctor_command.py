@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from fcn_deploy.errors import MissingDependencyError
-from fcn_deploy.optional import require
-from tests.unit.onnx_files import write_graph
+from fcn_deploy.system.optional import require
+from tests.support.onnx_files import write_graph
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

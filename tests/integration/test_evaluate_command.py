@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from fcn_deploy.contract import Contract
-from fcn_deploy.data.synthetic import SYNTHETIC_CLASSES, open_source
+from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES, open_source
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.models.checkpoints import load_model
-from tests.integration.bench_model import invoke, save_small_model
-from tests.unit.reference_nets import caffe_state
+from tests.support.bench_model import invoke, save_small_model
+from tests.support.reference_nets import caffe_state
 
 DATA = "synthetic:3:5:33x47"
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from fcn_deploy.card import VOC_CLASSES
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.spec import VOC_CLASSES
 
 
 @pytest.mark.long

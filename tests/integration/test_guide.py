@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.support import ROOT
+
 GUIDE = ROOT / "docs" / "guide.md"
 # What the page promises of each command, as the command prints it, each run of blanks as one.
 PROMISED = (

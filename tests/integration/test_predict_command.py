@@ -22,10 +22,10 @@ from PIL import Image
 
 from fcn_deploy.cli.predict import command
 from fcn_deploy.data.images import load_image, load_label
-from fcn_deploy.data.synthetic import SyntheticDataset
+from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError
 from fcn_deploy.runners.registry import open_runner
-from tests.unit.onnx_files import CARD, write_graph
+from tests.support.onnx_files import CARD, write_graph
 
 SIZES = ((33, 47), (47, 33), (1, 1), (33, 47), (64, 31))
 

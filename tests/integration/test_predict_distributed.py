@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.cli.predict import command
-from fcn_deploy.data.synthetic import SyntheticDataset
-from fcn_deploy.predict.storage import Storage
-from tests.unit.object_store import object_store
-from tests.unit.onnx_files import write_graph
+from fcn_deploy.data.synthetic.dataset import SyntheticDataset
+from fcn_deploy.prediction.images.storage import Storage
+from tests.support.object_store import object_store
+from tests.support.onnx_files import write_graph
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 pytest.importorskip("pyarrow", reason="Ray Data is not installed (extra ray)")

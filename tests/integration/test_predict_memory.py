@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fcn_deploy.data.synthetic import SyntheticDataset
-from fcn_deploy.inputs.artefact import Artefact
+from fcn_deploy.data.synthetic.dataset import SyntheticDataset
+from fcn_deploy.sources.model_source import Artefact
 from tests.integration.test_tiling_networks import peak_of
-from tests.unit.onnx_files import write_graph
+from tests.support.onnx_files import write_graph
 
 SIZE = (600, 800)  # 1.4 MB decoded, 0.5 MB of labels
 FEW, MANY = 60, 200  # allocators have taken their fill by 60 images: 25 to 45 MB more than at 20

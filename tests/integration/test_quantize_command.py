@@ -18,12 +18,12 @@ from PIL import Image
 from fcn_deploy.cli.bench import command as bench_command
 from fcn_deploy.cli.evaluate import command as evaluate_command
 from fcn_deploy.cli.quantize import command
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, FcnDeployError, GraphError, OutputError
-from fcn_deploy.graph.fp16 import READS_OVERFLOW
-from fcn_deploy.graph.state import PRECISION_KEY, read_card
-from fcn_deploy.inputs.dataset import DataOptions
-from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from tests.unit.small_fcn import images, small_weights, write_fcn, write_foreign, write_host_normalised
+from fcn_deploy.graph.load import PRECISION_KEY, read_card
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.rewrites.fp16 import READS_OVERFLOW
+from tests.support.small_fcn import images, small_weights, write_fcn, write_foreign, write_host_normalised
 
 
 def _call(called: object, *arguments: object) -> Result:
@@ -194,7 +194,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_work(fcn, photograph
 @pytest.mark.parametrize("precision", ["fp16", "int8", "int8+fp16"])
 def test_tensorrt_for_rtx_parses_every_precision(fcn, photographs, tmp_path, precision):
     pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
-    from fcn_deploy.engine.parse import parser_findings
+    from fcn_deploy.engine.builder.parse import parser_findings
 
     _quantize(fcn, "--precision", precision, "--calib", photographs, "-o", tmp_path / "q.onnx")
     assert parser_findings(tmp_path / "q.onnx") == ()

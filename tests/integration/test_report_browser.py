@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fcn_deploy.report.html import render_html
-from tests.unit.bench_records import RECORD
-from tests.unit.browser import PROGRAM, Browser
-from tests.unit.test_report_html import frames, with_cells
+from fcn_deploy.benchmark.report.html import render_html
+from tests.support.bench_records import RECORD
+from tests.support.browser import PROGRAM, Browser
+from tests.unit.benchmark.report.test_html import frames, with_cells
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome on PATH")]
 

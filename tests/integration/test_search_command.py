@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from fcn_deploy.cli.quantize import command
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import (
     DataError,
     FcnDeployError,
@@ -26,15 +27,14 @@ from fcn_deploy.errors import (
     SearchError,
     UnknownNameError,
 )
-from fcn_deploy.graph.keep import KEEP_KEY
+from fcn_deploy.graph.float_layers import KEEP_KEY
+from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.graph.state import load_graph
-from fcn_deploy.inputs.dataset import DataOptions
-from fcn_deploy.precision import search_cache
-from fcn_deploy.precision.quantize import QuantizeOptions, quantize
-from fcn_deploy.precision.search import SearchOptions
-from fcn_deploy.progress import SILENT, Task
-from tests.unit.small_fcn import images, small_weights, write_fcn
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.search import cache as search_cache
+from fcn_deploy.quantization.search.search import SearchOptions
+from fcn_deploy.system.progress import SILENT, Task
+from tests.support.small_fcn import images, small_weights, write_fcn
 
 COUNT = 4
 BUDGET = 2.0
@@ -278,7 +278,7 @@ def test_without_time_no_layer_is_measured_and_the_message_says_what_is_known(pl
 def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_named(
     planted, scenes, tmp_path, monkeypatch
 ):
-    from fcn_deploy.precision.search import _Search
+    from fcn_deploy.quantization.search.search import _Search
 
     # Time for two layers to be measured, then for every set.
     left = iter([100.0, 100.0, -1.0, -1.0, -1.0])
@@ -287,7 +287,7 @@ def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_name
     assert [layer.name for layer in report.measured] == ["conv1", "conv2"]
     assert not report.complete
     assert "conv3" in report.kept
-    from fcn_deploy.report.search import remarks
+    from fcn_deploy.quantization.search.text import remarks
 
     assert remarks(report)[0].endswith("not measured alone: conv3, score_fr, score_pool")
 

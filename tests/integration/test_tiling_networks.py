@@ -17,21 +17,21 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.cli.predict import command
 from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.export import export_model
-from fcn_deploy.graph.io_passes import graft_contract, set_outputs
-from fcn_deploy.graph.receptive import Halo, ReceptiveField
+from fcn_deploy.graph.contract_io import graft_contract, set_outputs
+from fcn_deploy.graph.load import load_graph, read_card
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.graph.state import load_graph, read_card
-from fcn_deploy.graph.storage import save_graph
-from fcn_deploy.graph.subpixel import upsample_by_phases
-from fcn_deploy.graph.trace import trace
+from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.metrics.agreement import logit_margin
-from fcn_deploy.spec import CARD_KEY, ModelCard
-from fcn_deploy.tiling.field import WEIGHTS_BYTES, field_of, without_weights
+from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.onnx_export.trace import trace
+from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.tiling.plan import Plan, plan_tiles, smallest_tile
+from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
+from fcn_deploy.tiling.receptive_field.model import WEIGHTS_BYTES, field_of, without_weights
 from fcn_deploy.tiling.run import labels_of
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.conftest import tiny_model

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from fcn_deploy.tiling.field import field_of
 from fcn_deploy.tiling.plan import smallest_tile
+from fcn_deploy.tiling.receptive_field.model import field_of
 from tests.integration.test_tiling_networks import OTHERS, check, network
 
 NETWORKS = [("fcn8s", {}), ("fcn8s-caffe", {})]

@@ -9,9 +9,10 @@ from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.models.registry import MODELS
 from fcn_deploy.recipe import load_recipe, resolve_checkpoint
 from fcn_deploy.recipe_values import Published, Shapes
-from tests.unit.locked import lock
+from tests.support import ROOT
+from tests.support.locked_folder import lock
 
-SHIPPED = sorted((Path(__file__).parents[2] / "export").glob("*.toml"))
+SHIPPED = sorted((ROOT / "export").glob("*.toml"))
 LEAST = 'name = "n"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n'
 CONTENT = b"weights"
 

@@ -1,0 +1,210 @@
+"""What TensorRT's parser and builder reject or punish in a single node, each rule with its mend.
+
+The errors were tried on TensorRT for RTX 1.7.1 (a test does so again where it is installed), the warnings are reported
+for other releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from fcn_deploy.audit.finding import Level
+from fcn_deploy.graph.macs import OPERANDS
+from fcn_deploy.graph.sizes import TensorSize
+
+Sizes = Mapping[str, TensorSize]
+STANDARD_DOMAINS = ("", "ai.onnx")
+_FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
+_INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear")
+_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+# Their float operands may differ in type.
+_MAY_MIX = (*_QUANTISERS, "Resize", "Cast", "CastLike")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing to look for: `applies` says whether a node has it.
+
+    Attributes:
+        level: "error" if the file would be rejected or give wrong masks, "warning" if it may be slow, or is only
+            accepted by some releases.
+        problem: follows the node's name and a colon.
+        mend: what to do.
+    """
+
+    name: str
+    level: Level
+    applies: Callable[[ir.Node, Sizes], bool]
+    problem: str
+    mend: str
+
+
+def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:
+    return sizes[str(value.name)].dtype if value is not None and value.name in sizes else None
+
+
+def _reads_uint8(node: ir.Node, sizes: Sizes) -> bool:
+    exempt = ("Cast", "Identity", *_QUANTISERS, *_INTEGER_OPERATORS)
+    return node.op_type not in exempt and any(_dtype(value, sizes) == ir.DataType.UINT8 for value in node.inputs)
+
+
+def _quantised_value(node: ir.Node) -> ir.Value | None:
+    if node.op_type not in _QUANTISERS:
+        return None
+    return node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
+
+
+def _quantises_to_uint8(node: ir.Node, sizes: Sizes) -> bool:
+    return _dtype(_quantised_value(node), sizes) == ir.DataType.UINT8
+
+
+def _dequantises_int32(node: ir.Node, sizes: Sizes) -> bool:
+    return node.op_type == "DequantizeLinear" and _dtype(node.inputs[0], sizes) == ir.DataType.INT32
+
+
+def _operand(node: ir.Node, position: int) -> np.ndarray | None:
+    value = node.inputs[position] if node.op_type in _QUANTISERS and position < len(node.inputs) else None
+    return value.const_value.numpy() if value is not None and value.const_value is not None else None
+
+
+def _has_zero_point(node: ir.Node, sizes: Sizes) -> bool:
+    zero_point = _operand(node, 2)
+    return zero_point is not None and bool(np.any(zero_point.astype(np.float32) != 0))
+
+
+def _has_bad_scale(node: ir.Node, sizes: Sizes) -> bool:
+    scale = _operand(node, 1)
+    if scale is None:
+        return False
+    scale = scale.astype(np.float32)
+    return not bool(np.all((scale > 0) & np.isfinite(scale)))
+
+
+def _has_float16_scale(node: ir.Node, sizes: Sizes) -> bool:
+    return node.op_type in _QUANTISERS and _dtype(node.inputs[1], sizes) == ir.DataType.FLOAT16
+
+
+def _mixes_types(node: ir.Node, sizes: Sizes) -> bool:
+    kinds = {_dtype(value, sizes) for value in node.inputs} & set(_FLOATS)
+    return node.op_type not in _MAY_MIX and node.domain in STANDARD_DOMAINS and len(kinds) > 1
+
+
+def _casts_int64_to_uint8(node: ir.Node, sizes: Sizes) -> bool:
+    ends = (_dtype(node.inputs[0], sizes), _dtype(node.outputs[0], sizes)) if node.op_type == "Cast" else ()
+    return ends == (ir.DataType.INT64, ir.DataType.UINT8)
+
+
+def _is_bfloat16_deconvolution(node: ir.Node, sizes: Sizes) -> bool:
+    return node.op_type == "ConvTranspose" and _dtype(node.inputs[0], sizes) == ir.DataType.BFLOAT16
+
+
+def _is_quantised_deconvolution(node: ir.Node, sizes: Sizes) -> bool:
+    producers = [value.producer() for value in node.inputs[:2] if value is not None]
+    return node.op_type == "ConvTranspose" and any(p is not None and p.op_type == "DequantizeLinear" for p in producers)
+
+
+def _is_float16_grouped_conv(node: ir.Node, sizes: Sizes) -> bool:
+    grouped = node.op_type == "Conv" and node.attributes.get_int("group", 1) > 1
+    return grouped and _dtype(node.inputs[0], sizes) == ir.DataType.FLOAT16
+
+
+def _parts_conv_from_relu(node: ir.Node, sizes: Sizes) -> bool:
+    """A quantiser between a Conv and the ReLU that would have been fused into it."""
+    before = node.inputs[0].producer() if node.op_type == "QuantizeLinear" and node.inputs[0] is not None else None
+    if before is None or before.op_type not in OPERANDS:
+        return False
+    after = [use.node for use in node.outputs[0].uses() if use.node.op_type == "DequantizeLinear"]
+    return any(use.node.op_type == "Relu" for dequantise in after for use in dequantise.outputs[0].uses())
+
+
+def _has_subgraph(node: ir.Node, sizes: Sizes) -> bool:
+    return any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
+
+
+NODE_RULES = (
+    Rule(
+        "integer-operator",
+        "error",
+        lambda node, sizes: node.op_type in _INTEGER_OPERATORS,
+        "is an operator that TensorRT's parser does not have",
+        "write the quantisation as QuantizeLinear and DequantizeLinear",
+    ),
+    Rule(
+        "foreign-operator",
+        "error",
+        lambda node, sizes: node.domain not in STANDARD_DOMAINS and not node.domain.startswith("trt"),
+        "is not a standard ONNX operator; TensorRT has it only as a plugin",
+        "save the model without ONNX Runtime's or another tool's optimisation",
+    ),
+    Rule("uint8-read", "error", _reads_uint8, "reads UINT8, which TensorRT can only cast", "put the Cast first"),
+    Rule(
+        "uint8-quantised",
+        "error",
+        _quantises_to_uint8,
+        "quantises to UINT8; TensorRT rejects that, or clips at 127 as for INT8",
+        "quantise to INT8 with zero point 0",
+    ),
+    Rule("zero-point", "error", _has_zero_point, "has a zero point other than 0", "quantise symmetrically"),
+    Rule("scale", "error", _has_bad_scale, "has a scale that is not above 0 and finite", "calibrate again"),
+    Rule(
+        "int32-bias",
+        "error",
+        _dequantises_int32,
+        "dequantises INT32, which TensorRT rejects",
+        "leave the bias in float",
+    ),
+    Rule("mixed-types", "error", _mixes_types, "has float inputs of different types", "put a Cast before it"),
+    Rule(
+        "bf16-deconvolution",
+        "error",
+        _is_bfloat16_deconvolution,
+        "is a ConvTranspose in BF16, which TensorRT for RTX fails to build",
+        "keep it in FP32 or FP16, between Casts",
+    ),
+    Rule(
+        "quantised-deconvolution",
+        "warning",
+        _is_quantised_deconvolution,
+        "is a ConvTranspose with quantised inputs: computed in float all the same, and some releases fail to build it",
+        "leave it unquantised",
+    ),
+    Rule(
+        "fp16-grouped-conv",
+        "warning",
+        _is_float16_grouped_conv,
+        "is a grouped Conv in FP16, which TensorRT 11.2.1 fails to build",
+        "keep it in FP32, or use another release",
+    ),
+    Rule(
+        "int64-to-uint8",
+        "warning",
+        _casts_int64_to_uint8,
+        "casts INT64 to UINT8, which TensorRT does not document",
+        "cast to FLOAT, then to UINT8",
+    ),
+    Rule(
+        "quantised-before-relu",
+        "warning",
+        _parts_conv_from_relu,
+        "quantises between a Conv and its ReLU: one bit of range lost, and no fusion",
+        "quantise the inputs of Conv alone",
+    ),
+    Rule(
+        "fp16-scale",
+        "warning",
+        _has_float16_scale,
+        "has an FP16 scale, which ONNX Runtime 1.31 optimises wrongly on the CPU",
+        "keep scales in FP32, with Casts",
+    ),
+    Rule(
+        "subgraph",
+        "warning",
+        _has_subgraph,
+        "holds a graph of its own (If, Loop), which the audit does not count",
+        "export without control flow",
+    ),
+)

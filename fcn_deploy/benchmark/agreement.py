@@ -1,0 +1,118 @@
+"""Accuracy of several runners over one data set, and how far their labels agree with the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fcn_deploy.benchmark.record.types import Frame
+from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.data.sample import Sample
+from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.metrics.agreement import Agreement, logit_margin
+from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.runners.base import Runner, check_labels
+from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS
+
+Labels = NDArray[Any]
+
+
+@dataclass
+class Comparison:
+    """Counts of the runner `name`. `failure` says why it stopped; its counts are then worth nothing.
+
+    Attributes:
+        by_image: int64[C, C] of each labelled image.
+        frames: agreement of each image with the reference.
+    """
+
+    name: str
+    accuracy: Evaluation
+    agreement: Agreement
+    failure: str | None = None
+    by_image: list[Counts] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+
+    def count(
+        self,
+        image: str,
+        labels: Labels,
+        target: Labels | None,
+        reference: Labels | None = None,
+        margins: Labels | None = None,
+    ) -> None:
+        """Add one image; all arrays [1, H, W]. RunnerError if a label is none of the data set's classes."""
+        if target is not None:
+            check_labels(self.name, labels, self.accuracy.num_classes)
+            before = self.accuracy.overall.copy()
+            self.accuracy.update(target, labels)
+            self.by_image.append(self.accuracy.overall - before)
+        if reference is not None:
+            agreed = self.agreement.overall.agreed
+            self.agreement.update(reference, labels, margins)
+            self.frames.append(Frame(image, self.agreement.overall.agreed - agreed, labels.size))
+
+
+def compare(
+    samples: Iterable[Sample],
+    runners: Sequence[Runner],
+    reference: Runner | None,
+    *,
+    num_classes: int,
+    ignore_index: int,
+    radius: int = 3,
+    keep: FramesKept | None = None,
+) -> tuple[list[Comparison], Comparison]:
+    """Run every image through the reference and every runner, one at a time.
+
+    Args:
+        samples: images with or without ground truth; without, agreement alone is counted.
+        reference: a runner that gives "labels" and "logits"; None leaves agreement out. It may be one of `runners`,
+            and is then run once an image.
+        keep: is shown every image whose labels can be compared, with the place of the runner.
+
+    Returns:
+        One Comparison for each runner, and the reference's own.
+
+    Raises:
+        DataError: from `samples`. A runner's errors end that runner alone, the reference's the agreement.
+    """
+
+    def empty(name: str) -> Comparison:
+        return Comparison(name, Evaluation(num_classes, ignore_index, radius), Agreement(radius))
+
+    own = empty("the reference" if reference is None else reference.name)
+    results = [own if runner is reference else empty(runner.name) for runner in runners]
+    for sample in samples:
+        feeds = {INPUT: sample.image[None]}
+        target = None if sample.label is None else sample.label[None]
+        labels, margins = (None, None) if reference is None else _reference(own, reference, sample.name, target, feeds)
+        for place, (runner, result) in enumerate(zip(runners, results, strict=True)):
+            if result is not own and result.failure is None:
+                try:
+                    found = runner.infer(feeds)[LABELS]
+                    result.count(sample.name, found, target, labels, margins)
+                    if keep is not None and labels is not None:
+                        keep.offer(place, sample, labels[0], found[0])
+                except FcnDeployError as error:
+                    result.failure = str(error)
+    return results, own
+
+
+def _reference(
+    own: Comparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
+) -> tuple[Labels | None, Labels | None]:
+    """The reference's labels and margins of one image; None, None from its first failure on."""
+    if own.failure is not None:
+        return None, None
+    try:
+        outputs = reference.infer(feeds)
+        own.count(image, outputs[LABELS], target)
+    except FcnDeployError as error:
+        own.failure = str(error)
+        return None, None
+    return outputs[LABELS], logit_margin(outputs[LOGITS])

@@ -1,0 +1,1 @@
+"""Compare a record with an earlier one and fail when a row became slower or less accurate."""

@@ -1,0 +1,116 @@
+"""Whether two records can be held against each other, and in what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fcn_deploy.benchmark.record.summary import speed
+from fcn_deploy.benchmark.record.types import Accuracy, Record
+from fcn_deploy.errors import RecordError
+from fcn_deploy.sources.model_source import Artefact
+
+# Of the threads of a runner, the share that other processes may take from it before its times say nothing.
+MOST_TAKEN = 0.1
+PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
+
+
+def check_source(baseline: Record, source: str, *, model: str | None = None) -> None:
+    """Raise RecordError if `source` is not the baseline's model: before a run, and not minutes later after it.
+
+    Raises:
+        GraphError, CheckpointError, RecipeError: there is no such file.
+    """
+    with Artefact(source, model=model) as artefact:
+        _check_model(baseline, artefact.path.name, artefact.digest()[0])
+
+
+def check_same(baseline: Record, record: Record) -> None:
+    """Raise RecordError unless both are of one model, of the same classes, on the same images."""
+    _check_model(baseline, record.model.name, record.model.sha256)
+    then, now = baseline.data, record.data
+    if then.classes != now.classes:
+        raise RecordError(_of_other("classes", ", ".join(then.classes), ", ".join(now.classes)))
+    for what in ("images", "labelled", "sizes"):
+        if getattr(then, what) != getattr(now, what):
+            raise RecordError(_of_other("data", _data(baseline), _data(record)))
+    truths = _truth(baseline), _truth(record)
+    if None not in truths and truths[0] != truths[1]:
+        raise RecordError(_of_other("data", "other ground truth", f"that of {now.name}"))
+
+
+def obstacle_to_speed(baseline: Record, record: Record) -> str:
+    """Why times of the two must not be compared; "" if they may."""
+    then, now = _machine(baseline), _machine(record)
+    if then != now:
+        return f"the baseline was measured on another machine ({then}; here {now})"
+    if baseline.settings.threads != record.settings.threads:
+        return f"the baseline's runners had {baseline.settings.threads} threads, and these {record.settings.threads}"
+    if baseline.settings.isolated != record.settings.isolated:
+        how = ("took turns in one process", "had a process each (--isolate)")
+        return f"the baseline's runners {how[baseline.settings.isolated]}, and these {how[record.settings.isolated]}"
+    return next((line for side, name in _sides(baseline, record) for line in _crowded(side, name)), "")
+
+
+def remarks(baseline: Record, record: Record) -> Iterator[str]:
+    """What else may explain a difference: other versions, unstable rows, a GPU that was throttled."""
+    then, now = (side.environment.get("packages") or {} for side in (baseline, record))
+    for package in PACKAGES:
+        if then.get(package) != now.get(package):
+            yield f"{package} was {then.get(package, 'not there')} and is {now.get(package, 'not there')}"
+    unsteady = [row.runner for row in baseline.rows if (timed := speed(baseline, row)) is not None and timed.unstable]
+    if unsteady:
+        yield f"unstable in the baseline: {', '.join(unsteady)}; measure a new one on a quiet machine"
+    for side, name in _sides(baseline, record):
+        reasons = sorted({reason for state in side.gpu_states for reason in state.throttled})
+        if reasons:
+            yield f"during {name} the GPU held its clocks back: {', '.join(reasons)}"
+
+
+def _sides(baseline: Record, record: Record) -> tuple[tuple[Record, str], tuple[Record, str]]:
+    return (baseline, "the baseline"), (record, "this run")
+
+
+def _crowded(record: Record, name: str) -> Iterator[str]:
+    """Runners that had to give up a tenth of their threads and more are slower by what nobody can tell."""
+    cores = (record.environment.get("cores") or {}).get("logical")
+    others, threads = record.other_cores, record.settings.threads
+    if cores and others is not None and others + threads - cores > MOST_TAKEN * threads:
+        yield f"during {name} other processes kept {others:.1f} of {cores} cores busy; measure on a quiet machine"
+
+
+def _check_model(baseline: Record, name: str, sha256: str) -> None:
+    if baseline.model.sha256 != sha256:
+        then, now = (f"{part} (SHA-256 {digest[:8]}...)" for part, digest in (
+            (baseline.model.name, baseline.model.sha256), (name, sha256),
+        ))  # fmt: skip
+        raise RecordError(_of_other("model", then, now))
+
+
+def _of_other(what: str, then: str, now: str) -> str:
+    verb = "other" if what in ("classes", "data") else "another"
+    return f"the baseline is of {verb} {what}: {then}; here {now}; measure a new baseline with --json"
+
+
+def _data(record: Record) -> str:
+    data = record.data
+    sizes = ", ".join(f"{number} of {height}x{width}" for height, width, number in data.sizes[:3])
+    return (
+        f"{data.images} images of {data.name}, {data.labelled} with labels ({sizes}{', ...' * (len(data.sizes) > 3)})"
+    )
+
+
+def _truth(record: Record) -> tuple[Any, ...] | None:
+    """True pixels of each class in each image, or in all of them together; None without ground truth."""
+    accuracies: list[Accuracy | None] = [row.accuracy for row in record.rows]
+    accuracies += [] if record.reference is None else [record.reference.accuracy]
+    found = next((accuracy for accuracy in accuracies if accuracy is not None), None)
+    if found is None:
+        return None
+    return tuple(sum(row) for row in found.overall)
+
+
+def _machine(record: Record) -> str:
+    facts = record.environment
+    gpus = ", ".join(facts.get("gpus") or []) or "no GPU"
+    return f"{facts.get('cpu')}, {(facts.get('cores') or {}).get('logical')} threads, {gpus}"

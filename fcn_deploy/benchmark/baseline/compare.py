@@ -1,0 +1,147 @@
+"""Two records of one model, row by row: what is slower and what is less accurate than in the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fcn_deploy.benchmark.baseline.comparable import check_same, obstacle_to_speed, remarks
+from fcn_deploy.benchmark.baseline.significance import Ratio
+from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, reference_row, speed_changes, untimed
+from fcn_deploy.benchmark.record.fidelity import mean_change
+from fcn_deploy.benchmark.record.types import Accuracy, Record, Row
+from fcn_deploy.errors import RecordError
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.scores import scores
+
+Fate = Literal["compared", "lost", "gone", "new"]
+
+
+@dataclass(frozen=True)
+class AccuracyChange:
+    """Mean IoU then and now in per cent, and the change in points.
+
+    Attributes:
+        change: with a paired interval over the images where both records hold the counts of each, else the bare
+            difference.
+    """
+
+    before: float
+    after: float
+    change: Interval
+
+    @property
+    def paired(self) -> bool:
+        return self.change.low is not None
+
+    @property
+    def lower(self) -> bool:
+        """Whether it fell: by more than the choice of the images explains, where there is an interval."""
+        return self.change.high < 0 if self.change.high is not None else self.change.value < 0
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """One row.
+
+    Attributes:
+        fate: "lost": measured then and not now; "gone": of the baseline, and not asked for; "new": not in the
+            baseline, or not measured there.
+        reason: why a row is not compared, or which of its times are not.
+    """
+
+    runner: str
+    fate: Fate
+    reason: str = ""
+    speed: tuple[SpeedChange, ...] = ()
+    accuracy: AccuracyChange | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All rows, and what a reader must know.
+
+    Attributes:
+        created: when the baseline was measured.
+        relative: whether times are compared as shares of the reference's in the same rounds.
+        reference: the reference row's name and how its own time changed; None where it was not timed on both sides.
+        no_speed: why times are not compared; "" if they are.
+        remarks: what else differs between the two runs.
+    """
+
+    created: str
+    relative: bool
+    reference: tuple[str, Ratio] | None
+    no_speed: str
+    remarks: tuple[str, ...]
+    rows: tuple[RowChange, ...]
+
+
+def compare_records(baseline: Record, record: Record, *, relative: bool = False) -> Comparison:
+    """Hold `record` against `baseline`; nothing is measured.
+
+    Args:
+        relative: compare times as shares of the reference row's in the same rounds, for machines whose speed varies.
+
+    Raises:
+        RecordError: the baseline is of another model or other data; or `relative`, and a side has no such row.
+    """
+    check_same(baseline, record)
+    no_speed = obstacle_to_speed(baseline, record)
+    if relative and not no_speed:
+        _check_reference(baseline, record)
+    rows = tuple(_changes(baseline, record, timed=not no_speed, relative=relative))
+    reference = None if no_speed else _reference_change(baseline, record)
+    return Comparison(baseline.created, relative, reference, no_speed, tuple(remarks(baseline, record)), rows)
+
+
+def _check_reference(baseline: Record, record: Record) -> None:
+    for side, name in ((baseline, "the baseline"), (record, "this run")):
+        if reference_row(side) is None:
+            raise RecordError(f"{name} has no timed row of PyTorch to measure by; have pytorch among --runners")
+
+
+def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -> Iterator[RowChange]:
+    then, now = _by_name(baseline), _by_name(record)
+    for key, row in now.items():
+        before = then.get(key)
+        if before is None:
+            yield RowChange(row.runner, "new", "not in the baseline")
+        elif before.status != "ok":
+            yield RowChange(row.runner, "new", f"{before.status} in the baseline: {before.reason}")
+        elif row.status != "ok":
+            yield RowChange(row.runner, "lost", f"measured in the baseline, {row.status} now: {row.reason}")
+        else:
+            speed = speed_changes(baseline, before, record, row, relative=relative) if timed else ()
+            missing = untimed(baseline, before, record, row) if timed else ""
+            yield RowChange(row.runner, "compared", missing, speed, accuracy_change(before.accuracy, row.accuracy))
+    for key, row in then.items():
+        if key not in now:
+            yield RowChange(row.runner, "gone", "in the baseline, and not in this run")
+
+
+def _by_name(record: Record) -> dict[tuple[str, int], Row]:
+    """A runner may stand twice; the second is its number 1."""
+    rows: dict[tuple[str, int], Row] = {}
+    for row in record.rows:
+        rows[row.runner, sum(name == row.runner for name, _ in rows)] = row
+    return rows
+
+
+def accuracy_change(before: Accuracy | None, after: Accuracy | None) -> AccuracyChange | None:
+    """None unless both have a ground truth; class by class the same one, see `check_same`."""
+    if before is None or after is None:
+        return None
+    old, new = (100 * scores(np.array(side.overall, np.int64)).mean_iou for side in (before, after))
+    return AccuracyChange(old, new, mean_change(before, after))
+
+
+def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | None:
+    before, after = reference_row(baseline), reference_row(record)
+    if before is None or after is None:
+        return None
+    changes = speed_changes(baseline, before, record, after)
+    return (after.runner, changes[0].ratio) if changes else None

@@ -1,0 +1,93 @@
+"""The labels of every row, against the ground truth and against the reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fcn_deploy.benchmark.agreement import Comparison, compare
+from fcn_deploy.benchmark.images import Size, resized
+from fcn_deploy.benchmark.options import BenchOptions
+from fcn_deploy.benchmark.pool import Pool
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.row_runs import Entrant, accuracy_of, add_comparison
+from fcn_deploy.card import ignore_index_for
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import Progress
+from fcn_deploy.vocabulary import LABELS, LOGITS
+
+
+def compare_rows(
+    entrants: list[Entrant],
+    reference: Runner | None,
+    dataset: Dataset,
+    classes: tuple[str, ...],
+    options: BenchOptions,
+    pool: Pool,
+    progress: Progress,
+) -> rec.Reference | None:
+    """Fill in accuracy and agreement; returns what they were compared with."""
+    running = [entrant for entrant in entrants if entrant.runner is not None]
+    if options.keep is not None:
+        places = [place for place, entrant in enumerate(entrants) if entrant.runner is not None]
+        options.keep.begin(classes, dataset.palette, places)
+    with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
+        samples = iterate(dataset, on_error=options.data.on_error, progress=progress)
+        if reference is not None:
+            reference.output_names = (LABELS, LOGITS)
+        results, own = compare(
+            pool.watch(samples, task, check),
+            [entrant.runner for entrant in running if entrant.runner is not None],
+            reference,
+            num_classes=max(1, len(classes)),
+            ignore_index=ignore_index_for(len(classes)),
+            radius=options.radius,
+            keep=options.keep,
+        )
+    for entrant, result in zip(running, results, strict=True):
+        add_comparison(entrant, result, None if reference is None else own)
+    return _reference_facts(reference, own)
+
+
+def _reference_facts(reference: Runner | None, own: Comparison) -> rec.Reference | None:
+    if reference is not None:
+        reference.output_names = (LABELS,)
+    if reference is None or own.failure is not None:
+        return None
+    return rec.Reference(reference.name, accuracy_of(own))
+
+
+def accuracies_at(
+    size: Size,
+    entrants: Sequence[Entrant],
+    dataset: Dataset,
+    classes: tuple[str, ...],
+    options: BenchOptions,
+    progress: Progress,
+) -> dict[str, rec.Accuracy | None]:
+    """Accuracy of every row's runner on the data set at another size; without the rows that cannot run it."""
+    running = [(entrant, entrant.runner) for entrant in entrants if entrant.ok and entrant.runner is not None]
+    title = f"comparing labels at {size[0]}x{size[1]}"
+    with progress.task(title, len(dataset)) as task, interrupts() as check:
+        pool = Pool(keeps=False)
+        samples = resized(iterate(dataset, on_error=options.data.on_error, progress=progress), size)
+        results, _ = compare(
+            pool.watch(samples, task, check),
+            [runner for _, runner in running],
+            None,
+            num_classes=max(1, len(classes)),
+            ignore_index=ignore_index_for(len(classes)),
+            radius=options.radius,
+        )
+    return {
+        entrant.row.runner: _without_images(accuracy_of(result))
+        for (entrant, _), result in zip(running, results, strict=True)
+        if result.failure is None
+    }
+
+
+def _without_images(accuracy: rec.Accuracy | None) -> rec.Accuracy | None:
+    """A curve over sizes needs no matrix of each image."""
+    return None if accuracy is None else replace(accuracy, by_image=())

@@ -1,0 +1,49 @@
+"""What a benchmark is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fcn_deploy.benchmark.timing.latency import Budget
+from fcn_deploy.benchmark.timing.saturation import SECONDS
+from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.data.options import DataOptions
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure.
+
+    Attributes:
+        source: "demo", an .onnx file, a checkpoint or a recipe.
+        model: what a checkpoint holds where its keys leave a choice.
+        runners: specs as in `parse_form`; one may stand twice (the difference is then the noise).
+        generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
+        calibration: images for INT8, which is refused without.
+        batch: images an inference, when the data set's own sizes are timed.
+        sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the
+            data set's commonest; neither sizes nor two batches is none.
+        isolated: whether each runner is timed in a process of its own.
+        saturation_s: how long images a second are counted, for each row and shape; 0 for not at all.
+        threads: CPU threads of every runner; None for all usable cores.
+        radius: half width of the boundary band in pixels.
+        memory: whether to measure peak memory, in a fresh process for each runner.
+        keep: gets the frames on which rows and reference differ most, for a page that shows them.
+    """
+
+    source: str = "demo"
+    model: str | None = None
+    runners: tuple[str, ...] = ("pytorch", "onnxruntime")
+    data: DataOptions = field(default_factory=DataOptions)
+    generated: bool = True
+    calibration: DataOptions | None = None
+    budget: Budget = field(default_factory=Budget)
+    batch: int = 1
+    threads: int | None = None
+    radius: int = 3
+    memory: bool = True
+    sizes: tuple[tuple[int, int], ...] = ()
+    batches: tuple[int, ...] = ()
+    isolated: bool = False
+    saturation_s: float = SECONDS
+    keep: FramesKept | None = None

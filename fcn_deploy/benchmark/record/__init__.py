@@ -1,0 +1,1 @@
+"""Hold, check, write and read what a benchmark measured."""

@@ -1,0 +1,92 @@
+"""What a record's types do not say: that its lists have one length, its matrices one side, and its times are times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fcn_deploy.benchmark.record.times import Latency, Saturated
+from fcn_deploy.benchmark.record.types import Accuracy, Agreed, Agreement, Counts, MarginAgreed, Record, Row
+from fcn_deploy.errors import RecordError
+from fcn_deploy.system.decode import decode
+
+# What is read of the environment; whatever else stands there is passed over.
+ENVIRONMENT = {
+    "cores": dict[str, int | None] | None,
+    "packages": dict[str, str] | None,
+    "gpus": tuple[str, ...] | None,
+    "torch": dict[str, object] | None,
+}
+
+
+def check_record(record: Record, name: str) -> None:
+    """Raise RecordError where parts of the record contradict each other: a file that was cut, merged or edited."""
+    for key, kind in ENVIRONMENT.items():
+        if key in record.environment:
+            decode(kind, record.environment[key], f"{name}.environment.{key}")
+    if record.model.card is not None:
+        decode(str, record.model.card.get("model"), f"{name}.model.card.model")
+        decode(tuple[str, ...], record.model.card.get("classes"), f"{name}.model.card.classes")
+    if min(record.settings.batch, record.settings.threads) < 1:
+        raise RecordError(f"{name} has a batch or a number of threads below 1")
+    if any(not 0 <= index < len(record.shapes) for index in record.rounds):
+        raise RecordError(f"{name} has rounds of shapes that it does not list")
+    found = next((fault for row in record.rows for fault in _row(record, row)), None)
+    if found is None and record.reference is not None:
+        found = next((f"the reference {fault}" for fault in _accuracy(record, record.reference.accuracy)), None)
+    if found is not None:
+        raise RecordError(f"{name}: {found}")
+
+
+def _row(record: Record, row: Row) -> Iterator[str]:
+    if row.latency is not None:
+        yield from (f"{row.runner} {fault}" for fault in _latency(row.latency, len(record.rounds)))
+    for fault in (*_saturated(row.saturated), *_accuracy(record, row.accuracy), *_agreement(row.agreement)):
+        yield f"{row.runner} {fault}"
+    for cell in row.cells:
+        rounds = len(cell.latency.execute_ns)
+        parts = (*_latency(cell.latency, rounds), *_saturated(cell.saturated), *_accuracy(record, cell.accuracy))
+        yield from (f"{row.runner} at {'x'.join(map(str, cell.shape))} {fault}" for fault in parts)
+
+
+def _latency(latency: Latency, rounds: int) -> Iterator[str]:
+    clocks = [(latency.upload_ns, latency.execute_ns, latency.download_ns)]
+    if latency.device is not None:
+        clocks.append((latency.device.upload_ns, latency.device.execute_ns, latency.device.download_ns))
+    lengths = sorted({len(step) for clock in clocks for step in clock})
+    if lengths != [rounds]:
+        yield f"has {lengths} samples for {rounds} rounds"
+    elif rounds == 0:
+        yield "has no samples"
+    elif (
+        min(map(min, (step for clock in clocks for step in clock))) < 0
+        or min(map(sum, zip(*clocks[0], strict=True))) <= 0
+    ):
+        yield "has an inference that took no time or less"
+
+
+def _saturated(saturated: Saturated | None) -> Iterator[str]:
+    if saturated is not None and (saturated.seconds <= 0 or saturated.images < 0):
+        yield f"has {saturated.images} images in {saturated.seconds:g} s"
+
+
+def _accuracy(record: Record, accuracy: Accuracy | None) -> Iterator[str]:
+    if accuracy is None:
+        return
+    side = len(accuracy.overall)
+    if side not in (len(record.data.classes), max(1, len(record.data.classes))):
+        yield f"has counts of {side} classes, and the data has {len(record.data.classes)}"
+    elif not all(_is_counted(counts, side) for counts in (accuracy.overall, accuracy.boundary, *accuracy.by_image)):
+        yield f"has counts that are no matrix of {side} by {side} numbers of pixels"
+
+
+def _is_counted(counts: Counts, side: int) -> bool:
+    rows: Sequence[tuple[int, ...]] = counts
+    return len(rows) == side and all(len(row) == side and min(row, default=0) >= 0 for row in rows)
+
+
+def _agreement(agreement: Agreement | None) -> Iterator[str]:
+    if agreement is None:
+        return
+    parts: list[Agreed | MarginAgreed] = [agreement.overall, agreement.boundary, *agreement.by_margin]
+    if any(not 0 <= part.agreed <= part.pixels for part in parts):
+        yield "agrees at more pixels than there are, or at fewer than none"

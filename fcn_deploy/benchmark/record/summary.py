@@ -1,0 +1,170 @@
+"""The figures of a record's row, worked out from its raw samples and counts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.benchmark.record.fidelity import mean_change, regions
+from fcn_deploy.benchmark.record.stability import stability
+from fcn_deploy.benchmark.record.types import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
+from fcn_deploy.metrics.scores import scores
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Milliseconds of one batch, upload to download; percentiles interpolate between samples.
+
+    Attributes:
+        images_per_s: images over the summed time of all rounds.
+        upload_ms, execute_ms, download_ms: medians of the steps, which need not add up to the median of the sum.
+        times_reference: median over rounds of the reference's time divided by this one's; None without its row.
+        interval_ms: 95 % interval of the median; None if no image size was met often enough to say.
+        drift: median of the second half of the rounds over that of the first, minus 1.
+        instability: why these times settle nothing, in words; () if they may.
+        saturated_images_per_s: with the next batch always at hand, several under way where the runner streams.
+    """
+
+    rounds: int
+    median_ms: float
+    p90_ms: float
+    p99_ms: float
+    images_per_s: float
+    upload_ms: float
+    execute_ms: float
+    download_ms: float
+    times_reference: float | None
+    drift: float
+    interval_ms: tuple[float, float] | None = None
+    instability: tuple[str, ...] = ()
+    saturated_images_per_s: float | None = None
+
+    @property
+    def unstable(self) -> bool:
+        return bool(self.instability)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Accuracies in per cent, differences to the reference in points, agreement as counts; None: not measured.
+
+    Attributes:
+        pixel_accuracy, mean_accuracy, frequency_weighted_iou: the other three metrics of the FCN paper.
+        delta_points, boundary_delta_points: mean IoU less the reference's.
+        delta_interval: 95 % interval of `delta_points` over paired images, where the record holds the counts of each.
+        worst_class: class that lost the most IoU against the reference, and how much in points (negative).
+    """
+
+    mean_iou: float | None = None
+    pixel_accuracy: float | None = None
+    mean_accuracy: float | None = None
+    frequency_weighted_iou: float | None = None
+    delta_points: float | None = None
+    boundary_mean_iou: float | None = None
+    boundary_delta_points: float | None = None
+    interior_mean_iou: float | None = None
+    delta_interval: tuple[float, float] | None = None
+    worst_class: tuple[str, float] | None = None
+    agreement: Agreed | None = None
+    agreement_boundary: Agreed | None = None
+    agreement_lowest_margin: MarginAgreed | None = None
+
+
+def total_ms(latency: Latency) -> NDArray[np.float64]:
+    """float64[rounds]: upload + execute + download."""
+    steps = np.array([latency.upload_ns, latency.execute_ns, latency.download_ns], np.float64)
+    return np.asarray(steps.sum(axis=0) / 1e6)
+
+
+def speed(record: Record, row: Row) -> Speed | None:
+    """Figures of a row's latency; None if it was not timed."""
+    if row.latency is None or not record.rounds:
+        return None
+    total = total_ms(row.latency)
+    median, p90, p99 = np.percentile(total, (50, 90, 99))
+    images = sum(record.shapes[index][0] for index in record.rounds)
+    found, busy = stability(total, record.rounds), row.saturated
+    return Speed(
+        rounds=len(total),
+        median_ms=float(median),
+        p90_ms=float(p90),
+        p99_ms=float(p99),
+        images_per_s=float(1000 * images / total.sum()),
+        upload_ms=float(np.median(row.latency.upload_ns) / 1e6),
+        execute_ms=float(np.median(row.latency.execute_ns) / 1e6),
+        download_ms=float(np.median(row.latency.download_ns) / 1e6),
+        times_reference=_times_reference(record, total),
+        drift=0.0 if found is None else found.drift,
+        interval_ms=None if found is None else (float(found.low * median), float(found.high * median)),
+        instability=() if found is None else found.reasons,
+        saturated_images_per_s=None if busy is None or busy.seconds <= 0 else busy.images / busy.seconds,
+    )
+
+
+def fidelity(record: Record, row: Row) -> Fidelity:
+    """Figures of a row's accuracy and agreement."""
+    agreement = row.agreement
+    own = Fidelity(
+        agreement=None if agreement is None else agreement.overall,
+        agreement_boundary=None if agreement is None else agreement.boundary,
+        agreement_lowest_margin=agreement.by_margin[0] if agreement is not None and agreement.by_margin else None,
+    )
+    if row.accuracy is None:
+        return own
+    own = _with_accuracy(own, row.accuracy)
+    reference = record.reference.accuracy if record.reference is not None else None
+    return own if reference is None else _with_changes(own, row.accuracy, reference, record.data.classes)
+
+
+def _with_accuracy(own: Fidelity, accuracy: Accuracy) -> Fidelity:
+    parts = regions(accuracy)
+    found = parts["all"]
+    return replace(
+        own,
+        mean_iou=100 * found.mean_iou,
+        pixel_accuracy=100 * found.pixel_accuracy,
+        mean_accuracy=100 * found.mean_accuracy,
+        frequency_weighted_iou=100 * found.frequency_weighted_iou,
+        boundary_mean_iou=100 * parts["boundary"].mean_iou,
+        interior_mean_iou=100 * parts["interior"].mean_iou,
+    )
+
+
+def _with_changes(own: Fidelity, accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> Fidelity:
+    own_near, near = (regions(side)["boundary"].mean_iou for side in (accuracy, reference))
+    change = mean_change(reference, accuracy)
+    return replace(
+        own,
+        delta_points=change.value,
+        delta_interval=None if change.low is None or change.high is None else (change.low, change.high),
+        boundary_delta_points=100 * (own_near - near),
+        worst_class=_worst_class(accuracy, reference, classes),
+    )
+
+
+def summarise(record: Record, row: Row) -> dict[str, Any]:
+    """Speed and fidelity as plain data; a figure that is not a number becomes None."""
+    timed = speed(record, row)
+    figures = asdict(fidelity(record, row)) | ({} if timed is None else asdict(timed) | {"unstable": timed.unstable})
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in figures.items()}
+
+
+def _times_reference(record: Record, total: NDArray[np.float64]) -> float | None:
+    """Round by round, so that what slowed one round slows both sides of its ratio."""
+    name = record.reference.runner if record.reference is not None else None
+    row = next((row for row in record.rows if row.runner == name and row.latency is not None), None)
+    if row is None or row.latency is None:
+        return None
+    return float(np.median(total_ms(row.latency) / total))
+
+
+def _worst_class(accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> tuple[str, float] | None:
+    own = scores(np.array(accuracy.overall, np.int64)).per_class_iou
+    other = scores(np.array(reference.overall, np.int64)).per_class_iou
+    changes = [(100 * (a - b), index) for index, (a, b) in enumerate(zip(own, other, strict=True)) if a == a and b == b]
+    loss, index = min(changes, default=(0.0, 0))
+    return (classes[index], loss) if loss < 0 else None

@@ -1,0 +1,1 @@
+"""Render a record as a table, Markdown, CSV or an HTML page."""

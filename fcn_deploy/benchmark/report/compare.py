@@ -1,0 +1,114 @@
+"""A comparison with a baseline as a sheet, as lines, and as plain data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, RowChange
+from fcn_deploy.benchmark.baseline.significance import Ratio
+from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, shape_name
+from fcn_deploy.benchmark.report.details import interval
+from fcn_deploy.benchmark.report.sheets import Sheet
+from fcn_deploy.benchmark.report.table import as_table
+from fcn_deploy.system.formatting import NONE, milliseconds, number
+
+
+def render(found: Comparison) -> RenderableType:
+    """A row for each runner and shape, then what stood in the way."""
+    sheet = comparison_sheet(found)
+    return Group(Text(sheet.title), "", as_table(sheet), "", *map(Text, remarks(found)))
+
+
+def comparison_sheet(found: Comparison) -> Sheet:
+    """Times and accuracies then and now."""
+    reference = found.reference[0] if found.relative and found.reference else ""
+    change = f"time over {reference}'s" if reference else "time"
+    heads = ("runner", "ms then", "now", change, "", "mIoU then", "now", "points")
+    rows = tuple(cells for row in found.rows for cells in _cells(row))
+    return Sheet(f"Against the baseline of {found.created}", heads, rows, words=(0, 4))
+
+
+def _cells(row: RowChange) -> list[tuple[str, ...]]:
+    accuracy = _accuracy_cells(row.accuracy)
+    if not row.speed:
+        state = "" if row.fate == "compared" else row.fate
+        return [(row.runner, NONE, NONE, NONE, state, *accuracy)]
+    return [
+        (_name(row, change), *_speed_cells(change), *(accuracy if index == 0 else ("",) * 3))
+        for index, change in enumerate(row.speed)
+    ]
+
+
+def _name(row: RowChange, change: SpeedChange) -> str:
+    return row.runner if change.shape is None else f"{row.runner} {shape_name(change.shape)}"
+
+
+def _speed_cells(change: SpeedChange) -> tuple[str, ...]:
+    times = milliseconds(change.before_ms), milliseconds(change.after_ms)
+    return (*times, percent(change.ratio), verdict(change.ratio))
+
+
+def verdict(ratio: Ratio) -> str:
+    """What the interval says, or that there is none."""
+    if ratio.low is None:
+        return "too few rounds"
+    return "slower" if ratio.longer else "faster" if ratio.shorter else "equal"
+
+
+def percent(ratio: Ratio) -> str:
+    """ "+7.1 % (+5.9 to +8.3)"."""
+    value = f"{100 * (ratio.value - 1):+.1f} %"
+    if ratio.low is None or ratio.high is None:
+        return value
+    return f"{value} ({100 * (ratio.low - 1):+.1f} to {100 * (ratio.high - 1):+.1f})"
+
+
+def _accuracy_cells(change: AccuracyChange | None) -> tuple[str, ...]:
+    if change is None:
+        return (NONE,) * 3
+    return number(change.before, 2), number(change.after, 2), interval(change.change)
+
+
+def remarks(found: Comparison) -> list[str]:
+    """What is not compared and why, what else differs, what the columns mean."""
+    lines = [f"{row.runner}: {row.reason}" for row in found.rows if row.reason]
+    if found.no_speed:
+        lines.append(f"times are not compared, accuracy alone is: {found.no_speed}")
+    if found.reference is not None and not found.relative and (found.reference[1].longer or found.reference[1].shorter):
+        name, ratio = found.reference
+        lines.append(
+            f"{name} itself took {percent(ratio)} of time: if its version is the same, the machine was "
+            f"{'slower' if ratio.longer else 'faster'}; --relative compares shares of its time"
+        )
+    return [*lines, *found.remarks, *([""] if lines or found.remarks else []), _meaning(found.rows)]
+
+
+def _meaning(rows: Sequence[RowChange]) -> str:
+    changes = [row.accuracy for row in rows if row.accuracy is not None]
+    sentences = ["In brackets 95 % intervals: of times from blocks of rounds;"]
+    if any(change.paired for change in changes):
+        sentences.append("of points from paired draws of the images;")
+    if any(not change.paired for change in changes):
+        sentences.append("points without brackets are bare differences, for want of counts of each image;")
+    return " ".join([*sentences, "equal: not told from chance. Two runs differ as wholes by more than that."])
+
+
+def with_comparison(record_json: str, found: Comparison, broken: Sequence[str]) -> str:
+    """The record's JSON and beside it the comparison and the broken limits, which readers of records pass over."""
+    plain = json.loads(record_json) | {"comparison": _finite(asdict(found)) | {"broken": list(broken)}}
+    return json.dumps(plain, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

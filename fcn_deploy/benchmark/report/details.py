@@ -1,0 +1,113 @@
+"""The tables of fidelity in full: four metrics by region, each class, agreement by margin, the worst frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePath
+from typing import TypeVar
+
+from fcn_deploy.benchmark.record.fidelity import class_changes, is_reference, mean_change, most_changed, regions
+from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.report.sheets import Sheet
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.system.formatting import NONE, number, points, share
+
+METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
+HEADS = ("runner", "", "pixel acc.", "mean acc.", "mean IoU", "f.w. IoU", "Δ mean IoU")
+# Columns of intervals that fit 100 characters beside a class name.
+A_SHEET = 3
+NAME = 60
+Item = TypeVar("Item")
+
+
+def detail_sheets(record: Record) -> list[Sheet]:
+    """Those that this record has something for, in the order of reading."""
+    parts = (_region_sheets, _class_sheets, _margin_sheets, _frame_sheets)
+    return [sheet for part in parts for sheet in part(record) if sheet.rows]
+
+
+def _region_sheets(record: Record) -> Iterator[Sheet]:
+    """The four accuracies of the FCN paper in per cent: everywhere, near label changes, away from them."""
+    rows = tuple(cells for row in record.rows for cells in _region_rows(record, row))
+    yield Sheet("The FCN paper's accuracies", HEADS, rows, words=(0, 1))
+
+
+def _region_rows(record: Record, row: Row) -> Iterator[tuple[str, ...]]:
+    if row.accuracy is None:
+        return
+    for name, found in regions(row.accuracy).items():
+        figures = (number(100 * getattr(found, metric), 2) for metric in METRICS)
+        first = name == "all"
+        yield (row.runner if first else "", name, *figures, _change(record, row) if first else "")
+
+
+def _change(record: Record, row: Row) -> str:
+    reference = None if record.reference is None else record.reference.accuracy
+    if reference is None or row.accuracy is None:
+        return NONE
+    return "ref" if is_reference(record, row) else interval(mean_change(reference, row.accuracy))
+
+
+def _class_sheets(record: Record) -> Iterator[Sheet]:
+    """Points of IoU that each class gained against the reference, a few rows of the record a sheet."""
+    found = [(row.runner, changes) for row in record.rows if (changes := class_changes(record, row))]
+    reference = "" if record.reference is None else record.reference.runner
+    for part in _chunks(found, A_SHEET):
+        heads = ("class", reference, *(runner for runner, _ in part))
+        first = part[0][1]
+        rows = tuple(
+            (change.name, number(change.before, 2), *(interval(changes[index].change) for _, changes in part))
+            for index, change in enumerate(first)
+        )
+        yield Sheet(f"IoU of {reference}, and points gained", heads, rows)
+
+
+def _margin_sheets(record: Record) -> Iterator[Sheet]:
+    """Per cent of the pixels that keep their label, by how sure the reference was of it."""
+    found = [
+        (row.runner, row.agreement) for row in record.rows if row.agreement is not None and row.agreement.by_margin
+    ]
+    for part in _chunks(found, A_SHEET):
+        bins = part[0][1].by_margin
+        total = sum(one.pixels for one in bins)
+        rows = [
+            (
+                f"{one.low:.3g} and more" if one.high is None else f"{one.low:.3g} to {one.high:.3g}",
+                share(one.pixels, total),
+                *(share(agreed.by_margin[index].agreed, agreed.by_margin[index].pixels) for _, agreed in part),
+            )
+            for index, one in enumerate(bins)
+        ]
+        largest = ("largest margin of a change", "", *(number(agreed.largest_margin, 3) for _, agreed in part))
+        heads = ("logit margin", "% of pixels", *(runner for runner, _ in part))
+        yield Sheet("Same label, by the reference's logit margin", heads, (*rows, largest))
+
+
+def _frame_sheets(record: Record) -> Iterator[Sheet]:
+    """The frames with the least agreement of each row."""
+    rows = tuple(
+        (row.runner if index == 0 else "", _shortened(frame.name), share(frame.agreed, frame.pixels))
+        for row in record.rows
+        for index, frame in enumerate(most_changed(row))
+    )
+    yield Sheet("Frames that changed most", ("runner", "frame", "same %"), rows, words=(0, 1))
+
+
+def interval(change: Interval) -> str:
+    """ "+0.12 (-0.03 to +0.20)" in points; without an interval, or with one of no width, the value alone."""
+    value = points(change.value)
+    if change.low is None or change.high is None or change.low == change.high:
+        return value
+    return f"{value} ({points(change.low)} to {points(change.high)})"
+
+
+def _shortened(name: str) -> str:
+    """The end of a path: what tells frames apart stands there."""
+    parts = PurePath(name).parts
+    short = "/".join(parts[-2:]) if len(name) > NAME else name
+    return short if len(short) <= NAME else f"...{short[3 - NAME :]}"
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

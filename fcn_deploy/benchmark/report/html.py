@@ -1,0 +1,115 @@
+"""A benchmark record as one HTML page: nothing is loaded from elsewhere, nothing on it is a script.
+
+Everything that a user named (classes, files, models) comes in as text: the template escapes it, and the page's own
+policy would keep a script from running all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.report.details import detail_sheets
+from fcn_deploy.benchmark.report.overlays import overlays
+from fcn_deploy.benchmark.report.plots.classes import class_plots
+from fcn_deploy.benchmark.report.plots.latency import latency_plot
+from fcn_deploy.benchmark.report.plots.sizes import size_plots
+from fcn_deploy.benchmark.report.plots.svg import STYLE, THEME, element, marker
+from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
+from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline
+from fcn_deploy.benchmark.report.sheets import Sheet, cells_sheet, fidelity_sheet, sheets, speed_sheet
+from fcn_deploy.benchmark.report.verdicts import verdict_lines
+from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.version import __version__
+
+NOT_KEPT = (
+    "A record holds counts and no pictures, so a page made from one shows no frames; give --html to the run that "
+    "measures."
+)
+SPEED_NOTE = (
+    "How the rounds of each row are spread: density, one tick each, and p50 · p90 · p99 as bars and figures. Then "
+    "speed against accuracy: a dashed line joins the rows that no other beats in both; upright lines are 95 % "
+    "intervals of the change against the reference."
+)
+CLASSES_NOTE = (
+    "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over the images."
+)
+NONE_DIFFERED = "No row gave a label that is not the reference's."
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section: a table, what it says in words, and plots. `legend`: series and name, where plots do not name them."""
+
+    sheet: Sheet
+    verdicts: Sequence[str] = ()
+    note: str = ""
+    plots: Sequence[Markup] = ()
+    legend: Sequence[tuple[int, str]] = ()
+
+
+def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Sheet, ...] = ()) -> str:
+    """The page.
+
+    Args:
+        kept: the worst frames, which a record alone does not have.
+        more: further tables, which follow the first one.
+    """
+    pictures = overlays(record, kept) if kept is not None else None
+    return _environment().get_template("report.html").render(
+        version=__version__,
+        title=record.model.name,
+        headline=headline(record).splitlines(),
+        styles=THEME + STYLE + Markup(resources.files(__package__).joinpath("templates/report.css").read_text("utf-8")),
+        parts=_parts(record, more),
+        details=detail_sheets(record),
+        remarks=[line for line in circumstances(record) if line],
+        key=_key,
+        overlays=pictures,
+        no_frames=NOT_KEPT if pictures is None else NONE_DIFFERED,
+        environment=environment_line(record.environment),
+        created=record.created,
+        sha256=record.model.sha256[:12],
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    """Every value is escaped, and one that is missing is an error and not a gap."""
+    loader = PackageLoader(__package__ or "", "templates")
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found.filters["prose"] = _prose
+    return found
+
+
+def _prose(line: str) -> str:
+    """A number stays on the line of its per cent sign, and of its plus-minus."""
+    return line.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
+
+
+def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Part]:
+    """The tables in their order, each with the plots of its figures."""
+    drawn = {part.sheet.title: part for part in _with_plots(record)}
+    first, *rest = (drawn.get(sheet.title, Part(sheet)) for sheet in sheets(record))
+    return [first, *map(Part, more), *rest]
+
+
+def _with_plots(record: Record) -> list[Part]:
+    timing = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
+    measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.cells]
+    return [
+        Part(speed_sheet(record), verdict_lines(record), SPEED_NOTE if timing else "", timing),
+        Part(fidelity_sheet(record), (), CLASSES_NOTE, class_plots(record)),
+        Part(cells_sheet(record), (), "Images and labels are resized to each size.", size_plots(record), measured),
+    ]
+
+
+def _key(series: int) -> Markup:
+    """The mark of a series for a legend, which repeats what the name beside it says."""
+    return element("svg", marker(7, 7, series), viewBox="0 0 14 14", aria_hidden="true")

@@ -1,0 +1,154 @@
+"""Label maps as small transparent pictures that a page lays over the photograph."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.worst_frames import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, FramesKept, KeptFrame
+from fcn_deploy.system.formatting import count, number
+
+# A photograph as PNG is much larger and shows no more.
+QUALITY = 85
+# Colours that keep apart for the colour-blind, on the photograph behind 60 % black.
+VEIL = (0, 0, 0, 150)
+DIFFERENCES = {
+    LOST: ("only the reference is right", (255, 122, 0, 255)),
+    GAINED: ("only this row is right", (64, 196, 255, 255)),
+    BOTH_WRONG: ("both are wrong", (255, 80, 220, 255)),
+    UNLABELLED: ("the truth is not known", (255, 255, 120, 255)),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One picture of a frame: what it is called and a data URI of what lies over the photograph, "" for nothing."""
+
+    name: str
+    uri: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame of one row: the key of its photograph, its layers and a line about it."""
+
+    photo: str
+    name: str
+    caption: str
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True)
+class Overlays:
+    """All frames of a page.
+
+    Attributes:
+        photos: key -> (data URI, width, height), each photograph once.
+        classes, differences: name and CSS colour.
+    """
+
+    photos: dict[str, tuple[str, int, int]]
+    rows: tuple[tuple[str, tuple[Shown, ...]], ...]
+    classes: tuple[tuple[str, str], ...]
+    differences: tuple[tuple[str, str], ...]
+
+
+def overlays(record: Record, kept: FramesKept) -> Overlays:
+    """The worst frames of each row, as many as were kept."""
+    reference = record.reference.runner if record.reference is not None else "the reference"
+    photos: dict[str, tuple[str, int, int]] = {}
+    keys: dict[str, str] = {}
+    rows = []
+    for place, frames in sorted(kept.rows.items()):
+        if not frames or place >= len(record.rows):
+            continue
+        for frame in frames:
+            if frame.name not in keys:
+                keys[frame.name] = f"photo{len(keys)}"
+                photos[keys[frame.name]] = (photo_uri(frame.image), frame.image.shape[1], frame.image.shape[0])
+        row = record.rows[place]
+        rows.append((row.runner, tuple(_shown(frame, keys[frame.name], row, reference, kept) for frame in frames)))
+    differences = tuple((words, f"rgb{colour[:3]}") for words, colour in DIFFERENCES.values())
+    return Overlays(photos, tuple(rows), _legend(kept), differences)
+
+
+def _name(frame: KeptFrame, row: Row) -> str:
+    """As in the record, below the folder that all images share: a page that is passed on names no folder."""
+    path = Path(frame.name).as_posix()
+    known = [one.name for one in row.frames if path == one.name or path.endswith(f"/{one.name}")]
+    return max(known, key=len, default=frame.name)
+
+
+def _shown(frame: KeptFrame, photo: str, row: Row, reference: str, kept: FramesKept) -> Shown:
+    maps = [("ground truth", frame.truth), (reference, frame.reference), (row.runner, frame.labels)]
+    layers = [Layer("image")]
+    layers += [Layer(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
+    layers.append(Layer("difference", difference_uri(frame.difference)))
+    return Shown(photo, _name(frame, row), _caption(frame), tuple(layers))
+
+
+def _caption(frame: KeptFrame) -> str:
+    pixels = sum(frame.counts)
+    parts = [f"{count(frame.differing, 'pixel')} differ, {number(100 * frame.differing / pixels, 3)} %"]
+    parts += [f"{frame.counts[code]:,} where {words}" for code, (words, _) in DIFFERENCES.items() if frame.counts[code]]
+    thinned = f"; shown at 1/{frame.factor} of its size" if frame.factor > 1 else ""
+    return f"{parts[0]}: {', '.join(parts[1:])}{thinned}"
+
+
+def _legend(kept: FramesKept) -> tuple[tuple[str, str], ...]:
+    """Name and CSS colour of the classes that are to be seen in any frame."""
+    maps = [m for frames in kept.rows.values() for f in frames for m in (f.truth, f.reference, f.labels)]
+    seen = {int(label) for labels in maps if labels is not None for label in np.unique(labels)}
+    return tuple(
+        (name, f"rgb{tuple(colour)}")
+        for label, (name, colour) in enumerate(zip(kept.classes, kept.palette, strict=True))
+        if label in seen
+    )
+
+
+def photo_uri(image: NDArray[np.uint8]) -> str:
+    """uint8[h, w, 3] as a JPEG data URI."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=QUALITY, optimize=True)
+    return _uri("jpeg", stream)
+
+
+def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) -> str:
+    """integer[h, w] as a PNG data URI, transparent where a label is none of the palette's."""
+    colours = np.zeros((len(palette) + 1, 4), np.uint8)
+    colours[:-1, :3], colours[:-1, 3] = palette, 255
+    known = (labels >= 0) & (labels < len(palette))
+    return _png(colours[np.where(known, labels, len(palette))])
+
+
+def difference_uri(codes: NDArray[np.uint8]) -> str:
+    """uint8[h, w] of the five codes as a PNG data URI; where the labels are alike a veil.
+
+    Each pixel that differs is drawn 3 x 3, the gravest on top: a page shows the picture smaller, and one would vanish.
+    """
+    framed = np.pad(codes, 1)
+    wide = np.lib.stride_tricks.sliding_window_view(framed, (3, 3)).max(axis=(2, 3))
+    colours = np.zeros((5, 4), np.uint8)
+    colours[ALIKE] = VEIL
+    for code, (_, colour) in DIFFERENCES.items():
+        colours[code] = colour
+    return _png(colours[wide])
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
+    return _uri("png", stream)
+
+
+def _uri(kind: str, stream: io.BytesIO) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,118 @@
+"""What stands above and below the tables of a benchmark record, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fcn_deploy.benchmark.record.summary import speed
+from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.report.verdicts import verdict_lines
+from fcn_deploy.benchmark.timing.contention import contended
+from fcn_deploy.system.formatting import count, number
+
+FEW_ROUNDS = 30
+
+
+def headline(record: Record) -> str:
+    """Model, images and how they were run, in one or two lines."""
+    card, settings, data = record.model.card or {}, record.settings, record.data
+    network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
+    threads = count(settings.threads, "CPU thread")
+    how = f"{'a process each, ' * settings.isolated}runners in turn, {threads} each"
+    return (
+        f"{record.model.name}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
+        f"{count(len(record.rounds), 'round')} of batch {settings.batch}, {how}; times in ms"
+    )
+
+
+def remarks(record: Record) -> list[str]:
+    """Verdicts, then the circumstances, with empty lines between."""
+    said = verdict_lines(record)
+    return [*said, *([""] if said else []), *circumstances(record), environment_line(record.environment)]
+
+
+def circumstances(record: Record) -> list[str]:
+    """Reasons, notes, doubts, and what the columns mean."""
+    lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
+    lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
+    lines += [line for row in record.rows if (line := _instability(record, row))]
+    if record.reference is None and record.reference_reason:
+        lines.append(f"no PyTorch reference: {record.reference_reason}")
+    lines += _doubts(record)
+    if record.data.left_out:
+        lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
+    return [*lines, *([""] if lines else []), _meaning(record)]
+
+
+def _ending(row: Row) -> str:
+    return "built, and not run" if row.status == "built" else row.status
+
+
+def _doubts(record: Record) -> list[str]:
+    """Why the times of all rows may be worth little."""
+    lines, rounds, others = [], len(record.rounds), record.other_cores
+    cores = (record.environment.get("cores") or {}).get("logical") or 0
+    if others is not None and contended(others, record.settings.threads, cores):
+        lines.append(
+            f"other processes kept {others:.1f} of {cores} cores busy: the times are too long, and PyTorch's, whose "
+            "threads wait for each other most often, most of all; measure again on a quiet machine"
+        )
+    if 0 < rounds < FEW_ROUNDS:
+        lines.append(f"{count(rounds, 'round')} only: p90 and p99 are little else than the slowest (see --seconds)")
+    return lines
+
+
+def _instability(record: Record, row: Row) -> str:
+    timed = speed(record, row)
+    if timed is None or not timed.unstable:
+        return ""
+    return f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again"
+
+
+def _meaning(record: Record) -> str:
+    """What the columns say, as one paragraph."""
+    sentences = [
+        "Times are upload, run and download of one batch, the host waiting for the result.",
+        "Peak MiB is of a process that holds this runner alone.",
+    ]
+    if any(row.saturated is not None for row in record.rows):
+        sentences.append("Busy/s: images/s when the next one never has to wait.")
+    if any(row.agreement is not None for row in record.rows):
+        sentences += [
+            "Δ: points more or less than PyTorch.",
+            "Same: % of pixels that PyTorch labels alike;",
+            f"boundary: within {record.settings.radius} px of a change of its label;",
+            f"low margin: where its two best logits differ by less than {_lowest_edge(record)}.",
+        ]
+    return " ".join(sentences)
+
+
+def _lowest_edge(record: Record) -> str:
+    bins = [row.agreement.by_margin for row in record.rows if row.agreement is not None and row.agreement.by_margin]
+    return number(bins[0][0].high, 3) if bins else "-"
+
+
+def environment_line(environment: dict[str, Any]) -> str:
+    """Processor, system, versions, GPUs."""
+    packages = environment.get("packages") or {}
+    versions = ", ".join(
+        f"{name} {packages[name]}"
+        for name in ("torch", "onnxruntime-gpu", "onnxruntime", "openvino")
+        if name in packages
+    )
+    cores = (environment.get("cores") or {}).get("physical")
+    gpus = ", ".join(environment.get("gpus") or []) or "no GPU here: nothing was measured on one"
+    return f"{environment.get('cpu')}, {cores} cores; {versions}; {gpus}."
+
+
+def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
+    if not sizes:
+        return "none"
+    if len(sizes) == 1:
+        return f"{sizes[0][0]}x{sizes[0][1]}"
+    smallest, largest = min(sizes, key=_pixels), max(sizes, key=_pixels)
+    return f"{len(sizes)} sizes, {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"
+
+
+def _pixels(size: tuple[int, int, int]) -> int:
+    return size[0] * size[1]

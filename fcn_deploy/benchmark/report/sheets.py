@@ -1,0 +1,144 @@
+"""The tables of a benchmark record as plain text cells, which terminal, Markdown and HTML only dress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fcn_deploy.benchmark.record.fidelity import is_reference
+from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, speed
+from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.report.cells import cell_views
+from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table: a title for those who see it apart, column heads, and as many cells in each row.
+
+    Attributes:
+        words: columns that hold words and not figures; the first always does.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: tuple[int, ...] = (0,)
+
+
+def sheets(record: Record) -> list[Sheet]:
+    """Those that have something to say about this record, in the order of reading."""
+    found = [speed_sheet(record)]
+    if any(row.built is not None for row in record.rows):
+        found.append(built_sheet(record))
+    if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
+        found.append(fidelity_sheet(record))
+    if any(row.cells for row in record.rows):
+        found.append(cells_sheet(record))
+    return found
+
+
+def speed_sheet(record: Record) -> Sheet:
+    """Milliseconds of one batch, upload to download."""
+    reference = record.reference.runner if record.reference is not None else "pytorch"
+    heads: tuple[str, ...] = ("runner", "", "median", "p90", "p99", "images/s")
+    heads += (f"× {reference}", "up", "run", "down", "peak MiB")
+    rows = [(row.runner, _state(record, row), *_speed_cells(record, row)) for row in record.rows]
+    if any(row.saturated is not None for row in record.rows):
+        heads = (*heads[:6], "busy/s", *heads[6:])
+        rows = [(*cells[:6], _busy(row), *cells[6:]) for cells, row in zip(rows, record.rows, strict=True)]
+    return Sheet("Speed", heads, tuple(rows), words=(0, 1))
+
+
+def _state(record: Record, row: Row) -> str:
+    timed = speed(record, row)
+    return "unstable" if row.status == "ok" and timed is not None and timed.unstable else row.status
+
+
+def _busy(row: Row) -> str:
+    """Images a second when the next one never had to wait."""
+    if row.saturated is None or not row.saturated.seconds:
+        return NONE
+    return number(row.saturated.images / row.saturated.seconds, 1)
+
+
+def _speed_cells(record: Record, row: Row) -> list[str]:
+    timed = speed(record, row)
+    memory = NONE if row.memory is None else number(row.memory.peak_bytes / MIB, 0)
+    if timed is None:
+        return [NONE] * 8 + [memory]
+    times = [timed.median_ms, timed.p90_ms, timed.p99_ms]
+    steps = [timed.upload_ms, timed.execute_ms, timed.download_ms]
+    return [
+        *map(milliseconds, times),
+        number(timed.images_per_s, 1),
+        number(timed.times_reference, 2),
+        *map(milliseconds, steps),
+        memory,
+    ]
+
+
+def fidelity_sheet(record: Record) -> Sheet:
+    """Accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
+    heads = ("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
+    rows = (
+        (row.runner, *_fidelity_cells(fidelity(record, row), is_reference(record, row)))
+        for row in record.rows
+        if row.status == "ok"
+    )
+    return Sheet("Accuracy", heads, tuple(rows))
+
+
+def reference_series(record: Record) -> int:
+    """The reference's place among the rows, which gives its colour; 0 if it has no row."""
+    return next((index for index, row in enumerate(record.rows) if is_reference(record, row)), 0)
+
+
+def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
+    agreements = (found.agreement, found.agreement_boundary, found.agreement_lowest_margin)
+    worst = NONE if found.worst_class is None else f"{found.worst_class[0][:14]} {points(found.worst_class[1])}"
+    return [
+        number(found.mean_iou, 2),
+        "ref" if reference else points(found.delta_points),
+        number(found.boundary_mean_iou, 2),
+        "ref" if reference else points(found.boundary_delta_points),
+        *(NONE if part is None else share(part.agreed, part.pixels) for part in agreements),
+        worst,
+    ]
+
+
+def cells_sheet(record: Record) -> Sheet:
+    """Each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
+    reference = record.reference.runner if record.reference is not None else "pytorch"
+    heads = (
+        "runner",
+        "size",
+        "batch",
+        "median",
+        "p90",
+        "images/s",
+        "busy/s",
+        f"× {reference}",
+        "peak MiB",
+        "mIoU",
+        "Δ",
+    )
+    rows = []
+    for (batch, height, width), view, row in cell_views(record):
+        median, p90, _, images, times, *_, memory = _speed_cells(view, row)
+        mean_iou, delta, *_ = _fidelity_cells(fidelity(view, row), is_reference(view, row))
+        cells = (median, p90, images, _busy(row), times, memory, mean_iou, delta)
+        rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
+    return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
+
+
+def built_sheet(record: Record) -> Sheet:
+    """What was made for the rows: size, seconds, and the share of the multiply-adds in each type."""
+    rows = []
+    for row in record.rows:
+        if row.built is not None:
+            shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
+            cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
+            rows.append((row.runner, *cells, shares or NONE))
+    return Sheet("Files made", ("runner", "file", "MB", "made in s", "arithmetic"), tuple(rows))

@@ -1,0 +1,199 @@
+"""The forms of a model that runners open: as it is, rewritten to another precision, built as an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from fcn_deploy.audit.audit import audit
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.engine.flavors import NAMES
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import Sidecar
+from fcn_deploy.engine_build.build_engine import PRECISIONS, EngineRequest, build_engine
+from fcn_deploy.errors import DataError, GraphError, UnknownNameError
+from fcn_deploy.graph.float_layers import check_rewritable
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.quantization.calibration.cache import graph_digest
+from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import device_of, entry, open_runner
+from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.system.progress import SILENT, Progress
+
+ENGINE_RUNNER = "tensorrt"
+# Any runner of ONNX files: the artefact exports one for it.
+ONNX = "onnxruntime"
+OPENVINO = "openvino"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What one row of the benchmark runs: "onnxruntime", "onnxruntime:int8", "onnxruntime:cuda:fp16", "tensorrt:int8".
+
+    Attributes:
+        spec: as the user wrote it; the row's name.
+        runner: the part that `open_runner` knows.
+        precision: what the model is rewritten to first; None takes it as it is.
+    """
+
+    spec: str
+    runner: str
+    precision: str | None = None
+
+    @property
+    def is_engine(self) -> bool:
+        return self.runner.partition(":")[0] == ENGINE_RUNNER
+
+    @property
+    def target(self) -> str:
+        """Whose INT8 kernels will run it."""
+        return "cpu" if device_of(self.runner) == "cpu" and not self.is_engine else "tensorrt"
+
+
+def parse_form(spec: str) -> Form:
+    """Raises UnknownNameError: no such runner, two precisions, or one for PyTorch, which runs FP32."""
+    parts = spec.split(":")
+    own = entry(spec).types
+    precisions = [part for part in parts[1:] if part in PRECISIONS and part not in own]
+    form = Form(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
+    line = entry(form.runner)
+    if len(precisions) > 1 or (precisions and not line.needs_onnx):
+        takes = "one precision" if line.needs_onnx else "no precision: it runs the network in FP32"
+        raise UnknownNameError(f"'{spec}': {parts[0]} takes {takes}")
+    return form
+
+
+def default_specs(source: str, calibrated: bool) -> tuple[str, ...]:
+    """PyTorch, ONNX Runtime, OpenVINO where it is installed, and engines where they build.
+
+    An FP32 model has rows of what an engineer would deploy too: INT8 on the CPU, FP16 and INT8 in engines.
+
+    Args:
+        calibrated: whether there are images to calibrate with.
+    """
+    builds = any(find_spec(name) is not None for name in NAMES)
+    files = (ONNX, *([OPENVINO] if find_spec(OPENVINO) is not None else []))
+    if not _rewritable(source):
+        return ("pytorch", *files, *([ENGINE_RUNNER] if builds else []))
+    engines = ("fp16", "int8+fp16") if calibrated else ("fp16",)
+    return (
+        "pytorch",
+        *(spec for name in files for spec in (name, f"{name}:int8") if calibrated or spec == name),
+        *(f"{ENGINE_RUNNER}:{precision}" for precision in engines if builds),
+    )
+
+
+def _rewritable(source: str) -> bool:
+    """Whether it can be rewritten to another precision; a source that cannot be read says so elsewhere."""
+    if Path(source).suffix.lower() != ".onnx":
+        return True
+    try:
+        check_rewritable(load_graph(Path(source)), source)
+    except GraphError:
+        return False
+    return True
+
+
+def check_calibration(forms: Sequence[Form], calibration: DataOptions | None) -> None:
+    """Raise DataError if a form needs calibration images and there are none."""
+    needing = [form.spec for form in forms if form.precision is not None and "int8" in form.precision]
+    if needing and calibration is None:
+        raise DataError(
+            f"{needing[0]} needs images to calibrate with, other ones than those of --data; name them with --calib, or "
+            "leave it out"
+        )
+
+
+class Forms:
+    """Makes each form of an artefact once, into `folder`, which is the caller's to remove."""
+
+    def __init__(
+        self,
+        artefact: Artefact,
+        folder: Path,
+        *,
+        calibration: DataOptions | None = None,
+        profiles: Callable[[], tuple[Profile, ...]] = tuple,
+        progress: Progress = SILENT,
+    ) -> None:
+        """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default."""
+        self.artefact = artefact
+        self._folder = folder
+        self._calibration = calibration
+        self._profiles = profiles
+        self._progress = progress
+        self._rewritten: dict[tuple[str, str], tuple[str, float]] = {}
+        self._engines: dict[str, rec.Built] = {}
+
+    def file_for(self, form: Form) -> tuple[str, rec.Built | None]:
+        """What the form's runner opens, and how it was made; None for a file that was there or just exported.
+
+        Raises:
+            FcnDeployError: the source cannot be read, exported, rewritten or built.
+        """
+        if form.is_engine:
+            return self._engine(form)
+        if form.precision in (None, "fp32"):
+            return self.artefact.file_for(form.runner), None
+        path, seconds = self._rewrite(str(form.precision), form.target)
+        shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
+        size, digest = Path(path).stat().st_size, graph_digest(Path(path))
+        return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
+
+    def open(self, form: Form, *, threads: int | None = None) -> Runner:
+        """Open the form's runner, under the form's name."""
+        path, _ = self.file_for(form)
+        runner = open_runner(form.runner, path, threads=threads, load=self.artefact.load)
+        runner.name = form.spec
+        return runner
+
+    def note_for(self, form: Form) -> tuple[str, ...]:
+        """What a reader should know of the file that the form's runner opens."""
+        return () if form.is_engine or form.precision is not None else self.artefact.note_for(form.runner)
+
+    def _rewrite(self, precision: str, target: str) -> tuple[str, float]:
+        """The file in another precision, and the seconds that it took."""
+        if (precision, target) not in self._rewritten:
+            source = Path(self.artefact.file_for(ONNX))
+            path = self._folder / f"{self.artefact.path.stem}.{precision}.{target}.onnx"
+            options = QuantizeOptions(
+                source,
+                precision,  # type: ignore[arg-type]
+                data=self._calibration,
+                target=target,  # type: ignore[arg-type]
+                cache=None if self._calibration is None else self._folder / "calibration.cache",
+            )
+            started = time.perf_counter()
+            quantize(options, path, self._progress)
+            self._rewritten[precision, target] = str(path), time.perf_counter() - started
+        return self._rewritten[precision, target]
+
+    def _engine(self, form: Form) -> tuple[str, rec.Built]:
+        """An engine of the rewritten file; the seconds are those of the rewriting and of the build."""
+        precision = form.precision or "as it is"
+        path = self._folder / f"{self.artefact.path.stem}.{precision.replace(' ', '-')}.engine"
+        if precision not in self._engines:
+            source, seconds = self.artefact.file_for(ONNX), 0.0
+            if precision not in ("as it is", "fp32"):
+                source, seconds = self._rewrite(precision, "tensorrt")
+            report = build_engine(EngineRequest(source, profiles=self._profiles()), path, self._progress)
+            self._engines[precision] = _built(report.sidecar, seconds)
+        return str(path), self._engines[precision]
+
+
+def _built(sidecar: Sidecar, seconds: float) -> rec.Built:
+    shares = {} if sidecar.shares is None else {kind: float(macs) for kind, macs in sidecar.shares.built.items()}
+    where = f"{sidecar.flavor} {sidecar.version}, {', '.join(sidecar.built_for.sm)}, {sidecar.profiles[0]}"
+    return rec.Built(
+        "engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where, sidecar.plan_sha256
+    )
+
+
+def _normalised(shares: dict[str, float]) -> dict[str, float]:
+    total = sum(shares.values())
+    return {kind: value / total for kind, value in shares.items()} if total else {}

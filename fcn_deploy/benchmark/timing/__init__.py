@@ -1,0 +1,1 @@
+"""Measure latency, saturated throughput, memory and the state of the machine."""

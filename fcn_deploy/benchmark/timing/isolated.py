@@ -1,0 +1,188 @@
+"""A runner in a process of its own, so that neither threads nor memory are shared with the others.
+
+The processes live side by side and take their turns like runners of one process: one works, the others wait for their
+next batch. Times are taken inside the child, around the runner alone. A child that crashes ends its row and no other.
+
+Parent and child speak in pickles over the child's standard streams; whatever libraries print there goes to its
+standard error.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import IO, Any
+
+from fcn_deploy.benchmark.batches import Image
+from fcn_deploy.benchmark.timing.timed_runner import Here, Timing
+from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.system.process import child_environment
+
+CLOSING_S = 20
+
+
+class Isolated:
+    """The contestant `name`; a context manager that ends its process."""
+
+    def __init__(
+        self, name: str, spec: str, source: str, *, threads: int | None = None, model: str | None = None
+    ) -> None:
+        """Open `source` in the runner `spec`, in a fresh process.
+
+        Args:
+            model: what a checkpoint holds where its keys leave a choice.
+
+        Raises:
+            RunnerError: it cannot be opened there.
+        """
+        self._name = name
+        # Batches that the child has; held here too, so that no other array gets the id of one.
+        self._sent: dict[int, Image] = {}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=child_environment(),
+        )  # fmt: skip
+        try:
+            self._streams = bool(self._ask("open", spec, source, threads, model))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def streams(self) -> bool:
+        return self._streams
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def time(self, batch: Image) -> Timing:
+        self._send([batch])
+        timing: Timing = self._ask("time", id(batch))
+        return timing
+
+    def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
+        self._send(batches)
+        images, taken = self._ask("saturate", [id(batch) for batch in batches], seconds)
+        return images, taken
+
+    def close(self) -> None:
+        """End the process; a second call does nothing."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None and not stream.closed:
+                try:
+                    stream.close()
+                except BrokenPipeError:  # what was written last reaches nobody
+                    continue
+        try:
+            self._process.wait(CLOSING_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Isolated:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, batches: Sequence[Image]) -> None:
+        for batch in batches:
+            if id(batch) not in self._sent:
+                self._ask("take", id(batch), batch)
+                self._sent[id(batch)] = batch
+
+    def _ask(self, *request: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            pickle.dump(request, self._process.stdin, pickle.HIGHEST_PROTOCOL)
+            self._process.stdin.flush()
+            answer, error = pickle.load(self._process.stdout)
+        except (EOFError, OSError, pickle.UnpicklingError) as failure:
+            raise RunnerError(f"{self._name}: {self._ending()}") from failure
+        if error is not None:
+            raise RunnerError(error)
+        return answer
+
+    def _ending(self) -> str:
+        try:
+            code = self._process.wait(CLOSING_S)
+        except subprocess.TimeoutExpired:
+            return "its process does not answer"
+        if code == -signal.SIGKILL:
+            return "its process was killed; memory may have run out: close other programs, or take a smaller batch"
+        return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
+
+
+class _Child:
+    """The other side: one runner, and the batches that were sent."""
+
+    def __init__(self) -> None:
+        self._batches: dict[int, Image] = {}
+        self._here: Here | None = None
+
+    def open(self, spec: str, source: str, threads: int | None, model: str | None) -> bool:
+        from fcn_deploy.models.network import load_reference
+        from fcn_deploy.runners.registry import open_runner
+
+        runner = open_runner(spec, source, threads=threads, load=partial(load_reference, source, model=model))
+        self._here = Here(runner)
+        # For good: what this process makes by the way is little, and a collection would be counted as the runner's.
+        gc.collect()
+        gc.disable()
+        return self._here.streams
+
+    def take(self, key: int, batch: Image) -> None:
+        self._batches[key] = batch
+
+    def time(self, key: int) -> Timing:
+        assert self._here is not None
+        return self._here.time(self._batches[key])
+
+    def saturate(self, keys: Sequence[int], seconds: float) -> tuple[int, float]:
+        assert self._here is not None
+        return self._here.saturate([self._batches[key] for key in keys], seconds)
+
+
+def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer until nobody asks."""
+    child = _Child()
+    while True:
+        try:
+            name, *arguments = pickle.load(requests)
+        except EOFError:
+            return
+        answer: tuple[Any, str | None]
+        try:
+            answer = getattr(child, name)(*arguments), None
+        except FcnDeployError as error:
+            answer = None, str(error)
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+
+def main() -> None:
+    """The child. Ctrl-C reaches every process of a terminal; here it is the parent's to answer."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _serve(sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

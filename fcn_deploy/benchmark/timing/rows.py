@@ -1,0 +1,134 @@
+"""Every row's times: at the data set's own sizes, and at each size and batch that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fcn_deploy.benchmark.batches import Image, batches_of
+from fcn_deploy.benchmark.images import Shape, Size, images_for
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.row_runs import Entrant, latency_of
+from fcn_deploy.benchmark.timing.latency import Budget, measure
+from fcn_deploy.benchmark.timing.memory import Memory, measure_memory
+from fcn_deploy.benchmark.timing.saturation import measure_saturation
+from fcn_deploy.benchmark.timing.timed_runner import Contestant
+from fcn_deploy.engine.profiles import shape_text
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.system.progress import SILENT, Progress
+
+Rounds = tuple[tuple[Shape, ...], tuple[int, ...]]
+# Accuracy of some rows at some sizes.
+Accuracies = Mapping[Size, Mapping[str, rec.Accuracy | None]]
+
+
+@dataclass(frozen=True)
+class TimingPlan:
+    """How rows are timed.
+
+    Attributes:
+        saturation_s: of every row and shape; 0 leaves it out.
+        watch: called between rounds, untimed.
+    """
+
+    budget: Budget
+    saturation_s: float
+    watch: Callable[[], None] = lambda: None
+    progress: Progress = SILENT
+
+
+def time_rows(entered: Sequence[tuple[Entrant, Contestant]], batches: Sequence[Image], how: TimingPlan) -> Rounds:
+    """Fill in latencies and images a second; returns the distinct N, H, W and the index among them of each round."""
+    if not entered:
+        return (), ()
+    shapes = list(dict.fromkeys(batch.shape[:3] for batch in batches))
+    rounds, samples = measure([one for _, one in entered], batches, how.budget, how.progress, how.watch)
+    for (entrant, _), sample in zip(entered, samples, strict=True):
+        if sample.failure is not None:
+            entrant.fail(sample.failure)
+        else:
+            entrant.row = replace(entrant.row, latency=latency_of(sample))
+    for entrant, saturated in _saturated([pair for pair in entered if pair[0].ok], batches, how):
+        if isinstance(saturated, str):
+            entrant.fail(saturated)
+        else:
+            entrant.row = replace(entrant.row, saturated=saturated)
+    return tuple(shapes), tuple(shapes.index(batches[index].shape[:3]) for index in rounds)
+
+
+def time_cell(
+    entered: Sequence[tuple[Entrant, Contestant]], shape: Shape, pool: Sequence[Image], how: TimingPlan
+) -> None:
+    """Add the cell of `shape` to every row; a row that cannot run it gets a note in its place."""
+    running = [pair for pair in entered if pair[0].ok]
+    if not running:
+        return
+    batches = batches_of(images_for(shape, pool), shape[0])
+    _, samples = measure([one for _, one in running], batches, how.budget, how.progress, how.watch)
+    kept = []
+    for (entrant, one), sample in zip(running, samples, strict=True):
+        if sample.failure is not None:
+            entrant.note(f"{shape_text(shape)}: {sample.failure}")
+        else:
+            entrant.row = replace(entrant.row, cells=(*entrant.row.cells, rec.Cell(shape, latency_of(sample))))
+            kept.append((entrant, one))
+    for entrant, saturated in _saturated(kept, batches, how):
+        if isinstance(saturated, str):
+            entrant.note(f"{shape_text(shape)}, one after the other: {saturated}")
+        else:
+            _change_cell(entrant, shape, saturated=saturated)
+
+
+def _saturated(
+    entered: Sequence[tuple[Entrant, Contestant]], batches: Sequence[Image], how: TimingPlan
+) -> list[tuple[Entrant, rec.Saturated | str]]:
+    if how.saturation_s <= 0 or not entered:
+        return []
+    found = measure_saturation([one for _, one in entered], batches, how.saturation_s, how.progress)
+    return [(entrant, saturated) for (entrant, _), saturated in zip(entered, found, strict=True)]
+
+
+def add_accuracies(entrants: Sequence[Entrant], accuracies: Accuracies) -> None:
+    """Put the accuracy at each size into the cells of that size."""
+    for entrant in entrants:
+        for cell in entrant.row.cells:
+            accuracy = accuracies.get(cell.shape[1:], {}).get(entrant.row.runner)
+            _change_cell(entrant, cell.shape, accuracy=accuracy)
+
+
+def weigh(
+    entrants: Sequence[Entrant],
+    model: str | None,
+    shapes: Sequence[Shape],
+    threads: int,
+    progress: Progress = SILENT,
+) -> None:
+    """Fill in peak memory, at the largest of `shapes` and in every cell; where it cannot be measured stands a note."""
+    running = [entrant for entrant in entrants if entrant.ok]
+    largest = max(shapes, key=lambda shape: shape[0] * shape[1] * shape[2], default=None)
+    with progress.task("measuring memory", sum(1 + len(entrant.row.cells) for entrant in running)) as task:
+        for entrant in running:
+            known: dict[Shape, Memory] = {}
+            for shape in dict.fromkeys([*([] if largest is None else [largest]), *_cell_shapes(entrant)]):
+                try:
+                    known[shape] = measure_memory(
+                        entrant.form.runner, entrant.file, shape, threads=threads, model=model
+                    )
+                except RunnerError as error:
+                    entrant.note(str(error))
+                task.advance()
+            entrant.row = replace(entrant.row, memory=None if largest is None else known.get(largest))
+            for shape in _cell_shapes(entrant):
+                _change_cell(entrant, shape, memory=known.get(shape))
+
+
+def _cell_shapes(entrant: Entrant) -> list[Shape]:
+    return [cell.shape for cell in entrant.row.cells]
+
+
+def _change_cell(entrant: Entrant, shape: Shape, **changes: object) -> None:
+    cells = tuple(
+        replace(cell, **changes) if cell.shape == shape else cell  # type: ignore[arg-type]
+        for cell in entrant.row.cells
+    )
+    entrant.row = replace(entrant.row, cells=cells)

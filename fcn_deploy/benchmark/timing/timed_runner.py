@@ -1,0 +1,125 @@
+"""What is timed: a runner of this process, or one in a process of its own; both time one batch alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from fcn_deploy.benchmark.batches import Image
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.vocabulary import INPUT
+
+Steps = tuple[int, int, int]
+Clock = Callable[[], int]
+# Results after the first: one of a loop is a whole inference; those of a stream come in bursts until slots are full.
+MIN_LOOPED, MIN_STREAMED = 1, 4
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Nanoseconds of upload, execute and download of one batch: by the host's clock, and by events on the device."""
+
+    host: Steps
+    device: Steps | None = None
+
+    @property
+    def total_ns(self) -> int:
+        return sum(self.host)
+
+
+class Contestant(Protocol):
+    """One that can be timed. Every method raises FcnDeployError if the runner fails."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def streams(self) -> bool:
+        """Whether it can have several batches under way at once."""
+
+    def time(self, batch: Image) -> Timing:
+        """One inference of uint8[N, H, W, 3], step by step, each waiting for the device."""
+
+    def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
+        """Images done, and in how many seconds, with the next batch always at hand."""
+
+
+class Here:
+    """A runner of this process; its thread and its memory are shared with the other runners."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        runner.time_on_device = True
+
+    @property
+    def name(self) -> str:
+        return self.runner.name
+
+    @property
+    def streams(self) -> bool:
+        return hasattr(self.runner, "stream")
+
+    def time(self, batch: Image) -> Timing:
+        return Timing(time_once(self.runner, {INPUT: batch}), self.runner.device_ns)
+
+    def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
+        return saturate(self.runner, batches, seconds)
+
+
+def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = time.perf_counter_ns) -> Steps:
+    """Nanoseconds of upload, execute and download of one inference."""
+    start = clock()
+    runner.upload(feeds)
+    uploaded = clock()
+    runner.execute()
+    executed = clock()
+    runner.download()
+    return uploaded - start, executed - uploaded, clock() - executed
+
+
+def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
+    """Images done from the first result on, and the seconds from there to the last one.
+
+    A runner that streams has all its slots full; of any other the next inference begins when the last has ended. The
+    first result is where the clock starts: until then the slots were filling.
+
+    Raises:
+        FcnDeployError: the runner failed.
+    """
+    least = MIN_STREAMED if hasattr(runner, "stream") else MIN_LOOPED
+    results = _results(runner, _until(batches, 1 + least, time.perf_counter() + seconds))
+    next(results)
+    start = end = time.perf_counter()
+    images = 0
+    for result in results:
+        end = time.perf_counter()
+        images += result
+    return images, end - start
+
+
+def _until(batches: Sequence[Image], least: int, deadline: float) -> Iterator[Image]:
+    for index, batch in enumerate(cycle(batches)):
+        if index >= least and time.perf_counter() > deadline:
+            return
+        yield batch
+
+
+def _results(runner: Runner, batches: Iterator[Image]) -> Iterator[int]:
+    """N of each batch when its result is on the host."""
+    if hasattr(runner, "stream"):
+        for outputs in runner.stream(batches):
+            yield len(next(iter(outputs.values())))
+        return
+    for batch in batches:
+        runner.infer({INPUT: batch})
+        yield len(batch)
+
+
+def contestant_of(runner: Runner | Contestant) -> Contestant:
+    """A runner as a contestant of this process; contestants as they are."""
+    return Here(runner) if isinstance(runner, Runner) else runner

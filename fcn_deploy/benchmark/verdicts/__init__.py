@@ -1,0 +1,1 @@
+"""Say in words what the figures of a record mean."""

@@ -1,0 +1,86 @@
+"""What the time of a row goes into: upload, compute, download, or launching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from fcn_deploy.benchmark.baseline.speed_change import STEPS, Series, ms_text, series_of
+from fcn_deploy.benchmark.record.stability import stability
+from fcn_deploy.benchmark.record.types import Latency, Record, Row
+
+# The share of the time that makes a step the one to work on.
+MOST = 0.6
+# The share that does not shrink with the image, or passes while the device is idle, beyond which launching is it.
+LAUNCH = 0.5
+# A cell's median that is known to less is no point to draw a line through.
+MOST_UNKNOWN = 0.2
+# Streaming that gains less is no news.
+GAIN = 1.1
+
+
+def bound(record: Record, row: Row) -> Iterator[str]:
+    """At most one sentence: what to work on if the row is to be faster.
+
+    Launching is looked for first, because the host's clock counts it as compute: by the GPU's own events where there
+    are any, else by what an inference costs at no pixels, a line through its smallest and its largest cell.
+    """
+    own = series_of(record, row).get(None)
+    if own is None:
+        return
+    text = _idle(row.latency) or _fixed(row) or _largest_step(own)
+    gain = streaming_gain(record, row)
+    more = f"; streamed, {gain:.1f} times the images a second: copies hide behind compute" if gain > GAIN else ""
+    yield f"{text}{more}"
+
+
+def _idle(latency: Latency | None) -> str:
+    """Launch-bound by the device's events: the host waits for longer than the device works."""
+    if latency is None or latency.device is None:
+        return ""
+    device = latency.device
+    busy = float(np.median(np.sum([device.upload_ns, device.execute_ns, device.download_ns], axis=0)))
+    whole = float(np.median(np.sum([latency.upload_ns, latency.execute_ns, latency.download_ns], axis=0)))
+    if whole == 0 or 1 - busy / whole <= LAUNCH:
+        return ""
+    return f"bound by launch: the device works for {ms_text(busy / 1e6)} of {ms_text(whole / 1e6)} ms"
+
+
+def _fixed(row: Row) -> str:
+    """Launch-bound by the cells: most of the smallest cell's time does not depend on its pixels.
+
+    A line through medians that are hardly known would say anything: cells that are known to less than a fifth are none.
+    """
+    points = sorted(
+        (int(np.prod(cell.shape)), float(np.median(cell.latency.execute_ns)) / 1e6)
+        for cell in row.cells
+        if (found := stability(cell.latency.execute_ns)) is not None and found.unknown <= MOST_UNKNOWN
+    )
+    if len(points) < 2 or points[0][0] == points[-1][0]:
+        return ""
+    (few, quick), (many, slow) = points[0], points[-1]
+    fixed = (quick * many - slow * few) / (many - few)
+    if quick == 0 or fixed / quick <= LAUNCH:
+        return ""
+    of = f"about {ms_text(fixed)} of {ms_text(quick)} ms"
+    return f"bound by launch in its smallest cell: {of} do not depend on the pixels"
+
+
+def _largest_step(own: Series) -> str:
+    medians = np.median(own.steps, axis=1)
+    shares = medians / (medians.sum() or 1.0)
+    largest = int(np.argmax(shares))
+    if shares[largest] >= MOST:
+        return f"bound by {STEPS[largest]}: {100 * shares[largest]:.0f} % of {ms_text(medians.sum())} ms"
+    parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(STEPS, shares, strict=True))
+    return f"bound by no single step: {parts} of {ms_text(medians.sum())} ms"
+
+
+def streaming_gain(record: Record, row: Row) -> float:
+    """Images a second streamed over those one at a time; 0 where it was not streamed."""
+    own = series_of(record, row).get(None)
+    if own is None or row.saturated is None or not row.saturated.streamed or not row.saturated.seconds:
+        return 0.0
+    images = sum(shape[0] for shape in own.shapes)
+    return row.saturated.images / row.saturated.seconds / (1000 * images / float(own.total.sum()))

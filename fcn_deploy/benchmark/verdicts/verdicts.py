@@ -1,0 +1,182 @@
+"""What the figures of a record say, in words: what bounds a row, how steady it is, what ran, what pays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
+from fcn_deploy.benchmark.baseline.speed_change import series_of
+from fcn_deploy.benchmark.record.fidelity import is_reference, mean_change
+from fcn_deploy.benchmark.record.stability import stability
+from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.runner_specs import Form, parse_form
+from fcn_deploy.benchmark.verdicts.bottleneck import bound
+from fcn_deploy.errors import UnknownNameError
+from fcn_deploy.metrics.bootstrap import Interval
+
+About = Literal["bound", "variance", "precision", "choice"]
+# Points of mean IoU beyond which speed was bought dearly, and within which two forms are as accurate.
+COSTLY, SAME = 1.0, 0.3
+# A slowest hundredth beyond this many medians is worth a word.
+TAIL = 1.5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One sentence about a row; `row` is its place in the record, None where it is about all of them."""
+
+    row: int | None
+    about: About
+    text: str
+
+
+def verdicts(record: Record) -> list[Verdict]:
+    """Row by row what bounds it, how steady it was, what precision ran; then which precision pays, and the choice."""
+    found = []
+    for place, row in enumerate(record.rows):
+        if row.status == "ok":
+            found += [Verdict(place, "bound", text) for text in bound(record, row)]
+            found += [Verdict(place, "variance", text) for text in _variance(record, row)]
+        found += [Verdict(place, "precision", text) for text in _precision(record, row)]
+    found += [Verdict(place, "choice", text) for place, row in enumerate(record.rows) for text in _payoff(record, row)]
+    return found + [Verdict(None, "choice", text) for text in _choice(record)]
+
+
+def _variance(record: Record, row: Row) -> Iterator[str]:
+    own = series_of(record, row).get(None)
+    if own is None or len(own.shapes) < 2:
+        return
+    found = stability(own.total, record.rounds)
+    if found is None:
+        return
+    relative = own.total / np.median(own.total)
+    known = f"the median is known to ± {100 * found.unknown:.1f} %"
+    tail = float(np.percentile(relative, 99))
+    slow = f", but one round in a hundred takes {tail:.1f} times as long" if _has_tail(record, tail) else ""
+    state = "unsteady" if found.reasons else "steady"
+    yield f"{state}: {known}, the middle half of the rounds spans {100 * found.spread:.1f} %{slow}"
+
+
+def _has_tail(record: Record, tail: float) -> bool:
+    """Of images of several sizes the slowest are the largest."""
+    return tail > TAIL and len(record.rounds) >= 100 and len(set(record.rounds)) == 1
+
+
+def _precision(record: Record, row: Row) -> Iterator[str]:
+    """What really ran, as far as the record knows it."""
+    form = _form(row)
+    built = row.built
+    if built is not None and built.shares:
+        largest = max(built.shares, key=lambda name: built.shares[name])
+        shares = ", ".join(f"{100 * part:.1f} % {name}" for name, part in built.shares.items())
+        wanted = (form.precision or "").split("+")[0].upper()
+        missed = f", though {wanted} was asked for" if wanted and wanted != largest else ""
+        source = "by the builder's own list" if form.is_engine else "in the file that ran"
+        yield f"multiply-adds {source}: {shares}{missed}"
+    if _computes_in_fp32(record, form):
+        yield "computed in FP32: ONNX Runtime has no FP16 kernels for this CPU and converts the weights back"
+    elif form.runner.partition(":")[0] == "pytorch" and row.status == "ok":
+        device = form.runner.partition(":")[2]
+        tf32 = device == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
+        yield "computed in FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
+
+
+def _computes_in_fp32(record: Record, form: Form) -> bool:
+    """ONNX Runtime's CPU provider casts FP16 networks to FP32 on x86, where it has no convolution in FP16."""
+    on_x86 = str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
+    return form.precision == "fp16" and form.runner in ("onnxruntime", "onnxruntime:cpu") and on_x86
+
+
+def _payoff(record: Record, row: Row) -> Iterator[str]:
+    """A form of lower precision against the same runner's plain one."""
+    form, plain = _form(row), _plain_row(record, row)
+    if plain is None or form.precision is None:
+        return
+    quotient = speed_ratio(record, plain, row)
+    if quotient is None:
+        return
+    cost = None if plain.accuracy is None or row.accuracy is None else mean_change(plain.accuracy, row.accuracy)
+    yield f"{payoff_words(row.runner, plain.runner, quotient, cost)}{_agreement(row) if cost is None else ''}"
+
+
+def payoff_words(name: str, plain: str, quotient: Ratio, cost: Interval | None) -> str:
+    """ "onnxruntime:int8 pays: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU (...)"."""
+    low, high = quotient.low, quotient.high
+    interval = "" if low is None or high is None else f" ({1 / high:.2f} to {1 / low:.2f})"
+    speed = f"{1 / quotient.value:.2f} times as fast as {plain}{interval}"
+    ends = "" if cost is None or cost.low is None or cost.high is None else f" ({cost.low:+.2f} to {cost.high:+.2f})"
+    price = "" if cost is None else f", {cost.value:+.2f} points of mIoU{ends}"
+    return f"{name} {_judgement(quotient, cost)}: {speed}{price}"
+
+
+def _judgement(quotient: Ratio, cost: Interval | None) -> str:
+    if quotient.low is None:
+        return "was timed for too few rounds to tell whether it pays"
+    if not quotient.shorter:
+        return "does not pay here"
+    proven = cost is not None and cost.value < -COSTLY and (cost.high is None or cost.high < 0)
+    return "is faster and costs accuracy" if proven else "pays"
+
+
+def _agreement(row: Row) -> str:
+    if row.agreement is None or not row.agreement.overall.pixels:
+        return ""
+    agreed = math.floor(10_000 * row.agreement.overall.agreed / row.agreement.overall.pixels) / 100
+    return f", {agreed:.2f} % of the labels as PyTorch's"
+
+
+def _form(row: Row) -> Form:
+    """What the row ran; a runner of a later version's record is taken as one without a precision."""
+    try:
+        return parse_form(row.runner)
+    except UnknownNameError:
+        return Form(row.runner, row.runner)
+
+
+def _plain_row(record: Record, row: Row) -> Row | None:
+    """The timed row of the same runner on the model as it is; for engines alone the one of FP16."""
+    form = _form(row)
+    others = [(_form(other), other) for other in record.rows if other.latency is not None]
+    for precision in (None, "fp16"):
+        for other, found in others:
+            if other.runner == form.runner and other.precision == precision != form.precision:
+                return found
+    return None
+
+
+def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
+    """Time of `after` over that of `before` in one record, round by round, because they took turns; None if not timed.
+
+    Isolated runners take turns too.
+    """
+    first, second = (series_of(record, row).get(None) for row in (before, after))
+    if first is None or second is None:
+        return None
+    if len(first.shapes) != len(second.shapes):
+        return ratio(first.total, second.total)
+    return paired_ratio(first.total, second.total)
+
+
+def _choice(record: Record) -> Iterator[str]:
+    """The fastest row, and the fastest that is as accurate as the reference."""
+    timed = [(float(np.median(own.total)), row) for row in record.rows if (own := series_of(record, row).get(None))]
+    if len(timed) < 2:
+        return
+    reference = None if record.reference is None else record.reference.accuracy
+    if reference is None:
+        best = min(timed, key=lambda pair: pair[0])[1]
+        yield f"fastest here: {best.runner}; without a ground truth nothing is said of its accuracy but the agreement"
+        return
+    faithful = [
+        (median, row)
+        for median, row in timed
+        if is_reference(record, row)
+        or (row.accuracy is not None and mean_change(reference, row.accuracy).value >= -SAME)
+    ]
+    chosen = min(faithful, key=lambda pair: pair[0])[1].runner if faithful else "none that was timed"
+    yield f"fastest within {SAME} points of PyTorch's mIoU: {chosen}"

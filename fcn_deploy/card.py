@@ -1,0 +1,185 @@
+"""The model card: all that a network's weights do not say and that every stage needs.
+
+It travels inside each artefact (safetensors metadata, ONNX metadata), so no later step guesses a mean or a palette.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from fcn_deploy.errors import RecipeError
+from fcn_deploy.system import values
+
+CARD_KEY = "fcn_deploy.card"
+CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count
+
+ChannelOrder = Literal["RGB", "BGR"]
+Option = str | int | float | bool
+Triple = tuple[float, float, float]
+
+# ImageNet statistics in units of 0..255, RGB (torchvision's 0.485 0.456 0.406 / 0.229 0.224 0.225 times 255).
+IMAGENET_MEAN: Triple = (123.675, 116.28, 103.53)
+IMAGENET_STD: Triple = (58.395, 57.12, 57.375)
+# Mean BGR of the Caffe VGG-16 and FCN models, 0..255; they divide by nothing.
+CAFFE_MEAN: Triple = (104.00699, 116.66877, 122.67892)
+CAFFE_STD: Triple = (1.0, 1.0, 1.0)
+
+VOC_CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is and how its images are made ready.
+
+    Attributes:
+        model: name in the model registry ("fcn8s").
+        classes: class names; index = label.
+        options: keyword arguments of the model's constructor beside the class count (width, head, ...).
+        palette: one RGB triple (0..255) a class.
+        mean, std: subtracted from and divided into each channel, in units of 0..255, in `channel_order`.
+        channel_order: order of the channels that the network itself expects; images are RGB for every user.
+        notes: free facts (source, licence, the command that trained it).
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    palette: tuple[tuple[int, int, int], ...] = ()
+    mean: Triple = IMAGENET_MEAN
+    std: Triple = IMAGENET_STD
+    channel_order: ChannelOrder = "RGB"
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            raise RecipeError("a model card needs at least one class name")
+        if not self.palette:
+            object.__setattr__(self, "palette", voc_palette(len(self.classes)))
+        if len(self.palette) != len(self.classes):
+            raise RecipeError(f"the palette has {len(self.palette)} colours for {len(self.classes)} classes")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise RecipeError(f"mean and std need three numbers each, std above 0; got {self.mean} and {self.std}")
+        if self.channel_order not in ("RGB", "BGR"):
+            raise RecipeError(f"channel_order must be RGB or BGR, not {self.channel_order}")
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def wide_labels(self) -> bool:
+        """Whether labels are int32 (more than 255 classes) and not uint8."""
+        return self.ignore_index != 255
+
+    @property
+    def ignore_index(self) -> int:
+        """The label of unlabelled pixels: 255, or -1 where labels are int32."""
+        return ignore_index_for(self.num_classes)
+
+    @property
+    def classes_guessed(self) -> bool:
+        """Whether nobody named the classes, so that other names of the same number are as good."""
+        return self.notes.get(CLASSES_NOTE) == GUESSED or self.classes == _numbers(self.num_classes)
+
+    def to_json(self) -> str:
+        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, default=dict)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelCard:
+        """Read what `to_json` wrote; fields of a later version are ignored.
+
+        Raises:
+            RecipeError: not JSON, a missing field, or a value of the wrong kind.
+        """
+        try:
+            raw = values.table(json.loads(text))
+            known = {key: value for key, value in raw.items() if key in _READERS}
+            values.check_keys(cls, known)
+            return cls(**values.read_all(known, _READERS))
+        except TypeError as error:
+            raise RecipeError(f"the model card cannot be read: it must be {error}") from error
+        except (ValueError, RecursionError, RecipeError) as error:
+            raise RecipeError(f"the model card cannot be read: {error}") from error
+
+
+def _classes(value: Any) -> tuple[str, ...]:
+    return class_names(values.texts(value))
+
+
+def _palette(value: Any) -> tuple[tuple[int, int, int], ...]:
+    if not isinstance(value, list) or not all(map(_is_colour, value)):
+        raise TypeError("a list of colours, three whole numbers from 0 to 255 each")
+    return tuple((red, green, blue) for red, green, blue in value)
+
+
+def _is_colour(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 0 <= x <= 255 for x in value)
+
+
+def _option(value: Any) -> Option:
+    if isinstance(value, (str, bool)) or type(value) is int:
+        return value
+    try:
+        return values.number(value)
+    except TypeError as error:
+        raise TypeError("a text, a finite number, true or false") from error
+
+
+_READERS: dict[str, values.Reader] = {
+    "model": values.text,
+    "classes": _classes,
+    "options": values.table_of(_option),
+    "palette": _palette,
+    "mean": values.triple,
+    "std": values.triple,
+    "channel_order": values.channel_order,
+    "notes": values.table_of(values.any_text),
+}
+
+
+def ignore_index_for(num_classes: int) -> int:
+    """The label of unlabelled pixels: 255 in uint8 labels, or -1 above 255 classes, where labels are int32."""
+    return 255 if num_classes <= 255 else -1
+
+
+def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
+    """The Pascal VOC colour map: bit 3k, 3k+1, 3k+2 of the label is bit 7-k of red, green, blue."""
+
+    def colour(label: int) -> tuple[int, int, int]:
+        channels = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
+        return channels[0], channels[1], channels[2]
+
+    return tuple(colour(label) for label in range(num_classes))
+
+
+def numbered_classes(count: int) -> tuple[str, ...]:
+    """Names for classes that nobody named: VOC's for 21, else class_0, class_1, ..."""
+    return VOC_CLASSES if count == len(VOC_CLASSES) else _numbers(count)
+
+
+def _numbers(count: int) -> tuple[str, ...]:
+    return tuple(f"class_{index}" for index in range(count))
+
+
+def class_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Check class names: none empty, none twice.
+
+    Raises:
+        RecipeError: saying which name stands where.
+    """
+    cleaned = tuple(name.strip() for name in names)
+    for index, name in enumerate(cleaned):
+        if not name:
+            raise RecipeError(f"class {index} has an empty name")
+        if cleaned.index(name) != index:
+            raise RecipeError(f"class name '{name}' stands at {cleaned.index(name)} and again at {index}")
+    return cleaned

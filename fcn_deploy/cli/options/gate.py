@@ -1,0 +1,147 @@
+"""The other end of a record: render it again, hold a run against it, fail when it got worse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.record.types import Record
+
+WORSE = 3  # exit code: measured, and worse than the limits allow
+
+
+def points(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """ "0.3" as 0.3 points of mIoU, 0 to 100."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > 100:
+        raise click.BadParameter(f"'{text}' is not a number of points; write 0.3 for three tenths of a point of mIoU")
+    return float(text)
+
+
+def percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+    """ "5%" as 0.05. A bare 5 or 0.05 could mean either."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text)
+    if found is None:
+        raise click.BadParameter(f"'{text}' is not a percentage; write 5% for five per cent")
+    return float(found[1]) / 100
+
+
+GATE_OPTIONS = (
+    click.option("--from", "from_path", metavar="RECORD", help="Show a record again, and measure nothing."),
+    click.option("--baseline", metavar="RECORD", help="Compare with a record that --json wrote."),
+    click.option(
+        "--max-miou-drop",
+        callback=points,
+        metavar="POINTS",
+        help="Points of mIoU that a row may lose against the baseline.",
+    ),
+    click.option(
+        "--max-slowdown",
+        callback=percent,
+        metavar="PERCENT",
+        help="How much longer a row may take than in the baseline: 5%.",
+    ),
+    click.option(
+        "--relative", is_flag=True, help="Compare shares of PyTorch's time, where the machine's speed varies."
+    ),
+)
+# Options that mean the same when nothing is measured.
+ALWAYS = {
+    "from_path",
+    "baseline",
+    "max_miou_drop",
+    "max_slowdown",
+    "relative",
+    "details",
+    "json_path",
+    "html_path",
+    "markdown_path",
+    "csv_path",
+}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The parsed values of `GATE_OPTIONS`; a slowdown of 0.05 is five per cent."""
+
+    from_path: str | None
+    baseline: str | None
+    max_miou_drop: float | None
+    max_slowdown: float | None
+    relative: bool
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Gate:
+        """UsageError for limits without a baseline, and for `--from` together with how to measure."""
+        gate = cls(**{field.name: given[field.name] for field in fields(cls)})
+        limits = {"--max-miou-drop": gate.max_miou_drop, "--max-slowdown": gate.max_slowdown}
+        asked = [name for name, limit in limits.items() if limit is not None] + ["--relative"] * gate.relative
+        if gate.baseline is None and asked:
+            raise click.UsageError(f"{asked[0]} needs --baseline, a record to compare with")
+        if gate.from_path is not None:
+            _refuse_measuring()
+        return gate
+
+    def read_record(self) -> Record | None:
+        """The record to show again; None if one is to be measured."""
+        from fcn_deploy.benchmark.record.file import read_record
+
+        return None if self.from_path is None else read_record(Path(self.from_path))
+
+    def read_baseline(self, source: str, model: str | None) -> Record | None:
+        """The baseline, checked as far as that can be done before anything is measured.
+
+        Raises:
+            RecordError: it cannot be read, is of another model than `source`, or holds no accuracy where a limit is
+                set on that.
+        """
+        from fcn_deploy.benchmark.baseline.comparable import check_source
+        from fcn_deploy.benchmark.record.file import read_record
+        from fcn_deploy.errors import RecordError
+
+        if self.baseline is None:
+            return None
+        baseline = read_record(Path(self.baseline))
+        if self.max_miou_drop is not None and all(row.accuracy is None for row in baseline.rows):
+            raise RecordError(f"{self.baseline} holds no accuracy; --max-miou-drop needs one of labelled images")
+        if self.from_path is None:
+            check_source(baseline, source, model=model)
+        return baseline
+
+    def compare(self, baseline: Record | None, record: Record) -> tuple[Comparison | None, list[str]]:
+        """The comparison, and a line for each limit that is broken; None without a baseline.
+
+        What could not be judged is said on standard error.
+        """
+        from fcn_deploy.benchmark.baseline.compare import compare_records
+        from fcn_deploy.benchmark.baseline.gate import Limits, unjudged, violations
+
+        if baseline is None:
+            return None, []
+        found, limits = (
+            compare_records(baseline, record, relative=self.relative),
+            Limits(self.max_miou_drop, self.max_slowdown),
+        )
+        for line in unjudged(found, limits):
+            click.echo(line, err=True)
+        return found, violations(found, limits)
+
+
+def _refuse_measuring() -> None:
+    context = click.get_current_context()
+    known = {parameter.name: parameter for parameter in context.command.params if parameter.name not in ALWAYS}
+    given = [name for name in known if name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        names = ", ".join(known[name].opts[0] if known[name].opts[0][0] == "-" else name.upper() for name in given)
+        raise click.UsageError(f"--from measures nothing; leave out {names}")

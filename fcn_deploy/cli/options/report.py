@@ -1,0 +1,86 @@
+"""The files that a benchmark leaves for readers: an HTML page, Markdown, comma-separated values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.record.types import Record
+    from fcn_deploy.benchmark.worst_frames import FramesKept
+
+REPORT_OPTIONS = (
+    click.option("--html", "html_path", metavar="FILE", help="Write one page with plots and the worst frames."),
+    click.option("--markdown", "markdown_path", metavar="FILE", help="Write the tables as Markdown."),
+    click.option("--csv", "csv_path", metavar="FILE", help="Write a line for each row, size and batch."),
+)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The parsed values of `REPORT_OPTIONS`."""
+
+    html_path: str | None
+    markdown_path: str | None
+    csv_path: str | None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], json_path: str | None = None) -> Reports:
+        """UsageError if two files have one name, OutputError if one could not be written, before the work begins."""
+        from fcn_deploy.system.files import check_writable
+
+        reports = cls(**{field.name: given[field.name] for field in fields(cls)})
+        paths = [Path(path).absolute() for path in (*reports._paths(), json_path) if path not in (None, "-")]
+        if len(set(paths)) < len(paths):
+            raise click.UsageError("--html, --markdown, --csv and --json need a file each; two name the same one")
+        for path in reports._paths():
+            check_writable(Path(path))
+        return reports
+
+    def _paths(self) -> list[str]:
+        return [path for path in (self.html_path, self.markdown_path, self.csv_path) if path is not None]
+
+    def frames(self) -> FramesKept | None:
+        """What is to keep the worst frames while measuring; None if no page will show them."""
+        from fcn_deploy.benchmark.worst_frames import FramesKept
+
+        return None if self.html_path is None else FramesKept()
+
+    def write(self, record: Record, kept: FramesKept | None, comparison: Comparison | None = None) -> None:
+        """Write every file that was asked for; one that cannot be written keeps none of the others back.
+
+        Raises:
+            OutputError: the first that could not be written.
+        """
+        from fcn_deploy.errors import OutputError
+        from fcn_deploy.system.files import write_text
+
+        errors = []
+        for path, render in self._renderings(record, kept, comparison):
+            try:
+                write_text(Path(path), render())
+            except OutputError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    def _renderings(
+        self, record: Record, kept: FramesKept | None, comparison: Comparison | None
+    ) -> list[tuple[str, Callable[[], str]]]:
+        from fcn_deploy.benchmark.report.compare import comparison_sheet
+        from fcn_deploy.benchmark.report.csv import render_csv
+        from fcn_deploy.benchmark.report.html import render_html
+        from fcn_deploy.benchmark.report.markdown import render_markdown
+
+        more = () if comparison is None else (comparison_sheet(comparison),)
+        found = (
+            (self.html_path, lambda: render_html(record, kept, more)),
+            (self.markdown_path, lambda: render_markdown(record, more)),
+            (self.csv_path, lambda: render_csv(record)),
+        )
+        return [(path, render) for path, render in found if path is not None]

@@ -1,0 +1,50 @@
+"""What several commands take, parsed in one place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from fcn_deploy.card import class_names
+from fcn_deploy.errors import DataError, RecipeError
+
+
+def parse_classes(text: str | None) -> tuple[str, ...] | None:
+    """Class names from `--classes`: a file as `classes.txt`, or a comma-separated list; None if not given.
+
+    Raises:
+        DataError: the file cannot be read or is malformed, no name is given, or one is empty or stands twice.
+    """
+    if text is None:
+        return None
+    if not text.strip(", "):
+        raise DataError("--classes names no class; give a file with one name a line, or names with commas between")
+    if _is_file(text):
+        from fcn_deploy.data.classes import read_classes
+
+        return read_classes(Path(text)).names
+    if text.endswith(".txt") and "," not in text:
+        raise DataError(f"--classes {text}: there is no such file")
+    try:
+        return class_names(text.split(","))
+    except RecipeError as error:
+        raise DataError(f"--classes {text}: {error}") from error
+
+
+def parse_size(text: str, flag: str) -> tuple[int, int]:
+    """ "360x480" -> (360, 480); UsageError, which names the option, for anything else."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip())
+    if match is None:
+        raise click.UsageError(f"{flag} {text} is not a height and a width above 0; write {flag} 360x480")
+    return int(match[1]), int(match[2])
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except PermissionError as error:
+        raise DataError(f"cannot read {text}: permission denied") from error
+    except OSError:  # a list longer than a file name may be
+        return False

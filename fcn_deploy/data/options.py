@@ -1,0 +1,121 @@
+"""A data set opened for a model: class names that agree, or one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.dataset import Dataset, Sample, open_dataset
+from fcn_deploy.errors import DataError
+from fcn_deploy.system.progress import SILENT, Progress
+
+OnError = Literal["raise", "skip"]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which images: the arguments of `open_dataset`, and what to do at an unreadable one."""
+
+    source: str = "synthetic"
+    labels: str | None = None
+    classes: tuple[str, ...] | None = None
+    ignore_index: int | None = None
+    split: str = "val"
+    limit: int | None = None
+    on_error: OnError = "raise"
+
+
+def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
+    """Open the data set; where nobody names its classes they are the model's.
+
+    Raises:
+        DataError: it cannot be opened, or its classes are not the model's.
+    """
+    dataset = open_unchecked(options, card, progress)
+    if card is not None and dataset.classes:
+        check_classes(card, dataset.classes, dataset.name)
+    return dataset
+
+
+def check_classes(card: ModelCard, classes: Sequence[str], name: str) -> None:
+    """Raise DataError unless a data set's classes are the model's, in number, name and order.
+
+    A model whose class names were only guessed from their number fits any names.
+    """
+    if len(classes) != card.num_classes:
+        raise DataError(
+            f"the model has {card.num_classes} classes ({_some(card.classes)}) and {name} has {len(classes)} "
+            f"({_some(classes)}); needed the same (--classes names those of the data set)"
+        )
+    if card.classes_guessed:
+        return
+    for index, (own, other) in enumerate(zip(card.classes, classes, strict=True)):
+        if own.strip().casefold() != other.strip().casefold():
+            raise DataError(
+                f"class {index} is '{own}' for the model and '{other}' in {name}; needed the same classes in the "
+                "same order (--classes names those of the data set)"
+            )
+
+
+def _some(classes: Sequence[str]) -> str:
+    return ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
+
+
+def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progress = SILENT) -> Dataset:
+    """Open the data set; where nobody names its classes they are the model's, and where somebody does, any."""
+
+    def attempt(classes: Sequence[str] | None) -> Dataset:
+        return open_dataset(
+            options.source,
+            labels=options.labels,
+            classes=classes,
+            ignore_index=options.ignore_index,
+            split=options.split,
+            limit=options.limit,
+            progress=progress,
+        )
+
+    try:
+        return attempt(options.classes)
+    except DataError:
+        if options.classes is not None or card is None:
+            raise
+        return attempt(card.classes)
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """The images of another data set."""
+
+    whole: Dataset
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.whole.name
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __getitem__(self, index: int) -> Sample:
+        return replace(self.whole[index], label=None)
+
+
+def generated_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
+    """The generated data set, without its labels if the model has other classes."""
+    dataset = open_unchecked(options, None, progress)
+    try:
+        if card is not None:
+            check_classes(card, dataset.classes, dataset.name)
+        return dataset
+    except DataError:
+        progress.say("the generated images are used without their labels: the model has other classes (see --data)")
+        return Unlabelled(dataset)
+
+
+def classes_of(card: ModelCard | None, dataset: Dataset) -> tuple[str, ...]:
+    """The class names to report with: the data set's, else the model's, else none."""
+    return tuple(dataset.classes) or (card.classes if card is not None else ())

@@ -1,0 +1,1 @@
+"""Generate street scenes with exact labels."""

@@ -1,0 +1,186 @@
+"""A diagnosis as tables at most 100 columns wide, and the verdict as one sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.system.formatting import NONE, count, number, points, share
+
+TOP_LAYERS = 6
+STEPS_A_TABLE = 3
+
+
+def render(found: Diagnosis) -> RenderableType:
+    """The steps, each class's IoU, the layers of the first step that diverges, the verdict."""
+    parts: list[RenderableType] = [Text(headline(found)), "", step_table(found), ""]
+    far = [step for step in found.steps if step.first is not None and _against(step.before) != _against(step.first)]
+    if far:
+        parts += [total_table(found, far), ""]
+    compared = [step for step in found.steps if step.before is not None and step.before.iou is not None]
+    for start in range(0, len(compared), STEPS_A_TABLE):
+        parts += [class_table(found, compared[start : start + STEPS_A_TABLE]), ""]
+    guilty = found.first_divergence
+    if guilty is not None and guilty.layers:
+        parts += [layer_table(guilty), ""]
+    return Group(*parts, *(Text(line) for line in [*remarks(found), "", verdict(found)]))
+
+
+def headline(found: Diagnosis) -> str:
+    """What was compared on what."""
+    labelled = "" if found.labelled == found.images else f", {found.labelled} with labels"
+    return (
+        f"{count(len(found.steps), 'stage')} on {count(found.images, 'image')} of {found.data}{labelled}; "
+        f"layers on {found.layer_images} of them"
+    )
+
+
+def step_table(found: Diagnosis) -> Table:
+    """A row for each stage, against the stage before it."""
+    table = _table("stage", "type")
+    _add_numbers(table, "mIoU", "Δ before", "same", "boundary", "")
+    for step in found.steps:
+        miou = NONE if step.mean_iou is None else number(100 * step.mean_iou, 2)
+        table.add_row(step.name, step.claim, miou, *_figures(step.before), _state(step))
+    return table
+
+
+def total_table(found: Diagnosis, steps: Sequence[Step]) -> Table:
+    """A row for each of `steps`, against the first stage."""
+    table = _table(f"against {found.steps[0].name}")
+    _add_numbers(table, "Δ first", "same", "boundary")
+    for step in steps:
+        table.add_row(step.name, *_figures(step.first))
+    return table
+
+
+def class_table(found: Diagnosis, steps: Sequence[Step]) -> Table:
+    """Points of IoU that each class gained in each of `steps`, with intervals."""
+    table = _table("Δ IoU against the stage before")
+    for step in steps:
+        table.add_column(step.name, justify="right", overflow="fold")
+    for index, name in enumerate(found.classes):
+        changes = [step.before.iou.classes[index] for step in steps if step.before is not None and step.before.iou]
+        table.add_row(name, *map(interval, changes))
+    return table
+
+
+def layer_table(step: Step) -> Table:
+    """The layers with the largest errors, falling, and the first that is out of line."""
+    ordered = sorted(step.layers, key=lambda layer: -layer.error)[:TOP_LAYERS]
+    ordered += [layer for layer in step.guilty[:1] if layer not in ordered]
+    table = _table(f"layers of {step.name}", "operator", "type")
+    _add_numbers(table, "error %", "SQNR dB", "limit %", "")
+    for layer in ordered:
+        error = number(100 * layer.error, 3) if math.isfinite(layer.error) else "infinite"
+        noise = number(layer.sqnr_db, 1) if math.isfinite(layer.sqnr_db) else NONE
+        limit = f"{100 * layer.bound:g}"
+        table.add_row(
+            layer.name, layer.op_type, layer.precision, error, noise, limit, "out of line" if layer.out_of_line else ""
+        )
+    return table
+
+
+def remarks(found: Diagnosis) -> list[str]:
+    """Stages that did not run, what each step's worst layer is, what the columns mean."""
+    lines = [f"{step.name} {step.status}: {step.reason}" for step in found.steps if step.status != "ok"]
+    lines += [line for step in found.steps if (line := _worst(step))]
+    lines += ["", _meaning(found)]
+    return lines
+
+
+def verdict(found: Diagnosis) -> str:
+    """Which step, which layer, why: one sentence."""
+    step = found.first_divergence
+    if step is None:
+        compared = sum(step.before is not None for step in found.steps)
+        return f"no step diverges: {count(compared, 'step')} within the limits"
+    said = f"first step that diverges: {step.name}"
+    if step.guilty:
+        layer = step.guilty[0]
+        causes = "; ".join(layer.causes) or f"fed the same tensors it errs by {_percent(layer.error)}"
+        return f"{said}; first layer: {_named(layer)}: {causes}"
+    if step.layers:
+        worst = max(step.layers, key=lambda layer: layer.error)
+        alone = f"no layer alone is out of line; the largest error is {_percent(worst.error)} at {worst.name}"
+        return f"{said}: {'; '.join(step.reasons)}; {alone}"
+    return f"{said}: {'; '.join([*step.reasons, step.no_layers])}"
+
+
+def interval(change: Interval) -> str:
+    """ "+0.12 (-0.03 to +0.20)" in points; without an interval the value alone."""
+    value = points(100 * change.value)
+    if change.low is None or change.high is None or change.low == change.high == change.value:
+        return value
+    return f"{value} ({points(100 * change.low)} to {points(100 * change.high)})"
+
+
+def _against(change: Change | None) -> str:
+    return "" if change is None else change.against
+
+
+def _figures(change: Change | None) -> list[str]:
+    if change is None:
+        return [NONE] * 3
+    shares = [share(part.agreed, part.pixels) for part in (change.agreement, change.boundary)]
+    return [NONE if change.iou is None else interval(change.iou.mean), *shares]
+
+
+def _state(step: Step) -> Text:
+    if step.status != "ok":
+        return Text(step.status, "yellow")
+    if step.before is None:
+        return Text("reference")
+    return Text("diverges", "red") if step.reasons else Text("ok", "green")
+
+
+def _worst(step: Step) -> str:
+    if step.before is None:
+        return ""
+    if not step.layers:
+        return f"{step.name}: {step.no_layers}"
+    worst = max(step.layers, key=lambda layer: layer.error)
+    return (
+        f"{step.name}, fed the tensors of {step.layers_against}: largest error {_percent(worst.error)} at {worst.name} "
+        f"(limit {_percent(worst.bound)})"
+    )
+
+
+def _meaning(found: Diagnosis) -> str:
+    intervals = "" if found.labelled < 2 else " (95 % of 1000 draws of the images)"
+    one = " One labelled image has no interval." if found.labelled == 1 else ""
+    return (
+        f"Δ: points of mean IoU{intervals}; same: % of the pixels with the same label; boundary: of those within "
+        f"{found.radius} px of a change of label. Error: RMS of a layer's result less that of the other stage, over "
+        f"the other's RMS, when fed the other stage's tensors.{one}"
+    )
+
+
+def _named(layer: LayerError) -> str:
+    return f"{layer.name} (the normalisation)" if layer.name.startswith(CONTRACT_PREFIX) else layer.name
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2g} %" if math.isfinite(fraction) else "infinitely much"
+
+
+def _table(first: str, *columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column(first, overflow="fold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _add_numbers(table: Table, *columns: str) -> None:
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)

@@ -1,0 +1,54 @@
+"""Whether a step diverges, and the words for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.result import Change
+from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MIOU, ROUNDING, Tolerance
+from fcn_deploy.metrics.bootstrap import Interval
+
+
+def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *, rounding: bool = False) -> list[str]:
+    """How a stage's labels are beyond the limits; empty if they are not.
+
+    Args:
+        changes: against the stage before and against the first. Both must be beyond a limit: a stage that differs from
+            a faulty one before it, or that hands on an earlier fault, is not at fault.
+        labelled: images with a ground truth.
+        rounding: whether all labels that differ are `only_rounding`.
+    """
+    reasons = []
+    differing = min(1 - change.agreement.fraction for change in changes)
+    if differing > limits.labels and not rounding:
+        reasons.append(f"{differing:.2%} of the labels differ (limit {limits.labels:.2%})")
+    drops = [change.iou.mean for change in changes if change.iou is not None]
+    if labelled >= FEWEST_FOR_MIOU and drops and all(_lost(drop) > limits.miou for drop in drops):
+        least = min(drops, key=_lost)
+        reasons.append(f"mean IoU changed by {100 * least.value:+.2f} points (limit -{limits.miou:g})")
+    return reasons
+
+
+def only_rounding(largest_margin: float | None, largest_logit: float | None) -> bool:
+    """Whether labels differ only where the reference's two best logits are as good as equal in FP32.
+
+    Args:
+        largest_margin: between these two where a label differs; None if none does.
+        largest_logit: of the reference; None if it gives no logits, and then nothing is known.
+    """
+    return largest_logit is not None and (largest_margin or 0.0) <= ROUNDING * largest_logit
+
+
+def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
+    """The layers out of line, in short; `other` is the stage whose tensors they were fed."""
+    guilty = [layer for layer in layers if layer.out_of_line]
+    if not guilty:
+        return []
+    more = f" and {len(guilty) - 1} more" if len(guilty) > 1 else ""
+    return [f"{guilty[0].name}{more} out of line when fed the tensors of {other}"]
+
+
+def _lost(change: Interval) -> float:
+    """Points of IoU lost for sure: at the interval's better end; none without an interval."""
+    return 0.0 if change.high is None else -100 * change.high

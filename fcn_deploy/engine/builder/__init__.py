@@ -1,0 +1,1 @@
+"""Compile an ONNX file into a TensorRT engine in a process of its own."""

@@ -1,0 +1,153 @@
+"""From an ONNX file to a plan, in this process: parse, configure, build, and read what the builder says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.engine.builder.layers import read_activation_bytes, read_layers
+from fcn_deploy.engine.builder.monitor import OnPhase, make_monitor
+from fcn_deploy.engine.builder.options import BuildOptions, configure
+from fcn_deploy.engine.builder.parse import Parsed, parse
+from fcn_deploy.engine.flavors import Flavor
+from fcn_deploy.engine.logger import Heard, listen
+from fcn_deploy.engine.profiles import Profile, Shape
+from fcn_deploy.engine.sidecar import Layer, Port
+from fcn_deploy.errors import EngineError
+from fcn_deploy.system.files import write_bytes
+
+# NumPy's names of the types that a network's input or output may have.
+DTYPES = {
+    "FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16", "INT8": "int8", "UINT8": "uint8", "INT32": "int32",
+    "INT64": "int64", "BOOL": "bool", "FP8": "float8_e4m3fn",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to compile.
+
+    Attributes:
+        onnx, plan: the file to read and the one to write.
+        image: the name of the image input; axes: positions of N, H and W in it.
+        fp16, int8: whether the graph asks for them; only a library without typed networks needs to be told.
+    """
+
+    onnx: Path
+    plan: Path
+    image: str
+    axes: tuple[int, int, int]
+    profiles: tuple[Profile, ...]
+    options: BuildOptions
+    fp16: bool = False
+    int8: bool = False
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What came of it; fields as in `sidecar.Sidecar`. `warnings` are the builder's own, each once."""
+
+    plan_sha256: str
+    plan_bytes: int
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    layers: tuple[Layer, ...]
+    activation_bytes: tuple[int, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def compile_plan(flavor: Flavor, job: Job, on_phase: OnPhase = lambda name, steps: None) -> Compiled:
+    """Build and write the plan.
+
+    Args:
+        on_phase: told the name and the steps of each phase of the build as it begins; what it raises ends the build.
+
+    Raises:
+        EngineError: the file is rejected or the build fails, in TensorRT's own words.
+        OSError: the plan cannot be written.
+    """
+    started = time.perf_counter()
+    with listen(flavor.module) as heard:
+        parsed = parse(flavor, job.onnx)
+        _refuse_findings(parsed, job.onnx)
+        plan = _build(flavor, parsed, job, on_phase, heard)
+    data = memoryview(plan)
+    with ThreadPoolExecutor(1) as pool:  # half a gigabyte takes 0.3 s to hash, and as long to write
+        digest = pool.submit(hashlib.sha256, data)
+        with job.plan.open("wb") as stream:
+            stream.write(data)
+    network = parsed.network
+    return Compiled(
+        plan_sha256=digest.result().hexdigest(),
+        plan_bytes=data.nbytes,
+        inputs=tuple(_port(network.get_input(index)) for index in range(network.num_inputs)),
+        outputs=tuple(_port(network.get_output(index)) for index in range(network.num_outputs)),
+        layers=read_layers(heard.lines),
+        activation_bytes=read_activation_bytes(heard.lines),
+        warnings=tuple(dict.fromkeys(text for severity, text in heard.messages if severity == "WARNING")),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _refuse_findings(parsed: Parsed, path: Path) -> None:
+    for found in parsed.findings:
+        names = "".join(f"node {name}: " for name in found.names)
+        raise EngineError(f"{path.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
+
+
+def _build(flavor: Flavor, parsed: Parsed, job: Job, on_phase: OnPhase, heard: Heard) -> Any:
+    """The plan as the library's IHostMemory."""
+    trt = flavor.module
+    config = configure(flavor, parsed.builder, job.options, job.fp16, job.int8)
+    for profile in job.profiles:
+        _add_profile(parsed, config, job, profile, heard)
+    monitor = make_monitor(trt, on_phase) if flavor.traits.monitor else None
+    if monitor is not None:
+        config.progress_monitor = monitor
+    if job.options.timing_cache is not None:
+        _load_timing_cache(config, Path(job.options.timing_cache))
+    plan = parsed.builder.build_serialized_network(parsed.network, config)
+    if monitor is not None and monitor.raised is not None:
+        raise monitor.raised
+    if plan is None:
+        mend = "" if job.options.workspace_bytes is None else "; a larger workspace, or none, may do (--workspace-mib)"
+        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {heard.reason()}{mend}")
+    if job.options.timing_cache is not None:
+        write_bytes(Path(job.options.timing_cache), bytes(config.get_timing_cache().serialize()))
+    return plan
+
+
+def _add_profile(parsed: Parsed, config: Any, job: Job, profile: Profile, heard: Heard) -> None:
+    """The three shapes of the image; its other dims are fixed by the file."""
+    made = parsed.builder.create_optimization_profile()
+    inputs = [parsed.network.get_input(index) for index in range(parsed.network.num_inputs)]
+    dims = next(list(tensor.shape) for tensor in inputs if tensor.name == job.image)
+    shapes = [_full(dims, job.axes, shape) for shape in (profile.min, profile.opt, profile.max)]
+    made.set_shape(job.image, *shapes)
+    if config.add_optimization_profile(made) < 0:
+        raise EngineError(f"the builder refuses profile {profile}: {heard.reason()}")
+
+
+def _full(dims: list[int], axes: tuple[int, int, int], shape: Shape) -> tuple[int, ...]:
+    """`dims` with (N, H, W) put in."""
+    filled = list(dims)
+    for axis, number in zip(axes, shape, strict=True):
+        filled[axis] = number
+    return tuple(filled)
+
+
+def _load_timing_cache(config: Any, path: Path) -> None:
+    """Raise EngineError if the file is there and of another library, release or GPU."""
+    cache = config.create_timing_cache(path.read_bytes() if path.is_file() else b"")
+    if cache is None or not config.set_timing_cache(cache, False):
+        raise EngineError(f"{path} is no timing cache of this library and GPU; delete it or name another file")
+
+
+def _port(tensor: Any) -> Port:
+    name = tensor.dtype.name
+    return Port(tensor.name, DTYPES.get(name, name.lower()), tuple(tensor.shape))

@@ -1,0 +1,50 @@
+"""Whether the largest image of a profile could run anywhere: the builder takes absurd sizes without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from fcn_deploy.engine.profiles import Profile, shape_text
+from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.sizes import ImageSize, TensorSize, tensor_sizes
+from fcn_deploy.system.progress import SILENT, Progress
+
+# The GPU with most memory to date has 288 GB (NVIDIA B300); many have no more than 24.
+LARGEST_BYTES = 288 * 10**9
+COMMON_BYTES = 24 * 10**9
+
+
+def check_maxima(model: ir.Model, profiles: tuple[Profile, ...], progress: Progress = SILENT) -> None:
+    """Refuse profiles that no GPU can run, and name those that few can.
+
+    Raises:
+        EngineError: the tensors around a single node need more memory than any GPU has.
+    """
+    for profile in profiles:
+        node, needed = widest_node(model, tensor_sizes(model, ImageSize(*profile.max)))
+        what = f"profile {profile}: node {node} alone needs {needed / 1e9:,.0f} GB for an image batch of "
+        if needed > LARGEST_BYTES:
+            raise EngineError(f"{what}{shape_text(profile.max)}; no GPU has that: lower --max")
+        if needed > COMMON_BYTES:
+            progress.say(f"warning: {what}{shape_text(profile.max)}, which few GPUs have")
+
+
+def widest_node(model: ir.Model, sizes: Mapping[str, TensorSize]) -> tuple[str, int]:
+    """The node whose inputs and outputs hold the most bytes together, which no reuse of memory can avoid."""
+    found = ("", 0)
+    for node in model.graph:
+        values = [value for value in (*node.inputs, *node.outputs) if value is not None]
+        needed = sum(_bytes(sizes.get(str(value.name))) for value in values)
+        found = max(found, (str(node.name), needed), key=lambda item: item[1])
+    return found
+
+
+def _bytes(size: TensorSize | None) -> int:
+    if size is None or size.shape is None or size.dtype is None:
+        return 0
+    count = 1
+    for dim in size.shape:
+        count *= dim
+    return int(count * size.dtype.itemsize)

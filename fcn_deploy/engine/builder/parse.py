@@ -1,0 +1,90 @@
+"""An ONNX file read by a TensorRT library's own parser: its network, or what it says against the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.audit.finding import Finding
+from fcn_deploy.engine.flavors import Flavor, open_flavor
+from fcn_deploy.engine.logger import Heard, listen, significant_lines, started
+from fcn_deploy.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The library's objects; all of them live as long as the network is used.
+
+    Attributes:
+        findings: what the parser, or a look at the network, says against the file; empty if it can be built.
+    """
+
+    builder: Any
+    network: Any
+    parser: Any
+    findings: tuple[Finding, ...]
+
+
+def parser_findings(path: Path, flavor: str | None = None) -> tuple[Finding, ...]:
+    """Let a library parse the file; each of its complaints as an error. No GPU is needed with TensorRT for RTX.
+
+    Raises:
+        MissingDependencyError: the package is not installed, or does not load.
+        EngineError: the library cannot start here.
+    """
+    return parse(open_flavor(flavor), path).findings
+
+
+def parse(flavor: Flavor, path: Path) -> Parsed:
+    """Parse the file, with external data beside it.
+
+    Any bytes pass the parser of some releases, as a network without inputs and outputs; that is a finding too.
+
+    Raises:
+        EngineError: the library cannot start here (without a GPU most cannot).
+    """
+    with listen(flavor.module) as heard:
+        builder, network, parser = _start(flavor, heard)
+        accepted = parser.parse_from_file(str(path))
+    findings = [_finding(flavor, parser.get_error(index)) for index in range(parser.num_errors)]
+    if accepted and not (network.num_inputs and network.num_outputs):
+        problem = f"{flavor.title} finds {network.num_inputs} inputs and {network.num_outputs} outputs in the file"
+        findings.append(Finding("parser", "error", (), problem, "export the model again"))
+    elif not accepted and not findings:
+        findings.append(Finding("parser", "error", (), f"{flavor.title} rejects the file: {heard.reason()}", ""))
+    return Parsed(builder, network, parser, tuple(findings))
+
+
+def _start(flavor: Flavor, heard: Heard) -> tuple[Any, Any, Any]:
+    """A builder, an empty network and its parser; EngineError where the library gives none."""
+    trt = flavor.module
+    builder = started(trt, trt.Builder)
+    network = None if builder is None else builder.create_network(_network_flags(flavor))
+    # An empty network is false, so not `if not network`.
+    parser = None if network is None else started(trt, trt.OnnxParser, network)
+    if parser is None:
+        raise EngineError(f"{flavor.title} cannot start: {heard.reason('it gives no reason')}; see fcn-deploy doctor")
+    return builder, network, parser
+
+
+def _network_flags(flavor: Flavor) -> int:
+    """Bits of NetworkDefinitionCreationFlag."""
+    flags = flavor.module.NetworkDefinitionCreationFlag
+    if flavor.traits.explicit_batch:
+        return 1 << int(flags.EXPLICIT_BATCH)
+    return 1 << int(flags.STRONGLY_TYPED) if flavor.traits.typed_flag else 0
+
+
+def _finding(flavor: Flavor, error: Any) -> Finding:
+    said = " ".join(significant_lines(error.desc()))
+    if not flavor.traits.node_names:
+        where = f" at node {error.node()}" if error.node() >= 0 else ""
+        return Finding("parser", "error", (), f"{flavor.title} rejects the file{where}: {said}", "")
+    name, operator = error.node_name(), error.node_operator()
+    problem, mend = f"is rejected by {flavor.title}: {said}", ""
+    if error.code() in (flavor.module.ErrorCode.UNSUPPORTED_NODE, flavor.module.ErrorCode.INVALID_NODE):
+        problem = f"operator {operator} is rejected by {flavor.title}: {said}"
+    if "Plugin not found" in said or said == "false":  # its words for an operator that it does not have
+        problem, mend = f"operator {operator} is not known to {flavor.title}", "replace it before the export"
+    return Finding("parser", "error", (name,) if name else (), problem, mend)

@@ -1,0 +1,1 @@
+"""Turn a model into an engine in one step: `fcn-deploy build-engine`."""

@@ -1,0 +1,134 @@
+"""Which sizes an engine is built for: written out, those of images, of a recipe or of the file, or a default."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.data.options import DataOptions, OnError
+from fcn_deploy.engine.profiles import Profile, Shape
+from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.sizes import image_axes, image_input
+from fcn_deploy.quantization.calibration.images import open_images
+from fcn_deploy.recipe import load_recipe
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+
+# The networks' stride: their coarsest scores are 1/32 of the image.
+STRIDE = 32
+Dims = tuple[int | None, int | None, int | None]
+DYNAMIC: Dims = (None, None, None)
+DEFAULT = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
+
+
+def written(least: Sequence[Shape], usual: Sequence[Shape], most: Sequence[Shape]) -> tuple[Profile, ...]:
+    """Profiles from --min, --opt and --max, each given equally often; --opt alone is a fixed size.
+
+    Raises:
+        EngineError: a number of one that is not that of the others, or a profile that cannot be.
+    """
+    if not least and not most:
+        least = most = usual
+    if not len(least) == len(usual) == len(most):
+        raise EngineError(
+            f"--min was given {len(least)} times, --opt {len(usual)} times and --max {len(most)} times; "
+            "each profile needs one of each, or --opt alone"
+        )
+    return tuple(Profile(*shapes) for shapes in zip(least, usual, most, strict=True))
+
+
+def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: Progress = SILENT) -> Profile:
+    """From the smallest over the median to the largest image, down, to the nearest and up to a multiple of 32.
+
+    Args:
+        batch: largest N; the smallest and the usual one are 1.
+
+    Raises:
+        DataError: the images cannot be opened.
+    """
+    dataset = open_images(card, data)  # in silence: what is said of labels does not concern their sizes
+    return of_dataset(dataset, data.on_error, batch, progress)
+
+
+def of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
+    """The same of a data set that is open already."""
+    heights, widths = [], []
+    with progress.task(f"sizes of {dataset.name}", len(dataset)) as task, interrupts() as check:
+        for sample in iterate(dataset, on_error=on_error, progress=progress):
+            check()
+            heights.append(sample.image.shape[0])
+            widths.append(sample.image.shape[1])
+            task.advance()
+    sides = [(_down(min(side)), _nearest(statistics.median(side)), _up(max(side))) for side in (heights, widths)]
+    (low_h, mid_h, high_h), (low_w, mid_w, high_w) = sides
+    return Profile((1, low_h, low_w), (1, mid_h, mid_w), (batch, high_h, high_w))
+
+
+def _down(side: int) -> int:
+    """At least one stride, unless the image itself is smaller."""
+    return side // STRIDE * STRIDE or side
+
+
+def _nearest(side: float) -> int:
+    return max(1, round(side / STRIDE)) * STRIDE
+
+
+def _up(side: int) -> int:
+    return -(-side // STRIDE) * STRIDE
+
+
+def usual(source: str, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
+    """What a recipe advises, else the default; what the file fixes wins over both. And where it is from, for a line.
+
+    Args:
+        fixed: see `fixed_dims`.
+        batch: largest N.
+
+    Raises:
+        EngineError: a `batch` that the file does not allow.
+    """
+    if batch is not None and fixed[0] not in (None, batch):
+        raise EngineError(
+            f"--max-batch {batch} cannot be had: the file fixes N at {fixed[0]}; export it with dynamic N, H and W, or "
+            "leave --max-batch out"
+        )
+    advised = load_recipe(Path(source)).shapes if source.endswith(".toml") else None
+    profile, origin = (DEFAULT, "the default") if advised is None else (
+        Profile(advised.min, advised.opt, advised.max), f"from {Path(source).name}"
+    )  # fmt: skip
+    if batch is not None:
+        profile = Profile((1, *profile.min[1:]), (1, *profile.opt[1:]), (batch, *profile.max[1:]))
+    return Profile(*(_fill(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin
+
+
+def fixed_dims(model: ir.Model) -> Dims:
+    """N, H and W of the image input where the file fixes them."""
+    value = image_input(model)
+    axes, shape = image_axes(value), value.shape
+    assert axes is not None
+    assert shape is not None
+    dims = [shape[axis] for axis in axes]
+    n, h, w = (dim if isinstance(dim, int) else None for dim in dims)
+    return n, h, w
+
+
+def check_fixed(profiles: Sequence[Profile], dims: Dims) -> None:
+    """Raise EngineError for a profile that goes beyond what the file fixes; the builder would tell it late."""
+    for axis, fixed in zip("NHW", dims, strict=True):
+        for profile in profiles:
+            found = [shape["NHW".index(axis)] for shape in (profile.min, profile.opt, profile.max)]
+            if fixed is not None and any(number != fixed for number in found):
+                raise EngineError(
+                    f"profile {profile} varies {axis}, which the file fixes at {fixed}; export it with dynamic "
+                    f"N, H and W, or ask for {fixed} throughout"
+                )
+
+
+def _fill(shape: Shape, fixed: Dims) -> Shape:
+    n, h, w = (own if given is None else given for own, given in zip(shape, fixed, strict=True))
+    return n, h, w

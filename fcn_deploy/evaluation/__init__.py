@@ -1,0 +1,1 @@
+"""Score one model on one labelled data set: `fcn-deploy evaluate`."""

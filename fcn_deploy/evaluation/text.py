@@ -1,0 +1,60 @@
+"""The accuracy of one model on one data set as tables."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fcn_deploy.evaluation.evaluate import AccuracyReport
+from fcn_deploy.metrics.scores import Scores
+from fcn_deploy.system.formatting import count, number
+
+METRICS = {
+    "pixel accuracy": "pixel_accuracy",
+    "mean accuracy": "mean_accuracy",
+    "mean IoU": "mean_iou",
+    "frequency weighted IoU": "frequency_weighted_iou",
+}
+
+
+def render(report: AccuracyReport) -> RenderableType:
+    """The four metrics of the FCN paper and each class's IoU: everywhere, near label changes, away from them."""
+    left_out = f", {report.left_out} left out" if report.left_out else ""
+    title = f"{report.model} on {report.runner}: {count(report.images, 'image')} of {report.data}{left_out}; per cent"
+    note = f"Boundary: within {report.radius} px of a label change in the ground truth; '-': the class is not there."
+    return Group(Text(title), "", metrics_table(report), "", class_table(report), "", Text(note))
+
+
+def metrics_table(report: AccuracyReport) -> Table:
+    """Four metrics by three regions."""
+    table = _table("")
+    for name, attribute in METRICS.items():
+        table.add_row(name, *(_percent(getattr(part, attribute)) for part in _parts(report)))
+    table.add_row("pixels", *(f"{part.pixels:,}" for part in _parts(report)))
+    return table
+
+
+def class_table(report: AccuracyReport) -> Table:
+    """IoU of each class by three regions."""
+    table = _table("IoU")
+    for index, name in enumerate(report.classes):
+        table.add_row(name, *(_percent(part.per_class_iou[index]) for part in _parts(report)))
+    return table
+
+
+def _parts(report: AccuracyReport) -> tuple[Scores, Scores, Scores]:
+    return report.overall, report.boundary, report.interior
+
+
+def _percent(fraction: float) -> str:
+    return number(100 * fraction, 2)
+
+
+def _table(first: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    table.add_column(first, overflow="fold")
+    for region in ("all", "boundary", "interior"):
+        table.add_column(region, justify="right")
+    return table

@@ -1,0 +1,115 @@
+"""The contract, grafted onto the graph: uint8[N, H, W, 3] RGB in; labels uint8[N, H, W] and / or logits out.
+
+It is added at the ONNX level because an exporter that traces from the uint8 image may take H and W for constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.errors import ExportError, UnknownNameError
+from fcn_deploy.graph.weights import add_constant
+
+InputKind = Literal["uint8", "float"]
+INPUT = "image"
+OUTPUTS = ("labels", "logits")
+CONTRACT_PREFIX = "contract/"
+
+
+def graft_contract(model: ir.Model, card: ModelCard, *, input_kind: InputKind, outputs: Sequence[str]) -> None:
+    """Give a traced graph (`x` -> `logits`) its public input and outputs, in place.
+
+    Args:
+        model: one float32[N, 3, H, W] input, one float32[N, C, H, W] output.
+        card: preprocessing and class count.
+        input_kind: "uint8" for `image` uint8[N, H, W, 3] RGB; "float" for float32[N, 3, H, W], already in the card's
+            channel order and normalised.
+        outputs: of "labels" and "logits", in the order wanted.
+
+    Raises:
+        UnknownNameError: an output or input kind that does not exist.
+        ExportError: the traced graph has not the form above.
+    """
+    graph = model.graph
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ExportError(
+            f"the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; needed 1 and 1"
+        )
+    if input_kind not in ("uint8", "float"):
+        raise UnknownNameError.of("input kind", input_kind, ("uint8", "float"))
+    logits = graph.outputs[0]
+    logits.name, logits.shape = "logits", ir.Shape(["N", card.num_classes, "H", "W"])
+    _forget_inner_shapes(graph)
+    if input_kind == "uint8":
+        _graft_head(graph, card)
+    else:
+        graph.inputs[0].name, graph.inputs[0].shape = INPUT, ir.Shape(["N", 3, "H", "W"])
+    set_outputs(model, _with_labels(graph, logits, card), outputs)
+
+
+def set_outputs(model: ir.Model, available: dict[str, ir.Value], outputs: Sequence[str]) -> None:
+    """Expose the named values as the graph's outputs; what only the others need is removed."""
+    from onnx_ir.passes import common
+
+    for name in outputs:
+        if name not in available:
+            raise UnknownNameError.of("output", name, available)
+    model.graph.outputs[:] = [available[name] for name in outputs]
+    common.RemoveUnusedNodesPass()(model)
+
+
+def _forget_inner_shapes(graph: ir.Graph) -> None:
+    """Inner shapes hold the exporter's formulas; every reader infers its own."""
+    for node in graph:
+        for value in node.outputs:
+            if value is not graph.outputs[0]:
+                value.shape = None
+
+
+def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
+    """image -> Cast -> Transpose -> (channels reversed) -> Sub mean -> Div std; TensorRT wants the Cast first."""
+    old = graph.inputs[0]
+    image = ir.Value(name=INPUT, type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape(["N", "H", "W", 3]))
+    cast = _node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})
+    nodes = [cast, _node("to_nchw", "Transpose", cast.outputs, {"perm": [0, 3, 1, 2]})]
+    if card.channel_order == "BGR":
+        order = add_constant(graph, CONTRACT_PREFIX + "channel_order", np.array([2, 1, 0], np.int64))
+        nodes.append(_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": 1}))
+    mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(1, 3, 1, 1))
+    nodes.append(_node("subtract_mean", "Sub", [nodes[-1].outputs[0], mean]))
+    if card.std != (1.0, 1.0, 1.0):
+        std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(1, 3, 1, 1))
+        nodes.append(_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
+    _use_instead(old, nodes[-1].outputs[0])
+    graph.inputs[:] = [image]
+    graph.insert_before(graph[0], nodes)
+
+
+def _use_instead(old: ir.Value, new: ir.Value) -> None:
+    """The network reads `new` for `old`; arithmetic on the image's sides is shape-only and reads it likewise."""
+    for use in list(old.uses()):
+        use.node.replace_input_with(use.idx, new)
+
+
+def _with_labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> dict[str, ir.Value]:
+    """Append ArgMax over classes and the cast to labels, by way of float: TensorRT documents no INT64 -> UINT8."""
+    nodes = [_node("argmax", "ArgMax", [logits], {"axis": 1, "keepdims": 0})]
+    target = ir.DataType.INT32 if card.wide_labels else ir.DataType.UINT8
+    if not card.wide_labels:
+        nodes.append(_node("labels_as_float", "Cast", nodes[-1].outputs, {"to": ir.DataType.FLOAT.value}))
+    nodes.append(_node("to_labels", "Cast", nodes[-1].outputs, {"to": target.value}))
+    labels = nodes[-1].outputs[0]
+    labels.name, labels.dtype, labels.shape = "labels", target, ir.Shape(["N", "H", "W"])
+    graph.extend(nodes)
+    return {"labels": labels, "logits": logits}
+
+
+def _node(name: str, op_type: str, inputs: Sequence[ir.Value], attributes: dict[str, Any] | None = None) -> ir.Node:
+    node = ir.node(op_type, inputs, attributes, name=CONTRACT_PREFIX + name)
+    node.outputs[0].name = CONTRACT_PREFIX + name
+    return node

@@ -1,0 +1,119 @@
+"""What an exported file knows of its origin: the model card and the weights under their state-dict names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.graph.naming import CONSTANT_PREFIX
+from fcn_deploy.graph.weights import reading_weights
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+    import torch
+
+# Metadata: JSON list of the state-dict keys that the inference graph does not need (an auxiliary head, counters).
+UNUSED_KEY = "fcn_deploy.unused_weights"
+# Metadata of a file that `fcn-deploy quantize` wrote: "fp16", "int8" or "int8+fp16".
+PRECISION_KEY = "fcn_deploy.precision"
+
+
+def load_graph(path: Path) -> ir.Model:
+    """Read an ONNX file; weights in external data stay on disk until they are used.
+
+    Raises:
+        GraphError: missing, not an ONNX model, or empty (an empty file parses as a model without a graph).
+    """
+    import onnx_ir as ir
+
+    if not path.is_file():
+        raise GraphError(f"{path} does not exist; give the path of an ONNX file")
+    try:
+        model = ir.load(path)
+    except Exception as error:
+        raise GraphError(
+            f"{path} cannot be read as ONNX ({type(error).__name__}: {error}); export or copy it again"
+        ) from error
+    if not model.graph.inputs or not model.graph.outputs or len(model.graph) == 0:
+        raise GraphError(f"{path} is not an ONNX model: it has no inputs, outputs or nodes; export or copy it again")
+    return model
+
+
+def read_card(path: Path) -> ModelCard:
+    """The model card in an ONNX file's metadata.
+
+    Raises:
+        GraphError: not ONNX, or exported by another tool (no card inside).
+        RecipeError: the card is malformed.
+    """
+    return card_of(load_graph(path), path)
+
+
+def card_of(model: ir.Model, path: Path) -> ModelCard:
+    """The model card of a loaded graph; `path` is for the message."""
+    card = find_card(model)
+    if card is None:
+        raise GraphError(f"{path} holds no model card; export it with `fcn-deploy export`")
+    return card
+
+
+def find_card(model: ir.Model) -> ModelCard | None:
+    """The model card of a loaded graph; None if another tool exported it."""
+    text = model.metadata_props.get(CARD_KEY)
+    return None if text is None else ModelCard.from_json(text)
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of an exported model by state-dict name, each tensor owning its memory.
+
+    Keys that inference does not need (batch-norm counters, an auxiliary head) are not in the file.
+    """
+    return _state_dict(load_graph(path))
+
+
+def load_weights(model: torch.nn.Module, path: Path) -> None:
+    """Give `model`, built from the file's own card, the file's weights."""
+    hold_weights(model, load_graph(path), path)
+
+
+def hold_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
+    """Give `model` the weights of a loaded graph; `path` is for the messages.
+
+    Raises:
+        GraphError: a weight is missing, unexpected or of another shape (a graph that was rewritten).
+    """
+    precision = graph.metadata_props.get(PRECISION_KEY)
+    if precision is not None:
+        raise GraphError(
+            f"{path} was rewritten to {precision} and no longer holds its FP32 weights, so PyTorch cannot run it; "
+            "give the FP32 file that it was made from"
+        )
+    unused = set(json.loads(graph.metadata_props.get(UNUSED_KEY, "[]")))
+    with reading_weights(path):
+        weights = _state_dict(graph)
+    try:
+        outcome = model.load_state_dict(weights, strict=False, assign=True)
+    except RuntimeError as error:
+        raise GraphError(f"{path}: weights do not fit its model card: {error}") from error
+    missing = sorted(set(outcome.missing_keys) - unused)
+    if missing or outcome.unexpected_keys:
+        raise GraphError(
+            f"{path} does not hold the weights that its model card needs: {len(missing)} missing {missing[:3]}, "
+            f"{len(outcome.unexpected_keys)} unexpected {outcome.unexpected_keys[:3]}"
+        )
+
+
+def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
+    import numpy as np
+    import torch
+
+    weights = {name: value.const_value for name, value in graph.graph.initializers.items() if _is_weight(name)}
+    return {name: torch.from_numpy(np.array(data.numpy())) for name, data in weights.items() if data is not None}
+
+
+def _is_weight(name: str) -> bool:
+    return not name.startswith((CONTRACT_PREFIX, CONSTANT_PREFIX))

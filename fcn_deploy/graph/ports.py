@@ -1,0 +1,148 @@
+"""What an ONNX file takes and gives, and the work left to the host to keep the uint8 contract around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.errors import GraphError
+from fcn_deploy.vocabulary import LABELS, LOGITS
+
+FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")
+MEND = "fcn-deploy export writes such a file"
+
+
+class Port(Protocol):
+    """An input or output as onnxruntime describes it: `type` "tensor(uint8)", `shape` of integers and names."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def shape(self) -> Sequence[int | str | None]: ...
+
+
+@dataclass(frozen=True)
+class GraphIO:
+    """The ports of a segmentation graph.
+
+    Attributes:
+        image: the input's name.
+        image_type: np.uint8 for [N, H, W, 3] RGB; a float type for normalised [N, 3, H, W].
+        labels, logits: the outputs' names, None where the graph lacks one.
+        card: the model card, None where the file has none.
+    """
+
+    image: str
+    image_type: type[np.generic]
+    labels: str | None
+    logits: str | None
+    card: ModelCard | None
+
+    def fetches(self, outputs: Sequence[str]) -> list[str]:
+        """The graph's outputs from which `outputs` ("labels", "logits") are made.
+
+        Raises:
+            GraphError: logits are asked for and the graph has labels alone.
+        """
+        if LOGITS in outputs and self.logits is None:
+            raise GraphError("the file gives labels alone; export it again with --output logits")
+        needed = [self.labels or self.logits] if LABELS in outputs else []
+        needed += [self.logits] if LOGITS in outputs else []
+        return list(dict.fromkeys(name for name in needed if name is not None))
+
+    def host_work(self, outputs: Sequence[str]) -> tuple[str, ...]:
+        """What `prepare` and `finish` do beyond copying, in words; it is timed with upload and download."""
+        work: tuple[str, ...] = ()
+        if self.image_type is not np.uint8:
+            work += ("normalises the image on the host (in upload)",)
+        if LABELS in outputs and self.labels is None:
+            work += ("takes the arg max of the logits on the host (in download)",)
+        return work
+
+    def prepare(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """uint8[N, H, W, 3] -> what the graph takes, with the contract's arithmetic in float32."""
+        if self.image_type is np.uint8:
+            return image
+        assert self.card is not None
+        x = image[..., ::-1] if self.card.channel_order == "BGR" else image
+        normalised = (x - np.array(self.card.mean, np.float32)) / np.array(self.card.std, np.float32)
+        return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), self.image_type)
+
+    def finish(self, fetched: dict[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The graph's outputs -> labels uint8|int32[N, H, W] and logits float32[N, C, H, W]."""
+        finished: dict[str, NDArray[Any]] = {}
+        for name in outputs:
+            if name == LOGITS:
+                finished[name] = fetched[self.logits or ""].astype(np.float32, copy=False)
+            elif self.labels is not None:
+                finished[name] = self._narrow(fetched[self.labels])
+            else:
+                logits = fetched[self.logits or ""]
+                finished[name] = logits.argmax(1).astype(label_type(logits.shape[1]))
+        return finished
+
+    def _narrow(self, labels: NDArray[Any]) -> NDArray[Any]:
+        if self.card is not None:
+            return labels.astype(label_type(self.card.num_classes), copy=False)
+        return labels if labels.dtype == np.uint8 else labels.astype(np.int32, copy=False)
+
+
+def describe(path: str, inputs: Sequence[Port], outputs: Sequence[Port], card: ModelCard | None) -> GraphIO:
+    """Recognise the ports of a graph.
+
+    Raises:
+        GraphError: they are not those of a segmentation network, or a float input has no model card that says
+            how images are normalised; the message says what was found and what is needed.
+    """
+    image, image_type = _image_port(path, inputs, card)
+    labels = _named(outputs, LABELS, INTEGERS, rank=3)
+    logits = _named(outputs, LOGITS, tuple(FLOATS), rank=4)
+    if labels is None and logits is None:
+        raise GraphError(
+            f"{path}: its outputs are {_listed(outputs)}; needed are labels, integers [N, H, W], "
+            f"or logits, floats [N, C, H, W]; {MEND}"
+        )
+    return GraphIO(image, image_type, labels, logits, card)
+
+
+def _image_port(path: str, inputs: Sequence[Port], card: ModelCard | None) -> tuple[str, type[np.generic]]:
+    port = inputs[0] if len(inputs) == 1 and len(inputs[0].shape or ()) == 4 else None
+    if port is not None and port.type == "tensor(uint8)" and port.shape[3] == 3:
+        return port.name, np.uint8
+    if port is None or port.type not in FLOATS or port.shape[1] != 3:
+        raise GraphError(
+            f"{path}: its input is {_listed(inputs)}; needed is one image, uint8[N, H, W, 3] or float[N, 3, H, W]; "
+            + MEND
+        )
+    if card is None:
+        raise GraphError(
+            f"{path}: its input is {_listed(inputs)} and it holds no model card, so the mean, the standard deviation "
+            f"and the channel order are unknown; {MEND}"
+        )
+    return port.name, FLOATS[port.type]
+
+
+def _named(ports: Sequence[Port], name: str, types: tuple[str, ...], rank: int) -> str | None:
+    """The port called `name`, else the first, of one of `types` and of `rank` dimensions."""
+    fitting = [port.name for port in ports if port.type in types and len(port.shape or ()) in (0, rank)]
+    return name if name in fitting else next(iter(fitting), None)
+
+
+def _listed(ports: Sequence[Port]) -> str:
+    shapes = [", ".join(str(dim) for dim in port.shape or ("unknown",)) for port in ports]
+    return " and ".join(f"'{p.name}' {p.type}[{shape}]" for p, shape in zip(ports, shapes, strict=True)) or "none"
+
+
+def label_type(num_classes: int) -> type[np.uint8] | type[np.int32]:
+    """uint8 up to 255 classes, int32 above, as in the contract."""
+    return np.uint8 if num_classes <= 255 else np.int32

@@ -1,0 +1,76 @@
+"""How a graph holds its weights: constants added to it, and files that keep them inside or beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import GraphError, OutputError
+from fcn_deploy.system.files import output_error
+
+# A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
+INLINE_LIMIT_BYTES = 2_000_000_000
+
+
+def weights_bytes(model: ir.Model) -> int:
+    """Bytes of all initializers."""
+    tensors = [value.const_value for value in model.graph.initializers.values()]
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+
+
+def save_graph(model: ir.Model, path: Path) -> str | None:
+    """Write the file; returns the name of the external data beside it, if the weights need one."""
+    data_name = f"{path.name}.data" if weights_bytes(model) > INLINE_LIMIT_BYTES else None
+    if data_name is None:  # weights that were read from beside another file would still be named as there
+        ir.external_data.load_to_model(model)
+    ir.save(model, path, external_data=data_name)
+    return data_name
+
+
+@contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Turn what keeps a graph from being written to a folder for temporary files into OutputError, which names it."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{output_error(folder, error)} for temporary files (TMPDIR)") from error
+
+
+def check_external_data(model: ir.Model, path: Path) -> None:
+    """Raise GraphError if weights beside the file are missing or cut; nothing of them is read."""
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if not isinstance(tensor, ir.ExternalTensor):
+            continue
+        data = Path(tensor.path)
+        end = (tensor.offset or 0) + tensor.nbytes
+        if not data.is_file() or data.stat().st_size < end:
+            found = f"{data.stat().st_size} bytes" if data.is_file() else "no such file"
+            raise GraphError(
+                f"{path}: its external data cannot be read: {data} must hold {end} bytes for {value.name}, found "
+                f"{found}; the data file must stand beside it, whole"
+            )
+
+
+@contextmanager
+def reading_weights(path: Path) -> Iterator[None]:
+    """Turn external data that is missing or cut, which shows when a weight is first read, into GraphError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise GraphError(
+            f"{path}: its external data cannot be read ({error}); the data file must stand beside it, whole"
+        ) from error
+
+
+def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
+    """A new initializer with the type and the shape of `array`."""
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
+    graph.register_initializer(value)
+    return value

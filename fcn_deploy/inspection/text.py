@@ -1,0 +1,175 @@
+"""What `inspect` found as lines and tables, at most 100 columns wide where the terminal is no wider."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from fcn_deploy.audit.text import shares_line, summary, totals_line
+from fcn_deploy.audit.text import table as audit_table
+from fcn_deploy.audit.text import to_plain as audit_to_plain
+from fcn_deploy.card import ModelCard
+from fcn_deploy.engine.sidecar import Shares, Sidecar
+from fcn_deploy.graph.sizes import ImageSize
+from fcn_deploy.inspection.engine import EngineFile
+from fcn_deploy.inspection.inspect import Inspection
+from fcn_deploy.inspection.onnx import OnnxFile
+from fcn_deploy.system.formatting import count, number
+
+MEGABYTE = 1_000_000
+OPERATORS_SHOWN, CLASSES_SHOWN = 8, 6
+Row = tuple[str, str]
+
+
+def lines(inspection: Inspection) -> list[str]:
+    """A line for each fact, its name first; then faults and remarks."""
+    found = inspection.found
+    rows = [(inspection.kind, str(inspection.path)), ("size", _megabytes(inspection.file_bytes))]
+    rows += [("sha256", inspection.sha256)]
+    if isinstance(found, OnnxFile):
+        rows += _onnx_rows(found)
+    elif isinstance(found, EngineFile):
+        rows += _engine_rows(found)
+    else:
+        rows += [("parameters", f"{found.parameters:,} in {count(found.tensors, 'tensor')}"), *_card_rows(found.card)]
+    width = max(len(name) for name, _ in rows)
+    marks = [f"fault: {line}" for line in inspection.faults]
+    if isinstance(found, EngineFile):
+        marks += [f"note: {line}" for line in found.remarks]
+    return [f"{name:<{width}}  {text}" for name, text in rows] + marks
+
+
+def _onnx_rows(found: OnnxFile) -> Iterator[Row]:
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in found.opsets.items())
+    yield "written by", f"{found.producer or 'an unnamed tool'}; IR version {found.ir_version}, opset {opsets}"
+    yield from _port_rows(found.inputs, found.outputs)
+    yield "contract", found.contract
+    yield from _card_rows(found.card)
+    if found.precision is not None:
+        yield "quantized to", found.precision
+    weights = ", ".join(f"{_megabytes(size)} {dtype}" for dtype, size in found.weight_bytes.items())
+    outside = f", in {', '.join(found.data_files)}" if found.data_files else ""
+    yield "weights", f"{found.parameters:,} numbers, {weights or 'none'}{outside}"
+    yield "nodes", _operators(found)
+    if found.audit is None:
+        yield "precision", f"unknown: {found.audit_error}"
+    else:
+        yield "precision", totals_line(found.audit)
+        yield from (("preflight", line) for line in summary(found.audit)[1:])
+
+
+def _operators(found: OnnxFile) -> str:
+    shown = list(found.operators.items())[:OPERATORS_SHOWN]
+    rest = sum(found.operators.values()) - sum(number_of for _, number_of in shown)
+    listed = ", ".join(f"{operator} {number_of}" for operator, number_of in shown)
+    return f"{sum(found.operators.values())}: {listed}" + (f", {rest} others" if rest else "")
+
+
+def _engine_rows(found: EngineFile) -> Iterator[Row]:
+    sidecar = found.sidecar
+    if sidecar is None:
+        if found.header is not None:
+            yield "built with", f"{found.header.flavor} {found.header.version}"
+        yield "contract", found.contract
+        return
+    yield "built with", f"{sidecar.flavor} {sidecar.version} on {sidecar.platform} in {sidecar.seconds:.1f} s"
+    yield "built for", _built_for(sidecar)
+    yield "built from", f"{sidecar.onnx_name}, sha256 {sidecar.onnx_sha256}"
+    if sidecar.options:
+        yield "options", ", ".join(f"{name} {json.dumps(value)}" for name, value in sidecar.options.items())
+    yield from _port_rows(sidecar.inputs, sidecar.outputs)
+    yield "contract", found.contract
+    yield from _card_rows(sidecar.card)
+    yield from (("profile", _memory(memory)) for memory in found.memory)
+    yield from _precision_rows(sidecar.precision, sidecar.shares)
+    yield "layers", _layers(sidecar)
+
+
+def _built_for(sidecar: Sidecar) -> str:
+    place = sidecar.built_for
+    gpu = f", by a machine with {place.gpu}, CUDA {place.driver}" if place.gpu else ", by a machine without a GPU"
+    return f"{', '.join(place.sm) or 'unknown'}{gpu}"
+
+
+def _memory(memory: Any) -> str:
+    parts = [memory.profile]
+    if memory.activation_bytes is not None:
+        parts.append(f"{_megabytes(memory.activation_bytes)} of activations")
+    if memory.buffer_bytes is not None:
+        parts.append(f"{_megabytes(memory.buffer_bytes)} for each set of input and output at the largest")
+    return "; ".join(parts)
+
+
+def _precision_rows(precision: str, shares: Shares | None) -> Iterator[Row]:
+    """What was built, and what the file's types promised where that is another thing."""
+    if shares is None:
+        yield "precision", f"{precision}; the builder's list does not tell what it chose"
+        return
+    size = ImageSize(*shares.size)
+    yield "precision", f"{precision}; built as {shares_line(shares.built, size)}"
+    if shares.built != shares.promised:
+        yield "promised", shares_line(shares.promised, size)
+
+
+def _layers(sidecar: Sidecar) -> str:
+    if not sidecar.layers:
+        return "not told by the builder"
+    kinds = Counter(layer.precision or "no type" for layer in sidecar.layers)
+    fused = {node for layer in sidecar.layers for node in layer.nodes}
+    listed = ", ".join(f"{kind} {number_of}" for kind, number_of in kinds.most_common())
+    return f"{len(sidecar.layers)} of {count(len(fused), 'ONNX node')}; by the type of what they read: {listed}"
+
+
+def _port_rows(inputs: Iterable[Any], outputs: Iterable[Any]) -> Iterator[Row]:
+    for word, ports in (("input", inputs), ("output", outputs)):
+        for port in ports:
+            dims = ", ".join("?" if dim in (-1, None) else str(dim) for dim in port.shape)
+            yield word, f"{port.name} {port.dtype}[{dims}]"
+
+
+def _card_rows(card: ModelCard | None) -> Iterator[Row]:
+    if card is None:
+        yield "model card", "none"
+        return
+    options = "".join(f", {name} {value}" for name, value in card.options.items())
+    yield "model", f"{card.model}{options}"
+    more = len(card.classes) - CLASSES_SHOWN
+    names = ", ".join(card.classes[:CLASSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    yield "classes", f"{card.num_classes}: {names}"
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (card.mean, card.std))
+    yield "image", f"{card.channel_order}, less {mean}, by {std}"
+    yield from (("card", f"{name.replace('_', ' ')}: {text}") for name, text in card.notes.items())
+
+
+def layer_table(inspection: Inspection) -> Table | None:
+    """Every layer of an engine, every node that multiplies of an ONNX file; None where there is no list."""
+    found = inspection.found
+    if isinstance(found, OnnxFile):
+        return None if found.audit is None else audit_table(found.audit)
+    if not isinstance(found, EngineFile) or found.sidecar is None or not found.sidecar.layers:
+        return None
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for column in ("profile", "layer", "kind", "type", "fused from"):
+        table.add_column(column, overflow="fold")
+    for layer in found.sidecar.layers:
+        table.add_row(str(layer.profile), layer.name, layer.kind, layer.precision, ", ".join(layer.nodes))
+    return table
+
+
+def to_plain(inspection: Inspection) -> dict[str, Any]:
+    """All of it for JSON; the sidecar as the file has it."""
+    found, plain = inspection.found, asdict(inspection) | {"path": str(inspection.path)}
+    body = plain["found"]
+    if isinstance(found, OnnxFile):
+        body["audit"] = None if found.audit is None else audit_to_plain(found.audit)
+    return plain | {"faults": list(inspection.faults)}
+
+
+def _megabytes(size: int) -> str:
+    return f"{size:,} bytes" if size < MEGABYTE / 10 else f"{number(size / MEGABYTE, 1)} MB"

@@ -1,0 +1,137 @@
+"""A PyTorch model as a proven ONNX file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.contract import Contract
+from fcn_deploy.errors import GraphError, UnknownNameError
+from fcn_deploy.graph.contract_io import OUTPUTS, InputKind, graft_contract, set_outputs
+from fcn_deploy.graph.load import UNUSED_KEY
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.graph.weights import save_graph, weights_bytes
+from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
+from fcn_deploy.onnx_export.trace import trace
+from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.version import __version__
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NARROWED_SHAPE = (3, 33, 47)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written and what its proof showed.
+
+    Attributes:
+        path: the ONNX file; `data_path`: its external data, where the weights are too large for one file.
+        ticks: one a shape.
+        tolerance: what they were held against.
+        nodes, weights_bytes: size of the graph.
+        seconds: wall time of trace, proof and writing together.
+    """
+
+    path: Path
+    data_path: Path | None
+    ticks: tuple[Tick, ...]
+    tolerance: float
+    nodes: int
+    weights_bytes: int
+    seconds: float
+
+
+def export_model(
+    model: nn.Module,
+    card: ModelCard,
+    target: Path,
+    *,
+    outputs: Sequence[str] = ("labels",),
+    input_kind: InputKind = "uint8",
+    shapes: Sequence[tuple[int, int, int]] = PROOF_SHAPES,
+    tolerance: float = TOLERANCE,
+    progress: Progress = SILENT,
+) -> ExportReport:
+    """Trace `model`, graft the contract, prove the file against PyTorch, and only then give it its name.
+
+    Args:
+        model: float32[N, 3, H, W] -> float32[N, C, H, W], on the CPU, in evaluation mode.
+        outputs: of "labels" and "logits".
+        shapes: N, H, W of the proof.
+        tolerance: see `proof.TOLERANCE`.
+
+    Raises:
+        ExportError: the model cannot be expressed in opset 17.
+        ParityError: a proof failed; nothing is left behind.
+        OutputError: the file cannot be written.
+    """
+    started = time.perf_counter()
+    wanted = _checked(outputs)
+    with atomic_path(target) as temporary:
+        with progress.task("tracing", None), interrupts():
+            graph = trace(model)
+            graft_contract(graph, card, input_kind=input_kind, outputs=OUTPUTS)
+            _describe(graph, model, card)
+            data_name = save_graph(graph, temporary)
+        reference = Contract(model, card)
+        ticks = prove(
+            temporary, reference, input_kind=input_kind, shapes=shapes, tolerance=tolerance, progress=progress
+        )
+        if wanted != OUTPUTS:
+            feeds = feed(reference, random_image(NARROWED_SHAPE, seed=0), input_kind)
+            proven = open_cpu_session(temporary).run(list(wanted), feeds)
+            _narrow(graph, temporary, wanted)
+            _check_narrowed(temporary, wanted, feeds, proven)
+        nodes, weights = len(graph.graph), weights_bytes(graph)
+    data_path = target.resolve().with_name(data_name) if data_name else None
+    return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started)
+
+
+def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
+    for name in outputs:
+        if name not in OUTPUTS:
+            raise UnknownNameError.of("output", name, OUTPUTS)
+    return tuple(name for name in OUTPUTS if name in outputs) or ("labels",)
+
+
+def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> None:
+    """Put the card into the metadata, drop the exporter's own."""
+    from onnx_ir.passes import common
+
+    common.ClearMetadataAndDocStringPass()(graph)
+    names = set(graph.graph.initializers)
+    unused = sorted(key for key in model.state_dict() if key not in names)
+    graph.metadata_props.clear()
+    graph.metadata_props.update({CARD_KEY: card.to_json(), UNUSED_KEY: json.dumps(unused)})
+    graph.producer_name, graph.producer_version = "fcn-deploy", __version__
+    graph.graph.name = card.model
+
+
+def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...]) -> None:
+    values = {str(value.name): value for value in graph.graph.outputs}
+    set_outputs(graph, values, wanted)
+    save_graph(graph, path)
+
+
+def _check_narrowed(
+    path: Path, wanted: tuple[str, ...], feeds: dict[str, NDArray[np.generic]], proven: list[NDArray[np.generic]]
+) -> None:
+    """The final file has the outputs asked for and gives, to the bit, what the proven one gave."""
+    session = open_cpu_session(path)
+    names = tuple(output.name for output in session.get_outputs())
+    same = names == wanted and all(map(np.array_equal, session.run(None, feeds), proven))
+    if not same:
+        raise GraphError(f"the file with outputs {names} gives other results than the proven one; nothing was written")

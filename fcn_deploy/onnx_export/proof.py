@@ -1,0 +1,143 @@
+"""The proof of an export: ONNX Runtime against the PyTorch reference, shape by shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import ParityError
+from fcn_deploy.graph.contract_io import INPUT, InputKind
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from fcn_deploy.contract import Contract
+
+# N, H, W: 1-pixel images and sides, odd sides, N = 3, multiples of 32 and their neighbours, wide and tall.
+PROOF_SHAPES = (
+    (1, 1, 1), (1, 1, 47), (2, 33, 1), (3, 33, 47), (1, 32, 32), (2, 64, 96), (1, 63, 97), (1, 101, 157), (1, 129, 31),
+)  # fmt: skip
+# Largest difference of a logit, as a share of the largest logit. Reordered float32 sums in VGG-16 differ by about
+# 1e-6; a wrong crop, channel order or weight by more than 1e-2.
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What one shape showed.
+
+    Attributes:
+        shape: N, H, W.
+        relative_difference: max |onnx - pytorch| / max |pytorch| over all logits; infinite if shapes differ.
+        labels_differing: pixels whose label differs.
+        labels_wrong: those of them whose two best reference logits are further apart than rounding explains.
+        passed: relative_difference is within the tolerance and labels_wrong is 0.
+    """
+
+    shape: tuple[int, int, int]
+    relative_difference: float
+    labels_differing: int
+    labels_wrong: int
+    passed: bool
+
+
+def prove(
+    path: Path,
+    reference: Contract,
+    *,
+    input_kind: InputKind = "uint8",
+    shapes: Sequence[tuple[int, int, int]] = PROOF_SHAPES,
+    tolerance: float = TOLERANCE,
+    progress: Progress = SILENT,
+) -> tuple[Tick, ...]:
+    """Run `path`, which must have both outputs, and `reference` on the same random images of every shape.
+
+    Raises:
+        ParityError: a shape failed; the message names it and the largest difference.
+    """
+    session = open_cpu_session(path)
+    ticks = []
+    with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
+        for seed, shape in enumerate(shapes):
+            ticks.append(_tick(session, reference, shape, seed, input_kind, tolerance))
+            task.advance(note="x".join(map(str, shape)))
+            check()
+    failed = [tick for tick in ticks if not tick.passed]
+    if failed:
+        worst = max(failed, key=lambda tick: tick.relative_difference)
+        raise ParityError(
+            f"the exported graph differs from PyTorch at {len(failed)} of {len(ticks)} shapes, most at N, H, W = "
+            f"{worst.shape}: logits by {worst.relative_difference:.2g} of the largest (tolerance {tolerance:g}), "
+            f"{worst.labels_wrong} labels wrong; nothing was written",
+            worst.relative_difference,
+        )
+    return tuple(ticks)
+
+
+def random_image(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:
+    """uint8[N, H, W, 3] of smooth gradients under noise, so that neither borders nor interiors are flat."""
+    n, height, width = shape
+    generator = np.random.default_rng(seed)
+    ramp = np.linspace(0, 160, height)[:, None, None] * np.linspace(0.2, 1, width)[None, :, None]
+    noise = generator.integers(0, 96, (n, height, width, 3))
+    return (ramp * generator.random((n, 1, 1, 3)) + noise).astype(np.uint8)
+
+
+def feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputKind) -> dict[str, NDArray[np.generic]]:
+    """What the exported graph takes for `image`: itself, or its normalised float32[N, 3, H, W]."""
+    import torch
+
+    if input_kind == "uint8":
+        return {INPUT: image}
+    return {INPUT: reference.normalise(torch.from_numpy(image)).numpy()}
+
+
+def _tick(
+    session: object,
+    reference: Contract,
+    shape: tuple[int, int, int],
+    seed: int,
+    input_kind: InputKind,
+    tolerance: float,
+) -> Tick:
+    import torch
+
+    image = random_image(shape, seed)
+    with torch.inference_mode():
+        expected = reference.logits(torch.from_numpy(image)).numpy()
+    labels, logits = session.run(["labels", "logits"], feed(reference, image, input_kind))  # type: ignore[attr-defined]
+    if logits.shape != expected.shape or labels.shape != shape:
+        return Tick(shape, float("inf"), labels.size, labels.size, False)
+    return compare(shape, expected, logits, labels, tolerance)
+
+
+def compare(
+    shape: tuple[int, int, int],
+    expected: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    tolerance: float,
+) -> Tick:
+    """Judge one shape's results: float32[N, C, H, W] logits of both sides and the graph's own labels [N, H, W]."""
+    scale = float(np.abs(expected).max()) or 1.0
+    difference = float(np.abs(logits - expected).max())
+    differing = labels != expected.argmax(1)
+    # Two logits that each moved by `difference` can change places only if they were within twice of it.
+    beyond_rounding = differing & (_margin(expected) > 2 * difference)
+    relative = difference / scale if np.isfinite(difference) else float("inf")
+    wrong = int(beyond_rounding.sum())
+    return Tick(shape, relative, int(differing.sum()), wrong, relative <= tolerance and wrong == 0)
+
+
+def _margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Difference of the two largest logits of each pixel, float32[N, H, W]; infinite with one class."""
+    if logits.shape[1] == 1:
+        return np.full(logits[:, 0].shape, np.inf, np.float32)
+    best = np.partition(logits, -2, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])

@@ -1,0 +1,1 @@
+"""Write model repositories for servers: `fcn-deploy package`."""

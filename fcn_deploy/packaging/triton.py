@@ -1,0 +1,199 @@
+"""A model repository that Triton Inference Server serves: the file, its configuration and the class names.
+
+    <repository>/<name>/config.pbtxt
+    <repository>/<name>/labels.txt
+    <repository>/<name>/<version>/model.onnx | model.plan
+
+The configuration's fields are those of Triton's `model_config.proto`.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.engine.flavors import TENSORRT
+from fcn_deploy.engine.freshness import belongs
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import Port, read_sidecar
+from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
+from fcn_deploy.errors import EngineError, GraphError, OutputError
+from fcn_deploy.graph.load import find_card, load_graph
+from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
+from fcn_deploy.packaging.triton_config import Served, config_text
+from fcn_deploy.system.files import check_writable, output_error, temporary_beside
+from fcn_deploy.system.progress import SILENT, Progress
+
+LABELS_FILE = "labels.txt"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class TritonOptions:
+    """How the model is served.
+
+    Attributes:
+        name: of the model; None takes the file's.
+        version: of this file under that name.
+        max_batch: images that Triton may put together; None takes an engine's largest N, else 8. A file with a fixed N
+            is served with that N and nothing is put together.
+        instances: copies of the model on each GPU, or on the CPU.
+        gpu: where an ONNX file runs; an engine runs on a GPU.
+        queue_delay_us: microseconds that a request may wait for others of its size.
+        warmup: sizes (H, W) that are run once before the model is ready; () takes an engine's usual ones, else 360x480.
+        force: replace a model of that name.
+    """
+
+    name: str | None = None
+    version: int = 1
+    max_batch: int | None = None
+    instances: int = 1
+    gpu: bool = True
+    queue_delay_us: int = 2000
+    warmup: tuple[tuple[int, int], ...] = ()
+    force: bool = False
+
+
+def package(source: Path, repository: Path, options: TritonOptions, progress: Progress = SILENT) -> Path:
+    """Write `repository`/<name>, whole or not at all, and return it.
+
+    Raises:
+        EngineError: an engine without its sidecar, or of TensorRT for RTX, which Triton does not load.
+        GraphError: no ONNX network with an image input, or options that the file does not allow.
+        OutputError: a model of that name is there, or the repository cannot be written.
+    """
+    served = _engine(source, options) if _is_engine(source) else _onnx(source, options)
+    name = _name(options.name or source.stem)
+    target = repository / name
+    if target.exists() and not options.force:
+        raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
+    check_writable(target / "config.pbtxt")
+    files = [source, *([data] if (data := source.with_name(f"{source.name}.data")).is_file() else [])]
+    temporary = temporary_beside(repository / name)
+    try:
+        _write(temporary, name, files, served, options, progress)
+        _replace(temporary, target)
+    except OSError as error:
+        raise output_error(target, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _write(
+    folder: Path, name: str, files: Sequence[Path], served: Served, options: TritonOptions, progress: Progress
+) -> None:
+    version = folder / str(options.version)
+    version.mkdir(parents=True)
+    (folder / "config.pbtxt").write_text(config_text(name, served), encoding="utf-8")
+    if served.classes:
+        (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in served.classes), encoding="utf-8")
+    with progress.task("copying", len(files)) as task:
+        for index, file in enumerate(files):
+            # External data is named inside the ONNX file, so it keeps its name.
+            shutil.copyfile(file, version / (served.file if index == 0 else file.name))
+            task.advance()
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Move the new model in place; one that is there goes only when the new one stands."""
+    old = temporary.with_suffix(".old")
+    if target.exists():
+        target.rename(old)
+    try:
+        temporary.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_engine(source: Path) -> bool:
+    return source.suffix.lower() in (".engine", ".plan", ".trt")
+
+
+def _engine(source: Path, options: TritonOptions) -> Served:
+    if not source.is_file():
+        raise EngineError(f"{source} does not exist; fcn-deploy build-engine writes one")
+    sidecar = read_sidecar(source)
+    if sidecar.flavor != TENSORRT:
+        raise EngineError(
+            f"{source} is a plan of TensorRT for RTX, which Triton does not load; build it with --flavor tensorrt on "
+            "the machine that serves, or package the ONNX file"
+        )
+    if not belongs(sidecar, source):
+        raise EngineError(f"the file beside {source} describes another engine; build the engine again")
+    if not options.gpu:
+        raise EngineError(f"{source} is an engine and runs on a GPU; leave out --cpu")
+    _check_profiles(sidecar.profiles, options.warmup)
+    most = max(profile.max[0] for profile in sidecar.profiles)
+    if options.max_batch is not None and options.max_batch > most:
+        raise EngineError(f"{source} was built for at most {most} images, not {options.max_batch} (--max-batch)")
+    usual = tuple(dict.fromkeys(profile.opt[1:] for profile in sidecar.profiles))
+    return _served(
+        "tensorrt", "model.plan", sidecar.inputs, sidecar.outputs, sidecar.card, options,
+        batch=options.max_batch or most, warmup=options.warmup or usual, profiles=len(sidecar.profiles),
+    )  # fmt: skip
+
+
+def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int]]) -> None:
+    for height, width in warmup:
+        if not any(profile.holds((profile.min[0], height, width)) for profile in profiles):
+            known = ", ".join(map(str, profiles))
+            raise EngineError(f"no profile of the engine holds {height}x{width} (--size); it has {known}")
+
+
+def _onnx(source: Path, options: TritonOptions) -> Served:
+    model = load_graph(source)
+    value = image_input(model)
+    if image_axes(value) is None:
+        raise GraphError(f"{source}: its input {value.name} is no image; needed is [N, H, W, 3] or [N, 3, H, W]")
+    fixed = fixed_dims(model)
+    if fixed[0] is not None and options.max_batch not in (None, fixed[0]):
+        raise GraphError(f"{source} fixes N at {fixed[0]}; export it with a dynamic N for another --max-batch")
+    inputs, outputs = ([_port(v) for v in values] for values in (graph_inputs(model), model.graph.outputs))
+    usual = ((fixed[1] or DEFAULT.opt[1], fixed[2] or DEFAULT.opt[2]),)
+    return _served(
+        "onnxruntime", "model.onnx", inputs, outputs, find_card(model), options,
+        batch=0 if fixed[0] is not None else options.max_batch or 8, warmup=options.warmup or usual,
+    )  # fmt: skip
+
+
+def _served(
+    backend: str,
+    file: str,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    card: ModelCard | None,
+    options: TritonOptions,
+    *,
+    batch: int,
+    warmup: Sequence[tuple[int, int]],
+    profiles: int = 0,
+) -> Served:
+    classes = () if card is None else card.classes
+    return Served(
+        backend, file, inputs, outputs, batch, warmup, options.instances, options.gpu, options.queue_delay_us,
+        profiles, classes,
+    )  # fmt: skip
+
+
+def _port(value: ir.Value) -> Port:
+    """An input or output of a graph; dims that vary are -1."""
+    if value.dtype is None or value.shape is None:
+        raise GraphError(f"the graph does not tell the type or the rank of {value.name}; export it again")
+    dims = tuple(dim if isinstance(dim, int) else -1 for dim in value.shape)
+    return Port(str(value.name), value.dtype.numpy().name, dims)
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise OutputError(f"'{text}' cannot be the name of a model; give one of letters, digits, _, . and - (--name)")
+    return text

@@ -1,0 +1,1 @@
+"""Label any number of images: `fcn-deploy predict`, and `fcn_deploy.load`."""

@@ -1,0 +1,1 @@
+"""Label images in several processes on one machine or more, through Ray."""

@@ -1,0 +1,156 @@
+"""The processes that Ray runs on one machine or several, and what each of them may use."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.prediction.options import WAITING, PredictOptions
+from fcn_deploy.runners.registry import device_of
+from fcn_deploy.sources.open_runners import USUAL_LANES, default_runner
+from fcn_deploy.system.optional import require
+from fcn_deploy.system.streams import led_to
+from fcn_deploy.system.threads import usable_cores
+
+# Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+LOCAL = "local"
+ANSWER_S = 10
+STORE_BYTES = 128 << 20  # of a cluster that is started here: names and results travel, images do not
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which cluster, and how many actors of it.
+
+    Attributes:
+        address: "HOST:PORT" of its head, "auto", or "local" to start one on this machine; None takes RAY_ADDRESS or a
+            cluster that runs here, and starts one where there is neither.
+        actors: processes that hold the model; None for one a device: each GPU, or without GPUs each machine.
+    """
+
+    address: str | None = None
+    actors: int | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one actor of `actors` reserves."""
+
+    actors: int
+    cpus: int
+    gpus: int
+
+    def options(self, options: PredictOptions) -> PredictOptions:
+        """`options` for one actor: as many threads as it has cores, where the user did not say."""
+        lanes = options.lanes
+        if not self.gpus and options.tiling is None and lanes is None:
+            lanes = min(USUAL_LANES, max(self.cpus // (options.threads or 1), 1))
+        threads = options.threads if self.gpus or options.threads else max(self.cpus // (lanes or 1), 1)
+        workers = options.workers if self.gpus or options.workers else self.cpus + WAITING
+        return replace(options, lanes=lanes, threads=threads, workers=workers)
+
+
+def share_out(options: PredictOptions, actors: int | None, nodes: list[dict[str, float]]) -> Share:
+    """The share of each actor, on machines with the resources `nodes` (Ray's "CPU" and "GPU").
+
+    Raises:
+        RunnerError: there are fewer resources than that takes.
+    """
+    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
+    if not cores:
+        raise RunnerError("no machine of the cluster has a free CPU for Ray; start its nodes with --num-cpus")
+    spec = options.runner or default_runner(options.model)
+    if device_of(spec) == "cpu":
+        return _cpu_share(actors, cores)
+    gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+    if gpus < (actors or 1):
+        raise RunnerError(f"{spec} needs a GPU an actor and the cluster has {gpus}; lower --actors, or add machines")
+    return Share(actors or gpus, 1, 1)
+
+
+def _cpu_share(actors: int | None, cores: list[int]) -> Share:
+    """As many cores each as let all `actors` find a place."""
+    wanted = actors or len(cores)
+    for cpus in range(max(cores), 0, -1):
+        if sum(count // cpus for count in cores) >= wanted:
+            return Share(wanted, cpus, 0)
+    raise RunnerError(f"{wanted} actors need a CPU each and the cluster has {sum(cores)}; lower --actors")
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[Any]:
+    """Ray, connected for as long as the block lasts; a cluster that it had to start ends with the block.
+
+    What Ray prints of lost workers goes to standard error, where it spoils no result.
+
+    Raises:
+        MissingDependencyError: Ray Data is not installed.
+        RunnerError: there is no cluster at that address, or none can be started.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    ray = require("ray")
+    require("ray.data")
+    before = signal.getsignal(signal.SIGTERM)
+    with redirect_stdout(sys.stderr):
+        try:
+            _connect(ray, cluster)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray's own gives another exit code
+            _be_quiet(ray)
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def _connect(ray: Any, cluster: Cluster) -> None:
+    """To the cluster asked for; to the one at hand or a new one where none is."""
+    address = cluster.address or os.environ.get("RAY_ADDRESS")
+    given: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    cpus = max(usable_cores(), cluster.actors or 1)
+    new = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+    try:
+        # Ray's C++ half tells there how much it will tell; what goes wrong is raised.
+        with Path(os.devnull).open("w") as nowhere, led_to(nowhere, 2):
+            if address not in (None, LOCAL):
+                _knock(address)
+                ray.init(address, **given)
+                return
+            if address is None:
+                with suppress(ConnectionError):
+                    ray.init("auto", **given)
+                    return
+            ray.init(LOCAL, **given, **new)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RunnerError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
+
+
+def _knock(address: str) -> None:
+    """OSError or ValueError at once where nobody answers; Ray itself would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise ValueError("needed is HOST:PORT, auto, or local")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+
+
+def _be_quiet(ray: Any) -> None:
+    """One progress bar is enough, and a failure is told once."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

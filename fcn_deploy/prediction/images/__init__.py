@@ -1,0 +1,1 @@
+"""Find and decode the images that a user names."""

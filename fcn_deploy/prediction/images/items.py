@@ -1,0 +1,94 @@
+"""The images one by one, each with its place in the order and the function that decodes it."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.data.images import load_image
+from fcn_deploy.errors import DataError, ImageError
+from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.video import count_frames, frames
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to be.
+
+    Attributes:
+        index: 0, 1, 2, ... without a gap.
+        name: what its results are named after; a frame's is "clip.mp4/000041".
+        load: gives uint8[H, W, 3] RGB, from any thread; ImageError if it cannot.
+    """
+
+    index: int
+    name: PurePosixPath
+    load: Callable[[], NDArray[np.uint8]]
+
+
+def items(sources: Sequence[Source]) -> Iterator[Item]:
+    """Every image, and every frame of a video; a video that breaks off ends with an item that cannot be loaded."""
+    numbers = count()
+    for source in sources:
+        if source.is_video:
+            yield from _frames(source, numbers)
+        else:
+            yield Item(next(numbers), source.name, _loader(source))
+
+
+def count_items(sources: Sequence[Source]) -> int | None:
+    """How many there will be; None where a video does not say."""
+    counts = [_count(source) for source in sources]
+    return None if None in counts else sum(number or 0 for number in counts)
+
+
+def _count(source: Source) -> int | None:
+    if not source.is_video:
+        return 1
+    return count_frames(source.path) if source.storage is None else None
+
+
+def _frames(source: Source, numbers: Iterator[int]) -> Iterator[Item]:
+    frame = -1
+    try:
+        with source.local() as path:
+            for frame, load in enumerate(frames(path)):
+                yield Item(next(numbers), frame_name(source.name, frame), load)
+    except DataError as error:
+        yield Item(next(numbers), frame_name(source.name, frame + 1), _raiser(error))
+
+
+def frame_name(video: PurePosixPath, number: int) -> PurePosixPath:
+    """ "clip.mp4/000041" """
+    return video / f"{number:06}"
+
+
+def _loader(source: Source) -> Callable[[], NDArray[np.uint8]]:
+    def load() -> NDArray[np.uint8]:
+        with source.local() as path:
+            return _load(path)
+
+    return load
+
+
+def _load(path: Path) -> NDArray[np.uint8]:
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return load_image(path)  # which says what is wrong with it
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise ImageError(f"{path} is a device or a pipe; needed an image file")
+    return load_image(path)
+
+
+def _raiser(error: DataError) -> Callable[[], NDArray[np.uint8]]:
+    def load() -> NDArray[np.uint8]:
+        raise error
+
+    return load

@@ -1,0 +1,79 @@
+"""The frames of a video file, decoded one after the other by FFmpeg's own threads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import ImageError
+from fcn_deploy.system.optional import require
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts"})
+
+Load = Callable[[], NDArray[np.uint8]]
+
+
+def frames(path: Path) -> Iterator[Load]:
+    """Each frame of the first video stream as a function that converts it to uint8[H, W, 3] RGB, upright.
+
+    Decoding goes on in this iterator, which knows the order; the conversion may be done in any thread.
+
+    Raises:
+        ImageError: missing, not a video, damaged or cut off; frames before that have been given.
+        MissingDependencyError: PyAV is not installed.
+    """
+    av = require("av")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ImageError(f"{path} holds no video stream")
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            reached = 0.0
+            for frame in container.decode(stream):
+                reached = max(reached, frame.time or 0.0)
+                yield partial(upright, frame)
+            _check_end(path, stream, reached)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ImageError(f"{path} is not a video, or damaged ({text})") from error
+
+
+def _check_end(path: Path, stream: Any, reached: float) -> None:
+    """ImageError if the last frame, at `reached` seconds, comes well before the length that the header tells.
+
+    Decoders take the end of a file for the end of the video. Lengths are rounded, and some streams end early.
+    """
+    told = _seconds(stream)
+    if told - reached > max(1.0, 0.05 * told):
+        raise ImageError(f"{path} is cut off: it ends after {reached:.1f} of {told:.1f} s; copy or download it again")
+
+
+def _seconds(stream: Any) -> float:
+    """Where the stream should end, by its container or by Matroska's tag; 0 if neither says."""
+    if stream.duration:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) if tag else 0.0
+
+
+def count_frames(path: Path) -> int | None:
+    """How many frames the file says it has; None where it does not say or cannot be read."""
+    av = require("av")
+    try:
+        with av.open(str(path)) as container:
+            return container.streams.video[0].frames or None
+    except (av.FFmpegError, OSError, ValueError, IndexError):
+        return None
+
+
+def upright(frame: Any) -> NDArray[np.uint8]:
+    """A frame of PyAV as uint8[H, W, 3] RGB, turned as its display matrix says."""
+    turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, in degrees
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))

@@ -1,0 +1,113 @@
+"""An open model and what becomes of its labels: what one process does, alone or as one of a cluster's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from fcn_deploy.card import ModelCard, voc_palette
+from fcn_deploy.errors import OutputError
+from fcn_deploy.prediction.images.items import items
+from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.inference import lanes_of
+from fcn_deploy.prediction.job import Job, label_images
+from fcn_deploy.prediction.options import WAITING, PredictOptions
+from fcn_deploy.prediction.outputs import Outputs
+from fcn_deploy.prediction.pipeline import Bounds, Ended, in_order
+from fcn_deploy.prediction.tiled import Tiled
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.sources.open_runners import open_runners
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.threads import usable_cores
+from fcn_deploy.tiling.receptive_field.model import field_of
+
+MOST_WORKERS = 16
+
+
+class Labelling(Protocol):
+    """Whatever labels images and writes the results: this process, or others."""
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The model's classes and palette; None where the file holds none."""
+
+    @property
+    def outputs(self) -> Outputs:
+        """Where the results go."""
+
+    @property
+    def name(self) -> str:
+        """Of the runner; "" before it is known."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of the runner and of the tiles, so far."""
+
+    def label(self, sources: Sequence[Source]) -> Generator[Ended, None, None]:
+        """Write the results of every image; each one's end, in the order of `sources`."""
+
+    def guard(self) -> AbstractContextManager[Callable[[], None]]:
+        """A context in which Ctrl-C is taken well; the check that it gives is called between images."""
+
+
+class Labeller:
+    """The model opened in this process, which `stack` closes."""
+
+    def __init__(self, options: PredictOptions, stack: ExitStack, progress: Progress = SILENT) -> None:
+        """Errors as for `predict`."""
+        runners = open_runners(
+            options.model, stack, runner=options.runner, model=options.checkpoint_model,
+            threads=options.threads, lanes=options.lanes if options.tiling is None else 1, progress=progress,
+        )  # fmt: skip
+        self._runner, self._batch = runners[0], options.batch
+        self.card, self.name = self._runner.card, self._runner.name
+        self.outputs = outputs_of(options, self.card)
+        self._tiled = _tiled(options, self._runner, progress)
+        self._workers = options.workers or min(usable_cores() + WAITING, MOST_WORKERS)
+        classes = 0 if self.card is None else self.card.num_classes
+        self._job = Job(self.outputs, classes, options.areas is not None, options.skip_existing)
+        self._lanes = lanes_of(runners)
+        stack.enter_context(self._lanes)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._runner.notes if self._tiled is None else (*self._runner.notes, *self._tiled.notes)
+
+    def label(self, sources: Sequence[Source]) -> Generator[Ended, None, None]:
+        if self._tiled is not None:
+            return self._tiled.label(sources, self._job)
+        bounds = Bounds.of(self._workers, self._batch, self._lanes.slots)
+        ended = label_images(items(sources), self._job, self._lanes, self._batch, bounds, self._workers)
+        return in_order(ended, lambda value: value.index)
+
+    def guard(self) -> AbstractContextManager[Callable[[], None]]:
+        return interrupts()
+
+
+def outputs_of(options: PredictOptions, card: ModelCard | None) -> Outputs:
+    """Where the results of a model with `card` go.
+
+    Raises:
+        OutputError: the format does not hold the model's labels, areas are asked for and there are no classes, or
+            overlays of tiles.
+    """
+    if card is not None and card.wide_labels and options.format == "indexed":
+        raise OutputError(f"an indexed PNG holds 256 classes and the model has {card.num_classes}; use --format raw")
+    if card is None and options.areas is not None:
+        raise OutputError(f"{options.model} holds no model card, so its classes are not known; leave --areas out")
+    if options.tiling is not None and options.overlay is not None:
+        raise OutputError("an overlay needs the whole image in memory; leave --overlay or --tile out")
+    target = options.target
+    folder, storage = (target, None) if isinstance(target, Path) else (Path(), target)
+    palette = voc_palette(256) if card is None else card.palette
+    return Outputs(folder, options.format, palette, options.overlay, options.keep_suffix, options.single, storage)
+
+
+def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:
+    if options.tiling is None:
+        return None
+    reach = field_of(options.model, runner.card, progress)
+    return Tiled(runner, reach, options.tiling, options.batch, progress)

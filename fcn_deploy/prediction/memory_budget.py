@@ -1,0 +1,70 @@
+"""Memory for the inferences of a CPU: large images wait for each other, and one for which there is none is refused.
+
+Without this the system ends the process, or another one, before any allocation fails.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import psutil
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import RUNNERS, device_of
+
+# Peak bytes for each pixel and channel of VGG's first stage, which has 64 * width channels and the size of the image.
+# Measured, at 0.3 to 2.4 megapixels: ONNX Runtime and PyTorch in FP32 11 to 27, INT8 9 to 13, OpenVINO in BF16 7.
+FP32_BYTES, NARROW_BYTES = 16, 8
+
+
+class Room:
+    """Bytes that may be in use at once. `bytes_a_pixel` of 0 lets everything in."""
+
+    def __init__(self, bytes_a_pixel: float, free: int) -> None:
+        self._each, self._free = bytes_a_pixel, free
+        self._held = 0.0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, shape: Sequence[int]) -> Iterator[None]:
+        """Hold what an inference of [N, H, W, ...] takes, once there is room beside the others.
+
+        Raises:
+            ShapeError: there would not be, even if it ran alone.
+        """
+        needed = self._each * shape[0] * shape[1] * shape[2]
+        if needed > self._free:
+            size = "x".join(map(str, shape[:3] if shape[0] > 1 else shape[1:3]))
+            raise ShapeError(
+                f"{size} pixels in one inference take about {needed / 2**30:.1f} GiB and {self._free / 2**30:.1f} are "
+                "free; cut the image into tiles (--tile 1024)"
+            )
+        with self._changed:
+            self._changed.wait_for(lambda: self._held + needed <= self._free)
+            self._held += needed
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= needed
+                self._changed.notify_all()
+
+
+def room_for(runner: Runner) -> Room:
+    """What is free now, for inferences of `runner`; all goes in if it is no CPU's or its need is not known."""
+    backend, free = runner.name.partition(":")[0], psutil.virtual_memory().available
+    if runner.card is None or backend not in RUNNERS or device_of(runner.name) != "cpu":
+        return Room(0.0, free)
+    return Room(bytes_a_pixel(runner.card, narrow=backend == "openvino"), free)
+
+
+def bytes_a_pixel(card: ModelCard, *, narrow: bool) -> float:
+    """A cautious estimate for networks on VGG-16; 0 for others."""
+    if "resnet" in card.model:
+        return 0.0
+    narrow = narrow or str(card.notes.get("precision", "")).startswith("int8")
+    return (NARROW_BYTES if narrow else FP32_BYTES) * 64 * float(str(card.options.get("width", 1.0)))

@@ -1,0 +1,129 @@
+"""A model as a function from images to labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.images import load_image
+from fcn_deploy.errors import ShapeError
+from fcn_deploy.prediction.inference import lanes_of
+from fcn_deploy.prediction.pipeline import Bounds, Ended, Labelled, Loaded, batched, in_order, inferred
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.sources.open_runners import open_runners
+from fcn_deploy.vocabulary import INPUT, LABELS
+
+Image = NDArray[np.uint8]
+Labels = NDArray[Any]
+
+
+class Model:
+    """`model(image)` gives labels; a list gives a list, any other iterable an iterator. Not thread-safe.
+
+    An image is uint8[H, W, 3] RGB, or a path, which is read as `load_image` reads it. Labels are uint8[H, W] (int32
+    above 255 classes). An array uint8[N, H, W, 3] gives labels [N, H, W].
+
+    Attributes:
+        card: classes, palette and the rest; None for a file of another tool that has none.
+    """
+
+    def __init__(self, runner: Runner, stack: ExitStack, batch: int = 1) -> None:
+        """`stack` holds what is closed with the model; `batch` is how many images of one shape go in at once."""
+        self.card: ModelCard | None = runner.card
+        self._runner, self._stack, self._batch = runner, stack, batch
+
+    @overload
+    def __call__(self, images: Image | str | Path) -> Labels: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[Labels]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, images: Iterable[Any]) -> Iterator[Labels]: ...
+    def __call__(self, images: Any) -> Any:
+        """The labels of one image, of each in a list, or of each that an iterable gives.
+
+        An iterable is read ahead of its results by a bounded number of images, and results keep its order.
+
+        Raises:
+            ShapeError: an image that is not uint8[H, W, 3], or that no profile of an engine holds.
+            ImageError: a path that cannot be read as an image.
+            RunnerError: the model is closed, or the device failed.
+        """
+        if isinstance(images, (str, Path)):
+            images = load_image(Path(images))
+        if isinstance(images, (list, tuple)):
+            return list(self._stream(images))
+        if hasattr(images, "__iter__") and not hasattr(images, "__array__"):
+            return self._stream(images)
+        array = np.asarray(images)  # of a Pillow image, too
+        whole = array if array.ndim == 4 else _image(array)[None]
+        labels = self._runner.infer({INPUT: whole})[LABELS]
+        return labels if array.ndim == 4 else labels[0]
+
+    def _stream(self, images: Iterable[Any]) -> Iterator[Labels]:
+        loaded = (Loaded(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
+        with lanes_of([self._runner]) as lanes:
+            bounds = Bounds.of(1, self._batch, lanes.slots)
+            values = inferred(batched(loaded, self._batch, bounds.grouped), lanes)
+            for value in in_order(values, _index):
+                if isinstance(value, Ended):
+                    assert value.error is not None
+                    raise value.error
+                yield value.labels
+
+    def close(self) -> None:
+        """Let go of the model and the device; a second call does nothing."""
+        self._stack.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load(
+    source: str | Path,
+    *,
+    runner: str | None = None,
+    model: str | None = None,
+    threads: int | None = None,
+    batch: int = 1,
+) -> Model:
+    """Open an engine, an .onnx file, a checkpoint, a recipe or "demo" as a function from images to labels.
+
+    Args:
+        runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]" or "tensorrt"; by default what the file is made for.
+        model: what a checkpoint holds where its keys leave a choice.
+        threads: CPU threads of one inference.
+        batch: images of one shape in one inference, for lists and iterables.
+
+    Raises:
+        UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
+        CheckpointError, GraphError, EngineError: the file cannot be read or used.
+    """
+    with ExitStack() as stack:
+        opened = open_runners(str(source), stack, runner=runner, model=model, threads=threads)
+        return Model(opened[0], stack.pop_all(), batch)
+
+
+def _image(value: Any) -> Image:
+    """uint8[H, W, 3]; ShapeError or ImageError otherwise."""
+    if isinstance(value, (str, Path)):
+        return load_image(Path(value))
+    array = np.asarray(value)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise ShapeError(f"an image is {array.dtype}{list(array.shape)}; needed is uint8[H, W, 3], RGB")
+    return array
+
+
+def _index(value: Labelled | Ended) -> int:
+    return value.loaded.index if isinstance(value, Labelled) else value.index

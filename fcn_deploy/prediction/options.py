@@ -1,0 +1,91 @@
+"""What a user asks `predict` for, and where the images are that it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from fcn_deploy.data.images import SUFFIXES
+from fcn_deploy.errors import OutputError
+from fcn_deploy.prediction.images.sources import Source, find_sources
+from fcn_deploy.prediction.images.storage import Storage
+from fcn_deploy.prediction.outputs import SUFFIX, Format
+from fcn_deploy.prediction.tiled import Tiling
+from fcn_deploy.system.files import check_writable
+
+WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What to run on which images, and what to leave.
+
+    Attributes:
+        model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
+        images: files, folders, globs, lists, videos, "-" or addresses of object storage, as `find_sources` takes them.
+        target: the folder of results, or for one image the label map (told by its suffix); or object storage.
+        overlay: how much of an overlay is the labels' colour, 0..1; None for no overlays.
+        areas: the CSV file of each class's pixels in each image.
+        skip_existing: leave out images whose results are there.
+        keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
+        batch: images of one shape in one inference, at most.
+        runner, threads, lanes, checkpoint_model: as in `open_runners`.
+        tiling: how images are cut into tiles, of which `batch` are one inference; None runs them whole.
+        workers: threads that decode and write; None for two more than cores, 16 at most.
+    """
+
+    model: str
+    images: tuple[str, ...]
+    target: Path | Storage
+    format: Format = "indexed"
+    overlay: float | None = None
+    areas: Path | None = None
+    skip_existing: bool = False
+    keep_suffix: bool = False
+    batch: int = 1
+    runner: str | None = None
+    threads: int | None = None
+    lanes: int | None = None
+    checkpoint_model: str | None = None
+    workers: int | None = None
+    tiling: Tiling | None = None
+
+    @property
+    def single(self) -> bool:
+        """Whether the target is the label map itself: it is named like one and is no folder."""
+        target = self.target
+        return isinstance(target, Path) and target.suffix.lower() == SUFFIX[self.format] and not target.is_dir()
+
+    def sources(self, stdin: IO[bytes] | None = None) -> list[Source]:
+        """The images, after a look at where their results will go.
+
+        Raises:
+            DataError: there are none, or one of `images` is not what `find_sources` takes.
+            OutputError: the results cannot be written there.
+        """
+        self._check_suffix()
+        sources = find_sources(self.images, leave_out=None if self.single else self.target, stdin=stdin)
+        if self.single and (len(sources) > 1 or sources[0].is_video):
+            raise OutputError(f"{self.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
+        for target in (self._probe(), self.areas):
+            if target is not None:
+                check_writable(target)
+        return sources
+
+    def _check_suffix(self) -> None:
+        """Refuse to make a folder out of what was meant as a file."""
+        target, needed = self.target, SUFFIX[self.format]
+        if isinstance(target, Storage) or self.single or target.is_dir():
+            return
+        if target.suffix.lower() in SUFFIXES | {*SUFFIX.values()}:
+            raise OutputError(
+                f"{target} is named like a file, and {self.format} label maps end in {needed}; give such a name or a "
+                "folder's (-o)"
+            )
+
+    def _probe(self) -> Path | None:
+        """A file whose writing shows that results can be written; None for object storage, which has none to spare."""
+        if isinstance(self.target, Storage):
+            return None
+        return self.target if self.single else self.target / "results"

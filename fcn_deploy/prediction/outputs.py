@@ -1,0 +1,200 @@
+"""Where an image's results go, and how they are written: label map and overlay."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fcn_deploy.data.images import load_label
+from fcn_deploy.data.sample import Colour
+from fcn_deploy.data.writing import label_image, save_image, save_labels
+from fcn_deploy.errors import DataError, OutputError
+from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.storage import Storage
+from fcn_deploy.system.files import write_bytes
+from fcn_deploy.system.leftovers import remove_leftovers
+
+Format = Literal["indexed", "raw", "npy"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+SUFFIX = {"indexed": ".png", "raw": ".png", "npy": ".npy"}
+OVERLAY = ".overlay.jpg"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of every image.
+
+    Attributes:
+        target: the folder; or, for one image, the label map itself; with `storage` Path(), below which it is.
+        format: "indexed" is a PNG with the palette, "raw" a grey PNG (16 bits above 255 classes), "npy" the array.
+        palette: one RGB triple a class.
+        overlay: how much of an overlay is the labels' colour, 0..1; None for none.
+        keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
+        single: whether `target` is a file.
+        storage: the folder of object storage that the files end in; None where that is `target`.
+    """
+
+    target: Path
+    format: Format
+    palette: tuple[Colour, ...]
+    overlay: float | None = None
+    keep_suffix: bool = False
+    single: bool = False
+    storage: Storage | None = None
+
+    @property
+    def place(self) -> str:
+        """Where a user finds the files."""
+        return str(self.target if self.storage is None else self.storage)
+
+    def label_path(self, name: PurePosixPath) -> Path:
+        return self.target if self.single else self._path(name, SUFFIX[self.format])
+
+    def overlay_path(self, name: PurePosixPath) -> Path:
+        return self.target.with_suffix(OVERLAY) if self.single else self._path(name, OVERLAY)
+
+    def paths(self, name: PurePosixPath) -> tuple[Path, ...]:
+        """All files of one image."""
+        return (self.label_path(name), *((self.overlay_path(name),) if self.overlay is not None else ()))
+
+    def _path(self, name: PurePosixPath, suffix: str) -> Path:
+        stem = name if self.keep_suffix or not name.suffix else name.with_suffix("")
+        return self.target / stem.parent / f"{stem.name}{suffix}"
+
+    def exist(self, name: PurePosixPath) -> bool:
+        """Whether all are there; they are written whole, so then they are right."""
+        if self.storage is None:
+            return all(path.exists() for path in self.paths(name))
+        return all(self.storage.exists(PurePosixPath(path)) for path in self.paths(name))
+
+    def sweep(self) -> None:
+        """Remove what killed processes were writing; object storage holds nothing of the kind."""
+        if self.storage is None:
+            remove_leftovers(self.target)
+
+    @contextmanager
+    def staged(self, name: PurePosixPath) -> Iterator[Outputs]:
+        """Outputs on this machine, to write an image's files with; when the block ends well they are where they end.
+
+        Raises:
+            OutputError: object storage does not take them.
+        """
+        if self.storage is None:
+            yield self
+            return
+        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+            here = replace(self, target=Path(folder), storage=None)
+            yield here
+            for path, stored in zip(reversed(here.paths(name)), reversed(self.paths(name)), strict=True):
+                self.storage.put(path, PurePosixPath(stored))
+
+    def write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
+        """Write labels [H, W] of image uint8[H, W, 3], the label map last; OutputError if it cannot be."""
+        with self.staged(name) as here:
+            here._write(name, image, labels)
+
+    def _write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
+        if self.overlay is not None:
+            mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
+            save_image(mixed, self.overlay_path(name), quality=90)
+        if self.format == "npy":
+            stream = io.BytesIO()  # np.save tells of a full disk without the system's reason
+            np.save(stream, labels)
+            write_bytes(self.label_path(name), stream.getvalue())
+        else:
+            indexed = label_image(labels, self.palette if self.format == "indexed" else None)
+            save_labels(indexed, self.label_path(name))
+
+    def _coloured(self, labels: NDArray[Any]) -> Image.Image:
+        if labels.dtype == np.uint8:
+            return label_image(labels, self.palette).convert("RGB")
+        return Image.fromarray(np.asarray(self.palette, np.uint8)[labels])
+
+    def read(self, name: PurePosixPath) -> NDArray[Any]:
+        """The labels that `write` wrote; DataError if they cannot be read."""
+        path = self.label_path(name)
+        if self.storage is None:
+            return self._load(path)
+        with self.storage.fetched(PurePosixPath(path)) as copy:
+            return self._load(copy)
+
+    def _load(self, path: Path) -> NDArray[Any]:
+        if self.format != "npy":
+            return load_label(path)
+        try:
+            labels: NDArray[Any] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path} cannot be read as labels ({error}); remove it") from error
+        return labels
+
+    def check_names(self, sources: Iterable[Source]) -> None:
+        """Look at all names before the first image is decoded.
+
+        Raises:
+            DataError: two sources would share a result, or one's result needs a folder where another's file is.
+            OutputError: a result would replace a source.
+        """
+        taken: dict[Path, Source] = {}
+        folders: dict[Path, Source] = {}
+        for source in sources:
+            for path in self._claimed(source):
+                if path in taken:
+                    raise DataError(_collision(taken[path], source, path))
+                taken[path] = source
+                if path.parent not in folders:
+                    folders.update(dict.fromkeys(path.parents, source))
+        for path in taken.keys() & folders.keys():
+            raise DataError(_collision(taken[path], folders[path], path))
+        if self.storage is None:
+            self._check_sources({path: source for path, source in taken.items() if source.storage is None})
+        else:
+            self._check_stored(self.storage, taken)
+
+    def _claimed(self, source: Source) -> tuple[Path, ...]:
+        return (self.target / source.name,) if source.is_video else self.paths(source.name)
+
+    def _check_sources(self, taken: dict[Path, Source]) -> None:
+        """A result can only replace a source of a folder that both are in."""
+        shared = {_real_folder(path.parent) for path in taken}
+        shared &= {_real_folder(source.path.parent) for source in taken.values()}
+        if not shared:
+            return
+        sources = {_real(source.path): source for source in taken.values()}
+        for path in taken:
+            if _real(path) in sources:
+                clash = sources[_real(path)].path
+                raise OutputError(f"{path} would replace the image {clash}; choose another folder (-o)")
+
+    def _check_stored(self, storage: Storage, taken: dict[Path, Source]) -> None:
+        sources = {source.address for source in taken.values() if source.storage is not None}
+        for path in taken:
+            address = storage.at(PurePosixPath(path))
+            if address in sources:
+                raise OutputError(f"{address} would replace an image; choose another folder (-o)")
+
+
+@lru_cache(maxsize=1024)
+def _real_folder(folder: Path) -> str:
+    return os.path.realpath(folder)
+
+
+def _real(path: Path) -> str:
+    return os.path.join(_real_folder(path.parent), path.name)  # noqa: PTH118  (a million paths)
+
+
+def _collision(first: Source, second: Source, path: Path) -> str:
+    return (
+        f"{first.address} and {second.address} would both be written to {path}; give the folder above them, rename "
+        "one, or keep the suffixes in the names (--keep-suffix)"
+    )

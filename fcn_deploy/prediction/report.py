@@ -1,0 +1,122 @@
+"""What a run did: counts, time, and the images that could not be used."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import DataError, RunnerError
+from fcn_deploy.prediction.pipeline import Ended
+
+if TYPE_CHECKING:
+    from fcn_deploy.prediction.options import PredictOptions
+    from fcn_deploy.prediction.outputs import Outputs
+
+SCHEMA = 1
+# An error of the runner can be one image's (too large for the memory); so many in turn are the runner's own.
+RUNNER_ERRORS_IN_TURN = 3
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image without results, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PredictReport:
+    """What `predict` did.
+
+    Attributes:
+        written: images whose results were written; skipped: whose results were there.
+        seconds: from the first image to the last, the opening of the model not included.
+        pixels: of each class in `classes`, skipped images included; None where they were not counted.
+    """
+
+    model: str
+    runner: str
+    target: str
+    format: str
+    written: int
+    skipped: int
+    failures: tuple[Failure, ...]
+    seconds: float
+    classes: tuple[str, ...]
+    pixels: tuple[int, ...] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def images_per_s(self) -> float:
+        return self.written / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass
+class Tally:
+    """Counts while the images end."""
+
+    written: int = 0
+    skipped: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    _refused: int = 0
+    _started: float = field(default_factory=time.perf_counter)
+
+    def add(self, ended: Ended) -> None:
+        """Count one more; RunnerError where the runner has failed for several images in turn."""
+        self._refused = self._refused + 1 if isinstance(ended.error, RunnerError) else 0
+        if ended.error is not None:
+            self.failures.append(Failure(str(ended.name), str(ended.error)))
+            if self._refused == RUNNER_ERRORS_IN_TURN:
+                raise RunnerError(f"{self._refused} images in turn failed; last {ended.name}: {ended.error}")
+        elif ended.skipped:
+            self.skipped += 1
+        else:
+            self.written += 1
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def rate(self) -> float:
+        """Images written a second, so far."""
+        return self.written / max(self.seconds(), 1e-9)
+
+    def check(self) -> None:
+        """DataError if no image at all could be used."""
+        if self.failures and not self.written and not self.skipped:
+            first = self.failures[0].reason
+            if len(self.failures) == 1:
+                raise DataError(first)
+            raise DataError(f"none of the {len(self.failures)} images could be used; first: {first}")
+
+    def report(
+        self,
+        options: PredictOptions,
+        runner: str,
+        classes: tuple[str, ...],
+        outputs: Outputs,
+        pixels: NDArray[np.int64] | None,
+        notes: tuple[str, ...],
+    ) -> PredictReport:
+        return PredictReport(
+            model=options.model,
+            runner=runner,
+            target=outputs.place,
+            format=outputs.format,
+            written=self.written,
+            skipped=self.skipped,
+            failures=tuple(self.failures),
+            seconds=self.seconds(),
+            classes=classes,
+            pixels=None if pixels is None else tuple(pixels.tolist()),
+            notes=notes,
+        )
+
+
+def to_plain(report: PredictReport) -> dict[str, Any]:
+    """The report as plain data for JSON."""
+    return {"schema": SCHEMA, "kind": "predict"} | asdict(report) | {"images_per_s": report.images_per_s}

@@ -1,0 +1,39 @@
+"""The summary of a run over images, as text."""
+
+from __future__ import annotations
+
+from fcn_deploy.prediction.report import PredictReport
+from fcn_deploy.system.formatting import count, number, share
+
+MOST_LISTED = 20
+
+
+def render(report: PredictReport) -> str:
+    """What was written where, how fast, each class's share of the pixels, and the images that could not be used."""
+    return "\n".join([headline(report), *report.notes, *areas(report), *failures(report)])
+
+
+def headline(report: PredictReport) -> str:
+    """Counts, place, seconds and images a second, in one line."""
+    skipped = f", {count(report.skipped, 'image')} had theirs already" if report.skipped else ""
+    speed = f" in {number(report.seconds, 1)} s ({number(report.images_per_s, 1)} images/s)" if report.written else ""
+    return f"{report.runner} wrote {count(report.written, 'label map')} to {report.target}{speed}{skipped}"
+
+
+def areas(report: PredictReport) -> list[str]:
+    """One line a class, the largest first; nothing where pixels were not counted."""
+    if report.pixels is None:
+        return []
+    pixels = sum(report.pixels)
+    rows = sorted(zip(report.classes, report.pixels, strict=True), key=lambda row: -row[1])
+    return ["per cent of all pixels:", *(f"  {name:24} {share(part, pixels):>7}" for name, part in rows)]
+
+
+def failures(report: PredictReport) -> list[str]:
+    """The images without results, the first twenty by name."""
+    if not report.failures:
+        return []
+    listed = [f"  {failure.reason}" for failure in report.failures[:MOST_LISTED]]
+    more = len(report.failures) - len(listed)
+    tail = [f"  and {more} more (--json lists them all)"] if more else []
+    return [f"{count(len(report.failures), 'image')} could not be used:", *listed, *tail]

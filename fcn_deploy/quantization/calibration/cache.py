@@ -1,0 +1,167 @@
+"""A file that keeps what calibration measured: safetensors with JSON metadata, nothing that could be executed.
+
+It holds histograms, not ranges, so one file serves every method, precision, target and choice of nodes. It is good for
+one graph, one set of images in any order, and one version of ONNX Runtime; whatever else is found is told in a line
+and measured again. Results measured on another processor differ by rounding and are taken as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.session import load_onnxruntime
+from fcn_deploy.graph.weights import reading_weights
+from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
+from fcn_deploy.quantization.calibration.measure import Calibration
+from fcn_deploy.system.files import atomic_path, sha256
+
+FORMAT = 1
+METADATA_KEY = "fcn_deploy.calibration"
+_HEAD = 4096  # bytes in which the metadata's key stands
+_UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """What a cache was measured on.
+
+    Attributes:
+        graph: SHA-256 of the graph's file and its external data.
+        images: SHA-256 of the images' sorted pixel digests; their order changes nothing in a histogram.
+        count: how many images.
+    """
+
+    graph: str
+    images: str
+    count: int
+    onnxruntime: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands at a cache's path.
+
+    Attributes:
+        calibration: None if there is none that can be used.
+        reason: why not; empty if there is no file.
+        ours: False for a file that is something else, which must not be written over.
+    """
+
+    calibration: Calibration | None = None
+    reason: str = ""
+    ours: bool = True
+
+
+def cache_key(graph: Path, digests: Sequence[str]) -> CacheKey:
+    """The key of a graph and of images with these `pixel_digest`s.
+
+    Raises:
+        GraphError: the graph or its external data cannot be read.
+    """
+    images = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+    return CacheKey(graph_digest(graph), images, len(digests), load_onnxruntime().__version__)
+
+
+def graph_digest(path: Path, model: ir.Model | None = None) -> str:
+    """SHA-256 of an ONNX file alone, or over its own and those of its external data, which is read where it is.
+
+    Args:
+        model: the graph, where it was read from `path` already.
+    """
+    model = load_graph(path) if model is None else model
+    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
+    with reading_weights(path):
+        digests = [sha256(file) for file in (path, *sorted(files))]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def read_cache(path: Path, key: CacheKey) -> Found:
+    """What `path` holds for `key`; a file that cannot be used is a reason and never an error."""
+    if not path.exists():
+        return Found()
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except OSError as error:
+        return Found(reason=f"cannot be read ({error.strerror})", ours=False)
+    if not head:
+        return Found(reason="is empty")
+    if METADATA_KEY.encode() not in head:
+        return Found(reason="is not a calibration cache", ours=False)
+    try:
+        with safe_open(path, framework="np") as archive:
+            said = json.loads(archive.metadata()[METADATA_KEY])
+            if said["format"] != FORMAT:
+                return Found(reason=f"is of format {said['format']}, this version's is {FORMAT}")
+            arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+        if said.pop("sha256") != _digest(said, arrays):
+            return Found(reason="is damaged (its checksum does not fit)")
+        reason = _difference(CacheKey(**said["key"]), key)
+        return Found(reason=reason) if reason else Found(_calibration(said, arrays))
+    except _UNREADABLE as error:
+        return Found(reason=f"is damaged ({type(error).__name__}: {error})")
+
+
+def write_cache(path: Path, key: CacheKey, calibration: Calibration) -> None:
+    """Write it whole or not at all; of two processes the later one's stays.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    histograms = list(calibration.histograms.values())
+    arrays: dict[str, NDArray[Any]] = {
+        "counts": np.stack([h.counts for h in histograms]) if histograms else np.zeros((0, BINS), np.int64),
+        "low_high_width": np.array([(h.low, h.high, h.width) for h in histograms]).reshape(-1, 3),
+        "zeros": np.array([h.zeros for h in histograms], np.int64),
+        "largest": np.array(list(calibration.largest.values()), np.float64),
+    }
+    said: dict[str, Any] = {"format": FORMAT, "key": asdict(key), "histograms": list(calibration.histograms)}
+    said["largest"] = list(calibration.largest)
+    text = json.dumps({**said, "sha256": _digest(said, arrays)})
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary, {METADATA_KEY: text})
+
+
+def _difference(found: CacheKey, needed: CacheKey) -> str:
+    """In what the keys differ, for a reader; empty if in nothing."""
+    if found.graph != needed.graph:
+        return "was measured on another graph"
+    if found.images != needed.images:
+        return f"was measured on other images ({found.count}, now {needed.count})"
+    if found.onnxruntime != needed.onnxruntime:
+        return f"was measured by onnxruntime {found.onnxruntime} (now {needed.onnxruntime})"
+    return ""
+
+
+def _calibration(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+    """ValueError if the arrays do not fit the names."""
+    rows = zip(said["histograms"], arrays["counts"], arrays["low_high_width"], arrays["zeros"], strict=True)
+    if arrays["counts"].shape[1:] != (BINS,):
+        raise ValueError(f"histograms of shape {arrays['counts'].shape[1:]}")
+    histograms = {
+        name: Histogram(float(low), float(high), counts, float(width), int(zeros))
+        for name, counts, (low, high, width), zeros in rows
+    }
+    largest = zip(said["largest"], arrays["largest"].tolist(), strict=True)
+    return Calibration(said["key"]["count"], histograms, dict(largest))
+
+
+def _digest(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over the text and the numbers, so that a flipped bit is found."""
+    state = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for name in sorted(arrays):
+        state.update(np.ascontiguousarray(arrays[name]).data)
+    return state.hexdigest()

@@ -1,0 +1,169 @@
+"""The images that a graph is calibrated with: chosen the same way on every run, and checked before the graph runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from types import SimpleNamespace
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.dataset import Dataset, Sample, iterate
+from fcn_deploy.data.digests import Frames, pixel_digest
+from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked
+from fcn_deploy.errors import DataError
+from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.quantization.calibration.measure import Feeds
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+
+# So many images are looked at before the work begins, to tell label maps from images.
+_LOOK_AT = 5
+_TYPES = {ir.DataType.FLOAT: "float", ir.DataType.FLOAT16: "float16"}
+
+
+@dataclass
+class Coverage:
+    """What the calibration images held.
+
+    Attributes:
+        classes: names, index = label; empty if nobody named them.
+        pixels: int64[C] labelled pixels of each class; None where the set has no labels.
+        frames: the images, in the order in which they are run.
+        few_colours: names of those that have no more colours than a label map would have.
+    """
+
+    classes: tuple[str, ...]
+    pixels: NDArray[np.int64] | None = None
+    frames: Frames = field(default_factory=Frames)
+    few_colours: list[str] = field(default_factory=list)
+
+    def add(self, sample: Sample) -> None:
+        self.frames.add(sample)
+        limit = _most_colours(len(self.classes))
+        # A few thousand pixels of a photograph have more colours already.
+        if _colours(sample.image[::7, ::7]) <= limit and _colours(sample.image) <= limit:
+            self.few_colours.append(sample.name)
+        if sample.label is not None and self.classes:
+            counted = sample.label[(sample.label >= 0) & (sample.label < len(self.classes))]
+            pixels = np.bincount(counted.reshape(-1), minlength=len(self.classes))
+            self.pixels = pixels if self.pixels is None else self.pixels + pixels
+
+    @property
+    def names(self) -> list[str]:
+        return self.frames.names
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Classes without a pixel."""
+        if self.pixels is None:
+            return ()
+        return tuple(name for name, count in zip(self.classes, self.pixels, strict=True) if count == 0)
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Images that `survey` has been through; they are decoded anew each time they are needed.
+
+    Attributes:
+        options: how the set was asked for.
+    """
+
+    dataset: Dataset
+    options: DataOptions
+    coverage: Coverage
+
+    def feeds(self, io: GraphIO, check: Callable[[], None] = lambda: None) -> Iterator[Feeds]:
+        """What the graph takes, image by image; `check` may raise between two images.
+
+        Raises:
+            DataError: the images are no longer those of the survey.
+        """
+        digests = iter(self.coverage.frames.digests)
+        for sample in self._samples():
+            check()
+            if next(digests, None) != pixel_digest(sample.image):
+                raise DataError(f"{sample.name} has changed since it was first read; start again")
+            yield {io.image: io.prepare(sample.image[None])}
+        if next(digests, None) is not None:
+            raise DataError(f"an image of {self.dataset.name} can no longer be read; start again")
+
+    def first(self, count: int) -> list[NDArray[np.uint8]]:
+        """Up to `count` images, uint8[1, H, W, 3] each."""
+        return [sample.image[None] for sample in islice(self._samples(), count)]
+
+    def _samples(self) -> Iterator[Sample]:
+        """Those that can be used, which `survey` has told of already."""
+        return iterate(self.dataset, on_error=self.options.on_error)
+
+
+def survey(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:
+    """Open the calibration set and look at every image of it, so that all refusals come before the graph runs.
+
+    Raises:
+        DataError: as for `open_images`; the first images are label maps; a file cannot be used.
+    """
+    dataset = open_images(card, options, progress)
+    coverage = Coverage(tuple(dataset.classes) or (card.classes if card is not None else ()))
+    with progress.task("reading calibration images", len(dataset)) as task, interrupts() as check:
+        samples = iterate(dataset, on_error=options.on_error, progress=progress)
+        first = list(islice(samples, _LOOK_AT))
+        refuse_label_maps(first, len(coverage.classes))
+        for sample in chain(first, samples):
+            check()
+            coverage.add(sample)
+            task.advance()
+    return CalibrationSet(dataset, options, coverage)
+
+
+def open_images(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
+    """Open the calibration set. Its classes must be the model's if it has labels; images alone may be any.
+
+    Raises:
+        DataError: it cannot be opened, its first image cannot be used, or its classes are not the model's.
+    """
+    dataset = open_unchecked(options, card, progress)
+    first = next(iter(iterate(dataset, on_error=options.on_error)))
+    if card is not None and first.label is not None:
+        check_classes(card, dataset.classes, dataset.name)
+    return dataset
+
+
+def ports_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
+    """The graph's input and outputs; GraphError if they are not those of a segmentation network."""
+    return describe(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
+
+
+def refuse_label_maps(samples: list[Sample], num_classes: int) -> None:
+    """Raise DataError if all of `samples` have no more colours than a map of the classes would have.
+
+    Args:
+        num_classes: C; 0 if unknown, when 32 colours are taken for a label map.
+    """
+    counts = [_colours(sample.image) for sample in samples]
+    if samples and max(counts) <= _most_colours(num_classes):
+        raise DataError(
+            f"{samples[0].name} has {counts[0]} colours in all, as a label map has and a photograph has not; "
+            "needed are the images and not their labels"
+        )
+
+
+def _most_colours(num_classes: int) -> int:
+    """That a label map of so many classes, or of an unknown number (0), may have."""
+    return (num_classes or 31) + 1
+
+
+def _colours(image: NDArray[np.uint8]) -> int:
+    packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    return int(np.unique(packed).size)
+
+
+def _port(value: ir.Value) -> SimpleNamespace:
+    """A value as onnxruntime would describe it."""
+    shape = [dim if isinstance(dim, int) else str(dim) for dim in value.shape or ()]
+    kind = _TYPES.get(value.dtype, value.dtype.name.lower()) if value.dtype is not None else "unknown"
+    return SimpleNamespace(name=str(value.name), type=f"tensor({kind})", shape=shape)

@@ -1,0 +1,136 @@
+"""Ranges of a graph's tensors, measured by running it on images, one at a time and in constant memory."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import DataError, GraphError
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.graph.simplify import simplify
+from fcn_deploy.graph.weights import writing_to
+from fcn_deploy.quantization.calibration.histogram import Histogram
+from fcn_deploy.system.progress import SILENT, Progress
+
+Feeds = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the images showed.
+
+    Attributes:
+        images: how many were run.
+        histograms: tensor -> distribution.
+        largest: tensor -> largest |x|, of every tensor that was watched.
+    """
+
+    images: int
+    histograms: Mapping[str, Histogram]
+    largest: Mapping[str, float]
+
+    def only(self, histograms: Iterable[str], extremes: Iterable[str]) -> Calibration:
+        """What `calibrate` gives of these tensors; KeyError if it has not all of them."""
+        kept = {name: self.histograms[name] for name in histograms}
+        return Calibration(self.images, kept, {name: self.largest[name] for name in (*kept, *extremes)})
+
+    def joined(self, other: Calibration) -> Calibration:
+        """With the tensors of `other`, seen on the same images."""
+        return Calibration(self.images, {**self.histograms, **other.histograms}, {**self.largest, **other.largest})
+
+
+def calibrate(
+    path: Path,
+    feeds: Iterable[Feeds],
+    *,
+    histograms: Sequence[str],
+    extremes: Sequence[str] = (),
+    total: int | None = None,
+    progress: Progress = SILENT,
+) -> Calibration:
+    """Run the graph with the tensors as outputs.
+
+    Args:
+        path: an FP32 ONNX file.
+        feeds: what the graph takes, image by image; the same images in any order give the same result.
+        histograms: tensors whose distribution is gathered.
+        extremes: tensors of which the largest magnitude is enough.
+        total: how many images will come, for the progress bar.
+
+    Raises:
+        DataError: there was no image.
+        GraphError: a tensor is NaN or infinite on an image: its name and the image's number.
+    """
+    watched = list(dict.fromkeys([*histograms, *extremes]))
+    gathered = {name: Histogram() for name in histograms}
+    largest = dict.fromkeys(watched, 0.0)
+    count = 0
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder, progress.task("calibrating", total) as task:
+        copy = _with_outputs(path, watched, Path(folder))
+        gc.collect()  # nodes and values refer to each other; without this the graph's weights stay beside the session's
+        session = open_cpu_session(copy)
+        for count, feed in enumerate(feeds, start=1):
+            made = [name for name in watched if name not in feed]  # no session gives what it was fed
+            seen = {**feed, **dict(zip(made, session.run(made, dict(feed)), strict=True))}
+            for name in watched:
+                _observe(name, seen[name], gathered.get(name), largest, count)
+            task.advance()
+    if count == 0:
+        raise DataError("there is no calibration image; give a data set (--calib) with at least one")
+    return Calibration(count, gathered, largest)
+
+
+def float_tensors(model: ir.Model) -> list[str]:
+    """The float results of all nodes; `model` stays as it is."""
+    from onnx_ir.passes import common
+
+    typed = model.clone()  # which shares the weights
+    common.ShapeInferencePass()(typed)
+    outputs = [output for node in typed.graph for output in node.outputs]
+    return [str(output.name) for output in outputs if output.dtype == ir.DataType.FLOAT]
+
+
+def _observe(
+    name: str, values: NDArray[np.float32], histogram: Histogram | None, largest: dict[str, float], number: int
+) -> None:
+    top = float(np.abs(values).max()) if histogram is None and values.size else 0.0
+    try:
+        if histogram is not None:
+            histogram.add(values)
+            top = histogram.largest
+    except ValueError:
+        top = float("nan")
+    if not np.isfinite(top):
+        raise GraphError(
+            f"the result of {name} is NaN or infinite on calibration image {number}, in FP32 already; "
+            "check the weights and the normalisation"
+        )
+    largest[name] = max(largest[name], top)
+
+
+def _with_outputs(path: Path, names: Sequence[str], folder: Path) -> Path:
+    """A copy of the graph that hands out `names` as well."""
+    model = load_graph(path)
+    simplify(model)
+    values = ir.convenience.create_value_mapping(model.graph)
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise GraphError(f"{path} has no tensor {missing[0]}")
+    present = {output.name for output in model.graph.outputs} | {value.name for value in model.graph.inputs}
+    for name in names:
+        if name not in present:
+            values[name].dtype = ir.DataType.FLOAT
+            model.graph.outputs.append(values[name])
+    target = folder / "watched.onnx"
+    with writing_to(folder):
+        ir.save(model, target, external_data="watched.data")
+    return target

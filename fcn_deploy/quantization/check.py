@@ -1,0 +1,66 @@
+"""A rewritten file before it gets its name: valid ONNX, runs, and how far its labels are those of the FP32 file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.onnx_export.proof import random_image
+from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress, Task
+from fcn_deploy.vocabulary import INPUT, LABELS
+
+RUNNER = "onnxruntime"
+
+
+def check_rewritten(
+    path: Path, source: Path, images: Sequence[NDArray[np.uint8]], progress: Progress = SILENT
+) -> Share | None:
+    """onnx's full check and a run in ONNX Runtime.
+
+    Args:
+        path: the rewritten file.
+        source: the FP32 file that it was made from.
+        images: uint8[N, H, W, 3] each; without any the file runs on one made-up image.
+
+    Returns:
+        Pixels whose label is the FP32 file's; None without images.
+
+    Raises:
+        GraphError: the file is not valid, or ONNX Runtime cannot open it.
+        RunnerError: it fails while running.
+    """
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GraphError(f"the rewritten graph is not valid ONNX: {error}") from error
+    if not images:
+        with open_runner(RUNNER, str(path)) as runner:
+            runner.infer({INPUT: random_image((1, 33, 47), 0)})
+        return None
+    with progress.task("checking", 2 * len(images)) as task, interrupts() as check:
+        # One after the other: two sessions of a full-width network would be the largest memory of all.
+        before, after = (_labels(file, images, task, check) for file in (source, path))
+    agreed = sum(int(np.count_nonzero(a == b)) for a, b in zip(before, after, strict=True))
+    return Share(agreed, sum(labels.size for labels in before))
+
+
+def _labels(
+    path: Path, images: Sequence[NDArray[np.uint8]], task: Task, check: Callable[[], None]
+) -> list[NDArray[np.generic]]:
+    """The labels that ONNX Runtime gives of each image."""
+    labels = []
+    with open_runner(RUNNER, str(path)) as runner:
+        for image in images:
+            labels.append(runner.infer({INPUT: image})[LABELS])
+            task.advance()
+            check()
+    return labels

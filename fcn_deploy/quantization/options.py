@@ -1,0 +1,95 @@
+"""What `quantize` is asked for, and what of it cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import onnx_ir as ir
+
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.errors import DataError, GraphError, OutputError, UnknownNameError
+from fcn_deploy.graph.float_layers import kept_from_int8
+from fcn_deploy.quantization.calibration.histogram import METHODS, PERCENTILE, Method
+from fcn_deploy.quantization.rewrites.qdq import TARGETS, Target
+from fcn_deploy.quantization.search.search import SearchOptions
+from fcn_deploy.system.files import check_writable
+
+Precision = Literal["fp16", "int8", "int8+fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """What to write.
+
+    Attributes:
+        source: the FP32 ONNX file.
+        data: calibration images; None for FP16 without a look at activations.
+        percentile: for the method of that name, in percent.
+        keep: names or patterns of nodes: FP32 for "fp16", float for the others.
+        first, score: whether the first layers and the score layers stay in float; None is the target's default.
+        cache: where measurements on this graph and these images are looked for and kept.
+        search: what mIoU the INT8 graph must keep; None to take it as it is.
+    """
+
+    source: Path
+    precision: Precision
+    data: DataOptions | None = None
+    method: Method = "mse"
+    percentile: float = PERCENTILE
+    target: Target = "tensorrt"
+    keep: tuple[str, ...] = ()
+    first: bool | None = None
+    score: bool = True
+    cache: Path | None = None
+    search: SearchOptions | None = None
+
+
+def check_options(options: QuantizeOptions, target: Path) -> None:
+    """Refuse what cannot be written to `target`.
+
+    Raises:
+        UnknownNameError: no such precision, method or target.
+        GraphError, DataError: options that do not go together.
+        OutputError: the file or the cache cannot be written.
+    """
+    for kind, found, known in (
+        ("precision", options.precision, PRECISIONS),
+        ("method", options.method, METHODS),
+        ("target", options.target, TARGETS),
+    ):
+        if found not in known:
+            raise UnknownNameError.of(kind, found, known)
+    if options.precision == "int8+fp16" and options.target == "cpu":
+        raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
+    if options.data is None and options.precision != "fp16":
+        raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
+    if options.search is not None and options.precision == "fp16":
+        raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
+    if options.data is None and options.cache is not None:
+        raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
+    if target.resolve() == options.source.resolve():
+        raise OutputError(f"{target} is the FP32 file itself, which would be lost; give another file (-o)")
+    check_writable(target)
+    if options.cache is not None:
+        _check_own_file(options.cache, "the calibration cache", "--calib-cache", options.source, target)
+    if options.search is not None and options.search.log is not None:
+        _check_own_file(options.search.log, "the search log", "--search-log", options.source, target)
+
+
+def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path) -> None:
+    """Raise OutputError if `path` cannot be written, or is one of the model's own files."""
+    if path.resolve() in (source.resolve(), target.resolve()):
+        raise OutputError(f"{path} cannot be a model and {what}; give another file ({flag})")
+    check_writable(path)
+
+
+def kept_layers(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
+    """Convolution -> why it stays in float before any search.
+
+    The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
+    """
+    first = options.target == "tensorrt" if options.first is None else options.first
+    return kept_from_int8(model, options.keep, first=first, score=options.score)

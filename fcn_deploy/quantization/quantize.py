@@ -1,0 +1,195 @@
+"""An FP32 file rewritten to FP16 or INT8: look at images, decide, rewrite, check, and only then give it its name."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.data.digests import Overlap, overlap
+from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
+from fcn_deploy.graph.load import PRECISION_KEY, find_card
+from fcn_deploy.graph.parts import copy_of
+from fcn_deploy.graph.weights import save_graph
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.quantization.calibration.cache import graph_digest
+from fcn_deploy.quantization.calibration.histogram import Method, range_of
+from fcn_deploy.quantization.calibration.images import Coverage, ports_of, survey
+from fcn_deploy.quantization.calibration.measure import Calibration
+from fcn_deploy.quantization.calibration.observe import CacheUse, Wanted, network_tensors, observe
+from fcn_deploy.quantization.check import check_rewritten
+from fcn_deploy.quantization.options import Precision, QuantizeOptions, check_options, kept_layers
+from fcn_deploy.quantization.rewrites.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
+from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
+from fcn_deploy.quantization.rewrites.qdq import Range, Target, quantised_tensors
+from fcn_deploy.quantization.search.result import SearchReport
+from fcn_deploy.quantization.search.search import LOG_SUFFIX, search_layers
+from fcn_deploy.quantization.search.sensitivity import candidates
+from fcn_deploy.quantization.search.steps import Network
+from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.progress import SILENT, Progress
+
+__all__ = ["QuantizeOptions", "QuantizeReport", "quantize"]
+
+CHECKED_IMAGES = 5
+
+
+@dataclass(frozen=True)
+class QuantizeReport:
+    """What was written and what the images showed.
+
+    Attributes:
+        images: calibration images; 0 if there were none.
+        coverage: their names and classes; None if there were none.
+        cache: what the calibration cache was good for; None if none was named.
+        overlap: calibration images that are validation images too; None if there was no validation set.
+        ranges: quantised tensor -> (low, high) that its 8 bits cover.
+        clipped: quantised tensor -> share of its calibration values outside.
+        kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
+        largest_activation: tensor and |x|, over all tensors that were watched.
+        agreement: pixels whose label is the FP32 file's, on the first calibration images; None if there were none.
+        search: what the search for layers found; None if there was none.
+    """
+
+    path: Path
+    source: Path
+    precision: Precision
+    target: Target
+    method: Method
+    images: int
+    coverage: Coverage | None
+    ranges: Mapping[str, Range]
+    clipped: Mapping[str, float]
+    kept_from_int8: Mapping[str, str]
+    half: HalfReport | None
+    largest_activation: tuple[str, float] | None
+    agreement: Share | None
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+    cache: CacheUse | None = None
+    overlap: Overlap | None = None
+    search: SearchReport | None = None
+
+
+def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> QuantizeReport:
+    """Rewrite, check and write.
+
+    Raises:
+        UnknownNameError: no such precision, method, target or node.
+        GraphError: the file is none that can be rewritten, or the result does not run.
+        DataError: there are no calibration images where INT8 needs them, or they are not images.
+        OutputError: the file cannot be written.
+        SearchError, RecordError: from the search.
+    """
+    started = time.perf_counter()
+    check_options(options, target)
+    model = load_rewritable(options.source)
+    bytes_before = _size(options.source)
+    card = find_card(model)
+    int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
+    kept = kept_layers(model, options) if int8 else {}
+    wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
+    names = quantised_tensors(model, options.target, kept) if int8 else []
+    images = None if options.data is None else survey(card, options.data, progress)
+    seen = cache = None
+    if images is not None:
+        wanted = Wanted(names, network_tensors(model) if half else ())
+        seen, cache = observe(options.source, model, card, images, wanted, cache=options.cache, progress=progress)
+    ranges = {} if seen is None else _ranges(seen, names, options)
+    report = None
+    if half and seen is not None:  # before the pairs stand between a tensor and its readers
+        wide = beyond_fp16(model, seen.largest) | wide
+    searched = None
+    if options.search is not None:
+        searched = _search(model, card, options, kept, ranges, wide if half else None, target, progress)
+        kept |= dict.fromkeys(searched.kept, SEARCHED)
+        names = quantised_tensors(model, options.target, kept)
+        ranges = {name: ranges[name] for name in names}
+    if int8:
+        report = to_int8(model, options.target, kept, ranges, wide if half else None)
+    elif half:
+        report = to_fp16(model, wide)
+    _note_precision(model, card, options)
+    with atomic_path(target) as temporary:
+        save_graph(model, temporary)
+        del model
+        gc.collect()
+        first = [] if images is None else images.first(CHECKED_IMAGES)
+        agreement = check_rewritten(temporary, options.source, first, progress)
+    return QuantizeReport(
+        path=target,
+        source=options.source,
+        precision=options.precision,
+        target=options.target,
+        method=options.method,
+        images=0 if seen is None else seen.images,
+        coverage=None if images is None else images.coverage,
+        ranges=ranges,
+        clipped={} if seen is None else {name: seen.histograms[name].share_outside(*ranges[name]) for name in names},
+        kept_from_int8=kept,
+        half=report,
+        largest_activation=None if seen is None else max(seen.largest.items(), key=lambda item: item[1]),
+        agreement=agreement,
+        bytes_before=bytes_before,
+        bytes_after=_size(target),
+        seconds=time.perf_counter() - started,
+        cache=cache,
+        overlap=None if images is None or searched is None else overlap(images.coverage.frames, searched.frames),
+        search=searched,
+    )
+
+
+def _search(
+    model: ir.Model,
+    card: ModelCard | None,
+    options: QuantizeOptions,
+    kept: Mapping[str, str],
+    ranges: Mapping[str, Range],
+    wide: Mapping[str, str] | None,
+    target: Path,
+    progress: Progress,
+) -> SearchReport:
+    """The log stands beside `target` unless it was named."""
+    assert options.search is not None
+    io, layers = ports_of(model, str(options.source), card), tuple(candidates(model, kept))
+    # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.
+    network = Network(copy_of(model), io, options.target, kept, layers, ranges, wide)
+    return search_layers(
+        network,
+        options.search,
+        target.with_name(target.name + LOG_SUFFIX),
+        card=card,
+        asked=tuple(name for name, reason in kept.items() if reason == REQUESTED),
+        identity={"model": graph_digest(options.source), "precision": options.precision, "target": options.target},
+        progress=progress,
+    )
+
+
+def _ranges(seen: Calibration, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
+    symmetric = options.target == "tensorrt"
+    return {
+        name: range_of(seen.histograms[name], options.method, symmetric=symmetric, percentile=options.percentile)
+        for name in names
+    }
+
+
+def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOptions) -> None:
+    """Metadata for programs, and a note in the model card for people."""
+    model.metadata_props[PRECISION_KEY] = options.precision
+    if card is not None:
+        words: str = options.precision
+        if options.precision != "fp16" and options.data is not None:
+            words += f", target {options.target}, {options.method}, calibrated with {options.data.source}"
+        model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words}).to_json()
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file and of the external data beside it."""
+    data = path.with_name(f"{path.name}.data")
+    return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)

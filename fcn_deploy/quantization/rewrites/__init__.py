@@ -1,0 +1,1 @@
+"""Rewrite the nodes and types of an ONNX graph, one rewrite per module."""

@@ -1,0 +1,80 @@
+"""Batch normalisation folded into the convolution before it, so that 8 bits or FP16 hold the weights that are used.
+
+An exported file keeps them apart, because then each weight bears its state-dict name; every runtime folds them, but
+none can once a DequantizeLinear stands between the stored weight and the convolution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.graph.weights import add_constant
+
+DEFAULT_EPSILON = 1e-5
+
+
+def fold_batch_norms(model: ir.Model) -> tuple[str, ...]:
+    """Rewrite `model` in place; returns the names of the BatchNormalization nodes that are gone.
+
+    One is folded if it alone reads a convolution with stored weights that no other node shares, and its own four
+    parameters are stored. The convolution keeps its name, its result takes over the name of the normalised one.
+    """
+    return tuple(
+        node.name or "" for node in list(model.graph) if node.op_type == "BatchNormalization" and _fold(model, node)
+    )
+
+
+def _fold(model: ir.Model, norm: ir.Node) -> bool:
+    source = norm.inputs[0]
+    conv = None if source is None else source.producer()
+    if conv is None or conv.op_type != "Conv" or len(list(conv.outputs[0].uses())) != 1:
+        return False
+    weight, bias = conv.inputs[1], conv.inputs[2] if len(conv.inputs) > 2 else None
+    own = [value for value in (weight, bias) if value is not None]
+    if any(value.const_value is None or len(list(value.uses())) != 1 for value in own) or weight is None:
+        return False
+    if any(value is None or value.const_value is None for value in norm.inputs[1:5]):
+        return False
+    gamma, beta, mean, variance = (_array(value) for value in norm.inputs[1:5])
+    epsilon = norm.attributes["epsilon"].as_float() if "epsilon" in norm.attributes else DEFAULT_EPSILON
+    # In double precision: sqrt and quotient of small variances lose bits that the FP32 weights still have.
+    factor = gamma / np.sqrt(variance + epsilon)
+    weights = _array(weight)
+    shift = beta + ((0.0 if bias is None else _array(bias)) - mean) * factor
+    _store(weight, weights * factor.reshape(-1, *[1] * (weights.ndim - 1)))
+    if bias is None:
+        stem = str(weight.name).removesuffix(".weight")
+        conv.resize_inputs(3)
+        conv.replace_input_with(2, add_constant(model.graph, f"{stem}.bias", shift.astype(np.float32)))
+    else:
+        _store(bias, shift)
+    _take_over(model.graph, conv, norm)
+    return True
+
+
+def _take_over(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
+    """The convolution's result stands for the normalised one, under its name; what only `norm` read is removed."""
+    old, new = norm.outputs[0], conv.outputs[0]
+    name, parameters = str(old.name), [value for value in norm.inputs[1:5] if value is not None]
+    for use in list(old.uses()):
+        use.node.replace_input_with(use.idx, new)
+    for index, output in enumerate(graph.outputs):
+        if output is old:
+            graph.outputs[index] = new
+    graph.remove(norm, safe=True)
+    new.name = name
+    for value in dict.fromkeys(parameters):
+        if not value.uses():
+            graph.initializers.pop(str(value.name))
+
+
+def _store(value: ir.Value, array: NDArray[np.float64]) -> None:
+    value.const_value = ir.tensor(array.astype(np.float32), name=value.name)
+
+
+def _array(value: ir.Value | None) -> NDArray[np.float64]:
+    assert value is not None
+    assert value.const_value is not None
+    return value.const_value.numpy().astype(np.float64)

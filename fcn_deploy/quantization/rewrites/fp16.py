@@ -1,0 +1,233 @@
+"""An FP32 graph as an FP16-typed one: the types say what runs in which precision, and Casts stand where they change.
+
+The operators' own definitions decide: a node becomes FP16 where its type variables admit float16, and inputs that
+are FLOAT by definition (scales of Resize) stay so. Q/DQ pairs stay in FP32 in every opset, also from 19 on, which
+admits FP16 scales. Inputs and outputs of the graph keep their types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.graph.float_layers import QUANTISERS, REQUESTED, matching, note_reasons
+from fcn_deploy.graph.weights import add_constant
+
+LARGEST_HALF = 65504.0
+NORMALISATION, WEIGHT_OVERFLOW = "normalisation", "weight beyond FP16"
+ACTIVATION_OVERFLOW, READS_OVERFLOW = "activation beyond FP16", "reads an activation beyond FP16"
+FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
+SUFFIX = "/fp16"
+
+
+@dataclass(frozen=True)
+class HalfReport:
+    """What became of the weights and the nodes.
+
+    Attributes:
+        converted: nodes that compute in FP16 now.
+        kept: node -> why it stays in FP32 though it could be FP16.
+        vanished: weight -> share of its elements that were not 0 and are in FP16 (only weights that lost some).
+        overflowing: weights with an element beyond 65504; their nodes are among `kept`.
+    """
+
+    converted: tuple[str, ...]
+    kept: Mapping[str, str]
+    vanished: Mapping[str, float]
+    overflowing: tuple[str, ...]
+
+
+def kept_from_fp16(model: ir.Model, patterns: Sequence[str] = ()) -> dict[str, str]:
+    """Node -> why it stays in FP32: the contract's normalisation, weights beyond FP16, and what the user names."""
+    reasons = {}
+    for node in model.graph:
+        name = node.name or ""
+        if name.startswith(CONTRACT_PREFIX) and node.op_type not in ("Cast", "ArgMax"):
+            reasons[name] = NORMALISATION
+        elif any(_overflows(value) for value in node.inputs if value is not None):
+            reasons[name] = WEIGHT_OVERFLOW
+    return reasons | dict.fromkeys(matching(patterns, model.graph), REQUESTED)
+
+
+def beyond_fp16(model: ir.Model, largest: Mapping[str, float]) -> dict[str, str]:
+    """Node -> why it must stay in FP32, judged by the largest |x| of each tensor that images have shown.
+
+    A node whose result passes 65504 stays, and so do its readers: a Cast of that result would be infinite.
+    """
+    reasons: dict[str, str] = {}
+    for node in model.graph:
+        top = max((largest.get(str(output.name), 0.0) for output in node.outputs), default=0.0)
+        if top > LARGEST_HALF:
+            reasons[node.name or ""] = f"{ACTIVATION_OVERFLOW} ({top:.3g})"
+            for reader in node.successors():
+                reasons.setdefault(reader.name or "", READS_OVERFLOW)
+    return reasons
+
+
+def to_fp16(model: ir.Model, kept: Mapping[str, str]) -> HalfReport:
+    """Retype `model` in place, which must be in topological order; `kept` as from `kept_from_fp16`."""
+    from onnx_ir.passes import common
+
+    common.ShapeInferencePass()(model)
+    weights = {name: value for name, value in model.graph.initializers.items() if value.dtype == FLOAT}
+    overflowing = tuple(name for name, value in weights.items() if _overflows(value))
+    vanished = {name: share for name, value in weights.items() if (share := _vanishing(value)) > 0}
+    rewrite = _Rewrite(model, kept)
+    note_reasons(model, kept)
+    return HalfReport(rewrite.run(), dict(kept), vanished, overflowing)
+
+
+def admits_half(node: ir.Node, opset: int) -> bool:
+    """Whether the operator's definition lets its float values be float16: all that bear a type variable.
+
+    Not where an attribute says the type of what it gives (ConstantOfShape, RandomNormal), and not for Q/DQ pairs: ONNX
+    Runtime 1.31 computes wrongly with FP16 scales.
+    """
+    inputs, outputs = _typed(node, opset)
+    decided = bool(inputs) and bool(outputs) and node.op_type not in QUANTISERS
+    return decided and all("tensor(float16)" in allowed for _, allowed in inputs + outputs)
+
+
+class _Rewrite:
+    """One walk along the graph; values are FP16 or FP32 by their dtype from then on."""
+
+    def __init__(self, model: ir.Model, kept: Mapping[str, str]) -> None:
+        self._graph = model.graph
+        self._opset = model.opset_imports[""]
+        self._kept = kept
+        self._as: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
+        self._halves: dict[ir.Value, ir.Value] = {}
+
+    def run(self) -> tuple[str, ...]:
+        converted = [node.name or "" for node in list(self._graph) if self._retype(node)]
+        self._restore_outputs()
+        self._drop_originals()
+        return tuple(converted)
+
+    def _retype(self, node: ir.Node) -> bool:
+        if not any(output.dtype == FLOAT for output in node.outputs):
+            self._widen_unless_admitted(node)
+            return False
+        if node.name in self._kept or node.op_type == "Cast" or not admits_half(node, self._opset):
+            self._widen(node)
+            return False
+        inputs, outputs = _typed(node, self._opset)
+        for index, _ in inputs:
+            self._read_as(node, index, HALF)
+        for index, _ in outputs:
+            node.outputs[index].dtype = HALF
+        return True
+
+    def _widen_unless_admitted(self, node: ir.Node) -> None:
+        """A node that gives no floats (Shape, ArgMax) reads FP16 as it is, where it may."""
+        inputs, _ = _typed(node, self._opset)
+        admitted = node.op_type not in QUANTISERS and all("tensor(float16)" in allowed for _, allowed in inputs)
+        if node.name in self._kept or not admitted:
+            self._widen(node)
+
+    def _widen(self, node: ir.Node) -> None:
+        if node.op_type == "Cast":
+            return
+        for index, value in enumerate(node.inputs):
+            if value is not None and value.dtype == HALF:
+                self._read_as(node, index, FLOAT)
+
+    def _read_as(self, node: ir.Node, index: int, dtype: ir.DataType) -> None:
+        value = node.inputs[index]
+        assert value is not None
+        if value.dtype != dtype:
+            node.replace_input_with(index, self._half_weight(value) if _stored(value) else self._cast(value, dtype))
+
+    def _half_weight(self, value: ir.Value) -> ir.Value:
+        if value not in self._halves:
+            self._halves[value] = add_constant(self._graph, f"{value.name}{SUFFIX}", _half(value))
+        return self._halves[value]
+
+    def _cast(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:
+        """One Cast a value and type, shared by its readers, right behind the value's origin."""
+        if (value, dtype) not in self._as:
+            name = f"{value.name}/{'fp16' if dtype == HALF else 'fp32'}"
+            node = ir.node("Cast", [value], {"to": dtype.value}, name=name)
+            node.outputs[0].name, node.outputs[0].dtype, node.outputs[0].shape = name, dtype, value.shape
+            producer = value.producer()
+            if producer is None:
+                self._graph.insert_before(self._graph[0], node)
+            else:
+                self._graph.insert_after(producer, node)
+            self._as[value, dtype] = node.outputs[0]
+        return self._as[value, dtype]
+
+    def _restore_outputs(self) -> None:
+        """FP32 outputs that became FP16 go through a Cast that takes over their name."""
+        for index, value in enumerate(self._graph.outputs):
+            if value.dtype == HALF:
+                name = str(value.name)
+                value.name = f"{name}{SUFFIX}"
+                wide = self._cast(value, FLOAT)
+                cast = wide.producer()
+                assert cast is not None
+                wide.name, cast.name = name, f"{name}/fp32"
+                self._graph.outputs[index] = wide
+
+    def _drop_originals(self) -> None:
+        """An FP16 weight bears the plain name, unless nodes in FP32 still read the original."""
+        for original, half in self._halves.items():
+            if not original.uses():
+                name = str(original.name)
+                self._graph.initializers.pop(name)
+                self._graph.initializers.pop(str(half.name))
+                half.name = name
+                self._graph.register_initializer(half)
+
+
+def _typed(node: ir.Node, opset: int) -> tuple[list[tuple[int, set[str]]], list[tuple[int, set[str]]]]:
+    """(index, types that the operator admits) of the float inputs and outputs that bear a type variable."""
+    import onnx
+
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
+    except onnx.defs.SchemaError:  # an operator of another domain: nothing is known of it, so it stays as it is
+        return [], []
+    variables = {constraint.type_param_str: set(constraint.allowed_type_strs) for constraint in schema.type_constraints}
+
+    def admitted(values: Sequence[ir.Value | None], formal: Sequence[object]) -> list[tuple[int, set[str]]]:
+        found = []
+        for index, value in enumerate(values):
+            name = formal[min(index, len(formal) - 1)].type_str  # type: ignore[attr-defined]
+            if value is not None and value.dtype in (FLOAT, HALF) and name in variables:
+                found.append((index, variables[name]))
+        return found
+
+    return admitted(node.inputs, schema.inputs), admitted(node.outputs, schema.outputs)
+
+
+def _stored(value: ir.Value) -> bool:
+    return value.producer() is None and value.const_value is not None
+
+
+def _array(value: ir.Value) -> NDArray[np.generic]:
+    assert value.const_value is not None
+    return value.const_value.numpy()
+
+
+def _half(value: ir.Value) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):
+        return _array(value).astype(np.float16)
+
+
+def _overflows(value: ir.Value) -> bool:
+    if not _stored(value) or value.dtype != FLOAT:
+        return False
+    array = _array(value)
+    return array.size > 0 and bool(np.abs(array).max() > LARGEST_HALF)
+
+
+def _vanishing(value: ir.Value) -> float:
+    """Share of the elements that are not 0 in FP32 and are in FP16 (below 3e-8)."""
+    array = _array(value)
+    return 0.0 if array.size == 0 else float(((_half(value) == 0) & (array != 0)).mean())

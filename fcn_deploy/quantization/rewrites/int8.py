@@ -1,0 +1,62 @@
+"""The steps from an FP32 file to the graph that is written, in the one order in which they compute the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx_ir as ir
+
+from fcn_deploy.graph.float_layers import check_rewritable, note_reasons
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.simplify import name_nodes, simplify
+from fcn_deploy.graph.weights import check_external_data
+from fcn_deploy.graph.whole import check_whole
+from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
+from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
+from fcn_deploy.quantization.rewrites.fp16 import HalfReport, to_fp16
+from fcn_deploy.quantization.rewrites.pools import quantise_before_pools
+from fcn_deploy.quantization.rewrites.qdq import Range, Target, insert_qdq
+from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
+
+
+def load_rewritable(path: Path) -> ir.Model:
+    """An FP32 file, simplified and with its batch norms folded; every node has a name of its own.
+
+    Raises:
+        GraphError: not ONNX, damaged, quantised or FP16 already, without a convolution, or without its external data.
+    """
+    model = load_graph(path)
+    simplify(model)
+    check_whole(model, path)
+    check_external_data(model, path)
+    check_rewritable(model, path)
+    name_nodes(model)
+    fold_batch_norms(model)
+    return model
+
+
+def to_int8(
+    model: ir.Model,
+    target: Target,
+    kept: Mapping[str, str],
+    ranges: Mapping[str, Range],
+    wide: Mapping[str, str] | None = None,
+) -> HalfReport | None:
+    """Rewrite `model` in place.
+
+    Args:
+        kept: convolution -> why it stays in float.
+        ranges: tensor -> (low, high), for each of `qdq.quantised_tensors` and no other.
+        wide: node -> why it stays in FP32 where the rest becomes FP16; None to leave the rest in FP32.
+
+    Returns:
+        What became of the rest; None where it stays in FP32.
+    """
+    insert_qdq(model, target, kept, ranges)
+    note_reasons(model, kept)
+    if target == "cpu":
+        quantise_before_pools(model)
+        split_wide_convolutions(model)
+        upsample_by_phases(model)
+    return None if wide is None else to_fp16(model, wide)

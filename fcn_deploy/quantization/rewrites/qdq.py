@@ -1,0 +1,190 @@
+"""INT8 as QuantizeLinear / DequantizeLinear pairs, where the engine that will run the graph wants them.
+
+Both targets quantise the inputs of convolutions, per tensor, and their weights, per output channel; nothing else.
+- "tensorrt": int8, zero points 0, biases in float. A convolution left in float reads float: the pair stands on
+  the edge to the quantised reader, not on the tensor.
+- "cpu": ONNX Runtime's fastest kernels: uint8 activations, int32 biases. The pair stands on the tensor, for every
+  reader, so that the convolution before it also ends in 8 bits (Conv, Relu, MaxPool and the pair become two kernels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.float_layers import convolutions
+from fcn_deploy.graph.weights import add_constant
+
+Target = Literal["tensorrt", "cpu"]
+TARGETS: tuple[Target, ...] = ("tensorrt", "cpu")
+Range = tuple[float, float]
+OLDEST_OPSET = 13  # per-channel scales
+
+
+def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str]) -> list[str]:
+    """The tensors that `insert_qdq` needs a range of.
+
+    Args:
+        kept: convolutions that stay in float.
+
+    Raises:
+        GraphError: all convolutions are kept, or the opset is too old for per-channel scales.
+    """
+    if model.opset_imports[""] < OLDEST_OPSET:
+        raise GraphError(f"the graph is of opset {model.opset_imports['']}; needed {OLDEST_OPSET} or later for INT8")
+    quantised = [node for node in convolutions(model) if node.name not in kept]
+    if not quantised:
+        raise GraphError(f"all {len(convolutions(model))} convolutions are kept in float; nothing is left for INT8")
+    readers = quantised if target == "tensorrt" else _cpu_readers(model, kept)
+    return list(dict.fromkeys(str(node.inputs[0].name) for node in readers if node.inputs[0] is not None))
+
+
+def insert_qdq(model: ir.Model, target: Target, kept: Collection[str], ranges: Mapping[str, Range]) -> None:
+    """Rewrite `model` in place.
+
+    Args:
+        kept: convolutions that stay in float.
+        ranges: tensor -> (low, high) that 8 bits cover, for each of `quantised_tensors`.
+    """
+    pairs = {name: _activation_pair(model.graph, name, target, ranges) for name in ranges}
+    for node in convolutions(model):
+        if node.name not in kept:
+            _quantise_weights(model.graph, node, target, pairs)
+    readers = [node for node in convolutions(model) if node.name not in kept]
+    for name, pair in pairs.items():
+        _rewire(pair, None if target == "cpu" else readers)
+        _place(model.graph, name, pair)
+
+
+def _cpu_readers(model: ir.Model, kept: Collection[str]) -> list[ir.Node]:
+    """Quantised convolutions, and kept ones that read what a quantised one gave."""
+    found = []
+    for node in convolutions(model):
+        source = _source_convolution(node)
+        if node.name not in kept or (source is not None and source.name not in kept):
+            found.append(node)
+    return found
+
+
+def _source_convolution(node: ir.Node) -> ir.Node | None:
+    """The convolution whose result `node` reads, through Relu and MaxPool alone."""
+    producer = node.inputs[0].producer() if node.inputs[0] is not None else None
+    while producer is not None and producer.op_type in ("Relu", "MaxPool") and producer.inputs[0] is not None:
+        producer = producer.inputs[0].producer()
+    return producer if producer is not None and producer.op_type == "Conv" else None
+
+
+class _Pair:
+    """Q and DQ nodes of one tensor, with the scale that they share."""
+
+    def __init__(self, value: ir.Value, scale: ir.Value, zero_point: ir.Value) -> None:
+        self.value = value
+        self.scale = float(_array(scale))
+        self.quantize = _node(f"{value.name}/q", "QuantizeLinear", [value, scale, zero_point], zero_point.dtype)
+        inputs = [self.quantize.outputs[0], scale, zero_point]
+        self.dequantize = _node(f"{value.name}/dq", "DequantizeLinear", inputs, ir.DataType.FLOAT)
+
+
+def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range]) -> _Pair:
+    value = ir.convenience.create_value_mapping(graph)[name]
+    scale, zero_point = scale_and_zero_point(*ranges[name], target)
+    return _Pair(
+        value, add_constant(graph, f"{name}/scale", scale), add_constant(graph, f"{name}/zero_point", zero_point)
+    )
+
+
+def scale_and_zero_point(low: float, high: float, target: Target) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
+    """The scalars of a range: int8 with zero point 0, or uint8 in which 0 is exact."""
+    if target == "tensorrt":
+        edge = max(-low, high)
+        return np.array(edge / 127 if edge > 0 else 1.0, np.float32), np.array(0, np.int8)
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = (high - low) / 255 if high > low else 1.0
+    return np.array(scale, np.float32), np.array(round(-low / scale), np.uint8)
+
+
+def quantise_weight(
+    weight: NDArray[np.float32], smallest: NDArray[np.floating] | float = 0.0
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """float32[M, ...] -> int8[M, ...] in -127..127 and float32[M] scales, each at least `smallest`.
+
+    A channel of zeros gets the scale 1: scales must be positive.
+    """
+    largest = np.abs(weight.reshape(weight.shape[0], -1)).max(axis=1) / np.float32(127)
+    scales = np.maximum(np.where(largest > 0, largest, 1.0), smallest).astype(np.float32)
+    shaped = scales.reshape(-1, *[1] * (weight.ndim - 1))
+    return np.clip(np.rint(weight / shaped), -127, 127).astype(np.int8), scales
+
+
+def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Mapping[str, _Pair]) -> None:
+    source, weight = node.inputs[0], node.inputs[1]
+    bias = node.inputs[2] if target == "cpu" and len(node.inputs) > 2 else None
+    assert source is not None
+    assert weight is not None
+    input_scale = pairs[str(source.name)].scale
+    # int32 biases are in units of input scale * weight scale: a tiny weight scale would overflow them.
+    smallest = 0.0 if bias is None else np.abs(_array(bias)) / (input_scale * 2.0**30)
+    codes, scales = quantise_weight(_array(weight), smallest)
+    node.replace_input_with(1, _dequantised(graph, node, str(weight.name), codes, scales))
+    if bias is not None:
+        bias_scales = scales * np.float32(input_scale)
+        codes = np.rint(_array(bias) / bias_scales).astype(np.int32)
+        node.replace_input_with(2, _dequantised(graph, node, str(bias.name), codes, bias_scales))
+    for old in (weight, bias):
+        if old is not None and not old.uses():
+            graph.initializers.pop(str(old.name))
+
+
+def _dequantised(
+    graph: ir.Graph, reader: ir.Node, name: str, codes: NDArray[np.generic], scales: NDArray[np.float32]
+) -> ir.Value:
+    """The stored integers behind a DequantizeLinear of axis 0, right before the node that reads them.
+
+    A weight that several nodes share is stored for each, under the node's name.
+    """
+    name = name if f"{name}/scale" not in graph.initializers else f"{name}/{reader.name}"
+    zero_points = np.zeros(scales.shape, codes.dtype)
+    inputs = [
+        add_constant(graph, f"{name}/{codes.dtype}", codes),
+        add_constant(graph, f"{name}/scale", scales),
+        add_constant(graph, f"{name}/zero_point", zero_points),
+    ]
+    node = _node(f"{name}/dq", "DequantizeLinear", inputs, ir.DataType.FLOAT, axis=0)
+    graph.insert_before(reader, node)
+    return node.outputs[0]
+
+
+def _rewire(pair: _Pair, readers: list[ir.Node] | None) -> None:
+    """Let `readers` of the tensor (None: all that compute with it) read the pair's result."""
+    for use in list(pair.value.uses()):
+        wanted = use.node is not pair.quantize and use.node.op_type != "Shape"
+        if wanted and (readers is None or (use.node in readers and use.idx == 0)):
+            use.node.replace_input_with(use.idx, pair.dequantize.outputs[0])
+
+
+def _place(graph: ir.Graph, name: str, pair: _Pair) -> None:
+    producer = pair.value.producer()
+    nodes = [pair.quantize, pair.dequantize]
+    if producer is None:
+        graph.insert_before(graph[0], nodes)
+    else:
+        graph.insert_after(producer, nodes)
+
+
+def _node(
+    name: str, op_type: str, inputs: list[ir.Value], dtype: ir.DataType | None, axis: int | None = None
+) -> ir.Node:
+    node = ir.node(op_type, inputs, {} if axis is None else {"axis": axis}, name=name)
+    node.outputs[0].name = name
+    node.outputs[0].type = None if dtype is None else ir.TensorType(dtype)
+    return node
+
+
+def _array(value: ir.Value) -> NDArray[np.float32]:
+    assert value.const_value is not None
+    return np.asarray(value.const_value.numpy(), np.float32)

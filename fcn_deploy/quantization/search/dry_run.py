@@ -1,0 +1,150 @@
+"""What a search would take, judged by running one image through the FP32 graph and through the parts behind each layer.
+
+Nothing is quantised for it: that needs the ranges that calibration measures.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from fcn_deploy.data.dataset import iterate
+from fcn_deploy.data.options import open_for
+from fcn_deploy.graph.load import find_card
+from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.quantization.calibration.images import ports_of
+from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
+from fcn_deploy.quantization.rewrites.int8 import load_rewritable
+from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes, needed_bytes
+from fcn_deploy.quantization.search.images import require_labels
+from fcn_deploy.quantization.search.sensitivity import candidates, cut_before
+from fcn_deploy.quantization.search.steps import LIVE
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import LABELS
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """The steps of a search and what they would cost.
+
+    Attributes:
+        size: H, W of the timed image; all are taken to be so large.
+        kept: convolution -> why it stays in float anyway.
+        pass_seconds: one pass of the whole FP32 graph over all images.
+        own_seconds: all layers alone.
+        most_sets: sets of layers that are tried if the answer is a few layers: doubling, bisection, letting go.
+        cached_bytes, free_bytes: activations on disk at most, and what is free in `folder`, where they would be.
+    """
+
+    data: str
+    images: int
+    size: tuple[int, int]
+    layers: tuple[str, ...]
+    kept: Mapping[str, str]
+    pass_seconds: float
+    own_seconds: float
+    most_sets: int
+    cached_bytes: int
+    free_bytes: int
+    folder: Path
+
+    @property
+    def most_seconds(self) -> float:
+        return (2 + self.most_sets) * self.pass_seconds + self.own_seconds
+
+
+def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> SearchPlan:
+    """Look at the graph, the set and one image; nothing stays on disk.
+
+    Raises:
+        As for `quantize`, before its calibration.
+    """
+    assert options.search is not None
+    check_options(options, target)
+    model = load_rewritable(options.source)
+    card = find_card(model)
+    kept = kept_layers(model, options)
+    layers = tuple(candidates(model, kept))
+    dataset = open_for(card, options.search.data, progress)
+    sample = next(iter(iterate(dataset, on_error=options.search.data.on_error)))
+    require_labels(sample)
+    io = ports_of(model, str(options.source), card)
+    size = (sample.image.shape[0], sample.image.shape[1])
+    cuts = [cut_before(model, layer, options.target) for layer in layers]
+    cached = cache_bytes(model, cuts, size, len(dataset) * size[0] * size[1])
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
+        feeds = {io.image: io.prepare(sample.image[None])}
+        walk = _TimedWalk(model, io.fetches((LABELS,)), TensorCache(Path(folder)), len(dataset))
+        whole = walk.suffix(feeds)
+        own = 0.0
+        with progress.task("timing one image", len(layers)) as task:
+            for cut in cuts:
+                check()
+                own += walk.to(cut, feeds)
+                task.advance()
+        free = shutil.disk_usage(folder).free - needed_bytes(model, 0)
+    return SearchPlan(
+        data=dataset.name,
+        images=len(dataset),
+        size=size,
+        layers=layers,
+        kept=kept,
+        pass_seconds=whole,
+        own_seconds=own,
+        most_sets=3 * len(layers).bit_length(),
+        cached_bytes=cached,
+        free_bytes=free,
+        folder=Path(folder).parent,
+    )
+
+
+def to_plain(plan: SearchPlan) -> dict[str, Any]:
+    """For JSON."""
+    return asdict(plan) | {"folder": str(plan.folder), "most_seconds": plan.most_seconds}
+
+
+class _TimedWalk:
+    """One image through the graph, cut by cut; each time is scaled to `images` images."""
+
+    def __init__(self, model: ir.Model, outputs: list[str], cache: TensorCache, images: int) -> None:
+        self._model, self._outputs, self._cache, self._images = model, outputs, cache, images
+        self._tensors: Tensors = {}
+
+    def to(self, cut: list[str], feeds: Tensors) -> float:
+        """Seconds to move on to `cut` and to run what follows it."""
+        before = self._tensors or feeds
+        made = [name for name in cut if name not in before]
+        seconds = 0.0
+        if made:
+            part, seconds = self._open(list(before), made)
+            seconds += self._images * _timed(lambda: part.run(before))
+            before = {**before, **part.run(before)}
+        self._tensors = {name: before[name] for name in cut}
+        seconds += self._images * _timed(lambda: self._cache.put(LIVE, 0, self._tensors))
+        seconds += self._images * _timed(lambda: self._cache.get(LIVE, 0))
+        return seconds + self.suffix(self._tensors)
+
+    def suffix(self, tensors: Tensors) -> float:
+        """Seconds to open what follows `tensors` and to run it for all images."""
+        part, seconds = self._open(list(tensors), self._outputs)
+        part.run(tensors)  # the first run allocates
+        return seconds + self._images * _timed(lambda: part.run(tensors))
+
+    def _open(self, inputs: list[str], outputs: list[str]) -> tuple[Part, float]:
+        started = time.perf_counter()
+        part = Part(cut_out(self._model, inputs, outputs), self._cache.folder)
+        return part, time.perf_counter() - started
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started

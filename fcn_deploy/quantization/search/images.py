@@ -1,0 +1,139 @@
+"""The labelled images of a search: decoded once, then scored again and again against the truth and FP32's labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.card import ignore_index_for
+from fcn_deploy.data.dataset import Dataset, Sample, iterate
+from fcn_deploy.data.digests import Frames
+from fcn_deploy.data.options import OnError
+from fcn_deploy.errors import DataError
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.confusion import Counts, confusion_matrix
+from fcn_deploy.metrics.scores import scores
+from fcn_deploy.quantization.search.cache import TensorCache
+from fcn_deploy.runners.base import check_labels
+from fcn_deploy.system.progress import SILENT, Progress
+
+Labels = NDArray[Any]
+IMAGE, TRUTH, REFERENCE = "image", "truth", "reference"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One pass over all images.
+
+    Attributes:
+        counts: int64[C, C], row = true class, column = label.
+        same: pixels with FP32's label.
+        seconds: wall time, the opening of the graph included.
+        cpu_seconds: the same of all threads' processor time, which other processes hardly change.
+    """
+
+    counts: Counts
+    same: Share
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def mean_iou(self) -> float:
+        """In points, 0..100."""
+        return 100 * scores(self.counts).mean_iou
+
+    @property
+    def changed(self) -> float:
+        """Share of the pixels whose label is not FP32's."""
+        return 1 - self.same.fraction
+
+
+class SearchImages:
+    """Images and truth in a cache, and FP32's labels once `keep_reference` was called for each.
+
+    Attributes:
+        classes: names, index = label.
+        frames: the images in their order.
+        digest: SHA-256 of all pixels and labels in their order.
+        largest, pixels: (H, W) of the largest image, and pixels of all.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        classes: tuple[str, ...],
+        cache: TensorCache,
+        *,
+        on_error: OnError = "raise",
+        check: Callable[[], None] = lambda: None,
+        progress: Progress = SILENT,
+    ) -> None:
+        """Decode every image.
+
+        Raises:
+            DataError: one cannot be used, has no labels, or all pixels are unlabelled.
+            OutputError: the disk is full.
+        """
+        self.classes, self.name = classes, dataset.name
+        self.frames = Frames()
+        self._cache, self._labelled = cache, 0
+        self._ignore = ignore_index_for(len(classes))
+        self.largest, self.pixels = (0, 0), 0
+        state = hashlib.sha256()
+        with progress.task(f"reading {dataset.name}", len(dataset)) as task:
+            for sample in iterate(dataset, on_error=on_error, progress=progress):
+                state.update(self._add(sample))
+                task.advance()
+                check()
+        self.digest = state.hexdigest()
+        self.left_out = len(dataset) - len(self)
+        if self._labelled == 0:
+            raise DataError(f"{dataset.name} has no labelled pixel; needed is a labelled data set (--data)")
+
+    def __len__(self) -> int:
+        return len(self.frames.names)
+
+    @property
+    def has_reference(self) -> bool:
+        return self._cache.has(REFERENCE, len(self) - 1)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """uint8[1, H, W, 3]."""
+        return self._cache.get(IMAGE, index)[IMAGE]
+
+    def keep_reference(self, index: int, labels: Labels) -> None:
+        """FP32's labels of one image, [1, H, W]."""
+        check_labels("the FP32 file", labels, len(self.classes))
+        self._cache.put(REFERENCE, index, {REFERENCE: labels})
+
+    def score(self, index: int, labels: Labels) -> tuple[Counts, Share]:
+        """Counts against the truth and agreement with FP32 of one image's labels, [1, H, W]."""
+        check_labels("the rewritten graph", labels, len(self.classes))
+        truth = self._cache.get(TRUTH, index)[TRUTH]
+        same = int(np.count_nonzero(labels == self._cache.get(REFERENCE, index)[REFERENCE]))
+        return confusion_matrix(truth, labels, len(self.classes), self._ignore), Share(same, labels.size)
+
+    def _add(self, sample: Sample) -> bytes:
+        """Keep a sample; returns what tells it from others."""
+        label = require_labels(sample)
+        index = len(self)
+        self._cache.put(IMAGE, index, {IMAGE: sample.image[None]})
+        self._cache.put(TRUTH, index, {TRUTH: label[None]})
+        self.frames.add(sample)
+        height, width = label.shape
+        self._labelled += int(np.count_nonzero(label != self._ignore))
+        self.pixels += height * width
+        self.largest = max(self.largest, (height, width), key=lambda size: size[0] * size[1])
+        return self.frames.digests[-1].encode() + label.tobytes()
+
+
+def require_labels(sample: Sample) -> Labels:
+    """The labels of a sample; DataError if it has none."""
+    if sample.label is None:
+        raise DataError(f"{sample.name} has no labels; a search needs a labelled data set (--data, --data-labels)")
+    return sample.label

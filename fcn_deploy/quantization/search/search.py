@@ -1,0 +1,235 @@
+"""The few layers to leave in float so that the whole INT8 graph keeps its mIoU on a labelled set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.options import DataOptions, classes_of, open_for
+from fcn_deploy.errors import SearchError
+from fcn_deploy.quantization.search.cache import TensorCache
+from fcn_deploy.quantization.search.choice import Layers, fewest
+from fcn_deploy.quantization.search.images import Measured, SearchImages
+from fcn_deploy.quantization.search.log import SearchLog
+from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
+from fcn_deploy.quantization.search.steps import Network, Steps
+from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.progress import SILENT, Progress
+
+LOG_SUFFIX = ".search.jsonl"
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What the INT8 graph must keep, and what the search may take.
+
+    Attributes:
+        data: a labelled set.
+        max_drop: points of mIoU that the INT8 graph may lose against FP32 on it; below 0 it must gain.
+        time_budget: seconds, after which it makes do with what it knows.
+        log: where its steps are written; None for a file beside the one that is written.
+    """
+
+    data: DataOptions
+    max_drop: float
+    time_budget: float | None = None
+    log: Path | None = None
+
+
+def search_layers(
+    network: Network,
+    options: SearchOptions,
+    log: Path,
+    *,
+    card: ModelCard | None,
+    asked: Layers = (),
+    identity: Mapping[str, Any],
+    progress: Progress = SILENT,
+) -> SearchReport:
+    """Find the layers, or go on with a search whose log is there.
+
+    Args:
+        log: where steps are written if `options` names no file.
+        asked: layers that the user keeps in float anyway.
+        identity: plain data that says, with the search's own, whether a log is of this search.
+
+    Raises:
+        SearchError: the budget cannot be met, or not in the time; the message says how close it came.
+        DataError: the set cannot be used or has no labels.
+        RecordError: the log is another search's, or damaged.
+        OutputError: the disk is full.
+        KeyboardInterrupt: Ctrl-C; the log keeps every finished step.
+    """
+    started = time.perf_counter()
+    dataset = open_for(card, options.data, progress)
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
+        cache = TensorCache(Path(folder))
+        images = SearchImages(
+            dataset,
+            classes_of(card, dataset),
+            cache,
+            on_error=options.data.on_error,
+            check=check,
+            progress=progress,
+        )
+        steps = SearchLog(options.log or log, _key(network, images, identity))
+        progress.say(f"search log {steps.path}: {steps.found} steps are done")
+        run = _Search(network, options, Steps(network, images, cache, steps, check, progress), started, progress)
+        try:
+            kept = run.choose()
+        except SearchError as error:
+            raise SearchError(f"{error}; {len(steps)} steps are in {steps.path}") from None
+        except KeyboardInterrupt:
+            progress.say(f"{len(steps)} steps are in {steps.path}; the same command goes on after them")
+            raise
+        return run.report(kept, images, steps, asked)
+
+
+class OutOfTimeError(Exception):
+    """The time budget is used up."""
+
+
+class _Search:
+    """One run of the search: sensitivities, then sets."""
+
+    def __init__(
+        self, network: Network, options: SearchOptions, steps: Steps, started: float, progress: Progress
+    ) -> None:
+        self._network, self._options, self._steps, self._progress = network, options, steps, progress
+        self._started = started
+        self._tried: dict[Layers, Measured] = {}
+        self._complete = True
+
+    def choose(self) -> Layers:
+        """The layers to keep, in the graph's order."""
+        self._fp32 = self._steps.fp32()
+        if self._meets(()):
+            return ()
+        self._measure_layers()
+        try:
+            found = fewest(self._order(), self._meets)
+        except OutOfTimeError:
+            self._complete = False
+            found = self._best_that_meets()
+        if found is None:
+            raise SearchError(self._how_close())
+        return found
+
+    def report(self, kept: Layers, images: SearchImages, log: SearchLog, asked: Layers) -> SearchReport:
+        found, own = self._tried[self._in_order(kept)], [self._steps.known(layer) for layer in self._network.layers]
+        layers = tuple(
+            LayerFinding(layer, None, None, layer in kept)
+            if one is None
+            else LayerFinding(layer, self._drop(one), one.changed, layer in kept)
+            for layer, one in zip(self._network.layers, own, strict=True)
+        )
+        return SearchReport(
+            data=images.name,
+            frames=images.frames,
+            left_out=images.left_out,
+            max_drop=self._options.max_drop,
+            fp32=self._fp32.mean_iou,
+            int8=self._tried[()].mean_iou,
+            found=found.mean_iou,
+            changed=found.changed,
+            layers=layers,
+            recipe=(*asked, *self._in_order(kept)),
+            complete=self._complete,
+            log=log.path,
+            steps=len(log),
+            steps_before=log.found,
+            own_seconds=sum(one.seconds for one in own if one is not None),
+            own_cpu_seconds=sum(one.cpu_seconds for one in own if one is not None),
+            pass_cpu_seconds=self._fp32.cpu_seconds,
+            cached_bytes=self._steps.cached,
+            seconds=time.perf_counter() - self._started,
+        )
+
+    def _measure_layers(self) -> None:
+        """Each layer alone; stops early enough for the sets to be tried."""
+        passes = len(self._network.layers).bit_length() + 1
+        reserve = passes * self._tried[()].seconds
+        last = 0.0
+        for layer in self._network.layers:
+            known = self._steps.known(layer)
+            if known is None and self._left() < reserve + last:
+                self._complete = False
+                continue
+            last = self._steps.only(layer).seconds if known is None else last
+
+    def _order(self) -> list[str]:
+        """The most sensitive first, and those that were not measured last."""
+
+        def sensitivity(layer: str) -> tuple[bool, float, float]:
+            one = self._steps.known(layer)
+            return (False, 0.0, 0.0) if one is None else (True, self._drop(one), one.changed)
+
+        return sorted(self._network.layers, key=sensitivity, reverse=True)
+
+    def _meets(self, layers: Layers) -> bool:
+        ordered = self._in_order(layers)
+        if ordered not in self._tried:
+            if ordered and self._left() <= 0:
+                raise OutOfTimeError
+            self._tried[ordered] = self._steps.kept(ordered)
+        return self._drop(self._tried[ordered]) <= self._options.max_drop
+
+    def _best_that_meets(self) -> Layers | None:
+        good = [layers for layers in self._tried if self._meets(layers)]
+        return min(good, key=len, default=None)
+
+    def _how_close(self) -> str:
+        layers, closest = min(self._tried.items(), key=lambda item: (self._drop(item[1]), len(item[0])))
+        named = self._named(layers)
+        why = "no choice of layers met" if self._complete else "the time was up before a choice of layers met"
+        drop = self._drop(closest)
+        return (
+            f"{why} a drop of at most {self._options.max_drop:g} points of mIoU: FP32 has {self._fp32.mean_iou:.3f}, "
+            f"the closest came to {closest.mean_iou:.3f}, a drop of {drop:.3f}, with {len(layers)} of "
+            f"{len(self._network.layers)} layers in float{named}; allow that (--max-miou-drop {_up(drop):g}), or try "
+            "another --method, more --images, or FP16"
+        )
+
+    def _named(self, layers: Layers) -> str:
+        """In brackets: the names, or those that are not among them where they are fewer."""
+        others = [layer for layer in self._network.layers if layer not in layers]
+        if not layers:
+            return ""
+        return f" (all but {', '.join(others)})" if len(others) < len(layers) else f" ({', '.join(layers)})"
+
+    def _drop(self, measured: Measured) -> float:
+        """Points of mIoU below FP32."""
+        return self._fp32.mean_iou - measured.mean_iou
+
+    def _in_order(self, layers: Layers) -> Layers:
+        return tuple(layer for layer in self._network.layers if layer in layers)
+
+    def _left(self) -> float:
+        budget = self._options.time_budget
+        return float("inf") if budget is None else budget - (time.perf_counter() - self._started)
+
+
+def _key(network: Network, images: SearchImages, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two searches the same: a step of one is then a step of the other."""
+    # Four digits: ranges that differ in rounding alone, on a machine with other vector units, are the same.
+    ranges = {name: [f"{edge:.4g}" for edge in edges] for name, edges in sorted(network.ranges.items())}
+    return {
+        **identity,
+        "layers": list(network.layers),
+        "ranges": hashlib.sha256(json.dumps(ranges).encode()).hexdigest(),
+        "fp16": network.wide is not None and sorted(network.wide),
+        "images": len(images),
+        "image_digest": images.digest,
+    }
+
+
+def _up(drop: float) -> float:
+    """The next hundredth above, so that the advice would be met."""
+    return -(-drop // 0.01) * 0.01 if drop == drop else drop

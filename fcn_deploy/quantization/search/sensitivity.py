@@ -1,0 +1,69 @@
+"""One convolution in INT8 and the rest in float, as the part of the graph from that convolution on.
+
+What stands before a layer computes the same whether or not the layer is quantised. So its tensors are computed once,
+and the layer's own effect needs no more than the part behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx_ir as ir
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.float_layers import convolutions
+from fcn_deploy.graph.parts import cut_out, live_before
+from fcn_deploy.quantization.rewrites.int8 import to_int8
+from fcn_deploy.quantization.rewrites.qdq import Range, Target, quantised_tensors
+
+ALONE = "another layer is measured"
+
+
+def candidates(model: ir.Model, kept: Mapping[str, str]) -> list[str]:
+    """The convolutions that would be INT8, in the graph's order.
+
+    Raises:
+        GraphError: one has no name, or shares it with another, so that no list could name it.
+    """
+    names = [node.name or "" for node in convolutions(model)]
+    doubtful = next((name for name in names if not name or names.count(name) > 1), None)
+    if doubtful is not None:
+        raise GraphError(
+            f"{names.count(doubtful)} convolutions are named '{doubtful}'; a search for layers needs a name for each, "
+            "as fcn-deploy export gives it"
+        )
+    return [name for name in names if name not in kept]
+
+
+def cut_before(model: ir.Model, layer: str, target: Target) -> list[str]:
+    """The FP32 tensors from which the network with `layer` alone in INT8 can be computed to its end.
+
+    For "tensorrt" the graph is cut right before the layer. For "cpu" every reader of the layer's input reads 8 bits, so
+    the cut is before the first of them.
+    """
+    node = next(node for node in model.graph if node.name == layer)
+    source = node.inputs[0]
+    if target == "tensorrt" or source is None:
+        return live_before(model, layer)
+    readers = {use.node for use in source.uses() if use.node.op_type != "Shape"}
+    return live_before(model, str(next(node.name for node in model.graph if node in readers)))
+
+
+def one_quantised(
+    model: ir.Model,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    layer: str,
+    target: Target,
+    ranges: Mapping[str, Range],
+) -> ir.Model:
+    """The part of `model` between two sets of tensors with `layer` alone in INT8; `model` stays as it is.
+
+    Args:
+        ranges: tensor -> (low, high), of at least the tensors that the whole INT8 graph quantises.
+    """
+    part = cut_out(model, inputs, outputs)
+    kept = {node.name or "": ALONE for node in convolutions(part) if node.name != layer}
+    names = quantised_tensors(part, target, kept)
+    to_int8(part, target, kept, {name: ranges[name] for name in names})
+    return part

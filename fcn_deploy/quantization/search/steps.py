@@ -1,0 +1,212 @@
+"""The steps of a search, each a pass over all images, written to the log when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from fcn_deploy.graph.float_layers import SEARCHED
+from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.ports import GraphIO
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.quantization.rewrites.int8 import to_int8
+from fcn_deploy.quantization.rewrites.qdq import Range, Target, quantised_tensors
+from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room, needed_bytes
+from fcn_deploy.quantization.search.images import Measured, SearchImages
+from fcn_deploy.quantization.search.log import SearchLog, Step
+from fcn_deploy.quantization.search.sensitivity import cut_before, one_quantised
+from fcn_deploy.system.progress import Progress
+from fcn_deploy.vocabulary import LABELS
+
+LIVE = "live"
+FP32 = Step("fp32")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is searched.
+
+    Attributes:
+        model: the FP32 graph with its batch norms folded; it stays as it is.
+        kept: convolution -> why it stays in float in any case.
+        layers: the others, in the graph's order.
+        ranges: tensor -> (low, high) that 8 bits cover, of all that the graph with every one of them in INT8 quantises.
+        wide: nodes that stay in FP32 where the rest becomes FP16; None where it does not.
+    """
+
+    model: ir.Model
+    io: GraphIO
+    target: Target
+    kept: Mapping[str, str]
+    layers: tuple[str, ...]
+    ranges: Mapping[str, Range]
+    wide: Mapping[str, str] | None = None
+
+    @property
+    def outputs(self) -> list[str]:
+        """From which the labels are made."""
+        return self.io.fetches((LABELS,))
+
+    def whole(self, kept: Sequence[str]) -> ir.Model:
+        """The graph that would be written with `kept` in float."""
+        part = cut_out(self.model, [self.io.image], self.outputs)
+        reasons = {**self.kept, **dict.fromkeys(kept, SEARCHED)}
+        names = quantised_tensors(part, self.target, reasons)
+        to_int8(part, self.target, reasons, {name: self.ranges[name] for name in names}, self.wide)
+        return part
+
+
+class Steps:
+    """Measures what the log does not hold yet; `check` may raise between two images, and the step is then lost."""
+
+    def __init__(
+        self,
+        network: Network,
+        images: SearchImages,
+        cache: TensorCache,
+        log: SearchLog,
+        check: Callable[[], None],
+        progress: Progress,
+    ) -> None:
+        self._network, self._images, self._cache, self._log = network, images, cache, log
+        self._check, self._progress = check, progress
+        self._cut: list[str] = []  # the tensors that the cache holds of every image; none yet
+        self.cached = 0
+
+    def fp32(self) -> Measured:
+        """The FP32 graph; its labels become the reference."""
+        return self._log.get(FP32) or self._run_fp32()
+
+    def kept(self, layers: Sequence[str]) -> Measured:
+        """All in INT8 but `layers`."""
+        step = Step("kept", tuple(layer for layer in self._network.layers if layer in layers))
+        known = self._log.get(step)
+        if known is not None:
+            return known
+        self._need_reference()
+        clock = _Clock()
+        part = Part(self._network.whole(step.layers), self._cache.folder)
+        words = f"INT8 with {len(layers)} in float" if layers else "all in INT8"
+        counts, same = self._score(words, lambda index: self._labels(part, self._start(index)))
+        return self._finish(step, Measured(counts, same, *clock.read()))
+
+    def known(self, layer: str) -> Measured | None:
+        """What the log says of `layer` alone in INT8."""
+        return self._log.get(Step("only", (layer,)))
+
+    def only(self, layer: str) -> Measured:
+        """`layer` alone in INT8, from the FP32 tensors before it; layers must come in the graph's order."""
+        known = self.known(layer)
+        if known is not None:
+            return known
+        self._need_reference()
+        clock = _Clock()
+        network = self._network
+        self._move_to(cut_before(network.model, layer, network.target))
+        model = one_quantised(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
+        part = Part(model, self._cache.folder)
+        counts, same = self._score(f"{layer} alone", lambda index: self._labels(part, self._cache.get(LIVE, index)))
+        return self._finish(Step("only", (layer,)), Measured(counts, same, *clock.read()))
+
+    def _run_fp32(self) -> Measured:
+        clock = _Clock()
+        network = self._network
+        part = Part(cut_out(network.model, [network.io.image], network.outputs), self._cache.folder)
+
+        def labels(index: int) -> NDArray[Any]:
+            found = self._labels(part, self._start(index))
+            self._images.keep_reference(index, found)
+            return found
+
+        counts, same = self._score("FP32", labels)
+        return self._finish(FP32, Measured(counts, same, *clock.read()))
+
+    def _need_reference(self) -> None:
+        """After a resumption FP32's labels, which the log does not hold, are made again."""
+        if not self._images.has_reference:
+            self._run_fp32()
+
+    def _move_to(self, cut: list[str]) -> None:
+        """Let the cache hold the tensors of `cut`, computed from those of the cut before, or from the images."""
+        if cut == self._cut:
+            return
+        network = self._network
+        if not self._cut:
+            self._reserve()
+        before = self._cut or [network.io.image]
+        made = [name for name in cut if name not in before]
+        part = Part(cut_out(network.model, before, made), self._cache.folder) if made else None
+        with self._progress.task("FP32 up to the next layer", len(self._images)) as task:
+            for index in range(len(self._images)):
+                self._check()
+                tensors = self._cache.get(LIVE, index) if self._cut else self._start(index)
+                if part is not None:
+                    tensors |= part.run(tensors)
+                self._cache.put(LIVE, index, {name: tensors[name] for name in cut})
+                task.advance()
+        self._cut = cut
+
+    def _reserve(self) -> None:
+        """Make sure of the disk space; OutputError if there is too little."""
+        network, images = self._network, self._images
+        left = [layer for layer in network.layers if self.known(layer) is None]
+        cuts = [cut_before(network.model, layer, network.target) for layer in left]
+        self.cached = cache_bytes(network.model, cuts, images.largest, images.pixels)
+        self._progress.say(
+            f"keeping up to {self.cached / 1e6:.0f} MB of FP32 activations of {len(images)} images, for as long as the "
+            f"search runs, in {self._cache.folder}"
+        )
+        check_room(self._cache.folder, needed_bytes(network.model, self.cached))
+
+    def _start(self, index: int) -> dict[str, NDArray[Any]]:
+        return {self._network.io.image: self._network.io.prepare(self._images.image(index))}
+
+    def _labels(self, part: Part, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        return self._network.io.finish(part.run(tensors), (LABELS,))[LABELS]
+
+    def _score(self, words: str, labels: Callable[[int], NDArray[Any]]) -> tuple[Counts, Share]:
+        size = len(self._images.classes)
+        counts, same = np.zeros((size, size), np.int64), Share()
+        with self._progress.task(words, len(self._images)) as task:
+            for index in range(len(self._images)):
+                self._check()
+                more_counts, more_same = self._images.score(index, labels(index))
+                counts, same = counts + more_counts, same + more_same
+                task.advance()
+        return counts, same
+
+    def _finish(self, step: Step, measured: Measured) -> Measured:
+        if self._log.get(step) is None:
+            self._log.add(step, measured)
+            self._progress.say(_line(step, measured, self._log.get(FP32)))
+        return measured
+
+
+class _Clock:
+    """Wall and processor time since it was made, in seconds."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+
+def _line(step: Step, measured: Measured, reference: Measured | None) -> str:
+    """What a step showed, for who watches."""
+    what = {
+        "fp32": "FP32",
+        "only": f"{', '.join(step.layers)} alone in INT8",
+        "kept": f"INT8, in float: {', '.join(step.layers) or 'no layer'}",
+    }[step.kind]
+    line = f"{what}: mIoU {measured.mean_iou:.3f}"
+    if reference is not None and step != FP32:
+        line += f" ({measured.mean_iou - reference.mean_iou:+.3f}), {measured.changed:.3%} of the labels changed"
+    return f"{line}, {measured.seconds:.1f} s"

@@ -1,0 +1,92 @@
+"""A search for layers as a table at most 100 columns wide, its verdict, and the line for a recipe."""
+
+from __future__ import annotations
+
+import json
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from fcn_deploy.quantization.search.dry_run import SearchPlan
+from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
+from fcn_deploy.system.formatting import NONE, count, number
+
+
+def verdict(report: SearchReport) -> list[str]:
+    """FP32, INT8 and the choice, in points of mIoU."""
+    images = count(len(report.frames.names), "image")
+    lines = [
+        f"mIoU on {images} of {report.data}: FP32 {number(report.fp32, 3)}, {_drop('all in INT8', report.int8, report)}"
+    ]
+    if not report.kept:
+        return [*lines, f"within {report.max_drop:g} points with no layer left in float"]
+    kept = f"{count(len(report.kept), 'layer')} of {len(report.layers)} left in float"
+    return [
+        *lines,
+        f"{_drop(kept, report.found, report)}, at most {report.max_drop:g} allowed: {', '.join(report.kept)}",
+    ]
+
+
+def layer_table(report: SearchReport) -> Table:
+    """The most sensitive layer first; those that were not measured last."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("this layer alone in INT8", overflow="fold")
+    for column in ("mIoU lost", "labels changed, %"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    for layer in sorted(report.layers, key=_sensitivity, reverse=True):
+        drop = NONE if layer.drop is None else f"{layer.drop:+.3f}"
+        changed = NONE if layer.changed is None else number(100 * layer.changed, 3)
+        table.add_row(layer.name, drop, changed, "left in float" if layer.kept else "")
+    return table
+
+
+def remarks(report: SearchReport) -> list[str]:
+    """What was not tried, what the cut tensors saved, and the line for a recipe."""
+    lines = []
+    missing = [layer.name for layer in report.layers if layer.drop is None]
+    if not report.complete:
+        named = f"; not measured alone: {', '.join(missing)}" if missing else ""
+        lines.append(f"the time was up before all was tried: fewer layers might do{named}")
+    if report.measured:
+        lines.append(
+            f"{count(len(report.measured), 'layer')} measured in {report.own_seconds:.1f} s from tensors kept before "
+            f"each: {report.own_cpu_seconds:.1f} s of processor time, where as many passes of the whole graph take "
+            f"{report.whole_cpu_seconds:.1f} s"
+        )
+    before = f", {report.steps_before} of them before" if report.steps_before else ""
+    lines.append(f"{count(report.steps, 'step')} in {report.log}{before}; {report.seconds:.1f} s")
+    return [*lines, f"for a recipe: {recipe_line(report.recipe)}"]
+
+
+def recipe_line(names: tuple[str, ...]) -> str:
+    """A line of TOML; JSON's text is TOML's."""
+    return f"keep_float = {json.dumps(list(names))}"
+
+
+def plan_lines(plan: SearchPlan) -> list[str]:
+    """What a search would do."""
+    whole = f"about {plan.pass_seconds:.0f} s"
+    lines = [
+        f"search of {count(len(plan.layers), 'layer')} on {count(plan.images, 'image')} of {plan.data}",
+        f"  FP32, the reference            {whole}",
+        f"  all in INT8                    {whole}, and the end if that meets the budget",
+        f"  each layer alone               about {plan.own_seconds:.0f} s; from the image on it would be "
+        f"{len(plan.layers) * plan.pass_seconds:.0f} s",
+        f"  sets of layers left in float   1 to {plan.most_sets} passes of {whole}",
+        f"{2 * plan.pass_seconds:.0f} to {plan.most_seconds:.0f} s after the calibration, judged by one image of "
+        f"{plan.size[0]}x{plan.size[1]}",
+        f"{plan.cached_bytes / 1e6:.0f} MB of activations on disk at most, {plan.free_bytes / 1e9:.1f} GB free in "
+        f"{plan.folder}",
+        f"layers: {', '.join(plan.layers)}",
+    ]
+    kept = ", ".join(f"{name} ({reason})" for name, reason in plan.kept.items())
+    return [*lines, f"in float anyway: {kept or 'no convolution'}", "nothing was written"]
+
+
+def _drop(words: str, mean_iou: float, report: SearchReport) -> str:
+    return f"{words} {number(mean_iou, 3)} ({mean_iou - report.fp32:+.3f})"
+
+
+def _sensitivity(layer: LayerFinding) -> tuple[bool, float, float]:
+    return layer.drop is not None, layer.drop or 0.0, layer.changed or 0.0

@@ -1,0 +1,1 @@
+"""Manage GPU contexts, memory, streams and CUDA graphs through PyCUDA."""

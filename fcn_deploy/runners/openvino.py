@@ -1,0 +1,185 @@
+"""OpenVINO behind the uint8 contract: what an edge box without a GPU would run.
+
+OpenVINO computes float layers in a type of its own choice (BF16 on CPUs that have it) and takes a request for a type
+that the device lacks for another one. So the request is checked, and a note says what the compiled network computes in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
+from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.system.optional import require
+from fcn_deploy.vocabulary import LABELS
+
+DEVICES = ("cpu", "gpu", "npu")
+# The types that may be asked for, by OpenVINO's names; FP16 is asked for by a file in FP16.
+TYPES = {"fp32": "f32", "bf16": "bf16"}
+# OpenVINO's element types by ONNX Runtime's names, which `graph_io` speaks.
+PORT_TYPES = {"u8": "uint8", "f32": "float", "f16": "float16", "i32": "int32", "i64": "int64"}
+# Layers that multiply, by the names in a compiled network, and what their types are called here.
+MULTIPLYING = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
+CALLED = {"i8": "INT8", "u8": "INT8", "bf16": "BF16", "f16": "FP16", "f32": "FP32"}
+CARD = ["framework", CARD_KEY]
+
+
+@dataclass(frozen=True)
+class _Port:
+    """An input or output as `graph_io` reads it."""
+
+    name: str
+    type: str
+    shape: tuple[int | str, ...]
+
+
+class OpenVinoRunner(Runner):
+    """One compiled network with one request. On a CPU the image is read where it lies, without a copy."""
+
+    def __init__(self, name: str, compiled: Any, io: GraphIO, *, outputs: tuple[str, ...] = (LABELS,)) -> None:
+        super().__init__(name, io.card, outputs)
+        self._io = io
+        self._fetches = io.fetches(outputs)
+        self._request = compiled.create_infer_request()
+        self._tensor = require("openvino").Tensor
+        self._image: NDArray[Any] | None = None
+        self.notes = (*computed_in(compiled), *io.host_work(outputs))
+
+    @classmethod
+    def open(
+        cls, name: str, source: str, *, device: str, outputs: tuple[str, ...], threads: int | None
+    ) -> OpenVinoRunner:
+        """Compile the .onnx file `source` for `device`, "cpu", "gpu" or "npu", with the type for float layers or
+        without: "cpu:fp32", "bf16".
+
+        Raises:
+            UnknownNameError: no such device or type.
+            MissingDependencyError: OpenVINO is not installed.
+            RunnerError: the device is not here, or does not compute in that type.
+            GraphError: the file cannot be read, or is no segmentation network.
+        """
+        if Path(source).suffix.lower() != ".onnx":
+            raise RunnerError(f"{name} runs .onnx files, not {source}; fcn-deploy export makes one of it")
+        where, wanted = parse_device(device)
+        core = open_core()
+        _check_device(name, core, where, wanted)
+        try:
+            model = core.read_model(source)
+        except RuntimeError as error:
+            raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
+        io = describe(source, _ports(model.inputs), _ports(model.outputs), _card(model))
+        options: dict[str, object] = {} if wanted is None else {"INFERENCE_PRECISION_HINT": TYPES[wanted]}
+        if threads is not None and where == "cpu":
+            options["INFERENCE_NUM_THREADS"] = threads
+        try:
+            return cls(name, core.compile_model(model, where.upper(), options), io, outputs=outputs)
+        except RuntimeError as error:
+            raise RunnerError(f"{name}: OpenVINO cannot compile {source}: {_reason(error)}") from error
+        except GraphError as error:
+            raise GraphError(f"{source}: {error}") from error
+
+    def _upload(self, image: NDArray[np.uint8]) -> None:
+        prepared = self._io.prepare(image)
+        if not prepared.flags.writeable:  # OpenVINO shares no memory that it may not write
+            prepared = prepared.copy()
+        self._image = prepared  # the request keeps no array alive, only its address
+        try:
+            self._request.set_tensor(self._io.image, self._tensor(prepared, shared_memory=True))
+        except RuntimeError as error:
+            raise RunnerError(f"{self.name} does not take {list(image.shape)}: {_reason(error)}") from error
+
+    def _execute(self) -> None:
+        try:
+            self._request.infer(share_outputs=True)
+        except RuntimeError as error:
+            raise RunnerError(f"{self.name} failed while running: {_reason(error)}") from error
+
+    def _download(self) -> dict[str, NDArray[Any]]:
+        fetched = {name: self._request.get_tensor(name).data.copy() for name in self._fetches}
+        return self._io.finish(fetched, self.output_names)
+
+    def _close(self) -> None:
+        self._request = self._image = None
+
+
+def open_core() -> Any:
+    """The one Core of the process: with the last one its plugins are unloaded, and a thread that ends then crashes.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+    """
+    return _made_once(require("openvino").Core)
+
+
+@cache
+def _made_once(make: Any) -> Any:
+    return make()
+
+
+def parse_device(text: str) -> tuple[str, str | None]:
+    """ "cpu:bf16" -> ("cpu", "bf16"), "fp32" -> ("cpu", "fp32"), "gpu" -> ("gpu", None)."""
+    parts = text.split(":")
+    wanted = [part for part in parts if part in TYPES]
+    devices = [part for part in parts if part not in TYPES] or [DEVICES[0]]
+    if devices[0] not in DEVICES or len(devices) > 1 or len(wanted) > 1:
+        raise UnknownNameError.of("OpenVINO device or type", text, (*DEVICES, *TYPES))
+    return devices[0], next(iter(wanted), None)
+
+
+def _check_device(name: str, core: Any, device: str, wanted: str | None) -> None:
+    """RunnerError if it is not here, or lacks the type: OpenVINO itself would take another one."""
+    available = [found.lower() for found in core.available_devices]
+    if not any(found.partition(".")[0] == device for found in available):
+        raise RunnerError(f"{name}: OpenVINO finds no {device} here; it has: {', '.join(available) or 'none'}")
+    capabilities = core.get_property(device.upper(), "OPTIMIZATION_CAPABILITIES")
+    if wanted is not None and wanted.upper() not in capabilities:
+        has = ", ".join(capability.lower() for capability in capabilities if capability.lower() in (*TYPES, "fp16"))
+        raise RunnerError(f"{name}: this {device} does not compute in {wanted}; it has: {has}")
+
+
+def layer_types(compiled: Any) -> Counter[str]:
+    """How many of the layers that multiply are computed in which type."""
+    kinds: Counter[str] = Counter()
+    for node in compiled.get_runtime_model().get_ops():
+        facts = node.get_rt_info()
+        if facts["layerType"].astype(str) in MULTIPLYING:
+            kind = facts["runtimePrecision"].astype(str)
+            kinds[CALLED.get(kind, kind)] += 1
+    return kinds
+
+
+def computed_in(compiled: Any) -> tuple[str, ...]:
+    """The same as a note: "layers that multiply: 20 in BF16, 3 in FP32"."""
+    listed = ", ".join(f"{count} in {kind}" for kind, count in layer_types(compiled).most_common())
+    return (f"layers that multiply: {listed}",) if listed else ()
+
+
+def _card(model: Any) -> ModelCard | None:
+    return ModelCard.from_json(model.get_rt_info(CARD).astype(str)) if model.has_rt_info(CARD) else None
+
+
+def _ports(ports: Sequence[Any]) -> list[_Port]:
+    return [_port(port) for port in ports]
+
+
+def _port(port: Any) -> _Port:
+    kind, shape = port.element_type.to_string(), port.partial_shape
+    dims = () if shape.rank.is_dynamic else tuple(d.get_length() if d.is_static else str(d) for d in shape)
+    return _Port(port.any_name, f"tensor({PORT_TYPES.get(kind, kind)})", dims)
+
+
+def _reason(error: RuntimeError) -> str:
+    """OpenVINO's words without the lines that name its source files, at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
+    return " ".join(told or lines)[:300]

@@ -1,0 +1,46 @@
+"""TensorRT for RTX's provider, which comes as a plugin of its own: `pip install onnxruntime-ep-nv-tensorrt-rtx`.
+
+https://nvidia.github.io/TensorRT-RTX-EP-ABI/installation.html
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.system.optional import require
+
+PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
+
+
+def find_plugin() -> ModuleType | None:
+    """The package, None if it is not there or does not load."""
+    try:
+        return require(PLUGIN)
+    except MissingDependencyError:
+        return None
+
+
+def plugin_device(ort: ModuleType, plugin: ModuleType, device_id: int) -> Any:
+    """The GPU number `device_id` as the plugin offers it.
+
+    Raises:
+        RunnerError: the plugin does not load, or it offers no such GPU; in onnxruntime's words.
+    """
+    _register(ort, plugin)
+    devices = [device for device in ort.get_ep_devices() if device.ep_name == plugin.get_ep_name()]
+    if device_id >= len(devices):
+        raise RunnerError(f"{plugin.get_ep_name()} offers {len(devices)} GPUs and device_id is {device_id}")
+    return devices[device_id]
+
+
+@cache
+def _register(ort: ModuleType, plugin: ModuleType) -> None:
+    """Once in a process."""
+    try:
+        ort.register_execution_provider_library(plugin.get_ep_name(), plugin.get_library_path())
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        reason = str(error).partition(" with error: ")[2] or str(error)
+        raise RunnerError(f"{plugin.get_ep_name()} did not start: {reason.strip().splitlines()[0]}") from error

@@ -1,0 +1,142 @@
+"""ONNX Runtime behind the uint8 contract, with bound inputs and outputs so that copies and arithmetic part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.engine.profiles import shape_text
+from fcn_deploy.errors import GraphError, RunnerError, ShapeError
+from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.ort.options import ProviderOptions
+from fcn_deploy.runners.ort.session import one_line, open_session
+from fcn_deploy.vocabulary import LABELS
+
+
+class OrtRunner(Runner):
+    """One session; buffers of CUDA providers live on the GPU, those of every other provider on the host.
+
+    A graph that wants a normalised float image or gives logits alone is run too: the host does the rest, inside
+    `upload` and `download`, and `notes` says so.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: Any,
+        io: GraphIO,
+        *,
+        device: str = "cpu",
+        outputs: tuple[str, ...] = (LABELS,),
+        asked: ProviderOptions | None = None,
+    ) -> None:
+        super().__init__(name, io.card, outputs)
+        self._session = session
+        self._io = io
+        self._device = device
+        self._asked = asked or ProviderOptions()
+        self._run_options: Any = None
+        self._fetches = io.fetches(outputs)
+        self._binding = session.io_binding()
+        self._device_image: Any = None
+        self.notes = io.host_work(outputs)
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        source: str,
+        *,
+        device: str,
+        outputs: tuple[str, ...],
+        threads: int | None,
+        provider: ProviderOptions | None = None,
+    ) -> OrtRunner:
+        """Open the .onnx file `source` on the provider `device`; see `ort_session.open_session` for the errors."""
+        if Path(source).suffix.lower() != ".onnx":
+            raise RunnerError(f"{name} runs .onnx files, not {source}; fcn-deploy export makes one of it")
+        opened = open_session(name, Path(source), device, threads, provider)
+        session = opened.session
+        text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+        card = ModelCard.from_json(text) if text else None
+        io = describe(source, session.get_inputs(), session.get_outputs(), card)
+        try:
+            runner = cls(name, session, io, device=opened.buffers, outputs=outputs, asked=provider)
+        except GraphError as error:
+            raise GraphError(f"{source}: {error}") from error
+        runner.notes = opened.notes + runner.notes
+        return runner
+
+    def twin(self) -> OrtRunner:
+        self._require("opened", "uploaded", "executed")
+        twin = type(self)(
+            self.name, self._session, self._io, device=self._device, outputs=self.output_names, asked=self._asked
+        )
+        twin.notes = self.notes
+        return twin
+
+    def holds(self, shape: tuple[int, int, int]) -> bool:
+        """By the provider's profiles, and by the dims that the file itself fixes."""
+        dims = self._session.get_inputs()[0].shape
+        own = (dims[0], *(dims[1:3] if self._io.image_type is np.uint8 else dims[2:4]))
+        fixed = all(number == dim for number, dim in zip(shape, own, strict=True) if isinstance(dim, int))
+        profiles = self._asked.profiles
+        return fixed and (not profiles or any(profile.holds(shape) for profile in profiles))
+
+    def _upload(self, image: NDArray[np.uint8]) -> None:
+        batch, height, width, _ = image.shape
+        self._choose_profile((batch, height, width))
+        prepared = self._io.prepare(image)
+        if self._device == "cpu":
+            self._binding.bind_cpu_input(self._io.image, prepared)
+        else:
+            self._bind_on_device(prepared)
+        # A binding keeps the arrays of its last run and would want the next ones to have their shape.
+        self._binding.clear_binding_outputs()
+        for output in self._fetches:
+            self._binding.bind_output(output, self._device, self._asked.device_id if self._device != "cpu" else 0)
+
+    def _choose_profile(self, shape: tuple[int, int, int]) -> None:
+        """Run under the first profile that holds (N, H, W); a provider given a shape outside would build anew."""
+        profiles = self._asked.profiles
+        if not profiles:
+            return
+        index = next((index for index, profile in enumerate(profiles) if profile.holds(shape)), None)
+        if index is None:
+            listed = "; ".join(map(str, profiles))
+            raise ShapeError(f"{self.name}: {shape_text(shape)} lies in none of the profiles: {listed}")
+        if len(profiles) > 1:
+            import onnxruntime
+
+            self._run_options = onnxruntime.RunOptions()
+            self._run_options.add_run_config_entry("nv_profile_index", str(index))
+
+    def _bind_on_device(self, prepared: NDArray[Any]) -> None:
+        """Copy into a device buffer that is kept while the shape stays."""
+        from onnxruntime import OrtValue
+
+        if self._device_image is None or tuple(self._device_image.shape()) != prepared.shape:
+            self._device_image = OrtValue.ortvalue_from_numpy(prepared, self._device, self._asked.device_id)
+        else:
+            self._device_image.update_inplace(prepared)
+        self._binding.bind_ortvalue_input(self._io.image, self._device_image)
+        self._binding.synchronize_inputs()
+
+    def _execute(self) -> None:
+        try:
+            self._session.run_with_iobinding(self._binding, self._run_options)
+            self._binding.synchronize_outputs()
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            raise RunnerError(f"{self.name} failed while running: {one_line(error)}") from error
+
+    def _download(self) -> dict[str, NDArray[Any]]:
+        arrays = self._binding.copy_outputs_to_cpu()
+        return self._io.finish(dict(zip(self._fetches, arrays, strict=True)), self.output_names)
+
+    def _close(self) -> None:
+        self._binding = self._session = self._device_image = None

@@ -1,0 +1,97 @@
+"""Execution contexts, and the kernels that TensorRT for RTX compiles on first use, kept in a file beside the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.engine.logger import listen
+from fcn_deploy.errors import OutputError, RunnerError
+from fcn_deploy.runners.cuda.context import CudaDevice
+from fcn_deploy.runners.cuda.memory import MIB
+from fcn_deploy.runners.trt.engine import LoadedEngine
+from fcn_deploy.runners.trt.options import TrtOptions
+from fcn_deploy.system.files import write_bytes
+
+
+def runtime_cache_path(engine: Path, sm: str) -> Path:
+    """<engine>.sm89.cache: compiled kernels of one GPU architecture."""
+    return engine.with_name(f"{engine.name}.{sm.lower()}.cache")
+
+
+class RuntimeCache:
+    """The kernels compiled so far, filled from `path` if it holds such for this library and GPU.
+
+    Attributes:
+        note: what a user should know of the file, "" if nothing.
+    """
+
+    def __init__(self, config: Any, path: Path) -> None:
+        self._path = path
+        self._cache = config.create_runtime_cache()
+        self._loaded = path.read_bytes() if path.is_file() else b""
+        self.note = ""
+        if self._loaded and not self._accepts(self._loaded):
+            self.note = f"{path.name} is of another GPU, driver or release and is written anew"
+            self._loaded = b""
+        if not config.set_runtime_cache(self._cache):
+            raise RunnerError(f"TensorRT takes no runtime cache for {path.name}; open the runner without runtime_cache")
+
+    def _accepts(self, kernels: bytes) -> bool:
+        try:
+            return bool(self._cache.deserialize(kernels))
+        except RuntimeError:
+            return False
+
+    def save(self) -> None:
+        """Write what was compiled since. A folder that cannot be written costs the next start its compiling again."""
+        memory = self._cache.serialize()
+        kernels = b"" if memory is None else bytes(memory)
+        if kernels and kernels != self._loaded:
+            with suppress(OutputError):
+                write_bytes(self._path, kernels)
+
+
+def create_context(loaded: LoadedEngine, device: CudaDevice, *arguments: Any) -> Any:
+    """An execution context; `arguments` go to `create_execution_context`.
+
+    Raises:
+        RunnerError: the activations do not fit into the GPU's memory, or TensorRT refused for another reason.
+    """
+    with listen(loaded.flavor.module) as heard:
+        context = _create(loaded.engine.create_execution_context, *arguments)
+    if context is not None:
+        return context
+    needed = activation_bytes(loaded.engine)
+    free, total = device.free_bytes()
+    raise RunnerError(
+        f"{loaded.path}: TensorRT makes no execution context: {heard.reason()}; its activations need "
+        f"{needed / MIB:.1f} MiB, {free / MIB:.1f} of {total / MIB:.1f} MiB of {device.name} are free; "
+        "if that is too little, build the engine with a smaller largest shape"
+    )
+
+
+def create_rtx_context(
+    loaded: LoadedEngine, device: CudaDevice, options: TrtOptions
+) -> tuple[Any, RuntimeCache | None]:
+    """An execution context of TensorRT for RTX, which captures CUDA graphs itself, with its runtime cache."""
+    config = loaded.engine.create_runtime_config()
+    if options.cuda_graphs:
+        config.cuda_graph_strategy = loaded.flavor.module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+    cache = RuntimeCache(config, runtime_cache_path(loaded.path, device.sm)) if options.runtime_cache else None
+    return create_context(loaded, device, config), cache
+
+
+def activation_bytes(engine: Any) -> int:
+    """Device memory of the activations, the largest over all profiles (`device_memory_size` until TensorRT 10.0)."""
+    newer = hasattr(engine, "device_memory_size_v2")
+    return int(engine.device_memory_size_v2 if newer else engine.device_memory_size)
+
+
+def _create(create: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return create(*arguments)
+    except RuntimeError:  # some releases raise where others give None; the log has the reason either way
+        return None

@@ -1,0 +1,183 @@
+"""A TensorRT engine loaded from its plan, after its sidecar said that it can run here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.engine.flavors import NAMES, Flavor, open_flavor
+from fcn_deploy.engine.logger import Heard, listen, started
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
+from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
+from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.runners.cuda.context import CudaDevice
+from fcn_deploy.runners.trt.ports import EnginePort, ports_of, profiles_of
+
+REBUILD = "build it again here with fcn-deploy build-engine"
+
+
+@dataclass
+class LoadedEngine:
+    """An engine on a device.
+
+    Attributes:
+        path: its plan; sidecar: what stands beside it, None for an engine of another tool.
+        engine: the library's ICudaEngine; runtime: its IRuntime, which must outlive it.
+        ports: inputs, then outputs; io: what they mean to a segmentation runner.
+        profiles: in the engine's order.
+    """
+
+    path: Path
+    flavor: Flavor
+    sidecar: Sidecar | None
+    runtime: Any
+    engine: Any
+    ports: tuple[EnginePort, ...]
+    profiles: tuple[Profile, ...]
+    io: GraphIO
+
+    def close(self) -> None:
+        """Let go of the library's objects, inside `CudaDevice.active` and after every execution context."""
+        self.engine = self.runtime = None
+
+    @property
+    def outputs(self) -> tuple[EnginePort, ...]:
+        return tuple(port for port in self.ports if not port.is_input)
+
+
+def read_plan(path: Path) -> tuple[bytes, Sidecar | None]:
+    """The plan and its sidecar, which belongs to it; None where there is no sidecar.
+
+    Raises:
+        EngineError: no such file, an empty or truncated one, or a sidecar that is unreadable or of another engine.
+    """
+    if not path.is_file():
+        raise EngineError(f"{path} is no file; needed is an engine (fcn-deploy build-engine makes one)")
+    try:
+        plan = path.read_bytes()
+    except OSError as error:
+        raise EngineError(f"{path} cannot be read: {error.strerror}") from error
+    if not plan:
+        raise EngineError(f"{path} is empty; {REBUILD}")
+    if not sidecar_path(path).exists():
+        return plan, None
+    sidecar = read_sidecar(path)
+    if len(plan) < sidecar.plan_bytes:
+        raise EngineError(
+            f"{path} is truncated: it has {len(plan)} of {sidecar.plan_bytes} bytes; copy it again, or {REBUILD}"
+        )
+    if hashlib.sha256(plan).hexdigest() != sidecar.plan_sha256:
+        raise EngineError(
+            f"{sidecar_path(path)} describes another engine than {path.name} (SHA-256 differs); copy both again, "
+            f"or {REBUILD}"
+        )
+    return plan, sidecar
+
+
+def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) -> None:
+    """Whether an engine can run with this library on this GPU, as far as its sidecar tells.
+
+    Raises:
+        EngineError: another release of the library, another GPU architecture, or a plan without weights.
+    """
+    if sidecar.version != flavor.version and not sidecar.options.get("version_compatible"):
+        raise EngineError(
+            f"{path} was built with {sidecar.flavor} {sidecar.version}, here is {flavor.version}, and a plan runs with "
+            f"the release that built it; pip install {sidecar.flavor}=={sidecar.version}, or {REBUILD}"
+        )
+    if sidecar.options.get("strip"):
+        raise EngineError(f"{path} was built without its weights; build it again without --strip")
+    built_for = sidecar.built_for.sm
+    anywhere = not built_for or PORTABLE in built_for or sidecar.options.get("hardware_compatible")
+    if not anywhere and device.sm not in built_for:
+        raise EngineError(
+            f"{path} was built for {', '.join(built_for)}; {device.name} is {device.sm}; build it for that with "
+            "fcn-deploy build-engine"
+        )
+
+
+def load_engine(path: Path, device: CudaDevice, precision: str = "") -> LoadedEngine:
+    """Read the plan, compare the sidecar, load the library and deserialise.
+
+    Args:
+        precision: what the sidecar must say ("fp16"); "" takes any.
+
+    Raises:
+        EngineError: the engine cannot be used here, in TensorRT's own words where it has some.
+        MissingDependencyError: the library that built it is not installed.
+    """
+    plan, sidecar = read_plan(path)
+    found = "unknown precision, for want of a sidecar" if sidecar is None else sidecar.precision
+    if precision not in ("", found):
+        raise EngineError(f"{path} is of {found}; asked for was {precision}: build such an engine")
+    if sidecar is not None:
+        flavors = [open_flavor(sidecar.flavor)]
+        check_fit(path, sidecar, flavors[0], device)
+    else:
+        flavors = _installed()
+    with device.active(f"loading {path.name}"):
+        flavor, runtime, engine = _deserialize(path, plan, sidecar, flavors)
+        ports = ports_of(path, flavor.module, engine)
+        io = _io(path, ports, sidecar)
+        return LoadedEngine(path, flavor, sidecar, runtime, engine, ports, profiles_of(engine, ports[0]), io)
+
+
+def _installed() -> list[Flavor]:
+    """Every library that loads; MissingDependencyError if none does."""
+    flavors = []
+    for name in NAMES:
+        with suppress(MissingDependencyError):
+            flavors.append(open_flavor(name))
+    return flavors or [open_flavor()]
+
+
+def _deserialize(
+    path: Path, plan: bytes, sidecar: Sidecar | None, flavors: Sequence[Flavor]
+) -> tuple[Flavor, Any, Any]:
+    """Flavor, runtime and engine; without a sidecar any library may be the one that built the plan."""
+    reasons = []
+    for flavor in flavors:
+        trt = flavor.module
+        with listen(trt) as heard:
+            runtime = started(trt, trt.Runtime)
+            if runtime is None:
+                reasons.append(f"{flavor.title} cannot start: {_reason(heard)}")
+                continue
+            if sidecar is not None and sidecar.options.get("version_compatible"):
+                # Such a plan carries its own runtime as host code, which is loaded only where that is allowed.
+                runtime.engine_host_code_allowed = True
+            engine = runtime.deserialize_cuda_engine(plan)
+            if engine is not None:
+                return flavor, runtime, engine
+            reasons.append(f"{flavor.title} cannot load it: {_reason(heard)}{_diagnosis(trt, runtime, plan)}")
+    lacking = "" if sidecar is not None else f"; {sidecar_path(path).name}, which tells what built it, is missing"
+    raise EngineError(f"{path}: {'; '.join(reasons)}{lacking}; {REBUILD}")
+
+
+def _reason(heard: Heard) -> str:
+    """TensorRT's words; those that a missing driver adds to every call only where there are no others."""
+    raw = [text for severity, text in heard.messages if severity in ("INTERNAL_ERROR", "ERROR")]
+    return heard.reason(" ".join(raw[-1].split()) if raw else "the library gives no reason")
+
+
+def _diagnosis(trt: Any, runtime: Any, plan: bytes) -> str:
+    """What TensorRT for RTX finds wrong with a plan: " (VERSION_MISMATCH)"; "" from a library that cannot tell."""
+    if not hasattr(runtime, "get_engine_validity"):
+        return ""
+    found = int(runtime.get_engine_validity(plan)[1])  # bits, one for each diagnosis
+    names = [name for name, bit in trt.EngineInvalidityDiagnostics.__members__.items() if int(bit.value) & found]
+    return f" ({', '.join(names)})" if names else ""
+
+
+def _io(path: Path, ports: Sequence[EnginePort], sidecar: Sidecar | None) -> GraphIO:
+    inputs = [port for port in ports if port.is_input]
+    outputs = [port for port in ports if not port.is_input]
+    try:
+        return describe(str(path), inputs, outputs, sidecar.card if sidecar is not None else None)
+    except GraphError as error:
+        raise EngineError(str(error)) from error

@@ -1,0 +1,113 @@
+"""One inference of an engine on one stream: profile, shape, addresses, enqueue; every answer is checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from fcn_deploy.engine.logger import Heard, listen
+from fcn_deploy.engine.profiles import Profile, Shape, shape_text
+from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.runners.cuda.context import one_line
+from fcn_deploy.runners.cuda.slots import Layout
+from fcn_deploy.runners.trt.engine import LoadedEngine
+
+
+class Execution:
+    """An execution context of `loaded`. Call its methods inside `CudaDevice.active`, on one stream for its life.
+
+    Profile and shape stay set from one call to the next, because setting them costs more than a small inference.
+    """
+
+    def __init__(self, loaded: LoadedEngine, context: Any) -> None:
+        self._loaded = loaded
+        self._context = context
+        self._image = loaded.ports[0]
+        self._profile: int | None = None
+        self._shape: tuple[int, ...] | None = None
+
+    def prepare(self, shape: tuple[int, ...], stream: Any) -> dict[str, Layout]:
+        """Set profile and input shape; the layouts of the outputs.
+
+        Args:
+            shape: of the image tensor as the engine takes it.
+
+        Raises:
+            ShapeError: no profile holds the shape.
+            RunnerError: TensorRT refused.
+        """
+        index = choose_profile(self._loaded.profiles, self._image.images(shape))
+        if index != self._profile:
+            self._call("set_optimization_profile_async", index, stream.handle)
+            self._profile, self._shape = index, None
+        if shape != self._shape:
+            self._call("set_input_shape", self._image.name, shape)
+            self._infer_shapes()
+            self._shape = shape
+        return {port.name: self._layout(port.name, port.dtype) for port in self._loaded.outputs}
+
+    def enqueue(self, addresses: Mapping[str, int], stream: Any) -> None:
+        """Put one inference on `stream`, of the shape prepared last.
+
+        Args:
+            addresses: tensor name -> device address.
+        """
+        for name, address in addresses.items():
+            self._call("set_tensor_address", name, address)
+        self._call("execute_async_v3", stream.handle)
+
+    def close(self) -> None:
+        """Let go of the execution context and its activation memory."""
+        self._context = None
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        with self._refusals(method) as heard:
+            if not getattr(self._context, method)(*arguments):
+                raise RunnerError(f"TensorRT refused {method}{_shown(arguments)}: {heard.reason()}")
+
+    def _infer_shapes(self) -> None:
+        with self._refusals("infer_shapes") as heard:
+            missing: Sequence[str] = self._context.infer_shapes()
+            if missing:
+                raise RunnerError(f"TensorRT cannot infer the shapes: {', '.join(missing)} not set: {heard.reason()}")
+
+    def _layout(self, name: str, dtype: Any) -> Layout:
+        shape = tuple(self._context.get_tensor_shape(name))
+        if any(dim < 0 for dim in shape):
+            raise RunnerError(f"'{name}' has a shape that depends on its values, {list(shape)}; needed is a fixed one")
+        return Layout(shape, dtype)
+
+    @contextmanager
+    def _refusals(self, method: str) -> Iterator[Heard]:
+        """What TensorRT raises, as RunnerError in its own words. After any failure profile and shape are set anew."""
+        known = self._profile, self._shape
+        self._profile = self._shape = None
+        with listen(self._loaded.flavor.module) as heard:
+            try:
+                yield heard
+            except RuntimeError as error:
+                raise RunnerError(f"TensorRT failed in {method}: {heard.reason(one_line(error))}") from error
+        self._profile, self._shape = known
+
+
+def choose_profile(profiles: Sequence[Profile], shape: Shape) -> int:
+    """The profile that holds N, H, W and whose `opt`, which its kernels are tuned for, is nearest in pixels.
+
+    Raises:
+        ShapeError: none holds it; lists them.
+    """
+    holding = [index for index, profile in enumerate(profiles) if profile.holds(shape)]
+    if not holding:
+        listed = "; ".join(map(str, profiles))
+        raise ShapeError(
+            f"no profile of the engine holds {shape_text(shape)} (N x H x W); it was built for {listed} "
+            "(min .. opt .. max); resize the images, or build the engine with a profile that holds them"
+        )
+    pixels = math.prod(shape)
+    return min(holding, key=lambda index: abs(math.log(pixels / math.prod(profiles[index].opt))))
+
+
+def _shown(arguments: Sequence[Any]) -> str:
+    return "(" + ", ".join(map(str, arguments)) + ")"

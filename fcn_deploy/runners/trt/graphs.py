@@ -1,0 +1,111 @@
+"""CUDA graphs on `tensorrt`, which leaves capturing to its user (TensorRT for RTX captures by itself).
+
+A graph holds only while the execution context that it was captured from stays as it was: same profile, shape and
+addresses. So each combination has a context of its own; their activations share one piece of memory, which is safe
+because they all run on one stream.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.cuda.context import CudaDevice
+from fcn_deploy.runners.cuda.graphs import CudaGraph, require_graphs
+from fcn_deploy.runners.cuda.memory import TensorMemory
+from fcn_deploy.runners.cuda.slots import Layout
+from fcn_deploy.runners.trt.context import activation_bytes, create_context
+from fcn_deploy.runners.trt.engine import LoadedEngine
+from fcn_deploy.runners.trt.execution import Execution
+
+LIMIT = 16  # combinations kept; each costs a context's small state, not activations
+
+
+@dataclass
+class _Graphed:
+    execution: Execution
+    graph: CudaGraph | None = None
+
+    def close(self) -> None:
+        if self.graph is not None:
+            self.graph.close()
+        self.execution.close()
+
+
+class GraphedExecution:
+    """As `Execution`; the third and later inferences of one shape and addresses are a single launch.
+
+    The first runs plainly, which settles what TensorRT decides on a new shape; the second is captured.
+    """
+
+    def __init__(self, loaded: LoadedEngine, device: CudaDevice) -> None:
+        """Raise MissingDependencyError without cuda-bindings, RunnerError without memory or with TensorRT 8.6."""
+        require_graphs()  # now, and not at the second image
+        if not hasattr(loaded.flavor.module, "ExecutionContextAllocationStrategy"):
+            raise RunnerError(f"{loaded.flavor.title} shares no memory between contexts; open it without CUDA graphs")
+        self._loaded = loaded
+        self._device = device
+        self._bytes = max(activation_bytes(loaded.engine), 1)
+        self._activations = TensorMemory(device, "activations", pinned=False)
+        self._graphed: OrderedDict[tuple[Any, ...], _Graphed] = OrderedDict()
+        self._shape: tuple[int, ...] = ()
+        try:
+            self._activations.reserve(self._bytes)
+            self._shapes = self._execution()
+        except BaseException:
+            self._activations.free()
+            raise
+
+    def prepare(self, shape: tuple[int, ...], stream: Any) -> dict[str, Layout]:
+        """As `Execution.prepare`."""
+        layouts = self._shapes.prepare(shape, stream)
+        self._shape = shape
+        return layouts
+
+    def enqueue(self, addresses: Mapping[str, int], stream: Any) -> None:
+        """As `Execution.enqueue`."""
+        key = (self._shape, *addresses.items())
+        known = self._graphed.pop(key, None)
+        if known is None:
+            known = self._first(addresses, stream)
+        else:
+            self._again(known, addresses, stream)
+        self._graphed[key] = known  # the last in the order; one that failed stays out
+
+    def close(self) -> None:
+        """Free graphs, contexts and activation memory; nothing may be under way."""
+        for graphed in self._graphed.values():
+            graphed.close()
+        self._graphed.clear()
+        self._shapes.close()
+        self._activations.free()
+
+    def _first(self, addresses: Mapping[str, int], stream: Any) -> _Graphed:
+        if len(self._graphed) == LIMIT:
+            stream.synchronize()  # the one that goes may be running
+            self._graphed.popitem(last=False)[1].close()
+        execution = self._execution()
+        execution.prepare(self._shape, stream)
+        execution.enqueue(addresses, stream)
+        return _Graphed(execution)
+
+    def _again(self, known: _Graphed, addresses: Mapping[str, int], stream: Any) -> None:
+        try:
+            if known.graph is None:
+                known.graph = CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))
+            known.graph.launch()
+        except BaseException:
+            known.close()
+            raise
+
+    def _execution(self) -> Execution:
+        strategy = self._loaded.flavor.module.ExecutionContextAllocationStrategy.USER_MANAGED
+        context = create_context(self._loaded, self._device, strategy)
+        if hasattr(context, "set_device_memory"):
+            context.set_device_memory(self._activations.address, self._bytes)
+        else:  # TensorRT 10.0
+            context.device_memory = self._activations.address
+        return Execution(self._loaded, context)

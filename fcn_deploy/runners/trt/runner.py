@@ -1,0 +1,238 @@
+"""TensorRT engines behind the uint8 contract: in three steps, or several images under way at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import EngineError, GraphError, RunnerError
+from fcn_deploy.runners.base import Runner, image_of
+from fcn_deploy.runners.cuda.context import CudaDevice
+from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
+from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.runners.trt.context import RuntimeCache, create_context, create_rtx_context
+from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
+from fcn_deploy.runners.trt.execution import Execution, choose_profile
+from fcn_deploy.runners.trt.graphs import GraphedExecution
+from fcn_deploy.runners.trt.options import TrtOptions
+from fcn_deploy.runners.trt.tickets import Ticket, Tickets, in_order
+from fcn_deploy.vocabulary import INPUT, LABELS
+
+NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
+
+
+class TrtRunner(Runner):
+    """One engine on one GPU.
+
+    `submit` and `result` keep up to `options.slots` images under way: one is copied to the GPU while another is
+    computed and a third comes back. `upload`, `execute`, `download` and `infer` work on one image and wait for each
+    step; they are refused while tickets are open, and `submit` drops what was uploaded.
+
+    A runner may be used from several threads in turn, never at once; a thread of its own needs a runner of its own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loaded: LoadedEngine,
+        device: CudaDevice,
+        *,
+        outputs: tuple[str, ...] = (LABELS,),
+        options: TrtOptions | None = None,
+    ) -> None:
+        """Take over `loaded`: it is closed with the runner, or here if the runner cannot be made.
+
+        Raises:
+            EngineError: the engine does not give one of `outputs`.
+            RunnerError: the device refused, most likely for want of memory.
+        """
+        super().__init__(name, loaded.io.card, outputs)
+        self._loaded = loaded
+        self._device = device
+        self._options = options or TrtOptions()
+        self._image = loaded.ports[0]
+        self._shape: tuple[int, ...] = ()
+        self._cache: RuntimeCache | None = None
+        self._events: StepEvents | None = None
+        self.notes = () if loaded.sidecar is not None else (NO_SIDECAR,)
+        self.notes += loaded.io.host_work(outputs)
+        with device.active("opening the runner"), ExitStack() as undo:
+            undo.callback(loaded.close)
+            self._fetches = self._fetched(outputs)
+            self._stream = device.driver.Stream(NON_BLOCKING)
+            self._execution = self._execution_of(loaded)
+            undo.callback(self._execution.close)
+            self._slots = [self._slot(undo) for _ in range(self._options.slots)]
+            if self._options.preallocate:
+                self._preallocate()
+            undo.pop_all()
+        self._tickets = Tickets(name, self._slots)
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        source: str,
+        *,
+        device: str = "",
+        outputs: tuple[str, ...] = (LABELS,),
+        threads: int | None = None,
+        options: TrtOptions | None = None,
+    ) -> TrtRunner:
+        """Open the engine file `source`.
+
+        Args:
+            device: the precision that the engine must have according to its sidecar ("fp16"); "" takes any.
+            threads: is of no meaning here.
+
+        Raises:
+            MissingDependencyError: PyCUDA or the TensorRT library is not installed.
+            RunnerError: there is no GPU or no driver, or `source` is no engine.
+            EngineError: the engine cannot be used here, or is not of that precision.
+        """
+        if source == "demo" or Path(source).suffix.lower() == ".onnx":
+            raise RunnerError(f"{name} runs engines, not {source}; fcn-deploy build-engine makes one of an ONNX file")
+        options = options or TrtOptions()
+        gpu = CudaDevice(options.gpu)
+        loaded = load_engine(Path(source), gpu, device)
+        return cls(name, loaded, gpu, outputs=outputs, options=options)
+
+    @property
+    def slots(self) -> int:
+        """Images that may be under way at once."""
+        return self._options.slots
+
+    def submit(self, image: NDArray[np.uint8]) -> Ticket:
+        """Start the inference of `image` uint8[N, H, W, 3]; its memory may be reused at once.
+
+        Raises:
+            ShapeError: another type or shape, or one that no profile of the engine holds.
+            RunnerError: all slots are taken, the runner is closed, or the device refused.
+        """
+        self._require("opened", "uploaded", "executed")
+        array = self._prepared(image_of({INPUT: image}))
+        slot = self._tickets.free_slot()
+        self._state = "opened"
+        with self._device.active(f"submitting {list(array.shape)}"):
+            slot.upload({self._image.name: array})
+            self._compute(slot, array.shape)
+            slot.download()
+        return self._tickets.issue(slot)
+
+    def result(self, ticket: Ticket) -> dict[str, NDArray[Any]]:
+        """Wait for a ticket's inference; its outputs, as `download` gives them. Tickets may come in any order.
+
+        Raises:
+            RunnerError: not an open ticket of this runner, or the inference failed; the slot is free again either way.
+        """
+        self._require("opened", "uploaded", "executed")
+        slot = self._tickets.redeem(ticket)
+        with self._device.active("waiting for a result"):
+            slot.finish()
+            fetched = slot.read()
+        return self._loaded.io.finish(fetched, self.output_names)
+
+    def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, NDArray[Any]]]:
+        """The outputs of `images` in their order, as many under way at once as slots are free.
+
+        An image that cannot be run, or an error of `images` itself, is raised after the results of those before it.
+        """
+        return in_order(images, self.submit, self.result, self._tickets)
+
+    def _upload(self, image: NDArray[np.uint8]) -> None:
+        self._tickets.require_none()
+        self._state = "opened"  # whatever comes of it, the last image's results are gone
+        array = self._prepared(image)
+        with self._device.active(f"uploading {list(array.shape)}"):
+            with self._timed(UPLOAD, self._slots[0].stream):
+                self._slots[0].upload({self._image.name: array})
+            self._slots[0].finish()
+        self._shape = array.shape
+
+    def _execute(self) -> None:
+        self._state = "uploaded"
+        with self._device.active(f"running {list(self._shape)}"):
+            with self._timed(EXECUTE, self._stream):
+                self._compute(self._slots[0], self._shape)
+            self._slots[0].settle()
+
+    def _download(self) -> dict[str, NDArray[Any]]:
+        with self._device.active("downloading"):
+            with self._timed(DOWNLOAD, self._slots[0].stream):
+                self._slots[0].download()
+            self._slots[0].finish()
+            self.device_ns = None if self._events is None else self._events.read()
+            fetched = self._slots[0].read()
+        return self._loaded.io.finish(fetched, self.output_names)
+
+    def _timed(self, step: int, stream: Any) -> AbstractContextManager[None]:
+        if not self.time_on_device:
+            return nullcontext()
+        if self._events is None:
+            self._events = StepEvents(self._device.driver.Event, lambda begin, end: float(begin.time_till(end)))
+        return self._events.around(step, stream)
+
+    def _close(self) -> None:
+        driver_error = self._device.driver.Error
+        with self._device.active("closing the runner"), ExitStack() as last:
+            last.callback(self._loaded.close)
+            last.callback(self._execution.close)
+            for slot in self._slots:
+                last.callback(slot.close)
+            for slot in self._slots:
+                with suppress(driver_error):  # of a result that nobody waits for
+                    slot.settle()
+            if self._cache is not None:
+                self._cache.save()
+            self._cache = None
+            self._events = None
+            del self._slots, self._stream
+
+    def _compute(self, slot: Slot, shape: tuple[int, ...]) -> None:
+        slot.compute(self._execution.prepare(shape, self._stream), self._execution.enqueue)
+
+    def holds(self, shape: tuple[int, int, int]) -> bool:
+        return any(profile.holds(shape) for profile in self._loaded.profiles)
+
+    def _prepared(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """What the engine takes; ShapeError if no profile holds it."""
+        n, height, width, _ = image.shape
+        choose_profile(self._loaded.profiles, (n, height, width))
+        return self._loaded.io.prepare(image)
+
+    def _fetched(self, outputs: tuple[str, ...]) -> list[str]:
+        try:
+            return self._loaded.io.fetches(outputs)
+        except GraphError as error:
+            raise EngineError(f"{self._loaded.path}: {error}") from error
+
+    def _execution_of(self, loaded: LoadedEngine) -> Execution | GraphedExecution:
+        options = self._options
+        if loaded.flavor.traits.runtime_config:
+            context, self._cache = create_rtx_context(loaded, self._device, options)
+            if self._cache is not None and self._cache.note:
+                self.notes += (self._cache.note,)
+            return Execution(loaded, context)
+        if options.cuda_graphs:
+            return GraphedExecution(loaded, self._device)
+        return Execution(loaded, create_context(loaded, self._device))
+
+    def _slot(self, undo: ExitStack) -> Slot:
+        outputs = [port.name for port in self._loaded.outputs]
+        slot = Slot(self._device, self._stream, [self._image.name], outputs, self._fetches)
+        undo.callback(slot.close)
+        return slot
+
+    def _preallocate(self) -> None:
+        """Memory for the largest shape of every profile, in every slot."""
+        for profile in self._loaded.profiles:
+            shape = self._image.tensor_shape(profile.max)
+            layouts = self._execution.prepare(shape, self._stream)
+            layouts[self._image.name] = Layout(shape, self._image.dtype)
+            for slot in self._slots:
+                slot.reserve(layouts)

@@ -1,0 +1,1 @@
+"""Wrap the operating system: files, processes, signals, memory, optional packages."""

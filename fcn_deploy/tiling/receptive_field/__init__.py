@@ -1,0 +1,1 @@
+"""Compute which input pixels each output pixel of a graph depends on."""

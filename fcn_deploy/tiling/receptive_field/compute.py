@@ -1,0 +1,131 @@
+"""How far a label of a segmentation graph looks, and where an image may be cut so that no label notices.
+
+A window of the image is followed through the graph, node by node, as two spans of indices for each tensor (rows and
+columns): those whose values are the whole image's. What is lost of the labels at each side is the halo. Pools that
+round up, crops, paddings of 100 and skips move the spans as they move the data. Windows must begin at multiples of the
+total stride, or pools and strides would see other groups of pixels.
+
+A true border of the image costs nothing: there, window and whole image meet the same padding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import onnx_ir as ir
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_sizes
+from fcn_deploy.tiling.receptive_field.rules import follow
+from fcn_deploy.tiling.receptive_field.spans import Span
+from fcn_deploy.tiling.receptive_field.tensor import Field, NotUniform
+
+# Far larger than any receptive field, and a multiple of every total stride up to 8192 times 3, 5 and 7.
+PROBE = 8192 * 105
+
+
+@dataclass(frozen=True)
+class Halo:
+    """Rows (or columns) of a window's labels that its own border may have changed: at its beginning, at its end."""
+
+    before: int
+    after: int
+
+    @property
+    def sum(self) -> int:
+        return self.before + self.after
+
+
+class ReceptiveField:
+    """What `model` needs around a label.
+
+    Attributes:
+        alignment: windows begin at multiples of this: the total stride.
+        divisor: sides for which labels of windows can equal the whole image's are multiples of this; 1 if all are.
+            Larger where the graph interpolates to the image's size, which stretches by side / ceil(side / stride).
+        tied_by: the node that does; "" where `divisor` is 1.
+
+    Raises:
+        GraphError: a node sees the whole image or is unknown, or the labels have not the image's size. It is named.
+    """
+
+    def __init__(self, model: ir.Model) -> None:
+        self._model = model
+        self._makers = {
+            str(out.name): f"{node.op_type} node {node.name}" for node in model.graph for out in node.outputs
+        }
+        self._halos: dict[tuple[int, int], tuple[Halo, Halo]] = {}
+        try:
+            fields = _walk(model, PROBE, PROBE)
+            self.alignment = math.lcm(*(span.stride.numerator for field in fields.values() for span in field.spans))
+            self._check_sides(PROBE, PROBE)
+        except NotUniform as error:
+            raise GraphError(f"no tile of it gives the whole image's labels: {error}") from error
+        self.divisor, self.tied_by = 1, ""
+        try:
+            self._check_sides(PROBE + 1, PROBE + 1)
+        except NotUniform as error:
+            self.divisor, self.tied_by = self.alignment, error.node
+
+    @property
+    def width(self) -> int:
+        """Side of the square of pixels that can reach one label, the largest over positions in the stride."""
+        halo, _ = self.halos(0, 0)
+        return halo.sum + 1
+
+    def halos(self, height: int, width: int) -> tuple[Halo, Halo]:
+        """Halos of rows and columns for windows whose sides leave the remainders of `height` and `width`.
+
+        Only remainders by `alignment` matter: a ragged end fills the last pool of each level in part.
+
+        Raises:
+            GraphError: the sides are not multiples of `divisor`.
+        """
+        rests = height % self.alignment, width % self.alignment
+        if rests not in self._halos:
+            try:
+                self._halos[rests] = self._check_sides(PROBE + rests[0], PROBE + rests[1])
+            except NotUniform as error:
+                raise GraphError(f"sides of windows must be multiples of {self.divisor}: {error}") from error
+        return self._halos[rests]
+
+    def _check_sides(self, height: int, width: int) -> tuple[Halo, Halo]:
+        """Halos at these sides, when all sizes grow with the image as their strides say."""
+        small = _walk(self._model, height, width)
+        large = _walk(self._model, height + self.alignment, width + self.alignment)
+        for name, field in small.items():
+            for span, grown in zip(field.spans, large[name].spans, strict=True):
+                if grown.size - span.size != self.alignment / span.stride:
+                    made_by = self._makers.get(name, name)
+                    raise NotUniform(made_by, "its result does not grow with the image in steps of the total stride")
+        rows, columns = (_halo(self._model, small, axis) for axis in (0, 1))
+        return rows, columns
+
+
+def _walk(model: ir.Model, height: int, width: int) -> dict[str, Field]:
+    """The field of every tensor with rows and columns, by name, for a window of these sides."""
+    image = image_input(model)
+    axes = image_axes(image)
+    assert axes is not None
+    sizes = tensor_sizes(model, ImageSize(1, height, width))
+    fields = {str(image.name): Field(axes[1:], (Span(0, height, height), Span(0, width, width)))}
+    for node in model.graph:
+        if any(value is not None and value.name in fields for value in node.inputs):
+            follow(node, fields, sizes)
+    return fields
+
+
+def _halo(model: ir.Model, fields: dict[str, Field], axis: int) -> Halo:
+    """What is lost at both sides in the worst of the graph's outputs."""
+    halos = []
+    for output in model.graph.outputs:
+        field = fields.get(str(output.name))
+        if field is None:
+            raise GraphError(f"output {output.name} has no rows and columns of the image; tiles cannot be put together")
+        span = field.spans[axis]
+        if span.stride != Fraction(1) or span.size != fields[str(image_input(model).name)].spans[axis].size:
+            raise NotUniform(str(output.name), f"it has {span.size} rows or columns, not the image's")
+        halos.append(Halo(span.first, span.size - span.last))
+    return Halo(max(halo.before for halo in halos), max(halo.after for halo in halos))

@@ -1,0 +1,219 @@
+"""How each operator moves the rows and columns of what it reads; `receptive` follows a graph with these rules.
+
+An operator that is not here is an error and not a guess: it may look at the whole image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+import onnx_ir as ir
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.sizes import TensorSize
+from fcn_deploy.tiling.receptive_field.spans import (
+    Span,
+    Taps,
+    interpolated,
+    met,
+    repeated,
+    shifted,
+    transposed,
+    windowed,
+)
+from fcn_deploy.tiling.receptive_field.tensor import Field, NotUniform, Step
+
+# Each output element depends on the inputs' element at the same place alone (and on constants).
+POINTWISE = frozenset({
+    "Abs", "Add", "BatchNormalization", "Cast", "CastLike", "Ceil", "Clip", "Div", "Dropout", "Elu", "Equal", "Erf",
+    "Exp", "Floor", "Gelu", "Greater", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Less", "Log", "Max",
+    "Min", "Mish", "Mul", "Neg", "Not", "PRelu", "Pow", "QuantizeLinear", "DequantizeLinear", "Reciprocal", "Relu",
+    "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt", "Sub", "Sum", "Tanh", "ThresholdedRelu",
+    "Where", "TRT_INT8QuantizeLinear", "TRT_INT8DequantizeLinear",
+})  # fmt: skip
+ALONG_AN_AXIS = frozenset({"ArgMax", "Concat", "Gather", "LogSoftmax", "Softmax"})
+WEIGHT_INPUT = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 3}
+POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
+NO_TENSOR = frozenset({"Shape", "Size"})
+
+Rule = Callable[[Step], Field]
+
+
+def follow(node: ir.Node, fields: dict[str, Field], sizes: Mapping[str, TensorSize]) -> None:
+    """Add the field of the node's result to `fields`.
+
+    Raises:
+        GraphError: the operator is unknown or looks at all of the image, or the graph hides what tiles need to know.
+        NotUniform: it does not move with the image.
+    """
+    if node.op_type in NO_TENSOR:
+        return
+    shapes = tuple(None if value is None else sizes[str(value.name)].shape for value in node.inputs)
+    result = sizes[str(node.outputs[0].name)].shape
+    found = tuple(None if value is None else fields.get(str(value.name)) for value in node.inputs)
+    step = Step(node, found, shapes, result or ())
+    if result is None:
+        raise GraphError(f"{step.name}: the size of its result cannot be told, so tiles cannot either")
+    rule = _RULES.get(node.op_type)
+    if rule is None:
+        raise GraphError(f"{step.name} may look at the whole image, so no tile is known to be exact")
+    fields[str(node.outputs[0].name)] = rule(step)
+
+
+def _pointwise(step: Step) -> Field:
+    """Operands are aligned by their last dims, as ONNX broadcasts; constants may not vary along rows and columns."""
+    given = [field for field in step.fields if field is not None]
+    rank = len(step.result)
+    main = given[0]
+    for field, shape in zip(step.fields, step.shapes, strict=True):
+        if field is None:
+            varying = [axis for axis in main.axes if len(shape or ()) >= rank - axis and (shape or ())[axis - rank] > 1]
+            if varying and step.node.op_type not in ("QuantizeLinear", "DequantizeLinear", "BatchNormalization"):
+                raise GraphError(f"{step.name} has a constant that varies with the place in the image")
+        elif field.axes != main.axes or len(shape or ()) != rank:
+            raise GraphError(f"{step.name} joins tensors whose rows and columns stand at different dims")
+    return _joined(step, given)
+
+
+def _joined(step: Step, given: list[Field]) -> Field:
+    """Several tensors, index by index."""
+    spans = [[field.spans[axis] for field in given] for axis in (0, 1)]
+    if any(span.size != own[0].size or span.stride != own[0].stride for own in spans for span in own):
+        raise NotUniform(step.name, "the tensors that it joins lie at different strides")
+    return replace(given[0], spans=(met(spans[0]), met(spans[1])))
+
+
+def _along_an_axis(step: Step) -> Field:
+    """Over the classes or channels; an axis of rows and columns is refused."""
+    given = [field for field in step.fields if field is not None]
+    rank = len(step.shapes[0] or ())
+    default = {"Softmax": -1, "LogSoftmax": -1}.get(step.node.op_type, 0)
+    axis = step.node.attributes.get_int("axis", default) % rank
+    if any(axis in field.axes for field in given):
+        raise GraphError(f"{step.name} goes along rows or columns, so it looks at the whole image")
+    if len(given) != len(step.fields) and step.node.op_type == "Concat":
+        raise GraphError(f"{step.name} joins the image with a constant; tiles know of none")
+    joined = _joined(step, given)
+    gone = rank - len(step.result)
+    rows, columns = (own - gone if own > axis else own for own in joined.axes)
+    return replace(joined, axes=(rows, columns))
+
+
+def _each(step: Step, one: Callable[[Span, int, int], Span]) -> Field:
+    """A rule for rows and for columns of an N, C, H, W tensor: (span, axis 0 or 1, size of the result)."""
+    field = step.field
+    if field.axes != (2, 3):
+        raise GraphError(f"{step.name} has its rows and columns at dims {field.axes}; needed are 2 and 3")
+    rows, columns = (one(field.spans[axis], axis, step.result[2 + axis]) for axis in (0, 1))
+    return Field((2, 3), (rows, columns))
+
+
+def _taps(step: Step) -> tuple[Taps, Taps]:
+    padding = step.text("auto_pad", "NOTSET")
+    if padding not in ("NOTSET", "VALID"):
+        raise GraphError(f"{step.name} has auto_pad {padding}, which depends on the image's size; export explicit pads")
+    weight = WEIGHT_INPUT.get(step.node.op_type)
+    kernel = step.ints("kernel_shape", list((step.shapes[weight] or ())[2:]) if weight is not None else [])
+    strides, dilations, pads = (
+        step.ints(name, default) for name, default in (("strides", [1, 1]), ("dilations", [1, 1]), ("pads", [0] * 4))
+    )
+    if len(kernel) != 2:
+        raise GraphError(f"{step.name} has a kernel of {len(kernel)} dims; needed are rows and columns")
+    rows, columns = (Taps(kernel[axis], strides[axis], dilations[axis], pads[axis]) for axis in (0, 1))
+    return rows, columns
+
+
+def _windowed(step: Step) -> Field:
+    taps = _taps(step)
+    return _each(step, lambda span, axis, size: windowed(span, taps[axis], size))
+
+
+def _transposed(step: Step) -> Field:
+    if "output_shape" in step.node.attributes:
+        raise GraphError(f"{step.name} has a fixed output_shape; export explicit pads")
+    taps = _taps(step)
+    return _each(step, lambda span, axis, size: transposed(span, taps[axis], size))
+
+
+def _shuffled(step: Step) -> Field:
+    times = step.node.attributes["blocksize"].as_int()
+    return _each(step, lambda span, axis, size: repeated(span, times, size))
+
+
+def _padded(step: Step) -> Field:
+    pads = step.ints("pads", []) or step.constant(1) or []
+    if step.constant(3) is not None or len(pads) != 8 or min(pads) < 0:
+        raise GraphError(f"{step.name} pads by {pads}; needed are eight numbers that are not negative")
+    return _each(step, lambda span, axis, size: shifted(span, pads[2 + axis], size))
+
+
+def _sliced(step: Step) -> Field:
+    """Cuts from the top left at constant places; the ends show in the size of the result."""
+    starts = step.constant(1) or []
+    rank = len(step.result)
+    axes = [axis % rank for axis in step.constant(3) or range(len(starts))]
+    steps = step.constant(4) or [1] * len(starts)
+    cuts = {axis: (start, pace) for axis, start, pace in zip(axes, starts, steps, strict=True)}
+    field = step.field
+    spans = []
+    for axis, span in zip(field.axes, field.spans, strict=True):
+        start, pace = cuts.get(axis, (0, 1))
+        if start < 0 or pace != 1 or field.flat:
+            raise GraphError(f"{step.name} cuts rows or columns from the end or in steps; needed are cuts from 0 or on")
+        spans.append(shifted(span, -start, step.result[axis]))
+    return replace(field, spans=(spans[0], spans[1]))
+
+
+def _resized(step: Step) -> Field:
+    mode, places = step.text("mode", "nearest"), step.text("coordinate_transformation_mode", "half_pixel")
+    shift = {"half_pixel": Fraction(1, 2), "pytorch_half_pixel": Fraction(1, 2), "asymmetric": Fraction(0)}.get(places)
+    if mode not in ("linear", "nearest") or shift is None or step.node.attributes.get_int("antialias", 0) == 1:
+        raise GraphError(
+            f"{step.name} is {mode} with {places}; known are linear and nearest with half_pixel or asymmetric"
+        )
+    return _each(step, lambda span, axis, size: interpolated(span, size, shift))
+
+
+def _transposed_dims(step: Step) -> Field:
+    field = step.field
+    rank = len(step.result)
+    order = step.ints("perm", list(range(rank))[::-1])
+    return replace(field, axes=(order.index(field.axes[0]), order.index(field.axes[1])))
+
+
+def _reshaped(step: Step) -> Field:
+    """Rows and columns stay the last two dims, or become one last dim, or come apart again."""
+    field, before = step.field, len(step.shapes[0] or ())
+    rows, columns = (span.size for span in field.spans)
+    last = before - 1
+    if field.axes in ((last - 1, last), (last, last)):
+        if step.result[-2:] == (rows, columns):
+            return replace(field, axes=(len(step.result) - 2, len(step.result) - 1))
+        if step.result[-1] == rows * columns:
+            return replace(field, axes=(len(step.result) - 1,) * 2)
+    raise GraphError(f"{step.name} takes rows and columns apart in a way that tiles do not follow")
+
+
+def _squeezed(step: Step) -> Field:
+    field, shape = step.field, step.shapes[0] or ()
+    gone = step.ints("axes", []) or step.constant(1) or [axis for axis, dim in enumerate(shape) if dim == 1]
+    dropped = {axis % len(shape) for axis in gone}
+    axes = tuple(axis - sum(other < axis for other in dropped) for axis in field.axes)
+    return replace(field, axes=(axes[0], axes[1]))
+
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(POINTWISE, _pointwise),
+    **dict.fromkeys(ALONG_AN_AXIS, _along_an_axis),
+    **dict.fromkeys((*POOLS, "Conv", "ConvInteger", "QLinearConv"), _windowed),
+    "ConvTranspose": _transposed,
+    "DepthToSpace": _shuffled,
+    "Pad": _padded,
+    "Slice": _sliced,
+    "Resize": _resized,
+    "Transpose": _transposed_dims,
+    "Reshape": _reshaped,
+    "Squeeze": _squeezed,
+}

@@ -1,0 +1,77 @@
+"""A benchmark record made by hand: 4 rounds of 2 x 33 x 47, two classes, figures easy to work out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.timing.memory import Memory
+
+MS = 1_000_000
+# true 0: 90 right, 10 as 1; true 1: 100 right -> IoU 90/100 and 100/110
+REFERENCE = rec.Accuracy(((90, 10), (0, 100)), ((10, 10), (0, 20)), images=2)
+# class 0 loses 40 more -> IoU 50/100 and 100/150
+WORSE = rec.Accuracy(((50, 50), (0, 100)), ((5, 15), (0, 20)), images=2)
+
+
+def latency(execute_ms: tuple[int, ...]) -> rec.Latency:
+    """1 ms up, 2 ms down."""
+    return rec.Latency(
+        (1 * MS,) * len(execute_ms),
+        tuple(ms * MS for ms in execute_ms),
+        (2 * MS,) * len(execute_ms),
+        (500 * MS, 90 * MS),
+    )
+
+
+AGREEMENT = rec.Agreement(
+    rec.Agreed(99_999, 100_000),
+    rec.Agreed(9_000, 10_000),
+    (rec.MarginAgreed(0.0, 0.25, 1_999, 2_000), rec.MarginAgreed(0.25, None, 98_000, 98_000)),
+    0.125,
+)
+
+ROWS = (
+    rec.Row(
+        "pytorch", "ok", latency=latency((37, 37, 37, 37)), memory=Memory(300 << 20, 200 << 20), accuracy=REFERENCE
+    ),
+    rec.Row(
+        "onnxruntime",
+        "ok",
+        notes=("normalises the image on the host (in upload)",),
+        latency=latency((17, 17, 17, 47)),
+        memory=Memory(100 << 20, 60 << 20),
+        accuracy=WORSE,
+        agreement=AGREEMENT,
+    ),
+    rec.Row("onnxruntime:cuda", "skipped", "CUDAExecutionProvider did not start: libcublasLt.so.13"),
+    rec.Row("onnxruntime:tensorrt", "failed", "ran out of memory"),
+    rec.Row(
+        "tensorrt:int8",
+        "built",
+        "libcuda.so.1 is missing",
+        built=rec.Built("engine", 2_400_000, 1.25, {"INT8": 0.964, "FP32": 0.036}, "tensorrt_rtx 1.7, portable"),
+    ),
+)
+
+RECORD = rec.Record(
+    created="2026-01-02T03:04:05+00:00",
+    model=rec.Model("m.onnx", "0" * 64, 1234, {"model": "fcn8s", "classes": ["road", "pole"]}),
+    data=rec.Data("list.txt", ("road", "pole"), 2, 2, 1, ((33, 47, 2),)),
+    settings=rec.Settings(500, 20.0, 3, 10.0, 2, 2, 3),
+    environment={
+        "cpu": "Some CPU",
+        "cores": {"physical": 2, "logical": 4},
+        "packages": {"torch": "2.9", "onnxruntime": "1.30"},
+        "gpus": [],
+    },
+    shapes=((2, 33, 47),),
+    rounds=(0, 0, 0, 0),
+    reference=rec.Reference("pytorch", REFERENCE),
+    reference_reason="",
+    rows=ROWS,
+)
+
+
+def with_rows(*rows: rec.Row) -> rec.Record:
+    return replace(RECORD, rows=rows)

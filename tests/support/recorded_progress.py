@@ -1,0 +1,21 @@
+"""A progress that remembers what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fcn_deploy.system.progress import SILENT, Task
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Task]:
+        with SILENT.task(description, total) as task:
+            yield task
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.file import from_json, read_record, to_json, write_record
+from fcn_deploy.benchmark.record.summary import fidelity, speed, summarise
+from fcn_deploy.errors import OutputError, RecordError
+from tests.support import GOLDEN
+from tests.support.bench_records import MS, RECORD, ROWS, latency, with_rows
+
+CELL = rec.Cell((1, 66, 94), latency((5, 6, 7)))
+
+
+def changed(**changes: object) -> str:
+    return json.dumps(json.loads(to_json(RECORD)) | changes)
+
+
+def test_a_record_survives_the_round_trip(tmp_path):
+    write_record(tmp_path / "new" / "run.json", RECORD)
+    assert read_record(tmp_path / "new" / "run.json") == RECORD
+
+
+def test_what_schema_2_added_survives_the_round_trip_too():
+    samples = rec.Latency((1, 2), (3, 4), (5, 6), (7,), rec.OnDevice((0, 1), (2, 3), (4, 5)))
+    saturated = rec.Saturated(9, 1.5, True, ((4, 0.5), (5, 1.0)))
+    cell = rec.Cell((2, 33, 47), samples, saturated, None, replace(ROWS[0].accuracy, by_image=(((1, 2), (3, 4)),)))
+    row = replace(ROWS[0], saturated=saturated, frames=(rec.Frame("a.png", 1550, 1551),), cells=(cell,))
+    states = (rec.GpuState(0, 0.5, 1980, None, 312.5, 61, None, ("software power cap",)),)
+    record = replace(with_rows(row), gpu_states=states)
+    assert from_json(to_json(record)) == record
+
+
+def test_a_record_of_schema_1_is_one_that_measured_less():
+    old = GOLDEN / "bench_schema1.json"
+    assert json.loads(old.read_text())["schema"] == 1
+    assert read_record(old) == RECORD
+
+
+def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
+    plain = json.loads(to_json(RECORD), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert (plain["schema"], plain["kind"]) == (2, "bench")
+    assert plain["rows"][1]["latency"]["execute_ns"] == [17_000_000, 17_000_000, 17_000_000, 47_000_000]
+    assert plain["rows"][1]["latency"]["warmup_ns"] == [500_000_000, 90_000_000]
+    assert plain["rows"][1]["summary"]["median_ms"] == 20
+    assert plain["rows"][2]["summary"]["mean_iou"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "is not JSON"),
+        ('{"schema": 1', "is not JSON"),
+        ("[]", "is not a benchmark record"),
+        ('{"schema": 1, "kind": "accuracy"}', "is not a benchmark record"),
+        (changed(schema=7), "has schema 7; this version reads schema 1 and 2"),
+        ('{"schema": 1, "kind": "bench"}', "has no 'created'"),
+        (changed(rounds="many"), r"record\.rounds is 'many'; needed a list"),
+        (changed(rounds=[0, 0.5]), r"record\.rounds\[1\] is '0.5'; needed an integer"),
+        (changed(shapes=[[1, 2]]), r"record\.shapes\[0\] is '\[1, 2\]'; needed a list of 3"),
+        (changed(rows=[{"runner": "x", "status": "fine"}]), r"rows\[0\]\.status is 'fine'; needed ok or failed"),
+        (changed(rounds=[0]), r"pytorch has \[4\] samples for 1 rounds"),
+        (changed(rounds=[0, 0, 0, 3]), "rounds of shapes that it does not list"),
+        (changed(schema=3), "schema 3; this version reads schema 1 and 2; a newer fcn-deploy wrote it"),
+        (changed(schema="x"), "schema x; this version reads schema 1 and 2$"),
+        (changed(other_cores=float("nan")), r"record\.other_cores is 'nan'; needed a number"),
+        (changed(rounds=[10**30]), r"record\.rounds\[0\] is '1000.*'; needed an integer of 64 bits"),
+        (changed(environment={"cores": 5}), r"record\.environment\.cores is '5'; needed an object"),
+        (changed(environment={"gpus": [5]}), r"record\.environment\.gpus\[0\] is '5'; needed text"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_junk_is_refused_with_the_place(text, found):
+    with pytest.raises(RecordError, match=found):
+        from_json(text)
+
+
+def edited(place: tuple[str | int, ...], value: object) -> str:
+    """RECORD, with a cell in its second row, and one value in it replaced."""
+    plain = json.loads(to_json(with_rows(ROWS[0], replace(ROWS[1], cells=(CELL,), saturated=rec.Saturated(8, 1.0)))))
+    *path, last = place
+    inner = plain
+    for key in path:
+        inner = inner[key]
+    inner[last] = value
+    return json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "found"),
+    [
+        (("rows", 1, "cells", 0, "latency", "upload_ns"), [1], r"onnxruntime at 1x66x94 has \[1, 3\] samples"),
+        (("rows", 1, "latency", "execute_ns"), [-9 * MS] * 4, "onnxruntime has an inference that took no time or less"),
+        (("rows", 1, "latency", "upload_ns", 0), -1, "onnxruntime has an inference that took no time or less"),
+        (
+            ("rows", 1, "latency", "device"),
+            {"upload_ns": [1], "execute_ns": [], "download_ns": []},
+            r"\[0, 1, 4\] samp",
+        ),
+        (("rows", 1, "saturated", "seconds"), 0, "onnxruntime has 8 images in 0 s"),
+        (("rows", 0, "accuracy", "overall"), [[1, 2], [3]], "pytorch has counts that are no matrix of 2 by 2"),
+        (("rows", 0, "accuracy", "boundary"), [[1, 2], [3, -4]], "pytorch has counts that are no matrix of 2 by 2"),
+        (("rows", 0, "accuracy", "by_image"), [[[1]]], "pytorch has counts that are no matrix of 2 by 2"),
+        (("reference", "accuracy", "overall"), [[1]], "the reference has counts of 1 classes, and the data has 2"),
+        (("rows", 1, "agreement", "overall", "agreed"), 10**9, "agrees at more pixels than there are"),
+        (("settings", "batch"), 0, "a batch or a number of threads below 1"),
+        (("model", "card"), {}, r"model\.card\.model is 'None'; needed text"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused_with_what_is_wrong(place, value, found):
+    from_json(edited(("created",), "2026"))  # as it was before the edit it can be read
+    with pytest.raises(RecordError, match=found):
+        from_json(edited(place, value))
+
+
+def test_fields_of_a_later_version_are_passed_over():
+    assert from_json(changed(weather="fair")) == RECORD
+
+
+def test_a_record_that_kept_no_hash_of_what_was_made_is_read():
+    plain = json.loads(to_json(RECORD))
+    assert plain["rows"][4]["built"].pop("sha256") == ""
+    assert from_json(json.dumps(plain)) == RECORD
+
+
+def test_missing_and_binary_files_are_record_errors(tmp_path):
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    for name in ("none.json", "binary.json"):
+        with pytest.raises(RecordError, match=name):
+            read_record(tmp_path / name)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError):
+        write_record(tmp_path / "file" / "run.json", RECORD)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_speed_is_upload_run_and_download_together():
+    pytorch, ort = speed(RECORD, ROWS[0]), speed(RECORD, ROWS[1])
+    assert pytorch.median_ms == 40
+    assert (ort.median_ms, ort.upload_ms, ort.execute_ms, ort.download_ms) == (20, 1, 17, 2)
+    # totals 20 20 20 50: linear interpolation at 0.9 and 0.99 of 3 steps
+    assert ort.p90_ms == pytest.approx(41)
+    assert ort.p99_ms == pytest.approx(49.1)
+    assert ort.images_per_s == pytest.approx(1000 * 8 / 110)
+    assert (pytorch.times_reference, ort.times_reference) == (1, 2)
+
+
+def test_a_run_whose_halves_differ_is_unstable():
+    # halves 20 20 and 20 50: medians 20 and 35
+    assert speed(RECORD, ROWS[1]).drift == 0.75
+    assert speed(RECORD, ROWS[1]).unstable
+    assert not speed(RECORD, ROWS[0]).unstable
+
+
+def test_fidelity_is_in_per_cent_and_points_and_names_the_class_that_lost_most():
+    found = fidelity(RECORD, ROWS[1])
+    assert found.mean_iou == pytest.approx(100 * (0.5 + 100 / 150) / 2)
+    assert found.delta_points == pytest.approx(found.mean_iou - 100 * (0.9 + 100 / 110) / 2)
+    assert found.worst_class == ("road", pytest.approx(-40))
+    assert found.agreement_lowest_margin.pixels == 2_000
+    assert fidelity(RECORD, ROWS[0]).delta_points == 0
+    assert fidelity(RECORD, ROWS[0]).worst_class is None
+
+
+def test_rows_without_measurements_have_no_figures():
+    record = with_rows(*ROWS[2:])
+    assert speed(record, ROWS[2]) is None
+    assert set(summarise(record, ROWS[3]).values()) == {None}

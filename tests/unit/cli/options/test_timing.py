@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fcn_deploy.cli.options.data import with_options
+from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
+
+
+def parsed(*arguments: str) -> dict:
+    found: dict = {}
+
+    @click.command()
+    @with_options(TIMING_OPTIONS)
+    def command(**given: object) -> None:
+        found.update(given)
+
+    result = CliRunner().invoke(command, arguments)
+    return found if result.exit_code == 0 else {"exit": result.exit_code, "said": result.output}
+
+
+def test_sizes_and_batches_make_the_grid():
+    given = parsed("--sizes", "360x480, 720x960", "--batch", "1,4")
+    assert shapes(given) == {
+        "batch": 1,
+        "sizes": ((360, 480), (720, 960)),
+        "batches": (1, 4),
+        "isolated": False,
+        "saturation_s": 1.5,
+        "threads": None,
+    }
+
+
+def test_one_batch_and_no_size_is_no_grid():
+    assert (shapes(parsed("--batch", "4"))["batch"], shapes(parsed("--batch", "4"))["batches"]) == (4, ())
+    assert shapes(parsed("--batch", "2,1,2"))["batches"] == (2, 1)
+    assert shapes(parsed("--sizes", "33x47"))["batches"] == (1,)
+
+
+def test_a_tolerance_of_nothing_never_stops_early():
+    assert budget(parsed("--tolerance", "0%")).tolerance is None
+    assert budget(parsed("--tolerance", "2.5%")).tolerance == 0.025
+    assert budget(parsed()).tolerance == 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--sizes", "360"), "'360' is not a size; write HEIGHTxWIDTH, as in 360x480"),
+        (("--sizes", "0x480"), "'0x480' is not a size"),
+        (("--sizes", "99999x480"), "'99999x480' is not a size"),
+        (("--batch", "0"), "'0' is not a number of images"),
+        (("--batch", "1;4"), "'1;4' is not a number of images"),
+        (("--batch", ","), "it names no number of images"),
+        (("--tolerance", "1"), "'1' is not a percentage"),
+    ],
+)
+def test_what_cannot_be_read_is_a_usage_error_that_says_how_to_write_it(arguments, said):
+    found = parsed(*arguments)
+    assert found["exit"] == 2
+    assert said in " ".join(found["said"].split())

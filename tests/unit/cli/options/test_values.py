@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fcn_deploy.cli.options.values import parse_classes
+from fcn_deploy.errors import DataError
+from tests.support.locked_folder import lock
+
+
+def test_a_list_with_commas():
+    assert parse_classes(None) is None
+    assert parse_classes("sky, traffic light,road") == ("sky", "traffic light", "road")
+
+
+def test_a_file_is_read_as_the_class_list_of_a_data_set(tmp_path: Path):
+    path = tmp_path / "classes.txt"
+    path.write_text("\ufeff# ours\nsky 70 130 180\n\nroad, wet 1 2 3\nignore 0 0 0\n", encoding="utf-8")
+    assert parse_classes(str(path)) == ("sky", "road, wet")
+
+
+def test_a_list_longer_than_a_file_name_is_no_file():
+    names = tuple(f"class number {index}" for index in range(400))
+    assert parse_classes(",".join(names)) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "--classes names no class; give a file"),
+        (" , ,", "--classes names no class"),
+        ("a,,b", "--classes a,,b: class 1 has an empty name"),
+        ("a,b,a", "class name 'a' stands at 0 and again at 2"),
+        ("names.txt", "--classes names.txt: there is no such file"),
+    ],
+)
+def test_a_bad_list_is_one_clear_line(text: str, message: str):
+    with pytest.raises(DataError, match=message):
+        parse_classes(text)
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "names.txt").write_text("sky\n")
+    lock(monkeypatch, tmp_path)
+    with pytest.raises(DataError, match=r"names\.txt: (permission denied|there is no such file)"):
+        parse_classes(str(tmp_path / "names.txt"))

@@ -1,0 +1,118 @@
+"""A diagnosis as a reader sees it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.plain import to_plain
+from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.text import interval, render, verdict
+from fcn_deploy.diagnosis.tolerances import TOLERANCES
+from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.bootstrap import Interval, IouChange
+
+IOU = IouChange(Interval(-0.0505, -0.0615, -0.0314), (Interval(-0.1, -0.2, 0.0), Interval(float("nan"))))
+CLIPPED = LayerError("conv2", "Conv", "int8", 0.559, 0.2, 0.014, True, ("the scale of its input pool covers 10 %",))
+FINE = LayerError("conv3", "Conv", "int8", 0.0141, 0.2, 0.014, False)
+ODD = LayerError("up", "ConvTranspose", "fp32", float("inf"), 0.001, None, True)
+
+
+def change(against: str) -> Change:
+    return Change(against, Share(9000, 10_000), Share(600, 1000), IOU)
+
+
+def step(name: str, **options: object) -> Step:
+    settings = {"mean_iou": 0.5, "before": change("fcn8s.onnx"), "first": change("PyTorch of fcn8s.onnx")} | options
+    return Step(name, "onnx", "int8", "ok", **settings)  # type: ignore[arg-type]
+
+
+def diagnosis(*steps: Step) -> Diagnosis:
+    reference = Step("PyTorch of fcn8s.onnx", "pytorch", "fp32", "ok", mean_iou=0.55)
+    return Diagnosis((reference, *steps), "val.txt", 12, 12, 4, 3, ("road", "car"), TOLERANCES)
+
+
+GUILTY = step(
+    "fcn8s.int8.onnx", layers=(FINE, CLIPPED), layers_against="fcn8s.onnx", reasons=("10.00% of the labels differ",)
+)
+
+
+def shown(found: Diagnosis) -> list[str]:
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(render(found))
+    return stream.getvalue().splitlines()
+
+
+def test_the_tables_keep_to_a_pipes_width_and_have_every_figure():
+    lines = shown(diagnosis(GUILTY))
+    assert max(map(len, lines)) <= 100
+    (row,) = [line for line in lines if line.split()[:2] == ["fcn8s.int8.onnx", "int8"]]
+    assert row.split() == [
+        "fcn8s.int8.onnx", "int8", "50.00", "-5.05", "(-6.15", "to", "-3.14)", "90.000", "60.000", "diverges",
+    ]  # fmt: skip
+    assert any(line.split() == ["road", "-10.00", "(-20.00", "to", "0)"] for line in lines)
+    assert any(line.split() == ["car", "-"] for line in lines)
+    assert any(line.startswith("against PyTorch of fcn8s.onnx") for line in lines)
+    # 0.559 is 20 log10(1 / 0.559) = 5.05 dB; the largest error stands first
+    rows = [line.split() for line in lines if line.startswith("conv")]
+    assert rows == [
+        ["conv2", "Conv", "int8", "55.900", "5.1", "20", "out", "of", "line"],
+        ["conv3", "Conv", "int8", "1.410", "37.0", "20"],
+    ]
+
+
+def test_the_verdict_names_step_layer_and_cause():
+    assert verdict(diagnosis(GUILTY)) == (
+        "first step that diverges: fcn8s.int8.onnx; first layer: conv2: the scale of its input pool covers 10 %"
+    )
+    assert verdict(diagnosis(replace(GUILTY, layers=(ODD,)))).endswith(
+        "first layer: up: fed the same tensors it errs by infinitely much"
+    )
+    normalisation = replace(CLIPPED, name="contract/subtract_mean")
+    assert "first layer: contract/subtract_mean (the normalisation): " in verdict(
+        diagnosis(replace(GUILTY, layers=(normalisation,)))
+    )
+
+
+def test_the_verdict_says_so_where_no_layer_can_be_blamed():
+    assert verdict(diagnosis(replace(GUILTY, layers=(FINE,)))) == (
+        "first step that diverges: fcn8s.int8.onnx: 10.00% of the labels differ; no layer alone is out of line; the "
+        "largest error is 1.4 % at conv3"
+    )
+    engine = replace(GUILTY, kind="engine", layers=(), no_layers="an engine shows none of its tensors")
+    assert verdict(diagnosis(engine)).endswith("10.00% of the labels differ; an engine shows none of its tensors")
+    assert verdict(diagnosis(replace(GUILTY, reasons=()))) == "no step diverges: 1 step within the limits"
+
+
+def test_a_stage_that_did_not_run_has_a_row_and_its_reason():
+    skipped = Step("fcn8s.engine", "engine", "fp16", "skipped", "no NVIDIA driver")
+    lines = shown(diagnosis(step("fcn8s.onnx"), skipped))
+    assert "fcn8s.engine skipped: no NVIDIA driver" in lines
+    assert any(line.startswith("fcn8s.engine") and line.split()[-1] == "skipped" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (Interval(0.0012, -0.0003, 0.0019), "+0.12 (-0.03 to +0.19)"),
+        (Interval(0.0012), "+0.12"),
+        (Interval(0.0, 0.0, 0.0), "0"),
+        (Interval(float("nan")), "-"),
+    ],
+)
+def test_an_interval_is_written_in_points(change, text):
+    assert interval(change) == text
+
+
+def test_json_writes_null_for_what_is_not_finite_and_the_verdict_in_parts():
+    plain = to_plain(diagnosis(replace(GUILTY, layers=(ODD, FINE))))
+    json.dumps(plain, allow_nan=False)
+    assert (plain["first_step"], plain["first_layer"], plain["causes"]) == ("fcn8s.int8.onnx", "up", [])
+    assert plain["steps"][1]["layers"][0]["error"] is None
+    assert plain["steps"][1]["before"]["iou"]["mean"] == {"value": -0.0505, "low": -0.0615, "high": -0.0314}
+    assert plain["tolerances"]["fp16"] == {"labels": 0.005, "miou": 0.05, "layer": 0.01}

@@ -1,0 +1,119 @@
+"""The sidecar comes back as it went, says what is wrong with it, and tells whether its engine is up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+
+from fcn_deploy.engine.freshness import belongs, differences, stale
+from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.engine.sidecar import (
+    BuiltFor,
+    Layer,
+    Port,
+    Shares,
+    Sidecar,
+    parse_sidecar,
+    read_sidecar,
+    sidecar_path,
+)
+from fcn_deploy.errors import EngineError, RecipeError
+from tests.support.small_fcn import CARD
+
+PLAN = b"ftrt a plan"
+SIDECAR = Sidecar(
+    flavor="tensorrt_rtx",
+    version="1.7.1.116",
+    platform="linux x86_64",
+    built_for=BuiltFor(("SM86", "SM89"), "a GPU", "12.8"),
+    plan_sha256=hashlib.sha256(PLAN).hexdigest(),
+    plan_bytes=len(PLAN),
+    onnx_name="m.onnx",
+    onnx_sha256="0" * 64,
+    precision="int8+fp16",
+    inputs=(Port("image", "uint8", (-1, -1, -1, 3)),),
+    outputs=(Port("labels", "uint8", (-1, -1, -1)),),
+    profiles=(Profile((1, 33, 47), (2, 33, 47), (3, 101, 157)),),
+    activation_bytes=(1234,),
+    card=CARD,
+    layers=(Layer("conv1_myl0_2", "correlation", "INT8", ("conv1", "relu1")),),
+    shares=Shares((2, 33, 47), {"INT8": 9, "FP16": 1}, {"INT8": 10}, ("a: FP16 in the file, INT8 in the engine",)),
+    options={"sm": ["SM86", "SM89"]},
+    key={"model": "0" * 64, "profiles": ["1x33x47 .. 2x33x47 .. 3x101x157"], "precision": "fp16"},
+    seconds=1.5,
+    peak_bytes=10**9,
+)
+
+
+def _write(folder, sidecar=SIDECAR, plan=PLAN):
+    engine = folder / "m.engine"
+    engine.write_bytes(plan)
+    sidecar_path(engine).write_text(sidecar.to_json())
+    return engine
+
+
+def test_everything_comes_back_as_it_went(tmp_path):
+    assert read_sidecar(_write(tmp_path)) == SIDECAR
+    assert sidecar_path(tmp_path / "m.engine").name == "m.engine.json"
+    bare = replace(SIDECAR, card=None, shares=None, layers=(), activation_bytes=(None,), peak_bytes=None)
+    assert parse_sidecar(bare.to_json()) == bare
+
+
+def test_fields_of_a_later_version_are_ignored():
+    plain = json.loads(SIDECAR.to_json())
+    assert parse_sidecar(json.dumps(plain | {"mood": "good"})) == SIDECAR
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": 2}, "not of kind engine, schema 1"),
+        ({"plan_bytes": "many"}, "plan_bytes must be a whole number"),
+        ({"profiles": [{"min": [1, 2], "opt": [1, 2, 3], "max": [1, 2, 3]}]}, "profiles.*three whole numbers"),
+        ({"inputs": {}}, "inputs must be a list"),
+        ({"built_for": {"gpu": None}}, "missing sm"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(change, said):
+    with pytest.raises(RecipeError, match=said):
+        parse_sidecar(json.dumps(json.loads(SIDECAR.to_json()) | change))
+
+
+def test_a_missing_or_broken_file_is_one_error(tmp_path):
+    with pytest.raises(EngineError, match=r"m\.engine\.json is missing: .*copy it along with the engine"):
+        read_sidecar(tmp_path / "m.engine")
+    for content in (b"", b"{", b"[1]", b"\xff\xfe", b"<html>"):
+        sidecar_path(tmp_path / "m.engine").write_bytes(content)
+        with pytest.raises(EngineError, match="cannot be read as the description of an engine"):
+            read_sidecar(tmp_path / "m.engine")
+
+
+def test_an_engine_of_the_same_key_is_up_to_date(tmp_path):
+    engine = _write(tmp_path)
+    assert belongs(SIDECAR, engine)
+    assert stale(engine, dict(SIDECAR.key)) == ()
+
+
+def test_each_reason_to_build_again_is_told(tmp_path):
+    engine = tmp_path / "m.engine"
+    assert stale(engine, SIDECAR.key) == ("there is no m.engine yet",)
+    _write(tmp_path)
+    assert stale(engine, {**SIDECAR.key, "precision": "int8"}) == ("precision was fp16, now int8",)
+    engine.write_bytes(PLAN[:-1] + b"!")
+    assert stale(engine, SIDECAR.key) == ("m.engine is not the plan that its sidecar speaks of",)
+    sidecar_path(engine).write_text("{")
+    assert "cannot be read as the description of an engine" in stale(engine, SIDECAR.key)[0]
+    sidecar_path(engine).unlink()
+    assert stale(engine, SIDECAR.key) == ("m.engine has no m.engine.json beside it",)
+
+
+def test_differences_name_both_values_and_shorten_hashes():
+    before, now = {"model": "a" * 64, "options": {}, "old": "x"}, {"model": "b" * 64, "options": {"tf32": False}}
+    assert differences(before, now) == (
+        "model was aaaaaaaaaaaa..., now bbbbbbbbbbbb...",
+        'options was none, now {"tf32": false}',
+        "old was x, now none",
+    )

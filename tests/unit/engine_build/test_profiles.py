@@ -1,0 +1,103 @@
+"""Profiles are checked here, because the builder takes zeros and absurd sizes without a word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.engine.builder.limits import check_maxima, widest_node
+from fcn_deploy.engine.profiles import Profile, parse_shape
+from fcn_deploy.engine_build.profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
+from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
+from tests.support.audit_graphs import int8_conv
+from tests.support.recorded_progress import Heard
+from tests.support.small_fcn import write_fcn
+
+
+def test_a_profile_holds_its_ends_and_nothing_beyond():
+    profile = Profile((1, 33, 47), (2, 33, 47), (3, 101, 157))
+    assert profile.holds((1, 33, 47))
+    assert profile.holds((3, 101, 157))
+    assert not profile.holds((1, 32, 47))
+    assert not profile.holds((4, 101, 157))
+    assert str(profile) == "1x33x47 .. 2x33x47 .. 3x101x157"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        (((0, 1, 1), (1, 1, 1), (1, 1, 1)), "min 0x1x1 holds a number below 1"),
+        (((1, 1, 1), (1, 1, 1), (1, -5, 1)), "max 1x-5x1 holds a number below 1"),
+        (((1, 64, 1), (1, 33, 1), (1, 99, 1)), "H goes from 64 over 33 to 99; needed is min <= opt <= max"),
+        (((1, 1, 1), (1, 1, 48), (1, 1, 47)), "W goes from 1 over 48 to 47"),
+        (((1, 1, 1), (1, 1, 1), (1, 2**31, 1)), "max 1x2147483648x1 holds a number above 2147483647"),
+    ],
+)
+def test_a_profile_that_cannot_be_is_refused(shapes, said):
+    with pytest.raises(EngineError, match=said):
+        Profile(*shapes)
+
+
+@pytest.mark.parametrize("text", ["32x32", "1x2x3x4", "axbxc", "1x-3x4", "1.5x3x4", ""])
+def test_a_text_that_is_no_shape_is_refused(text):
+    with pytest.raises(EngineError, match="write NxHxW"):
+        parse_shape(text)
+
+
+def test_opt_alone_is_a_fixed_size_and_each_profile_needs_one_of_each():
+    assert parse_shape(" 2X33x47 ") == (2, 33, 47)
+    assert written([], [(2, 33, 47)], []) == (Profile((2, 33, 47), (2, 33, 47), (2, 33, 47)),)
+    assert written([], [], []) == ()
+    assert len(written([(1, 1, 1)] * 2, [(1, 2, 2)] * 2, [(1, 3, 3)] * 2)) == 2
+    with pytest.raises(EngineError, match="--min was given 2 times, --opt 1 times and --max 1 times"):
+        written([(1, 1, 1)] * 2, [(1, 2, 2)], [(1, 3, 3)])
+
+
+def test_images_give_their_extremes_and_median_rounded_to_the_stride(tmp_path):
+    for index, (height, width) in enumerate([(70, 20), (100, 47), (170, 300)]):
+        Image.fromarray(np.full((height, width, 3), index, np.uint8)).save(tmp_path / f"{index}.png")
+    profile = of_images(None, DataOptions(str(tmp_path)), 4)
+    # 70 -> 64, 100 -> 96, 170 -> 192; 20 is below a stride and stays, 47 -> 32 (47 / 32 = 1.47), 300 -> 320.
+    assert profile == Profile((1, 64, 20), (1, 96, 32), (4, 192, 320))
+
+
+def test_what_the_file_fixes_wins_and_a_profile_beside_it_is_refused(tmp_path):
+    fixed = fixed_dims(load_graph(int8_conv(tmp_path / "m.onnx")))
+    assert fixed == (1, 16, 16)
+    profile, _ = usual("m.onnx", fixed, None)
+    assert profile == Profile((1, 16, 16), (1, 16, 16), (1, 16, 16))
+    check_fixed([profile], fixed)
+    with pytest.raises(EngineError, match="varies H, which the file fixes at 16"):
+        check_fixed([Profile((1, 16, 16), (1, 16, 16), (1, 32, 16))], fixed)
+
+
+def test_a_recipe_s_shapes_come_before_the_default(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text(
+        'name = "n"\nmodel = "fcn8s"\ncheckpoint = "c.pth"\nurl = "https://example.org/c.pth"\n'
+        "[shapes]\nmin = [1, 240, 320]\nopt = [1, 500, 500]\nmax = [4, 512, 512]\n"
+    )
+    assert usual(str(path), DYNAMIC, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from r.toml")
+    assert usual(str(path), DYNAMIC, 9)[0].max == (9, 512, 512)
+    assert usual("demo", DYNAMIC, None) == (DEFAULT, "the default")
+
+
+def test_the_widest_node_is_counted_by_hand(tmp_path):
+    model = load_graph(write_fcn(tmp_path / "m.onnx"))
+    node, needed = widest_node(model, tensor_sizes(model, ImageSize(2, 34, 46)))
+    # relu1: 4 channels in and 4 out, float32, at 2 x 34 x 46.
+    assert (node, needed) == ("relu1", 2 * 34 * 46 * 8 * 4)
+
+
+def test_sizes_that_no_gpu_can_run_are_refused_and_large_ones_are_named(tmp_path):
+    model, heard = load_graph(write_fcn(tmp_path / "m.onnx")), Heard()
+    check_maxima(model, (Profile((1, 2, 2), (1, 2, 2), (8, 2000, 4000)),), heard)
+    assert heard.lines == []
+    check_maxima(model, (Profile((1, 2, 2), (1, 2, 2), (50, 4000, 6000)),), heard)
+    assert "node relu1 alone needs 38 GB for an image batch of 50x4000x6000, which few GPUs have" in heard.lines[0]
+    with pytest.raises(EngineError, match=r"needs 8,796 GB .* no GPU has that: lower --max"):
+        check_maxima(model, (Profile((1, 2, 2), (1, 2, 2), (64, 65536, 65536)),))

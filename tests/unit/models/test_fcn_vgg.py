@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from fcn_deploy.card import VOC_CLASSES
+from fcn_deploy.errors import RecipeError, UnknownNameError
+from fcn_deploy.models.checkpoints import load_model
+from fcn_deploy.models.layers import Crop, count_parameters, scaled
+from fcn_deploy.models.registry import MODELS, build, new_card
+from fcn_deploy.models.upsampling import bilinear_kernel, upsample
+from tests.support.reference_nets import ARTICLE
+
+CLASSES = ("sky", "road", "pole")
+VGG_MODELS = ("fcn32s", "fcn16s", "fcn8s")
+
+
+def randomised(model: nn.Module) -> nn.Module:
+    """Every weight drawn anew, the skips too, which start at zero."""
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 200), (1, 200, 1), (3, 33, 47), (1, 64, 96), (2, 31, 65)])
+@pytest.mark.parametrize("model", MODELS)
+def test_logits_have_the_size_of_the_input(model: str, shape: tuple[int, int, int]):
+    network = build(new_card(model, CLASSES, width=0.0625))
+    count, height, width = shape
+    with torch.inference_mode():
+        logits = network(torch.randn(count, 3, height, width))
+    assert logits.shape == (count, 3, height, width)
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("model", VGG_MODELS)
+def test_at_multiples_of_32_the_article_and_ours_agree_bit_for_bit(model: str, bias: bool, tmp_path: Path):
+    torch.manual_seed(3)
+    article = randomised(ARTICLE[model](4, bias)).eval()
+    torch.save(article.state_dict(), tmp_path / "article.pth")
+    ours, card = load_model(tmp_path / "article.pth")
+    assert (card.model, card.num_classes, card.options["width"]) == (model, 4, 0.125)
+    assert card.options["head"] == "pool5"
+    for size in ((32, 32), (64, 160), (96, 32)):
+        x = torch.randn(2, 3, *size)
+        with torch.inference_mode():
+            assert torch.equal(ours(x), article(x))
+
+
+@pytest.mark.parametrize("model", VGG_MODELS)
+def test_each_image_of_a_batch_gets_the_logits_it_gets_alone(model: str):
+    torch.manual_seed(1)
+    network = randomised(build(new_card(model, CLASSES, width=0.0625)))
+    x = torch.randn(3, 3, 37, 53)
+    with torch.inference_mode():
+        together = network(x)
+        alone = torch.cat([network(image[None]) for image in x])
+    # Convolutions of another batch size may sum in another order.
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_bilinear_kernel_of_size_4_is_the_one_worked_out_by_hand():
+    row = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    kernel = bilinear_kernel(2, 4)
+    assert torch.equal(kernel[0, 0], torch.outer(row, row))
+    assert torch.equal(kernel[1, 1], torch.outer(row, row))
+    assert kernel[0, 1].abs().sum() == 0
+
+
+def test_the_bilinear_kernel_of_size_3_peaks_in_the_middle():
+    assert bilinear_kernel(1, 3)[0, 0, 1].tolist() == [0.5, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("factor", [2, 8, 16, 32])
+def test_upsampling_multiplies_the_size_and_keeps_a_constant_inside(factor: int):
+    with torch.inference_mode():
+        up = upsample(1, factor, padding=factor // 2)(torch.full((1, 1, 5, 7), 3.0))
+    assert up.shape[2:] == (5 * factor, 7 * factor)
+    inside = up[0, 0, factor:-factor, factor:-factor]
+    assert torch.allclose(inside, torch.full_like(inside, 3.0))
+
+
+def test_fixed_upsampling_asks_for_no_gradient_and_random_is_not_bilinear():
+    fixed = build(new_card("fcn8s", CLASSES, width=0.0625, learned=False))
+    assert not fixed.get_parameter("upscore8.weight").requires_grad
+    assert fixed.get_parameter("score_fr.weight").requires_grad
+    random = build(new_card("fcn8s", CLASSES, width=0.0625, upsampling="random"))
+    assert not torch.equal(random.get_parameter("upscore8.weight"), bilinear_kernel(3, 16))
+
+
+def test_skips_start_at_zero_so_that_fcn8s_begins_as_its_coarse_scores():
+    torch.manual_seed(0)
+    network = build(new_card("fcn8s", CLASSES, width=0.0625))
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        _, _, pool5 = network.backbone(x)
+        coarse = network.upscore8(network.upscore_pool4(network.upscore2(network.coarse_scores(pool5))))
+        assert torch.equal(network(x), coarse)
+
+
+def test_full_width_fcns_have_the_parameters_of_vgg16_as_convolutions():
+    vgg16 = 14_714_688 + (512 * 49 * 4096 + 4096) + (4096 * 4096 + 4096)
+    score_fr, x32 = 4096 * 21 + 21, 21 * 21 * 64 * 64
+    with torch.device("meta"):
+        network = build(new_card("fcn32s", VOC_CLASSES))
+    assert count_parameters(network) == vgg16 + score_fr + x32
+
+
+def test_channel_counts_are_multiples_of_8_and_never_none():
+    assert [scaled(64, width) for width in (1, 0.5, 0.3, 0.01)] == [64, 32, 16, 8]
+
+
+def test_a_crop_begins_at_its_offset():
+    x = torch.arange(36.0).view(1, 1, 6, 6)
+    assert Crop(2)(x, torch.zeros(1, 1, 2, 3)).tolist() == [[[[14.0, 15.0, 16.0], [20.0, 21.0, 22.0]]]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"head": "fc8"}, "head must be fc or pool5, not fc8"),
+        ({"width": 0}, "width must be above 0"),
+        ({"width": float("nan")}, "width must be above 0"),
+        ({"upsampling": "nearest"}, "upsampling must be one of bilinear, random"),
+        ({"depth": 3}, "depth"),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict[str, object], message: str):
+    with pytest.raises(RecipeError, match=message):
+        build(new_card("fcn8s", CLASSES, **options))  # type: ignore[arg-type]
+
+
+def test_a_mistyped_model_name_brings_the_near_one():
+    with pytest.raises(UnknownNameError, match="did you mean fcn8s"):
+        new_card("fcn-8s", CLASSES)

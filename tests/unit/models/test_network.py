@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from fcn_deploy.card import CARD_KEY
+from fcn_deploy.errors import CheckpointError, UnknownNameError
+from fcn_deploy.models.network import load_reference
+from tests.conftest import tiny_model
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that a reference is rebuilt from: the weights and the card; the nodes are not looked at."""
+    model, card = tiny_model("fcn32s", classes=3)
+    sides = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N"])
+    weights = [numpy_helper.from_array(value.numpy(), key) for key, value in model.state_dict().items()]
+    node = helper.make_node("Identity", ["image"], ["labels"])
+    result = helper.make_tensor_value_info("labels", TensorProto.UINT8, ["N"])
+    graph = helper.make_model(helper.make_graph([node], "g", [sides], [result], weights))
+    helper.set_model_props(graph, {CARD_KEY: card.to_json()})
+    path = tmp_path_factory.mktemp("exported") / "m.onnx"
+    onnx.save(graph, path)
+    return path
+
+
+def test_an_exported_file_takes_the_class_names_that_were_given(exported: Path):
+    card = load_reference(str(exported), model="fcn32s", classes=("x", "y", "z"))[1]
+    assert card.classes == ("x", "y", "z")
+    assert load_reference(str(exported))[1].classes == ("c0", "c1", "c2")
+
+
+def test_names_that_do_not_fit_an_exported_file_are_refused(exported: Path):
+    with pytest.raises(CheckpointError, match=r"m\.onnx has scores for 3 classes, but 2 names were given"):
+        load_reference(str(exported), classes=("x", "y"))
+    with pytest.raises(CheckpointError, match=r"m\.onnx holds fcn32s .*, not fcn8s"):
+        load_reference(str(exported), model="fcn8s")
+    with pytest.raises(UnknownNameError, match="unknown model 'nonsense'"):
+        load_reference(str(exported), model="nonsense")
+
+
+def test_the_demo_is_named():
+    assert load_reference("demo")[1].num_classes == 8

@@ -1,0 +1,208 @@
+"""How images and resources are shared out among workers, and what a worker does after another was lost."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from fcn_deploy.errors import MissingDependencyError, OutputError, RunnerError
+from fcn_deploy.prediction.cluster import run as distributed
+from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, Ledger
+from fcn_deploy.prediction.cluster.resources import Cluster, Share, connected, share_out
+from fcn_deploy.prediction.cluster.run import Task, Worker, absolute, cause_of, split, task_size
+from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.labeller import outputs_of
+from fcn_deploy.prediction.options import PredictOptions
+from fcn_deploy.prediction.pipeline import Ended
+from fcn_deploy.prediction.tiled import Tiling
+
+
+def options(**given: object) -> PredictOptions:
+    return PredictOptions(**{"model": "m.onnx", "images": ("photos",), "target": Path("masks")} | given)  # type: ignore[arg-type]
+
+
+def sources(*names: str) -> list[Source]:
+    return [Source(Path("/photos", name), PurePosixPath(name)) for name in names]
+
+
+def cpu(*cores: int) -> list[dict[str, float]]:
+    return [{"CPU": count} for count in cores]
+
+
+@pytest.mark.parametrize(
+    ("actors", "cores", "share"),
+    [
+        (None, (8,), Share(1, 8, 0)),
+        (None, (8, 4), Share(2, 4, 0)),
+        (2, (2,), Share(2, 1, 0)),
+        (3, (8,), Share(3, 2, 0)),
+        (3, (4, 4), Share(3, 2, 0)),
+        (5, (4, 2), Share(5, 1, 0)),
+    ],
+)
+def test_without_gpus_an_actor_a_machine_gets_as_many_cores_as_let_all_find_a_place(actors, cores, share):
+    assert share_out(options(), actors, cpu(*cores)) == share
+
+
+def test_a_gpu_an_actor():
+    nodes = [{"CPU": 16, "GPU": 4}, {"CPU": 8, "GPU": 1}, {"CPU": 2}]
+    assert share_out(options(runner="onnxruntime:cuda"), None, nodes) == Share(5, 1, 1)
+    assert share_out(PredictOptions("m.engine", (), Path("m")), 3, nodes) == Share(3, 1, 1)
+    with pytest.raises(RunnerError, match="needs a GPU an actor and the cluster has 5; lower --actors"):
+        share_out(options(runner="pytorch:cuda"), 6, nodes)
+
+
+def test_what_a_cluster_does_not_have_is_told():
+    with pytest.raises(RunnerError, match="7 actors need a CPU each and the cluster has 6; lower --actors"):
+        share_out(options(), 7, cpu(4, 2))
+    with pytest.raises(RunnerError, match="no machine of the cluster has a free CPU"):
+        share_out(options(), None, [{"memory": 1e9}, {"CPU": 0}])
+
+
+def test_an_actor_uses_the_cores_that_it_reserved_and_what_the_user_said():
+    def threads(share: Share, **given: object) -> tuple[int | None, int | None, int | None]:
+        mine = share.options(options(**given))
+        return mine.lanes, mine.threads, mine.workers
+
+    assert threads(Share(2, 1, 0)) == (1, 1, 3)
+    assert threads(Share(1, 8, 0)) == (2, 4, 10)
+    assert threads(Share(1, 8, 0), lanes=4) == (4, 2, 10)
+    assert threads(Share(1, 8, 0), threads=8, workers=1) == (1, 8, 1)
+    assert threads(Share(1, 8, 0), tiling=Tiling(64)) == (None, 8, 10)
+    assert threads(Share(4, 1, 1)) == (None, None, None)
+
+
+def test_overlays_of_tiles_are_refused_before_a_model_is_opened():
+    with pytest.raises(OutputError, match="an overlay needs the whole image in memory; leave --overlay or --tile out"):
+        outputs_of(options(tiling=Tiling(64), overlay=0.5), None)
+
+
+def test_tasks_are_many_enough_for_the_actors_and_large_enough_for_batches():
+    assert task_size(1, 4, 1) == 1
+    assert task_size(100, 2, 1) == 13
+    assert task_size(100_000, 2, 1) == 32
+    assert task_size(100_000, 2, 16) == 64
+
+
+def test_tasks_hold_all_sources_in_order_and_a_video_is_one_of_its_own():
+    given = sources("a.jpg", "b.jpg", "c.jpg", "d.mp4", "e.mp4", "f.jpg")
+    tasks = list(split(given, 2))
+    assert [[str(source.name) for source in task.sources] for task in tasks] == [
+        ["a.jpg", "b.jpg"], ["c.jpg"], ["d.mp4"], ["e.mp4"], ["f.jpg"],
+    ]  # fmt: skip
+    assert [task.number for task in tasks] == [0, 1, 2, 3, 4]
+
+
+def test_a_worker_in_another_folder_finds_the_same_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = absolute(options())
+    assert (mine.model, mine.target) == (str(tmp_path / "m.onnx"), tmp_path / "masks")
+    assert absolute(PredictOptions("demo", (), Path("m"))).model == "demo"
+    (task,) = split([Source(Path("photos/a.jpg"), PurePosixPath("a.jpg"))], 9)
+    assert task.sources[0].path == tmp_path / "photos" / "a.jpg"
+
+
+class Lost(BaseException):
+    """Stands for the end of a process."""
+
+
+class Fragile:
+    """A labeller whose process ends at images named "poison"."""
+
+    name, notes = "fragile", ()
+
+    def __init__(self, options: PredictOptions, stack: object) -> None:
+        self.calls: list[list[str]] = []
+
+    def label(self, sources):
+        self.calls.append([str(source.name) for source in sources])
+        for index, source in enumerate(sources):
+            if "poison" in str(source.name):
+                raise Lost
+            yield Ended(index, source.name)
+
+
+@pytest.fixture
+def ledger(monkeypatch):
+    """A ledger that lives on when workers end, counted in this process."""
+    kept = Ledger()
+    monkeypatch.setattr(Worker, "_note", lambda self, what, *key: getattr(kept, what)(*key))
+    monkeypatch.setattr(distributed, "Labeller", Fragile)
+    return kept
+
+
+def until_done(task: Task) -> tuple[list[Ended], list[list[list[str]]]]:
+    """What comes of a task that is given to a new worker each time one is lost, and what each of them labelled."""
+    calls = []
+    while True:
+        worker = Worker(options(model="demo"), None)
+        try:
+            rows = list(worker({"task": [pickle.dumps(task)]}))
+            calls.append(worker._labeller.calls)
+            return [pickle.loads(row["told"][0]).ended for row in rows], calls
+        except Lost:
+            calls.append(worker._labeller.calls)
+            assert len(calls) < 20
+
+
+def test_an_image_that_ends_every_worker_is_left_out_and_the_others_are_labelled(ledger):
+    ended, calls = until_done(Task(7, tuple(sources("a.jpg", "poison.jpg", "c.jpg"))))
+    assert [str(value.name) for value in ended] == ["a.jpg", "poison.jpg", "c.jpg"]
+    assert [value.error is None for value in ended] == [True, False, True]
+    assert str(ended[1].error) == f"/photos/poison.jpg: {MOST_LOST} workers were lost over it"
+    assert calls[0] == [["a.jpg", "poison.jpg", "c.jpg"]]
+    assert calls[-1] == [["a.jpg"], ["c.jpg"]]
+    assert len(calls) == 1 + MOST_LOST + 1
+
+
+def test_a_task_is_taken_one_by_one_only_after_its_worker_was_lost(ledger):
+    task = Task(0, tuple(sources("a.jpg", "b.jpg")))
+    assert until_done(task)[1] == [[["a.jpg", "b.jpg"]]]
+    assert ledger.repeated() == 0
+    assert until_done(task)[1] == [[["a.jpg"], ["b.jpg"]]]
+    assert ledger.repeated() == 1
+
+
+def test_a_model_that_is_not_on_the_workers_machine_is_told(ledger, tmp_path):
+    worker = Worker(options(model=str(tmp_path / "m.onnx")), None)
+    with pytest.raises(RunnerError, match=r"m\.onnx is not on machine .*; the model must have the same path on each"):
+        list(worker({"task": [pickle.dumps(Task(0, tuple(sources("a.jpg"))))]}))
+
+
+class TaskError(Exception):
+    """As Ray hands it on."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__("task failed")
+        self.cause = cause
+
+
+def test_an_error_of_a_worker_is_told_in_its_own_words():
+    cause = cause_of(TaskError(OutputError("cannot write m: no space is left\nFailed to apply UDF transform")))
+    assert isinstance(cause, OutputError)
+    assert str(cause) == "cannot write m: no space is left"
+    missing = cause_of(TaskError(ModuleNotFoundError("No module named 'fcn_deploy'", name="fcn_deploy")))
+    assert str(missing).startswith("a machine of the cluster lacks a package (fcn_deploy)")
+    bug = TaskError(KeyError("x"))
+    assert cause_of(bug) is bug
+
+
+def test_an_address_that_is_none_is_refused_at_once(monkeypatch):
+    pytest.importorskip("ray.data", reason="Ray Data is not installed (extra ray)")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for address in ("ray://head:10001", "head"):
+        with (
+            pytest.raises(RunnerError, match=rf"no Ray cluster at {address}: needed is HOST:PORT"),
+            connected(Cluster(address)),
+        ):
+            raise AssertionError
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    words = r"ray is not installed; try: pip install 'fcn-deploy\[ray\]'"
+    with pytest.raises(MissingDependencyError, match=words), connected(Cluster()):
+        raise AssertionError

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fcn_deploy
+from fcn_deploy.errors import GraphError, ImageError, RunnerError, ShapeError, UnknownNameError
+from fcn_deploy.runners.registry import open_runner
+from tests.conftest import tiny_model
+from tests.support.fakes.machine import Machine
+from tests.support.tensorrt_nets import *  # noqa: F403
+from tests.support.tensorrt_nets import PROFILES, noise
+
+SHAPES = ((1, 1), (33, 47), (47, 33), (33, 47), (64, 31), (33, 47), (1, 47), (33, 47))
+IMAGES = [noise((1, *shape), seed)[0] for seed, shape in enumerate(SHAPES)]
+
+
+@pytest.fixture(params=["onnx", "engine"])
+def model(request, net, monkeypatch):
+    """The same network by ONNX Runtime, and as an engine on a GPU whose results are late."""
+    if request.param == "onnx":
+        with fcn_deploy.load(net, threads=1, batch=2) as opened:
+            yield opened
+        return
+    machine = Machine(monkeypatch, 1)
+    with fcn_deploy.load(machine.build(net, PROFILES), batch=2) as opened:
+        yield opened
+    machine.check()
+
+
+@pytest.fixture
+def expected(reference):
+    return lambda image: reference(image[None])["labels"][0]
+
+
+def test_an_image_gives_labels_of_its_size(model, expected):
+    for image in IMAGES:
+        labels = model(image)
+        assert (labels.dtype, labels.shape) == (np.uint8, image.shape[:2])
+        assert np.array_equal(labels, expected(image))
+
+
+def test_a_list_of_different_sizes_gives_a_list_in_its_order(model, expected):
+    found = model(IMAGES)
+    assert isinstance(found, list)
+    assert [labels.tolist() for labels in found] == [expected(image).tolist() for image in IMAGES]
+    assert model([]) == []
+
+
+def test_a_generator_is_read_a_bounded_number_of_images_ahead_of_its_results(model, expected):
+    taken = []
+
+    def source():
+        for number in range(80):
+            taken.append(number)
+            yield IMAGES[number % len(IMAGES)]
+
+    for number, labels in enumerate(model(source())):
+        assert np.array_equal(labels, expected(IMAGES[number % len(IMAGES)]))
+        assert len(taken) - number <= 20
+    assert len(taken) == 80
+
+
+def test_a_generator_that_is_left_in_the_middle_leaves_the_model_usable(model, expected):
+    before = threading.active_count()
+    results = model(iter(IMAGES))
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+    assert np.array_equal(model(IMAGES[1]), expected(IMAGES[1]))
+
+
+def test_an_array_of_images_a_path_and_a_pillow_image_are_taken(model, expected, tmp_path):
+    both = np.stack([IMAGES[1], IMAGES[3]])
+    assert model(both).tolist() == [expected(image).tolist() for image in both]
+    picture = Image.fromarray(IMAGES[1])
+    picture.save(tmp_path / "a b.png")
+    for given in (picture, tmp_path / "a b.png", str(tmp_path / "a b.png")):
+        assert np.array_equal(model(given), expected(IMAGES[1]))
+    (labels,) = model([tmp_path / "a b.png"])
+    assert np.array_equal(labels, expected(IMAGES[1]))
+
+
+def test_what_is_no_image_is_refused_and_the_model_goes_on(model, expected, tmp_path):
+    for given in (np.zeros((3, 4), np.uint8), np.zeros((3, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ShapeError, match=r"needed is uint8\[H, W, 3\], RGB"):
+            model(given)
+        with pytest.raises(ShapeError, match="needed is uint8"):
+            model([IMAGES[0], given])
+    with pytest.raises(ImageError, match="does not exist"):
+        model(tmp_path / "none.png")
+    assert np.array_equal(model(IMAGES[1]), expected(IMAGES[1]))
+
+
+def test_more_images_than_a_profile_holds_go_in_as_it_holds_them(net, reference, monkeypatch):
+    machine = Machine(monkeypatch, 2)
+    images = [noise((1, 33, 47), seed)[0] for seed in range(9)]
+    with fcn_deploy.load(machine.build(net, PROFILES), batch=9) as model:
+        for labels, image in zip(model(images), images, strict=True):
+            assert np.array_equal(labels, reference(image[None])["labels"][0])
+    machine.check()
+
+
+def test_a_size_outside_the_profiles_is_told(net, monkeypatch):
+    machine = Machine(monkeypatch)
+    with fcn_deploy.load(machine.build(net, PROFILES)) as model:
+        for given in (noise((1, 300, 20))[0], [IMAGES[1], noise((1, 300, 20))[0]]):
+            with pytest.raises(ShapeError, match="300"):
+                model(given)
+    machine.check()
+
+
+def test_a_checkpoint_is_run_by_pytorch_and_a_closed_model_says_so(tmp_path):
+    from fcn_deploy.models.checkpoints import save_model
+
+    save_model(tmp_path / "m.safetensors", *tiny_model())
+    with (
+        fcn_deploy.load(tmp_path / "m.safetensors") as model,
+        open_runner("pytorch", str(tmp_path / "m.safetensors")) as one,
+    ):
+        assert model.card.classes == ("c0", "c1", "c2", "c3", "c4")
+        labels = model(IMAGES[1])
+        assert np.array_equal(labels, one.infer({"image": IMAGES[1][None]})["labels"][0])
+        assert len(np.unique(labels)) > 1
+    with pytest.raises(RunnerError, match="closed"):
+        model(IMAGES[1])
+
+
+def test_what_cannot_be_opened_is_one_error(net, tmp_path):
+    with pytest.raises(GraphError, match="does not exist"):
+        fcn_deploy.load(tmp_path / "none.onnx")
+    with pytest.raises(UnknownNameError, match="did you mean pytorch"):
+        fcn_deploy.load(net, runner="pytroch")
+    with pytest.raises(RunnerError, match="is an engine, which onnxruntime does not run"):
+        fcn_deploy.load(net.with_suffix(".engine"), runner="onnxruntime")
+
+
+@pytest.mark.parametrize("spec", ["onnxruntime", "pytorch"])
+def test_twins_share_weights_and_outlive_each_other(spec, net):
+    first = open_runner(spec, str(net) if spec == "onnxruntime" else "demo")
+    image = noise((1, 33, 47))
+    expected = first.infer({"image": image})["labels"]
+    twin = first.twin()
+    with pytest.raises(RunnerError, match="in this order"):
+        twin.download()
+    first.upload({"image": noise((2, 31, 40))})
+    assert np.array_equal(twin.infer({"image": image})["labels"], expected)
+    first.close()
+    assert np.array_equal(twin.infer({"image": image})["labels"], expected)
+    twin.close()
+    with pytest.raises(RunnerError, match="closed"):
+        first.twin()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, fcn_deploy; print([n for n in ('torch', 'numpy', 'onnx', 'PIL') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PurePosixPath
+
+import numpy as np
+import pytest
+
+from fcn_deploy.errors import ImageError, OutputError, RunnerError
+from fcn_deploy.prediction.images.items import Item
+from fcn_deploy.prediction.inference import ThreadLanes
+from fcn_deploy.prediction.job import Job, label_images
+from fcn_deploy.prediction.pipeline import Batches, Bounds, Ended, Loaded, ahead, in_order
+
+SHAPES = ((3, 5), (5, 3), (4, 4))
+
+
+class Alive:
+    """Counts images from their decoding until nobody holds them any more."""
+
+    def __init__(self) -> None:
+        self.now = self.most = self.total = 0
+        self._lock = threading.Lock()
+
+    def image(self, shape: tuple[int, int], value: int) -> np.ndarray:
+        image = np.full((*shape, 3), value % 251, np.uint8)
+        with self._lock:
+            self.now, self.total = self.now + 1, self.total + 1
+            self.most = max(self.most, self.now)
+        weakref.finalize(image, self._gone)
+        return image
+
+    def _gone(self) -> None:
+        with self._lock:
+            self.now -= 1
+
+
+class Written:
+    """Outputs in memory."""
+
+    def __init__(self, wait_s: float = 0) -> None:
+        self.labels: dict[str, np.ndarray] = {}
+        self._wait_s = wait_s
+
+    def write(self, name, image, labels) -> None:
+        time.sleep(self._wait_s)
+        assert labels.shape == image.shape[:2]
+        self.labels[str(name)] = labels.copy()
+
+
+def items(alive: Alive, count: int, shapes=SHAPES) -> Iterator[Item]:
+    for index in range(count):
+        shape = shapes[index * 7 % len(shapes)]
+        yield Item(index, PurePosixPath(f"{index}"), lambda shape=shape, index=index: alive.image(shape, index))
+
+
+def red(images: np.ndarray) -> np.ndarray:
+    return images[..., 0].copy()
+
+
+def run(work, infer, written, *, batch=1, workers=3, lanes=1) -> list[Ended]:
+    with ThreadLanes([infer] * lanes) as fed:
+        bounds = Bounds.of(workers, batch, fed.slots)
+        return list(
+            in_order(label_images(work, Job(written, 0), fed, batch, bounds, workers), lambda ended: ended.index)
+        )
+
+
+@pytest.mark.parametrize(("batch", "lanes"), [(1, 1), (1, 2), (4, 1), (5, 2)])
+def test_every_image_gets_its_own_labels_in_order_whatever_the_batches(batch, lanes):
+    written = Written()
+    ended = run(items(Alive(), 61), red, written, batch=batch, lanes=lanes)
+    assert [one.index for one in ended] == list(range(61))
+    assert all(one.error is None for one in ended)
+    assert {name: labels.ravel()[0] for name, labels in written.labels.items()} == {str(i): i for i in range(61)}
+
+
+@pytest.mark.parametrize(("infer_s", "write_s"), [(0.002, 0), (0, 0.002), (0, 0)], ids=["infer", "write", "neither"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_images_alive_never_exceed_the_bound_whatever_is_slow(batch, infer_s, write_s):
+    alive = Alive()
+
+    def infer(images):
+        time.sleep(infer_s)
+        return red(images)
+
+    run(items(alive, 200), infer, Written(write_s), batch=batch)
+    bound = Bounds.of(3, batch, 2).images
+    assert alive.total == 200
+    assert alive.most <= bound
+    assert bound < 60
+
+
+def test_batches_hold_images_of_one_shape_and_are_full_where_they_can_be():
+    sizes = []
+
+    def infer(images):
+        sizes.append(images.shape[:3])
+        return red(images)
+
+    run(items(Alive(), 60), infer, Written(), batch=4)
+    assert sorted(sizes) == sorted((4, *shape) for shape in SHAPES for _ in range(5))
+
+
+def test_an_image_of_a_rare_shape_does_not_wait_for_ever():
+    batches = Batches(3, window=5)
+    left = []
+    for index in range(9):
+        image = np.zeros((9, 9, 3) if index == 1 else (2, 2, 3), np.uint8)
+        left.append([[one.index for one in batch] for batch in batches.add(Loaded(index, PurePosixPath(), image))])
+    assert left == [[], [], [], [[0, 2, 3]], [], [], [[4, 5, 6], [1]], [], []]
+    assert [[one.index for one in batch] for batch in batches.rest()] == [[7, 8]]
+
+
+def test_a_broken_image_and_a_refused_batch_end_with_their_errors_and_stop_nothing():
+    def work():
+        for item in items(Alive(), 12, shapes=((3, 5),)):
+            yield Item(item.index, item.name, broken) if item.index == 4 else item
+
+    def broken():
+        raise ImageError("4.jpg is damaged")
+
+    def infer(images):
+        if images.max() == 7:
+            raise RunnerError("out of memory")
+        return red(images)
+
+    ended = run(work(), infer, Written())
+    assert {one.index: str(one.error) for one in ended if one.error} == {4: "4.jpg is damaged", 7: "out of memory"}
+    assert len(ended) == 12
+
+
+def test_a_batch_that_is_refused_is_tried_in_halves_down_to_the_image_that_is_to_blame():
+    sizes = []
+
+    def infer(images):
+        sizes.append(len(images))
+        if len(images) > 4 or 6 in images:
+            raise RunnerError("out of memory")
+        return red(images)
+
+    written = Written()
+    ended = run(items(Alive(), 16, shapes=((3, 5),)), infer, written, batch=8)
+    assert [one.index for one in ended if one.error] == [6]
+    assert {name: labels.ravel()[0] for name, labels in written.labels.items()} == {
+        str(number): number for number in range(16) if number != 6
+    }
+    # 0..7 as 4 and 4; the second half down to image 6; 8..15 as 4 and 4
+    assert sorted(sizes, reverse=True) == [8, 8, 4, 4, 4, 4, 2, 2, 1, 1]
+
+
+def test_an_image_for_which_there_is_no_memory_ends_with_an_error():
+    def work():
+        yield Item(0, PurePosixPath("huge.tif"), lambda: np.empty((1 << 40, 1 << 20), np.uint8))
+
+    (ended,) = run(work(), red, Written())
+    assert "huge.tif needs more memory than there is" in str(ended.error)
+
+
+def test_a_write_that_fails_stops_the_run_and_no_thread_stays():
+    class Full(Written):
+        def write(self, name, image, labels):
+            if str(name) == "5":
+                raise OutputError("no space is left")
+            super().write(name, image, labels)
+
+    written, alive = Full(), Alive()
+    before = threading.active_count()
+    with pytest.raises(OutputError, match="no space"):
+        run(items(alive, 100_000), red, written)
+    assert threading.active_count() == before
+    assert {"0", "1", "2", "3", "4"} <= written.labels.keys()
+    assert alive.total < 60
+
+
+def test_nothing_is_started_further_ahead_than_the_bound():
+    started = []
+    with ThreadPoolExecutor(2) as pool:
+        results = ahead(pool, lambda value: started.append(value) or value, iter(range(100)), 3)
+        assert next(results) == 0
+        time.sleep(0.02)
+        assert sorted(started) == [0, 1, 2]
+        assert list(results) == list(range(1, 100))
+
+
+def test_decoding_inference_and_writing_overlap():
+    def slow_load(item):
+        return Item(item.index, item.name, lambda: time.sleep(0.02) or item.load())
+
+    def infer(images):
+        time.sleep(0.02)
+        return red(images)
+
+    started = time.perf_counter()
+    run(map(slow_load, items(Alive(), 20)), infer, Written(0.02), workers=2)
+    # one after the other 20 * 60 ms; two threads for 20 * 40 ms of waiting take 400 ms and a little at both ends
+    assert time.perf_counter() - started < 0.9

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fcn_deploy.errors import RunnerError, ShapeError, UnknownNameError
+from fcn_deploy.graph.ports import label_type
+from fcn_deploy.runners.base import Runner, image_of
+from fcn_deploy.runners.registry import RUNNERS, open_runner
+
+IMAGE = np.zeros((2, 33, 47, 3), np.uint8)
+
+
+class Recorder(Runner):
+    """Writes down which steps reached the backend."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder", None)
+        self.calls: list[str] = []
+
+    def _upload(self, image: Any) -> None:
+        self.calls.append("upload")
+
+    def _execute(self) -> None:
+        self.calls.append("execute")
+
+    def _download(self) -> dict[str, Any]:
+        self.calls.append("download")
+        return {"labels": IMAGE[..., 0]}
+
+    def _close(self) -> None:
+        self.calls.append("close")
+
+
+def test_infer_is_upload_then_execute_then_download():
+    with Recorder() as runner:
+        labels = runner.infer({"image": IMAGE})["labels"]
+    assert labels.shape == (2, 33, 47)
+    assert runner.calls == ["upload", "execute", "download", "close"]
+
+
+def test_a_closed_runner_refuses_every_step():
+    runner = Recorder()
+    runner.close()
+    runner.close()
+    for step in (lambda: runner.upload({"image": IMAGE}), runner.execute, runner.download):
+        with pytest.raises(RunnerError, match="recorder is closed; open it again"):
+            step()
+    assert runner.calls == ["close"]
+
+
+def test_steps_out_of_order_are_refused_before_they_reach_the_backend():
+    with Recorder() as runner:
+        with pytest.raises(RunnerError, match="go in this order"):
+            runner.execute()
+        runner.upload({"image": IMAGE})
+        with pytest.raises(RunnerError, match="go in this order"):
+            runner.download()
+        assert runner.calls == ["upload"]
+
+
+@pytest.mark.parametrize(
+    ("feeds", "found"),
+    [
+        ({"input": IMAGE}, r"the feeds are \['input'\]; needed is 'image' alone"),
+        ({"image": IMAGE, "mask": IMAGE}, r"\['image', 'mask'\]"),
+        ({"image": IMAGE.astype(np.float32)}, r"float32\[2, 33, 47, 3\]"),
+        ({"image": IMAGE[0]}, r"uint8\[33, 47, 3\]"),
+        ({"image": IMAGE.transpose(0, 3, 1, 2)}, r"uint8\[2, 3, 33, 47\]"),
+        ({"image": IMAGE[:0]}, r"uint8\[0, 33, 47, 3\]"),
+        ({"image": IMAGE[:, :, :0]}, r"uint8\[2, 33, 0, 3\]"),
+    ],
+)
+def test_wrong_feeds_are_named_with_what_is_needed(feeds, found):
+    with Recorder() as runner, pytest.raises(ShapeError, match=found) as caught:
+        runner.upload(feeds)
+    assert "needed is" in str(caught.value)
+    assert runner.calls == ["close"]
+
+
+def test_a_strided_image_is_made_contiguous_with_the_same_pixels():
+    wide = np.arange(2 * 5 * 8 * 3, dtype=np.uint8).reshape(2, 5, 8, 3)
+    image = image_of({"image": wide[:, :, ::2]})
+    assert image.flags.c_contiguous
+    assert np.array_equal(image, wide[:, :, ::2])
+
+
+def test_labels_widen_above_255_classes():
+    assert label_type(255) is np.uint8
+    assert label_type(256) is np.int32
+
+
+def test_an_unknown_runner_is_answered_with_the_near_match():
+    with pytest.raises(UnknownNameError, match="did you mean pytorch"):
+        open_runner("pytorhc:cpu", "demo")
+    assert set(RUNNERS) >= {"pytorch", "onnxruntime"}

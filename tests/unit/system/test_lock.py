@@ -1,0 +1,74 @@
+"""One build of a file at a time, between processes, and nothing left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fcn_deploy.errors import OutputError
+from fcn_deploy.system import lock
+from fcn_deploy.system.lock import building
+from tests.support.recorded_progress import Heard
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from fcn_deploy.system.lock import building
+with building(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+    print("done", flush=True)
+"""
+
+
+def _holder(target, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(target), str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_second_build_waits_for_the_first_and_says_so(tmp_path):
+    target, heard = tmp_path / "m.engine", Heard()
+    with _holder(target, 0.5) as process, building(target, heard):
+        assert process.stdout.readline() == "done\n"
+    assert heard.lines == [f"another process is building {target}; waiting for it"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_waits_until_the_lock_is_granted_however_often_it_is_refused(tmp_path, monkeypatch):
+    answers = [False, False, False, True]
+    monkeypatch.setattr(lock, "_lock", lambda *_, **__: answers.pop(0))
+    with building(tmp_path / "m.engine"):
+        assert answers == []
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path):
+    target, heard = tmp_path / "m.engine", Heard()
+    with _holder(target, 60) as process:
+        process.kill()
+        process.wait()
+        started = time.monotonic()
+        with building(target, heard):
+            assert time.monotonic() - started < 5
+    assert heard.lines == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_made_for_the_lock_go_again_unless_something_stands_in_them(tmp_path):
+    with building(tmp_path / "a" / "b" / "m.engine"):
+        assert (tmp_path / "a" / "b").is_dir()
+    assert list(tmp_path.iterdir()) == []
+    with building(tmp_path / "a" / "m.engine"):
+        (tmp_path / "a" / "m.engine").write_bytes(b"plan")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["m.engine"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"), building(tmp_path / "file" / "m.engine"):
+        pass
