@@ -1,31 +1,37 @@
-"""fcn-deploy: take a fully convolutional segmentation network out of PyTorch and prove it unharmed."""
+"""fcn-deploy: take a fully convolutional segmentation network out of PyTorch and prove it unharmed.
+
+The functions of this module are those of the command line, one per command. Importing it loads nothing heavy: each
+function, with what it needs, is imported when it is first used.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fcn_deploy.version import __version__
 
-if TYPE_CHECKING:
-    from pathlib import Path
+if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
+    from fcn_deploy.data.options import DataOptions
+    from fcn_deploy.evaluation.evaluate import evaluate
+    from fcn_deploy.prediction.model import load
 
-    from fcn_deploy.prediction.model import Model
+_MODULES = {
+    "DataOptions": "fcn_deploy.data.options",
+    "evaluate": "fcn_deploy.evaluation.evaluate",
+    "load": "fcn_deploy.prediction.model",
+}
+__all__ = ["DataOptions", "__version__", "evaluate", "load"]
 
-__all__ = ["__version__", "load"]
+
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for an attribute
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return value
 
 
-def load(
-    source: str | Path,
-    *,
-    runner: str | None = None,
-    model: str | None = None,
-    threads: int | None = None,
-    batch: int = 1,
-) -> Model:
-    """Open an engine, an .onnx file, a checkpoint or "demo" as a function: `load("x.onnx")(image)` gives labels.
-
-    See `fcn_deploy.prediction.model`: `load` for the arguments and errors, `Model` for what it takes and gives.
-    """
-    from fcn_deploy.prediction import model as predict_model
-
-    return predict_model.load(source, runner=runner, model=model, threads=threads, batch=batch)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -38,14 +38,15 @@ def command(
     Pixel accuracy, mean accuracy, mean IoU and frequency weighted IoU are those of the FCN paper, over all pixels,
     near label changes, and away from them. A class that is neither in the truth nor in the prediction is left out.
     """
-    from fcn_deploy.evaluation.evaluate import evaluate, to_plain
+    from fcn_deploy.evaluation.evaluate import evaluate
+    from fcn_deploy.evaluation.plain import to_plain
     from fcn_deploy.evaluation.text import render
 
     check_json_path(json_path)
     report = evaluate(
         model,
         data_options(data),
-        model=model_name,
+        model_name=model_name,
         runner=runner,
         radius=radius,
         threads=threads,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, Sample, open_dataset
 from fcn_deploy.errors import DataError
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
 OnError = Literal["raise", "skip"]
@@ -25,6 +27,11 @@ class DataOptions:
     split: str = "val"
     limit: int | None = None
     on_error: OnError = "raise"
+
+    @classmethod
+    def of(cls, data: StrPath | DataOptions) -> DataOptions:
+        """Return `data` itself, or the options that name it as their source."""
+        return data if isinstance(data, DataOptions) else cls(os.fspath(data))
 
 
 def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:

@@ -1,9 +1,9 @@
-"""Accuracy of one runner on one labelled data set."""
+"""Score one runner on one labelled data set."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import os
+from dataclasses import dataclass
 
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import iterate
@@ -13,16 +13,25 @@ from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import Scores, scores
 from fcn_deploy.runners.base import check_labels
 from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import INPUT, LABELS
 
-SCHEMA = 1
-
 
 @dataclass(frozen=True)
 class AccuracyReport:
-    """What `evaluate` found; IoUs and accuracies are fractions 0..1, nan where there was nothing to score."""
+    """Hold the accuracy of a model on a data set.
+
+    Attributes:
+        model, sha256: name and digest of the model's file.
+        runner, data: what ran it, and on which data set.
+        classes: class names, index = label.
+        images, left_out: images scored, and images that could not be read.
+        radius: half width of the boundary band in pixels.
+        overall, boundary, interior: scores over all pixels, those near a label change of the ground truth, and the
+            others. IoUs and accuracies are fractions 0..1, nan where there was nothing to score.
+    """
 
     model: str
     sha256: str
@@ -38,28 +47,43 @@ class AccuracyReport:
 
 
 def evaluate(
-    source: str,
-    options: DataOptions,
+    model: StrPath,
+    data: StrPath | DataOptions = "synthetic",
     *,
-    model: str | None = None,
+    model_name: str | None = None,
     runner: str | None = None,
     radius: int = 3,
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> AccuracyReport:
-    """Run every image of a labelled data set and score the labels.
+    """Run every image of a labelled data set through a model and score the labels.
 
     Args:
-        source: "demo", an .onnx file, a checkpoint or a recipe.
-        model: what a checkpoint holds where its keys leave a choice.
-        runner: spec as in `open_runner`; None for onnxruntime with an .onnx file, else pytorch.
+        model: "demo", an .onnx file, a checkpoint or a recipe.
+        data: a list of "image label" pairs, a Pascal VOC root or "synthetic[:COUNT[:SEED[:HxW]]]"; `DataOptions` for
+            a folder of images with a folder of labels, class names and the like.
+        model_name: the network that a checkpoint holds, where its keys leave a choice.
+        runner: "pytorch[:cpu|cuda]" or "onnxruntime[:cpu|cuda|...]"; None is onnxruntime for an .onnx file, else
+            pytorch.
         radius: half width of the boundary band in pixels.
+        threads: CPU threads; None leaves the number to the runner.
+
+    Returns:
+        Pixel accuracy, mean accuracy, mean IoU and frequency weighted IoU, as fractions 0..1, over all pixels, near
+        label changes and away from them.
 
     Raises:
         CheckpointError, GraphError, RunnerError: the model cannot be opened or run.
-        DataError: the data set cannot be used, has no labels, or not this model's classes.
+        DataError: the data set cannot be used, has no labels, or has other classes than the model.
+
+    Example:
+        >>> import fcn_deploy
+        >>> accuracy = fcn_deploy.evaluate("demo", "synthetic:2:0:48x64")
+        >>> accuracy.images, 0 <= accuracy.overall.mean_iou <= 1
+        (2, True)
     """
-    with Artefact(source, progress, model=model) as artefact:
+    options = DataOptions.of(data)
+    with Artefact(os.fspath(model), progress, model=model_name) as artefact:
         spec = runner or ("onnxruntime" if artefact.is_onnx else "pytorch")
         sha256, _ = artefact.digest()
         card = artefact.card()
@@ -80,17 +104,3 @@ def evaluate(
             artefact.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
             radius, scores(counts.overall), scores(counts.boundary), scores(counts.interior),
         )  # fmt: skip
-
-
-def to_plain(report: AccuracyReport) -> dict[str, Any]:
-    """The report as plain data for JSON: nan becomes None."""
-    plain: dict[str, Any] = _finite({"schema": SCHEMA, "kind": "accuracy"} | asdict(report))
-    return plain
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value

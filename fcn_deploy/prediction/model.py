@@ -1,7 +1,8 @@
-"""A model as a function from images to labels."""
+"""Use a model as a function from images to labels."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,7 @@ from fcn_deploy.prediction.inference import lanes_of
 from fcn_deploy.prediction.pipeline import Bounds, Ended, Labelled, Loaded, batched, in_order, inferred
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.open_runners import open_runners
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 Image = NDArray[np.uint8]
@@ -38,6 +40,11 @@ class Model:
         """`stack` holds what is closed with the model; `batch` is how many images of one shape go in at once."""
         self.card: ModelCard | None = runner.card
         self._runner, self._stack, self._batch = runner, stack, batch
+
+    def __repr__(self) -> str:
+        card = self.card
+        network = "without a model card" if card is None else f"{card.model}, {card.num_classes} classes"
+        return f"<Model {network}, {self._runner.name}>"
 
     @overload
     def __call__(self, images: Image | str | Path) -> Labels: ...  # type: ignore[overload-overlap]
@@ -91,27 +98,40 @@ class Model:
 
 
 def load(
-    source: str | Path,
+    model: StrPath,
     *,
     runner: str | None = None,
-    model: str | None = None,
+    model_name: str | None = None,
     threads: int | None = None,
     batch: int = 1,
 ) -> Model:
-    """Open an engine, an .onnx file, a checkpoint, a recipe or "demo" as a function from images to labels.
+    """Open a model as a function from images to labels.
 
     Args:
-        runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]" or "tensorrt"; by default what the file is made for.
-        model: what a checkpoint holds where its keys leave a choice.
-        threads: CPU threads of one inference.
+        model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
+        runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]", "openvino[:cpu|...]" or "tensorrt"; None is
+            tensorrt for an engine, onnxruntime for an .onnx file, else pytorch.
+        model_name: the network that a checkpoint holds, where its keys leave a choice.
+        threads: CPU threads of one inference; None leaves the number to the runner.
         batch: images of one shape in one inference, for lists and iterables.
+
+    Returns:
+        A callable: uint8[H, W, 3] RGB in, labels uint8[H, W] out (int32 above 255 classes); a list, an iterable, an
+        array uint8[N, H, W, 3] or paths give as many. Close it, or use it as a context manager.
 
     Raises:
         UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
         CheckpointError, GraphError, EngineError: the file cannot be read or used.
+
+    Example:
+        >>> import fcn_deploy, numpy
+        >>> with fcn_deploy.load("demo") as model:
+        ...     labels = model(numpy.zeros((48, 64, 3), numpy.uint8))
+        >>> model, labels.shape, labels.dtype
+        (<Model fcn8s, 8 classes, pytorch>, (48, 64), dtype('uint8'))
     """
     with ExitStack() as stack:
-        opened = open_runners(str(source), stack, runner=runner, model=model, threads=threads)
+        opened = open_runners(os.fspath(model), stack, runner=runner, model=model_name, threads=threads)
         return Model(opened[0], stack.pop_all(), batch)
 
 

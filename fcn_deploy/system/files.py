@@ -16,6 +16,7 @@ from typing import IO
 
 from fcn_deploy.errors import FcnDeployError, OutputError
 
+StrPath = str | os.PathLike[str]
 _REASONS = {
     errno.ENOSPC: "no space is left on the device; free some or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",

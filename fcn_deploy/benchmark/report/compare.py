@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -18,6 +15,7 @@ from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.report.table import as_table
 from fcn_deploy.system.formatting import NONE, milliseconds, number
+from fcn_deploy.system.plain import plain
 
 
 def render(found: Comparison) -> RenderableType:
@@ -102,13 +100,5 @@ def _meaning(rows: Sequence[RowChange]) -> str:
 
 def with_comparison(record_json: str, found: Comparison, broken: Sequence[str]) -> str:
     """The record's JSON and beside it the comparison and the broken limits, which readers of records pass over."""
-    plain = json.loads(record_json) | {"comparison": _finite(asdict(found)) | {"broken": list(broken)}}
-    return json.dumps(plain, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    comparison = plain(found) | {"broken": list(broken)}
+    return json.dumps(json.loads(record_json) | {"comparison": comparison}, allow_nan=False)

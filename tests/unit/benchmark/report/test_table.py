@@ -9,7 +9,8 @@ from rich.console import Console
 from fcn_deploy.benchmark.record.types import Cell, Saturated
 from fcn_deploy.benchmark.report.remarks import headline
 from fcn_deploy.benchmark.report.table import render
-from fcn_deploy.evaluation.evaluate import AccuracyReport, to_plain
+from fcn_deploy.evaluation.evaluate import AccuracyReport
+from fcn_deploy.evaluation.plain import to_plain
 from fcn_deploy.evaluation.text import render as render_accuracy
 from fcn_deploy.metrics.scores import Scores
 from fcn_deploy.system.formatting import milliseconds, points, share
