@@ -19,7 +19,7 @@ from benchmarks.peers import FACTS, OURS, Field, program_of, race
 from benchmarks.rivals import Image
 from benchmarks.suite import Measured
 from fcn_deploy.audit.audit import audit
-from fcn_deploy.benchmark.runner_specs import Forms, parse_form
+from fcn_deploy.benchmark.runner_specs import ModelFiles, parse_spec
 from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.errors import RunnerError
@@ -43,7 +43,7 @@ def measure(
 
     Args:
         sizes: "HxW".
-        ours: form, as `fcn-deploy bench --runners` takes it -> the type of its convolutions.
+        ours: spec, as `fcn-deploy bench --runners` takes it -> the type of its convolutions.
         device: of the peers, as PyTorch calls it.
         compile_seconds: given to torch.compile for each size.
 
@@ -61,8 +61,8 @@ def measure(
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
-        forms = Forms(stack.enter_context(Artefact(str(folder / "fp32.onnx"))), folder)
-        opened = {spec: stack.enter_context(forms.open(parse_form(spec))) for spec in ours}
+        files = ModelFiles(stack.enter_context(Artefact(str(folder / "fp32.onnx"))), folder)
+        opened = {spec: stack.enter_context(files.open(parse_spec(spec))) for spec in ours}
         notes = {OURS + spec: list(runner.notes) for spec, runner in opened.items()}
         products = limits.gpu_products(device)
         rows = []

@@ -24,7 +24,7 @@ from benchmarks import limits, ratio, rivals
 from benchmarks.rivals import Image, Program
 from benchmarks.suite import Measured
 from fcn_deploy.audit.audit import audit
-from fcn_deploy.benchmark.runner_specs import Forms, parse_form
+from fcn_deploy.benchmark.runner_specs import ModelFiles, parse_spec
 from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import iterate, open_dataset
 from fcn_deploy.data.options import DataOptions
@@ -69,7 +69,7 @@ def measure(
 
     Args:
         sizes: "HxW".
-        ours: form, as `fcn-deploy bench --runners` takes it -> the type of its convolutions.
+        ours: spec, as `fcn-deploy bench --runners` takes it -> the type of its convolutions.
         cores: that all may use, ours and theirs.
         compile_seconds: given to torch.compile for each size.
     """
@@ -80,10 +80,10 @@ def measure(
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
-        forms = Forms(
+        files = ModelFiles(
             stack.enter_context(Artefact(str(folder / "fp32.onnx"))), folder, calibration=scenes(folder, sizes[0])
         )
-        opened = {spec: stack.enter_context(forms.open(parse_form(spec), threads=cores)) for spec in ours}
+        opened = {spec: stack.enter_context(files.open(parse_spec(spec), threads=cores)) for spec in ours}
         notes = {OURS + spec: list(runner.notes) for spec, runner in opened.items()}
         products = limits.products(cores)
         rows = []

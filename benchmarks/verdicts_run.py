@@ -16,7 +16,7 @@ from fcn_deploy.benchmark.record.file import write_record
 from fcn_deploy.benchmark.row_runs import latency_of
 from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.latency import Budget, measure
-from fcn_deploy.benchmark.timing.timed_runner import Here
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.vocabulary import LABELS
@@ -78,8 +78,8 @@ def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
 def harness_ns(calls: int = 1000) -> float:
     """Median time of an inference that multiplies nothing: checks, clocks, two small copies."""
     with Multiplier("idle", 0, 1) as idle:
-        contestant = Here(idle)
-        return float(np.median([contestant.time(IMAGE).total_ns for _ in range(calls)]))
+        timed = InProcess(idle)
+        return float(np.median([timed.time(IMAGE).total_ns for _ in range(calls)]))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.record.types import Frame
-from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.metrics.agreement import Agreement, logit_margin
@@ -22,7 +22,7 @@ Labels = NDArray[Any]
 
 
 @dataclass
-class Comparison:
+class LabelComparison:
     """Counts of the runner `name`. `failure` says why it stopped; its counts are then worth nothing.
 
     Attributes:
@@ -57,7 +57,7 @@ class Comparison:
             self.frames.append(Frame(image, self.agreement.overall.agreed - agreed, labels.size))
 
 
-def compare(
+def compare_labels(
     samples: Iterable[Sample],
     runners: Sequence[Runner],
     reference: Runner | None,
@@ -65,8 +65,8 @@ def compare(
     num_classes: int,
     ignore_index: int,
     radius: int = 3,
-    keep: FramesKept | None = None,
-) -> tuple[list[Comparison], Comparison]:
+    keep: WorstFrames | None = None,
+) -> tuple[list[LabelComparison], LabelComparison]:
     """Run every image through the reference and every runner, one at a time.
 
     Args:
@@ -76,14 +76,14 @@ def compare(
         keep: is shown every image whose labels can be compared, with the place of the runner.
 
     Returns:
-        One Comparison for each runner, and the reference's own.
+        One LabelComparison for each runner, and the reference's own.
 
     Raises:
         DataError: from `samples`. A runner's errors end that runner alone, the reference's the agreement.
     """
 
-    def empty(name: str) -> Comparison:
-        return Comparison(name, Evaluation(num_classes, ignore_index, radius), Agreement(radius))
+    def empty(name: str) -> LabelComparison:
+        return LabelComparison(name, Evaluation(num_classes, ignore_index, radius), Agreement(radius))
 
     own = empty("the reference" if reference is None else reference.name)
     results = [own if runner is reference else empty(runner.name) for runner in runners]
@@ -104,7 +104,7 @@ def compare(
 
 
 def _reference(
-    own: Comparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
+    own: LabelComparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
 ) -> tuple[Labels | None, Labels | None]:
     """The reference's labels and margins of one image; None, None from its first failure on."""
     if own.failure is not None:

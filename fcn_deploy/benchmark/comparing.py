@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fcn_deploy.benchmark.agreement import Comparison, compare
+from fcn_deploy.benchmark.agreement import LabelComparison, compare_labels
 from fcn_deploy.benchmark.images import Size, resized
 from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.pool import Pool
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.row_runs import Entrant, accuracy_of, add_comparison
+from fcn_deploy.benchmark.row_runs import RowRun, accuracy_of, add_comparison
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import Dataset, iterate
 from fcn_deploy.runners.base import Runner
@@ -20,7 +20,7 @@ from fcn_deploy.vocabulary import LABELS, LOGITS
 
 
 def compare_rows(
-    entrants: list[Entrant],
+    runs: list[RowRun],
     reference: Runner | None,
     dataset: Dataset,
     classes: tuple[str, ...],
@@ -29,29 +29,29 @@ def compare_rows(
     progress: Progress,
 ) -> rec.Reference | None:
     """Fill in accuracy and agreement; returns what they were compared with."""
-    running = [entrant for entrant in entrants if entrant.runner is not None]
+    running = [run for run in runs if run.runner is not None]
     if options.keep is not None:
-        places = [place for place, entrant in enumerate(entrants) if entrant.runner is not None]
+        places = [place for place, run in enumerate(runs) if run.runner is not None]
         options.keep.begin(classes, dataset.palette, places)
     with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
         samples = iterate(dataset, on_error=options.data.on_error, progress=progress)
         if reference is not None:
             reference.output_names = (LABELS, LOGITS)
-        results, own = compare(
+        results, own = compare_labels(
             pool.watch(samples, task, check),
-            [entrant.runner for entrant in running if entrant.runner is not None],
+            [run.runner for run in running if run.runner is not None],
             reference,
             num_classes=max(1, len(classes)),
             ignore_index=ignore_index_for(len(classes)),
             radius=options.radius,
             keep=options.keep,
         )
-    for entrant, result in zip(running, results, strict=True):
-        add_comparison(entrant, result, None if reference is None else own)
+    for run, result in zip(running, results, strict=True):
+        add_comparison(run, result, None if reference is None else own)
     return _reference_facts(reference, own)
 
 
-def _reference_facts(reference: Runner | None, own: Comparison) -> rec.Reference | None:
+def _reference_facts(reference: Runner | None, own: LabelComparison) -> rec.Reference | None:
     if reference is not None:
         reference.output_names = (LABELS,)
     if reference is None or own.failure is not None:
@@ -61,19 +61,19 @@ def _reference_facts(reference: Runner | None, own: Comparison) -> rec.Reference
 
 def accuracies_at(
     size: Size,
-    entrants: Sequence[Entrant],
+    runs: Sequence[RowRun],
     dataset: Dataset,
     classes: tuple[str, ...],
     options: BenchOptions,
     progress: Progress,
 ) -> dict[str, rec.Accuracy | None]:
     """Accuracy of every row's runner on the data set at another size; without the rows that cannot run it."""
-    running = [(entrant, entrant.runner) for entrant in entrants if entrant.ok and entrant.runner is not None]
+    running = [(run, run.runner) for run in runs if run.ok and run.runner is not None]
     title = f"comparing labels at {size[0]}x{size[1]}"
     with progress.task(title, len(dataset)) as task, interrupts() as check:
         pool = Pool(keeps=False)
         samples = resized(iterate(dataset, on_error=options.data.on_error, progress=progress), size)
-        results, _ = compare(
+        results, _ = compare_labels(
             pool.watch(samples, task, check),
             [runner for _, runner in running],
             None,
@@ -82,8 +82,8 @@ def accuracies_at(
             radius=options.radius,
         )
     return {
-        entrant.row.runner: _without_images(accuracy_of(result))
-        for (entrant, _), result in zip(running, results, strict=True)
+        run.row.runner: _without_images(accuracy_of(result))
+        for (run, _), result in zip(running, results, strict=True)
         if result.failure is None
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.saturation import SECONDS
-from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.options import DataOptions
 
 
@@ -17,7 +17,7 @@ class BenchOptions:
     Attributes:
         source: "demo", an .onnx file, a checkpoint or a recipe.
         model: what a checkpoint holds where its keys leave a choice.
-        runners: specs as in `parse_form`; one may stand twice (the difference is then the noise).
+        runners: specs as in `parse_spec`; one may stand twice (the difference is then the noise).
         generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
         calibration: images for INT8, which is refused without.
         batch: images an inference, when the data set's own sizes are timed.
@@ -46,4 +46,4 @@ class BenchOptions:
     batches: tuple[int, ...] = ()
     isolated: bool = False
     saturation_s: float = SECONDS
-    keep: FramesKept | None = None
+    keep: WorstFrames | None = None

@@ -1,4 +1,4 @@
-"""The runners on their way through the benchmark, and the rows they end as."""
+"""The rows of a benchmark while it runs, and the plain data that they become."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fcn_deploy.benchmark.agreement import Comparison
+from fcn_deploy.benchmark.agreement import LabelComparison
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.runner_specs import Form, Forms
+from fcn_deploy.benchmark.runner_specs import ModelFiles, RunnerSpec
 from fcn_deploy.benchmark.timing.latency import Samples
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.metrics.agreement import Agreement, Share
@@ -24,11 +24,11 @@ MOST_IMAGES = 2000
 
 
 @dataclass
-class Entrant:
+class RowRun:
     """One runner; `row` is ok until something says otherwise, `file` is what it opened."""
 
     row: rec.Row
-    form: Form
+    spec: RunnerSpec
     file: str = ""
     runner: Runner | None = None
     error: FcnDeployError | None = None
@@ -44,39 +44,39 @@ class Entrant:
         self.row = replace(self.row, notes=(*self.row.notes, text))
 
 
-def open_entrants(forms: Forms, wanted: Sequence[Form], threads: int, stack: ExitStack) -> list[Entrant]:
-    """Make every form and open its runner; `stack` closes them.
+def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stack: ExitStack) -> list[RowRun]:
+    """Make the file of every spec and open its runner; `stack` closes them.
 
     Raises:
         UnknownNameError: no such runner or provider: a slip of the user's, not a fact about the machine.
         CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
     """
-    entrants = [_open(forms, form, threads, stack) for form in wanted]
-    errors = [entrant.error for entrant in entrants]
+    runs = [_open(files, spec, threads, stack) for spec in specs]
+    errors = [run.error for run in runs]
     about_file = [error for error in errors if error is not None and not _about_machine(error)]
     if about_file and all(errors):
         raise about_file[0]
-    return entrants
+    return runs
 
 
-def _open(forms: Forms, form: Form, threads: int, stack: ExitStack) -> Entrant:
+def _open(files: ModelFiles, spec: RunnerSpec, threads: int, stack: ExitStack) -> RowRun:
     built = None
     try:
-        file, built = forms.file_for(form)
-        runner = stack.enter_context(forms.open(form, threads=threads))
+        file, built = files.file_for(spec)
+        runner = stack.enter_context(files.open(spec, threads=threads))
     except UnknownNameError:
         raise
     except FcnDeployError as error:
-        reason = str(error).removeprefix(f"{form.spec}: ").removeprefix(f"{form.runner}: ")
-        return Entrant(rec.Row(form.spec, _status(forms, form, error, built), reason, built=built), form, error=error)
-    row = rec.Row(form.spec, "ok", notes=forms.note_for(form) + runner.notes, built=built)
-    return Entrant(row, form, file, runner)
+        reason = str(error).removeprefix(f"{spec.text}: ").removeprefix(f"{spec.runner}: ")
+        return RowRun(rec.Row(spec.text, _status(files, spec, error, built), reason, built=built), spec, error=error)
+    row = rec.Row(spec.text, "ok", notes=files.note_for(spec) + runner.notes, built=built)
+    return RowRun(row, spec, file, runner)
 
 
-def _status(forms: Forms, form: Form, error: FcnDeployError, built: rec.Built | None) -> rec.Status:
+def _status(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError, built: rec.Built | None) -> rec.Status:
     if _about_machine(error):
         return "skipped" if built is None else "built"
-    return "skipped" if _no_network(forms, form, error) else "failed"
+    return "skipped" if _no_network(files, spec, error) else "failed"
 
 
 def _about_machine(error: FcnDeployError) -> bool:
@@ -84,20 +84,20 @@ def _about_machine(error: FcnDeployError) -> bool:
     return isinstance(error, (RunnerError, MissingDependencyError))
 
 
-def _no_network(forms: Forms, form: Form, error: FcnDeployError) -> bool:
+def _no_network(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError) -> bool:
     """Whether PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone."""
-    return forms.artefact.is_onnx and not entry(form.runner).needs_onnx and isinstance(error, GraphError)
+    return files.artefact.is_onnx and not entry(spec.runner).needs_onnx and isinstance(error, GraphError)
 
 
-def add_comparison(entrant: Entrant, comparison: Comparison, reference: Comparison | None) -> None:
+def add_comparison(run: RowRun, comparison: LabelComparison, reference: LabelComparison | None) -> None:
     """Put accuracy and agreement into the row; agreement only with a reference that lasted, and not with itself."""
     if comparison.failure is not None:
-        entrant.fail(comparison.failure)
+        run.fail(comparison.failure)
         return
     lasted = reference is not None and reference.failure is None and comparison is not reference
     agreement = agreement_of(comparison.agreement) if lasted else None
-    entrant.row = replace(
-        entrant.row,
+    run.row = replace(
+        run.row,
         accuracy=accuracy_of(comparison),
         agreement=agreement,
         frames=_without_folder(comparison.frames) if lasted else (),
@@ -127,7 +127,7 @@ def latency_of(samples: Samples) -> rec.Latency:
     )
 
 
-def accuracy_of(comparison: Comparison) -> rec.Accuracy | None:
+def accuracy_of(comparison: LabelComparison) -> rec.Accuracy | None:
     """The counts as plain data; None if no image had a ground truth."""
     found = comparison.accuracy
     if found.images == 0:

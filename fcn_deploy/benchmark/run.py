@@ -1,4 +1,4 @@
-"""The benchmark: open the runners, compare their labels, time them, weigh them, and write it all down."""
+"""The benchmark: open the runners, compare their labels, time them, measure their memory, and return the record."""
 
 from __future__ import annotations
 
@@ -17,13 +17,20 @@ from fcn_deploy.benchmark.images import Shape, Size, check_shapes, shapes_of
 from fcn_deploy.benchmark.options import BenchOptions as BenchOptions
 from fcn_deploy.benchmark.pool import Pool
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.row_runs import Entrant, open_entrants
-from fcn_deploy.benchmark.runner_specs import Forms, check_calibration, parse_form
+from fcn_deploy.benchmark.row_runs import RowRun, open_rows
+from fcn_deploy.benchmark.runner_specs import ModelFiles, check_calibration, parse_spec
 from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.gpu_state import GpuWatch
-from fcn_deploy.benchmark.timing.isolated import Isolated
-from fcn_deploy.benchmark.timing.rows import Rounds, TimingPlan, add_accuracies, time_cell, time_rows, weigh
-from fcn_deploy.benchmark.timing.timed_runner import Contestant, Here
+from fcn_deploy.benchmark.timing.isolated import InChild
+from fcn_deploy.benchmark.timing.rows import (
+    Rounds,
+    TimingPlan,
+    add_accuracies,
+    measure_peak_memory,
+    time_cell,
+    time_rows,
+)
+from fcn_deploy.benchmark.timing.timed_runner import InProcess, TimedRunner
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import classes_of, generated_for, open_for
@@ -50,8 +57,8 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         CheckpointError, GraphError, ExportError: no runner can use the file.
         DataError: the data set cannot be used, or not with this model's classes.
     """
-    wanted = [parse_form(spec) for spec in options.runners]
-    check_calibration(wanted, options.calibration)
+    specs = [parse_spec(spec) for spec in options.runners]
+    check_calibration(specs, options.calibration)
     check_shapes(options.sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
@@ -60,28 +67,28 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         # The data set first: a slip in its path should not cost the minute that an export takes.
         card = artefact.card()
         dataset, pool = _open_data(card, options, progress), Pool(max((options.batch, *options.batches)))
-        forms = Forms(
+        files = ModelFiles(
             artefact,
             _folder(stack),
             calibration=options.calibration,
             profiles=lambda: _profiles(dataset, options, progress),
             progress=progress,
         )
-        entrants = open_entrants(forms, wanted, threads, stack)
-        reference, reason = _open_reference(artefact, entrants, threads, stack)
+        runs = open_rows(files, specs, threads, stack)
+        reference, reason = _open_reference(artefact, runs, threads, stack)
         classes = classes_of(card, dataset)
-        own = compare_rows(entrants, reference, dataset, classes, options, pool, progress)
+        own = compare_rows(runs, reference, dataset, classes, options, pool, progress)
         cells = shapes_of(options.sizes, options.batches, pool.sizes)
-        accuracies = _accuracies(cells, entrants, dataset, classes, options, pool, progress)
+        accuracies = _accuracies(cells, runs, dataset, classes, options, pool, progress)
         if options.isolated:
-            _close([reference, *(entrant.runner for entrant in entrants)])
+            _close([reference, *(run.runner for run in runs)])
         with GpuWatch() as gpus:
             how = TimingPlan(options.budget, options.saturation_s, gpus.look, progress)
-            entered = _enter(entrants, options, threads, stack)
-            (shapes, rounds), others = _time(entered, cells, pool, options.batch, how)
-        add_accuracies(entrants, accuracies)
+            timed = _enter(runs, options, threads, stack)
+            (shapes, rounds), others = _time(timed, cells, pool, options.batch, how)
+        add_accuracies(runs, accuracies)
         if options.memory:
-            weigh(entrants, options.model, shapes, threads, progress)
+            measure_peak_memory(runs, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             model=rec.Model(artefact.path.name, sha256, size_bytes, _plain(card)),
@@ -92,19 +99,19 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             rounds=rounds,
             reference=own,
             reference_reason=reason,
-            rows=tuple(entrant.row for entrant in entrants),
+            rows=tuple(run.row for run in runs),
             other_cores=others,
             gpu_states=tuple(gpus.states),
         )
 
 
 def _open_reference(
-    artefact: Artefact, entrants: list[Entrant], threads: int, stack: ExitStack
+    artefact: Artefact, runs: list[RowRun], threads: int, stack: ExitStack
 ) -> tuple[Runner | None, str]:
-    """The first PyTorch runner among the entrants, else one opened beside them; None with the reason."""
-    for entrant in entrants:
-        if entrant.runner is not None and entrant.row.runner.partition(":")[0] == REFERENCE:
-            return entrant.runner, ""
+    """The first PyTorch runner among the runs, else one opened beside them; None with the reason."""
+    for run in runs:
+        if run.runner is not None and run.row.runner.partition(":")[0] == REFERENCE:
+            return run.runner, ""
     try:
         return stack.enter_context(artefact.open(REFERENCE, threads=threads)), ""
     except FcnDeployError as error:
@@ -130,7 +137,7 @@ def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tu
 
 def _accuracies(
     cells: Sequence[Shape],
-    entrants: list[Entrant],
+    runs: list[RowRun],
     dataset: Dataset,
     classes: tuple[str, ...],
     options: BenchOptions,
@@ -141,10 +148,10 @@ def _accuracies(
     found: dict[Size, dict[str, rec.Accuracy | None]] = {}
     for size in dict.fromkeys(shape[1:] for shape in cells if pool.labelled):
         if set(pool.sizes) == {size}:
-            known = [entrant.row for entrant in entrants if entrant.row.accuracy is not None]
+            known = [run.row for run in runs if run.row.accuracy is not None]
             found[size] = {row.runner: replace(row.accuracy, by_image=()) for row in known if row.accuracy}
         else:
-            found[size] = accuracies_at(size, entrants, dataset, classes, options, progress)
+            found[size] = accuracies_at(size, runs, dataset, classes, options, progress)
     return found
 
 
@@ -155,35 +162,34 @@ def _close(runners: Sequence[Runner | None]) -> None:
 
 
 def _enter(
-    entrants: list[Entrant], options: BenchOptions, threads: int, stack: ExitStack
-) -> list[tuple[Entrant, Contestant]]:
+    runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitStack
+) -> list[tuple[RowRun, TimedRunner]]:
     """The rows that can be timed with what is timed; a runner that does not open in its own process fails."""
-    entered: list[tuple[Entrant, Contestant]] = []
-    for entrant in entrants:
-        if not entrant.ok or entrant.runner is None:
+    timed: list[tuple[RowRun, TimedRunner]] = []
+    for run in runs:
+        if not run.ok or run.runner is None:
             continue
         if not options.isolated:
-            entered.append((entrant, Here(entrant.runner)))
+            timed.append((run, InProcess(run.runner)))
             continue
-        form = entrant.form
         try:
-            child = Isolated(form.spec, form.runner, entrant.file, threads=threads, model=options.model)
+            child = InChild(run.spec.text, run.spec.runner, run.file, threads=threads, model=options.model)
         except RunnerError as error:
-            entrant.fail(str(error))
+            run.fail(str(error))
             continue
-        entered.append((entrant, stack.enter_context(child)))
-    return entered
+        timed.append((run, stack.enter_context(child)))
+    return timed
 
 
 def _time(
-    entered: Sequence[tuple[Entrant, Contestant]], cells: Sequence[Shape], pool: Pool, batch: int, how: TimingPlan
+    timed: Sequence[tuple[RowRun, TimedRunner]], cells: Sequence[Shape], pool: Pool, batch: int, how: TimingPlan
 ) -> tuple[Rounds, float | None]:
     """Rounds of the data set's own sizes, then every cell; and the cores that others kept busy meanwhile."""
-    workers = [one.pid for _, one in entered if isinstance(one, Isolated)]
+    workers = [one.pid for _, one in timed if isinstance(one, InChild)]
     before = CpuClock.read(workers)
-    rounds = time_rows(entered, batches_of(pool.images, batch), how)
+    rounds = time_rows(timed, batches_of(pool.images, batch), how)
     for shape in cells:
-        time_cell(entered, shape, pool.images, how)
+        time_cell(timed, shape, pool.images, how)
     return rounds, other_cores(before, CpuClock.read(workers))
 
 

@@ -1,4 +1,4 @@
-"""The forms of a model that runners open: as it is, rewritten to another precision, built as an engine."""
+"""What each row of the benchmark runs: a runner, and the model as it is, in another precision or as an engine."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ OPENVINO = "openvino"
 
 
 @dataclass(frozen=True)
-class Form:
+class RunnerSpec:
     """What one row of the benchmark runs: "onnxruntime", "onnxruntime:int8", "onnxruntime:cuda:fp16", "tensorrt:int8".
 
     Attributes:
-        spec: as the user wrote it; the row's name.
+        text: as the user wrote it; the row's name.
         runner: the part that `open_runner` knows.
         precision: what the model is rewritten to first; None takes it as it is.
     """
 
-    spec: str
+    text: str
     runner: str
     precision: str | None = None
 
@@ -55,17 +55,17 @@ class Form:
         return "cpu" if device_of(self.runner) == "cpu" and not self.is_engine else "tensorrt"
 
 
-def parse_form(spec: str) -> Form:
+def parse_spec(spec: str) -> RunnerSpec:
     """Raises UnknownNameError: no such runner, two precisions, or one for PyTorch, which runs FP32."""
     parts = spec.split(":")
     own = entry(spec).types
     precisions = [part for part in parts[1:] if part in PRECISIONS and part not in own]
-    form = Form(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
-    line = entry(form.runner)
+    found = RunnerSpec(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
+    line = entry(found.runner)
     if len(precisions) > 1 or (precisions and not line.needs_onnx):
         takes = "one precision" if line.needs_onnx else "no precision: it runs the network in FP32"
         raise UnknownNameError(f"'{spec}': {parts[0]} takes {takes}")
-    return form
+    return found
 
 
 def default_specs(source: str, calibrated: bool) -> tuple[str, ...]:
@@ -99,9 +99,9 @@ def _rewritable(source: str) -> bool:
     return True
 
 
-def check_calibration(forms: Sequence[Form], calibration: DataOptions | None) -> None:
-    """Raise DataError if a form needs calibration images and there are none."""
-    needing = [form.spec for form in forms if form.precision is not None and "int8" in form.precision]
+def check_calibration(specs: Sequence[RunnerSpec], calibration: DataOptions | None) -> None:
+    """Raise DataError if a row needs calibration images and there are none."""
+    needing = [spec.text for spec in specs if spec.precision is not None and "int8" in spec.precision]
     if needing and calibration is None:
         raise DataError(
             f"{needing[0]} needs images to calibrate with, other ones than those of --data; name them with --calib, or "
@@ -109,8 +109,8 @@ def check_calibration(forms: Sequence[Form], calibration: DataOptions | None) ->
         )
 
 
-class Forms:
-    """Makes each form of an artefact once, into `folder`, which is the caller's to remove."""
+class ModelFiles:
+    """Make the file that each runner opens, once, in `folder`, which is the caller's to remove."""
 
     def __init__(
         self,
@@ -130,31 +130,31 @@ class Forms:
         self._rewritten: dict[tuple[str, str], tuple[str, float]] = {}
         self._engines: dict[str, rec.Built] = {}
 
-    def file_for(self, form: Form) -> tuple[str, rec.Built | None]:
-        """What the form's runner opens, and how it was made; None for a file that was there or just exported.
+    def file_for(self, spec: RunnerSpec) -> tuple[str, rec.Built | None]:
+        """What the spec's runner opens, and how it was made; None for a file that was there or just exported.
 
         Raises:
             FcnDeployError: the source cannot be read, exported, rewritten or built.
         """
-        if form.is_engine:
-            return self._engine(form)
-        if form.precision in (None, "fp32"):
-            return self.artefact.file_for(form.runner), None
-        path, seconds = self._rewrite(str(form.precision), form.target)
+        if spec.is_engine:
+            return self._engine(spec)
+        if spec.precision in (None, "fp32"):
+            return self.artefact.file_for(spec.runner), None
+        path, seconds = self._rewrite(str(spec.precision), spec.target)
         shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
         size, digest = Path(path).stat().st_size, graph_digest(Path(path))
         return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
 
-    def open(self, form: Form, *, threads: int | None = None) -> Runner:
-        """Open the form's runner, under the form's name."""
-        path, _ = self.file_for(form)
-        runner = open_runner(form.runner, path, threads=threads, load=self.artefact.load)
-        runner.name = form.spec
+    def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
+        """Open the spec's runner, under the spec's name."""
+        path, _ = self.file_for(spec)
+        runner = open_runner(spec.runner, path, threads=threads, load=self.artefact.load)
+        runner.name = spec.text
         return runner
 
-    def note_for(self, form: Form) -> tuple[str, ...]:
-        """What a reader should know of the file that the form's runner opens."""
-        return () if form.is_engine or form.precision is not None else self.artefact.note_for(form.runner)
+    def note_for(self, spec: RunnerSpec) -> tuple[str, ...]:
+        """What a reader should know of the file that the spec's runner opens."""
+        return () if spec.is_engine or spec.precision is not None else self.artefact.note_for(spec.runner)
 
     def _rewrite(self, precision: str, target: str) -> tuple[str, float]:
         """The file in another precision, and the seconds that it took."""
@@ -173,9 +173,9 @@ class Forms:
             self._rewritten[precision, target] = str(path), time.perf_counter() - started
         return self._rewritten[precision, target]
 
-    def _engine(self, form: Form) -> tuple[str, rec.Built]:
+    def _engine(self, spec: RunnerSpec) -> tuple[str, rec.Built]:
         """An engine of the rewritten file; the seconds are those of the rewriting and of the build."""
-        precision = form.precision or "as it is"
+        precision = spec.precision or "as it is"
         path = self._folder / f"{self.artefact.path.stem}.{precision.replace(' ', '-')}.engine"
         if precision not in self._engines:
             source, seconds = self.artefact.file_for(ONNX), 0.0

@@ -24,7 +24,7 @@ ALIKE, UNLABELLED, BOTH_WRONG, GAINED, LOST = range(5)
 
 
 @dataclass(frozen=True)
-class KeptFrame:
+class WorstFrame:
     """One image, thinned out by `factor` to at most 512 pixels a side; the counts are of all its pixels.
 
     Attributes:
@@ -52,7 +52,7 @@ class KeptFrame:
 
 
 @dataclass
-class FramesKept:
+class WorstFrames:
     """The worst frames of each row; give it to `run_bench`, and to the page that shows them.
 
     Attributes:
@@ -65,7 +65,7 @@ class FramesKept:
     most: int = WORST
     classes: Sequence[str] = ()
     palette: Sequence[Colour] = ()
-    rows: dict[int, list[KeptFrame]] = field(default_factory=dict)
+    rows: dict[int, list[WorstFrame]] = field(default_factory=dict)
     _places: Sequence[int] = ()
 
     def begin(self, classes: Sequence[str], palette: Sequence[Colour], places: Sequence[int]) -> None:
@@ -85,17 +85,17 @@ class FramesKept:
         del kept[self.most :]
 
 
-def _share(frame: KeptFrame) -> float:
+def _share(frame: WorstFrame) -> float:
     return frame.differing / sum(frame.counts)
 
 
-def reduced(sample: Sample, reference: Labels, labels: Labels, ignore_index: int = 255) -> KeptFrame:
+def reduced(sample: Sample, reference: Labels, labels: Labels, ignore_index: int = 255) -> WorstFrame:
     """The frame at most LONGEST pixels a side: every `factor`-th pixel, and of the differences the gravest."""
     codes = difference(sample.label, reference, labels, ignore_index)
     factor = -(-max(codes.shape) // LONGEST)
     thin = (slice(None, None, factor),) * 2
     truth = None if sample.label is None else sample.label[thin].copy()
-    return KeptFrame(
+    return WorstFrame(
         sample.name, sample.image[thin].copy(), truth, reference[thin].copy(), labels[thin].copy(),
         _gravest(codes, factor), tuple(np.bincount(codes.ravel(), minlength=5).tolist()), factor,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fcn_deploy.benchmark.timing.timed_runner import Here
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.contract import Contract
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.onnx_export.proof import random_image
@@ -56,8 +56,8 @@ def test_labels_and_logits_are_those_of_the_cpu_reference(onnx_file, spec):
 
 def test_pytorchs_steps_are_timed_by_events_within_what_the_host_waits_for(onnx_file):
     with open_runner("pytorch:cuda", str(onnx_file[0])) as runner:
-        contestant = Here(runner)
+        timed = InProcess(runner)
         for _ in range(3):
-            timing = contestant.time(random_image((2, 65, 31), 0))
+            timing = timed.time(random_image((2, 65, 31), 0))
     assert timing.device is not None
     assert all(0 < device <= host for device, host in zip(timing.device, timing.host, strict=True))

@@ -1,4 +1,4 @@
-"""Contestants whose times are written down beforehand."""
+"""Timed runners whose times are written down beforehand."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
 from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline
 from fcn_deploy.benchmark.report.sheets import Sheet, cells_sheet, fidelity_sheet, sheets, speed_sheet
 from fcn_deploy.benchmark.report.verdicts import verdict_lines
-from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.version import __version__
 
 NOT_KEPT = (
@@ -54,7 +54,7 @@ class Part:
     legend: Sequence[tuple[int, str]] = ()
 
 
-def render_html(record: Record, kept: FramesKept | None = None, more: tuple[Sheet, ...] = ()) -> str:
+def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[Sheet, ...] = ()) -> str:
     """The page.
 
     Args:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.worst_frames import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, FramesKept, KeptFrame
+from fcn_deploy.benchmark.worst_frames import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, WorstFrame, WorstFrames
 from fcn_deploy.system.formatting import count, number
 
 # A photograph as PNG is much larger and shows no more.
@@ -62,7 +62,7 @@ class Overlays:
     differences: tuple[tuple[str, str], ...]
 
 
-def overlays(record: Record, kept: FramesKept) -> Overlays:
+def overlays(record: Record, kept: WorstFrames) -> Overlays:
     """The worst frames of each row, as many as were kept."""
     reference = record.reference.runner if record.reference is not None else "the reference"
     photos: dict[str, tuple[str, int, int]] = {}
@@ -81,14 +81,14 @@ def overlays(record: Record, kept: FramesKept) -> Overlays:
     return Overlays(photos, tuple(rows), _legend(kept), differences)
 
 
-def _name(frame: KeptFrame, row: Row) -> str:
+def _name(frame: WorstFrame, row: Row) -> str:
     """As in the record, below the folder that all images share: a page that is passed on names no folder."""
     path = Path(frame.name).as_posix()
     known = [one.name for one in row.frames if path == one.name or path.endswith(f"/{one.name}")]
     return max(known, key=len, default=frame.name)
 
 
-def _shown(frame: KeptFrame, photo: str, row: Row, reference: str, kept: FramesKept) -> Shown:
+def _shown(frame: WorstFrame, photo: str, row: Row, reference: str, kept: WorstFrames) -> Shown:
     maps = [("ground truth", frame.truth), (reference, frame.reference), (row.runner, frame.labels)]
     layers = [Layer("image")]
     layers += [Layer(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
@@ -96,7 +96,7 @@ def _shown(frame: KeptFrame, photo: str, row: Row, reference: str, kept: FramesK
     return Shown(photo, _name(frame, row), _caption(frame), tuple(layers))
 
 
-def _caption(frame: KeptFrame) -> str:
+def _caption(frame: WorstFrame) -> str:
     pixels = sum(frame.counts)
     parts = [f"{count(frame.differing, 'pixel')} differ, {number(100 * frame.differing / pixels, 3)} %"]
     parts += [f"{frame.counts[code]:,} where {words}" for code, (words, _) in DIFFERENCES.items() if frame.counts[code]]
@@ -104,7 +104,7 @@ def _caption(frame: KeptFrame) -> str:
     return f"{parts[0]}: {', '.join(parts[1:])}{thinned}"
 
 
-def _legend(kept: FramesKept) -> tuple[tuple[str, str], ...]:
+def _legend(kept: WorstFrames) -> tuple[tuple[str, str], ...]:
     """Name and CSS colour of the classes that are to be seen in any frame."""
     maps = [m for frames in kept.rows.values() for f in frames for m in (f.truth, f.reference, f.labels)]
     seen = {int(label) for labels in maps if labels is not None for label in np.unique(labels)}

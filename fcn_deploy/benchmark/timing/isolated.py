@@ -21,15 +21,15 @@ from types import TracebackType
 from typing import IO, Any
 
 from fcn_deploy.benchmark.batches import Image
-from fcn_deploy.benchmark.timing.timed_runner import Here, Timing
+from fcn_deploy.benchmark.timing.timed_runner import InProcess, Timing
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.system.process import child_environment
 
 CLOSING_S = 20
 
 
-class Isolated:
-    """The contestant `name`; a context manager that ends its process."""
+class InChild:
+    """Time the runner `name` in a child process; a context manager that ends the process."""
 
     def __init__(
         self, name: str, spec: str, source: str, *, threads: int | None = None, model: str | None = None
@@ -92,7 +92,7 @@ class Isolated:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> Isolated:
+    def __enter__(self) -> InChild:
         return self
 
     def __exit__(
@@ -134,29 +134,29 @@ class _Child:
 
     def __init__(self) -> None:
         self._batches: dict[int, Image] = {}
-        self._here: Here | None = None
+        self._runner: InProcess | None = None
 
     def open(self, spec: str, source: str, threads: int | None, model: str | None) -> bool:
         from fcn_deploy.models.network import load_reference
         from fcn_deploy.runners.registry import open_runner
 
         runner = open_runner(spec, source, threads=threads, load=partial(load_reference, source, model=model))
-        self._here = Here(runner)
+        self._runner = InProcess(runner)
         # For good: what this process makes by the way is little, and a collection would be counted as the runner's.
         gc.collect()
         gc.disable()
-        return self._here.streams
+        return self._runner.streams
 
     def take(self, key: int, batch: Image) -> None:
         self._batches[key] = batch
 
     def time(self, key: int) -> Timing:
-        assert self._here is not None
-        return self._here.time(self._batches[key])
+        assert self._runner is not None
+        return self._runner.time(self._batches[key])
 
     def saturate(self, keys: Sequence[int], seconds: float) -> tuple[int, float]:
-        assert self._here is not None
-        return self._here.saturate([self._batches[key] for key in keys], seconds)
+        assert self._runner is not None
+        return self._runner.saturate([self._batches[key] for key in keys], seconds)
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 
 from fcn_deploy.benchmark.batches import Image
 from fcn_deploy.benchmark.record.stability import is_known
-from fcn_deploy.benchmark.timing.timed_runner import Contestant, Steps, Timing, contestant_of
+from fcn_deploy.benchmark.timing.timed_runner import Steps, TimedRunner, Timing, timed_runner_of
 from fcn_deploy.benchmark.timing.warmup import warm_up
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.runners.base import Runner
@@ -88,7 +88,7 @@ def order_of(round_index: int, batches: int, runners: int) -> list[int]:
 
 
 def measure(
-    runners: Sequence[Runner | Contestant],
+    runners: Sequence[Runner | TimedRunner],
     batches: Sequence[Image],
     budget: Budget,
     progress: Progress = SILENT,
@@ -104,18 +104,18 @@ def measure(
     Returns:
         The batch index of each round, and one Samples for each runner.
     """
-    entered = [contestant_of(runner) for runner in runners]
-    samples = [Samples() for _ in entered]
-    _warm(entered, samples, batches, budget, progress)
+    timed = [timed_runner_of(runner) for runner in runners]
+    samples = [Samples() for _ in timed]
+    _warm(timed, samples, batches, budget, progress)
     rounds: list[int] = []
     with interrupts() as check, no_garbage_collection():
         # A line and no bar: a bar's thread wakes ten times a second and takes its time from what is being timed.
-        progress.say(f"timing {', '.join(runner.name for runner in entered)} for at most {budget.seconds:g} s")
+        progress.say(f"timing {', '.join(runner.name for runner in timed)} for at most {budget.seconds:g} s")
         for batch_index in _rounds(batches, budget, samples):
-            for index in order_of(len(rounds), len(batches), len(entered)):
-                if len(entered) > 1:
-                    _settle(samples[index], entered[index], batches[batch_index], budget.settle_ms)
-                _guarded(samples[index], entered[index], batches[batch_index])
+            for index in order_of(len(rounds), len(batches), len(timed)):
+                if len(timed) > 1:
+                    _settle(samples[index], timed[index], batches[batch_index], budget.settle_ms)
+                _guarded(samples[index], timed[index], batches[batch_index])
             rounds.append(batch_index)
             watch()
             check()
@@ -145,27 +145,27 @@ def _all_known(samples: Sequence[Samples], shapes: Sequence[int], tolerance: flo
 
 
 def _warm(
-    entered: Sequence[Contestant],
+    timed: Sequence[TimedRunner],
     samples: Sequence[Samples],
     batches: Sequence[Image],
     budget: Budget,
     progress: Progress,
 ) -> None:
     """All warm-ups before all timing: shape by shape, every runner in turn."""
-    ceilings = [budget.warmup_seconds] * len(entered)
+    ceilings = [budget.warmup_seconds] * len(timed)
     with progress.task("warming up", None) as task, interrupts() as check:
 
-        def run(runner: Contestant, sample: Samples, batch: Image) -> int | None:
+        def run(runner: TimedRunner, sample: Samples, batch: Image) -> int | None:
             check()
             task.advance()
             return _guarded(sample, runner, batch, keep="warmup")
 
         for batch in {batch.shape: batch for batch in batches}.values():
-            runs = [partial(run, runner, sample, batch) for runner, sample in zip(entered, samples, strict=True)]
+            runs = [partial(run, runner, sample, batch) for runner, sample in zip(timed, samples, strict=True)]
             warm_up(runs, budget.warmup, ceilings)
 
 
-def _settle(sample: Samples, runner: Contestant, batch: Image, settle_ms: float) -> None:
+def _settle(sample: Samples, runner: TimedRunner, batch: Image, settle_ms: float) -> None:
     last_ns = sample.execute_ns[-1] if sample.execute_ns else 0
     if last_ns > 20 * settle_ms * 1e6:
         return
@@ -174,7 +174,7 @@ def _settle(sample: Samples, runner: Contestant, batch: Image, settle_ms: float)
         _guarded(sample, runner, batch, keep="nothing")
 
 
-def _guarded(sample: Samples, runner: Contestant, batch: Image, keep: str = "timed") -> int | None:
+def _guarded(sample: Samples, runner: TimedRunner, batch: Image, keep: str = "timed") -> int | None:
     """Nanoseconds of one inference, kept as "timed", as "warmup", or not at all; None if an error ended the runner."""
     if sample.failure is not None:
         return None

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from fcn_deploy.benchmark.batches import Image, batches_of
 from fcn_deploy.benchmark.images import Shape, Size, images_for
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.row_runs import Entrant, latency_of
+from fcn_deploy.benchmark.row_runs import RowRun, latency_of
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.memory import Memory, measure_memory
 from fcn_deploy.benchmark.timing.saturation import measure_saturation
-from fcn_deploy.benchmark.timing.timed_runner import Contestant
+from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
 from fcn_deploy.engine.profiles import shape_text
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.system.progress import SILENT, Progress
@@ -37,98 +37,96 @@ class TimingPlan:
     progress: Progress = SILENT
 
 
-def time_rows(entered: Sequence[tuple[Entrant, Contestant]], batches: Sequence[Image], how: TimingPlan) -> Rounds:
+def time_rows(timed: Sequence[tuple[RowRun, TimedRunner]], batches: Sequence[Image], how: TimingPlan) -> Rounds:
     """Fill in latencies and images a second; returns the distinct N, H, W and the index among them of each round."""
-    if not entered:
+    if not timed:
         return (), ()
     shapes = list(dict.fromkeys(batch.shape[:3] for batch in batches))
-    rounds, samples = measure([one for _, one in entered], batches, how.budget, how.progress, how.watch)
-    for (entrant, _), sample in zip(entered, samples, strict=True):
+    rounds, samples = measure([one for _, one in timed], batches, how.budget, how.progress, how.watch)
+    for (run, _), sample in zip(timed, samples, strict=True):
         if sample.failure is not None:
-            entrant.fail(sample.failure)
+            run.fail(sample.failure)
         else:
-            entrant.row = replace(entrant.row, latency=latency_of(sample))
-    for entrant, saturated in _saturated([pair for pair in entered if pair[0].ok], batches, how):
+            run.row = replace(run.row, latency=latency_of(sample))
+    for run, saturated in _saturated([pair for pair in timed if pair[0].ok], batches, how):
         if isinstance(saturated, str):
-            entrant.fail(saturated)
+            run.fail(saturated)
         else:
-            entrant.row = replace(entrant.row, saturated=saturated)
+            run.row = replace(run.row, saturated=saturated)
     return tuple(shapes), tuple(shapes.index(batches[index].shape[:3]) for index in rounds)
 
 
 def time_cell(
-    entered: Sequence[tuple[Entrant, Contestant]], shape: Shape, pool: Sequence[Image], how: TimingPlan
+    timed: Sequence[tuple[RowRun, TimedRunner]], shape: Shape, pool: Sequence[Image], how: TimingPlan
 ) -> None:
     """Add the cell of `shape` to every row; a row that cannot run it gets a note in its place."""
-    running = [pair for pair in entered if pair[0].ok]
+    running = [pair for pair in timed if pair[0].ok]
     if not running:
         return
     batches = batches_of(images_for(shape, pool), shape[0])
     _, samples = measure([one for _, one in running], batches, how.budget, how.progress, how.watch)
     kept = []
-    for (entrant, one), sample in zip(running, samples, strict=True):
+    for (run, one), sample in zip(running, samples, strict=True):
         if sample.failure is not None:
-            entrant.note(f"{shape_text(shape)}: {sample.failure}")
+            run.note(f"{shape_text(shape)}: {sample.failure}")
         else:
-            entrant.row = replace(entrant.row, cells=(*entrant.row.cells, rec.Cell(shape, latency_of(sample))))
-            kept.append((entrant, one))
-    for entrant, saturated in _saturated(kept, batches, how):
+            run.row = replace(run.row, cells=(*run.row.cells, rec.Cell(shape, latency_of(sample))))
+            kept.append((run, one))
+    for run, saturated in _saturated(kept, batches, how):
         if isinstance(saturated, str):
-            entrant.note(f"{shape_text(shape)}, one after the other: {saturated}")
+            run.note(f"{shape_text(shape)}, one after the other: {saturated}")
         else:
-            _change_cell(entrant, shape, saturated=saturated)
+            _change_cell(run, shape, saturated=saturated)
 
 
 def _saturated(
-    entered: Sequence[tuple[Entrant, Contestant]], batches: Sequence[Image], how: TimingPlan
-) -> list[tuple[Entrant, rec.Saturated | str]]:
-    if how.saturation_s <= 0 or not entered:
+    timed: Sequence[tuple[RowRun, TimedRunner]], batches: Sequence[Image], how: TimingPlan
+) -> list[tuple[RowRun, rec.Saturated | str]]:
+    if how.saturation_s <= 0 or not timed:
         return []
-    found = measure_saturation([one for _, one in entered], batches, how.saturation_s, how.progress)
-    return [(entrant, saturated) for (entrant, _), saturated in zip(entered, found, strict=True)]
+    found = measure_saturation([one for _, one in timed], batches, how.saturation_s, how.progress)
+    return [(run, saturated) for (run, _), saturated in zip(timed, found, strict=True)]
 
 
-def add_accuracies(entrants: Sequence[Entrant], accuracies: Accuracies) -> None:
+def add_accuracies(runs: Sequence[RowRun], accuracies: Accuracies) -> None:
     """Put the accuracy at each size into the cells of that size."""
-    for entrant in entrants:
-        for cell in entrant.row.cells:
-            accuracy = accuracies.get(cell.shape[1:], {}).get(entrant.row.runner)
-            _change_cell(entrant, cell.shape, accuracy=accuracy)
+    for run in runs:
+        for cell in run.row.cells:
+            accuracy = accuracies.get(cell.shape[1:], {}).get(run.row.runner)
+            _change_cell(run, cell.shape, accuracy=accuracy)
 
 
-def weigh(
-    entrants: Sequence[Entrant],
+def measure_peak_memory(
+    runs: Sequence[RowRun],
     model: str | None,
     shapes: Sequence[Shape],
     threads: int,
     progress: Progress = SILENT,
 ) -> None:
     """Fill in peak memory, at the largest of `shapes` and in every cell; where it cannot be measured stands a note."""
-    running = [entrant for entrant in entrants if entrant.ok]
+    running = [run for run in runs if run.ok]
     largest = max(shapes, key=lambda shape: shape[0] * shape[1] * shape[2], default=None)
-    with progress.task("measuring memory", sum(1 + len(entrant.row.cells) for entrant in running)) as task:
-        for entrant in running:
+    with progress.task("measuring memory", sum(1 + len(run.row.cells) for run in running)) as task:
+        for run in running:
             known: dict[Shape, Memory] = {}
-            for shape in dict.fromkeys([*([] if largest is None else [largest]), *_cell_shapes(entrant)]):
+            for shape in dict.fromkeys([*([] if largest is None else [largest]), *_cell_shapes(run)]):
                 try:
-                    known[shape] = measure_memory(
-                        entrant.form.runner, entrant.file, shape, threads=threads, model=model
-                    )
+                    known[shape] = measure_memory(run.spec.runner, run.file, shape, threads=threads, model=model)
                 except RunnerError as error:
-                    entrant.note(str(error))
+                    run.note(str(error))
                 task.advance()
-            entrant.row = replace(entrant.row, memory=None if largest is None else known.get(largest))
-            for shape in _cell_shapes(entrant):
-                _change_cell(entrant, shape, memory=known.get(shape))
+            run.row = replace(run.row, memory=None if largest is None else known.get(largest))
+            for shape in _cell_shapes(run):
+                _change_cell(run, shape, memory=known.get(shape))
 
 
-def _cell_shapes(entrant: Entrant) -> list[Shape]:
-    return [cell.shape for cell in entrant.row.cells]
+def _cell_shapes(run: RowRun) -> list[Shape]:
+    return [cell.shape for cell in run.row.cells]
 
 
-def _change_cell(entrant: Entrant, shape: Shape, **changes: object) -> None:
+def _change_cell(run: RowRun, shape: Shape, **changes: object) -> None:
     cells = tuple(
         replace(cell, **changes) if cell.shape == shape else cell  # type: ignore[arg-type]
-        for cell in entrant.row.cells
+        for cell in run.row.cells
     )
-    entrant.row = replace(entrant.row, cells=cells)
+    run.row = replace(run.row, cells=cells)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fcn_deploy.benchmark.batches import Image, commonest
 from fcn_deploy.benchmark.record.times import Saturated
 from fcn_deploy.benchmark.timing.latency import no_garbage_collection, order_of
-from fcn_deploy.benchmark.timing.timed_runner import Contestant
+from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
@@ -17,7 +17,7 @@ SECONDS = 1.5
 
 
 def measure_saturation(
-    runners: Sequence[Contestant],
+    runners: Sequence[TimedRunner],
     batches: Sequence[Image],
     seconds: float = SECONDS,
     progress: Progress = SILENT,
@@ -54,7 +54,7 @@ def _enough(windows: Sequence[tuple[int, float]], seconds: float) -> bool:
 
 
 def _another(
-    runner: Contestant, batches: Sequence[Image], windows: list[tuple[int, float]], seconds: float
+    runner: TimedRunner, batches: Sequence[Image], windows: list[tuple[int, float]], seconds: float
 ) -> list[tuple[int, float]] | str:
     try:
         return [*windows, runner.saturate(batches, seconds)]

@@ -32,7 +32,7 @@ class Timing:
         return sum(self.host)
 
 
-class Contestant(Protocol):
+class TimedRunner(Protocol):
     """One that can be timed. Every method raises FcnDeployError if the runner fails."""
 
     @property
@@ -49,7 +49,7 @@ class Contestant(Protocol):
         """Images done, and in how many seconds, with the next batch always at hand."""
 
 
-class Here:
+class InProcess:
     """A runner of this process; its thread and its memory are shared with the other runners."""
 
     def __init__(self, runner: Runner) -> None:
@@ -120,6 +120,6 @@ def _results(runner: Runner, batches: Iterator[Image]) -> Iterator[int]:
         yield len(batch)
 
 
-def contestant_of(runner: Runner | Contestant) -> Contestant:
-    """A runner as a contestant of this process; contestants as they are."""
-    return Here(runner) if isinstance(runner, Runner) else runner
+def timed_runner_of(runner: Runner | TimedRunner) -> TimedRunner:
+    """Return a runner as one that is timed in this process; timed runners as they are."""
+    return InProcess(runner) if isinstance(runner, Runner) else runner

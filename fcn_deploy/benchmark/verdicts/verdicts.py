@@ -14,13 +14,13 @@ from fcn_deploy.benchmark.baseline.speed_change import series_of
 from fcn_deploy.benchmark.record.fidelity import is_reference, mean_change
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.runner_specs import Form, parse_form
+from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
 from fcn_deploy.benchmark.verdicts.bottleneck import bound
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
 
 About = Literal["bound", "variance", "precision", "choice"]
-# Points of mean IoU beyond which speed was bought dearly, and within which two forms are as accurate.
+# Points of mean IoU beyond which speed was bought dearly, and within which two rows are as accurate.
 COSTLY, SAME = 1.0, 0.3
 # A slowest hundredth beyond this many medians is worth a word.
 TAIL = 1.5
@@ -69,33 +69,33 @@ def _has_tail(record: Record, tail: float) -> bool:
 
 def _precision(record: Record, row: Row) -> Iterator[str]:
     """What really ran, as far as the record knows it."""
-    form = _form(row)
+    spec = _spec(row)
     built = row.built
     if built is not None and built.shares:
         largest = max(built.shares, key=lambda name: built.shares[name])
         shares = ", ".join(f"{100 * part:.1f} % {name}" for name, part in built.shares.items())
-        wanted = (form.precision or "").split("+")[0].upper()
+        wanted = (spec.precision or "").split("+")[0].upper()
         missed = f", though {wanted} was asked for" if wanted and wanted != largest else ""
-        source = "by the builder's own list" if form.is_engine else "in the file that ran"
+        source = "by the builder's own list" if spec.is_engine else "in the file that ran"
         yield f"multiply-adds {source}: {shares}{missed}"
-    if _computes_in_fp32(record, form):
+    if _computes_in_fp32(record, spec):
         yield "computed in FP32: ONNX Runtime has no FP16 kernels for this CPU and converts the weights back"
-    elif form.runner.partition(":")[0] == "pytorch" and row.status == "ok":
-        device = form.runner.partition(":")[2]
+    elif spec.runner.partition(":")[0] == "pytorch" and row.status == "ok":
+        device = spec.runner.partition(":")[2]
         tf32 = device == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
         yield "computed in FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
 
 
-def _computes_in_fp32(record: Record, form: Form) -> bool:
+def _computes_in_fp32(record: Record, spec: RunnerSpec) -> bool:
     """ONNX Runtime's CPU provider casts FP16 networks to FP32 on x86, where it has no convolution in FP16."""
     on_x86 = str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
-    return form.precision == "fp16" and form.runner in ("onnxruntime", "onnxruntime:cpu") and on_x86
+    return spec.precision == "fp16" and spec.runner in ("onnxruntime", "onnxruntime:cpu") and on_x86
 
 
 def _payoff(record: Record, row: Row) -> Iterator[str]:
-    """A form of lower precision against the same runner's plain one."""
-    form, plain = _form(row), _plain_row(record, row)
-    if plain is None or form.precision is None:
+    """A row of lower precision against the same runner's plain one."""
+    spec, plain = _spec(row), _plain_row(record, row)
+    if plain is None or spec.precision is None:
         return
     quotient = speed_ratio(record, plain, row)
     if quotient is None:
@@ -130,21 +130,21 @@ def _agreement(row: Row) -> str:
     return f", {agreed:.2f} % of the labels as PyTorch's"
 
 
-def _form(row: Row) -> Form:
+def _spec(row: Row) -> RunnerSpec:
     """What the row ran; a runner of a later version's record is taken as one without a precision."""
     try:
-        return parse_form(row.runner)
+        return parse_spec(row.runner)
     except UnknownNameError:
-        return Form(row.runner, row.runner)
+        return RunnerSpec(row.runner, row.runner)
 
 
 def _plain_row(record: Record, row: Row) -> Row | None:
     """The timed row of the same runner on the model as it is; for engines alone the one of FP16."""
-    form = _form(row)
-    others = [(_form(other), other) for other in record.rows if other.latency is not None]
+    spec = _spec(row)
+    others = [(_spec(other), other) for other in record.rows if other.latency is not None]
     for precision in (None, "fp16"):
         for other, found in others:
-            if other.runner == form.runner and other.precision == precision != form.precision:
+            if other.runner == spec.runner and other.precision == precision != spec.precision:
                 return found
     return None
 

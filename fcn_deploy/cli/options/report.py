@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
     from fcn_deploy.benchmark.record.types import Record
-    from fcn_deploy.benchmark.worst_frames import FramesKept
+    from fcn_deploy.benchmark.worst_frames import WorstFrames
 
 REPORT_OPTIONS = (
     click.option("--html", "html_path", metavar="FILE", help="Write one page with plots and the worst frames."),
@@ -45,13 +45,13 @@ class Reports:
     def _paths(self) -> list[str]:
         return [path for path in (self.html_path, self.markdown_path, self.csv_path) if path is not None]
 
-    def frames(self) -> FramesKept | None:
+    def frames(self) -> WorstFrames | None:
         """What is to keep the worst frames while measuring; None if no page will show them."""
-        from fcn_deploy.benchmark.worst_frames import FramesKept
+        from fcn_deploy.benchmark.worst_frames import WorstFrames
 
-        return None if self.html_path is None else FramesKept()
+        return None if self.html_path is None else WorstFrames()
 
-    def write(self, record: Record, kept: FramesKept | None, comparison: Comparison | None = None) -> None:
+    def write(self, record: Record, kept: WorstFrames | None, comparison: Comparison | None = None) -> None:
         """Write every file that was asked for; one that cannot be written keeps none of the others back.
 
         Raises:
@@ -70,7 +70,7 @@ class Reports:
             raise errors[0]
 
     def _renderings(
-        self, record: Record, kept: FramesKept | None, comparison: Comparison | None
+        self, record: Record, kept: WorstFrames | None, comparison: Comparison | None
     ) -> list[tuple[str, Callable[[], str]]]:
         from fcn_deploy.benchmark.report.compare import comparison_sheet
         from fcn_deploy.benchmark.report.csv import render_csv

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcn_deploy.benchmark.agreement import compare
+from fcn_deploy.benchmark.agreement import compare_labels
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.metrics.scores import scores
 from tests.support.fake_runners import FakeRunner
@@ -26,7 +26,7 @@ def loses_half_of_class_2(labels: np.ndarray) -> np.ndarray:
 def run(runners, reference, label=TARGET, images=2, **options):
     samples = [sample(TARGET, label) for _ in range(images)]
     settings = {"num_classes": 4, "ignore_index": 255, "radius": 1} | options
-    return compare(iter(samples), runners, reference, **settings)
+    return compare_labels(iter(samples), runners, reference, **settings)
 
 
 def reference_runner(**options) -> FakeRunner:

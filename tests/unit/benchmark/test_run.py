@@ -327,7 +327,7 @@ def test_isolated_runners_are_opened_anew_in_their_own_process_and_those_of_this
         def __exit__(self, *error):
             opened.append(f"{self.name} closed")
 
-    monkeypatch.setattr(run_module, "Isolated", Child)
+    monkeypatch.setattr(run_module, "InChild", Child)
     log: list[str] = []
     runners = {spec: fake(spec, log=log) for spec in ("pytorch", "onnxruntime", "onnxruntime:dml")}
     record = bench(runners, isolated=True)

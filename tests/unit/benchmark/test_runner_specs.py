@@ -6,45 +6,45 @@ from pathlib import Path
 
 import pytest
 
-from fcn_deploy.benchmark import runner_specs as forms
-from fcn_deploy.benchmark.runner_specs import Form, default_specs, parse_form
+from fcn_deploy.benchmark import runner_specs
+from fcn_deploy.benchmark.runner_specs import RunnerSpec, default_specs, parse_spec
 from fcn_deploy.errors import UnknownNameError
 from tests.support.small_fcn import write_fcn
 
 
 @pytest.mark.parametrize(
-    ("spec", "form", "target"),
+    ("spec", "expected", "target"),
     [
-        ("onnxruntime", Form("onnxruntime", "onnxruntime", None), "cpu"),
-        ("onnxruntime:int8", Form("onnxruntime:int8", "onnxruntime", "int8"), "cpu"),
-        ("onnxruntime:cuda:int8", Form("onnxruntime:cuda:int8", "onnxruntime:cuda", "int8"), "tensorrt"),
-        ("onnxruntime:fp16:cuda", Form("onnxruntime:fp16:cuda", "onnxruntime:cuda", "fp16"), "tensorrt"),
-        ("tensorrt:int8+fp16", Form("tensorrt:int8+fp16", "tensorrt", "int8+fp16"), "tensorrt"),
-        ("pytorch:cuda", Form("pytorch:cuda", "pytorch:cuda", None), "tensorrt"),
+        ("onnxruntime", RunnerSpec("onnxruntime", "onnxruntime", None), "cpu"),
+        ("onnxruntime:int8", RunnerSpec("onnxruntime:int8", "onnxruntime", "int8"), "cpu"),
+        ("onnxruntime:cuda:int8", RunnerSpec("onnxruntime:cuda:int8", "onnxruntime:cuda", "int8"), "tensorrt"),
+        ("onnxruntime:fp16:cuda", RunnerSpec("onnxruntime:fp16:cuda", "onnxruntime:cuda", "fp16"), "tensorrt"),
+        ("tensorrt:int8+fp16", RunnerSpec("tensorrt:int8+fp16", "tensorrt", "int8+fp16"), "tensorrt"),
+        ("pytorch:cuda", RunnerSpec("pytorch:cuda", "pytorch:cuda", None), "tensorrt"),
     ],
 )
-def test_a_precision_is_told_from_a_device(spec: str, form: Form, target: str) -> None:
-    assert parse_form(spec) == form
-    assert form.target == target
+def test_a_precision_is_told_from_a_device(spec: str, expected: RunnerSpec, target: str) -> None:
+    assert parse_spec(spec) == expected
+    assert expected.target == target
 
 
 def test_what_a_runner_cannot_take_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="pytorch takes no precision: it runs the network in FP32"):
-        parse_form("pytorch:fp16")
+        parse_spec("pytorch:fp16")
     with pytest.raises(UnknownNameError, match="onnxruntime takes one precision"):
-        parse_form("onnxruntime:fp16:int8")
+        parse_spec("onnxruntime:fp16:int8")
     with pytest.raises(UnknownNameError, match="unknown runner 'tensort'; did you mean tensorrt"):
-        parse_form("tensort:fp16")
+        parse_spec("tensort:fp16")
 
 
 def test_the_default_rows_follow_from_the_libraries_and_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "find_spec", lambda name: None)
+    monkeypatch.setattr(runner_specs, "find_spec", lambda name: None)
     assert default_specs("demo", True) == ("pytorch", "onnxruntime", "onnxruntime:int8")
     assert default_specs("demo", False) == ("pytorch", "onnxruntime")
-    monkeypatch.setattr(forms, "find_spec", lambda name: "there" if name == "tensorrt_rtx" else None)
+    monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there" if name == "tensorrt_rtx" else None)
     assert default_specs("demo", True)[3:] == ("tensorrt:fp16", "tensorrt:int8+fp16")
     assert default_specs("demo", False)[2:] == ("tensorrt:fp16",)
-    monkeypatch.setattr(forms, "find_spec", lambda name: "there" if name == "openvino" else None)
+    monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there" if name == "openvino" else None)
     assert default_specs("demo", True)[2:] == ("onnxruntime:int8", "openvino", "openvino:int8")
     assert default_specs("demo", False)[2:] == ("openvino",)
 
@@ -54,7 +54,7 @@ def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, mon
     from fcn_deploy.graph.weights import save_graph
     from fcn_deploy.quantization.rewrites.fp16 import kept_from_fp16, to_fp16
 
-    monkeypatch.setattr(forms, "find_spec", lambda name: "there")
+    monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there")
     model = load_graph(write_fcn(tmp_path / "fp32.onnx"))
     assert "tensorrt:fp16" in default_specs(str(tmp_path / "fp32.onnx"), False)
     to_fp16(model, kept_from_fp16(model))

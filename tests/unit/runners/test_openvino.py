@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fcn_deploy.benchmark.runner_specs import parse_form
+from fcn_deploy.benchmark.runner_specs import parse_spec
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.runners import openvino as openvino_runner
 from fcn_deploy.runners.openvino import open_core, parse_device
@@ -187,8 +187,8 @@ def test_a_size_that_the_file_does_not_take_is_a_runner_error_of_one_line(tmp_pa
 def test_a_row_of_the_benchmark_rewrites_the_file_and_leaves_types_of_floats_to_openvino(
     spec, runner, precision, target
 ):
-    form = parse_form(spec)
-    assert (form.runner, form.precision, form.target) == (runner, precision, target)
+    found = parse_spec(spec)
+    assert (found.runner, found.precision, found.target) == (runner, precision, target)
 
 
 @pytest.mark.parametrize(

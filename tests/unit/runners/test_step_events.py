@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.timing.timed_runner import Here
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from tests.support.fakes.machine import Machine
@@ -50,7 +50,7 @@ def test_an_engines_steps_are_timed_on_its_streams_when_somebody_asks(machine, n
     with open_runner("tensorrt", str(machine.build(net, PROFILES))) as runner:
         runner.infer({"image": image})
         assert runner.device_ns is None
-        timing = Here(runner).time(image)
+        timing = InProcess(runner).time(image)
         assert timing.device is not None
         # The fake GPU computes inside the compute stream's work, within what the host waits for.
         assert 0 < timing.device[EXECUTE] < timing.host[EXECUTE]

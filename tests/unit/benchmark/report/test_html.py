@@ -13,7 +13,7 @@ import pytest
 from fcn_deploy.benchmark.record.types import Cell
 from fcn_deploy.benchmark.report.html import NONE_DIFFERED, NOT_KEPT, render_html
 from fcn_deploy.benchmark.report.plots.svg import DARK, LIGHT
-from fcn_deploy.benchmark.worst_frames import FramesKept
+from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.sample import Sample
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
 
@@ -39,9 +39,9 @@ class Page(HTMLParser):
         return sum(name == tag for name, _ in self.tags)
 
 
-def frames(name: str = "a.png", classes: tuple[str, ...] = ("road", "pole")) -> FramesKept:
+def frames(name: str = "a.png", classes: tuple[str, ...] = ("road", "pole")) -> WorstFrames:
     """The row at place 1 differs from the reference in 2 of 35 pixels."""
-    kept = FramesKept()
+    kept = WorstFrames()
     kept.begin(classes, ((128, 64, 128), (255, 255, 0)), [0, 1])
     reference = np.zeros((5, 7), np.uint8)
     labels = reference.copy()
@@ -118,7 +118,7 @@ def test_a_frame_has_five_pictures_and_its_photograph_is_stored_once(page):
 
 def test_a_page_made_from_a_record_says_where_its_frames_are():
     assert NOT_KEPT in Page(render_html(RECORD)).text
-    assert NONE_DIFFERED in Page(render_html(RECORD, FramesKept())).text
+    assert NONE_DIFFERED in Page(render_html(RECORD, WorstFrames())).text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from fcn_deploy.benchmark.worst_frames import (
     GAINED,
     LOST,
     UNLABELLED,
-    FramesKept,
+    WorstFrames,
     difference,
     reduced,
 )
@@ -29,7 +29,7 @@ def sample(name: str, height: int = 5, width: int = 7) -> Sample:
     return Sample(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), name)
 
 
-def offered(kept: FramesKept, name: str, differing: int, row: int = 0) -> None:
+def offered(kept: WorstFrames, name: str, differing: int, row: int = 0) -> None:
     reference = np.zeros((5, 7), np.uint8)
     labels = reference.copy()
     labels.flat[:differing] = 1
@@ -49,7 +49,7 @@ def test_a_pixel_that_differs_says_who_is_right():
 
 
 def test_the_worst_frames_of_each_row_are_kept_the_worst_first():
-    kept = FramesKept(most=2)
+    kept = WorstFrames(most=2)
     kept.begin(("a", "b"), PALETTE[:2], [0, 3])
     for name, differing in (("x", 2), ("same", 0), ("y", 5), ("z", 3), ("w", 1)):
         offered(kept, name, differing)
@@ -95,7 +95,7 @@ def test_a_photograph_is_a_small_jpeg():
 
 
 def test_a_photograph_of_two_rows_is_stored_once_and_the_legend_names_what_is_to_be_seen():
-    kept = FramesKept()
+    kept = WorstFrames()
     kept.begin(("road", "pole", "sky"), PALETTE, [0, 1])
     offered(kept, "x", 2, row=0)
     offered(kept, "x", 3, row=1)

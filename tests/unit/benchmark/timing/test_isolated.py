@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from fcn_deploy.benchmark.timing.isolated import Isolated
+from fcn_deploy.benchmark.timing.isolated import InChild
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.errors import RunnerError
 from tests.support.onnx_files import write_graph
@@ -23,7 +23,7 @@ def path(tmp_path_factory) -> str:
 
 
 def test_isolated_runners_take_turns_and_are_timed_inside_their_processes(path):
-    with Isolated("one", "onnxruntime", path, threads=1) as one, Isolated("two", "onnxruntime", path) as two:
+    with InChild("one", "onnxruntime", path, threads=1) as one, InChild("two", "onnxruntime", path) as two:
         assert len({one.pid, two.pid, os.getpid()}) == 3
         _, samples = measure([one, two], [BATCH, BATCH + 1], Budget(iterations=6, warmup=1, settle_ms=0))
         children = [psutil.Process(child.pid) for child in (one, two)]
@@ -33,7 +33,7 @@ def test_isolated_runners_take_turns_and_are_timed_inside_their_processes(path):
 
 
 def test_images_a_second_are_counted_inside_the_process(path):
-    with Isolated("one", "onnxruntime", path, threads=1) as one:
+    with InChild("one", "onnxruntime", path, threads=1) as one:
         assert not one.streams
         images, seconds = one.saturate([BATCH, BATCH + 1], 0.1)
     assert images >= 2
@@ -42,7 +42,7 @@ def test_images_a_second_are_counted_inside_the_process(path):
 
 
 def test_what_a_runner_refuses_is_told_in_its_own_words_and_its_process_goes_on(path):
-    with Isolated("one", "onnxruntime", path) as one:
+    with InChild("one", "onnxruntime", path) as one:
         with pytest.raises(RunnerError, match=r"image.*needed is uint8\[N, H, W, 3\]"):
             one.time(BATCH[..., :2])
         assert one.time(BATCH).total_ns > 0
@@ -50,12 +50,12 @@ def test_what_a_runner_refuses_is_told_in_its_own_words_and_its_process_goes_on(
 
 def test_a_runner_that_cannot_be_opened_says_why(tmp_path):
     with pytest.raises(RunnerError, match=r"none\.onnx does not exist"):
-        Isolated("one", "onnxruntime", str(tmp_path / "none.onnx"))
+        InChild("one", "onnxruntime", str(tmp_path / "none.onnx"))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows ends processes by other ways")
 def test_a_process_that_dies_fails_its_own_row_and_no_other(path):
-    with Isolated("dies", "onnxruntime", path) as dies, Isolated("lives", "onnxruntime", path) as lives:
+    with InChild("dies", "onnxruntime", path) as dies, InChild("lives", "onnxruntime", path) as lives:
         os.kill(dies.pid, signal.SIGKILL)
         _, samples = measure([dies, lives], [BATCH], Budget(iterations=3, warmup=1, settle_ms=0))
     assert samples[0].failure is not None

@@ -14,7 +14,7 @@ import pytest
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.saturation import measure_saturation
-from fcn_deploy.benchmark.timing.timed_runner import Here, saturate
+from fcn_deploy.benchmark.timing.timed_runner import InProcess, saturate
 from fcn_deploy.errors import RunnerError
 from tests.support.fake_runners import MS, FakeRunner
 from tests.support.scripted_runners import Scripted
@@ -117,8 +117,8 @@ def test_the_harness_takes_less_than_a_hundredth_of_a_5_ms_call():
             return {}
 
     runner = Own()
-    contestant = Here(runner)
-    overheads = [contestant.time(BATCH).total_ns - runner.own_ns for _ in range(300)]
+    timed = InProcess(runner)
+    overheads = [timed.time(BATCH).total_ns - runner.own_ns for _ in range(300)]
     assert np.median(overheads) < 0.01 * 5 * MS
 
 
