@@ -13,6 +13,7 @@ from benchmarks import ratio
 from benchmarks.suite import Measured
 from fcn_deploy.metrics.confusion import confusion_matrix
 from fcn_deploy.system.optional import require
+from fcn_deploy.vocabulary import parse_size
 
 
 def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -29,7 +30,7 @@ def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8]
 def measure(sizes: Sequence[str], classes: Sequence[int], rounds: int) -> Measured:
     """A row for each size ("HxW") and number of classes."""
     torch.set_num_threads(1)  # as many as ours uses
-    shapes = [tuple(map(int, size.split("x"))) for size in sizes]
+    shapes = [parse_size(size) for size in sizes]
     return [compare(height, width, count, rounds) for height, width in shapes for count in classes], {
         "warm_ups": ratio.WARM_UPS
     }

@@ -19,13 +19,14 @@ from fcn_deploy.data.images import load_label
 from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
+from fcn_deploy.vocabulary import parse_size
 
 CLASSES = 21
 
 
 def measure(sizes: Sequence[str], rounds: int) -> Measured:
     """For each size ("HxW") a row of indexed PNGs and one of RGB-coded pixels."""
-    labels = [scene_label(*map(int, size.split("x"))) for size in sizes]
+    labels = [scene_label(*parse_size(size)) for size in sizes]
     with tempfile.TemporaryDirectory() as folder:
         rows = [measure_indexed(label, Path(folder), rounds) for label in labels]
     return rows + [measure_colours(label, rounds) for label in labels], {"warm_ups": ratio.WARM_UPS}

@@ -23,12 +23,12 @@ from benchmarks import ratio
 from benchmarks.suite import Measured
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
-from fcn_deploy.engine.profiles import Profile, shape_text
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.vocabulary import Profile, Shape, shape_text
 
 PROFILE = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
 POLL_S = 0.05
@@ -61,11 +61,11 @@ def commands(onnx: Path, folder: Path) -> dict[str, tuple[list[str], Path]]:
     }
 
 
-def _shapes() -> tuple[tuple[str, tuple[int, int, int]], ...]:
+def _shapes() -> tuple[tuple[str, Shape], ...]:
     return ("min", PROFILE.min), ("opt", PROFILE.opt), ("max", PROFILE.max)
 
 
-def _dims(shape: tuple[int, int, int]) -> str:
+def _dims(shape: Shape) -> str:
     return f"image:[{','.join(map(str, (*shape, 3)))}]"
 
 

@@ -26,13 +26,12 @@ from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.quantization.calibration.histogram import METHODS
 from fcn_deploy.quantization.calibration.images import CalibrationSet, survey
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.system.files import sha256
 from fcn_deploy.system.optional import require
-from fcn_deploy.vocabulary import INPUT, LABELS
+from fcn_deploy.vocabulary import INPUT, LABELS, METHODS
 
 IMAGES = 100  # for calibration
 RADIUS = 3  # half width of the boundary band in pixels

@@ -24,6 +24,7 @@ from fcn_deploy.models.demo import DEMO
 from fcn_deploy.models.fcn_vgg import FCN
 from fcn_deploy.models.network import load_reference
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.vocabulary import parse_size
 
 # Of the largest score: the same sums in another order, 24 bits each.
 TOLERANCE = 1e-5
@@ -65,8 +66,7 @@ def network_of(head: str, width: float) -> tuple[FCN, ModelCard]:
 
 def normalised(network: nn.Module, card: ModelCard, size: str) -> Tensor:
     """float32[1, 3, H, W] of a generated scene."""
-    height, width = map(int, size.split("x"))
-    image = SyntheticDataset(1, 0, (height, width))[0].image
+    image = SyntheticDataset(1, 0, parse_size(size))[0].image
     return Contract(network, card).normalise(torch.from_numpy(image)[None])
 
 

@@ -32,10 +32,11 @@ from typing import Any
 from fcn_deploy import recipe_values
 from fcn_deploy.card import ChannelOrder, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
-from fcn_deploy.recipe_values import Published, Shapes
+from fcn_deploy.recipe_values import Published
 from fcn_deploy.system import values
 from fcn_deploy.system.files import digest
 from fcn_deploy.system.reading import reading
+from fcn_deploy.vocabulary import Profile
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,7 +76,7 @@ class Recipe:
     std: Triple | None = None
     channel_order: ChannelOrder | None = None
     keep_float: tuple[str, ...] = ()
-    shapes: Shapes | None = None
+    shapes: Profile | None = None
     published: tuple[Published, ...] = ()
     notes: str = ""
 
@@ -96,7 +97,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "std": values.triple,
     "channel_order": values.channel_order,
     "keep_float": values.texts,
-    "shapes": recipe_values.shapes,
+    "shapes": recipe_values.profile,
     "published": recipe_values.published,
 }
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcn_deploy.card import class_names
+from fcn_deploy.errors import EngineError, RecipeError
 from fcn_deploy.system.values import Reader, check_keys, number, read_all, table, texts
-
-Shape = tuple[int, int, int]
+from fcn_deploy.vocabulary import Profile, Shape
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,6 @@ class Published:
     value: float
     dataset: str
     source: str
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """N, H, W."""
-
-    min: Shape
-    opt: Shape
-    max: Shape
 
 
 def file_name(value: Any) -> str:
@@ -60,10 +51,11 @@ def shape(value: Any) -> Shape:
     return value[0], value[1], value[2]
 
 
-def shapes(value: Any) -> Shapes:
-    read: Shapes = _table(Shapes, value, {"min": shape, "opt": shape, "max": shape})
-    if any(low > mid or mid > high for low, mid, high in zip(read.min, read.opt, read.max, strict=True)):
-        raise TypeError("min <= opt <= max in each of N, H and W")
+def profile(value: Any) -> Profile:
+    try:
+        read: Profile = _table(Profile, value, {"min": shape, "opt": shape, "max": shape})
+    except EngineError as error:
+        raise RecipeError(str(error)) from error
     return read
 
 

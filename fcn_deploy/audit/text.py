@@ -13,6 +13,7 @@ from fcn_deploy.audit.audit import Audit, AuditRow
 from fcn_deploy.audit.finding import Finding
 from fcn_deploy.graph.sizes import ImageSize
 from fcn_deploy.system.formatting import NONE, count, number
+from fcn_deploy.vocabulary import shape_text
 
 UNITS = ((10**9, "GMAC"), (10**6, "MMAC"), (10**3, "kMAC"), (1, "MAC"))
 NAMES_SHOWN = 3
@@ -35,7 +36,7 @@ def table(audit: Audit, top: int | None = None) -> Table:
     found.add_column("why not narrower" if any(row.reason for row in audit.rows) else "", overflow="fold")
     rows, rest = _largest(audit.rows, top)
     for row in rows:
-        shape = NONE if row.output_shape is None else "x".join(map(str, row.output_shape))
+        shape = NONE if row.output_shape is None else shape_text(row.output_shape)
         found.add_row(row.name, row.op_type, row.precision, shape, *_amount(row.macs, audit.macs, unit[0]), row.reason)
     if rest:
         macs = sum(row.macs or 0 for row in rest)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fcn_deploy.benchmark.agreement import LabelComparison, compare_labels
-from fcn_deploy.benchmark.images import Size, resized
+from fcn_deploy.benchmark.images import resized
 from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.pool import Pool
 from fcn_deploy.benchmark.record import types as rec
@@ -16,7 +16,7 @@ from fcn_deploy.data.dataset import Dataset, iterate
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import Progress
-from fcn_deploy.vocabulary import LABELS, LOGITS
+from fcn_deploy.vocabulary import LABELS, LOGITS, Size
 
 
 def compare_rows(

@@ -17,9 +17,8 @@ from PIL import Image as PillowImage
 from fcn_deploy.benchmark.batches import BATCH_BYTES, Image
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
+from fcn_deploy.vocabulary import Shape, Size
 
-Size = tuple[int, int]
-Shape = tuple[int, int, int]
 # So many different images, or one batch, are enough to time a shape: the work does not depend on what they show.
 IMAGES = 8
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fcn_deploy.benchmark.batches import batches_of
 from fcn_deploy.benchmark.comparing import accuracies_at, compare_rows
-from fcn_deploy.benchmark.images import Shape, Size, check_shapes, shapes_of
+from fcn_deploy.benchmark.images import check_shapes, shapes_of
 from fcn_deploy.benchmark.options import BenchOptions as BenchOptions
 from fcn_deploy.benchmark.pool import Pool
 from fcn_deploy.benchmark.record import types as rec
@@ -34,7 +34,6 @@ from fcn_deploy.benchmark.timing.timed_runner import InProcess, TimedRunner
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import classes_of, generated_for, open_for
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine_build.profiles import of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
@@ -42,6 +41,7 @@ from fcn_deploy.sources.model_source import Artefact
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.system.threads import usable_cores
+from fcn_deploy.vocabulary import Profile, Shape, Size
 
 REFERENCE = "pytorch"
 

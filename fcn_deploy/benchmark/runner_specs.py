@@ -12,9 +12,8 @@ from fcn_deploy.audit.audit import audit
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.flavors import NAMES
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import Sidecar
-from fcn_deploy.engine_build.build_engine import PRECISIONS, EngineRequest, build_engine
+from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 from fcn_deploy.errors import DataError, GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import check_rewritable
 from fcn_deploy.graph.load import load_graph
@@ -24,6 +23,7 @@ from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import device_of, entry, open_runner
 from fcn_deploy.sources.model_source import Artefact
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import PRECISIONS, Profile
 
 ENGINE_RUNNER = "tensorrt"
 # Any runner of ONNX files: the artefact exports one for it.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fcn_deploy.cli.options.values import parse_size
+from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
+from fcn_deploy.vocabulary import Size
 
 if TYPE_CHECKING:
     from fcn_deploy.audit.audit import Audit
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--size", metavar="HxW", help="Image size.  [default: what the file fixes, else 360x480]")
+@click.option("--size", type=size_value, metavar="HxW", help="Image size.  [default: the file's, else 360x480]")
 @click.option("--batch", type=click.IntRange(min=1), help="Images at a time.  [default: what the file fixes, else 1]")
 @click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest nodes and the rest as one.")
 @click.option("--parse", type=click.Choice(["rtx"]), help="Hear a real parser too: TensorRT for RTX; no GPU needed.")
 @json_option
 def command(
-    model: Path, size: str | None, batch: int | None, top: int | None, parse: str | None, json_path: str | None
+    model: Path, size: Size | None, batch: int | None, top: int | None, parse: str | None, json_path: str | None
 ) -> None:
     """Say what MODEL, any ONNX file, computes in which precision, and what TensorRT would reject.
 
@@ -37,7 +38,7 @@ def command(
     from fcn_deploy.audit.text import to_plain
 
     check_json_path(json_path)
-    height, width = (None, None) if size is None else parse_size(size, "--size")
+    height, width = (None, None) if size is None else size
     found = audit(model, batch=batch, height=height, width=width)
     if parse is not None:
         from fcn_deploy.engine.builder.parse import parser_findings

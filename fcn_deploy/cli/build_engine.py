@@ -10,7 +10,9 @@ import click
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.data import data_options, image_options, with_options
+from fcn_deploy.cli.options.values import shape_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.vocabulary import METHODS, PRECISIONS
 
 if TYPE_CHECKING:
     from fcn_deploy.engine.builder.build import BuildReport
@@ -19,9 +21,20 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 _CALIBRATION = image_options("--calib", split="train", limit_flag="--images", limit=100)
 _PROFILES = (
-    click.option("--min", "least", multiple=True, metavar="NxHxW", help="Smallest batch; repeatable, see --max."),
-    click.option("--opt", "usual", multiple=True, metavar="NxHxW", help="Usual batch; alone, the only size."),
-    click.option("--max", "most", multiple=True, metavar="NxHxW", help="Largest batch; once for each profile."),
+    click.option(
+        "--min",
+        "least",
+        multiple=True,
+        type=shape_value,
+        metavar="NxHxW",
+        help="Smallest batch; repeatable; see --max.",
+    ),
+    click.option(
+        "--opt", "usual", multiple=True, type=shape_value, metavar="NxHxW", help="Usual batch; alone, the only size."
+    ),
+    click.option(
+        "--max", "most", multiple=True, type=shape_value, metavar="NxHxW", help="Largest batch; once for each profile."
+    ),
     click.option("--profile-from", metavar="IMAGES", help="Sizes from images: least, median, largest; to 32 pixels."),
     click.option("--max-batch", type=click.IntRange(min=1), help="Largest N of a profile not written out.  [1]"),
 )
@@ -46,14 +59,14 @@ _BUILDER = (
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8", "int8+fp16"]),
+    type=click.Choice(PRECISIONS),
     help="Rewrite the FP32 model first.  [default: the file's own types]",
 )
 @with_options(_PROFILES)
 @with_options(_CALIBRATION)
 @click.option(
     "--method",
-    type=click.Choice(["minmax", "percentile", "entropy", "mse"]),
+    type=click.Choice(METHODS),
     default="mse",
     show_default=True,
     help="How a range is chosen from what the images showed.",
@@ -103,10 +116,9 @@ def command(
 
 
 def _profiles(given: dict[str, Any]) -> Any:
-    from fcn_deploy.engine.profiles import parse_shape
     from fcn_deploy.engine_build.profiles import written
 
-    return written(*([parse_shape(text) for text in given[name]] for name in ("least", "usual", "most")))
+    return written(given["least"], given["usual"], given["most"])
 
 
 def _images(source: str, given: dict[str, Any]) -> Any:

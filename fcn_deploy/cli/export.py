@@ -12,6 +12,7 @@ import click
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.values import parse_classes
 from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.vocabulary import INPUT_KINDS, shape_text
 
 if TYPE_CHECKING:
     from fcn_deploy.card import ModelCard
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--input",
     "input_kind",
-    type=click.Choice(["uint8", "float"]),
+    type=click.Choice(INPUT_KINDS),
     default="uint8",
     show_default=True,
     help="image uint8[N, H, W, 3] RGB, or float32[N, 3, H, W] already normalised.",
@@ -86,7 +87,7 @@ def command(
 def _as_text(report: ExportReport, card: ModelCard) -> str:
     lines = [f"  N x H x W      largest difference   labels that differ     (tolerance {report.tolerance:g})"]
     for tick in report.ticks:
-        shape = "x".join(map(str, tick.shape))
+        shape = shape_text(tick.shape)
         lines.append(f"✓ {shape:14} {tick.relative_difference:18.1e}   {tick.labels_differing:18d}")
     size = f"{report.weights_bytes / 1e6:.1f} MB of weights"
     written = f"{report.path}" + (f" and {report.data_path.name}" if report.data_path else "")

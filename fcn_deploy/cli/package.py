@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.values import parse_size
+from fcn_deploy.cli.options.values import size_value
+from fcn_deploy.vocabulary import Size
 
 
 @click.command()
@@ -36,7 +37,12 @@ from fcn_deploy.cli.options.values import parse_size
     help="Microseconds that a request may wait for others of its size.",
 )
 @click.option(
-    "--size", "sizes", multiple=True, metavar="HxW", help="Size to warm up with; repeatable.  [default: the usual one]"
+    "--size",
+    "sizes",
+    multiple=True,
+    type=size_value,
+    metavar="HxW",
+    help="Size to warm up with; repeatable.  [default: the usual one]",
 )
 @click.option("--force", is_flag=True, help="Replace a model of that name.")
 def command(
@@ -48,7 +54,7 @@ def command(
     instances: int,
     cpu: bool,
     queue_delay_us: int,
-    sizes: tuple[str, ...],
+    sizes: tuple[Size, ...],
     force: bool,
 ) -> None:
     """Write MODEL, an .onnx file or an engine of TensorRT, into a repository that Triton Inference Server serves.
@@ -65,7 +71,7 @@ def command(
         instances=instances,
         gpu=not cpu,
         queue_delay_us=queue_delay_us,
-        warmup=tuple(parse_size(size, "--size") for size in sizes),
+        warmup=sizes,
         force=force,
     )
     folder = package(model, repository, options, progress())

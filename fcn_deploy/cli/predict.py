@@ -12,6 +12,7 @@ import click
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.data import MOST_THREADS, model_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3
 
@@ -23,7 +24,7 @@ UNUSED_IMAGES = 3
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["indexed", "raw", "npy"]),
+    type=click.Choice(MASK_FORMATS),
     default="indexed",
     show_default=True,
     help="PNG with the palette, grey PNG (value = label), or NumPy array.",

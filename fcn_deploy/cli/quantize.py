@@ -12,6 +12,7 @@ from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.data import data_options, image_options, with_options
 from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
+from fcn_deploy.vocabulary import METHODS, QUANTIZED_PRECISIONS, TARGETS
 
 if TYPE_CHECKING:
     from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport
@@ -23,7 +24,7 @@ _CALIBRATION = (
     *image_options("--calib", split="train", limit_flag="--images", limit=100),
     click.option(
         "--method",
-        type=click.Choice(["minmax", "percentile", "entropy", "mse"]),
+        type=click.Choice(METHODS),
         default="mse",
         show_default=True,
         help="How a range is chosen from what the images showed.",
@@ -46,11 +47,11 @@ _CALIBRATION = (
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--precision", type=click.Choice(["fp16", "int8", "int8+fp16"]), required=True)
+@click.option("--precision", type=click.Choice(QUANTIZED_PRECISIONS), required=True)
 @with_options(_CALIBRATION)
 @click.option(
     "--target",
-    type=click.Choice(["tensorrt", "cpu"]),
+    type=click.Choice(TARGETS),
     default="tensorrt",
     show_default=True,
     help="Whose INT8 kernels the graph is made for.",

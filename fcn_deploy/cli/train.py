@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli import console
-from fcn_deploy.cli.options.values import parse_classes
+from fcn_deploy.cli.options.values import parse_classes, size_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option
 from fcn_deploy.errors import TrainingError
+from fcn_deploy.vocabulary import BAD_IMAGES, DEVICES, HEADS, UPSAMPLINGS
 
 if TYPE_CHECKING:
     from fcn_deploy.training.config import TrainConfig
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 # Options that go into the model's constructor and not beside it in the configuration.
 _MODEL_OPTIONS = ("width", "head", "upsampling", "learned")
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    try:
-        height, _, width = (value or "").lower().partition("x")
-        return None if value is None else (int(height), int(width))
-    except ValueError:
-        raise click.BadParameter(f"'{value}' is not a height and a width such as 320x480") from None
 
 
 def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -46,21 +39,21 @@ _data = [
     click.option("--val-labels", help="Label folder, where --val is an image folder."),
     click.option("--classes", help="Class names: a file with one a line, or a comma list."),
     click.option("--ignore-index", type=int, help="Label of unlabelled pixels in the files."),
-    click.option("--bad-images", type=click.Choice(["stop", "skip"]), help="At an unreadable image.  [default: stop]"),
+    click.option("--bad-images", type=click.Choice(BAD_IMAGES), help="At an unreadable image.  [default: stop]"),
     click.option("--workers", type=int, help="Processes that load images.  [default: 0]"),
 ]
 _model = [
     click.option("--model", help="fcn8s, fcn16s, fcn32s, fcn-resnet50 ...  [default: fcn8s]"),
     click.option("--width", type=float, help="Multiplies the channels of a VGG model."),
-    click.option("--head", type=click.Choice(["fc", "pool5"]), help="fc6 and fc7, or a score on pool5."),
-    click.option("--upsampling", type=click.Choice(["bilinear", "random"]), help="Initial transposed convolutions."),
+    click.option("--head", type=click.Choice(HEADS), help="fc6 and fc7, or a score on pool5."),
+    click.option("--upsampling", type=click.Choice(UPSAMPLINGS), help="Initial transposed convolutions."),
     click.option("--fixed-upsampling", "learned", flag_value=False, default=None, help="Do not train them."),
     click.option("--init", metavar="FILE", help="Start from this checkpoint (32s -> 16s -> 8s, VGG-16, same model)."),
 ]
 _descent = [
     click.option("--epochs", type=int, help="[default: 60]"),
     click.option("--batch", type=int, help="Images a step.  [default: 4]"),
-    click.option("--crop", metavar="HxW", callback=_size, help="Size of training crops.  [default: 320x320]"),
+    click.option("--crop", type=size_value, metavar="HxW", help="Size of training crops.  [default: 320x320]"),
     click.option("--scale", metavar="MIN,MAX", callback=_range, help="Random resizing.  [default: 0.75,1.5]"),
     click.option("--no-flip", "flip", flag_value=False, default=None, help="Do not mirror images."),
     click.option("--lr", type=float, help="Learning rate.  [default: 0.01]"),
@@ -70,7 +63,7 @@ _descent = [
     click.option("--poly-power", type=float, help="Exponent of the rate's decay.  [default: 0.9]"),
     click.option("--clip-norm", type=float, help="Largest gradient norm; 0 is none.  [default: 5]"),
     click.option("--seed", type=int, help="[default: 0]"),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="[default: auto]"),
+    click.option("--device", type=click.Choice(DEVICES), help="[default: auto]"),
     click.option("--amp/--no-amp", default=None, help="Mixed precision.  [default: on a GPU only]"),
     click.option("--eval-every", type=int, help="Epochs between validations.  [default: 1]"),
 ]

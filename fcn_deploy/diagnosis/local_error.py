@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from onnx_ir.passes import common
 
 from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.vocabulary import LayerPrecision
 
-Precision = Literal["fp32", "fp16", "int8"]
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
 HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 FED = "fed:"
@@ -46,7 +46,7 @@ class Layer:
     op_type: str
     tensor: str
     reads: tuple[str, ...]
-    precision: Precision
+    precision: LayerPrecision
     nodes: tuple[ir.Node, ...]
 
 
@@ -158,7 +158,7 @@ def _worker(nodes: Sequence[ir.Node]) -> ir.Node:
     return (weighted or computing or nodes)[-1]
 
 
-def _precision(nodes: Sequence[ir.Node]) -> Precision:
+def _precision(nodes: Sequence[ir.Node]) -> LayerPrecision:
     if any(
         node.op_type == "DequantizeLinear" or "Integer" in node.op_type or "QLinear" in node.op_type for node in nodes
     ):

@@ -19,7 +19,7 @@ from fcn_deploy.models.network import load_reference
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import LABELS, LOGITS
+from fcn_deploy.vocabulary import LABELS, LAYER_PRECISIONS, LOGITS
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -29,7 +29,6 @@ Kind = Literal["pytorch", "onnx", "engine"]
 Status = Literal["ok", "skipped", "failed"]
 RUNNERS: dict[Kind, str] = {"pytorch": "pytorch", "onnx": "onnxruntime", "engine": "tensorrt"}
 _KINDS: dict[str, Kind] = {".onnx": "onnx", ".engine": "engine", ".plan": "engine"}
-CLAIMS = ("fp32", "fp16", "int8")
 UNKNOWN = "unknown"
 
 
@@ -119,7 +118,7 @@ def _engine(path: Path) -> Stage:
     except EngineError:  # the runner, if there is one here, says what it lacks
         return Stage(path.name, "engine", str(path), UNKNOWN, None)
     narrowest = sidecar.precision.partition("+")[0]
-    return Stage(path.name, "engine", str(path), narrowest if narrowest in CLAIMS else UNKNOWN, sidecar.card)
+    return Stage(path.name, "engine", str(path), narrowest if narrowest in LAYER_PRECISIONS else UNKNOWN, sidecar.card)
 
 
 def _claim(graph: ir.Model) -> str:

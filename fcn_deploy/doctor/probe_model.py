@@ -8,7 +8,7 @@ from fcn_deploy.engine.builder.compile import Job, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.logger import listen, started
-from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.vocabulary import Profile
 
 # The layer scores red, green and blue as three classes: the label of a pixel is its strongest channel.
 IMAGE = [[[[9, 0, 0], [0, 9, 0], [0, 0, 9]], [[0, 0, 9], [9, 0, 0], [0, 9, 0]]]]  # uint8[1, 2, 3, 3]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.engine.profiles import Profile, Shape
 from fcn_deploy.errors import EngineError, RecipeError
 from fcn_deploy.system import values
+from fcn_deploy.vocabulary import Profile, Shape
 
 SCHEMA = 1
 PORTABLE = "portable"

@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.digests import frames_of
@@ -16,12 +16,10 @@ from fcn_deploy.engine.builder.options import BuildOptions, check_options
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.freshness import stale
 from fcn_deploy.engine.gpus import gpus
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
 from fcn_deploy.engine_build.source import Source, check_apart, look
 from fcn_deploy.errors import EngineError, UnknownNameError
-from fcn_deploy.quantization.calibration.histogram import Method
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport, quantize
 from fcn_deploy.recipe import load_recipe
@@ -30,9 +28,8 @@ from fcn_deploy.system.files import check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
+from fcn_deploy.vocabulary import PRECISIONS, Method, Precision, Profile
 
-Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 AS_IT_IS = "as the file has it"
 RUNNER = "onnxruntime"  # any runner that needs an ONNX file: the artefact exports one for it
 

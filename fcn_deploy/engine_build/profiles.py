@@ -11,13 +11,13 @@ import onnx_ir as ir
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, iterate
 from fcn_deploy.data.options import DataOptions, OnError
-from fcn_deploy.engine.profiles import Profile, Shape
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import image_axes, image_input
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.recipe import load_recipe
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Profile, Shape
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
 STRIDE = 32
@@ -98,9 +98,7 @@ def usual(source: str, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
             "leave --max-batch out"
         )
     advised = load_recipe(Path(source)).shapes if source.endswith(".toml") else None
-    profile, origin = (DEFAULT, "the default") if advised is None else (
-        Profile(advised.min, advised.opt, advised.max), f"from {Path(source).name}"
-    )  # fmt: skip
+    profile, origin = (DEFAULT, "the default") if advised is None else (advised, f"from {Path(source).name}")
     if batch is not None:
         profile = Profile((1, *profile.min[1:]), (1, *profile.opt[1:]), (batch, *profile.max[1:]))
     return Profile(*(_fill(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin

@@ -6,7 +6,7 @@ It is added at the ONNX level because an exporter that traces from the uint8 ima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -14,10 +14,8 @@ import onnx_ir as ir
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ExportError, UnknownNameError
 from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.vocabulary import INPUT, InputKind
 
-InputKind = Literal["uint8", "float"]
-INPUT = "image"
-OUTPUTS = ("labels", "logits")
 CONTRACT_PREFIX = "contract/"
 
 

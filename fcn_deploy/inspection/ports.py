@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.ports import describe
+from fcn_deploy.vocabulary import Shape
 
 _AS_ONNXRUNTIME = {"float32": "float", "float64": "double"}
 
@@ -40,7 +41,7 @@ def contract(inputs: Sequence[Port], outputs: Sequence[Port], card: ModelCard | 
     return "uint8 RGB image in, labels out" + (f"; a runner {' and '.join(work)}" if work else "")
 
 
-def buffer_bytes(ports: Iterable[Port], item_bytes: dict[str, int], shape: tuple[int, int, int]) -> int | None:
+def buffer_bytes(ports: Iterable[Port], item_bytes: dict[str, int], shape: Shape) -> int | None:
     """Bytes of one set of input and output buffers for (N, H, W); None if a type or a rank is unknown."""
     total = 0
     for port in ports:
@@ -53,7 +54,7 @@ def buffer_bytes(ports: Iterable[Port], item_bytes: dict[str, int], shape: tuple
     return total
 
 
-def _dims(port: Port, shape: tuple[int, int, int]) -> tuple[int, ...]:
+def _dims(port: Port, shape: Shape) -> tuple[int, ...]:
     batch, height, width = shape
     if len(port.shape) == 3:
         return shape

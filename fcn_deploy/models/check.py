@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fcn_deploy.errors import CheckpointError
 from fcn_deploy.models.weights_file import printable
+from fcn_deploy.vocabulary import shape_text
 
 LISTED = 4  # keys named in a message before the rest is only counted
 
@@ -59,7 +60,7 @@ def same_kind(tensor: Tensor, needed: Tensor) -> bool:
 
 
 def shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "scalar"
+    return shape_text(tensor.shape) or "scalar"
 
 
 def listed(keys: Sequence[str], most: int = LISTED) -> str:

@@ -7,12 +7,13 @@ output are cropped to the finer size. Where 32 divides both sides nothing is cro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from fcn_deploy.models.layers import Crop, Fuse, init_convolutions, init_scores, scaled
 from fcn_deploy.models.upsampling import upsample
+from fcn_deploy.vocabulary import HEADS, Head, Upsampling
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
     class Options(TypedDict, total=False):
         width: float
         head: Head
-        upsampling: Literal["bilinear", "random"]
+        upsampling: Upsampling
         learned: bool
         upsample_bias: bool
 
 
-Head = Literal["fc", "pool5"]
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions and channels of VGG-16's stages
 FC_CHANNELS = 4096
 
@@ -85,12 +85,12 @@ class FCN(nn.Module):
         *,
         width: float = 1.0,
         head: Head = "fc",
-        upsampling: Literal["bilinear", "random"] = "bilinear",
+        upsampling: Upsampling = "bilinear",
         learned: bool = True,
         upsample_bias: bool = False,
     ) -> None:
         super().__init__()
-        if head not in ("fc", "pool5"):
+        if head not in HEADS:
             raise ValueError(f"head must be fc or pool5, not {head}")
         self.num_classes, self.width, self.head = num_classes, width, head
         self._upsampling = upsampling, learned, upsample_bias

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import GraphError, UnknownNameError
-from fcn_deploy.graph.contract_io import OUTPUTS, InputKind, graft_contract, set_outputs
+from fcn_deploy.graph.contract_io import graft_contract, set_outputs
 from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
@@ -26,6 +26,7 @@ from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
+from fcn_deploy.vocabulary import OUTPUTS, InputKind, Shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,7 +62,7 @@ def export_model(
     *,
     outputs: Sequence[str] = ("labels",),
     input_kind: InputKind = "uint8",
-    shapes: Sequence[tuple[int, int, int]] = PROOF_SHAPES,
+    shapes: Sequence[Shape] = PROOF_SHAPES,
     tolerance: float = TOLERANCE,
     progress: Progress = SILENT,
 ) -> ExportReport:

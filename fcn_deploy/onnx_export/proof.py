@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import ParityError
-from fcn_deploy.graph.contract_io import INPUT, InputKind
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import INPUT, InputKind, Shape, shape_text
 
 if TYPE_CHECKING:
     from fcn_deploy.contract import Contract
@@ -40,7 +40,7 @@ class Tick:
         passed: relative_difference is within the tolerance and labels_wrong is 0.
     """
 
-    shape: tuple[int, int, int]
+    shape: Shape
     relative_difference: float
     labels_differing: int
     labels_wrong: int
@@ -52,7 +52,7 @@ def prove(
     reference: Contract,
     *,
     input_kind: InputKind = "uint8",
-    shapes: Sequence[tuple[int, int, int]] = PROOF_SHAPES,
+    shapes: Sequence[Shape] = PROOF_SHAPES,
     tolerance: float = TOLERANCE,
     progress: Progress = SILENT,
 ) -> tuple[Tick, ...]:
@@ -66,7 +66,7 @@ def prove(
     with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
         for seed, shape in enumerate(shapes):
             ticks.append(_tick(session, reference, shape, seed, input_kind, tolerance))
-            task.advance(note="x".join(map(str, shape)))
+            task.advance(note=shape_text(shape))
             check()
     failed = [tick for tick in ticks if not tick.passed]
     if failed:
@@ -80,7 +80,7 @@ def prove(
     return tuple(ticks)
 
 
-def random_image(shape: tuple[int, int, int], seed: int) -> NDArray[np.uint8]:
+def random_image(shape: Shape, seed: int) -> NDArray[np.uint8]:
     """uint8[N, H, W, 3] of smooth gradients under noise, so that neither borders nor interiors are flat."""
     n, height, width = shape
     generator = np.random.default_rng(seed)
@@ -101,7 +101,7 @@ def feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputKind) -
 def _tick(
     session: object,
     reference: Contract,
-    shape: tuple[int, int, int],
+    shape: Shape,
     seed: int,
     input_kind: InputKind,
     tolerance: float,
@@ -118,7 +118,7 @@ def _tick(
 
 
 def compare(
-    shape: tuple[int, int, int],
+    shape: Shape,
     expected: NDArray[np.float32],
     logits: NDArray[np.float32],
     labels: NDArray[np.integer],

@@ -20,7 +20,6 @@ import onnx_ir as ir
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import TENSORRT
 from fcn_deploy.engine.freshness import belongs
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import Port, read_sidecar
 from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
@@ -29,6 +28,7 @@ from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
 from fcn_deploy.packaging.triton_config import Served, config_text
 from fcn_deploy.system.files import check_writable, output_error, temporary_beside
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Profile
 
 LABELS_FILE = "labels.txt"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -145,7 +145,7 @@ def _engine(source: Path, options: TritonOptions) -> Served:
 
 def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int]]) -> None:
     for height, width in warmup:
-        if not any(profile.holds((profile.min[0], height, width)) for profile in profiles):
+        if not any(profile.accepts((profile.min[0], height, width)) for profile in profiles):
             known = ", ".join(map(str, profiles))
             raise EngineError(f"no profile of the engine holds {height}x{width} (--size); it has {known}")
 

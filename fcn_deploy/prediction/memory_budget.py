@@ -15,6 +15,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import RUNNERS, device_of
+from fcn_deploy.vocabulary import shape_text
 
 # Peak bytes for each pixel and channel of VGG's first stage, which has 64 * width channels and the size of the image.
 # Measured, at 0.3 to 2.4 megapixels: ONNX Runtime and PyTorch in FP32 11 to 27, INT8 9 to 13, OpenVINO in BF16 7.
@@ -38,7 +39,7 @@ class Room:
         """
         needed = self._each * shape[0] * shape[1] * shape[2]
         if needed > self._free:
-            size = "x".join(map(str, shape[:3] if shape[0] > 1 else shape[1:3]))
+            size = shape_text(shape[:3] if shape[0] > 1 else shape[1:3])
             raise ShapeError(
                 f"{size} pixels in one inference take about {needed / 2**30:.1f} GiB and {self._free / 2**30:.1f} are "
                 "free; cut the image into tiles (--tile 1024)"

@@ -10,9 +10,10 @@ from fcn_deploy.data.images import SUFFIXES
 from fcn_deploy.errors import OutputError
 from fcn_deploy.prediction.images.sources import Source, find_sources
 from fcn_deploy.prediction.images.storage import Storage
-from fcn_deploy.prediction.outputs import SUFFIX, Format
+from fcn_deploy.prediction.outputs import SUFFIX
 from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.system.files import check_writable
+from fcn_deploy.vocabulary import MaskFormat
 
 WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
 
@@ -38,7 +39,7 @@ class PredictOptions:
     model: str
     images: tuple[str, ...]
     target: Path | Storage
-    format: Format = "indexed"
+    format: MaskFormat = "indexed"
     overlay: float | None = None
     areas: Path | None = None
     skip_existing: bool = False

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,8 @@ from fcn_deploy.prediction.images.sources import Source
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.system.files import write_bytes
 from fcn_deploy.system.leftovers import remove_leftovers
+from fcn_deploy.vocabulary import MaskFormat
 
-Format = Literal["indexed", "raw", "npy"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIX = {"indexed": ".png", "raw": ".png", "npy": ".npy"}
 OVERLAY = ".overlay.jpg"
 
@@ -46,7 +45,7 @@ class Outputs:
     """
 
     target: Path
-    format: Format
+    format: MaskFormat
     palette: tuple[Colour, ...]
     overlay: float | None = None
     keep_suffix: bool = False

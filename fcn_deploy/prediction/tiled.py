@@ -24,6 +24,7 @@ from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
 from fcn_deploy.tiling.run import bands_of
 from fcn_deploy.tiling.windows import ArrayWindows, ImageWindows, open_windows
 from fcn_deploy.tiling.writing import write_bands
+from fcn_deploy.vocabulary import shape_text
 
 if TYPE_CHECKING:
     from fcn_deploy.prediction.job import Job
@@ -79,7 +80,7 @@ class Tiled:
     def _write(self, image: ImageWindows, item: Item, job: Job) -> NDArray[np.int64] | None:
         """Label and write one image; its pixels of each class, if they are counted."""
         plan = plan_held(
-            self.reach, image.height, image.width, self.tiling.tile, self.runner.holds, halo=self.tiling.halo
+            self.reach, image.height, image.width, self.tiling.tile, self.runner.accepts, halo=self.tiling.halo
         )
         total = np.zeros(job.num_classes, np.int64)
         bands = self._checked(bands_of(infer_of(self.runner), image, plan, self.progress, batch=self.batch), job, total)
@@ -104,7 +105,7 @@ class Tiled:
 
     def _note(self, image: ImageWindows, plan: Plan) -> str:
         """Say how images of this size are cut, before the first of them; gives the line's beginning, or "" later."""
-        sides, window = f"{image.height}x{image.width}", "x".join(map(str, plan.shape))
+        sides, window = f"{image.height}x{image.width}", shape_text(plan.shape)
         if sides in self._seen:
             return ""
         self._seen.add(sides)

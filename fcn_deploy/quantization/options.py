@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import onnx_ir as ir
 
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, GraphError, OutputError, UnknownNameError
 from fcn_deploy.graph.float_layers import kept_from_int8
-from fcn_deploy.quantization.calibration.histogram import METHODS, PERCENTILE, Method
-from fcn_deploy.quantization.rewrites.qdq import TARGETS, Target
+from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.search.search import SearchOptions
 from fcn_deploy.system.files import check_writable
-
-Precision = Literal["fp16", "int8", "int8+fp16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+from fcn_deploy.vocabulary import METHODS, QUANTIZED_PRECISIONS, TARGETS, Method, QuantizedPrecision, Target
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class QuantizeOptions:
     """
 
     source: Path
-    precision: Precision
+    precision: QuantizedPrecision
     data: DataOptions | None = None
     method: Method = "mse"
     percentile: float = PERCENTILE
@@ -56,7 +52,7 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
         OutputError: the file or the cache cannot be written.
     """
     for kind, found, known in (
-        ("precision", options.precision, PRECISIONS),
+        ("precision", options.precision, QUANTIZED_PRECISIONS),
         ("method", options.method, METHODS),
         ("target", options.target, TARGETS),
     ):

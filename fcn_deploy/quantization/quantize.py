@@ -18,21 +18,22 @@ from fcn_deploy.graph.parts import copy_of
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.metrics.agreement import Share
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.quantization.calibration.histogram import Method, range_of
+from fcn_deploy.quantization.calibration.histogram import range_of
 from fcn_deploy.quantization.calibration.images import Coverage, ports_of, survey
 from fcn_deploy.quantization.calibration.measure import Calibration
 from fcn_deploy.quantization.calibration.observe import CacheUse, Wanted, network_tensors, observe
 from fcn_deploy.quantization.check import check_rewritten
-from fcn_deploy.quantization.options import Precision, QuantizeOptions, check_options, kept_layers
+from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
 from fcn_deploy.quantization.rewrites.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
-from fcn_deploy.quantization.rewrites.qdq import Range, Target, quantised_tensors
+from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, search_layers
 from fcn_deploy.quantization.search.sensitivity import candidates
 from fcn_deploy.quantization.search.steps import Network
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 __all__ = ["QuantizeOptions", "QuantizeReport", "quantize"]
 
@@ -58,7 +59,7 @@ class QuantizeReport:
 
     path: Path
     source: Path
-    precision: Precision
+    precision: QuantizedPrecision
     target: Target
     method: Method
     images: int

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError, ShapeError
-from fcn_deploy.vocabulary import INPUT, LABELS
+from fcn_deploy.vocabulary import INPUT, LABELS, Shape
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -83,7 +83,7 @@ class Runner(ABC):
         """
         return None
 
-    def holds(self, shape: tuple[int, int, int]) -> bool:
+    def accepts(self, shape: Shape) -> bool:
         """Whether images of (N, H, W) may be run; the model's own bounds, not those of memory."""
         return True
 

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
+from fcn_deploy.vocabulary import Shape, shape_text
 
 # "smallest": as small as their number allows; "largest": as large as the tile allows; "fixed": exactly the tile.
 Sizes = Literal["smallest", "largest", "fixed"]
@@ -104,21 +105,21 @@ def plan_held(
     height: int,
     width: int,
     tile: int,
-    holds: Callable[[tuple[int, int, int]], bool],
+    accepts: Callable[[Shape], bool],
     *,
     halo: int | None = None,
 ) -> Plan:
-    """The plan of the smallest windows that a runner `holds`, (N, H, W) -> whether it may be run; else of fixed ones.
+    """The plan of the smallest windows that a runner accepts, else of fixed ones.
 
     Raises:
-        ShapeError: it holds none of them; and as for `plan_tiles`.
+        ShapeError: it accepts none of them; and as for `plan_tiles`.
     """
     tried = []
     for sizes in get_args(Sizes):
         plan = plan_tiles(field, height, width, tile, halo=halo, sizes=sizes)
-        if holds((1, *plan.shape)):
+        if accepts((1, *plan.shape)):
             return plan
-        tried.append("x".join(map(str, plan.shape)))
+        tried.append(shape_text(plan.shape))
     raise ShapeError(
         f"the model runs no windows of {' or '.join(dict.fromkeys(tried))}; take a --tile that its profiles hold"
     )
@@ -148,8 +149,8 @@ def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: i
         return f"the halo is {halo} pixels and exact labels need {needed}"
     if all(axis.extended == axis.side for axis in axes):
         return ""
-    sides = "x".join(str(axis.side) for axis in axes)
-    extended = "x".join(str(axis.extended) for axis in axes)
+    sides = shape_text([axis.side for axis in axes])
+    extended = shape_text([axis.extended for axis in axes])
     reason = "windows of one size do not fill it otherwise"
     if field.divisor > 1:
         reason = f"{field.tied_by} gives the same labels in tiles only where {field.divisor} divides the sides"

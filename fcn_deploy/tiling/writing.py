@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.system.files import atomic_path
+from fcn_deploy.vocabulary import MaskFormat
 
-Format = Literal["indexed", "raw", "npy"]
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, INDEXED = 0, 3  # colour types of PNG
 
@@ -40,7 +40,7 @@ def write_bands(
     path: Path,
     shape: tuple[int, int],
     *,
-    format: Format = "indexed",
+    format: MaskFormat = "indexed",
     palette: Sequence[Colour] = (),
 ) -> None:
     """Write the label map of `shape` (rows, columns) that `bands` [h, W] give from the top, whole or not at all.
@@ -69,7 +69,7 @@ def write_bands(
 
 
 def _open(
-    stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], format: Format, palette: Sequence[Colour]
+    stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], format: MaskFormat, palette: Sequence[Colour]
 ) -> Rows:
     if format == "npy":
         return NpyRows(stream, shape, dtype)

@@ -7,10 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fcn_deploy.card import Option
 from fcn_deploy.errors import TrainingError
+from fcn_deploy.vocabulary import BadImages, Device
 
 # Beyond these nothing useful lies, and some numbers would overflow what is computed from them.
 COUNTS = {
@@ -77,11 +78,11 @@ class TrainConfig:
     poly_power: float = 0.9
     clip_norm: float = 5.0
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     amp: bool | None = None
     workers: int = 0
     eval_every: int = 1
-    bad_images: Literal["stop", "skip"] = "stop"
+    bad_images: BadImages = "stop"
     save_seconds: float = 60.0
 
     def __post_init__(self) -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from fcn_deploy.engine.builder.build import BuildRequest, build
 from fcn_deploy.engine.flavors import NAMES, open_flavor
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.system.files import sha256
+from fcn_deploy.vocabulary import Profile
 from tests.support.tensorrt_cases import *  # noqa: F403
 
 pytestmark = pytest.mark.gpu

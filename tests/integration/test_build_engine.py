@@ -14,12 +14,12 @@ from PIL import Image
 
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import Port, read_sidecar
 from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.system.files import sha256
+from fcn_deploy.vocabulary import Profile
 from tests.conftest import tiny_model
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import click
 import numpy as np
 import onnx
 import pytest
@@ -190,7 +191,7 @@ def test_what_tensorrt_would_reject_is_told_before_the_build(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "kind", "said"),
     [
-        (("--opt", "0x32x32"), EngineError, "a number below 1"),
+        (("--opt", "0x32x32"), click.BadParameter, "a batch, a height and a width above 0"),
         (("--min", "1x9x9", "--opt", "1x8x8", "--max", "1x9x9"), EngineError, "min <= opt <= max"),
         (("--min", "1x2x2", "--max", "1x9x9"), EngineError, "or --opt alone"),
         (("--min", "1x2x2", "--opt", "1x2x2", "--max", "99x90000x90000"), EngineError, "no GPU has that"),

@@ -13,7 +13,7 @@ import pytest
 from fcn_deploy.engine.builder.compile import Job
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor, traits_of
-from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.vocabulary import Profile
 from tests.api.bindings import CUDA, RELEASES, Release, read
 from tests.api.builder import Building
 from tests.api.doubles import Double

@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.vocabulary import Profile
 from tests.support.onnx_files import write_graph
 
 # Odd, unequal, overlapping: 2x40x60 lies in the first two, 1x70x90 in the last two.

@@ -8,7 +8,8 @@ import pytest
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.models.registry import MODELS
 from fcn_deploy.recipe import load_recipe, resolve_checkpoint
-from fcn_deploy.recipe_values import Published, Shapes
+from fcn_deploy.recipe_values import Published
+from fcn_deploy.vocabulary import Profile
 from tests.support import ROOT
 from tests.support.locked_folder import lock
 
@@ -43,7 +44,7 @@ def test_every_field_is_read_in_its_type(tmp_path: Path):
     assert recipe.sha256_prefix == "397923af"
     assert recipe.classes == ("a", "b")
     assert recipe.keep_float == ("score_fr",)
-    assert recipe.shapes == Shapes((1, 2, 3), (2, 4, 6), (4, 8, 12))
+    assert recipe.shapes == Profile((1, 2, 3), (2, 4, 6), (4, 8, 12))
     assert recipe.published == (Published("mIoU, %", 60.0, "d", "s"),)
     changes = recipe.card_changes()
     assert (changes["mean"], changes["channel_order"]) == ((1.0, 2.5, 3.0), "BGR")
@@ -69,7 +70,10 @@ def test_what_a_recipe_does_not_say_stays_as_the_model_has_it(tmp_path: Path):
         ("shapes = 3", "shapes must be a table"),
         ("[shapes]\nmin = [1, 2, 3]", "shapes: missing opt, max"),
         ("[shapes]\nmin = [1, 0, 3]\nopt = [1, 1, 1]\nmax = [1, 1, 1]", "shapes: min must be three whole numbers"),
-        ("[shapes]\nmin = [1, 9, 9]\nopt = [1, 8, 9]\nmax = [1, 9, 9]", "shapes must be min <= opt <= max"),
+        (
+            "[shapes]\nmin = [1, 9, 9]\nopt = [1, 8, 9]\nmax = [1, 9, 9]",
+            "over 8 to 9; expected min <= opt <= max",
+        ),
         (
             '[published]\nmetric = "m"\nvalue = "60"\ndataset = "d"\nsource = "s"',
             "published: value must be a finite number",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, RowChange
 from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS
-from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, ms_text, shape_name
+from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, ms_text
+from fcn_deploy.vocabulary import shape_text
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def accuracy_words(drop: AccuracyChange) -> str:
 
 def speed_words(change: SpeedChange, comparison: Comparison) -> str:
     """ " at 1x360x480: 7.1 % slower, 20.0 to 21.4 ms (95 % interval: 5.9 to 8.3 %), most of it in compute"."""
-    where = "" if change.shape is None else f" at {shape_name(change.shape)}"
+    where = "" if change.shape is None else f" at {shape_text(change.shape)}"
     low, high = change.ratio.low, change.ratio.high
     interval = (
         "" if low is None or high is None else f", 95 % interval: {100 * (low - 1):.1f} to {100 * (high - 1):.1f} %"

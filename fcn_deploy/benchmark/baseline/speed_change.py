@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, ratio
 from fcn_deploy.benchmark.record.types import Latency, Record, Row
+from fcn_deploy.vocabulary import Shape, shape_text
 
 STEPS = ("upload", "compute", "download")
-Shape = tuple[int, int, int]
 Values = NDArray[np.float64]
 
 
@@ -78,13 +78,8 @@ def untimed(baseline: Record, before: Row, record: Record, row: Row) -> str:
     missing = [key for key in then if key not in now or not set(then[key].shapes) & set(now[key].shapes)]
     if not missing:
         return ""
-    names = ["the data set's own sizes" if key is None else shape_name(key) for key in missing]
+    names = ["the data set's own sizes" if key is None else shape_text(key) for key in missing]
     return f"timed in the baseline and not now: {', '.join(names)}"
-
-
-def shape_name(shape: Shape) -> str:
-    """ "4x360x480": N, H, W."""
-    return "x".join(map(str, shape))
 
 
 def ms_text(ms: float) -> str:

@@ -8,6 +8,7 @@ from fcn_deploy.benchmark.record.times import Latency, Saturated
 from fcn_deploy.benchmark.record.types import Accuracy, Agreed, Agreement, Counts, MarginAgreed, Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode
+from fcn_deploy.vocabulary import shape_text
 
 # What is read of the environment; whatever else stands there is passed over.
 ENVIRONMENT = {
@@ -45,7 +46,7 @@ def _row(record: Record, row: Row) -> Iterator[str]:
     for cell in row.cells:
         rounds = len(cell.latency.execute_ns)
         parts = (*_latency(cell.latency, rounds), *_saturated(cell.saturated), *_accuracy(record, cell.accuracy))
-        yield from (f"{row.runner} at {'x'.join(map(str, cell.shape))} {fault}" for fault in parts)
+        yield from (f"{row.runner} at {shape_text(cell.shape)} {fault}" for fault in parts)
 
 
 def _latency(latency: Latency, rounds: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from fcn_deploy.benchmark.record.times import Latency as Latency
 from fcn_deploy.benchmark.record.times import OnDevice as OnDevice
 from fcn_deploy.benchmark.record.times import Saturated as Saturated
 from fcn_deploy.benchmark.timing.memory import Memory
+from fcn_deploy.vocabulary import Shape
 
 # "built": the file was made and cannot run here.
 Status = Literal["ok", "failed", "skipped", "built"]
@@ -76,7 +77,7 @@ class Cell:
         accuracy: at this size, against labels resized by nearest neighbour; the same for every batch.
     """
 
-    shape: tuple[int, int, int]
+    shape: Shape
     latency: Latency
     saturated: Saturated | None = None
     memory: Memory | None = None
@@ -199,7 +200,7 @@ class Record:
     data: Data
     settings: Settings
     environment: dict[str, Any]
-    shapes: tuple[tuple[int, int, int], ...]
+    shapes: tuple[Shape, ...]
     rounds: tuple[int, ...]
     reference: Reference | None
     reference_reason: str

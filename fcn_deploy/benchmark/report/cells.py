@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from fcn_deploy.benchmark.record.types import Cell, Record, Reference, Row
-
-Shape = tuple[int, int, int]
+from fcn_deploy.vocabulary import Shape
 
 
 def cell_views(record: Record) -> Iterator[tuple[Shape, Record, Row]]:

@@ -10,12 +10,13 @@ from rich.text import Text
 
 from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, RowChange
 from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, shape_name
+from fcn_deploy.benchmark.baseline.speed_change import SpeedChange
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.report.table import as_table
 from fcn_deploy.system.formatting import NONE, milliseconds, number
 from fcn_deploy.system.plain import plain
+from fcn_deploy.vocabulary import shape_text
 
 
 def render(found: Comparison) -> RenderableType:
@@ -45,7 +46,7 @@ def _cells(row: RowChange) -> list[tuple[str, ...]]:
 
 
 def _name(row: RowChange, change: SpeedChange) -> str:
-    return row.runner if change.shape is None else f"{row.runner} {shape_name(change.shape)}"
+    return row.runner if change.shape is None else f"{row.runner} {shape_text(change.shape)}"
 
 
 def _speed_cells(change: SpeedChange) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from functools import partial
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.system.memory import peak_bytes
 from fcn_deploy.system.process import child_environment
+from fcn_deploy.vocabulary import Shape
 
 TIMEOUT_S = 600
 MIB = 1 << 20
@@ -37,7 +38,7 @@ class Memory:
 
 
 def measure_memory(
-    spec: str, source: str, shape: tuple[int, int, int], *, threads: int | None = None, model: str | None = None
+    spec: str, source: str, shape: Shape, *, threads: int | None = None, model: str | None = None
 ) -> Memory:
     """Run `spec` on `source` once, on a grey batch of `shape` (N, H, W), in a fresh process.
 
@@ -67,9 +68,7 @@ def _ending(code: int) -> str:
     return f"the process was ended by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _measure_here(
-    spec: str, source: str, shape: tuple[int, int, int], threads: int | None, model: str | None
-) -> Memory:
+def _measure_here(spec: str, source: str, shape: Shape, threads: int | None, model: str | None) -> Memory:
     import importlib
 
     import numpy as np

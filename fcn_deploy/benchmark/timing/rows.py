@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fcn_deploy.benchmark.batches import Image, batches_of
-from fcn_deploy.benchmark.images import Shape, Size, images_for
+from fcn_deploy.benchmark.images import images_for
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_runs import RowRun, latency_of
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.memory import Memory, measure_memory
 from fcn_deploy.benchmark.timing.saturation import measure_saturation
 from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
-from fcn_deploy.engine.profiles import shape_text
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Shape, Size, shape_text
 
 Rounds = tuple[tuple[Shape, ...], tuple[int, ...]]
 # Accuracy of some rows at some sizes.

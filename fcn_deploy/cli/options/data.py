@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.values import parse_classes
+from fcn_deploy.vocabulary import BAD_IMAGES
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
@@ -41,7 +42,7 @@ def image_options(
         ),
         click.option(
             "--bad-images",
-            type=click.Choice(["stop", "skip"]),
+            type=click.Choice(BAD_IMAGES),
             default="stop",
             show_default=True,
             help="What to do at an image that cannot be read.",

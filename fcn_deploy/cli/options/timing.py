@@ -10,6 +10,8 @@ import click
 
 from fcn_deploy.cli.options.data import MOST_THREADS
 from fcn_deploy.cli.options.gate import percent
+from fcn_deploy.cli.options.values import size_value
+from fcn_deploy.vocabulary import Size
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.timing.latency import Budget
@@ -37,12 +39,11 @@ def _parts(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
-    height, width = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not (1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE):
-        raise click.BadParameter(f"'{text}' is not a size; write HEIGHTxWIDTH, as in 360x480")
-    return height, width
+def _size(text: str) -> Size:
+    size = size_value(text)
+    if max(size) > LONGEST_SIDE:
+        raise click.BadParameter(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give smaller sizes")
+    return size
 
 
 TIMING_OPTIONS = (

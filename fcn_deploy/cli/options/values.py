@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from fcn_deploy.card import class_names
-from fcn_deploy.errors import DataError, RecipeError
+from fcn_deploy.errors import DataError, RecipeError, ShapeError
+from fcn_deploy.vocabulary import Shape, Size, parse_shape, parse_size
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
@@ -33,12 +33,20 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
         raise DataError(f"--classes {text}: {error}") from error
 
 
-def parse_size(text: str, flag: str) -> tuple[int, int]:
-    """ "360x480" -> (360, 480); UsageError, which names the option, for anything else."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.strip())
-    if match is None:
-        raise click.UsageError(f"{flag} {text} is not a height and a width above 0; write {flag} 360x480")
-    return int(match[1]), int(match[2])
+def size_value(text: str) -> Size:
+    """Parse "360x480" for click, which names the option in the error."""
+    try:
+        return parse_size(text)
+    except ShapeError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def shape_value(text: str) -> Shape:
+    """Parse "1x360x480" for click, which names the option in the error."""
+    try:
+        return parse_shape(text)
+    except ShapeError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _is_file(text: str) -> bool:

@@ -23,7 +23,6 @@ from fcn_deploy.engine.builder.limits import check_maxima
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_options
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.gpus import gpus
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import PRECISION_KEY, find_card, load_graph
@@ -31,6 +30,7 @@ from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Profile
 
 FINDINGS_SHOWN = 3
 

@@ -20,12 +20,12 @@ from typing import Any
 from fcn_deploy.engine.builder.compile import Compiled, Job, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import open_flavor
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import READ_LAYER, READ_PORT
 from fcn_deploy.errors import EngineError, FcnDeployError, MissingDependencyError
 from fcn_deploy.system.memory import peak_bytes
 from fcn_deploy.system.process import child_environment
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Profile
 
 # Begins each line that is ours: the libraries may print too.
 _MARK = "fcn_deploy.engine "

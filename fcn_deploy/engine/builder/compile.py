@@ -15,10 +15,10 @@ from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import Parsed, parse
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.logger import Heard, listen
-from fcn_deploy.engine.profiles import Profile, Shape
 from fcn_deploy.engine.sidecar import Layer, Port
 from fcn_deploy.errors import EngineError
 from fcn_deploy.system.files import write_bytes
+from fcn_deploy.vocabulary import Profile, Shape
 
 # NumPy's names of the types that a network's input or output may have.
 DTYPES = {

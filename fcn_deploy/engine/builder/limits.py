@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from fcn_deploy.engine.profiles import Profile, shape_text
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, tensor_sizes
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Profile, shape_text
 
 # The GPU with most memory to date has 288 GB (NVIDIA B300); many have no more than 24.
 LARGEST_BYTES = 288 * 10**9

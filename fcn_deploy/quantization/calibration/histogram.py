@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Method = Literal["minmax", "percentile", "entropy", "mse"]
-METHODS: tuple[Method, ...] = ("minmax", "percentile", "entropy", "mse")
+from fcn_deploy.vocabulary import Method
+
 PERCENTILE = 99.99
 BINS = 4096
 _CHUNK = 1 << 18  # values a step: they stay in the cache, and no copy of the tensor is made

@@ -16,8 +16,9 @@ from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.quantization.rewrites.fp16 import HalfReport, to_fp16
 from fcn_deploy.quantization.rewrites.pools import quantise_before_pools
-from fcn_deploy.quantization.rewrites.qdq import Range, Target, insert_qdq
+from fcn_deploy.quantization.rewrites.qdq import Range, insert_qdq
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
+from fcn_deploy.vocabulary import Target
 
 
 def load_rewritable(path: Path) -> ir.Model:

@@ -10,7 +10,6 @@ Both targets quantise the inputs of convolutions, per tensor, and their weights,
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -19,9 +18,8 @@ from numpy.typing import NDArray
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.vocabulary import Target
 
-Target = Literal["tensorrt", "cpu"]
-TARGETS: tuple[Target, ...] = ("tensorrt", "cpu")
 Range = tuple[float, float]
 OLDEST_OPSET = 13  # per-channel scales
 

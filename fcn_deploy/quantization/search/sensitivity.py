@@ -14,7 +14,8 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.graph.parts import cut_out, live_before
 from fcn_deploy.quantization.rewrites.int8 import to_int8
-from fcn_deploy.quantization.rewrites.qdq import Range, Target, quantised_tensors
+from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
+from fcn_deploy.vocabulary import Target
 
 ALONE = "another layer is measured"
 

@@ -17,13 +17,13 @@ from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.metrics.agreement import Share
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.quantization.rewrites.int8 import to_int8
-from fcn_deploy.quantization.rewrites.qdq import Range, Target, quantised_tensors
+from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room, needed_bytes
 from fcn_deploy.quantization.search.images import Measured, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog, Step
 from fcn_deploy.quantization.search.sensitivity import cut_before, one_quantised
 from fcn_deploy.system.progress import Progress
-from fcn_deploy.vocabulary import LABELS
+from fcn_deploy.vocabulary import LABELS, Target
 
 LIVE = "live"
 FP32 = Step("fp32")

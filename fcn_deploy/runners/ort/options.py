@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn_deploy.engine.profiles import Profile, Shape, shape_text
 from fcn_deploy.errors import GraphError, OutputError, RunnerError
 from fcn_deploy.system.files import sha256
+from fcn_deploy.vocabulary import Profile, Shape, shape_text
 
 CUDA, TENSORRT, RTX = "cuda", "tensorrt", "nvtensorrtrtx"
 PREFIX = {TENSORRT: "trt", RTX: "nv"}  # of a provider's option names

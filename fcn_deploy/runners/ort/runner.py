@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.engine.profiles import shape_text
 from fcn_deploy.errors import GraphError, RunnerError, ShapeError
 from fcn_deploy.graph.ports import GraphIO, describe
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.ort.session import one_line, open_session
-from fcn_deploy.vocabulary import LABELS
+from fcn_deploy.vocabulary import LABELS, Shape, shape_text
 
 
 class OrtRunner(Runner):
@@ -80,13 +79,13 @@ class OrtRunner(Runner):
         twin.notes = self.notes
         return twin
 
-    def holds(self, shape: tuple[int, int, int]) -> bool:
+    def accepts(self, shape: Shape) -> bool:
         """By the provider's profiles, and by the dims that the file itself fixes."""
         dims = self._session.get_inputs()[0].shape
         own = (dims[0], *(dims[1:3] if self._io.image_type is np.uint8 else dims[2:4]))
         fixed = all(number == dim for number, dim in zip(shape, own, strict=True) if isinstance(dim, int))
         profiles = self._asked.profiles
-        return fixed and (not profiles or any(profile.holds(shape) for profile in profiles))
+        return fixed and (not profiles or any(profile.accepts(shape) for profile in profiles))
 
     def _upload(self, image: NDArray[np.uint8]) -> None:
         batch, height, width, _ = image.shape
@@ -101,12 +100,12 @@ class OrtRunner(Runner):
         for output in self._fetches:
             self._binding.bind_output(output, self._device, self._asked.device_id if self._device != "cpu" else 0)
 
-    def _choose_profile(self, shape: tuple[int, int, int]) -> None:
+    def _choose_profile(self, shape: Shape) -> None:
         """Run under the first profile that holds (N, H, W); a provider given a shape outside would build anew."""
         profiles = self._asked.profiles
         if not profiles:
             return
-        index = next((index for index, profile in enumerate(profiles) if profile.holds(shape)), None)
+        index = next((index for index, profile in enumerate(profiles) if profile.accepts(shape)), None)
         if index is None:
             listed = "; ".join(map(str, profiles))
             raise ShapeError(f"{self.name}: {shape_text(shape)} lies in none of the profiles: {listed}")

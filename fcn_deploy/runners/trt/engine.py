@@ -11,12 +11,12 @@ from typing import Any
 
 from fcn_deploy.engine.flavors import NAMES, Flavor, open_flavor
 from fcn_deploy.engine.logger import Heard, listen, started
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
 from fcn_deploy.graph.ports import GraphIO, describe
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.trt.ports import EnginePort, ports_of, profiles_of
+from fcn_deploy.vocabulary import Profile
 
 REBUILD = "build it again here with fcn-deploy build-engine"
 

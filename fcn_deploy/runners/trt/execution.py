@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from fcn_deploy.engine.logger import Heard, listen
-from fcn_deploy.engine.profiles import Profile, Shape, shape_text
 from fcn_deploy.errors import RunnerError, ShapeError
 from fcn_deploy.runners.cuda.context import one_line
 from fcn_deploy.runners.cuda.slots import Layout
 from fcn_deploy.runners.trt.engine import LoadedEngine
+from fcn_deploy.vocabulary import Profile, Shape, shape_text
 
 
 class Execution:
@@ -98,7 +98,7 @@ def choose_profile(profiles: Sequence[Profile], shape: Shape) -> int:
     Raises:
         ShapeError: none holds it; lists them.
     """
-    holding = [index for index, profile in enumerate(profiles) if profile.holds(shape)]
+    holding = [index for index, profile in enumerate(profiles) if profile.accepts(shape)]
     if not holding:
         listed = "; ".join(map(str, profiles))
         raise ShapeError(

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fcn_deploy.engine.profiles import Profile, Shape
 from fcn_deploy.errors import EngineError
+from fcn_deploy.vocabulary import Profile, Shape
 
 # TensorRT's name of a type -> NumPy's and ONNX's. Types that NumPy lacks (BF16, FP8) are not for a host to read.
 TYPES = {

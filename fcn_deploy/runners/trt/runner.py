@@ -21,7 +21,7 @@ from fcn_deploy.runners.trt.execution import Execution, choose_profile
 from fcn_deploy.runners.trt.graphs import GraphedExecution
 from fcn_deploy.runners.trt.options import TrtOptions
 from fcn_deploy.runners.trt.tickets import Ticket, Tickets, in_order
-from fcn_deploy.vocabulary import INPUT, LABELS
+from fcn_deploy.vocabulary import INPUT, LABELS, Shape
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
 
@@ -196,8 +196,8 @@ class TrtRunner(Runner):
     def _compute(self, slot: Slot, shape: tuple[int, ...]) -> None:
         slot.compute(self._execution.prepare(shape, self._stream), self._execution.enqueue)
 
-    def holds(self, shape: tuple[int, int, int]) -> bool:
-        return any(profile.holds(shape) for profile in self._loaded.profiles)
+    def accepts(self, shape: Shape) -> bool:
+        return any(profile.accepts(shape) for profile in self._loaded.profiles)
 
     def _prepared(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """What the engine takes; ShapeError if no profile holds it."""

@@ -13,9 +13,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.graph.load import find_card, load_graph
+from fcn_deploy.vocabulary import Profile
 from tests.api.bindings import read
 from tests.api.doubles import Double
 from tests.support.fakes.cuda_bindings import bindings_of

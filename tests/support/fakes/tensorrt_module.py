@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fcn_deploy.engine.profiles import Profile
+from fcn_deploy.vocabulary import Profile
 from tests.support.fakes.gpu import Gpu, IllegalAccessError, Work
 
 VERSIONS = {"tensorrt": "10.3.0", "tensorrt_rtx": "1.7.1"}

@@ -13,7 +13,6 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.options import DataOptions, check_classes
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.models.checkpoints import save_model
@@ -22,6 +21,7 @@ from fcn_deploy.onnx_export import export as export_module
 from fcn_deploy.sources import model_source as artefact_module
 from fcn_deploy.sources.model_source import Artefact
 from fcn_deploy.system.progress import SILENT
+from fcn_deploy.vocabulary import Profile
 from tests.conftest import tiny_model
 from tests.support.fake_runners import FakeRunner
 from tests.support.scripted_runners import Scripted

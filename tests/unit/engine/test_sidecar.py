@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from fcn_deploy.engine.freshness import belongs, differences, stale
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import (
     BuiltFor,
     Layer,
@@ -21,6 +20,7 @@ from fcn_deploy.engine.sidecar import (
     sidecar_path,
 )
 from fcn_deploy.errors import EngineError, RecipeError
+from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD
 
 PLAN = b"ftrt a plan"

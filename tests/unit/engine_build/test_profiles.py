@@ -8,48 +8,17 @@ from PIL import Image
 
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.builder.limits import check_maxima, widest_node
-from fcn_deploy.engine.profiles import Profile, parse_shape
 from fcn_deploy.engine_build.profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
+from fcn_deploy.vocabulary import Profile
 from tests.support.audit_graphs import int8_conv
 from tests.support.recorded_progress import Heard
 from tests.support.small_fcn import write_fcn
 
 
-def test_a_profile_holds_its_ends_and_nothing_beyond():
-    profile = Profile((1, 33, 47), (2, 33, 47), (3, 101, 157))
-    assert profile.holds((1, 33, 47))
-    assert profile.holds((3, 101, 157))
-    assert not profile.holds((1, 32, 47))
-    assert not profile.holds((4, 101, 157))
-    assert str(profile) == "1x33x47 .. 2x33x47 .. 3x101x157"
-
-
-@pytest.mark.parametrize(
-    ("shapes", "said"),
-    [
-        (((0, 1, 1), (1, 1, 1), (1, 1, 1)), "min 0x1x1 holds a number below 1"),
-        (((1, 1, 1), (1, 1, 1), (1, -5, 1)), "max 1x-5x1 holds a number below 1"),
-        (((1, 64, 1), (1, 33, 1), (1, 99, 1)), "H goes from 64 over 33 to 99; needed is min <= opt <= max"),
-        (((1, 1, 1), (1, 1, 48), (1, 1, 47)), "W goes from 1 over 48 to 47"),
-        (((1, 1, 1), (1, 1, 1), (1, 2**31, 1)), "max 1x2147483648x1 holds a number above 2147483647"),
-    ],
-)
-def test_a_profile_that_cannot_be_is_refused(shapes, said):
-    with pytest.raises(EngineError, match=said):
-        Profile(*shapes)
-
-
-@pytest.mark.parametrize("text", ["32x32", "1x2x3x4", "axbxc", "1x-3x4", "1.5x3x4", ""])
-def test_a_text_that_is_no_shape_is_refused(text):
-    with pytest.raises(EngineError, match="write NxHxW"):
-        parse_shape(text)
-
-
 def test_opt_alone_is_a_fixed_size_and_each_profile_needs_one_of_each():
-    assert parse_shape(" 2X33x47 ") == (2, 33, 47)
     assert written([], [(2, 33, 47)], []) == (Profile((2, 33, 47), (2, 33, 47), (2, 33, 47)),)
     assert written([], [], []) == ()
     assert len(written([(1, 1, 1)] * 2, [(1, 2, 2)] * 2, [(1, 3, 3)] * 2)) == 2

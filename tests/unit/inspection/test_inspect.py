@@ -14,7 +14,6 @@ from onnx import numpy_helper
 from fcn_deploy.doctor.probe_model import build_tiny, write_tiny
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.header import PlanHeader, read_header
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, Layer, Shares, Sidecar, sidecar_path
 from fcn_deploy.engine.sidecar import Port as SidecarPort
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
@@ -23,6 +22,7 @@ from fcn_deploy.inspection.inspect import inspect
 from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
 from fcn_deploy.inspection.text import layer_table, lines, to_plain
 from fcn_deploy.system.files import sha256
+from fcn_deploy.vocabulary import Profile
 from tests.support.onnx_files import CARD, write_graph
 from tests.support.small_fcn import write_fcn
 

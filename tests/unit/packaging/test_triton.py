@@ -15,10 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from fcn_deploy.cli.main import cli
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, Port, Sidecar, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.packaging.triton import TritonOptions, package
+from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD, write_fcn
 
 PLAN = b"a plan of TensorRT"
@@ -178,4 +178,4 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     assert "KIND_CPU" in (tmp_path / "models" / "fcn" / "config.pbtxt").read_text()
     result = CliRunner().invoke(cli, [*arguments, "--size", "0x3"])
     assert result.exit_code == 2
-    assert "--size 0x3 is not a height and a width above 0" in result.output
+    assert "'0x3' is not a height and a width above 0" in result.output

@@ -5,9 +5,9 @@ from __future__ import annotations
 import onnx
 import pytest
 
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.runners.trt.runner import TrtRunner
+from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import write_fcn
 
 
@@ -22,7 +22,7 @@ def fixed(path, dims):
 
 def test_a_file_of_free_sides_takes_all(tmp_path):
     with open_runner("onnxruntime", str(write_fcn(tmp_path / "m.onnx"))) as runner:
-        assert runner.holds((3, 34, 46))
+        assert runner.accepts((3, 34, 46))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_file_of_free_sides_takes_all(tmp_path):
 def test_a_file_of_fixed_sides_takes_those(tmp_path, dims, held):
     with open_runner("onnxruntime", fixed(write_fcn(tmp_path / "m.onnx"), dims)) as runner:
         shapes = [(1, 64, 96), (3, 64, 46), (1, 96, 64)]
-        assert [shape for shape in shapes if runner.holds(shape)] == held
+        assert [shape for shape in shapes if runner.accepts(shape)] == held
 
 
 def test_an_engine_takes_what_one_of_its_profiles_holds():
@@ -41,4 +41,4 @@ def test_an_engine_takes_what_one_of_its_profiles_holds():
     runner = TrtRunner.__new__(TrtRunner)
     runner._loaded = Loaded()
     shapes = [(1, 64, 64), (2, 64, 64), (3, 100, 99), (1, 64, 99)]
-    assert [runner.holds(shape) for shape in shapes] == [True, False, True, False]
+    assert [runner.accepts(shape) for shape in shapes] == [True, False, True, False]

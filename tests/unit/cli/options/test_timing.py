@@ -47,9 +47,9 @@ def test_a_tolerance_of_nothing_never_stops_early():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--sizes", "360"), "'360' is not a size; write HEIGHTxWIDTH, as in 360x480"),
-        (("--sizes", "0x480"), "'0x480' is not a size"),
-        (("--sizes", "99999x480"), "'99999x480' is not a size"),
+        (("--sizes", "360"), "'360' is not a height and a width above 0; write HxW, as in 360x480"),
+        (("--sizes", "0x480"), "'0x480' is not a height and a width above 0"),
+        (("--sizes", "99999x480"), "'99999x480' has a side of more than 65536 pixels"),
         (("--batch", "0"), "'0' is not a number of images"),
         (("--batch", "1;4"), "'1;4' is not a number of images"),
         (("--batch", ","), "it names no number of images"),

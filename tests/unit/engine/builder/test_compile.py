@@ -24,9 +24,9 @@ from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.logger import Heard, listen, logger, significant_lines
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import Port
 from fcn_deploy.errors import EngineError, MissingDependencyError
+from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import write_fcn
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")

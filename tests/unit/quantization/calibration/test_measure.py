@@ -14,8 +14,9 @@ from onnx import numpy_helper
 
 from fcn_deploy.errors import DataError, GraphError, OutputError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.calibration.histogram import BINS, METHODS, Histogram, range_of
+from fcn_deploy.quantization.calibration.histogram import BINS, Histogram, range_of
 from fcn_deploy.quantization.calibration.measure import calibrate, float_tensors
+from fcn_deploy.vocabulary import METHODS
 from tests.support.small_fcn import images, write_fcn, write_host_normalised
 
 

@@ -24,14 +24,8 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration.histogram import range_of
 from fcn_deploy.quantization.calibration.measure import calibrate
 from fcn_deploy.quantization.rewrites.fp16 import kept_from_fp16, to_fp16
-from fcn_deploy.quantization.rewrites.qdq import (
-    TARGETS,
-    Target,
-    insert_qdq,
-    quantise_weight,
-    quantised_tensors,
-    scale_and_zero_point,
-)
+from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantise_weight, quantised_tensors, scale_and_zero_point
+from fcn_deploy.vocabulary import TARGETS, Target
 from tests.support.small_fcn import images, small_weights, write_fcn
 
 

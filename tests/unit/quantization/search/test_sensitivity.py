@@ -11,8 +11,9 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.parts import Part, cut_out
 from fcn_deploy.quantization.calibration.histogram import range_of
 from fcn_deploy.quantization.calibration.measure import calibrate
-from fcn_deploy.quantization.rewrites.qdq import TARGETS, quantised_tensors
+from fcn_deploy.quantization.rewrites.qdq import quantised_tensors
 from fcn_deploy.quantization.search.sensitivity import candidates, cut_before, one_quantised
+from fcn_deploy.vocabulary import TARGETS
 from tests.support.small_fcn import images, write_fcn
 
 OUTPUTS = ["logits"]

@@ -12,11 +12,11 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.errors import GraphError, OutputError, RunnerError, ShapeError
 from fcn_deploy.runners.ort import session as ort_session
 from fcn_deploy.runners.ort.options import ProviderOptions, option_texts
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.vocabulary import Profile
 from tests.support.onnx_files import write_graph
 
 SMALL = Profile((1, 33, 47), (2, 64, 96), (3, 128, 192))

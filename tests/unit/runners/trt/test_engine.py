@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from fcn_deploy.engine.profiles import Profile
 from fcn_deploy.engine.sidecar import BuiltFor, sidecar_path
 from fcn_deploy.errors import EngineError, MissingDependencyError, RunnerError
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.vocabulary import Profile
 from tests.support.fakes.machine import Machine
 from tests.support.fakes.tensorrt_module import write_plan
 from tests.support.onnx_files import write_graph

@@ -148,8 +148,8 @@ def test_outputs_the_engine_lacks_are_refused_with_the_mend(machine, net, tmp_pa
 def test_an_engine_of_one_fixed_shape_runs_that_shape_alone(machine, net, tmp_path):
     import onnx
 
-    from fcn_deploy.engine.profiles import Profile
     from fcn_deploy.errors import ShapeError
+    from fcn_deploy.vocabulary import Profile
 
     model = onnx.load(net)
     for port in (*model.graph.input, *model.graph.output):
