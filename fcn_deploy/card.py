@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from fcn_deploy.errors import RecipeError
-from fcn_deploy.system import values
+from fcn_deploy.system.decode import Filled, at_least, decode, encode, parse_json
 
 CARD_KEY = "fcn_deploy.card"
 CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count
@@ -33,6 +33,25 @@ VOC_CLASSES = (
 )  # fmt: skip
 
 
+def class_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Check class names: none empty, none twice.
+
+    Raises:
+        RecipeError: saying which name stands where.
+    """
+    cleaned = tuple(name.strip() for name in names)
+    for index, name in enumerate(cleaned):
+        if not name:
+            raise RecipeError(f"class {index} has an empty name")
+        if cleaned.index(name) != index:
+            raise RecipeError(f"class name '{name}' stands at {cleaned.index(name)} and again at {index}")
+    return cleaned
+
+
+ClassNames = Annotated[tuple[str, ...], class_names]
+Byte = Annotated[int, at_least(0, 255)]
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """What a model is and how its images are made ready.
@@ -47,10 +66,10 @@ class ModelCard:
         notes: free facts (source, licence, the command that trained it).
     """
 
-    model: str
-    classes: tuple[str, ...]
+    model: Filled
+    classes: ClassNames
     options: Mapping[str, Option] = field(default_factory=dict)
-    palette: tuple[tuple[int, int, int], ...] = ()
+    palette: tuple[tuple[Byte, Byte, Byte], ...] = ()
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     channel_order: ChannelOrder = "RGB"
@@ -88,7 +107,7 @@ class ModelCard:
         return self.notes.get(CLASSES_NOTE) == GUESSED or self.classes == _numbers(self.num_classes)
 
     def to_json(self) -> str:
-        return json.dumps({f.name: getattr(self, f.name) for f in fields(self)}, default=dict)
+        return json.dumps(encode(self))
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
@@ -97,50 +116,8 @@ class ModelCard:
         Raises:
             RecipeError: not JSON, a missing field, or a value of the wrong kind.
         """
-        try:
-            raw = values.table(json.loads(text))
-            known = {key: value for key, value in raw.items() if key in _READERS}
-            values.check_keys(cls, known)
-            return cls(**values.read_all(known, _READERS))
-        except TypeError as error:
-            raise RecipeError(f"the model card cannot be read: it must be {error}") from error
-        except (ValueError, RecursionError, RecipeError) as error:
-            raise RecipeError(f"the model card cannot be read: {error}") from error
-
-
-def _classes(value: Any) -> tuple[str, ...]:
-    return class_names(values.texts(value))
-
-
-def _palette(value: Any) -> tuple[tuple[int, int, int], ...]:
-    if not isinstance(value, list) or not all(map(_is_colour, value)):
-        raise TypeError("a list of colours, three whole numbers from 0 to 255 each")
-    return tuple((red, green, blue) for red, green, blue in value)
-
-
-def _is_colour(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 3 and all(type(x) is int and 0 <= x <= 255 for x in value)
-
-
-def _option(value: Any) -> Option:
-    if isinstance(value, (str, bool)) or type(value) is int:
-        return value
-    try:
-        return values.number(value)
-    except TypeError as error:
-        raise TypeError("a text, a finite number, true or false") from error
-
-
-_READERS: dict[str, values.Reader] = {
-    "model": values.text,
-    "classes": _classes,
-    "options": values.table_of(_option),
-    "palette": _palette,
-    "mean": values.triple,
-    "std": values.triple,
-    "channel_order": values.channel_order,
-    "notes": values.table_of(values.any_text),
-}
+        source = "the model card cannot be read"
+        return decode(cls, parse_json(text, source, RecipeError), source, RecipeError)
 
 
 def ignore_index_for(num_classes: int) -> int:
@@ -168,18 +145,3 @@ def numbered_classes(count: int) -> tuple[str, ...]:
 
 def _numbers(count: int) -> tuple[str, ...]:
     return tuple(f"class_{index}" for index in range(count))
-
-
-def class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Check class names: none empty, none twice.
-
-    Raises:
-        RecipeError: saying which name stands where.
-    """
-    cleaned = tuple(name.strip() for name in names)
-    for index, name in enumerate(cleaned):
-        if not name:
-            raise RecipeError(f"class {index} has an empty name")
-        if cleaned.index(name) != index:
-            raise RecipeError(f"class name '{name}' stands at {cleaned.index(name)} and again at {index}")
-    return cleaned

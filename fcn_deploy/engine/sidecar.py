@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import EngineError, RecipeError
-from fcn_deploy.system import values
+from fcn_deploy.errors import EngineError
+from fcn_deploy.system.decode import Count, Filled, decode, encode, parse_json
 from fcn_deploy.vocabulary import Profile, Shape
 
 SCHEMA = 1
@@ -21,8 +21,8 @@ PORTABLE = "portable"
 class Port:
     """An input or output: name, NumPy's name of its type ("uint8"), and dims with -1 for those that vary."""
 
-    name: str
-    dtype: str
+    name: Filled
+    dtype: Filled
     shape: tuple[int, ...]
 
 
@@ -36,8 +36,8 @@ class BuiltFor:
     """
 
     sm: tuple[str, ...]
-    gpu: str | None = None
-    driver: str | None = None
+    gpu: Filled | None = None
+    driver: Filled | None = None
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Layer:
         profile: index of the optimization profile that it serves.
     """
 
-    name: str
+    name: Filled
     kind: str
     precision: str
     nodes: tuple[str, ...] = ()
-    profile: int = 0
+    profile: Count = 0
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Shares:
     """
 
     size: Shape
-    promised: Mapping[str, int]
-    built: Mapping[str, int]
+    promised: Mapping[str, Count]
+    built: Mapping[str, Count]
     disagreements: tuple[str, ...] = ()
 
 
@@ -90,30 +90,29 @@ class Sidecar:
         seconds: of the build; peak_bytes: resident memory of the process that built it, None if not measured.
     """
 
-    flavor: str
-    version: str
-    platform: str
+    flavor: Filled
+    version: Filled
+    platform: Filled
     built_for: BuiltFor
-    plan_sha256: str
-    plan_bytes: int
-    onnx_name: str
-    onnx_sha256: str
-    precision: str
+    plan_sha256: Filled
+    plan_bytes: Count
+    onnx_name: Filled
+    onnx_sha256: Filled
+    precision: Filled
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     profiles: tuple[Profile, ...]
-    activation_bytes: tuple[int | None, ...] = ()
+    activation_bytes: tuple[Count | None, ...] = ()
     card: ModelCard | None = None
     layers: tuple[Layer, ...] = ()
     shares: Shares | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     key: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    peak_bytes: int | None = None
+    peak_bytes: Count | None = None
 
     def to_json(self) -> str:
-        plain = asdict(self) | {"card": None if self.card is None else json.loads(self.card.to_json())}
-        return json.dumps({"schema": SCHEMA, "kind": "engine", **plain}, indent=1)
+        return json.dumps({"schema": SCHEMA, "kind": "engine", **encode(self)}, indent=1)
 
 
 def sidecar_path(engine: Path) -> Path:
@@ -122,119 +121,35 @@ def sidecar_path(engine: Path) -> Path:
 
 
 def read_sidecar(engine: Path) -> Sidecar:
-    """The sidecar of an engine; whether the plan is the one it speaks of is not looked at.
+    """Read the sidecar of an engine; whether the plan is the one that it describes is not checked.
 
     Raises:
         EngineError: it is missing or cannot be read as one.
     """
-    path = sidecar_path(engine)
+    return read_description(sidecar_path(engine))
+
+
+def read_description(path: Path) -> Sidecar:
+    """Read a sidecar by its own path; EngineError as for `read_sidecar`."""
+    source = f"{path} cannot be read as the description of an engine"
     try:
-        return parse_sidecar(path.read_text(encoding="utf-8"))
+        return parse_sidecar(path.read_text(encoding="utf-8"), source)
     except FileNotFoundError as error:
         raise EngineError(
-            f"{path} is missing: it says what {engine.name} takes and gives; copy it along with the engine, or build "
+            f"{path} is missing: it says what {path.stem} takes and gives; copy it along with the engine, or build "
             "the engine with fcn-deploy build-engine"
         ) from error
-    except (OSError, UnicodeDecodeError, RecipeError) as error:
-        raise EngineError(f"{path} cannot be read as the description of an engine: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise EngineError(f"{source}: {error}") from error
 
 
-def parse_sidecar(text: str) -> Sidecar:
+def parse_sidecar(text: str, source: str = "the sidecar") -> Sidecar:
     """Read what `to_json` wrote; fields of a later version are ignored.
 
     Raises:
-        RecipeError: not JSON, another schema, a missing field or a value of the wrong kind.
+        EngineError: not JSON, another schema, a missing field or a value of the wrong kind.
     """
-    try:
-        raw = values.table(json.loads(text))
-        if raw.get("kind") != "engine" or raw.get("schema") != SCHEMA:
-            raise RecipeError(f"it is not of kind engine, schema {SCHEMA}")
-        known = {key: value for key, value in raw.items() if key in _READERS}
-        values.check_keys(Sidecar, known)
-        return Sidecar(**values.read_all(known, _READERS))
-    except TypeError as error:
-        raise RecipeError(f"it must be {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise RecipeError(str(error)) from error
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise TypeError("a whole number, 0 or more")
-    return value
-
-
-def _ints(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not all(type(item) is int for item in value):
-        raise TypeError("a list of whole numbers")
-    return tuple(value)
-
-
-def _shape(value: Any) -> Shape:
-    numbers = _ints(value)
-    if len(numbers) != 3:
-        raise TypeError("three whole numbers (N, H, W)")
-    return numbers[0], numbers[1], numbers[2]
-
-
-def _maybe(reader: values.Reader) -> values.Reader:
-    return lambda value: None if value is None else reader(value)
-
-
-def _list_of(reader: values.Reader) -> values.Reader:
-    def read(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise TypeError("a list")
-        return tuple(reader(item) for item in value)
-
-    return read
-
-
-def _record(kind: type[Any], readers: dict[str, values.Reader]) -> values.Reader:
-    def read(value: Any) -> Any:
-        known = {key: item for key, item in values.table(value).items() if key in readers}
-        values.check_keys(kind, known)
-        return kind(**values.read_all(known, readers))
-
-    return read
-
-
-READ_PORT = _record(Port, {"name": values.text, "dtype": values.text, "shape": _ints})
-_PROFILE = _record(Profile, {"min": _shape, "opt": _shape, "max": _shape})
-READ_LAYER = _record(
-    Layer,
-    {
-        "name": values.text,
-        "kind": values.any_text,
-        "precision": values.any_text,
-        "nodes": values.texts,
-        "profile": _count,
-    },
-)
-_READERS: dict[str, values.Reader] = {
-    **dict.fromkeys(("flavor", "version", "platform", "onnx_name", "precision"), values.text),
-    **dict.fromkeys(("plan_sha256", "onnx_sha256"), values.text),
-    "built_for": _record(BuiltFor, {"sm": values.texts, "gpu": _maybe(values.text), "driver": _maybe(values.text)}),
-    "plan_bytes": _count,
-    "inputs": _list_of(READ_PORT),
-    "outputs": _list_of(READ_PORT),
-    "profiles": _list_of(_PROFILE),
-    "activation_bytes": _list_of(_maybe(_count)),
-    "card": _maybe(lambda value: ModelCard.from_json(json.dumps(value))),
-    "layers": _list_of(READ_LAYER),
-    "shares": _maybe(
-        _record(
-            Shares,
-            {
-                "size": _shape,
-                "promised": values.table_of(_count),
-                "built": values.table_of(_count),
-                "disagreements": values.texts,
-            },
-        )
-    ),
-    "options": values.table,
-    "key": values.table,
-    "seconds": values.number,
-    "peak_bytes": _maybe(_count),
-}
+    raw = parse_json(text, source, EngineError)
+    if not isinstance(raw, dict) or raw.get("kind") != "engine" or raw.get("schema") != SCHEMA:
+        raise EngineError(f"{source}: it is not of kind engine, schema {SCHEMA}")
+    return decode(Sidecar, raw, source, EngineError)

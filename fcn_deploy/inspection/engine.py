@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_deploy.engine.header import HEADER_BYTES, PlanHeader, read_header
-from fcn_deploy.engine.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_path
-from fcn_deploy.errors import EngineError, RecipeError
+from fcn_deploy.engine.sidecar import Sidecar, read_description, read_sidecar, sidecar_path
+from fcn_deploy.errors import EngineError
 from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
 from fcn_deploy.system.environment import package_versions
 
@@ -86,10 +86,7 @@ def inspect_sidecar(path: Path) -> EngineFile:
     Raises:
         EngineError: it is not one.
     """
-    try:
-        sidecar = parse_sidecar(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, RecipeError) as error:
-        raise EngineError(f"{path} cannot be read as the description of an engine: {error}") from error
+    sidecar = read_description(path)
     engine = path.with_suffix("").name
     remarks = (f"its engine, {engine}, is not beside it", *_remarks(None, sidecar))
     return EngineFile(None, sidecar, _contract(sidecar), _memory(sidecar), (), remarks)

@@ -1,72 +1,239 @@
-"""Plain JSON values into frozen dataclasses, each value checked against its field's type."""
+"""Decode parsed JSON or TOML into frozen dataclasses by their type hints, and encode dataclasses as plain data.
+
+A hint may add checks: `Annotated[int, at_least(0)]`. A check is a function that returns the value to keep, or raises
+`ExpectedError` ("64 hexadecimal digits") or an FcnDeployError with a sentence of its own.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import types
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fcn_deploy.errors import RecordError
+from fcn_deploy.errors import FcnDeployError, UnknownNameError
 
 LARGEST = 2**63 - 1
+SHOWN = 40  # characters of a wrong value that a message repeats
+T = TypeVar("T")
+
+_SCALARS = {
+    str: "text", Path: "a path", int: "an integer of 64 bits", float: "a finite number", bool: "true or false",
+}  # fmt: skip
 
 
-def decode(kind: Any, raw: Any, where: str = "record") -> Any:
-    """`raw` as a value of type `kind`: a dataclass, str, int, float, bool, a tuple, a dict, a Literal or X | None.
+class ExpectedError(ValueError):
+    """A check's answer to a value that does not pass: what was expected instead."""
 
-    Fields that the dataclass does not have are passed over, so a later version's record can be read.
+
+class _FaultError(Exception):
+    """What is wrong with a value; `path` grows from the value outwards (".latency.upload_ns[0]")."""
+
+    def __init__(self, sentence: str, *, of_value: bool = False) -> None:
+        super().__init__(sentence)
+        self.sentence, self.of_value = sentence, of_value
+        self.path = ""
+
+    def text(self) -> str:
+        path = self.path.removeprefix(".")
+        if self.of_value:
+            return f"{path or 'it'} {self.sentence}"
+        return f"{path}: {self.sentence}" if path else self.sentence
+
+
+def decode(
+    kind: type[T],
+    raw: Any,
+    source: str,
+    error: type[FcnDeployError],
+    *,
+    strict: bool = False,
+    given: Mapping[str, Any] | None = None,
+) -> T:
+    """Check `raw` against a type and return it as a value of that type.
+
+    Args:
+        kind: a dataclass, or any hint of one: str, int, float, bool, Path, tuple, dict, Literal, X | Y, Annotated.
+        source: the file, for the message.
+        error: raised for a value that does not fit.
+        strict: refuse keys that a dataclass does not have; otherwise they are ignored, so a later version's file can
+            be read.
+        given: fields of the outermost dataclass that are not in the file.
 
     Raises:
-        RecordError: naming the place ("rows[1].latency.upload_ns[0]"), what was found and what is needed.
+        FcnDeployError: of type `error`: "SOURCE: rows[1].latency.upload_ns[0] is 'x'; expected an integer of 64 bits".
     """
-    origin = get_origin(kind)
-    if kind in (Any, object):
-        return raw
-    if is_dataclass(kind):
-        return _dataclass(kind, raw, where)
-    if origin in (Union, types.UnionType):
-        (inner,) = (option for option in get_args(kind) if option is not type(None))
-        return None if raw is None else decode(inner, raw, where)
-    if origin is tuple:
-        return _tuple(get_args(kind), raw, where)
-    if origin is dict:
-        _checked(raw, isinstance(raw, dict), "an object", where)
-        return {key: decode(get_args(kind)[1], value, f"{where}.{key}") for key, value in raw.items()}
-    if origin is Literal:
-        return _checked(raw, raw in get_args(kind), " or ".join(map(str, get_args(kind))), where)
+    decoder = _Decoder(strict)
+    try:
+        value: T = decoder.object(kind, raw, given or {}) if is_dataclass(kind) else decoder.value(kind, raw)
+    except _FaultError as fault:
+        raise error(f"{source}: {fault.text()}") from fault
+    return value
+
+
+def parse_json(text: str, source: str, error: type[FcnDeployError]) -> Any:
+    """Parse JSON; raise `error`, naming `source`, if `text` is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as failure:
+        raise error(f"{source}: it is not JSON: {failure}") from failure
+
+
+def encode(value: Any) -> Any:
+    """Turn a dataclass, and all in it, into dicts, lists and JSON's scalars; paths become text."""
+    if is_dataclass(value):
+        return {part.name: encode(getattr(value, part.name)) for part in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def matching(pattern: str, expected: str) -> Callable[[str], str]:
+    """Check that text matches a regular expression as a whole."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ExpectedError(expected)
+        return text
+
+    return check
+
+
+def at_least(least: int, most: int | None = None) -> Callable[[int], int]:
+    """Check that an integer is `least` or more, and not above `most`."""
+    expected = f"an integer of {least} or more" if most is None else f"an integer from {least} to {most}"
+
+    def check(number: int) -> int:
+        if number < least or (most is not None and number > most):
+            raise ExpectedError(expected)
+        return number
+
+    return check
+
+
+Filled = Annotated[str, matching(r"(?s).+", "text that is not empty")]
+Count = Annotated[int, at_least(0)]
+Positive = Annotated[int, at_least(1)]
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    strict: bool
+
+    def value(self, kind: Any, raw: Any) -> Any:
+        if kind in _SCALARS:
+            return _scalar(kind, raw)
+        if kind in (Any, object):
+            return raw
+        if is_dataclass(kind):
+            return self.object(kind, raw, {})
+        origin, options = get_origin(kind), get_args(kind)
+        if origin is tuple:
+            return self._tuple(options, raw)
+        if origin in (Union, types.UnionType):
+            return self._union(options, raw)
+        if origin is Annotated:
+            return self._checked(options[0], options[1:], raw)
+        if origin is Literal:
+            return _fitting(raw, raw in options, " or ".join(map(str, options)))
+        return self._mapping(options[1], raw)
+
+    def object(self, kind: Any, raw: Any, given: Mapping[str, Any]) -> Any:
+        _fitting(raw, isinstance(raw, dict), "a table of keys and values")
+        known = [part for part in fields(kind) if part.name not in given]
+        names = [part.name for part in known]
+        if self.strict:
+            for key in raw:
+                if key not in names:
+                    raise _FaultError(str(UnknownNameError.of("key", key, names)))
+        missing = [part.name for part in known if part.default is part.default_factory is MISSING]
+        if not raw.keys() >= set(missing):
+            raise _FaultError(f"missing {', '.join(name for name in missing if name not in raw)}")
+        hints = _hints(kind)
+        values = {name: self._within(f".{name}", hints[name], raw[name]) for name in names if name in raw}
+        try:
+            return kind(**values, **given)
+        except FcnDeployError as error:
+            raise _FaultError(str(error)) from error
+
+    def _within(self, step: str, kind: Any, raw: Any) -> Any:
+        try:
+            return self.value(kind, raw)
+        except _FaultError as fault:
+            fault.path = step + fault.path
+            raise
+
+    def _mapping(self, kind: Any, raw: Any) -> dict[str, Any]:
+        _fitting(raw, isinstance(raw, dict), "a table of keys and values")
+        return {key: self._within(f".{key}", kind, value) for key, value in raw.items()}
+
+    def _tuple(self, kinds: tuple[Any, ...], raw: Any) -> tuple[Any, ...]:
+        endless = len(kinds) == 2 and kinds[1] is Ellipsis
+        _fitting(
+            raw,
+            isinstance(raw, list) and (endless or len(raw) == len(kinds)),
+            "a list" if endless else f"a list of {len(kinds)}",
+        )
+        each = [kinds[0]] * len(raw) if endless else kinds
+        return tuple(
+            self._within(f"[{index}]", kind, value) for index, (kind, value) in enumerate(zip(each, raw, strict=True))
+        )
+
+    def _union(self, options: tuple[Any, ...], raw: Any) -> Any:
+        """Decode as the only option that is not None, or as the first scalar that fits."""
+        if raw is None and type(None) in options:
+            return None
+        kinds = [option for option in options if option is not type(None)]
+        if len(kinds) == 1:
+            return self.value(kinds[0], raw)
+        for kind in kinds:
+            try:
+                return _scalar(kind, raw)
+            except _FaultError:
+                continue
+        raise _mismatch(raw, " or ".join(_SCALARS[kind] for kind in kinds))
+
+    def _checked(self, kind: Any, checks: tuple[Callable[[Any], Any], ...], raw: Any) -> Any:
+        value = self.value(kind, raw)
+        try:
+            for check in checks:
+                value = check(value)
+        except ExpectedError as expected:
+            raise _mismatch(raw, str(expected)) from expected
+        except FcnDeployError as error:
+            raise _FaultError(str(error)) from error
+        return value
+
+
+@lru_cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _scalar(kind: Any, raw: Any) -> Any:
+    """Python's reader takes NaN, infinities and integers of any length, which JSON does not have."""
+    number = isinstance(raw, (int, float)) and not isinstance(raw, bool)
     if kind is float:
-        return float(_checked(raw, _is_finite(raw), "a number", where))
-    if kind is int:
-        _checked(raw, type(raw) is int and -LARGEST <= raw <= LARGEST, "an integer of 64 bits", where)
-    return _checked(raw, type(raw) is kind, {str: "text", int: "an integer", bool: "true or false"}[kind], where)
+        return float(_fitting(raw, number and -1e300 < raw < 1e300, _SCALARS[float]))
+    if kind is Path:
+        return Path(_fitting(raw, type(raw) is str, _SCALARS[Path]))
+    fits = type(raw) is kind and (kind is not int or -LARGEST <= raw <= LARGEST)
+    return _fitting(raw, fits, _SCALARS[kind])
 
 
-def _is_finite(raw: Any) -> bool:
-    """JSON has no NaN and no infinity; Python's reader takes both, and integers of any length."""
-    return isinstance(raw, (int, float)) and not isinstance(raw, bool) and -1e300 < raw < 1e300
-
-
-def _dataclass(kind: Any, raw: Any, where: str) -> Any:
-    _checked(raw, isinstance(raw, dict), "an object", where)
-    hints = get_type_hints(kind)
-    values = {}
-    for field in fields(kind):
-        if field.name in raw:
-            values[field.name] = decode(hints[field.name], raw[field.name], f"{where}.{field.name}")
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise RecordError(f"{where} has no '{field.name}'")
-    return kind(**values)
-
-
-def _tuple(kinds: tuple[Any, ...], raw: Any, where: str) -> tuple[Any, ...]:
-    endless = len(kinds) == 2 and kinds[1] is Ellipsis
-    needed = "a list" if endless else f"a list of {len(kinds)}"
-    _checked(raw, isinstance(raw, list) and (endless or len(raw) == len(kinds)), needed, where)
-    each = [kinds[0]] * len(raw) if endless else kinds
-    return tuple(decode(kind, value, f"{where}[{i}]") for i, (kind, value) in enumerate(zip(each, raw, strict=True)))
-
-
-def _checked(raw: Any, fits: bool, needed: str, where: str) -> Any:
+def _fitting(raw: Any, fits: bool, expected: str) -> Any:
     if not fits:
-        raise RecordError(f"{where} is {str(raw)[:40]!r}; needed {needed}")
+        raise _mismatch(raw, expected)
     return raw
+
+
+def _mismatch(raw: Any, expected: str) -> _FaultError:
+    found = repr(raw)
+    shown = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
+    return _FaultError(f"is {shown}; expected {expected}", of_value=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from fcn_deploy.benchmark.record.times import Latency, Saturated
 from fcn_deploy.benchmark.record.types import Accuracy, Agreed, Agreement, Counts, MarginAgreed, Record, Row
@@ -10,23 +11,30 @@ from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode
 from fcn_deploy.vocabulary import shape_text
 
-# What is read of the environment; whatever else stands there is passed over.
-ENVIRONMENT = {
-    "cores": dict[str, int | None] | None,
-    "packages": dict[str, str] | None,
-    "gpus": tuple[str, ...] | None,
-    "torch": dict[str, object] | None,
-}
+
+@dataclass(frozen=True)
+class Environment:
+    """What is read of a record's environment; other keys are ignored."""
+
+    cores: dict[str, int | None] | None = None
+    packages: dict[str, str] | None = None
+    gpus: tuple[str, ...] | None = None
+    torch: dict[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is read of a record's model card."""
+
+    model: str
+    classes: tuple[str, ...]
 
 
 def check_record(record: Record, name: str) -> None:
     """Raise RecordError where parts of the record contradict each other: a file that was cut, merged or edited."""
-    for key, kind in ENVIRONMENT.items():
-        if key in record.environment:
-            decode(kind, record.environment[key], f"{name}.environment.{key}")
+    decode(Environment, record.environment, f"{name}: environment", RecordError)
     if record.model.card is not None:
-        decode(str, record.model.card.get("model"), f"{name}.model.card.model")
-        decode(tuple[str, ...], record.model.card.get("classes"), f"{name}.model.card.classes")
+        decode(Card, record.model.card, f"{name}: model.card", RecordError)
     if min(record.settings.batch, record.settings.threads) < 1:
         raise RecordError(f"{name} has a batch or a number of threads below 1")
     if any(not 0 <= index < len(record.shapes) for index in record.rounds):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from fcn_deploy.benchmark.record.check import check_record
 from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
-from fcn_deploy.system.decode import decode
+from fcn_deploy.system.decode import decode, encode, parse_json
 from fcn_deploy.system.files import write_text
 
 SCHEMA = 2
@@ -21,7 +20,7 @@ READABLE = (1, 2)
 
 def to_json(record: Record) -> str:
     """The record as JSON, with a `summary` in each row for readers without this package; it is not read back."""
-    plain: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | asdict(record)
+    plain: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | encode(record)
     for row, source in zip(plain["rows"], record.rows, strict=True):
         row["summary"] = summarise(record, source)
     return json.dumps(plain, allow_nan=False)
@@ -33,17 +32,14 @@ def from_json(text: str, name: str = "record") -> Record:
     Raises:
         RecordError: not JSON, of another kind or schema, or a value that is missing or of the wrong type.
     """
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{name} is not JSON: {error}") from error
+    raw = parse_json(text, name, RecordError)
     if not isinstance(raw, dict) or raw.get("kind") != "bench":
         raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
     schema = raw.get("schema")
     if schema not in READABLE:
         newer = "; a newer fcn-deploy wrote it, install that one" if isinstance(schema, int) and schema > SCHEMA else ""
         raise RecordError(f"{name} has schema {schema}; this version reads schema 1 and 2{newer}")
-    record: Record = decode(Record, raw, name)
+    record = decode(Record, raw, name, RecordError)
     check_record(record, name)
     return record
 

@@ -13,19 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from fcn_deploy.engine.builder.compile import Compiled, Job, compile_plan
-from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import open_flavor
-from fcn_deploy.engine.sidecar import READ_LAYER, READ_PORT
 from fcn_deploy.errors import EngineError, FcnDeployError, MissingDependencyError
+from fcn_deploy.system.decode import decode, encode
 from fcn_deploy.system.memory import peak_bytes
 from fcn_deploy.system.process import child_environment
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import Profile
 
 # Begins each line that is ours: the libraries may print too.
 _MARK = "fcn_deploy.engine "
@@ -45,7 +41,7 @@ def compile_in_child(flavor: str, job: Job, progress: Progress = SILENT) -> tupl
     # Errors go to a file: nobody reads a pipe of them during the build, and a full one would halt it.
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, **asdict(job)}, default=str)],
+            [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, "job": encode(job)})],
             stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace",
             env=child_environment(PYTHONUTF8="1"),
         )  # fmt: skip
@@ -62,7 +58,7 @@ def compile_in_child(flavor: str, job: Job, progress: Progress = SILENT) -> tupl
             raise EngineError(f"the builder's process {_ending(process.returncode, said)}")
     if "compiled" not in told:
         raise _error(told)
-    return _compiled(told["compiled"]), told["peak_bytes"]
+    return decode(Compiled, told["compiled"], "the builder's answer", EngineError), told["peak_bytes"]
 
 
 def _follow(process: subprocess.Popen[str], title: str, progress: Progress) -> Mapping[str, Any] | None:
@@ -95,26 +91,6 @@ def _error(told: Mapping[str, Any]) -> Exception:
     return _ERRORS.get(told["error"], FcnDeployError)(told["text"])
 
 
-def _compiled(plain: dict[str, Any]) -> Compiled:
-    return Compiled(
-        **plain
-        | {
-            "inputs": tuple(map(READ_PORT, plain["inputs"])),
-            "outputs": tuple(map(READ_PORT, plain["outputs"])),
-            "layers": tuple(map(READ_LAYER, plain["layers"])),
-            "activation_bytes": tuple(plain["activation_bytes"]),
-            "warnings": tuple(plain["warnings"]),
-        }
-    )
-
-
-def _job(plain: dict[str, Any]) -> Job:
-    profiles = [Profile(*(tuple(found[word]) for word in ("min", "opt", "max"))) for found in plain["profiles"]]
-    options = BuildOptions(**plain["options"] | {"sm": tuple(plain["options"]["sm"])})
-    paths = {name: Path(plain[name]) for name in ("onnx", "plan")}
-    return Job(**plain | paths | {"axes": tuple(plain["axes"]), "profiles": tuple(profiles), "options": options})
-
-
 def _tell(**told: Any) -> None:
     print(_MARK + json.dumps(told), flush=True)
 
@@ -128,9 +104,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     request = json.loads(sys.argv[1])
     try:
-        flavor = open_flavor(request.pop("flavor"))
-        compiled = compile_plan(flavor, _job(request), lambda name, steps: _tell(phase=name, steps=steps))
-        _tell(compiled=asdict(compiled), peak_bytes=peak_bytes())
+        flavor = open_flavor(request["flavor"])
+        job = decode(Job, request["job"], "the builder's job", EngineError)
+        compiled = compile_plan(flavor, job, lambda name, steps: _tell(phase=name, steps=steps))
+        _tell(compiled=encode(compiled), peak_bytes=peak_bytes())
     except OSError as error:
         _tell(errno=error.errno or 0, filename=error.filename)
     except FcnDeployError as error:

@@ -19,7 +19,7 @@ from fcn_deploy.engine.sidecar import (
     read_sidecar,
     sidecar_path,
 )
-from fcn_deploy.errors import EngineError, RecipeError
+from fcn_deploy.errors import EngineError
 from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD
 
@@ -71,14 +71,17 @@ def test_fields_of_a_later_version_are_ignored():
     ("change", "said"),
     [
         ({"schema": 2}, "not of kind engine, schema 1"),
-        ({"plan_bytes": "many"}, "plan_bytes must be a whole number"),
-        ({"profiles": [{"min": [1, 2], "opt": [1, 2, 3], "max": [1, 2, 3]}]}, "profiles.*three whole numbers"),
-        ({"inputs": {}}, "inputs must be a list"),
-        ({"built_for": {"gpu": None}}, "missing sm"),
+        ({"plan_bytes": "many"}, "plan_bytes is 'many'; expected an integer"),
+        (
+            {"profiles": [{"min": [1, 2], "opt": [1, 2, 3], "max": [1, 2, 3]}]},
+            r"profiles\[0\]\.min is \[1, 2\]; expected a list of 3",
+        ),
+        ({"inputs": {}}, "inputs is {}; expected a list"),
+        ({"built_for": {"gpu": None}}, "built_for: missing sm"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(change, said):
-    with pytest.raises(RecipeError, match=said):
+    with pytest.raises(EngineError, match=said):
         parse_sidecar(json.dumps(json.loads(SIDECAR.to_json()) | change))
 
 
