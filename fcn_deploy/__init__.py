@@ -14,14 +14,16 @@ from fcn_deploy.version import __version__
 if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.evaluation.evaluate import evaluate
+    from fcn_deploy.onnx_export.export import export
     from fcn_deploy.prediction.model import load
 
 _MODULES = {
     "DataOptions": "fcn_deploy.data.options",
     "evaluate": "fcn_deploy.evaluation.evaluate",
+    "export": "fcn_deploy.onnx_export.export",
     "load": "fcn_deploy.prediction.model",
 }
-__all__ = ["DataOptions", "__version__", "evaluate", "load"]
+__all__ = ["DataOptions", "__version__", "evaluate", "export", "load"]
 
 
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for an attribute

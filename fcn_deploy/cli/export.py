@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.values import parse_classes
 from fcn_deploy.cli.output import check_json_path, emit, json_option
-from fcn_deploy.vocabulary import INPUT_KINDS, shape_text
-
-if TYPE_CHECKING:
-    from fcn_deploy.card import ModelCard
-    from fcn_deploy.onnx_export.export import ExportReport
+from fcn_deploy.vocabulary import INPUT_KINDS
 
 
 @click.command()
@@ -61,41 +55,23 @@ def command(
     The proof runs ONNX Runtime and PyTorch on the same images of nine shapes; the file gets its name only if every
     shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
     """
-    from fcn_deploy.models.network import load_reference
-    from fcn_deploy.onnx_export.export import export_model
+    from fcn_deploy.onnx_export.export import export
+    from fcn_deploy.onnx_export.plain import to_plain
     from fcn_deploy.onnx_export.proof import TOLERANCE
+    from fcn_deploy.onnx_export.text import render
 
     check_json_path(json_path)
-    target = out or Path(f"{Path(source).stem}.onnx")
-    if checkpoint is not None and not source.endswith(".toml"):
+    if checkpoint is not None and not source.lower().endswith(".toml"):
         raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
-    network, card = load_reference(
-        source, model=model, classes=parse_classes(classes), checkpoint=checkpoint, progress=progress()
-    )
-    report = export_model(
-        network,
-        card,
-        target,
-        outputs=[name.strip() for name in outputs.split(",")],
+    report = export(
+        source,
+        out,
+        model_name=model,
+        classes=parse_classes(classes),
+        checkpoint=checkpoint,
         input_kind=input_kind,  # type: ignore[arg-type]
+        outputs=[name.strip() for name in outputs.split(",")],
         tolerance=TOLERANCE if tolerance is None else tolerance,
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(_as_json(report, card)), lambda: click.echo(_as_text(report, card)))
-
-
-def _as_text(report: ExportReport, card: ModelCard) -> str:
-    lines = [f"  N x H x W      largest difference   labels that differ     (tolerance {report.tolerance:g})"]
-    for tick in report.ticks:
-        shape = shape_text(tick.shape)
-        lines.append(f"✓ {shape:14} {tick.relative_difference:18.1e}   {tick.labels_differing:18d}")
-    size = f"{report.weights_bytes / 1e6:.1f} MB of weights"
-    written = f"{report.path}" + (f" and {report.data_path.name}" if report.data_path else "")
-    lines.append(f"{card.model}, {card.num_classes} classes, {report.nodes} nodes, {size}")
-    lines.append(f"wrote {written} in {report.seconds:.1f} s")
-    return "\n".join(lines)
-
-
-def _as_json(report: ExportReport, card: ModelCard) -> dict[str, Any]:
-    fields = asdict(report) | {"path": str(report.path), "data_path": report.data_path and str(report.data_path)}
-    return fields | {"card": json.loads(card.to_json())}
+    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: click.echo(render(report)))

@@ -1,8 +1,9 @@
-"""A PyTorch model as a proven ONNX file."""
+"""Write a PyTorch model as a proven ONNX file."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from fcn_deploy.graph.contract_io import graft_contract, set_outputs
 from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
+from fcn_deploy.models.network import load_reference
 from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
-from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
@@ -36,14 +38,15 @@ NARROWED_SHAPE = (3, 33, 47)
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written and what its proof showed.
+    """Hold what was written and what its proof showed.
 
     Attributes:
-        path: the ONNX file; `data_path`: its external data, where the weights are too large for one file.
-        ticks: one a shape.
-        tolerance: what they were held against.
+        path, data_path: the ONNX file, and its external data where the weights are too large for one file.
+        ticks: the differences from PyTorch, one per shape of the proof.
+        tolerance: the largest relative logit difference that passes.
         nodes, weights_bytes: size of the graph.
         seconds: wall time of trace, proof and writing together.
+        card: classes, preprocessing and architecture, as the file holds them.
     """
 
     path: Path
@@ -53,6 +56,66 @@ class ExportReport:
     nodes: int
     weights_bytes: int
     seconds: float
+    card: ModelCard
+
+
+def export(
+    model: StrPath,
+    output: StrPath | None = None,
+    *,
+    model_name: str | None = None,
+    classes: Sequence[str] | None = None,
+    checkpoint: StrPath | None = None,
+    input_kind: InputKind = "uint8",
+    outputs: Sequence[str] = ("labels",),
+    tolerance: float = TOLERANCE,
+    progress: Progress = SILENT,
+) -> ExportReport:
+    """Write a model as ONNX (opset 17, dynamic N, H and W) and prove the file equal to PyTorch.
+
+    Args:
+        model: "demo", a checkpoint (.pth, .pt, .safetensors), a recipe (.toml) or an exported .onnx file.
+        output: the file to write; None is the model's name with .onnx, in the current folder.
+        model_name: the network that a checkpoint holds ("fcn8s", "fcn8s-caffe", ...); None reads it from the keys.
+        classes: class names, index = label; None takes those of the model.
+        checkpoint: the weights of a recipe, where they are not beside it.
+        input_kind: "uint8" takes `image` uint8[N, H, W, 3] RGB, "float" float32[N, 3, H, W] already normalised.
+        outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.
+        tolerance: the largest logit difference from PyTorch that passes, relative to the largest logit.
+
+    Returns:
+        The file, its size and what the proof showed at each of nine shapes.
+
+    Raises:
+        CheckpointError, GraphError, RecipeError: the model cannot be read.
+        UnknownNameError: no such output or network.
+        ExportError: the network cannot be expressed in opset 17.
+        ParityError: the proof failed; nothing is left behind.
+        OutputError: the file cannot be written.
+
+    Example:
+        >>> import fcn_deploy
+        >>> report = fcn_deploy.export("demo", "demo.onnx", outputs=["labels", "logits"])
+        >>> report.path.exists(), len(report.ticks), report.card.model
+        (True, 9, 'fcn8s')
+    """
+    source = os.fspath(model)
+    network, card = load_reference(
+        source,
+        model=model_name,
+        classes=classes,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        progress=progress,
+    )
+    return export_model(
+        network,
+        card,
+        Path(output or f"{Path(source).stem}.onnx"),
+        outputs=outputs,
+        input_kind=input_kind,
+        tolerance=tolerance,
+        progress=progress,
+    )
 
 
 def export_model(
@@ -98,7 +161,7 @@ def export_model(
             _check_narrowed(temporary, wanted, feeds, proven)
         nodes, weights = len(graph.graph), weights_bytes(graph)
     data_path = target.resolve().with_name(data_name) if data_name else None
-    return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started)
+    return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started, card)
 
 
 def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
