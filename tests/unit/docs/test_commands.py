@@ -11,8 +11,8 @@ import pytest
 
 from fcn_deploy.cli.main import cli
 from tests.support import ROOT
+from tests.support.pages import PAGES
 
-PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Types whose conversion neither reads a file nor needs a context.
 PURE = (click.Choice, click.IntRange, click.FloatRange)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.support import ROOT
+from tests.support.pages import DOCS, PAGES
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").glob("*.md")]
 # [text](target) and ![text](target), without addresses of other places and parts of this page.
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)#]+)[^)]*\)")
 
@@ -20,6 +21,15 @@ def test_every_link_leads_to_a_file_and_every_picture_says_what_it_shows(page):
     assert [target for picture, text, target in links if picture and len(text) < 20] == []
 
 
-def test_the_readme_leads_to_every_page():
-    linked = {target for _, _, target in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
-    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+def test_links_lead_from_the_readme_to_every_page():
+    reached, open_pages = set(), [ROOT / "README.md"]
+    while open_pages:
+        page = open_pages.pop()
+        reached.add(page)
+        linked = {(page.parent / target).resolve() for target in _targets(page) if target.endswith(".md")}
+        open_pages += linked - reached
+    assert [str(page.relative_to(ROOT)) for page in DOCS if page not in reached] == []
+
+
+def _targets(page: Path) -> list[str]:
+    return [target for _, _, target in LINK.findall(page.read_text(encoding="utf-8"))]
