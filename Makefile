@@ -1,5 +1,5 @@
 .PHONY: check test lint format docs long api
-# docs: tables and figures rendered anew from benchmarks/results, pictures from the demo model.
+# docs: render tables and figures from benchmarks/results, pictures from the demo model, and the map of the package.
 check: lint test
 lint:
 	ruff format --check .
@@ -14,6 +14,7 @@ docs:
 	python -m benchmarks.readme
 	python -m benchmarks.figures
 	python -m benchmarks.pictures
+	python -m tests.support.folder_table
 long:
 	pytest -m long
 # api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).
