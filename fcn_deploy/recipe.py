@@ -23,17 +23,16 @@ Nothing is downloaded: a missing checkpoint is an error that says where it can b
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fcn_deploy import recipe_values
-from fcn_deploy.card import ChannelOrder, Triple
+from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
-from fcn_deploy.recipe_values import Published
-from fcn_deploy.system import values
+from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
 from fcn_deploy.system.files import digest
 from fcn_deploy.system.reading import reading
 from fcn_deploy.vocabulary import Profile
@@ -42,6 +41,32 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+def _hexadecimal(least: int, most: int) -> Callable[[str], str]:
+    """Check that text is that many hexadecimal digits, and put it in lower case."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(f"[0-9a-f]{{{least},{most}}}", text.lower()):
+            raise ExpectedError(
+                f"{least} to {most} hexadecimal digits" if least < most else f"{most} hexadecimal digits"
+            )
+        return text.lower()
+
+    return check
+
+
+FileName = Annotated[str, matching(r"(?!\.{1,2}$)[^/\\]+", "a file name without a folder")]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A result that others published for a checkpoint."""
+
+    metric: Filled
+    value: float
+    dataset: Filled
+    source: Filled
 
 
 @dataclass(frozen=True)
@@ -64,14 +89,14 @@ class Recipe:
     """
 
     path: Path
-    name: str
-    checkpoint: str
-    url: str
-    model: str | None = None
-    sha256: str | None = None
-    sha256_prefix: str | None = None
-    md5: str | None = None
-    classes: tuple[str, ...] | None = None
+    name: Filled
+    checkpoint: FileName
+    url: Filled
+    model: Filled | None = None
+    sha256: Annotated[str, _hexadecimal(64, 64)] | None = None
+    sha256_prefix: Annotated[str, _hexadecimal(6, 64)] | None = None
+    md5: Annotated[str, _hexadecimal(32, 32)] | None = None
+    classes: ClassNames | None = None
     mean: Triple | None = None
     std: Triple | None = None
     channel_order: ChannelOrder | None = None
@@ -85,21 +110,6 @@ class Recipe:
         overrides = {key: getattr(self, key) for key in ("mean", "std", "channel_order")}
         notes = {"recipe": self.name, "checkpoint": self.checkpoint, "url": self.url}
         return {key: value for key, value in overrides.items() if value is not None} | {"notes": notes}
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "checkpoint": recipe_values.file_name,
-    "sha256": recipe_values.hexadecimal(64),
-    "sha256_prefix": recipe_values.hexadecimal(6, 64),
-    "md5": recipe_values.hexadecimal(32),
-    "classes": recipe_values.classes,
-    "mean": values.triple,
-    "std": values.triple,
-    "channel_order": values.channel_order,
-    "keep_float": values.texts,
-    "shapes": recipe_values.profile,
-    "published": recipe_values.published,
-}
 
 
 def is_recipe(path: Path) -> bool:
@@ -120,11 +130,9 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"cannot read the recipe {path}: {error.strerror or error}{_near_files(path)}") from error
     except ValueError as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
-    try:
-        values.check_keys(Recipe, raw, given=("path",))
-        return Recipe(path, **values.read_all(raw, _READERS))
-    except RecipeError as error:
-        raise RecipeError(f"{path}: {error}") from error
+    if isinstance(raw.get("published"), dict):  # [published] for a single one
+        raw["published"] = [raw["published"]]
+    return decode(Recipe, raw, str(path), RecipeError, strict=True, given={"path": path})
 
 
 def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:

@@ -7,8 +7,7 @@ import pytest
 
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.models.registry import MODELS
-from fcn_deploy.recipe import load_recipe, resolve_checkpoint
-from fcn_deploy.recipe_values import Published
+from fcn_deploy.recipe import Published, load_recipe, resolve_checkpoint
 from fcn_deploy.vocabulary import Profile
 from tests.support import ROOT
 from tests.support.locked_folder import lock
@@ -57,26 +56,29 @@ def test_what_a_recipe_does_not_say_stays_as_the_model_has_it(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('modle = "fcn8s"', "unknown key 'modle'; did you mean 'model'?"),
-        ("model = 8", "model must be a text that is not empty, not 8"),
-        ('md5 = "xyz"', "md5 must be 32 hexadecimal digits, not 'xyz'"),
-        ('sha256 = "397923af"', "sha256 must be 64 hexadecimal digits"),
-        ('classes = "a"', "classes must be a list of texts"),
+        ('modle = "fcn8s"', "unknown key 'modle'; did you mean model?"),
+        ("model = 8", "model is 8; expected text"),
+        ('md5 = "xyz"', "md5 is 'xyz'; expected 32 hexadecimal digits"),
+        ('sha256 = "397923af"', "sha256 is '397923af'; expected 64 hexadecimal digits"),
+        ('classes = "a"', "classes is 'a'; expected a list"),
         ('classes = ["a", "a"]', "classes: class name 'a' stands at 0 and again at 1"),
-        ("mean = [1, 2]", "mean must be three numbers"),
-        ('std = [1, "2", 3]', "std must be a finite number"),
-        ("mean = [1, nan, 3]", "mean must be a finite number"),
-        ('channel_order = "GBR"', "channel_order must be RGB or BGR, not 'GBR'"),
-        ("shapes = 3", "shapes must be a table"),
+        ("mean = [1, 2]", "mean is [1, 2]; expected a list of 3"),
+        ('std = [1, "2", 3]', "std[1] is '2'; expected a finite number"),
+        ("mean = [1, nan, 3]", "mean[1] is nan; expected a finite number"),
+        ('channel_order = "GBR"', "channel_order is 'GBR'; expected RGB or BGR"),
+        ("shapes = 3", "shapes is 3; expected a table"),
         ("[shapes]\nmin = [1, 2, 3]", "shapes: missing opt, max"),
-        ("[shapes]\nmin = [1, 0, 3]\nopt = [1, 1, 1]\nmax = [1, 1, 1]", "shapes: min must be three whole numbers"),
+        (
+            "[shapes]\nmin = [1, 0, 3]\nopt = [1, 1, 1]\nmax = [1, 1, 1]",
+            "shapes: profile 1x0x3 .. 1x1x1 .. 1x1x1: min 1x0x3 has a number below 1",
+        ),
         (
             "[shapes]\nmin = [1, 9, 9]\nopt = [1, 8, 9]\nmax = [1, 9, 9]",
             "over 8 to 9; expected min <= opt <= max",
         ),
         (
             '[published]\nmetric = "m"\nvalue = "60"\ndataset = "d"\nsource = "s"',
-            "published: value must be a finite number",
+            "published[0].value is '60'; expected a finite number",
         ),
     ],
 )
