@@ -57,7 +57,7 @@ def decode(
     """Check `raw` against a type and return it as a value of that type.
 
     Args:
-        kind: a dataclass, or any hint of one: str, int, float, bool, Path, tuple, dict, Literal, X | Y, Annotated.
+        kind: a dataclass, str, int, float, bool, Path, a tuple, list or mapping, Literal, X | Y or Annotated.
         source: the file, for the message.
         error: raised for a value that does not fit.
         strict: refuse keys that a dataclass does not have; otherwise they are ignored, so a later version's file can
@@ -136,6 +136,8 @@ class _Decoder:
         origin, options = get_origin(kind), get_args(kind)
         if origin is tuple:
             return self._tuple(options, raw)
+        if origin is list:
+            return list(self._tuple((*options, ...), raw))
         if origin in (Union, types.UnionType):
             return self._union(options, raw)
         if origin is Annotated:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from fcn_deploy.card import Option
 from fcn_deploy.errors import TrainingError
+from fcn_deploy.system.decode import decode, encode, parse_json
 from fcn_deploy.vocabulary import BadImages, Device
 
 # Beyond these nothing useful lies, and some numbers would overflow what is computed from them.
@@ -91,7 +91,7 @@ class TrainConfig:
         _check_rates(self)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self) | {"output": str(self.output), "options": dict(self.options)})
+        return json.dumps(encode(self))
 
     @classmethod
     def from_json(cls, text: str) -> TrainConfig:
@@ -100,13 +100,8 @@ class TrainConfig:
         Raises:
             TrainingError: not JSON, a missing field or a value out of range.
         """
-        try:
-            raw = json.loads(text)
-            known = {f.name for f in fields(cls)}
-            values: dict[str, Any] = {name: _frozen(value) for name, value in raw.items() if name in known}
-            return cls(**values | {"output": Path(raw["output"])})
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise TrainingError(f"the configuration of the run cannot be read: {error}") from error
+        source = "the configuration of the run cannot be read"
+        return decode(cls, parse_json(text, source, TrainingError), source, TrainingError)
 
 
 def differences(saved: TrainConfig, asked: TrainConfig) -> list[str]:
@@ -117,10 +112,6 @@ def differences(saved: TrainConfig, asked: TrainConfig) -> list[str]:
         if before != now:
             found.append(f"{name.replace('_', '-')} was {before}, now {now}")
     return found
-
-
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _check_counts(config: TrainConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_deploy.errors import TrainingError
+from fcn_deploy.system.decode import decode, encode, parse_json
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.training.config import TrainConfig
 
@@ -67,7 +68,7 @@ class Position:
     best_mean_iou: float | None = None
     best_epoch: int = 0
     history: list[EpochRecord] = field(default_factory=list)
-    scaler: dict[str, float] = field(default_factory=dict)
+    scaler: dict[str, int | float] = field(default_factory=dict)
     left_out: int = 0
 
 
@@ -77,6 +78,15 @@ class Saved:
 
     position: Position
     config: TrainConfig
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Text:
+    """`Saved` as the file has it: the configuration is JSON within JSON."""
+
+    position: Position
+    config: str
     fingerprint: str
 
 
@@ -91,9 +101,7 @@ def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, 
     for parameter, values in optimizer.state.items():
         if values.get("momentum_buffer") is not None:
             tensors[_MOMENTUM + names[parameter]] = _plain(values["momentum_buffer"])
-    text = json.dumps(
-        {"position": asdict(saved.position), "config": saved.config.to_json(), "fingerprint": saved.fingerprint}
-    )
+    text = json.dumps(encode(_Text(saved.position, saved.config.to_json(), saved.fingerprint)))
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {STATE_KEY: text})
 
@@ -106,11 +114,10 @@ def read_saved(path: Path) -> Saved:
     """
     try:
         with safe_open(path, framework="pt") as archive:
-            raw = json.loads((archive.metadata() or {})[STATE_KEY])
-        history = [EpochRecord(**record) for record in raw["position"].pop("history")]
-        position = Position(**raw["position"], history=history)
-        return Saved(position, TrainConfig.from_json(raw["config"]), raw["fingerprint"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            text = (archive.metadata() or {})[STATE_KEY]
+        read = decode(_Text, parse_json(text, "its text", TrainingError), "its text", TrainingError)
+        return Saved(read.position, TrainConfig.from_json(read.config), read.fingerprint)
+    except (OSError, SafetensorError, KeyError, TrainingError) as error:
         raise TrainingError(f"{path} is not the state of a run ({error}); --restart starts over") from error
 
 

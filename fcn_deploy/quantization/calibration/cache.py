@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,19 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from fcn_deploy.errors import RecordError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import load_onnxruntime
 from fcn_deploy.graph.weights import reading_weights
 from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
 from fcn_deploy.quantization.calibration.measure import Calibration
+from fcn_deploy.system.decode import decode, encode, parse_json
 from fcn_deploy.system.files import atomic_path, sha256
 
 FORMAT = 1
 METADATA_KEY = "fcn_deploy.calibration"
 _HEAD = 4096  # bytes in which the metadata's key stands
-_UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError)
+_UNREADABLE = (SafetensorError, RecordError, OSError, KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,16 @@ class CacheKey:
     images: str
     count: int
     onnxruntime: str
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The file's metadata, its checksum apart: the names of its arrays' rows."""
+
+    format: int
+    key: CacheKey
+    histograms: tuple[str, ...]
+    largest: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -103,14 +115,15 @@ def read_cache(path: Path, key: CacheKey) -> Found:
         return Found(reason="is not a calibration cache", ours=False)
     try:
         with safe_open(path, framework="np") as archive:
-            said = json.loads(archive.metadata()[METADATA_KEY])
-            if said["format"] != FORMAT:
-                return Found(reason=f"is of format {said['format']}, this version's is {FORMAT}")
+            text = parse_json(archive.metadata()[METADATA_KEY], "its text", RecordError)
+            if text["format"] != FORMAT:
+                return Found(reason=f"is of format {text['format']}, this version's is {FORMAT}")
             arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
-        if said.pop("sha256") != _digest(said, arrays):
+        if text.pop("sha256") != _digest(text, arrays):
             return Found(reason="is damaged (its checksum does not fit)")
-        reason = _difference(CacheKey(**said["key"]), key)
-        return Found(reason=reason) if reason else Found(_calibration(said, arrays))
+        names = decode(_Text, text, "its text", RecordError)
+        reason = _difference(names.key, key)
+        return Found(reason=reason) if reason else Found(_calibration(names, arrays))
     except _UNREADABLE as error:
         return Found(reason=f"is damaged ({type(error).__name__}: {error})")
 
@@ -128,11 +141,9 @@ def write_cache(path: Path, key: CacheKey, calibration: Calibration) -> None:
         "zeros": np.array([h.zeros for h in histograms], np.int64),
         "largest": np.array(list(calibration.largest.values()), np.float64),
     }
-    said: dict[str, Any] = {"format": FORMAT, "key": asdict(key), "histograms": list(calibration.histograms)}
-    said["largest"] = list(calibration.largest)
-    text = json.dumps({**said, "sha256": _digest(said, arrays)})
+    text = encode(_Text(FORMAT, key, tuple(calibration.histograms), tuple(calibration.largest)))
     with atomic_path(path) as temporary:
-        save_file(arrays, temporary, {METADATA_KEY: text})
+        save_file(arrays, temporary, {METADATA_KEY: json.dumps({**text, "sha256": _digest(text, arrays)})})
 
 
 def _difference(found: CacheKey, needed: CacheKey) -> str:
@@ -146,22 +157,22 @@ def _difference(found: CacheKey, needed: CacheKey) -> str:
     return ""
 
 
-def _calibration(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+def _calibration(names: _Text, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
     """ValueError if the arrays do not fit the names."""
-    rows = zip(said["histograms"], arrays["counts"], arrays["low_high_width"], arrays["zeros"], strict=True)
+    rows = zip(names.histograms, arrays["counts"], arrays["low_high_width"], arrays["zeros"], strict=True)
     if arrays["counts"].shape[1:] != (BINS,):
         raise ValueError(f"histograms of shape {arrays['counts'].shape[1:]}")
     histograms = {
         name: Histogram(float(low), float(high), counts, float(width), int(zeros))
         for name, counts, (low, high, width), zeros in rows
     }
-    largest = zip(said["largest"], arrays["largest"].tolist(), strict=True)
-    return Calibration(said["key"]["count"], histograms, dict(largest))
+    largest = zip(names.largest, arrays["largest"].tolist(), strict=True)
+    return Calibration(names.key.count, histograms, dict(largest))
 
 
-def _digest(said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
+def _digest(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
     """SHA-256 over the text and the numbers, so that a flipped bit is found."""
-    state = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    state = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
     for name in sorted(arrays):
         state.update(np.ascontiguousarray(arrays[name]).data)
     return state.hexdigest()

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import Share
 from fcn_deploy.quantization.search.images import Measured
+from fcn_deploy.system.decode import ExpectedError, decode, encode, parse_json
 from fcn_deploy.system.files import check_writable, output_error, write_text
 
 SCHEMA, KIND = 1, "layer search"
@@ -28,6 +30,25 @@ class Step(NamedTuple):
 
     kind: str
     layers: tuple[str, ...] = ()
+
+
+def _square(counts: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    if not counts or {len(row) for row in counts} != {len(counts)}:
+        raise ExpectedError("a square matrix")
+    return counts
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One step in the file: labels `same` as the reference's of how many pixels; `miou` is for people alone."""
+
+    step: str
+    layers: tuple[str, ...]
+    miou: object
+    same: tuple[int, int]
+    counts: Annotated[tuple[tuple[int, ...], ...], _square]
+    seconds: float
+    cpu_seconds: float
 
 
 class SearchLog:
@@ -66,18 +87,18 @@ class SearchLog:
     def add(self, step: Step, measured: Measured) -> None:
         """Remember and write one finished step; OutputError if it cannot be written."""
         self._steps[step] = measured
-        plain = {
-            "step": step.kind,
-            "layers": step.layers,
-            "miou": round(measured.mean_iou, 4),
-            "same": [measured.same.agreed, measured.same.pixels],
-            "counts": measured.counts.tolist(),
-            "seconds": round(measured.seconds, 3),
-            "cpu_seconds": round(measured.cpu_seconds, 3),
-        }
+        line = _Line(
+            step=step.kind,
+            layers=step.layers,
+            miou=round(measured.mean_iou, 4),
+            same=(measured.same.agreed, measured.same.pixels),
+            counts=measured.counts.tolist(),
+            seconds=round(measured.seconds, 3),
+            cpu_seconds=round(measured.cpu_seconds, 3),
+        )
         try:
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(plain) + "\n")
+                stream.write(json.dumps(encode(line)) + "\n")
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
@@ -90,11 +111,9 @@ class SearchLog:
         self._check_header(lines[0] if lines else "", key)
         for number, line in enumerate(lines[1:], start=2):
             try:
-                step, measured = _parse(line)
-            except (ValueError, KeyError, TypeError) as error:
-                raise RecordError(
-                    f"line {number} of the search log {self.path} is damaged; remove it, or the file to begin anew"
-                ) from error
+                step, measured = _parse(line, f"line {number} of the search log {self.path} is damaged")
+            except RecordError as error:
+                raise RecordError(f"{error}; remove the line, or the file to start again") from error
             self._steps[step] = measured
         if len(whole) < len(data):
             os.truncate(self.path, len(whole))
@@ -120,15 +139,10 @@ class SearchLog:
             )
 
 
-def _parse(line: str) -> tuple[Step, Measured]:
-    raw = json.loads(line)
-    counts = np.array(raw["counts"], np.int64)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not isinstance(raw["step"], str):
-        raise ValueError("not a square of counts")
-    agreed, pixels = raw["same"]
-    step = Step(raw["step"], tuple(map(str, raw["layers"])))
-    seconds, cpu_seconds = float(raw["seconds"]), float(raw["cpu_seconds"])
-    return step, Measured(counts, Share(int(agreed), int(pixels)), seconds, cpu_seconds)
+def _parse(line: str, source: str) -> tuple[Step, Measured]:
+    read = decode(_Line, parse_json(line, source, RecordError), source, RecordError)
+    counts = np.array(read.counts, np.int64)
+    return Step(read.step, read.layers), Measured(counts, Share(*read.same), read.seconds, read.cpu_seconds)
 
 
 def _short(value: object) -> str:
