@@ -6,7 +6,7 @@ import json
 import math
 import signal
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from fcn_deploy.models.checkpoints import load_model, save_model
+from fcn_deploy.system.decode import encode
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
@@ -164,14 +165,14 @@ def test_epochs_quicker_than_their_saving_are_kept_where_they_are_best_or_last(c
 
 def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeypatch):
     def older(value):
-        plain = asdict(value)
-        plain.pop("left_out")
-        for record in plain["history"]:
+        plain = encode(value)
+        plain["position"].pop("left_out")
+        for record in plain["position"]["history"]:
             record.pop("left_out")
         return plain
 
     with monkeypatch.context() as patch:
-        patch.setattr(state_module, "asdict", older)
+        patch.setattr(state_module, "encode", older)
         killed_at(3, config)
     with safe_open(config.output / "state.safetensors", framework="pt") as archive:
         assert "left_out" not in str(archive.metadata())
