@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.timing.memory import Memory
 
@@ -75,3 +77,15 @@ RECORD = rec.Record(
 
 def with_rows(*rows: rec.Row) -> rec.Record:
     return replace(RECORD, rows=rows)
+
+
+def counted(*matrices: tuple[tuple[int, ...], ...]) -> rec.Accuracy:
+    """One 2 x 2 matrix an image; nothing near a boundary."""
+    overall = tuple(tuple(int(count) for count in line) for line in np.sum(matrices, axis=0))
+    return rec.Accuracy(overall, ((0, 0), (0, 0)), len(matrices), matrices)
+
+
+def against(before: rec.Accuracy, after: rec.Accuracy, **changes) -> tuple[rec.Record, rec.Row]:
+    row = replace(ROWS[1], accuracy=after, **changes)
+    rows = (replace(ROWS[0], accuracy=before), row)
+    return replace(RECORD, reference=rec.Reference("pytorch", before), rows=rows), row

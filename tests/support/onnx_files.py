@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+import onnx.reference
+import onnx_ir as ir
+from onnx import TensorProto, helper, numpy_helper
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 
@@ -52,3 +55,17 @@ def write_graph(
         helper.set_model_props(model, {CARD_KEY: card.to_json()})
     onnx.save(model, path)
     return path
+
+
+def model_of(nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], opset: int = 18) -> ir.Model:
+    """A graph from float32[N, 2, H, W] x to y."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 2, "H", "W"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["a", "b", "c", "d"])
+    initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "g", [x], [y], initializers)
+    return ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)]))
+
+
+def reference_output(model: ir.Model, x: np.ndarray) -> np.ndarray:
+    """Run a model in the onnx package's reference evaluator."""
+    return onnx.reference.ReferenceEvaluator(ir.to_proto(model)).run(None, {"x": x})[0]

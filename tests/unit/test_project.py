@@ -10,6 +10,9 @@ from pathlib import Path
 import fcn_deploy
 
 PACKAGE = Path(fcn_deploy.__file__).parent
+UNIT = Path(__file__).parent
+# Not after a module: doubles in tests/api, pages, benchmarks/, the package as a whole.
+NOT_OF_A_MODULE = {"api", "docs", "benchmarks", "test_project.py", "test_api.py"}
 # Lower rows know nothing of higher ones; within a row, packages do not import each other.
 ROWS = [
     {"errors", "version"},
@@ -80,3 +83,17 @@ def test_help_loads_nothing_heavy():
 def test_no_module_is_longer_than_a_reader_can_hold():
     long = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
     assert {name: lines for name, lines in long.items() if lines > 260} == {}
+
+
+def _tested_module(test: Path) -> Path | None:
+    """The module that a test file's place and name stand for: test_<module>.py or test_<module>_<aspect>.py."""
+    words = test.stem.split("_")[1:]
+    names = ["_".join(words[:count]) + ".py" for count in range(len(words), 0, -1)]
+    folder = PACKAGE / test.parent.relative_to(UNIT)
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def test_each_unit_test_is_where_its_module_is():
+    tests = [test for test in UNIT.rglob("test_*.py") if test.relative_to(UNIT).parts[0] not in NOT_OF_A_MODULE]
+    lost = [str(test.relative_to(UNIT)) for test in tests if _tested_module(test) is None]
+    assert lost == [], "call it tests/unit/FOLDER/test_MODULE[_ASPECT].py, after fcn_deploy/FOLDER/MODULE.py"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import onnx
 import pytest
 
 from fcn_deploy.audit.audit import audit
-from fcn_deploy.engine.builder.parse import parser_findings
-from fcn_deploy.engine.flavors import RTX
-from fcn_deploy.errors import GraphError, MissingDependencyError
+from fcn_deploy.errors import GraphError
 from tests.support.audit_graphs import (
     ERRORS,
     WARNINGS,
@@ -101,12 +97,6 @@ def test_a_file_that_is_not_onnx_or_does_no_arithmetic_is_one_clear_line(tmp_pat
         audit(tmp_path / "x.onnx")
     with pytest.raises(GraphError, match="no arithmetic to audit"):
         audit(write_graph(tmp_path / "y.onnx"))
-
-
-def test_a_parser_that_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, RTX, None)
-    with pytest.raises(MissingDependencyError, match=r"fcn-deploy\[rtx\]"):
-        parser_findings(int8_conv(tmp_path / "m.onnx"), "rtx")
 
 
 def _edited(path, edit):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from fcn_deploy.benchmark import run as run_module
 from fcn_deploy.benchmark import runner_specs as forms_module
@@ -11,18 +10,14 @@ from fcn_deploy.benchmark.run import BenchOptions, run_bench
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import open_dataset
-from fcn_deploy.data.options import DataOptions, check_classes
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.models.checkpoints import save_model
-from fcn_deploy.models.network import load_reference
-from fcn_deploy.onnx_export import export as export_module
 from fcn_deploy.sources import model_source as artefact_module
 from fcn_deploy.sources.model_source import Artefact
 from fcn_deploy.system.progress import SILENT
 from fcn_deploy.vocabulary import Profile
-from tests.conftest import tiny_model
 from tests.support.fake_runners import FakeRunner
 from tests.support.scripted_runners import Scripted
 
@@ -106,27 +101,6 @@ def test_a_batch_beyond_memory_is_refused_at_the_first_image(bench):
     with pytest.raises(DataError, match=r"batches of 100000000 images take 443\d+ MiB, more than the 2048 MiB"):
         bench({"pytorch": runner}, batch=100_000_000)
     assert runner.shapes == []
-
-
-def test_the_network_is_read_once_for_card_export_and_runners(tmp_path, monkeypatch):
-    model, card = tiny_model(classes=8)
-    save_model(tmp_path / "m.safetensors", model, card)
-    read, exported = [], []
-
-    def reading(source, **options):
-        read.append(options["model"])
-        return load_reference(source, **options)
-
-    monkeypatch.setattr(artefact_module, "load_reference", reading)
-    monkeypatch.setattr(export_module, "export_model", lambda network, *_, **options: exported.append(network))
-    with Artefact(str(tmp_path / "m.safetensors"), model="fcn8s") as artefact:
-        assert artefact.card() == card
-        assert artefact.file_for("onnxruntime").endswith("m.onnx")
-        for _ in range(2):
-            with artefact.open("pytorch", threads=torch.get_num_threads()) as runner:
-                assert runner.infer({"image": np.zeros((1, 33, 47, 3), np.uint8)})["labels"].shape == (1, 33, 47)
-        assert exported == [artefact.load()[0]]
-    assert read == ["fcn8s"]
 
 
 def test_the_reference_agrees_with_nobody_but_is_scored(bench):
@@ -216,19 +190,6 @@ def test_batches_of_two_are_timed_and_written_down(bench):
     record = bench({"pytorch": fake("pytorch")}, batch=2)
     assert record.shapes == ((2, 33, 47),)
     assert record.settings.batch == 2
-
-
-def test_classes_must_agree_in_number_name_and_order():
-    card = ModelCard("fcn8s", ("road", "pole", "sky"))
-    check_classes(card, ("Road", "pole ", "sky"), "set")
-    check_classes(ModelCard("fcn8s", ("class_0", "class_1")), ("road", "pole"), "set")
-    check_classes(ModelCard("fcn8s", ("background", "car"), notes={"classes": "guessed"}), ("road", "pole"), "set")
-    with pytest.raises(
-        DataError, match=r"the model has 3 classes \(road, pole, sky\) and set has 4 \(a, b, c, \.\.\.\)"
-    ):
-        check_classes(card, tuple("abcd"), "set")
-    with pytest.raises(DataError, match="class 1 is 'pole' for the model and 'sky' in set"):
-        check_classes(card, ("road", "sky", "pole"), "set")
 
 
 def test_where_nobody_names_the_classes_they_are_the_models(bench, tmp_path):

@@ -3,9 +3,7 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.data.dataset import Sample, iterate, open_dataset
-from fcn_deploy.data.synthetic.dataset import SyntheticDataset
-from fcn_deploy.data.writing import write_pairs
+from fcn_deploy.data.dataset import iterate, open_dataset
 from fcn_deploy.errors import DataError, ImageError, LabelError
 from tests.support.locked_folder import lock
 from tests.support.recorded_progress import Heard
@@ -241,37 +239,6 @@ def test_colours_of_the_class_list_decode_labels_and_ignored_ones_are_unlabelled
     assert dataset.palette == ((4, 5, 6), (1, 2, 3))
     assert dataset[0].label.tolist() == [[1, 255, 0]]
     assert open_dataset(str(tmp_path / "val.txt"), ignore_index=1)[0].label.tolist() == [[255, 255, 0]]
-
-
-def test_a_data_set_written_as_pairs_reads_back_the_same(tmp_path):
-    source = SyntheticDataset(count=3, seed=4, size=(17, 23))
-    dataset = open_dataset(str(write_pairs(source, tmp_path / "new folder")))
-    assert (len(dataset), dataset.classes, dataset.palette) == (3, source.classes, source.palette)
-    for index in range(3):
-        assert np.array_equal(dataset[index].image, source[index].image)
-        assert np.array_equal(dataset[index].label, source[index].label)
-
-
-def test_wide_labels_written_as_pairs_read_back_the_same(tmp_path):
-    wide = Wide()
-    dataset = open_dataset(str(write_pairs(wide, tmp_path)))
-    assert dataset[0].label.dtype == np.int32
-    assert dataset[0].label.tolist() == wide[0].label.tolist()
-
-
-class Wide:
-    """One image of a data set with 300 classes."""
-
-    name = "wide"
-    classes = tuple(f"c{index}" for index in range(300))
-    palette = tuple((index // 256, index % 256, 1) for index in range(300))
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, index):
-        image = np.zeros((1, 3, 3), np.uint8)
-        return Sample(image, np.array([[299, -1, 255]], np.int32), "wide")
 
 
 def test_camvid_opens_with_no_other_argument(camvid):

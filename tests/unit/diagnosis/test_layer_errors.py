@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnx_ir as ir
 import pytest
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
 from fcn_deploy.diagnosis.layer_errors import HOST, LayerError, layer_errors
-from fcn_deploy.diagnosis.local_error import layers_between
 from fcn_deploy.diagnosis.tensors import OnnxSource
 from fcn_deploy.diagnosis.tolerances import TOLERANCES
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.float_layers import kept_from_int8
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.calibration.measure import calibrate
-from fcn_deploy.quantization.rewrites.fp16 import kept_from_fp16, to_fp16
-from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
+from tests.support.int8_fcn import int8, save
 from tests.support.onnx_files import CARD as HOST_CARD
 from tests.support.onnx_files import write_graph
 from tests.support.planted_faults import with_constants, with_swapped_channels, without_node
@@ -32,23 +26,6 @@ IMAGES = images(2)
 @pytest.fixture(scope="module")
 def fcn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fcn(tmp_path_factory.mktemp("healthy") / "fcn.onnx")
-
-
-@cache
-def int8(path: Path, target: str = "tensorrt", half: bool = False) -> Path:
-    model = load_graph(path)
-    kept = kept_from_int8(model, first=target == "tensorrt")
-    names = quantised_tensors(model, target, kept)
-    largest = calibrate(path, ({"image": image} for image in IMAGES), histograms=[], extremes=names).largest
-    insert_qdq(model, target, kept, {name: (-largest[name], largest[name]) for name in names})
-    return save(model, path, f"{target}.{'half' if half else 'wide'}", half)
-
-
-def save(model: ir.Model, path: Path, stem: str, half: bool) -> Path:
-    if half:
-        to_fp16(model, kept_from_fp16(model))
-    ir.save(model, path.with_name(f"{stem}.onnx"))
-    return path.with_name(f"{stem}.onnx")
 
 
 def errors(path: Path, fcn: Path, shown=IMAGES) -> dict[str, LayerError]:
@@ -190,16 +167,6 @@ def test_a_graph_that_is_normalised_on_the_host_has_that_as_its_first_layer(tmp_
         assert found[0].name == HOST
         assert [layer.name for layer in found if layer.out_of_line] == blamed
     assert found[0].causes == ("it subtracts the mean 0, 0, 0, before it was 10, 20, 30",)
-
-
-def test_pairs_and_casts_belong_to_the_layer_that_reads_them(fcn):
-    model = load_graph(int8(fcn, half=True))
-    layers = {layer.name: layer for layer in layers_between(model, ["pool", "relu1", "conv2", "fuse", "logits"])}
-    assert layers["conv2"].reads == ("pool",)
-    assert layers["conv2"].precision == "int8"
-    kinds = [node.op_type for node in layers["conv2"].nodes]
-    assert kinds.count("DequantizeLinear") == 2  # of the input and of the weights
-    assert layers["pool"].precision == "fp16"
 
 
 def test_layers_many_more_than_are_open_at_once_give_the_same(fcn, monkeypatch):

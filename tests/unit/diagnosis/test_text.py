@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from fcn_deploy.diagnosis.layer_errors import LayerError
-from fcn_deploy.diagnosis.plain import to_plain
-from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.result import Diagnosis, Step
 from fcn_deploy.diagnosis.text import interval, render, verdict
-from fcn_deploy.diagnosis.tolerances import TOLERANCES
-from fcn_deploy.metrics.agreement import Share
-from fcn_deploy.metrics.bootstrap import Interval, IouChange
-
-IOU = IouChange(Interval(-0.0505, -0.0615, -0.0314), (Interval(-0.1, -0.2, 0.0), Interval(float("nan"))))
-CLIPPED = LayerError("conv2", "Conv", "int8", 0.559, 0.2, 0.014, True, ("the scale of its input pool covers 10 %",))
-FINE = LayerError("conv3", "Conv", "int8", 0.0141, 0.2, 0.014, False)
-ODD = LayerError("up", "ConvTranspose", "fp32", float("inf"), 0.001, None, True)
-
-
-def change(against: str) -> Change:
-    return Change(against, Share(9000, 10_000), Share(600, 1000), IOU)
-
-
-def step(name: str, **options: object) -> Step:
-    settings = {"mean_iou": 0.5, "before": change("fcn8s.onnx"), "first": change("PyTorch of fcn8s.onnx")} | options
-    return Step(name, "onnx", "int8", "ok", **settings)  # type: ignore[arg-type]
-
-
-def diagnosis(*steps: Step) -> Diagnosis:
-    reference = Step("PyTorch of fcn8s.onnx", "pytorch", "fp32", "ok", mean_iou=0.55)
-    return Diagnosis((reference, *steps), "val.txt", 12, 12, 4, 3, ("road", "car"), TOLERANCES)
-
-
-GUILTY = step(
-    "fcn8s.int8.onnx", layers=(FINE, CLIPPED), layers_against="fcn8s.onnx", reasons=("10.00% of the labels differ",)
-)
+from fcn_deploy.metrics.bootstrap import Interval
+from tests.support.diagnoses import CLIPPED, FINE, GUILTY, ODD, diagnosis, step
 
 
 def shown(found: Diagnosis) -> list[str]:
@@ -107,12 +79,3 @@ def test_a_stage_that_did_not_run_has_a_row_and_its_reason():
 )
 def test_an_interval_is_written_in_points(change, text):
     assert interval(change) == text
-
-
-def test_json_writes_null_for_what_is_not_finite_and_the_verdict_in_parts():
-    plain = to_plain(diagnosis(replace(GUILTY, layers=(ODD, FINE))))
-    json.dumps(plain, allow_nan=False)
-    assert (plain["first_step"], plain["first_layer"], plain["causes"]) == ("fcn8s.int8.onnx", "up", [])
-    assert plain["steps"][1]["layers"][0]["error"] is None
-    assert plain["steps"][1]["before"]["iou"]["mean"] == {"value": -0.0505, "low": -0.0615, "high": -0.0314}
-    assert plain["tolerances"]["fp16"] == {"labels": 0.005, "miou": 0.05, "layer": 0.01}

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from fcn_deploy.engine import flavors
-from fcn_deploy.engine.builder.options import BuildOptions, check_options, known_sm, parse_sm
+from fcn_deploy.engine.builder.options import BuildOptions, check_options, known_sm
 from fcn_deploy.engine.flavors import RTX, TABLE, TENSORRT, Flavor, open_flavor, traits_of
 from fcn_deploy.errors import EngineError, MissingDependencyError, UnknownNameError
 
@@ -95,26 +95,6 @@ def test_what_can_be_had_passes():
     check_options(_flavor(RTX, "1.7"), BuildOptions(refit=True, strip=True, tf32=False, workspace_bytes=1), True)
     everything = BuildOptions((), 1, "t", 5, True, True, True, True, True)
     check_options(_flavor(TENSORRT, "10.3"), everything, True)
-
-
-def test_only_what_was_asked_for_is_listed():
-    assert BuildOptions().asked() == {}
-    asked = BuildOptions(sm=("SM86",), tf32=False, optimization_level=0, strip=True).asked()
-    assert asked == {"sm": ["SM86"], "tf32": False, "optimization_level": 0, "strip": True}
-
-
-def test_options_out_of_range_are_refused():
-    with pytest.raises(EngineError, match="optimization level 6 does not exist"):
-        BuildOptions(optimization_level=6)
-    with pytest.raises(EngineError, match="a workspace of 0 bytes"):
-        BuildOptions(workspace_bytes=0)
-
-
-def test_architectures_are_read_in_every_spelling_once():
-    assert parse_sm("86, sm_89,SM120,86,current") == ("SM86", "SM89", "SM120", "CURRENT")
-    for text in ("", "ampere", "8.6", "86,,x"):
-        with pytest.raises(EngineError, match="write numbers with commas between"):
-            parse_sm(text)
 
 
 def test_an_architecture_that_the_library_lacks_is_refused_with_those_it_has():

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from fcn_deploy.engine.freshness import belongs, differences, stale
+from fcn_deploy.engine.freshness import belongs, stale
 from fcn_deploy.engine.sidecar import (
     BuiltFor,
     Layer,
@@ -111,12 +111,3 @@ def test_each_reason_to_build_again_is_told(tmp_path):
     assert "cannot be read as the description of an engine" in stale(engine, SIDECAR.key)[0]
     sidecar_path(engine).unlink()
     assert stale(engine, SIDECAR.key) == ("m.engine has no m.engine.json beside it",)
-
-
-def test_differences_name_both_values_and_shorten_hashes():
-    before, now = {"model": "a" * 64, "options": {}, "old": "x"}, {"model": "b" * 64, "options": {"tf32": False}}
-    assert differences(before, now) == (
-        "model was aaaaaaaaaaaa..., now bbbbbbbbbbbb...",
-        'options was none, now {"tf32": false}',
-        "old was x, now none",
-    )

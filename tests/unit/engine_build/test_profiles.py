@@ -7,15 +7,11 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.engine.builder.limits import check_maxima, widest_node
 from fcn_deploy.engine_build.profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
 from fcn_deploy.vocabulary import Profile
 from tests.support.audit_graphs import int8_conv
-from tests.support.recorded_progress import Heard
-from tests.support.small_fcn import write_fcn
 
 
 def test_opt_alone_is_a_fixed_size_and_each_profile_needs_one_of_each():
@@ -53,20 +49,3 @@ def test_a_recipe_s_shapes_come_before_the_default(tmp_path):
     assert usual(str(path), DYNAMIC, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from r.toml")
     assert usual(str(path), DYNAMIC, 9)[0].max == (9, 512, 512)
     assert usual("demo", DYNAMIC, None) == (DEFAULT, "the default")
-
-
-def test_the_widest_node_is_counted_by_hand(tmp_path):
-    model = load_graph(write_fcn(tmp_path / "m.onnx"))
-    node, needed = widest_node(model, tensor_sizes(model, ImageSize(2, 34, 46)))
-    # relu1: 4 channels in and 4 out, float32, at 2 x 34 x 46.
-    assert (node, needed) == ("relu1", 2 * 34 * 46 * 8 * 4)
-
-
-def test_sizes_that_no_gpu_can_run_are_refused_and_large_ones_are_named(tmp_path):
-    model, heard = load_graph(write_fcn(tmp_path / "m.onnx")), Heard()
-    check_maxima(model, (Profile((1, 2, 2), (1, 2, 2), (8, 2000, 4000)),), heard)
-    assert heard.lines == []
-    check_maxima(model, (Profile((1, 2, 2), (1, 2, 2), (50, 4000, 6000)),), heard)
-    assert "node relu1 alone needs 38 GB for an image batch of 50x4000x6000, which few GPUs have" in heard.lines[0]
-    with pytest.raises(EngineError, match=r"needs 8,796 GB .* no GPU has that: lower --max"):
-        check_maxima(model, (Profile((1, 2, 2), (1, 2, 2), (64, 65536, 65536)),))

@@ -19,7 +19,6 @@ from fcn_deploy.engine.sidecar import Port as SidecarPort
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
 from fcn_deploy.inspection import engine as inspect_engine_module
 from fcn_deploy.inspection.inspect import inspect
-from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
 from fcn_deploy.inspection.text import layer_table, lines, to_plain
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile
@@ -96,21 +95,6 @@ def test_what_the_host_does_for_a_float_file_is_in_the_contract(tmp_path):
         "uint8 RGB image in, labels out; a runner normalises the image on the host (in upload) and takes the arg max "
         "of the logits on the host (in download)"
     )
-
-
-def test_a_file_of_another_kind_of_network_says_what_it_lacks():
-    text = contract([Port("x", "float32", (1, 10))], [Port("y", "float32", (1, 5))], None)
-    assert text == (
-        "no: its input is 'x' tensor(float)[1, 10]; needed is one image, uint8[N, H, W, 3] or float[N, 3, H, W]; "
-        "fcn-deploy export writes such a file"
-    )
-
-
-def test_buffers_are_those_of_the_largest_batch():
-    ports = [Port("image", "uint8", (-1, -1, -1, 3)), Port("logits", "float16", (-1, 21, -1, -1))]
-    # 2 x 5 x 7 pixels: 3 bytes of image and 21 numbers of 2 bytes each
-    assert buffer_bytes(ports, {"uint8": 1, "float16": 2}, (2, 5, 7)) == 70 * (3 + 42)
-    assert buffer_bytes([Port("x", "float8", (-1, -1, -1))], {"uint8": 1}, (2, 5, 7)) is None
 
 
 def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):

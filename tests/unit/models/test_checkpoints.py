@@ -10,8 +10,6 @@ from safetensors.torch import save_file
 from fcn_deploy.card import VOC_CLASSES, voc_palette
 from fcn_deploy.errors import CheckpointError, OutputError, RecipeError
 from fcn_deploy.models.checkpoints import load_model, save_model
-from fcn_deploy.models.conventions import width_of
-from fcn_deploy.models.layers import scaled
 from fcn_deploy.models.registry import MODELS, build, new_card
 from tests.support.reference_nets import caffe_state, vgg16_state
 
@@ -102,14 +100,6 @@ def test_our_own_weights_without_a_card_are_recognised_by_their_keys(model: str,
     assert (card.model, card.num_classes) == (model, 3)
     assert card.options.get("head") == options.get("head")
     assert loaded(torch.zeros(1, 3, 5, 9)).shape == (1, 3, 5, 9)
-
-
-def test_a_width_read_from_shapes_gives_every_layer_its_shape():
-    for width in [step / 97 for step in range(1, 400)]:
-        counts = {"a": 64, "b": 128, "c": 256, "d": 512}
-        state = {key: torch.empty(scaled(base, width), device="meta") for key, base in counts.items()}
-        found = width_of(state, counts)
-        assert [scaled(base, found) for base in counts.values()] == [value.shape[0] for value in state.values()], width
 
 
 def test_class_names_come_from_the_caller_or_voc_or_are_numbered(tmp_path: Path):

@@ -7,9 +7,7 @@ import torch
 
 from fcn_deploy.card import CAFFE_MEAN
 from fcn_deploy.models.checkpoints import load_model
-from fcn_deploy.models.network import load_reference
 from fcn_deploy.models.registry import build, new_card
-from tests.support.recorded_progress import Heard
 from tests.support.reference_nets import CAFFE_UPSCORES, caffe_logits, caffe_state
 
 SIZES = ((1, 1, 1), (1, 1, 90), (2, 33, 47), (1, 64, 96), (1, 75, 50))
@@ -30,22 +28,6 @@ def test_a_pytorch_fcn_file_gives_the_logits_of_its_own_definition(model: str, l
             expected, found = caffe_logits(state, model, x), ours(x)
         assert found.shape == (count, 5, height, width)
         assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
-
-
-def test_fcn8s_is_assumed_where_the_keys_cannot_tell_it_from_at_once(tmp_path: Path):
-    torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
-    heard = Heard()
-    assert load_reference(str(path), progress=heard)[1].model == "fcn8s-caffe"
-    assert heard.lines == [
-        f"{path} may be fcn8s-caffe or fcn8s-atonce-caffe: read as fcn8s-caffe; --model says which it is"
-    ]
-
-
-def test_a_choice_that_the_user_made_is_not_told(tmp_path: Path):
-    torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
-    heard = Heard()
-    assert load_reference(str(path), model="fcn8s-atonce-caffe", progress=heard)[1].model == "fcn8s-atonce-caffe"
-    assert heard.lines == []
 
 
 def test_at_once_scales_its_pools_and_so_is_another_network(tmp_path: Path):

@@ -7,11 +7,9 @@ import torch
 from torch import nn
 
 from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.errors import RecipeError, UnknownNameError
 from fcn_deploy.models.checkpoints import load_model
-from fcn_deploy.models.layers import Crop, count_parameters, scaled
+from fcn_deploy.models.layers import count_parameters
 from fcn_deploy.models.registry import MODELS, build, new_card
-from fcn_deploy.models.upsampling import bilinear_kernel, upsample
 from tests.support.reference_nets import ARTICLE
 
 CLASSES = ("sky", "road", "pole")
@@ -63,35 +61,6 @@ def test_each_image_of_a_batch_gets_the_logits_it_gets_alone(model: str):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_the_bilinear_kernel_of_size_4_is_the_one_worked_out_by_hand():
-    row = torch.tensor([0.25, 0.75, 0.75, 0.25])
-    kernel = bilinear_kernel(2, 4)
-    assert torch.equal(kernel[0, 0], torch.outer(row, row))
-    assert torch.equal(kernel[1, 1], torch.outer(row, row))
-    assert kernel[0, 1].abs().sum() == 0
-
-
-def test_the_bilinear_kernel_of_size_3_peaks_in_the_middle():
-    assert bilinear_kernel(1, 3)[0, 0, 1].tolist() == [0.5, 1.0, 0.5]
-
-
-@pytest.mark.parametrize("factor", [2, 8, 16, 32])
-def test_upsampling_multiplies_the_size_and_keeps_a_constant_inside(factor: int):
-    with torch.inference_mode():
-        up = upsample(1, factor, padding=factor // 2)(torch.full((1, 1, 5, 7), 3.0))
-    assert up.shape[2:] == (5 * factor, 7 * factor)
-    inside = up[0, 0, factor:-factor, factor:-factor]
-    assert torch.allclose(inside, torch.full_like(inside, 3.0))
-
-
-def test_fixed_upsampling_asks_for_no_gradient_and_random_is_not_bilinear():
-    fixed = build(new_card("fcn8s", CLASSES, width=0.0625, learned=False))
-    assert not fixed.get_parameter("upscore8.weight").requires_grad
-    assert fixed.get_parameter("score_fr.weight").requires_grad
-    random = build(new_card("fcn8s", CLASSES, width=0.0625, upsampling="random"))
-    assert not torch.equal(random.get_parameter("upscore8.weight"), bilinear_kernel(3, 16))
-
-
 def test_skips_start_at_zero_so_that_fcn8s_begins_as_its_coarse_scores():
     torch.manual_seed(0)
     network = build(new_card("fcn8s", CLASSES, width=0.0625))
@@ -108,32 +77,3 @@ def test_full_width_fcns_have_the_parameters_of_vgg16_as_convolutions():
     with torch.device("meta"):
         network = build(new_card("fcn32s", VOC_CLASSES))
     assert count_parameters(network) == vgg16 + score_fr + x32
-
-
-def test_channel_counts_are_multiples_of_8_and_never_none():
-    assert [scaled(64, width) for width in (1, 0.5, 0.3, 0.01)] == [64, 32, 16, 8]
-
-
-def test_a_crop_begins_at_its_offset():
-    x = torch.arange(36.0).view(1, 1, 6, 6)
-    assert Crop(2)(x, torch.zeros(1, 1, 2, 3)).tolist() == [[[[14.0, 15.0, 16.0], [20.0, 21.0, 22.0]]]]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"head": "fc8"}, "head must be fc or pool5, not fc8"),
-        ({"width": 0}, "width must be above 0"),
-        ({"width": float("nan")}, "width must be above 0"),
-        ({"upsampling": "nearest"}, "upsampling must be one of bilinear, random"),
-        ({"depth": 3}, "depth"),
-    ],
-)
-def test_a_wrong_option_is_named(options: dict[str, object], message: str):
-    with pytest.raises(RecipeError, match=message):
-        build(new_card("fcn8s", CLASSES, **options))  # type: ignore[arg-type]
-
-
-def test_a_mistyped_model_name_brings_the_near_one():
-    with pytest.raises(UnknownNameError, match="did you mean fcn8s"):
-        new_card("fcn-8s", CLASSES)

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import CheckpointError, UnknownNameError
 from fcn_deploy.models.network import load_reference
 from tests.conftest import tiny_model
+from tests.support.recorded_progress import Heard
+from tests.support.reference_nets import caffe_state
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,19 @@ def test_names_that_do_not_fit_an_exported_file_are_refused(exported: Path):
 
 def test_the_demo_is_named():
     assert load_reference("demo")[1].num_classes == 8
+
+
+def test_fcn8s_is_assumed_where_the_keys_cannot_tell_it_from_at_once(tmp_path: Path):
+    torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
+    heard = Heard()
+    assert load_reference(str(path), progress=heard)[1].model == "fcn8s-caffe"
+    assert heard.lines == [
+        f"{path} may be fcn8s-caffe or fcn8s-atonce-caffe: read as fcn8s-caffe; --model says which it is"
+    ]
+
+
+def test_a_choice_that_the_user_made_is_not_told(tmp_path: Path):
+    torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
+    heard = Heard()
+    assert load_reference(str(path), model="fcn8s-atonce-caffe", progress=heard)[1].model == "fcn8s-atonce-caffe"
+    assert heard.lines == []

@@ -12,9 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from click.testing import CliRunner
 
-from fcn_deploy.cli.main import cli
 from fcn_deploy.engine.sidecar import BuiltFor, Port, Sidecar, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.packaging.triton import TritonOptions, package
@@ -160,22 +158,3 @@ def test_external_data_travels_under_its_own_name(tmp_path: Path) -> None:
     version = package(tmp_path / "fcn.onnx", tmp_path / "models", TritonOptions()) / "1"
     assert sorted(path.name for path in version.iterdir()) == ["fcn.onnx.data", "model.onnx"]
     onnx.load(version / "model.onnx")  # finds its data
-
-
-def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
-    write_fcn(tmp_path / "fcn.onnx")
-    arguments = [
-        "package",
-        str(tmp_path / "fcn.onnx"),
-        "--triton",
-        str(tmp_path / "models"),
-        "--size",
-        "34x46",
-        "--cpu",
-    ]
-    result = CliRunner().invoke(cli, arguments)
-    assert result.output == f"wrote fcn/1/model.onnx, fcn/config.pbtxt, fcn/labels.txt into {tmp_path / 'models'}\n"
-    assert "KIND_CPU" in (tmp_path / "models" / "fcn" / "config.pbtxt").read_text()
-    result = CliRunner().invoke(cli, [*arguments, "--size", "0x3"])
-    assert result.exit_code == 2
-    assert "'0x3' is not a height and a width above 0" in result.output

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
-from fcn_deploy.data.writing import label_image, save_image
+from fcn_deploy.data.writing import label_image
 from fcn_deploy.errors import DataError
 from fcn_deploy.prediction.outputs import Outputs
-from fcn_deploy.system.leftovers import remove_leftovers
 
 PALETTE = tuple((10 * label, 255 - label, 7) for label in range(11))
 LABELS = (np.arange(33 * 47) % 11).reshape(33, 47).astype(np.uint8)
@@ -38,16 +37,6 @@ def test_an_indexed_file_shows_the_palette_and_a_raw_one_the_labels(tmp_path):
             assert image.mode == mode
             colour = image.convert("RGB").getpixel((5, 0))
         assert colour == (PALETTE[5] if mode == "P" else (5, 5, 5))
-
-
-@pytest.mark.parametrize("unlabelled", [12, 255])
-def test_a_label_beyond_the_palette_survives_an_indexed_file(tmp_path, unlabelled):
-    labels = LABELS.copy()
-    labels[3, 4] = unlabelled
-    save_image(label_image(labels, PALETTE), tmp_path / "a.png")
-    with Image.open(tmp_path / "a.png") as image:
-        assert np.array_equal(np.asarray(image), labels)
-        assert image.convert("RGB").getpixel((4, 3)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("file_format", ["raw", "npy"])
@@ -80,16 +69,6 @@ def test_a_damaged_result_is_told(tmp_path, file_format):
     outputs.label_path(NAME).write_bytes(b"")
     with pytest.raises(DataError, match=r"ü\.v2"):
         outputs.read(NAME)
-
-
-def test_leftovers_of_a_killed_run_go_and_nothing_else(tmp_path):
-    kept = [tmp_path / "x" / ".cache", tmp_path / ".a.png.tmp", tmp_path / "a.png.0123abcd.tmp"]
-    for folder in (*kept, tmp_path / "x" / ".a b.png.0123abcd.tmp", tmp_path / ".a.npy.00000000.tmp"):
-        folder.mkdir(parents=True)
-    (tmp_path / ".a.npy.00000000.tmp" / "a.npy").write_bytes(b"half")
-    (tmp_path / "x" / ".a\nb.png.89abcdef.tmp").write_bytes(b"half")
-    remove_leftovers(tmp_path)
-    assert sorted(path for path in tmp_path.rglob("*") if path.name != "x") == sorted(kept)
 
 
 def test_label_maps_of_scenes_are_packed_smaller_than_pillow_does_by_itself(tmp_path):

@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn_deploy.errors import RunnerError, ShapeError, UnknownNameError
-from fcn_deploy.graph.ports import label_type
+from fcn_deploy.errors import RunnerError, ShapeError
 from fcn_deploy.runners.base import Runner, image_of
-from fcn_deploy.runners.registry import RUNNERS, open_runner
 
 IMAGE = np.zeros((2, 33, 47, 3), np.uint8)
 
@@ -85,14 +83,3 @@ def test_a_strided_image_is_made_contiguous_with_the_same_pixels():
     image = image_of({"image": wide[:, :, ::2]})
     assert image.flags.c_contiguous
     assert np.array_equal(image, wide[:, :, ::2])
-
-
-def test_labels_widen_above_255_classes():
-    assert label_type(255) is np.uint8
-    assert label_type(256) is np.int32
-
-
-def test_an_unknown_runner_is_answered_with_the_near_match():
-    with pytest.raises(UnknownNameError, match="did you mean pytorch"):
-        open_runner("pytorhc:cpu", "demo")
-    assert set(RUNNERS) >= {"pytorch", "onnxruntime"}

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import RunnerError, UnknownNameError
+from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.pytorch import TorchRunner
 from fcn_deploy.runners.registry import open_runner
 
@@ -76,14 +76,6 @@ def test_a_network_that_fails_is_a_runner_error_of_one_line():
         runner.infer({"image": IMAGE})
     assert "failed on [2, 33, 47, 3]" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_an_unknown_device_and_an_absent_one_are_told_apart():
-    with pytest.raises(UnknownNameError, match="did you mean cuda"):
-        open_runner("pytorch:cudda", "demo")
-    if not torch.cuda.is_available():
-        with pytest.raises(RunnerError, match=r"PyTorch .* has .*; use pytorch:cpu"):
-            open_runner("pytorch:cuda", "demo")
 
 
 def test_a_saved_model_gives_its_own_labels(tmp_path):

@@ -132,20 +132,6 @@ def test_learned_transposed_convolutions_are_not_decayed():
     assert any(p is model.upscore8.weight for p in kept["params"])
 
 
-def test_the_device_and_type_follow_what_there_is(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert choose("auto", None) == Precision(torch.device("cpu"), None)
-    assert choose("auto", True) == Precision(torch.device("cpu"), torch.bfloat16)
-    with pytest.raises(TrainingError, match="no NVIDIA GPU"):
-        choose("cuda", None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    assert choose("auto", None) == Precision(torch.device("cuda"), torch.float16)
-    assert choose("auto", None).scaled
-    assert choose("cuda", False) == Precision(torch.device("cuda"), None)
-    assert choose("cpu", None).device.type == "cpu"
-
-
 def test_a_failed_allocation_says_what_to_make_smaller():
     config = TrainConfig("a", "b", Path("c"), batch=64, crop=(480, 640))
     with pytest.raises(TrainingError, match="--batch 64 and --crop 480x640"), size_advice(config, 64):

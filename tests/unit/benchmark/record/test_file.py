@@ -7,7 +7,6 @@ import pytest
 
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import from_json, read_record, to_json, write_record
-from fcn_deploy.benchmark.record.summary import fidelity, speed, summarise
 from fcn_deploy.errors import OutputError, RecordError
 from tests.support import GOLDEN
 from tests.support.bench_records import MS, RECORD, ROWS, latency, with_rows
@@ -138,37 +137,3 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OutputError):
         write_record(tmp_path / "file" / "run.json", RECORD)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_speed_is_upload_run_and_download_together():
-    pytorch, ort = speed(RECORD, ROWS[0]), speed(RECORD, ROWS[1])
-    assert pytorch.median_ms == 40
-    assert (ort.median_ms, ort.upload_ms, ort.execute_ms, ort.download_ms) == (20, 1, 17, 2)
-    # totals 20 20 20 50: linear interpolation at 0.9 and 0.99 of 3 steps
-    assert ort.p90_ms == pytest.approx(41)
-    assert ort.p99_ms == pytest.approx(49.1)
-    assert ort.images_per_s == pytest.approx(1000 * 8 / 110)
-    assert (pytorch.times_reference, ort.times_reference) == (1, 2)
-
-
-def test_a_run_whose_halves_differ_is_unstable():
-    # halves 20 20 and 20 50: medians 20 and 35
-    assert speed(RECORD, ROWS[1]).drift == 0.75
-    assert speed(RECORD, ROWS[1]).unstable
-    assert not speed(RECORD, ROWS[0]).unstable
-
-
-def test_fidelity_is_in_per_cent_and_points_and_names_the_class_that_lost_most():
-    found = fidelity(RECORD, ROWS[1])
-    assert found.mean_iou == pytest.approx(100 * (0.5 + 100 / 150) / 2)
-    assert found.delta_points == pytest.approx(found.mean_iou - 100 * (0.9 + 100 / 110) / 2)
-    assert found.worst_class == ("road", pytest.approx(-40))
-    assert found.agreement_lowest_margin.pixels == 2_000
-    assert fidelity(RECORD, ROWS[0]).delta_points == 0
-    assert fidelity(RECORD, ROWS[0]).worst_class is None
-
-
-def test_rows_without_measurements_have_no_figures():
-    record = with_rows(*ROWS[2:])
-    assert speed(record, ROWS[2]) is None
-    assert set(summarise(record, ROWS[3]).values()) == {None}

@@ -4,11 +4,6 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.record.stability import is_known, median_interval, relative_times, stability
-from fcn_deploy.benchmark.timing.latency import ROUNDS_TO_STOP, Budget, measure
-from tests.support.scripted_runners import Scripted
-
-IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
-TALL = np.zeros((1, 47, 33, 3), np.uint8)
 
 
 def bursts(generator: np.random.Generator, count: int, repeats: float) -> np.ndarray:
@@ -74,31 +69,7 @@ def test_sizes_met_a_few_times_only_are_not_judged():
     assert not is_known([5.0, 50.0, 500.0], [0, 1, 2], 0.01)
 
 
-def test_timing_stops_once_every_median_is_known(monkeypatch):
-    monkeypatch.setattr("fcn_deploy.benchmark.timing.latency.SECONDS_TO_STOP", 0)
-    steady, livelier = Scripted("steady", [5.0]), Scripted("livelier", [4.9, 5.0, 5.1])
-    rounds, samples = measure([steady, livelier], [IMAGE], Budget(iterations=500, warmup=0, settle_ms=0))
-    assert len(rounds) == ROUNDS_TO_STOP == 100
-    assert [len(sample.execute_ns) for sample in samples] == [100, 100]
-
-
-def test_timing_goes_on_to_its_ceiling_for_one_whose_median_is_not_known(monkeypatch):
-    monkeypatch.setattr("fcn_deploy.benchmark.timing.latency.SECONDS_TO_STOP", 0)
-    noisy = Scripted("noisy", np.random.default_rng(1).uniform(2, 10, 1000))
-    budget = Budget(iterations=250, warmup=0, settle_ms=0)
-    assert len(measure([Scripted("steady", [5.0]), noisy], [IMAGE], budget)[0]) == 250
-    assert len(measure([Scripted("steady", [5.0])], [IMAGE], Budget(250, warmup=0, tolerance=None))[0]) == 250
-
-
 def test_a_slow_drift_keeps_the_median_from_being_known():
     rising = np.linspace(5.0, 5.5, 800) + np.random.default_rng(2).normal(0, 0.01, 800)
     assert not is_known(list(rising), [0] * 800, 0.01)
     assert is_known(list(np.random.default_rng(2).permutation(rising)), [0] * 800, 0.01)
-
-
-def test_timing_does_not_stop_before_two_seconds_or_with_a_size_that_was_hardly_met(monkeypatch):
-    budget = Budget(iterations=150, warmup=0, settle_ms=0)
-    assert len(measure([Scripted("steady", [5.0])], [IMAGE], budget)[0]) == 150
-    monkeypatch.setattr("fcn_deploy.benchmark.timing.latency.SECONDS_TO_STOP", 0)
-    many = [IMAGE] * 40 + [TALL]  # the tall one three times in 150
-    assert len(measure([Scripted("steady", [5.0])], many, budget)[0]) == 150

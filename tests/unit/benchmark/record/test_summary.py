@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.record.fidelity import class_changes, mean_change, most_changed, regions
-from fcn_deploy.benchmark.record.file import to_json
-from fcn_deploy.benchmark.record.summary import fidelity
-from fcn_deploy.benchmark.report.details import detail_sheets
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE
-
-
-def counted(*matrices: tuple[tuple[int, ...], ...]) -> rec.Accuracy:
-    """One 2 x 2 matrix an image; nothing near a boundary."""
-    overall = tuple(tuple(int(count) for count in line) for line in np.sum(matrices, axis=0))
-    return rec.Accuracy(overall, ((0, 0), (0, 0)), len(matrices), matrices)
-
-
-def against(before: rec.Accuracy, after: rec.Accuracy, **changes) -> tuple[rec.Record, rec.Row]:
-    row = replace(ROWS[1], accuracy=after, **changes)
-    rows = (replace(ROWS[0], accuracy=before), row)
-    return replace(RECORD, reference=rec.Reference("pytorch", before), rows=rows), row
+from fcn_deploy.benchmark.record.fidelity import class_changes, regions
+from fcn_deploy.benchmark.record.summary import fidelity, speed, summarise
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, against, counted, with_rows
 
 
 def test_the_papers_four_metrics_of_each_region_by_hand():
@@ -55,57 +36,35 @@ def test_a_class_that_lost_has_an_interval_that_says_so_and_the_other_one_too():
     assert found.delta_interval[0] < found.delta_points < found.delta_interval[1] < 0
 
 
-def test_without_the_counts_of_each_image_there_is_a_difference_and_no_interval():
-    change = mean_change(REFERENCE, WORSE)
-    assert change.value == pytest.approx(100 * ((0.5 + 100 / 150) / 2 - (0.9 + 100 / 110) / 2))
-    assert (change.low, change.high) == (None, None)
-    one_side = mean_change(REFERENCE, replace(WORSE, by_image=(((25, 25), (0, 50)),) * 2))
-    assert one_side.low is None
+def test_speed_is_upload_run_and_download_together():
+    pytorch, ort = speed(RECORD, ROWS[0]), speed(RECORD, ROWS[1])
+    assert pytorch.median_ms == 40
+    assert (ort.median_ms, ort.upload_ms, ort.execute_ms, ort.download_ms) == (20, 1, 17, 2)
+    # totals 20 20 20 50: linear interpolation at 0.9 and 0.99 of 3 steps
+    assert ort.p90_ms == pytest.approx(41)
+    assert ort.p99_ms == pytest.approx(49.1)
+    assert ort.images_per_s == pytest.approx(1000 * 8 / 110)
+    assert (pytorch.times_reference, ort.times_reference) == (1, 2)
 
 
-def test_the_reference_and_rows_without_truth_have_no_changes_by_class():
-    assert class_changes(RECORD, ROWS[0]) == ()
-    assert class_changes(RECORD, ROWS[3]) == ()
-    assert class_changes(replace(RECORD, reference=None), ROWS[1]) == ()
+def test_a_run_whose_halves_differ_is_unstable():
+    # halves 20 20 and 20 50: medians 20 and 35
+    assert speed(RECORD, ROWS[1]).drift == 0.75
+    assert speed(RECORD, ROWS[1]).unstable
+    assert not speed(RECORD, ROWS[0]).unstable
 
 
-def test_a_class_that_is_nowhere_has_no_figures():
-    nothing = counted(*[((10, 0), (0, 0))] * 3)
-    record, _ = against(nothing, nothing)
-    sheet = next(sheet for sheet in detail_sheets(record) if sheet.columns[0] == "class")
-    assert sheet.rows == (("road", "100.00", "0"), ("pole", "-", "-"))
-    assert json.loads(to_json(record))["rows"][1]["summary"]["mean_iou"] == 100
+def test_fidelity_is_in_per_cent_and_points_and_names_the_class_that_lost_most():
+    found = fidelity(RECORD, ROWS[1])
+    assert found.mean_iou == pytest.approx(100 * (0.5 + 100 / 150) / 2)
+    assert found.delta_points == pytest.approx(found.mean_iou - 100 * (0.9 + 100 / 110) / 2)
+    assert found.worst_class == ("road", pytest.approx(-40))
+    assert found.agreement_lowest_margin.pixels == 2_000
+    assert fidelity(RECORD, ROWS[0]).delta_points == 0
+    assert fidelity(RECORD, ROWS[0]).worst_class is None
 
 
-def test_frames_that_changed_most_come_first_and_unchanged_ones_not_at_all():
-    frames = tuple(rec.Frame(f"{agreed}.png", agreed, 100) for agreed in (99, 100, 50, 98, 97, 96, 95))
-    row = replace(ROWS[1], frames=frames)
-    assert [frame.agreed for frame in most_changed(row)] == [50, 95, 96, 97, 98]
-    sheet = detail_sheets(replace(RECORD, rows=(ROWS[0], row)))[-1]
-    assert sheet.rows[:2] == (("onnxruntime", "50.png", "50.000"), ("", "95.png", "95.000"))
-
-
-def test_a_long_path_is_shortened_to_its_end():
-    row = replace(ROWS[1], frames=(rec.Frame("/data/" + 20 * "folder/" + "a/b.png", 1, 2),))
-    assert detail_sheets(replace(RECORD, rows=(row,)))[-1].rows[0][1] == "a/b.png"
-
-
-def test_agreement_stands_by_margin_with_the_share_of_the_pixels():
-    sheet = next(sheet for sheet in detail_sheets(RECORD) if sheet.columns[0] == "logit margin")
-    assert sheet.rows == (
-        ("0 to 0.25", "2.000", "99.950"),
-        ("0.25 and more", "98.000", "100"),
-        ("largest margin of a change", "", "0.125"),
-    )
-
-
-def test_without_ground_truth_agreement_alone_is_told():
-    rows = tuple(replace(row, accuracy=None) for row in ROWS)
-    record = replace(RECORD, rows=rows, reference=rec.Reference("pytorch", None))
-    assert [sheet.columns[0] for sheet in detail_sheets(record)] == ["logit margin"]
-
-
-def test_many_rows_are_cut_into_sheets_that_fit():
-    rows = (ROWS[0], *(replace(ROWS[1], runner=f"onnxruntime:{index}") for index in range(7)))
-    sheets = [sheet for sheet in detail_sheets(replace(RECORD, rows=rows)) if sheet.columns[0] == "class"]
-    assert [len(sheet.columns) - 2 for sheet in sheets] == [3, 3, 1]
+def test_rows_without_measurements_have_no_figures():
+    record = with_rows(*ROWS[2:])
+    assert speed(record, ROWS[2]) is None
+    assert set(summarise(record, ROWS[3]).values()) == {None}

@@ -8,8 +8,6 @@ from dataclasses import replace
 
 from fcn_deploy.benchmark.record.types import Cell
 from fcn_deploy.benchmark.report.csv import COLUMNS, render_csv
-from fcn_deploy.benchmark.report.markdown import escaped, render_markdown
-from fcn_deploy.benchmark.report.sheets import Sheet
 from tests.support.bench_records import RECORD, ROWS, WORSE, latency, with_rows
 
 
@@ -46,20 +44,3 @@ def test_a_reason_with_commas_quotes_and_line_ends_stays_one_cell():
     reason = 'a, "b"\nc'
     (line,) = lines(render_csv(with_rows(replace(ROWS[2], reason=reason))))
     assert line["reason"] == reason
-
-
-def test_markdown_has_the_tables_with_as_many_cells_in_each_line():
-    text = render_markdown(RECORD, (Sheet("More", ("runner", "x"), (("a", "1"),)),))
-    assert text.startswith("## m.onnx: fcn8s, 2 classes, on 2 images of list.txt")
-    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-    assert all(len({line.count("|") for line in table}) == 1 for table in tables)
-    assert any(line.startswith("| onnxruntime | unstable | 20.0 | 41.0 |") for table in tables for line in table)
-    assert "### More\n\n| runner | x |\n| :-- | --: |\n| a | 1 |" in text
-
-
-def test_markup_in_names_is_text():
-    name = "a|b<script>*c*`d`[e](f)\n# g & \\"
-    assert escaped(name) == r"a\|b&lt;script&gt;\*c\*\`d\`\[e\](f) \# g &amp; \\"
-    text = render_markdown(with_rows(replace(ROWS[2], runner=name, reason=name)))
-    assert "<script>" not in text
-    assert "a|b" not in text

@@ -12,7 +12,6 @@ import pytest
 
 from fcn_deploy.benchmark.record.types import Cell
 from fcn_deploy.benchmark.report.html import NONE_DIFFERED, NOT_KEPT, render_html
-from fcn_deploy.benchmark.report.plots.svg import DARK, LIGHT
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.sample import Sample
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
@@ -136,24 +135,3 @@ def test_a_page_made_from_a_record_says_where_its_frames_are():
 )
 def test_a_page_is_made_of_what_there_is(record):
     assert Page(render_html(record)).count("h1") == 1
-
-
-def _colours(theme: str) -> dict[str, str]:
-    return dict(part.split(":") for part in theme.split(";"))
-
-
-def _luminance(colour: str) -> float:
-    """Relative luminance as WCAG 2 has it."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_letters_and_lines_stand_out_from_the_paper(theme):
-    colours = _colours(theme)
-    paper = _luminance(colours["--paper"])
-    needed = {"--ink": 7, "--faint": 4.5} | {f"--s{index}": 3 for index in range(8)}
-    for name, least in needed.items():
-        pair = sorted((paper, _luminance(colours[name])))
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= least, name

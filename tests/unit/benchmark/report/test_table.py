@@ -7,13 +7,7 @@ import pytest
 from rich.console import Console
 
 from fcn_deploy.benchmark.record.types import Cell, Saturated
-from fcn_deploy.benchmark.report.remarks import headline
 from fcn_deploy.benchmark.report.table import render
-from fcn_deploy.evaluation.evaluate import AccuracyReport
-from fcn_deploy.evaluation.plain import to_plain
-from fcn_deploy.evaluation.text import render as render_accuracy
-from fcn_deploy.metrics.scores import Scores
-from fcn_deploy.system.formatting import milliseconds, points, share
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, with_rows
 
 
@@ -33,12 +27,6 @@ def test_the_table_holds_the_figures_of_every_row():
     assert " ".join(line_of(text, "onnxruntime:cuda")) == "onnxruntime:cuda skipped - - - - - - - - -"
     assert "CUDAExecutionProvider did not start: libcublasLt.so.13" in text
     assert "onnxruntime:tensorrt failed: ran out of memory" in text
-
-
-def test_the_headline_says_that_runners_had_a_process_each():
-    assert "4 rounds of batch 2, runners in turn, 2 CPU threads each; times in ms" in headline(RECORD)
-    alone = replace(RECORD, settings=replace(RECORD.settings, isolated=True))
-    assert "4 rounds of batch 2, a process each, runners in turn, 2 CPU threads each; times in ms" in headline(alone)
 
 
 def test_the_second_table_holds_accuracy_and_agreement():
@@ -81,44 +69,6 @@ def test_a_record_without_labels_or_reference_still_reads():
     text = printed(render(replace(with_rows(bare), reference=None, reference_reason="m.onnx holds no model card")))
     assert "mIoU" not in text
     assert "no PyTorch reference: m.onnx holds no model card" in text
-
-
-def test_one_differing_pixel_never_reads_100_per_cent():
-    assert share(9_999_999, 10_000_000) == "99.999"
-    assert share(10_000_000, 10_000_000) == "100"
-    assert share(0, 0) == "-"
-
-
-def test_a_difference_reads_0_only_where_there_is_none():
-    assert points(0.0) == "0"
-    assert points(-0.001) == "-0.00"
-    assert points(1.25) == "+1.25"
-    assert points(float("nan")) == points(None) == "-"
-
-
-def test_milliseconds_keep_three_digits():
-    assert [milliseconds(value) for value in (0.1234, 1.234, 12.34, 1234.5)] == ["0.123", "1.23", "12.3", "1,234"]
-
-
-def accuracy_report() -> AccuracyReport:
-    whole = Scores(0.9, 0.8, 0.7, 0.6, (0.75, float("nan")), pixels=3102)
-    return AccuracyReport("m.onnx", "0" * 64, "onnxruntime", "list.txt", ("road", "pole"), 2, 1, 3, whole, whole, whole)
-
-
-def test_the_accuracy_tables_hold_four_metrics_and_every_class():
-    text = printed(render_accuracy(accuracy_report()))
-    assert line_of(text, "frequency weighted IoU")[-3:] == ["60.00"] * 3
-    assert line_of(text, "pixel accuracy")[-3:] == ["90.00"] * 3
-    assert line_of(text, "pixels") == ["pixels", "3,102", "3,102", "3,102"]
-    assert line_of(text, "road") == ["road", "75.00", "75.00", "75.00"]
-    assert line_of(text, "pole") == ["pole", "-", "-", "-"]
-    assert "2 images of list.txt, 1 left out" in text
-
-
-def test_the_accuracy_json_has_null_for_an_absent_class():
-    plain = to_plain(accuracy_report())
-    assert plain["overall"]["per_class_iou"] == [0.75, None]
-    assert plain["overall"]["mean_iou"] == 0.7
 
 
 def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():

@@ -1,62 +1,17 @@
 from __future__ import annotations
 
 import signal
-import threading
-import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_deploy.benchmark.batches import BATCH_BYTES, batches_of, check_bytes
 from fcn_deploy.benchmark.timing.latency import MIN_ROUNDS, Budget, measure, order_of
-from fcn_deploy.benchmark.timing.timed_runner import time_once
-from fcn_deploy.errors import DataError
-from tests.support.fake_runners import MS, FakeClock, FakeRunner
+from tests.support.fake_runners import MS, FakeRunner
+from tests.support.scripted_runners import Scripted
 
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
-FEEDS = {"image": IMAGE}
-
-
-class AsynchronousRunner(FakeRunner):
-    """Launching returns at once, as on a GPU, and the work takes 30 ms elsewhere; `waits`: execute waits for it."""
-
-    def __init__(self, waits: bool) -> None:
-        super().__init__("asynchronous")
-        self._waits = waits
-
-    def _execute(self) -> None:
-        self._work = threading.Thread(target=time.sleep, args=(0.03,))
-        self._work.start()
-        if self._waits:
-            self._work.join()
-
-    def _download(self):
-        self._work.join()
-        return super()._download()
-
-
-def test_each_step_gets_its_own_time():
-    clock = FakeClock()
-    with FakeRunner(steps_ms=(1, 20, 3), clock=clock) as runner:
-        assert time_once(runner, FEEDS, clock) == (1 * MS, 20 * MS, 3 * MS)
-
-
-def test_a_runner_that_sleeps_in_download_shows_it_in_download():
-    clock = FakeClock()
-    with FakeRunner(steps_ms=(0, 2, 50), clock=clock) as runner:
-        assert time_once(runner, FEEDS, clock) == (0, 2 * MS, 50 * MS)
-
-
-def test_work_on_another_thread_is_counted_where_the_runner_waits_for_it_and_never_lost():
-    with AsynchronousRunner(waits=True) as honest:
-        _, execute, _ = time_once(honest, FEEDS)
-    with AsynchronousRunner(waits=False) as hasty:
-        upload, launch, download = time_once(hasty, FEEDS)
-    assert execute >= 30 * MS
-    assert launch < 30 * MS
-    assert upload + launch + download >= 30 * MS
 
 
 def test_runners_take_turns_and_a_different_one_begins_each_round():
@@ -112,14 +67,6 @@ def test_timing_stops_when_all_have_failed():
     rounds, samples = measure([FakeRunner("bad", fail_at=1)], [IMAGE], Budget(iterations=50, warmup=0, settle_ms=0))
     assert len(rounds) == 1
     assert samples[0].failure == "bad ran out of memory"
-
-
-def test_batches_hold_one_shape_and_are_filled_up_with_its_first_images():
-    wide = [np.full((33, 47, 3), value, np.uint8) for value in (1, 2, 3)]
-    tall = [np.full((47, 33, 3), 9, np.uint8)]
-    batches = batches_of([wide[0], *tall, wide[1], wide[2]], 2)
-    assert [batch.shape for batch in batches] == [(2, 33, 47, 3), (2, 33, 47, 3), (2, 47, 33, 3)]
-    assert [batch[:, 0, 0, 0].tolist() for batch in batches] == [[1, 2], [3, 1], [9, 9]]
 
 
 def test_garbage_collection_is_off_while_timing_and_on_again_after():
@@ -179,10 +126,11 @@ def test_a_runner_alone_has_nobody_to_wait_for():
     assert len(runner.shapes) == 3
 
 
-def test_batches_of_many_sizes_may_not_take_more_memory_together_than_is_stated():
-    image = np.zeros((1, 1 << 20, 3), np.uint8)
-    most = BATCH_BYTES // image.nbytes
-    with pytest.raises(DataError, match=rf"batches of {most} images take 4092 MiB, more than the 2048 MiB"):
-        batches_of([image, image.reshape(1 << 20, 1, 3)], most)
-    huge = np.broadcast_to(np.zeros(3, np.uint8), (40_000, 40_000, 3))
-    check_bytes([huge], 1)  # a single image is what the user has
+# allocates, tunes, and is steady from the fifth run on
+RISING_CLOCKS = [80, 20, 9, 7, 5, 5, 5, 5, 5, 5, 5]
+
+
+def test_warm_ups_are_kept_in_order_apart_from_the_rounds():
+    _, (sample,) = measure([Scripted("a", RISING_CLOCKS)], [IMAGE], Budget(iterations=3, settle_ms=0))
+    assert sample.warmup_ns == [ms * MS for ms in RISING_CLOCKS[:8]]
+    assert sample.execute_ns == [5 * MS] * 3

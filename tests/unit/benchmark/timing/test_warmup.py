@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
-
-from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.warmup import is_steady, warm_up
-from tests.support.scripted_runners import MS, Scripted
+from tests.support.scripted_runners import MS
 
-IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 # allocates, tunes, and is steady from the fifth run on
 RISING_CLOCKS = [80, 20, 9, 7, 5, 5, 5, 5, 5, 5, 5]
 
@@ -49,9 +45,3 @@ def test_no_warm_up_is_none_and_a_failed_runner_is_left_alone():
     warm_up([runs([5] * 9, calls, "a")], 0, [9.0])
     warm_up([lambda: calls.append("failed")], 3, [9.0])  # type: ignore[list-item, func-returns-value]
     assert calls == ["failed"]
-
-
-def test_warm_ups_are_kept_in_order_apart_from_the_rounds():
-    _, (sample,) = measure([Scripted("a", RISING_CLOCKS)], [IMAGE], Budget(iterations=3, settle_ms=0))
-    assert sample.warmup_ns == [ms * MS for ms in RISING_CLOCKS[:8]]
-    assert sample.execute_ns == [5 * MS] * 3

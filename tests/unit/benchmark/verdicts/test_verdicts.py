@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.report.verdicts import verdict_lines
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from tests.support.bench_records import AGREEMENT, MS, RECORD, REFERENCE, ROWS, WORSE
 
@@ -174,11 +173,3 @@ def test_too_few_rounds_settle_nothing():
 
 def test_a_runner_of_a_later_version_does_not_keep_a_record_from_being_shown():
     assert said("bound", row("warp:drive")) == ["bound by compute: 85 % of 20 ms"]
-
-
-def test_a_line_for_each_row_and_the_choice_at_the_end():
-    lines = verdict_lines(RECORD)
-    assert [line.split(":")[0] for line in lines] == [
-        "pytorch", "onnxruntime", "tensorrt", "fastest within 0.3 points of PyTorch's mIoU",
-    ]  # fmt: skip
-    assert lines[0].startswith("pytorch: bound by compute: 92 % of 40 ms. ")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -23,7 +22,6 @@ from fcn_deploy.engine.builder.compile import Job, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.gpus import gpus
-from fcn_deploy.engine.logger import Heard, listen, logger, significant_lines
 from fcn_deploy.engine.sidecar import Port
 from fcn_deploy.errors import EngineError, MissingDependencyError
 from fcn_deploy.vocabulary import Profile
@@ -195,24 +193,3 @@ def test_an_operator_that_the_library_lacks_is_named_with_its_node(op_type, doma
     job = Job(path, tmp_path / "u.engine", "x", (0, 2, 3), (profile,), BuildOptions())
     with pytest.raises(EngineError, match=rf"u\.onnx: node odd: operator {op_type} is not known to TensorRT for RTX"):
         compile_plan(open_flavor("rtx"), job)
-
-
-def test_listeners_hear_the_one_logger_and_only_while_they_listen():
-    trt = sys.modules["tensorrt_rtx"]
-    one = logger(trt)
-    with listen(trt) as outer:
-        one.log(trt.ILogger.ERROR, "first")
-        with listen(trt) as inner:
-            one.log(trt.ILogger.WARNING, "second")
-    one.log(trt.ILogger.ERROR, "third")
-    assert outer.messages == [("ERROR", "first"), ("WARNING", "second")]
-    assert inner.messages == [("WARNING", "second")]
-    assert logger(trt) is one
-
-
-def test_an_error_is_told_once_and_without_the_lines_of_a_missing_driver():
-    lines = "real trouble\nchecks: cudaError_t 35 returned\nIn checkMacros at error.cpp:1\n"
-    heard = Heard([("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")])
-    assert significant_lines(lines) == ["real trouble"]
-    assert heard.reason() == "real trouble worse"
-    assert Heard().reason() == "the library gives no reason"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from fcn_deploy.errors import MissingDependencyError, OutputError, RunnerError
+from fcn_deploy.errors import OutputError, RunnerError
 from fcn_deploy.prediction.cluster import run as distributed
 from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, Ledger
-from fcn_deploy.prediction.cluster.resources import Cluster, Share, connected, share_out
 from fcn_deploy.prediction.cluster.run import Task, Worker, absolute, cause_of, split, task_size
 from fcn_deploy.prediction.images.sources import Source
 from fcn_deploy.prediction.labeller import outputs_of
@@ -26,53 +24,6 @@ def options(**given: object) -> PredictOptions:
 
 def sources(*names: str) -> list[Source]:
     return [Source(Path("/photos", name), PurePosixPath(name)) for name in names]
-
-
-def cpu(*cores: int) -> list[dict[str, float]]:
-    return [{"CPU": count} for count in cores]
-
-
-@pytest.mark.parametrize(
-    ("actors", "cores", "share"),
-    [
-        (None, (8,), Share(1, 8, 0)),
-        (None, (8, 4), Share(2, 4, 0)),
-        (2, (2,), Share(2, 1, 0)),
-        (3, (8,), Share(3, 2, 0)),
-        (3, (4, 4), Share(3, 2, 0)),
-        (5, (4, 2), Share(5, 1, 0)),
-    ],
-)
-def test_without_gpus_an_actor_a_machine_gets_as_many_cores_as_let_all_find_a_place(actors, cores, share):
-    assert share_out(options(), actors, cpu(*cores)) == share
-
-
-def test_a_gpu_an_actor():
-    nodes = [{"CPU": 16, "GPU": 4}, {"CPU": 8, "GPU": 1}, {"CPU": 2}]
-    assert share_out(options(runner="onnxruntime:cuda"), None, nodes) == Share(5, 1, 1)
-    assert share_out(PredictOptions("m.engine", (), Path("m")), 3, nodes) == Share(3, 1, 1)
-    with pytest.raises(RunnerError, match="needs a GPU an actor and the cluster has 5; lower --actors"):
-        share_out(options(runner="pytorch:cuda"), 6, nodes)
-
-
-def test_what_a_cluster_does_not_have_is_told():
-    with pytest.raises(RunnerError, match="7 actors need a CPU each and the cluster has 6; lower --actors"):
-        share_out(options(), 7, cpu(4, 2))
-    with pytest.raises(RunnerError, match="no machine of the cluster has a free CPU"):
-        share_out(options(), None, [{"memory": 1e9}, {"CPU": 0}])
-
-
-def test_an_actor_uses_the_cores_that_it_reserved_and_what_the_user_said():
-    def threads(share: Share, **given: object) -> tuple[int | None, int | None, int | None]:
-        mine = share.options(options(**given))
-        return mine.lanes, mine.threads, mine.workers
-
-    assert threads(Share(2, 1, 0)) == (1, 1, 3)
-    assert threads(Share(1, 8, 0)) == (2, 4, 10)
-    assert threads(Share(1, 8, 0), lanes=4) == (4, 2, 10)
-    assert threads(Share(1, 8, 0), threads=8, workers=1) == (1, 8, 1)
-    assert threads(Share(1, 8, 0), tiling=Tiling(64)) == (None, 8, 10)
-    assert threads(Share(4, 1, 1)) == (None, None, None)
 
 
 def test_overlays_of_tiles_are_refused_before_a_model_is_opened():
@@ -188,21 +139,3 @@ def test_an_error_of_a_worker_is_told_in_its_own_words():
     assert str(missing).startswith("a machine of the cluster lacks a package (fcn_deploy)")
     bug = TaskError(KeyError("x"))
     assert cause_of(bug) is bug
-
-
-def test_an_address_that_is_none_is_refused_at_once(monkeypatch):
-    pytest.importorskip("ray.data", reason="Ray Data is not installed (extra ray)")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    for address in ("ray://head:10001", "head"):
-        with (
-            pytest.raises(RunnerError, match=rf"no Ray cluster at {address}: needed is HOST:PORT"),
-            connected(Cluster(address)),
-        ):
-            raise AssertionError
-
-
-def test_without_ray_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    words = r"ray is not installed; try: pip install 'fcn-deploy\[ray\]'"
-    with pytest.raises(MissingDependencyError, match=words), connected(Cluster()):
-        raise AssertionError

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.dataset import open_dataset
-from fcn_deploy.data.digests import Frames, Overlap, frames_of, overlap, pixel_digest
+from fcn_deploy.data.digests import Frames, Overlap, frames_of, overlap
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
@@ -52,12 +52,6 @@ def test_classes_covered_and_missing_are_counted(folder):
 def test_images_with_the_same_pixels_are_found_whatever_their_file(folder):
     (group,) = survey(CARD, DataOptions(str(folder))).coverage.frames.repeated
     assert [Path(name).name for name in group] == ["a.png", "c.bmp"]
-
-
-def test_an_image_of_the_same_bytes_and_another_size_is_another():
-    pixels = _photograph(0)
-    assert pixel_digest(pixels) != pixel_digest(pixels.reshape(14, 10, 3))
-    assert pixel_digest(pixels) == pixel_digest(np.asfortranarray(pixels))
 
 
 def test_the_feeds_are_the_images_of_the_survey(folder, tmp_path):

@@ -15,10 +15,8 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import (
     KEEP_KEY,
     check_rewritable,
-    first_layers,
     kept_from_int8,
     note_reasons,
-    score_layers,
 )
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration.histogram import range_of
@@ -55,15 +53,6 @@ def _node(model: ir.Model, name: str) -> ir.Node:
 @pytest.fixture
 def fcn(tmp_path: Path) -> Path:
     return write_fcn(tmp_path / "fcn.onnx")
-
-
-def test_first_and_score_layers_are_told_from_the_graph(fcn):
-    model = load_graph(fcn)
-    assert first_layers(model) == ["conv1"]
-    assert score_layers(model) == ["score_fr", "score_pool"]
-    assert kept_from_int8(model, ["conv3"]) == {
-        "conv1": "first layer", "score_fr": "score layer", "score_pool": "score layer", "conv3": "by request",
-    }  # fmt: skip
 
 
 def test_weights_are_scaled_by_output_channel_and_a_channel_of_zeros_by_one():
@@ -230,13 +219,6 @@ def test_nothing_left_to_quantise_is_an_error(fcn):
 def test_a_quantised_graph_is_not_quantised_again(fcn):
     with pytest.raises(GraphError, match=r"quantised already \(6 nodes such as"):
         check_rewritable(_quantise(fcn, "tensorrt"), "x.onnx")
-
-
-def test_a_graph_without_convolutions_is_refused(tmp_path):
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, "H", "W"]) for name in "xy"]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], name="r")], "g", ports[:1], ports[1:])
-    with pytest.raises(GraphError, match="no convolution"):
-        check_rewritable(ir.from_proto(helper.make_model(graph)), "x.onnx")
 
 
 def test_an_opset_without_per_channel_scales_is_refused(tmp_path):

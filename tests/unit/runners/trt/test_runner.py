@@ -8,7 +8,6 @@ import pytest
 from fcn_deploy.errors import MissingDependencyError, RunnerError
 from fcn_deploy.runners.cuda import context as cuda_context
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.runners.trt.execution import choose_profile
 from fcn_deploy.runners.trt.options import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.support.fakes.machine import Machine
@@ -89,16 +88,6 @@ def test_profile_and_shape_are_set_only_when_they_change(machine, net):
         runner.infer({"image": noise((1, 34, 47))})
         assert "set_input_shape" in machine.gpu.calls
         assert "set_optimization_profile_async" not in machine.gpu.calls
-
-
-def test_of_several_profiles_the_one_tuned_for_the_nearest_size_is_taken():
-    assert choose_profile(PROFILES, (1, 33, 47)) == 0
-    # 2x40x60 = 4800 pixels: three times the first profile's 1551, a third of the second's 13845 (log 1.13 < 1.06 does
-    # not hold), so the second.
-    assert choose_profile(PROFILES, (2, 40, 60)) == 1
-    # 1x70x90 = 6300: 2.2 times below the second's, 2.5 times below the third's 15857.
-    assert choose_profile(PROFILES, (1, 70, 90)) == 1
-    assert choose_profile(PROFILES, (1, 131, 211)) == 2
 
 
 def test_no_pycuda_and_no_driver_are_told_apart_in_one_line(machine, net, monkeypatch):

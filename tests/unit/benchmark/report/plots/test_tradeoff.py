@@ -1,0 +1,29 @@
+"""The plot of accuracy against speed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fcn_deploy.benchmark.report.plots.tradeoff import Place, _free, _overlap, tradeoff_plot, unbeaten
+from tests.support.bench_records import RECORD, ROWS, with_rows
+
+
+def test_rows_that_are_slower_and_no_better_are_beaten():
+    places = [Place("a", 0, 60, 58.4), Place("b", 1, 20, 58.4), Place("c", 2, 9, 58.0), Place("d", 3, 9, 57.0)]
+    assert [place.name for place in unbeaten(places)] == ["c", "b"]
+
+
+def test_names_beside_marks_cover_neither_marks_nor_each_other():
+    taken = [(93.0, 93.0, 107.0, 107.0)]
+    for _ in range(8):
+        taken.append(_free(100, 100, 80, taken, 360))
+    pairs = [(a, b) for index, a in enumerate(taken) for b in taken[index + 1 :]]
+    assert not any(_overlap(a, b) for a, b in pairs)
+
+
+def test_without_ground_truth_speed_stands_against_agreement():
+    rows = tuple(replace(row, accuracy=None) for row in ROWS)
+    drawn = tradeoff_plot(replace(with_rows(*rows), reference=replace(RECORD.reference, accuracy=None)))
+    assert "labels as the reference&#39;s, %" in drawn
+    assert "onnxruntime 10.0 ms, 99.999 %" in drawn  # 20 ms for 2 images
+    assert tradeoff_plot(with_rows(*ROWS[2:])) is None

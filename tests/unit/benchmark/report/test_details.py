@@ -1,0 +1,45 @@
+"""The detailed tables of a record: classes, frames, margins."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.file import to_json
+from fcn_deploy.benchmark.report.details import detail_sheets
+from tests.support.bench_records import RECORD, ROWS, against, counted
+
+
+def test_a_class_that_is_nowhere_has_no_figures():
+    nothing = counted(*[((10, 0), (0, 0))] * 3)
+    record, _ = against(nothing, nothing)
+    sheet = next(sheet for sheet in detail_sheets(record) if sheet.columns[0] == "class")
+    assert sheet.rows == (("road", "100.00", "0"), ("pole", "-", "-"))
+    assert json.loads(to_json(record))["rows"][1]["summary"]["mean_iou"] == 100
+
+
+def test_a_long_path_is_shortened_to_its_end():
+    row = replace(ROWS[1], frames=(rec.Frame("/data/" + 20 * "folder/" + "a/b.png", 1, 2),))
+    assert detail_sheets(replace(RECORD, rows=(row,)))[-1].rows[0][1] == "a/b.png"
+
+
+def test_agreement_stands_by_margin_with_the_share_of_the_pixels():
+    sheet = next(sheet for sheet in detail_sheets(RECORD) if sheet.columns[0] == "logit margin")
+    assert sheet.rows == (
+        ("0 to 0.25", "2.000", "99.950"),
+        ("0.25 and more", "98.000", "100"),
+        ("largest margin of a change", "", "0.125"),
+    )
+
+
+def test_without_ground_truth_agreement_alone_is_told():
+    rows = tuple(replace(row, accuracy=None) for row in ROWS)
+    record = replace(RECORD, rows=rows, reference=rec.Reference("pytorch", None))
+    assert [sheet.columns[0] for sheet in detail_sheets(record)] == ["logit margin"]
+
+
+def test_many_rows_are_cut_into_sheets_that_fit():
+    rows = (ROWS[0], *(replace(ROWS[1], runner=f"onnxruntime:{index}") for index in range(7)))
+    sheets = [sheet for sheet in detail_sheets(replace(RECORD, rows=rows)) if sheet.columns[0] == "class"]
+    assert [len(sheet.columns) - 2 for sheet in sheets] == [3, 3, 1]

@@ -1,0 +1,122 @@
+"""The steps of one runner, timed one by one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from fcn_deploy.benchmark.timing.timed_runner import InProcess, saturate, time_once
+from tests.support.fake_runners import MS, FakeClock, FakeRunner
+
+IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
+FEEDS = {"image": IMAGE}
+
+
+class AsynchronousRunner(FakeRunner):
+    """Launching returns at once, as on a GPU, and the work takes 30 ms elsewhere; `waits`: execute waits for it."""
+
+    def __init__(self, waits: bool) -> None:
+        super().__init__("asynchronous")
+        self._waits = waits
+
+    def _execute(self) -> None:
+        self._work = threading.Thread(target=time.sleep, args=(0.03,))
+        self._work.start()
+        if self._waits:
+            self._work.join()
+
+    def _download(self):
+        self._work.join()
+        return super()._download()
+
+
+def test_each_step_gets_its_own_time():
+    clock = FakeClock()
+    with FakeRunner(steps_ms=(1, 20, 3), clock=clock) as runner:
+        assert time_once(runner, FEEDS, clock) == (1 * MS, 20 * MS, 3 * MS)
+
+
+def test_a_runner_that_sleeps_in_download_shows_it_in_download():
+    clock = FakeClock()
+    with FakeRunner(steps_ms=(0, 2, 50), clock=clock) as runner:
+        assert time_once(runner, FEEDS, clock) == (0, 2 * MS, 50 * MS)
+
+
+def test_work_on_another_thread_is_counted_where_the_runner_waits_for_it_and_never_lost():
+    with AsynchronousRunner(waits=True) as honest:
+        _, execute, _ = time_once(honest, FEEDS)
+    with AsynchronousRunner(waits=False) as hasty:
+        upload, launch, download = time_once(hasty, FEEDS)
+    assert execute >= 30 * MS
+    assert launch < 30 * MS
+    assert upload + launch + download >= 30 * MS
+
+
+BATCH = np.zeros((2, 33, 47, 3), np.uint8)
+
+
+class Sleeper(FakeRunner):
+    """Sleeps in one of the three steps."""
+
+    def __init__(self, step: str, seconds: float = 0.005) -> None:
+        super().__init__(f"sleeps in {step}")
+        self._step, self._seconds = step, seconds
+
+    def _sleep(self, step: str) -> None:
+        if step == self._step:
+            time.sleep(self._seconds)
+
+    def _upload(self, image: Any) -> None:
+        self._sleep("upload")
+        super()._upload(image)
+
+    def _execute(self) -> None:
+        self._sleep("execute")
+
+    def _download(self) -> dict[str, Any]:
+        self._sleep("download")
+        return super()._download()
+
+
+def test_the_harness_takes_less_than_a_hundredth_of_a_5_ms_call():
+    class Own(FakeRunner):
+        """Notes what its steps took by themselves."""
+
+        own_ns = 0
+
+        def _execute(self) -> None:
+            start = time.perf_counter_ns()
+            self._work()
+            self.own_ns = time.perf_counter_ns() - start
+
+        def _work(self) -> None:
+            end = time.perf_counter_ns() + MS // 2
+            while time.perf_counter_ns() < end:
+                pass
+
+        def _download(self) -> dict[str, Any]:
+            return {}
+
+    runner = Own()
+    timed = InProcess(runner)
+    overheads = [timed.time(BATCH).total_ns - runner.own_ns for _ in range(300)]
+    assert np.median(overheads) < 0.01 * 5 * MS
+
+
+def test_images_a_second_of_a_loop_are_those_of_one_inference_after_the_other():
+    images, seconds = saturate(Sleeper("execute"), [BATCH], 0.1)
+    assert images / seconds <= 2 / 0.005
+    assert images >= 2
+
+
+def test_what_fills_the_slots_is_not_counted_among_images_a_second():
+    class SlowAtFirst(FakeRunner):
+        def _execute(self) -> None:
+            time.sleep(0.3 if len(self.shapes) == 1 else 0.001)
+
+    images, seconds = saturate(SlowAtFirst(), [BATCH], 0.1)
+    assert images == 2  # the time was up before the first result; one more is the least
+    assert seconds < 0.3

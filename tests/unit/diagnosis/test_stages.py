@@ -1,0 +1,42 @@
+"""The stages of a deployment, opened from their files."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from fcn_deploy.diagnosis.stages import Stage, chain
+from fcn_deploy.errors import EngineError, GraphError
+from tests.support.fake_runners import FakeRunner
+from tests.support.small_fcn import write_fcn
+
+
+def stage(name: str, **options: object) -> Stage:
+    return Stage(name, "onnx", f"{name}.onnx", "fp32", None, runner=FakeRunner(name, **options))  # type: ignore[arg-type]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_fcn(tmp_path / folder / "fcn.onnx", card=None)
+    stages = chain([str(tmp_path / "a" / "fcn.onnx"), str(tmp_path / "b" / "fcn.onnx")])
+    assert [stage.name for stage in stages] == [str(tmp_path / folder / "fcn.onnx") for folder in ("a", "b")]
+
+
+def test_a_file_of_another_tool_has_no_pytorch_stage_and_says_so(tmp_path):
+    said: list[str] = []
+    fcn = str(write_fcn(tmp_path / "fcn.onnx", card=None))
+    progress = SimpleNamespace(say=said.append)
+    with pytest.raises(GraphError, match="is one stage alone"):
+        chain([fcn], progress=progress)  # type: ignore[arg-type]
+    assert "holds no model card" in said[0]
+    assert said[0].startswith("no PyTorch stage: ")
+
+
+def test_an_engine_must_be_there_and_one_without_a_sidecar_claims_nothing(tmp_path):
+    fcn, engine = str(write_fcn(tmp_path / "fcn.onnx", card=None)), tmp_path / "fcn.engine"
+    with pytest.raises(EngineError, match="does not exist"):
+        chain([fcn, str(engine)])
+    engine.write_bytes(b"plan")
+    assert chain([fcn, str(engine)])[-1].claim == "unknown"

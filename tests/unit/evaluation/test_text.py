@@ -1,0 +1,30 @@
+"""Accuracy as tables."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from fcn_deploy.evaluation.text import render as render_accuracy
+from tests.support.accuracy_report import accuracy_report
+
+
+def printed(content, width: int = 100) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width, highlight=False).print(content)
+    return stream.getvalue()
+
+
+def line_of(text: str, start: str) -> list[str]:
+    return next(line for line in text.splitlines() if line.startswith(start)).split()
+
+
+def test_the_accuracy_tables_hold_four_metrics_and_every_class():
+    text = printed(render_accuracy(accuracy_report()))
+    assert line_of(text, "frequency weighted IoU")[-3:] == ["60.00"] * 3
+    assert line_of(text, "pixel accuracy")[-3:] == ["90.00"] * 3
+    assert line_of(text, "pixels") == ["pixels", "3,102", "3,102", "3,102"]
+    assert line_of(text, "road") == ["road", "75.00", "75.00", "75.00"]
+    assert line_of(text, "pole") == ["pole", "-", "-", "-"]
+    assert "2 images of list.txt, 1 left out" in text

@@ -1,0 +1,35 @@
+"""Layers that stay in float."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+import pytest
+from onnx import TensorProto, helper
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.float_layers import check_rewritable, first_layers, kept_from_int8, score_layers
+from fcn_deploy.graph.load import load_graph
+from tests.support.small_fcn import write_fcn
+
+
+@pytest.fixture
+def fcn(tmp_path: Path) -> Path:
+    return write_fcn(tmp_path / "fcn.onnx")
+
+
+def test_first_and_score_layers_are_told_from_the_graph(fcn):
+    model = load_graph(fcn)
+    assert first_layers(model) == ["conv1"]
+    assert score_layers(model) == ["score_fr", "score_pool"]
+    assert kept_from_int8(model, ["conv3"]) == {
+        "conv1": "first layer", "score_fr": "score layer", "score_pool": "score layer", "conv3": "by request",
+    }  # fmt: skip
+
+
+def test_a_graph_without_convolutions_is_refused(tmp_path):
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, "H", "W"]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"], name="r")], "g", ports[:1], ports[1:])
+    with pytest.raises(GraphError, match="no convolution"):
+        check_rewritable(ir.from_proto(helper.make_model(graph)), "x.onnx")
