@@ -59,7 +59,7 @@ def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
     others = other_cores(before, CpuClock.read())
     return rec.Record(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        model=rec.Model("products", "0" * 64, 0, None),
+        model=rec.BenchmarkedModel("products", "0" * 64, 0, None),
         data=rec.Data("zeros", (), 1, 0, 0, ((*IMAGE.shape[1:3], 1),)),
         settings=rec.Settings(
             budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, 1, THREADS, 0,

@@ -12,7 +12,7 @@ from fcn_deploy.benchmark.record.types import Frame
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.metrics.agreement import Agreement, logit_margin
+from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.runners.base import Runner, check_labels
@@ -32,7 +32,7 @@ class LabelComparison:
 
     name: str
     accuracy: Evaluation
-    agreement: Agreement
+    agreement: AgreementCounts
     failure: str | None = None
     by_image: list[Counts] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
@@ -83,7 +83,7 @@ def compare_labels(
     """
 
     def empty(name: str) -> LabelComparison:
-        return LabelComparison(name, Evaluation(num_classes, ignore_index, radius), Agreement(radius))
+        return LabelComparison(name, Evaluation(num_classes, ignore_index, radius), AgreementCounts(radius))
 
     own = empty("the reference" if reference is None else reference.name)
     results = [own if runner is reference else empty(runner.name) for runner in runners]

@@ -14,7 +14,7 @@ from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.runner_specs import ModelFiles, RunnerSpec
 from fcn_deploy.benchmark.timing.latency import Samples
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
-from fcn_deploy.metrics.agreement import Agreement, Share
+from fcn_deploy.metrics.agreement import AgreementCounts, PixelShare
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import entry
@@ -136,7 +136,7 @@ def accuracy_of(comparison: LabelComparison) -> rec.Accuracy | None:
     return rec.Accuracy(_plain(found.overall), _plain(found.boundary), found.images, tuple(map(_plain, by_image)))
 
 
-def agreement_of(agreement: Agreement) -> rec.Agreement:
+def agreement_of(agreement: AgreementCounts) -> rec.Agreement:
     """The counts as plain data; the last bin's end, infinity, becomes None."""
     bins = tuple(
         rec.MarginAgreed(
@@ -149,7 +149,7 @@ def agreement_of(agreement: Agreement) -> rec.Agreement:
     return rec.Agreement(_share(agreement.overall), _share(agreement.boundary), bins, finite)
 
 
-def _share(share: Share) -> rec.Agreed:
+def _share(share: PixelShare) -> rec.Agreed:
     return rec.Agreed(share.agreed, share.pixels)
 
 

@@ -91,7 +91,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             measure_peak_memory(runs, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            model=rec.Model(artefact.path.name, sha256, size_bytes, _plain(card)),
+            model=rec.BenchmarkedModel(artefact.path.name, sha256, size_bytes, _plain(card)),
             data=_describe(dataset, classes, pool),
             settings=_settings(options, threads, cells),
             environment=_environment(threads, gpus),

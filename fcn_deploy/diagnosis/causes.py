@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from fcn_deploy.diagnosis.local_error import FED, Layer
+from fcn_deploy.diagnosis.local_error import FED, ComparedLayer
 from fcn_deploy.diagnosis.stored_values import Normalisation, Parameters, Values, parameters, quantised_range
-from fcn_deploy.diagnosis.tensor_error import Tally
+from fcn_deploy.diagnosis.tensor_error import TensorError
 from fcn_deploy.quantization.rewrites.fp16 import LARGEST_HALF
 
 # Shares of the range seen below and above which 8 bits clip or waste more than a calibration would choose.
@@ -34,7 +34,11 @@ def normalisation_causes(before: Normalisation | None, after: Normalisation | No
 
 
 def layer_causes(
-    layer: Layer, tally: Tally, tallies: Mapping[str, Tally], before: Parameters | None, bound: float
+    layer: ComparedLayer,
+    tally: TensorError,
+    tallies: Mapping[str, TensorError],
+    before: Parameters | None,
+    bound: float,
 ) -> list[str]:
     """Likely causes of the error of `layer`, the surest first.
 
@@ -82,7 +86,7 @@ def _weight_cause(before: Values, after: Values, bound: float) -> str:
     return f"its weights are others: they differ by {_relative(before, after):.0%} (of another training run?)"
 
 
-def _range_causes(layer: Layer, tallies: Mapping[str, Tally]) -> list[str]:
+def _range_causes(layer: ComparedLayer, tallies: Mapping[str, TensorError]) -> list[str]:
     """8 bits that cover far less or more than the tensor takes on."""
     causes = []
     for node in layer.nodes:

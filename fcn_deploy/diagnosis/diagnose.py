@@ -12,14 +12,14 @@ import numpy as np
 
 from fcn_deploy.data.options import DataOptions, classes_of, generated_for, open_for
 from fcn_deploy.diagnosis.layer_errors import Images, LayerError, layer_errors
-from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
 from fcn_deploy.diagnosis.stages import Stage, chain, open_stages
 from fcn_deploy.diagnosis.tensors import OnnxSource, source_of
 from fcn_deploy.diagnosis.tolerances import TOLERANCES, Tolerances, limits_of
 from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.errors import GraphError
-from fcn_deploy.metrics.agreement import Agreement
+from fcn_deploy.metrics.agreement import AgreementCounts
 from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.progress import SILENT, Progress
@@ -85,12 +85,12 @@ def diagnose(options: DiagnoseOptions, progress: Progress = SILENT) -> Diagnosis
 
 def _steps(
     stages: Sequence[Stage], labels: ChainLabels, options: DiagnoseOptions, progress: Progress
-) -> tuple[Step, ...]:
+) -> tuple[StageComparison, ...]:
     ran = {entry.stage.name: index for index, entry in enumerate(labels.stages)}
-    steps: list[Step] = []
+    steps: list[StageComparison] = []
     for stage in stages:
         if stage.status != "ok":
-            steps.append(Step(stage.name, stage.kind, stage.claim, stage.status, stage.reason))
+            steps.append(StageComparison(stage.name, stage.kind, stage.claim, stage.status, stage.reason))
         else:
             diverged = {step.name for step in steps if step.reasons}
             steps.append(_step(labels, ran[stage.name], diverged, options, progress))
@@ -100,12 +100,12 @@ def _steps(
 
 def _step(
     labels: ChainLabels, index: int, diverged: Collection[str], options: DiagnoseOptions, progress: Progress
-) -> Step:
+) -> StageComparison:
     own = labels.stages[index]
     stage = own.stage
     mean_iou = scores(np.sum(own.counts, axis=0)).mean_iou if own.counts else None
     if index == 0:
-        return Step(stage.name, stage.kind, stage.claim, "ok", mean_iou=mean_iou)
+        return StageComparison(stage.name, stage.kind, stage.claim, "ok", mean_iou=mean_iou)
     first, before = labels.stages[0], labels.stages[index - 1]
     changes = [_change(before, own, own.before), _change(first, own, own.first)]
     follows_first = own.first.overall.fraction > own.before.overall.fraction
@@ -114,7 +114,7 @@ def _step(
     rounding = stage.claim == "fp32" and only_rounding(own.first.largest_margin, labels.largest_logit)
     reasons = label_reasons(changes, options.tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
     reasons += layer_reasons(layers, "" if parent is None else parent.name)
-    return Step(
+    return StageComparison(
         stage.name,
         stage.kind,
         stage.claim,
@@ -129,7 +129,7 @@ def _step(
     )
 
 
-def _change(earlier: StageLabels, own: StageLabels, agreement: Agreement) -> Change:
+def _change(earlier: StageLabels, own: StageLabels, agreement: AgreementCounts) -> Change:
     iou = iou_change(np.stack(earlier.counts), np.stack(own.counts)) if own.counts else None
     return Change(earlier.stage.name, agreement.overall, agreement.boundary, iou)
 

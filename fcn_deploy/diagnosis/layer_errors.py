@@ -14,13 +14,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.diagnosis.causes import layer_causes, normalisation_causes
-from fcn_deploy.diagnosis.local_error import FedLayers, Layer, layers_between, standing_for
-from fcn_deploy.diagnosis.tensor_error import Tally
-from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Source, Tensors
+from fcn_deploy.diagnosis.local_error import ComparedLayer, FedLayers, layers_between, standing_for
+from fcn_deploy.diagnosis.tensor_error import TensorError
+from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TensorSource
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
-from fcn_deploy.graph.parts import Part
+from fcn_deploy.graph.parts import Subgraph
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -61,7 +61,7 @@ class LayerError:
 
 def layer_errors(
     stage: OnnxSource,
-    other: Source,
+    other: TensorSource,
     images: Images,
     tolerances: Tolerances,
     *,
@@ -90,13 +90,13 @@ def layer_errors(
 
 
 def _tallies(
-    stage: OnnxSource, other: Source, images: Images, progress: Progress
-) -> tuple[list[Layer], dict[str, Tally]]:
+    stage: OnnxSource, other: TensorSource, images: Images, progress: Progress
+) -> tuple[list[ComparedLayer], dict[str, TensorError]]:
     """The layers in order, and a tally of every tensor that both know."""
     shared = _shared(stage, other.names)
     layers = layers_between(stage.model, shared)
     fed = FedLayers(stage.model, shared)
-    tallies = {name: Tally() for name in shared}
+    tallies = {name: TensorError() for name in shared}
     chunks = [layers[start : start + AT_ONCE] for start in range(0, len(layers), AT_ONCE)]
     with (
         tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder,
@@ -104,7 +104,7 @@ def _tallies(
         interrupts() as check,
     ):
 
-        def feed(chunk: Sequence[Layer]) -> None:
+        def feed(chunk: Sequence[ComparedLayer]) -> None:
             """In a function of its own, so that one chunk's sessions are gone before the next one's are opened."""
             part, read = fed.open(chunk, Path(folder)), other.open(_needed(chunk, shared), Path(folder))
             for image in images:
@@ -119,7 +119,7 @@ def _tallies(
     return _with_host_work(layers, tallies, stage, other, images), tallies
 
 
-def _run(part: Part, feeds: Tensors) -> Tensors:
+def _run(part: Subgraph, feeds: Tensors) -> Tensors:
     try:
         return part.run(feeds)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
@@ -140,7 +140,7 @@ def _shared(stage: OnnxSource, names: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _needed(layers: Sequence[Layer], shared: Mapping[str, str]) -> list[str]:
+def _needed(layers: Sequence[ComparedLayer], shared: Mapping[str, str]) -> list[str]:
     """What the other network must give for these layers, by its own names."""
     used = [name for layer in layers for name in (layer.tensor, *layer.reads)]
     return list(dict.fromkeys([*(shared[name] for name in used if name in shared), ENTRY]))
@@ -153,21 +153,21 @@ def _given(read: Tensors, shared: Mapping[str, str], stage: OnnxSource, image: N
 
 
 def _with_host_work(
-    layers: list[Layer], tallies: dict[str, Tally], stage: OnnxSource, other: Source, images: Images
-) -> list[Layer]:
+    layers: list[ComparedLayer], tallies: dict[str, TensorError], stage: OnnxSource, other: TensorSource, images: Images
+) -> list[ComparedLayer]:
     """A graph that takes floats leaves the normalisation to the host: a layer as well, the first."""
     if stage.entry != stage.io.image:
         return layers
-    tallies[stage.entry] = Tally()
+    tallies[stage.entry] = TensorError()
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
         read = other.open([ENTRY], Path(folder))
         for image in images:
             tallies[stage.entry].add(read(image)[ENTRY], stage.io.prepare(image))
-    return [Layer(HOST, "", stage.entry, (), "fp32", ()), *layers]
+    return [ComparedLayer(HOST, "", stage.entry, (), "fp32", ()), *layers]
 
 
 def _judged(
-    layers: Sequence[Layer], tallies: Mapping[str, Tally], tolerances: Tolerances, least: str
+    layers: Sequence[ComparedLayer], tallies: Mapping[str, TensorError], tolerances: Tolerances, least: str
 ) -> list[LayerError]:
     errors = [tallies[layer.tensor].relative for layer in layers]
     middles = {}
@@ -186,7 +186,12 @@ def _judged(
 
 
 def _explained(
-    error: LayerError, layer: Layer, tallies: Mapping[str, Tally], stage: OnnxSource, other: Source, folded: bool
+    error: LayerError,
+    layer: ComparedLayer,
+    tallies: Mapping[str, TensorError],
+    stage: OnnxSource,
+    other: TensorSource,
+    folded: bool,
 ) -> LayerError:
     """With its causes."""
     if layer.name == HOST or layer.name.startswith(CONTRACT_PREFIX):

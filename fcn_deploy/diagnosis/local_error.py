@@ -18,7 +18,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
-from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.vocabulary import LayerPrecision
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
@@ -31,7 +31,7 @@ _CARRYING = ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)
-class Layer:
+class ComparedLayer:
     """What makes one tensor out of the nearest ones that both networks know.
 
     Attributes:
@@ -81,7 +81,7 @@ def standing_for(value: ir.Value) -> ir.Value:
     return value if dequantize is None else dequantize.outputs[0]
 
 
-def layers_between(model: ir.Model, shared: Collection[str]) -> list[Layer]:
+def layers_between(model: ir.Model, shared: Collection[str]) -> list[ComparedLayer]:
     """The layers that make `shared`, tensors that nodes of `model` give, in the graph's order."""
     known = set(shared)
     order = {node: index for index, node in enumerate(model.graph)}
@@ -110,11 +110,11 @@ class FedLayers:
             dtype = values[name].dtype
             self._types[name] = np.float16 if dtype == ir.DataType.FLOAT16 else np.float32
 
-    def open(self, layers: Sequence[Layer], folder: Path, *, threads: int | None = None) -> Part:
+    def open(self, layers: Sequence[ComparedLayer], folder: Path, *, threads: int | None = None) -> Subgraph:
         """Those layers as one session; its inputs bear the prefix `FED` but for the graph's own."""
-        return Part(cut_out(self._model, self._inputs, [layer.tensor for layer in layers]), folder, threads=threads)
+        return Subgraph(cut_out(self._model, self._inputs, [layer.tensor for layer in layers]), folder, threads=threads)
 
-    def feeds(self, part: Part, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def feeds(self, part: Subgraph, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """What `part` takes, out of tensors by name: in the types in which this graph has them."""
         feeds = {}
         for name in part.inputs:
@@ -125,7 +125,7 @@ class FedLayers:
         return feeds
 
 
-def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]) -> Layer:
+def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]) -> ComparedLayer:
     nodes: set[ir.Node] = set()
     reads: dict[str, None] = {}
     todo = [value]
@@ -143,7 +143,7 @@ def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]
                 todo.append(operand)
     ordered = tuple(sorted(nodes, key=lambda node: order[node]))
     worker = _worker(ordered)
-    return Layer(worker.name or "", worker.op_type, str(value.name), tuple(reads), _precision(ordered), ordered)
+    return ComparedLayer(worker.name or "", worker.op_type, str(value.name), tuple(reads), _precision(ordered), ordered)
 
 
 def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.text import verdict
 from fcn_deploy.system.plain import plain
 
@@ -33,7 +33,7 @@ def to_plain(found: Diagnosis) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: StageComparison) -> dict[str, Any]:
     return {
         "name": step.name,
         "kind": step.kind,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fcn_deploy.diagnosis.layer_errors import LayerError
 from fcn_deploy.diagnosis.stages import Kind, Status
 from fcn_deploy.diagnosis.tolerances import Tolerances
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import IouChange
 
 
@@ -22,13 +22,13 @@ class Change:
     """
 
     against: str
-    agreement: Share
-    boundary: Share
+    agreement: PixelShare
+    boundary: PixelShare
     iou: IouChange | None
 
 
 @dataclass(frozen=True)
-class Step:
+class StageComparison:
     """One stage and what it changed.
 
     Attributes:
@@ -69,7 +69,7 @@ class Diagnosis:
         classes: names, index = label.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[StageComparison, ...]
     data: str
     images: int
     labelled: int
@@ -79,6 +79,6 @@ class Diagnosis:
     tolerances: Tolerances
 
     @property
-    def first_divergence(self) -> Step | None:
+    def first_divergence(self) -> StageComparison | None:
         """The first step that diverges; None if all is well."""
         return next((step for step in self.steps if step.reasons), None)

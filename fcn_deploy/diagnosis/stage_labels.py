@@ -14,7 +14,7 @@ from fcn_deploy.data.options import OnError
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.errors import FcnDeployError, RunnerError
-from fcn_deploy.metrics.agreement import Agreement, logit_margin
+from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
 from fcn_deploy.metrics.confusion import Counts, Labels, confusion_matrix
 from fcn_deploy.runners.base import check_labels
 from fcn_deploy.system.interrupt import interrupts
@@ -32,8 +32,8 @@ class StageLabels:
     """
 
     stage: Stage
-    before: Agreement
-    first: Agreement
+    before: AgreementCounts
+    first: AgreementCounts
     counts: list[Counts] = field(default_factory=list)
 
 
@@ -100,7 +100,7 @@ def _pass(
     on_error: OnError,
     progress: Progress,
 ) -> ChainLabels:
-    found = ChainLabels([StageLabels(stage, Agreement(radius), Agreement(radius)) for stage in stages])
+    found = ChainLabels([StageLabels(stage, AgreementCounts(radius), AgreementCounts(radius)) for stage in stages])
     step = max(1, len(dataset) // keep)
     with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
         for index, sample in enumerate(iterate(dataset, on_error=on_error, progress=progress)):

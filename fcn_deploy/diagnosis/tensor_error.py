@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Tally:
+class TensorError:
     """One tensor x of a network against the tensor y that should equal it, image by image.
 
     Attributes:

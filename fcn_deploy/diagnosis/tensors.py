@@ -20,7 +20,7 @@ from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.diagnosis.stored_values import Normalisation, Parameters, normalisation, normalised_image, parameters
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.quantization.calibration.images import ports_of
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
@@ -32,7 +32,7 @@ Reader = Callable[[NDArray[np.uint8]], Tensors]
 ENTRY = "normalised image"
 
 
-class Source(Protocol):
+class TensorSource(Protocol):
     """A network whose inner tensors can be read.
 
     Attributes:
@@ -51,7 +51,7 @@ class Source(Protocol):
         """Weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
 
 
-def source_of(stage: Stage) -> Source | None:
+def source_of(stage: Stage) -> TensorSource | None:
     """The tensors of a stage; None for an engine, which shows none."""
     if stage.network is not None and stage.card is not None:
         return TorchSource(stage.network, stage.card)
@@ -82,7 +82,7 @@ class OnnxSource:
     def open(self, names: Sequence[str], folder: Path) -> Reader:
         wanted = {name: self.entry if name == ENTRY else name for name in names}
         inner = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor != self.io.image))
-        part = Part(cut_out(self.model, [self.io.image], inner), folder) if inner else None
+        part = Subgraph(cut_out(self.model, [self.io.image], inner), folder) if inner else None
 
         def read(image: NDArray[np.uint8]) -> Tensors:
             given = {self.io.image: self.io.prepare(image)}

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fcn_deploy.diagnosis.layer_errors import LayerError
-from fcn_deploy.diagnosis.result import Change, Diagnosis, Step
+from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, count, number, points, share
@@ -54,7 +54,7 @@ def step_table(found: Diagnosis) -> Table:
     return table
 
 
-def total_table(found: Diagnosis, steps: Sequence[Step]) -> Table:
+def total_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
     """A row for each of `steps`, against the first stage."""
     table = _table(f"against {found.steps[0].name}")
     _add_numbers(table, "Δ first", "same", "boundary")
@@ -63,7 +63,7 @@ def total_table(found: Diagnosis, steps: Sequence[Step]) -> Table:
     return table
 
 
-def class_table(found: Diagnosis, steps: Sequence[Step]) -> Table:
+def class_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
     """Points of IoU that each class gained in each of `steps`, with intervals."""
     table = _table("Δ IoU against the stage before")
     for step in steps:
@@ -74,7 +74,7 @@ def class_table(found: Diagnosis, steps: Sequence[Step]) -> Table:
     return table
 
 
-def layer_table(step: Step) -> Table:
+def layer_table(step: StageComparison) -> Table:
     """The layers with the largest errors, falling, and the first that is out of line."""
     ordered = sorted(step.layers, key=lambda layer: -layer.error)[:TOP_LAYERS]
     ordered += [layer for layer in step.guilty[:1] if layer not in ordered]
@@ -135,7 +135,7 @@ def _figures(change: Change | None) -> list[str]:
     return [NONE if change.iou is None else interval(change.iou.mean), *shares]
 
 
-def _state(step: Step) -> Text:
+def _state(step: StageComparison) -> Text:
     if step.status != "ok":
         return Text(step.status, "yellow")
     if step.before is None:
@@ -143,7 +143,7 @@ def _state(step: Step) -> Text:
     return Text("diverges", "red") if step.reasons else Text("ok", "green")
 
 
-def _worst(step: Step) -> str:
+def _worst(step: StageComparison) -> str:
     if step.before is None:
         return ""
     if not step.layers:

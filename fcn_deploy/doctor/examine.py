@@ -15,8 +15,8 @@ from typing import Any
 
 from fcn_deploy.doctor import probes as doctor_probes
 from fcn_deploy.doctor.compatibility import misfits
-from fcn_deploy.doctor.probes import Finding
-from fcn_deploy.doctor.verdicts import Verdict, verdicts
+from fcn_deploy.doctor.probes import ProbeResult
+from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
 from fcn_deploy.system.environment import cpu_model, package_versions
 from fcn_deploy.system.process import child_environment
 from fcn_deploy.system.progress import SILENT, Progress
@@ -40,9 +40,9 @@ class Examination:
     """
 
     machine: Mapping[str, Any]
-    findings: Mapping[str, Finding]
+    findings: Mapping[str, ProbeResult]
     misfits: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[CapabilityVerdict, ...]
     seconds: float
 
     @property
@@ -60,7 +60,7 @@ def examine(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Exa
     return Examination(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)
 
 
-def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[str, Finding]:
+def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[str, ProbeResult]:
     """Run the probes a few at a time; on Ctrl-C the children go too."""
     children: list[subprocess.Popen[str]] = []
     findings = {}
@@ -78,7 +78,7 @@ def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[
     return {name: findings[name] for name in names}
 
 
-def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[str]]) -> Finding:
+def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[str]]) -> ProbeResult:
     environment = child_environment()
     child = subprocess.Popen(
         [sys.executable, "-m", doctor_probes.__name__, name],
@@ -90,19 +90,19 @@ def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[str]]) -> 
     except subprocess.TimeoutExpired:
         child.kill()
         child.communicate()
-        return Finding(error=f"no answer within {timeout_s:.0f} s")
+        return ProbeResult(error=f"no answer within {timeout_s:.0f} s")
     return _heard(output, errors, child.returncode)
 
 
-def _heard(output: str, errors: str, code: int) -> Finding:
+def _heard(output: str, errors: str, code: int) -> ProbeResult:
     """The marked line among whatever else a package printed; else how the process ended."""
     for line in reversed(output.splitlines()):
         if line.startswith(doctor_probes.MARK):
-            return Finding(**json.loads(line.removeprefix(doctor_probes.MARK)))
+            return ProbeResult(**json.loads(line.removeprefix(doctor_probes.MARK)))
     if code < 0:
-        return Finding(error=f"crashes when it is used ({_signal_name(-code)})")
+        return ProbeResult(error=f"crashes when it is used ({_signal_name(-code)})")
     last = next(reversed(errors.strip().splitlines()), "it said nothing")
-    return Finding(error=f"ends with exit code {code}: {last}")
+    return ProbeResult(error=f"ends with exit code {code}: {last}")
 
 
 def _signal_name(number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_deploy.engine.builder.compile import Job, compile_plan
+from fcn_deploy.engine.builder.compile import CompileJob, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.logger import listen, started
@@ -46,7 +46,7 @@ def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
     """
     profile = Profile((1, 8, 8), (1, 8, 8), (1, 8, 8))
     plan = onnx_file.with_suffix(".engine")
-    compile_plan(flavor, Job(onnx_file, plan, "image", (0, 1, 2), (profile,), BuildOptions()))
+    compile_plan(flavor, CompileJob(onnx_file, plan, "image", (0, 1, 2), (profile,), BuildOptions()))
     return plan.read_bytes()
 
 

@@ -2,7 +2,7 @@
 
     python -m fcn_deploy.doctor.probes onnxruntime
 
-prints one line, `MARK` and a `Finding` as JSON.
+prints one line, `MARK` and a `ProbeResult` as JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What one probe found.
 
     Attributes:
@@ -38,7 +38,7 @@ class Finding:
     error: str = ""
 
 
-Findings = Mapping[str, Finding]
+Findings = Mapping[str, ProbeResult]
 
 # What onnxruntime's CUDA and TensorRT providers are linked with.
 CUDA_LIBRARIES = (
@@ -237,11 +237,11 @@ def one_line(error: BaseException) -> str:
 def main() -> None:
     """One probe by its name."""
     try:
-        finding = Finding(PROBES[sys.argv[1]]())
+        finding = ProbeResult(PROBES[sys.argv[1]]())
     except FcnDeployError as error:
-        finding = Finding(error=str(error))
+        finding = ProbeResult(error=str(error))
     except Exception as error:  # a broken package raises what it likes, and that is the finding
-        finding = Finding(error=f"{type(error).__name__}: {one_line(error)}")
+        finding = ProbeResult(error=f"{type(error).__name__}: {one_line(error)}")
     print(f"\n{MARK}{json.dumps(asdict(finding))}", flush=True)
 
 

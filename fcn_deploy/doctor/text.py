@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fcn_deploy.doctor.examine import Examination
-from fcn_deploy.doctor.probes import Finding
+from fcn_deploy.doctor.probes import ProbeResult
 
 GIB = 1 << 30
 DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"
@@ -43,13 +43,13 @@ def _package_rows(examination: Examination) -> Iterator[tuple[str, str]]:
         yield name, version + (f", {more}" if more else "")
 
 
-def _torch(found: Finding) -> str:
+def _torch(found: ProbeResult) -> str:
     if found.error:
         return found.error
     return f"built for CUDA {found.facts['cuda']}" if found.facts["cuda"] else "built without CUDA"
 
 
-def _onnxruntime(found: Finding) -> str:
+def _onnxruntime(found: ProbeResult) -> str:
     if found.error:
         return found.error
     parts = [f"built for CUDA {found.facts['cuda']}"] if found.facts["cuda"] else []
@@ -57,11 +57,11 @@ def _onnxruntime(found: Finding) -> str:
     return "; ".join(parts)
 
 
-def _onnx(found: Finding) -> str:
+def _onnx(found: ProbeResult) -> str:
     return found.error or f"IR version {found.facts['ir_version']}, opset {found.facts['opset']}"
 
 
-def _openvino(found: Finding) -> str:
+def _openvino(found: ProbeResult) -> str:
     if found.error:
         return found.error
     types = f"; the CPU computes in {', '.join(found.facts['types'])}" if found.facts["types"] else ""

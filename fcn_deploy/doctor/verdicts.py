@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from fcn_deploy.doctor.probes import Finding, Findings
+from fcn_deploy.doctor.probes import Findings, ProbeResult
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CapabilityVerdict:
     """Whether something can be done here.
 
     Attributes:
@@ -25,7 +25,7 @@ class Verdict:
     core: bool = False
 
 
-def verdicts(findings: Findings) -> tuple[Verdict, ...]:
+def verdicts(findings: Findings) -> tuple[CapabilityVerdict, ...]:
     """Every capability, the core first."""
     return (
         _core("train and evaluate", findings, "torch", "image packages"),
@@ -44,48 +44,52 @@ ENGINES = (("RTX", "tensorrt_rtx"), ("TensorRT", "tensorrt"))
 PROVIDERS = (("CUDA", "cuda"), ("TensorRT", "tensorrt provider"), ("TensorRT for RTX", "nvtensorrtrtx"))
 
 
-def _core(capability: str, findings: Findings, *needed: str) -> Verdict:
+def _core(capability: str, findings: Findings, *needed: str) -> CapabilityVerdict:
     reasons = [f"{name}: {findings[name].error}" for name in needed if findings[name].error]
-    return Verdict(capability, not reasons, "; ".join(reasons), core=True)
+    return CapabilityVerdict(capability, not reasons, "; ".join(reasons), core=True)
 
 
-def _builds(title: str, name: str, findings: Findings) -> Verdict:
+def _builds(title: str, name: str, findings: Findings) -> CapabilityVerdict:
     found, capability = findings[name], f"build {title} engines"
     if found.error:
         no_gpu = _no_gpu(findings) if name == "tensorrt" else ""
-        return Verdict(capability, False, found.error + (f"; it needs a GPU besides, and {no_gpu}" if no_gpu else ""))
-    return Verdict(capability, True, f"built a small one with {found.facts['title']} in {found.facts['seconds']:.1f} s")
+        return CapabilityVerdict(
+            capability, False, found.error + (f"; it needs a GPU besides, and {no_gpu}" if no_gpu else "")
+        )
+    return CapabilityVerdict(
+        capability, True, f"built a small one with {found.facts['title']} in {found.facts['seconds']:.1f} s"
+    )
 
 
-def _runs(title: str, name: str, findings: Findings) -> Verdict:
+def _runs(title: str, name: str, findings: Findings) -> CapabilityVerdict:
     library = findings[name]
     reasons = [_no_gpu(findings), library.error, findings["pycuda"].error]
     if trouble := library.facts.get("load_error"):
         reasons.append(f"{library.facts['title']} does not load its own engine here: {trouble}")
     reason = "; ".join(filter(None, reasons))
-    return Verdict(f"run {title} engines", not reason, reason or f"on {_gpu_names(findings)}")
+    return CapabilityVerdict(f"run {title} engines", not reason, reason or f"on {_gpu_names(findings)}")
 
 
-def _torch_cuda(findings: Findings) -> Verdict:
+def _torch_cuda(findings: Findings) -> CapabilityVerdict:
     found, capability = findings["torch"], "use PyTorch on CUDA"
     if found.error:
-        return Verdict(capability, False, found.error)
+        return CapabilityVerdict(capability, False, found.error)
     version, cuda = found.facts["version"], found.facts["cuda"]
     if cuda is None:
-        return Verdict(capability, False, f"torch {version} was built without CUDA; install a build for CUDA")
+        return CapabilityVerdict(capability, False, f"torch {version} was built without CUDA; install a build for CUDA")
     if found.facts["gpu_error"]:
         reason = _no_gpu(findings) or f"torch {version}, built for CUDA {cuda}: {found.facts['gpu_error']}"
-        return Verdict(capability, False, reason)
-    return Verdict(capability, True, f"torch {version} on {_gpu_names(findings)}")
+        return CapabilityVerdict(capability, False, reason)
+    return CapabilityVerdict(capability, True, f"torch {version} on {_gpu_names(findings)}")
 
 
-def _provider(title: str, name: str, findings: Findings) -> Verdict:
+def _provider(title: str, name: str, findings: Findings) -> CapabilityVerdict:
     found, capability = findings[name], f"use ONNX Runtime on {title}"
     if not found.error:
-        return Verdict(capability, True, "; ".join(["it ran a small file", *found.facts["notes"]]))
+        return CapabilityVerdict(capability, True, "; ".join(["it ran a small file", *found.facts["notes"]]))
     reason = found.error.partition(": ")[2] if found.error.startswith("onnxruntime:") else found.error
     if "was built without" in reason:
-        return Verdict(capability, False, reason)
+        return CapabilityVerdict(capability, False, reason)
     missing = findings["onnxruntime"].facts.get("missing_libraries") or ()
     if missing and name != "nvtensorrtrtx":  # which brings its own
         reason = f"onnxruntime does not find {', '.join(missing)}; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
@@ -93,20 +97,20 @@ def _provider(title: str, name: str, findings: Findings) -> Verdict:
         major = int(wanted[1])
         reason += f"; it wants TensorRT {major}, try: pip install 'tensorrt>={major},<{major + 1}'"
     no_gpu = _no_gpu(findings)
-    return Verdict(
+    return CapabilityVerdict(
         capability, False, no_gpu if no_gpu and "libcuda" in reason else "; ".join(filter(None, [no_gpu, reason]))
     )
 
 
-def _openvino(found: Finding) -> Verdict:
+def _openvino(found: ProbeResult) -> CapabilityVerdict:
     """On one device at least."""
     if found.error:
-        return Verdict("use OpenVINO", False, found.error)
+        return CapabilityVerdict("use OpenVINO", False, found.error)
     failed = found.facts["failed"]
     ran = [device for device in found.facts["devices"] if device not in failed]
     said = [f"OpenVINO {found.facts['version']} ran a small file on {', '.join(ran)}"] if ran else []
     said += [] if found.facts["devices"] else [f"OpenVINO {found.facts['version']} finds no device"]
-    return Verdict("use OpenVINO", bool(ran), "; ".join([*said, *failed.values()]))
+    return CapabilityVerdict("use OpenVINO", bool(ran), "; ".join([*said, *failed.values()]))
 
 
 def _no_gpu(findings: Findings) -> str:

@@ -18,7 +18,7 @@ PORTABLE = "portable"
 
 
 @dataclass(frozen=True)
-class Port:
+class SidecarPort:
     """An input or output: name, NumPy's name of its type ("uint8"), and dims with -1 for those that vary."""
 
     name: Filled
@@ -41,7 +41,7 @@ class BuiltFor:
 
 
 @dataclass(frozen=True)
-class Layer:
+class EngineLayer:
     """One layer of the engine in the builder's words.
 
     Attributes:
@@ -59,7 +59,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Shares:
+class PrecisionShares:
     """Multiply-adds by precision: what the file's types promise and what the builder's own list shows.
 
     Attributes:
@@ -99,13 +99,13 @@ class Sidecar:
     onnx_name: Filled
     onnx_sha256: Filled
     precision: Filled
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[SidecarPort, ...]
+    outputs: tuple[SidecarPort, ...]
     profiles: tuple[Profile, ...]
     activation_bytes: tuple[Count | None, ...] = ()
     card: ModelCard | None = None
-    layers: tuple[Layer, ...] = ()
-    shares: Shares | None = None
+    layers: tuple[EngineLayer, ...] = ()
+    shares: PrecisionShares | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     key: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0

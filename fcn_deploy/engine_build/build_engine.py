@@ -18,7 +18,7 @@ from fcn_deploy.engine.freshness import stale
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
-from fcn_deploy.engine_build.source import Source, check_apart, look
+from fcn_deploy.engine_build.source import BuildSource, check_apart, look
 from fcn_deploy.errors import EngineError, UnknownNameError
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport, quantize
@@ -102,7 +102,7 @@ def _check_together(request: EngineRequest) -> None:
         raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
-def _profiles(request: EngineRequest, source: Source, progress: Progress) -> tuple[Profile, ...]:
+def _profiles(request: EngineRequest, source: BuildSource, progress: Progress) -> tuple[Profile, ...]:
     if request.profiles:
         profiles, origin = request.profiles, ""
     elif request.profile_images is not None:
@@ -118,7 +118,7 @@ def _profiles(request: EngineRequest, source: Source, progress: Progress) -> tup
 
 
 def _key(
-    request: EngineRequest, flavor: Flavor, source: Source, profiles: tuple[Profile, ...], progress: Progress
+    request: EngineRequest, flavor: Flavor, source: BuildSource, profiles: tuple[Profile, ...], progress: Progress
 ) -> dict[str, Any]:
     """All that the plan follows from, as plain data, in the words in which a difference is told."""
     target = built_for(flavor, request.options)
@@ -167,7 +167,7 @@ def _build(
     request: EngineRequest,
     flavor: Flavor,
     artefact: Artefact,
-    source: Source,
+    source: BuildSource,
     profiles: tuple[Profile, ...],
     key: dict[str, Any],
     target: Path,

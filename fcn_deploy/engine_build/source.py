@@ -21,7 +21,7 @@ from fcn_deploy.sources.model_source import Artefact
 
 
 @dataclass(frozen=True)
-class Source:
+class BuildSource:
     """A model that is to become an engine.
 
     Attributes:
@@ -50,7 +50,7 @@ def check_apart(target: Path, artefact: Artefact) -> None:
                 raise OutputError(f"{path} is the model itself, which the engine would replace; give -o another name")
 
 
-def look(artefact: Artefact, precision: str | None) -> Source:
+def look(artefact: Artefact, precision: str | None) -> BuildSource:
     """Read the source once.
 
     Args:
@@ -61,11 +61,11 @@ def look(artefact: Artefact, precision: str | None) -> Source:
     """
     if not artefact.is_onnx:
         digest = artefact.digest()[0]  # says what is wrong with a source that is not there
-        return Source(digest, artefact.card(), DYNAMIC)
+        return BuildSource(digest, artefact.card(), DYNAMIC)
     graph = load_graph(artefact.path)
     _check_precision(graph, artefact.path, precision)
     kept = [graph] if precision in (None, "fp32") else []
-    return Source(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph), kept)
+    return BuildSource(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph), kept)
 
 
 def _check_precision(graph: ir.Model, path: Path, precision: str | None) -> None:

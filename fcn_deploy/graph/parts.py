@@ -68,7 +68,7 @@ def copy_of(model: ir.Model) -> ir.Model:
     return copied
 
 
-class Part:
+class Subgraph:
     """A part of a graph, open in ONNX Runtime on the CPU.
 
     Attributes:

@@ -18,7 +18,7 @@ INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")
 MEND = "fcn-deploy export writes such a file"
 
 
-class Port(Protocol):
+class NodeArg(Protocol):
     """An input or output as onnxruntime describes it: `type` "tensor(uint8)", `shape` of integers and names."""
 
     @property
@@ -97,7 +97,7 @@ class GraphIO:
         return labels if labels.dtype == np.uint8 else labels.astype(np.int32, copy=False)
 
 
-def describe(path: str, inputs: Sequence[Port], outputs: Sequence[Port], card: ModelCard | None) -> GraphIO:
+def describe(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], card: ModelCard | None) -> GraphIO:
     """Recognise the ports of a graph.
 
     Raises:
@@ -115,7 +115,7 @@ def describe(path: str, inputs: Sequence[Port], outputs: Sequence[Port], card: M
     return GraphIO(image, image_type, labels, logits, card)
 
 
-def _image_port(path: str, inputs: Sequence[Port], card: ModelCard | None) -> tuple[str, type[np.generic]]:
+def _image_port(path: str, inputs: Sequence[NodeArg], card: ModelCard | None) -> tuple[str, type[np.generic]]:
     port = inputs[0] if len(inputs) == 1 and len(inputs[0].shape or ()) == 4 else None
     if port is not None and port.type == "tensor(uint8)" and port.shape[3] == 3:
         return port.name, np.uint8
@@ -132,13 +132,13 @@ def _image_port(path: str, inputs: Sequence[Port], card: ModelCard | None) -> tu
     return port.name, FLOATS[port.type]
 
 
-def _named(ports: Sequence[Port], name: str, types: tuple[str, ...], rank: int) -> str | None:
+def _named(ports: Sequence[NodeArg], name: str, types: tuple[str, ...], rank: int) -> str | None:
     """The port called `name`, else the first, of one of `types` and of `rank` dimensions."""
     fitting = [port.name for port in ports if port.type in types and len(port.shape or ()) in (0, rank)]
     return name if name in fitting else next(iter(fitting), None)
 
 
-def _listed(ports: Sequence[Port]) -> str:
+def _listed(ports: Sequence[NodeArg]) -> str:
     shapes = [", ".join(str(dim) for dim in port.shape or ("unknown",)) for port in ports]
     return " and ".join(f"'{p.name}' {p.type}[{shape}]" for p, shape in zip(ports, shapes, strict=True)) or "none"
 

@@ -15,7 +15,7 @@ from fcn_deploy.audit.text import shares_line, summary, totals_line
 from fcn_deploy.audit.text import table as audit_table
 from fcn_deploy.audit.text import to_plain as audit_to_plain
 from fcn_deploy.card import ModelCard
-from fcn_deploy.engine.sidecar import Shares, Sidecar
+from fcn_deploy.engine.sidecar import PrecisionShares, Sidecar
 from fcn_deploy.graph.sizes import ImageSize
 from fcn_deploy.inspection.engine import EngineFile
 from fcn_deploy.inspection.inspect import Inspection
@@ -106,7 +106,7 @@ def _memory(memory: Any) -> str:
     return "; ".join(parts)
 
 
-def _precision_rows(precision: str, shares: Shares | None) -> Iterator[Row]:
+def _precision_rows(precision: str, shares: PrecisionShares | None) -> Iterator[Row]:
     """What was built, and what the file's types promised where that is another thing."""
     if shares is None:
         yield "precision", f"{precision}; the builder's list does not tell what it chose"

@@ -24,7 +24,7 @@ QUANTILES = (0.1, 0.5)
 
 
 @dataclass(frozen=True)
-class Share:
+class PixelShare:
     """Pixels that agree, of how many."""
 
     agreed: int = 0
@@ -35,11 +35,11 @@ class Share:
         """0..1; nan of no pixels."""
         return self.agreed / self.pixels if self.pixels else float("nan")
 
-    def __add__(self, other: Share) -> Share:
-        return Share(self.agreed + other.agreed, self.pixels + other.pixels)
+    def __add__(self, other: PixelShare) -> PixelShare:
+        return PixelShare(self.agreed + other.agreed, self.pixels + other.pixels)
 
-    def __sub__(self, other: Share) -> Share:
-        return Share(self.agreed - other.agreed, self.pixels - other.pixels)
+    def __sub__(self, other: PixelShare) -> PixelShare:
+        return PixelShare(self.agreed - other.agreed, self.pixels - other.pixels)
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class MarginBin:
 
     low: float
     high: float
-    share: Share
+    share: PixelShare
 
 
-class Agreement:
+class AgreementCounts:
     """Counts that grow image by image.
 
     Attributes:
@@ -63,13 +63,13 @@ class Agreement:
 
     def __init__(self, radius: int = 3, edges: Sequence[float] | None = None) -> None:
         self.radius = radius
-        self.overall, self.boundary = Share(), Share()
+        self.overall, self.boundary = PixelShare(), PixelShare()
         self.largest_margin: float | None = None
         self._edges: tuple[float, ...] | None = None if edges is None else tuple(sorted(edges))
-        self._below: list[Share] = []  # agreement at margins below each edge, and below infinity
+        self._below: list[PixelShare] = []  # agreement at margins below each edge, and below infinity
 
     @property
-    def interior(self) -> Share:
+    def interior(self) -> PixelShare:
         """Pixels farther than `radius` from any label change in the reference's labels."""
         return self.overall - self.boundary
 
@@ -79,7 +79,7 @@ class Agreement:
         if self._edges is None or not self._below:
             return ()
         lows, highs = (0.0, *self._edges), (*self._edges, float("inf"))
-        before = [Share(), *self._below[:-1]]
+        before = [PixelShare(), *self._below[:-1]]
         return tuple(
             MarginBin(low, high, upto - less)
             for low, high, upto, less in zip(lows, highs, self._below, before, strict=True)
@@ -112,7 +112,7 @@ class Agreement:
             self._edges = tuple(float(edge) for edge in np.quantile(finite, QUANTILES)) if finite.size else (0.0, 0.0)
         below = [_share(_count_below(margins, edge), _count_below(differing, edge)) for edge in self._edges]
         below.append(_share(margins.size, differing.size))
-        self._below = [old + new for old, new in zip(self._below or [Share()] * len(below), below, strict=True)]
+        self._below = [old + new for old, new in zip(self._below or [PixelShare()] * len(below), below, strict=True)]
         if differing.size:
             largest = float(differing.max())
             self.largest_margin = largest if self.largest_margin is None else max(self.largest_margin, largest)
@@ -133,8 +133,8 @@ def logit_margin(logits: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(first - second)
 
 
-def _share(pixels: int, differing: int) -> Share:
-    return Share(pixels - differing, pixels)
+def _share(pixels: int, differing: int) -> PixelShare:
+    return PixelShare(pixels - differing, pixels)
 
 
 def _count_below(margins: NDArray[Any], edge: float) -> int:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from fcn_deploy.models.fcn_vgg import FC_CHANNELS, STAGES
-from fcn_deploy.models.layers import Crop, Scale, Sum, init_convolutions, init_scores, scaled
+from fcn_deploy.models.layers import Crop, ScaleLayer, Sum, init_convolutions, init_scores, scaled
 from fcn_deploy.models.upsampling import upsample
 
 PADDING = 100
@@ -82,7 +82,7 @@ class CaffeFCN(nn.Module):
         pool = f"pool{skip.stage}"
         score = nn.Conv2d(scaled(STAGES[skip.stage - 1][1], self.width), self.num_classes, 1)
         init_scores(score, std=0)
-        self.add_module(f"scale_{pool}", Scale(skip.scale) if skip.scale != 1 else nn.Identity())
+        self.add_module(f"scale_{pool}", ScaleLayer(skip.scale) if skip.scale != 1 else nn.Identity())
         self.add_module(f"score_{pool}", score)
         self.add_module(f"crop_{pool}", Crop(skip.offset))
         self.add_module(f"fuse_{pool}", Sum())

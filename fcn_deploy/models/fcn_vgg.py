@@ -32,7 +32,7 @@ STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions and c
 FC_CHANNELS = 4096
 
 
-class Stage(nn.Sequential):
+class VGGStage(nn.Sequential):
     """3x3 convolutions with ReLU, then a 2x2 pool that rounds up: [N, C, H, W] -> [N, C', ceil(H/2), ceil(W/2)]."""
 
     def __init__(self, in_channels: int, out_channels: int, convolutions: int) -> None:
@@ -51,7 +51,7 @@ class VGG16(nn.Module):
         super().__init__()
         in_channels = 3
         for index, (convolutions, channels) in enumerate(STAGES, start=1):
-            self.add_module(f"stage{index}", Stage(in_channels, scaled(channels, width), convolutions))
+            self.add_module(f"stage{index}", VGGStage(in_channels, scaled(channels, width), convolutions))
             in_channels = scaled(channels, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

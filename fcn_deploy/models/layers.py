@@ -50,7 +50,7 @@ class Sum(nn.Module):
         return a + b
 
 
-class Scale(nn.Module):
+class ScaleLayer(nn.Module):
     """Multiply by a constant."""
 
     def __init__(self, factor: float) -> None:

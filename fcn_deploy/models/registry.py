@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """Where a model's constructor is and what its images are made of."""
 
     constructor: str
@@ -35,24 +35,24 @@ class Entry:
     channel_order: ChannelOrder = "RGB"
 
 
-def _caffe(constructor: str, summary: str) -> Entry:
-    return Entry(f"fcn_caffe:{constructor}", summary, CAFFE_MEAN, CAFFE_STD, "BGR")
+def _caffe(constructor: str, summary: str) -> ModelEntry:
+    return ModelEntry(f"fcn_caffe:{constructor}", summary, CAFFE_MEAN, CAFFE_STD, "BGR")
 
 
 MODELS = {
-    "fcn32s": Entry("fcn_vgg:FCN32s", "FCN-32s on VGG-16"),
-    "fcn16s": Entry("fcn_vgg:FCN16s", "FCN-16s on VGG-16"),
-    "fcn8s": Entry("fcn_vgg:FCN8s", "FCN-8s on VGG-16"),
+    "fcn32s": ModelEntry("fcn_vgg:FCN32s", "FCN-32s on VGG-16"),
+    "fcn16s": ModelEntry("fcn_vgg:FCN16s", "FCN-16s on VGG-16"),
+    "fcn8s": ModelEntry("fcn_vgg:FCN8s", "FCN-8s on VGG-16"),
     "fcn32s-caffe": _caffe("CaffeFCN32s", "the authors' FCN-32s: padding 100 and its crops"),
     "fcn16s-caffe": _caffe("CaffeFCN16s", "the authors' FCN-16s"),
     "fcn8s-caffe": _caffe("CaffeFCN8s", "the authors' FCN-8s"),
     "fcn8s-atonce-caffe": _caffe("CaffeFCN8sAtOnce", "the authors' FCN-8s trained at once, scaled skips"),
-    "fcn-resnet50": Entry("fcn_resnet:fcn_resnet50", "FCN on a dilated ResNet-50 (torchvision's names)"),
-    "fcn-resnet101": Entry("fcn_resnet:fcn_resnet101", "FCN on a dilated ResNet-101 (torchvision's names)"),
+    "fcn-resnet50": ModelEntry("fcn_resnet:fcn_resnet50", "FCN on a dilated ResNet-50 (torchvision's names)"),
+    "fcn-resnet101": ModelEntry("fcn_resnet:fcn_resnet101", "FCN on a dilated ResNet-101 (torchvision's names)"),
 }
 
 
-def entry(model: str) -> Entry:
+def entry(model: str) -> ModelEntry:
     """The registry line of `model`; UnknownNameError (with near matches) if there is none."""
     if model not in MODELS:
         raise UnknownNameError.of("model", model, MODELS)

@@ -20,7 +20,7 @@ import onnx_ir as ir
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import TENSORRT
 from fcn_deploy.engine.freshness import belongs
-from fcn_deploy.engine.sidecar import Port, read_sidecar
+from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
 from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
@@ -169,8 +169,8 @@ def _onnx(source: Path, options: TritonOptions) -> Served:
 def _served(
     backend: str,
     file: str,
-    inputs: Sequence[Port],
-    outputs: Sequence[Port],
+    inputs: Sequence[SidecarPort],
+    outputs: Sequence[SidecarPort],
     card: ModelCard | None,
     options: TritonOptions,
     *,
@@ -185,12 +185,12 @@ def _served(
     )  # fmt: skip
 
 
-def _port(value: ir.Value) -> Port:
+def _port(value: ir.Value) -> SidecarPort:
     """An input or output of a graph; dims that vary are -1."""
     if value.dtype is None or value.shape is None:
         raise GraphError(f"the graph does not tell the type or the rank of {value.name}; export it again")
     dims = tuple(dim if isinstance(dim, int) else -1 for dim in value.shape)
-    return Port(str(value.name), value.dtype.numpy().name, dims)
+    return SidecarPort(str(value.name), value.dtype.numpy().name, dims)
 
 
 def _name(text: str) -> str:

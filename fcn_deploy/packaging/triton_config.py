@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fcn_deploy.engine.sidecar import Port
+from fcn_deploy.engine.sidecar import SidecarPort
 from fcn_deploy.errors import GraphError
 
 # NumPy's names of types and Triton's (DataType in model_config.proto).
@@ -31,8 +31,8 @@ class Served:
 
     backend: str
     file: str
-    inputs: Sequence[Port]
-    outputs: Sequence[Port]
+    inputs: Sequence[SidecarPort]
+    outputs: Sequence[SidecarPort]
     batch: int
     warmup: Sequence[tuple[int, int]]
     instances: int
@@ -62,18 +62,18 @@ def config_text(name: str, served: Served) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _label_file(port: Port, served: Served) -> str:
+def _label_file(port: SidecarPort, served: Served) -> str:
     return ' label_filename: "labels.txt"' if served.classes and port.name == "labels" else ""
 
 
-def _port(kind: str, port: Port, served: Served, more: str) -> str:
+def _port(kind: str, port: SidecarPort, served: Served, more: str) -> str:
     if port.dtype not in TYPES:
         raise GraphError(f"{kind} {port.name} is {port.dtype}, which Triton has no type for")
     dims = ", ".join(map(str, _dims(port, served)))
     return f"{kind} [ {{ name: {json.dumps(port.name)} data_type: {TYPES[port.dtype]} dims: [ {dims} ]{more} }} ]"
 
 
-def _dims(port: Port, served: Served) -> list[int]:
+def _dims(port: SidecarPort, served: Served) -> list[int]:
     """Triton leaves N out where it may batch."""
     return [dim if dim > 0 else -1 for dim in (port.shape[1:] if served.batch else port.shape)]
 
@@ -102,7 +102,7 @@ def _warmups(served: Served) -> Iterator[str]:
         yield f'model_warmup [ {{ name: "{height}x{width}" {batch}{inputs} }} ]'
 
 
-def _filled(port: Port, served: Served, height: int, width: int) -> list[int]:
+def _filled(port: SidecarPort, served: Served, height: int, width: int) -> list[int]:
     """The dims with the size in the places that vary: rows first, then columns."""
     sides = iter((height, width))
     return [dim if dim > 0 else next(sides, 1) for dim in _dims(port, served)]

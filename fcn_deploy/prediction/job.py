@@ -20,7 +20,7 @@ from fcn_deploy.runners.base import check_labels
 
 
 @dataclass(frozen=True)
-class Job:
+class ImageIO:
     """What the threads do with an image before and after the inference.
 
     Attributes:
@@ -75,7 +75,7 @@ class Job:
 
 
 def label_images(
-    work: Iterable[Item], job: Job, lanes: Lanes, batch: int, bounds: Bounds, workers: int
+    work: Iterable[Item], job: ImageIO, lanes: Lanes, batch: int, bounds: Bounds, workers: int
 ) -> Iterator[Ended]:
     """Each image's end, as it comes; at most `bounds.images` are held decoded."""
     with ThreadPoolExecutor(workers, thread_name_prefix="image") as pool:

@@ -10,9 +10,9 @@ from typing import Protocol
 from fcn_deploy.card import ModelCard, voc_palette
 from fcn_deploy.errors import OutputError
 from fcn_deploy.prediction.images.items import items
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import lanes_of
-from fcn_deploy.prediction.job import Job, label_images
+from fcn_deploy.prediction.job import ImageIO, label_images
 from fcn_deploy.prediction.options import WAITING, PredictOptions
 from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, Ended, in_order
@@ -46,7 +46,7 @@ class Labelling(Protocol):
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of the runner and of the tiles, so far."""
 
-    def label(self, sources: Sequence[Source]) -> Generator[Ended, None, None]:
+    def label(self, sources: Sequence[ImageSource]) -> Generator[Ended, None, None]:
         """Write the results of every image; each one's end, in the order of `sources`."""
 
     def guard(self) -> AbstractContextManager[Callable[[], None]]:
@@ -68,7 +68,7 @@ class Labeller:
         self._tiled = _tiled(options, self._runner, progress)
         self._workers = options.workers or min(usable_cores() + WAITING, MOST_WORKERS)
         classes = 0 if self.card is None else self.card.num_classes
-        self._job = Job(self.outputs, classes, options.areas is not None, options.skip_existing)
+        self._job = ImageIO(self.outputs, classes, options.areas is not None, options.skip_existing)
         self._lanes = lanes_of(runners)
         stack.enter_context(self._lanes)
 
@@ -76,7 +76,7 @@ class Labeller:
     def notes(self) -> tuple[str, ...]:
         return self._runner.notes if self._tiled is None else (*self._runner.notes, *self._tiled.notes)
 
-    def label(self, sources: Sequence[Source]) -> Generator[Ended, None, None]:
+    def label(self, sources: Sequence[ImageSource]) -> Generator[Ended, None, None]:
         if self._tiled is not None:
             return self._tiled.label(sources, self._job)
         bounds = Bounds.of(self._workers, self._batch, self._lanes.slots)

@@ -8,7 +8,7 @@ from typing import IO
 
 from fcn_deploy.data.images import SUFFIXES
 from fcn_deploy.errors import OutputError
-from fcn_deploy.prediction.images.sources import Source, find_sources
+from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.prediction.outputs import SUFFIX
 from fcn_deploy.prediction.tiled import Tiling
@@ -58,7 +58,7 @@ class PredictOptions:
         target = self.target
         return isinstance(target, Path) and target.suffix.lower() == SUFFIX[self.format] and not target.is_dir()
 
-    def sources(self, stdin: IO[bytes] | None = None) -> list[Source]:
+    def sources(self, stdin: IO[bytes] | None = None) -> list[ImageSource]:
         """The images, after a look at where their results will go.
 
         Raises:

@@ -20,7 +20,7 @@ from fcn_deploy.data.images import load_label
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.data.writing import label_image, save_image, save_labels
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.system.files import write_bytes
 from fcn_deploy.system.leftovers import remove_leftovers
@@ -137,15 +137,15 @@ class Outputs:
             raise DataError(f"{path} cannot be read as labels ({error}); remove it") from error
         return labels
 
-    def check_names(self, sources: Iterable[Source]) -> None:
+    def check_names(self, sources: Iterable[ImageSource]) -> None:
         """Look at all names before the first image is decoded.
 
         Raises:
             DataError: two sources would share a result, or one's result needs a folder where another's file is.
             OutputError: a result would replace a source.
         """
-        taken: dict[Path, Source] = {}
-        folders: dict[Path, Source] = {}
+        taken: dict[Path, ImageSource] = {}
+        folders: dict[Path, ImageSource] = {}
         for source in sources:
             for path in self._claimed(source):
                 if path in taken:
@@ -160,10 +160,10 @@ class Outputs:
         else:
             self._check_stored(self.storage, taken)
 
-    def _claimed(self, source: Source) -> tuple[Path, ...]:
+    def _claimed(self, source: ImageSource) -> tuple[Path, ...]:
         return (self.target / source.name,) if source.is_video else self.paths(source.name)
 
-    def _check_sources(self, taken: dict[Path, Source]) -> None:
+    def _check_sources(self, taken: dict[Path, ImageSource]) -> None:
         """A result can only replace a source of a folder that both are in."""
         shared = {_real_folder(path.parent) for path in taken}
         shared &= {_real_folder(source.path.parent) for source in taken.values()}
@@ -175,7 +175,7 @@ class Outputs:
                 clash = sources[_real(path)].path
                 raise OutputError(f"{path} would replace the image {clash}; choose another folder (-o)")
 
-    def _check_stored(self, storage: Storage, taken: dict[Path, Source]) -> None:
+    def _check_stored(self, storage: Storage, taken: dict[Path, ImageSource]) -> None:
         sources = {source.address for source in taken.values() if source.storage is not None}
         for path in taken:
             address = storage.at(PurePosixPath(path))
@@ -192,7 +192,7 @@ def _real(path: Path) -> str:
     return os.path.join(_real_folder(path.parent), path.name)  # noqa: PTH118  (a million paths)
 
 
-def _collision(first: Source, second: Source, path: Path) -> str:
+def _collision(first: ImageSource, second: ImageSource, path: Path) -> str:
     return (
         f"{first.address} and {second.address} would both be written to {path}; give the folder above them, rename "
         "one, or keep the suffixes in the names (--keep-suffix)"

@@ -7,10 +7,10 @@ from typing import IO, TYPE_CHECKING
 
 from fcn_deploy.prediction.areas import area_table
 from fcn_deploy.prediction.images.items import count_items
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import Labeller, Labelling
 from fcn_deploy.prediction.options import PredictOptions
-from fcn_deploy.prediction.report import PredictReport, Tally
+from fcn_deploy.prediction.report import PredictReport, RunCounts
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -54,9 +54,11 @@ def _opened(options: PredictOptions, cluster: Cluster | None, stack: ExitStack, 
     return RayLabeller(options, cluster, stack, progress)
 
 
-def _run(options: PredictOptions, sources: list[Source], labelling: Labelling, progress: Progress) -> PredictReport:
+def _run(
+    options: PredictOptions, sources: list[ImageSource], labelling: Labelling, progress: Progress
+) -> PredictReport:
     classes = () if labelling.card is None else labelling.card.classes
-    tally = Tally()
+    tally = RunCounts()
     with ExitStack() as stack:
         table = None if options.areas is None else stack.enter_context(area_table(options.areas, classes))
         bar = progress if options.tiling is None else SILENT  # tiles have a bar of their own

@@ -57,7 +57,7 @@ class PredictReport:
 
 
 @dataclass
-class Tally:
+class RunCounts:
     """Counts while the images end."""
 
     written: int = 0

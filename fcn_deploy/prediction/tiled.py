@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcn_deploy.errors import DataError, ImageError, RunnerError, ShapeError
 from fcn_deploy.prediction.areas import count_pixels
 from fcn_deploy.prediction.images.items import Item, items
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import infer_of
 from fcn_deploy.prediction.pipeline import Ended
 from fcn_deploy.runners.base import Runner, check_labels
@@ -27,7 +27,7 @@ from fcn_deploy.tiling.writing import write_bands
 from fcn_deploy.vocabulary import shape_text
 
 if TYPE_CHECKING:
-    from fcn_deploy.prediction.job import Job
+    from fcn_deploy.prediction.job import ImageIO
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Tiled:
     notes: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
-    def label(self, sources: Iterable[Source], job: Job) -> Generator[Ended, None, None]:
+    def label(self, sources: Iterable[ImageSource], job: ImageIO) -> Generator[Ended, None, None]:
         """Write the label map of every image, in order; one that cannot be used ends with its error."""
         numbers = count()
         for source in sources:
             for item in items([source]):
                 yield self._one(None if source.is_video else source, item, next(numbers), job)
 
-    def _one(self, source: Source | None, item: Item, index: int, job: Job) -> Ended:
+    def _one(self, source: ImageSource | None, item: Item, index: int, job: ImageIO) -> Ended:
         try:
             if job.skip and job.outputs.exist(item.name):
                 return Ended(index, item.name, job.count_existing(item), skipped=True)
@@ -77,7 +77,7 @@ class Tiled:
                 index, item.name, error=ImageError(f"{item.name} needs more memory than there is; lower --tile")
             )
 
-    def _write(self, image: ImageWindows, item: Item, job: Job) -> NDArray[np.int64] | None:
+    def _write(self, image: ImageWindows, item: Item, job: ImageIO) -> NDArray[np.int64] | None:
         """Label and write one image; its pixels of each class, if they are counted."""
         plan = plan_held(
             self.reach, image.height, image.width, self.tiling.tile, self.runner.accepts, halo=self.tiling.halo
@@ -94,7 +94,7 @@ class Tiled:
             self._add(f"{note}: {self._measured(image, plan)}")
         return total if job.count else None
 
-    def _checked(self, bands: Iterator[NDArray[Any]], job: Job, total: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    def _checked(self, bands: Iterator[NDArray[Any]], job: ImageIO, total: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
         """The bands themselves; `total` grows by their pixels where they are counted."""
         for band in bands:
             if job.num_classes:

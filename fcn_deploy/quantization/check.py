@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.system.interrupt import interrupts
@@ -21,7 +21,7 @@ RUNNER = "onnxruntime"
 
 def check_rewritten(
     path: Path, source: Path, images: Sequence[NDArray[np.uint8]], progress: Progress = SILENT
-) -> Share | None:
+) -> PixelShare | None:
     """onnx's full check and a run in ONNX Runtime.
 
     Args:
@@ -50,7 +50,7 @@ def check_rewritten(
         # One after the other: two sessions of a full-width network would be the largest memory of all.
         before, after = (_labels(file, images, task, check) for file in (source, path))
     agreed = sum(int(np.count_nonzero(a == b)) for a, b in zip(before, after, strict=True))
-    return Share(agreed, sum(labels.size for labels in before))
+    return PixelShare(agreed, sum(labels.size for labels in before))
 
 
 def _labels(

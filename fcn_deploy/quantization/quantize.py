@@ -16,7 +16,7 @@ from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
 from fcn_deploy.graph.load import PRECISION_KEY, find_card
 from fcn_deploy.graph.parts import copy_of
 from fcn_deploy.graph.weights import save_graph
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.calibration.histogram import range_of
 from fcn_deploy.quantization.calibration.images import Coverage, ports_of, survey
@@ -69,7 +69,7 @@ class QuantizeReport:
     kept_from_int8: Mapping[str, str]
     half: HalfReport | None
     largest_activation: tuple[str, float] | None
-    agreement: Share | None
+    agreement: PixelShare | None
     bytes_before: int
     bytes_after: int
     seconds: float

@@ -82,7 +82,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class _Text:
+class _StateJson:
     """`Saved` as the file has it: the configuration is JSON within JSON."""
 
     position: Position
@@ -101,7 +101,7 @@ def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, 
     for parameter, values in optimizer.state.items():
         if values.get("momentum_buffer") is not None:
             tensors[_MOMENTUM + names[parameter]] = _plain(values["momentum_buffer"])
-    text = json.dumps(encode(_Text(saved.position, saved.config.to_json(), saved.fingerprint)))
+    text = json.dumps(encode(_StateJson(saved.position, saved.config.to_json(), saved.fingerprint)))
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {STATE_KEY: text})
 
@@ -115,7 +115,7 @@ def read_saved(path: Path) -> Saved:
     try:
         with safe_open(path, framework="pt") as archive:
             text = (archive.metadata() or {})[STATE_KEY]
-        read = decode(_Text, parse_json(text, "its text", TrainingError), "its text", TrainingError)
+        read = decode(_StateJson, parse_json(text, "its text", TrainingError), "its text", TrainingError)
         return Saved(read.position, TrainConfig.from_json(read.config), read.fingerprint)
     except (OSError, SafetensorError, KeyError, TrainingError) as error:
         raise TrainingError(f"{path} is not the state of a run ({error}); --restart starts over") from error

@@ -14,7 +14,7 @@ from PIL import Image
 
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.engine.sidecar import Port, read_sidecar
+from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
 from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
@@ -63,8 +63,8 @@ def test_each_layer_is_built_in_the_type_that_the_file_promises(network, precisi
     sidecar = read_sidecar(target)
     assert sidecar == report.sidecar
     assert (sidecar.plan_sha256, sidecar.onnx_sha256) == (sha256(target), sha256(source))
-    assert sidecar.inputs == (Port("image", "uint8", (-1, -1, -1, 3)),)
-    assert sidecar.outputs == (Port("labels", "uint8", (-1, -1, -1)),)
+    assert sidecar.inputs == (SidecarPort("image", "uint8", (-1, -1, -1, 3)),)
+    assert sidecar.outputs == (SidecarPort("labels", "uint8", (-1, -1, -1)),)
     assert (sidecar.precision, sidecar.profiles) == (precision, PROFILES)
     assert all(count > 0 for count in sidecar.activation_bytes)
     rows = audit(source, batch=2, height=33, width=47).rows

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 
-import click
 import numpy as np
 import onnx
 import pytest
@@ -191,7 +190,6 @@ def test_what_tensorrt_would_reject_is_told_before_the_build(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "kind", "said"),
     [
-        (("--opt", "0x32x32"), click.BadParameter, "a batch, a height and a width above 0"),
         (("--min", "1x9x9", "--opt", "1x8x8", "--max", "1x9x9"), EngineError, "min <= opt <= max"),
         (("--min", "1x2x2", "--max", "1x9x9"), EngineError, "or --opt alone"),
         (("--min", "1x2x2", "--opt", "1x2x2", "--max", "99x90000x90000"), EngineError, "no GPU has that"),
@@ -211,6 +209,12 @@ def test_what_cannot_be_is_refused_and_leaves_nothing(arguments, kind, said, fcn
     with pytest.raises(kind, match=said):
         _build(fcn, *arguments, "-o", tmp_path / "out" / "m.engine")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_size_that_cannot_be_read_is_a_usage_error(fcn, tmp_path):
+    result = CliRunner().invoke(command, [str(fcn), "--opt", "0x32x32", "-o", str(tmp_path / "m.engine")])
+    assert result.exit_code == 2
+    assert "Invalid value for '--opt': '0x32x32' is not a batch, a height and a width above 0" in result.output
 
 
 def test_sizes_beyond_what_the_file_fixes_are_refused(tmp_path):

@@ -58,7 +58,7 @@ ROWS = (
 
 RECORD = rec.Record(
     created="2026-01-02T03:04:05+00:00",
-    model=rec.Model("m.onnx", "0" * 64, 1234, {"model": "fcn8s", "classes": ["road", "pole"]}),
+    model=rec.BenchmarkedModel("m.onnx", "0" * 64, 1234, {"model": "fcn8s", "classes": ["road", "pole"]}),
     data=rec.Data("list.txt", ("road", "pole"), 2, 2, 1, ((33, 47, 2),)),
     settings=rec.Settings(500, 20.0, 3, 10.0, 2, 2, 3),
     environment={

@@ -4,38 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcn_deploy.doctor.probes import PROBES, Finding
+from fcn_deploy.doctor.probes import PROBES, ProbeResult
 
-NO_DRIVER = Finding(error="libcuda.so.1 is missing: no NVIDIA driver")
+NO_DRIVER = ProbeResult(error="libcuda.so.1 is missing: no NVIDIA driver")
 GPU = {"name": "NVIDIA L4", "sm": "SM89", "memory_bytes": 24 << 30}
-DRIVER = Finding({"version": "580.65.06", "cuda": [13, 0], "gpus": [GPU]})
-RTX = Finding({"version": "1.7", "title": "TensorRT for RTX 1.7", "seconds": 0.1, "plan_bytes": 9, "load_error": ""})
+DRIVER = ProbeResult({"version": "580.65.06", "cuda": [13, 0], "gpus": [GPU]})
+RTX = ProbeResult(
+    {"version": "1.7", "title": "TensorRT for RTX 1.7", "seconds": 0.1, "plan_bytes": 9, "load_error": ""}
+)
 OPENVINO = {"version": "2026.4.1", "devices": ["cpu", "gpu"], "failed": {}, "types": ["FP32", "BF16", "INT8"]}
 
 
-def ort(**changes: Any) -> Finding:
+def ort(**changes: Any) -> ProbeResult:
     facts = {
         "version": "1.31.1", "providers": ["tensorrt", "cuda", "cpu"], "cuda": "13.0", "newest_ir": 13,
         "reads_newest_ir": True, "missing_libraries": [],
     }  # fmt: skip
-    return Finding(facts | changes)
+    return ProbeResult(facts | changes)
 
 
-def findings(**changes: Finding) -> dict[str, Finding]:
+def findings(**changes: ProbeResult) -> dict[str, ProbeResult]:
     """A machine with everything, but for the changes; "_" in their names stands for the blank of a probe's name."""
     whole = {
         "driver": DRIVER,
-        "torch": Finding({"version": "2.13.0+cu130", "cuda": "13.0", "gpu_error": ""}),
-        "export packages": Finding({"ir_version": 13, "opset": 26}),
-        "image packages": Finding(),
+        "torch": ProbeResult({"version": "2.13.0+cu130", "cuda": "13.0", "gpu_error": ""}),
+        "export packages": ProbeResult({"ir_version": 13, "opset": 26}),
+        "image packages": ProbeResult(),
         "onnxruntime": ort(),
-        "cuda": Finding({"notes": []}),
-        "tensorrt provider": Finding({"notes": ["2 of 6 nodes run on cuda: Cast 2"]}),
-        "nvtensorrtrtx": Finding({"notes": []}),
-        "openvino": Finding(OPENVINO),
-        "pycuda": Finding({"devices": 1}),
+        "cuda": ProbeResult({"notes": []}),
+        "tensorrt provider": ProbeResult({"notes": ["2 of 6 nodes run on cuda: Cast 2"]}),
+        "nvtensorrtrtx": ProbeResult({"notes": []}),
+        "openvino": ProbeResult(OPENVINO),
+        "pycuda": ProbeResult({"devices": 1}),
         "tensorrt_rtx": RTX,
-        "tensorrt": Finding({**RTX.facts, "title": "TensorRT 10.3"}),
+        "tensorrt": ProbeResult({**RTX.facts, "title": "TensorRT 10.3"}),
     }
     assert set(whole) == set(PROBES)
     renamed = {name if name in whole else name.replace("_", " "): finding for name, finding in changes.items()}

@@ -10,10 +10,10 @@ from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import parse
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.logger import listen
-from fcn_deploy.engine.sidecar import Layer
+from fcn_deploy.engine.sidecar import EngineLayer
 
 
-def layers(path: Path) -> tuple[Layer, ...] | None:
+def layers(path: Path) -> tuple[EngineLayer, ...] | None:
     """Build for one architecture with every dynamic dim at 32; None if the build fails."""
     flavor = open_flavor("rtx")
     with listen(flavor.module) as heard:

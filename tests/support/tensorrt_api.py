@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fcn_deploy.engine.builder.compile import Job
+from fcn_deploy.engine.builder.compile import CompileJob
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor, traits_of
 from fcn_deploy.vocabulary import Profile
@@ -56,12 +56,14 @@ def builds(release: Release) -> tuple[Flavor, Building]:
     return Flavor(release.flavor, double, double.__version__, traits_of(release.flavor, double.__version__)), building
 
 
-def job(folder: Path, **asked: Any) -> Job:
+def job(folder: Path, **asked: Any) -> CompileJob:
     """Of an FP16 and INT8 graph that nobody reads."""
     if "timing_cache" in asked:
         asked["timing_cache"] = str(folder / asked["timing_cache"])
     options = BuildOptions(**asked)
-    return Job(folder / "net.onnx", folder / "net.engine", "image", (0, 1, 2), PROFILES, options, fp16=True, int8=True)
+    return CompileJob(
+        folder / "net.onnx", folder / "net.engine", "image", (0, 1, 2), PROFILES, options, fp16=True, int8=True
+    )
 
 
 @pytest.fixture

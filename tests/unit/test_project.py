@@ -97,3 +97,12 @@ def test_each_unit_test_is_where_its_module_is():
     tests = [test for test in UNIT.rglob("test_*.py") if test.relative_to(UNIT).parts[0] not in NOT_OF_A_MODULE]
     lost = [str(test.relative_to(UNIT)) for test in tests if _tested_module(test) is None]
     assert lost == [], "call it tests/unit/FOLDER/test_MODULE[_ASPECT].py, after fcn_deploy/FOLDER/MODULE.py"
+
+
+def test_no_two_classes_of_the_package_have_one_name():
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -128,7 +128,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Model:
+class BenchmarkedModel:
     """The file that was measured; `card` is its model card as plain data, None if it has none."""
 
     name: str
@@ -196,7 +196,7 @@ class Record:
     """
 
     created: str
-    model: Model
+    model: BenchmarkedModel
     data: Data
     settings: Settings
     environment: dict[str, Any]

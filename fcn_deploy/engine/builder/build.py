@@ -17,7 +17,7 @@ import onnx_ir as ir
 from fcn_deploy.audit.audit import Audit, audit_graph
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.child import compile_in_child
-from fcn_deploy.engine.builder.compile import Compiled, Job
+from fcn_deploy.engine.builder.compile import Compiled, CompileJob
 from fcn_deploy.engine.builder.layers import compare
 from fcn_deploy.engine.builder.limits import check_maxima
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_options
@@ -87,7 +87,7 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
     check_maxima(model, request.profiles, progress)
     image, axes = _image(model, request.name)
     with atomic_path(target) as temporary:
-        job = Job(
+        job = CompileJob(
             onnx=request.onnx,
             plan=temporary,
             image=image,

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-from fcn_deploy.engine.builder.compile import Compiled, Job, compile_plan
+from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_plan
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.errors import EngineError, FcnDeployError, MissingDependencyError
 from fcn_deploy.system.decode import decode, encode
@@ -28,7 +28,7 @@ _MARK = "fcn_deploy.engine "
 _ERRORS = {kind.__name__: kind for kind in (EngineError, MissingDependencyError)}
 
 
-def compile_in_child(flavor: str, job: Job, progress: Progress = SILENT) -> tuple[Compiled, int]:
+def compile_in_child(flavor: str, job: CompileJob, progress: Progress = SILENT) -> tuple[Compiled, int]:
     """`compile_plan` in a fresh process; Ctrl-C, and any other exception, ends that process at once.
 
     Returns:
@@ -105,7 +105,7 @@ def main() -> None:
     request = json.loads(sys.argv[1])
     try:
         flavor = open_flavor(request["flavor"])
-        job = decode(Job, request["job"], "the builder's job", EngineError)
+        job = decode(CompileJob, request["job"], "the builder's job", EngineError)
         compiled = compile_plan(flavor, job, lambda name, steps: _tell(phase=name, steps=steps))
         _tell(compiled=encode(compiled), peak_bytes=peak_bytes())
     except OSError as error:

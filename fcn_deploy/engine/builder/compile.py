@@ -15,7 +15,7 @@ from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import Parsed, parse
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.logger import Heard, listen
-from fcn_deploy.engine.sidecar import Layer, Port
+from fcn_deploy.engine.sidecar import EngineLayer, SidecarPort
 from fcn_deploy.errors import EngineError
 from fcn_deploy.system.files import write_bytes
 from fcn_deploy.vocabulary import Profile, Shape
@@ -28,7 +28,7 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class Job:
+class CompileJob:
     """What to compile.
 
     Attributes:
@@ -53,15 +53,15 @@ class Compiled:
 
     plan_sha256: str
     plan_bytes: int
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    layers: tuple[Layer, ...]
+    inputs: tuple[SidecarPort, ...]
+    outputs: tuple[SidecarPort, ...]
+    layers: tuple[EngineLayer, ...]
     activation_bytes: tuple[int, ...]
     warnings: tuple[str, ...]
     seconds: float
 
 
-def compile_plan(flavor: Flavor, job: Job, on_phase: OnPhase = lambda name, steps: None) -> Compiled:
+def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda name, steps: None) -> Compiled:
     """Build and write the plan.
 
     Args:
@@ -100,7 +100,7 @@ def _refuse_findings(parsed: Parsed, path: Path) -> None:
         raise EngineError(f"{path.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
 
 
-def _build(flavor: Flavor, parsed: Parsed, job: Job, on_phase: OnPhase, heard: Heard) -> Any:
+def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, heard: Heard) -> Any:
     """The plan as the library's IHostMemory."""
     trt = flavor.module
     config = configure(flavor, parsed.builder, job.options, job.fp16, job.int8)
@@ -122,7 +122,7 @@ def _build(flavor: Flavor, parsed: Parsed, job: Job, on_phase: OnPhase, heard: H
     return plan
 
 
-def _add_profile(parsed: Parsed, config: Any, job: Job, profile: Profile, heard: Heard) -> None:
+def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile, heard: Heard) -> None:
     """The three shapes of the image; its other dims are fixed by the file."""
     made = parsed.builder.create_optimization_profile()
     inputs = [parsed.network.get_input(index) for index in range(parsed.network.num_inputs)]
@@ -148,6 +148,6 @@ def _load_timing_cache(config: Any, path: Path) -> None:
         raise EngineError(f"{path} is no timing cache of this library and GPU; delete it or name another file")
 
 
-def _port(tensor: Any) -> Port:
+def _port(tensor: Any) -> SidecarPort:
     name = tensor.dtype.name
-    return Port(tensor.name, DTYPES.get(name, name.lower()), tuple(tensor.shape))
+    return SidecarPort(tensor.name, DTYPES.get(name, name.lower()), tuple(tensor.shape))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fcn_deploy.engine.sidecar import Layer, Shares
+from fcn_deploy.engine.sidecar import EngineLayer, PrecisionShares
 
 if TYPE_CHECKING:
     from fcn_deploy.audit.audit import Audit, AuditRow
@@ -32,7 +32,7 @@ _WORDS = {
 _MULTIPLIES = ("correlation", "conv", "gemm", "matmul", "matrixmultiply")
 
 
-def read_layers(lines: Iterable[str]) -> tuple[Layer, ...]:
+def read_layers(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
     """The layers of all profiles in the log's order; empty if the log lists none."""
     return tuple(_layer(match) for line in lines if (match := _LINE.search(line)) is not None)
 
@@ -42,11 +42,11 @@ def read_activation_bytes(lines: Iterable[str]) -> tuple[int, ...]:
     return tuple(int(match[1]) for line in lines if (match := _ACTIVATIONS.search(line)) is not None)
 
 
-def _layer(match: re.Match[str]) -> Layer:
+def _layer(match: re.Match[str]) -> EngineLayer:
     name, rest = match["name"], match["rest"]
     profile = _PROFILE.search(name) or _PROFILE.search(rest)
     types = _TYPE.findall(rest.split("Outputs:")[0].split("Constants:")[0])
-    return Layer(
+    return EngineLayer(
         name=name,
         kind=match["kind"],
         precision=_precision(types[0]) if types else "",
@@ -61,7 +61,7 @@ def _precision(text: str) -> str:
     return known[0] if known else text.strip()
 
 
-def compare(audit: Audit, layers: tuple[Layer, ...]) -> Shares:
+def compare(audit: Audit, layers: tuple[EngineLayer, ...]) -> PrecisionShares:
     """Hold the file's types against the builder's list, node by node and profile by profile."""
     built: dict[str, int] = {}
     differ = []
@@ -74,10 +74,10 @@ def compare(audit: Audit, layers: tuple[Layer, ...]) -> Shares:
                 f"{row.name}: {row.precision} in the file, {' and '.join(found) or 'not listed'} in the engine"
             )
     size = (audit.size.batch, audit.size.height, audit.size.width)
-    return Shares(size, audit.totals, dict(sorted(built.items(), key=lambda item: -item[1])), tuple(differ))
+    return PrecisionShares(size, audit.totals, dict(sorted(built.items(), key=lambda item: -item[1])), tuple(differ))
 
 
-def layers_of(row: AuditRow, layers: tuple[Layer, ...]) -> list[Layer]:
+def layers_of(row: AuditRow, layers: tuple[EngineLayer, ...]) -> list[EngineLayer]:
     """The layers that do a node's arithmetic: of those that bear or name it, the ones that multiply.
 
     A layer that only prepares its data (padding of channels, requantisation) names the node as well. The parser calls

@@ -44,7 +44,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Share:
+class WorkerResources:
     """What one actor of `actors` reserves."""
 
     actors: int
@@ -61,7 +61,7 @@ class Share:
         return replace(options, lanes=lanes, threads=threads, workers=workers)
 
 
-def share_out(options: PredictOptions, actors: int | None, nodes: list[dict[str, float]]) -> Share:
+def divide_resources(options: PredictOptions, actors: int | None, nodes: list[dict[str, float]]) -> WorkerResources:
     """The share of each actor, on machines with the resources `nodes` (Ray's "CPU" and "GPU").
 
     Raises:
@@ -76,15 +76,15 @@ def share_out(options: PredictOptions, actors: int | None, nodes: list[dict[str,
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)
     if gpus < (actors or 1):
         raise RunnerError(f"{spec} needs a GPU an actor and the cluster has {gpus}; lower --actors, or add machines")
-    return Share(actors or gpus, 1, 1)
+    return WorkerResources(actors or gpus, 1, 1)
 
 
-def _cpu_share(actors: int | None, cores: list[int]) -> Share:
+def _cpu_share(actors: int | None, cores: list[int]) -> WorkerResources:
     """As many cores each as let all `actors` find a place."""
     wanted = actors or len(cores)
     for cpus in range(max(cores), 0, -1):
         if sum(count // cpus for count in cores) >= wanted:
-            return Share(wanted, cpus, 0)
+            return WorkerResources(wanted, cpus, 0)
     raise RunnerError(f"{wanted} actors need a CPU each and the cluster has {sum(cores)}; lower --actors")
 
 

@@ -15,8 +15,8 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.models.demo import DEMO
 from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, start_ledger
-from fcn_deploy.prediction.cluster.resources import Cluster, connected, share_out
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.cluster.resources import Cluster, connected, divide_resources
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import Labeller, outputs_of
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.pipeline import Ended
@@ -28,11 +28,11 @@ TASKS_AN_ACTOR = 4  # at least, so that a slow machine takes fewer
 
 
 @dataclass(frozen=True)
-class Task:
+class WorkerTask:
     """Images that go to a worker at once."""
 
     number: int
-    sources: tuple[Source, ...]
+    sources: tuple[ImageSource, ...]
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Worker:
         self._stack.close()
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Label the images of each row's pickled `Task`; gives a row an image, in order, with a pickled `Told`."""
+        """Label the images of each pickled `WorkerTask`; yield a pickled `Told` per image, in order."""
         if self._labeller is None:
             self._labeller = self._opened()
         for row in batch["task"]:
-            task: Task = pickle.loads(row)
+            task: WorkerTask = pickle.loads(row)
             for ended in self._singly(task) if self._note("begin_task", task.number) else self._label(task.sources):
                 yield {"told": [pickle.dumps(Told(ended, self._labeller.name, self._labeller.notes))]}
 
@@ -80,11 +80,11 @@ class Worker:
             )
         return Labeller(self._options, self._stack)
 
-    def _label(self, sources: Sequence[Source]) -> Iterator[Ended]:
+    def _label(self, sources: Sequence[ImageSource]) -> Iterator[Ended]:
         assert self._labeller is not None
         return self._labeller.label(sources)
 
-    def _singly(self, task: Task) -> Iterator[Ended]:
+    def _singly(self, task: WorkerTask) -> Iterator[Ended]:
         for index, source in enumerate(task.sources):
             lost = self._note("begin_image", task.number, index)
             if lost < MOST_LOST:
@@ -115,10 +115,10 @@ class RayLabeller:
         with progress.task("starting Ray", None):
             self._ray = stack.enter_context(connected(cluster))
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        self._share = share_out(options, cluster.actors, nodes)
+        self._share = divide_resources(options, cluster.actors, nodes)
         self._options = absolute(self._share.options(options))
 
-    def label(self, sources: Sequence[Source]) -> Generator[Ended, None, None]:
+    def label(self, sources: Sequence[ImageSource]) -> Generator[Ended, None, None]:
         size = task_size(len(sources), self._share.actors, self._options.batch)
         tasks = [{"task": pickle.dumps(task)} for task in split(sources, size)]
         ledger = start_ledger(self._ray)
@@ -178,13 +178,13 @@ def task_size(images: int, actors: int, batch: int) -> int:
     return max(1, min(math.ceil(images / (actors * TASKS_AN_ACTOR)), max(MOST_A_TASK, TASKS_AN_ACTOR * batch)))
 
 
-def split(sources: Sequence[Source], size: int) -> Iterator[Task]:
+def split(sources: Sequence[ImageSource], size: int) -> Iterator[WorkerTask]:
     """Tasks of `size` images, in order; each video is one of its own."""
-    number, task = 0, list[Source]()
+    number, task = 0, list[ImageSource]()
     for source in sources:
         if task and (source.is_video or task[-1].is_video or len(task) == size):
-            yield Task(number, tuple(task))
+            yield WorkerTask(number, tuple(task))
             number, task = number + 1, []
         task.append(source if source.storage is not None else replace(source, path=source.path.absolute()))
     if task:
-        yield Task(number, tuple(task))
+        yield WorkerTask(number, tuple(task))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.data.images import load_image
 from fcn_deploy.errors import DataError, ImageError
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.video import count_frames, frames
 
 
@@ -32,7 +32,7 @@ class Item:
     load: Callable[[], NDArray[np.uint8]]
 
 
-def items(sources: Sequence[Source]) -> Iterator[Item]:
+def items(sources: Sequence[ImageSource]) -> Iterator[Item]:
     """Every image, and every frame of a video; a video that breaks off ends with an item that cannot be loaded."""
     numbers = count()
     for source in sources:
@@ -42,19 +42,19 @@ def items(sources: Sequence[Source]) -> Iterator[Item]:
             yield Item(next(numbers), source.name, _loader(source))
 
 
-def count_items(sources: Sequence[Source]) -> int | None:
+def count_items(sources: Sequence[ImageSource]) -> int | None:
     """How many there will be; None where a video does not say."""
     counts = [_count(source) for source in sources]
     return None if None in counts else sum(number or 0 for number in counts)
 
 
-def _count(source: Source) -> int | None:
+def _count(source: ImageSource) -> int | None:
     if not source.is_video:
         return 1
     return count_frames(source.path) if source.storage is None else None
 
 
-def _frames(source: Source, numbers: Iterator[int]) -> Iterator[Item]:
+def _frames(source: ImageSource, numbers: Iterator[int]) -> Iterator[Item]:
     frame = -1
     try:
         with source.local() as path:
@@ -69,7 +69,7 @@ def frame_name(video: PurePosixPath, number: int) -> PurePosixPath:
     return video / f"{number:06}"
 
 
-def _loader(source: Source) -> Callable[[], NDArray[np.uint8]]:
+def _loader(source: ImageSource) -> Callable[[], NDArray[np.uint8]]:
     def load() -> NDArray[np.uint8]:
         with source.local() as path:
             return _load(path)

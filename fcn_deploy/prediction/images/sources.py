@@ -21,7 +21,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """An image file or a video.
 
     Attributes:
@@ -55,7 +55,7 @@ class Source:
 
 def find_sources(
     given: Sequence[str], *, leave_out: Path | Storage | None = None, stdin: IO[bytes] | None = None
-) -> list[Source]:
+) -> list[ImageSource]:
     """The files behind `given`, in its order; nothing is decoded and a listed file may be missing.
 
     A folder gives its images and those of its sub-folders, by name; hidden files are passed over. A glob gives the
@@ -71,7 +71,7 @@ def find_sources(
         DataError: one of `given` does not exist, is of no known kind, or has no images.
         OutputError: a folder is `leave_out` itself.
     """
-    found: list[Source] = []
+    found: list[ImageSource] = []
     for text in given:
         with reading(Path(text), DataError):
             if text == STDIN:
@@ -85,7 +85,7 @@ def find_sources(
     return found
 
 
-def _of(text: str, leave_out: Path | None) -> list[Source]:
+def _of(text: str, leave_out: Path | None) -> list[ImageSource]:
     path = Path(text)
     if path.is_dir():
         return _folder(path, leave_out)
@@ -94,28 +94,28 @@ def _of(text: str, leave_out: Path | None) -> list[Source]:
             return _matches(text, leave_out)
         raise DataError(f"{text} does not exist; needed an image, a folder, a glob, a list or a video")
     if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES:
-        return [Source(path, PurePosixPath(path.name))]
-    return [Source(image, _relative(image, path.parent)) for image, _ in read_list(path)]
+        return [ImageSource(path, PurePosixPath(path.name))]
+    return [ImageSource(image, _relative(image, path.parent)) for image, _ in read_list(path)]
 
 
-def _folder(folder: Path, leave_out: Path | None) -> list[Source]:
+def _folder(folder: Path, leave_out: Path | None) -> list[ImageSource]:
     if leave_out is not None and leave_out.exists() and leave_out.samefile(folder):
         raise _among(str(folder))
-    return _some(str(folder), [Source(path, _relative(path, folder)) for path in _walk(folder, leave_out)])
+    return _some(str(folder), [ImageSource(path, _relative(path, folder)) for path in _walk(folder, leave_out)])
 
 
-def _stored(storage: Storage, leave_out: Storage | None) -> list[Source]:
+def _stored(storage: Storage, leave_out: Storage | None) -> list[ImageSource]:
     """The images below a folder of object storage, or the one that is there."""
     names = storage.files()
     if names == [PurePosixPath()]:
         folder, name = storage.split()
-        return [Source(Path(name), name, folder)]
+        return [ImageSource(Path(name), name, folder)]
     here = storage.at(PurePosixPath())
     avoided = None if leave_out is None else leave_out.at(PurePosixPath())
     if avoided == here:
         raise _among(here)
     found = [
-        Source(Path(name), name, storage)
+        ImageSource(Path(name), name, storage)
         for name in names
         if name.suffix.lower() in SUFFIXES
         and not _hidden(name)
@@ -128,7 +128,7 @@ def _among(place: str) -> OutputError:
     return OutputError(f"the results would lie among the images of {place}; choose another folder (-o)")
 
 
-def _some(place: str, found: list[Source]) -> list[Source]:
+def _some(place: str, found: list[ImageSource]) -> list[ImageSource]:
     """`found`; DataError if that is nothing."""
     if not found:
         raise DataError(f"{place} holds no image files ({', '.join(sorted(SUFFIXES))})")
@@ -149,7 +149,7 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def _matches(pattern: str, leave_out: Path | None) -> list[Source]:
+def _matches(pattern: str, leave_out: Path | None) -> list[ImageSource]:
     parts = Path(pattern).parts
     fixed = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     root = Path(*parts[:fixed])
@@ -159,7 +159,9 @@ def _matches(pattern: str, leave_out: Path | None) -> list[Source]:
     if leave_out is not None and leave_out.exists() and not leave_out.samefile(root):
         avoided = leave_out.resolve()
         files = [path for path in files if not path.parent.resolve().is_relative_to(avoided)]
-    found = [Source(path, _relative(path, root)) for path in files if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES]
+    found = [
+        ImageSource(path, _relative(path, root)) for path in files if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES
+    ]
     if not found:
         raise DataError(f"{pattern} matches no image or video; ** matches any depth")
     return found
@@ -169,7 +171,7 @@ def _hidden(below: PurePath) -> bool:
     return any(part.startswith(".") for part in below.parts)
 
 
-def _listed(text: str, stdin: IO[bytes] | None) -> list[Source]:
+def _listed(text: str, stdin: IO[bytes] | None) -> list[ImageSource]:
     """The paths on standard input as `find` prints them; blanks belong to the path."""
     data = b"" if stdin is None else stdin.read()
     lines = data.split(b"\0") if b"\0" in data else data.splitlines()
@@ -179,11 +181,11 @@ def _listed(text: str, stdin: IO[bytes] | None) -> list[Source]:
     return [_listed_one(path) for path in listed]
 
 
-def _listed_one(text: str) -> Source:
+def _listed_one(text: str) -> ImageSource:
     if not is_address(text):
-        return Source(Path(text), _relative(Path(text), Path()))
+        return ImageSource(Path(text), _relative(Path(text), Path()))
     folder, name = Storage.of(text).split()
-    return Source(Path(name), name, folder)
+    return ImageSource(Path(name), name, folder)
 
 
 def _relative(path: Path, root: Path) -> PurePosixPath:

@@ -52,7 +52,7 @@ class CacheKey:
 
 
 @dataclass(frozen=True)
-class _Text:
+class _Metadata:
     """The file's metadata, its checksum apart: the names of its arrays' rows."""
 
     format: int
@@ -121,7 +121,7 @@ def read_cache(path: Path, key: CacheKey) -> Found:
             arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         if text.pop("sha256") != _digest(text, arrays):
             return Found(reason="is damaged (its checksum does not fit)")
-        names = decode(_Text, text, "its text", RecordError)
+        names = decode(_Metadata, text, "its text", RecordError)
         reason = _difference(names.key, key)
         return Found(reason=reason) if reason else Found(_calibration(names, arrays))
     except _UNREADABLE as error:
@@ -141,7 +141,7 @@ def write_cache(path: Path, key: CacheKey, calibration: Calibration) -> None:
         "zeros": np.array([h.zeros for h in histograms], np.int64),
         "largest": np.array(list(calibration.largest.values()), np.float64),
     }
-    text = encode(_Text(FORMAT, key, tuple(calibration.histograms), tuple(calibration.largest)))
+    text = encode(_Metadata(FORMAT, key, tuple(calibration.histograms), tuple(calibration.largest)))
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, {METADATA_KEY: json.dumps({**text, "sha256": _digest(text, arrays)})})
 
@@ -157,7 +157,7 @@ def _difference(found: CacheKey, needed: CacheKey) -> str:
     return ""
 
 
-def _calibration(names: _Text, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
     """ValueError if the arrays do not fit the names."""
     rows = zip(names.histograms, arrays["counts"], arrays["low_high_width"], arrays["zeros"], strict=True)
     if arrays["counts"].shape[1:] != (BINS,):

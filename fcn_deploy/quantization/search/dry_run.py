@@ -18,7 +18,7 @@ import onnx_ir as ir
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import open_for
 from fcn_deploy.graph.load import find_card
-from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.quantization.calibration.images import ports_of
 from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
@@ -138,9 +138,9 @@ class _TimedWalk:
         part.run(tensors)  # the first run allocates
         return seconds + self._images * _timed(lambda: part.run(tensors))
 
-    def _open(self, inputs: list[str], outputs: list[str]) -> tuple[Part, float]:
+    def _open(self, inputs: list[str], outputs: list[str]) -> tuple[Subgraph, float]:
         started = time.perf_counter()
-        part = Part(cut_out(self._model, inputs, outputs), self._cache.folder)
+        part = Subgraph(cut_out(self._model, inputs, outputs), self._cache.folder)
         return part, time.perf_counter() - started
 
 

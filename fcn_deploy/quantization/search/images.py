@@ -15,7 +15,7 @@ from fcn_deploy.data.dataset import Dataset, Sample, iterate
 from fcn_deploy.data.digests import Frames
 from fcn_deploy.data.options import OnError
 from fcn_deploy.errors import DataError
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.confusion import Counts, confusion_matrix
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.quantization.search.cache import TensorCache
@@ -38,7 +38,7 @@ class Measured:
     """
 
     counts: Counts
-    same: Share
+    same: PixelShare
     seconds: float
     cpu_seconds: float
 
@@ -111,12 +111,12 @@ class SearchImages:
         check_labels("the FP32 file", labels, len(self.classes))
         self._cache.put(REFERENCE, index, {REFERENCE: labels})
 
-    def score(self, index: int, labels: Labels) -> tuple[Counts, Share]:
+    def score(self, index: int, labels: Labels) -> tuple[Counts, PixelShare]:
         """Counts against the truth and agreement with FP32 of one image's labels, [1, H, W]."""
         check_labels("the rewritten graph", labels, len(self.classes))
         truth = self._cache.get(TRUTH, index)[TRUTH]
         same = int(np.count_nonzero(labels == self._cache.get(REFERENCE, index)[REFERENCE]))
-        return confusion_matrix(truth, labels, len(self.classes), self._ignore), Share(same, labels.size)
+        return confusion_matrix(truth, labels, len(self.classes), self._ignore), PixelShare(same, labels.size)
 
     def _add(self, sample: Sample) -> bytes:
         """Keep a sample; returns what tells it from others."""

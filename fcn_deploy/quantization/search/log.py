@@ -17,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from fcn_deploy.errors import RecordError
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.search.images import Measured
 from fcn_deploy.system.decode import ExpectedError, decode, encode, parse_json
 from fcn_deploy.system.files import check_writable, output_error, write_text
@@ -25,7 +25,7 @@ from fcn_deploy.system.files import check_writable, output_error, write_text
 SCHEMA, KIND = 1, "layer search"
 
 
-class Step(NamedTuple):
+class SearchStep(NamedTuple):
     """What was measured: "fp32"; "only" one layer in INT8; or all in INT8 with some "kept" in float."""
 
     kind: str
@@ -70,7 +70,7 @@ class SearchLog:
             OutputError: it cannot be written.
         """
         self.path = path
-        self._steps: dict[Step, Measured] = {}
+        self._steps: dict[SearchStep, Measured] = {}
         check_writable(path)
         if path.is_file() and path.stat().st_size:
             self._read(key)
@@ -81,10 +81,10 @@ class SearchLog:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def get(self, step: Step) -> Measured | None:
+    def get(self, step: SearchStep) -> Measured | None:
         return self._steps.get(step)
 
-    def add(self, step: Step, measured: Measured) -> None:
+    def add(self, step: SearchStep, measured: Measured) -> None:
         """Remember and write one finished step; OutputError if it cannot be written."""
         self._steps[step] = measured
         line = _Line(
@@ -139,10 +139,10 @@ class SearchLog:
             )
 
 
-def _parse(line: str, source: str) -> tuple[Step, Measured]:
+def _parse(line: str, source: str) -> tuple[SearchStep, Measured]:
     read = decode(_Line, parse_json(line, source, RecordError), source, RecordError)
     counts = np.array(read.counts, np.int64)
-    return Step(read.step, read.layers), Measured(counts, Share(*read.same), read.seconds, read.cpu_seconds)
+    return SearchStep(read.step, read.layers), Measured(counts, PixelShare(*read.same), read.seconds, read.cpu_seconds)
 
 
 def _short(value: object) -> str:

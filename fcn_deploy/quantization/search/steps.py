@@ -12,21 +12,21 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.graph.float_layers import SEARCHED
-from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.graph.ports import GraphIO
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.quantization.rewrites.int8 import to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room, needed_bytes
 from fcn_deploy.quantization.search.images import Measured, SearchImages
-from fcn_deploy.quantization.search.log import SearchLog, Step
+from fcn_deploy.quantization.search.log import SearchLog, SearchStep
 from fcn_deploy.quantization.search.sensitivity import cut_before, one_quantised
 from fcn_deploy.system.progress import Progress
 from fcn_deploy.vocabulary import LABELS, Target
 
 LIVE = "live"
-FP32 = Step("fp32")
+FP32 = SearchStep("fp32")
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,20 @@ class Steps:
 
     def kept(self, layers: Sequence[str]) -> Measured:
         """All in INT8 but `layers`."""
-        step = Step("kept", tuple(layer for layer in self._network.layers if layer in layers))
+        step = SearchStep("kept", tuple(layer for layer in self._network.layers if layer in layers))
         known = self._log.get(step)
         if known is not None:
             return known
         self._need_reference()
         clock = _Clock()
-        part = Part(self._network.whole(step.layers), self._cache.folder)
+        part = Subgraph(self._network.whole(step.layers), self._cache.folder)
         words = f"INT8 with {len(layers)} in float" if layers else "all in INT8"
         counts, same = self._score(words, lambda index: self._labels(part, self._start(index)))
         return self._finish(step, Measured(counts, same, *clock.read()))
 
     def known(self, layer: str) -> Measured | None:
         """What the log says of `layer` alone in INT8."""
-        return self._log.get(Step("only", (layer,)))
+        return self._log.get(SearchStep("only", (layer,)))
 
     def only(self, layer: str) -> Measured:
         """`layer` alone in INT8, from the FP32 tensors before it; layers must come in the graph's order."""
@@ -111,14 +111,14 @@ class Steps:
         network = self._network
         self._move_to(cut_before(network.model, layer, network.target))
         model = one_quantised(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
-        part = Part(model, self._cache.folder)
+        part = Subgraph(model, self._cache.folder)
         counts, same = self._score(f"{layer} alone", lambda index: self._labels(part, self._cache.get(LIVE, index)))
-        return self._finish(Step("only", (layer,)), Measured(counts, same, *clock.read()))
+        return self._finish(SearchStep("only", (layer,)), Measured(counts, same, *clock.read()))
 
     def _run_fp32(self) -> Measured:
         clock = _Clock()
         network = self._network
-        part = Part(cut_out(network.model, [network.io.image], network.outputs), self._cache.folder)
+        part = Subgraph(cut_out(network.model, [network.io.image], network.outputs), self._cache.folder)
 
         def labels(index: int) -> NDArray[Any]:
             found = self._labels(part, self._start(index))
@@ -142,7 +142,7 @@ class Steps:
             self._reserve()
         before = self._cut or [network.io.image]
         made = [name for name in cut if name not in before]
-        part = Part(cut_out(network.model, before, made), self._cache.folder) if made else None
+        part = Subgraph(cut_out(network.model, before, made), self._cache.folder) if made else None
         with self._progress.task("FP32 up to the next layer", len(self._images)) as task:
             for index in range(len(self._images)):
                 self._check()
@@ -168,12 +168,12 @@ class Steps:
     def _start(self, index: int) -> dict[str, NDArray[Any]]:
         return {self._network.io.image: self._network.io.prepare(self._images.image(index))}
 
-    def _labels(self, part: Part, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    def _labels(self, part: Subgraph, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return self._network.io.finish(part.run(tensors), (LABELS,))[LABELS]
 
-    def _score(self, words: str, labels: Callable[[int], NDArray[Any]]) -> tuple[Counts, Share]:
+    def _score(self, words: str, labels: Callable[[int], NDArray[Any]]) -> tuple[Counts, PixelShare]:
         size = len(self._images.classes)
-        counts, same = np.zeros((size, size), np.int64), Share()
+        counts, same = np.zeros((size, size), np.int64), PixelShare()
         with self._progress.task(words, len(self._images)) as task:
             for index in range(len(self._images)):
                 self._check()
@@ -182,7 +182,7 @@ class Steps:
                 task.advance()
         return counts, same
 
-    def _finish(self, step: Step, measured: Measured) -> Measured:
+    def _finish(self, step: SearchStep, measured: Measured) -> Measured:
         if self._log.get(step) is None:
             self._log.add(step, measured)
             self._progress.say(_line(step, measured, self._log.get(FP32)))
@@ -199,7 +199,7 @@ class _Clock:
         return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
-def _line(step: Step, measured: Measured, reference: Measured | None) -> str:
+def _line(step: SearchStep, measured: Measured, reference: Measured | None) -> str:
     """What a step showed, for who watches."""
     what = {
         "fp32": "FP32",

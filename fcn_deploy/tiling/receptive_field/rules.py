@@ -23,7 +23,7 @@ from fcn_deploy.tiling.receptive_field.spans import (
     transposed,
     windowed,
 )
-from fcn_deploy.tiling.receptive_field.tensor import Field, NotUniform, Step
+from fcn_deploy.tiling.receptive_field.tensor import Field, NodeContext, NotUniform
 
 # Each output element depends on the inputs' element at the same place alone (and on constants).
 POINTWISE = frozenset({
@@ -38,7 +38,7 @@ WEIGHT_INPUT = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 NO_TENSOR = frozenset({"Shape", "Size"})
 
-Rule = Callable[[Step], Field]
+Rule = Callable[[NodeContext], Field]
 
 
 def follow(node: ir.Node, fields: dict[str, Field], sizes: Mapping[str, TensorSize]) -> None:
@@ -53,7 +53,7 @@ def follow(node: ir.Node, fields: dict[str, Field], sizes: Mapping[str, TensorSi
     shapes = tuple(None if value is None else sizes[str(value.name)].shape for value in node.inputs)
     result = sizes[str(node.outputs[0].name)].shape
     found = tuple(None if value is None else fields.get(str(value.name)) for value in node.inputs)
-    step = Step(node, found, shapes, result or ())
+    step = NodeContext(node, found, shapes, result or ())
     if result is None:
         raise GraphError(f"{step.name}: the size of its result cannot be told, so tiles cannot either")
     rule = _RULES.get(node.op_type)
@@ -62,7 +62,7 @@ def follow(node: ir.Node, fields: dict[str, Field], sizes: Mapping[str, TensorSi
     fields[str(node.outputs[0].name)] = rule(step)
 
 
-def _pointwise(step: Step) -> Field:
+def _pointwise(step: NodeContext) -> Field:
     """Operands are aligned by their last dims, as ONNX broadcasts; constants may not vary along rows and columns."""
     given = [field for field in step.fields if field is not None]
     rank = len(step.result)
@@ -77,7 +77,7 @@ def _pointwise(step: Step) -> Field:
     return _joined(step, given)
 
 
-def _joined(step: Step, given: list[Field]) -> Field:
+def _joined(step: NodeContext, given: list[Field]) -> Field:
     """Several tensors, index by index."""
     spans = [[field.spans[axis] for field in given] for axis in (0, 1)]
     if any(span.size != own[0].size or span.stride != own[0].stride for own in spans for span in own):
@@ -85,7 +85,7 @@ def _joined(step: Step, given: list[Field]) -> Field:
     return replace(given[0], spans=(met(spans[0]), met(spans[1])))
 
 
-def _along_an_axis(step: Step) -> Field:
+def _along_an_axis(step: NodeContext) -> Field:
     """Over the classes or channels; an axis of rows and columns is refused."""
     given = [field for field in step.fields if field is not None]
     rank = len(step.shapes[0] or ())
@@ -101,7 +101,7 @@ def _along_an_axis(step: Step) -> Field:
     return replace(joined, axes=(rows, columns))
 
 
-def _each(step: Step, one: Callable[[Span, int, int], Span]) -> Field:
+def _each(step: NodeContext, one: Callable[[Span, int, int], Span]) -> Field:
     """A rule for rows and for columns of an N, C, H, W tensor: (span, axis 0 or 1, size of the result)."""
     field = step.field
     if field.axes != (2, 3):
@@ -110,7 +110,7 @@ def _each(step: Step, one: Callable[[Span, int, int], Span]) -> Field:
     return Field((2, 3), (rows, columns))
 
 
-def _taps(step: Step) -> tuple[Taps, Taps]:
+def _taps(step: NodeContext) -> tuple[Taps, Taps]:
     padding = step.text("auto_pad", "NOTSET")
     if padding not in ("NOTSET", "VALID"):
         raise GraphError(f"{step.name} has auto_pad {padding}, which depends on the image's size; export explicit pads")
@@ -125,31 +125,31 @@ def _taps(step: Step) -> tuple[Taps, Taps]:
     return rows, columns
 
 
-def _windowed(step: Step) -> Field:
+def _windowed(step: NodeContext) -> Field:
     taps = _taps(step)
     return _each(step, lambda span, axis, size: windowed(span, taps[axis], size))
 
 
-def _transposed(step: Step) -> Field:
+def _transposed(step: NodeContext) -> Field:
     if "output_shape" in step.node.attributes:
         raise GraphError(f"{step.name} has a fixed output_shape; export explicit pads")
     taps = _taps(step)
     return _each(step, lambda span, axis, size: transposed(span, taps[axis], size))
 
 
-def _shuffled(step: Step) -> Field:
+def _shuffled(step: NodeContext) -> Field:
     times = step.node.attributes["blocksize"].as_int()
     return _each(step, lambda span, axis, size: repeated(span, times, size))
 
 
-def _padded(step: Step) -> Field:
+def _padded(step: NodeContext) -> Field:
     pads = step.ints("pads", []) or step.constant(1) or []
     if step.constant(3) is not None or len(pads) != 8 or min(pads) < 0:
         raise GraphError(f"{step.name} pads by {pads}; needed are eight numbers that are not negative")
     return _each(step, lambda span, axis, size: shifted(span, pads[2 + axis], size))
 
 
-def _sliced(step: Step) -> Field:
+def _sliced(step: NodeContext) -> Field:
     """Cuts from the top left at constant places; the ends show in the size of the result."""
     starts = step.constant(1) or []
     rank = len(step.result)
@@ -166,7 +166,7 @@ def _sliced(step: Step) -> Field:
     return replace(field, spans=(spans[0], spans[1]))
 
 
-def _resized(step: Step) -> Field:
+def _resized(step: NodeContext) -> Field:
     mode, places = step.text("mode", "nearest"), step.text("coordinate_transformation_mode", "half_pixel")
     shift = {"half_pixel": Fraction(1, 2), "pytorch_half_pixel": Fraction(1, 2), "asymmetric": Fraction(0)}.get(places)
     if mode not in ("linear", "nearest") or shift is None or step.node.attributes.get_int("antialias", 0) == 1:
@@ -176,14 +176,14 @@ def _resized(step: Step) -> Field:
     return _each(step, lambda span, axis, size: interpolated(span, size, shift))
 
 
-def _transposed_dims(step: Step) -> Field:
+def _transposed_dims(step: NodeContext) -> Field:
     field = step.field
     rank = len(step.result)
     order = step.ints("perm", list(range(rank))[::-1])
     return replace(field, axes=(order.index(field.axes[0]), order.index(field.axes[1])))
 
 
-def _reshaped(step: Step) -> Field:
+def _reshaped(step: NodeContext) -> Field:
     """Rows and columns stay the last two dims, or become one last dim, or come apart again."""
     field, before = step.field, len(step.shapes[0] or ())
     rows, columns = (span.size for span in field.spans)
@@ -196,7 +196,7 @@ def _reshaped(step: Step) -> Field:
     raise GraphError(f"{step.name} takes rows and columns apart in a way that tiles do not follow")
 
 
-def _squeezed(step: Step) -> Field:
+def _squeezed(step: NodeContext) -> Field:
     field, shape = step.field, step.shapes[0] or ()
     gone = step.ints("axes", []) or step.constant(1) or [axis for axis, dim in enumerate(shape) if dim == 1]
     dropped = {axis % len(shape) for axis in gone}

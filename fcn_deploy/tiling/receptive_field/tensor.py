@@ -37,7 +37,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Step:
+class NodeContext:
     """One node with what is known of its inputs and its result.
 
     Attributes:

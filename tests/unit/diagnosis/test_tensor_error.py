@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from fcn_deploy.diagnosis.tensor_error import Tally
+from fcn_deploy.diagnosis.tensor_error import TensorError
 
 GENERATOR = np.random.default_rng(0)
 
 
 def test_a_tally_is_the_same_image_by_image_and_at_once():
     x, y = GENERATOR.normal(size=(2, 5, 7)).astype(np.float32), GENERATOR.normal(size=(2, 5, 7)).astype(np.float32)
-    one, whole = Tally(), Tally()
+    one, whole = TensorError(), TensorError()
     whole.add(x, y)
     for a, b in zip(x, y, strict=True):
         one.add(a, b)
@@ -26,7 +26,7 @@ def test_a_tally_is_the_same_image_by_image_and_at_once():
 
 def test_a_tally_knows_a_multiple_other_shapes_labels_and_overflow():
     x = np.float32([1, -2, 3])
-    tally = Tally()
+    tally = TensorError()
     tally.add(x, 4 * x)
     assert (tally.relative, tally.factor, tally.residual) == (3, 4, pytest.approx(0, abs=1e-7))
     for other, found in (
@@ -34,9 +34,9 @@ def test_a_tally_knows_a_multiple_other_shapes_labels_and_overflow():
         (np.float16([1, -2, np.inf]), math.inf),
         (np.float32([1, -2, np.nan]), math.inf),
     ):
-        tally = Tally()
+        tally = TensorError()
         tally.add(x, other)
         assert tally.relative == found
-    labels = Tally()
+    labels = TensorError()
     labels.add(np.uint8([[1, 2], [3, 4]]), np.uint8([[1, 2], [3, 0]]))
     assert labels.relative == 0.25

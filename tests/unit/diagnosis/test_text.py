@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fcn_deploy.diagnosis.result import Diagnosis, Step
+from fcn_deploy.diagnosis.result import Diagnosis, StageComparison
 from fcn_deploy.diagnosis.text import interval, render, verdict
 from fcn_deploy.metrics.bootstrap import Interval
 from tests.support.diagnoses import CLIPPED, FINE, GUILTY, ODD, diagnosis, step
@@ -62,7 +62,7 @@ def test_the_verdict_says_so_where_no_layer_can_be_blamed():
 
 
 def test_a_stage_that_did_not_run_has_a_row_and_its_reason():
-    skipped = Step("fcn8s.engine", "engine", "fp16", "skipped", "no NVIDIA driver")
+    skipped = StageComparison("fcn8s.engine", "engine", "fp16", "skipped", "no NVIDIA driver")
     lines = shown(diagnosis(step("fcn8s.onnx"), skipped))
     assert "fcn8s.engine skipped: no NVIDIA driver" in lines
     assert any(line.startswith("fcn8s.engine") and line.split()[-1] == "skipped" for line in lines)

@@ -8,12 +8,12 @@ from fcn_deploy.diagnosis.layer_errors import LayerError
 from fcn_deploy.diagnosis.result import Change
 from fcn_deploy.diagnosis.tolerances import TOLERANCES
 from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import Interval, IouChange
 
 
 def change(differing: float, lost: float | None = None, better_end: float | None = None) -> Change:
-    share = Share(round(10_000 * (1 - differing)), 10_000)
+    share = PixelShare(round(10_000 * (1 - differing)), 10_000)
     iou = (
         None
         if lost is None

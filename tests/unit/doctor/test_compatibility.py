@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from fcn_deploy.doctor.compatibility import misfits
-from fcn_deploy.doctor.probes import Finding
+from fcn_deploy.doctor.probes import ProbeResult
 from tests.support.doctor_findings import GPU, findings, ort
 
 
@@ -39,8 +39,8 @@ def test_requirements_that_are_not_met_are_named_with_what_is_there(tmp_path, mo
 
 
 def test_a_driver_too_old_for_a_major_cuda_version_is_named_a_minor_one_is_not():
-    old = Finding({"version": "550", "cuda": [12, 4], "gpus": [GPU]})
-    torch = Finding({"version": "2.13", "cuda": "12.8", "gpu_error": ""})
+    old = ProbeResult({"version": "550", "cuda": [12, 4], "gpus": [GPU]})
+    torch = ProbeResult({"version": "2.13", "cuda": "12.8", "gpu_error": ""})
     lines = misfits(findings(driver=old, torch=torch), {})
     assert [line for line in lines if line.startswith(("torch", "onnxruntime"))] == [
         "onnxruntime is built for CUDA 13.0 and the driver supports CUDA up to 12.4; update the driver, or install "
@@ -49,7 +49,7 @@ def test_a_driver_too_old_for_a_major_cuda_version_is_named_a_minor_one_is_not()
 
 
 def test_the_libraries_of_two_cudas_do_not_serve_each_other():
-    torch = Finding({"version": "2.13", "cuda": "12.8", "gpu_error": ""})
+    torch = ProbeResult({"version": "2.13", "cuda": "12.8", "gpu_error": ""})
     missing = ort(missing_libraries=["libcublas.so.13"])
     assert "brings the libraries of CUDA 12.8" in misfits(findings(torch=torch, onnxruntime=missing), {})[0]
     assert misfits(findings(torch=torch), {}) == ()

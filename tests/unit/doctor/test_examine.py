@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.doctor.examine import Examination, ask_all
-from fcn_deploy.doctor.probes import Finding
+from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.doctor.text import found_lines, misfit_lines, verdict_lines
-from fcn_deploy.doctor.verdicts import Verdict, verdicts
+from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
 from fcn_deploy.system.progress import SILENT
 from tests.support.doctor_findings import NO_DRIVER, findings
 
@@ -35,7 +35,7 @@ def test_a_package_that_crashes_takes_its_own_process_down_alone(package):
     package("torch", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     found = ask_all(("torch", "image packages"), SILENT, 60)
     assert found["torch"].error == "crashes when it is used (SIGSEGV)"
-    assert found["image packages"] == Finding()
+    assert found["image packages"] == ProbeResult()
 
 
 def test_a_package_that_hangs_is_given_up(package):
@@ -63,7 +63,7 @@ def test_what_a_package_prints_does_not_hide_the_answer(package):
     package("PIL/Image", "")
     package("safetensors", "")
     package("safetensors/numpy", "")
-    assert ask_all(("image packages",), SILENT, 60)["image packages"] == Finding()
+    assert ask_all(("image packages",), SILENT, 60)["image packages"] == ProbeResult()
 
 
 def test_the_openvino_that_is_installed_runs_the_small_file():
@@ -82,7 +82,7 @@ def test_an_openvino_that_does_not_load_is_a_finding(package):
 
 
 def test_a_broken_core_package_breaks_what_stands_on_it_and_nothing_else():
-    broken = Finding(error="crashes when it is used (SIGSEGV)")
+    broken = ProbeResult(error="crashes when it is used (SIGSEGV)")
     unable = {found.capability for found in verdicts(findings(onnxruntime=broken)) if not found.able}
     assert unable == {"export", "audit and quantize", "bench on the CPU"}
     examination = Examination({}, {}, (), verdicts(findings(onnxruntime=broken)), 1.0)
@@ -93,7 +93,7 @@ def test_a_broken_core_package_breaks_what_stands_on_it_and_nothing_else():
 
 def test_the_report_has_a_line_for_each_thing_found():
     machine = {"cpu": "EPYC", "cores": 2, "python": "3.11.7", "packages": PACKAGES}
-    examination = Examination(machine, findings(), ("a and b",), (Verdict("fly", False, "no wings"),), 1.0)
+    examination = Examination(machine, findings(), ("a and b",), (CapabilityVerdict("fly", False, "no wings"),), 1.0)
     assert found_lines(examination) == [
         "processor        EPYC, 2 cores; Python 3.11.7",
         "driver           580.65.06, CUDA up to 13.0",

@@ -11,10 +11,10 @@ import pytest
 from fcn_deploy.engine.freshness import belongs, stale
 from fcn_deploy.engine.sidecar import (
     BuiltFor,
-    Layer,
-    Port,
-    Shares,
+    EngineLayer,
+    PrecisionShares,
     Sidecar,
+    SidecarPort,
     parse_sidecar,
     read_sidecar,
     sidecar_path,
@@ -34,13 +34,15 @@ SIDECAR = Sidecar(
     onnx_name="m.onnx",
     onnx_sha256="0" * 64,
     precision="int8+fp16",
-    inputs=(Port("image", "uint8", (-1, -1, -1, 3)),),
-    outputs=(Port("labels", "uint8", (-1, -1, -1)),),
+    inputs=(SidecarPort("image", "uint8", (-1, -1, -1, 3)),),
+    outputs=(SidecarPort("labels", "uint8", (-1, -1, -1)),),
     profiles=(Profile((1, 33, 47), (2, 33, 47), (3, 101, 157)),),
     activation_bytes=(1234,),
     card=CARD,
-    layers=(Layer("conv1_myl0_2", "correlation", "INT8", ("conv1", "relu1")),),
-    shares=Shares((2, 33, 47), {"INT8": 9, "FP16": 1}, {"INT8": 10}, ("a: FP16 in the file, INT8 in the engine",)),
+    layers=(EngineLayer("conv1_myl0_2", "correlation", "INT8", ("conv1", "relu1")),),
+    shares=PrecisionShares(
+        (2, 33, 47), {"INT8": 9, "FP16": 1}, {"INT8": 10}, ("a: FP16 in the file, INT8 in the engine",)
+    ),
     options={"sm": ["SM86", "SM89"]},
     key={"model": "0" * 64, "profiles": ["1x33x47 .. 2x33x47 .. 3x101x157"], "precision": "fp16"},
     seconds=1.5,

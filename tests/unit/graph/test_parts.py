@@ -11,7 +11,7 @@ from onnx_ir.passes.common import ShapeInferencePass
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Part, copy_of, cut_out, live_before
+from fcn_deploy.graph.parts import Subgraph, copy_of, cut_out, live_before
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.quantization.rewrites.fp16 import to_fp16
 from tests.support.small_fcn import images, write_fcn
@@ -33,7 +33,7 @@ def test_a_chain_of_parts_ends_with_the_tensors_of_the_whole(tmp_path: Path) -> 
     (image,) = images(1)
     tensors = {"image": image}
     for before, after in pairwise(cuts):
-        part = Part(cut_out(model, before, after), tmp_path)
+        part = Subgraph(cut_out(model, before, after), tmp_path)
         made = part.run(tensors)
         tensors = {name: made.get(name, tensors.get(name)) for name in after}
     expected = dict(zip(OUTPUTS, open_cpu_session(path).run(OUTPUTS, {"image": image}), strict=True))

@@ -14,8 +14,8 @@ from onnx import numpy_helper
 from fcn_deploy.doctor.probe_model import build_tiny, write_tiny
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.header import PlanHeader, read_header
-from fcn_deploy.engine.sidecar import BuiltFor, Layer, Shares, Sidecar, sidecar_path
-from fcn_deploy.engine.sidecar import Port as SidecarPort
+from fcn_deploy.engine.sidecar import BuiltFor, EngineLayer, PrecisionShares, Sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import SidecarPort as SidecarPort
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
 from fcn_deploy.inspection import engine as inspect_engine_module
 from fcn_deploy.inspection.inspect import inspect
@@ -52,8 +52,11 @@ def write_sidecar(plan: Path, **changes: object) -> Sidecar:
         profiles=(Profile((1, 33, 47), (1, 33, 47), (2, 50, 70)), Profile((1, 1, 1), (1, 1, 1), (1, 10, 10))),
         activation_bytes=(5_000_000, None),
         card=CARD,
-        layers=(Layer("a_myl0", "correlation", "INT8", ("conv1", "relu1")), Layer("b", "kgen", "", ("argmax",))),
-        shares=Shares((1, 33, 47), {"INT8": 900, "FP32": 100}, {"INT8": 900, "FP32": 100}),
+        layers=(
+            EngineLayer("a_myl0", "correlation", "INT8", ("conv1", "relu1")),
+            EngineLayer("b", "kgen", "", ("argmax",)),
+        ),
+        shares=PrecisionShares((1, 33, 47), {"INT8": 900, "FP32": 100}, {"INT8": 900, "FP32": 100}),
         seconds=1.25,
     )
     sidecar = replace(sidecar, **changes)  # type: ignore[arg-type]
@@ -125,7 +128,7 @@ def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
 def test_what_was_built_in_another_type_stands_beside_what_was_promised(tmp_path):
     plan = write_plan(tmp_path / "m.engine")
     line = "score: INT8 in the file, FP32 in the engine"
-    write_sidecar(plan, shares=Shares((1, 33, 47), {"INT8": 1000}, {"INT8": 900, "FP32": 100}, (line,)))
+    write_sidecar(plan, shares=PrecisionShares((1, 33, 47), {"INT8": 1000}, {"INT8": 900, "FP32": 100}, (line,)))
     told = rows(plan)
     assert told["promised"] == "INT8 100.0 % of 1 kMAC at 33x47"
     assert line in told["note"]

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from fcn_deploy.engine.sidecar import BuiltFor, Port, Sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, SidecarPort, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.packaging.triton import TritonOptions, package
 from fcn_deploy.vocabulary import Profile
@@ -57,8 +57,8 @@ def write_engine(path: Path, **fields: object) -> Path:
         onnx_name="fcn8s.onnx",
         onnx_sha256="0" * 64,
         precision="fp16",
-        inputs=(Port("image", "uint8", (-1, -1, -1, 3)),),
-        outputs=(Port("labels", "uint8", (-1, -1, -1)),),
+        inputs=(SidecarPort("image", "uint8", (-1, -1, -1, 3)),),
+        outputs=(SidecarPort("labels", "uint8", (-1, -1, -1)),),
         profiles=(
             Profile((1, 64, 64), (1, 360, 480), (4, 512, 640)),
             Profile((1, 64, 64), (1, 720, 960), (2, 720, 960)),

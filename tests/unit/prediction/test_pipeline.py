@@ -13,7 +13,7 @@ import pytest
 from fcn_deploy.errors import ImageError, OutputError, RunnerError
 from fcn_deploy.prediction.images.items import Item
 from fcn_deploy.prediction.inference import ThreadLanes
-from fcn_deploy.prediction.job import Job, label_images
+from fcn_deploy.prediction.job import ImageIO, label_images
 from fcn_deploy.prediction.pipeline import Batches, Bounds, Ended, Loaded, ahead, in_order
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
@@ -66,7 +66,7 @@ def run(work, infer, written, *, batch=1, workers=3, lanes=1) -> list[Ended]:
     with ThreadLanes([infer] * lanes) as fed:
         bounds = Bounds.of(workers, batch, fed.slots)
         return list(
-            in_order(label_images(work, Job(written, 0), fed, batch, bounds, workers), lambda ended: ended.index)
+            in_order(label_images(work, ImageIO(written, 0), fed, batch, bounds, workers), lambda ended: ended.index)
         )
 
 

@@ -18,11 +18,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fcn_deploy.engine.builder import child
 from fcn_deploy.engine.builder.child import compile_in_child
-from fcn_deploy.engine.builder.compile import Job, compile_plan
+from fcn_deploy.engine.builder.compile import CompileJob, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.gpus import gpus
-from fcn_deploy.engine.sidecar import Port
+from fcn_deploy.engine.sidecar import SidecarPort
 from fcn_deploy.errors import EngineError, MissingDependencyError
 from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import write_fcn
@@ -34,7 +34,7 @@ PROFILES = (Profile((1, 2, 2), (2, 34, 46), (3, 100, 158)), Profile((4, 64, 96),
 
 def _job(folder, options=BuildOptions(), profiles=PROFILES):  # noqa: B008  frozen
     path = write_fcn(folder / "m.onnx")
-    return Job(path, folder / "m.engine", "image", (0, 1, 2), profiles, options)
+    return CompileJob(path, folder / "m.engine", "image", (0, 1, 2), profiles, options)
 
 
 def test_the_plan_its_ports_layers_and_memory_are_told(tmp_path):
@@ -42,8 +42,11 @@ def test_the_plan_its_ports_layers_and_memory_are_told(tmp_path):
     compiled = compile_plan(open_flavor("rtx"), _job(tmp_path), lambda name, steps: phases.append(name))
     plan = (tmp_path / "m.engine").read_bytes()
     assert (len(plan), plan[:4]) == (compiled.plan_bytes, b"vtrt")
-    assert compiled.inputs == (Port("image", "uint8", (-1, -1, -1, 3)),)
-    assert compiled.outputs == (Port("labels", "uint8", (-1, -1, -1)), Port("logits", "float32", (-1, 3, -1, -1)))
+    assert compiled.inputs == (SidecarPort("image", "uint8", (-1, -1, -1, 3)),)
+    assert compiled.outputs == (
+        SidecarPort("labels", "uint8", (-1, -1, -1)),
+        SidecarPort("logits", "float32", (-1, 3, -1, -1)),
+    )
     assert {layer.profile for layer in compiled.layers} == {0, 1}
     assert len(compiled.activation_bytes) == 2
     assert phases[0] == "Building engine"
@@ -190,6 +193,6 @@ def _unsupported(path, op_type, domain=""):
 def test_an_operator_that_the_library_lacks_is_named_with_its_node(op_type, domain, tmp_path):
     path = _unsupported(tmp_path / "u.onnx", op_type, domain)
     profile = Profile((1, 8, 8), (1, 8, 8), (1, 8, 8))
-    job = Job(path, tmp_path / "u.engine", "x", (0, 2, 3), (profile,), BuildOptions())
+    job = CompileJob(path, tmp_path / "u.engine", "x", (0, 2, 3), (profile,), BuildOptions())
     with pytest.raises(EngineError, match=rf"u\.onnx: node odd: operator {op_type} is not known to TensorRT for RTX"):
         compile_plan(open_flavor("rtx"), job)

@@ -8,7 +8,7 @@ import pytest
 
 from fcn_deploy.audit.audit import Audit, AuditRow
 from fcn_deploy.engine.builder.layers import compare, layers_of, read_activation_bytes, read_layers
-from fcn_deploy.engine.sidecar import Layer
+from fcn_deploy.engine.sidecar import EngineLayer
 from fcn_deploy.graph.sizes import ImageSize
 
 # As TensorRT for RTX 1.7 writes them; shortened.
@@ -35,9 +35,9 @@ Outputs: [], Metadata: [ONNX Layer: fc]
 
 def test_type_nodes_and_profile_of_each_rtx_layer_are_read():
     first, head, conv, up = read_layers(RTX.splitlines())
-    assert first == Layer("__mye1959_0_myl0_0", "shape_call", "", (), 0)
+    assert first == EngineLayer("__mye1959_0_myl0_0", "shape_call", "", (), 0)
     assert (head.kind, head.precision, head.nodes) == ("kgen", "UInt8", ("contract/to_float", "conv1"))
-    assert conv == Layer("conv1_U4_myl0_2", "correlation", "FP16", ("conv1", "relu1"), 0)
+    assert conv == EngineLayer("conv1_U4_myl0_2", "correlation", "FP16", ("conv1", "relu1"), 0)
     assert (up.precision, up.nodes, up.profile) == ("FP32", ("up",), 1)
 
 
@@ -85,17 +85,23 @@ def test_a_layer_of_another_type_or_one_that_is_not_listed_is_a_disagreement(nam
 
 
 def test_a_type_that_differs_between_profiles_is_a_disagreement():
-    layers = (Layer("fc_myl0_1", "gemm", "INT8", ("fc",), 0), Layer("fc_myl1_1", "gemm", "FP32", ("fc",), 1))
+    layers = (
+        EngineLayer("fc_myl0_1", "gemm", "INT8", ("fc",), 0),
+        EngineLayer("fc_myl1_1", "gemm", "FP32", ("fc",), 1),
+    )
     shares = compare(_audit(("fc", "INT8", 10)), layers)
     assert shares.disagreements == ("fc: INT8 in the file, INT8 and FP32 in the engine",)
     assert shares.built == {"unknown": 10}
 
 
 def test_a_node_without_a_name_is_found_by_its_output():
-    layers = (Layer("node_of_y_myl0_1", "correlation", "FP16", ("node_of_y", "node_of_z")),)
+    layers = (EngineLayer("node_of_y_myl0_1", "correlation", "FP16", ("node_of_y", "node_of_z")),)
     assert compare(_audit(("y", "FP16", 1)), layers).disagreements == ()
 
 
 def test_a_name_that_begins_like_another_is_not_taken_for_it():
-    layers = (Layer("score_myl0_1", "correlation", "INT8"), Layer("score_fr_U2_myl0_2", "correlation", "FP32"))
+    layers = (
+        EngineLayer("score_myl0_1", "correlation", "INT8"),
+        EngineLayer("score_fr_U2_myl0_2", "correlation", "FP32"),
+    )
     assert [layer.precision for layer in layers_of(_audit(("score", "INT8", 1)).rows[0], layers)] == ["INT8"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import MissingDependencyError, RunnerError
-from fcn_deploy.prediction.cluster.resources import Cluster, Share, connected, share_out
+from fcn_deploy.prediction.cluster.resources import Cluster, WorkerResources, connected, divide_resources
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.tiled import Tiling
 
@@ -24,44 +24,44 @@ def cpu(*cores: int) -> list[dict[str, float]]:
 @pytest.mark.parametrize(
     ("actors", "cores", "share"),
     [
-        (None, (8,), Share(1, 8, 0)),
-        (None, (8, 4), Share(2, 4, 0)),
-        (2, (2,), Share(2, 1, 0)),
-        (3, (8,), Share(3, 2, 0)),
-        (3, (4, 4), Share(3, 2, 0)),
-        (5, (4, 2), Share(5, 1, 0)),
+        (None, (8,), WorkerResources(1, 8, 0)),
+        (None, (8, 4), WorkerResources(2, 4, 0)),
+        (2, (2,), WorkerResources(2, 1, 0)),
+        (3, (8,), WorkerResources(3, 2, 0)),
+        (3, (4, 4), WorkerResources(3, 2, 0)),
+        (5, (4, 2), WorkerResources(5, 1, 0)),
     ],
 )
 def test_without_gpus_an_actor_a_machine_gets_as_many_cores_as_let_all_find_a_place(actors, cores, share):
-    assert share_out(options(), actors, cpu(*cores)) == share
+    assert divide_resources(options(), actors, cpu(*cores)) == share
 
 
 def test_a_gpu_an_actor():
     nodes = [{"CPU": 16, "GPU": 4}, {"CPU": 8, "GPU": 1}, {"CPU": 2}]
-    assert share_out(options(runner="onnxruntime:cuda"), None, nodes) == Share(5, 1, 1)
-    assert share_out(PredictOptions("m.engine", (), Path("m")), 3, nodes) == Share(3, 1, 1)
+    assert divide_resources(options(runner="onnxruntime:cuda"), None, nodes) == WorkerResources(5, 1, 1)
+    assert divide_resources(PredictOptions("m.engine", (), Path("m")), 3, nodes) == WorkerResources(3, 1, 1)
     with pytest.raises(RunnerError, match="needs a GPU an actor and the cluster has 5; lower --actors"):
-        share_out(options(runner="pytorch:cuda"), 6, nodes)
+        divide_resources(options(runner="pytorch:cuda"), 6, nodes)
 
 
 def test_what_a_cluster_does_not_have_is_told():
     with pytest.raises(RunnerError, match="7 actors need a CPU each and the cluster has 6; lower --actors"):
-        share_out(options(), 7, cpu(4, 2))
+        divide_resources(options(), 7, cpu(4, 2))
     with pytest.raises(RunnerError, match="no machine of the cluster has a free CPU"):
-        share_out(options(), None, [{"memory": 1e9}, {"CPU": 0}])
+        divide_resources(options(), None, [{"memory": 1e9}, {"CPU": 0}])
 
 
 def test_an_actor_uses_the_cores_that_it_reserved_and_what_the_user_said():
-    def threads(share: Share, **given: object) -> tuple[int | None, int | None, int | None]:
+    def threads(share: WorkerResources, **given: object) -> tuple[int | None, int | None, int | None]:
         mine = share.options(options(**given))
         return mine.lanes, mine.threads, mine.workers
 
-    assert threads(Share(2, 1, 0)) == (1, 1, 3)
-    assert threads(Share(1, 8, 0)) == (2, 4, 10)
-    assert threads(Share(1, 8, 0), lanes=4) == (4, 2, 10)
-    assert threads(Share(1, 8, 0), threads=8, workers=1) == (1, 8, 1)
-    assert threads(Share(1, 8, 0), tiling=Tiling(64)) == (None, 8, 10)
-    assert threads(Share(4, 1, 1)) == (None, None, None)
+    assert threads(WorkerResources(2, 1, 0)) == (1, 1, 3)
+    assert threads(WorkerResources(1, 8, 0)) == (2, 4, 10)
+    assert threads(WorkerResources(1, 8, 0), lanes=4) == (4, 2, 10)
+    assert threads(WorkerResources(1, 8, 0), threads=8, workers=1) == (1, 8, 1)
+    assert threads(WorkerResources(1, 8, 0), tiling=Tiling(64)) == (None, 8, 10)
+    assert threads(WorkerResources(4, 1, 1)) == (None, None, None)
 
 
 def test_an_address_that_is_none_is_refused_at_once(monkeypatch):

@@ -10,8 +10,8 @@ import pytest
 from fcn_deploy.errors import OutputError, RunnerError
 from fcn_deploy.prediction.cluster import run as distributed
 from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, Ledger
-from fcn_deploy.prediction.cluster.run import Task, Worker, absolute, cause_of, split, task_size
-from fcn_deploy.prediction.images.sources import Source
+from fcn_deploy.prediction.cluster.run import Worker, WorkerTask, absolute, cause_of, split, task_size
+from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import outputs_of
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.pipeline import Ended
@@ -22,8 +22,8 @@ def options(**given: object) -> PredictOptions:
     return PredictOptions(**{"model": "m.onnx", "images": ("photos",), "target": Path("masks")} | given)  # type: ignore[arg-type]
 
 
-def sources(*names: str) -> list[Source]:
-    return [Source(Path("/photos", name), PurePosixPath(name)) for name in names]
+def sources(*names: str) -> list[ImageSource]:
+    return [ImageSource(Path("/photos", name), PurePosixPath(name)) for name in names]
 
 
 def test_overlays_of_tiles_are_refused_before_a_model_is_opened():
@@ -52,7 +52,7 @@ def test_a_worker_in_another_folder_finds_the_same_files(tmp_path, monkeypatch):
     mine = absolute(options())
     assert (mine.model, mine.target) == (str(tmp_path / "m.onnx"), tmp_path / "masks")
     assert absolute(PredictOptions("demo", (), Path("m"))).model == "demo"
-    (task,) = split([Source(Path("photos/a.jpg"), PurePosixPath("a.jpg"))], 9)
+    (task,) = split([ImageSource(Path("photos/a.jpg"), PurePosixPath("a.jpg"))], 9)
     assert task.sources[0].path == tmp_path / "photos" / "a.jpg"
 
 
@@ -85,7 +85,7 @@ def ledger(monkeypatch):
     return kept
 
 
-def until_done(task: Task) -> tuple[list[Ended], list[list[list[str]]]]:
+def until_done(task: WorkerTask) -> tuple[list[Ended], list[list[list[str]]]]:
     """What comes of a task that is given to a new worker each time one is lost, and what each of them labelled."""
     calls = []
     while True:
@@ -100,7 +100,7 @@ def until_done(task: Task) -> tuple[list[Ended], list[list[list[str]]]]:
 
 
 def test_an_image_that_ends_every_worker_is_left_out_and_the_others_are_labelled(ledger):
-    ended, calls = until_done(Task(7, tuple(sources("a.jpg", "poison.jpg", "c.jpg"))))
+    ended, calls = until_done(WorkerTask(7, tuple(sources("a.jpg", "poison.jpg", "c.jpg"))))
     assert [str(value.name) for value in ended] == ["a.jpg", "poison.jpg", "c.jpg"]
     assert [value.error is None for value in ended] == [True, False, True]
     assert str(ended[1].error) == f"/photos/poison.jpg: {MOST_LOST} workers were lost over it"
@@ -110,7 +110,7 @@ def test_an_image_that_ends_every_worker_is_left_out_and_the_others_are_labelled
 
 
 def test_a_task_is_taken_one_by_one_only_after_its_worker_was_lost(ledger):
-    task = Task(0, tuple(sources("a.jpg", "b.jpg")))
+    task = WorkerTask(0, tuple(sources("a.jpg", "b.jpg")))
     assert until_done(task)[1] == [[["a.jpg", "b.jpg"]]]
     assert ledger.repeated() == 0
     assert until_done(task)[1] == [[["a.jpg"], ["b.jpg"]]]
@@ -120,7 +120,7 @@ def test_a_task_is_taken_one_by_one_only_after_its_worker_was_lost(ledger):
 def test_a_model_that_is_not_on_the_workers_machine_is_told(ledger, tmp_path):
     worker = Worker(options(model=str(tmp_path / "m.onnx")), None)
     with pytest.raises(RunnerError, match=r"m\.onnx is not on machine .*; the model must have the same path on each"):
-        list(worker({"task": [pickle.dumps(Task(0, tuple(sources("a.jpg"))))]}))
+        list(worker({"task": [pickle.dumps(WorkerTask(0, tuple(sources("a.jpg"))))]}))
 
 
 class TaskError(Exception):

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.prediction.images.sources import Source, find_sources
+from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.outputs import Outputs
 from tests.support.locked_folder import lock
 
@@ -95,8 +95,8 @@ def test_what_is_no_source_is_told_apart(tmp_path, monkeypatch):
         names(tmp_path / "locked" / "a.jpg")
 
 
-def sources(*found: str) -> list[Source]:
-    return [Source(Path("photos", name), PurePosixPath(name)) for name in found]
+def sources(*found: str) -> list[ImageSource]:
+    return [ImageSource(Path("photos", name), PurePosixPath(name)) for name in found]
 
 
 @pytest.mark.parametrize(

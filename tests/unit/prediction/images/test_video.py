@@ -11,7 +11,7 @@ import pytest
 
 from fcn_deploy.errors import ImageError, MissingDependencyError
 from fcn_deploy.prediction.images.items import count_items, items
-from fcn_deploy.prediction.images.sources import Source, find_sources
+from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.images.video import upright
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
@@ -36,8 +36,8 @@ def write_video(path: Path, shades=SHADES, size=(48, 64)) -> Path:
     return path
 
 
-def source(path: Path) -> Source:
-    return Source(path, PurePosixPath(path.name))
+def source(path: Path) -> ImageSource:
+    return ImageSource(path, PurePosixPath(path.name))
 
 
 @needs_av

@@ -10,7 +10,7 @@ import pytest
 
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.quantization.search import cache as search_cache
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room
 from fcn_deploy.quantization.search.sensitivity import cut_before
@@ -44,7 +44,7 @@ def test_the_estimate_is_what_the_tensors_take(tmp_path):
     (image,) = images(1, (1, 34, 46))
     taken = []
     for cut in cuts:
-        made = Part(cut_out(model, ["image"], cut), tmp_path).run({"image": image})
+        made = Subgraph(cut_out(model, ["image"], cut), tmp_path).run({"image": image})
         taken.append(sum(array.nbytes for array in made.values()))
     # Before conv3: relu2 (6 channels) and pool (4) of 17 x 23 floats.
     assert taken[2] == (6 + 4) * 17 * 23 * 4

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import OutputError, RecordError
-from fcn_deploy.metrics.agreement import Share
+from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.search.images import Measured
-from fcn_deploy.quantization.search.log import SearchLog, Step
+from fcn_deploy.quantization.search.log import SearchLog, SearchStep
 
 KEY = {"model": "0123", "target": "tensorrt", "layers": ["a", "b"]}
-FP32, ONLY = Step("fp32"), Step("only", ("a",))
+FP32, ONLY = SearchStep("fp32"), SearchStep("only", ("a",))
 
 
 def _measured(seconds: float = 1.5) -> Measured:
-    return Measured(np.array([[3, 1], [0, 4]]), Share(7, 8), seconds, 2.25)
+    return Measured(np.array([[3, 1], [0, 4]]), PixelShare(7, 8), seconds, 2.25)
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def test_steps_are_read_again_with_their_counts(path):
     assert (log.found, len(log)) == (2, 2)
     found = log.get(ONLY)
     assert found.counts.tolist() == [[3, 1], [0, 4]]
-    assert (found.same, found.seconds, found.cpu_seconds) == (Share(7, 8), 0.5, 2.25)
+    assert (found.same, found.seconds, found.cpu_seconds) == (PixelShare(7, 8), 0.5, 2.25)
     # IoU 3 / 4 and 4 / 5.
     assert found.mean_iou == pytest.approx(77.5)
     assert found.changed == 0.125
-    assert log.get(Step("only", ("b",))) is None
+    assert log.get(SearchStep("only", ("b",))) is None
 
 
 @pytest.mark.parametrize("length", [1, 30, -1])

@@ -8,7 +8,7 @@ import pytest
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Part, cut_out
+from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.quantization.calibration.histogram import range_of
 from fcn_deploy.quantization.calibration.measure import calibrate
 from fcn_deploy.quantization.rewrites.qdq import quantised_tensors
@@ -36,12 +36,12 @@ def test_from_the_cut_on_it_is_the_whole_graph_with_that_layer_alone(model, tmp_
     ranges = _ranges(model, target, tmp_path / "fcn.onnx")
     (image,) = images(1, seed=7)
     cut = cut_before(model, layer, target)
-    kept_aside = Part(cut_out(model, ["image"], cut), tmp_path).run({"image": image})
-    behind = Part(one_quantised(model, cut, OUTPUTS, layer, target, ranges), tmp_path).run(kept_aside)
-    whole = Part(one_quantised(model, ["image"], OUTPUTS, layer, target, ranges), tmp_path).run({"image": image})
+    kept_aside = Subgraph(cut_out(model, ["image"], cut), tmp_path).run({"image": image})
+    behind = Subgraph(one_quantised(model, cut, OUTPUTS, layer, target, ranges), tmp_path).run(kept_aside)
+    whole = Subgraph(one_quantised(model, ["image"], OUTPUTS, layer, target, ranges), tmp_path).run({"image": image})
     # FP32 rounding of other fusions, which may tip an 8-bit code of the input here and there.
     np.testing.assert_allclose(behind["logits"], whole["logits"], atol=2e-3)
-    plain = Part(cut_out(model, ["image"], OUTPUTS), tmp_path).run({"image": image})
+    plain = Subgraph(cut_out(model, ["image"], OUTPUTS), tmp_path).run({"image": image})
     assert not np.allclose(behind["logits"], plain["logits"], atol=1e-5)
 
 
