@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.system.memory import peak_bytes
-from fcn_deploy.system.process import child_environment
+from fcn_deploy.system.process import child_environment, peak_bytes
 from fcn_deploy.vocabulary import Shape
 
 TIMEOUT_S = 600

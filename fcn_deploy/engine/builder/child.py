@@ -19,8 +19,7 @@ from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_plan
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.errors import EngineError, FcnDeployError, MissingDependencyError
 from fcn_deploy.system.decode import decode, encode
-from fcn_deploy.system.memory import peak_bytes
-from fcn_deploy.system.process import child_environment
+from fcn_deploy.system.process import child_environment, peak_bytes
 from fcn_deploy.system.progress import SILENT, Progress
 
 # Begins each line that is ours: the libraries may print too.

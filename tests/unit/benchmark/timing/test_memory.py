@@ -5,7 +5,7 @@ import pytest
 
 from fcn_deploy.benchmark.timing.memory import MIB, measure_memory
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.system.memory import peak_bytes
+from fcn_deploy.system.process import peak_bytes
 from tests.support.onnx_files import write_graph
 
 
