@@ -35,8 +35,7 @@ from fcn_deploy.prediction.predict import predict
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.sources.model_source import Artefact
-from fcn_deploy.system.process import peak_bytes
-from fcn_deploy.system.threads import usable_cores
+from fcn_deploy.system.process import peak_bytes, usable_cores
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 SIZE = (360, 480)

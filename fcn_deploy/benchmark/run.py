@@ -39,8 +39,8 @@ from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import Artefact
 from fcn_deploy.system.environment import describe_environment
+from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.threads import usable_cores
 from fcn_deploy.vocabulary import Profile, Shape, Size
 
 REFERENCE = "pytorch"

@@ -18,9 +18,8 @@ from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
 from fcn_deploy.system.environment import cpu_model, package_versions
-from fcn_deploy.system.process import child_environment
+from fcn_deploy.system.process import child_environment, usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.threads import usable_cores
 
 TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on a GPU may take 20
 AT_A_TIME = 4

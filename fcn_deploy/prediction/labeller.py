@@ -20,8 +20,8 @@ from fcn_deploy.prediction.tiled import Tiled
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.open_runners import open_runners
 from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.threads import usable_cores
 from fcn_deploy.tiling.receptive_field.model import field_of
 
 MOST_WORKERS = 16

@@ -12,8 +12,8 @@ from fcn_deploy.errors import EngineError, RunnerError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import device_of, entry, open_runner
 from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.threads import usable_cores
 
 ENGINES = frozenset({".engine", ".plan", ".trt"})
 

@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+import psutil
+
 
 def child_environment(**more: str) -> dict[str, str]:
     """The environment of a child that finds the modules which this process finds; `more` is added to it."""
@@ -28,3 +30,11 @@ def peak_bytes() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
+
+
+def usable_cores() -> int:
+    """Physical cores, and no more than this process may run on (an affinity mask or a container's CPU set)."""
+    physical = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return min(physical, len(os.sched_getaffinity(0)))
+    return physical
