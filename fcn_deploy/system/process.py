@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import psutil
 
@@ -38,3 +41,15 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return min(physical, len(os.sched_getaffinity(0)))
     return physical
+
+
+@contextmanager
+def led_to(sink: IO[Any], descriptor: int) -> Iterator[None]:
+    """What is written to `descriptor` (1 is standard output, 2 standard error) inside the block goes into `sink`."""
+    kept = os.dup(descriptor)
+    try:
+        os.dup2(sink.fileno(), descriptor)
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)

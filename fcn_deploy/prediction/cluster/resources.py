@@ -19,8 +19,7 @@ from fcn_deploy.prediction.options import WAITING, PredictOptions
 from fcn_deploy.runners.registry import device_of
 from fcn_deploy.sources.open_runners import USUAL_LANES, default_runner
 from fcn_deploy.system.optional import require
-from fcn_deploy.system.process import usable_cores
-from fcn_deploy.system.streams import led_to
+from fcn_deploy.system.process import led_to, usable_cores
 
 # Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
