@@ -33,8 +33,7 @@ from typing import Annotated, Any
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
-from fcn_deploy.system.files import digest
-from fcn_deploy.system.reading import reading
+from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
 
 if sys.version_info >= (3, 11):

@@ -15,8 +15,8 @@ from fcn_deploy.data.pairs import Pair, PairDataset, match_folders, read_list
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
 from fcn_deploy.data.synthetic import dataset as synthetic
 from fcn_deploy.errors import DataError
+from fcn_deploy.system.files import reading
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.reading import reading
 
 __all__ = ["Dataset", "Sample", "iterate", "open_dataset"]
 

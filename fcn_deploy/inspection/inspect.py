@@ -10,9 +10,8 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sidecar
 from fcn_deploy.models.demo import named_file
-from fcn_deploy.system.files import sha256
+from fcn_deploy.system.files import reading, sha256
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.reading import reading
 
 if TYPE_CHECKING:
     from fcn_deploy.inspection.onnx import OnnxFile

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from fcn_deploy.errors import CheckpointError
-from fcn_deploy.system.reading import reading
+from fcn_deploy.system.files import reading
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict

@@ -199,3 +199,19 @@ def digest(path: Path, algorithm: str) -> str:
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     return digest(path, "sha256")
+
+
+@contextmanager
+def reading(path: Path, kind: type[FcnDeployError]) -> Iterator[None]:
+    """Raise `kind` with one line where the block, or reaching `path` at all, meets an error of the file system.
+
+    `Path.exists` and its kin raise below a folder without permission up to Python 3.13 and say False from 3.14 on,
+    so `path` is asked for first. A path that does not exist is the block's to tell.
+    """
+    try:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
+        yield
+    except OSError as error:
+        reason = error.strerror.lower() if error.strerror else str(error)
+        raise kind(f"cannot read {error.filename or path}: {reason}") from error

@@ -15,7 +15,7 @@ from fcn_deploy.data.pairs import read_list
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.prediction.images.storage import Storage, is_address
 from fcn_deploy.prediction.images.video import VIDEO_SUFFIXES
-from fcn_deploy.system.reading import reading
+from fcn_deploy.system.files import reading
 
 STDIN = "-"
 
