@@ -22,8 +22,7 @@ from fcn_deploy.data.writing import label_image, save_image, save_labels
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage
-from fcn_deploy.system.files import write_bytes
-from fcn_deploy.system.leftovers import remove_leftovers
+from fcn_deploy.system.files import remove_leftovers, write_bytes
 from fcn_deploy.vocabulary import MaskFormat
 
 SUFFIX = {"indexed": ".png", "raw": ".png", "npy": ".npy"}

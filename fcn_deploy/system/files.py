@@ -215,3 +215,11 @@ def reading(path: Path, kind: type[FcnDeployError]) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror.lower() if error.strerror else str(error)
         raise kind(f"cannot read {error.filename or path}: {reason}") from error
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove temporary files and folders below `target`; another run that is writing there now would fail."""
+    for parent, folders, files in os.walk(target):
+        for name in filter(written_as, (*files, *folders)):
+            remove_temporary(Path(parent, name))
+        folders[:] = [name for name in folders if not written_as(name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcn_deploy.system.leftovers import remove_leftovers
+from fcn_deploy.system.files import remove_leftovers
 
 
 def test_leftovers_of_a_killed_run_go_and_nothing_else(tmp_path):
