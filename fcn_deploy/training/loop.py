@@ -9,10 +9,10 @@ from typing import Literal
 
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.system.files import check_writable, remove_temporary, written_as
+from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.device import choose
-from fcn_deploy.training.interrupt import StopRequest
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import new_model, open_material
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_saved

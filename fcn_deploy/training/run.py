@@ -13,11 +13,11 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.system.files import write_text
+from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import Once, Progress
 from fcn_deploy.training.augment import Augmentation
 from fcn_deploy.training.command_line import command_line
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.interrupt import StopRequest
 from fcn_deploy.training.loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
 from fcn_deploy.training.schedule import default_warmup, learning_rate
 from fcn_deploy.training.setup import Material
