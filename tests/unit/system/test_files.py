@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.system.files import atomic_path, check_writable, sha256, write_bytes, write_text
+from fcn_deploy.system.files import atomic_path, check_writable, remove_leftovers, sha256, write_bytes, write_text
 
 
 def test_the_old_content_stays_until_the_new_one_is_whole(tmp_path):
@@ -146,3 +146,13 @@ def test_bytes_that_cannot_be_moved_in_place_leave_nothing(tmp_path, monkeypatch
     with pytest.raises(OutputError, match="no space is left"):
         write_bytes(tmp_path / "sub" / "a.png", b"whole")
     assert list((tmp_path / "sub").iterdir()) == []
+
+
+def test_leftovers_of_a_killed_run_go_and_nothing_else(tmp_path):
+    kept = [tmp_path / "x" / ".cache", tmp_path / ".a.png.tmp", tmp_path / "a.png.0123abcd.tmp"]
+    for folder in (*kept, tmp_path / "x" / ".a b.png.0123abcd.tmp", tmp_path / ".a.npy.00000000.tmp"):
+        folder.mkdir(parents=True)
+    (tmp_path / ".a.npy.00000000.tmp" / "a.npy").write_bytes(b"half")
+    (tmp_path / "x" / ".a\nb.png.89abcdef.tmp").write_bytes(b"half")
+    remove_leftovers(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.name != "x") == sorted(kept)
