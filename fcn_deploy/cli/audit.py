@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import cloup
 
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 from fcn_deploy.vocabulary import Size
@@ -17,22 +20,39 @@ if TYPE_CHECKING:
     from fcn_deploy.audit.audit import Audit
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--size", type=size_value, metavar="HxW", help="Image size.  [default: the file's, else 360x480]")
-@click.option("--batch", type=click.IntRange(min=1), help="Images at a time.  [default: what the file fixes, else 1]")
-@click.option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest nodes and the rest as one.")
-@click.option("--parse", type=click.Choice(["rtx"]), help="Hear a real parser too: TensorRT for RTX; no GPU needed.")
-@json_option
+@command_of(
+    examples=[
+        "fcn-deploy audit model.onnx",
+        "fcn-deploy audit model.int8.onnx --size 720x960 --top 10",
+        "fcn-deploy audit model.onnx --parse rtx --json audit.json",
+    ]
+)
+@cloup.argument("model", type=click.Path(path_type=Path), help="Any ONNX file.")
+@group(
+    "What to audit",
+    option("--size", type=size_value, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
+    option("--batch", type=click.IntRange(min=1), show_default="the file's, else 1", help="Images per inference."),
+    option(
+        "--parse",
+        type=click.Choice(["rtx"]),
+        help="Also run TensorRT for RTX's own ONNX parser (no GPU needed).",
+    ),
+)
+@group(
+    "Result",
+    option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest nodes, and the rest as one."),
+    json_option,
+)
 def command(
     model: Path, size: Size | None, batch: int | None, top: int | None, parse: str | None, json_path: str | None
 ) -> None:
-    """Say what MODEL, any ONNX file, computes in which precision, and what TensorRT would reject.
+    """Show the precision of each layer, and what TensorRT would reject.
 
-    For each Conv, ConvTranspose, Gemm and MatMul: the type it is computed in (INT8 if both operands are dequantised
-    from INT8), its multiply-adds, its share, and why it is not narrower. The preflight needs no TensorRT.
+    For each Conv, ConvTranspose, Gemm and MatMul the table has the type it is computed in (INT8 if both operands are
+    dequantised from INT8), its multiply-adds, its share of them, and why it is not narrower. The check for TensorRT
+    needs no TensorRT.
 
-    Exit code: 0 if nothing would be rejected or give wrong masks, 1 if something would.
+    Exit code: 0 if nothing would be rejected or give wrong masks, 1 otherwise.
     """
     from fcn_deploy.audit.audit import audit
     from fcn_deploy.audit.text import to_plain

@@ -8,10 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.data import DATA_OPTIONS, data_options, model_option, with_options
-from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.completion import complete_runners
+from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, source_option
+from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
@@ -26,24 +30,47 @@ CALIBRATED = 100
 GENERATED = "synthetic:32:1:192x256"
 
 
-@click.command()
-@click.argument("model", default="demo")
-@with_options(DATA_OPTIONS)
-@click.option(
-    "--runners",
-    metavar="LIST",
-    help="pytorch[:DEVICE], onnxruntime[:DEVICE][:PRECISION], openvino[:PRECISION][:DEVICE][:fp32|bf16], "
-    "tensorrt[:PRECISION], by commas.  [default: by what is installed]",
+@command_of(
+    examples=[
+        "fcn-deploy bench",
+        "fcn-deploy bench model.onnx --data val.txt --calib train.txt \\\n"
+        "    --runners pytorch,onnxruntime:int8 --html report.html",
+        "fcn-deploy bench model.onnx --data val.txt --baseline main.json \\\n    --max-miou-drop 0.3",
+    ],
+    hints={
+        "--precision": "The precision is part of --runners, as in --runners onnxruntime:int8,tensorrt:fp16.",
+        "--runner": "Did you mean --runners? It takes one name or several with commas.",
+        "--output": "Name the files by --html, --json, --markdown or --csv.",
+    },
 )
-@click.option("--calib", metavar="SOURCE", help="Images to calibrate INT8 with, at most 100 of them; as --data.")
-@model_option
-@with_options(TIMING_OPTIONS)
-@click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
-@click.option("--no-memory", is_flag=True, help="Leave out peak memory, which opens each runner again.")
-@with_options(GATE_OPTIONS)
-@click.option("--details", is_flag=True, help="Print the fidelity in full: by region, class, logit margin and frame.")
-@with_options(REPORT_OPTIONS)
-@json_option
+@cloup.argument("model", default="demo", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo".')
+@group(
+    "Data",
+    image_options(),
+    radius_option,
+    source_option("--calib", "calib", "Images to calibrate INT8 with (at most 100 of them), in the forms of --data."),
+)
+@group(
+    "What to run",
+    option(
+        "--runners",
+        metavar="LIST",
+        shell_complete=complete_runners,
+        show_default="by what is installed",
+        help="Comma-separated list of pytorch[:DEVICE], onnxruntime[:DEVICE][:PRECISION], "
+        "openvino[:PRECISION][:DEVICE][:fp32|bf16], tensorrt[:PRECISION].",
+    ),
+    model_option,
+    from_option,
+)
+@group("Timing", TIMING_OPTIONS)
+@group("Gate", GATE_OPTIONS)
+@group(
+    "Report",
+    option("--details", is_flag=True, help="Print the agreement in full: by region, class, logit margin and frame."),
+    REPORT_OPTIONS,
+    json_option,
+)
 def command(
     model: str,
     runners: str | None,
@@ -55,18 +82,17 @@ def command(
     json_path: str | None,
     **data: object,
 ) -> None:
-    """Compare the speed and the accuracy of the runners of MODEL.
+    """Compare the speed and the accuracy of a model's runners.
 
-    MODEL is an .onnx file, a checkpoint, a recipe, or "demo", the bundled one, which is the default. Without --data
-    the images are generated. Runners take turns on every image; labels are compared with PyTorch's, pixel by pixel.
-    The images of --sizes are the data set's, resized by Pillow (bilinear; labels by nearest neighbour).
+    Without --data the images are generated. The runners take turns on every image; their labels are compared with
+    PyTorch's, pixel by pixel. The images of --sizes are resized by Pillow (bilinear; labels by nearest neighbour).
 
-    A PRECISION (fp16, int8, int8+fp16) rewrites the model for the row, "tensorrt" builds an engine of it: both are made
-    for the occasion and measured like the rest; an engine that cannot run here is built, and its row says why.
-    DEVICE is cpu, cuda, and for onnxruntime whatever provider it has.
+    With a PRECISION (fp16, int8, int8+fp16) the model is rewritten for this run; "tensorrt" builds an engine. Their
+    time and size are measured too. An engine that cannot run here is built, and its row has the reason. DEVICE is cpu,
+    cuda, or for onnxruntime any provider that it has.
 
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if a
-    row got worse since the baseline by more than the limits allow.
+    row got worse than the baseline by more than the limits allow.
     """
     from fcn_deploy.benchmark.run import BenchOptions, run_bench
     from fcn_deploy.benchmark.runner_specs import default_specs

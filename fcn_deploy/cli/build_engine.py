@@ -7,74 +7,87 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.data import data_options, image_options, with_options
+from fcn_deploy.cli.options.calibration import CALIBRATION_IMAGES, keep_option, method_option
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.values import shape_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option
-from fcn_deploy.vocabulary import METHODS, PRECISIONS
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.vocabulary import PRECISIONS
 
 if TYPE_CHECKING:
     from fcn_deploy.engine.builder.build import BuildReport
     from fcn_deploy.engine.sidecar import Sidecar
 
 MIB = 1 << 20
-_CALIBRATION = image_options("--calib", split="train", limit_flag="--images", limit=100)
+SHAPE: dict[str, Any] = {"multiple": True, "type": shape_value, "metavar": "NxHxW"}
 _PROFILES = (
-    click.option(
-        "--min",
-        "least",
-        multiple=True,
-        type=shape_value,
-        metavar="NxHxW",
-        help="Smallest batch; repeatable; see --max.",
+    option("--min", "least", **SHAPE, help="Smallest batch; repeatable, see --max."),
+    option("--opt", "usual", **SHAPE, help="Usual batch; alone, the only size."),
+    option("--max", "most", **SHAPE, help="Largest batch; once for each profile."),
+    option(
+        "--profile-from",
+        metavar="IMAGES",
+        help="Take the least, median and largest size of these images, rounded to 32 pixels.",
     ),
-    click.option(
-        "--opt", "usual", multiple=True, type=shape_value, metavar="NxHxW", help="Usual batch; alone, the only size."
+    option(
+        "--max-batch", type=click.IntRange(min=1), show_default="1", help="Largest N of a profile not given by --max."
     ),
-    click.option(
-        "--max", "most", multiple=True, type=shape_value, metavar="NxHxW", help="Largest batch; once for each profile."
-    ),
-    click.option("--profile-from", metavar="IMAGES", help="Sizes from images: least, median, largest; to 32 pixels."),
-    click.option("--max-batch", type=click.IntRange(min=1), help="Largest N of a profile not written out.  [1]"),
 )
 _BUILDER = (
-    click.option("--flavor", metavar="NAME", help="rtx or tensorrt.  [default: what is installed, rtx first]"),
-    click.option("--sm", metavar="LIST", help="RTX: architectures, as 86,89 or current.  [default: portable]"),
-    click.option("--workspace-mib", type=click.IntRange(min=1), help="Device memory for a kernel.  [no limit]"),
-    click.option("--timing-cache", type=click.Path(path_type=Path), help="Keep measured kernel times in this file."),
-    click.option("--optimization-level", type=click.IntRange(0, 5), help="0 builds fastest.  [the library's]"),
-    click.option("--tf32/--no-tf32", default=None, help="FP32 products on tensor cores.  [the library's]"),
-    click.option("--refit", is_flag=True, help="A plan whose weights can be exchanged."),
-    click.option("--strip", is_flag=True, help="A plan without weights."),
-    click.option("--version-compatible", is_flag=True, help="A plan for later releases too."),
-    click.option("--hardware-compatible", is_flag=True, help="A plan for Ampere GPUs and later."),
+    option("--flavor", metavar="NAME", show_default="what is installed, rtx first", help="rtx or tensorrt."),
+    option("--sm", metavar="LIST", show_default="portable", help="RTX: GPU architectures, such as 86,89 or current."),
+    option("--workspace-mib", type=click.IntRange(min=1), show_default="no limit", help="Device memory for a kernel."),
+    option(
+        "--timing-cache",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Store measured kernel times in this file and reuse them.",
+    ),
+    option("--optimization-level", type=click.IntRange(0, 5), show_default="TensorRT's own", help="0 builds fastest."),
+    option("--tf32/--no-tf32", default=None, show_default="TensorRT's own", help="Use TF32 for FP32 products."),
+    option("--refit", is_flag=True, help="Build a plan whose weights can be exchanged."),
+    option("--strip", is_flag=True, help="Build a plan without weights."),
+    option("--version-compatible", is_flag=True, help="Build a plan that later releases load too."),
+    option("--hardware-compatible", is_flag=True, help="Build a plan for Ampere GPUs and later."),
 )
 
 
-@click.command()
-@click.argument("model")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), required=True, help="Engine to write; OUT.json beside it."
+@command_of(
+    examples=[
+        "fcn-deploy build-engine model.onnx -o model.engine --precision fp16",
+        "fcn-deploy build-engine model.int8.onnx -o model.engine --opt 1x360x480",
+        "fcn-deploy build-engine best.safetensors --precision int8+fp16 \\\n    --calib photos -o model.engine",
+    ]
 )
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    help="Rewrite the FP32 model first.  [default: the file's own types]",
+@cloup.argument("model", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo".')
+@group(
+    "Precision",
+    option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        show_default="the file's own types",
+        help="Rewrite an FP32 model first.",
+    ),
+    keep_option,
 )
-@with_options(_PROFILES)
-@with_options(_CALIBRATION)
-@click.option(
-    "--method",
-    type=click.Choice(METHODS),
-    default="mse",
-    show_default=True,
-    help="How a range is chosen from what the images showed.",
+@group("INT8 calibration", CALIBRATION_IMAGES, method_option)
+@group("Sizes that the engine takes", _PROFILES)
+@group("Builder", _BUILDER)
+@group(
+    "Result",
+    output_option(
+        "out",
+        "Engine to write; the sidecar FILE.json is written next to it.",
+        type=click.Path(path_type=Path),
+        required=True,
+    ),
+    option("--force", is_flag=True, help="Build even if nothing has changed."),
+    json_option,
 )
-@click.option("--keep", multiple=True, metavar="NODE", help="Leave this node in float; score_* is a pattern.")
-@with_options(_BUILDER)
-@click.option("--force", is_flag=True, help="Build even if nothing has changed.")
-@json_option
 def command(
     model: str,
     out: Path,
@@ -88,12 +101,12 @@ def command(
     json_path: str | None,
     **given: Any,
 ) -> None:
-    """Build a TensorRT engine from MODEL: an .onnx file, a checkpoint, a recipe (.toml), or "demo".
+    """Build a TensorRT engine, with or without a GPU.
 
-    The engine is a plain plan. OUT.json says what it takes and gives, where it runs, and in which precision each
-    layer was built. Nothing is done if both are there and nothing that they follow from has changed.
+    The engine is a plain plan. Its sidecar, FILE.json, lists its inputs and outputs, the GPUs it runs on, and the
+    precision of each layer. Nothing is built if both files exist and nothing that they depend on has changed.
 
-    TensorRT for RTX builds without a GPU, by default for all of Ampere and later.
+    TensorRT for RTX builds without a GPU, by default for Ampere GPUs and later.
     """
     from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 

@@ -1,14 +1,50 @@
-"""Progress on a terminal: bars on standard error, nothing but plain notices in a pipe."""
+"""Decide what reaches standard error: bars on a terminal, notices in a pipe, more with -v, less with -q."""
 
 from __future__ import annotations
 
+import platform
 import sys
+import time
+import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import metadata
 
 import click
 
+from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.progress import SILENT, Progress, Task
+from fcn_deploy.version import __version__
+
+VERBOSITY = "fcn_deploy.verbosity"  # key of the context's meta, which a command shares with the program
+DESCRIBED = ("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt-rtx", "tensorrt")
+
+
+def set_verbosity(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    """Remember -v or -q, given before or after the command's name; UsageError for both."""
+    if not given:
+        return
+    if context.meta.setdefault(VERBOSITY, parameter.name) != parameter.name:
+        raise click.UsageError("-v and -q exclude each other; give one of them", context)
+
+
+def is_quiet() -> bool:
+    return _verbosity() == "quiet"
+
+
+def is_verbose() -> bool:
+    return _verbosity() == "verbose"
+
+
+def _verbosity() -> str | None:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(VERBOSITY)
+
+
+def notice(line: str) -> None:
+    """Print a line on standard error, unless -q."""
+    if not is_quiet():
+        click.echo(line, err=True)
 
 
 class _Bar:
@@ -55,6 +91,53 @@ class _PipeProgress:
         click.echo(line, err=True)
 
 
+class _TimedProgress:
+    """Another progress, and a line with its time after each task."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    @contextmanager
+    def task(self, description: str, total: int | None) -> Iterator[Task]:
+        started = time.perf_counter()
+        with self._progress.task(description, total) as task:
+            yield task
+        self.say(f"{description}: {time.perf_counter() - started:.2f} s")
+
+    def say(self, line: str) -> None:
+        self._progress.say(line)
+
+
 def progress() -> Progress:
-    """Bars where standard error is a terminal, otherwise notices alone."""
-    return TerminalProgress() if sys.stderr.isatty() else _PipeProgress()
+    """Return bars where standard error is a terminal, otherwise notices alone; with -v times too, with -q nothing."""
+    if is_quiet():
+        return SILENT
+    shown: Progress = TerminalProgress() if sys.stderr.isatty() else _PipeProgress()
+    return _TimedProgress(shown) if is_verbose() else shown
+
+
+@contextmanager
+def described(context: click.Context) -> Iterator[None]:
+    """With -v: print the versions first, the time last, and the traceback of an expected error."""
+    if not is_verbose():
+        yield
+        return
+    click.echo(_versions(), err=True)
+    started = time.perf_counter()
+    try:
+        yield
+    except (FcnDeployError, OSError, MemoryError):
+        click.echo(traceback.format_exc().rstrip(), err=True)
+        raise
+    finally:
+        click.echo(f"{context.info_name}: {time.perf_counter() - started:.2f} s in all", err=True)
+
+
+def _versions() -> str:
+    found = [f"fcn-deploy {__version__}", f"Python {platform.python_version()}"]
+    for name in DESCRIBED:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join([*found, platform.platform()])

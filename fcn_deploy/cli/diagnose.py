@@ -6,39 +6,53 @@ import json
 from typing import Any
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.data import MOST_THREADS, data_options, image_options, model_option, with_options
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 DIVERGES = 3
 IMAGES = 32
 
 
-@click.command()
-@click.argument("stages", nargs=-1, required=True)
-@with_options(image_options(limit_flag="--images", limit=IMAGES))
-@click.option(
-    "--layer-images",
-    type=click.IntRange(min=1),
-    default=4,
-    show_default=True,
-    help="So many of the images are run layer by layer.",
+@command_of(
+    examples=[
+        "fcn-deploy diagnose best.safetensors model.onnx model.int8.onnx --data val.txt",
+        "fcn-deploy diagnose model.onnx model.fp16.onnx model.engine --data photos",
+        "fcn-deploy diagnose demo model.int8.onnx --tolerance int8.labels=2",
+    ]
 )
-@click.option(
-    "--tolerance",
-    "tolerances",
-    multiple=True,
-    metavar="TYPE.LIMIT=VALUE",
-    help="Another limit, such as int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 (% error); "
-    "repeatable.",
+@cloup.argument(
+    "stages",
+    nargs=-1,
+    required=True,
+    help="Files in the order in which they were made: a checkpoint, then .onnx files, then an engine.",
 )
-@model_option
-@click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
-@click.option(
-    "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads.  [default: the runner's own choice]"
+@group("Data", image_options(limit=IMAGES, was=("--limit", "--images")))
+@group(
+    "What to compare",
+    option(
+        "--layer-images",
+        type=click.IntRange(min=1),
+        default=4,
+        help="Number of these images that are run layer by layer.",
+    ),
+    option(
+        "--tolerance",
+        "tolerances",
+        multiple=True,
+        metavar="TYPE.LIMIT=VALUE",
+        help="Change a limit, such as int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 "
+        "(% error); repeatable.",
+    ),
+    model_option,
+    radius_option,
+    threads_option("the runner's own choice"),
 )
-@json_option
+@group("Result", json_option)
 def command(
     stages: tuple[str, ...],
     layer_images: int,
@@ -49,14 +63,14 @@ def command(
     json_path: str | None,
     **data: Any,
 ) -> None:
-    """Name the first of STAGES that differs from the one before it, and the first layer that does.
+    """Find the first stage that differs from the one before it, and the first layer that does.
 
-    STAGES are files in the order in which they were made: a checkpoint, then .onnx files, then an engine. The first is
-    the reference; an FP32 .onnx file at the head is run by PyTorch as well. Labels are compared on --images images.
-    Each layer of an .onnx stage is then run on its own, fed with the tensors that the FP32 stage before it has there.
+    The first stage is the reference; if it is an FP32 .onnx file, PyTorch runs it as well. Labels are compared on the
+    images of --data, or on generated ones. Then each layer of an .onnx stage is run on its own, on the inputs that the
+    FP32 stage before it has there.
 
-    Exit code 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
-    run is told and left out.
+    Exit code: 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
+    run is skipped with a notice.
     """
     from fcn_deploy.diagnosis.diagnose import DiagnoseOptions, diagnose
     from fcn_deploy.diagnosis.plain import to_plain

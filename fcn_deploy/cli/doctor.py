@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group
 from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 if TYPE_CHECKING:
     from fcn_deploy.doctor.examine import Examination
 
 
-@click.command()
-@json_option
+@command_of(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])
+@group("Result", json_option)
 def command(json_path: str | None) -> None:
-    """Say what this machine and this installation can do, and why not the rest.
+    """Show what this machine and installation can run, and why not the rest.
 
     Each package is tried in a process of its own: PyTorch and ONNX Runtime run a small network, TensorRT builds one.
 

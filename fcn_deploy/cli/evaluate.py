@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import json
 
-import click
+import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.data import DATA_OPTIONS, MOST_THREADS, data_options, model_option, with_options
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.completion import complete_runner
+from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 
-@click.command()
-@click.argument("model")
-@with_options(DATA_OPTIONS)
-@click.option("--runner", metavar="NAME", help="pytorch[:cpu|cuda] or onnxruntime[:cpu|cuda|...].  [default: by MODEL]")
-@model_option
-@click.option("--radius", type=click.IntRange(min=0), default=3, show_default=True, help="Boundary band in pixels.")
-@click.option(
-    "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads.  [default: the runner's own choice]"
+@command_of(
+    examples=[
+        "fcn-deploy evaluate best.safetensors --data VOC2012",
+        "fcn-deploy evaluate model.int8.onnx --data val.txt --max-images 100",
+        "fcn-deploy evaluate demo --runner onnxruntime --json accuracy.json",
+    ]
 )
-@json_option
+@cloup.argument("model", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo".')
+@group("Data", image_options())
+@group(
+    "What to run",
+    option(
+        "--runner",
+        metavar="NAME",
+        shell_complete=complete_runner,
+        show_default="onnxruntime for .onnx, else pytorch",
+        help="pytorch[:cpu|cuda] or onnxruntime[:cpu|cuda|...].",
+    ),
+    model_option,
+    radius_option,
+    threads_option("the runner's own choice"),
+)
+@group("Result", json_option)
 def command(
     model: str,
     runner: str | None,
@@ -30,13 +46,11 @@ def command(
     json_path: str | None,
     **data: object,
 ) -> None:
-    """Print the accuracy of MODEL on a labelled data set.
+    """Measure the accuracy of a model on a labelled data set.
 
-    MODEL is an .onnx file (run by ONNX Runtime unless --runner says otherwise), a checkpoint or a recipe (run by
-    PyTorch), or "demo". Without --data the images are generated.
-
-    Pixel accuracy, mean accuracy, mean IoU and frequency weighted IoU are those of the FCN paper, over all pixels,
-    near label changes, and away from them. A class that is neither in the truth nor in the prediction is left out.
+    Without --data the images are generated. The result has pixel accuracy, mean accuracy, mean IoU and frequency
+    weighted IoU as the FCN paper defines them: over all pixels, near label changes, and away from them. A class that
+    occurs neither in the labels nor in the prediction is left out.
     """
     from fcn_deploy.evaluation.evaluate import evaluate
     from fcn_deploy.evaluation.plain import to_plain

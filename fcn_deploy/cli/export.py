@@ -6,41 +6,81 @@ import json
 from pathlib import Path
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.options.command import Command, group, option
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.data import classes_option, model_option
 from fcn_deploy.cli.options.values import parse_classes
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import INPUT_KINDS
 
 
-@click.command()
-@click.argument("source")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="ONNX file to write.  [default: SOURCE's name.onnx]")
-@click.option("--model", help="What the checkpoint holds (fcn8s, fcn8s-caffe, ...); guessed from its keys if left out.")
-@click.option("--classes", help="Class names: a file with one a line, or a comma-separated list.")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="The file that a recipe speaks of.")
-@click.option(
-    "--input",
-    "input_kind",
-    type=click.Choice(INPUT_KINDS),
-    default="uint8",
-    show_default=True,
-    help="image uint8[N, H, W, 3] RGB, or float32[N, 3, H, W] already normalised.",
+class _Export(Command):
+    """Read `--output logits`, which chose the tensors in earlier releases, as `--outputs logits`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for tensors in ("labels", "logits", "labels,logits", "logits,labels"):
+            args = [f"--outputs={tensors}" if arg == f"--output={tensors}" else arg for arg in args]
+            for index in range(len(args) - 1):
+                if args[index : index + 2] == ["--output", tensors]:
+                    args[index] = "--outputs"
+        return super().parse_args(ctx, args)
+
+
+@command_of(
+    cls=_Export,
+    examples=[
+        "fcn-deploy export best.safetensors",
+        "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
+        "fcn-deploy export demo --outputs labels,logits -o demo.onnx",
+    ],
 )
-@click.option(
-    "--output",
-    "outputs",
-    default="labels",
-    show_default=True,
-    metavar="NAMES",
-    help="labels, logits, or labels,logits.",
+@cloup.argument(
+    "source", help='A checkpoint (.pth, .pt, .safetensors), an exported .onnx file, a recipe (.toml), or "demo".'
 )
-@click.option("--tolerance", type=click.FloatRange(min=0), help="Largest relative logit difference.  [default: 1e-4]")
-@json_option
+@group(
+    "Model",
+    model_option,
+    classes_option,
+    option(
+        "--checkpoint",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Checkpoint file that the recipe refers to.",
+    ),
+)
+@group(
+    "Graph",
+    option(
+        "--input",
+        "input_kind",
+        type=click.Choice(INPUT_KINDS),
+        default="uint8",
+        help="image uint8[N, H, W, 3] RGB, or float32[N, 3, H, W] already normalised.",
+    ),
+    option("--outputs", default="labels", metavar="NAMES", help="labels, logits, or labels,logits."),
+    option(
+        "--logit-tolerance",
+        "tolerance",
+        was=("--tolerance",),
+        type=click.FloatRange(min=0),
+        show_default="1e-4",
+        help="Largest relative difference of a logit from PyTorch's.",
+    ),
+)
+@group(
+    "Result",
+    output_option(
+        "out", "ONNX file to write.", type=click.Path(path_type=Path), show_default="SOURCE's name with .onnx"
+    ),
+    json_option,
+)
 def command(
     source: str,
     out: Path | None,
-    model: str | None,
+    model_name: str | None,
     classes: str | None,
     checkpoint: Path | None,
     input_kind: str,
@@ -48,12 +88,10 @@ def command(
     tolerance: float | None,
     json_path: str | None,
 ) -> None:
-    """Write SOURCE as ONNX (opset 17, dynamic N, H and W) and prove it equal to PyTorch.
+    """Write a model as ONNX and prove it equal to PyTorch.
 
-    SOURCE is a checkpoint (.pth, .pt, .safetensors), an exported .onnx, a recipe (.toml), or "demo".
-
-    The proof runs ONNX Runtime and PyTorch on the same images of nine shapes; the file gets its name only if every
-    shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
+    The graph has opset 17 and dynamic N, H and W. The proof runs ONNX Runtime and PyTorch on the same images of nine
+    shapes; the file is written only if every shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
     """
     from fcn_deploy.onnx_export.export import export
     from fcn_deploy.onnx_export.plain import to_plain
@@ -66,7 +104,7 @@ def command(
     report = export(
         source,
         out,
-        model_name=model,
+        model_name=model_name,
         classes=parse_classes(classes),
         checkpoint=checkpoint,
         input_kind=input_kind,  # type: ignore[arg-type]

@@ -6,24 +6,36 @@ import json
 from typing import TYPE_CHECKING
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
 
 if TYPE_CHECKING:
     from fcn_deploy.inspection.inspect import Inspection
 
 
-@click.command()
-@click.argument("file")
-@click.option("--layers", is_flag=True, help="List every layer of an engine, every convolution of an ONNX file.")
-@json_option
+@command_of(
+    examples=[
+        "fcn-deploy inspect best.safetensors",
+        "fcn-deploy inspect model.int8.onnx --layers",
+        "fcn-deploy inspect model.engine --json -",
+    ]
+)
+@cloup.argument("file", help='ONNX file, engine or its sidecar (.json), checkpoint, or "demo".')
+@group(
+    "Result",
+    option("--layers", is_flag=True, help="List every layer of an engine, every convolution of an ONNX file."),
+    json_option,
+)
 def command(file: str, layers: bool, json_path: str | None) -> None:
-    """Say what FILE takes, gives, holds and was built as: ONNX, an engine or its sidecar, a checkpoint, "demo".
+    """Show the inputs, outputs, classes and layers of a file.
 
-    Nothing is run and no GPU is needed. What stands beside an engine in FILE.json is compared with it.
+    Nothing is run and no GPU is needed. An engine is compared with its sidecar, FILE.json.
 
-    Exit code: 0, or 1 if the file is damaged or its sidecar is another engine's.
+    Exit code: 0, or 1 if the file is damaged or its sidecar belongs to another engine.
     """
     from fcn_deploy.inspection.inspect import inspect
     from fcn_deploy.inspection.text import to_plain

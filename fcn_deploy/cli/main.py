@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import os
 import signal
@@ -11,46 +12,86 @@ import warnings
 from types import FrameType
 
 import click
+import cloup
 
+from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.files import os_error_line
 from fcn_deploy.version import __version__
 
-# command -> (module in this package, one line for the overview); a command's module is imported when it is called.
-COMMANDS = {
-    "train": "Train an FCN on a labelled data set.",
-    "evaluate": "Print the accuracy of a model on a labelled data set.",
-    "export": "Write a model as ONNX and prove it equal to PyTorch.",
-    "audit": "Say what an ONNX file computes in which precision, and what TensorRT would reject.",
-    "quantize": "Rewrite an ONNX file to FP16 or INT8.",
-    "inspect": "Say what an ONNX file, an engine or a checkpoint takes, gives and holds.",
-    "doctor": "Say what this machine and this installation can do, and why not the rest.",
-    "build-engine": "Build a TensorRT engine, with or without a GPU.",
-    "predict": "Write the label maps of images, folders and videos.",
-    "package": "Write a model repository that Triton Inference Server serves.",
-    "diagnose": "Name the stage, and the layer, where a deployed model first differs.",
-    "bench": "Compare the speed and the accuracy of a model's runners.",
+# section -> command (module in this package) -> its line in the overview. A module is imported when it is called.
+SECTIONS = {
+    "Start here": {
+        "bench": "Compare the speed and accuracy of a model's runners.",
+        "doctor": "Show what this machine can run, and why not the rest.",
+    },
+    "Train": {
+        "train": "Train an FCN on a labelled data set.",
+        "evaluate": "Measure the accuracy of a model on a labelled data set.",
+    },
+    "Deploy": {
+        "export": "Write a model as ONNX and prove it equal to PyTorch.",
+        "quantize": "Rewrite an ONNX file to FP16 or INT8.",
+        "build-engine": "Build a TensorRT engine, with or without a GPU.",
+    },
+    "Check": {
+        "inspect": "Show the inputs, outputs, classes and layers of a file.",
+        "audit": "Show the precision of each layer, and what TensorRT rejects.",
+        "diagnose": "Find the stage and the layer where results first differ.",
+    },
+    "Use": {
+        "predict": "Write the label maps of images, folders and videos.",
+        "package": "Write a model repository for Triton Inference Server.",
+    },
 }
+# What users of other tools type, and the command that does it here.
+MEANT = {
+    "benchmark": "bench", "compare": "bench", "time": "bench", "profile": "bench",
+    "eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate",
+    "fit": "train", "convert": "export", "onnx": "export",
+    "int8": "quantize", "fp16": "quantize", "quantise": "quantize", "calibrate": "quantize",
+    "build": "build-engine", "engine": "build-engine", "trt": "build-engine", "tensorrt": "build-engine",
+    "info": "inspect", "show": "inspect", "check": "audit", "lint": "audit", "debug": "diagnose", "bisect": "diagnose",
+    "infer": "predict", "detect": "predict", "segment": "predict", "run": "predict",
+    "triton": "package", "serve": "package", "env": "doctor",
+}  # fmt: skip
+EPILOG = """\
+\b
+Each command explains itself: fcn-deploy COMMAND --help.
+Shell completion (for zsh: zsh_source, for fish: fish_source):
+  eval "$(_FCN_DEPLOY_COMPLETE=bash_source fcn-deploy)"
+"""
 
 
-class _Commands(click.Group):
-    """Subcommands imported on demand, so that `--help` loads none of them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+class _Program(cloup.Group):
+    """Commands in sections, imported on demand, so that `--help` loads none of them."""
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.commands:
             return None
         command: click.Command = importlib.import_module(f"{__package__}.{name.replace('-', '_')}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def handle_bad_command_name(
+        self, bad_name: str, valid_names: list[str], error: click.UsageError
+    ) -> click.UsageError:
+        near = [MEANT[bad_name]] if bad_name in MEANT else difflib.get_close_matches(bad_name, [*valid_names, *MEANT])
+        meant = dict.fromkeys(MEANT.get(name, name) for name in near)
+        hint = f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+        return click.UsageError(f"No such command {bad_name!r}.{hint}", error.ctx)
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _section(title: str, lines: dict[str, str]) -> cloup.Section:
+    return cloup.Section(title, [click.Command(name, short_help=line) for name, line in lines.items()])
+
+
+@cloup.group(
+    cls=_Program,
+    context_settings=SETTINGS,
+    sections=[_section(title, lines) for title, lines in SECTIONS.items()],
+    params=verbosity_options(),
+    epilog=EPILOG,
+)
 @click.version_option(__version__, prog_name="fcn-deploy")
 def cli() -> None:
     """Take a fully convolutional segmentation network out of PyTorch and prove it unharmed."""

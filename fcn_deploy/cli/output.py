@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcn_deploy.cli.console import notice
+from fcn_deploy.cli.options.command import Decorator, option
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
 STDOUT = "-"
 PIPE_WIDTH = 100
 
-json_option = click.option(
-    "--json", "json_path", metavar="FILE", help="Write the result as JSON; - prints it in place of the text."
+json_option = option(
+    "--json", "json_path", metavar="FILE", help="Write the result as JSON; - prints it instead of the text."
 )
+
+
+def output_option(dest: str, help: str, *, was: Sequence[str] = ("--out",), **attrs: Any) -> Decorator:
+    """Return -o/--output, the file or folder that a command writes."""
+    return option("-o", "--output", dest, was=was, help=help, **{"metavar": "FILE", **attrs})
 
 
 def check_json_path(json_path: str | None) -> None:
@@ -42,6 +49,7 @@ def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[],
     try:
         if json_path is not None:
             write_text(Path(json_path), json_text() + "\n")
+            notice(f"wrote {json_path}")
     except FcnDeployError:
         show()
         raise

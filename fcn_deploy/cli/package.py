@@ -2,49 +2,73 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.values import size_value
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import Size
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--triton",
-    "repository",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Model repository of Triton Inference Server to write into.",
+def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[Size, ...]:
+    return tuple(size_value(size) for text in texts for size in text.split(","))
+
+
+@command_of(
+    examples=[
+        "fcn-deploy package model.onnx --output models --name streets",
+        "fcn-deploy package model.engine -o models --instances 2",
+        "fcn-deploy package model.onnx -o models --cpu --sizes 360x480,720x960",
+    ]
 )
-@click.option("--name", help="Name of the model.  [default: the file's]")
-@click.option("--version", type=click.IntRange(min=1), default=1, show_default=True, help="Version of this file.")
-@click.option(
-    "--max-batch",
-    type=click.IntRange(min=1),
-    help="Images that Triton may put together.  [default: an engine's largest N, else 8]",
+@cloup.argument("model", type=click.Path(path_type=Path), help="An .onnx file or a TensorRT engine.")
+@group(
+    "What to serve",
+    option("--name", show_default="the file's name", help="Name of the model."),
+    option("--version", type=click.IntRange(min=1), default=1, help="Version of this file."),
+    option(
+        "--max-batch",
+        type=click.IntRange(min=1),
+        show_default="an engine's largest N, else 8",
+        help="Largest number of images that Triton combines in a batch.",
+    ),
+    option("--instances", type=click.IntRange(min=1), default=1, help="Copies of the model on each device."),
+    option("--cpu", is_flag=True, help="Run an ONNX file on the CPU."),
+    option(
+        "--queue-delay-us",
+        type=click.IntRange(min=0),
+        default=2000,
+        help="Microseconds that a request may wait for others of its size.",
+    ),
+    option(
+        "--sizes",
+        was=("--size",),
+        multiple=True,
+        callback=_sizes,
+        metavar="LIST",
+        show_default="the usual size",
+        help="Image sizes to warm up with: 360x480,720x960.",
+    ),
 )
-@click.option("--instances", type=click.IntRange(min=1), default=1, show_default=True, help="Copies on each device.")
-@click.option("--cpu", is_flag=True, help="Run an ONNX file on the CPU.")
-@click.option(
-    "--queue-delay-us",
-    type=click.IntRange(min=0),
-    default=2000,
-    show_default=True,
-    help="Microseconds that a request may wait for others of its size.",
+@group(
+    "Result",
+    output_option(
+        "repository",
+        "Triton model repository to write into.",
+        was=("--triton",),
+        metavar="DIR",
+        type=click.Path(path_type=Path, file_okay=False),
+        required=True,
+    ),
+    option("--force", is_flag=True, help="Replace a model of that name."),
+    json_option,
 )
-@click.option(
-    "--size",
-    "sizes",
-    multiple=True,
-    type=size_value,
-    metavar="HxW",
-    help="Size to warm up with; repeatable.  [default: the usual one]",
-)
-@click.option("--force", is_flag=True, help="Replace a model of that name.")
 def command(
     model: Path,
     repository: Path,
@@ -56,14 +80,17 @@ def command(
     queue_delay_us: int,
     sizes: tuple[Size, ...],
     force: bool,
+    json_path: str | None,
 ) -> None:
-    """Write MODEL, an .onnx file or an engine of TensorRT, into a repository that Triton Inference Server serves.
+    """Write a model repository for Triton Inference Server.
 
-    The configuration has the uint8 contract, dynamic batching, one instance group, a warm-up for each size and the
-    class names. Serve it with `tritonserver --model-repository=DIR` of the release whose TensorRT built the engine.
+    The configuration has uint8 images in and labels out, dynamic batching, one instance group, a warm-up for each size
+    and the class names. Serve it with `tritonserver --model-repository=DIR`; an engine needs the Triton release whose
+    TensorRT built it.
     """
     from fcn_deploy.packaging.triton import TritonOptions, package
 
+    check_json_path(json_path)
     options = TritonOptions(
         name=name,
         version=version,
@@ -76,4 +103,5 @@ def command(
     )
     folder = package(model, repository, options, progress())
     files = sorted(str(path.relative_to(repository)) for path in folder.rglob("*") if path.is_file())
-    click.echo(f"wrote {', '.join(files)} into {repository}")
+    plain = {"schema": 1, "kind": "package", "repository": str(repository), "name": folder.name, "files": files}
+    emit(json_path, lambda: json.dumps(plain), lambda: click.echo(f"wrote {', '.join(files)} into {repository}"))

@@ -8,58 +8,95 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.data import MOST_THREADS, model_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.completion import complete_runner
+from fcn_deploy.cli.options.data import model_option, threads_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3
 
 
-@click.command()
-@click.argument("model")
-@click.argument("images", nargs=-1, required=True)
-@click.option("-o", "--output", required=True, metavar="DIR", help="Folder of the results; a file for one image.")
-@click.option(
-    "--format",
-    "file_format",
-    type=click.Choice(MASK_FORMATS),
-    default="indexed",
-    show_default=True,
-    help="PNG with the palette, grey PNG (value = label), or NumPy array.",
+@command_of(
+    examples=[
+        "fcn-deploy predict best.safetensors photos -o out --overlay",
+        "fcn-deploy predict model.onnx 'photos/**/*.jpg' -o out --areas areas.csv",
+        "fcn-deploy predict model.onnx mosaic.tif -o out --tile 1024",
+    ]
 )
-@click.option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours.")
-@click.option("--alpha", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of the colours.")
-@click.option("--areas", metavar="FILE", help="Write the pixels of each class in each image as CSV.")
-@click.option("--skip-existing", is_flag=True, help="Leave out images whose results are there: resume a killed run.")
-@click.option("--keep-suffix", is_flag=True, help="a.jpg becomes a.jpg.png and not a.png.")
-@click.option(
-    "--batch", type=click.IntRange(1), default=1, show_default=True, help="Images of one shape in an inference."
+@cloup.argument("model", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo".')
+@cloup.argument(
+    "images",
+    nargs=-1,
+    required=True,
+    help='Image files, folders (with their sub-folders), globs in quotes ("**" is any depth), list files as for '
+    "--data, videos, - for paths on standard input (one per line), or object storage (s3://bucket/folder).",
 )
-@click.option(
-    "--runner", metavar="NAME", help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...] or tensorrt.  [default: by MODEL]"
+@group(
+    "What to run",
+    option(
+        "--runner",
+        metavar="NAME",
+        shell_complete=complete_runner,
+        show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
+        help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
+    ),
+    model_option,
+    option("--batch", type=click.IntRange(1), default=1, help="Images of one shape, or tiles, per inference."),
+    option("--tile", type=click.IntRange(1), metavar="N", help="Cut images into windows of at most N x N pixels."),
+    option(
+        "--halo",
+        type=click.IntRange(0),
+        metavar="N",
+        show_default="as much as the network sees",
+        help="Context in pixels around the labels of a tile.",
+    ),
 )
-@model_option
-@click.option(
-    "--threads",
-    type=click.IntRange(1, MOST_THREADS),
-    help="CPU threads of an inference.  [default: the cores, shared out]",
+@group(
+    "Speed",
+    threads_option("the cores, divided by --lanes"),
+    option(
+        "--lanes",
+        type=click.IntRange(1, 64),
+        show_default="2 on a CPU",
+        help="Inferences at the same time; each needs its own memory.",
+    ),
+    option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        show_default="cores + 2, at most 16",
+        help="Threads that decode and write images.",
+    ),
+    option("--distributed", is_flag=True, help="Use several processes, on one machine or a cluster, by Ray Data."),
+    option("--actors", type=click.IntRange(1), show_default="one per device", help="Processes that hold the model."),
+    option(
+        "--ray-address",
+        metavar="HOST:PORT",
+        show_default="the running one",
+        help="Ray cluster; 'local' starts one.",
+    ),
 )
-@click.option(
-    "--lanes",
-    type=click.IntRange(1, 64),
-    help="Inferences at a time, each with memory of its own.  [default: 2 on a CPU]",
+@group(
+    "Result",
+    output_option("output", "Folder of the results; a file for one image.", metavar="DIR", required=True, was=()),
+    option(
+        "--format",
+        "file_format",
+        type=click.Choice(MASK_FORMATS),
+        default="indexed",
+        help="PNG with the palette, grey PNG (value = label), or NumPy array.",
+    ),
+    option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours."),
+    option("--alpha", type=click.FloatRange(0, 1), default=0.5, help="Opacity of the colours of --overlay."),
+    option("--areas", metavar="FILE", help="Write the pixels of each class in each image as CSV."),
+    option("--skip-existing", is_flag=True, help="Skip images that have results already: continue a stopped run."),
+    option("--keep-suffix", is_flag=True, help="Name the result of a.jpg a.jpg.png instead of a.png."),
+    json_option,
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 256), help="Threads that decode and write.  [default: cores + 2, 16 at most]"
-)
-@click.option("--tile", type=click.IntRange(1), metavar="N", help="Cut images into windows of N x N pixels at most.")
-@click.option("--halo", type=click.IntRange(0), metavar="N", help="Context around a tile's labels.  [default: exact]")
-@click.option("--distributed", is_flag=True, help="Run in several processes, on one machine or a cluster, by Ray Data.")
-@click.option("--actors", type=click.IntRange(1), help="Processes that hold the model.  [default: one a device]")
-@click.option("--ray-address", metavar="HOST:PORT", help="The cluster; 'local' starts one.  [default: the one at hand]")
-@json_option
 def command(
     model: str,
     images: tuple[str, ...],
@@ -70,26 +107,23 @@ def command(
     json_path: str | None,
     **given: Any,
 ) -> None:
-    """Write the label maps of IMAGES by MODEL.
+    """Write the label maps of images, folders and videos.
 
-    MODEL is an engine (run by TensorRT), an .onnx file (by ONNX Runtime), a checkpoint or a recipe (by PyTorch), or
-    "demo". IMAGES are image files, folders (with their sub-folders), globs in quotes ("**" is any depth), list files
-    as for --data, videos, - for paths on standard input, one a line, or object storage (s3://bucket/folder, also for
-    -o). Results are named after their sources: photos/a/1.jpg of folder photos becomes DIR/a/1.png, frame 41 of
-    clip.mp4 DIR/clip.mp4/000041.png.
+    Results are named after their sources: photos/a/1.jpg of the folder photos becomes DIR/a/1.png, frame 41 of
+    clip.mp4 becomes DIR/clip.mp4/000041.png. DIR may be object storage too.
 
     Images are turned upright as their EXIF orientation says, and the label map has the size of the upright image.
-    One with more than 178,956,970 pixels is refused.
+    Images with more than 178,956,970 pixels need --tile.
 
-    With --tile memory is bounded by the window and the decoded image (of an uncompressed TIFF or PPM only windows are
+    With --tile, memory is bounded by the window and the decoded image (of an uncompressed TIFF or PPM only windows are
     read), images may have 2,147,483,648 pixels, and the labels are those of the whole image: windows overlap by what
     the network sees around a label. --halo N overlaps them less, which is faster; the labels that this changes are
-    counted on some tiles. --batch is then tiles, not images.
+    counted on some tiles.
 
-    With --distributed, Ray Data gives the images to processes on this machine or a cluster and repeats what a lost one
-    had; the results are those of one process. Model, images and DIR must have the same path on each machine.
+    With --distributed, Ray Data gives the images to processes on this machine or a cluster and repeats the images of a
+    lost process; the results are those of one process. MODEL, IMAGES and DIR need the same path on each machine.
 
-    An image that cannot be used stops nothing; it is told at the end, and the exit code is 3.
+    Unreadable images are skipped and listed at the end; the exit code is then 3.
     """
     from fcn_deploy.prediction.cluster.resources import Cluster
     from fcn_deploy.prediction.images.storage import Storage, is_address

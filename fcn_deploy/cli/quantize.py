@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.data import data_options, image_options, with_options
+from fcn_deploy.cli.options.calibration import (
+    CALIBRATION_IMAGES,
+    cache_option,
+    keep_option,
+    method_option,
+    percentile_option,
+)
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
-from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
-from fcn_deploy.vocabulary import METHODS, QUANTIZED_PRECISIONS, TARGETS
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, print_table
+from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
 if TYPE_CHECKING:
     from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport
@@ -20,56 +30,46 @@ if TYPE_CHECKING:
 
 SHOWN_TENSORS = 5
 
-_CALIBRATION = (
-    *image_options("--calib", split="train", limit_flag="--images", limit=100),
-    click.option(
-        "--method",
-        type=click.Choice(METHODS),
-        default="mse",
-        show_default=True,
-        help="How a range is chosen from what the images showed.",
+
+@command_of(
+    examples=[
+        "fcn-deploy quantize model.onnx --precision fp16 -o model.fp16.onnx",
+        "fcn-deploy quantize model.onnx --precision int8 --calib photos --target cpu \\\n    -o model.int8.onnx",
+        "fcn-deploy quantize model.onnx --precision int8 --calib train.txt \\\n"
+        "    --data val.txt --max-miou-drop 0.3 -o model.int8.onnx",
+    ]
+)
+@cloup.argument("model", type=click.Path(path_type=Path), help="FP32 .onnx file.")
+@group(
+    "Precision",
+    option("--precision", type=click.Choice(QUANTIZED_PRECISIONS), required=True, help="Type to compute in."),
+    option(
+        "--target",
+        type=click.Choice(TARGETS),
+        default="tensorrt",
+        help="Where the INT8 layers will run: TensorRT, or ONNX Runtime and OpenVINO on a CPU.",
     ),
-    click.option(
-        "--percentile",
-        type=click.FloatRange(min=50, max=100),
-        default=99.99,
-        show_default=True,
-        help="Percent of the values that --method percentile must not clip.",
+    keep_option,
+    option(
+        "--quantize-first/--keep-first",
+        "quantize_first",
+        default=None,
+        show_default="by --target",
+        help="Quantise the first layer, or leave it in float.",
     ),
-    click.option(
-        "--calib-cache",
+    option("--quantize-scores", is_flag=True, help="Quantise the 1x1 score layers as well."),
+    option(
+        "--recipe",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Keep what the images showed in this file, and take it from there while graph and images are the same.",
+        help="Also leave the layers of keep_float of this recipe (.toml) in float.",
     ),
 )
-
-
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--precision", type=click.Choice(QUANTIZED_PRECISIONS), required=True)
-@with_options(_CALIBRATION)
-@click.option(
-    "--target",
-    type=click.Choice(TARGETS),
-    default="tensorrt",
-    show_default=True,
-    help="Whose INT8 kernels the graph is made for.",
+@group("Calibration images", CALIBRATION_IMAGES, method_option, percentile_option, cache_option)
+@group("Search for layers to leave in float", SEARCH_OPTIONS)
+@group(
+    "Result", output_option("out", "ONNX file to write.", type=click.Path(path_type=Path), required=True), json_option
 )
-@click.option(
-    "--keep", multiple=True, metavar="NODE", help="Leave this node in float; score_* is a pattern; repeatable."
-)
-@click.option("--quantize-first/--keep-first", "quantize_first", default=None, help="The first layer.  [by target]")
-@click.option("--quantize-scores", is_flag=True, help="Quantise the 1x1 score layers as well.")
-@click.option(
-    "--recipe",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Leave what keep_float of this recipe (.toml) names in float, too, for INT8.",
-)
-@with_options(SEARCH_OPTIONS)
-@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="ONNX file to write.")
-@json_option
 def command(
     model: Path,
     precision: str,
@@ -86,15 +86,15 @@ def command(
     json_path: str | None,
     **given: Any,
 ) -> None:
-    """Rewrite MODEL, an FP32 .onnx file, to FP16 or INT8.
+    """Rewrite an ONNX file to FP16 or INT8.
 
-    The types of the new graph say what is computed in which precision. For INT8 the ranges of the activations are
-    measured on the images of --calib; with FP16 the images show whether an activation exceeds 65504, and whatever
-    does stays in FP32. The result passes onnx's checker and a run before it gets its name.
+    The types in the new graph are the precision in which each layer is computed. For INT8 the ranges of the
+    activations are measured on the images of --calib. For FP16 these images show which activations exceed 65504; those
+    stay in FP32. The file is written only if it passes onnx's checker and a run.
 
     --max-miou-drop POINTS searches for the few layers to leave in float so that INT8 keeps its mIoU on --data. Every
-    finished step is in the log, so after Ctrl-C the same command goes on. If the budget cannot be met, nothing is
-    written, the message says how close it came, and the exit code is 1.
+    finished step is in the log, so the same command continues after Ctrl-C. If the limit cannot be met, nothing is
+    written, the message has the best result, and the exit code is 1.
     """
     from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
     from fcn_deploy.recipe import load_recipe

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from fcn_deploy.cli import console
+from fcn_deploy.cli.console import notice, progress
+from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.completion import complete_models
+from fcn_deploy.cli.options.data import (
+    bad_images_option,
+    classes_option,
+    ignore_index_option,
+    labels_option,
+    source_option,
+)
 from fcn_deploy.cli.options.values import parse_classes, size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.vocabulary import BAD_IMAGES, DEVICES, HEADS, UPSAMPLINGS
+from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS
 
 if TYPE_CHECKING:
     from fcn_deploy.training.config import TrainConfig
@@ -32,69 +42,120 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
         raise click.BadParameter(f"'{value}' is not a range such as 0.75,1.5") from None
 
 
-_data = [
-    click.option("--data", help="Training set: a list of pairs, a VOC root, an image folder, synthetic[:N[:SEED]]."),
-    click.option("--val", help="Validation set, the same kinds."),
-    click.option("--labels", help="Label folder, where --data is an image folder."),
-    click.option("--val-labels", help="Label folder, where --val is an image folder."),
-    click.option("--classes", help="Class names: a file with one a line, or a comma list."),
-    click.option("--ignore-index", type=int, help="Label of unlabelled pixels in the files."),
-    click.option("--bad-images", type=click.Choice(BAD_IMAGES), help="At an unreadable image.  [default: stop]"),
-    click.option("--workers", type=int, help="Processes that load images.  [default: 0]"),
-]
-_model = [
-    click.option("--model", help="fcn8s, fcn16s, fcn32s, fcn-resnet50 ...  [default: fcn8s]"),
-    click.option("--width", type=float, help="Multiplies the channels of a VGG model."),
-    click.option("--head", type=click.Choice(HEADS), help="fc6 and fc7, or a score on pool5."),
-    click.option("--upsampling", type=click.Choice(UPSAMPLINGS), help="Initial transposed convolutions."),
-    click.option("--fixed-upsampling", "learned", flag_value=False, default=None, help="Do not train them."),
-    click.option("--init", metavar="FILE", help="Start from this checkpoint (32s -> 16s -> 8s, VGG-16, same model)."),
-]
-_descent = [
-    click.option("--epochs", type=int, help="[default: 60]"),
-    click.option("--batch", type=int, help="Images a step.  [default: 4]"),
-    click.option("--crop", type=size_value, metavar="HxW", help="Size of training crops.  [default: 320x320]"),
-    click.option("--scale", metavar="MIN,MAX", callback=_range, help="Random resizing.  [default: 0.75,1.5]"),
-    click.option("--no-flip", "flip", flag_value=False, default=None, help="Do not mirror images."),
-    click.option("--lr", type=float, help="Learning rate.  [default: 0.01]"),
-    click.option("--momentum", type=float, help="[default: 0.9; the paper has 0.9 to 0.99]"),
-    click.option("--weight-decay", type=float, help="[default: 0.0005]"),
-    click.option("--warmup", type=int, help="Steps of rising rate.  [default: a twentieth of the run]"),
-    click.option("--poly-power", type=float, help="Exponent of the rate's decay.  [default: 0.9]"),
-    click.option("--clip-norm", type=float, help="Largest gradient norm; 0 is none.  [default: 5]"),
-    click.option("--seed", type=int, help="[default: 0]"),
-    click.option("--device", type=click.Choice(DEVICES), help="[default: auto]"),
-    click.option("--amp/--no-amp", default=None, help="Mixed precision.  [default: on a GPU only]"),
-    click.option("--eval-every", type=int, help="Epochs between validations.  [default: 1]"),
-]
+_DATA = (
+    source_option("--data", "data"),
+    labels_option("--labels", "labels", "--data"),
+    source_option("--val", "val", "Validation set, in the forms of --data."),
+    labels_option("--val-labels", "val_labels", "--val"),
+    classes_option,
+    ignore_index_option,
+    bad_images_option,
+)
+_MODEL = (
+    option(
+        "--model",
+        metavar="NAME",
+        shell_complete=complete_models,
+        show_default="fcn8s",
+        help="fcn8s, fcn16s, fcn32s, fcn-resnet50, ...",
+    ),
+    option(
+        "--init",
+        metavar="FILE",
+        show_default="random weights",
+        help='Checkpoint to start from: VGG-16, the same model, 32s for 16s, 16s for 8s, "demo".',
+    ),
+    option("--width", type=float, show_default="1", help="Factor of the channels of a VGG model."),
+    option(
+        "--head",
+        type=click.Choice(HEADS),
+        show_default="fc",
+        help="fc6 and fc7 of VGG-16, or score pool5 directly.",
+    ),
+    option(
+        "--upsampling",
+        type=click.Choice(UPSAMPLINGS),
+        show_default="bilinear",
+        help="Initial weights of the transposed convolutions.",
+    ),
+    option(
+        "--fixed-upsampling",
+        "learned",
+        flag_value=False,
+        default=None,
+        help="Keep the weights of the transposed convolutions fixed.",
+    ),
+)
+_OPTIMISER = (
+    option("--epochs", type=int, show_default="60", help="Passes over the training set."),
+    option("--batch", type=int, show_default="4", help="Images per step."),
+    option("--lr", type=float, show_default="0.01", help="Learning rate."),
+    option("--momentum", type=float, show_default="0.9", help="Momentum of SGD; the FCN paper has 0.9 to 0.99."),
+    option("--weight-decay", type=float, show_default="0.0005", help="L2 penalty on the weights."),
+    option("--warmup", type=int, show_default="a twentieth of the run", help="Steps in which the rate rises."),
+    option("--poly-power", type=float, show_default="0.9", help="Exponent of the rate's decay."),
+    option("--clip-norm", type=float, show_default="5", help="Largest L2 norm of a gradient; 0 does not clip."),
+    option("--seed", type=int, show_default="0", help="Seed of weights, order, augmentation and dropout."),
+)
+_AUGMENTATION = (
+    option("--crop", metavar="HxW", type=size_value, show_default="320x320", help="Size of the training crops."),
+    option(
+        "--scale",
+        metavar="MIN,MAX",
+        callback=_range,
+        show_default="0.75,1.5",
+        help="Factors of the random resizing of an image.",
+    ),
+    option("--no-flip", "flip", flag_value=False, default=None, help="Do not mirror images."),
+)
+_RUN = (
+    option("--eval-every", type=int, show_default="1", help="Epochs between validations."),
+    option("--device", type=click.Choice(DEVICES), show_default="auto", help="Where to train."),
+    option("--amp/--no-amp", default=None, show_default="on a GPU only", help="Use mixed precision."),
+    option("--workers", type=int, show_default="0", help="Processes that load images; 0 loads in this one."),
+    option(
+        "--resume",
+        "start",
+        flag_value="resume",
+        help="Continue the run in -o; its options need not be repeated.",
+    ),
+    option("--restart", "start", flag_value="restart", help="Delete the run in -o and start again."),
+)
 
 
-def _options(function: Any) -> Any:
-    for option in reversed(_data + _model + _descent):
-        function = option(function)
-    return function
-
-
-@click.command(name="train")
-@_options
-@click.option("--resume", "start", flag_value="resume", help="Go on with the run in -o; its options need no repeating.")
-@click.option("--restart", "start", flag_value="restart", help="Throw away the run in -o.")
-@click.option("-o", "--out", "output", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
-@json_option
+@command_of(
+    examples=[
+        "fcn-deploy train --data VOC2012 --val VOC2012 --init vgg16.pth -o runs/voc",
+        "fcn-deploy train --data photos --labels masks --val val.txt \\\n"
+        "    --classes road,car --init demo -o runs/streets",
+        "fcn-deploy train --resume -o runs/streets",
+    ]
+)
+@group("Data", _DATA)
+@group("Model", _MODEL)
+@group("Optimiser", _OPTIMISER)
+@group("Augmentation", _AUGMENTATION)
+@group("Run", _RUN)
+@group(
+    "Result",
+    output_option("output", "Folder of the run.", metavar="DIR", type=click.Path(path_type=Path), required=True),
+    json_option,
+)
 def command(start: str | None, output: Path, json_path: str | None, **options: Any) -> None:
     """Train an FCN on a labelled data set.
 
-    The folder -o gets best.safetensors and last.safetensors (weights with their model card), log.jsonl (a line an
-    epoch) and state.safetensors, from which --resume goes on after Ctrl-C or a kill with the same result. Epochs that
-    are quicker than their saving are not all saved: last.safetensors may be a little older than the log.
+    The folder -o gets best.safetensors and last.safetensors (weights with their model card), log.jsonl (one line per
+    epoch) and state.safetensors, from which --resume continues after Ctrl-C or a kill with the same result. If an
+    epoch is shorter than the time that saving takes, not every epoch is saved: last.safetensors may be a little older
+    than the log.
     """
     from fcn_deploy.training.loop import train
 
     check_json_path(json_path)
-    given = {name: value for name, value in options.items() if value is not None}
+    typed = click.get_current_context().get_parameter_source
+    given = {name: value for name, value in options.items() if typed(name) is ParameterSource.COMMANDLINE}
     config = _config(given, output, resume=start == "resume")
-    on_epoch = _print_epoch if sys.stderr.isatty() else _quiet
-    result = train(config, start=start or "new", on_epoch=on_epoch, progress=console.progress())  # type: ignore[arg-type]
+    result = train(config, start=start or "new", on_epoch=_print_epoch, progress=progress())  # type: ignore[arg-type]
     if result.stopped_by is not None:
         click.echo(_how_to_resume(result), err=True)
         click.get_current_context().exit(128 + result.stopped_by)
@@ -123,16 +184,12 @@ def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig
     return TrainConfig(output=output, options=model_options, **given)
 
 
-def _quiet(record: EpochRecord) -> None:
-    return None
-
-
 def _print_epoch(record: EpochRecord) -> None:
     scores = ""
     if record.mean_iou is not None:
         scores = f"  mIoU {_percent(record.mean_iou)}  boundary {_percent(record.boundary_mean_iou)}"
         scores += f"  pixel accuracy {_percent(record.pixel_accuracy)}"
-    click.echo(f"epoch {record.epoch:4d}  loss {record.loss:.4f}{scores}  {record.seconds:.1f} s", err=True)
+    notice(f"epoch {record.epoch:4d}  loss {record.loss:.4f}{scores}  {record.seconds:.1f} s")
 
 
 def _percent(fraction: float | None) -> str:

@@ -55,7 +55,7 @@ class GraphIO:
             GraphError: logits are asked for and the graph has labels alone.
         """
         if LOGITS in outputs and self.logits is None:
-            raise GraphError("the file gives labels alone; export it again with --output logits")
+            raise GraphError("the file gives labels alone; export it again with --outputs logits")
         needed = [self.labels or self.logits] if LABELS in outputs else []
         needed += [self.logits] if LOGITS in outputs else []
         return list(dict.fromkeys(name for name in needed if name is not None))

@@ -147,7 +147,7 @@ def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int
     for height, width in warmup:
         if not any(profile.accepts((profile.min[0], height, width)) for profile in profiles):
             known = ", ".join(map(str, profiles))
-            raise EngineError(f"no profile of the engine holds {height}x{width} (--size); it has {known}")
+            raise EngineError(f"no profile of the engine holds {height}x{width} (--sizes); it has {known}")
 
 
 def _onnx(source: Path, options: TritonOptions) -> Served:

@@ -66,7 +66,7 @@ def test_a_size_that_is_none_is_a_usage_error(tmp_path):
     for text in ("360", "0x480", "axb", "-3x4"):
         result = _audit(path, f"--size={text}")
         assert result.exit_code == 2
-        assert "write --size 360x480" in result.output
+        assert "write HxW, as in 360x480" in result.output
 
 
 def test_a_file_without_arithmetic_and_one_that_is_missing_are_refused(tmp_path):

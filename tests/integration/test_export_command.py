@@ -75,7 +75,7 @@ def test_a_mistyped_model_or_output_is_answered_with_the_near_name(caffe_checkpo
     with pytest.raises(UnknownNameError, match="did you mean fcn8s-caffe"):
         _export(caffe_checkpoint, "--model", "fcn8s-cafe", "-o", tmp_path / "x.onnx")
     with pytest.raises(UnknownNameError, match="did you mean logits"):
-        _export(caffe_checkpoint, "--output", "logit", "-o", tmp_path / "x.onnx")
+        _export(caffe_checkpoint, "--outputs", "logit", "-o", tmp_path / "x.onnx")
 
 
 def test_a_wrong_class_count_names_both_counts(caffe_checkpoint, tmp_path):

@@ -2,75 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcn_deploy.cli.options.command import Decorator, option
+from fcn_deploy.cli.options.completion import complete_models
 from fcn_deploy.cli.options.values import parse_classes
 from fcn_deploy.vocabulary import BAD_IMAGES
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
 
-Decorator = Callable[[Any], Any]
+MOST_THREADS = 1024  # with far more, the back-ends end the process without an error
+SOURCES = "A list of 'image label' pairs, a Pascal VOC root, a folder of images, or synthetic[:COUNT[:SEED[:HxW]]]."
 
 
-def image_options(
-    flag: str = "--data", *, split: str = "val", limit_flag: str = "--limit", limit: int | None = None
-) -> tuple[Decorator, ...]:
-    """The options of one set of images; `data_options` reads their values, whatever the flags are called."""
-    return (
-        click.option(
-            flag,
-            "data",
-            metavar="SOURCE",
-            help="A list of 'image label' pairs, a Pascal VOC root, a folder of images, or "
-            "synthetic[:COUNT[:SEED[:HxW]]].",
-        ),
-        click.option("--labels", metavar="DIR", help=f"Folder of label maps, where {flag} is a folder of images."),
-        click.option("--classes", help="Class names: a file with one a line, or a comma-separated list."),
-        click.option("--ignore-index", type=int, help="The label value that is unlabelled.  [default: 255]"),
-        click.option("--split", default=split, show_default=True, help="Which list of a Pascal VOC root."),
-        click.option(
-            limit_flag,
-            "limit",
-            type=click.IntRange(min=1),
-            default=limit,
-            show_default=limit is not None,
-            help="At most so many images, spread over the data set.",
-        ),
-        click.option(
-            "--bad-images",
-            type=click.Choice(BAD_IMAGES),
-            default="stop",
-            show_default=True,
-            help="What to do at an image that cannot be read.",
-        ),
-    )
+def source_option(flag: str, dest: str, about: str = SOURCES) -> Decorator:
+    """Return the option that names a set of images."""
+    return option(flag, dest, metavar="SOURCE", help=about)
 
 
-DATA_OPTIONS = image_options()
-MOST_THREADS = 1024  # of far more the backends die without a word
+def labels_option(flag: str, dest: str, of: str, was: Sequence[str] = ()) -> Decorator:
+    """Return the option for the label folder of the set that `of` names."""
+    return option(flag, dest, was=was, metavar="DIR", help=f"Folder of label maps, if {of} is a folder of images.")
 
-model_option: Decorator = click.option(
-    "--model", "model_name", metavar="NAME", help="What a checkpoint holds, where its keys leave a choice."
+
+classes_option = option(
+    "--classes", metavar="NAMES", help="Class names: a file with one name per line, or a comma-separated list."
+)
+ignore_index_option = option(
+    "--ignore-index", type=int, show_default="255", help="Label value of unlabelled pixels in the files."
+)
+bad_images_option = option(
+    "--bad-images",
+    type=click.Choice(BAD_IMAGES),
+    default="stop",
+    help="Stop at an image that cannot be read, or skip it.",
+)
+model_option = option(
+    "--model",
+    "model_name",
+    metavar="NAME",
+    shell_complete=complete_models,
+    show_default="from the checkpoint's keys",
+    help="Model that a checkpoint holds (fcn8s, fcn8s-caffe, ...).",
+)
+radius_option = option(
+    "--radius", type=click.IntRange(min=0), default=3, help="Half width of the boundary band, in pixels."
 )
 
 
-def with_options(options: Sequence[Decorator]) -> Decorator:
-    """Apply click options in the order in which help lists them."""
+def threads_option(default: str) -> Decorator:
+    """Return --threads; `default` says in words what is taken without it."""
+    return option("--threads", type=click.IntRange(1, MOST_THREADS), show_default=default, help="CPU threads.")
 
-    def decorate(function: Any) -> Any:
-        for option in reversed(options):
-            function = option(function)
-        return function
 
-    return decorate
+def max_images_option(flag: str, limit: int | None, *, was: Sequence[str]) -> Decorator:
+    """Return the option that limits the number of images of the set that `flag` names."""
+    return option(
+        "--max-images",
+        "limit",
+        was=was,
+        type=click.IntRange(min=1),
+        default=limit,
+        show_default=True if limit else "all",
+        help=f"Largest number of images of {flag}, spread over it.",
+    )
+
+
+def image_options(
+    flag: str = "--data", *, split: str = "val", limit: int | None = None, was: Sequence[str] = ("--limit",)
+) -> tuple[Decorator, ...]:
+    """Return the options of one set of images, whose values `data_options` reads.
+
+    The set of --data has --labels and --split; another set has its own name before them, as --calib-labels.
+
+    Args:
+        was: names of --max-images in earlier releases.
+    """
+    own, old = ("--", False) if flag == "--data" else (f"{flag}-", True)
+    return (
+        source_option(flag, "data"),
+        labels_option(f"{own}labels", "labels", flag, was=("--labels",) if old else ()),
+        option(
+            f"{own}split",
+            "split",
+            was=("--split",) if old else (),
+            default=split,
+            metavar="NAME",
+            help=f"List to read, if {flag} is a Pascal VOC root.",
+        ),
+        max_images_option(flag, limit, was=was),
+        classes_option,
+        ignore_index_option,
+        bad_images_option,
+    )
 
 
 def data_options(given: Mapping[str, Any]) -> DataOptions:
-    """The parsed values of `image_options` as the library takes them; without a source, the generated scenes."""
+    """Return the parsed values of `image_options` for the library; without a source, the generated scenes."""
     from fcn_deploy.data.options import DataOptions
 
     return DataOptions(

@@ -1,4 +1,4 @@
-"""The other end of a record: render it again, hold a run against it, fail when it got worse."""
+"""The options of `bench` that read a record: show it again, or compare a run with it and fail if it is worse."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+
+from fcn_deploy.cli.console import notice
+from fcn_deploy.cli.options.command import option
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
@@ -38,24 +41,22 @@ def percent(context: click.Context, parameter: click.Parameter, text: str | None
 
 
 GATE_OPTIONS = (
-    click.option("--from", "from_path", metavar="RECORD", help="Show a record again, and measure nothing."),
-    click.option("--baseline", metavar="RECORD", help="Compare with a record that --json wrote."),
-    click.option(
+    option("--baseline", metavar="RECORD", help="Compare with a record that --json wrote."),
+    option(
         "--max-miou-drop",
         callback=points,
         metavar="POINTS",
-        help="Points of mIoU that a row may lose against the baseline.",
+        help="Largest loss of mIoU of a row against the baseline, in points.",
     ),
-    click.option(
+    option(
         "--max-slowdown",
         callback=percent,
         metavar="PERCENT",
-        help="How much longer a row may take than in the baseline: 5%.",
+        help="Largest slowdown of a row against the baseline: 5%.",
     ),
-    click.option(
-        "--relative", is_flag=True, help="Compare shares of PyTorch's time, where the machine's speed varies."
-    ),
+    option("--relative", is_flag=True, help="Compare shares of PyTorch's time, if the machine's speed varies."),
 )
+from_option = option("--from", "from_path", metavar="RECORD", help="Show a record again; measure nothing.")
 # Options that mean the same when nothing is measured.
 ALWAYS = {
     "from_path",
@@ -134,7 +135,7 @@ class Gate:
             Limits(self.max_miou_drop, self.max_slowdown),
         )
         for line in unjudged(found, limits):
-            click.echo(line, err=True)
+            notice(line)
         return found, violations(found, limits)
 
 

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcn_deploy.cli.options.command import option
+
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
 
 REPORT_OPTIONS = (
-    click.option("--html", "html_path", metavar="FILE", help="Write one page with plots and the worst frames."),
-    click.option("--markdown", "markdown_path", metavar="FILE", help="Write the tables as Markdown."),
-    click.option("--csv", "csv_path", metavar="FILE", help="Write a line for each row, size and batch."),
+    option("--html", "html_path", metavar="FILE", help="Write one page with plots and the worst frames."),
+    option("--markdown", "markdown_path", metavar="FILE", help="Write the tables as Markdown; - prints them instead."),
+    option("--csv", "csv_path", metavar="FILE", help="Write a line for each row, size and batch; - prints them."),
 )
 
 

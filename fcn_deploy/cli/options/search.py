@@ -10,39 +10,47 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.data import labels_option, source_option
+
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.quantization.search.search import SearchOptions
 
-# `--classes`, `--ignore-index` and `--bad-images` are said once, for both sets.
+# `--classes`, `--ignore-index` and `--bad-images` apply to both sets.
 SEARCH_OPTIONS = (
-    click.option(
+    option(
         "--max-miou-drop",
         type=float,
         metavar="POINTS",
-        help="Search for the few layers to leave in float so that INT8 loses no more on --data; below 0 it must gain.",
+        help="Largest loss of mIoU on --data; below 0 it must gain. Starts the search.",
     ),
-    click.option("--data", "search_data", metavar="SOURCE", help="The labelled set of the search, as for --calib."),
-    click.option("--data-labels", metavar="DIR", help="Folder of label maps, where --data is a folder of images."),
-    click.option("--data-split", default="val", show_default=True, help="Which list, where --data is a VOC root."),
-    click.option(
-        "--search-images", type=click.IntRange(min=1), help="At most so many images of --data, spread over it."
+    source_option("--data", "search_data", "Labelled set of the search, in the forms of --calib."),
+    labels_option("--data-labels", "data_labels", "--data"),
+    option("--data-split", default="val", metavar="NAME", help="List to read, if --data is a Pascal VOC root."),
+    option(
+        "--max-search-images",
+        "search_images",
+        was=("--search-images",),
+        type=click.IntRange(min=1),
+        show_default="all",
+        help="Largest number of images of --data, spread over it.",
     ),
-    click.option(
+    option(
         "--time-budget",
         type=click.FloatRange(min=0),
         metavar="SECONDS",
-        help="Stop measuring layers in time and make do with what is known by then.",
+        show_default="no limit",
+        help="Stop measuring layers after this time and use the results so far.",
     ),
-    click.option(
+    option(
         "--search-log",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Finished steps; the same command goes on after them.  [default: OUT.search.jsonl]",
+        show_default="OUTPUT.search.jsonl",
+        help="File of finished steps, from which the same command continues.",
     ),
-    click.option(
-        "--dry-run", is_flag=True, help="Say what the search would do, in which time and space; write nothing."
-    ),
+    option("--dry-run", is_flag=True, help="Print the steps, time and space of the search; write nothing."),
 )
 
 
@@ -78,7 +86,7 @@ def _refuse_alone(given: Mapping[str, Any]) -> None:
     flags = {
         "--data": given["search_data"],
         "--data-labels": given["data_labels"],
-        "--search-images": given["search_images"],
+        "--max-search-images": given["search_images"],
         "--time-budget": given["time_budget"],
         "--search-log": given["search_log"],
         "--dry-run": given["dry_run"] or None,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.options.data import MOST_THREADS
+from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.gate import percent
 from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.vocabulary import Size
@@ -47,56 +48,52 @@ def _size(text: str) -> Size:
 
 
 TIMING_OPTIONS = (
-    click.option("--iterations", type=click.IntRange(min=1), default=500, show_default=True, help="Rounds at most."),
-    click.option(
+    option("--iterations", type=click.IntRange(min=1), default=500, help="Largest number of rounds."),
+    option(
         "--seconds",
         type=click.FloatRange(min=0),
         default=20.0,
-        show_default=True,
-        help="Stop timing after this long, but not before 3 rounds.",
+        help="Stop after this time, but after at least 3 rounds.",
     ),
-    click.option(
-        "--tolerance",
+    option(
+        "--stop-at",
+        "tolerance",
+        was=("--tolerance",),
         callback=percent,
         default="1%",
-        show_default=True,
         metavar="PERCENT",
-        help="Stop earlier, after 100 rounds, once every median is known to so much; 0% never does.",
+        help="Stop early, after at least 100 rounds, once every median is known to within this; 0% disables it.",
     ),
-    click.option(
+    option(
         "--warmup",
         type=click.IntRange(min=0),
         default=3,
-        show_default=True,
-        help="Untimed runs of each image size at least; more follow until they are steady. 0 for none.",
+        help="Least number of untimed runs of each image size; more follow until they are steady. 0 for none.",
     ),
-    click.option(
+    option(
         "--sizes",
         callback=sizes,
         metavar="LIST",
-        help="Time the images at these sizes too, resized: 360x480,720x960. With --batch this makes a grid.",
+        help="Also time the images resized to these sizes: 360x480,720x960. With --batch this makes a grid.",
     ),
-    click.option(
+    option(
         "--batch",
         "batches",
         callback=batches,
         default="1",
-        show_default=True,
         metavar="LIST",
-        help="Images an inference: 4, or 1,4. The data set's own sizes are timed with the first.",
+        help="Images per inference: 4, or 1,4. The original sizes are timed with the first.",
     ),
-    click.option(
+    option(
         "--saturation",
         type=click.FloatRange(min=0),
         default=1.5,
-        show_default=True,
         metavar="SECONDS",
-        help="How long images a second are counted, with the next batch always at hand; 0 for not at all.",
+        help="Time to measure images per second with a queue that is never empty; 0 to skip it.",
     ),
-    click.option("--isolate", is_flag=True, help="Time each runner in a process of its own."),
-    click.option(
-        "--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads of each runner.  [default: usable cores]"
-    ),
+    option("--no-memory", is_flag=True, help="Do not measure peak memory, which opens each runner again."),
+    option("--isolate", is_flag=True, help="Time each runner in a process of its own."),
+    threads_option("usable cores"),
 )
 
 

@@ -80,7 +80,7 @@ def check_room(folder: Path, needed: int) -> None:
     if free < needed:
         raise OutputError(
             f"the search keeps up to {needed / 1e9:.2f} GB of activations in {folder.parent} and "
-            f"{max(free, 0) / 1e9:.2f} GB are free; take fewer images (--search-images) or another folder (TMPDIR)"
+            f"{max(free, 0) / 1e9:.2f} GB are free; take fewer images (--max-search-images) or another folder (TMPDIR)"
         )
 
 

@@ -194,7 +194,7 @@ class _Search:
             f"{why} a drop of at most {self._options.max_drop:g} points of mIoU: FP32 has {self._fp32.mean_iou:.3f}, "
             f"the closest came to {closest.mean_iou:.3f}, a drop of {drop:.3f}, with {len(layers)} of "
             f"{len(self._network.layers)} layers in float{named}; allow that (--max-miou-drop {_up(drop):g}), or try "
-            "another --method, more --images, or FP16"
+            "another --method, more --max-images, or FP16"
         )
 
     def _named(self, layers: Layers) -> str:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
 
 import click
 import pytest
 
-from fcn_deploy.cli.main import cli
 from tests.support import ROOT
+from tests.support.commands import calls, check
 from tests.support.pages import PAGES
-
-# Types whose conversion neither reads a file nor needs a context.
-PURE = (click.Choice, click.IntRange, click.FloatRange)
 
 
 def command_lines(text: str) -> list[str]:
@@ -26,47 +21,12 @@ def command_lines(text: str) -> list[str]:
     return [*blocks, *re.findall(r"(?<!`)`(fcn-deploy [a-z-]+[^`]*)`", prose)]
 
 
-def calls(line: str) -> Iterator[list[str]]:
-    """The arguments of each `fcn-deploy` in a shell line."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
-    lexer.whitespace_split = True
-    call: list[str] = []
-    for token in [*lexer, ";"]:
-        if set(token) <= set("|&;<>"):
-            if call[:1] == ["fcn-deploy"]:
-                yield call[1:]
-            call = []
-        else:
-            call.append(token)
-
-
-def check(arguments: list[str]) -> None:
-    """Parse as click does, without running anything; click.UsageError for what it would refuse. "..." is left out."""
-    name, *rest = arguments
-    context = click.Context(cli, info_name="fcn-deploy")
-    command = cli.get_command(context, name)
-    if command is None:
-        raise click.UsageError(f"no command {name}")
-    within = click.Context(command, info_name=name, parent=context)
-    values, left, _ = command.make_parser(within).parse_args(list(rest))
-    if left := [argument for argument in left if argument != "..."]:
-        raise click.UsageError(f"{left} are too many")
-    for parameter in command.params:
-        value = values.get(parameter.name)
-        if value is not None and isinstance(parameter.type, PURE):
-            for each in value if isinstance(value, (tuple, list)) else (value,):
-                parameter.type.convert(each, parameter, within)
-
-
 LINES = [(page.relative_to(ROOT), line) for page in PAGES for line in command_lines(page.read_text(encoding="utf-8"))]
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=lambda value: str(value)[:60])
 def test_a_command_line_fits_the_command_tree(page, line):
-    found = list(calls(line))
-    assert found, line
-    for arguments in found:
-        check(arguments)
+    check(line)
 
 
 def test_lines_are_found_in_blocks_pipes_and_backticks():
@@ -89,4 +49,4 @@ def test_lines_are_found_in_blocks_pipes_and_backticks():
 )
 def test_a_slip_is_told(line):
     with pytest.raises(click.UsageError):
-        check(*calls(line))
+        check(line)

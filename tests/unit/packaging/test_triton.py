@@ -115,7 +115,7 @@ def test_what_triton_does_not_load_is_refused(tmp_path: Path) -> None:
         package(write_engine(tmp_path / "b.engine", plan_sha256="1" * 64), models, TritonOptions())
     with pytest.raises(EngineError, match="built for at most 4 images, not 5"):
         package(write_engine(tmp_path / "c.engine"), models, TritonOptions(max_batch=5))
-    with pytest.raises(EngineError, match=r"no profile of the engine holds 32x32 \(--size\)"):
+    with pytest.raises(EngineError, match=r"no profile of the engine holds 32x32 \(--sizes\)"):
         package(write_engine(tmp_path / "d.engine"), models, TritonOptions(warmup=((32, 32),)))
     (tmp_path / "e.onnx").write_bytes(b"<html>")
     with pytest.raises(GraphError, match=r"e\.onnx cannot be read as ONNX"):

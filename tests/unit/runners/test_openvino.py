@@ -158,7 +158,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content):
 def test_another_kind_of_file_and_missing_logits_are_refused_with_the_mend(tmp_path):
     with pytest.raises(RunnerError, match=r"runs \.onnx files, not demo"):
         open_runner("openvino", "demo")
-    with pytest.raises(GraphError, match=r"m\.onnx: the file gives labels alone; export it again with --output logits"):
+    with pytest.raises(
+        GraphError, match=r"m\.onnx: the file gives labels alone; export it again with --outputs logits"
+    ):
         open_runner("openvino", str(write_graph(tmp_path / "m.onnx")), outputs=("logits",))
 
 

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-import click
+import cloup
 import pytest
 from click.testing import CliRunner
 
-from fcn_deploy.cli.options.data import with_options
+from fcn_deploy.cli.options.command import group
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
 
 
 def parsed(*arguments: str) -> dict:
     found: dict = {}
 
-    @click.command()
-    @with_options(TIMING_OPTIONS)
+    @cloup.command()
+    @group("Timing", TIMING_OPTIONS)
     def command(**given: object) -> None:
         found.update(given)
 

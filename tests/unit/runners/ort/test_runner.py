@@ -115,7 +115,7 @@ def test_int64_labels_are_narrowed(tmp_path, classes):
 
 def test_logits_from_a_file_of_labels_are_refused_with_the_mend(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
-    with pytest.raises(GraphError, match=r"m.onnx: the file gives labels alone; export it again with --output logits"):
+    with pytest.raises(GraphError, match=r"m.onnx: the file gives labels alone; export it again with --outputs logits"):
         open_runner("onnxruntime", str(path), outputs=("logits",))
 
 

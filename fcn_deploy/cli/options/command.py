@@ -1,0 +1,129 @@
+"""Declare a command: its options in groups with their old names hidden, its examples, and -v, -q and -h."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+import cloup
+
+from fcn_deploy.cli import console
+
+Decorator = Callable[[Any], Any]
+
+SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "show_default": True,
+    "formatter_settings": cloup.HelpFormatter.settings(
+        max_width=80, col1_max_width=26, theme=cloup.HelpTheme(heading=cloup.Style(bold=True))
+    ),
+}
+
+
+class Option(cloup.Option):
+    """An option that also takes the names that it had in earlier releases; neither help nor errors show those."""
+
+    def __init__(self, *args: Any, was: Sequence[str] = (), **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.was = tuple(was)
+
+    def make_metavar(self, ctx: click.Context) -> str:
+        """Return N for a whole number and X for another one, where click has INTEGER RANGE and the like."""
+        if self.metavar is None and isinstance(self.type, (click.types.IntParamType, click.types.FloatParamType)):
+            return "N" if isinstance(self.type, click.types.IntParamType) else "X"
+        return super().make_metavar(ctx)
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Show a default in words as one in figures, and a range only if both of its ends say something."""
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default
+        if getattr(self.type, "max", None) is None:
+            extra.pop("range", None)
+        return extra
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        shown = self.opts
+        self.opts = [*shown, *self.was]
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts = shown
+
+
+class Command(cloup.Command):
+    """A command with examples at the end of its help, and -v and -q among its options.
+
+    Attributes:
+        hints: what to say to an option that the command lacks, where users expect it.
+    """
+
+    def __init__(
+        self, *args: Any, examples: Sequence[str] = (), hints: dict[str, str] | None = None, **attrs: Any
+    ) -> None:
+        attrs["params"] = [*(attrs.get("params") or []), *verbosity_options()]
+        super().__init__(*args, **attrs)
+        self.examples = tuple(examples)
+        self.hints = hints or {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does; the hint at an unknown option never shows an old name."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name in self.hints:
+                message = f"No such option '{error.option_name}'. {self.hints[error.option_name]}"
+                raise click.UsageError(message, ctx) from error
+            shown = [name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
+            near = difflib.get_close_matches(error.option_name, [name for name in shown if name[:2] == "--"], 1)
+            raise click.NoSuchOption(error.option_name, possibilities=near, ctx=ctx) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with console.described(ctx):
+            return super().invoke(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            formatter.write_paragraph()
+            formatter.write_heading("Examples")
+            for example in self.examples:
+                formatter.write("".join(f"  {line}\n" for line in example.splitlines()))
+        super().format_epilog(ctx, formatter)
+
+
+def command(*, examples: Sequence[str], cls: type[Command] = Command, **attrs: Any) -> Decorator:
+    """Make a function a command; its docstring is the help, `examples` are command lines for the end of it."""
+    return cloup.command(cls=cls, examples=examples, context_settings=SETTINGS, **attrs)
+
+
+def option(*names: str, was: Sequence[str] = (), **attrs: Any) -> Decorator:
+    """Declare an option as `click.option` does; `was` are the names it had in earlier releases, which still work."""
+    return cloup.option(*names, cls=Option, was=was, **attrs)
+
+
+def group(title: str, *options: Decorator | Sequence[Decorator]) -> Decorator:
+    """Put options, or sequences of them, under one heading of the help, in this order."""
+    flat = [each for entry in options for each in (entry if isinstance(entry, Sequence) else (entry,))]
+    return cloup.option_group(title, *flat)
+
+
+def verbosity_options() -> list[click.Parameter]:
+    """Return -v and -q, which the program takes before a command's name and the command after it."""
+    return [
+        Option(
+            ["-v", "--verbose"],
+            is_flag=True,
+            expose_value=False,
+            callback=console.set_verbosity,
+            help="Show versions, the time of each step, and the traceback of an error.",
+        ),
+        Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=console.set_verbosity,
+            help="Show the result and errors only: no progress, no notices.",
+        ),
+    ]

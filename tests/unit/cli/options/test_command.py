@@ -1,0 +1,143 @@
+"""Every command's help and options: groups, examples, old names, hints at mistyped ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from fcn_deploy.cli.main import SECTIONS, cli
+from tests.support.commands import check
+
+NAMES = [name for lines in SECTIONS.values() for name in lines]
+OLD = [
+    "train --data a --val b --out run",
+    "evaluate demo --limit 3",
+    "export demo --out x.onnx",
+    "export demo --tolerance 1e-3",
+    "export demo --output logits --out x.onnx",
+    "quantize m.onnx --precision int8 --calib a --labels b --split train --images 3 --out x.onnx",
+    "quantize m.onnx --precision int8 --calib a --data b --search-images 3 --out x.onnx",
+    "build-engine m.onnx --calib a --labels b --split train --images 3 --out x.engine",
+    "package m.onnx --triton models --size 33x47",
+    "diagnose demo m.onnx --images 3",
+    "bench --limit 3 --tolerance 2%",
+]
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    context = click.Context(cli)
+    return [(name, command) for name in NAMES if (command := cli.get_command(context, name)) is not None]
+
+
+def output(*arguments: str) -> str:
+    return CliRunner().invoke(cli, arguments, prog_name="fcn-deploy").output
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_fits_80_columns_and_ends_with_three_examples_that_parse(name):
+    text = output(name, "--help")
+    assert max(map(len, text.splitlines())) <= 80
+    _, _, examples = text.partition("Examples:\n")
+    lines = examples.replace("\\\n", " ").splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        check(line)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_has_a_help_text_and_a_group(name):
+    command = dict(commands())[name]
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    assert all(option.help for option in options)
+    ungrouped = [option.name for option in options if getattr(option, "group", None) is None]
+    assert ungrouped == ["verbose", "quiet"]
+    assert "[no limit]" not in output(name, "--help")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_json_and_the_summary_of_the_overview(name):
+    command = dict(commands())[name]
+    assert any("--json" in param.opts for param in command.params)
+    overview = " ".join(output("--help").split())
+    line = next(lines[name] for lines in SECTIONS.values() if name in lines)
+    assert f"{name} {line}" in overview
+    assert str(command.help).splitlines()[0].split()[:2] == line.split()[:2]
+
+
+def test_one_name_means_one_thing_in_all_commands():
+    found: dict[str, set[str]] = {}
+    for _, command in commands():
+        for param in command.params:
+            for name in param.opts if isinstance(param, click.Option) else ():
+                found.setdefault(name, set()).add(str(param.help))
+    assert {"--limit", "--images", "--out", "--search-images"}.isdisjoint(found)
+    assert all("write" in text.lower() or text.startswith("Folder of") for text in found["--output"])
+    assert found["-o"] == found["--output"]
+    assert len(found["--bad-images"]) == len(found["--classes"]) == len(found["--radius"]) == 1
+
+
+@pytest.mark.parametrize("line", OLD)
+def test_old_name_of_an_option_still_works_and_is_not_shown(line):
+    check(f"fcn-deploy {line}")
+    name, *rest = line.split()
+    shown = output(name, "--help")
+    old = [word for word in rest if word in ("--out", "--limit", "--images", "--search-images", "--triton", "--size")]
+    assert not [word for word in old if f"{word} " in shown or f"{word}\n" in shown]
+
+
+def test_output_of_export_takes_tensors_as_earlier_releases_did():
+    context = click.Context(cli)
+    command = cli.get_command(context, "export")
+    assert command is not None
+    for words in (["--output", "logits"], ["--output=logits"], ["--outputs", "logits"]):
+        given = command.make_context("export", ["demo", *words, "-o", "x.onnx"]).params
+        assert (given["outputs"], str(given["out"])) == ("logits", "x.onnx")
+    given = command.make_context("export", ["demo", "--output", "x.onnx"]).params
+    assert (given["outputs"], str(given["out"])) == ("labels", "x.onnx")
+    assert str(command.make_context("export", ["demo", "-o", "logits"]).params["out"]) == "logits"
+
+
+def test_mistyped_option_is_answered_with_present_names_alone():
+    assert "Did you mean '--max-images'" in output("bench", "--max-image", "3")
+    assert "--limit" not in output("bench", "--limti", "3")
+    assert "precision is part of --runners" in output("bench", "--precision", "int8")
+    assert "Invalid value for '--max-images'" in output("bench", "--limit", "0")
+
+
+def test_error_names_the_present_option():
+    assert "Missing option '-o' / '--output'" in output("quantize", "m.onnx", "--precision", "fp16")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("benhc", "bench"), ("benchmark", "bench"), ("eval", "evaluate"), ("val", "evaluate"), ("infer", "predict"),
+        ("build", "build-engine"), ("build_engine", "build-engine"), ("exprot", "export"), ("benchmrk", "bench"),
+    ],
+)  # fmt: skip
+def test_mistyped_command_is_answered_with_the_one_meant(typed, meant):
+    result = CliRunner().invoke(cli, [typed], prog_name="fcn-deploy")
+    assert result.exit_code == 2
+    assert f"No such command '{typed}'. Did you mean '{meant}'?" in result.output
+
+
+def test_unknown_command_without_a_near_one_is_answered_plainly():
+    assert "No such command 'xyzzy'.\n" in output("xyzzy")
+
+
+def test_help_is_plain_in_a_pipe():
+    done = subprocess.run(
+        [sys.executable, "-m", "fcn_deploy", "bench", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "\x1b" not in done.stdout
+    assert done.stdout.isascii()
+
+
+def test_commands_stand_in_the_order_of_the_work():
+    shown = [line.split()[0] for line in output("--help").splitlines() if line[:2] == "  " and line.split()[0] in NAMES]
+    assert shown == NAMES
+    assert NAMES[0] == "bench"
