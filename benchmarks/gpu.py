@@ -25,7 +25,7 @@ from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import gpu_names
 
 
@@ -61,7 +61,7 @@ def measure(
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
-        files = ModelFiles(stack.enter_context(Artefact(str(folder / "fp32.onnx"))), folder)
+        files = ModelFiles(stack.enter_context(ModelSource(str(folder / "fp32.onnx"))), folder)
         opened = {spec: stack.enter_context(files.open(parse_spec(spec))) for spec in ours}
         notes = {OURS + spec: list(runner.notes) for spec, runner in opened.items()}
         products = limits.gpu_products(device)

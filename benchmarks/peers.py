@@ -32,7 +32,7 @@ from fcn_deploy.errors import RunnerError
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 OURS = "fcn-deploy, "
@@ -81,7 +81,7 @@ def measure(
         folder = Path(name)
         export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
         files = ModelFiles(
-            stack.enter_context(Artefact(str(folder / "fp32.onnx"))), folder, calibration=scenes(folder, sizes[0])
+            stack.enter_context(ModelSource(str(folder / "fp32.onnx"))), folder, calibration=scenes(folder, sizes[0])
         )
         opened = {spec: stack.enter_context(files.open(parse_spec(spec), threads=cores)) for spec in ours}
         notes = {OURS + spec: list(runner.notes) for spec, runner in opened.items()}

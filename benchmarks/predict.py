@@ -34,7 +34,7 @@ from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.process import peak_bytes, usable_cores
 from fcn_deploy.vocabulary import INPUT, LABELS
 
@@ -118,7 +118,7 @@ def require_same(ours: Path, theirs: Path) -> None:
 
 def measure(models: Sequence[str], rounds: int) -> Measured:
     """Two rows a model, without and with overlays: ONNX files, "demo", or "demo:int8" for its INT8 file for CPUs."""
-    with tempfile.TemporaryDirectory() as name, Artefact("demo") as demo:
+    with tempfile.TemporaryDirectory() as name, ModelSource("demo") as demo:
         folder = Path(name)
         for count in (FEW, MANY):
             write_images(folder / str(count), count)
@@ -127,7 +127,7 @@ def measure(models: Sequence[str], rounds: int) -> Measured:
     return rows, {"warm_ups": 0}
 
 
-def file_of(model: str, demo: Artefact, folder: Path) -> str:
+def file_of(model: str, demo: ModelSource, folder: Path) -> str:
     """The ONNX file behind a name that `measure` takes."""
     if not model.startswith("demo"):
         return model

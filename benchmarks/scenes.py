@@ -13,7 +13,7 @@ from benchmarks.suite import Measured
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.data.writing import write_pairs
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import write_text
 
 SEEDS = {"train": 1001, "val": 1002}  # the demo's own are 1 and 2
@@ -21,7 +21,7 @@ SEEDS = {"train": 1001, "val": 1002}  # the demo's own are 1 and 2
 
 def measure(calibration: int, validation: int) -> Measured:
     """The rows of `quantization.measure` with so many scenes each."""
-    with tempfile.TemporaryDirectory() as name, Artefact("demo") as demo:
+    with tempfile.TemporaryDirectory() as name, ModelSource("demo") as demo:
         folder = Path(name) / "scenes"
         for split, count in (("train", calibration), ("val", validation)):
             write_split(folder, split, count)

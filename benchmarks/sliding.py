@@ -20,9 +20,9 @@ from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.models.demo import DEMO
+from fcn_deploy.model_file import DEMO
 from fcn_deploy.models.fcn_vgg import FCN
-from fcn_deploy.models.network import load_reference
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.vocabulary import parse_size
 
@@ -53,7 +53,7 @@ def measure(heads: Sequence[str], width: float, sizes: Sequence[str], batch: int
 def network_of(head: str, width: float) -> tuple[FCN, ModelCard]:
     """The demo for "pool5"; else an FCN-32s with random weights, seed 0."""
     if head == "pool5":
-        network, card = load_reference(DEMO)
+        network, card = load_network(DEMO)
         assert isinstance(network, FCN)
         return network, card
     torch.manual_seed(0)

@@ -32,6 +32,7 @@ from typing import Annotated, Any
 
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
+from fcn_deploy.model_file import kind_of
 from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
@@ -111,10 +112,6 @@ class Recipe:
         return {key: value for key, value in overrides.items() if value is not None} | {"notes": notes}
 
 
-def is_recipe(path: Path) -> bool:
-    return path.suffix.lower() == ".toml"
-
-
 def load_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
@@ -162,7 +159,7 @@ def _resolve(recipe: Recipe, given: Path | None) -> Path:
 
 def checkpoint_of(path: Path) -> Path:
     """The checkpoint of a recipe, found as by `resolve_checkpoint`; any other path as it is."""
-    return resolve_checkpoint(load_recipe(path)) if is_recipe(path) else path
+    return resolve_checkpoint(load_recipe(path)) if kind_of(path) == "recipe" else path
 
 
 def _check_hash(recipe: Recipe, found: Path) -> None:

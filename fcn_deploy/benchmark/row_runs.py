@@ -86,7 +86,7 @@ def _about_machine(error: FcnDeployError) -> bool:
 
 def _no_network(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError) -> bool:
     """Whether PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone."""
-    return files.artefact.is_onnx and not entry(spec.runner).needs_onnx and isinstance(error, GraphError)
+    return files.artefact.kind == "onnx" and entry(spec.runner).opens == "network" and isinstance(error, GraphError)
 
 
 def add_comparison(run: RowRun, comparison: LabelComparison, reference: LabelComparison | None) -> None:

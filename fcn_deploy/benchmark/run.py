@@ -37,7 +37,7 @@ from fcn_deploy.data.options import classes_of, generated_for, open_for
 from fcn_deploy.engine_build.profiles import of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
@@ -62,7 +62,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     check_shapes(options.sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
-        artefact = stack.enter_context(Artefact(options.source, progress, model=options.model))
+        artefact = stack.enter_context(ModelSource(options.source, progress, model=options.model))
         sha256, size_bytes = artefact.digest()
         # The data set first: a slip in its path should not cost the minute that an export takes.
         card = artefact.card()
@@ -106,7 +106,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
 
 
 def _open_reference(
-    artefact: Artefact, runs: list[RowRun], threads: int, stack: ExitStack
+    artefact: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
 ) -> tuple[Runner | None, str]:
     """The first PyTorch runner among the runs, else one opened beside them; None with the reason."""
     for run in runs:

@@ -17,16 +17,16 @@ from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 from fcn_deploy.errors import DataError, GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import check_rewritable
 from fcn_deploy.graph.load import load_graph
+from fcn_deploy.model_file import kind_of
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import device_of, entry, open_runner
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import PRECISIONS, Profile
 
 ENGINE_RUNNER = "tensorrt"
-# Any runner of ONNX files: the artefact exports one for it.
 ONNX = "onnxruntime"
 OPENVINO = "openvino"
 
@@ -62,8 +62,8 @@ def parse_spec(spec: str) -> RunnerSpec:
     precisions = [part for part in parts[1:] if part in PRECISIONS and part not in own]
     found = RunnerSpec(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
     line = entry(found.runner)
-    if len(precisions) > 1 or (precisions and not line.needs_onnx):
-        takes = "one precision" if line.needs_onnx else "no precision: it runs the network in FP32"
+    if len(precisions) > 1 or (precisions and line.opens == "network"):
+        takes = "one precision" if line.opens != "network" else "no precision: it runs the network in FP32"
         raise UnknownNameError(f"'{spec}': {parts[0]} takes {takes}")
     return found
 
@@ -90,7 +90,7 @@ def default_specs(source: str, calibrated: bool) -> tuple[str, ...]:
 
 def _rewritable(source: str) -> bool:
     """Whether it can be rewritten to another precision; a source that cannot be read says so elsewhere."""
-    if Path(source).suffix.lower() != ".onnx":
+    if kind_of(source) != "onnx":
         return True
     try:
         check_rewritable(load_graph(Path(source)), source)
@@ -114,7 +114,7 @@ class ModelFiles:
 
     def __init__(
         self,
-        artefact: Artefact,
+        artefact: ModelSource,
         folder: Path,
         *,
         calibration: DataOptions | None = None,
@@ -148,7 +148,7 @@ class ModelFiles:
     def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
         """Open the spec's runner, under the spec's name."""
         path, _ = self.file_for(spec)
-        runner = open_runner(spec.runner, path, threads=threads, load=self.artefact.load)
+        runner = open_runner(spec.runner, path, threads=threads, load=self.artefact.network)
         runner.name = spec.text
         return runner
 
@@ -159,7 +159,7 @@ class ModelFiles:
     def _rewrite(self, precision: str, target: str) -> tuple[str, float]:
         """The file in another precision, and the seconds that it took."""
         if (precision, target) not in self._rewritten:
-            source = Path(self.artefact.file_for(ONNX))
+            source = self.artefact.onnx_file()
             path = self._folder / f"{self.artefact.path.stem}.{precision}.{target}.onnx"
             options = QuantizeOptions(
                 source,
@@ -178,7 +178,7 @@ class ModelFiles:
         precision = spec.precision or "as it is"
         path = self._folder / f"{self.artefact.path.stem}.{precision.replace(' ', '-')}.engine"
         if precision not in self._engines:
-            source, seconds = self.artefact.file_for(ONNX), 0.0
+            source, seconds = str(self.artefact.onnx_file()), 0.0
             if precision not in ("as it is", "fp32"):
                 source, seconds = self._rewrite(precision, "tensorrt")
             report = build_engine(EngineRequest(source, profiles=self._profiles()), path, self._progress)

@@ -93,13 +93,14 @@ def command(
     The graph has opset 17 and dynamic N, H and W. The proof runs ONNX Runtime and PyTorch on the same images of nine
     shapes; the file is written only if every shape passes. Weights above 2 GB go into a second file, NAME.onnx.data.
     """
+    from fcn_deploy.model_file import kind_of
     from fcn_deploy.onnx_export.export import export
     from fcn_deploy.onnx_export.plain import to_plain
     from fcn_deploy.onnx_export.proof import TOLERANCE
     from fcn_deploy.onnx_export.text import render
 
     check_json_path(json_path)
-    if checkpoint is not None and not source.lower().endswith(".toml"):
+    if checkpoint is not None and kind_of(source) != "recipe":
         raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
     report = export(
         source,

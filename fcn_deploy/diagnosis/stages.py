@@ -14,10 +14,10 @@ from fcn_deploy.diagnosis.local_error import HALVES
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.load import find_card, load_graph
-from fcn_deploy.models.demo import DEMO
-from fcn_deploy.models.network import load_reference
+from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.registry import default_runner, open_runner
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import LABELS, LAYER_PRECISIONS, LOGITS
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["pytorch", "onnx", "engine"]
 Status = Literal["ok", "skipped", "failed"]
-RUNNERS: dict[Kind, str] = {"pytorch": "pytorch", "onnx": "onnxruntime", "engine": "tensorrt"}
-_KINDS: dict[str, Kind] = {".onnx": "onnx", ".engine": "engine", ".plan": "engine"}
 UNKNOWN = "unknown"
 
 
@@ -53,6 +51,11 @@ class Stage:
     runner: Runner | None = None
     status: Status = "ok"
     reason: str = ""
+
+    @property
+    def runner_name(self) -> str:
+        """The runner that opens it."""
+        return default_runner("checkpoint" if self.kind == "pytorch" else self.kind)
 
 
 def chain(sources: Sequence[str], *, model: str | None = None, progress: Progress = SILENT) -> list[Stage]:
@@ -87,7 +90,7 @@ def open_stages(stages: Sequence[Stage], stack: ExitStack, threads: int | None =
         outputs = (LABELS, LOGITS) if stage.kind == "pytorch" else (LABELS,)
         try:
             stage.runner = stack.enter_context(
-                open_runner(RUNNERS[stage.kind], stage.source, outputs=outputs, threads=threads, load=_loader(stage))
+                open_runner(stage.runner_name, stage.source, outputs=outputs, threads=threads, load=_loader(stage))
             )
         except (RunnerError, MissingDependencyError, EngineError, UnknownNameError) as error:
             stage.status, stage.reason = "skipped", str(error)
@@ -99,15 +102,15 @@ def _loader(stage: Stage) -> Callable[[], tuple[nn.Module, ModelCard]] | None:
 
 
 def _stage(source: str, model: str | None, progress: Progress) -> Stage:
-    path = Path(source)
-    kind = "pytorch" if source == DEMO else _KINDS.get(path.suffix.lower(), "pytorch")
-    if kind == "pytorch":
-        network, card = load_reference(source, model=model, progress=progress)
-        return Stage(path.name, kind, source, "fp32", card, network)
+    kind, path = kind_of(source), file_of(source)
     if kind == "engine":
         return _engine(path)
-    graph = load_graph(path)
-    return Stage(path.name, kind, source, _claim(graph), find_card(graph))
+    if kind == "onnx":
+        graph = load_graph(path)
+        return Stage(path.name, kind, source, _claim(graph), find_card(graph))
+    with ModelSource(source, progress, model=model) as opened:
+        network, card = opened.network()
+    return Stage(Path(source).name, "pytorch", source, "fp32", card, network)
 
 
 def _engine(path: Path) -> Stage:
@@ -131,7 +134,8 @@ def _claim(graph: ir.Model) -> str:
 def _rebuilt(stage: Stage, progress: Progress) -> list[Stage]:
     """The PyTorch network with the weights and the card of an ONNX file; none, with a notice, if it holds no card."""
     try:
-        network, card = load_reference(stage.source)
+        with ModelSource(stage.source) as opened:
+            network, card = opened.network()
     except GraphError as error:
         progress.say(f"no PyTorch stage: {error}")
         return []

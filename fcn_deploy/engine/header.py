@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_deploy.engine.flavors import RTX, TENSORRT
+from fcn_deploy.model_file import RTX_TAG, TENSORRT_TAG
 
-FLAVORS = {b"vtrt": RTX, b"ftrt": TENSORRT}
+FLAVORS = {RTX_TAG: RTX, TENSORRT_TAG: TENSORRT}
 HEADER_BYTES = 28
 _LENGTH, _VERSION = slice(16, 24), slice(24, 28)
 

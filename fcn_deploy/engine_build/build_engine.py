@@ -22,8 +22,7 @@ from fcn_deploy.engine_build.source import BuildSource, check_apart, look
 from fcn_deploy.errors import EngineError, UnknownNameError
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport, quantize
-from fcn_deploy.recipe import load_recipe
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
@@ -31,7 +30,6 @@ from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import PRECISIONS, Method, Precision, Profile
 
 AS_IT_IS = "as the file has it"
-RUNNER = "onnxruntime"  # any runner that needs an ONNX file: the artefact exports one for it
 
 
 @dataclass(frozen=True)
@@ -77,17 +75,17 @@ def build_engine(request: EngineRequest, target: Path, progress: Progress = SILE
     flavor = open_flavor(request.flavor)
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
-    with Artefact(request.source, progress) as artefact:
-        check_apart(target, artefact)
-        source = look(artefact, request.precision)
-        profiles = _profiles(request, source, progress)
-        key = _key(request, flavor, source, profiles, progress)
+    with ModelSource(request.source, progress) as model:
+        check_apart(target, model)
+        source = look(model, request.precision)
+        profiles = _profiles(request, model, source, progress)
+        key = _key(request, flavor, model, source, profiles, progress)
         with building(target, progress):
             reasons = stale(target, key)
             if not reasons and not request.force:
                 return BuildReport(target, read_sidecar(target), built=False)
             _say_why(reasons, target, request.force, progress)
-            report = _build(request, flavor, artefact, source, profiles, key, target, progress)
+            report = _build(request, flavor, model, source, profiles, key, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
 
 
@@ -102,14 +100,16 @@ def _check_together(request: EngineRequest) -> None:
         raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
-def _profiles(request: EngineRequest, source: BuildSource, progress: Progress) -> tuple[Profile, ...]:
+def _profiles(
+    request: EngineRequest, model: ModelSource, source: BuildSource, progress: Progress
+) -> tuple[Profile, ...]:
     if request.profiles:
         profiles, origin = request.profiles, ""
     elif request.profile_images is not None:
         profiles = (of_images(source.card, request.profile_images, request.max_batch or 1, progress),)
         origin = f"from {request.profile_images.source}"
     else:
-        profile, origin = usual(request.source, source.fixed, request.max_batch)
+        profile, origin = usual(model.recipe, source.fixed, request.max_batch)
         profiles = (profile,)
     check_fixed(profiles, source.fixed)
     if origin:
@@ -118,7 +118,12 @@ def _profiles(request: EngineRequest, source: BuildSource, progress: Progress) -
 
 
 def _key(
-    request: EngineRequest, flavor: Flavor, source: BuildSource, profiles: tuple[Profile, ...], progress: Progress
+    request: EngineRequest,
+    flavor: Flavor,
+    model: ModelSource,
+    source: BuildSource,
+    profiles: tuple[Profile, ...],
+    progress: Progress,
 ) -> dict[str, Any]:
     """All that the plan follows from, as plain data, in the words in which a difference is told."""
     target = built_for(flavor, request.options)
@@ -133,14 +138,16 @@ def _key(
         "options": options,
     }
     if request.precision not in (None, "fp32"):
-        key["calibration"] = _calibration(request, source.card, progress)
+        key["calibration"] = _calibration(request, model, source.card, progress)
         key["rewritten by"] = f"fcn-deploy {__version__}"
     return key
 
 
-def _calibration(request: EngineRequest, card: ModelCard | None, progress: Progress) -> dict[str, Any]:
+def _calibration(
+    request: EngineRequest, model: ModelSource, card: ModelCard | None, progress: Progress
+) -> dict[str, Any]:
     """What decides the ranges: the images' pixels in any order, the method, and the nodes kept in float."""
-    found: dict[str, Any] = {"method": request.method, "keep": list(_kept(request))}
+    found: dict[str, Any] = {"method": request.method, "keep": list(_kept(request, model))}
     if request.calibration is not None:
         dataset = open_images(card, request.calibration)
         frames = frames_of(dataset, on_error=request.calibration.on_error, progress=progress)
@@ -149,11 +156,11 @@ def _calibration(request: EngineRequest, card: ModelCard | None, progress: Progr
     return found
 
 
-def _kept(request: EngineRequest) -> tuple[str, ...]:
+def _kept(request: EngineRequest, model: ModelSource) -> tuple[str, ...]:
     """Nodes to leave in float: those asked for and, for INT8, those that a recipe names."""
-    if not request.source.endswith(".toml") or request.precision not in ("int8", "int8+fp16"):
+    if model.recipe is None or request.precision not in ("int8", "int8+fp16"):
         return request.keep
-    return (*request.keep, *load_recipe(Path(request.source)).keep_float)
+    return (*request.keep, *model.recipe.keep_float)
 
 
 def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
@@ -166,7 +173,7 @@ def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Prog
 def _build(
     request: EngineRequest,
     flavor: Flavor,
-    artefact: Artefact,
+    model: ModelSource,
     source: BuildSource,
     profiles: tuple[Profile, ...],
     key: dict[str, Any],
@@ -174,16 +181,16 @@ def _build(
     progress: Progress,
 ) -> BuildReport:
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True) as folder:
-        onnx = Path(artefact.file_for(RUNNER))
+        onnx = model.onnx_file()
         rewrite, fp16 = _rewrite(request.precision, flavor)
         if rewrite is not None:
             options = QuantizeOptions(
-                onnx, rewrite, data=request.calibration, method=request.method, keep=_kept(request)  # type: ignore[arg-type]
+                onnx, rewrite, data=request.calibration, method=request.method, keep=_kept(request, model)  # type: ignore[arg-type]
             )  # fmt: skip
-            onnx = Path(folder) / f"{artefact.path.stem}.{rewrite}.onnx"
+            onnx = Path(folder) / f"{model.path.stem}.{rewrite}.onnx"
             progress.say(_rewritten(quantize(options, onnx, progress)))
         graph = source.graph.pop if source.graph else None
-        name, digest = artefact.path.name, source.sha256
+        name, digest = model.path.name, source.sha256
         job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)
         return build(job, target, progress)
 

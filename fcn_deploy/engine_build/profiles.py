@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 
 import onnx_ir as ir
 
@@ -14,7 +13,7 @@ from fcn_deploy.data.options import DataOptions, OnError
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import image_axes, image_input
 from fcn_deploy.quantization.calibration.images import open_images
-from fcn_deploy.recipe import load_recipe
+from fcn_deploy.recipe import Recipe
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile, Shape
@@ -82,7 +81,7 @@ def _up(side: int) -> int:
     return -(-side // STRIDE) * STRIDE
 
 
-def usual(source: str, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
+def usual(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
     """What a recipe advises, else the default; what the file fixes wins over both. And where it is from, for a line.
 
     Args:
@@ -97,8 +96,9 @@ def usual(source: str, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
             f"--max-batch {batch} cannot be had: the file fixes N at {fixed[0]}; export it with dynamic N, H and W, or "
             "leave --max-batch out"
         )
-    advised = load_recipe(Path(source)).shapes if source.endswith(".toml") else None
-    profile, origin = (DEFAULT, "the default") if advised is None else (advised, f"from {Path(source).name}")
+    profile, origin = DEFAULT, "the default"
+    if recipe is not None and recipe.shapes is not None:
+        profile, origin = recipe.shapes, f"from {recipe.path.name}"
     if batch is not None:
         profile = Profile((1, *profile.min[1:]), (1, *profile.opt[1:]), (batch, *profile.max[1:]))
     return Profile(*(_fill(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin

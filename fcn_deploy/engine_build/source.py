@@ -17,7 +17,7 @@ from fcn_deploy.errors import GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.sizes import image_input
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class BuildSource:
         return None if self.card is None else hashlib.sha256(self.card.to_json().encode()).hexdigest()
 
 
-def check_apart(target: Path, artefact: Artefact) -> None:
+def check_apart(target: Path, model: ModelSource) -> None:
     """Raise OutputError if the engine, or what stands beside it, would replace the model that it is built from."""
-    for model in {Path(artefact.source), artefact.path}:
+    for own in {Path(model.text), model.path}:
         for path in (target, sidecar_path(target)):
-            if model.exists() and path.exists() and path.samefile(model):
+            if own.exists() and path.exists() and path.samefile(own):
                 raise OutputError(f"{path} is the model itself, which the engine would replace; give -o another name")
 
 
-def look(artefact: Artefact, precision: str | None) -> BuildSource:
+def look(model: ModelSource, precision: str | None) -> BuildSource:
     """Read the source once.
 
     Args:
@@ -59,13 +59,13 @@ def look(artefact: Artefact, precision: str | None) -> BuildSource:
     Raises:
         GraphError, CheckpointError, RecipeError: it is not there, or cannot be read.
     """
-    if not artefact.is_onnx:
-        digest = artefact.digest()[0]  # says what is wrong with a source that is not there
-        return BuildSource(digest, artefact.card(), DYNAMIC)
-    graph = load_graph(artefact.path)
-    _check_precision(graph, artefact.path, precision)
+    if model.kind != "onnx":
+        digest = model.digest()[0]  # says what is wrong with a source that is not there
+        return BuildSource(digest, model.card(), DYNAMIC)
+    graph = load_graph(model.path)
+    _check_precision(graph, model.path, precision)
     kept = [graph] if precision in (None, "fp32") else []
-    return BuildSource(graph_digest(artefact.path, graph), find_card(graph), fixed_dims(graph), kept)
+    return BuildSource(graph_digest(model.path, graph), find_card(graph), fixed_dims(graph), kept)
 
 
 def _check_precision(graph: ir.Model, path: Path, precision: str | None) -> None:

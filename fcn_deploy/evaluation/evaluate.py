@@ -12,7 +12,7 @@ from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import Scores, scores
 from fcn_deploy.runners.base import check_labels
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
@@ -59,12 +59,11 @@ def evaluate(
     """Run every image of a labelled data set through a model and score the labels.
 
     Args:
-        model: "demo", an .onnx file, a checkpoint or a recipe.
+        model: "demo", an .onnx file, an engine, a checkpoint or a recipe.
         data: a list of "image label" pairs, a Pascal VOC root or "synthetic[:COUNT[:SEED[:HxW]]]"; `DataOptions` for
             a folder of images with a folder of labels, class names and the like.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
-        runner: "pytorch[:cpu|cuda]" or "onnxruntime[:cpu|cuda|...]"; None is onnxruntime for an .onnx file, else
-            pytorch.
+        runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]", ...; None is the default of the file's kind.
         radius: half width of the boundary band in pixels.
         threads: CPU threads; None leaves the number to the runner.
 
@@ -83,13 +82,13 @@ def evaluate(
         (2, True)
     """
     options = DataOptions.of(data)
-    with Artefact(os.fspath(model), progress, model=model_name) as artefact:
-        spec = runner or ("onnxruntime" if artefact.is_onnx else "pytorch")
-        sha256, _ = artefact.digest()
-        card = artefact.card()
+    with ModelSource(os.fspath(model), progress, model=model_name) as source:
+        spec = runner or source.default_runner
+        sha256, _ = source.digest()
+        card = source.card()
         dataset = open_for(card, options, progress)
         classes = classes_of(card, dataset)
-        with artefact.open(spec, threads=threads) as opened:
+        with source.open(spec, threads=threads) as opened:
             counts = Evaluation(len(classes), ignore_index_for(len(classes)), radius)
             with progress.task("evaluating", len(dataset)) as task, interrupts() as check:
                 for sample in iterate(dataset, on_error=options.on_error, progress=progress):
@@ -101,6 +100,6 @@ def evaluate(
                     task.advance()
                     check()
         return AccuracyReport(
-            artefact.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
+            source.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
             radius, scores(counts.overall), scores(counts.boundary), scores(counts.interior),
         )  # fmt: skip

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sidecar
-from fcn_deploy.models.demo import named_file
+from fcn_deploy.model_file import KINDS, file_of, is_sidecar, kind_of
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import reading, sha256
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from fcn_deploy.inspection.onnx import OnnxFile
-
-ENGINES, CHECKPOINTS = (".engine", ".plan", ".trt"), (".safetensors", ".pth", ".pt", ".toml")
-KINDS = "an ONNX file, an engine, its sidecar, a checkpoint or a recipe"
 
 
 @dataclass(frozen=True)
@@ -51,44 +49,35 @@ class Inspection:
 
 
 def inspect(source: str, progress: Progress = SILENT) -> Inspection:
-    """Look into `source`, a file or "demo"; what it is follows from its name, for a plan from its first bytes.
+    """Look into `source`, a file or "demo".
 
     Raises:
         GraphError, EngineError, CheckpointError, RecipeError: missing, damaged, or nothing that this can read.
     """
-    path = Path(named_file(source))
+    path = file_of(source)
     with reading(path, GraphError):
         if not path.is_file():
-            raise GraphError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give {KINDS}")
+            found = "is a folder" if path.is_dir() else "does not exist"
+            raise GraphError(f"{path} {found}; expected {KINDS}, or an engine's sidecar")
         with progress.task(f"reading {path.name}", None):
-            return _inspect(path)
+            return _inspect(source, path)
 
 
-def _inspect(path: Path) -> Inspection:
-    suffix, engine = path.suffix.lower(), path.with_suffix("")
-    if suffix == ".json" and engine.is_file() and engine.suffix.lower() in ENGINES:
-        path, suffix = engine, engine.suffix.lower()
-    size, digest = path.stat().st_size, sha256(path)
-    if suffix == ".json":
+def _inspect(source: str, path: Path) -> Inspection:
+    kind, size, digest = kind_of(source), path.stat().st_size, sha256(path)
+    if is_sidecar(path):
         return Inspection(path, "sidecar", size, digest, inspect_sidecar(path))
-    if suffix in ENGINES or _is_plan(path):
+    if kind == "engine":
         return Inspection(path, "engine", size, digest, inspect_engine(path, digest))
-    if suffix in CHECKPOINTS:
-        return Inspection(path, "checkpoint", size, digest, _checkpoint(path))
+    if kind != "onnx":
+        return Inspection(path, "checkpoint", size, digest, _checkpoint(source))
     from fcn_deploy.inspection.onnx import inspect_onnx
 
     return Inspection(path, "onnx", size, digest, inspect_onnx(path))
 
 
-def _is_plan(path: Path) -> bool:
-    from fcn_deploy.engine.header import read_header
-
-    return read_header(path) is not None
-
-
-def _checkpoint(path: Path) -> CheckpointFile:
-    from fcn_deploy.models.checkpoints import load_model
-
-    network, card = load_model(path)
+def _checkpoint(source: str) -> CheckpointFile:
+    with ModelSource(source) as model:
+        network, card = model.network()
     state = network.state_dict()
     return CheckpointFile(card, sum(parameter.numel() for parameter in network.parameters()), len(state))

@@ -1,12 +1,15 @@
-"""The PyTorch network that an artefact stands for, rebuilt from the artefact alone."""
+"""Load the PyTorch network of a model file: a checkpoint, a recipe, an exported ONNX file or the demo."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcn_deploy.models.demo import DEMO, named_file
+from fcn_deploy.errors import EngineError
+from fcn_deploy.model_file import file_of, kind_of
+from fcn_deploy.recipe import load_recipe, resolve_checkpoint
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -14,35 +17,46 @@ if TYPE_CHECKING:
 
     from fcn_deploy.card import ModelCard
 
-__all__ = ["DEMO", "load_reference"]
 
-
-def load_reference(
-    source: str,
+def load_network(
+    source: str | Path,
     *,
     model: str | None = None,
     classes: Sequence[str] | None = None,
     checkpoint: Path | None = None,
     progress: Progress = SILENT,
 ) -> tuple[nn.Module, ModelCard]:
-    """The network, in evaluation mode, and the card of `source`.
+    """Load the network, in evaluation mode, on the CPU, and the card of `source`; weights stay mapped from the file.
 
     Args:
-        source: "demo", an exported .onnx (its weights are inside), any checkpoint file, or a recipe (.toml).
-        model: what a checkpoint that does not say so holds; the card inside any other source must agree.
-        classes: class names, as many as the source has; they win over those in its card.
-        checkpoint: where the weights of a recipe are, if not beside it or in the current folder.
-        progress: is told which model was taken where a checkpoint leaves a choice and `model` does not make it.
+        source: "demo", an exported .onnx (its weights are inside), a checkpoint of any known convention, or a recipe
+            (.toml), whose facts then go into the card.
+        model: what a checkpoint that does not say so holds (fcn8s-caffe or fcn8s-atonce-caffe); the card inside any
+            other source must agree.
+        classes: class names, as many as the source has; else the card's, VOC's for 21 classes, or class_0, ...
+        checkpoint: where the weights of a recipe are, if not next to it or in the current folder.
+        progress: reports which model was taken where a checkpoint leaves a choice and `model` does not make it.
 
     Raises:
         UnknownNameError: no model is named `model`.
-        CheckpointError, GraphError: the file cannot be read, or does not hold such a network or so many classes.
+        RecipeError: the recipe is malformed.
+        CheckpointError, GraphError, EngineError: the file cannot be read, or holds no such network or other classes.
     """
-    if Path(source).suffix.lower() == ".onnx":
-        return _from_onnx(Path(source), model, classes)
-    from fcn_deploy.models.checkpoints import load_model
+    kind, path = kind_of(source), file_of(source)
+    if kind == "engine":
+        raise EngineError(
+            f"{path} is an engine, which holds no PyTorch network; give the checkpoint or the .onnx file behind it"
+        )
+    if kind == "onnx":
+        return _from_onnx(path, model, classes)
+    from fcn_deploy.models.checkpoints import load_checkpoint
 
-    return load_model(named_file(source), model=model, classes=classes, checkpoint=checkpoint, progress=progress)
+    if kind != "recipe":
+        return load_checkpoint(path, model, classes, progress)
+    recipe = load_recipe(path)
+    weights = resolve_checkpoint(recipe, checkpoint)
+    network, card = load_checkpoint(weights, model or recipe.model, classes or recipe.classes, progress)
+    return network, replace(card, **recipe.card_changes())
 
 
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from fcn_deploy.errors import CheckpointError
+from fcn_deploy.model_file import file_of
 from fcn_deploy.models.check import check_finite, listed, same_kind, shape
 from fcn_deploy.models.conventions import VGG16_CLASSIFIER, Convention
-from fcn_deploy.models.demo import named_file
 from fcn_deploy.models.identify import recognised
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.recipe import checkpoint_of
@@ -53,7 +53,7 @@ def load_weights_into(model: nn.Module, path: Path | str) -> Transfer:
         CheckpointError: the file cannot be read or is not recognised, nothing in it fits, or a backbone layer has
             another shape (another width).
     """
-    path = checkpoint_of(named_file(path))
+    path = checkpoint_of(file_of(path))
     weights = read_weights(path)
     convention = recognised(weights.tensors, path)
     tensors = _named_as_in(model, convention, convention.translate(weights.tensors))

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from fcn_deploy.errors import CheckpointError
+from fcn_deploy.model_file import CHECKPOINTS, checkpoint_format, is_onnx
 from fcn_deploy.system.files import reading
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
 TRUNCATED = "is truncated: it ends before its contents do; fetch or copy it again"
@@ -54,30 +54,28 @@ def _read(path: Path) -> Weights:
         head = stream.read(512)
     if not head:
         raise CheckpointError(f"{path} is empty; fetch or copy it again")
-    if _is_safetensors(head):
+    form = checkpoint_format(head)
+    if form == "safetensors":
         return _read_safetensors(path)
-    if head.startswith(b"PK\x03\x04"):
+    if form == "zip":
         _check_archive(path)
-    elif head[:1] != b"\x80":
+    elif form is None:
         raise CheckpointError(f"{path} is no checkpoint: {_what_it_is(head)}; needed a .safetensors, .pth or .pt file")
-    return Weights(_read_pickled(path, mmap=head.startswith(b"PK")))
+    return Weights(_read_pickled(path, mmap=form == "zip"))
 
 
 def _check_present(path: Path) -> None:
     if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; give a weights file ({', '.join(SUFFIXES)})")
+        raise CheckpointError(f"{path} is a folder; give a weights file ({', '.join(CHECKPOINTS)})")
     if path.exists():
         return
     if not path.parent.is_dir():
         raise CheckpointError(f"{path} does not exist: there is no folder {path.parent}")
-    beside = [entry.name for entry in path.parent.iterdir() if entry.suffix in (*SUFFIXES, ".toml")]
+    suffixes = (*CHECKPOINTS, ".bin", ".ckpt", ".toml")
+    beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in suffixes]
     near = difflib.get_close_matches(path.name, beside, n=2, cutoff=0.75)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise CheckpointError(f"{path} does not exist{hint}")
-
-
-def _is_safetensors(head: bytes) -> bool:
-    return len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000
 
 
 def _read_safetensors(path: Path) -> Weights:
@@ -129,7 +127,7 @@ def _what_it_is(head: bytes) -> str:
         return "it is a Git LFS pointer (run `git lfs pull`)"
     if head.startswith(b"\x89HDF"):
         return "it is an HDF5 file (Keras)"
-    if head[:1] == b"\x08" and (b"pytorch" in head or b"onnx" in head or b"fcn" in head):
+    if is_onnx(head):
         return "it is an ONNX graph, already exported"
     return f"it starts with {head[:8]!r}"
 

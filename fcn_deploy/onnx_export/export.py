@@ -21,7 +21,7 @@ from fcn_deploy.graph.contract_io import graft_contract, set_outputs
 from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
-from fcn_deploy.models.network import load_reference
+from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.files import StrPath, atomic_path
@@ -100,7 +100,7 @@ def export(
         (True, 9, 'fcn8s')
     """
     source = os.fspath(model)
-    network, card = load_reference(
+    network, card = load_network(
         source,
         model=model_name,
         classes=classes,

@@ -25,6 +25,7 @@ from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
+from fcn_deploy.model_file import kind_of
 from fcn_deploy.packaging.triton_config import Served, config_text
 from fcn_deploy.system.files import check_writable, output_error, temporary_beside
 from fcn_deploy.system.progress import SILENT, Progress
@@ -68,7 +69,7 @@ def package(source: Path, repository: Path, options: TritonOptions, progress: Pr
         GraphError: no ONNX network with an image input, or options that the file does not allow.
         OutputError: a model of that name is there, or the repository cannot be written.
     """
-    served = _engine(source, options) if _is_engine(source) else _onnx(source, options)
+    served = _engine(source, options) if kind_of(source) == "engine" else _onnx(source, options)
     name = _name(options.name or source.stem)
     target = repository / name
     if target.exists() and not options.force:
@@ -113,10 +114,6 @@ def _replace(temporary: Path, target: Path) -> None:
             old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _is_engine(source: Path) -> bool:
-    return source.suffix.lower() in (".engine", ".plan", ".trt")
 
 
 def _engine(source: Path, options: TritonOptions) -> Served:

@@ -18,6 +18,7 @@ from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, Ended, in_order
 from fcn_deploy.prediction.tiled import Tiled
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.open_runners import open_runners
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.process import usable_cores
@@ -58,10 +59,9 @@ class Labeller:
 
     def __init__(self, options: PredictOptions, stack: ExitStack, progress: Progress = SILENT) -> None:
         """Errors as for `predict`."""
-        runners = open_runners(
-            options.model, stack, runner=options.runner, model=options.checkpoint_model,
-            threads=options.threads, lanes=options.lanes if options.tiling is None else 1, progress=progress,
-        )  # fmt: skip
+        source = stack.enter_context(ModelSource(options.model, progress, model=options.checkpoint_model))
+        lanes = options.lanes if options.tiling is None else 1
+        runners = open_runners(source, stack, runner=options.runner, threads=options.threads, lanes=lanes)
         self._runner, self._batch = runners[0], options.batch
         self.card, self.name = self._runner.card, self._runner.name
         self.outputs = outputs_of(options, self.card)

@@ -18,6 +18,7 @@ from fcn_deploy.errors import ShapeError
 from fcn_deploy.prediction.inference import lanes_of
 from fcn_deploy.prediction.pipeline import Bounds, Ended, Labelled, Loaded, batched, in_order, inferred
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.open_runners import open_runners
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.vocabulary import INPUT, LABELS
@@ -131,7 +132,8 @@ def load(
         (<Model fcn8s, 8 classes, pytorch>, (48, 64), dtype('uint8'))
     """
     with ExitStack() as stack:
-        opened = open_runners(os.fspath(model), stack, runner=runner, model=model_name, threads=threads)
+        source = stack.enter_context(ModelSource(os.fspath(model), model=model_name))
+        opened = open_runners(source, stack, runner=runner, threads=threads)
         return Model(opened[0], stack.pop_all(), batch)
 
 

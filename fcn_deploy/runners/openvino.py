@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,8 +67,6 @@ class OpenVinoRunner(Runner):
             RunnerError: the device is not here, or does not compute in that type.
             GraphError: the file cannot be read, or is no segmentation network.
         """
-        if Path(source).suffix.lower() != ".onnx":
-            raise RunnerError(f"{name} runs .onnx files, not {source}; fcn-deploy export makes one of it")
         where, wanted = parse_device(device)
         core = open_core()
         _check_device(name, core, where, wanted)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, UnknownNameError
-from fcn_deploy.models.network import load_reference
+from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.base import Runner, image_of
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from fcn_deploy.vocabulary import LABELS, LOGITS
@@ -66,7 +66,7 @@ class TorchRunner(Runner):
             raise RunnerError(f"{name}: PyTorch {torch.__version__} has {built}; use pytorch:cpu")
         if threads is not None:
             torch.set_num_threads(threads)
-        model, card = load_reference(source) if load is None else load()
+        model, card = load_network(source) if load is None else load()
         if load is not None and device == "cuda":
             model = copy.deepcopy(model)
         return cls(name, model, card, device=device, outputs=outputs)

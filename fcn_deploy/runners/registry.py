@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from fcn_deploy.errors import RunnerError, UnknownNameError
+from fcn_deploy.model_file import Kind, kind_of
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.vocabulary import LABELS
 
@@ -18,26 +20,38 @@ if TYPE_CHECKING:
     from fcn_deploy.runners.ort.options import ProviderOptions
 
 
+Opens = Literal["network", "onnx", "engine"]
+WHAT: dict[Opens, str] = {"network": "PyTorch networks", "onnx": ".onnx files", "engine": "engines"}
+
+
 @dataclass(frozen=True)
 class Entry:
-    """Where a runner's class is, the package it stands on, its device where none is named, and what it opens.
+    """What a runner opens and can do.
 
     Attributes:
-        types: what may be named beside the device for the runner to compute in, without another file.
+        location: its module in this package, and its class.
+        package: the module that it needs.
+        opens: a PyTorch network (of a checkpoint, a recipe, an exported .onnx file or "demo"), an .onnx file or an
+            engine.
+        device: where it runs if the user names no device; "" if it has one device alone.
+        types: what may be named next to the device for the runner to compute in, without another file.
+        lanes: whether several of it over one model's weights do more on a CPU than one that has all cores.
     """
 
     location: str
     package: str
-    device: str
-    needs_onnx: bool
+    opens: Opens
+    device: str = "cpu"
     types: tuple[str, ...] = ()
+    lanes: bool = False
 
 
+# The first of those that open a kind of file is the default for it.
 RUNNERS = {
-    "pytorch": Entry("pytorch:TorchRunner", "torch", "cpu", needs_onnx=False),
-    "onnxruntime": Entry("ort.runner:OrtRunner", "onnxruntime", "cpu", needs_onnx=True),
-    "openvino": Entry("openvino:OpenVinoRunner", "openvino", "cpu", needs_onnx=True, types=("fp32", "bf16")),
-    "tensorrt": Entry("trt.runner:TrtRunner", "pycuda", "", needs_onnx=True),
+    "pytorch": Entry("pytorch:TorchRunner", "torch", "network", lanes=True),
+    "onnxruntime": Entry("ort.runner:OrtRunner", "onnxruntime", "onnx", lanes=True),
+    "openvino": Entry("openvino:OpenVinoRunner", "openvino", "onnx", types=("fp32", "bf16")),
+    "tensorrt": Entry("trt.runner:TrtRunner", "pycuda", "engine", device=""),
 }
 
 
@@ -47,6 +61,12 @@ def entry(spec: str) -> Entry:
     if name not in RUNNERS:
         raise UnknownNameError.of("runner", name, RUNNERS)
     return RUNNERS[name]
+
+
+def default_runner(kind: Kind) -> str:
+    """The runner that opens a file of this kind as it is: tensorrt, onnxruntime, or pytorch for a network."""
+    opens = kind if kind in ("onnx", "engine") else "network"
+    return next(name for name, line in RUNNERS.items() if line.opens == opens)
 
 
 def device_of(spec: str) -> str:
@@ -81,13 +101,28 @@ def open_runner(
         CheckpointError, GraphError, EngineError: `source` cannot be read or used.
     """
     line = entry(spec)
+    _check_kind(spec, line, source)
     device = spec.partition(":")[2] or line.device
     module_name, _, class_name = line.location.partition(":")
     runner_class = getattr(importlib.import_module(f".{module_name}", __package__), class_name)
-    given: dict[str, object] = {} if line.needs_onnx else {"load": load}
+    given: dict[str, object] = {"load": load} if line.opens == "network" else {}
     if provider is not None:
         if line.package != "onnxruntime":
             raise RunnerError(f"{spec} has no providers; provider options are for onnxruntime:cuda|tensorrt|...")
         given["provider"] = provider
     runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads, **given)
     return runner
+
+
+def _check_kind(spec: str, line: Entry, source: str) -> None:
+    """Raise RunnerError if `source` is no file that the runner opens."""
+    kind = kind_of(source)
+    found = kind if kind in ("onnx", "engine") else "network"
+    if found == line.opens or (line.opens == "network" and found == "onnx"):
+        return
+    if kind == "checkpoint" and not Path(source).is_file():
+        return  # the runner says what it lacks
+    if kind == "engine":
+        raise RunnerError(f"{source} is an engine, and {spec} runs {WHAT[line.opens]}; leave --runner out")
+    maker = "build-engine" if line.opens == "engine" else "export"
+    raise RunnerError(f"{spec} runs {WHAT[line.opens]}, not {source}; fcn-deploy {maker} makes one of it")

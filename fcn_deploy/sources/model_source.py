@@ -1,4 +1,4 @@
-"""The file that each runner opens: the one that was given, or an ONNX file exported from it for the occasion."""
+"""One model file, whatever its kind: where it is, what it holds, and what a runner opens of it."""
 
 from __future__ import annotations
 
@@ -9,66 +9,106 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import CheckpointError, GraphError
-from fcn_deploy.models.demo import named_file
-from fcn_deploy.models.network import load_reference
-from fcn_deploy.recipe import checkpoint_of
+from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
+from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError
+from fcn_deploy.model_file import KINDS, Kind, file_of, kind_of
+from fcn_deploy.models.network import load_network
+from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import entry, open_runner
+from fcn_deploy.runners.registry import default_runner, entry, open_runner
 from fcn_deploy.system.files import sha256
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
 
+ERRORS: dict[Kind, type[FcnDeployError]] = {"onnx": GraphError, "engine": EngineError}
 
-class Artefact:
-    """A model given as "demo", a checkpoint, a recipe or an .onnx file.
 
-    The PyTorch network is read once for all who need it. As a context manager it removes what it exported.
+class ModelSource:
+    """A model that a user named: "demo", a checkpoint, a recipe, an .onnx file or an engine.
+
+    The PyTorch network is read once for all who need it, and exported once. Use as a context manager: at its end the
+    exported file is removed.
+
+    Attributes:
+        text: the name as the user wrote it.
+        kind: what the name stands for.
+        model: what a checkpoint holds where its keys leave a choice.
     """
 
-    def __init__(self, source: str, progress: Progress = SILENT, *, model: str | None = None) -> None:
-        """`model` is what a checkpoint holds where its keys leave a choice; GraphError with an .onnx file."""
-        self.source, self.model = source, model
-        if self.is_onnx and model is not None:
-            raise GraphError(f"{source} says in its model card what it holds; --model is for checkpoints that do not")
-        self._progress = progress
-        self._loaded: tuple[nn.Module, ModelCard] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._exported: str | None = None
+    def __init__(
+        self,
+        source: str | Path,
+        progress: Progress = SILENT,
+        *,
+        model: str | None = None,
+        classes: Sequence[str] | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        """`model`, `classes` and `checkpoint` are those of `load_network`.
 
-    @property
-    def is_onnx(self) -> bool:
-        return Path(self.source).suffix.lower() == ".onnx"
+        Raises:
+            GraphError, EngineError: `model` is given for a file that says what it holds.
+        """
+        self.text, self.kind, self.model = str(source), kind_of(source), model
+        if self.kind in ERRORS and model is not None:
+            raise ERRORS[self.kind](
+                f"{source} says in its model card what it holds; --model is for checkpoints that do not"
+            )
+        self._classes, self._checkpoint, self._progress = classes, checkpoint, progress
+        self._network: tuple[nn.Module, ModelCard] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._exported: Path | None = None
 
     @cached_property
     def path(self) -> Path:
-        """The file behind the source: for a recipe its checkpoint.
+        """The model's file: the demo's checkpoint for "demo", and for a recipe its checkpoint.
 
         Raises:
             RecipeError, CheckpointError: the recipe cannot be read, or its checkpoint is not there.
         """
-        return checkpoint_of(named_file(self.source))
+        recipe = self.recipe
+        return file_of(self.text) if recipe is None else resolve_checkpoint(recipe, self._checkpoint)
 
-    def load(self) -> tuple[nn.Module, ModelCard]:
-        """The PyTorch network, which belongs to this artefact, and its card.
+    @cached_property
+    def recipe(self) -> Recipe | None:
+        """The recipe, or None for a source of another kind; RecipeError if it cannot be read."""
+        return load_recipe(Path(self.text)) if self.kind == "recipe" else None
+
+    @property
+    def default_runner(self) -> str:
+        """The runner that opens a file of this kind as it is."""
+        return default_runner(self.kind)
+
+    def digest(self) -> tuple[str, int]:
+        """SHA-256 and size in bytes of `path`; external data of an ONNX file is not in it.
 
         Raises:
-            CheckpointError, GraphError: as for `load_reference`.
+            GraphError, EngineError, CheckpointError, RecipeError: there is no such file.
         """
-        if self._loaded is None:
-            self._loaded = load_reference(self.source, model=self.model, progress=self._progress)
-        return self._loaded
+        self.require_file()
+        return sha256(self.path), self.path.stat().st_size
+
+    def require_file(self) -> None:
+        """Raise GraphError, EngineError, CheckpointError or RecipeError if there is no such file."""
+        if not self.path.is_file():
+            found = "is a folder" if self.path.is_dir() else "does not exist"
+            raise ERRORS.get(self.kind, CheckpointError)(f"{self.path} {found}; expected {KINDS}")
 
     def card(self) -> ModelCard | None:
-        """The model card; None for an ONNX file that holds none (or that the runners will find unreadable).
+        """The model card; None for an engine or ONNX file without one (or that the runners will find unreadable).
 
         Raises:
-            CheckpointError: the checkpoint cannot be read.
+            CheckpointError, RecipeError: the checkpoint or the recipe cannot be read.
+            EngineError: the engine's sidecar cannot be read.
         """
-        if not self.is_onnx:
-            return self.load()[1]
+        if self.kind == "engine":
+            return read_sidecar(self.path).card if sidecar_path(self.path).exists() else None
+        if self.kind != "onnx":
+            return self.network()[1]
         from fcn_deploy.graph.load import read_card
 
         try:
@@ -76,57 +116,63 @@ class Artefact:
         except GraphError:
             return None
 
-    def file_for(self, spec: str) -> str:
-        """What runner `spec` opens; exports once, with its proof, if the runner needs ONNX and the source is none.
+    def network(self) -> tuple[nn.Module, ModelCard]:
+        """The PyTorch network, which belongs to this source, and its card; see `load_network` for the errors."""
+        if self._network is None:
+            self._network = load_network(
+                self.text, model=self.model, classes=self._classes, checkpoint=self._checkpoint, progress=self._progress
+            )
+        return self._network
+
+    def onnx_file(self) -> Path:
+        """The ONNX file itself, or one exported with its proof, once, into a temporary folder.
 
         Raises:
-            CheckpointError, ExportError, OutputError: the source cannot be read or exported.
+            CheckpointError, EngineError, ExportError, OutputError: the source cannot be read or exported.
         """
-        if not entry(spec).needs_onnx or self.is_onnx:
-            return self.source
+        if self.kind == "onnx":
+            return self.path
         if self._exported is None:
             from fcn_deploy.onnx_export.export import export_model
 
-            network, card = self.load()
+            network, card = self.network()
             self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
             target = Path(self._folder.name) / f"{self.path.stem}.onnx"
             export_model(network, card, target, progress=self._progress)
-            self._exported = str(target)
+            self._exported = target
         return self._exported
+
+    def file_for(self, spec: str) -> str:
+        """The file that runner `spec` opens; a runner of ONNX files gets `onnx_file`.
+
+        Raises:
+            CheckpointError, EngineError, ExportError, OutputError: the source cannot be read or exported.
+        """
+        if self.kind == "engine":
+            return str(self.path)
+        return str(self.onnx_file()) if entry(spec).opens == "onnx" else self.text
 
     def open(self, spec: str, *, threads: int | None = None) -> Runner:
         """Open runner `spec` on this model.
 
         Raises:
             RunnerError, UnknownNameError: as for `open_runner`.
-            CheckpointError, GraphError, ExportError, OutputError: the source cannot be read or exported.
+            CheckpointError, GraphError, EngineError, ExportError, OutputError: it cannot be read or exported.
         """
-        return open_runner(spec, self.file_for(spec), threads=threads, load=self.load)
+        return open_runner(spec, self.file_for(spec), threads=threads, load=self.network)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
         """What a reader should know of the file that runner `spec` opened."""
-        if entry(spec).needs_onnx and not self.is_onnx:
-            return (f"ran an ONNX file exported from {Path(self.source).name} for this run",)
+        if entry(spec).opens == "onnx" and self.kind != "onnx":
+            return (f"ran an ONNX file exported from {Path(self.text).name} for this run",)
         return ()
 
-    def digest(self) -> tuple[str, int]:
-        """SHA-256 and size in bytes of the file behind the source; external data of an ONNX file is not in it.
-
-        Raises:
-            GraphError, CheckpointError, RecipeError: there is no such file.
-        """
-        if not self.path.is_file():
-            kind = GraphError if self.is_onnx else CheckpointError
-            found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise kind(f"{self.path} {found}; needed is an .onnx file, a checkpoint, a recipe (.toml), or demo")
-        return sha256(self.path), self.path.stat().st_size
-
-    def __enter__(self) -> Artefact:
+    def __enter__(self) -> ModelSource:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loaded = None
+        self._network = None
         if self._folder is not None:
             self._folder.cleanup()

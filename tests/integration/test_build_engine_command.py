@@ -20,7 +20,7 @@ from fcn_deploy.cli.build_engine import command
 from fcn_deploy.engine.freshness import belongs
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
-from fcn_deploy.models.demo import named_file
+from fcn_deploy.model_file import file_of
 from fcn_deploy.system.files import sha256
 from tests.support.audit_graphs import ERRORS, int8_conv
 from tests.support.onnx_files import write_graph
@@ -114,7 +114,7 @@ def test_a_checkpoint_is_exported_first_and_needs_no_export_to_be_up_to_date(tmp
     _build("demo", "--opt", "1x64x96", "-o", out)
     sidecar = read_sidecar(out)
     assert (sidecar.onnx_name, sidecar.inputs[0].dtype) == ("demo.safetensors", "uint8")
-    monkeypatch.setattr("fcn_deploy.sources.model_source.Artefact.file_for", None)
+    monkeypatch.setattr("fcn_deploy.sources.model_source.ModelSource.onnx_file", None)
     assert "up to date" in _build("demo", "--opt", "1x64x96", "-o", out).output
 
 
@@ -130,7 +130,7 @@ keep_float = ["backbone.stage3.conv2"]
 
 def test_what_a_recipe_says_beside_its_checkpoint_makes_an_engine_stale(tmp_path):
     weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "demo.toml", tmp_path / "m.engine"
-    weights.write_bytes(named_file("demo").read_bytes())
+    weights.write_bytes(file_of("demo").read_bytes())
     text = RECIPE.format(sha256=sha256(weights))
     recipe.write_text(text)
     _build(recipe, "--opt", "1x64x96", "-o", out)
@@ -140,8 +140,8 @@ def test_what_a_recipe_says_beside_its_checkpoint_makes_an_engine_stale(tmp_path
 
 
 def test_what_a_recipe_keeps_in_float_is_kept(tmp_path):
-    weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "demo.toml", tmp_path / "m.engine"
-    weights.write_bytes(named_file("demo").read_bytes())
+    weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "R.TOML", tmp_path / "m.engine"
+    weights.write_bytes(file_of("demo").read_bytes())
     recipe.write_text(RECIPE.format(sha256=sha256(weights)))
     _build(recipe, "--opt", "1x64x96", "--precision", "int8", "--calib", "synthetic:1", "-o", out)
     types = {layer.precision for layer in read_sidecar(out).layers if "backbone.stage3.conv2_" in layer.name}

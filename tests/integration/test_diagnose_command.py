@@ -15,8 +15,9 @@ from fcn_deploy.cli.diagnose import command
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
 from fcn_deploy.errors import FcnDeployError, GraphError, UnknownNameError
-from fcn_deploy.models.checkpoints import load_model, save_model
-from fcn_deploy.models.demo import named_file
+from fcn_deploy.model_file import file_of
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
@@ -59,7 +60,7 @@ def _rewritten(source: Path) -> dict[str, Path]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Form -> file, all made from the bundled checkpoint."""
     path = tmp_path_factory.mktemp("demo") / "demo.onnx"
-    network, card = load_model(named_file("demo"))
+    network, card = load_network(file_of("demo"))
     export_model(network, card, path)
     return _rewritten(path)
 
@@ -146,7 +147,7 @@ def test_first_weights_in_the_order_of_bgr_are_named_at_the_first_convolution(de
 
 
 def test_a_checkpoint_of_another_training_run_is_told_at_the_first_layer(demo, tmp_path):
-    network, card = load_model(named_file("demo"))
+    network, card = load_network(file_of("demo"))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * parameter.std() * torch.randn(parameter.shape, generator=torch.manual_seed(0))

@@ -15,7 +15,7 @@ from PIL import Image
 from fcn_deploy.contract import Contract
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES, open_source
 from fcn_deploy.errors import DataError, RunnerError
-from fcn_deploy.models.checkpoints import load_model
+from fcn_deploy.models.network import load_network
 from tests.support.bench_model import invoke, save_small_model
 from tests.support.reference_nets import caffe_state
 
@@ -40,7 +40,7 @@ def figures(*arguments: str) -> dict:
 
 def test_pixel_accuracy_is_the_share_of_right_pixels(checkpoint):
     found = figures(str(checkpoint), "--data", DATA)
-    model, card = load_model(checkpoint)
+    model, card = load_network(checkpoint)
     network, right = Contract(model, card), 0
     for index in range(3):
         sample = open_source(DATA)[index]

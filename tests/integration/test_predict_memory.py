@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 from tests.integration.test_tiling_networks import peak_of
 from tests.support.onnx_files import write_graph
 
@@ -55,7 +55,7 @@ with open_runner("onnxruntime", sys.argv[1], threads=1) as runner:
 
 
 def test_inferences_of_one_size_hold_what_the_first_took():
-    with Artefact("demo") as demo:
+    with ModelSource("demo") as demo:
         command = [sys.executable, "-c", RESIDENT, demo.file_for("onnxruntime")]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     first, _, third = map(int, done.stdout.split())

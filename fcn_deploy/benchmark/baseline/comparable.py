@@ -8,7 +8,7 @@ from typing import Any
 from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Accuracy, Record
 from fcn_deploy.errors import RecordError
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources.model_source import ModelSource
 
 # Of the threads of a runner, the share that other processes may take from it before its times say nothing.
 MOST_TAKEN = 0.1
@@ -21,7 +21,7 @@ def check_source(baseline: Record, source: str, *, model: str | None = None) -> 
     Raises:
         GraphError, CheckpointError, RecipeError: there is no such file.
     """
-    with Artefact(source, model=model) as artefact:
+    with ModelSource(source, model=model) as artefact:
         _check_model(baseline, artefact.path.name, artefact.digest()[0])
 
 

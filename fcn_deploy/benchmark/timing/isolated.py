@@ -137,10 +137,10 @@ class _Child:
         self._runner: InProcess | None = None
 
     def open(self, spec: str, source: str, threads: int | None, model: str | None) -> bool:
-        from fcn_deploy.models.network import load_reference
+        from fcn_deploy.models.network import load_network
         from fcn_deploy.runners.registry import open_runner
 
-        runner = open_runner(spec, source, threads=threads, load=partial(load_reference, source, model=model))
+        runner = open_runner(spec, source, threads=threads, load=partial(load_network, source, model=model))
         self._runner = InProcess(runner)
         # For good: what this process makes by the way is little, and a collection would be counted as the runner's.
         gc.collect()

@@ -72,13 +72,13 @@ def _measure_here(spec: str, source: str, shape: Shape, threads: int | None, mod
 
     import numpy as np
 
-    from fcn_deploy.models.network import load_reference
+    from fcn_deploy.models.network import load_network
     from fcn_deploy.runners.registry import entry, open_runner
 
     importlib.import_module(entry(spec).package)
     free_before = _free_device_bytes(spec)
     baseline = peak_bytes()
-    with open_runner(spec, source, threads=threads, load=partial(load_reference, source, model=model)) as runner:
+    with open_runner(spec, source, threads=threads, load=partial(load_network, source, model=model)) as runner:
         runner.infer({"image": np.full((*shape, 3), 127, np.uint8)})
         free_after = _free_device_bytes(spec)
         taken = None if free_before is None or free_after is None else max(0, free_before - free_after)

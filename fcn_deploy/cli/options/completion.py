@@ -31,7 +31,7 @@ def complete_runners(context: click.Context, parameter: click.Parameter, incompl
 
     done, comma, last = incomplete.rpartition(",")
     after: Parts = {
-        name: (*(DEVICES if line.device else ()), *(QUANTIZED_PRECISIONS if line.needs_onnx else ()))
+        name: (*(DEVICES if line.device else ()), *(QUANTIZED_PRECISIONS if line.opens != "network" else ()))
         for name, line in RUNNERS.items()
     }
     return [f"{done}{comma}{spec}" for spec in _with_parts(after, last)]

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.model_file import kind_of
 from fcn_deploy.prediction.options import WAITING, PredictOptions
-from fcn_deploy.runners.registry import device_of
-from fcn_deploy.sources.open_runners import USUAL_LANES, default_runner
+from fcn_deploy.runners.registry import default_runner, device_of
+from fcn_deploy.sources.open_runners import USUAL_LANES
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import led_to, usable_cores
 
@@ -69,7 +70,7 @@ def divide_resources(options: PredictOptions, actors: int | None, nodes: list[di
     cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU", 0) >= 1]
     if not cores:
         raise RunnerError("no machine of the cluster has a free CPU for Ray; start its nodes with --num-cpus")
-    spec = options.runner or default_runner(options.model)
+    spec = options.runner or default_runner(kind_of(options.model))
     if device_of(spec) == "cpu":
         return _cpu_share(actors, cores)
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)

@@ -13,14 +13,14 @@ from typing import Any
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, RunnerError
-from fcn_deploy.models.demo import DEMO
+from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, start_ledger
 from fcn_deploy.prediction.cluster.resources import Cluster, connected, divide_resources
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import Labeller, outputs_of
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.pipeline import Ended
-from fcn_deploy.sources.open_runners import card_of
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
 
 MOST_A_TASK = 32  # images of one task: what is run again if its worker is lost
@@ -73,7 +73,7 @@ class Worker:
     def _opened(self) -> Labeller:
         """The model, which stays open as long as the worker lives."""
         model = self._options.model
-        if model != DEMO and not Path(model).exists():
+        if not file_of(model).exists():
             raise RunnerError(
                 f"{model} is not on machine {socket.gethostname()}; the model must have the same path on each machine "
                 "of the cluster"
@@ -108,7 +108,9 @@ class RayLabeller:
         self, options: PredictOptions, cluster: Cluster, stack: ExitStack, progress: Progress = SILENT
     ) -> None:
         """Errors as for `predict`; nothing is opened before the first image."""
-        self.card: ModelCard | None = card_of(options.model, options.checkpoint_model, progress)
+        with ModelSource(options.model, progress, model=options.checkpoint_model) as source:
+            source.require_file()
+            self.card: ModelCard | None = source.card()
         self.outputs = outputs_of(options, self.card)
         self.name = ""
         self.notes: tuple[str, ...] = ()
@@ -168,7 +170,7 @@ def cause_of(error: Any) -> BaseException:
 
 def absolute(options: PredictOptions) -> PredictOptions:
     """`options` with paths that mean the same in another folder."""
-    model = options.model if options.model == DEMO else str(Path(options.model).absolute())
+    model = options.model if kind_of(options.model) == "demo" else str(Path(options.model).absolute())
     target = options.target.absolute() if isinstance(options.target, Path) else options.target
     return replace(options, model=model, target=target, images=())
 

@@ -57,8 +57,6 @@ class OrtRunner(Runner):
         provider: ProviderOptions | None = None,
     ) -> OrtRunner:
         """Open the .onnx file `source` on the provider `device`; see `ort_session.open_session` for the errors."""
-        if Path(source).suffix.lower() != ".onnx":
-            raise RunnerError(f"{name} runs .onnx files, not {source}; fcn-deploy export makes one of it")
         opened = open_session(name, Path(source), device, threads, provider)
         session = opened.session
         text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import EngineError, GraphError, RunnerError
+from fcn_deploy.errors import EngineError, GraphError
 from fcn_deploy.runners.base import Runner, image_of
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
@@ -95,8 +95,6 @@ class TrtRunner(Runner):
             RunnerError: there is no GPU or no driver, or `source` is no engine.
             EngineError: the engine cannot be used here, or is not of that precision.
         """
-        if source == "demo" or Path(source).suffix.lower() == ".onnx":
-            raise RunnerError(f"{name} runs engines, not {source}; fcn-deploy build-engine makes one of an ONNX file")
         options = options or TrtOptions()
         gpu = CudaDevice(options.gpu)
         loaded = load_engine(Path(source), gpu, device)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
+from fcn_deploy.model_file import kind_of
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
 
@@ -31,7 +32,7 @@ def field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -
     """
     from fcn_deploy.graph.load import load_graph
 
-    if Path(source).suffix.lower() == ".onnx":
+    if kind_of(source) == "onnx":
         return ReceptiveField(without_weights(load_graph(Path(source))))
     if card is None:
         raise GraphError(

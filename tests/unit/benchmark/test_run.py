@@ -14,8 +14,8 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
 from fcn_deploy.errors import CheckpointError, DataError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.sources import model_source as artefact_module
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources import model_source as source_module
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT
 from fcn_deploy.vocabulary import Profile
 from tests.support.fake_runners import FakeRunner
@@ -42,10 +42,10 @@ def bench(monkeypatch, tmp_path):
                 raise found
             return found
 
-        for module in (artefact_module, forms_module):
+        for module in (source_module, forms_module):
             monkeypatch.setattr(module, "open_runner", open_fake)
         cards = [found.card for found in fakes.values() if isinstance(found, FakeRunner)]
-        monkeypatch.setattr(Artefact, "card", lambda self: next(iter(cards), CARD))
+        monkeypatch.setattr(ModelSource, "card", lambda self: next(iter(cards), CARD))
         settings = {
             "source": str(tmp_path / "m.onnx"),
             "runners": tuple(fakes),

@@ -9,6 +9,7 @@ import pytest
 from fcn_deploy.diagnosis.stages import Stage, chain
 from fcn_deploy.errors import EngineError, GraphError
 from tests.support.fake_runners import FakeRunner
+from tests.support.onnx_files import write_graph
 from tests.support.small_fcn import write_fcn
 
 
@@ -40,3 +41,13 @@ def test_an_engine_must_be_there_and_one_without_a_sidecar_claims_nothing(tmp_pa
         chain([fcn, str(engine)])
     engine.write_bytes(b"plan")
     assert chain([fcn, str(engine)])[-1].claim == "unknown"
+
+
+def test_every_kind_of_file_becomes_its_stage_in_any_case_of_letters(tmp_path):
+    write_graph(tmp_path / "m.ONNX")
+    for name in ("e.trt", "e.PLAN", "e.engine"):
+        (tmp_path / name).write_bytes(b"junkjunk")
+    sources = ["demo", *(str(tmp_path / name) for name in ("m.ONNX", "e.trt", "e.PLAN", "e.engine"))]
+    stages = chain(sources)
+    assert [stage.kind for stage in stages] == ["pytorch", "onnx", "engine", "engine", "engine"]
+    assert [stage.runner_name for stage in stages] == ["pytorch", "onnxruntime", *["tensorrt"] * 3]

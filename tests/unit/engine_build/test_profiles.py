@@ -10,6 +10,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine_build.profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import load_graph
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.vocabulary import Profile
 from tests.support.audit_graphs import int8_conv
 
@@ -33,19 +34,20 @@ def test_images_give_their_extremes_and_median_rounded_to_the_stride(tmp_path):
 def test_what_the_file_fixes_wins_and_a_profile_beside_it_is_refused(tmp_path):
     fixed = fixed_dims(load_graph(int8_conv(tmp_path / "m.onnx")))
     assert fixed == (1, 16, 16)
-    profile, _ = usual("m.onnx", fixed, None)
+    profile, _ = usual(None, fixed, None)
     assert profile == Profile((1, 16, 16), (1, 16, 16), (1, 16, 16))
     check_fixed([profile], fixed)
     with pytest.raises(EngineError, match="varies H, which the file fixes at 16"):
         check_fixed([Profile((1, 16, 16), (1, 16, 16), (1, 32, 16))], fixed)
 
 
-def test_a_recipe_s_shapes_come_before_the_default(tmp_path):
-    path = tmp_path / "r.toml"
+def test_the_sizes_of_a_recipe_come_before_the_default_in_any_case_of_letters(tmp_path):
+    path = tmp_path / "R.TOML"
     path.write_text(
         'name = "n"\nmodel = "fcn8s"\ncheckpoint = "c.pth"\nurl = "https://example.org/c.pth"\n'
         "[shapes]\nmin = [1, 240, 320]\nopt = [1, 500, 500]\nmax = [4, 512, 512]\n"
     )
-    assert usual(str(path), DYNAMIC, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from r.toml")
-    assert usual(str(path), DYNAMIC, 9)[0].max == (9, 512, 512)
-    assert usual("demo", DYNAMIC, None) == (DEFAULT, "the default")
+    recipe = ModelSource(path).recipe
+    assert usual(recipe, DYNAMIC, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from R.TOML")
+    assert usual(recipe, DYNAMIC, 9)[0].max == (9, 512, 512)
+    assert usual(ModelSource("demo").recipe, DYNAMIC, None) == (DEFAULT, "the default")

@@ -16,7 +16,7 @@ from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.header import PlanHeader, read_header
 from fcn_deploy.engine.sidecar import BuiltFor, EngineLayer, PrecisionShares, Sidecar, sidecar_path
 from fcn_deploy.engine.sidecar import SidecarPort as SidecarPort
-from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
+from fcn_deploy.errors import CheckpointError, EngineError, GraphError, MissingDependencyError
 from fcn_deploy.inspection import engine as inspect_engine_module
 from fcn_deploy.inspection.inspect import inspect
 from fcn_deploy.inspection.text import layer_table, lines, to_plain
@@ -203,7 +203,7 @@ def test_a_sidecar_alone_is_read_and_says_that_its_engine_is_elsewhere(tmp_path)
         ("m.json", b'{"kind": "run"}', EngineError, "not of kind engine, schema 1"),
         ("m.onnx", b"", GraphError, "is not an ONNX model"),
         ("m.onnx", b"<html>" * 9, GraphError, "cannot be read as ONNX"),
-        ("m.bin", b"\xff" * 99, GraphError, "cannot be read as ONNX"),
+        ("m.bin", b"\xff" * 99, CheckpointError, r"is no checkpoint: it starts with b'\\xff"),
     ],
 )
 def test_junk_is_one_line(tmp_path, name, content, error, message):
@@ -214,7 +214,7 @@ def test_junk_is_one_line(tmp_path, name, content, error, message):
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
-    with pytest.raises(GraphError, match=r"x\.engine does not exist; give an ONNX file, an engine"):
+    with pytest.raises(GraphError, match=r"x\.engine does not exist; expected an .onnx file, an engine"):
         inspect(str(tmp_path / "x.engine"))
     with pytest.raises(GraphError, match="is a folder"):
         inspect(str(tmp_path))

@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 
 from fcn_deploy.card import VOC_CLASSES, voc_palette
 from fcn_deploy.errors import CheckpointError, OutputError, RecipeError
-from fcn_deploy.models.checkpoints import load_model, save_model
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import MODELS, build, new_card
 from tests.support.reference_nets import caffe_state, vgg16_state
 
@@ -21,7 +22,7 @@ def test_a_saved_model_loads_with_its_card_and_the_same_weights(model: str, tmp_
     card = new_card(model, CLASSES, width=0.0625)
     network = build(card)
     save_model(tmp_path / "m.safetensors", network, card)
-    loaded, loaded_card = load_model(tmp_path / "m.safetensors")
+    loaded, loaded_card = load_network(tmp_path / "m.safetensors")
     assert loaded_card == card
     assert not loaded.training
     state, expected = loaded.state_dict(), network.state_dict()
@@ -33,7 +34,7 @@ def test_a_saved_model_loads_with_its_card_and_the_same_weights(model: str, tmp_
 def test_options_of_the_card_survive_and_training_goes_on_from_a_loaded_model(tmp_path: Path):
     card = new_card("fcn16s", CLASSES, width=0.0625, head="pool5", learned=False, upsample_bias=True)
     save_model(tmp_path / "m.safetensors", build(card), card)
-    loaded, _ = load_model(tmp_path / "m.safetensors")
+    loaded, _ = load_network(tmp_path / "m.safetensors")
     assert not loaded.get_parameter("upscore16.weight").requires_grad
     loaded.train()(torch.randn(1, 3, 20, 30)).sum().backward()
     assert loaded.get_parameter("backbone.stage1.conv1.weight").grad is not None
@@ -43,12 +44,12 @@ def test_saving_again_over_the_file_a_model_was_loaded_from_keeps_both_right(tmp
     card = new_card("fcn8s", CLASSES, width=0.0625)
     path = tmp_path / "m.safetensors"
     save_model(path, build(card), card)
-    loaded, _ = load_model(path)
+    loaded, _ = load_network(path)
     before = loaded.get_parameter("score_fr.weight").clone()
     other = build(card)
     save_model(path, other, card)
     assert torch.equal(loaded.get_parameter("score_fr.weight"), before)
-    assert torch.equal(load_model(path)[0].get_parameter("score_fr.weight"), other.get_parameter("score_fr.weight"))
+    assert torch.equal(load_network(path)[0].get_parameter("score_fr.weight"), other.get_parameter("score_fr.weight"))
 
 
 def test_nothing_is_left_behind_where_the_file_cannot_be_written(tmp_path: Path):
@@ -73,7 +74,7 @@ def test_nothing_is_left_behind_where_the_file_cannot_be_written(tmp_path: Path)
 def test_wrapped_and_prefixed_state_dicts_are_unwrapped(wrap, tmp_path: Path):
     state = caffe_state("fcn16s-caffe", 4)
     torch.save(wrap(state), tmp_path / "net.pth")
-    loaded, card = load_model(tmp_path / "net.pth")
+    loaded, card = load_network(tmp_path / "net.pth")
     assert card.model == "fcn16s-caffe"
     assert torch.equal(loaded.get_parameter("fc7.weight"), state["fc7.weight"])
     assert loaded.get_parameter("fc7.weight").dtype == torch.float32
@@ -82,13 +83,13 @@ def test_wrapped_and_prefixed_state_dicts_are_unwrapped(wrap, tmp_path: Path):
 def test_half_precision_weights_are_widened(tmp_path: Path):
     state = {key: value.half() for key, value in caffe_state("fcn32s-caffe", 4).items()}
     save_file(state, tmp_path / "net.safetensors")
-    loaded, _ = load_model(tmp_path / "net.safetensors")
+    loaded, _ = load_network(tmp_path / "net.safetensors")
     assert torch.equal(loaded.get_parameter("fc6.bias"), state["fc6.bias"].float())
 
 
 def test_the_format_is_told_from_the_content_and_not_from_the_name(tmp_path: Path):
     save_file(caffe_state("fcn32s-caffe", 4), tmp_path / "net.pth")
-    assert load_model(tmp_path / "net.pth")[1].model == "fcn32s-caffe"
+    assert load_network(tmp_path / "net.pth")[1].model == "fcn32s-caffe"
 
 
 @pytest.mark.parametrize("options", [{}, {"head": "pool5"}, {"upsample_bias": True}, {"width": 0.3}])
@@ -96,7 +97,7 @@ def test_the_format_is_told_from_the_content_and_not_from_the_name(tmp_path: Pat
 def test_our_own_weights_without_a_card_are_recognised_by_their_keys(model: str, options: dict, tmp_path: Path):
     options = {"width": 0.1} | options
     torch.save(build(new_card(model, CLASSES, **options)).state_dict(), tmp_path / "net.pth")
-    loaded, card = load_model(tmp_path / "net.pth")
+    loaded, card = load_network(tmp_path / "net.pth")
     assert (card.model, card.num_classes) == (model, 3)
     assert card.options.get("head") == options.get("head")
     assert loaded(torch.zeros(1, 3, 5, 9)).shape == (1, 3, 5, 9)
@@ -105,28 +106,28 @@ def test_our_own_weights_without_a_card_are_recognised_by_their_keys(model: str,
 def test_class_names_come_from_the_caller_or_voc_or_are_numbered(tmp_path: Path):
     torch.save(caffe_state("fcn32s-caffe", 3), tmp_path / "three.pth")
     torch.save(caffe_state("fcn32s-caffe", 21), tmp_path / "voc.pth")
-    assert load_model(tmp_path / "three.pth")[1].classes == ("class_0", "class_1", "class_2")
-    assert load_model(tmp_path / "three.pth", classes=CLASSES)[1].classes == CLASSES
-    assert load_model(tmp_path / "voc.pth")[1].classes == VOC_CLASSES
-    assert load_model(tmp_path / "voc.pth")[1].palette == voc_palette(21)
+    assert load_network(tmp_path / "three.pth")[1].classes == ("class_0", "class_1", "class_2")
+    assert load_network(tmp_path / "three.pth", classes=CLASSES)[1].classes == CLASSES
+    assert load_network(tmp_path / "voc.pth")[1].classes == VOC_CLASSES
+    assert load_network(tmp_path / "voc.pth")[1].palette == voc_palette(21)
 
 
 def test_guessed_class_names_are_known_as_guessed_until_somebody_names_them(tmp_path: Path):
     torch.save(caffe_state("fcn32s-caffe", 21), tmp_path / "voc.pth")
-    network, card = load_model(tmp_path / "voc.pth")
+    network, card = load_network(tmp_path / "voc.pth")
     assert card.classes_guessed
     save_model(tmp_path / "own.safetensors", network, card)
-    assert load_model(tmp_path / "own.safetensors")[1].classes_guessed
-    assert not load_model(tmp_path / "own.safetensors", classes=VOC_CLASSES)[1].classes_guessed
-    assert not load_model(tmp_path / "voc.pth", classes=VOC_CLASSES)[1].classes_guessed
+    assert load_network(tmp_path / "own.safetensors")[1].classes_guessed
+    assert not load_network(tmp_path / "own.safetensors", classes=VOC_CLASSES)[1].classes_guessed
+    assert not load_network(tmp_path / "voc.pth", classes=VOC_CLASSES)[1].classes_guessed
 
 
 def test_the_same_class_names_again_keep_the_palette_of_the_card(tmp_path: Path):
     card = new_card("fcn8s", CLASSES, width=0.0625)
     card = type(card)(**{**vars(card), "palette": ((1, 2, 3), (4, 5, 6), (7, 8, 9))})
     save_model(tmp_path / "m.safetensors", build(card), card)
-    assert load_model(tmp_path / "m.safetensors", classes=CLASSES)[1].palette == card.palette
-    assert load_model(tmp_path / "m.safetensors", classes=("a", "b", "c"))[1].palette == voc_palette(3)
+    assert load_network(tmp_path / "m.safetensors", classes=CLASSES)[1].palette == card.palette
+    assert load_network(tmp_path / "m.safetensors", classes=("a", "b", "c"))[1].palette == voc_palette(3)
 
 
 def test_a_recipe_loads_its_checkpoint_with_its_facts_in_the_card(tmp_path: Path):
@@ -136,7 +137,7 @@ def test_a_recipe_loads_its_checkpoint_with_its_facts_in_the_card(tmp_path: Path
         'name = "n"\nmodel = "fcn8s-atonce-caffe"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n'
         'classes = ["sky", "pole", "sign"]\nmean = [1, 2, 3]\nstd = [4, 5, 6]\nchannel_order = "RGB"\n'
     )
-    _, card = load_model(recipe)
+    _, card = load_network(recipe)
     assert (card.model, card.classes, card.mean, card.std) == ("fcn8s-atonce-caffe", CLASSES, (1, 2, 3), (4, 5, 6))
     assert card.channel_order == "RGB"
     assert card.notes["url"] == "https://example.org/net.pth"
@@ -147,16 +148,16 @@ def test_a_recipe_finds_its_checkpoint_where_the_caller_says(tmp_path: Path):
     recipe.write_text('name = "n"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n')
     (tmp_path / "elsewhere").mkdir()
     torch.save(caffe_state("fcn32s-caffe", 3), tmp_path / "elsewhere" / "other.pth")
-    assert load_model(recipe, checkpoint=tmp_path / "elsewhere" / "other.pth")[1].model == "fcn32s-caffe"
+    assert load_network(recipe, checkpoint=tmp_path / "elsewhere" / "other.pth")[1].model == "fcn32s-caffe"
 
 
 def test_a_class_name_given_twice_is_refused(tmp_path: Path):
     torch.save(caffe_state("fcn32s-caffe", 3), tmp_path / "net.pth")
     with pytest.raises(RecipeError, match="'a' stands at 0 and again at 2"):
-        load_model(tmp_path / "net.pth", classes=("a", "b", "a"))
+        load_network(tmp_path / "net.pth", classes=("a", "b", "a"))
 
 
 def test_a_classifier_says_that_it_has_no_segmentation_head(tmp_path: Path):
     torch.save(vgg16_state(10), tmp_path / "vgg16.pth")
     with pytest.raises(CheckpointError, match=r"no segmentation head.*fcn-deploy train --init .*vgg16\.pth"):
-        load_model(tmp_path / "vgg16.pth")
+        load_network(tmp_path / "vgg16.pth")

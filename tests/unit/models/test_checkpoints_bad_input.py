@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import CheckpointError, UnknownNameError
-from fcn_deploy.models.checkpoints import load_model, save_model
+from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.conventions import State
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from tests.support.locked_folder import lock
 from tests.support.reference_nets import caffe_state, resnet_state
@@ -32,7 +33,7 @@ class Code:
 
 def refused(path: Path, **options: object) -> str:
     with pytest.raises(CheckpointError) as caught:
-        load_model(path, **options)  # type: ignore[arg-type]
+        load_network(path, **options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
     return str(caught.value)
@@ -230,7 +231,7 @@ def test_another_model_than_the_one_asked_for(tmp_path: Path):
 
 def test_a_model_that_does_not_exist(tmp_path: Path):
     with pytest.raises(UnknownNameError, match="did you mean fcn8s-caffe"):
-        load_model(own_file(tmp_path), model="fcn8s-cafe")
+        load_network(own_file(tmp_path), model="fcn8s-cafe")
 
 
 @pytest.mark.parametrize(("value", "kind"), [(float("nan"), "NaN"), (float("inf"), "infinite")])

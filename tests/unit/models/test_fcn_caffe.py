@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fcn_deploy.card import CAFFE_MEAN
-from fcn_deploy.models.checkpoints import load_model
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from tests.support.reference_nets import CAFFE_UPSCORES, caffe_logits, caffe_state
 
@@ -19,7 +19,7 @@ def test_a_pytorch_fcn_file_gives_the_logits_of_its_own_definition(model: str, l
     torch.manual_seed(5)
     state = caffe_state(model, classes=5)
     torch.save(state, tmp_path / "net.pth", _use_new_zipfile_serialization=not legacy)
-    ours, card = load_model(tmp_path / "net.pth", model=model)
+    ours, card = load_network(tmp_path / "net.pth", model=model)
     assert (card.model, card.num_classes, card.options) == (model, 5, {"width": 0.125})
     assert (card.channel_order, card.mean) == ("BGR", CAFFE_MEAN)
     for count, height, width in SIZES[:1] if legacy else SIZES:
@@ -33,8 +33,8 @@ def test_a_pytorch_fcn_file_gives_the_logits_of_its_own_definition(model: str, l
 def test_at_once_scales_its_pools_and_so_is_another_network(tmp_path: Path):
     torch.manual_seed(2)
     torch.save(caffe_state("fcn8s-caffe", classes=5), tmp_path / "net.pth")
-    plain, _ = load_model(tmp_path / "net.pth", model="fcn8s-caffe")
-    at_once, _ = load_model(tmp_path / "net.pth", model="fcn8s-atonce-caffe")
+    plain, _ = load_network(tmp_path / "net.pth", model="fcn8s-caffe")
+    at_once, _ = load_network(tmp_path / "net.pth", model="fcn8s-atonce-caffe")
     x = torch.randn(1, 3, 40, 40)
     with torch.inference_mode():
         assert not torch.allclose(plain(x), at_once(x), rtol=1e-2)

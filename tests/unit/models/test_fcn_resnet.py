@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.models.checkpoints import load_model
 from fcn_deploy.models.layers import count_parameters
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from tests.support.reference_nets import resnet_logits, resnet_state
 
@@ -20,7 +20,7 @@ def test_a_torchvision_file_gives_the_logits_of_its_own_definition(model: str, a
     torch.manual_seed(4)
     state = resnet_state(5, BLOCKS[model], aux)
     torch.save(state, tmp_path / "net.pth")
-    ours, card = load_model(tmp_path / "net.pth")
+    ours, card = load_network(tmp_path / "net.pth")
     assert (card.model, card.num_classes, card.channel_order) == (model, 5, "RGB")
     assert card.options == {"width": 0.125} | ({} if aux else {"aux": False})
     for size in ((1, 1), (1, 120), (33, 47), (64, 96)):
@@ -35,7 +35,7 @@ def test_training_gets_the_auxiliary_logits_beside_the_others(tmp_path: Path):
     torch.manual_seed(4)
     state = resnet_state(5, BLOCKS["fcn-resnet50"])
     torch.save(state, tmp_path / "net.pth")
-    ours, _ = load_model(tmp_path / "net.pth")
+    ours, _ = load_network(tmp_path / "net.pth")
     x = torch.randn(2, 3, 41, 58)
     with torch.inference_mode():
         logits, aux = ours.forward_with_aux(x)
@@ -69,7 +69,7 @@ def test_files_from_before_batch_counters_load_too(tmp_path: Path):
     state = resnet_state(5, BLOCKS["fcn-resnet50"])
     old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "old.pth")
-    assert load_model(tmp_path / "old.pth")[1].model == "fcn-resnet50"
+    assert load_network(tmp_path / "old.pth")[1].model == "fcn-resnet50"
 
 
 def test_batch_norms_start_as_the_identity_and_convolutions_random():

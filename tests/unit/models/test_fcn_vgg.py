@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.models.checkpoints import load_model
 from fcn_deploy.models.layers import count_parameters
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import MODELS, build, new_card
 from tests.support.reference_nets import ARTICLE
 
@@ -40,7 +40,7 @@ def test_at_multiples_of_32_the_article_and_ours_agree_bit_for_bit(model: str, b
     torch.manual_seed(3)
     article = randomised(ARTICLE[model](4, bias)).eval()
     torch.save(article.state_dict(), tmp_path / "article.pth")
-    ours, card = load_model(tmp_path / "article.pth")
+    ours, card = load_network(tmp_path / "article.pth")
     assert (card.model, card.num_classes, card.options["width"]) == (model, 4, 0.125)
     assert card.options["head"] == "pool5"
     for size in ((32, 32), (64, 160), (96, 32)):

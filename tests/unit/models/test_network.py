@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import CheckpointError, UnknownNameError
-from fcn_deploy.models.network import load_reference
+from fcn_deploy.models.network import load_network
 from tests.conftest import tiny_model
 from tests.support.recorded_progress import Heard
 from tests.support.reference_nets import caffe_state
@@ -31,28 +31,28 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_exported_file_takes_the_class_names_that_were_given(exported: Path):
-    card = load_reference(str(exported), model="fcn32s", classes=("x", "y", "z"))[1]
+    card = load_network(str(exported), model="fcn32s", classes=("x", "y", "z"))[1]
     assert card.classes == ("x", "y", "z")
-    assert load_reference(str(exported))[1].classes == ("c0", "c1", "c2")
+    assert load_network(str(exported))[1].classes == ("c0", "c1", "c2")
 
 
 def test_names_that_do_not_fit_an_exported_file_are_refused(exported: Path):
     with pytest.raises(CheckpointError, match=r"m\.onnx has scores for 3 classes, but 2 names were given"):
-        load_reference(str(exported), classes=("x", "y"))
+        load_network(str(exported), classes=("x", "y"))
     with pytest.raises(CheckpointError, match=r"m\.onnx holds fcn32s .*, not fcn8s"):
-        load_reference(str(exported), model="fcn8s")
+        load_network(str(exported), model="fcn8s")
     with pytest.raises(UnknownNameError, match="unknown model 'nonsense'"):
-        load_reference(str(exported), model="nonsense")
+        load_network(str(exported), model="nonsense")
 
 
 def test_the_demo_is_named():
-    assert load_reference("demo")[1].num_classes == 8
+    assert load_network("demo")[1].num_classes == 8
 
 
 def test_fcn8s_is_assumed_where_the_keys_cannot_tell_it_from_at_once(tmp_path: Path):
     torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
     heard = Heard()
-    assert load_reference(str(path), progress=heard)[1].model == "fcn8s-caffe"
+    assert load_network(str(path), progress=heard)[1].model == "fcn8s-caffe"
     assert heard.lines == [
         f"{path} may be fcn8s-caffe or fcn8s-atonce-caffe: read as fcn8s-caffe; --model says which it is"
     ]
@@ -61,5 +61,5 @@ def test_fcn8s_is_assumed_where_the_keys_cannot_tell_it_from_at_once(tmp_path: P
 def test_a_choice_that_the_user_made_is_not_told(tmp_path: Path):
     torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
     heard = Heard()
-    assert load_reference(str(path), model="fcn8s-atonce-caffe", progress=heard)[1].model == "fcn8s-atonce-caffe"
+    assert load_network(str(path), model="fcn8s-atonce-caffe", progress=heard)[1].model == "fcn8s-atonce-caffe"
     assert heard.lines == []

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from fcn_deploy.errors import CheckpointError
-from fcn_deploy.models.checkpoints import demo_path, load_model, load_weights_into, save_model
+from fcn_deploy.model_file import demo_path
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.models.transfer import load_weights_into
 from tests.support.reference_nets import WIDTH, caffe_state, resnet_state, vgg16_logits, vgg16_state
 
 CLASSES = ("sky", "road", "pole", "sign")
@@ -69,8 +72,8 @@ def test_whole_numbers_are_no_weights_to_start_from(tmp_path: Path):
 
 
 def test_the_demo_is_a_start_by_its_name():
-    network, _ = load_model(demo_path())
-    other = build(load_model(demo_path())[1])
+    network, _ = load_network(demo_path())
+    other = build(load_network(demo_path())[1])
     report = load_weights_into(other, Path("demo"))
     assert report.fresh == []
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in other.state_dict().items())
@@ -83,7 +86,7 @@ def test_a_vgg16_without_its_classifier_is_enough(tmp_path: Path):
 
 
 def test_fcn16s_starts_with_the_coarse_scores_of_fcn32s_and_a_silent_skip(tmp_path: Path):
-    coarse, _ = load_model(path := saved(tmp_path, "fcn32s"))
+    coarse, _ = load_network(path := saved(tmp_path, "fcn32s"))
     finer = build(new_card("fcn16s", CLASSES, width=WIDTH))
     report = load_weights_into(finer, path)
     assert report.left == ["upscore32.weight (not in this model)"]
@@ -95,7 +98,7 @@ def test_fcn16s_starts_with_the_coarse_scores_of_fcn32s_and_a_silent_skip(tmp_pa
 
 
 def test_fcn8s_starts_with_the_fused_scores_of_fcn16s(tmp_path: Path):
-    coarse, _ = load_model(path := saved(tmp_path, "fcn16s"))
+    coarse, _ = load_network(path := saved(tmp_path, "fcn16s"))
     finer = build(new_card("fcn8s", CLASSES, width=WIDTH))
     report = load_weights_into(finer, path)
     assert report.left == ["upscore16.weight (not in this model)"]

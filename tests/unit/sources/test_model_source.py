@@ -1,16 +1,76 @@
-"""A model given as a string, opened once for all who need it."""
+"""What each kind of model file gives: its file, digest, card, network and ONNX file, or one clear refusal."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
+from fcn_deploy.errors import CheckpointError, EngineError, GraphError
+from fcn_deploy.model_file import demo_path
 from fcn_deploy.models.checkpoints import save_model
-from fcn_deploy.models.network import load_reference
+from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export import export as export_module
-from fcn_deploy.sources import model_source as artefact_module
-from fcn_deploy.sources.model_source import Artefact
+from fcn_deploy.sources import model_source as source_module
+from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.files import sha256
 from tests.conftest import tiny_model
+from tests.support.onnx_files import CARD, write_graph
+
+RECIPE = """
+name = "demo"
+model = "fcn8s"
+checkpoint = "weights.safetensors"
+url = "https://example.org/weights.safetensors"
+keep_float = ["score_fr"]
+"""
+
+
+def test_the_demo_has_a_file_a_card_and_a_network():
+    with ModelSource("demo") as source:
+        assert (source.kind, source.path, source.default_runner) == ("demo", demo_path(), "pytorch")
+        assert source.digest() == (sha256(demo_path()), demo_path().stat().st_size)
+        network, card = source.network()
+        assert source.card() is card
+        assert source.network()[0] is network
+
+
+def test_a_recipe_in_capitals_is_a_recipe(tmp_path):
+    (tmp_path / "R.TOML").write_text(RECIPE)
+    (tmp_path / "weights.safetensors").write_bytes(demo_path().read_bytes())
+    with ModelSource(tmp_path / "R.TOML") as source:
+        assert source.path == tmp_path / "weights.safetensors"
+        assert source.recipe is not None
+        assert source.recipe.keep_float == ("score_fr",)
+        assert source.network()[1].notes["recipe"] == "demo"
+
+
+def test_an_onnx_file_is_its_own_onnx_file(tmp_path):
+    path = write_graph(tmp_path / "m.ONNX", card=CARD)
+    with ModelSource(path) as source:
+        assert (source.onnx_file(), source.default_runner, source.card()) == (path, "onnxruntime", CARD)
+        assert source.note_for("onnxruntime") == ()
+    with pytest.raises(GraphError, match="says in its model card what it holds; --model is for checkpoints"):
+        ModelSource(path, model="fcn8s")
+
+
+def test_an_engine_gives_no_network(tmp_path):
+    (tmp_path / "e.trt").write_bytes(b"junkjunk")
+    with ModelSource(tmp_path / "e.trt") as source:
+        assert (source.kind, source.default_runner, source.card()) == ("engine", "tensorrt", None)
+        with pytest.raises(EngineError, match="is an engine, which holds no PyTorch network; give the checkpoint or"):
+            source.onnx_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("m.onnx", GraphError), ("m.plan", EngineError), ("m.pth", CheckpointError)]
+)
+def test_a_missing_file_is_one_line_that_says_what_was_expected(tmp_path, name, error):
+    with (
+        ModelSource(tmp_path / name) as source,
+        pytest.raises(error, match=r"does not exist; expected an \.onnx"),
+    ):
+        source.digest()
 
 
 def test_the_network_is_read_once_for_card_export_and_runners(tmp_path, monkeypatch):
@@ -20,15 +80,15 @@ def test_the_network_is_read_once_for_card_export_and_runners(tmp_path, monkeypa
 
     def reading(source, **options):
         read.append(options["model"])
-        return load_reference(source, **options)
+        return load_network(source, **options)
 
-    monkeypatch.setattr(artefact_module, "load_reference", reading)
+    monkeypatch.setattr(source_module, "load_network", reading)
     monkeypatch.setattr(export_module, "export_model", lambda network, *_, **options: exported.append(network))
-    with Artefact(str(tmp_path / "m.safetensors"), model="fcn8s") as artefact:
-        assert artefact.card() == card
-        assert artefact.file_for("onnxruntime").endswith("m.onnx")
+    with ModelSource(str(tmp_path / "m.safetensors"), model="fcn8s") as source:
+        assert source.card() == card
+        assert source.file_for("onnxruntime").endswith("m.onnx")
         for _ in range(2):
-            with artefact.open("pytorch", threads=torch.get_num_threads()) as runner:
+            with source.open("pytorch", threads=torch.get_num_threads()) as runner:
                 assert runner.infer({"image": np.zeros((1, 33, 47, 3), np.uint8)})["labels"].shape == (1, 33, 47)
-        assert exported == [artefact.load()[0]]
+        assert exported == [source.network()[0]]
     assert read == ["fcn8s"]

@@ -14,7 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from fcn_deploy.models.checkpoints import load_model, save_model
+from fcn_deploy.models.checkpoints import save_model
+from fcn_deploy.models.network import load_network
 from fcn_deploy.system.decode import encode
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training import state as state_module
@@ -50,7 +51,7 @@ def test_a_run_leaves_best_last_state_and_a_line_an_epoch(config):
 
 def test_the_checkpoints_say_where_they_come_from(config):
     train(config)
-    model, card = load_model(config.output / "last.safetensors")
+    model, card = load_network(config.output / "last.safetensors")
     assert (card.model, card.options, card.num_classes) == ("fcn8s", {"width": 0.02}, 8)
     assert card.notes["command"].startswith("fcn-deploy train --data synthetic:5:0:33x47")
     assert card.notes["epoch"] == "3 of 3"
@@ -225,7 +226,7 @@ def test_a_coarser_fcn_hands_its_weights_over(config, tmp_path):
     heard = Heard()
     config = replace(config, classes=None, init=str(tmp_path / "16s.safetensors"), epochs=1, lr=1e-12)
     train(config, progress=heard)
-    trained, _ = load_model(config.output / "last.safetensors")
+    trained, _ = load_network(config.output / "last.safetensors")
     # a rate of 1e-12 moves nothing that float32 shows beside weights of this size
     assert torch.allclose(trained.backbone.stage3.conv2.weight, source.backbone.stage3.conv2.weight, atol=1e-7)
     assert any("16s.safetensors: took" in line for line in heard.lines)

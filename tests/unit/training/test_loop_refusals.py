@@ -20,7 +20,7 @@ from torch.utils.data import get_worker_info
 
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import CheckpointError, DataError, ImageError, LabelError, OutputError, TrainingError
-from fcn_deploy.models.checkpoints import load_model
+from fcn_deploy.models.network import load_network
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import train
@@ -235,7 +235,7 @@ def test_a_full_disk_leaves_the_earlier_files_and_the_run_can_go_on(config, tmp_
     assert sorted(path.name for path in config.output.iterdir()) == [
         "best.safetensors", "last.safetensors", "log.jsonl", "state.safetensors",
     ]  # fmt: skip
-    load_model(config.output / "last.safetensors")
+    load_network(config.output / "last.safetensors")
     train(config, start="resume")
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
 

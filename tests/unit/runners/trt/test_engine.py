@@ -45,7 +45,7 @@ def test_a_missing_an_empty_and_a_truncated_engine_are_told_apart(machine, net, 
 
 def test_an_onnx_file_is_sent_to_the_builder(machine, net):
     assert "runs engines, not" in refusal(net, RunnerError)
-    assert "fcn-deploy build-engine makes one of an ONNX file" in refusal("demo", RunnerError)
+    assert "fcn-deploy build-engine makes one of it" in refusal("demo", RunnerError)
 
 
 def test_a_sidecar_of_another_engine_is_refused(machine, net):
