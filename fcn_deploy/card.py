@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fcn_deploy.errors import RecipeError
-from fcn_deploy.system.decode import Filled, at_least, decode, encode, parse_json
+from fcn_deploy.system.decode import Filled, at_least, decode, parse_json
+from fcn_deploy.system.plain import plain
 
 CARD_KEY = "fcn_deploy.card"
 CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count
@@ -107,7 +108,7 @@ class ModelCard:
         return self.notes.get(CLASSES_NOTE) == GUESSED or self.classes == _numbers(self.num_classes)
 
     def to_json(self) -> str:
-        return json.dumps(encode(self))
+        return json.dumps(plain(self))
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -39,6 +38,7 @@ from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile, Shape, Size
@@ -217,4 +217,4 @@ def _environment(threads: int, gpus: GpuWatch) -> dict[str, Any]:
 
 
 def _plain(card: ModelCard | None) -> dict[str, Any] | None:
-    return None if card is None else dict(json.loads(card.to_json()))
+    return None if card is None else plain(card)

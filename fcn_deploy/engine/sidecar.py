@@ -10,7 +10,8 @@ from typing import Any
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import EngineError
-from fcn_deploy.system.decode import Count, Filled, decode, encode, parse_json
+from fcn_deploy.system.decode import Count, Filled, decode, parse_json
+from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
 
 SCHEMA = 1
@@ -112,7 +113,7 @@ class Sidecar:
     peak_bytes: Count | None = None
 
     def to_json(self) -> str:
-        return json.dumps({"schema": SCHEMA, "kind": "engine", **encode(self)}, indent=1)
+        return json.dumps({"schema": SCHEMA, "kind": "engine", **plain(self)}, indent=1)
 
 
 def sidecar_path(engine: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fcn_deploy.onnx_export.export import ExportReport
@@ -12,4 +11,4 @@ from fcn_deploy.system.plain import plain
 def to_plain(report: ExportReport) -> dict[str, Any]:
     """Return the report as JSON holds it, the model card as the file holds it."""
     fields: dict[str, Any] = plain(report)
-    return fields | {"card": json.loads(report.card.to_json())}
+    return fields | {"card": plain(report.card)}

@@ -1,4 +1,4 @@
-"""Decode parsed JSON or TOML into frozen dataclasses by their type hints, and encode dataclasses as plain data.
+"""Decode parsed JSON or TOML into frozen dataclasses by their type hints (the way back is `plain`).
 
 A hint may add checks: `Annotated[int, at_least(0)]`. A check is a function that returns the value to keep, or raises
 `ExpectedError` ("64 hexadecimal digits") or an FcnDeployError with a sentence of its own.
@@ -81,17 +81,6 @@ def parse_json(text: str, source: str, error: type[FcnDeployError]) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as failure:
         raise error(f"{source}: it is not JSON: {failure}") from failure
-
-
-def encode(value: Any) -> Any:
-    """Turn a dataclass, and all in it, into dicts, lists and JSON's scalars; paths become text."""
-    if is_dataclass(value):
-        return {part.name: encode(getattr(value, part.name)) for part in fields(value)}
-    if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def matching(pattern: str, expected: str) -> Callable[[str], str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from fcn_deploy.card import Option
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.decode import decode, encode, parse_json
+from fcn_deploy.system.decode import decode, parse_json
+from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import BadImages, Device
 
 # Beyond these nothing useful lies, and some numbers would overflow what is computed from them.
@@ -91,7 +92,7 @@ class TrainConfig:
         _check_rates(self)
 
     def to_json(self) -> str:
-        return json.dumps(encode(self))
+        return json.dumps(plain(self))
 
     @classmethod
     def from_json(cls, text: str) -> TrainConfig:

@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.system.files import write_text
 from fcn_deploy.system.interrupt import StopRequest
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import Once, Progress
 from fcn_deploy.training.augment import Augmentation
 from fcn_deploy.training.command_line import command_line
@@ -179,7 +180,7 @@ class Run:
             position.best_mean_iou, position.best_epoch = record.mean_iou, record.epoch
         position.history.append(record)
         position.loss_sum, position.pixels, position.seconds, position.left_out = 0.0, 0, 0.0, 0
-        write_text(folder / LOG, "".join(json.dumps(asdict(line)) + "\n" for line in position.history))
+        write_text(folder / LOG, "".join(json.dumps(plain(line)) + "\n" for line in position.history))
         if best or record.epoch == self.config.epochs or time.monotonic() >= self.save_epoch_after:
             save_model(folder / LAST, model, card)
             self._save_state()

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.decode import decode, encode, parse_json
+from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.plain import plain
 from fcn_deploy.training.config import TrainConfig
 
 STATE_FILE = "state.safetensors"
@@ -101,7 +102,7 @@ def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, 
     for parameter, values in optimizer.state.items():
         if values.get("momentum_buffer") is not None:
             tensors[_MOMENTUM + names[parameter]] = _plain(values["momentum_buffer"])
-    text = json.dumps(encode(_StateJson(saved.position, saved.config.to_json(), saved.fingerprint)))
+    text = json.dumps(plain(_StateJson(saved.position, saved.config.to_json(), saved.fingerprint)))
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {STATE_KEY: text})
 

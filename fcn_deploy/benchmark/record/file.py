@@ -10,8 +10,9 @@ from fcn_deploy.benchmark.record.check import check_record
 from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
-from fcn_deploy.system.decode import decode, encode, parse_json
+from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import write_text
+from fcn_deploy.system.plain import plain
 
 SCHEMA = 2
 # Schema 2 added fields alone: a record of schema 1 is one that did not measure them.
@@ -20,10 +21,10 @@ READABLE = (1, 2)
 
 def to_json(record: Record) -> str:
     """The record as JSON, with a `summary` in each row for readers without this package; it is not read back."""
-    plain: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | encode(record)
-    for row, source in zip(plain["rows"], record.rows, strict=True):
+    whole: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | plain(record)
+    for row, source in zip(whole["rows"], record.rows, strict=True):
         row["summary"] = summarise(record, source)
-    return json.dumps(plain, allow_nan=False)
+    return json.dumps(whole, allow_nan=False)
 
 
 def from_json(text: str, name: str = "record") -> Record:

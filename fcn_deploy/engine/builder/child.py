@@ -18,7 +18,8 @@ from typing import Any
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_plan
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.errors import EngineError, FcnDeployError, MissingDependencyError
-from fcn_deploy.system.decode import decode, encode
+from fcn_deploy.system.decode import decode
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import child_environment, peak_bytes
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -40,7 +41,7 @@ def compile_in_child(flavor: str, job: CompileJob, progress: Progress = SILENT) 
     # Errors go to a file: nobody reads a pipe of them during the build, and a full one would halt it.
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, "job": encode(job)})],
+            [sys.executable, "-m", __name__, json.dumps({"flavor": flavor, "job": plain(job)})],
             stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace",
             env=child_environment(PYTHONUTF8="1"),
         )  # fmt: skip
@@ -106,7 +107,7 @@ def main() -> None:
         flavor = open_flavor(request["flavor"])
         job = decode(CompileJob, request["job"], "the builder's job", EngineError)
         compiled = compile_plan(flavor, job, lambda name, steps: _tell(phase=name, steps=steps))
-        _tell(compiled=encode(compiled), peak_bytes=peak_bytes())
+        _tell(compiled=plain(compiled), peak_bytes=peak_bytes())
     except OSError as error:
         _tell(errno=error.errno or 0, filename=error.filename)
     except FcnDeployError as error:

@@ -26,8 +26,9 @@ from fcn_deploy.graph.session import load_onnxruntime
 from fcn_deploy.graph.weights import reading_weights
 from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
 from fcn_deploy.quantization.calibration.measure import Calibration
-from fcn_deploy.system.decode import decode, encode, parse_json
+from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path, sha256
+from fcn_deploy.system.plain import plain
 
 FORMAT = 1
 METADATA_KEY = "fcn_deploy.calibration"
@@ -141,7 +142,7 @@ def write_cache(path: Path, key: CacheKey, calibration: Calibration) -> None:
         "zeros": np.array([h.zeros for h in histograms], np.int64),
         "largest": np.array(list(calibration.largest.values()), np.float64),
     }
-    text = encode(_Metadata(FORMAT, key, tuple(calibration.histograms), tuple(calibration.largest)))
+    text = plain(_Metadata(FORMAT, key, tuple(calibration.histograms), tuple(calibration.largest)))
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, {METADATA_KEY: json.dumps({**text, "sha256": _digest(text, arrays)})})
 

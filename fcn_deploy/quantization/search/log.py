@@ -19,8 +19,9 @@ import numpy as np
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.search.images import Measured
-from fcn_deploy.system.decode import ExpectedError, decode, encode, parse_json
+from fcn_deploy.system.decode import ExpectedError, decode, parse_json
 from fcn_deploy.system.files import check_writable, output_error, write_text
+from fcn_deploy.system.plain import plain
 
 SCHEMA, KIND = 1, "layer search"
 
@@ -98,7 +99,7 @@ class SearchLog:
         )
         try:
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(encode(line)) + "\n")
+                stream.write(json.dumps(plain(line)) + "\n")
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:

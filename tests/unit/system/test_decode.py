@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from fcn_deploy.errors import EngineError, RecipeError
-from fcn_deploy.system.decode import Count, Filled, at_least, decode, encode, matching, parse_json
+from fcn_deploy.system.decode import Count, Filled, at_least, decode, matching, parse_json
+from fcn_deploy.system.plain import plain
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def test_each_value_comes_in_the_type_of_its_field_and_goes_back_to_plain_data()
     found = decode(Outer, PLAIN, "f.json", RecipeError)
     assert found == VALUE
     assert type(found.inner[0].low) is float
-    written = json.loads(json.dumps(encode(found)))
+    written = json.loads(json.dumps(plain(found)))
     assert written == PLAIN | {"digits": "00AF", "inner": [PLAIN["inner"][0], {"size": [7, 9], "low": 0.5}]}
 
 

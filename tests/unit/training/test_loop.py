@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
-from fcn_deploy.system.decode import encode
+from fcn_deploy.system.plain import plain
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
@@ -166,14 +166,14 @@ def test_epochs_quicker_than_their_saving_are_kept_where_they_are_best_or_last(c
 
 def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeypatch):
     def older(value):
-        plain = encode(value)
-        plain["position"].pop("left_out")
-        for record in plain["position"]["history"]:
+        data = plain(value)
+        data["position"].pop("left_out")
+        for record in data["position"]["history"]:
             record.pop("left_out")
-        return plain
+        return data
 
     with monkeypatch.context() as patch:
-        patch.setattr(state_module, "encode", older)
+        patch.setattr(state_module, "plain", older)
         killed_at(3, config)
     with safe_open(config.output / "state.safetensors", framework="pt") as archive:
         assert "left_out" not in str(archive.metadata())
