@@ -9,10 +9,10 @@ from typing import Protocol
 
 from fcn_deploy.card import ModelCard, voc_palette
 from fcn_deploy.errors import OutputError
-from fcn_deploy.prediction.images.items import items
+from fcn_deploy.prediction.image_io import ImageIO, label_images
+from fcn_deploy.prediction.images.lazy_images import items
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import lanes_of
-from fcn_deploy.prediction.job import ImageIO, label_images
 from fcn_deploy.prediction.options import WAITING, PredictOptions
 from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, Ended, in_order

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing
 from typing import IO, TYPE_CHECKING
 
 from fcn_deploy.prediction.areas import area_table
-from fcn_deploy.prediction.images.items import count_items
+from fcn_deploy.prediction.images.lazy_images import count_items
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import Labeller, Labelling
 from fcn_deploy.prediction.options import PredictOptions
@@ -49,7 +49,7 @@ def predict(
 def _opened(options: PredictOptions, cluster: Cluster | None, stack: ExitStack, progress: Progress) -> Labelling:
     if cluster is None:
         return Labeller(options, stack, progress)
-    from fcn_deploy.prediction.cluster.run import RayLabeller
+    from fcn_deploy.prediction.cluster.labeller import RayLabeller
 
     return RayLabeller(options, cluster, stack, progress)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, ImageError, RunnerError, ShapeError
 from fcn_deploy.prediction.areas import count_pixels
-from fcn_deploy.prediction.images.items import Item, items
+from fcn_deploy.prediction.images.lazy_images import Item, items
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import infer_of
 from fcn_deploy.prediction.pipeline import Ended
@@ -27,7 +27,7 @@ from fcn_deploy.tiling.writing import write_bands
 from fcn_deploy.vocabulary import shape_text
 
 if TYPE_CHECKING:
-    from fcn_deploy.prediction.job import ImageIO
+    from fcn_deploy.prediction.image_io import ImageIO
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import ImageError, OutputError, RunnerError
-from fcn_deploy.prediction.images.items import Item
+from fcn_deploy.prediction.image_io import ImageIO, label_images
+from fcn_deploy.prediction.images.lazy_images import Item
 from fcn_deploy.prediction.inference import ThreadLanes
-from fcn_deploy.prediction.job import ImageIO, label_images
 from fcn_deploy.prediction.pipeline import Batches, Bounds, Ended, Loaded, ahead, in_order
 
 SHAPES = ((3, 5), (5, 3), (4, 4))

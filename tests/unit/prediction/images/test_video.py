@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import ImageError, MissingDependencyError
-from fcn_deploy.prediction.images.items import count_items, items
+from fcn_deploy.prediction.images.lazy_images import count_items, items
 from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.images.video import upright
 from fcn_deploy.prediction.options import PredictOptions

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from fcn_deploy.errors import OutputError, RunnerError
-from fcn_deploy.prediction.cluster import run as distributed
-from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, Ledger
-from fcn_deploy.prediction.cluster.run import Worker, WorkerTask, absolute, cause_of, split, task_size
+from fcn_deploy.prediction.cluster import labeller as distributed
+from fcn_deploy.prediction.cluster.attempts import MOST_LOST, Ledger
+from fcn_deploy.prediction.cluster.labeller import Worker, WorkerTask, absolute, cause_of, split, task_size
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import outputs_of
 from fcn_deploy.prediction.options import PredictOptions

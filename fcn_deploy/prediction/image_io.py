@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, ImageError, RunnerError
 from fcn_deploy.prediction.areas import count_pixels
-from fcn_deploy.prediction.images.items import Item
+from fcn_deploy.prediction.images.lazy_images import Item
 from fcn_deploy.prediction.inference import Lanes
 from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, Ended, Labelled, Loaded, ahead, batched, inferred

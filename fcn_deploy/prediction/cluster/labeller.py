@@ -14,7 +14,7 @@ from typing import Any
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.model_file import file_of, kind_of
-from fcn_deploy.prediction.cluster.lost_images import MOST_LOST, start_ledger
+from fcn_deploy.prediction.cluster.attempts import MOST_LOST, start_ledger
 from fcn_deploy.prediction.cluster.resources import Cluster, connected, divide_resources
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import Labeller, outputs_of
