@@ -1,12 +1,11 @@
-"""An audit as a table at most 100 columns wide, a line of totals and a line for each finding."""
+"""Render an audit as a table at most 100 columns wide, a line of totals and a line per finding."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.audit.audit import Audit, AuditRow
@@ -17,6 +16,11 @@ from fcn_deploy.vocabulary import shape_text
 
 UNITS = ((10**9, "GMAC"), (10**6, "MMAC"), (10**3, "kMAC"), (1, "MAC"))
 NAMES_SHOWN = 3
+
+
+def render(audit: Audit, top: int | None = None) -> list[RenderableType]:
+    """Return the table of nodes, the `top` largest of them only, then totals and findings."""
+    return [table(audit, top), "", *summary(audit)]
 
 
 def summary(audit: Audit) -> list[str]:
@@ -64,19 +68,6 @@ def finding_line(finding: Finding) -> str:
     """Nodes, problem and mend in one line."""
     names = f"{_names(finding.names)}: " if finding.names else ""
     return f"{names}{finding.problem}" + (f"; {finding.mend}" if finding.mend else "")
-
-
-def to_plain(audit: Audit) -> dict[str, Any]:
-    """The audit for JSON."""
-    return {
-        "path": str(audit.path),
-        "size": asdict(audit.size),
-        "macs": audit.macs,
-        "totals": audit.totals,
-        "rejected": audit.rejected,
-        "rows": [asdict(row) for row in audit.rows],
-        "findings": [asdict(finding) for finding in audit.findings],
-    }
 
 
 def _largest(rows: Sequence[AuditRow], top: int | None) -> tuple[Sequence[AuditRow], Sequence[AuditRow]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import cloup
@@ -13,11 +12,8 @@ import cloup
 from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
+from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 from fcn_deploy.vocabulary import Size
-
-if TYPE_CHECKING:
-    from fcn_deploy.audit.audit import Audit
 
 
 @command_of(
@@ -55,7 +51,8 @@ def command(
     Exit code: 0 if nothing would be rejected or give wrong masks, 1 otherwise.
     """
     from fcn_deploy.audit.audit import audit
-    from fcn_deploy.audit.text import to_plain
+    from fcn_deploy.audit.plain import to_plain
+    from fcn_deploy.audit.text import render
 
     check_json_path(json_path)
     height, width = (None, None) if size is None else size
@@ -64,15 +61,5 @@ def command(
         from fcn_deploy.engine.builder.parse import parser_findings
 
         found = replace(found, findings=(*found.findings, *parser_findings(model, parse)))
-    emit(json_path, lambda: json.dumps(to_plain(found)), lambda: _show(found, top))
+    emit(json_path, lambda: json.dumps(to_plain(found)), lambda: show(*render(found, top)))
     click.get_current_context().exit(1 if found.rejected else 0)
-
-
-def _show(found: Audit, top: int | None) -> None:
-    """The table as wide as the terminal; totals and findings in lines that no width breaks."""
-    from fcn_deploy.audit.text import summary, table
-
-    print_table(table(found, top))
-    click.echo()
-    for line in summary(found):
-        click.echo(line)

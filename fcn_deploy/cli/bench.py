@@ -18,7 +18,7 @@ from fcn_deploy.cli.options.data import data_options, image_options, model_optio
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
-from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
+from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ def _leave(
     from fcn_deploy.benchmark.report.compare import with_comparison
     from fcn_deploy.benchmark.report.table import render
 
-    def show() -> None:
-        print_table(render(record, details))
+    def print_record() -> None:
+        show(render(record, details))
         if comparison is not None:
-            print_table(render_comparison(comparison))
+            show(render_comparison(comparison))
 
     def text() -> str:
         return to_json(record) if comparison is None else with_comparison(to_json(record), comparison, broken)
@@ -149,7 +149,7 @@ def _leave(
     with _kept(errors):
         comparison, broken = gate.compare(baseline, record)
     with _kept(errors):
-        emit(json_path, text, show)
+        emit(json_path, text, print_record)
     with _kept(errors):
         report(comparison)
     for line in broken:

@@ -12,7 +12,7 @@ from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
+from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 DIVERGES = 3
 IMAGES = 32
@@ -89,7 +89,7 @@ def command(
         tolerances=with_changes([_parsed(text) for text in tolerances]),
     )
     found = diagnose(options, progress())
-    emit(json_path, lambda: json.dumps(to_plain(found), allow_nan=False), lambda: print_table(render(found)))
+    emit(json_path, lambda: json.dumps(to_plain(found), allow_nan=False), lambda: show(render(found)))
     if found.first_divergence is not None:
         click.get_current_context().exit(DIVERGES)
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group
-from fcn_deploy.cli.output import check_json_path, emit, json_option
-
-if TYPE_CHECKING:
-    from fcn_deploy.doctor.examine import Examination
+from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 
 @command_of(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])
@@ -26,19 +22,10 @@ def command(json_path: str | None) -> None:
     Exit code: 0, or 1 if something fails that needs neither a GPU nor an optional package.
     """
     from fcn_deploy.doctor.examine import examine
-    from fcn_deploy.doctor.text import to_plain
+    from fcn_deploy.doctor.plain import to_plain
+    from fcn_deploy.doctor.text import render
 
     check_json_path(json_path)
     examination = examine(progress())
-    emit(json_path, lambda: json.dumps(to_plain(examination), indent=1), lambda: _show(examination))
+    emit(json_path, lambda: json.dumps(to_plain(examination), indent=1), lambda: show(render(examination)))
     click.get_current_context().exit(1 if examination.broken else 0)
-
-
-def _show(examination: Examination) -> None:
-    from fcn_deploy.doctor.text import found_lines, misfit_lines, verdict_lines
-
-    for block in (found_lines(examination), misfit_lines(examination), verdict_lines(examination)):
-        for line in block:
-            click.echo(line)
-        if block:
-            click.echo()

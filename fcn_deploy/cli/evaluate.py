@@ -11,7 +11,7 @@ from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
+from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 
 @command_of(
@@ -66,4 +66,4 @@ def command(
         threads=threads,
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(to_plain(report), allow_nan=False), lambda: print_table(render(report)))
+    emit(json_path, lambda: json.dumps(to_plain(report), allow_nan=False), lambda: show(render(report)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import click
 import cloup
@@ -11,10 +10,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, print_table
-
-if TYPE_CHECKING:
-    from fcn_deploy.inspection.inspect import Inspection
+from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 
 @command_of(
@@ -38,20 +34,10 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
     Exit code: 0, or 1 if the file is damaged or its sidecar belongs to another engine.
     """
     from fcn_deploy.inspection.inspect import inspect
-    from fcn_deploy.inspection.text import to_plain
+    from fcn_deploy.inspection.plain import to_plain
+    from fcn_deploy.inspection.text import render
 
     check_json_path(json_path)
     inspection = inspect(file, progress())
-    emit(json_path, lambda: json.dumps(to_plain(inspection), indent=1), lambda: _show(inspection, layers))
+    emit(json_path, lambda: json.dumps(to_plain(inspection), indent=1), lambda: show(*render(inspection, layers)))
     click.get_current_context().exit(1 if inspection.faults else 0)
-
-
-def _show(inspection: Inspection, layers: bool) -> None:
-    from fcn_deploy.inspection.text import layer_table, lines
-
-    for line in lines(inspection):
-        click.echo(line)
-    table = layer_table(inspection) if layers else None
-    if table is not None:
-        click.echo()
-        print_table(table)

@@ -56,11 +56,12 @@ def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[],
     show()
 
 
-def print_table(content: RenderableType) -> None:
-    """Print a rich renderable: as wide as the terminal, plain and 100 columns wide in a pipe."""
+def show(*parts: RenderableType) -> None:
+    """Print text line by line as it is, tables as wide as the terminal and 100 columns wide in a pipe."""
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPE_WIDTH)
-    console.print(content)
+    for part in parts:
+        click.echo(part) if isinstance(part, str) else console.print(part)

@@ -21,7 +21,7 @@ from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, print_table
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _show_search(report: SearchReport) -> None:
 
     click.echo("\n".join(verdict(report)) + "\n")
     if report.measured:
-        print_table(layer_table(report))
+        show(layer_table(report))
         click.echo()
     click.echo("\n".join(remarks(report)) + "\n")
 

@@ -1,16 +1,20 @@
-"""A examination as lines: what was found, what does not fit, what can be done."""
+"""Render an examination as lines: what was found, what does not fit together, what can be done."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
 
 from fcn_deploy.doctor.examine import Examination
 from fcn_deploy.doctor.probes import ProbeResult
 
 GIB = 1 << 30
 DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"
+
+
+def render(examination: Examination) -> str:
+    """Return the three blocks of lines, each with an empty line after it."""
+    blocks = (found_lines(examination), misfit_lines(examination), verdict_lines(examination))
+    return "\n".join(line for block in blocks if block for line in (*block, ""))
 
 
 def found_lines(examination: Examination) -> list[str]:
@@ -80,8 +84,3 @@ def verdict_lines(examination: Examination) -> list[str]:
 def misfit_lines(examination: Examination) -> list[str]:
     """What does not fit together."""
     return [f"does not fit: {line}" for line in examination.misfits]
-
-
-def to_plain(examination: Examination) -> dict[str, Any]:
-    """The examination for JSON."""
-    return {**asdict(examination), "broken": examination.broken}

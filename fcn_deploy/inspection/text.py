@@ -1,19 +1,18 @@
-"""What `inspect` found as lines and tables, at most 100 columns wide where the terminal is no wider."""
+"""Render what a file holds as lines and tables, at most 100 columns wide where the terminal is no wider."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.audit.text import shares_line, summary, totals_line
 from fcn_deploy.audit.text import table as audit_table
-from fcn_deploy.audit.text import to_plain as audit_to_plain
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.sidecar import PrecisionShares, Sidecar
 from fcn_deploy.graph.sizes import ImageSize
@@ -25,6 +24,13 @@ from fcn_deploy.system.formatting import count, number
 MEGABYTE = 1_000_000
 OPERATORS_SHOWN, CLASSES_SHOWN = 8, 6
 Row = tuple[str, str]
+
+
+def render(inspection: Inspection, layers: bool = False) -> list[RenderableType]:
+    """Return a line per fact and, with `layers`, the table of layers where there is one."""
+    parts: list[RenderableType] = [*lines(inspection)]
+    table = layer_table(inspection) if layers else None
+    return parts if table is None else [*parts, "", table]
 
 
 def lines(inspection: Inspection) -> list[str]:
@@ -160,15 +166,6 @@ def layer_table(inspection: Inspection) -> Table | None:
     for layer in found.sidecar.layers:
         table.add_row(str(layer.profile), layer.name, layer.kind, layer.precision, ", ".join(layer.nodes))
     return table
-
-
-def to_plain(inspection: Inspection) -> dict[str, Any]:
-    """All of it for JSON; the sidecar as the file has it."""
-    found, plain = inspection.found, asdict(inspection) | {"path": str(inspection.path)}
-    body = plain["found"]
-    if isinstance(found, OnnxFile):
-        body["audit"] = None if found.audit is None else audit_to_plain(found.audit)
-    return plain | {"faults": list(inspection.faults)}
 
 
 def _megabytes(size: int) -> str:

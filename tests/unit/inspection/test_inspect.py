@@ -19,7 +19,8 @@ from fcn_deploy.engine.sidecar import SidecarPort as SidecarPort
 from fcn_deploy.errors import CheckpointError, EngineError, GraphError, MissingDependencyError
 from fcn_deploy.inspection import engine as inspect_engine_module
 from fcn_deploy.inspection.inspect import inspect
-from fcn_deploy.inspection.text import layer_table, lines, to_plain
+from fcn_deploy.inspection.plain import to_plain
+from fcn_deploy.inspection.text import layer_table, lines
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile
 from tests.support.onnx_files import CARD, write_graph
