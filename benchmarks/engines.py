@@ -27,7 +27,7 @@ from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.vocabulary import Profile, Shape, shape_text
 
 PROFILE = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
@@ -44,7 +44,7 @@ def typed_files(model: str, width: float, folder: Path) -> Iterator[tuple[str, P
     scenes = DataOptions("synthetic:2")
     for precision in ("fp16", "int8", "int8+fp16"):
         path = folder / f"{model}.{precision}.onnx"
-        quantize(QuantizeOptions(fp32, precision, scenes), path)
+        quantize(fp32, path, precision=precision, calibration=scenes)
         yield precision.upper(), path
         path.unlink()
 

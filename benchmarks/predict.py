@@ -32,7 +32,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.process import peak_bytes, usable_cores
@@ -135,7 +135,7 @@ def file_of(model: str, demo: ModelSource, folder: Path) -> str:
     if model == "demo":
         return fp32
     int8 = folder / "demo.int8.onnx"
-    quantize(QuantizeOptions(Path(fp32), "int8", DataOptions("synthetic:20:1"), target="cpu"), int8)
+    quantize(fp32, int8, precision="int8", calibration=DataOptions("synthetic:20:1"), target="cpu")
     return str(int8)
 
 

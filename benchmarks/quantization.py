@@ -27,7 +27,7 @@ from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.quantization.calibration.images import CalibrationSet, survey
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.system.files import sha256
 from fcn_deploy.system.optional import require
@@ -71,7 +71,7 @@ def variants(source: Path, data: DataOptions, images: CalibrationSet, cache: Pat
     """Name -> what writes the file. Ours share one calibration cache, so the images are run once."""
 
     def ours(**options: Any) -> Maker:
-        return lambda path: quantize(QuantizeOptions(source, data=data, cache=cache, **options), path)
+        return lambda path: quantize(source, path, calibration=data, calibration_cache=cache, **options)
 
     made = {"fp16": ours(precision="fp16")}
     for target in ("tensorrt", "cpu"):

@@ -16,14 +16,18 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.evaluation.evaluate import evaluate
     from fcn_deploy.onnx_export.export import export
     from fcn_deploy.prediction.model import load
+    from fcn_deploy.quantization.quantize import quantize
+    from fcn_deploy.quantization.search.search import SearchOptions
 
 _MODULES = {
     "DataOptions": "fcn_deploy.data.options",
+    "SearchOptions": "fcn_deploy.quantization.search.search",
     "evaluate": "fcn_deploy.evaluation.evaluate",
     "export": "fcn_deploy.onnx_export.export",
     "load": "fcn_deploy.prediction.model",
+    "quantize": "fcn_deploy.quantization.quantize",
 }
-__all__ = ["DataOptions", "__version__", "evaluate", "export", "load"]
+__all__ = ["DataOptions", "SearchOptions", "__version__", "evaluate", "export", "load", "quantize"]
 
 
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for an attribute

@@ -19,7 +19,7 @@ from fcn_deploy.graph.float_layers import check_rewritable
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import device_of, entry, open_runner
 from fcn_deploy.sources.model_source import ModelSource
@@ -161,15 +161,16 @@ class ModelFiles:
         if (precision, target) not in self._rewritten:
             source = self.artefact.onnx_file()
             path = self._folder / f"{self.artefact.path.stem}.{precision}.{target}.onnx"
-            options = QuantizeOptions(
-                source,
-                precision,  # type: ignore[arg-type]
-                data=self._calibration,
-                target=target,  # type: ignore[arg-type]
-                cache=None if self._calibration is None else self._folder / "calibration.cache",
-            )
             started = time.perf_counter()
-            quantize(options, path, self._progress)
+            quantize(
+                source,
+                path,
+                precision=precision,  # type: ignore[arg-type]
+                calibration=self._calibration,
+                calibration_cache=None if self._calibration is None else self._folder / "calibration.cache",
+                target=target,  # type: ignore[arg-type]
+                progress=self._progress,
+            )
             self._rewritten[precision, target] = str(path), time.perf_counter() - started
         return self._rewritten[precision, target]
 

@@ -21,13 +21,13 @@ from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
 from fcn_deploy.engine_build.source import BuildSource, check_apart, look
 from fcn_deploy.errors import EngineError, UnknownNameError
 from fcn_deploy.quantization.calibration.images import open_images
-from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport, quantize
+from fcn_deploy.quantization.quantize import QuantizeReport, quantize
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
-from fcn_deploy.vocabulary import PRECISIONS, Method, Precision, Profile
+from fcn_deploy.vocabulary import PRECISIONS, Method, Precision, Profile, QuantizedPrecision
 
 AS_IT_IS = "as the file has it"
 
@@ -42,7 +42,7 @@ class EngineRequest:
         profiles: () asks the images of `profile_images`, else the recipe, else takes the default.
         max_batch: largest N where the profile is not written out.
         calibration: images for INT8, and for the overflow check of FP16.
-        method, keep: as for `QuantizeOptions`.
+        method, keep: as for `quantize`.
         force: build even if nothing has changed.
     """
 
@@ -184,11 +184,18 @@ def _build(
         onnx = model.onnx_file()
         rewrite, fp16 = _rewrite(request.precision, flavor)
         if rewrite is not None:
-            options = QuantizeOptions(
-                onnx, rewrite, data=request.calibration, method=request.method, keep=_kept(request, model)  # type: ignore[arg-type]
-            )  # fmt: skip
-            onnx = Path(folder) / f"{model.path.stem}.{rewrite}.onnx"
-            progress.say(_rewritten(quantize(options, onnx, progress)))
+            rewritten = Path(folder) / f"{model.path.stem}.{rewrite}.onnx"
+            report = quantize(
+                onnx,
+                rewritten,
+                precision=rewrite,
+                calibration=request.calibration,
+                method=request.method,
+                keep=_kept(request, model),
+                progress=progress,
+            )
+            progress.say(_rewritten(report))
+            onnx = rewritten
         graph = source.graph.pop if source.graph else None
         name, digest = model.path.name, source.sha256
         job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)
@@ -206,9 +213,9 @@ def _rewritten(report: QuantizeReport) -> str:
     )
 
 
-def _rewrite(precision: Precision | None, flavor: Flavor) -> tuple[str | None, bool]:
+def _rewrite(precision: Precision | None, flavor: Flavor) -> tuple[QuantizedPrecision | None, bool]:
     """The precision to rewrite the file to, None for none; and whether FP16 is a flag of the builder (8.6)."""
-    if precision in (None, "fp32"):
+    if precision is None or precision == "fp32":
         return None, False
     if not flavor.traits.explicit_batch:
         return precision, False

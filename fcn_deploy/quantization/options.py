@@ -12,34 +12,26 @@ from fcn_deploy.errors import DataError, GraphError, OutputError, UnknownNameErr
 from fcn_deploy.graph.float_layers import kept_from_int8
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.search.search import SearchOptions
+from fcn_deploy.recipe import load_recipe
 from fcn_deploy.system.files import check_writable
 from fcn_deploy.vocabulary import METHODS, QUANTIZED_PRECISIONS, TARGETS, Method, QuantizedPrecision, Target
 
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """What to write.
-
-    Attributes:
-        source: the FP32 ONNX file.
-        data: calibration images; None for FP16 without a look at activations.
-        percentile: for the method of that name, in percent.
-        keep: names or patterns of nodes: FP32 for "fp16", float for the others.
-        first, score: whether the first layers and the score layers stay in float; None is the target's default.
-        cache: where measurements on this graph and these images are looked for and kept.
-        search: what mIoU the INT8 graph must keep; None to take it as it is.
-    """
+    """Hold the arguments of `quantize`, where they are explained, with their types settled."""
 
     source: Path
     precision: QuantizedPrecision
-    data: DataOptions | None = None
+    calibration: DataOptions | None = None
     method: Method = "mse"
     percentile: float = PERCENTILE
+    calibration_cache: Path | None = None
     target: Target = "tensorrt"
     keep: tuple[str, ...] = ()
-    first: bool | None = None
-    score: bool = True
-    cache: Path | None = None
+    quantize_first: bool | None = None
+    quantize_scores: bool = False
+    recipe: Path | None = None
     search: SearchOptions | None = None
 
 
@@ -60,19 +52,19 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
             raise UnknownNameError.of(kind, found, known)
     if options.precision == "int8+fp16" and options.target == "cpu":
         raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
-    if options.data is None and options.precision != "fp16":
+    if options.calibration is None and options.precision != "fp16":
         raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
     if options.search is not None and options.precision == "fp16":
         raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
-    if options.data is None and options.cache is not None:
+    if options.calibration is None and options.calibration_cache is not None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
     if target.resolve() == options.source.resolve():
         raise OutputError(f"{target} is the FP32 file itself, which would be lost; give another file (-o)")
     check_writable(target)
-    if options.cache is not None:
-        _check_own_file(options.cache, "the calibration cache", "--calib-cache", options.source, target)
+    if options.calibration_cache is not None:
+        _check_own_file(options.calibration_cache, "the calibration cache", "--calib-cache", options.source, target)
     if options.search is not None and options.search.log is not None:
-        _check_own_file(options.search.log, "the search log", "--search-log", options.source, target)
+        _check_own_file(Path(options.search.log), "the search log", "--search-log", options.source, target)
 
 
 def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path) -> None:
@@ -87,5 +79,6 @@ def kept_layers(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
 
     The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
     """
-    first = options.target == "tensorrt" if options.first is None else options.first
-    return kept_from_int8(model, options.keep, first=first, score=options.score)
+    quantize_first = options.target == "cpu" if options.quantize_first is None else options.quantize_first
+    keep = (*options.keep, *(() if options.recipe is None else load_recipe(options.recipe).keep_float))
+    return kept_from_int8(model, keep, first=not quantize_first, score=not options.quantize_scores)

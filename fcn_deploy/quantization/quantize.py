@@ -1,10 +1,10 @@
-"""An FP32 file rewritten to FP16 or INT8: look at images, decide, rewrite, check, and only then give it its name."""
+"""Rewrite an FP32 file to FP16 or INT8: look at images, decide, rewrite, check, and only then give it its name."""
 
 from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,14 +12,15 @@ import onnx_ir as ir
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.data.digests import Overlap, overlap
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
 from fcn_deploy.graph.load import PRECISION_KEY, find_card
 from fcn_deploy.graph.parts import copy_of
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.quantization.calibration.histogram import range_of
-from fcn_deploy.quantization.calibration.images import Coverage, ports_of, survey
+from fcn_deploy.quantization.calibration.histogram import PERCENTILE, range_of
+from fcn_deploy.quantization.calibration.images import Coverage, calibration_options, ports_of, survey
 from fcn_deploy.quantization.calibration.measure import Calibration
 from fcn_deploy.quantization.calibration.observe import CacheUse, Wanted, network_tensors, observe
 from fcn_deploy.quantization.check import check_rewritten
@@ -28,23 +29,22 @@ from fcn_deploy.quantization.rewrites.fp16 import HalfReport, beyond_fp16, kept_
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.result import SearchReport
-from fcn_deploy.quantization.search.search import LOG_SUFFIX, search_layers
+from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.sensitivity import candidates
 from fcn_deploy.quantization.search.steps import Network
-from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
-
-__all__ = ["QuantizeOptions", "QuantizeReport", "quantize"]
 
 CHECKED_IMAGES = 5
 
 
 @dataclass(frozen=True)
 class QuantizeReport:
-    """What was written and what the images showed.
+    """Hold what was written and what the images showed.
 
     Attributes:
+        path, source: the file that was written, and the FP32 file.
         images: calibration images; 0 if there were none.
         coverage: their names and classes; None if there were none.
         cache: what the calibration cache was good for; None if none was named.
@@ -78,16 +78,77 @@ class QuantizeReport:
     search: SearchReport | None = None
 
 
-def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> QuantizeReport:
-    """Rewrite, check and write.
+def quantize(
+    model: StrPath,
+    output: StrPath,
+    *,
+    precision: QuantizedPrecision,
+    calibration: StrPath | DataOptions | None = None,
+    method: Method = "mse",
+    percentile: float = PERCENTILE,
+    calibration_cache: StrPath | None = None,
+    target: Target = "tensorrt",
+    keep: Sequence[str] = (),
+    quantize_first: bool | None = None,
+    quantize_scores: bool = False,
+    recipe: StrPath | None = None,
+    search: SearchOptions | None = None,
+    progress: Progress = SILENT,
+) -> QuantizeReport:
+    """Rewrite an FP32 ONNX file to FP16 or INT8, check the result and write it.
+
+    Args:
+        model: the FP32 .onnx file.
+        output: the file to write.
+        precision: "fp16", "int8", or "int8+fp16" for INT8 with FP16 in the layers that stay in float.
+        calibration: the images on which the ranges of the activations are measured: a folder, a list, a Pascal VOC
+            root (its train list) or "synthetic[:COUNT[:SEED[:HxW]]]", 100 images at most; `DataOptions` for other
+            numbers or lists. INT8 needs them; for FP16 they show which activations exceed 65504 and stay in FP32.
+        method: how a range is chosen from the values: "minmax", "percentile", "entropy" or "mse".
+        percentile: percent of the values that method "percentile" must not clip.
+        calibration_cache: a file that keeps what the images showed, for the next run on the same graph and images.
+        target: whose INT8 kernels the graph is made for, "tensorrt" or "cpu".
+        keep: names or patterns (score_*) of nodes to leave in float; in FP32 for "fp16".
+        quantize_first: whether the first layers are in INT8; None is no for "tensorrt", yes for "cpu".
+        quantize_scores: whether the 1x1 score layers are in INT8.
+        recipe: a .toml file whose keep_float names further nodes to leave in float, for INT8.
+        search: the mIoU that INT8 must keep, to search for the few layers to leave in float; None takes it as it is.
+
+    Returns:
+        The file, the ranges, the layers left in float, and what the images and the search showed.
 
     Raises:
         UnknownNameError: no such precision, method, target or node.
-        GraphError: the file is none that can be rewritten, or the result does not run.
-        DataError: there are no calibration images where INT8 needs them, or they are not images.
+        GraphError: the file cannot be rewritten, options that exclude each other, or a result that does not run.
+        DataError: no calibration images where INT8 needs them, or they cannot be used.
         OutputError: the file cannot be written.
-        SearchError, RecordError: from the search.
+        RecipeError, SearchError, RecordError: from the recipe and the search.
+
+    Example:
+        >>> import fcn_deploy
+        >>> exported = fcn_deploy.export("demo", "demo.onnx")
+        >>> report = fcn_deploy.quantize("demo.onnx", "int8.onnx", precision="int8", calibration="synthetic:2:0:48x64")
+        >>> report.images, report.bytes_after < report.bytes_before
+        (2, True)
     """
+    options = QuantizeOptions(
+        source=Path(model),
+        precision=precision,
+        calibration=None if calibration is None else calibration_options(calibration),
+        method=method,
+        percentile=percentile,
+        calibration_cache=None if calibration_cache is None else Path(calibration_cache),
+        target=target,
+        keep=tuple(keep),
+        quantize_first=quantize_first,
+        quantize_scores=quantize_scores,
+        recipe=None if recipe is None else Path(recipe),
+        search=search,
+    )
+    return _quantize(options, Path(output), progress)
+
+
+def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> QuantizeReport:
     started = time.perf_counter()
     check_options(options, target)
     model = load_rewritable(options.source)
@@ -97,11 +158,13 @@ def quantize(options: QuantizeOptions, target: Path, progress: Progress = SILENT
     kept = kept_layers(model, options) if int8 else {}
     wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
-    images = None if options.data is None else survey(card, options.data, progress)
+    images = None if options.calibration is None else survey(card, options.calibration, progress)
     seen = cache = None
     if images is not None:
         wanted = Wanted(names, network_tensors(model) if half else ())
-        seen, cache = observe(options.source, model, card, images, wanted, cache=options.cache, progress=progress)
+        seen, cache = observe(
+            options.source, model, card, images, wanted, cache=options.calibration_cache, progress=progress
+        )
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
     if half and seen is not None:  # before the pairs stand between a tensor and its readers
@@ -185,8 +248,8 @@ def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOp
     model.metadata_props[PRECISION_KEY] = options.precision
     if card is not None:
         words: str = options.precision
-        if options.precision != "fp16" and options.data is not None:
-            words += f", target {options.target}, {options.method}, calibrated with {options.data.source}"
+        if options.precision != "fp16" and options.calibration is not None:
+            words += f", target {options.target}, {options.method}, calibrated with {options.calibration.source}"
         model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words}).to_json()
 
 

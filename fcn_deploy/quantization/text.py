@@ -1,21 +1,30 @@
-"""What a calibration saw, as lines and for JSON."""
+"""Render what quantization did: the search, the calibration images, the layers in each precision, the file."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from rich.console import RenderableType
 
 from fcn_deploy.data.digests import Overlap
 from fcn_deploy.quantization.calibration.observe import CacheUse
 from fcn_deploy.quantization.quantize import QuantizeReport
+from fcn_deploy.quantization.search.text import render as render_search
 from fcn_deploy.system.formatting import count
 
 NAMES_SHOWN = 3
+TENSORS_SHOWN = 5
+
+
+def render(report: QuantizeReport) -> list[RenderableType]:
+    """Return the search, where there was one, then lines on the images, the layers and the file."""
+    found: list[RenderableType] = [] if report.search is None else render_search(report.search)
+    return [*found, *calibration_lines(report), *_int8_lines(report), *_fp16_lines(report), *_file_lines(report)]
 
 
 def calibration_lines(report: QuantizeReport) -> list[str]:
-    """Images, classes, repeats, frames of the validation set, and what the cache was good for."""
+    """Return lines on images, classes, repeats, frames of the validation set, and the use of the cache."""
     if report.coverage is None:
         return ["no calibration images (--calib): overflow of activations and labels were not checked"]
     line = f"calibrated with {count(report.images, 'image')}"
@@ -32,22 +41,40 @@ def calibration_lines(report: QuantizeReport) -> list[str]:
     ]
 
 
-def calibration_plain(report: QuantizeReport) -> dict[str, Any]:
-    """The same for JSON, every name in full."""
-    coverage, shared, cache = report.coverage, report.overlap, report.cache
-    return {
-        "images": [] if coverage is None else coverage.names,
-        "repeated_images": [] if coverage is None else [list(group) for group in coverage.frames.repeated],
-        "images_of_few_colours": [] if coverage is None else coverage.few_colours,
-        "validation_overlap": None
-        if shared is None
-        else {"validation_images": shared.validation, "shared": [list(pair) for pair in shared.shared]},
-        "classes": [] if coverage is None else list(coverage.classes),
-        "class_pixels": None if coverage is None or coverage.pixels is None else coverage.pixels.tolist(),
-        "calibration_cache": None
-        if cache is None
-        else {"path": str(cache.path), "taken": cache.taken, "measured": cache.measured, "reason": cache.reason},
-    }
+def _int8_lines(report: QuantizeReport) -> list[str]:
+    if not report.ranges:
+        return []
+    lines = [f"INT8 for {report.target}, ranges by {report.method}; the {TENSORS_SHOWN} tensors clipped most:"]
+    for name in sorted(report.clipped, key=lambda name: -report.clipped[name])[:TENSORS_SHOWN]:
+        low, high = report.ranges[name]
+        lines.append(f"  {name:32} {low:10.4g} to {high:10.4g}   {report.clipped[name]:8.3%} of its values clipped")
+    kept = ", ".join(f"{name} ({reason})" for name, reason in report.kept_from_int8.items())
+    return [*lines, f"kept in float: {kept or 'no convolution'}"]
+
+
+def _fp16_lines(report: QuantizeReport) -> list[str]:
+    half = report.half
+    if half is None:
+        return []
+    lines = [f"FP16: {len(half.converted)} nodes"]
+    if half.kept:
+        lines.append("kept in FP32: " + ", ".join(f"{name} ({reason})" for name, reason in half.kept.items()))
+    if half.vanished:
+        worst, share = max(half.vanished.items(), key=lambda item: item[1])
+        lines.append(f"{len(half.vanished)} weights lose elements too small for FP16, most {worst} ({share:.2g} of it)")
+    if report.largest_activation is not None:
+        name, value = report.largest_activation
+        lines.append(f"largest activation {value:.4g} at {name}; FP16 ends at 65504")
+    return lines
+
+
+def _file_lines(report: QuantizeReport) -> list[str]:
+    lines = []
+    if report.agreement is not None:
+        share = report.agreement
+        lines.append(f"labels as in FP32 at {share.fraction:.3%} of {share.pixels} pixels (calibration images)")
+    sizes = f"{report.bytes_after / 1e6:.1f} MB (was {report.bytes_before / 1e6:.1f})"
+    return [*lines, f"wrote {report.path}, {sizes}, in {report.seconds:.1f} s"]
 
 
 def _few_colours(names: Sequence[str], images: int) -> list[str]:

@@ -17,7 +17,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
 from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile
 from tests.conftest import tiny_model
@@ -56,7 +56,7 @@ def test_each_layer_is_built_in_the_type_that_the_file_promises(network, precisi
     source = network
     if precision != "fp32":
         source = tmp_path / f"{network.stem}.{precision}.onnx"
-        quantize(QuantizeOptions(network, precision, photographs), source)
+        quantize(network, source, precision=precision, calibration=photographs)
     onnx.checker.check_model(str(source), full_check=True)
     target = tmp_path / "net.engine"
     report = build_engine(EngineRequest(str(source), profiles=PROFILES), target)
@@ -90,7 +90,7 @@ def test_the_command_s_own_rewrite_is_that_of_quantize(photographs, tmp_path):
     export_model(model, card, source, shapes=((1, 5, 7),))
     request = EngineRequest(str(source), "int8+fp16", PROFILES, calibration=photographs, keep=("backbone.stage2.*",))
     sidecar = build_engine(request, target).sidecar
-    quantize(QuantizeOptions(source, "int8+fp16", photographs, keep=request.keep), tmp_path / "q.onnx")
+    quantize(source, tmp_path / "q.onnx", precision="int8+fp16", calibration=photographs, keep=request.keep)
     promised = audit(tmp_path / "q.onnx", batch=2, height=33, width=47).totals
     assert sidecar.shares.built == promised
     assert (sidecar.precision, sidecar.onnx_name, sidecar.onnx_sha256) == ("int8+fp16", "net.onnx", sha256(source))

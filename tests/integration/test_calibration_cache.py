@@ -26,7 +26,7 @@ from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.quantization.calibration.images import survey
 from fcn_deploy.quantization.calibration.measure import Calibration
 from fcn_deploy.quantization.calibration.observe import Wanted, observe
-from fcn_deploy.quantization.quantize import QuantizeOptions, QuantizeReport, quantize
+from fcn_deploy.quantization.quantize import QuantizeReport, quantize
 from tests.support.recorded_progress import Heard
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn
 
@@ -46,8 +46,8 @@ class Place:
 
     def quantize(self, precision: str = "int8", out: str = "q.onnx", **options: object) -> QuantizeReport:
         self.runs, self.heard = 0, Heard()
-        given = {"data": DataOptions(str(self.photos)), "cache": self.cache, **options}
-        return quantize(QuantizeOptions(self.fcn, precision, **given), self.folder / out, self.heard)  # type: ignore[arg-type]
+        given = {"calibration": self.photos, "calibration_cache": self.cache, **options}
+        return quantize(self.fcn, self.folder / out, precision=precision, progress=self.heard, **given)  # type: ignore[arg-type]
 
     def bytes_of(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
@@ -86,7 +86,7 @@ def test_a_second_call_runs_no_image_and_writes_the_same_bytes_as_without_a_cach
     assert second.cache is not None
     assert second.cache.measured == 0
     assert second.clipped == first.clipped
-    place.quantize(out="without.onnx", cache=None)
+    place.quantize(out="without.onnx", calibration_cache=None)
     assert place.runs == 6
     assert place.bytes_of("first.onnx") == place.bytes_of("second.onnx") == place.bytes_of("without.onnx")
 
@@ -106,7 +106,7 @@ def test_another_method_precision_target_or_choice_of_nodes_needs_no_second_pass
     for index, options in enumerate(OTHERS):
         report = place.quantize(out=f"cached{index}.onnx", **options)
         assert place.runs == 0, options
-        fresh = place.quantize(out=f"fresh{index}.onnx", cache=None, **options)
+        fresh = place.quantize(out=f"fresh{index}.onnx", calibration_cache=None, **options)
         assert place.bytes_of(f"cached{index}.onnx") == place.bytes_of(f"fresh{index}.onnx"), options
         assert report.largest_activation == fresh.largest_activation
 
@@ -291,11 +291,11 @@ def test_a_cache_that_cannot_be_kept_costs_no_result(place, monkeypatch):
 def test_a_cache_in_the_place_of_a_model_or_without_images_is_refused(place):
     for path in (place.fcn, place.folder / "q.onnx"):
         with pytest.raises(OutputError, match="cannot be a model and the calibration cache"):
-            place.quantize(cache=path)
+            place.quantize(calibration_cache=path)
     with pytest.raises(DataError, match="a calibration cache is of images"):
-        place.quantize("fp16", data=None)
+        place.quantize("fp16", calibration=None)
     with pytest.raises(OutputError, match="cannot write"):
-        place.quantize(cache=Path("/proc/nowhere/c"))
+        place.quantize(calibration_cache=Path("/proc/nowhere/c"))
 
 
 def test_the_command_tells_of_the_cache_in_text_and_in_json(place):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +19,16 @@ from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from tests.support.planted_faults import with_constants, with_swapped_channels
 
 DATA = ("--data", "synthetic:3:5:96x128", "--layer-images", "2")
 CALIBRATION = DataOptions("synthetic:6:1:96x128", split="train")
 FORMS = {
-    "fp16": partial(QuantizeOptions, precision="fp16"),
-    "int8": partial(QuantizeOptions, precision="int8"),
-    "int8+fp16": partial(QuantizeOptions, precision="int8+fp16"),
-    "cpu": partial(QuantizeOptions, precision="int8", target="cpu"),
+    "fp16": {"precision": "fp16"},
+    "int8": {"precision": "int8"},
+    "int8+fp16": {"precision": "int8+fp16"},
+    "cpu": {"precision": "int8", "target": "cpu"},
 }
 
 
@@ -52,7 +51,7 @@ def _rewritten(source: Path) -> dict[str, Path]:
     files = {"fp32": source}
     for form, options in FORMS.items():
         files[form] = source.with_name(f"{source.stem}.{form}.onnx")
-        quantize(options(source, data=CALIBRATION), files[form])
+        quantize(source, files[form], calibration=CALIBRATION, **options)
     return files
 
 

@@ -18,10 +18,9 @@ from PIL import Image
 from fcn_deploy.cli.bench import command as bench_command
 from fcn_deploy.cli.evaluate import command as evaluate_command
 from fcn_deploy.cli.quantize import command
-from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.graph.load import PRECISION_KEY, read_card
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.rewrites.fp16 import READS_OVERFLOW
 from tests.support.small_fcn import images, small_weights, write_fcn, write_foreign, write_host_normalised
 
@@ -223,7 +222,14 @@ class _PressingCtrlC:
 def test_ctrl_c_while_calibrating_stops_at_the_next_image_and_leaves_nothing(fcn, photographs, tmp_path, task):
     progress, out = _PressingCtrlC(task), tmp_path / "out" / "q.onnx"
     with pytest.raises(KeyboardInterrupt):
-        quantize(QuantizeOptions(fcn, "int8", DataOptions(str(photographs)), cache=out.with_name("c")), out, progress)
+        quantize(
+            fcn,
+            out,
+            precision="int8",
+            calibration=photographs,
+            calibration_cache=out.with_name("c"),
+            progress=progress,
+        )
     assert progress.steps == 2
     assert not out.parent.exists()
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ from fcn_deploy.errors import (
 from fcn_deploy.graph.float_layers import KEEP_KEY
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.quantization.quantize import QuantizeOptions, quantize
+from fcn_deploy.quantization.quantize import QuantizeReport, quantize
 from fcn_deploy.quantization.search import cache as search_cache
 from fcn_deploy.quantization.search.search import SearchOptions
 from fcn_deploy.system.progress import SILENT, Task
@@ -88,10 +89,20 @@ def _arguments(model: Path, scenes: Path, out: Path) -> tuple[object, ...]:
     return model, *calibration, "--data", scenes / "photos", "--data-labels", scenes / "maps", "-o", out
 
 
-def _options(model: Path, scenes: Path, *, max_drop: float = BUDGET) -> QuantizeOptions:
+def _search(model: Path, scenes: Path, out: Path, *, max_drop: float = BUDGET, **more: Any) -> QuantizeReport:
     photos, maps = str(scenes / "photos"), str(scenes / "maps")
     search = SearchOptions(DataOptions(photos, maps), max_drop)
-    return QuantizeOptions(model, "int8", DataOptions(photos), "minmax", first=False, score=False, search=search)
+    return quantize(
+        model,
+        out,
+        precision="int8",
+        calibration=photos,
+        method="minmax",
+        quantize_first=True,
+        quantize_scores=True,
+        search=search,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("extra", [(), ("--precision", "int8+fp16")])
@@ -192,14 +203,14 @@ def test_a_search_that_is_stopped_in_every_step_ends_as_an_unbroken_one_and_repe
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", None)
-    unbroken = quantize(_options(planted, scenes), tmp_path / "a.onnx")
+    unbroken = _search(planted, scenes, tmp_path / "a.onnx")
     log, out = tmp_path / "b.onnx.search.jsonl", tmp_path / "b.onnx"
     finished = 0
     while True:
         # In the middle of the second step from here: one step is gained by each run.
         progress = _PressingCtrlC(after=COUNT + 2 if finished == 0 else 2 * COUNT + 2)
         try:
-            report = quantize(_options(planted, scenes), out, progress)
+            report = _search(planted, scenes, out, progress=progress)
             break
         except KeyboardInterrupt:
             steps = len(log.read_text().splitlines()) - 1
@@ -223,10 +234,10 @@ def _without_seconds(lines: list[dict[str, object]]) -> list[dict[str, object]]:
 
 def test_a_search_cut_by_kill_within_a_line_repeats_that_step_alone(planted, scenes, tmp_path):
     out, log = tmp_path / "q.onnx", tmp_path / "q.onnx.search.jsonl"
-    quantize(_options(planted, scenes), out)
+    _search(planted, scenes, out)
     whole = log.read_text()
     log.write_text(whole[: -len(whole.splitlines()[-1]) // 2])
-    report = quantize(_options(planted, scenes), out)
+    report = _search(planted, scenes, out)
     assert (report.search.steps_before, report.search.steps) == (7, 8)
     assert report.search.kept == ("conv3",)
 
@@ -283,7 +294,7 @@ def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_name
     # Time for two layers to be measured, then for every set.
     left = iter([100.0, 100.0, -1.0, -1.0, -1.0])
     monkeypatch.setattr(_Search, "_left", lambda self: next(left, 100.0))
-    report = quantize(_options(planted, scenes, max_drop=5), tmp_path / "q.onnx").search
+    report = _search(planted, scenes, tmp_path / "q.onnx", max_drop=5).search
     assert [layer.name for layer in report.measured] == ["conv1", "conv2"]
     assert not report.complete
     assert "conv3" in report.kept

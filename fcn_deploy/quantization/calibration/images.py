@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -18,6 +19,7 @@ from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked
 from fcn_deploy.errors import DataError
 from fcn_deploy.graph.ports import GraphIO, describe
 from fcn_deploy.quantization.calibration.measure import Feeds
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -99,6 +101,11 @@ class CalibrationSet:
     def _samples(self) -> Iterator[Sample]:
         """Those that can be used, which `survey` has told of already."""
         return iterate(self.dataset, on_error=self.options.on_error)
+
+
+def calibration_options(data: StrPath | DataOptions) -> DataOptions:
+    """Return which images calibrate: of a source alone the train list, where there is one, and 100 images at most."""
+    return data if isinstance(data, DataOptions) else DataOptions(os.fspath(data), split="train", limit=100)
 
 
 def survey(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:

@@ -9,9 +9,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 
@@ -73,8 +72,8 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     card = find_card(model)
     kept = kept_layers(model, options)
     layers = tuple(candidates(model, kept))
-    dataset = open_for(card, options.search.data, progress)
-    sample = next(iter(iterate(dataset, on_error=options.search.data.on_error)))
+    dataset = open_for(card, options.search.images, progress)
+    sample = next(iter(iterate(dataset, on_error=options.search.images.on_error)))
     require_labels(sample)
     io = ports_of(model, str(options.source), card)
     size = (sample.image.shape[0], sample.image.shape[1])
@@ -104,11 +103,6 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
         free_bytes=free,
         folder=Path(folder).parent,
     )
-
-
-def to_plain(plan: SearchPlan) -> dict[str, Any]:
-    """For JSON."""
-    return asdict(plan) | {"folder": str(plan.folder), "most_seconds": plan.most_seconds}
 
 
 class _TimedWalk:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fcn_deploy.data.digests import Frames
 
@@ -74,25 +73,3 @@ class SearchReport:
     def whole_cpu_seconds(self) -> float:
         """Processor time of as many passes of the whole graph as layers were measured."""
         return len(self.measured) * self.pass_cpu_seconds
-
-
-def to_plain(report: SearchReport) -> dict[str, Any]:
-    """For JSON."""
-    plain = {
-        name: getattr(report, name)
-        for name in (
-            "data", "left_out", "max_drop", "fp32", "int8", "found", "changed", "complete", "steps", "steps_before",
-            "own_seconds", "own_cpu_seconds", "whole_cpu_seconds", "cached_bytes", "seconds",
-        )
-    }  # fmt: skip
-    layers = [
-        {"name": layer.name, "drop": layer.drop, "changed": layer.changed, "kept": layer.kept}
-        for layer in report.layers
-    ]
-    return plain | {
-        "images": report.frames.names,
-        "log": str(report.log),
-        "kept": list(report.kept),
-        "keep_float": list(report.recipe),
-        "layers": layers,
-    }

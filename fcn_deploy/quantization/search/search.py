@@ -20,6 +20,7 @@ from fcn_deploy.quantization.search.images import Measured, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
 from fcn_deploy.quantization.search.steps import Network, Steps
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -28,19 +29,24 @@ LOG_SUFFIX = ".search.jsonl"
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What the INT8 graph must keep, and what the search may take.
+    """Say what mIoU the INT8 graph must keep, and what the search for the layers to leave in float may take.
 
     Attributes:
-        data: a labelled set.
+        data: a labelled data set, as for `evaluate`.
         max_drop: points of mIoU that the INT8 graph may lose against FP32 on it; below 0 it must gain.
-        time_budget: seconds, after which it makes do with what it knows.
-        log: where its steps are written; None for a file beside the one that is written.
+        time_budget: seconds after which the search stops measuring layers and decides by what it knows.
+        log: the file of finished steps, after which the same search goes on; None is OUTPUT.search.jsonl.
     """
 
-    data: DataOptions
+    data: StrPath | DataOptions
     max_drop: float
     time_budget: float | None = None
-    log: Path | None = None
+    log: StrPath | None = None
+
+    @property
+    def images(self) -> DataOptions:
+        """Return which images to measure on."""
+        return DataOptions.of(self.data)
 
 
 def search_layers(
@@ -68,18 +74,18 @@ def search_layers(
         KeyboardInterrupt: Ctrl-C; the log keeps every finished step.
     """
     started = time.perf_counter()
-    dataset = open_for(card, options.data, progress)
+    dataset = open_for(card, options.images, progress)
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
         cache = TensorCache(Path(folder))
         images = SearchImages(
             dataset,
             classes_of(card, dataset),
             cache,
-            on_error=options.data.on_error,
+            on_error=options.images.on_error,
             check=check,
             progress=progress,
         )
-        steps = SearchLog(options.log or log, _key(network, images, identity))
+        steps = SearchLog(Path(options.log or log), _key(network, images, identity))
         progress.say(f"search log {steps.path}: {steps.found} steps are done")
         run = _Search(network, options, Steps(network, images, cache, steps, check, progress), started, progress)
         try:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 
 from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.quantization.search.dry_run import SearchPlan
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
 from fcn_deploy.system.formatting import NONE, count, number
+
+
+def render(report: SearchReport) -> list[RenderableType]:
+    """Return the verdict, the table of measured layers, and remarks, whose lines must not be wrapped."""
+    table: list[RenderableType] = [layer_table(report), ""] if report.measured else []
+    return [*verdict(report), "", *table, *remarks(report), ""]
 
 
 def verdict(report: SearchReport) -> list[str]:
@@ -64,8 +71,8 @@ def recipe_line(names: tuple[str, ...]) -> str:
     return f"keep_float = {json.dumps(list(names))}"
 
 
-def plan_lines(plan: SearchPlan) -> list[str]:
-    """What a search would do."""
+def render_plan(plan: SearchPlan) -> str:
+    """Return the steps that a search would take, and what they would cost."""
     whole = f"about {plan.pass_seconds:.0f} s"
     lines = [
         f"search of {count(len(plan.layers), 'layer')} on {count(plan.images, 'image')} of {plan.data}",
@@ -81,7 +88,7 @@ def plan_lines(plan: SearchPlan) -> list[str]:
         f"layers: {', '.join(plan.layers)}",
     ]
     kept = ", ".join(f"{name} ({reason})" for name, reason in plan.kept.items())
-    return [*lines, f"in float anyway: {kept or 'no convolution'}", "nothing was written"]
+    return "\n".join([*lines, f"in float anyway: {kept or 'no convolution'}", "nothing was written"])
 
 
 def _drop(words: str, mean_iou: float, report: SearchReport) -> str:
