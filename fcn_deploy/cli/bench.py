@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +23,7 @@ from fcn_deploy.errors import FcnDeployError
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
     from fcn_deploy.benchmark.record.types import Record
+    from fcn_deploy.benchmark.worst_frames import WorstFrames
     from fcn_deploy.data.options import DataOptions
 
 CALIBRATED = 100
@@ -118,7 +118,7 @@ def command(
             **shapes(data),
         )
         record = run_bench(options, progress())
-    _leave(record, gate, baseline, json_path, details, partial(reports.write, record, kept))
+    _leave(record, gate, baseline, json_path, details, reports, kept)
 
 
 def _leave(
@@ -127,7 +127,8 @@ def _leave(
     baseline: Record | None,
     json_path: str | None,
     details: bool,
-    report: Callable[..., None],
+    reports: Reports,
+    kept: WorstFrames | None,
 ) -> None:
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
     from fcn_deploy.benchmark.record.file import to_json
@@ -136,6 +137,8 @@ def _leave(
     from fcn_deploy.benchmark.report.table import render
 
     def print_record() -> None:
+        if reports.printed:
+            return
         show(render(record, details))
         if comparison is not None:
             show(render_comparison(comparison))
@@ -151,7 +154,7 @@ def _leave(
     with _kept(errors):
         emit(json_path, text, print_record)
     with _kept(errors):
-        report(comparison)
+        reports.write(record, kept, comparison)
     for line in broken:
         click.echo(f"worse than the baseline: {line}", err=True)
     if errors:

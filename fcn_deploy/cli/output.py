@@ -1,4 +1,4 @@
-"""What a command leaves: text or a table on standard output, and the same as JSON where a script wants it."""
+"""Print the result of a command as text or a table, and write or print it as JSON."""
 
 from __future__ import annotations
 
@@ -41,19 +41,31 @@ def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[],
 
     The text is shown also where the file cannot be written, so that a result is never lost with it.
     """
-    from fcn_deploy.system.files import write_text
-
     if json_path == STDOUT:
         click.echo(json_text())
         return
     try:
         if json_path is not None:
-            write_text(Path(json_path), json_text() + "\n")
-            notice(f"wrote {json_path}")
+            leave(json_path, json_text() + "\n")
     except FcnDeployError:
         show()
         raise
     show()
+
+
+def leave(path: str, text: str) -> None:
+    """Write a file and say so on standard error; "-" prints the text.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from fcn_deploy.system.files import write_text
+
+    if path == STDOUT:
+        click.echo(text, nl=not text.endswith("\n"))
+        return
+    write_text(Path(path), text)
+    notice(f"wrote {path}")
 
 
 def show(*parts: RenderableType) -> None:

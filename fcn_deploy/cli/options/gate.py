@@ -141,7 +141,8 @@ class Gate:
 
 def _refuse_measuring() -> None:
     context = click.get_current_context()
-    known = {parameter.name: parameter for parameter in context.command.params if parameter.name not in ALWAYS}
+    parameters = [parameter for parameter in context.command.params if parameter.expose_value]
+    known = {parameter.name: parameter for parameter in parameters if parameter.name not in ALWAYS}
     given = [name for name in known if name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given:
         names = ", ".join(known[name].opts[0] if known[name].opts[0][0] == "-" else name.upper() for name in given)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.output import STDOUT, leave
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
@@ -17,9 +18,19 @@ if TYPE_CHECKING:
     from fcn_deploy.benchmark.worst_frames import WorstFrames
 
 REPORT_OPTIONS = (
-    option("--html", "html_path", metavar="FILE", help="Write one page with plots and the worst frames."),
-    option("--markdown", "markdown_path", metavar="FILE", help="Write the tables as Markdown; - prints them instead."),
-    option("--csv", "csv_path", metavar="FILE", help="Write a line for each row, size and batch; - prints them."),
+    option("--html", "html_path", metavar="FILE", help="Write a page with plots and the worst frames."),
+    option(
+        "--markdown",
+        "markdown_path",
+        metavar="FILE",
+        help="Write the tables as Markdown; - prints them instead of the text.",
+    ),
+    option(
+        "--csv",
+        "csv_path",
+        metavar="FILE",
+        help="Write one line per row, size and batch; - prints them instead of the text.",
+    ),
 )
 
 
@@ -33,16 +44,30 @@ class Reports:
 
     @classmethod
     def of(cls, given: Mapping[str, Any], json_path: str | None = None) -> Reports:
-        """UsageError if two files have one name, OutputError if one could not be written, before the work begins."""
+        """Check before the work begins that every file can be written.
+
+        Raises:
+            UsageError: two files have one name, or two are to be printed.
+            OutputError: a file cannot be written.
+        """
         from fcn_deploy.system.files import check_writable
 
         reports = cls(**{field.name: given[field.name] for field in fields(cls)})
-        paths = [Path(path).absolute() for path in (*reports._paths(), json_path) if path not in (None, "-")]
+        asked = [path for path in (*reports._paths(), json_path) if path is not None]
+        if asked.count(STDOUT) > 1:
+            raise click.UsageError("- prints one of --html, --markdown, --csv and --json; give files to the others")
+        paths = [Path(path).absolute() for path in asked if path != STDOUT]
         if len(set(paths)) < len(paths):
             raise click.UsageError("--html, --markdown, --csv and --json need a file each; two name the same one")
         for path in reports._paths():
-            check_writable(Path(path))
+            if path != STDOUT:
+                check_writable(Path(path))
         return reports
+
+    @property
+    def printed(self) -> bool:
+        """Whether one of the reports is printed instead of the text."""
+        return STDOUT in self._paths()
 
     def _paths(self) -> list[str]:
         return [path for path in (self.html_path, self.markdown_path, self.csv_path) if path is not None]
@@ -60,12 +85,11 @@ class Reports:
             OutputError: the first that could not be written.
         """
         from fcn_deploy.errors import OutputError
-        from fcn_deploy.system.files import write_text
 
         errors = []
         for path, render in self._renderings(record, kept, comparison):
             try:
-                write_text(Path(path), render())
+                leave(path, render())
             except OutputError as error:
                 errors.append(error)
         if errors:

@@ -174,3 +174,24 @@ def test_a_limit_on_accuracy_needs_a_baseline_that_has_some(saved):
     write_record(Path(blind), replace(record, rows=record.rows[1:]))
     with pytest.raises(RecordError, match="holds no accuracy; --max-miou-drop needs one of labelled images"):
         invoke("--from", saved("now.json"), "--baseline", blind, "--max-miou-drop", "0.3")
+
+
+def test_minus_prints_markdown_or_csv_instead_of_the_table(saved):
+    record = saved("run.json")
+    markdown, lines = invoke("--from", record, "--markdown", "-"), invoke("--from", record, "--csv", "-")
+    assert markdown.stdout.startswith("#")
+    assert "| onnxruntime |" in markdown.stdout
+    assert lines.stdout.startswith("runner,")
+    assert "bound by compute" not in lines.stdout
+
+
+def test_only_one_report_is_printed(saved):
+    result = invoke("--from", saved("run.json"), "--csv", "-", "--json", "-")
+    assert result.exit_code == 2
+    assert "- prints one of" in result.stderr
+
+
+def test_files_that_were_written_are_named_unless_quiet(saved, tmp_path):
+    arguments = ["--from", saved("run.json"), "--csv", str(tmp_path / "rows.csv"), "--json", str(tmp_path / "x.json")]
+    assert invoke(*arguments).stderr == f"wrote {tmp_path / 'x.json'}\nwrote {tmp_path / 'rows.csv'}\n"
+    assert invoke(*arguments, "--quiet").stderr == ""
