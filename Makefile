@@ -1,6 +1,8 @@
-.PHONY: check test lint format docs long api
+.PHONY: check ci lint unit test long format docs api
+# check: before each commit, 3 minutes on two cores. ci: what .ci/run runs, 10 minutes. long: what ci leaves out.
 # docs: render tables and figures from benchmarks/results, pictures from the demo model, and the map of the package.
-check: lint test
+check: lint unit
+ci: lint test
 lint:
 	ruff format --check .
 	ruff check .
@@ -8,8 +10,10 @@ lint:
 format:
 	ruff format .
 	ruff check --fix .
+unit:
+	pytest -n auto tests/unit
 test:
-	pytest
+	pytest -n auto
 docs:
 	python -m benchmarks.readme
 	python -m benchmarks.figures

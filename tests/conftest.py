@@ -12,9 +12,15 @@ import torch
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.system.process import usable_cores
 
 # A copy of CamVid (SegNet's 11 classes): train.txt, val.txt, classes.txt and the folders they name.
 CAMVID = Path(os.environ.get("FCN_DEPLOY_CAMVID", Path(__file__).parents[2] / "shared" / "data" / "camvid"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto`: a worker for each core that this process may use."""
+    return usable_cores()
 
 
 @pytest.fixture(autouse=True)
