@@ -28,6 +28,7 @@ from fcn_deploy.errors import EngineError
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import quantize
+from fcn_deploy.system.process import how_it_ended
 from fcn_deploy.vocabulary import Profile, Shape, shape_text
 
 PROFILE = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
@@ -77,14 +78,14 @@ def run(command: list[str]) -> tuple[float, int]:
     """
     started = time.perf_counter()
     environment = os.environ | {"POLYGRAPHY_USE_TENSORRT_RTX": "1"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _resident(process.pid))
-        time.sleep(POLL_S)
-    _, said = process.communicate()
-    if process.returncode != 0:
-        raise EngineError(f"{' '.join(command[:4])} ...: {(said.strip().splitlines() or ['failed'])[-1]}")
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _resident(process.pid))
+            time.sleep(POLL_S)
+        if process.returncode != 0:
+            raise EngineError(f"{' '.join(command[:4])} ... {how_it_ended(process.returncode, errors)}")
     return (time.perf_counter() - started) * 1e3, peak
 
 

@@ -7,16 +7,11 @@ their own, and are timed from the first image to the last. Memory is the peak of
 On a CPU the loop's inference has all cores already, so what there is to gain is the time in which the loop reads and
 writes: little beside an FP32 network, more beside an INT8 one or with overlays. On a GPU it is all of that time.
 
-It takes about ten minutes. For figures the machine must be quiet. The module run by itself is one way in a process of
-its own.
+It takes about ten minutes. For figures the machine must be quiet.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -35,7 +30,7 @@ from fcn_deploy.prediction.predict import predict
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.process import peak_bytes, usable_cores
+from fcn_deploy.system.process import Message, answer_parent, peak_bytes, run_in_child, usable_cores
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 SIZE = (360, 480)
@@ -80,10 +75,7 @@ WAYS = {OURS: by_predict, LOOP: by_loop}
 
 def in_child(way: str, model: str, images: Path, target: Path, overlay: bool) -> tuple[float, int]:
     """(seconds, peak bytes) of one run in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.predict", "--way", way, model, str(images), str(target)]
-    command += ["--overlay"] if overlay else []
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds, peak = json.loads(done.stdout)
+    seconds, peak = run_in_child("benchmarks.predict", [way, model, str(images), str(target), overlay])
     return seconds, peak
 
 
@@ -139,17 +131,10 @@ def file_of(model: str, demo: ModelSource, folder: Path) -> str:
     return str(int8)
 
 
-def main() -> None:
-    """One way, for `in_child`: prints [seconds, peak bytes]."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--way", choices=list(WAYS), required=True)
-    parser.add_argument("model")
-    parser.add_argument("images", type=Path)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--overlay", action="store_true")
-    given = parser.parse_args()
-    print(json.dumps([WAYS[given.way](given.model, given.images, given.target, given.overlay), peak_bytes()]))
+def _time(request: list[Any], send: Message) -> tuple[float, int]:
+    way, model, images, target, overlay = request
+    return WAYS[way](model, Path(images), Path(target), overlay), peak_bytes()
 
 
 if __name__ == "__main__":
-    main()
+    answer_parent(_time)

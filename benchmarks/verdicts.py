@@ -9,8 +9,6 @@ Beside them stands what the harness itself adds to an inference.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +26,8 @@ from fcn_deploy.benchmark.baseline.speed_change import series_of
 from fcn_deploy.benchmark.record.file import read_record
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.verdicts.verdicts import speed_ratio
-from fcn_deploy.system.process import child_environment
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.system.process import ChildError, run_in_child
 
 
 @dataclass
@@ -121,8 +120,10 @@ def _as_if_slower(record: Record) -> Record:
 def _run(path: Path, *arguments: float) -> Record:
     """One record of a fresh process with one thread a runner."""
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    child = [sys.executable, "-m", f"{__package__}.verdicts_run", str(path), *map(str, arguments)]
-    subprocess.run(child, env=child_environment(**alone), check=True)
+    try:
+        run_in_child(f"{__package__}.verdicts_run", [str(path), *arguments], environment=alone)
+    except ChildError as error:
+        raise RunnerError(f"a run's process {error}") from error
     return read_record(path)
 
 

@@ -1,9 +1,7 @@
-"""One run of `verdicts` in its own process: `python -m benchmarks.verdicts_run FILE PRODUCTS SLOWER SIDE SECONDS`."""
+"""Run what `verdicts` measures once, in a process of its own."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.environment import describe_environment
+from fcn_deploy.system.process import answer_parent
 from fcn_deploy.vocabulary import LABELS
 
 ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first stands where the reference does
@@ -82,10 +81,5 @@ def harness_ns(calls: int = 1000) -> float:
         return float(np.median([timed.time(IMAGE).total_ns for _ in range(calls)]))
 
 
-def main(arguments: Sequence[str]) -> None:
-    path, products, slower, side, seconds = arguments
-    write_record(Path(path), run(int(products), int(slower), int(side), float(seconds)))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    answer_parent(lambda request, send: write_record(Path(request[0]), run(*request[1:])))

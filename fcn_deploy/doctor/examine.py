@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +16,7 @@ from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
 from fcn_deploy.system.environment import cpu_model, package_versions
-from fcn_deploy.system.process import child_environment, usable_cores
+from fcn_deploy.system.process import ChildError, run_in_child, usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 
 TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on a GPU may take 20
@@ -61,7 +59,7 @@ def examine(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Exa
 
 def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[str, ProbeResult]:
     """Run the probes a few at a time; on Ctrl-C the children go too."""
-    children: list[subprocess.Popen[str]] = []
+    children: list[subprocess.Popen[bytes]] = []
     findings = {}
     with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool, progress.task("asking", len(names)) as task:
         waiting = {pool.submit(_ask, name, timeout_s, children): name for name in names}
@@ -77,35 +75,9 @@ def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[
     return {name: findings[name] for name in names}
 
 
-def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[str]]) -> ProbeResult:
-    environment = child_environment()
-    child = subprocess.Popen(
-        [sys.executable, "-m", doctor_probes.__name__, name],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", env=environment,
-    )  # fmt: skip
-    children.append(child)
+def _ask(name: str, timeout_s: float, children: list[subprocess.Popen[bytes]]) -> ProbeResult:
     try:
-        output, errors = child.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        return ProbeResult(error=f"no answer within {timeout_s:.0f} s")
-    return _heard(output, errors, child.returncode)
-
-
-def _heard(output: str, errors: str, code: int) -> ProbeResult:
-    """The marked line among whatever else a package printed; else how the process ended."""
-    for line in reversed(output.splitlines()):
-        if line.startswith(doctor_probes.MARK):
-            return ProbeResult(**json.loads(line.removeprefix(doctor_probes.MARK)))
-    if code < 0:
-        return ProbeResult(error=f"crashes when it is used ({_signal_name(-code)})")
-    last = next(reversed(errors.strip().splitlines()), "it said nothing")
-    return ProbeResult(error=f"ends with exit code {code}: {last}")
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        answer = run_in_child(doctor_probes.__name__, name, timeout_s=timeout_s, on_start=children.append)
+    except ChildError as error:
+        return ProbeResult(error=f"its process {error}")
+    return ProbeResult(**answer)

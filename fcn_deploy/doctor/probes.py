@@ -1,27 +1,21 @@
-"""The child side of `doctor`: one probe a process, because a package can crash or hang while it is imported.
-
-    python -m fcn_deploy.doctor.probes onnxruntime
-
-prints one line, `MARK` and a `ProbeResult` as JSON.
-"""
+"""The child side of `doctor`: one probe per process, because a package can crash or hang while it is imported."""
 
 from __future__ import annotations
 
 import ctypes
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fcn_deploy.doctor.driver import ask_driver
 from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.system.process import answer_parent
 
-MARK = "fcn-deploy doctor: "
 Facts = dict[str, Any]
 
 
@@ -234,16 +228,15 @@ def one_line(error: BaseException) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def main() -> None:
-    """One probe by its name."""
+def probe(name: str) -> ProbeResult:
+    """Run one probe by its name."""
     try:
-        finding = ProbeResult(PROBES[sys.argv[1]]())
+        return ProbeResult(PROBES[name]())
     except FcnDeployError as error:
-        finding = ProbeResult(error=str(error))
+        return ProbeResult(error=str(error))
     except Exception as error:  # a broken package raises what it likes, and that is the finding
-        finding = ProbeResult(error=f"{type(error).__name__}: {one_line(error)}")
-    print(f"\n{MARK}{json.dumps(asdict(finding))}", flush=True)
+        return ProbeResult(error=f"{type(error).__name__}: {one_line(error)}")
 
 
 if __name__ == "__main__":
-    main()
+    answer_parent(lambda name, send: probe(name))

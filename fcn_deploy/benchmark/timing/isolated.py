@@ -15,6 +15,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from functools import partial
 from types import TracebackType
@@ -23,7 +24,7 @@ from typing import IO, Any
 from fcn_deploy.benchmark.batches import Image
 from fcn_deploy.benchmark.timing.timed_runner import InProcess, Timing
 from fcn_deploy.errors import FcnDeployError, RunnerError
-from fcn_deploy.system.process import child_environment
+from fcn_deploy.system.process import how_it_ended, start_module
 
 CLOSING_S = 20
 
@@ -45,11 +46,8 @@ class InChild:
         self._name = name
         # Batches that the child has; held here too, so that no other array gets the id of one.
         self._sent: dict[int, Image] = {}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=child_environment(),
-        )  # fmt: skip
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        self._process = start_module(__name__, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
         try:
             self._streams = bool(self._ask("open", spec, source, threads, model))
         except BaseException:
@@ -91,6 +89,7 @@ class InChild:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._errors.close()
 
     def __enter__(self) -> InChild:
         return self
@@ -124,9 +123,7 @@ class InChild:
             code = self._process.wait(CLOSING_S)
         except subprocess.TimeoutExpired:
             return "its process does not answer"
-        if code == -signal.SIGKILL:
-            return "its process was killed; memory may have run out: close other programs, or take a smaller batch"
-        return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
+        return f"its process {how_it_ended(code, self._errors)}"
 
 
 class _Child:

@@ -6,14 +6,12 @@ later one would look cheap, or dear.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import partial
 
-from fcn_deploy.errors import RunnerError
-from fcn_deploy.system.process import child_environment, peak_bytes
+from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.system.decode import decode
+from fcn_deploy.system.process import ChildError, answer_parent, peak_bytes, run_in_child
 from fcn_deploy.vocabulary import Shape
 
 TIMEOUT_S = 600
@@ -45,26 +43,16 @@ def measure_memory(
         model: what a checkpoint holds where its keys leave a choice.
 
     Raises:
-        RunnerError: the child failed; its last line is in the message.
+        RunnerError: it fails there, or its process ends or takes too long.
     """
-    request = json.dumps({"spec": spec, "source": source, "shape": shape, "threads": threads, "model": model})
-    environment = child_environment()
+    request = {"spec": spec, "source": source, "shape": shape, "threads": threads, "model": model}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, request],
-            capture_output=True, text=True, timeout=TIMEOUT_S, env=environment, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise RunnerError(f"{spec}: one inference took more than {TIMEOUT_S} s") from error
-    lines = done.stdout.strip().splitlines()
-    if done.returncode != 0 or not lines:
-        reason = (done.stderr.strip().splitlines() or [_ending(done.returncode)])[-1]
-        raise RunnerError(f"{spec}: memory could not be measured: {reason}")
-    return Memory(**json.loads(lines[-1]))
-
-
-def _ending(code: int) -> str:
-    return f"the process was ended by signal {-code}" if code < 0 else f"exit code {code}"
+        answer = run_in_child(__name__, request, timeout_s=TIMEOUT_S)
+    except ChildError as error:
+        raise RunnerError(f"{spec}: memory could not be measured: its process {error}") from error
+    except (FcnDeployError, OSError) as error:
+        raise RunnerError(f"{spec}: memory could not be measured: {error}") from error
+    return decode(Memory, answer, spec, RunnerError)
 
 
 def _measure_here(spec: str, source: str, shape: Shape, threads: int | None, model: str | None) -> Memory:
@@ -103,14 +91,5 @@ def _free_device_bytes(spec: str) -> int | None:
         return free_bytes()
 
 
-def main() -> None:
-    """The child: one JSON request as argument, one JSON line on standard output."""
-    request = json.loads(sys.argv[1])
-    memory = _measure_here(
-        request["spec"], request["source"], tuple(request["shape"]), request["threads"], request["model"]
-    )
-    print(json.dumps(memory.__dict__))
-
-
 if __name__ == "__main__":
-    main()
+    answer_parent(lambda request, send: _measure_here(**request))

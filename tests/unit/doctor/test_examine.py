@@ -34,13 +34,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, s
 def test_a_package_that_crashes_takes_its_own_process_down_alone(package):
     package("torch", "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     found = ask_all(("torch", "image packages"), SILENT, 60)
-    assert found["torch"].error == "crashes when it is used (SIGSEGV)"
+    assert found["torch"].error == "its process was ended by SIGSEGV"
     assert found["image packages"] == ProbeResult()
 
 
 def test_a_package_that_hangs_is_given_up(package):
     package("torch", "import time; time.sleep(100)")
-    assert ask_all(("torch",), SILENT, 1.5)["torch"].error == "no answer within 2 s"
+    assert ask_all(("torch",), SILENT, 1.5)["torch"].error == "its process gave no answer within 2 s"
 
 
 def test_a_package_that_raises_or_leaves_is_told_in_one_line(package):
@@ -48,7 +48,7 @@ def test_a_package_that_raises_or_leaves_is_told_in_one_line(package):
     package("PIL", "import os, sys; print('dying', file=sys.stderr, flush=True); os._exit(3)")
     found = ask_all(("torch", "image packages"), SILENT, 60)
     assert found["torch"].error == "RuntimeError: bad build"
-    assert found["image packages"].error == "ends with exit code 3: dying"
+    assert found["image packages"].error == "its process ended with exit code 3: dying"
 
 
 def test_where_onnx_is_broken_onnxruntime_is_not_blamed(package):
@@ -82,12 +82,12 @@ def test_an_openvino_that_does_not_load_is_a_finding(package):
 
 
 def test_a_broken_core_package_breaks_what_stands_on_it_and_nothing_else():
-    broken = ProbeResult(error="crashes when it is used (SIGSEGV)")
+    broken = ProbeResult(error="its process was ended by SIGSEGV")
     unable = {found.capability for found in verdicts(findings(onnxruntime=broken)) if not found.able}
     assert unable == {"export", "audit and quantize", "bench on the CPU"}
     examination = Examination({}, {}, (), verdicts(findings(onnxruntime=broken)), 1.0)
     assert examination.broken
-    assert "can export: no, onnxruntime: crashes when it is used (SIGSEGV)" in verdict_lines(examination)
+    assert "can export: no, onnxruntime: its process was ended by SIGSEGV" in verdict_lines(examination)
     assert not Examination({}, {}, (), verdicts(findings(driver=NO_DRIVER)), 1.0).broken
 
 

@@ -59,5 +59,5 @@ def test_a_process_that_dies_fails_its_own_row_and_no_other(path):
         os.kill(dies.pid, signal.SIGKILL)
         _, samples = measure([dies, lives], [BATCH], Budget(iterations=3, warmup=1, settle_ms=0))
     assert samples[0].failure is not None
-    assert samples[0].failure.startswith("dies: its process was killed; memory may have run out")
+    assert samples[0].failure.startswith("dies: its process was ended by SIGKILL; memory may have run out")
     assert len(samples[1].total_ns) == 3

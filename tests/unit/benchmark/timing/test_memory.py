@@ -26,10 +26,10 @@ def test_a_larger_image_needs_as_much_more_as_its_tensors(tmp_path):
 
 
 def test_a_child_that_fails_hands_on_its_last_line(tmp_path):
-    with pytest.raises(RunnerError, match=r"onnxruntime: memory could not be measured: .*GraphError.*does not exist"):
+    with pytest.raises(RunnerError, match=r"onnxruntime: memory could not be measured: .*none\.onnx does not exist"):
         measure_memory("onnxruntime", str(tmp_path / "none.onnx"), (1, 33, 47))
 
 
 def test_the_child_is_told_what_a_checkpoint_holds():
-    with pytest.raises(RunnerError, match=r"CheckpointError: .*holds fcn8s .*, not fcn16s"):
+    with pytest.raises(RunnerError, match=r"memory could not be measured: .*holds fcn8s .*, not fcn16s"):
         measure_memory("pytorch", "demo", (1, 33, 47), model="fcn16s")

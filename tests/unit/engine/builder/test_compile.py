@@ -81,7 +81,7 @@ class _Stopping:
 
 SLOW = """
 import time
-print('fcn_deploy.engine {"phase": "Building engine", "steps": 6}', flush=True)
+print('fcn_deploy.child {"message": "Building engine"}', flush=True)
 time.sleep(60)
 """
 
@@ -121,7 +121,7 @@ def test_a_listener_that_raises_ends_a_build_in_this_process(tmp_path):
 
 def test_a_child_that_dies_is_an_error_with_its_signal(tmp_path):
     progress = _Stopping(lambda: progress.children[0].kill())
-    with pytest.raises(EngineError, match=r"the builder's process was ended by signal 9; memory may have run out"):
+    with pytest.raises(EngineError, match=r"the builder's process was ended by SIGKILL; memory may have run out"):
         compile_in_child("rtx", _job(tmp_path), progress)
 
 
@@ -138,7 +138,7 @@ def test_what_the_child_raises_is_raised_here(tmp_path, monkeypatch):
 TALKATIVE = """
 import sys
 sys.stderr.write("a line of a library\\n" * 10_000)
-print('fcn_deploy.engine {"error": "EngineError", "text": "the end"}', flush=True)
+print('fcn_deploy.child {"error": "EngineError", "text": "the end"}', flush=True)
 """
 
 
