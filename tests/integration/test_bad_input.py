@@ -47,8 +47,8 @@ def carded(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (lambda folder: ["evaluate", str(folder / "none.pth")], "none.pth does not exist; needed is"),
-        (lambda folder: ["evaluate", str(folder)], "is a folder; needed is an .onnx file, a checkpoint"),
+        (lambda folder: ["evaluate", str(folder / "none.pth")], "none.pth does not exist; expected an .onnx file"),
+        (lambda folder: ["evaluate", str(folder)], "is a folder; expected an .onnx file, an engine, a checkpoint"),
         (lambda folder: ["evaluate", negative(folder), *DATA], "onnxruntime gives label -1, but there are 8 classes"),
         (lambda folder: ["evaluate", model(folder), "--model", "fcn8"], "unknown model 'fcn8'; did you mean fcn8s"),
         (lambda folder: ["evaluate", model(folder), "--model", "fcn16s"], "holds fcn8s (our own fcn8s), not fcn16s"),
@@ -57,7 +57,7 @@ def carded(folder: Path) -> str:
             "m.onnx says in its model card what it holds",
         ),
         (lambda folder: ["evaluate", model(folder), "--data", str(folder / "none.txt")], "none.txt does not exist"),
-        (lambda folder: ["bench", str(folder)], "is a folder; needed is an .onnx file"),
+        (lambda folder: ["bench", str(folder)], "is a folder; expected an .onnx file"),
         (
             lambda folder: ["bench", model(folder), *DATA, *PYTORCH, "--batch", "100000000"],
             "batches of 100000000 images",
