@@ -1,89 +1,70 @@
-"""One build of a file at a time, between processes."""
+"""Build a file in one process at a time."""
 
 from __future__ import annotations
 
-import os
-import sys
-import time
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from fcn_deploy.system.files import output_error
 from fcn_deploy.system.progress import SILENT, Progress
 
 POLL_S = 0.1
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # a file system has none to give
 
 
 @contextmanager
 def building(target: Path, progress: Progress = SILENT) -> Iterator[None]:
-    """Hold `target`'s lock while the block runs; waits for another process that holds it, and says so.
+    """Hold `target`'s lock while the block runs; wait for another process that holds it, and report the wait.
 
-    It is the system's lock on a hidden file beside the target, which goes at the end; a process that dies leaves none
-    held. Where the file system has no locks the block runs without: then the later of two builds stands, and a plan
-    beside another's sidecar shows by its hash.
+    It is the system's lock on a hidden file next to the target, which is removed at the end; a process that dies holds
+    nothing. Where the file system has no locks the block runs without: then the later of two builds remains, and a
+    plan next to another's sidecar shows by its hash.
 
     Raises:
         OutputError: the folder cannot be written.
     """
     path = target.with_name(f".{target.name}.lock")
+    lock = FileLock(path)
     try:
-        made = _make_folders(target.parent)
-        descriptor = _acquire(path, f"another process is building {target}; waiting for it", progress)
+        made = _acquire(lock, target.parent, f"another process is building {target}; waiting for it", progress)
     except OSError as error:
         raise output_error(target, error) from error
     try:
         yield
     finally:
         with suppress(OSError):  # Windows keeps what is open
-            path.unlink()
-        os.close(descriptor)
+            path.unlink()  # before the release: who waits for a removed file tries again with a new one
+        lock.release()
         for folder in made:
-            with suppress(OSError):  # the engine stands in it
+            with suppress(OSError):  # the engine is in it
                 folder.rmdir()
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; which ones were made, the innermost first."""
+    """Make a folder and those above it; return those that were made, the innermost first."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
 
 
-def _acquire(path: Path, notice: str, progress: Progress) -> int:
-    """An open descriptor of the locked file. Who waited for a file that is gone by now begins again."""
+def _acquire(lock: FileLock, folder: Path, notice: str, progress: Progress) -> list[Path]:
+    """Wait for the lock; return the folders that were made for it."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        made = _make_folders(folder)
         try:
-            if not _lock(descriptor):
-                progress.say(notice)
-                while not _lock(descriptor):
-                    time.sleep(POLL_S)
-            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    """Whether the lock was granted, at once; True where the file system has none to give.
-
-    The systems' own waiting is not used: that of Windows gives up after ten seconds.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress.say(notice)
+            with suppress(FileNotFoundError):  # the other build failed, and removed the folder that it had made
+                lock.acquire(poll_interval=POLL_S)
+                return made
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return made
         else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    except OSError:
-        return True
-    return True
+            return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import subprocess
 import sys
 import time
@@ -9,7 +11,6 @@ import time
 import pytest
 
 from fcn_deploy.errors import OutputError
-from fcn_deploy.system import lock
 from fcn_deploy.system.lock import building
 from tests.support.recorded_progress import Heard
 
@@ -40,11 +41,36 @@ def test_a_second_build_waits_for_the_first_and_says_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_build_waits_until_the_lock_is_granted_however_often_it_is_refused(tmp_path, monkeypatch):
-    answers = [False, False, False, True]
-    monkeypatch.setattr(lock, "_lock", lambda *_, **__: answers.pop(0))
+def test_builds_that_wait_go_one_after_the_other(tmp_path):
+    target = tmp_path / "m.engine"
+    code = HOLDER.replace('print("held", flush=True)', "print(time.monotonic(), flush=True)").replace(
+        'print("done", flush=True)', "print(time.monotonic())"
+    )
+    with _holder(target, 0.5):
+        start = [sys.executable, "-c", code, str(target), "0.2"]
+        waiting = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        spans = sorted(tuple(map(float, process.communicate()[0].split())) for process in waiting)
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_build_waits_on_when_a_failed_one_removes_the_folder_that_it_made(tmp_path):
+    target, heard = tmp_path / "a" / "m.engine", Heard()
+    with _holder(target, 0.5), building(target, heard):
+        assert target.parent.is_dir()
+    assert heard.lines == [f"another process is building {target}; waiting for it"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+def test_a_build_goes_on_where_the_file_system_has_no_locks(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
     with building(tmp_path / "m.engine"):
-        assert answers == []
+        (tmp_path / "m.engine").write_bytes(b"plan")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.engine"]
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path):
