@@ -13,21 +13,41 @@ from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.data.options import DataOptions
+    from fcn_deploy.engine.builder.options import BuildOptions
+    from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.evaluation.evaluate import evaluate
+    from fcn_deploy.inspection.inspect import inspect
     from fcn_deploy.onnx_export.export import export
     from fcn_deploy.prediction.model import load
     from fcn_deploy.quantization.quantize import quantize
     from fcn_deploy.quantization.search.search import SearchOptions
+    from fcn_deploy.vocabulary import Profile
 
 _MODULES = {
+    "BuildOptions": "fcn_deploy.engine.builder.options",
     "DataOptions": "fcn_deploy.data.options",
+    "Profile": "fcn_deploy.vocabulary",
     "SearchOptions": "fcn_deploy.quantization.search.search",
+    "build_engine": "fcn_deploy.engine_build.build_engine",
     "evaluate": "fcn_deploy.evaluation.evaluate",
     "export": "fcn_deploy.onnx_export.export",
+    "inspect": "fcn_deploy.inspection.inspect",
     "load": "fcn_deploy.prediction.model",
     "quantize": "fcn_deploy.quantization.quantize",
 }
-__all__ = ["DataOptions", "SearchOptions", "__version__", "evaluate", "export", "load", "quantize"]
+__all__ = [
+    "BuildOptions",
+    "DataOptions",
+    "Profile",
+    "SearchOptions",
+    "__version__",
+    "build_engine",
+    "evaluate",
+    "export",
+    "inspect",
+    "load",
+    "quantize",
+]
 
 
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for an attribute

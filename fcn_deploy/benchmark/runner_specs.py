@@ -13,7 +13,7 @@ from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.flavors import NAMES
 from fcn_deploy.engine.sidecar import Sidecar
-from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
+from fcn_deploy.engine_build.build_engine import build_engine
 from fcn_deploy.errors import DataError, GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import check_rewritable
 from fcn_deploy.graph.load import load_graph
@@ -182,7 +182,7 @@ class ModelFiles:
             source, seconds = str(self.artefact.onnx_file()), 0.0
             if precision not in ("as it is", "fp32"):
                 source, seconds = self._rewrite(precision, "tensorrt")
-            report = build_engine(EngineRequest(source, profiles=self._profiles()), path, self._progress)
+            report = build_engine(source, path, profiles=self._profiles(), progress=self._progress)
             self._engines[precision] = _built(report.sidecar, seconds)
         return str(path), self._engines[precision]
 

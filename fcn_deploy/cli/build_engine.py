@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import cloup
@@ -15,12 +15,8 @@ from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.values import shape_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
 from fcn_deploy.vocabulary import PRECISIONS
-
-if TYPE_CHECKING:
-    from fcn_deploy.engine.builder.build import BuildReport
-    from fcn_deploy.engine.sidecar import Sidecar
 
 MIB = 1 << 20
 SHAPE: dict[str, Any] = {"multiple": True, "type": shape_value, "metavar": "NxHxW"}
@@ -108,14 +104,17 @@ def command(
 
     TensorRT for RTX builds without a GPU, by default for Ampere GPUs and later.
     """
-    from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
+    from fcn_deploy.engine_build.build_engine import build_engine
+    from fcn_deploy.engine_build.plain import to_plain
+    from fcn_deploy.engine_build.text import render
 
     check_json_path(json_path)
-    request = EngineRequest(
-        source=model,
+    report = build_engine(
+        model,
+        out,
         precision=precision,  # type: ignore[arg-type]
         profiles=_profiles(given),
-        profile_images=None if profile_from is None else _images(profile_from, given),
+        profile_from=None if profile_from is None else _images(profile_from, given),
         max_batch=max_batch,
         flavor=flavor,
         options=_options(given),
@@ -123,9 +122,9 @@ def command(
         method=method,  # type: ignore[arg-type]
         keep=keep,
         force=force,
+        progress=progress(),
     )
-    report = build_engine(request, out, progress())
-    emit(json_path, lambda: json.dumps(_as_json(report)), lambda: click.echo(_as_text(report)))
+    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: show(render(report)))
 
 
 def _profiles(given: dict[str, Any]) -> Any:
@@ -146,7 +145,7 @@ def _options(given: dict[str, Any]) -> Any:
     return BuildOptions(
         sm=() if given["sm"] is None else parse_sm(given["sm"]),
         workspace_bytes=None if workspace is None else workspace * MIB,
-        timing_cache=None if cache is None else str(cache),
+        timing_cache=cache,
         optimization_level=given["optimization_level"],
         tf32=given["tf32"],
         refit=given["refit"],
@@ -154,47 +153,3 @@ def _options(given: dict[str, Any]) -> Any:
         version_compatible=given["version_compatible"],
         hardware_compatible=given["hardware_compatible"],
     )
-
-
-def _as_text(report: BuildReport) -> str:
-    sidecar = report.sidecar
-    head = f"{report.path} is up to date" if not report.built else _written(report)
-    return "\n".join([head, *_profile_lines(sidecar), *_precision_lines(sidecar)])
-
-
-def _written(report: BuildReport) -> str:
-    sidecar = report.sidecar
-    peak = "" if sidecar.peak_bytes is None else f", {sidecar.peak_bytes / 1e6:.0f} MB of memory at most"
-    return (
-        f"wrote {report.path}, {sidecar.plan_bytes / 1e6:.1f} MB, and {report.path.name}.json in "
-        f"{sidecar.seconds:.1f} s{peak}"
-    )
-
-
-def _profile_lines(sidecar: Sidecar) -> list[str]:
-    lines = [f"{sidecar.flavor} {sidecar.version}, for {', '.join(sidecar.built_for.sm)}; N x H x W:"]
-    for profile, activations in zip(sidecar.profiles, sidecar.activation_bytes, strict=True):
-        memory = "" if activations is None else f"   {activations / 1e6:.1f} MB of activations"
-        lines.append(f"  {profile}{memory}")
-    return lines
-
-
-def _precision_lines(sidecar: Sidecar) -> list[str]:
-    """The shares that the builder's own list shows, and each layer that is not in the type that was asked for."""
-    shares = sidecar.shares
-    if shares is None:
-        return ["the builder did not list its layers"]
-    total = sum(shares.built.values()) or 1
-    parts = ", ".join(f"{name} {100 * macs / total:.1f} %" for name, macs in shares.built.items())
-    size = f"{shares.size[1]}x{shares.size[2]}"
-    verdict = "as the file's types ask" if not shares.disagreements else "NOT as the file's types ask:"
-    return [f"built as {parts} of {total / 1e9:.3g} GMAC at {size}, {verdict}", *shares.disagreements]
-
-
-def _as_json(report: BuildReport) -> dict[str, Any]:
-    return {
-        "path": str(report.path),
-        "built": report.built,
-        "reasons": list(report.reasons),
-        **json.loads(report.sidecar.to_json()),
-    }

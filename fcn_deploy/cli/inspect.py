@@ -38,6 +38,6 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
     from fcn_deploy.inspection.text import render
 
     check_json_path(json_path)
-    inspection = inspect(file, progress())
+    inspection = inspect(file, progress=progress())
     emit(json_path, lambda: json.dumps(to_plain(inspection), indent=1), lambda: show(*render(inspection, layers)))
     click.get_current_context().exit(1 if inspection.faults else 0)

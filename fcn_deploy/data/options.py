@@ -29,9 +29,9 @@ class DataOptions:
     on_error: OnError = "raise"
 
     @classmethod
-    def of(cls, data: StrPath | DataOptions) -> DataOptions:
-        """Return `data` itself, or the options that name it as their source."""
-        return data if isinstance(data, DataOptions) else cls(os.fspath(data))
+    def of(cls, data: StrPath | DataOptions, *, split: str = "val", limit: int | None = None) -> DataOptions:
+        """Return `data` itself if it is options, else options that name it as their source."""
+        return data if isinstance(data, DataOptions) else cls(os.fspath(data), split=split, limit=limit)
 
 
 def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:

@@ -1,10 +1,12 @@
-"""From a model to an engine in one step: export it, rewrite its precision, build; or find that nothing has changed."""
+"""Build an engine from a model in one step: export it, rewrite its precision, build; or find nothing to do."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,10 @@ from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
 from fcn_deploy.engine_build.source import BuildSource, check_apart, look
 from fcn_deploy.errors import EngineError, UnknownNameError
-from fcn_deploy.quantization.calibration.images import open_images
+from fcn_deploy.quantization.calibration.images import calibration_options, open_images
 from fcn_deploy.quantization.quantize import QuantizeReport, quantize
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.files import check_writable
+from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
@@ -34,41 +36,90 @@ AS_IT_IS = "as the file has it"
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What to build.
-
-    Attributes:
-        source: an .onnx file, a checkpoint, a recipe or "demo".
-        precision: None takes the file's types as they are; "fp32" refuses a file that has others.
-        profiles: () asks the images of `profile_images`, else the recipe, else takes the default.
-        max_batch: largest N where the profile is not written out.
-        calibration: images for INT8, and for the overflow check of FP16.
-        method, keep: as for `quantize`.
-        force: build even if nothing has changed.
-    """
+    """Hold the arguments of `build_engine`, where they are explained, with their types settled."""
 
     source: str
-    precision: Precision | None = None
-    profiles: tuple[Profile, ...] = ()
-    profile_images: DataOptions | None = None
-    max_batch: int | None = None
-    flavor: str | None = None
-    options: BuildOptions = field(default_factory=BuildOptions)
-    calibration: DataOptions | None = None
-    method: Method = "mse"
-    keep: tuple[str, ...] = ()
-    force: bool = False
+    precision: Precision | None
+    profiles: tuple[Profile, ...]
+    profile_images: DataOptions | None
+    max_batch: int | None
+    flavor: str | None
+    options: BuildOptions
+    calibration: DataOptions | None
+    method: Method
+    keep: tuple[str, ...]
+    force: bool
 
 
-def build_engine(request: EngineRequest, target: Path, progress: Progress = SILENT) -> BuildReport:
-    """Build `target` and the JSON beside it, unless they are there and of the same key.
+def build_engine(
+    model: StrPath,
+    output: StrPath,
+    *,
+    precision: Precision | None = None,
+    profiles: Sequence[Profile] = (),
+    profile_from: StrPath | DataOptions | None = None,
+    max_batch: int | None = None,
+    flavor: str | None = None,
+    options: BuildOptions | None = None,
+    calibration: StrPath | DataOptions | None = None,
+    method: Method = "mse",
+    keep: Sequence[str] = (),
+    force: bool = False,
+    progress: Progress = SILENT,
+) -> BuildReport:
+    """Build a TensorRT engine and its sidecar, unless they exist and nothing that they depend on has changed.
+
+    Args:
+        model: an .onnx file, a checkpoint, a recipe or "demo"; what is no ONNX file is exported first.
+        output: the engine to write, a plain plan; its sidecar OUTPUT.json is written next to it.
+        precision: "fp16", "int8" or "int8+fp16" rewrites an FP32 model first; None takes the file's types as they
+            are, "fp32" refuses a file that has others.
+        profiles: the sizes that the engine takes, each as `Profile(min, opt, max)` of (N, H, W); () takes them from
+            `profile_from`, else the recipe, else 1x32x32 .. 1x360x480 .. 1x1080x1920.
+        profile_from: images whose least, median and largest sizes, rounded to 32 pixels, are the profile.
+        max_batch: the largest N of a profile that `profiles` does not give; None is 1.
+        flavor: "rtx" or "tensorrt"; None is what is installed, rtx first.
+        options: GPU architectures, workspace and the other settings of the builder; None leaves the library's.
+        calibration: images, as for `quantize`, for INT8 and for the overflow check of FP16.
+        method: how INT8 ranges are chosen from the values, as for `quantize`.
+        keep: names or patterns of nodes to leave in float, as for `quantize`.
+        force: whether to build even if nothing has changed.
+
+    Returns:
+        The path and the sidecar; `built` is False if the engine was up to date.
 
     Raises:
         UnknownNameError: no such precision, flavor or node.
-        EngineError, MissingDependencyError: from the builder; see `engine.build.build`.
-        GraphError, CheckpointError, RecipeError, ExportError: the source cannot be read, exported or rewritten.
-        DataError: there are no calibration images where INT8 needs them, or they cannot be used.
+        EngineError, MissingDependencyError: the builder refuses, fails or is not installed.
+        GraphError, CheckpointError, RecipeError, ExportError: the model cannot be read, exported or rewritten.
+        DataError: no calibration images where INT8 needs them, or they cannot be used.
         OutputError: the engine cannot be written.
+
+    Example:
+        >>> import fcn_deploy
+        >>> size = fcn_deploy.Profile((1, 48, 64), (1, 48, 64), (1, 48, 64))
+        >>> report = fcn_deploy.build_engine("demo.onnx", "demo.engine", profiles=[size])
+        >>> report.built, fcn_deploy.build_engine("demo.onnx", "demo.engine", profiles=[size]).built
+        (True, False)
     """
+    request = EngineRequest(
+        source=os.fspath(model),
+        precision=precision,
+        profiles=tuple(profiles),
+        profile_images=None if profile_from is None else DataOptions.of(profile_from, split="train"),
+        max_batch=max_batch,
+        flavor=flavor,
+        options=options or BuildOptions(),
+        calibration=None if calibration is None else calibration_options(calibration),
+        method=method,
+        keep=tuple(keep),
+        force=force,
+    )
+    return _build_or_reuse(request, Path(output), progress)
+
+
+def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) -> BuildReport:
+    """Build `target` and its sidecar, unless they exist with the same key."""
     if request.precision not in (None, *PRECISIONS):
         raise UnknownNameError.of("precision", str(request.precision), PRECISIONS)
     _check_together(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sidecar
 from fcn_deploy.model_file import KINDS, file_of, is_sidecar, kind_of
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.files import reading, sha256
+from fcn_deploy.system.files import StrPath, reading, sha256
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -48,12 +49,25 @@ class Inspection:
         return self.found.faults if isinstance(self.found, EngineFile) else ()
 
 
-def inspect(source: str, progress: Progress = SILENT) -> Inspection:
-    """Look into `source`, a file or "demo".
+def inspect(file: StrPath, *, progress: Progress = SILENT) -> Inspection:
+    """Look into a file without running it.
+
+    Args:
+        file: an ONNX file, an engine or its sidecar, a checkpoint, a recipe or "demo".
+
+    Returns:
+        Size, SHA-256 and what the file takes, gives and holds; its `faults` speak against using it.
 
     Raises:
-        GraphError, EngineError, CheckpointError, RecipeError: missing, damaged, or nothing that this can read.
+        GraphError, EngineError, CheckpointError, RecipeError: missing, damaged, or of another kind.
+
+    Example:
+        >>> import fcn_deploy
+        >>> found = fcn_deploy.inspect("demo")
+        >>> found.kind, found.found.card.num_classes, found.faults
+        ('checkpoint', 8, ())
     """
+    source = os.fspath(file)
     path = file_of(source)
     with reading(path, GraphError):
         if not path.is_file():

@@ -126,7 +126,6 @@ def quantize(
 
     Example:
         >>> import fcn_deploy
-        >>> exported = fcn_deploy.export("demo", "demo.onnx")
         >>> report = fcn_deploy.quantize("demo.onnx", "int8.onnx", precision="int8", calibration="synthetic:2:0:48x64")
         >>> report.images, report.bytes_after < report.bytes_before
         (2, True)

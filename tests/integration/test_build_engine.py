@@ -15,7 +15,7 @@ from PIL import Image
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
-from fcn_deploy.engine_build.build_engine import EngineRequest, build_engine
+from fcn_deploy.engine_build.build_engine import build_engine
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.system.files import sha256
@@ -59,7 +59,7 @@ def test_each_layer_is_built_in_the_type_that_the_file_promises(network, precisi
         quantize(network, source, precision=precision, calibration=photographs)
     onnx.checker.check_model(str(source), full_check=True)
     target = tmp_path / "net.engine"
-    report = build_engine(EngineRequest(str(source), profiles=PROFILES), target)
+    report = build_engine(source, target, profiles=PROFILES)
     sidecar = read_sidecar(target)
     assert sidecar == report.sidecar
     assert (sidecar.plan_sha256, sidecar.onnx_sha256) == (sha256(target), sha256(source))
@@ -88,9 +88,9 @@ def test_the_command_s_own_rewrite_is_that_of_quantize(photographs, tmp_path):
     model, card = tiny_model("fcn32s", head="pool5")
     source, target = tmp_path / "net.onnx", tmp_path / "net.engine"
     export_model(model, card, source, shapes=((1, 5, 7),))
-    request = EngineRequest(str(source), "int8+fp16", PROFILES, calibration=photographs, keep=("backbone.stage2.*",))
-    sidecar = build_engine(request, target).sidecar
-    quantize(source, tmp_path / "q.onnx", precision="int8+fp16", calibration=photographs, keep=request.keep)
+    asked = {"precision": "int8+fp16", "calibration": photographs, "keep": ["backbone.stage2.*"]}
+    sidecar = build_engine(source, target, profiles=PROFILES, **asked).sidecar
+    quantize(source, tmp_path / "q.onnx", **asked)
     promised = audit(tmp_path / "q.onnx", batch=2, height=33, width=47).totals
     assert sidecar.shares.built == promised
     assert (sidecar.precision, sidecar.onnx_name, sidecar.onnx_sha256) == ("int8+fp16", "net.onnx", sha256(source))

@@ -8,13 +8,14 @@ from typing import Any
 
 from fcn_deploy.engine.flavors import RTX, Flavor
 from fcn_deploy.errors import EngineError
+from fcn_deploy.system.files import StrPath
 
 CURRENT = "CURRENT"
 
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """None, False and () leave the library's default.
+    """Set what the builder does; None, False and () leave the library's default.
 
     Attributes:
         sm: architectures ("SM86"); () is the library's portable plan, or the GPU at hand.
@@ -28,7 +29,7 @@ class BuildOptions:
 
     sm: tuple[str, ...] = ()
     workspace_bytes: int | None = None
-    timing_cache: str | None = None
+    timing_cache: StrPath | None = None
     optimization_level: int | None = None
     tf32: bool | None = None
     refit: bool = False

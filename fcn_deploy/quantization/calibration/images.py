@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -105,7 +104,7 @@ class CalibrationSet:
 
 def calibration_options(data: StrPath | DataOptions) -> DataOptions:
     """Return which images calibrate: of a source alone the train list, where there is one, and 100 images at most."""
-    return data if isinstance(data, DataOptions) else DataOptions(os.fspath(data), split="train", limit=100)
+    return DataOptions.of(data, split="train", limit=100)
 
 
 def survey(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:
