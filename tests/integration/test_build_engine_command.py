@@ -18,7 +18,7 @@ from PIL import Image
 
 from fcn_deploy.cli.build_engine import command
 from fcn_deploy.engine.freshness import belongs
-from fcn_deploy.engine.sidecar import read_sidecar
+from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.model_file import file_of
 from fcn_deploy.system.files import sha256
@@ -103,6 +103,9 @@ def test_the_json_holds_the_sidecar_and_what_was_done(fcn, tmp_path):
     out = tmp_path / "m.engine"
     plain = json.loads(_build(fcn, *SIZES, "-o", out, "--json", "-").stdout)
     assert (plain["built"], plain["reasons"]) == (True, ["there is no m.engine yet"])
+    assert {name: plain[name] for name in plain if name not in ("path", "built", "reasons")} == json.loads(
+        sidecar_path(out).read_text()
+    )
     assert plain["plan_bytes"] == out.stat().st_size
     assert plain["profiles"] == [{"min": [1, 2, 2], "opt": [2, 34, 46], "max": [3, 100, 158]}]
     assert plain["card"]["classes"] == ["road", "car", "sky"]
