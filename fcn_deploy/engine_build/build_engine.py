@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.card import ModelCard
-from fcn_deploy.data.digests import frames_of
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build, built_for
+from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build
 from fcn_deploy.engine.builder.options import BuildOptions, check_options
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.freshness import stale
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
+from fcn_deploy.engine_build.request import EngineRequest, check_together, kept_nodes, key_of
 from fcn_deploy.engine_build.source import BuildSource, check_apart, look
-from fcn_deploy.errors import EngineError, UnknownNameError
-from fcn_deploy.quantization.calibration.images import calibration_options, open_images
+from fcn_deploy.errors import UnknownNameError
+from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.quantization.quantize import QuantizeReport, quantize
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import PRECISIONS, Method, Precision, Profile, QuantizedPrecision
-
-AS_IT_IS = "as the file has it"
-
-
-@dataclass(frozen=True)
-class EngineRequest:
-    """Hold the arguments of `build_engine`, where they are explained, with their types settled."""
-
-    source: str
-    precision: Precision | None
-    profiles: tuple[Profile, ...]
-    profile_images: DataOptions | None
-    max_batch: int | None
-    flavor: str | None
-    options: BuildOptions
-    calibration: DataOptions | None
-    method: Method
-    keep: tuple[str, ...]
-    force: bool
 
 
 def build_engine(
@@ -122,7 +99,7 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
     """Build `target` and its sidecar, unless they exist with the same key."""
     if request.precision not in (None, *PRECISIONS):
         raise UnknownNameError.of("precision", str(request.precision), PRECISIONS)
-    _check_together(request)
+    check_together(request)
     flavor = open_flavor(request.flavor)
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
@@ -130,7 +107,7 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
         check_apart(target, model)
         source = look(model, request.precision)
         profiles = _profiles(request, model, source, progress)
-        key = _key(request, flavor, model, source, profiles, progress)
+        key = key_of(request, flavor, model, source, profiles, progress)
         with building(target, progress):
             reasons = stale(target, key)
             if not reasons and not request.force:
@@ -138,17 +115,6 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
             _say_why(reasons, target, request.force, progress)
             report = _build(request, flavor, model, source, profiles, key, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
-
-
-def _check_together(request: EngineRequest) -> None:
-    """Raise EngineError for what would have no effect beside the rest."""
-    rewrites = request.precision not in (None, "fp32")
-    if not rewrites and (request.calibration is not None or request.keep):
-        given = "calibration images (--calib)" if request.calibration is not None else "nodes to keep (--keep)"
-        raise EngineError(f"{given} go with a rewrite, and none is asked for; add --precision fp16, int8 or int8+fp16")
-    if request.profiles and (request.profile_images is not None or request.max_batch is not None):
-        given = "--profile-from" if request.profile_images is not None else "--max-batch"
-        raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
 def _profiles(
@@ -166,52 +132,6 @@ def _profiles(
     if origin:
         progress.say(f"profile {profiles[0]} (N x H x W; {origin}; --min, --opt and --max set another)")
     return profiles
-
-
-def _key(
-    request: EngineRequest,
-    flavor: Flavor,
-    model: ModelSource,
-    source: BuildSource,
-    profiles: tuple[Profile, ...],
-    progress: Progress,
-) -> dict[str, Any]:
-    """All that the plan follows from, as plain data, in the words in which a difference is told."""
-    target = built_for(flavor, request.options)
-    options = {name: value for name, value in request.options.asked().items() if name not in ("sm", "timing_cache")}
-    key: dict[str, Any] = {
-        "model": source.sha256,
-        "model card": source.card_sha256,
-        "precision": request.precision or AS_IT_IS,
-        "library": f"{flavor.name} {flavor.version}",
-        "built for": list(target.sm),
-        "profiles": [str(profile) for profile in profiles],
-        "options": options,
-    }
-    if request.precision not in (None, "fp32"):
-        key["calibration"] = _calibration(request, model, source.card, progress)
-        key["rewritten by"] = f"fcn-deploy {__version__}"
-    return key
-
-
-def _calibration(
-    request: EngineRequest, model: ModelSource, card: ModelCard | None, progress: Progress
-) -> dict[str, Any]:
-    """What decides the ranges: the images' pixels in any order, the method, and the nodes kept in float."""
-    found: dict[str, Any] = {"method": request.method, "keep": list(_kept(request, model))}
-    if request.calibration is not None:
-        dataset = open_images(card, request.calibration)
-        frames = frames_of(dataset, on_error=request.calibration.on_error, progress=progress)
-        found["images"] = hashlib.sha256("\n".join(sorted(frames.digests)).encode()).hexdigest()
-        found["count"] = len(frames.digests)
-    return found
-
-
-def _kept(request: EngineRequest, model: ModelSource) -> tuple[str, ...]:
-    """Nodes to leave in float: those asked for and, for INT8, those that a recipe names."""
-    if model.recipe is None or request.precision not in ("int8", "int8+fp16"):
-        return request.keep
-    return (*request.keep, *model.recipe.keep_float)
 
 
 def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
@@ -242,7 +162,7 @@ def _build(
                 precision=rewrite,
                 calibration=request.calibration,
                 method=request.method,
-                keep=_kept(request, model),
+                keep=kept_nodes(request, model),
                 progress=progress,
             )
             progress.say(_rewritten(report))
