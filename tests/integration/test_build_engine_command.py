@@ -329,4 +329,4 @@ def test_a_pipe_gets_the_result_and_no_bars(fcn, tmp_path):
 
 def test_help_says_what_is_built_from_what():
     text = _build("--help").output
-    assert "OUT.json says what it takes and gives" in text
+    assert "Its sidecar, FILE.json, lists its inputs and outputs" in " ".join(text.split())
