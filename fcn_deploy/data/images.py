@@ -106,7 +106,7 @@ def _decode(path: Path, most_pixels: int | None = None) -> Image.Image:
     path = Path(path)
     try:
         if path.is_dir():
-            raise ImageError(f"{path} is a folder; needed an image file")
+            raise ImageError(f"{path} is a folder; expected an image file")
         with open_header(path, most_pixels) as image:
             image.load()
             return _upright(image)

@@ -1,4 +1,4 @@
-"""Pixels of each class in each image, as a CSV table that grows while the images go by."""
+"""Count the pixels of each class in each image, and write them to a CSV table row by row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.prediction.pipeline import Ended
+from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.system.files import atomic_path
 
 
@@ -23,16 +23,16 @@ class AreaTable:
         writer.writerow(["image", "pixels", *classes])
         self.total: NDArray[np.int64] = np.zeros(len(classes), np.int64)
 
-    def add(self, ended: Ended) -> None:
-        """A row for an image whose pixels were counted."""
-        if ended.pixels is not None:
-            self._writer.writerow([str(ended.name), int(ended.pixels.sum()), *ended.pixels.tolist()])
-            self.total += ended.pixels
+    def add(self, finished: FinishedImage) -> None:
+        """Write a row for an image whose pixels were counted."""
+        if finished.pixels is not None:
+            self._writer.writerow([str(finished.name), int(finished.pixels.sum()), *finished.pixels.tolist()])
+            self.total += finished.pixels
 
 
 @contextmanager
-def area_table(target: Path, classes: Sequence[str]) -> Iterator[AreaTable]:
-    """A table that becomes the file `target` when the block ends well; OutputError if it cannot be written."""
+def open_area_table(target: Path, classes: Sequence[str]) -> Iterator[AreaTable]:
+    """Open a table that becomes the file `target` if the block succeeds; OutputError if it cannot be written."""
     # names of files need not be UTF-8; surrogateescape gives their bytes back
     with (
         atomic_path(target) as temporary,
@@ -42,5 +42,5 @@ def area_table(target: Path, classes: Sequence[str]) -> Iterator[AreaTable]:
 
 
 def count_pixels(labels: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
-    """int64[C]: pixels of each class in integer[H, W] labels in [0, C)."""
+    """Return int64[C]: the pixels of each class in integer[H, W] labels in [0, C)."""
     return np.bincount(labels.reshape(-1), minlength=num_classes).astype(np.int64)

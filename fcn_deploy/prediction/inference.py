@@ -1,4 +1,4 @@
-"""One way to feed whatever computes labels: a GPU runner with slots, runners in threads, or any function."""
+"""Feed runners through one interface: a GPU runner with slots, runners in threads, or any function."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.prediction.memory_budget import Room, room_for
+from fcn_deploy.prediction.memory_budget import MemoryBudget, memory_budget_for
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.trt.runner import TrtRunner
 from fcn_deploy.vocabulary import INPUT, LABELS
@@ -23,24 +23,24 @@ Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 
 class Lanes(Protocol):
-    """Takes batches and gives their labels, several at a time; each ticket is for one result, in their order."""
+    """An interface that takes batches and returns their labels, several at a time; a ticket stands for a result."""
 
     @property
     def slots(self) -> int:
         """Batches that may be under way at once."""
 
     def submit(self, images: NDArray[np.uint8]) -> Any:
-        """Start on uint8[N, H, W, 3]; returns a ticket. RunnerError or ShapeError if it is refused."""
+        """Start on uint8[N, H, W, 3]; return a ticket. RunnerError or ShapeError if it is rejected."""
 
     def result(self, ticket: Any) -> NDArray[Any]:
         """Wait for labels uint8|int32[N, H, W]; RunnerError or ShapeError if there are none."""
 
-    def drop(self, ticket: Any) -> None:
-        """Nobody wants this result."""
+    def discard(self, ticket: Any) -> None:
+        """Give up a result that is no longer needed."""
 
 
 class ThreadLanes:
-    """One thread for each of `infers`, which are called by one thread at a time each. Use as a context manager."""
+    """One thread per function of `infers`, each called by one thread at a time. Use as a context manager."""
 
     def __init__(self, infers: Sequence[Infer]) -> None:
         self._free: SimpleQueue[Infer] = SimpleQueue()
@@ -67,7 +67,7 @@ class ThreadLanes:
     def result(self, ticket: Future[NDArray[Any]]) -> NDArray[Any]:
         return ticket.result()
 
-    def drop(self, ticket: Future[NDArray[Any]]) -> None:
+    def discard(self, ticket: Future[NDArray[Any]]) -> None:
         ticket.cancel()
 
     def __enter__(self) -> ThreadLanes:
@@ -95,7 +95,7 @@ class SlotLanes:
     def result(self, ticket: Any) -> NDArray[Any]:
         return self._runner.result(ticket)[LABELS]
 
-    def drop(self, ticket: Any) -> None:
+    def discard(self, ticket: Any) -> None:
         with suppress(RunnerError):  # the slot is free again either way
             self._runner.result(ticket)
 
@@ -108,21 +108,21 @@ class SlotLanes:
         return None
 
 
-def lanes_of(runners: Sequence[Runner]) -> ThreadLanes | SlotLanes:
-    """The slots of a TensorRT runner, or a thread for each runner of another kind."""
+def open_lanes(runners: Sequence[Runner]) -> ThreadLanes | SlotLanes:
+    """Return the slots of a TensorRT runner, or a thread for each runner of another kind."""
     first = runners[0]
     if isinstance(first, TrtRunner):
         return SlotLanes(first)
-    room = room_for(first)
-    return ThreadLanes([infer_of(runner, room) for runner in runners])
+    budget = memory_budget_for(first)
+    return ThreadLanes([infer_function(runner, budget) for runner in runners])
 
 
-def infer_of(runner: Runner, room: Room | None = None) -> Infer:
-    """The labels of `runner` as a function of the images, which ShapeError refuses if there is no `room` for them."""
-    room = room or room_for(runner)
+def infer_function(runner: Runner, budget: MemoryBudget | None = None) -> Infer:
+    """Return a function from images to the labels of `runner`; ShapeError if they exceed the memory `budget`."""
+    budget = budget or memory_budget_for(runner)
 
     def infer(images: NDArray[np.uint8]) -> NDArray[Any]:
-        with room.taken(images.shape):
+        with budget.reserve(images.shape):
             return runner.infer({INPUT: images})[LABELS]
 
     return infer

@@ -1,4 +1,4 @@
-"""An open model and what becomes of its labels: what one process does, alone or as one of a cluster's."""
+"""Open a model in this process, run it on images and write their labels."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Protocol
 from fcn_deploy.card import ModelCard, voc_palette
 from fcn_deploy.errors import OutputError
 from fcn_deploy.prediction.image_io import ImageIO, label_images
-from fcn_deploy.prediction.images.lazy_images import items
+from fcn_deploy.prediction.images.lazy_images import iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
-from fcn_deploy.prediction.inference import lanes_of
-from fcn_deploy.prediction.options import WAITING, PredictOptions
+from fcn_deploy.prediction.inference import open_lanes
+from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.prediction.outputs import Outputs
-from fcn_deploy.prediction.pipeline import Bounds, Ended, in_order
-from fcn_deploy.prediction.tiled import Tiled
+from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
+from fcn_deploy.prediction.tiled import TiledLabeller
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.open_runners import open_runners
@@ -25,11 +25,11 @@ from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.receptive_field.model import field_of
 
-MOST_WORKERS = 16
+MAX_WORKERS = 16
 
 
-class Labelling(Protocol):
-    """Whatever labels images and writes the results: this process, or others."""
+class Labeller(Protocol):
+    """The interface of what labels images and writes the results: this process, or a cluster."""
 
     @property
     def card(self) -> ModelCard | None:
@@ -45,50 +45,52 @@ class Labelling(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know of the runner and of the tiles, so far."""
+        """Remarks on the runner and the tiles, so far."""
 
-    def label(self, sources: Sequence[ImageSource]) -> Generator[Ended, None, None]:
-        """Write the results of every image; each one's end, in the order of `sources`."""
+    def label(self, sources: Sequence[ImageSource]) -> Generator[FinishedImage, None, None]:
+        """Write the results of every image; yield each when it is finished, in the order of `sources`."""
 
-    def guard(self) -> AbstractContextManager[Callable[[], None]]:
-        """A context in which Ctrl-C is taken well; the check that it gives is called between images."""
+    def interruptible(self) -> AbstractContextManager[Callable[[], None]]:
+        """Return a context that handles Ctrl-C; call the check that it yields between images."""
 
 
-class Labeller:
-    """The model opened in this process, which `stack` closes."""
+class LocalLabeller:
+    """A model opened in this process, which `stack` closes."""
 
     def __init__(self, options: PredictOptions, stack: ExitStack, progress: Progress = SILENT) -> None:
-        """Errors as for `predict`."""
+        """Open the model; errors as for `predict`."""
         source = stack.enter_context(ModelSource(options.model, progress, model=options.checkpoint_model))
         lanes = options.lanes if options.tiling is None else 1
         runners = open_runners(source, stack, runner=options.runner, threads=options.threads, lanes=lanes)
         self._runner, self._batch = runners[0], options.batch
         self.card, self.name = self._runner.card, self._runner.name
-        self.outputs = outputs_of(options, self.card)
-        self._tiled = _tiled(options, self._runner, progress)
-        self._workers = options.workers or min(usable_cores() + WAITING, MOST_WORKERS)
+        self.outputs = choose_outputs(options, self.card)
+        self._tiled = _tiled_labeller(options, self._runner, progress)
+        self._workers = options.workers or min(usable_cores() + EXTRA_IO_THREADS, MAX_WORKERS)
         classes = 0 if self.card is None else self.card.num_classes
-        self._job = ImageIO(self.outputs, classes, options.areas is not None, options.skip_existing)
-        self._lanes = lanes_of(runners)
+        self._image_io = ImageIO(self.outputs, classes, options.areas is not None, options.skip_existing)
+        self._lanes = open_lanes(runners)
         stack.enter_context(self._lanes)
 
     @property
     def notes(self) -> tuple[str, ...]:
         return self._runner.notes if self._tiled is None else (*self._runner.notes, *self._tiled.notes)
 
-    def label(self, sources: Sequence[ImageSource]) -> Generator[Ended, None, None]:
+    def label(self, sources: Sequence[ImageSource]) -> Generator[FinishedImage, None, None]:
         if self._tiled is not None:
-            return self._tiled.label(sources, self._job)
+            return self._tiled.label(sources, self._image_io)
         bounds = Bounds.of(self._workers, self._batch, self._lanes.slots)
-        ended = label_images(items(sources), self._job, self._lanes, self._batch, bounds, self._workers)
-        return in_order(ended, lambda value: value.index)
+        finished = label_images(
+            iterate_images(sources), self._image_io, self._lanes, self._batch, bounds, self._workers
+        )
+        return reorder(finished, lambda value: value.index)
 
-    def guard(self) -> AbstractContextManager[Callable[[], None]]:
+    def interruptible(self) -> AbstractContextManager[Callable[[], None]]:
         return interrupts()
 
 
-def outputs_of(options: PredictOptions, card: ModelCard | None) -> Outputs:
-    """Where the results of a model with `card` go.
+def choose_outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:
+    """Return where the results of a model with `card` are written, and in which format.
 
     Raises:
         OutputError: the format does not hold the model's labels, areas are asked for and there are no classes, or
@@ -106,8 +108,8 @@ def outputs_of(options: PredictOptions, card: ModelCard | None) -> Outputs:
     return Outputs(folder, options.format, palette, options.overlay, options.keep_suffix, options.single, storage)
 
 
-def _tiled(options: PredictOptions, runner: Runner, progress: Progress) -> Tiled | None:
+def _tiled_labeller(options: PredictOptions, runner: Runner, progress: Progress) -> TiledLabeller | None:
     if options.tiling is None:
         return None
-    reach = field_of(options.model, runner.card, progress)
-    return Tiled(runner, reach, options.tiling, options.batch, progress)
+    receptive_field = field_of(options.model, runner.card, progress)
+    return TiledLabeller(runner, receptive_field, options.tiling, options.batch, progress)

@@ -1,4 +1,4 @@
-"""Memory for the inferences of a CPU: large images wait for each other, and one for which there is none is refused.
+"""Limit the memory of inferences on a CPU: large images wait for each other, and one that cannot fit is rejected.
 
 Without this the system ends the process, or another one, before any allocation fails.
 """
@@ -22,49 +22,49 @@ from fcn_deploy.vocabulary import shape_text
 FP32_BYTES, NARROW_BYTES = 16, 8
 
 
-class Room:
-    """Bytes that may be in use at once. `bytes_a_pixel` of 0 lets everything in."""
+class MemoryBudget:
+    """Bytes that may be in use at once. A `bytes_per_pixel` of 0 sets no limit."""
 
-    def __init__(self, bytes_a_pixel: float, free: int) -> None:
-        self._each, self._free = bytes_a_pixel, free
-        self._held = 0.0
+    def __init__(self, bytes_per_pixel: float, free: int) -> None:
+        self._bytes_per_pixel, self._total = bytes_per_pixel, free
+        self._reserved = 0.0
         self._changed = threading.Condition()
 
     @contextmanager
-    def taken(self, shape: Sequence[int]) -> Iterator[None]:
-        """Hold what an inference of [N, H, W, ...] takes, once there is room beside the others.
+    def reserve(self, shape: Sequence[int]) -> Iterator[None]:
+        """Reserve the memory of an inference of [N, H, W, ...], after waiting until it is free.
 
         Raises:
-            ShapeError: there would not be, even if it ran alone.
+            ShapeError: it would not fit even if it ran alone.
         """
-        needed = self._each * shape[0] * shape[1] * shape[2]
-        if needed > self._free:
+        needed = self._bytes_per_pixel * shape[0] * shape[1] * shape[2]
+        if needed > self._total:
             size = shape_text(shape[:3] if shape[0] > 1 else shape[1:3])
             raise ShapeError(
-                f"{size} pixels in one inference take about {needed / 2**30:.1f} GiB and {self._free / 2**30:.1f} are "
+                f"{size} pixels in one inference take about {needed / 2**30:.1f} GiB and {self._total / 2**30:.1f} are "
                 "free; cut the image into tiles (--tile 1024)"
             )
         with self._changed:
-            self._changed.wait_for(lambda: self._held + needed <= self._free)
-            self._held += needed
+            self._changed.wait_for(lambda: self._reserved + needed <= self._total)
+            self._reserved += needed
         try:
             yield
         finally:
             with self._changed:
-                self._held -= needed
+                self._reserved -= needed
                 self._changed.notify_all()
 
 
-def room_for(runner: Runner) -> Room:
-    """What is free now, for inferences of `runner`; all goes in if it is no CPU's or its need is not known."""
+def memory_budget_for(runner: Runner) -> MemoryBudget:
+    """Return a budget of the free memory; without limit unless `runner` is a CPU's and its need is known."""
     backend, free = runner.name.partition(":")[0], psutil.virtual_memory().available
     if runner.card is None or backend not in RUNNERS or device_of(runner.name) != "cpu":
-        return Room(0.0, free)
-    return Room(bytes_a_pixel(runner.card, narrow=backend == "openvino"), free)
+        return MemoryBudget(0.0, free)
+    return MemoryBudget(bytes_per_pixel(runner.card, narrow=backend == "openvino"), free)
 
 
-def bytes_a_pixel(card: ModelCard, *, narrow: bool) -> float:
-    """A cautious estimate for networks on VGG-16; 0 for others."""
+def bytes_per_pixel(card: ModelCard, *, narrow: bool) -> float:
+    """Estimate the peak bytes per pixel cautiously for networks on VGG-16; return 0 for others."""
     if "resnet" in card.model:
         return 0.0
     narrow = narrow or str(card.notes.get("precision", "")).startswith("int8")

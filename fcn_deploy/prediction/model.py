@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.images import load_image
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.prediction.inference import lanes_of
-from fcn_deploy.prediction.pipeline import Bounds, Ended, Labelled, Loaded, batched, in_order, inferred
+from fcn_deploy.prediction.inference import open_lanes
+from fcn_deploy.prediction.pipeline import (
+    Bounds,
+    FinishedImage,
+    LabelledImage,
+    LoadedImage,
+    batch_images,
+    infer_batches,
+    reorder,
+)
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.open_runners import open_runners
@@ -75,12 +83,12 @@ class Model:
         return labels if array.ndim == 4 else labels[0]
 
     def _stream(self, images: Iterable[Any]) -> Iterator[Labels]:
-        loaded = (Loaded(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
-        with lanes_of([self._runner]) as lanes:
+        loaded = (LoadedImage(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
+        with open_lanes([self._runner]) as lanes:
             bounds = Bounds.of(1, self._batch, lanes.slots)
-            values = inferred(batched(loaded, self._batch, bounds.grouped), lanes)
-            for value in in_order(values, _index):
-                if isinstance(value, Ended):
+            values = infer_batches(batch_images(loaded, self._batch, bounds.grouped), lanes)
+            for value in reorder(values, _index):
+                if isinstance(value, FinishedImage):
                     assert value.error is not None
                     raise value.error
                 yield value.labels
@@ -147,5 +155,5 @@ def _image(value: Any) -> Image:
     return array
 
 
-def _index(value: Labelled | Ended) -> int:
-    return value.loaded.index if isinstance(value, Labelled) else value.index
+def _index(value: LabelledImage | FinishedImage) -> int:
+    return value.loaded.index if isinstance(value, LabelledImage) else value.index

@@ -1,4 +1,4 @@
-"""What a user asks `predict` for, and where the images are that it means."""
+"""Define the options of `predict`, and find the images that they name."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.system.files import check_writable
 from fcn_deploy.vocabulary import MaskFormat
 
-WAITING = 2  # threads more than cores: writing waits for the disk more than it computes
+EXTRA_IO_THREADS = 2  # threads more than cores: writing waits for the disk more than it computes
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What to run on which images, and what to leave.
+    """What to run on which images, and what to write.
 
     Attributes:
         model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
         images: files, folders, globs, lists, videos, "-" or addresses of object storage, as `find_sources` takes them.
-        target: the folder of results, or for one image the label map (told by its suffix); or object storage.
+        target: the folder of results, or for one image the label map (recognised by its suffix); or object storage.
         overlay: how much of an overlay is the labels' colour, 0..1; None for no overlays.
         areas: the CSV file of each class's pixels in each image.
         skip_existing: leave out images whose results are there.
@@ -59,14 +59,14 @@ class PredictOptions:
         return isinstance(target, Path) and target.suffix.lower() == SUFFIX[self.format] and not target.is_dir()
 
     def sources(self, stdin: IO[bytes] | None = None) -> list[ImageSource]:
-        """The images, after a look at where their results will go.
+        """Find the images, and check that their results can be written.
 
         Raises:
             DataError: there are none, or one of `images` is not what `find_sources` takes.
             OutputError: the results cannot be written there.
         """
         self._check_suffix()
-        sources = find_sources(self.images, leave_out=None if self.single else self.target, stdin=stdin)
+        sources = find_sources(self.images, exclude=None if self.single else self.target, stdin=stdin)
         if self.single and (len(sources) > 1 or sources[0].is_video):
             raise OutputError(f"{self.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
         for target in (self._probe(), self.areas):
@@ -75,7 +75,7 @@ class PredictOptions:
         return sources
 
     def _check_suffix(self) -> None:
-        """Refuse to make a folder out of what was meant as a file."""
+        """Raise OutputError for a target that is named like a file and would become a folder."""
         target, needed = self.target, SUFFIX[self.format]
         if isinstance(target, Storage) or self.single or target.is_dir():
             return
@@ -86,7 +86,7 @@ class PredictOptions:
             )
 
     def _probe(self) -> Path | None:
-        """A file whose writing shows that results can be written; None for object storage, which has none to spare."""
+        """Return a file whose writing shows that results can be written; None for object storage."""
         if isinstance(self.target, Storage):
             return None
         return self.target if self.single else self.target / "results"

@@ -1,4 +1,4 @@
-"""Where an image's results go, and how they are written: label map and overlay."""
+"""Write the results of an image: label map and overlay."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Outputs:
     Attributes:
         target: the folder; or, for one image, the label map itself; with `storage` Path(), below which it is.
         format: "indexed" is a PNG with the palette, "raw" a grey PNG (16 bits above 255 classes), "npy" the array.
-        palette: one RGB triple a class.
+        palette: one RGB triple per class.
         overlay: how much of an overlay is the labels' colour, 0..1; None for none.
         keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
         single: whether `target` is a file.
@@ -63,7 +63,7 @@ class Outputs:
         return self.target.with_suffix(OVERLAY) if self.single else self._path(name, OVERLAY)
 
     def paths(self, name: PurePosixPath) -> tuple[Path, ...]:
-        """All files of one image."""
+        """Return all files of one image."""
         return (self.label_path(name), *((self.overlay_path(name),) if self.overlay is not None else ()))
 
     def _path(self, name: PurePosixPath, suffix: str) -> Path:
@@ -71,22 +71,22 @@ class Outputs:
         return self.target / stem.parent / f"{stem.name}{suffix}"
 
     def exist(self, name: PurePosixPath) -> bool:
-        """Whether all are there; they are written whole, so then they are right."""
+        """Return whether all files of an image exist; they are written whole, so they are then complete."""
         if self.storage is None:
             return all(path.exists() for path in self.paths(name))
         return all(self.storage.exists(PurePosixPath(path)) for path in self.paths(name))
 
-    def sweep(self) -> None:
-        """Remove what killed processes were writing; object storage holds nothing of the kind."""
+    def remove_partial_files(self) -> None:
+        """Remove files that killed processes left half written; object storage never has any."""
         if self.storage is None:
             remove_leftovers(self.target)
 
     @contextmanager
     def staged(self, name: PurePosixPath) -> Iterator[Outputs]:
-        """Outputs on this machine, to write an image's files with; when the block ends well they are where they end.
+        """Yield outputs on this machine; when the block succeeds, upload an image's files written there.
 
         Raises:
-            OutputError: object storage does not take them.
+            OutputError: they cannot be uploaded.
         """
         if self.storage is None:
             yield self
@@ -95,7 +95,7 @@ class Outputs:
             here = replace(self, target=Path(folder), storage=None)
             yield here
             for path, stored in zip(reversed(here.paths(name)), reversed(self.paths(name)), strict=True):
-                self.storage.put(path, PurePosixPath(stored))
+                self.storage.upload(path, PurePosixPath(stored))
 
     def write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
         """Write labels [H, W] of image uint8[H, W, 3], the label map last; OutputError if it cannot be."""
@@ -107,7 +107,7 @@ class Outputs:
             mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
             save_image(mixed, self.overlay_path(name), quality=90)
         if self.format == "npy":
-            stream = io.BytesIO()  # np.save tells of a full disk without the system's reason
+            stream = io.BytesIO()  # np.save reports a full disk without the system's reason
             np.save(stream, labels)
             write_bytes(self.label_path(name), stream.getvalue())
         else:
@@ -120,11 +120,11 @@ class Outputs:
         return Image.fromarray(np.asarray(self.palette, np.uint8)[labels])
 
     def read(self, name: PurePosixPath) -> NDArray[Any]:
-        """The labels that `write` wrote; DataError if they cannot be read."""
+        """Read the labels that `write` wrote; DataError if they cannot be read."""
         path = self.label_path(name)
         if self.storage is None:
             return self._load(path)
-        with self.storage.fetched(PurePosixPath(path)) as copy:
+        with self.storage.downloaded(PurePosixPath(path)) as copy:
             return self._load(copy)
 
     def _load(self, path: Path) -> NDArray[Any]:
@@ -137,7 +137,7 @@ class Outputs:
         return labels
 
     def check_names(self, sources: Iterable[ImageSource]) -> None:
-        """Look at all names before the first image is decoded.
+        """Check all names before the first image is decoded.
 
         Raises:
             DataError: two sources would share a result, or one's result needs a folder where another's file is.
@@ -163,7 +163,7 @@ class Outputs:
         return (self.target / source.name,) if source.is_video else self.paths(source.name)
 
     def _check_sources(self, taken: dict[Path, ImageSource]) -> None:
-        """A result can only replace a source of a folder that both are in."""
+        """Raise OutputError if a result would replace a source: only possible in a folder that both share."""
         shared = {_real_folder(path.parent) for path in taken}
         shared &= {_real_folder(source.path.parent) for source in taken.values()}
         if not shared:
@@ -177,7 +177,7 @@ class Outputs:
     def _check_stored(self, storage: Storage, taken: dict[Path, ImageSource]) -> None:
         sources = {source.address for source in taken.values() if source.storage is not None}
         for path in taken:
-            address = storage.at(PurePosixPath(path))
+            address = storage.address_of(PurePosixPath(path))
             if address in sources:
                 raise OutputError(f"{address} would replace an image; choose another folder (-o)")
 

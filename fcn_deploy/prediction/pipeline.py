@@ -1,4 +1,4 @@
-"""Stages that hand images on, each with a bound on what it holds: decode, group, infer, write.
+"""Run images through bounded stages: decode, group into batches, infer, write.
 
 A stage is a generator that the next one pulls from, so nothing runs ahead of the slowest by more than the bounds. The
 threads of a pool decode and write; the caller's thread passes things along.
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedImage:
     """A decoded image, uint8[H, W, 3]."""
 
     index: int
@@ -33,16 +33,16 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledImage:
     """An image and its labels, uint8|int32[H, W]."""
 
-    loaded: Loaded
+    loaded: LoadedImage
     labels: NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Ended:
-    """An image that is done with: written, there already, or failed.
+class FinishedImage:
+    """An image with nothing left to do: written, existing already, or failed.
 
     Attributes:
         pixels: int64[C], pixels of each class; None if they were not counted.
@@ -74,7 +74,7 @@ class Bounds:
 
     @classmethod
     def of(cls, workers: int, batch: int, slots: int) -> Bounds:
-        """For `workers` threads and a runner that takes `slots` batches at a time: twice what each can be busy with."""
+        """Return bounds for `workers` threads and a runner with `slots` batches at a time: twice what each works on."""
         return cls(workers + batch, 4 * batch if batch > 1 else 1, (slots + 1) * batch, 2 * workers + batch)
 
     @property
@@ -83,8 +83,10 @@ class Bounds:
         return self.decoded + self.grouped + self.inferred + self.written
 
 
-def ahead(pool: Executor, function: Callable[[Value], Result], values: Iterable[Value], bound: int) -> Iterator[Result]:
-    """`function` of each value, in order, computed by `pool` for at most `bound` values that were not yet asked for."""
+def prefetch(
+    pool: Executor, function: Callable[[Value], Result], values: Iterable[Value], bound: int
+) -> Iterator[Result]:
+    """Yield `function` of each value, in order, computed by `pool` for at most `bound` values ahead of the consumer."""
     waiting: deque[Future[Result]] = deque()
     try:
         for value in values:
@@ -99,86 +101,90 @@ def ahead(pool: Executor, function: Callable[[Value], Result], values: Iterable[
             future.cancel()
 
 
-class Batches(Generic[Value]):
-    """Groups images of one shape into batches, none of which waits for ever.
+class Batcher(Generic[Value]):
+    """Groups of images of one shape that become batches; none waits without limit.
 
     A group leaves when it is full, or when its first image was followed by `window` others.
     """
 
     def __init__(self, size: int, window: int) -> None:
         self._size, self._window = size, window
-        self._groups: dict[tuple[int, ...], list[Loaded]] = {}
+        self._groups: dict[tuple[int, ...], list[LoadedImage]] = {}
         self._since: dict[tuple[int, ...], int] = {}
         self._seen = 0
 
-    def add(self, loaded: Loaded) -> Iterator[list[Loaded]]:
-        """The batches that leave because of `loaded`."""
+    def add(self, loaded: LoadedImage) -> Iterator[list[LoadedImage]]:
+        """Add an image; yield the batches that are complete because of it."""
         shape = loaded.image.shape
         self._seen += 1
         self._since.setdefault(shape, self._seen)
         self._groups.setdefault(shape, []).append(loaded)
         if len(self._groups[shape]) == self._size:
-            yield self._leave(shape)
+            yield self._pop(shape)
         while self._since and self._seen - next(iter(self._since.values())) >= self._window:
-            yield self._leave(next(iter(self._since)))
+            yield self._pop(next(iter(self._since)))
 
-    def rest(self) -> Iterator[list[Loaded]]:
-        """What is left, at the end."""
+    def flush(self) -> Iterator[list[LoadedImage]]:
+        """Yield the batches that are left at the end."""
         while self._since:
-            yield self._leave(next(iter(self._since)))
+            yield self._pop(next(iter(self._since)))
 
-    def _leave(self, shape: tuple[int, ...]) -> list[Loaded]:
+    def _pop(self, shape: tuple[int, ...]) -> list[LoadedImage]:
         del self._since[shape]
         return self._groups.pop(shape)
 
 
-def batched(values: Iterable[Loaded | Ended], size: int, window: int) -> Iterator[list[Loaded] | Ended]:
-    """Images in batches of one shape; what has ended goes by."""
-    batches: Batches[Loaded] = Batches(size, window)
+def batch_images(
+    values: Iterable[LoadedImage | FinishedImage], size: int, window: int
+) -> Iterator[list[LoadedImage] | FinishedImage]:
+    """Yield images in batches of one shape; pass finished ones through."""
+    batches: Batcher[LoadedImage] = Batcher(size, window)
     for value in values:
-        if isinstance(value, Ended):
+        if isinstance(value, FinishedImage):
             yield value
         else:
             yield from batches.add(value)
         del value
-    yield from batches.rest()
+    yield from batches.flush()
 
 
-def inferred(values: Iterable[list[Loaded] | Ended], lanes: Lanes) -> Iterator[Labelled | Ended]:
-    """The labels of every image; one that the runner refuses ends with its error, and the rest go on."""
-    feed = _Feed(lanes)
+def infer_batches(
+    values: Iterable[list[LoadedImage] | FinishedImage], lanes: Lanes
+) -> Iterator[LabelledImage | FinishedImage]:
+    """Yield the labels of every image; one that the runner rejects is finished with its error, and the rest go on."""
+    feed = _InFlight(lanes)
     try:
         for value in values:
-            if isinstance(value, Ended):
+            if isinstance(value, FinishedImage):
                 yield value
             else:
-                yield from feed.put(value)
+                yield from feed.submit(value)
             del value
         while feed.waiting:
-            yield from feed.take()
+            yield from feed.collect()
     finally:
         for _, ticket in feed.waiting:
-            lanes.drop(ticket)
+            lanes.discard(ticket)
 
 
-class _Feed:
-    """Batches under way. One that is refused (it has no memory, or an engine no profile for it) is tried in halves."""
+class _InFlight:
+    """Batches in flight. A rejected one (out of memory, or no profile of the engine) is tried again in halves."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
-        self.waiting: deque[tuple[list[Loaded], Any]] = deque()
+        self.waiting: deque[tuple[list[LoadedImage], Any]] = deque()
 
-    def put(self, batch: list[Loaded]) -> Iterator[Labelled | Ended]:
-        """Start on a batch; gives the results of an earlier one if it takes its slot."""
+    def submit(self, batch: list[LoadedImage]) -> Iterator[LabelledImage | FinishedImage]:
+        """Start on a batch; yield the results of the oldest one first if all slots are taken."""
         if len(self.waiting) == self._lanes.slots:
-            yield from self.take()
+            yield from self.collect()
         try:
-            self.waiting.append((batch, self._lanes.submit(stacked(batch))))
+            self.waiting.append((batch, self._lanes.submit(stack_images(batch))))
         except (RunnerError, ShapeError) as error:
             yield from self._refused(batch, error)
 
-    def take(self) -> Iterator[Labelled | Ended]:
-        """Wait for the oldest batch."""
+    def collect(self) -> Iterator[LabelledImage | FinishedImage]:
+        """Wait for the oldest batch and yield its results."""
         batch, ticket = self.waiting.popleft()
         try:
             labels = self._lanes.result(ticket)
@@ -186,24 +192,26 @@ class _Feed:
             yield from self._refused(batch, error)
             return
         for loaded, label in zip(batch, labels, strict=True):
-            yield Labelled(loaded, label)
+            yield LabelledImage(loaded, label)
 
-    def _refused(self, batch: list[Loaded], error: RunnerError | ShapeError) -> Iterator[Labelled | Ended]:
+    def _refused(
+        self, batch: list[LoadedImage], error: RunnerError | ShapeError
+    ) -> Iterator[LabelledImage | FinishedImage]:
         if len(batch) == 1:
-            yield Ended(batch[0].index, batch[0].name, error=error)
+            yield FinishedImage(batch[0].index, batch[0].name, error=error)
             return
         half = len(batch) // 2
-        yield from self.put(batch[:half])
-        yield from self.put(batch[half:])
+        yield from self.submit(batch[:half])
+        yield from self.submit(batch[half:])
 
 
-def stacked(batch: list[Loaded]) -> NDArray[np.uint8]:
-    """uint8[N, H, W, 3]; a single image is not copied."""
+def stack_images(batch: list[LoadedImage]) -> NDArray[np.uint8]:
+    """Return uint8[N, H, W, 3]; a single image is not copied."""
     return batch[0].image[None] if len(batch) == 1 else np.stack([loaded.image for loaded in batch])
 
 
-def in_order(values: Iterable[Value], index: Callable[[Value], int]) -> Generator[Value, None, None]:
-    """Values by their index 0, 1, 2, ...; holds those that came early, no more than the stages before held back."""
+def reorder(values: Iterable[Value], index: Callable[[Value], int]) -> Generator[Value, None, None]:
+    """Yield values by their index 0, 1, 2, ...; those that come early are held, as many as earlier stages allow."""
     early: dict[int, Value] = {}
     following = 0
     for value in values:

@@ -1,14 +1,14 @@
-"""From images to files of labels: decoding, inference and writing overlap, and memory does not grow."""
+"""Label images and write the results: decoding, inference and writing overlap, in constant memory."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from typing import IO, TYPE_CHECKING
 
-from fcn_deploy.prediction.areas import area_table
-from fcn_deploy.prediction.images.lazy_images import count_items
+from fcn_deploy.prediction.areas import open_area_table
+from fcn_deploy.prediction.images.lazy_images import count_images
 from fcn_deploy.prediction.images.sources import ImageSource
-from fcn_deploy.prediction.labeller import Labeller, Labelling
+from fcn_deploy.prediction.labeller import Labeller, LocalLabeller
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.report import PredictReport, RunCounts
 from fcn_deploy.system.progress import SILENT, Progress
@@ -24,7 +24,7 @@ def predict(
     stdin: IO[bytes] | None = None,
     progress: Progress = SILENT,
 ) -> PredictReport:
-    """Label every image and write the results; an image that cannot be used stops nothing and is in the report.
+    """Label every image and write the results; an image that cannot be used is skipped and reported.
 
     Args:
         cluster: the processes that Ray runs it in, on one machine or several; None for this process alone.
@@ -39,37 +39,35 @@ def predict(
     """
     sources = options.sources(stdin)
     with ExitStack() as stack:
-        labelling = _opened(options, cluster, stack, progress)
-        labelling.outputs.check_names(sources)
+        labeller = _open_labeller(options, cluster, stack, progress)
+        labeller.outputs.check_names(sources)
         if options.skip_existing:
-            labelling.outputs.sweep()
-        return _run(options, sources, labelling, progress)
+            labeller.outputs.remove_partial_files()
+        return _run(options, sources, labeller, progress)
 
 
-def _opened(options: PredictOptions, cluster: Cluster | None, stack: ExitStack, progress: Progress) -> Labelling:
+def _open_labeller(options: PredictOptions, cluster: Cluster | None, stack: ExitStack, progress: Progress) -> Labeller:
     if cluster is None:
-        return Labeller(options, stack, progress)
+        return LocalLabeller(options, stack, progress)
     from fcn_deploy.prediction.cluster.labeller import RayLabeller
 
     return RayLabeller(options, cluster, stack, progress)
 
 
-def _run(
-    options: PredictOptions, sources: list[ImageSource], labelling: Labelling, progress: Progress
-) -> PredictReport:
-    classes = () if labelling.card is None else labelling.card.classes
-    tally = RunCounts()
+def _run(options: PredictOptions, sources: list[ImageSource], labeller: Labeller, progress: Progress) -> PredictReport:
+    classes = () if labeller.card is None else labeller.card.classes
+    counts = RunCounts()
     with ExitStack() as stack:
-        table = None if options.areas is None else stack.enter_context(area_table(options.areas, classes))
+        table = None if options.areas is None else stack.enter_context(open_area_table(options.areas, classes))
         bar = progress if options.tiling is None else SILENT  # tiles have a bar of their own
-        task = stack.enter_context(bar.task("predicting", count_items(sources)))
-        check = stack.enter_context(labelling.guard())
-        for ended in stack.enter_context(closing(labelling.label(sources))):
-            tally.add(ended)
+        task = stack.enter_context(bar.task("predicting", count_images(sources)))
+        check = stack.enter_context(labeller.interruptible())
+        for finished in stack.enter_context(closing(labeller.label(sources))):
+            counts.add(finished)
             if table is not None:
-                table.add(ended)
-            task.advance(note=f"{tally.rate():.1f} images/s")
+                table.add(finished)
+            task.advance(note=f"{counts.rate():.1f} images/s")
             check()
-        tally.check()
+        counts.check()
     pixels = None if table is None else table.total
-    return tally.report(options, labelling.name, classes, labelling.outputs, pixels, labelling.notes)
+    return counts.report(options, labeller.name, classes, labeller.outputs, pixels, labeller.notes)

@@ -1,4 +1,4 @@
-"""What a run did: counts, time, and the images that could not be used."""
+"""Count what a run did: images, time, and the images that could not be used."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, RunnerError
-from fcn_deploy.prediction.pipeline import Ended
+from fcn_deploy.prediction.pipeline import FinishedImage
 
 if TYPE_CHECKING:
     from fcn_deploy.prediction.options import PredictOptions
     from fcn_deploy.prediction.outputs import Outputs
 
 SCHEMA = 1
-# An error of the runner can be one image's (too large for the memory); so many in turn are the runner's own.
-RUNNER_ERRORS_IN_TURN = 3
+# An error of the runner can be due to one image (too large for the memory); so many in a row are due to the runner.
+MAX_CONSECUTIVE_RUNNER_ERRORS = 3
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PredictReport:
 
 @dataclass
 class RunCounts:
-    """Counts while the images end."""
+    """Counts so far, updated for each finished image."""
 
     written: int = 0
     skipped: int = 0
@@ -66,14 +66,14 @@ class RunCounts:
     _refused: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
-    def add(self, ended: Ended) -> None:
-        """Count one more; RunnerError where the runner has failed for several images in turn."""
-        self._refused = self._refused + 1 if isinstance(ended.error, RunnerError) else 0
-        if ended.error is not None:
-            self.failures.append(Failure(str(ended.name), str(ended.error)))
-            if self._refused == RUNNER_ERRORS_IN_TURN:
-                raise RunnerError(f"{self._refused} images in turn failed; last {ended.name}: {ended.error}")
-        elif ended.skipped:
+    def add(self, finished: FinishedImage) -> None:
+        """Count one more image; RunnerError if the runner failed for several in a row."""
+        self._refused = self._refused + 1 if isinstance(finished.error, RunnerError) else 0
+        if finished.error is not None:
+            self.failures.append(Failure(str(finished.name), str(finished.error)))
+            if self._refused == MAX_CONSECUTIVE_RUNNER_ERRORS:
+                raise RunnerError(f"{self._refused} images in a row failed; last {finished.name}: {finished.error}")
+        elif finished.skipped:
             self.skipped += 1
         else:
             self.written += 1
@@ -82,11 +82,11 @@ class RunCounts:
         return time.perf_counter() - self._started
 
     def rate(self) -> float:
-        """Images written a second, so far."""
+        """Return images written per second, so far."""
         return self.written / max(self.seconds(), 1e-9)
 
     def check(self) -> None:
-        """DataError if no image at all could be used."""
+        """Raise DataError if no image at all could be used."""
         if self.failures and not self.written and not self.skipped:
             first = self.failures[0].reason
             if len(self.failures) == 1:

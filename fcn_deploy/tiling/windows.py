@@ -83,7 +83,7 @@ def open_windows(path: Path, *, most_pixels: int = MOST_PIXELS) -> ImageWindows:
         ImageError: missing, damaged, not an image, 32 bits a channel, or larger than `most_pixels`.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
-        raise ImageError(f"{path} is a device or a pipe; needed an image file")
+        raise ImageError(f"{path} is a device or a pipe; expected an image file")
     if path.suffix.lower() == ".npy" and path.is_file():
         return _npy(path)
     return _uncompressed(path, most_pixels) or DecodedWindows(path, decode_large(path, most_pixels))

@@ -199,7 +199,7 @@ def test_a_list_may_name_a_folder_as_an_image(onnx, photos, tmp_path):
     (photos / "x.jpg").mkdir()
     (photos / "list.txt").write_text("x.jpg\na/c/0.jpg\n")
     result = predict(onnx, photos / "list.txt", "-o", tmp_path / "masks", code=3)
-    assert "x.jpg is a folder; needed an image file" in result.stdout
+    assert "x.jpg is a folder; expected an image file" in result.stdout
     assert files(tmp_path / "masks") == ["a/c/0.png"]
 
 

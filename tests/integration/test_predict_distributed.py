@@ -135,14 +135,14 @@ def test_images_and_results_may_be_in_an_object_store(cluster, store, onnx, phot
     images, masks = (Storage.of(f"s3://bucket/{name}?{store}") for name in ("photos", "masks"))
     names = [f"b/{index:03}.jpg" for index in range(1, 40, 2)]
     for name in names:
-        images.put(photos / name, PurePosixPath(name))
+        images.upload(photos / name, PurePosixPath(name))
     stdout, stderr = run(
         onnx, images, "-o", masks, "--overlay", "--distributed", "--ray-address", cluster.address, "--actors", "2"
     )
     assert f"wrote 20 label maps to {masks}" in stdout, stderr
     assert len(masks.files()) == 40
     for index, name in enumerate(masks.files()):
-        masks.fetch(name, tmp_path / str(index))
+        masks.download(name, tmp_path / str(index))
         assert (tmp_path / str(index)).read_bytes() == local[0][str(name)], name
 
 
@@ -237,7 +237,7 @@ def test_a_lost_machine_loses_no_image(cluster, onnx, photos, local, tmp_path):
     ("arguments", "words"),
     [
         (("--actors", "5"), "5 actors need a CPU each and the cluster has 2; lower --actors"),
-        (("--runner", "onnxruntime:cuda"), "onnxruntime:cuda needs a GPU an actor and the cluster has 0"),
+        (("--runner", "onnxruntime:cuda"), "onnxruntime:cuda needs a GPU per actor and the cluster has 0"),
     ],
 )
 def test_more_than_the_cluster_has_is_refused_before_it_starts(cluster, onnx, photos, tmp_path, arguments, words):

@@ -1,43 +1,43 @@
-"""What is remembered of images when the worker that had them is lost."""
+"""Count how often tasks and images were started, to find an image that ends every worker."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any
 
-# A worker can be lost for no fault of an image's; one that takes so many with it is at fault.
-MOST_LOST = 3
+# A worker can be lost for another reason than its image; an image that ends this many workers is at fault.
+MAX_LOST_WORKERS = 3
 
 
-class Ledger:
-    """Counts tasks and images that were begun. Ray keeps it in an actor beside the program that asks."""
+class AttemptCounter:
+    """Counts of started tasks and images. Ray runs it in an actor on the machine of the calling program."""
 
     def __init__(self) -> None:
         self._tasks: Counter[int] = Counter()
         self._images: Counter[tuple[int, int]] = Counter()
 
-    def begin_task(self, task: int) -> int:
-        """How often `task` was begun before."""
+    def start_task(self, task: int) -> int:
+        """Count a start of `task`; return how often it was started before."""
         self._tasks[task] += 1
         return self._tasks[task] - 1
 
-    def begin_image(self, task: int, index: int) -> int:
-        """How many workers began image `index` of `task` by itself and never ended it."""
+    def start_image(self, task: int, index: int) -> int:
+        """Count a start of image `index` of `task` alone; return how many workers started it and never finished."""
         self._images[task, index] += 1
         return self._images[task, index] - 1
 
-    def end_image(self, task: int, index: int) -> None:
-        """It did no worker any harm."""
+    def finish_image(self, task: int, index: int) -> None:
+        """Record that a worker survived the image."""
         self._images[task, index] -= 1
 
-    def repeated(self) -> int:
-        """Tasks that were begun more than once, so how many workers were lost at work, at least."""
+    def repeated_tasks(self) -> int:
+        """Return how many tasks were started more than once: at least that many workers were lost."""
         return sum(1 for count in self._tasks.values() if count > 1)
 
 
-def start_ledger(ray: Any) -> Any:
-    """A handle of a ledger that lives on this machine, whatever happens to others."""
+def start_attempt_counter(ray: Any) -> Any:
+    """Start an `AttemptCounter` on this machine, which survives the loss of others; return Ray's handle."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(node_id=ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Ledger).options(num_cpus=0, scheduling_strategy=here).remote()
+    return ray.remote(AttemptCounter).options(num_cpus=0, scheduling_strategy=here).remote()

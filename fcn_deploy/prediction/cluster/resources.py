@@ -1,4 +1,4 @@
-"""The processes that Ray runs on one machine or several, and what each of them may use."""
+"""Connect to Ray, and divide the CPUs and GPUs of its machines among worker processes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from typing import Any
 
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.model_file import kind_of
-from fcn_deploy.prediction.options import WAITING, PredictOptions
+from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.runners.registry import default_runner, device_of
 from fcn_deploy.sources.open_runners import USUAL_LANES
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import led_to, usable_cores
 
-# Read when Ray is imported: nothing is sent to its makers, and its C++ half tells only why it ends.
+# Read when Ray is imported: no telemetry, and its C++ half logs fatal errors only.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 LOCAL = "local"
-ANSWER_S = 10
+CONNECT_TIMEOUT_S = 10
 STORE_BYTES = 128 << 20  # of a cluster that is started here: names and results travel, images do not
 
 
@@ -45,24 +45,24 @@ class Cluster:
 
 @dataclass(frozen=True)
 class WorkerResources:
-    """What one actor of `actors` reserves."""
+    """What each of `actors` actors reserves."""
 
     actors: int
     cpus: int
     gpus: int
 
     def options(self, options: PredictOptions) -> PredictOptions:
-        """`options` for one actor: as many threads as it has cores, where the user did not say."""
+        """Return `options` for one actor: as many threads as it has cores, unless the user chose a number."""
         lanes = options.lanes
         if not self.gpus and options.tiling is None and lanes is None:
             lanes = min(USUAL_LANES, max(self.cpus // (options.threads or 1), 1))
         threads = options.threads if self.gpus or options.threads else max(self.cpus // (lanes or 1), 1)
-        workers = options.workers if self.gpus or options.workers else self.cpus + WAITING
+        workers = options.workers if self.gpus or options.workers else self.cpus + EXTRA_IO_THREADS
         return replace(options, lanes=lanes, threads=threads, workers=workers)
 
 
 def divide_resources(options: PredictOptions, actors: int | None, nodes: list[dict[str, float]]) -> WorkerResources:
-    """The share of each actor, on machines with the resources `nodes` (Ray's "CPU" and "GPU").
+    """Return what each actor gets, on machines with the resources `nodes` (Ray's "CPU" and "GPU").
 
     Raises:
         RunnerError: there are fewer resources than that takes.
@@ -72,15 +72,15 @@ def divide_resources(options: PredictOptions, actors: int | None, nodes: list[di
         raise RunnerError("no machine of the cluster has a free CPU for Ray; start its nodes with --num-cpus")
     spec = options.runner or default_runner(kind_of(options.model))
     if device_of(spec) == "cpu":
-        return _cpu_share(actors, cores)
+        return _cpu_resources(actors, cores)
     gpus = sum(int(node.get("GPU", 0)) for node in nodes)
     if gpus < (actors or 1):
-        raise RunnerError(f"{spec} needs a GPU an actor and the cluster has {gpus}; lower --actors, or add machines")
+        raise RunnerError(f"{spec} needs a GPU per actor and the cluster has {gpus}; lower --actors, or add machines")
     return WorkerResources(actors or gpus, 1, 1)
 
 
-def _cpu_share(actors: int | None, cores: list[int]) -> WorkerResources:
-    """As many cores each as let all `actors` find a place."""
+def _cpu_resources(actors: int | None, cores: list[int]) -> WorkerResources:
+    """Give each actor as many cores as still let all `actors` fit."""
     wanted = actors or len(cores)
     for cpus in range(max(cores), 0, -1):
         if sum(count // cpus for count in cores) >= wanted:
@@ -89,8 +89,8 @@ def _cpu_share(actors: int | None, cores: list[int]) -> WorkerResources:
 
 
 @contextmanager
-def connected(cluster: Cluster) -> Iterator[Any]:
-    """Ray, connected for as long as the block lasts; a cluster that it had to start ends with the block.
+def ray_session(cluster: Cluster) -> Iterator[Any]:
+    """Connect to Ray for the duration of the block; a cluster that had to be started ends with it.
 
     What Ray prints of lost workers goes to standard error, where it spoils no result.
 
@@ -108,23 +108,23 @@ def connected(cluster: Cluster) -> Iterator[Any]:
             _connect(ray, cluster)
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, before)  # Ray's own gives another exit code
-            _be_quiet(ray)
+            _silence_ray(ray)
             yield ray
         finally:
             ray.shutdown()
 
 
 def _connect(ray: Any, cluster: Cluster) -> None:
-    """To the cluster asked for; to the one at hand or a new one where none is."""
+    """Connect to the given cluster; without one, to a running cluster or else a new one."""
     address = cluster.address or os.environ.get("RAY_ADDRESS")
     given: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     cpus = max(usable_cores(), cluster.actors or 1)
     new = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
-        # Ray's C++ half tells there how much it will tell; what goes wrong is raised.
+        # Ray's C++ half logs its log level there; errors are raised.
         with Path(os.devnull).open("w") as nowhere, led_to(nowhere, 2):
             if address not in (None, LOCAL):
-                _knock(address)
+                _check_reachable(address)
                 ray.init(address, **given)
                 return
             if address is None:
@@ -137,18 +137,18 @@ def _connect(ray: Any, cluster: Cluster) -> None:
         raise RunnerError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
 
 
-def _knock(address: str) -> None:
-    """OSError or ValueError at once where nobody answers; Ray itself would try for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise OSError or ValueError at once if nothing answers; Ray itself would try for minutes."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host:
-        raise ValueError("needed is HOST:PORT, auto, or local")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+        raise ValueError("expected HOST:PORT, auto, or local")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT_S).close()
 
 
-def _be_quiet(ray: Any) -> None:
-    """One progress bar is enough, and a failure is told once."""
+def _silence_ray(ray: Any) -> None:
+    """Turn off Ray's own progress bars and its logging of errors that are raised anyway."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True

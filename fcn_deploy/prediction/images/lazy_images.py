@@ -1,4 +1,4 @@
-"""The images one by one, each with its place in the order and the function that decodes it."""
+"""List images one by one, each with its index and the function that decodes it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fcn_deploy.prediction.images.video import count_frames, frames
 
 
 @dataclass(frozen=True)
-class Item:
-    """One image to be.
+class LazyImage:
+    """An image that is not decoded yet.
 
     Attributes:
         index: 0, 1, 2, ... without a gap.
         name: what its results are named after; a frame's is "clip.mp4/000041".
-        load: gives uint8[H, W, 3] RGB, from any thread; ImageError if it cannot.
+        load: returns uint8[H, W, 3] RGB, from any thread; ImageError if it cannot.
     """
 
     index: int
@@ -32,18 +32,18 @@ class Item:
     load: Callable[[], NDArray[np.uint8]]
 
 
-def items(sources: Sequence[ImageSource]) -> Iterator[Item]:
-    """Every image, and every frame of a video; a video that breaks off ends with an item that cannot be loaded."""
+def iterate_images(sources: Sequence[ImageSource]) -> Iterator[LazyImage]:
+    """Yield every image, and every frame of a video; a broken video ends with one that cannot be loaded."""
     numbers = count()
     for source in sources:
         if source.is_video:
             yield from _frames(source, numbers)
         else:
-            yield Item(next(numbers), source.name, _loader(source))
+            yield LazyImage(next(numbers), source.name, _loader(source))
 
 
-def count_items(sources: Sequence[ImageSource]) -> int | None:
-    """How many there will be; None where a video does not say."""
+def count_images(sources: Sequence[ImageSource]) -> int | None:
+    """Return how many images there will be; None if a video does not say."""
     counts = [_count(source) for source in sources]
     return None if None in counts else sum(number or 0 for number in counts)
 
@@ -54,18 +54,18 @@ def _count(source: ImageSource) -> int | None:
     return count_frames(source.path) if source.storage is None else None
 
 
-def _frames(source: ImageSource, numbers: Iterator[int]) -> Iterator[Item]:
+def _frames(source: ImageSource, numbers: Iterator[int]) -> Iterator[LazyImage]:
     frame = -1
     try:
         with source.local() as path:
             for frame, load in enumerate(frames(path)):
-                yield Item(next(numbers), frame_name(source.name, frame), load)
+                yield LazyImage(next(numbers), frame_name(source.name, frame), load)
     except DataError as error:
-        yield Item(next(numbers), frame_name(source.name, frame + 1), _raiser(error))
+        yield LazyImage(next(numbers), frame_name(source.name, frame + 1), _raise_later(error))
 
 
 def frame_name(video: PurePosixPath, number: int) -> PurePosixPath:
-    """ "clip.mp4/000041" """
+    """Return the name of a frame, as "clip.mp4/000041"."""
     return video / f"{number:06}"
 
 
@@ -81,13 +81,13 @@ def _load(path: Path) -> NDArray[np.uint8]:
     try:
         kind = path.stat().st_mode
     except OSError:
-        return load_image(path)  # which says what is wrong with it
+        return load_image(path)  # which reports what is wrong with it
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-        raise ImageError(f"{path} is a device or a pipe; needed an image file")
+        raise ImageError(f"{path} is a device or a pipe; expected an image file")
     return load_image(path)
 
 
-def _raiser(error: DataError) -> Callable[[], NDArray[np.uint8]]:
+def _raise_later(error: DataError) -> Callable[[], NDArray[np.uint8]]:
     def load() -> NDArray[np.uint8]:
         raise error
 

@@ -1,4 +1,4 @@
-"""Images and results in object storage, through PyArrow's file systems (and its way to find credentials)."""
+"""Read and write files in object storage, through PyArrow's file systems (and its way to find credentials)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError, UnknownNameError
 from fcn_deploy.system.optional import require
 
-# Stores in which a file is there whole or not at all, so that its name alone says that it is right.
+# Stores that show a file only when it is complete, so that its existence means that it is whole.
 SCHEMES = ("s3", "gs", "abfs", "abfss")
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.*", re.DOTALL)
 _PIECE = 1 << 20
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` is "scheme://..." and so no path."""
+    """Return whether `text` is "scheme://...", not a path."""
     return _ADDRESS.fullmatch(text) is not None
 
 
@@ -38,7 +38,7 @@ class Storage:
 
     @classmethod
     def of(cls, address: str) -> Storage:
-        """UnknownNameError if the store is none of `SCHEMES`; nothing is connected to."""
+        """Check the scheme of `address` without connecting; UnknownNameError if it is none of `SCHEMES`."""
         match = _ADDRESS.fullmatch(address)
         scheme = match[1].lower() if match else ""
         if scheme not in SCHEMES:
@@ -48,64 +48,64 @@ class Storage:
     def __str__(self) -> str:
         return self.address
 
-    def at(self, name: PurePosixPath) -> str:
-        """The address of file `name` below this folder, without options, for messages and comparisons."""
+    def address_of(self, name: PurePosixPath) -> str:
+        """Return the address of file `name` below this folder, without options, for messages and comparisons."""
         base = self.address.partition("?")[0].rstrip("/")
         return f"{base}/{name}" if name.parts else base
 
     def split(self) -> tuple[Storage, PurePosixPath]:
-        """The folder that this is in, and its own name there."""
+        """Return the folder that contains this one, and its name there."""
         base, mark, options = self.address.partition("?")
         parent, _, name = base.rstrip("/").rpartition("/")
         return Storage(f"{parent}{mark}{options}"), PurePosixPath(name)
 
     def files(self) -> list[PurePosixPath]:
-        """The names of all files below, sorted; one empty name where this is a file itself. DataError if neither."""
-        with self._errors(DataError, "read", self.at(PurePosixPath())):
+        """Return the names of all files below, sorted; one empty name if this is a file; DataError if neither."""
+        with self._errors(DataError, "read", self.address_of(PurePosixPath())):
             system, base = _connect(self.address)
             if system.get_file_info(base).is_file:
                 return [PurePosixPath()]
-            found = system.get_file_info(_fs().FileSelector(base, recursive=True))
+            found = system.get_file_info(_pyarrow_fs().FileSelector(base, recursive=True))
             return sorted(PurePosixPath(info.path).relative_to(base) for info in found if info.is_file)
 
     def exists(self, name: PurePosixPath) -> bool:
-        """Whether there is a file of that name; DataError if the store does not say."""
-        with self._errors(DataError, "read", self.at(name)):
+        """Return whether a file of that name exists; DataError if the store does not answer."""
+        with self._errors(DataError, "read", self.address_of(name)):
             system, base = _connect(self.address)
             return bool(system.get_file_info(f"{base}/{name}").is_file)
 
     @contextmanager
-    def fetched(self, name: PurePosixPath) -> Iterator[Path]:
-        """A copy of file `name` on this machine, for as long as the block lasts.
+    def downloaded(self, name: PurePosixPath) -> Iterator[Path]:
+        """Yield a copy of file `name` on this machine, for the duration of the block.
 
         Raises:
             DataError: it cannot be read; or the block's own, which names the file and not the copy.
         """
         with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
             copy = Path(folder, name.name)
-            self.fetch(name, copy)
+            self.download(name, copy)
             try:
                 yield copy
             except DataError as error:
-                raise type(error)(str(error).replace(str(copy), self.at(name))) from error
+                raise type(error)(str(error).replace(str(copy), self.address_of(name))) from error
 
-    def fetch(self, name: PurePosixPath, target: Path) -> None:
+    def download(self, name: PurePosixPath, target: Path) -> None:
         """Copy file `name` to `target` on this machine; DataError if it cannot be read."""
-        with self._errors(DataError, "read", self.at(name)):
+        with self._errors(DataError, "read", self.address_of(name)):
             system, base = _connect(self.address)
             with system.open_input_stream(f"{base}/{name}") as stream, target.open("wb") as copy:
                 shutil.copyfileobj(stream, copy, _PIECE)
 
-    def put(self, source: Path, name: PurePosixPath) -> None:
+    def upload(self, source: Path, name: PurePosixPath) -> None:
         """Copy a file of this machine to `name`, whole or not at all; OutputError if it cannot be written."""
-        with self._errors(OutputError, "write", self.at(name)):
+        with self._errors(OutputError, "write", self.address_of(name)):
             system, base = _connect(self.address)
             with source.open("rb") as stream, system.open_output_stream(f"{base}/{name}") as copy:
                 shutil.copyfileobj(stream, copy, _PIECE)
 
     @contextmanager
     def _errors(self, kind: type[FcnDeployError], doing: str, address: str) -> Iterator[None]:
-        """Raise `kind` with one line for whatever PyArrow says (OSError, and ValueError for an address)."""
+        """Raise `kind` with one line for any error of PyArrow's (OSError, and ValueError for an address)."""
         try:
             yield
         except (OSError, ValueError) as error:
@@ -113,14 +113,14 @@ class Storage:
             raise kind(f"cannot {doing} {address}: {reason}") from error
 
 
-def _fs() -> Any:
-    """PyArrow's module of file systems; MissingDependencyError without PyArrow."""
+def _pyarrow_fs() -> Any:
+    """Import PyArrow's module of file systems; MissingDependencyError without PyArrow."""
     require("pyarrow")
     return require("pyarrow.fs")
 
 
 @lru_cache(maxsize=8)
 def _connect(address: str) -> tuple[Any, str]:
-    """PyArrow's file system of `address` and the path in it."""
-    system, path = _fs().FileSystem.from_uri(address)
+    """Return PyArrow's file system of `address` and the path in it."""
+    system, path = _pyarrow_fs().FileSystem.from_uri(address)
     return system, path.rstrip("/")

@@ -1,4 +1,4 @@
-"""The frames of a video file, decoded one after the other by FFmpeg's own threads."""
+"""Decode the frames of a video file one after the other, with FFmpeg's own threads."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Load = Callable[[], NDArray[np.uint8]]
 
 
 def frames(path: Path) -> Iterator[Load]:
-    """Each frame of the first video stream as a function that converts it to uint8[H, W, 3] RGB, upright.
+    """Yield each frame of the first video stream as a function that converts it to upright uint8[H, W, 3] RGB.
 
     Decoding goes on in this iterator, which knows the order; the conversion may be done in any thread.
 
     Raises:
-        ImageError: missing, not a video, damaged or cut off; frames before that have been given.
+        ImageError: missing, not a video, damaged or cut off; raised after the frames before that.
         MissingDependencyError: PyAV is not installed.
     """
     av = require("av")
@@ -46,17 +46,17 @@ def frames(path: Path) -> Iterator[Load]:
 
 
 def _check_end(path: Path, stream: Any, reached: float) -> None:
-    """ImageError if the last frame, at `reached` seconds, comes well before the length that the header tells.
+    """Raise ImageError if the last frame, at `reached` seconds, comes well before the end that the header states.
 
     Decoders take the end of a file for the end of the video. Lengths are rounded, and some streams end early.
     """
-    told = _seconds(stream)
-    if told - reached > max(1.0, 0.05 * told):
-        raise ImageError(f"{path} is cut off: it ends after {reached:.1f} of {told:.1f} s; copy or download it again")
+    stated = _seconds(stream)
+    if stated - reached > max(1.0, 0.05 * stated):
+        raise ImageError(f"{path} is cut off: it ends after {reached:.1f} of {stated:.1f} s; copy or download it again")
 
 
 def _seconds(stream: Any) -> float:
-    """Where the stream should end, by its container or by Matroska's tag; 0 if neither says."""
+    """Return where the stream should end, by its container or Matroska's tag; 0 if neither states it."""
     if stream.duration:
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
@@ -64,7 +64,7 @@ def _seconds(stream: Any) -> float:
 
 
 def count_frames(path: Path) -> int | None:
-    """How many frames the file says it has; None where it does not say or cannot be read."""
+    """Return how many frames the file states; None if it does not, or cannot be read."""
     av = require("av")
     try:
         with av.open(str(path)) as container:
@@ -74,6 +74,6 @@ def count_frames(path: Path) -> int | None:
 
 
 def upright(frame: Any) -> NDArray[np.uint8]:
-    """A frame of PyAV as uint8[H, W, 3] RGB, turned as its display matrix says."""
+    """Return a frame of PyAV as uint8[H, W, 3] RGB, rotated as its display matrix says."""
     turns = round(getattr(frame, "rotation", 0) / 90)  # counter-clockwise, in degrees
     return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))

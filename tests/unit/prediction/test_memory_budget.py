@@ -13,7 +13,7 @@ from PIL import Image
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.prediction import labeller as module
-from fcn_deploy.prediction.memory_budget import Room, bytes_a_pixel, room_for
+from fcn_deploy.prediction.memory_budget import MemoryBudget, bytes_per_pixel, memory_budget_for
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
 from tests.support.fake_runners import FakeRunner
@@ -22,10 +22,10 @@ CARD = ModelCard("fcn8s", tuple("abcd"))
 
 
 def test_inferences_that_fit_run_at_once_and_others_wait():
-    room, lock, now, most = Room(10.0, 1000), threading.Lock(), [0], []
+    budget, lock, now, most = MemoryBudget(10.0, 1000), threading.Lock(), [0], []
 
     def run(shape):
-        with room.taken(shape):
+        with budget.reserve(shape):
             with lock:
                 now[0] += shape[1] * shape[2]
                 most.append(now[0])
@@ -40,23 +40,23 @@ def test_inferences_that_fit_run_at_once_and_others_wait():
 
 
 def test_what_does_not_fit_alone_is_refused_with_both_sizes_and_the_way_out():
-    room = Room(1024.0, 3 << 30)
+    budget = MemoryBudget(1024.0, 3 << 30)
     with pytest.raises(ShapeError, match=r"^2000x2000 pixels .* about 3\.8 GiB and 3\.0 are free; .*--tile 1024"):
-        room.taken((1, 2000, 2000, 3)).__enter__()
-    with room.taken((1, 1700, 1800, 3)):
+        budget.reserve((1, 2000, 2000, 3)).__enter__()
+    with budget.reserve((1, 1700, 1800, 3)):
         pass
 
 
 def test_the_estimate_goes_by_width_and_type_and_leaves_other_networks_and_devices_alone():
-    assert bytes_a_pixel(CARD, narrow=False) == 1024
+    assert bytes_per_pixel(CARD, narrow=False) == 1024
     quarter = ModelCard("fcn32s-caffe", ("a",), options={"width": 0.25}, notes={"precision": "int8, target cpu"})
-    assert bytes_a_pixel(quarter, narrow=False) == 128
-    assert bytes_a_pixel(ModelCard("fcn-resnet50", ("a",)), narrow=False) == 0
+    assert bytes_per_pixel(quarter, narrow=False) == 128
+    assert bytes_per_pixel(ModelCard("fcn-resnet50", ("a",)), narrow=False) == 0
     for runner in (FakeRunner("onnxruntime:cuda", card=CARD), FakeRunner("onnxruntime", card=None)):
-        with room_for(runner).taken((1, 10**6, 10**6, 3)):
+        with memory_budget_for(runner).reserve((1, 10**6, 10**6, 3)):
             pass
     with pytest.raises(ShapeError):
-        room_for(FakeRunner("onnxruntime", card=CARD)).taken((1, 10**6, 10**6, 3)).__enter__()
+        memory_budget_for(FakeRunner("onnxruntime", card=CARD)).reserve((1, 10**6, 10**6, 3)).__enter__()
 
 
 def test_large_images_are_failures_and_the_small_ones_are_labelled(tmp_path, monkeypatch):

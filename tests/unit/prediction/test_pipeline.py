@@ -12,9 +12,9 @@ import pytest
 
 from fcn_deploy.errors import ImageError, OutputError, RunnerError
 from fcn_deploy.prediction.image_io import ImageIO, label_images
-from fcn_deploy.prediction.images.lazy_images import Item
+from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import ThreadLanes
-from fcn_deploy.prediction.pipeline import Batches, Bounds, Ended, Loaded, ahead, in_order
+from fcn_deploy.prediction.pipeline import Batcher, Bounds, FinishedImage, LoadedImage, prefetch, reorder
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
 
@@ -52,30 +52,32 @@ class Written:
         self.labels[str(name)] = labels.copy()
 
 
-def items(alive: Alive, count: int, shapes=SHAPES) -> Iterator[Item]:
+def items(alive: Alive, count: int, shapes=SHAPES) -> Iterator[LazyImage]:
     for index in range(count):
         shape = shapes[index * 7 % len(shapes)]
-        yield Item(index, PurePosixPath(f"{index}"), lambda shape=shape, index=index: alive.image(shape, index))
+        yield LazyImage(index, PurePosixPath(f"{index}"), lambda shape=shape, index=index: alive.image(shape, index))
 
 
 def red(images: np.ndarray) -> np.ndarray:
     return images[..., 0].copy()
 
 
-def run(work, infer, written, *, batch=1, workers=3, lanes=1) -> list[Ended]:
+def run(work, infer, written, *, batch=1, workers=3, lanes=1) -> list[FinishedImage]:
     with ThreadLanes([infer] * lanes) as fed:
         bounds = Bounds.of(workers, batch, fed.slots)
         return list(
-            in_order(label_images(work, ImageIO(written, 0), fed, batch, bounds, workers), lambda ended: ended.index)
+            reorder(
+                label_images(work, ImageIO(written, 0), fed, batch, bounds, workers), lambda finished: finished.index
+            )
         )
 
 
 @pytest.mark.parametrize(("batch", "lanes"), [(1, 1), (1, 2), (4, 1), (5, 2)])
 def test_every_image_gets_its_own_labels_in_order_whatever_the_batches(batch, lanes):
     written = Written()
-    ended = run(items(Alive(), 61), red, written, batch=batch, lanes=lanes)
-    assert [one.index for one in ended] == list(range(61))
-    assert all(one.error is None for one in ended)
+    finished = run(items(Alive(), 61), red, written, batch=batch, lanes=lanes)
+    assert [one.index for one in finished] == list(range(61))
+    assert all(one.error is None for one in finished)
     assert {name: labels.ravel()[0] for name, labels in written.labels.items()} == {str(i): i for i in range(61)}
 
 
@@ -107,19 +109,19 @@ def test_batches_hold_images_of_one_shape_and_are_full_where_they_can_be():
 
 
 def test_an_image_of_a_rare_shape_does_not_wait_for_ever():
-    batches = Batches(3, window=5)
+    batches = Batcher(3, window=5)
     left = []
     for index in range(9):
         image = np.zeros((9, 9, 3) if index == 1 else (2, 2, 3), np.uint8)
-        left.append([[one.index for one in batch] for batch in batches.add(Loaded(index, PurePosixPath(), image))])
+        left.append([[one.index for one in batch] for batch in batches.add(LoadedImage(index, PurePosixPath(), image))])
     assert left == [[], [], [], [[0, 2, 3]], [], [], [[4, 5, 6], [1]], [], []]
-    assert [[one.index for one in batch] for batch in batches.rest()] == [[7, 8]]
+    assert [[one.index for one in batch] for batch in batches.flush()] == [[7, 8]]
 
 
 def test_a_broken_image_and_a_refused_batch_end_with_their_errors_and_stop_nothing():
     def work():
         for item in items(Alive(), 12, shapes=((3, 5),)):
-            yield Item(item.index, item.name, broken) if item.index == 4 else item
+            yield LazyImage(item.index, item.name, broken) if item.index == 4 else item
 
     def broken():
         raise ImageError("4.jpg is damaged")
@@ -129,9 +131,9 @@ def test_a_broken_image_and_a_refused_batch_end_with_their_errors_and_stop_nothi
             raise RunnerError("out of memory")
         return red(images)
 
-    ended = run(work(), infer, Written())
-    assert {one.index: str(one.error) for one in ended if one.error} == {4: "4.jpg is damaged", 7: "out of memory"}
-    assert len(ended) == 12
+    finished = run(work(), infer, Written())
+    assert {one.index: str(one.error) for one in finished if one.error} == {4: "4.jpg is damaged", 7: "out of memory"}
+    assert len(finished) == 12
 
 
 def test_a_batch_that_is_refused_is_tried_in_halves_down_to_the_image_that_is_to_blame():
@@ -144,8 +146,8 @@ def test_a_batch_that_is_refused_is_tried_in_halves_down_to_the_image_that_is_to
         return red(images)
 
     written = Written()
-    ended = run(items(Alive(), 16, shapes=((3, 5),)), infer, written, batch=8)
-    assert [one.index for one in ended if one.error] == [6]
+    finished = run(items(Alive(), 16, shapes=((3, 5),)), infer, written, batch=8)
+    assert [one.index for one in finished if one.error] == [6]
     assert {name: labels.ravel()[0] for name, labels in written.labels.items()} == {
         str(number): number for number in range(16) if number != 6
     }
@@ -155,10 +157,10 @@ def test_a_batch_that_is_refused_is_tried_in_halves_down_to_the_image_that_is_to
 
 def test_an_image_for_which_there_is_no_memory_ends_with_an_error():
     def work():
-        yield Item(0, PurePosixPath("huge.tif"), lambda: np.empty((1 << 40, 1 << 20), np.uint8))
+        yield LazyImage(0, PurePosixPath("huge.tif"), lambda: np.empty((1 << 40, 1 << 20), np.uint8))
 
-    (ended,) = run(work(), red, Written())
-    assert "huge.tif needs more memory than there is" in str(ended.error)
+    (finished,) = run(work(), red, Written())
+    assert "huge.tif needs more memory than there is" in str(finished.error)
 
 
 def test_a_write_that_fails_stops_the_run_and_no_thread_stays():
@@ -180,7 +182,7 @@ def test_a_write_that_fails_stops_the_run_and_no_thread_stays():
 def test_nothing_is_started_further_ahead_than_the_bound():
     started = []
     with ThreadPoolExecutor(2) as pool:
-        results = ahead(pool, lambda value: started.append(value) or value, iter(range(100)), 3)
+        results = prefetch(pool, lambda value: started.append(value) or value, iter(range(100)), 3)
         assert next(results) == 0
         time.sleep(0.02)
         assert sorted(started) == [0, 1, 2]
@@ -189,7 +191,7 @@ def test_nothing_is_started_further_ahead_than_the_bound():
 
 def test_decoding_inference_and_writing_overlap():
     def slow_load(item):
-        return Item(item.index, item.name, lambda: time.sleep(0.02) or item.load())
+        return LazyImage(item.index, item.name, lambda: time.sleep(0.02) or item.load())
 
     def infer(images):
         time.sleep(0.02)

@@ -59,7 +59,7 @@ def test_an_image_that_the_runner_refuses_stops_nothing(photos, monkeypatch):
 
 def test_a_runner_that_refuses_three_in_turn_stops_the_run(photos, monkeypatch):
     opened(monkeypatch, Moody(card=CARD))
-    with pytest.raises(RunnerError, match=r"3 images in turn failed; last 08\.png: out of memory"):
+    with pytest.raises(RunnerError, match=r"3 images in a row failed; last 08\.png: out of memory"):
         predict(options(photos(hurt=(1, 6, 7, 8))))
     assert load_label(photos().parent / "masks" / "05.png").tolist() == [[1] * 5] * 3
 

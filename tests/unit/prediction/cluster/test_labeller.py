@@ -9,12 +9,19 @@ import pytest
 
 from fcn_deploy.errors import OutputError, RunnerError
 from fcn_deploy.prediction.cluster import labeller as distributed
-from fcn_deploy.prediction.cluster.attempts import MOST_LOST, Ledger
-from fcn_deploy.prediction.cluster.labeller import Worker, WorkerTask, absolute, cause_of, split, task_size
+from fcn_deploy.prediction.cluster.attempts import MAX_LOST_WORKERS, AttemptCounter
+from fcn_deploy.prediction.cluster.labeller import (
+    Worker,
+    WorkerTask,
+    original_error,
+    split_into_tasks,
+    task_size,
+    with_absolute_paths,
+)
 from fcn_deploy.prediction.images.sources import ImageSource
-from fcn_deploy.prediction.labeller import outputs_of
+from fcn_deploy.prediction.labeller import choose_outputs
 from fcn_deploy.prediction.options import PredictOptions
-from fcn_deploy.prediction.pipeline import Ended
+from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.prediction.tiled import Tiling
 
 
@@ -28,7 +35,7 @@ def sources(*names: str) -> list[ImageSource]:
 
 def test_overlays_of_tiles_are_refused_before_a_model_is_opened():
     with pytest.raises(OutputError, match="an overlay needs the whole image in memory; leave --overlay or --tile out"):
-        outputs_of(options(tiling=Tiling(64), overlay=0.5), None)
+        choose_outputs(options(tiling=Tiling(64), overlay=0.5), None)
 
 
 def test_tasks_are_many_enough_for_the_actors_and_large_enough_for_batches():
@@ -40,7 +47,7 @@ def test_tasks_are_many_enough_for_the_actors_and_large_enough_for_batches():
 
 def test_tasks_hold_all_sources_in_order_and_a_video_is_one_of_its_own():
     given = sources("a.jpg", "b.jpg", "c.jpg", "d.mp4", "e.mp4", "f.jpg")
-    tasks = list(split(given, 2))
+    tasks = list(split_into_tasks(given, 2))
     assert [[str(source.name) for source in task.sources] for task in tasks] == [
         ["a.jpg", "b.jpg"], ["c.jpg"], ["d.mp4"], ["e.mp4"], ["f.jpg"],
     ]  # fmt: skip
@@ -49,10 +56,10 @@ def test_tasks_hold_all_sources_in_order_and_a_video_is_one_of_its_own():
 
 def test_a_worker_in_another_folder_finds_the_same_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    mine = absolute(options())
+    mine = with_absolute_paths(options())
     assert (mine.model, mine.target) == (str(tmp_path / "m.onnx"), tmp_path / "masks")
-    assert absolute(PredictOptions("demo", (), Path("m"))).model == "demo"
-    (task,) = split([ImageSource(Path("photos/a.jpg"), PurePosixPath("a.jpg"))], 9)
+    assert with_absolute_paths(PredictOptions("demo", (), Path("m"))).model == "demo"
+    (task,) = split_into_tasks([ImageSource(Path("photos/a.jpg"), PurePosixPath("a.jpg"))], 9)
     assert task.sources[0].path == tmp_path / "photos" / "a.jpg"
 
 
@@ -73,51 +80,51 @@ class Fragile:
         for index, source in enumerate(sources):
             if "poison" in str(source.name):
                 raise Lost
-            yield Ended(index, source.name)
+            yield FinishedImage(index, source.name)
 
 
 @pytest.fixture
-def ledger(monkeypatch):
-    """A ledger that lives on when workers end, counted in this process."""
-    kept = Ledger()
-    monkeypatch.setattr(Worker, "_note", lambda self, what, *key: getattr(kept, what)(*key))
-    monkeypatch.setattr(distributed, "Labeller", Fragile)
-    return kept
+def attempts(monkeypatch):
+    """A counter that survives the end of workers, in this process."""
+    counter = AttemptCounter()
+    monkeypatch.setattr(Worker, "_count", lambda self, what, *key: getattr(counter, what)(*key))
+    monkeypatch.setattr(distributed, "LocalLabeller", Fragile)
+    return counter
 
 
-def until_done(task: WorkerTask) -> tuple[list[Ended], list[list[list[str]]]]:
-    """What comes of a task that is given to a new worker each time one is lost, and what each of them labelled."""
+def until_done(task: WorkerTask) -> tuple[list[FinishedImage], list[list[list[str]]]]:
+    """Give a task to a new worker each time one is lost; return the results, and what each worker labelled."""
     calls = []
     while True:
         worker = Worker(options(model="demo"), None)
         try:
             rows = list(worker({"task": [pickle.dumps(task)]}))
             calls.append(worker._labeller.calls)
-            return [pickle.loads(row["told"][0]).ended for row in rows], calls
+            return [pickle.loads(row["result"][0]).finished for row in rows], calls
         except Lost:
             calls.append(worker._labeller.calls)
             assert len(calls) < 20
 
 
-def test_an_image_that_ends_every_worker_is_left_out_and_the_others_are_labelled(ledger):
-    ended, calls = until_done(WorkerTask(7, tuple(sources("a.jpg", "poison.jpg", "c.jpg"))))
-    assert [str(value.name) for value in ended] == ["a.jpg", "poison.jpg", "c.jpg"]
-    assert [value.error is None for value in ended] == [True, False, True]
-    assert str(ended[1].error) == f"/photos/poison.jpg: {MOST_LOST} workers were lost over it"
+def test_an_image_that_ends_every_worker_is_left_out_and_the_others_are_labelled(attempts):
+    finished, calls = until_done(WorkerTask(7, tuple(sources("a.jpg", "poison.jpg", "c.jpg"))))
+    assert [str(value.name) for value in finished] == ["a.jpg", "poison.jpg", "c.jpg"]
+    assert [value.error is None for value in finished] == [True, False, True]
+    assert str(finished[1].error) == f"/photos/poison.jpg: {MAX_LOST_WORKERS} workers were lost over it"
     assert calls[0] == [["a.jpg", "poison.jpg", "c.jpg"]]
     assert calls[-1] == [["a.jpg"], ["c.jpg"]]
-    assert len(calls) == 1 + MOST_LOST + 1
+    assert len(calls) == 1 + MAX_LOST_WORKERS + 1
 
 
-def test_a_task_is_taken_one_by_one_only_after_its_worker_was_lost(ledger):
+def test_a_task_is_taken_one_by_one_only_after_its_worker_was_lost(attempts):
     task = WorkerTask(0, tuple(sources("a.jpg", "b.jpg")))
     assert until_done(task)[1] == [[["a.jpg", "b.jpg"]]]
-    assert ledger.repeated() == 0
+    assert attempts.repeated_tasks() == 0
     assert until_done(task)[1] == [[["a.jpg"], ["b.jpg"]]]
-    assert ledger.repeated() == 1
+    assert attempts.repeated_tasks() == 1
 
 
-def test_a_model_that_is_not_on_the_workers_machine_is_told(ledger, tmp_path):
+def test_a_model_that_is_not_on_the_workers_machine_is_reported(attempts, tmp_path):
     worker = Worker(options(model=str(tmp_path / "m.onnx")), None)
     with pytest.raises(RunnerError, match=r"m\.onnx is not on machine .*; the model must have the same path on each"):
         list(worker({"task": [pickle.dumps(WorkerTask(0, tuple(sources("a.jpg"))))]}))
@@ -131,11 +138,11 @@ class TaskError(Exception):
         self.cause = cause
 
 
-def test_an_error_of_a_worker_is_told_in_its_own_words():
-    cause = cause_of(TaskError(OutputError("cannot write m: no space is left\nFailed to apply UDF transform")))
+def test_an_error_of_a_worker_is_raised_in_its_own_words():
+    cause = original_error(TaskError(OutputError("cannot write m: no space is left\nFailed to apply UDF transform")))
     assert isinstance(cause, OutputError)
     assert str(cause) == "cannot write m: no space is left"
-    missing = cause_of(TaskError(ModuleNotFoundError("No module named 'fcn_deploy'", name="fcn_deploy")))
+    missing = original_error(TaskError(ModuleNotFoundError("No module named 'fcn_deploy'", name="fcn_deploy")))
     assert str(missing).startswith("a machine of the cluster lacks a package (fcn_deploy)")
     bug = TaskError(KeyError("x"))
-    assert cause_of(bug) is bug
+    assert original_error(bug) is bug

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import MissingDependencyError, RunnerError
-from fcn_deploy.prediction.cluster.resources import Cluster, WorkerResources, connected, divide_resources
+from fcn_deploy.prediction.cluster.resources import Cluster, WorkerResources, divide_resources, ray_session
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.tiled import Tiling
 
@@ -36,15 +36,15 @@ def test_without_gpus_an_actor_a_machine_gets_as_many_cores_as_let_all_find_a_pl
     assert divide_resources(options(), actors, cpu(*cores)) == share
 
 
-def test_a_gpu_an_actor():
+def test_one_gpu_per_actor():
     nodes = [{"CPU": 16, "GPU": 4}, {"CPU": 8, "GPU": 1}, {"CPU": 2}]
     assert divide_resources(options(runner="onnxruntime:cuda"), None, nodes) == WorkerResources(5, 1, 1)
     assert divide_resources(PredictOptions("m.engine", (), Path("m")), 3, nodes) == WorkerResources(3, 1, 1)
-    with pytest.raises(RunnerError, match="needs a GPU an actor and the cluster has 5; lower --actors"):
+    with pytest.raises(RunnerError, match="needs a GPU per actor and the cluster has 5; lower --actors"):
         divide_resources(options(runner="pytorch:cuda"), 6, nodes)
 
 
-def test_what_a_cluster_does_not_have_is_told():
+def test_missing_resources_of_a_cluster_are_reported():
     with pytest.raises(RunnerError, match="7 actors need a CPU each and the cluster has 6; lower --actors"):
         divide_resources(options(), 7, cpu(4, 2))
     with pytest.raises(RunnerError, match="no machine of the cluster has a free CPU"):
@@ -69,8 +69,8 @@ def test_an_address_that_is_none_is_refused_at_once(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for address in ("ray://head:10001", "head"):
         with (
-            pytest.raises(RunnerError, match=rf"no Ray cluster at {address}: needed is HOST:PORT"),
-            connected(Cluster(address)),
+            pytest.raises(RunnerError, match=rf"no Ray cluster at {address}: expected HOST:PORT"),
+            ray_session(Cluster(address)),
         ):
             raise AssertionError
 
@@ -78,5 +78,5 @@ def test_an_address_that_is_none_is_refused_at_once(monkeypatch):
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     words = r"ray is not installed; try: pip install 'fcn-deploy\[ray\]'"
-    with pytest.raises(MissingDependencyError, match=words), connected(Cluster()):
+    with pytest.raises(MissingDependencyError, match=words), ray_session(Cluster()):
         raise AssertionError

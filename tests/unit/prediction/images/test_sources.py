@@ -31,9 +31,9 @@ def test_a_folder_gives_its_images_and_those_below_in_the_order_of_names_without
 
 def test_the_folder_of_the_results_is_no_source_and_may_not_be_the_folder_of_the_images(tmp_path):
     touch(tmp_path / "a.jpg", tmp_path / "masks" / "a.png")
-    assert names(tmp_path, leave_out=tmp_path / "masks") == ["a.jpg"]
+    assert names(tmp_path, exclude=tmp_path / "masks") == ["a.jpg"]
     with pytest.raises(OutputError, match=r"would lie among the images of .*; choose another folder"):
-        names(tmp_path, leave_out=tmp_path / "masks" / "..")
+        names(tmp_path, exclude=tmp_path / "masks" / "..")
 
 
 def test_a_glob_names_its_files_by_the_path_below_what_it_fixes(tmp_path):
@@ -51,12 +51,12 @@ def test_a_glob_above_the_folder_of_the_results_leaves_them_out(tmp_path):
             for name in ("a.jpg", "b/c.jpg", "masks/a.overlay.jpg", "masks/b/c.overlay.jpg", "masks2/d.jpg")
         )
     )
-    assert names(tmp_path / "**" / "*.jpg", leave_out=tmp_path / "b" / ".." / "masks") == [
+    assert names(tmp_path / "**" / "*.jpg", exclude=tmp_path / "b" / ".." / "masks") == [
         "a.jpg",
         "b/c.jpg",
         "masks2/d.jpg",
     ]
-    assert names(tmp_path / "masks" / "*.jpg", leave_out=tmp_path / "masks") == ["a.overlay.jpg"]
+    assert names(tmp_path / "masks" / "*.jpg", exclude=tmp_path / "masks") == ["a.overlay.jpg"]
 
 
 def test_a_file_whose_name_holds_wildcards_is_that_file(tmp_path):

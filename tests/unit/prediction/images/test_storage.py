@@ -34,10 +34,10 @@ def photos(store, tmp_path):
         path = tmp_path / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(SyntheticDataset(4, 0, (33, 47))[index].image).save(path)
-        store("photos").put(path, PurePosixPath(name))
+        store("photos").upload(path, PurePosixPath(name))
     (tmp_path / "notes.txt").write_text("x")
-    store("photos").put(tmp_path / "notes.txt", PurePosixPath("notes.txt"))
-    store("photos").put(tmp_path / "notes.txt", PurePosixPath(".hidden.jpg"))
+    store("photos").upload(tmp_path / "notes.txt", PurePosixPath("notes.txt"))
+    store("photos").upload(tmp_path / "notes.txt", PurePosixPath(".hidden.jpg"))
     return tmp_path / "photos"
 
 
@@ -54,10 +54,10 @@ def predict(*arguments: object, code: int = 0) -> str:
     return result.stdout
 
 
-def fetched(storage: Storage, folder: Path) -> dict[str, bytes]:
+def downloaded(storage: Storage, folder: Path) -> dict[str, bytes]:
     found = {}
     for index, name in enumerate(storage.files()):
-        storage.fetch(name, folder / str(index))
+        storage.download(name, folder / str(index))
         found[str(name)] = (folder / str(index)).read_bytes()
     return found
 
@@ -80,7 +80,7 @@ def test_results_in_a_store_are_those_of_a_folder(store, photos, onnx, tmp_path,
     predict(onnx, photos, "-o", tmp_path / "here", *options)
     told = predict(onnx, photos, "-o", store("masks"), *options)
     assert f"4 label maps to {store('masks')} in" in told
-    assert fetched(store("masks"), tmp_path) == local(tmp_path / "here")
+    assert downloaded(store("masks"), tmp_path) == local(tmp_path / "here")
 
 
 def test_what_a_store_holds_already_is_left_out_and_counted(store, photos, onnx, tmp_path):
@@ -95,7 +95,7 @@ def test_what_a_store_holds_already_is_left_out_and_counted(store, photos, onnx,
 
 def test_a_damaged_result_in_a_store_is_told_by_its_address(store, photos, onnx, tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
-    store("masks").put(tmp_path / "1.png", PurePosixPath("1.png"))
+    store("masks").upload(tmp_path / "1.png", PurePosixPath("1.png"))
     arguments = ("--skip-existing", "--areas", tmp_path / "a.csv")
     told = predict(onnx, photos / "a", "-o", store("masks"), *arguments, code=3)
     assert "s3://bucket/masks/1.png is not an image" in told
@@ -112,7 +112,7 @@ def test_one_object_and_a_list_of_addresses_are_sources(store, photos, onnx, tmp
 
 def test_results_stay_apart_from_the_images_of_a_store(store, photos, onnx, tmp_path):
     predict(onnx, store("photos"), "-o", store("photos/masks"))
-    assert len(find_sources([str(store("photos"))], leave_out=store("photos/masks"))) == 4
+    assert len(find_sources([str(store("photos"))], exclude=store("photos/masks"))) == 4
     assert len(find_sources([str(store("photos"))])) == 8
     with pytest.raises(OutputError, match=r"would lie among the images of s3://bucket/photos; choose another folder"):
         predict(onnx, store("photos"), "-o", store("photos"))
@@ -122,7 +122,7 @@ def test_results_stay_apart_from_the_images_of_a_store(store, photos, onnx, tmp_
 
 def test_a_broken_object_is_told_by_its_address(store, photos, onnx, tmp_path):
     (tmp_path / "zero.jpg").write_bytes(b"")
-    store("photos").put(tmp_path / "zero.jpg", PurePosixPath("zero.jpg"))
+    store("photos").upload(tmp_path / "zero.jpg", PurePosixPath("zero.jpg"))
     told = predict(onnx, store("photos"), "-o", tmp_path / "masks", code=3)
     assert "s3://bucket/photos/zero.jpg is empty (0 bytes)" in told
     assert len(local(tmp_path / "masks")) == 4
@@ -131,7 +131,7 @@ def test_a_broken_object_is_told_by_its_address(store, photos, onnx, tmp_path):
 def test_what_is_not_there_is_one_line(store, photos, onnx, tmp_path):
     with pytest.raises(DataError, match=r"^cannot read s3://bucket/nothing: .*not exist[^\n]*$"):
         predict(onnx, store("nothing"), "-o", tmp_path / "masks")
-    store("text").put(tmp_path / "small.onnx", PurePosixPath("small.onnx"))
+    store("text").upload(tmp_path / "small.onnx", PurePosixPath("small.onnx"))
     with pytest.raises(DataError, match="s3://bucket/text holds no image files"):
         predict(onnx, store("text"), "-o", tmp_path / "masks")
     options = str(store("x")).partition("?")[2]
@@ -152,7 +152,7 @@ def test_addresses_are_told_from_paths():
 
 def test_addresses_are_put_together_without_their_options():
     storage = Storage.of("s3://bucket/a/b/?region=x")
-    assert storage.at(PurePosixPath("c/d.jpg")) == "s3://bucket/a/b/c/d.jpg"
+    assert storage.address_of(PurePosixPath("c/d.jpg")) == "s3://bucket/a/b/c/d.jpg"
     assert storage.split() == (Storage("s3://bucket/a?region=x"), PurePosixPath("b"))
 
 
@@ -171,5 +171,5 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch):
 def test_labels_are_read_back_as_they_were_written(store, photos, onnx, tmp_path):
     predict(onnx, photos / "a", "-o", store("npy"), "--format", "npy")
     predict(onnx, photos / "a", "-o", tmp_path / "npy", "--format", "npy")
-    store("npy").fetch(PurePosixPath("1.npy"), tmp_path / "1.npy")
+    store("npy").download(PurePosixPath("1.npy"), tmp_path / "1.npy")
     assert np.array_equal(np.load(tmp_path / "1.npy"), np.load(tmp_path / "npy" / "1.npy"))

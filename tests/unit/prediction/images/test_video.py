@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import ImageError, MissingDependencyError
-from fcn_deploy.prediction.images.lazy_images import count_items, items
+from fcn_deploy.prediction.images.lazy_images import count_images, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.images.video import upright
 from fcn_deploy.prediction.options import PredictOptions
@@ -43,8 +43,8 @@ def source(path: Path) -> ImageSource:
 @needs_av
 def test_every_frame_is_an_image_in_its_order_under_a_name_of_its_own(tmp_path):
     sources = [source(write_video(tmp_path / "a b.mp4"))]
-    found = list(items(sources))
-    assert count_items(sources) == len(found) == len(SHADES)
+    found = list(iterate_images(sources))
+    assert count_images(sources) == len(found) == len(SHADES)
     assert [str(item.name) for item in found[:2]] == ["a b.mp4/000000", "a b.mp4/000001"]
     for item, shade in zip(reversed(found), reversed(SHADES), strict=True):
         image = item.load()
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_video_is_one_failure_and_the_next_one_goes_on(tmp_pat
     path = write_video(tmp_path / "a.avi")
     junk = tmp_path / "junk.avi"
     junk.write_bytes(b"no video at all")
-    found = list(items([source(junk), source(path)]))
+    found = list(iterate_images([source(junk), source(path)]))
     assert [item.index for item in found] == list(range(1 + len(SHADES)))
     with pytest.raises(ImageError, match=r"junk\.avi is not a video, or damaged"):
         found[0].load()
@@ -87,7 +87,7 @@ def test_a_phone_video_that_is_to_be_shown_turned_gives_upright_frames(tmp_path)
     start = data.index(b"tkhd") + 44  # the track's display matrix, ISO 14496-12
     data[start : start + 36] = clockwise
     path.write_bytes(bytes(data))
-    turned = [item.load() for item in items([source(path)])]
+    turned = [item.load() for item in iterate_images([source(path)])]
     assert {image.shape for image in turned} == {(96, 32, 3)}
 
     class Frame:
@@ -106,9 +106,9 @@ def test_a_phone_video_that_is_to_be_shown_turned_gives_upright_frames(tmp_path)
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.avi"])
 def test_a_video_that_was_cut_short_gives_its_frames_and_a_failure(tmp_path, name):
     whole = write_video(tmp_path / f"whole{name[3:]}", shades=range(0, 250, 2))
-    assert len(list(items([source(whole)]))) == 125  # 5 s
+    assert len(list(iterate_images([source(whole)]))) == 125  # 5 s
     (tmp_path / name).write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    found = list(items([source(tmp_path / name)]))
+    found = list(iterate_images([source(tmp_path / name)]))
     assert 25 < len(found) < 110
     for item in found[:-1]:
         assert item.load().shape == (48, 64, 3)
@@ -120,7 +120,7 @@ def test_a_video_that_was_cut_short_gives_its_frames_and_a_failure(tmp_path, nam
 def test_a_missing_video_and_an_empty_one_are_failures(tmp_path):
     (tmp_path / "empty.mkv").write_bytes(b"")
     for name in ("none.mp4", "empty.mkv"):
-        (item,) = items([source(tmp_path / name)])
+        (item,) = iterate_images([source(tmp_path / name)])
         with pytest.raises(ImageError, match=name):
             item.load()
 
