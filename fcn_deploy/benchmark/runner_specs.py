@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from fcn_deploy.vocabulary import PRECISIONS, Profile
 ENGINE_RUNNER = "tensorrt"
 ONNX = "onnxruntime"
 OPENVINO = "openvino"
+# What a user means as a precision and not as a device: int4, fp8, bf16, float16, fp16+int8.
+PRECISION_LIKE = r"(u?int|bf|fp|float|half|double|tf)\d*|.*\+.*"
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,16 @@ class RunnerSpec:
 
 
 def parse_spec(spec: str) -> RunnerSpec:
-    """Raises UnknownNameError: no such runner, two precisions, or one for PyTorch, which runs FP32."""
+    """Split "onnxruntime:cuda:fp16" into the runner and the precision that the model is rewritten to.
+
+    Raises:
+        UnknownNameError: no such runner or precision, two precisions, or one for PyTorch, which runs FP32.
+    """
     parts = spec.split(":")
     own = entry(spec).types
+    for part in parts[1:]:
+        if part not in (*PRECISIONS, *own) and (entry(spec).device == "" or re.fullmatch(PRECISION_LIKE, part)):
+            raise UnknownNameError.of(f"precision of {parts[0]}", part, {*PRECISIONS, *own})
     precisions = [part for part in parts[1:] if part in PRECISIONS and part not in own]
     found = RunnerSpec(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
     line = entry(found.runner)

@@ -37,6 +37,24 @@ def test_what_a_runner_cannot_take_is_refused() -> None:
         parse_spec("tensort:fp16")
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("onnxruntime:int4", r"precision of onnxruntime 'int4'; did you mean int8\?.*fp16, fp32, int8, int8\+fp16"),
+        ("openvino:fp64", r"unknown precision of openvino 'fp64'.*bf16"),
+        ("onnxruntime:cuda:fp16+int8", r"unknown precision of onnxruntime 'fp16\+int8'"),
+        ("tensorrt:cuda", r"unknown precision of tensorrt 'cuda'"),
+    ],
+)
+def test_unknown_precision_is_answered_with_the_precisions(spec, message):
+    with pytest.raises(UnknownNameError, match=message):
+        parse_spec(spec)
+
+
+def test_device_is_no_precision():
+    assert parse_spec("onnxruntime:dml:int8") == RunnerSpec("onnxruntime:dml:int8", "onnxruntime:dml", "int8")
+
+
 def test_the_default_rows_follow_from_the_libraries_and_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_specs, "find_spec", lambda name: None)
     assert default_specs("demo", True) == ("pytorch", "onnxruntime", "onnxruntime:int8")
