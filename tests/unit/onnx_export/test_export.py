@@ -33,6 +33,18 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module,
     return model, export_model(model, card, target, outputs=("labels", "logits"))
 
 
+@pytest.fixture(scope="module")
+def fcn32s_proto() -> onnx.ModelProto:
+    """The traced graph of the tiny FCN-32s."""
+    return onnx_ir.to_proto(export_module.trace(tiny_model("fcn32s")[0]))
+
+
+@pytest.fixture
+def traced_before(monkeypatch: pytest.MonkeyPatch, fcn32s_proto: onnx.ModelProto) -> None:
+    """Export the tiny FCN-32s from the graph that was traced for all tests: what they look at happens after tracing."""
+    monkeypatch.setattr(export_module, "trace", lambda _: onnx_ir.from_proto(fcn32s_proto))
+
+
 def _run(path: Path, image: np.ndarray, names: list[str]) -> list[np.ndarray]:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(names, {"image": image})
 
@@ -107,8 +119,8 @@ def test_a_file_whose_weights_were_renamed_is_refused_with_the_missing_name(expo
         load_weights(tiny_model()[0], tmp_path / "renamed.onnx")
 
 
-def test_labels_alone_is_the_default_and_leaves_no_other_output(tmp_path):
-    model, card = tiny_model()
+def test_labels_alone_is_the_default_and_leaves_no_other_output(tmp_path, traced_before):
+    model, card = tiny_model("fcn32s")
     report = export_model(model, card, tmp_path / "labels.onnx", shapes=SHAPES)
     session = onnxruntime.InferenceSession(report.path, providers=["CPUExecutionProvider"])
     assert [output.name for output in session.get_outputs()] == ["labels"]
@@ -120,7 +132,7 @@ def test_labels_alone_is_the_default_and_leaves_no_other_output(tmp_path):
     assert np.mean(labels == expected) > 0.999  # rounding may exchange two nearly equal logits
 
 
-def test_a_final_file_that_differs_from_the_proven_one_is_refused(tmp_path, monkeypatch):
+def test_a_final_file_that_differs_from_the_proven_one_is_refused(tmp_path, monkeypatch, traced_before):
     narrow = export_module._narrow
 
     def spoil(graph, path, wanted):
@@ -146,7 +158,7 @@ def test_a_float_input_takes_the_normalised_image_and_gives_the_same_logits(tmp_
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_bgr_order_and_caffe_means_are_in_the_graph(tmp_path):
+def test_bgr_order_and_caffe_means_are_in_the_graph(tmp_path, traced_before):
     model, card = tiny_model("fcn32s")
     card = replace(card, channel_order="BGR", mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))
     report = export_model(model, card, tmp_path / "bgr.onnx", outputs=("logits",), shapes=SHAPES)
@@ -184,7 +196,7 @@ def test_weights_above_the_limit_go_beside_the_file_and_load(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_external_data_that_is_missing_or_cut_is_named(tmp_path, monkeypatch, damage):
+def test_external_data_that_is_missing_or_cut_is_named(tmp_path, monkeypatch, traced_before, damage):
     monkeypatch.setattr(storage, "INLINE_LIMIT_BYTES", 1000)
     model, card = tiny_model("fcn32s")
     report = export_model(model, card, tmp_path / "big.onnx", shapes=SHAPES)
@@ -218,7 +230,7 @@ def test_a_failed_proof_leaves_the_old_file_and_nothing_else(tmp_path):
     assert target.read_bytes() == b"the file of yesterday"
 
 
-def test_ctrl_c_in_the_proof_leaves_nothing(tmp_path, monkeypatch):
+def test_ctrl_c_in_the_proof_leaves_nothing(tmp_path, monkeypatch, traced_before):
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -229,7 +241,7 @@ def test_ctrl_c_in_the_proof_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, traced_before):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
