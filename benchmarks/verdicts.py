@@ -22,8 +22,8 @@ from benchmarks.suite import Measured
 from benchmarks.verdicts_run import SAME, harness_ns
 from fcn_deploy.benchmark.baseline.compare import Comparison, compare_records
 from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
-from fcn_deploy.benchmark.baseline.speed_change import series_of
 from fcn_deploy.benchmark.record.file import read_record
+from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.verdicts.verdicts import speed_ratio
 from fcn_deploy.errors import RunnerError
@@ -129,7 +129,8 @@ def _run(path: Path, *arguments: float) -> Record:
 
 def _medians(records: Sequence[Record]) -> Iterator[list[float]]:
     for record in records:
-        yield [float(np.median(series_of(record, row)[None].total)) for row in record.rows]
+        found = (series(record, row.own) for row in record.rows)
+        yield [float(np.median(times.total_ms)) for times in found if times is not None]
 
 
 def _plain(found: Ratio) -> list[float | None]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import write_record
-from fcn_deploy.benchmark.row_runs import latency_of
+from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
@@ -69,7 +69,10 @@ def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
         rounds=tuple(rounds),
         reference=rec.Reference(ONE, None),
         reference_reason="",
-        rows=tuple(rec.Row(name, "ok", latency=latency_of(one)) for name, one in zip(work, samples, strict=True)),
+        rows=tuple(
+            rec.Row(name, "ok", measurements=(Measurement(latency=one.latency()),))
+            for name, one in zip(work, samples, strict=True)
+        ),
         other_cores=others,
     )  # fmt: skip
 

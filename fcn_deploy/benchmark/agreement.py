@@ -1,24 +1,27 @@
-"""Accuracy of several runners over one data set, and how far their labels agree with the reference's."""
+"""Count the labels of several runners over one data set, against the ground truth and the reference's labels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 
-from fcn_deploy.benchmark.record.types import Frame
+from fcn_deploy.benchmark.record.measurement import Accuracy, Agreed, Agreement, Frame, MarginAgreed
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
+from fcn_deploy.metrics.agreement import AgreementCounts, PixelShare, logit_margin
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.runners.base import Runner, check_labels
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS
 
 Labels = NDArray[Any]
+# Confusion matrices of more images than this would be most of the file.
+MOST_IMAGES = 2000
 
 
 @dataclass
@@ -60,7 +63,7 @@ class LabelComparison:
 def compare_labels(
     samples: Iterable[Sample],
     runners: Sequence[Runner],
-    reference: Runner | None,
+    reference: Runner | None = None,
     *,
     num_classes: int,
     ignore_index: int,
@@ -90,7 +93,9 @@ def compare_labels(
     for sample in samples:
         feeds = {INPUT: sample.image[None]}
         target = None if sample.label is None else sample.label[None]
-        labels, margins = (None, None) if reference is None else _reference(own, reference, sample.name, target, feeds)
+        labels, margins = (
+            (None, None) if reference is None else _reference_labels(own, reference, sample.name, target, feeds)
+        )
         for place, (runner, result) in enumerate(zip(runners, results, strict=True)):
             if result is not own and result.failure is None:
                 try:
@@ -103,7 +108,7 @@ def compare_labels(
     return results, own
 
 
-def _reference(
+def _reference_labels(
     own: LabelComparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
 ) -> tuple[Labels | None, Labels | None]:
     """The reference's labels and margins of one image; None, None from its first failure on."""
@@ -116,3 +121,33 @@ def _reference(
         own.failure = str(error)
         return None, None
     return outputs[LABELS], logit_margin(outputs[LOGITS])
+
+
+def accuracy_of(result: LabelComparison) -> Accuracy | None:
+    """The counts as plain data; None if no image had a ground truth."""
+    found = result.accuracy
+    if found.images == 0:
+        return None
+    by_image = result.by_image if found.images <= MOST_IMAGES else []
+    return Accuracy(
+        _as_tuples(found.overall), _as_tuples(found.boundary), found.images, tuple(map(_as_tuples, by_image))
+    )
+
+
+def agreement_of(agreement: AgreementCounts) -> Agreement:
+    """The counts as plain data; the last bin's end, infinity, becomes None."""
+    bins = tuple(
+        MarginAgreed(part.low, part.high if math.isfinite(part.high) else None, part.share.agreed, part.share.pixels)
+        for part in agreement.by_margin
+    )
+    largest = agreement.largest_margin
+    finite = largest if largest is not None and math.isfinite(largest) else None
+    return Agreement(_share(agreement.overall), _share(agreement.boundary), bins, finite)
+
+
+def _share(share: PixelShare) -> Agreed:
+    return Agreed(share.agreed, share.pixels)
+
+
+def _as_tuples(counts: Counts) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(int(count) for count in row) for row in counts)

@@ -1,26 +1,106 @@
-"""The data set at other sizes and batches: images resized with Pillow (bilinear), labels by nearest neighbour.
+"""The images that are timed: kept while they pass, stacked into batches, resized to other shapes.
 
-The aspect ratio is what the size says. A network sees other scales than it was trained on, which is part of the answer:
-mIoU is counted at each size against the labels of that size.
+Images are resized with Pillow (bilinear), labels by nearest neighbour, to exactly the size that was asked for. A
+network then sees other scales than it was trained on, which is part of the answer: mIoU is counted at each size against
+the labels of that size.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from fcn_deploy.benchmark.batches import BATCH_BYTES, Image
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
+from fcn_deploy.system.progress import Task
 from fcn_deploy.vocabulary import Shape, Size
 
+Image = NDArray[np.uint8]
+BATCH_BYTES = 2 << 30
+POOL_BYTES = 256 << 20
 # So many different images, or one batch, are enough to time a shape: the work does not depend on what they show.
 IMAGES = 8
+
+
+@dataclass
+class ImagePool:
+    """Count the samples that pass, and keep the first images for the timing, up to 256 MiB.
+
+    Attributes:
+        batch: images an inference, when they are timed.
+        keeps: whether images are kept at all.
+        images: uint8[H, W, 3] each.
+        sizes: how many images of each (H, W).
+    """
+
+    batch: int = 1
+    keeps: bool = True
+    images: list[Image] = field(default_factory=list)
+    sizes: dict[Size, int] = field(default_factory=dict)
+    seen: int = 0
+    labelled: int = 0
+    _bytes: int = 0
+
+    def watch(self, samples: Iterable[Sample], task: Task, check: Callable[[], None]) -> Iterator[Sample]:
+        """The same samples, counted; after each one `task` advances and `check` may raise.
+
+        Raises:
+            DataError: batches of an image's size would not fit into memory; said now, not after the comparison.
+        """
+        for sample in samples:
+            check_bytes([sample.image], self.batch)
+            self.seen += 1
+            self.labelled += sample.label is not None
+            height, width = sample.image.shape[:2]
+            self.sizes[height, width] = self.sizes.get((height, width), 0) + 1
+            if self.keeps and (not self.images or self._bytes + sample.image.nbytes <= POOL_BYTES):
+                self.images.append(sample.image)
+                self._bytes += sample.image.nbytes
+            yield sample
+            task.advance()
+            check()
+
+
+def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
+    """uint8[H, W, 3] images -> uint8[batch, H, W, 3], images of one shape together, in the order of first shapes.
+
+    The last batch of a shape is filled up with that shape's first images, so every batch is full.
+
+    Raises:
+        DataError: see `check_bytes`.
+    """
+    check_bytes(images, batch)
+    groups: dict[tuple[int, ...], list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.shape, []).append(image)
+    return [
+        np.stack([group[index % len(group)] for index in range(start, start + batch)])
+        for group in groups.values()
+        for start in range(0, len(group), batch)
+    ]
+
+
+def check_bytes(images: Sequence[Image], batch: int) -> None:
+    """DataError if the full batches of `images` would take more than BATCH_BYTES; single images always may."""
+    counts = Counter(image.shape for image in images)
+    needed = sum(-(-count // batch) * batch * math.prod(shape) for shape, count in counts.items())
+    if batch > 1 and needed > BATCH_BYTES:
+        raise DataError(
+            f"batches of {batch} images take {needed >> 20} MiB, more than the {BATCH_BYTES >> 20} MiB "
+            "that they may; give a smaller --batch, or images of fewer sizes"
+        )
+
+
+def commonest(batches: Sequence[Image]) -> list[Image]:
+    """The batches of the shape that most of them have; of equals the first."""
+    shape, _ = Counter(batch.shape for batch in batches).most_common(1)[0]
+    return [batch for batch in batches if batch.shape == shape]
 
 
 def shapes_of(sizes: Sequence[Size], batches: Sequence[int], own: Mapping[Size, int]) -> tuple[Shape, ...]:

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fcn_deploy.benchmark.batches import batches_of
-from fcn_deploy.benchmark.comparing import accuracies_at, compare_rows
-from fcn_deploy.benchmark.images import check_shapes, shapes_of
+from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
 from fcn_deploy.benchmark.options import BenchOptions as BenchOptions
-from fcn_deploy.benchmark.pool import Pool
 from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
 from fcn_deploy.benchmark.runner_specs import ModelFiles, check_calibration, parse_spec
 from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.gpu_state import GpuWatch
 from fcn_deploy.benchmark.timing.isolated import InChild
-from fcn_deploy.benchmark.timing.rows import (
-    Rounds,
-    TimingPlan,
-    add_accuracies,
-    measure_peak_memory,
-    time_cell,
-    time_rows,
-)
-from fcn_deploy.benchmark.timing.timed_runner import InProcess, TimedRunner
+from fcn_deploy.benchmark.timing.rows import TimedRow, TimingPlan, measure_row_memory, time_rows
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import classes_of, generated_for, open_for
@@ -41,7 +31,7 @@ from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import Profile, Shape, Size
+from fcn_deploy.vocabulary import Profile, Shape
 
 REFERENCE = "pytorch"
 
@@ -66,7 +56,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         sha256, size_bytes = artefact.digest()
         # The data set first: a slip in its path should not cost the minute that an export takes.
         card = artefact.card()
-        dataset, pool = _open_data(card, options, progress), Pool(max((options.batch, *options.batches)))
+        dataset, pool = _open_data(card, options, progress), ImagePool(max((options.batch, *options.batches)))
         files = ModelFiles(
             artefact,
             _folder(stack),
@@ -75,31 +65,31 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             progress=progress,
         )
         runs = open_rows(files, specs, threads, stack)
-        reference, reason = _open_reference(artefact, runs, threads, stack)
-        classes = classes_of(card, dataset)
-        own = compare_rows(runs, reference, dataset, classes, options, pool, progress)
-        cells = shapes_of(options.sizes, options.batches, pool.sizes)
-        accuracies = _accuracies(cells, runs, dataset, classes, options, pool, progress)
+        runner, reason = _open_reference(artefact, runs, threads, stack)
+        labels = RowLabels(dataset, classes_of(card, dataset), options, pool, progress)
+        reference = labels.compare(runs, runner)
+        resized = shapes_of(options.sizes, options.batches, pool.sizes)
+        for size in dict.fromkeys(shape[1:] for shape in resized if pool.labelled):
+            labels.compare_at(size, runs)
         if options.isolated:
-            _close([reference, *(run.runner for run in runs)])
+            _close([runner, *(run.runner for run in runs)])
         with GpuWatch() as gpus:
-            how = TimingPlan(options.budget, options.saturation_s, gpus.look, progress)
+            plan = TimingPlan(options.budget, options.saturation_s, gpus.look, progress)
             timed = _enter(runs, options, threads, stack)
-            (shapes, rounds), others = _time(timed, cells, pool, options.batch, how)
-        add_accuracies(runs, accuracies)
+            (shapes, rounds), others = _time(timed, resized, pool, options.batch, plan)
         if options.memory:
-            measure_peak_memory(runs, options.model, shapes, threads, progress)
+            measure_row_memory(runs, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             model=rec.BenchmarkedModel(artefact.path.name, sha256, size_bytes, _plain(card)),
-            data=_describe(dataset, classes, pool),
-            settings=_settings(options, threads, cells),
+            data=_describe(labels),
+            settings=_settings(options, threads, resized),
             environment=_environment(threads, gpus),
             shapes=shapes,
             rounds=rounds,
-            reference=own,
+            reference=reference,
             reference_reason=reason,
-            rows=tuple(run.row for run in runs),
+            rows=tuple(run.row() for run in runs),
             other_cores=others,
             gpu_states=tuple(gpus.states),
         )
@@ -108,9 +98,9 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
 def _open_reference(
     artefact: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
 ) -> tuple[Runner | None, str]:
-    """The first PyTorch runner among the runs, else one opened beside them; None with the reason."""
+    """The first PyTorch runner of the rows, else one opened next to them; None with the reason."""
     for run in runs:
-        if run.runner is not None and run.row.runner.partition(":")[0] == REFERENCE:
+        if run.runner is not None and run.spec.runner.partition(":")[0] == REFERENCE:
             return run.runner, ""
     try:
         return stack.enter_context(artefact.open(REFERENCE, threads=threads)), ""
@@ -128,31 +118,11 @@ def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress
 
 
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
-    """The data set's own sizes, and each cell of other sizes for itself, so that its kernels are tuned for it."""
+    """The data set's own sizes, and each shape of other sizes for itself, so that its kernels are tuned for it."""
     most = options.batch if options.sizes else max((options.batch, *options.batches))
     own = of_dataset(dataset, options.data.on_error, most, progress)
-    cells = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
-    return (own, *(Profile(shape, shape, shape) for shape in cells))
-
-
-def _accuracies(
-    cells: Sequence[Shape],
-    runs: list[RowRun],
-    dataset: Dataset,
-    classes: tuple[str, ...],
-    options: BenchOptions,
-    pool: Pool,
-    progress: Progress,
-) -> dict[Size, dict[str, rec.Accuracy | None]]:
-    """At each size of the cells; where the data set has that size alone, what was counted already."""
-    found: dict[Size, dict[str, rec.Accuracy | None]] = {}
-    for size in dict.fromkeys(shape[1:] for shape in cells if pool.labelled):
-        if set(pool.sizes) == {size}:
-            known = [run.row for run in runs if run.row.accuracy is not None]
-            found[size] = {row.runner: replace(row.accuracy, by_image=()) for row in known if row.accuracy}
-        else:
-            found[size] = accuracies_at(size, runs, dataset, classes, options, progress)
-    return found
+    resized = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
+    return (own, *(Profile(shape, shape, shape) for shape in resized))
 
 
 def _close(runners: Sequence[Runner | None]) -> None:
@@ -161,11 +131,9 @@ def _close(runners: Sequence[Runner | None]) -> None:
             runner.close()
 
 
-def _enter(
-    runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitStack
-) -> list[tuple[RowRun, TimedRunner]]:
+def _enter(runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitStack) -> list[TimedRow]:
     """The rows that can be timed with what is timed; a runner that does not open in its own process fails."""
-    timed: list[tuple[RowRun, TimedRunner]] = []
+    timed: list[TimedRow] = []
     for run in runs:
         if not run.ok or run.runner is None:
             continue
@@ -182,30 +150,36 @@ def _enter(
 
 
 def _time(
-    timed: Sequence[tuple[RowRun, TimedRunner]], cells: Sequence[Shape], pool: Pool, batch: int, how: TimingPlan
-) -> tuple[Rounds, float | None]:
-    """Rounds of the data set's own sizes, then every cell; and the cores that others kept busy meanwhile."""
-    workers = [one.pid for _, one in timed if isinstance(one, InChild)]
-    before = CpuClock.read(workers)
-    rounds = time_rows(timed, batches_of(pool.images, batch), how)
-    for shape in cells:
-        time_cell(timed, shape, pool.images, how)
-    return rounds, other_cores(before, CpuClock.read(workers))
+    timed: Sequence[TimedRow], resized: Sequence[Shape], pool: ImagePool, batch: int, plan: TimingPlan
+) -> tuple[tuple[tuple[Shape, ...], tuple[int, ...]], float | None]:
+    """Time the data set's own sizes, then every other shape.
+
+    Returns:
+        The shapes of the own batches with the index of each round's, and the cores that others kept busy meanwhile.
+    """
+    workers = [runner.pid for _, runner in timed if isinstance(runner, InChild)]
+    before, own = CpuClock.read(workers), batches_of(pool.images, batch)
+    rounds = time_rows(timed, None, own, plan)
+    shapes = tuple(dict.fromkeys(image.shape[:3] for image in own)) if timed else ()
+    for shape in resized:
+        time_rows(timed, shape, batches_of(images_for(shape, pool.images), shape[0]), plan)
+    found = shapes, tuple(shapes.index(own[index].shape[:3]) for index in rounds)
+    return found, other_cores(before, CpuClock.read(workers))
 
 
-def _describe(dataset: Dataset, classes: tuple[str, ...], pool: Pool) -> rec.Data:
+def _describe(labels: RowLabels) -> rec.Data:
+    dataset, pool = labels.dataset, labels.pool
     sizes = tuple((height, width, count) for (height, width), count in sorted(pool.sizes.items()))
-    left_out = len(dataset) - pool.seen
-    return rec.Data(dataset.name, classes, pool.seen, pool.labelled, left_out, sizes)
+    return rec.Data(dataset.name, labels.classes, pool.seen, pool.labelled, len(dataset) - pool.seen, sizes)
 
 
-def _settings(options: BenchOptions, threads: int, cells: Sequence[Shape]) -> rec.Settings:
+def _settings(options: BenchOptions, threads: int, resized: Sequence[Shape]) -> rec.Settings:
     budget = options.budget
     return rec.Settings(
         budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, options.batch, threads, options.radius,
         tolerance=budget.tolerance,
-        sizes=tuple(dict.fromkeys(shape[1:] for shape in cells)),
-        batches=tuple(sorted({shape[0] for shape in cells})),
+        sizes=tuple(dict.fromkeys(shape[1:] for shape in resized)),
+        batches=tuple(sorted({shape[0] for shape in resized})),
         isolated=options.isolated,
     )  # fmt: skip
 

@@ -43,12 +43,12 @@ def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):
     record = read_record(tmp_path / "run.json")
     pytorch, ort = record.rows
     assert (pytorch.status, ort.status) == ("ok", "ok")
-    assert len(pytorch.latency.execute_ns) == len(ort.latency.execute_ns) == 5
-    assert pytorch.memory.peak_bytes > pytorch.memory.baseline_bytes > 0
+    assert len(pytorch.own.latency.execute_ns) == len(ort.own.latency.execute_ns) == 5
+    assert pytorch.own.memory.peak_bytes > pytorch.own.memory.baseline_bytes > 0
     # the export's proof allows labels to differ only at margins of rounding
-    assert ort.agreement.overall.agreed >= 0.999 * ort.agreement.overall.pixels
-    assert ort.agreement.overall.pixels == 3 * 33 * 47
-    assert sum(map(sum, ort.accuracy.overall)) == 3 * 33 * 47
+    assert ort.own.agreement.overall.agreed >= 0.999 * ort.own.agreement.overall.pixels
+    assert ort.own.agreement.overall.pixels == 3 * 33 * 47
+    assert sum(map(sum, ort.own.accuracy.overall)) == 3 * 33 * 47
     assert "ran an ONNX file exported from small.safetensors for this run" in ort.notes
     assert "pytorch" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
@@ -61,7 +61,7 @@ def test_an_onnx_file_needs_no_second_file(exported, tmp_path):
     record = json.loads(result.stdout)
     assert [row["status"] for row in record["rows"]] == ["ok", "ok"]
     assert record["reference"]["runner"] == "pytorch"
-    assert record["rows"][1]["summary"]["delta_points"] == pytest.approx(0, abs=0.1)
+    assert record["rows"][1]["measurements"][0]["summary"]["delta_points"] == pytest.approx(0, abs=0.1)
 
 
 def test_an_onnx_file_of_another_tool_is_measured_and_pytorch_is_skipped(tmp_path):
@@ -85,7 +85,7 @@ def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(exporte
     assert len({half["built"]["sha256"], int8["built"]["sha256"]}) == 2
     assert len(half["built"]["sha256"]) == 64
     assert half["built"]["size_bytes"] < exported.stat().st_size
-    assert int8["agreement"]["overall"]["pixels"] == 3 * 33 * 47
+    assert int8["measurements"][0]["agreement"]["overall"]["pixels"] == 3 * 33 * 47
     assert sorted(path.name for path in exported.parent.iterdir()) == ["small.onnx", "small.safetensors"]
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import read_record, write_record
+from fcn_deploy.benchmark.record.measurement import Frame
 from fcn_deploy.benchmark.report.html import render_html
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import OutputError
 from tests.support.bench_model import invoke, save_small_model
-from tests.support.bench_records import RECORD
+from tests.support.bench_records import RECORD, remeasured
 from tests.unit.benchmark.report.test_html import frames
 
 QUICK = ["--iterations", "3", "--seconds", "1", "--warmup", "1", "--threads", "1", "--no-memory"]
@@ -39,9 +39,9 @@ def test_a_run_leaves_page_markdown_and_csv_beside_its_record(tmp_path):
     row = read_record(out["json"]).rows[1]
     page = out["html"].read_text()
     # a small random network in 8 bits changes labels somewhere
-    assert row.agreement.overall.agreed < row.agreement.overall.pixels
+    assert row.own.agreement.overall.agreed < row.own.agreement.overall.pixels
     assert "<figcaption>difference</figcaption>" in page
-    worst = min(row.frames, key=lambda frame: frame.agreed / frame.pixels)
+    worst = min(row.own.frames, key=lambda frame: frame.agreed / frame.pixels)
     assert f"<h4>{worst.name}</h4>" in page
     assert f"{worst.pixels - worst.agreed} pixel" in page
     assert "| onnxruntime:int8 |" in out["markdown"].read_text()
@@ -50,7 +50,7 @@ def test_a_run_leaves_page_markdown_and_csv_beside_its_record(tmp_path):
 
 def test_a_frame_is_called_as_in_the_record(tmp_path):
     kept = frames("/private/data/val/a.png")
-    named = replace(RECORD.rows[1], frames=(rec.Frame("a.png", 1, 35), rec.Frame("val/a.png", 33, 35)))
+    named = remeasured(RECORD.rows[1], frames=(Frame("a.png", 1, 35), Frame("val/a.png", 33, 35)))
     page = render_html(replace(RECORD, rows=(RECORD.rows[0], named)), kept)
     assert "<h4>val/a.png</h4>" in page
     assert "private" not in page

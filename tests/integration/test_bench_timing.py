@@ -43,13 +43,12 @@ def test_runners_in_their_own_processes_are_timed_at_every_size_and_batch(checkp
     grid = ["--sizes", "33x47,40x70", "--batch", "1,2", "--isolate"]
     for row in rows(checkpoint, "--runners", "pytorch,onnxruntime", *grid):
         assert row["status"] == "ok", row["reason"]
-        assert [cell["shape"] for cell in row["cells"]] == [[1, 33, 47], [2, 33, 47], [1, 40, 70], [2, 40, 70]]
-        assert all(len(cell["latency"]["execute_ns"]) == 4 for cell in row["cells"])
-        assert all(cell["saturated"]["images"] >= cell["shape"][0] for cell in row["cells"])
-        assert [sum(map(sum, cell["accuracy"]["overall"])) for cell in row["cells"]] == [3 * 33 * 47] * 2 + [
-            3 * 2800
-        ] * 2
-        assert row["cells"][0]["accuracy"]["overall"] == row["accuracy"]["overall"]
+        own, *resized = row["measurements"]
+        assert [found["shape"] for found in resized] == [[1, 33, 47], [2, 33, 47], [1, 40, 70], [2, 40, 70]]
+        assert all(len(found["latency"]["execute_ns"]) == 4 for found in resized)
+        assert all(found["saturated"]["images"] >= found["shape"][0] for found in resized)
+        assert [sum(map(sum, found["accuracy"]["overall"])) for found in resized] == [3 * 33 * 47] * 2 + [3 * 2800] * 2
+        assert resized[0]["accuracy"]["overall"] == own["accuracy"]["overall"]
 
 
 def test_an_engine_is_built_for_every_cell(checkpoint):

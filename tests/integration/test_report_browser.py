@@ -11,7 +11,7 @@ import pytest
 from fcn_deploy.benchmark.report.html import render_html
 from tests.support.bench_records import RECORD
 from tests.support.browser import PROGRAM, Browser
-from tests.unit.benchmark.report.test_html import frames, with_cells
+from tests.unit.benchmark.report.test_html import frames, with_sizes
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(PROGRAM is None, reason="no Chromium or Chrome on PATH")]
 
@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    record = replace(with_cells(), data=replace(RECORD.data, name="/data/" + "x" * 120, classes=CLASSES))
+    record = replace(with_sizes(), data=replace(RECORD.data, name="/data/" + "x" * 120, classes=CLASSES))
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(render_html(record, frames("y" * 120 + ".png", CLASSES)), encoding="utf-8")
     return path

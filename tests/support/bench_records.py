@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.timing.memory import Memory
+from fcn_deploy.benchmark.record.measurement import (
+    Accuracy,
+    Agreed,
+    Agreement,
+    Latency,
+    MarginAgreed,
+    Measurement,
+    Memory,
+)
 
 MS = 1_000_000
 # true 0: 90 right, 10 as 1; true 1: 100 right -> IoU 90/100 and 100/110
-REFERENCE = rec.Accuracy(((90, 10), (0, 100)), ((10, 10), (0, 20)), images=2)
+REFERENCE = Accuracy(((90, 10), (0, 100)), ((10, 10), (0, 20)), images=2)
 # class 0 loses 40 more -> IoU 50/100 and 100/150
-WORSE = rec.Accuracy(((50, 50), (0, 100)), ((5, 15), (0, 20)), images=2)
+WORSE = Accuracy(((50, 50), (0, 100)), ((5, 15), (0, 20)), images=2)
 
 
-def latency(execute_ms: tuple[int, ...]) -> rec.Latency:
+def latency(execute_ms: tuple[int, ...]) -> Latency:
     """1 ms up, 2 ms down."""
-    return rec.Latency(
+    return Latency(
         (1 * MS,) * len(execute_ms),
         tuple(ms * MS for ms in execute_ms),
         (2 * MS,) * len(execute_ms),
@@ -26,29 +35,49 @@ def latency(execute_ms: tuple[int, ...]) -> rec.Latency:
     )
 
 
-AGREEMENT = rec.Agreement(
-    rec.Agreed(99_999, 100_000),
-    rec.Agreed(9_000, 10_000),
-    (rec.MarginAgreed(0.0, 0.25, 1_999, 2_000), rec.MarginAgreed(0.25, None, 98_000, 98_000)),
+AGREEMENT = Agreement(
+    Agreed(99_999, 100_000),
+    Agreed(9_000, 10_000),
+    (MarginAgreed(0.0, 0.25, 1_999, 2_000), MarginAgreed(0.25, None, 98_000, 98_000)),
     0.125,
 )
 
+
+def bench_row(
+    name: str,
+    status: rec.Status = "ok",
+    reason: str = "",
+    *,
+    notes: tuple[str, ...] = (),
+    built: rec.Built | None = None,
+    resized: tuple[Measurement, ...] = (),
+    **own: Any,
+) -> rec.Row:
+    """A row; `own` is what was measured on the data set's own sizes."""
+    measurements = (*((Measurement(**own),) if own else ()), *resized)
+    return rec.Row(name, status, reason, notes, built, measurements)
+
+
+def remeasured(row: rec.Row, *, resized: tuple[Measurement, ...] | None = None, **own: Any) -> rec.Row:
+    """The row with parts of its own measurement changed, or with other measurements on resized images."""
+    found = replace(row.own, **own)
+    measurements = (*(() if found == Measurement() else (found,)), *(row.resized if resized is None else resized))
+    return replace(row, measurements=measurements)
+
+
 ROWS = (
-    rec.Row(
-        "pytorch", "ok", latency=latency((37, 37, 37, 37)), memory=Memory(300 << 20, 200 << 20), accuracy=REFERENCE
-    ),
-    rec.Row(
+    bench_row("pytorch", latency=latency((37, 37, 37, 37)), memory=Memory(300 << 20, 200 << 20), accuracy=REFERENCE),
+    bench_row(
         "onnxruntime",
-        "ok",
         notes=("normalises the image on the host (in upload)",),
         latency=latency((17, 17, 17, 47)),
         memory=Memory(100 << 20, 60 << 20),
         accuracy=WORSE,
         agreement=AGREEMENT,
     ),
-    rec.Row("onnxruntime:cuda", "skipped", "CUDAExecutionProvider did not start: libcublasLt.so.13"),
-    rec.Row("onnxruntime:tensorrt", "failed", "ran out of memory"),
-    rec.Row(
+    bench_row("onnxruntime:cuda", "skipped", "CUDAExecutionProvider did not start: libcublasLt.so.13"),
+    bench_row("onnxruntime:tensorrt", "failed", "ran out of memory"),
+    bench_row(
         "tensorrt:int8",
         "built",
         "libcuda.so.1 is missing",
@@ -79,13 +108,13 @@ def with_rows(*rows: rec.Row) -> rec.Record:
     return replace(RECORD, rows=rows)
 
 
-def counted(*matrices: tuple[tuple[int, ...], ...]) -> rec.Accuracy:
+def counted(*matrices: tuple[tuple[int, ...], ...]) -> Accuracy:
     """One 2 x 2 matrix an image; nothing near a boundary."""
     overall = tuple(tuple(int(count) for count in line) for line in np.sum(matrices, axis=0))
-    return rec.Accuracy(overall, ((0, 0), (0, 0)), len(matrices), matrices)
+    return Accuracy(overall, ((0, 0), (0, 0)), len(matrices), matrices)
 
 
-def against(before: rec.Accuracy, after: rec.Accuracy, **changes) -> tuple[rec.Record, rec.Row]:
-    row = replace(ROWS[1], accuracy=after, **changes)
-    rows = (replace(ROWS[0], accuracy=before), row)
+def against(before: Accuracy, after: Accuracy, **changes) -> tuple[rec.Record, rec.Row]:
+    row = remeasured(ROWS[1], accuracy=after, **changes)
+    rows = (remeasured(ROWS[0], accuracy=before), row)
     return replace(RECORD, reference=rec.Reference("pytorch", before), rows=rows), row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import cycle
 
-from fcn_deploy.benchmark.batches import Image
+from fcn_deploy.benchmark.images import Image
 from fcn_deploy.benchmark.timing.timed_runner import Timing
 from fcn_deploy.errors import RunnerError
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from fcn_deploy.benchmark.record.measurement import Accuracy
 from fcn_deploy.benchmark.record.summary import speed
-from fcn_deploy.benchmark.record.types import Accuracy, Record
+from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
 from fcn_deploy.sources.model_source import ModelSource
 
@@ -58,7 +59,8 @@ def remarks(baseline: Record, record: Record) -> Iterator[str]:
     for package in PACKAGES:
         if then.get(package) != now.get(package):
             yield f"{package} was {then.get(package, 'not there')} and is {now.get(package, 'not there')}"
-    unsteady = [row.runner for row in baseline.rows if (timed := speed(baseline, row)) is not None and timed.unstable]
+    timed = [(row.runner, speed(baseline, row.own)) for row in baseline.rows]
+    unsteady = [runner for runner, found in timed if found is not None and found.unstable]
     if unsteady:
         yield f"unstable in the baseline: {', '.join(unsteady)}; measure a new one on a quiet machine"
     for side, name in _sides(baseline, record):
@@ -102,8 +104,7 @@ def _data(record: Record) -> str:
 
 def _truth(record: Record) -> tuple[Any, ...] | None:
     """True pixels of each class in each image, or in all of them together; None without ground truth."""
-    accuracies: list[Accuracy | None] = [row.accuracy for row in record.rows]
-    accuracies += [] if record.reference is None else [record.reference.accuracy]
+    accuracies: list[Accuracy | None] = [*(row.own.accuracy for row in record.rows), record.reference_accuracy(None)]
     found = next((accuracy for accuracy in accuracies if accuracy is not None), None)
     if found is None:
         return None

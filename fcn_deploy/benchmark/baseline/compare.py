@@ -10,9 +10,10 @@ import numpy as np
 
 from fcn_deploy.benchmark.baseline.comparable import check_same, obstacle_to_speed, remarks
 from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, reference_row, speed_changes, untimed
+from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, speed_changes, untimed
 from fcn_deploy.benchmark.record.fidelity import mean_change
-from fcn_deploy.benchmark.record.types import Accuracy, Record, Row
+from fcn_deploy.benchmark.record.measurement import Accuracy
+from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.scores import scores
@@ -100,7 +101,7 @@ def compare_records(baseline: Record, record: Record, *, relative: bool = False)
 
 def _check_reference(baseline: Record, record: Record) -> None:
     for side, name in ((baseline, "the baseline"), (record, "this run")):
-        if reference_row(side) is None:
+        if side.reference_row() is None:
             raise RecordError(f"{name} has no timed row of PyTorch to measure by; have pytorch among --runners")
 
 
@@ -117,7 +118,9 @@ def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -
         else:
             speed = speed_changes(baseline, before, record, row, relative=relative) if timed else ()
             missing = untimed(baseline, before, record, row) if timed else ""
-            yield RowChange(row.runner, "compared", missing, speed, accuracy_change(before.accuracy, row.accuracy))
+            yield RowChange(
+                row.runner, "compared", missing, speed, accuracy_change(before.own.accuracy, row.own.accuracy)
+            )
     for key, row in then.items():
         if key not in now:
             yield RowChange(row.runner, "gone", "in the baseline, and not in this run")
@@ -140,7 +143,7 @@ def accuracy_change(before: Accuracy | None, after: Accuracy | None) -> Accuracy
 
 
 def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | None:
-    before, after = reference_row(baseline), reference_row(record)
+    before, after = baseline.reference_row(), record.reference_row()
     if before is None or after is None:
         return None
     changes = speed_changes(baseline, before, record, after)

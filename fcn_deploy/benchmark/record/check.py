@@ -1,12 +1,21 @@
-"""What a record's types do not say: that its lists have one length, its matrices one side, and its times are times."""
+"""Check what a record's types do not say: lists of one length, square matrices, times above zero."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fcn_deploy.benchmark.record.times import Latency, Saturated
-from fcn_deploy.benchmark.record.types import Accuracy, Agreed, Agreement, Counts, MarginAgreed, Record, Row
+from fcn_deploy.benchmark.record.measurement import (
+    Accuracy,
+    Agreed,
+    Agreement,
+    Counts,
+    Latency,
+    MarginAgreed,
+    Measurement,
+    Saturated,
+)
+from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode
 from fcn_deploy.vocabulary import shape_text
@@ -47,14 +56,21 @@ def check_record(record: Record, name: str) -> None:
 
 
 def _row(record: Record, row: Row) -> Iterator[str]:
-    if row.latency is not None:
-        yield from (f"{row.runner} {fault}" for fault in _latency(row.latency, len(record.rounds)))
-    for fault in (*_saturated(row.saturated), *_accuracy(record, row.accuracy), *_agreement(row.agreement)):
-        yield f"{row.runner} {fault}"
-    for cell in row.cells:
-        rounds = len(cell.latency.execute_ns)
-        parts = (*_latency(cell.latency, rounds), *_saturated(cell.saturated), *_accuracy(record, cell.accuracy))
-        yield from (f"{row.runner} at {shape_text(cell.shape)} {fault}" for fault in parts)
+    shapes = [found.shape for found in row.measurements]
+    if len(set(shapes)) < len(shapes):
+        yield f"{row.runner} has two measurements of one shape"
+    for found in row.measurements:
+        name = row.runner if found.shape is None else f"{row.runner} at {shape_text(found.shape)}"
+        yield from (f"{name} {fault}" for fault in _measurement(record, found))
+
+
+def _measurement(record: Record, found: Measurement) -> Iterator[str]:
+    if found.latency is not None:
+        rounds = len(record.rounds) if found.shape is None else len(found.latency.execute_ns)
+        yield from _latency(found.latency, rounds)
+    yield from _saturated(found.saturated)
+    yield from _accuracy(record, found.accuracy)
+    yield from _agreement(found.agreement)
 
 
 def _latency(latency: Latency, rounds: int) -> Iterator[str]:

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from fcn_deploy.benchmark.record.types import Accuracy, Frame, Record, Row
+from fcn_deploy.benchmark.record.measurement import Accuracy, Frame
+from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.scores import Scores, scores
@@ -43,11 +44,11 @@ def mean_change(before: Accuracy, after: Accuracy) -> Interval:
 
 def class_changes(record: Record, row: Row) -> tuple[ClassChange, ...]:
     """Each class against the reference; () without a ground truth, and of the reference itself."""
-    reference = None if record.reference is None else record.reference.accuracy
-    if reference is None or row.accuracy is None or is_reference(record, row):
+    reference, own = record.reference_accuracy(None), row.own.accuracy
+    if reference is None or own is None or is_reference(record, row):
         return ()
-    before, after = (regions(side)["all"].per_class_iou for side in (reference, row.accuracy))
-    changes = _iou_change(reference, row.accuracy).classes
+    before, after = (regions(side)["all"].per_class_iou for side in (reference, own))
+    changes = _iou_change(reference, own).classes
     return tuple(
         ClassChange(name, 100 * old, 100 * new, in_points(change))
         for name, old, new, change in zip(record.data.classes, before, after, changes, strict=True)
@@ -61,7 +62,7 @@ def is_reference(record: Record, row: Row) -> bool:
 
 def most_changed(row: Row, count: int = 5) -> tuple[Frame, ...]:
     """The frames with the least agreement first; those without a differing pixel are left out."""
-    changed = [frame for frame in row.frames if frame.agreed < frame.pixels]
+    changed = [frame for frame in row.own.frames if frame.agreed < frame.pixels]
     return tuple(sorted(changed, key=lambda frame: frame.agreed / frame.pixels)[:count])
 
 

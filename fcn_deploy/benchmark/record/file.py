@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.benchmark.record.check import check_record
+from fcn_deploy.benchmark.record.old_rows import decode_old_rows
 from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
@@ -14,16 +15,17 @@ from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import write_text
 from fcn_deploy.system.plain import plain
 
-SCHEMA = 2
-# Schema 2 added fields alone: a record of schema 1 is one that did not measure them.
-READABLE = (1, 2)
+SCHEMA = 3
+# Schema 2 added fields alone: a record of schema 1 is one that did not measure them. Schema 3 has measurements in rows.
+OLD_ROWS = (1, 2)
 
 
 def to_json(record: Record) -> str:
-    """The record as JSON, with a `summary` in each row for readers without this package; it is not read back."""
+    """Return JSON, with a `summary` in each measurement for readers without this package; it is not read back."""
     whole: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | plain(record)
     for row, source in zip(whole["rows"], record.rows, strict=True):
-        row["summary"] = summarise(record, source)
+        for measurement, measured in zip(row["measurements"], source.measurements, strict=True):
+            measurement["summary"] = summarise(record, measured)
     return json.dumps(whole, allow_nan=False)
 
 
@@ -37,10 +39,11 @@ def from_json(text: str, name: str = "record") -> Record:
     if not isinstance(raw, dict) or raw.get("kind") != "bench":
         raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
     schema = raw.get("schema")
-    if schema not in READABLE:
+    if schema not in (*OLD_ROWS, SCHEMA):
         newer = "; a newer fcn-deploy wrote it, install that one" if isinstance(schema, int) and schema > SCHEMA else ""
-        raise RecordError(f"{name} has schema {schema}; this version reads schema 1 and 2{newer}")
-    record = decode(Record, raw, name, RecordError)
+        raise RecordError(f"{name} has schema {schema}; this version reads schema 1, 2 and 3{newer}")
+    given = {"rows": decode_old_rows(raw, name)} if schema in OLD_ROWS else {}
+    record = decode(Record, raw, name, RecordError, given=given)
     check_record(record, name)
     return record
 

@@ -1,4 +1,4 @@
-"""The figures of a record's row, worked out from its raw samples and counts."""
+"""The figures of a measurement, worked out from its raw samples and counts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.record.fidelity import mean_change, regions
+from fcn_deploy.benchmark.record.measurement import Accuracy, Agreed, MarginAgreed, Measurement
+from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
-from fcn_deploy.benchmark.record.types import Accuracy, Agreed, Latency, MarginAgreed, Record, Row
+from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.metrics.scores import scores
 
 
@@ -74,30 +76,25 @@ class Fidelity:
     agreement_lowest_margin: MarginAgreed | None = None
 
 
-def total_ms(latency: Latency) -> NDArray[np.float64]:
-    """float64[rounds]: upload + execute + download."""
-    steps = np.array([latency.upload_ns, latency.execute_ns, latency.download_ns], np.float64)
-    return np.asarray(steps.sum(axis=0) / 1e6)
-
-
-def speed(record: Record, row: Row) -> Speed | None:
-    """Figures of a row's latency; None if it was not timed."""
-    if row.latency is None or not record.rounds:
+def speed(record: Record, measurement: Measurement) -> Speed | None:
+    """Return the figures of a measurement's times; None if it was not timed."""
+    times = series(record, measurement)
+    if times is None:
         return None
-    total = total_ms(row.latency)
+    total = times.total_ms
     median, p90, p99 = np.percentile(total, (50, 90, 99))
-    images = sum(record.shapes[index][0] for index in record.rounds)
-    found, busy = stability(total, record.rounds), row.saturated
+    upload, execute, download = np.median(times.steps, axis=1) / 1e6
+    found, busy = stability(total, times.shape_index), measurement.saturated
     return Speed(
         rounds=len(total),
         median_ms=float(median),
         p90_ms=float(p90),
         p99_ms=float(p99),
-        images_per_s=float(1000 * images / total.sum()),
-        upload_ms=float(np.median(row.latency.upload_ns) / 1e6),
-        execute_ms=float(np.median(row.latency.execute_ns) / 1e6),
-        download_ms=float(np.median(row.latency.download_ns) / 1e6),
-        times_reference=_times_reference(record, total),
+        images_per_s=float(1000 * sum(shape[0] for shape in times.shapes) / total.sum()),
+        upload_ms=float(upload),
+        execute_ms=float(execute),
+        download_ms=float(download),
+        times_reference=_times_reference(record, measurement, total),
         drift=0.0 if found is None else found.drift,
         interval_ms=None if found is None else (float(found.low * median), float(found.high * median)),
         instability=() if found is None else found.reasons,
@@ -105,19 +102,19 @@ def speed(record: Record, row: Row) -> Speed | None:
     )
 
 
-def fidelity(record: Record, row: Row) -> Fidelity:
-    """Figures of a row's accuracy and agreement."""
-    agreement = row.agreement
+def fidelity(record: Record, measurement: Measurement) -> Fidelity:
+    """Return the figures of a measurement's accuracy and agreement."""
+    agreement = measurement.agreement
     own = Fidelity(
         agreement=None if agreement is None else agreement.overall,
         agreement_boundary=None if agreement is None else agreement.boundary,
         agreement_lowest_margin=agreement.by_margin[0] if agreement is not None and agreement.by_margin else None,
     )
-    if row.accuracy is None:
+    if measurement.accuracy is None:
         return own
-    own = _with_accuracy(own, row.accuracy)
-    reference = record.reference.accuracy if record.reference is not None else None
-    return own if reference is None else _with_changes(own, row.accuracy, reference, record.data.classes)
+    own = _with_accuracy(own, measurement.accuracy)
+    reference = record.reference_accuracy(measurement.shape)
+    return own if reference is None else _with_changes(own, measurement.accuracy, reference, record.data.classes)
 
 
 def _with_accuracy(own: Fidelity, accuracy: Accuracy) -> Fidelity:
@@ -146,20 +143,21 @@ def _with_changes(own: Fidelity, accuracy: Accuracy, reference: Accuracy, classe
     )
 
 
-def summarise(record: Record, row: Row) -> dict[str, Any]:
-    """Speed and fidelity as plain data; a figure that is not a number becomes None."""
-    timed = speed(record, row)
-    figures = asdict(fidelity(record, row)) | ({} if timed is None else asdict(timed) | {"unstable": timed.unstable})
+def summarise(record: Record, measurement: Measurement) -> dict[str, Any]:
+    """Return speed and fidelity as plain data; a figure that is not a number becomes None."""
+    timed = speed(record, measurement)
+    figures = asdict(fidelity(record, measurement))
+    figures |= {} if timed is None else asdict(timed) | {"unstable": timed.unstable}
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in figures.items()}
 
 
-def _times_reference(record: Record, total: NDArray[np.float64]) -> float | None:
+def _times_reference(record: Record, measurement: Measurement, total: NDArray[np.float64]) -> float | None:
     """Round by round, so that what slowed one round slows both sides of its ratio."""
-    name = record.reference.runner if record.reference is not None else None
-    row = next((row for row in record.rows if row.runner == name and row.latency is not None), None)
-    if row is None or row.latency is None:
+    reference = record.reference_at(measurement.shape)
+    times = None if reference is None else series(record, reference)
+    if times is None or len(times.shapes) != len(total):
         return None
-    return float(np.median(total_ms(row.latency) / total))
+    return float(np.median(times.total_ms / total))
 
 
 def _worst_class(accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> tuple[str, float] | None:

@@ -5,83 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fcn_deploy.benchmark.record.times import GpuState as GpuState
-from fcn_deploy.benchmark.record.times import Latency as Latency
-from fcn_deploy.benchmark.record.times import OnDevice as OnDevice
-from fcn_deploy.benchmark.record.times import Saturated as Saturated
-from fcn_deploy.benchmark.timing.memory import Memory
+from fcn_deploy.benchmark.record.measurement import Accuracy, Measurement
 from fcn_deploy.vocabulary import Shape
 
 # "built": the file was made and cannot run here.
 Status = Literal["ok", "failed", "skipped", "built"]
-Counts = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """int64[C, C] confusion matrices of all labelled pixels and of those near a label change; row = true class.
-
-    Attributes:
-        by_image: `overall` of each labelled image, in the data set's order; empty for more than 2000 images.
-    """
-
-    overall: Counts
-    boundary: Counts
-    images: int
-    by_image: tuple[Counts, ...] = ()
-
-
-@dataclass(frozen=True)
-class Agreed:
-    """Pixels whose label is the reference's, of how many."""
-
-    agreed: int
-    pixels: int
-
-
-@dataclass(frozen=True)
-class MarginAgreed:
-    """The same where low <= reference margin < high, in logits; `high` is None for the last bin."""
-
-    low: float
-    high: float | None
-    agreed: int
-    pixels: int
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Label agreement with the reference: all pixels, near its label changes, and by its logit margin."""
-
-    overall: Agreed
-    boundary: Agreed
-    by_margin: tuple[MarginAgreed, ...]
-    largest_margin: float | None
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Label agreement of one image with the reference, in pixels."""
-
-    name: str
-    agreed: int
-    pixels: int
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One of `--sizes` with one of `--batch`: the data set's images, resized; every sample is of this shape.
-
-    Attributes:
-        shape: N, H, W.
-        accuracy: at this size, against labels resized by nearest neighbour; the same for every batch.
-    """
-
-    shape: Shape
-    latency: Latency
-    saturated: Saturated | None = None
-    memory: Memory | None = None
-    accuracy: Accuracy | None = None
 
 
 @dataclass(frozen=True)
@@ -106,25 +34,33 @@ class Built:
 
 @dataclass(frozen=True)
 class Row:
-    """One runner. `reason` says why it is not ok; what is None was not measured, or not made.
+    """One runner. `reason` says why it is not ok.
 
     Attributes:
-        frames: agreement of each image with the reference, in the data set's order.
-        cells: one for each size and batch that was asked for and ran; `latency` is of the data set's own sizes.
+        built: the file that was made for the row; None if it opened one that was there.
+        measurements: on the data set's own sizes first, then on resized images; what did not run is missing.
     """
 
     runner: str
     status: Status
     reason: str = ""
     notes: tuple[str, ...] = ()
-    latency: Latency | None = None
-    memory: Memory | None = None
-    accuracy: Accuracy | None = None
-    agreement: Agreement | None = None
     built: Built | None = None
-    saturated: Saturated | None = None
-    frames: tuple[Frame, ...] = ()
-    cells: tuple[Cell, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+
+    @property
+    def own(self) -> Measurement:
+        """The measurement on the data set's own sizes; an empty one if nothing was measured."""
+        return self.at(None) or Measurement()
+
+    @property
+    def resized(self) -> tuple[Measurement, ...]:
+        """The measurements on resized images."""
+        return tuple(found for found in self.measurements if found.shape is not None)
+
+    def at(self, shape: Shape | None) -> Measurement | None:
+        """The measurement on images of `shape`."""
+        return next((found for found in self.measurements if found.shape == shape), None)
 
 
 @dataclass(frozen=True)
@@ -157,7 +93,7 @@ class Settings:
         warmup: inferences of each shape at least; more came until they were steady.
         tolerance: the timing stopped early once each median was known to plus or minus this share of itself; None
             where it did not look.
-        sizes, batches: of the cells; () if there are none.
+        sizes, batches: that the images were resized to and timed in; () if they were not.
         isolated: whether each runner was timed in a process of its own.
     """
 
@@ -183,13 +119,32 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class GpuState:
+    """What NVML said of one GPU at one moment; None where the GPU does not say.
+
+    Attributes:
+        seconds: since the timing began.
+        throttled: why the clocks were below what they could be ("software power cap"); () if they were not.
+    """
+
+    gpu: int
+    seconds: float
+    sm_mhz: int | None
+    memory_mhz: int | None
+    power_w: float | None
+    temperature_c: int | None
+    used_bytes: int | None
+    throttled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Record:
     """One run of the benchmark.
 
     Attributes:
         created: ISO 8601, UTC.
-        shapes: N, H, W of each batch that was timed.
-        rounds: index into `shapes` of each round; entry i of every row's latency belongs to round i.
+        shapes: N, H, W of each batch of the data set's own sizes.
+        rounds: index into `shapes` of each round; entry i of every row's own latency belongs to round i.
         other_cores: cores that other processes kept busy while timing, on average; None if it was too short to say.
         reference: None if there was none; `reference_reason` says why.
         gpu_states: clocks, power and throttling while timing, where nvidia-ml-py sees a GPU.
@@ -207,3 +162,21 @@ class Record:
     rows: tuple[Row, ...]
     other_cores: float | None = None
     gpu_states: tuple[GpuState, ...] = ()
+
+    def reference_row(self, shape: Shape | None = None) -> Row | None:
+        """The reference's row, if it was timed on images of `shape`."""
+        name = None if self.reference is None else self.reference.runner
+        timed = (row for row in self.rows if (found := row.at(shape)) is not None and found.latency is not None)
+        return next((row for row in timed if row.runner == name), None)
+
+    def reference_at(self, shape: Shape | None) -> Measurement | None:
+        """What the reference's row measured on images of `shape`, if it was timed on them."""
+        row = self.reference_row(shape)
+        return None if row is None else row.at(shape)
+
+    def reference_accuracy(self, shape: Shape | None) -> Accuracy | None:
+        """The reference's accuracy on images of `shape`; on the data set's own sizes also if it has no row."""
+        if shape is None:
+            return None if self.reference is None else self.reference.accuracy
+        found = self.reference_at(shape)
+        return None if found is None else found.accuracy

@@ -7,9 +7,10 @@ import io
 from dataclasses import asdict
 from typing import Any
 
+from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.record.summary import fidelity, speed
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.report.cells import cell_views
+from fcn_deploy.benchmark.report.sheets import resized_measurements
 
 COLUMNS = (
     "runner", "status", "batch", "height", "width", "rounds", "median_ms", "p90_ms", "p99_ms", "upload_ms",
@@ -24,42 +25,47 @@ _TIMES = (
 
 
 def render_csv(record: Record) -> str:
-    """A head and a line for each row on the data set's own sizes, then one for each cell.
+    """Return a head and a line for each row on the data set's own sizes, then one for each row and other shape.
 
     What was not measured is empty. `height` and `width` are empty where the data set has several sizes.
     """
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_line(record, row) for row in record.rows)
-    writer.writerows(_line(view, row) for _, view, row in cell_views(record))
+    writer.writerows(_line(record, row, row.own) for row in record.rows)
+    writer.writerows(_line(record, row, found) for row, found in resized_measurements(record))
     return stream.getvalue()
 
 
-def _line(record: Record, row: Row) -> dict[str, Any]:
-    sizes = {shape[1:] for shape in record.shapes}
-    height, width = sizes.pop() if len(sizes) == 1 else (None, None)
+def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
+    batch, height, width = found.shape or (record.settings.batch, *_only_size(record))
+    memory, saturated, built = found.memory, found.saturated, None if found.shape else row.built
     line = {
         "runner": row.runner, "status": row.status, "reason": row.reason,
-        "batch": record.settings.batch, "height": height, "width": width,
-        "peak_bytes": row.memory and row.memory.peak_bytes, "device_bytes": row.memory and row.memory.device_bytes,
-        "file_bytes": row.built and row.built.size_bytes,
-        "file_sha256": row.built and row.built.sha256,
-        "saturated_images_per_s": row.saturated and row.saturated.images / row.saturated.seconds,
-    } | _times(record, row) | _accuracies(record, row)  # fmt: skip
+        "batch": batch, "height": height, "width": width,
+        "peak_bytes": memory and memory.peak_bytes, "device_bytes": memory and memory.device_bytes,
+        "file_bytes": built and built.size_bytes,
+        "file_sha256": built and built.sha256,
+        "saturated_images_per_s": saturated and saturated.images / saturated.seconds,
+    } | _times(record, found) | _accuracies(record, found)  # fmt: skip
     return {key: value for key, value in line.items() if value is not None and value == value}
 
 
-def _times(record: Record, row: Row) -> dict[str, Any]:
-    timed = speed(record, row)
+def _only_size(record: Record) -> tuple[int | None, int | None]:
+    sizes = {shape[1:] for shape in record.shapes}
+    return sizes.pop() if len(sizes) == 1 else (None, None)
+
+
+def _times(record: Record, measurement: Measurement) -> dict[str, Any]:
+    timed = speed(record, measurement)
     if timed is None:
         return {}
     figures = asdict(timed)
     return {name: figures[name] for name in _TIMES} | {"unstable": int(timed.unstable)}
 
 
-def _accuracies(record: Record, row: Row) -> dict[str, Any]:
-    found = fidelity(record, row)
+def _accuracies(record: Record, measurement: Measurement) -> dict[str, Any]:
+    found = fidelity(record, measurement)
     return {
         "mean_iou_percent": found.mean_iou, "delta_points": found.delta_points,
         "boundary_mean_iou_percent": found.boundary_mean_iou, "boundary_delta_points": found.boundary_delta_points,

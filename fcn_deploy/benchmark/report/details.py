@@ -33,19 +33,19 @@ def _region_sheets(record: Record) -> Iterator[Sheet]:
 
 
 def _region_rows(record: Record, row: Row) -> Iterator[tuple[str, ...]]:
-    if row.accuracy is None:
+    if row.own.accuracy is None:
         return
-    for name, found in regions(row.accuracy).items():
+    for name, found in regions(row.own.accuracy).items():
         figures = (number(100 * getattr(found, metric), 2) for metric in METRICS)
         first = name == "all"
         yield (row.runner if first else "", name, *figures, _change(record, row) if first else "")
 
 
 def _change(record: Record, row: Row) -> str:
-    reference = None if record.reference is None else record.reference.accuracy
-    if reference is None or row.accuracy is None:
+    reference = record.reference_accuracy(None)
+    if reference is None or row.own.accuracy is None:
         return NONE
-    return "ref" if is_reference(record, row) else interval(mean_change(reference, row.accuracy))
+    return "ref" if is_reference(record, row) else interval(mean_change(reference, row.own.accuracy))
 
 
 def _class_sheets(record: Record) -> Iterator[Sheet]:
@@ -64,9 +64,8 @@ def _class_sheets(record: Record) -> Iterator[Sheet]:
 
 def _margin_sheets(record: Record) -> Iterator[Sheet]:
     """Per cent of the pixels that keep their label, by how sure the reference was of it."""
-    found = [
-        (row.runner, row.agreement) for row in record.rows if row.agreement is not None and row.agreement.by_margin
-    ]
+    agreements = [(row.runner, row.own.agreement) for row in record.rows]
+    found = [(runner, agreement) for runner, agreement in agreements if agreement is not None and agreement.by_margin]
     for part in _chunks(found, A_SHEET):
         bins = part[0][1].by_margin
         total = sum(one.pixels for one in bins)

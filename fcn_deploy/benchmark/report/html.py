@@ -22,9 +22,8 @@ from fcn_deploy.benchmark.report.plots.latency import latency_plot
 from fcn_deploy.benchmark.report.plots.sizes import size_plots
 from fcn_deploy.benchmark.report.plots.svg import STYLE, THEME, element, marker
 from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
-from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline
-from fcn_deploy.benchmark.report.sheets import Sheet, cells_sheet, fidelity_sheet, sheets, speed_sheet
-from fcn_deploy.benchmark.report.verdicts import verdict_lines
+from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline, verdict_lines
+from fcn_deploy.benchmark.report.sheets import Sheet, fidelity_sheet, sheets, sizes_sheet, speed_sheet
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.version import __version__
 
@@ -44,7 +43,7 @@ NONE_DIFFERED = "No row gave a label that is not the reference's."
 
 
 @dataclass(frozen=True)
-class Part:
+class Section:
     """A section: a table, what it says in words, and plots. `legend`: series and name, where plots do not name them."""
 
     sheet: Sheet
@@ -93,20 +92,20 @@ def _prose(line: str) -> str:
     return line.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
 
 
-def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Part]:
+def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
     """The tables in their order, each with the plots of its figures."""
     drawn = {part.sheet.title: part for part in _with_plots(record)}
-    first, *rest = (drawn.get(sheet.title, Part(sheet)) for sheet in sheets(record))
-    return [first, *map(Part, more), *rest]
+    first, *rest = (drawn.get(sheet.title, Section(sheet)) for sheet in sheets(record))
+    return [first, *map(Section, more), *rest]
 
 
-def _with_plots(record: Record) -> list[Part]:
+def _with_plots(record: Record) -> list[Section]:
     timing = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
-    measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.cells]
+    measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.resized]
     return [
-        Part(speed_sheet(record), verdict_lines(record), SPEED_NOTE if timing else "", timing),
-        Part(fidelity_sheet(record), (), CLASSES_NOTE, class_plots(record)),
-        Part(cells_sheet(record), (), "Images and labels are resized to each size.", size_plots(record), measured),
+        Section(speed_sheet(record), verdict_lines(record), SPEED_NOTE if timing else "", timing),
+        Section(fidelity_sheet(record), (), CLASSES_NOTE, class_plots(record)),
+        Section(sizes_sheet(record), (), "Images and labels are resized to each size.", size_plots(record), measured),
     ]
 
 

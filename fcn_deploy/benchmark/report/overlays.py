@@ -30,7 +30,7 @@ DIFFERENCES = {
 
 
 @dataclass(frozen=True)
-class Layer:
+class OverlayLayer:
     """One picture of a frame: what it is called and a data URI of what lies over the photograph, "" for nothing."""
 
     name: str
@@ -44,7 +44,7 @@ class Shown:
     photo: str
     name: str
     caption: str
-    layers: tuple[Layer, ...]
+    layers: tuple[OverlayLayer, ...]
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ def overlays(record: Record, kept: WorstFrames) -> Overlays:
 def _name(frame: WorstFrame, row: Row) -> str:
     """As in the record, below the folder that all images share: a page that is passed on names no folder."""
     path = Path(frame.name).as_posix()
-    known = [one.name for one in row.frames if path == one.name or path.endswith(f"/{one.name}")]
+    known = [one.name for one in row.own.frames if path == one.name or path.endswith(f"/{one.name}")]
     return max(known, key=len, default=frame.name)
 
 
 def _shown(frame: WorstFrame, photo: str, row: Row, reference: str, kept: WorstFrames) -> Shown:
     maps = [("ground truth", frame.truth), (reference, frame.reference), (row.runner, frame.labels)]
-    layers = [Layer("image")]
-    layers += [Layer(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
-    layers.append(Layer("difference", difference_uri(frame.difference)))
+    layers = [OverlayLayer("image")]
+    layers += [OverlayLayer(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
+    layers.append(OverlayLayer("difference", difference_uri(frame.difference)))
     return Shown(photo, _name(frame, row), _caption(frame), tuple(layers))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.report.verdicts import verdict_lines
 from fcn_deploy.benchmark.timing.contention import contended
+from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.system.formatting import count, number
 
 FEW_ROUNDS = 30
@@ -29,6 +29,21 @@ def remarks(record: Record) -> list[str]:
     """Verdicts, then the circumstances, with empty lines between."""
     said = verdict_lines(record)
     return [*said, *([""] if said else []), *circumstances(record), environment_line(record.environment)]
+
+
+def verdict_lines(record: Record) -> list[str]:
+    """Return one line for each row that was measured or made, then which precision pays, then the choice."""
+    found = verdicts(record)
+    lines = []
+    for place, row in enumerate(record.rows):
+        about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
+        if about:
+            lines.append(f"{row.runner}: {'. '.join([about[0], *map(_capital, about[1:])])}")
+    return lines + [verdict.text for verdict in found if verdict.about == "choice"]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def circumstances(record: Record) -> list[str]:
@@ -63,7 +78,7 @@ def _doubts(record: Record) -> list[str]:
 
 
 def _instability(record: Record, row: Row) -> str:
-    timed = speed(record, row)
+    timed = speed(record, row.own)
     if timed is None or not timed.unstable:
         return ""
     return f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again"
@@ -75,9 +90,9 @@ def _meaning(record: Record) -> str:
         "Times are upload, run and download of one batch, the host waiting for the result.",
         "Peak MiB is of a process that holds this runner alone.",
     ]
-    if any(row.saturated is not None for row in record.rows):
+    if any(row.own.saturated is not None for row in record.rows):
         sentences.append("Busy/s: images/s when the next one never has to wait.")
-    if any(row.agreement is not None for row in record.rows):
+    if any(row.own.agreement is not None for row in record.rows):
         sentences += [
             "Δ: points more or less than PyTorch.",
             "Same: % of pixels that PyTorch labels alike;",
@@ -88,7 +103,8 @@ def _meaning(record: Record) -> str:
 
 
 def _lowest_edge(record: Record) -> str:
-    bins = [row.agreement.by_margin for row in record.rows if row.agreement is not None and row.agreement.by_margin]
+    agreements = [row.own.agreement for row in record.rows if row.own.agreement is not None]
+    bins = [agreement.by_margin for agreement in agreements if agreement.by_margin]
     return number(bins[0][0].high, 3) if bins else "-"
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fcn_deploy.benchmark.record.fidelity import is_reference
+from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, speed
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.report.cells import cell_views
 from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share
 
 MIB = 1 << 20
@@ -32,10 +33,10 @@ def sheets(record: Record) -> list[Sheet]:
     found = [speed_sheet(record)]
     if any(row.built is not None for row in record.rows):
         found.append(built_sheet(record))
-    if any(row.accuracy is not None or row.agreement is not None for row in record.rows):
+    if any(row.own.accuracy is not None or row.own.agreement is not None for row in record.rows):
         found.append(fidelity_sheet(record))
-    if any(row.cells for row in record.rows):
-        found.append(cells_sheet(record))
+    if any(row.resized for row in record.rows):
+        found.append(sizes_sheet(record))
     return found
 
 
@@ -44,28 +45,28 @@ def speed_sheet(record: Record) -> Sheet:
     reference = record.reference.runner if record.reference is not None else "pytorch"
     heads: tuple[str, ...] = ("runner", "", "median", "p90", "p99", "images/s")
     heads += (f"× {reference}", "up", "run", "down", "peak MiB")
-    rows = [(row.runner, _state(record, row), *_speed_cells(record, row)) for row in record.rows]
-    if any(row.saturated is not None for row in record.rows):
+    rows = [(row.runner, _state(record, row), *_speed_cells(record, row.own)) for row in record.rows]
+    if any(row.own.saturated is not None for row in record.rows):
         heads = (*heads[:6], "busy/s", *heads[6:])
-        rows = [(*cells[:6], _busy(row), *cells[6:]) for cells, row in zip(rows, record.rows, strict=True)]
+        rows = [(*cells[:6], _busy(row.own), *cells[6:]) for cells, row in zip(rows, record.rows, strict=True)]
     return Sheet("Speed", heads, tuple(rows), words=(0, 1))
 
 
 def _state(record: Record, row: Row) -> str:
-    timed = speed(record, row)
+    timed = speed(record, row.own)
     return "unstable" if row.status == "ok" and timed is not None and timed.unstable else row.status
 
 
-def _busy(row: Row) -> str:
-    """Images a second when the next one never had to wait."""
-    if row.saturated is None or not row.saturated.seconds:
+def _busy(found: Measurement) -> str:
+    """Images per second when the next one never had to wait."""
+    if found.saturated is None or not found.saturated.seconds:
         return NONE
-    return number(row.saturated.images / row.saturated.seconds, 1)
+    return number(found.saturated.images / found.saturated.seconds, 1)
 
 
-def _speed_cells(record: Record, row: Row) -> list[str]:
-    timed = speed(record, row)
-    memory = NONE if row.memory is None else number(row.memory.peak_bytes / MIB, 0)
+def _speed_cells(record: Record, found: Measurement) -> list[str]:
+    timed = speed(record, found)
+    memory = NONE if found.memory is None else number(found.memory.peak_bytes / MIB, 0)
     if timed is None:
         return [NONE] * 8 + [memory]
     times = [timed.median_ms, timed.p90_ms, timed.p99_ms]
@@ -83,7 +84,7 @@ def fidelity_sheet(record: Record) -> Sheet:
     """Accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
     heads = ("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
     rows = (
-        (row.runner, *_fidelity_cells(fidelity(record, row), is_reference(record, row)))
+        (row.runner, *_fidelity_cells(fidelity(record, row.own), is_reference(record, row)))
         for row in record.rows
         if row.status == "ok"
     )
@@ -108,8 +109,8 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
     ]
 
 
-def cells_sheet(record: Record) -> Sheet:
-    """Each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
+def sizes_sheet(record: Record) -> Sheet:
+    """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
     reference = record.reference.runner if record.reference is not None else "pytorch"
     heads = (
         "runner",
@@ -125,12 +126,21 @@ def cells_sheet(record: Record) -> Sheet:
         "Δ",
     )
     rows = []
-    for (batch, height, width), view, row in cell_views(record):
-        median, p90, _, images, times, *_, memory = _speed_cells(view, row)
-        mean_iou, delta, *_ = _fidelity_cells(fidelity(view, row), is_reference(view, row))
-        cells = (median, p90, images, _busy(row), times, memory, mean_iou, delta)
+    for row, found in resized_measurements(record):
+        batch, height, width = found.shape or (0, 0, 0)
+        median, p90, _, images, times, *_, memory = _speed_cells(record, found)
+        mean_iou, delta, *_ = _fidelity_cells(fidelity(record, found), is_reference(record, row))
+        cells = (median, p90, images, _busy(found), times, memory, mean_iou, delta)
         rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
     return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
+
+
+def resized_measurements(record: Record) -> Iterator[tuple[Row, Measurement]]:
+    """Yield every measurement on resized images: small sizes first, rows in the record's order within a shape."""
+    shapes = {found.shape for row in record.rows for found in row.resized if found.shape}
+    for shape in sorted(shapes, key=lambda shape: (shape[1] * shape[2], shape[0])):
+        found = ((row, row.at(shape)) for row in record.rows)
+        yield from ((row, measurement) for row, measurement in found if measurement is not None)
 
 
 def built_sheet(record: Record) -> Sheet:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fcn_deploy.benchmark.record.times import GpuState
+from fcn_deploy.benchmark.record.types import GpuState
 from fcn_deploy.errors import MissingDependencyError
 from fcn_deploy.system.optional import require
 

@@ -21,7 +21,7 @@ from functools import partial
 from types import TracebackType
 from typing import IO, Any
 
-from fcn_deploy.benchmark.batches import Image
+from fcn_deploy.benchmark.images import Image
 from fcn_deploy.benchmark.timing.timed_runner import InProcess, Timing
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.system.process import how_it_ended, start_module

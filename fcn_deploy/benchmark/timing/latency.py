@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from fcn_deploy.benchmark.batches import Image
+from fcn_deploy.benchmark.images import Image
+from fcn_deploy.benchmark.record.measurement import Latency, OnDevice
 from fcn_deploy.benchmark.record.stability import is_known
 from fcn_deploy.benchmark.timing.timed_runner import Steps, TimedRunner, Timing, timed_runner_of
 from fcn_deploy.benchmark.timing.warmup import warm_up
@@ -49,6 +50,16 @@ class Samples:
         self.download_ns.append(timing.host[2])
         if timing.device is not None:
             self.device_ns.append(timing.device)
+
+    def latency(self) -> Latency:
+        """The samples as plain data."""
+        return Latency(
+            tuple(self.upload_ns),
+            tuple(self.execute_ns),
+            tuple(self.download_ns),
+            tuple(self.warmup_ns),
+            OnDevice(*zip(*self.device_ns, strict=True)) if self.device_ns else None,
+        )
 
     @property
     def total_ns(self) -> list[int]:

@@ -1,14 +1,14 @@
 """Peak memory of a runner: that of a process which opens this runner alone and runs one batch.
 
-Measured in a child process, because within one process the first runner's memory stays with the allocators and every
-later one would look cheap, or dear.
+Measured in a child process, because within one process the first runner's memory stays with the allocators, and every
+later one would look too small or too large.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
+from fcn_deploy.benchmark.record.measurement import Memory
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.system.decode import decode
 from fcn_deploy.system.process import ChildError, answer_parent, peak_bytes, run_in_child
@@ -16,22 +16,6 @@ from fcn_deploy.vocabulary import Shape
 
 TIMEOUT_S = 600
 MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes of resident memory of a process with this runner alone.
-
-    Attributes:
-        peak_bytes: the highest, from its start, through loading, to the end of one inference.
-        baseline_bytes: when the runner's packages were imported and no model was loaded.
-        device_bytes: GPU memory taken from opening to after the inference; None where no GPU is used or CUDA's
-            own count cannot be read.
-    """
-
-    peak_bytes: int
-    baseline_bytes: int
-    device_bytes: int | None = None
 
 
 def measure_memory(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fcn_deploy.benchmark.batches import Image, commonest
-from fcn_deploy.benchmark.record.times import Saturated
+from fcn_deploy.benchmark.images import Image, commonest
+from fcn_deploy.benchmark.record.measurement import Saturated
 from fcn_deploy.benchmark.timing.latency import no_garbage_collection, order_of
 from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
 from fcn_deploy.errors import FcnDeployError

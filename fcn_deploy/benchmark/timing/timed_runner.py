@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from fcn_deploy.benchmark.batches import Image
+from fcn_deploy.benchmark.images import Image
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.vocabulary import INPUT
 

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from fcn_deploy.benchmark.baseline.speed_change import STEPS, Series, ms_text, series_of
+from fcn_deploy.benchmark.baseline.speed_change import ms_text
+from fcn_deploy.benchmark.record.measurement import Latency
+from fcn_deploy.benchmark.record.series import STEPS, Series, series
 from fcn_deploy.benchmark.record.stability import stability
-from fcn_deploy.benchmark.record.types import Latency, Record, Row
+from fcn_deploy.benchmark.record.types import Record, Row
 
 # The share of the time that makes a step the one to work on.
 MOST = 0.6
 # The share that does not shrink with the image, or passes while the device is idle, beyond which launching is it.
 LAUNCH = 0.5
-# A cell's median that is known to less is no point to draw a line through.
+# A median that is known to less is no point to draw a line through.
 MOST_UNKNOWN = 0.2
 # Streaming that gains less is no news.
 GAIN = 1.1
 
 
-def bound(record: Record, row: Row) -> Iterator[str]:
-    """At most one sentence: what to work on if the row is to be faster.
+def bottleneck(record: Record, row: Row) -> Iterator[str]:
+    """Yield at most one sentence: what to work on if the row is to be faster.
 
     Launching is looked for first, because the host's clock counts it as compute: by the GPU's own events where there
-    are any, else by what an inference costs at no pixels, a line through its smallest and its largest cell.
+    are any, else by what an inference costs at no pixels, a line through the smallest and the largest shape.
     """
-    own = series_of(record, row).get(None)
+    own = series(record, row.own)
     if own is None:
         return
-    text = _idle(row.latency) or _fixed(row) or _largest_step(own)
+    text = _idle(row.own.latency) or _fixed(row) or _largest_step(own)
     gain = streaming_gain(record, row)
     more = f"; streamed, {gain:.1f} times the images a second: copies hide behind compute" if gain > GAIN else ""
     yield f"{text}{more}"
@@ -48,14 +51,15 @@ def _idle(latency: Latency | None) -> str:
 
 
 def _fixed(row: Row) -> str:
-    """Launch-bound by the cells: most of the smallest cell's time does not depend on its pixels.
+    """Launch-bound by the resized images: most of the smallest shape's time does not depend on its pixels.
 
-    A line through medians that are hardly known would say anything: cells that are known to less than a fifth are none.
+    A line through medians that are hardly known would say anything: those not known to within a fifth are left out.
     """
+    timed = [(found.shape, found.latency.execute_ns) for found in row.resized if found.shape and found.latency]
     points = sorted(
-        (int(np.prod(cell.shape)), float(np.median(cell.latency.execute_ns)) / 1e6)
-        for cell in row.cells
-        if (found := stability(cell.latency.execute_ns)) is not None and found.unknown <= MOST_UNKNOWN
+        (math.prod(shape), float(np.median(execute_ns)) / 1e6)
+        for shape, execute_ns in timed
+        if (found := stability(execute_ns)) is not None and found.unknown <= MOST_UNKNOWN
     )
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return ""
@@ -68,7 +72,7 @@ def _fixed(row: Row) -> str:
 
 
 def _largest_step(own: Series) -> str:
-    medians = np.median(own.steps, axis=1)
+    medians = np.median(own.steps, axis=1) / 1e6
     shares = medians / (medians.sum() or 1.0)
     largest = int(np.argmax(shares))
     if shares[largest] >= MOST:
@@ -79,8 +83,8 @@ def _largest_step(own: Series) -> str:
 
 def streaming_gain(record: Record, row: Row) -> float:
     """Images a second streamed over those one at a time; 0 where it was not streamed."""
-    own = series_of(record, row).get(None)
-    if own is None or row.saturated is None or not row.saturated.streamed or not row.saturated.seconds:
+    own, saturated = series(record, row.own), row.own.saturated
+    if own is None or saturated is None or not saturated.streamed or not saturated.seconds:
         return 0.0
     images = sum(shape[0] for shape in own.shapes)
-    return row.saturated.images / row.saturated.seconds / (1000 * images / float(own.total.sum()))
+    return saturated.images / saturated.seconds / (1000 * images / float(own.total_ms.sum()))

@@ -10,16 +10,16 @@ from typing import Literal
 import numpy as np
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
-from fcn_deploy.benchmark.baseline.speed_change import series_of
 from fcn_deploy.benchmark.record.fidelity import is_reference, mean_change
+from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
-from fcn_deploy.benchmark.verdicts.bottleneck import bound
+from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
 
-About = Literal["bound", "variance", "precision", "choice"]
+About = Literal["bottleneck", "variance", "precision", "choice"]
 # Points of mean IoU beyond which speed was bought dearly, and within which two rows are as accurate.
 COSTLY, SAME = 1.0, 0.3
 # A slowest hundredth beyond this many medians is worth a word.
@@ -40,7 +40,7 @@ def verdicts(record: Record) -> list[Verdict]:
     found = []
     for place, row in enumerate(record.rows):
         if row.status == "ok":
-            found += [Verdict(place, "bound", text) for text in bound(record, row)]
+            found += [Verdict(place, "bottleneck", text) for text in bottleneck(record, row)]
             found += [Verdict(place, "variance", text) for text in _variance(record, row)]
         found += [Verdict(place, "precision", text) for text in _precision(record, row)]
     found += [Verdict(place, "choice", text) for place, row in enumerate(record.rows) for text in _payoff(record, row)]
@@ -48,10 +48,10 @@ def verdicts(record: Record) -> list[Verdict]:
 
 
 def _variance(record: Record, row: Row) -> Iterator[str]:
-    own = series_of(record, row).get(None)
+    own = series(record, row.own)
     if own is None or len(own.shapes) < 2:
         return
-    found = stability(own.total, record.rounds)
+    found = stability(own.total, own.shape_index)
     if found is None:
         return
     relative = own.total / np.median(own.total)
@@ -100,7 +100,8 @@ def _payoff(record: Record, row: Row) -> Iterator[str]:
     quotient = speed_ratio(record, plain, row)
     if quotient is None:
         return
-    cost = None if plain.accuracy is None or row.accuracy is None else mean_change(plain.accuracy, row.accuracy)
+    before, after = plain.own.accuracy, row.own.accuracy
+    cost = None if before is None or after is None else mean_change(before, after)
     yield f"{payoff_words(row.runner, plain.runner, quotient, cost)}{_agreement(row) if cost is None else ''}"
 
 
@@ -124,9 +125,10 @@ def _judgement(quotient: Ratio, cost: Interval | None) -> str:
 
 
 def _agreement(row: Row) -> str:
-    if row.agreement is None or not row.agreement.overall.pixels:
+    agreement = row.own.agreement
+    if agreement is None or not agreement.overall.pixels:
         return ""
-    agreed = math.floor(10_000 * row.agreement.overall.agreed / row.agreement.overall.pixels) / 100
+    agreed = math.floor(10_000 * agreement.overall.agreed / agreement.overall.pixels) / 100
     return f", {agreed:.2f} % of the labels as PyTorch's"
 
 
@@ -141,7 +143,7 @@ def _spec(row: Row) -> RunnerSpec:
 def _plain_row(record: Record, row: Row) -> Row | None:
     """The timed row of the same runner on the model as it is; for engines alone the one of FP16."""
     spec = _spec(row)
-    others = [(_spec(other), other) for other in record.rows if other.latency is not None]
+    others = [(_spec(other), other) for other in record.rows if other.own.latency is not None]
     for precision in (None, "fp16"):
         for other, found in others:
             if other.runner == spec.runner and other.precision == precision != spec.precision:
@@ -154,7 +156,7 @@ def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
 
     Isolated runners take turns too.
     """
-    first, second = (series_of(record, row).get(None) for row in (before, after))
+    first, second = (series(record, row.own) for row in (before, after))
     if first is None or second is None:
         return None
     if len(first.shapes) != len(second.shapes):
@@ -164,10 +166,10 @@ def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
 
 def _choice(record: Record) -> Iterator[str]:
     """The fastest row, and the fastest that is as accurate as the reference."""
-    timed = [(float(np.median(own.total)), row) for row in record.rows if (own := series_of(record, row).get(None))]
+    timed = [(float(np.median(own.total)), row) for row in record.rows if (own := series(record, row.own))]
     if len(timed) < 2:
         return
-    reference = None if record.reference is None else record.reference.accuracy
+    reference = record.reference_accuracy(None)
     if reference is None:
         best = min(timed, key=lambda pair: pair[0])[1]
         yield f"fastest here: {best.runner}; without a ground truth nothing is said of its accuracy but the agreement"
@@ -176,7 +178,7 @@ def _choice(record: Record) -> Iterator[str]:
         (median, row)
         for median, row in timed
         if is_reference(record, row)
-        or (row.accuracy is not None and mean_change(reference, row.accuracy).value >= -SAME)
+        or (row.own.accuracy is not None and mean_change(reference, row.own.accuracy).value >= -SAME)
     ]
     chosen = min(faithful, key=lambda pair: pair[0])[1].runner if faithful else "none that was timed"
     yield f"fastest within {SAME} points of PyTorch's mIoU: {chosen}"

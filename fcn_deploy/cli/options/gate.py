@@ -114,7 +114,7 @@ class Gate:
         if self.baseline is None:
             return None
         baseline = read_record(Path(self.baseline))
-        if self.max_miou_drop is not None and all(row.accuracy is None for row in baseline.rows):
+        if self.max_miou_drop is not None and all(row.own.accuracy is None for row in baseline.rows):
             raise RecordError(f"{self.baseline} holds no accuracy; --max-miou-drop needs one of labelled images")
         if self.from_path is None:
             check_source(baseline, source, model=model)

@@ -84,7 +84,7 @@ def test_every_runner_gets_a_row_whatever_becomes_of_it(bench):
         ("failed", "onnxruntime:openvino ran out of memory"),
     ]
     assert len(record.rounds) == 4
-    assert [row.latency is not None for row in record.rows] == [True, True, False, False, False, False]
+    assert [row.own.latency is not None for row in record.rows] == [True, True, False, False, False, False]
     assert from_json(to_json(record)) == record
 
 
@@ -107,10 +107,10 @@ def test_the_reference_agrees_with_nobody_but_is_scored(bench):
     record = bench({"pytorch": fake("pytorch"), "onnxruntime": fake("onnxruntime")})
     pytorch, ort = record.rows
     assert record.reference.runner == "pytorch"
-    assert record.reference.accuracy == pytorch.accuracy
-    assert pytorch.agreement is None
-    assert ort.agreement.overall.agreed == ort.agreement.overall.pixels == 3 * 33 * 47
-    assert ort.accuracy.images == 3
+    assert record.reference.accuracy == pytorch.own.accuracy
+    assert pytorch.own.agreement is None
+    assert ort.own.agreement.overall.agreed == ort.own.agreement.overall.pixels == 3 * 33 * 47
+    assert ort.own.accuracy.images == 3
 
 
 def test_pytorch_is_the_reference_even_if_it_is_not_to_be_timed(bench):
@@ -118,7 +118,7 @@ def test_pytorch_is_the_reference_even_if_it_is_not_to_be_timed(bench):
     runners = {"onnxruntime": fake("onnxruntime"), "pytorch": reference}
     record = bench(runners, runners=("onnxruntime",))
     assert [row.runner for row in record.rows] == ["onnxruntime"]
-    assert record.rows[0].agreement.overall.pixels == 3 * 33 * 47
+    assert record.rows[0].own.agreement.overall.pixels == 3 * 33 * 47
     assert len(reference.shapes) == 3
 
 
@@ -180,8 +180,8 @@ def test_generated_images_serve_a_model_of_other_classes_without_their_labels(be
     runners = {"pytorch": fake("pytorch", card=card), "onnxruntime": fake("onnxruntime", card=card)}
     record = bench(runners, generated=True)
     assert record.data.labelled == 0
-    assert record.rows[1].accuracy is None
-    assert record.rows[1].agreement.overall.pixels == 3 * 33 * 47
+    assert record.rows[1].own.accuracy is None
+    assert record.rows[1].own.agreement.overall.pixels == 3 * 33 * 47
     with pytest.raises(DataError, match="class 0 is 'cat' for the model and 'sky' in synthetic"):
         bench(runners)
 
@@ -201,7 +201,7 @@ def test_where_nobody_names_the_classes_they_are_the_models(bench, tmp_path):
     (tmp_path / "list.txt").write_text("image.png label.png\n")
     record = bench({"pytorch": fake("pytorch")}, data=DataOptions(str(tmp_path / "list.txt")))
     assert record.data.classes == SYNTHETIC_CLASSES
-    assert record.rows[0].accuracy.overall[0][0] == 33 * 47
+    assert record.rows[0].own.accuracy.overall[0][0] == 33 * 47
 
 
 def test_an_unreadable_image_stops_or_is_left_out_and_counted(bench, tmp_path):
@@ -232,16 +232,16 @@ def test_wrong_labels_for_one_class_cost_that_class_its_iou_image_by_image(bench
     (tmp_path / "list.txt").write_text("a.png a_label.png\nb.png b_label.png\n")
     runners = {"pytorch": fake("pytorch"), "onnxruntime": fake("onnxruntime", change=loses_class_2)}
     right, wrong = bench(runners, data=DataOptions(str(tmp_path / "list.txt"))).rows
-    before, after = np.array(right.accuracy.overall), np.array(wrong.accuracy.overall)
+    before, after = np.array(right.own.accuracy.overall), np.array(wrong.own.accuracy.overall)
     assert before.sum() == np.trace(before) == 2 * 33 * 47
     lost = before[2, 2]
     per_class = scores(after).per_class_iou
     # class 2 has nothing left, class 3 as many false pixels as class 2 had; no other class is touched
     assert per_class == pytest.approx([1, 1, 0, before[3, 3] / (before[3, 3] + lost), 1, 1, 1, 1])
-    assert np.array_equal(np.sum(wrong.accuracy.by_image, axis=0), after)
-    assert [frame.name for frame in wrong.frames] == ["a.png", "b.png"]
-    assert [frame.pixels - frame.agreed for frame in wrong.frames] == [
-        counts[2][3] for counts in wrong.accuracy.by_image
+    assert np.array_equal(np.sum(wrong.own.accuracy.by_image, axis=0), after)
+    assert [frame.name for frame in wrong.own.frames] == ["a.png", "b.png"]
+    assert [frame.pixels - frame.agreed for frame in wrong.own.frames] == [
+        counts[2][3] for counts in wrong.own.accuracy.by_image
     ]
 
 
@@ -258,13 +258,13 @@ def test_sizes_and_batches_make_a_cell_each_with_accuracy_at_that_size(bench):
     settings = {"sizes": ((33, 47), (66, 94)), "batches": (1, 2), "saturation_s": 0.01}
     record = bench(runners, **settings)
     pytorch, ort = record.rows
-    assert [cell.shape for cell in pytorch.cells] == [(1, 33, 47), (2, 33, 47), (1, 66, 94), (2, 66, 94)]
-    assert [len(cell.latency.execute_ns) for cell in pytorch.cells] == [4] * 4
-    assert all(cell.saturated.images > 0 and cell.saturated.seconds > 0 for cell in pytorch.cells)
-    own, large = pytorch.cells[0].accuracy, pytorch.cells[3].accuracy
-    assert own.overall == pytorch.accuracy.overall
+    assert [cell.shape for cell in pytorch.resized] == [(1, 33, 47), (2, 33, 47), (1, 66, 94), (2, 66, 94)]
+    assert [len(cell.latency.execute_ns) for cell in pytorch.resized] == [4] * 4
+    assert all(cell.saturated.images > 0 and cell.saturated.seconds > 0 for cell in pytorch.resized)
+    own, large = pytorch.resized[0].accuracy, pytorch.resized[3].accuracy
+    assert own.overall == pytorch.own.accuracy.overall
     assert sum(map(sum, large.overall)) == 3 * 66 * 94
-    assert (ort.status, [cell.shape for cell in ort.cells]) == ("ok", [(1, 33, 47), (2, 33, 47)])
+    assert (ort.status, [cell.shape for cell in ort.resized]) == ("ok", [(1, 33, 47), (2, 33, 47)])
     assert ort.notes == tuple(f"{n}x66x94: there is too little memory" for n in (1, 2))
     assert (record.settings.sizes, record.settings.batches) == (((33, 47), (66, 94)), (1, 2))
     assert from_json(to_json(record)) == record
@@ -293,7 +293,7 @@ def test_isolated_runners_are_opened_anew_in_their_own_process_and_those_of_this
     runners = {spec: fake(spec, log=log) for spec in ("pytorch", "onnxruntime", "onnxruntime:dml")}
     record = bench(runners, isolated=True)
     assert [row.status for row in record.rows] == ["ok", "ok", "failed"]
-    assert record.rows[1].latency.execute_ns == (5_000_000,) * 4
+    assert record.rows[1].own.latency.execute_ns == (5_000_000,) * 4
     assert log[-3:] == ["pytorch closed", "onnxruntime closed", "onnxruntime:dml closed"]
     assert opened[3:] == ["onnxruntime closed", "pytorch closed"]
     assert record.settings.isolated

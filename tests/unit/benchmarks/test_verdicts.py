@@ -11,7 +11,8 @@ from benchmarks.readme import verdicts_table
 from benchmarks.verdicts import between, in_turn, measure
 from benchmarks.verdicts_run import ONE, SAME, SLOWER
 from fcn_deploy.benchmark.record import types as rec
-from tests.support.bench_records import RECORD
+from fcn_deploy.benchmark.record.measurement import Latency
+from tests.support.bench_records import RECORD, bench_row
 
 ROUNDS = 40
 # One process in which everything took a fifth longer, as a whole.
@@ -24,7 +25,7 @@ def run(whole: float, seed: int, rounds: int = ROUNDS, **changes: object) -> rec
     rows = []
     for name, ms in ((ONE, 10.0), (SAME, 10.0), (SLOWER, 10.5)):
         times = tuple(int(ms * 1e6 * whole * noise) for noise in generator.normal(1, 0.001, rounds))
-        rows.append(rec.Row(name, "ok", latency=rec.Latency((0,) * rounds, times, (0,) * rounds, ())))
+        rows.append(bench_row(name, latency=Latency((0,) * rounds, times, (0,) * rounds, ())))
     reference = rec.Reference(ONE, None)
     return replace(RECORD, rows=tuple(rows), rounds=(0,) * rounds, reference=reference, **changes)
 

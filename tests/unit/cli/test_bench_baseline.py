@@ -13,7 +13,7 @@ from fcn_deploy.benchmark.record.file import read_record, write_record
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError, RecordError
 from tests.support import GOLDEN
-from tests.support.bench_records import MS, RECORD, REFERENCE, ROWS, WORSE
+from tests.support.bench_records import MS, RECORD, REFERENCE, ROWS, WORSE, remeasured
 
 ROUNDS = 12
 
@@ -32,10 +32,10 @@ def saved(tmp_path):
 
     def write(name: str, execute_ms: int = 17, accuracy=REFERENCE, **changes) -> str:
         rows = [
-            replace(row, latency=replace(row.latency, **{step: (ns,) * ROUNDS for step, ns in steps.items()}))
+            remeasured(row, latency=replace(row.own.latency, **{step: (ns,) * ROUNDS for step, ns in steps.items()}))
             for row, steps in zip(ROWS[:2], (step_times(37), step_times(execute_ms)), strict=True)
         ]
-        rows[1] = replace(rows[1], accuracy=accuracy)
+        rows[1] = remeasured(rows[1], accuracy=accuracy)
         record = replace(RECORD, rounds=(0,) * ROUNDS, rows=tuple(rows), **changes)
         write_record(tmp_path / name, record)
         return str(tmp_path / name)
@@ -104,7 +104,7 @@ def test_the_comparison_stands_in_the_json_and_the_file_is_still_a_record(saved,
     found = json.loads(out.read_text())["comparison"]
     assert found["rows"][1]["speed"][0]["ratio"]["value"] == pytest.approx(1.5)
     assert found["broken"][0].startswith("onnxruntime: 50.0 % slower")
-    assert read_record(out).rows[1].latency.execute_ns[0] == 27 * MS
+    assert read_record(out).rows[1].own.latency.execute_ns[0] == 27 * MS
 
 
 def test_another_machine_leaves_accuracy_to_judge_by_and_says_so(saved):

@@ -10,7 +10,8 @@ import numpy as np
 from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.fidelity import ClassChange, class_changes
-from fcn_deploy.benchmark.record.types import Accuracy, Record
+from fcn_deploy.benchmark.record.measurement import Accuracy
+from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.plots.scale import Scale, across
 from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, line, shorten, text
 from fcn_deploy.benchmark.report.sheets import reference_series
@@ -48,10 +49,12 @@ class _Chart:
 
 def class_plots(record: Record, width: int = WIDTH) -> list[Markup]:
     """The reference's IoU and each other row's change, one picture each; IoUs alone without a reference."""
-    own = record.reference.accuracy if record.reference is not None else None
+    own = record.reference_accuracy(None)
     if own is None or record.reference is None:
-        scored = [(index, row, row.accuracy) for index, row in enumerate(record.rows) if row.accuracy is not None]
-        charts = [_ious(f"IoU of {row.runner}, %", record, accuracy, index) for index, row, accuracy in scored]
+        scored = [(index, row.runner, row.own.accuracy) for index, row in enumerate(record.rows)]
+        charts = [
+            _ious(f"IoU of {name}, %", record, found, index) for index, name, found in scored if found is not None
+        ]
     else:
         charts = [_ious(f"IoU of {record.reference.runner}, %", record, own, reference_series(record))]
         charts += [

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from fcn_deploy.benchmark.record.summary import total_ms
+from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.plots.scale import Scale, across
 from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, line, path, shorten, text
@@ -25,8 +25,8 @@ Times = NDArray[np.float64]
 
 def latency_plot(record: Record, width: int = WIDTH, *, alone: bool = False) -> Markup | None:
     """A strip for each row that was timed: density of its rounds, every round as a tick, p50 p90 p99; None without."""
-    timed = [(index, row.runner, total_ms(row.latency)) for index, row in enumerate(record.rows) if row.latency]
-    timed = [(index, name, total) for index, name, total in timed if len(total)]
+    found = [(index, row.runner, series(record, row.own)) for index, row in enumerate(record.rows)]
+    timed = [(index, name, times.total_ms) for index, name, times in found if times is not None]
     if not timed:
         return None
     height = TOP + STRIP * len(timed) + BOTTOM

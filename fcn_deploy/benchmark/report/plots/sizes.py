@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from fcn_deploy.benchmark.record.summary import total_ms
-from fcn_deploy.benchmark.record.types import Cell, Record
+from fcn_deploy.benchmark.record.measurement import Measurement
+from fcn_deploy.benchmark.record.series import series
+from fcn_deploy.benchmark.record.summary import fidelity
+from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.plots.scale import Scale, across, centred, from_zero, positive, up
 from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, marker, path, shorten, text
-from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.formatting import milliseconds, number
+from fcn_deploy.vocabulary import Shape
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 220, 48, 20, 28, 38
 MIB = 1 << 20
@@ -22,17 +24,17 @@ LEAST = 1.0  # points of mIoU
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One figure of a cell; None where it was not measured. `every_batch`: it is another one for each batch."""
+class Metric:
+    """One figure of a measurement; None where it was not measured. `every_batch`: it is another one for each batch."""
 
     title: str
-    value: Callable[[Cell], float | None]
+    value: Callable[[Record, Measurement], float | None]
     write: Callable[[float], str]
     every_batch: bool = True
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One row: its values by size in pixels."""
 
     name: str
@@ -40,75 +42,74 @@ class Line:
     points: tuple[tuple[float, float], ...]
 
 
-def median_ms(cell: Cell) -> float | None:
+def median_ms(record: Record, found: Measurement) -> float | None:
     """Milliseconds of one image."""
-    return float(np.median(total_ms(cell.latency))) / cell.shape[0] if cell.latency.execute_ns else None
+    times = series(record, found)
+    return None if times is None else float(np.median(times.total_ms)) / times.shapes[0][0]
 
 
-def peak_mib(cell: Cell) -> float | None:
-    return cell.memory.peak_bytes / MIB if cell.memory is not None else None
+def peak_mib(record: Record, found: Measurement) -> float | None:
+    return found.memory.peak_bytes / MIB if found.memory is not None else None
 
 
-def mean_iou(cell: Cell) -> float | None:
+def mean_iou(record: Record, found: Measurement) -> float | None:
     """Per cent."""
-    if cell.accuracy is None:
-        return None
-    return 100 * scores(np.array(cell.accuracy.overall, np.int64)).mean_iou
+    return fidelity(record, found).mean_iou
 
 
-TIME = Measure("ms an image", median_ms, milliseconds)
-MEMORY = Measure("peak memory, MiB", peak_mib, lambda value: number(value, 0))
-ACCURACY = Measure("mIoU, %", mean_iou, lambda value: number(value, 2), every_batch=False)
+TIME = Metric("ms an image", median_ms, milliseconds)
+MEMORY = Metric("peak memory, MiB", peak_mib, lambda value: number(value, 0))
+ACCURACY = Metric("mIoU, %", mean_iou, lambda value: number(value, 2), every_batch=False)
 
 
 def size_plots(record: Record, width: int = WIDTH) -> list[Markup]:
-    """A picture for each measure and batch, in which sizes go to the right; none if the run had no cells."""
-    batches = sorted({cell.shape[0] for row in record.rows for cell in row.cells})
+    """Draw each metric and batch by size, which goes to the right; none if nothing was timed on resized images."""
+    shapes = [found.shape for row in record.rows for found in row.resized if found.shape]
+    batches = sorted({shape[0] for shape in shapes})
+    sizes = {float(height * width): f"{height}x{width}" for _, height, width in sorted(shapes, key=_pixels)}
     plots = []
-    for measure in (TIME, MEMORY, ACCURACY):
-        for batch in batches if measure.every_batch else batches[:1]:
-            lines = _lines(record, measure, batch)
-            if lines:
-                title = f"{measure.title}{f', batch {batch}' if measure.every_batch and len(batches) > 1 else ''}"
-                plots.append(_drawn(title, measure, lines, _sizes(record), width))
+    for metric in (TIME, MEMORY, ACCURACY):
+        for batch in batches if metric.every_batch else batches[:1]:
+            curves = _curves(record, metric, batch)
+            if curves:
+                title = f"{metric.title}{f', batch {batch}' if metric.every_batch and len(batches) > 1 else ''}"
+                plots.append(_drawn(title, metric, curves, sizes, width))
     return plots
 
 
-def _lines(record: Record, measure: Measure, batch: int) -> list[Line]:
-    lines = []
+def _curves(record: Record, metric: Metric, batch: int) -> list[Curve]:
+    curves = []
     for index, row in enumerate(record.rows):
-        values = {cell.shape: measure.value(cell) for cell in row.cells if cell.shape[0] == batch}
-        known = sorted((float(h * w), v) for (_, h, w), v in values.items() if v is not None and not math.isnan(v))
+        found = [(one.shape, metric.value(record, one)) for one in row.resized if one.shape and one.shape[0] == batch]
+        known = sorted((float(_pixels(shape)), v) for shape, v in found if v is not None and not math.isnan(v))
         if known:
-            lines.append(Line(row.runner, index, tuple(known)))
-    return lines
+            curves.append(Curve(row.runner, index, tuple(known)))
+    return curves
 
 
-def _sizes(record: Record) -> dict[float, str]:
-    """Pixels -> "360x480"."""
-    shapes = sorted({cell.shape[1:] for row in record.rows for cell in row.cells}, key=math.prod)
-    return {float(height * width): f"{height}x{width}" for height, width in shapes}
+def _pixels(shape: Shape) -> int:
+    return shape[1] * shape[2]
 
 
-def _drawn(title: str, measure: Measure, lines: list[Line], sizes: dict[float, str], width: int) -> Markup:
-    values = [value for line in lines for _, value in line.points]
+def _drawn(title: str, metric: Metric, curves: list[Curve], sizes: dict[float, str], width: int) -> Markup:
+    values = [value for curve in curves for _, value in curve.points]
     right = positive(sizes, LEFT + 26, width - RIGHT - 16)
-    upwards = _upwards(measure, values)
+    upwards = _upwards(metric, values)
     said = "; ".join(
-        f"{line.name}: " + ", ".join(f"{sizes[pixels]} {measure.write(value)}" for pixels, value in line.points)
-        for line in lines
+        f"{curve.name}: " + ", ".join(f"{sizes[pixels]} {metric.write(value)}" for pixels, value in curve.points)
+        for curve in curves
     )
     return drawing(
         width, HEIGHT, title, f"{said}.", text(0, 14, shorten(title, 46), "ink strong"),
         up(upwards, LEFT, width - RIGHT), across(right, TOP, HEIGHT - BOTTOM, []), *_size_names(right, sizes),
-        *(_line(line, measure, right, upwards, sizes) for line in lines),
+        *(_curve(curve, metric, right, upwards, sizes) for curve in curves),
     )  # fmt: skip
 
 
-def _upwards(measure: Measure, values: list[float]) -> Scale:
-    if measure is TIME:
+def _upwards(metric: Metric, values: list[float]) -> Scale:
+    if metric is TIME:
         return positive(values, HEIGHT - BOTTOM, TOP)
-    if measure is ACCURACY:
+    if metric is ACCURACY:
         return centred(values, HEIGHT - BOTTOM, TOP, LEAST)
     return from_zero(values, HEIGHT - BOTTOM, TOP)
 
@@ -123,10 +124,10 @@ def _size_names(right: Scale, sizes: dict[float, str]) -> list[Markup]:
     return drawn
 
 
-def _line(line: Line, measure: Measure, right: Scale, upwards: Scale, sizes: dict[float, str]) -> Markup:
-    places = [(right(pixels), upwards(value)) for pixels, value in line.points]
+def _curve(curve: Curve, metric: Metric, right: Scale, upwards: Scale, sizes: dict[float, str]) -> Markup:
+    places = [(right(pixels), upwards(value)) for pixels, value in curve.points]
     marks = [
-        marker(x, y, line.series, f"{line.name}, {sizes[pixels]}: {measure.write(value)}")
-        for (x, y), (pixels, value) in zip(places, line.points, strict=True)
+        marker(x, y, curve.series, f"{curve.name}, {sizes[pixels]}: {metric.write(value)}")
+        for (x, y), (pixels, value) in zip(places, curve.points, strict=True)
     ]
-    return element("g", path(places, "line"), *marks, class_=f"s{line.series % SERIES}")
+    return element("g", path(places, "line"), *marks, class_=f"s{curve.series % SERIES}")

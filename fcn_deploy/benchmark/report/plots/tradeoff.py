@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Place:
+class Point:
     """One row: milliseconds an image and per cent.
 
     Attributes:
@@ -62,25 +62,25 @@ def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) ->
     )  # fmt: skip
 
 
-def unbeaten(places: list[Place]) -> list[Place]:
+def unbeaten(places: list[Point]) -> list[Point]:
     """The rows than which none is both as fast and more accurate, the fastest first."""
-    front: list[Place] = []
+    front: list[Point] = []
     for place in sorted(places, key=lambda place: (place.ms, -place.share)):
         if not front or place.share > front[-1].share:
             front.append(place)
     return front
 
 
-def _places(record: Record) -> tuple[str, list[Place]]:
+def _places(record: Record) -> tuple[str, list[Point]]:
     for unit, share_of in _SHARES.items():
         places = []
         for index, row in enumerate(record.rows):
-            timed, share = speed(record, row), share_of(record, index)
+            timed, share = speed(record, row.own), share_of(record, index)
             if timed is not None and share is not None and not math.isnan(share):
                 ms = timed.median_ms / record.settings.batch
                 ends = _ends(record, row) if unit == MEAN_IOU else (None, None)
                 said = f"{share:.2f} %" if unit == MEAN_IOU else f"{math.floor(1000 * share) / 1000:g} %"
-                places.append(Place(row.runner, index, ms, share, said, *ends))
+                places.append(Point(row.runner, index, ms, share, said, *ends))
         if places:
             return unit, places
     return "", []
@@ -88,30 +88,29 @@ def _places(record: Record) -> tuple[str, list[Place]]:
 
 def _ends(record: Record, row: Row) -> tuple[float | None, float | None]:
     """The interval of the row's change, set on the reference's mIoU."""
-    reference = record.reference.accuracy if record.reference is not None else None
-    if reference is None or row.accuracy is None or is_reference(record, row):
+    reference, own = record.reference_accuracy(None), row.own.accuracy
+    if reference is None or own is None or is_reference(record, row):
         return None, None
-    change, base = mean_change(reference, row.accuracy), 100 * regions(reference)["all"].mean_iou
+    change, base = mean_change(reference, own), 100 * regions(reference)["all"].mean_iou
     return None if change.low is None else base + change.low, None if change.high is None else base + change.high
 
 
 def _mean_iou(record: Record, index: int) -> float | None:
-    return fidelity(record, record.rows[index]).mean_iou
+    return fidelity(record, record.rows[index].own).mean_iou
 
 
 def _alike(record: Record, index: int) -> float | None:
     """100 for the reference, which agrees with itself."""
-    agreement = record.rows[index].agreement
+    agreement = record.rows[index].own.agreement
     if agreement is None:
-        own = record.reference is not None and record.rows[index].runner == record.reference.runner
-        return 100.0 if own else None
+        return 100.0 if is_reference(record, record.rows[index]) else None
     return 100 * agreement.overall.agreed / agreement.overall.pixels if agreement.overall.pixels else None
 
 
 _SHARES: dict[str, Callable[[Record, int], float | None]] = {MEAN_IOU: _mean_iou, "labels as the reference's": _alike}
 
 
-def _points(places: list[Place], across_ms: Scale, upwards: Scale, width: float) -> list[Markup]:
+def _points(places: list[Point], across_ms: Scale, upwards: Scale, width: float) -> list[Markup]:
     """Marks first and then their names, each where it covers neither a mark nor another name."""
     spots = [(across_ms(place.ms), upwards(place.share)) for place in places]
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in spots]

@@ -10,40 +10,41 @@ import pytest
 from fcn_deploy.benchmark.baseline.compare import compare_records
 from fcn_deploy.benchmark.baseline.gate import Limits, unjudged, violations
 from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.measurement import Accuracy, Latency, Measurement
 from fcn_deploy.errors import RecordError
-from tests.support.bench_records import MS, RECORD, ROWS, WORSE
+from tests.support.bench_records import MS, RECORD, ROWS, WORSE, bench_row, remeasured
 
 ROUNDS = 40
 
 
-def noisy(execute_ms: float, *, upload_ms: float = 1) -> rec.Latency:
+def noisy(execute_ms: float, *, upload_ms: float = 1) -> Latency:
     """1 % of noise on the execution; 2 ms down."""
     noise = np.random.default_rng(int(10 * execute_ms + upload_ms)).standard_normal(ROUNDS)
     execute = execute_ms * MS * (1 + 0.01 * (noise - np.median(noise)))
-    return rec.Latency((int(upload_ms * MS),) * ROUNDS, tuple(int(ns) for ns in execute), (2 * MS,) * ROUNDS, ())
+    return Latency((int(upload_ms * MS),) * ROUNDS, tuple(int(ns) for ns in execute), (2 * MS,) * ROUNDS, ())
 
 
 def record(*rows: rec.Row, **changes) -> rec.Record:
     return replace(RECORD, rounds=(0,) * ROUNDS, rows=rows, **changes)
 
 
-def row(name: str = "onnxruntime", ms: float = 17, accuracy: rec.Accuracy | None = None, **changes) -> rec.Row:
-    return rec.Row(name, "ok", latency=noisy(ms), accuracy=accuracy, **changes)
+def row(name: str = "onnxruntime", ms: float = 17, accuracy: Accuracy | None = None, **changes) -> rec.Row:
+    return bench_row(name, latency=noisy(ms), accuracy=accuracy, **changes)
 
 
 def broken(baseline: rec.Record, now: rec.Record, *, relative: bool = False, **limits) -> list[str]:
     return violations(compare_records(baseline, now, relative=relative), Limits(**limits))
 
 
-def images(*lost: int) -> rec.Accuracy:
+def images(*lost: int) -> Accuracy:
     """One image for each number: 100 pixels of class 0 and of class 1, so many of class 0 taken for class 1."""
     each = tuple(((100 - count, count), (0, 100)) for count in lost)
     overall = tuple(tuple(int(number) for number in line) for line in np.sum(each, axis=0))
-    return rec.Accuracy(overall, ((0, 0), (0, 0)), len(lost), each)
+    return Accuracy(overall, ((0, 0), (0, 0)), len(lost), each)
 
 
 def test_a_row_that_takes_longer_than_allowed_is_named_with_the_step_and_the_interval():
-    now = record(row("pytorch", 37), replace(row(), latency=noisy(17, upload_ms=5)))
+    now = record(row("pytorch", 37), remeasured(row(), latency=noisy(17, upload_ms=5)))
     (line,) = broken(record(row("pytorch", 37), row()), now, slowdown=0.05)
     # 20 ms then; 4 of upload more now
     assert line.startswith("onnxruntime: 20.0 %")
@@ -60,7 +61,7 @@ def test_within_the_limit_a_slower_row_passes_and_is_still_called_slower():
 
 def test_with_too_few_rounds_nothing_is_judged():
     short = replace(RECORD, rows=(ROWS[1],))
-    slow = replace(ROWS[1], latency=replace(ROWS[0].latency, execute_ns=(99 * MS,) * 4))
+    slow = remeasured(ROWS[1], latency=replace(ROWS[0].own.latency, execute_ns=(99 * MS,) * 4))
     assert broken(short, replace(RECORD, rows=(slow,)), slowdown=0.05) == []
     comparison = compare_records(short, replace(RECORD, rows=(slow,)))
     assert comparison.rows[0].speed[0].ratio.low is None
@@ -82,11 +83,11 @@ def test_shares_of_the_reference_tell_a_slower_machine_from_a_slower_row():
 
 
 def test_cells_are_compared_at_their_shape_and_those_that_are_gone_are_named():
-    def cell(width: int, ms: float) -> rec.Cell:
-        return rec.Cell((4, 33, width), noisy(ms))
+    def cell(width: int, ms: float) -> Measurement:
+        return Measurement((4, 33, width), noisy(ms))
 
-    baseline = record(row(cells=(cell(47, 50), cell(95, 100))))
-    now = record(row(cells=(cell(47, 60),)))
+    baseline = record(row(resized=(cell(47, 50), cell(95, 100))))
+    now = record(row(resized=(cell(47, 60),)))
     (line,) = broken(baseline, now, slowdown=0.1)
     assert line.startswith("onnxruntime at 4x33x47: 18.9 %")  # 63 / 53
     assert compare_records(baseline, now).rows[0].reason == "timed in the baseline and not now: 4x33x95"
@@ -98,9 +99,9 @@ def test_images_of_many_sizes_are_compared_size_by_size():
 
     def mixed(rounds: tuple[int, ...], factor: float) -> rec.Record:
         times = tuple(int(factor * (quick, slow)[kind][index]) for index, kind in enumerate(rounds))
-        latency = rec.Latency((0,) * ROUNDS, times, (0,) * ROUNDS, ())
+        latency = Latency((0,) * ROUNDS, times, (0,) * ROUNDS, ())
         return replace(
-            record(rec.Row("onnxruntime", "ok", latency=latency)), rounds=rounds, shapes=((1, 33, 47), (1, 90, 120))
+            record(bench_row("onnxruntime", latency=latency)), rounds=rounds, shapes=((1, 33, 47), (1, 90, 120))
         )
 
     (change,) = compare_records(mixed((0,) * 20 + (1,) * 20, 1), mixed((1, 0) * 20, 1.1)).rows[0].speed
@@ -203,7 +204,7 @@ def test_a_runner_that_stands_twice_is_compared_in_its_order():
 
 
 def test_a_baseline_that_was_not_steady_is_told():
-    shaky = rec.Row("onnxruntime", "ok", latency=replace(noisy(17), execute_ns=tuple(range(MS, 41 * MS, MS))))
+    shaky = bench_row("onnxruntime", latency=replace(noisy(17), execute_ns=tuple(range(MS, 41 * MS, MS))))
     (remark,) = compare_records(record(row("pytorch"), shaky), record(row("pytorch"), row())).remarks
     assert remark == "unstable in the baseline: onnxruntime; measure a new one on a quiet machine"
 

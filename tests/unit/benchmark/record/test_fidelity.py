@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.fidelity import class_changes, mean_change, most_changed
+from fcn_deploy.benchmark.record.measurement import Frame
 from fcn_deploy.benchmark.report.details import detail_sheets
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, remeasured
 
 
 def test_without_the_counts_of_each_image_there_is_a_difference_and_no_interval():
@@ -27,8 +27,8 @@ def test_the_reference_and_rows_without_truth_have_no_changes_by_class():
 
 
 def test_frames_that_changed_most_come_first_and_unchanged_ones_not_at_all():
-    frames = tuple(rec.Frame(f"{agreed}.png", agreed, 100) for agreed in (99, 100, 50, 98, 97, 96, 95))
-    row = replace(ROWS[1], frames=frames)
+    frames = tuple(Frame(f"{agreed}.png", agreed, 100) for agreed in (99, 100, 50, 98, 97, 96, 95))
+    row = remeasured(ROWS[1], frames=frames)
     assert [frame.agreed for frame in most_changed(row)] == [50, 95, 96, 97, 98]
     sheet = detail_sheets(replace(RECORD, rows=(ROWS[0], row)))[-1]
     assert sheet.rows[:2] == (("onnxruntime", "50.png", "50.000"), ("", "95.png", "95.000"))

@@ -18,7 +18,7 @@ def test_the_papers_four_metrics_of_each_region_by_hand():
     # boundary ((10, 10), (0, 20)): IoU 10/20 and 20/30; the interior is the rest, ((80, 0), (0, 80))
     assert found["boundary"].mean_iou == pytest.approx((10 / 20 + 20 / 30) / 2)
     assert found["interior"].mean_iou == 1
-    summary = fidelity(RECORD, ROWS[0])
+    summary = fidelity(RECORD, ROWS[0].own)
     assert (summary.pixel_accuracy, summary.mean_accuracy, summary.interior_mean_iou) == pytest.approx((95, 95, 100))
 
 
@@ -31,13 +31,13 @@ def test_a_class_that_lost_has_an_interval_that_says_so_and_the_other_one_too():
     assert (road.before, road.after, road.change.value) == pytest.approx((100, 80, -20))
     assert pole.change.value == pytest.approx(100 * (600 / 720 - 1))
     assert -30 <= road.change.low < road.change.value < road.change.high <= -10
-    found = fidelity(record, row)
+    found = fidelity(record, row.own)
     assert found.delta_points == pytest.approx((road.change.value + pole.change.value) / 2)
     assert found.delta_interval[0] < found.delta_points < found.delta_interval[1] < 0
 
 
 def test_speed_is_upload_run_and_download_together():
-    pytorch, ort = speed(RECORD, ROWS[0]), speed(RECORD, ROWS[1])
+    pytorch, ort = speed(RECORD, ROWS[0].own), speed(RECORD, ROWS[1].own)
     assert pytorch.median_ms == 40
     assert (ort.median_ms, ort.upload_ms, ort.execute_ms, ort.download_ms) == (20, 1, 17, 2)
     # totals 20 20 20 50: linear interpolation at 0.9 and 0.99 of 3 steps
@@ -49,22 +49,22 @@ def test_speed_is_upload_run_and_download_together():
 
 def test_a_run_whose_halves_differ_is_unstable():
     # halves 20 20 and 20 50: medians 20 and 35
-    assert speed(RECORD, ROWS[1]).drift == 0.75
-    assert speed(RECORD, ROWS[1]).unstable
-    assert not speed(RECORD, ROWS[0]).unstable
+    assert speed(RECORD, ROWS[1].own).drift == 0.75
+    assert speed(RECORD, ROWS[1].own).unstable
+    assert not speed(RECORD, ROWS[0].own).unstable
 
 
 def test_fidelity_is_in_per_cent_and_points_and_names_the_class_that_lost_most():
-    found = fidelity(RECORD, ROWS[1])
+    found = fidelity(RECORD, ROWS[1].own)
     assert found.mean_iou == pytest.approx(100 * (0.5 + 100 / 150) / 2)
     assert found.delta_points == pytest.approx(found.mean_iou - 100 * (0.9 + 100 / 110) / 2)
     assert found.worst_class == ("road", pytest.approx(-40))
     assert found.agreement_lowest_margin.pixels == 2_000
-    assert fidelity(RECORD, ROWS[0]).delta_points == 0
-    assert fidelity(RECORD, ROWS[0]).worst_class is None
+    assert fidelity(RECORD, ROWS[0].own).delta_points == 0
+    assert fidelity(RECORD, ROWS[0].own).worst_class is None
 
 
 def test_rows_without_measurements_have_no_figures():
     record = with_rows(*ROWS[2:])
-    assert speed(record, ROWS[2]) is None
-    assert set(summarise(record, ROWS[3]).values()) == {None}
+    assert speed(record, ROWS[2].own) is None
+    assert set(summarise(record, ROWS[3].own).values()) == {None}

@@ -6,9 +6,9 @@ import csv
 import io
 from dataclasses import replace
 
-from fcn_deploy.benchmark.record.types import Cell
+from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.report.csv import COLUMNS, render_csv
-from tests.support.bench_records import RECORD, ROWS, WORSE, latency, with_rows
+from tests.support.bench_records import RECORD, ROWS, WORSE, latency, remeasured, with_rows
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -29,8 +29,8 @@ def test_each_row_is_a_line_with_figures_in_full():
 
 
 def test_each_cell_is_a_line_of_its_size():
-    cell = Cell((4, 66, 94), latency((37, 37, 37)), accuracy=WORSE)
-    found = lines(render_csv(with_rows(replace(ROWS[0], cells=(cell,)), ROWS[2])))
+    cell = Measurement((4, 66, 94), latency((37, 37, 37)), accuracy=WORSE)
+    found = lines(render_csv(with_rows(remeasured(ROWS[0], resized=(cell,)), ROWS[2])))
     assert [(line["runner"], line["batch"], line["height"], line["width"]) for line in found] == [
         ("pytorch", "2", "33", "47"),
         ("onnxruntime:cuda", "2", "33", "47"),

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import to_json
+from fcn_deploy.benchmark.record.measurement import Frame
 from fcn_deploy.benchmark.report.details import detail_sheets
-from tests.support.bench_records import RECORD, ROWS, against, counted
+from tests.support.bench_records import RECORD, ROWS, against, counted, remeasured
 
 
 def test_a_class_that_is_nowhere_has_no_figures():
@@ -16,11 +17,11 @@ def test_a_class_that_is_nowhere_has_no_figures():
     record, _ = against(nothing, nothing)
     sheet = next(sheet for sheet in detail_sheets(record) if sheet.columns[0] == "class")
     assert sheet.rows == (("road", "100.00", "0"), ("pole", "-", "-"))
-    assert json.loads(to_json(record))["rows"][1]["summary"]["mean_iou"] == 100
+    assert json.loads(to_json(record))["rows"][1]["measurements"][0]["summary"]["mean_iou"] == 100
 
 
 def test_a_long_path_is_shortened_to_its_end():
-    row = replace(ROWS[1], frames=(rec.Frame("/data/" + 20 * "folder/" + "a/b.png", 1, 2),))
+    row = remeasured(ROWS[1], frames=(Frame("/data/" + 20 * "folder/" + "a/b.png", 1, 2),))
     assert detail_sheets(replace(RECORD, rows=(row,)))[-1].rows[0][1] == "a/b.png"
 
 
@@ -34,7 +35,7 @@ def test_agreement_stands_by_margin_with_the_share_of_the_pixels():
 
 
 def test_without_ground_truth_agreement_alone_is_told():
-    rows = tuple(replace(row, accuracy=None) for row in ROWS)
+    rows = tuple(remeasured(row, accuracy=None) for row in ROWS)
     record = replace(RECORD, rows=rows, reference=rec.Reference("pytorch", None))
     assert [sheet.columns[0] for sheet in detail_sheets(record)] == ["logit margin"]
 

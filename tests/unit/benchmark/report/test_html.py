@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.record.types import Cell
+from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.report.html import NONE_DIFFERED, NOT_KEPT, render_html
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.sample import Sample
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, with_rows
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, latency, remeasured, with_rows
 
 EVIL = "</style><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -49,14 +49,16 @@ def frames(name: str = "a.png", classes: tuple[str, ...] = ("road", "pole")) -> 
     return kept
 
 
-def with_cells():
-    cells = tuple(Cell((n, h, w), latency((5, 6, 7)), accuracy=WORSE) for h, w in ((33, 47), (66, 94)) for n in (1, 4))
-    return with_rows(*(replace(row, cells=cells) if row.status == "ok" else row for row in ROWS))
+def with_sizes():
+    resized = tuple(
+        Measurement((n, h, w), latency((5, 6, 7)), accuracy=WORSE) for h, w in ((33, 47), (66, 94)) for n in (1, 4)
+    )
+    return with_rows(*(remeasured(row, resized=resized) if row.status == "ok" else row for row in ROWS))
 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render_html(with_cells(), frames())
+    return render_html(with_sizes(), frames())
 
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_is_a_script(page):
@@ -123,13 +125,13 @@ def test_a_page_made_from_a_record_says_where_its_frames_are():
 @pytest.mark.parametrize(
     "record",
     [
-        replace(with_rows(replace(ROWS[0], accuracy=None)), reference=None, reference_reason="no card"),
+        replace(with_rows(remeasured(ROWS[0], accuracy=None)), reference=None, reference_reason="no card"),
         with_rows(*ROWS[2:]),
         with_rows(),
-        replace(RECORD, rounds=(), shapes=(), rows=tuple(replace(row, latency=None) for row in ROWS)),
-        with_rows(ROWS[0], replace(ROWS[1], accuracy=None)),
+        replace(RECORD, rounds=(), shapes=(), rows=tuple(remeasured(row, latency=None) for row in ROWS)),
+        with_rows(ROWS[0], remeasured(ROWS[1], accuracy=None)),
         replace(RECORD, reference=replace(RECORD.reference, accuracy=None)),
-        with_rows(ROWS[0], replace(ROWS[1], accuracy=REFERENCE)),
+        with_rows(ROWS[0], remeasured(ROWS[1], accuracy=REFERENCE)),
     ],
     ids=["no labels", "none ran", "no rows", "not timed", "agreement alone", "no own accuracy", "no change"],
 )

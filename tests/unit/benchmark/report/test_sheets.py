@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fcn_deploy.benchmark.record.types import Cell
-from fcn_deploy.benchmark.report.cells import cell_views
-from fcn_deploy.benchmark.report.sheets import cells_sheet
-from tests.support.bench_records import REFERENCE, ROWS, WORSE, latency, with_rows
+from fcn_deploy.benchmark.record.measurement import Measurement
+from fcn_deploy.benchmark.report.sheets import resized_measurements, sizes_sheet
+from tests.support.bench_records import REFERENCE, ROWS, WORSE, latency, remeasured, with_rows
 
-CELLS = tuple(
-    Cell((batch, height, width), latency((batch * 10, batch * 10, batch * 10)), accuracy=REFERENCE)
+RESIZED = tuple(
+    Measurement((batch, height, width), latency((batch * 10, batch * 10, batch * 10)), accuracy=REFERENCE)
     for height, width in ((66, 94), (33, 47))
     for batch in (4, 1)
 )
 
 
-def test_a_cell_is_a_row_of_its_own_size_compared_with_the_reference_of_that_size():
-    slower = tuple(replace(cell, latency=latency((23, 23, 23)), accuracy=WORSE) for cell in CELLS if cell.shape[0] == 1)
-    record = with_rows(replace(ROWS[0], cells=CELLS), replace(ROWS[1], cells=slower))
-    assert [(shape, row.runner) for shape, _, row in cell_views(record)][:3] == [
+def test_each_size_is_compared_with_the_reference_of_that_size():
+    slower = tuple(
+        replace(cell, latency=latency((23, 23, 23)), accuracy=WORSE) for cell in RESIZED if cell.shape[0] == 1
+    )
+    record = with_rows(remeasured(ROWS[0], resized=RESIZED), remeasured(ROWS[1], resized=slower))
+    assert [(found.shape, row.runner) for row, found in resized_measurements(record)][:3] == [
         ((1, 33, 47), "pytorch"),
         ((1, 33, 47), "onnxruntime"),
         ((4, 33, 47), "pytorch"),
     ]
     # 13 ms against 26, 90.45 % against 58.33
-    assert cells_sheet(record).rows[1] == (
+    assert sizes_sheet(record).rows[1] == (
         "onnxruntime", "33x47", "1", "26.0", "26.0", "38.5", "-", "0.50", "-", "58.33", "-32.12",
     )  # fmt: skip
     # (100 + 3 x 12) ms would not be a picture of the data set's own sizes
-    assert cells_sheet(record).rows[0][3] == "13.0"
+    assert sizes_sheet(record).rows[0][3] == "13.0"
 
 
 def test_a_row_of_other_rounds_is_not_divided_by_the_reference():
-    short = replace(CELLS[3], latency=latency((20, 20)))
-    record = with_rows(replace(ROWS[0], cells=CELLS), replace(ROWS[1], cells=(short,)))
-    assert cells_sheet(record).rows[1][7] == "-"
+    short = replace(RESIZED[3], latency=latency((20, 20)))
+    record = with_rows(remeasured(ROWS[0], resized=RESIZED), remeasured(ROWS[1], resized=(short,)))
+    assert sizes_sheet(record).rows[1][7] == "-"

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fcn_deploy.benchmark.record.types import Cell, Saturated
+from fcn_deploy.benchmark.record.measurement import Measurement, Saturated
 from fcn_deploy.benchmark.report.table import render
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, with_rows
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, remeasured, with_rows
 
 
 def printed(content, width: int = 100) -> str:
@@ -65,7 +65,7 @@ def test_no_line_is_wider_than_asked(width):
 
 
 def test_a_record_without_labels_or_reference_still_reads():
-    bare = replace(ROWS[0], accuracy=None)
+    bare = remeasured(ROWS[0], accuracy=None)
     text = printed(render(replace(with_rows(bare), reference=None, reference_reason="m.onnx holds no model card")))
     assert "mIoU" not in text
     assert "no PyTorch reference: m.onnx holds no model card" in text
@@ -80,7 +80,7 @@ def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():
 
 
 def test_images_a_second_when_busy_have_a_column_where_they_were_measured():
-    busy = replace(ROWS[1], saturated=Saturated(images=90, seconds=1.5))
+    busy = remeasured(ROWS[1], saturated=Saturated(images=90, seconds=1.5))
     text = printed(render(with_rows(ROWS[0], busy)))
     assert " ".join(line_of(text, "onnxruntime ")).startswith("onnxruntime unstable 20.0 41.0 49.1 72.7 60.0 2.00")
     assert "Busy/s: images/s when" in " ".join(text.split())
@@ -88,8 +88,11 @@ def test_images_a_second_when_busy_have_a_column_where_they_were_measured():
 
 
 def test_sizes_and_batches_fit_the_width_with_the_longest_names():
-    cell = Cell((16, 1024, 2048), ROWS[0].latency, Saturated(16, 100.0), ROWS[0].memory, REFERENCE)
-    rows = [replace(ROWS[0], runner=name, cells=(cell,)) for name in ("pytorch", "onnxruntime:nvtensorrtrtx:int8+fp16")]
+    cell = Measurement((16, 1024, 2048), ROWS[0].own.latency, Saturated(16, 100.0), ROWS[0].own.memory, REFERENCE)
+    rows = [
+        replace(remeasured(ROWS[0], resized=(cell,)), runner=name)
+        for name in ("pytorch", "onnxruntime:nvtensorrtrtx:int8+fp16")
+    ]
     text = printed(render(with_rows(*rows)))
     assert max(map(len, text.splitlines())) <= 100
     assert " ".join(line_of(text.split("batch median")[-1], "pytorch ")[:4]).startswith("pytorch 1024x2048 16")

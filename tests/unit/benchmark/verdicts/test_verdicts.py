@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.measurement import Latency, Measurement, OnDevice, Saturated
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
-from tests.support.bench_records import AGREEMENT, MS, RECORD, REFERENCE, ROWS, WORSE
+from tests.support.bench_records import AGREEMENT, MS, RECORD, REFERENCE, ROWS, WORSE, bench_row
 
 ROUNDS = 40
 
@@ -20,12 +21,12 @@ def timed(upload: float, execute: float, download: float, *, noise: float = 0.01
     factors = 1 + noise * (normal - np.median(normal))
     columns = (np.full(ROUNDS, upload), execute * factors, np.full(ROUNDS, download))
     steps = [tuple(int(ms * MS) for ms in column) for column in columns]
-    device = None if busy is None else rec.OnDevice((0,) * ROUNDS, (int(busy * MS),) * ROUNDS, (0,) * ROUNDS)
-    return rec.Latency(*steps, (), device)
+    device = None if busy is None else OnDevice((0,) * ROUNDS, (int(busy * MS),) * ROUNDS, (0,) * ROUNDS)
+    return Latency(*steps, (), device)
 
 
 def row(name: str = "onnxruntime", latency=None, **changes) -> rec.Row:
-    return rec.Row(name, "ok", latency=latency or timed(1, 17, 2), **changes)
+    return bench_row(name, latency=latency or timed(1, 17, 2), **changes)
 
 
 def said(about: str, *rows: rec.Row, **changes) -> list[str]:
@@ -45,42 +46,42 @@ def said(about: str, *rows: rec.Row, **changes) -> list[str]:
     ],
 )
 def test_what_takes_most_of_the_time_is_named(latency, found):
-    (text,) = said("bound", row(latency=latency))
+    (text,) = said("bottleneck", row(latency=latency))
     assert text == found
 
 
 def test_a_time_that_does_not_grow_with_the_pixels_is_launching():
-    def cells(small: float, large: float) -> tuple[rec.Cell, ...]:
+    def sized(small: float, large: float) -> tuple[Measurement, ...]:
         """10 times the pixels."""
-        return tuple(rec.Cell((1, 32, width), timed(0, ms, 0, noise=0)) for width, ms in ((32, small), (320, large)))
+        return tuple(Measurement((1, 32, width), timed(0, ms, 0, noise=0)) for width, ms in ((32, small), (320, large)))
 
     # 2.0 + 0.1 a unit: 2.1 at 1, 3.0 at 10
-    (text,) = said("bound", row(cells=cells(2.1, 3.0)))
+    (text,) = said("bottleneck", row(resized=sized(2.1, 3.0)))
     assert text == "bound by launch in its smallest cell: about 2 of 2.1 ms do not depend on the pixels"
-    (text,) = said("bound", row(cells=cells(2.1, 20)))
+    (text,) = said("bottleneck", row(resized=sized(2.1, 20)))
     assert text.startswith("bound by compute")
-    (text,) = said("bound", row(cells=cells(2.1, 3.0)[:1]))
+    (text,) = said("bottleneck", row(resized=sized(2.1, 3.0)[:1]))
     assert text.startswith("bound by compute")
 
 
-def test_cells_whose_medians_are_hardly_known_say_nothing_of_launching():
+def test_sizes_whose_medians_are_hardly_known_say_nothing_of_launching():
     small, large = (timed(0, ms, 0, noise=0) for ms in (2.1, 3.0))
     shaky = replace(small, execute_ns=(1 * MS,) * (ROUNDS // 2) + (9 * MS,) * (ROUNDS - ROUNDS // 2))
-    (text,) = said("bound", row(cells=(rec.Cell((1, 32, 32), shaky), rec.Cell((1, 32, 320), large))))
+    (text,) = said("bottleneck", row(resized=(Measurement((1, 32, 32), shaky), Measurement((1, 32, 320), large))))
     assert text.startswith("bound by compute")
 
 
 def test_seconds_are_written_in_full():
-    (text,) = said("bound", row(latency=timed(1, 1213, 2, noise=0)))
+    (text,) = said("bottleneck", row(latency=timed(1, 1213, 2, noise=0)))
     assert text == "bound by compute: 100 % of 1,216 ms"
 
 
 def test_streaming_that_gains_is_said():
     # one at a time: 2 images each 20 ms, 100 a second
-    streamed = rec.Saturated(images=150, seconds=1.0, streamed=True)
-    (text,) = said("bound", row(saturated=streamed))
+    streamed = Saturated(images=150, seconds=1.0, streamed=True)
+    (text,) = said("bottleneck", row(saturated=streamed))
     assert text.endswith("; streamed, 1.5 times the images a second: copies hide behind compute")
-    (text,) = said("bound", row(saturated=replace(streamed, streamed=False)))
+    (text,) = said("bottleneck", row(saturated=replace(streamed, streamed=False)))
     assert "streamed" not in text
 
 
@@ -123,7 +124,7 @@ def test_isolated_runners_took_turns_and_are_compared_round_by_round():
     """A machine twice as slow from the middle on: 5 % less time shows in the rounds and drowns in the two series."""
     machine = np.where(np.arange(ROUNDS) < ROUNDS // 2, 1.0, 2.0)
     plain, quick = (
-        rec.Latency((0,) * ROUNDS, tuple(int(ms * MS * slow) for slow in machine), (0,) * ROUNDS, ()) for ms in (20, 19)
+        Latency((0,) * ROUNDS, tuple(int(ms * MS * slow) for slow in machine), (0,) * ROUNDS, ()) for ms in (20, 19)
     )
     settings = replace(RECORD.settings, isolated=True)
     rows = (row(latency=plain, accuracy=REFERENCE), row("onnxruntime:int8", quick, accuracy=REFERENCE))
@@ -172,4 +173,4 @@ def test_too_few_rounds_settle_nothing():
 
 
 def test_a_runner_of_a_later_version_does_not_keep_a_record_from_being_shown():
-    assert said("bound", row("warp:drive")) == ["bound by compute: 85 % of 20 ms"]
+    assert said("bottleneck", row("warp:drive")) == ["bound by compute: 85 % of 20 ms"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fcn_deploy.benchmark.report.plots.classes import MOST, class_plots
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, with_rows
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, remeasured, with_rows
 
 
 def test_each_class_shows_what_it_gains_or_loses():
     reference, change = class_plots(RECORD)
     assert "road 90.0; pole 90.9" in reference
     assert "road -40.00; pole -24.24" in change
-    unchanged = class_plots(with_rows(ROWS[0], replace(ROWS[1], accuracy=REFERENCE)))[1]
+    unchanged = class_plots(with_rows(ROWS[0], remeasured(ROWS[1], accuracy=REFERENCE)))[1]
     assert "No class changed." in unchanged
     assert "<rect" not in unchanged
 
@@ -26,7 +26,7 @@ def test_of_too_many_classes_those_that_changed_most_are_drawn():
     )
     accuracy = [replace(REFERENCE, overall=counts, boundary=counts) for counts in (before, after)]
     record = replace(
-        with_rows(replace(ROWS[0], accuracy=accuracy[0]), replace(ROWS[1], accuracy=accuracy[1])),
+        with_rows(remeasured(ROWS[0], accuracy=accuracy[0]), remeasured(ROWS[1], accuracy=accuracy[1])),
         data=replace(RECORD.data, classes=tuple(f"class{index}" for index in range(size))),
         reference=replace(RECORD.reference, accuracy=accuracy[0]),
     )

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
-from fcn_deploy.benchmark.record.types import Cell
+from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.report.plots.sizes import size_plots
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, latency, with_rows
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, latency, remeasured, with_rows
 
-CELLS = tuple(
-    Cell((batch, height, width), latency((batch * 10, batch * 10, batch * 10)), accuracy=REFERENCE)
+RESIZED = tuple(
+    Measurement((batch, height, width), latency((batch * 10, batch * 10, batch * 10)), accuracy=REFERENCE)
     for height, width in ((66, 94), (33, 47))
     for batch in (4, 1)
 )
 
 
 def test_sizes_go_to_the_right_with_a_picture_for_each_batch():
-    record = with_rows(replace(ROWS[0], cells=CELLS), ROWS[2])
+    record = with_rows(remeasured(ROWS[0], resized=RESIZED), ROWS[2])
     titles = [re.search("<title>(.*?)</title>", plot)[1] for plot in size_plots(record)]
     assert titles == ["ms an image, batch 1", "ms an image, batch 4", "mIoU, %"]
     assert "pytorch: 33x47 13.0, 66x94 13.0." in size_plots(record)[0]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fcn_deploy.benchmark.report.plots.tradeoff import Place, _free, _overlap, tradeoff_plot, unbeaten
-from tests.support.bench_records import RECORD, ROWS, with_rows
+from fcn_deploy.benchmark.report.plots.tradeoff import Point, _free, _overlap, tradeoff_plot, unbeaten
+from tests.support.bench_records import RECORD, ROWS, remeasured, with_rows
 
 
 def test_rows_that_are_slower_and_no_better_are_beaten():
-    places = [Place("a", 0, 60, 58.4), Place("b", 1, 20, 58.4), Place("c", 2, 9, 58.0), Place("d", 3, 9, 57.0)]
+    places = [Point("a", 0, 60, 58.4), Point("b", 1, 20, 58.4), Point("c", 2, 9, 58.0), Point("d", 3, 9, 57.0)]
     assert [place.name for place in unbeaten(places)] == ["c", "b"]
 
 
@@ -22,7 +22,7 @@ def test_names_beside_marks_cover_neither_marks_nor_each_other():
 
 
 def test_without_ground_truth_speed_stands_against_agreement():
-    rows = tuple(replace(row, accuracy=None) for row in ROWS)
+    rows = tuple(remeasured(row, accuracy=None) for row in ROWS)
     drawn = tradeoff_plot(replace(with_rows(*rows), reference=replace(RECORD.reference, accuracy=None)))
     assert "labels as the reference&#39;s, %" in drawn
     assert "onnxruntime 10.0 ms, 99.999 %" in drawn  # 20 ms for 2 images

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.batches import BATCH_BYTES, batches_of, check_bytes
+from fcn_deploy.benchmark.images import BATCH_BYTES, batches_of, check_bytes
 from fcn_deploy.errors import DataError
 
 

@@ -1,0 +1,137 @@
+"""What is measured of a runner on one kind of images: raw times, memory, and counts of labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fcn_deploy.vocabulary import Shape
+
+Counts = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """Nanoseconds between events on the GPU's own streams; the host's clock counts launching and waiting too."""
+
+    upload_ns: tuple[int, ...]
+    execute_ns: tuple[int, ...]
+    download_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Nanoseconds of each round by the host's clock, around calls that wait for the device.
+
+    Attributes:
+        warmup_ns: whole inferences before the first round.
+        device: the same rounds by events on the GPU; None where the runner has none.
+    """
+
+    upload_ns: tuple[int, ...]
+    execute_ns: tuple[int, ...]
+    download_ns: tuple[int, ...]
+    warmup_ns: tuple[int, ...]
+    device: OnDevice | None = None
+
+
+@dataclass(frozen=True)
+class Saturated:
+    """Images that were done in how many seconds when the next one never had to wait to be asked for.
+
+    Attributes:
+        streamed: whether several were under way at once; otherwise one inference followed the other.
+        windows: [images, seconds] of each stretch, runners in turn; `images` and `seconds` are their sums.
+    """
+
+    images: int
+    seconds: float
+    streamed: bool = False
+    windows: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of resident memory of a process with this runner alone.
+
+    Attributes:
+        peak_bytes: the highest, from its start, through loading, to the end of one inference.
+        baseline_bytes: when the runner's packages were imported and no model was loaded.
+        device_bytes: GPU memory taken from opening to after the inference; None where no GPU is used or CUDA's
+            own count cannot be read.
+    """
+
+    peak_bytes: int
+    baseline_bytes: int
+    device_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """int64[C, C] confusion matrices of all labelled pixels and of those near a label change; row = true class.
+
+    Attributes:
+        by_image: `overall` of each labelled image, in the data set's order; empty for more than 2000 images.
+    """
+
+    overall: Counts
+    boundary: Counts
+    images: int
+    by_image: tuple[Counts, ...] = ()
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Pixels whose label is the reference's, of how many."""
+
+    agreed: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class MarginAgreed:
+    """The same where low <= reference margin < high, in logits; `high` is None for the last bin."""
+
+    low: float
+    high: float | None
+    agreed: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Agreement with the reference: all pixels, near its label changes, and by its logit margin."""
+
+    overall: Agreed
+    boundary: Agreed
+    by_margin: tuple[MarginAgreed, ...]
+    largest_margin: float | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Agreement of one image with the reference, in pixels."""
+
+    name: str
+    agreed: int
+    pixels: int
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured on one kind of images; what is None was not measured.
+
+    Attributes:
+        shape: None: the data set's images as they are, in batches of `Settings.batch`. N, H, W: the same images resized
+            to one of `--sizes`, in batches of one of `--batch`.
+        accuracy: against labels of the same size; the same for every batch.
+        agreement: with the reference's labels; measured on the images as they are.
+        frames: agreement of each image with the reference, in the data set's order.
+    """
+
+    shape: Shape | None = None
+    latency: Latency | None = None
+    saturated: Saturated | None = None
+    memory: Memory | None = None
+    accuracy: Accuracy | None = None
+    agreement: Agreement | None = None
+    frames: tuple[Frame, ...] = ()
