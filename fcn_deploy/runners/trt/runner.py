@@ -15,12 +15,12 @@ from fcn_deploy.runners.base import Runner, image_of
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.runners.trt.context import RuntimeCache, create_context, create_rtx_context
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
 from fcn_deploy.runners.trt.execution import Execution, choose_profile
 from fcn_deploy.runners.trt.graphs import GraphedExecution
 from fcn_deploy.runners.trt.options import TrtOptions
-from fcn_deploy.runners.trt.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import INPUT, LABELS, Shape
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
