@@ -1,4 +1,4 @@
-"""Feed runners through one interface: a GPU runner with slots, runners in threads, or any function."""
+"""Feed runners through one interface: a runner with several slots, runners in threads, or any function."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.prediction.memory_budget import MemoryBudget, memory_budget_for
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.trt.runner import TrtRunner
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 # uint8[N, H, W, 3] to uint8|int32[N, H, W]
@@ -80,9 +79,9 @@ class ThreadLanes:
 
 
 class SlotLanes:
-    """The slots of a TensorRT runner, fed from the caller's thread. A context manager that closes nothing."""
+    """The slots of one runner, fed from the caller's thread. A context manager that closes nothing."""
 
-    def __init__(self, runner: TrtRunner) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
     @property
@@ -109,9 +108,9 @@ class SlotLanes:
 
 
 def open_lanes(runners: Sequence[Runner]) -> ThreadLanes | SlotLanes:
-    """Return the slots of a TensorRT runner, or a thread for each runner of another kind."""
+    """Return the slots of a runner that has several, else a thread for each of `runners`."""
     first = runners[0]
-    if isinstance(first, TrtRunner):
+    if first.slots > 1:
         return SlotLanes(first)
     budget = memory_budget_for(first)
     return ThreadLanes([infer_function(runner, budget) for runner in runners])

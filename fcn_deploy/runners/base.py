@@ -1,9 +1,9 @@
-"""What every runner keeps: uint8[N, H, W, 3] RGB in, a label map out, in three steps that can be timed apart."""
+"""The contract of every runner: uint8[N, H, W, 3] RGB in, a label map out, in three steps that are timed apart."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import INPUT, LABELS, Shape
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -28,7 +29,11 @@ class Runner(ABC):
         device_ns: nanoseconds of the last upload, execute and download by events on the device; None where there
             are none, or nobody set `time_on_device`.
 
-    A backend writes `_upload`, `_execute`, `_download` and `_close`; the checks are here.
+    `upload`, `execute`, `download` and `infer` work on one batch and wait for each step; they are refused while tickets
+    are open. `submit` and `result` keep up to `slots` batches under way.
+
+    A backend writes `_upload`, `_execute`, `_download` and `_close`; the checks are here. One with several slots also
+    sets `_tickets` and writes `slots`, `_start` and `_finish`.
     """
 
     def __init__(self, name: str, card: ModelCard | None, output_names: tuple[str, ...] = (LABELS,)) -> None:
@@ -39,6 +44,43 @@ class Runner(ABC):
         self.time_on_device = False
         self.device_ns: tuple[int, int, int] | None = None
         self._state = "opened"
+        self._tickets: Tickets[Any] = Tickets(name, [{}])
+
+    @property
+    def slots(self) -> int:
+        """Batches that may be under way at once; with 1, `submit` returns when the result is there."""
+        return 1
+
+    def submit(self, image: NDArray[np.uint8]) -> Ticket:
+        """Start the inference of `image` uint8[N, H, W, 3]; its memory may be reused at once.
+
+        What was uploaded before is dropped.
+
+        Raises:
+            ShapeError: another type or shape, or one that the model does not take.
+            RunnerError: all slots are taken, the runner is closed, or the device refused.
+        """
+        self._require("opened", "uploaded", "executed")
+        array = image_of({INPUT: image})
+        slot = self._tickets.free_slot()
+        self._start(slot, array)
+        return self._tickets.issue(slot)
+
+    def result(self, ticket: Ticket) -> dict[str, NDArray[Any]]:
+        """Wait for a ticket's inference; its outputs, as `download` gives them. Tickets may come in any order.
+
+        Raises:
+            RunnerError: not an open ticket of this runner, or the inference failed; the slot is free again either way.
+        """
+        self._require("opened", "uploaded", "executed")
+        return self._finish(self._tickets.redeem(ticket))
+
+    def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, NDArray[Any]]]:
+        """The outputs of `images` in their order, as many under way at once as slots are free.
+
+        An image that cannot be run, or an error of `images` itself, is raised after the results of those before it.
+        """
+        return in_order(images, self.submit, self.result, self._tickets)
 
     def upload(self, feeds: Arrays) -> None:
         """Bring `image` uint8[N, H, W, 3] to where the device reads it; returns when it is there.
@@ -48,7 +90,9 @@ class Runner(ABC):
             RunnerError: the runner is closed, or the device refused.
         """
         self._require("opened", "uploaded", "executed")
-        self._upload(image_of(feeds))
+        image = image_of(feeds)
+        self._tickets.require_none()
+        self._upload(image)
         self._state = "uploaded"
 
     def execute(self) -> None:
@@ -112,6 +156,19 @@ class Runner(ABC):
 
     @abstractmethod
     def _close(self) -> None: ...
+
+    def _start(self, slot: Any, image: NDArray[np.uint8]) -> None:
+        """Start `image` in a free slot of `_tickets`: with one slot, run it and keep its outputs there."""
+        self._state = "opened"
+        self._upload(image)
+        self._execute()
+        slot.update(self._download())
+
+    def _finish(self, slot: Any) -> dict[str, NDArray[Any]]:
+        """Wait for the outputs of what `_start` put into the slot, and free it."""
+        outputs = dict(slot)
+        slot.clear()
+        return outputs
 
     def _require(self, *states: str) -> None:
         if self._state in states:

@@ -17,6 +17,7 @@ from fcn_deploy.errors import RunnerError, UnknownNameError
 from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.base import Runner, image_of
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.vocabulary import LABELS, LOGITS
 
 
@@ -74,7 +75,7 @@ class TorchRunner(Runner):
     def twin(self) -> TorchRunner:
         self._require("opened", "uploaded", "executed")
         twin = copy.copy(self)
-        twin._state, twin._image, twin._results = "opened", None, {}
+        twin._state, twin._image, twin._results, twin._tickets = "opened", None, {}, Tickets(self.name, [{}])
         return twin
 
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,15 +1,15 @@
-"""Which slot works for which image, and results in the order of the images."""
+"""Say which slot works for which image, and give results in the order of the images."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.runners.cuda.slots import Slot
 
+Slot = TypeVar("Slot")
 Image = TypeVar("Image")
 Result = TypeVar("Result")
 
@@ -21,7 +21,7 @@ class Ticket:
     number: int
 
 
-class Tickets:
+class Tickets(Generic[Slot]):
     """The slots of one runner, free or under a ticket."""
 
     def __init__(self, name: str, slots: list[Slot]) -> None:
@@ -78,7 +78,7 @@ def in_order(
     images: Iterable[Image],
     submit: Callable[[Image], Ticket],
     result: Callable[[Ticket], Result],
-    tickets: Tickets,
+    tickets: Tickets[Slot],
 ) -> Iterator[Result]:
     """The results of `images` in their order, as many under way at once as slots are free.
 

@@ -62,7 +62,7 @@ class InProcess:
 
     @property
     def streams(self) -> bool:
-        return hasattr(self.runner, "stream")
+        return self.runner.slots > 1
 
     def time(self, batch: Image) -> Timing:
         return Timing(time_once(self.runner, {INPUT: batch}), self.runner.device_ns)
@@ -91,14 +91,14 @@ def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[
     Raises:
         FcnDeployError: the runner failed.
     """
-    least = MIN_STREAMED if hasattr(runner, "stream") else MIN_LOOPED
-    results = _results(runner, _until(batches, 1 + least, time.perf_counter() + seconds))
+    least = MIN_STREAMED if runner.slots > 1 else MIN_LOOPED
+    results = runner.stream(_until(batches, 1 + least, time.perf_counter() + seconds))
     next(results)
     start = end = time.perf_counter()
     images = 0
-    for result in results:
+    for outputs in results:
         end = time.perf_counter()
-        images += result
+        images += len(next(iter(outputs.values())))
     return images, end - start
 
 
@@ -107,17 +107,6 @@ def _until(batches: Sequence[Image], least: int, deadline: float) -> Iterator[Im
         if index >= least and time.perf_counter() > deadline:
             return
         yield batch
-
-
-def _results(runner: Runner, batches: Iterator[Image]) -> Iterator[int]:
-    """N of each batch when its result is on the host."""
-    if hasattr(runner, "stream"):
-        for outputs in runner.stream(batches):
-            yield len(next(iter(outputs.values())))
-        return
-    for batch in batches:
-        runner.infer({INPUT: batch})
-        yield len(batch)
 
 
 def timed_runner_of(runner: Runner | TimedRunner) -> TimedRunner:

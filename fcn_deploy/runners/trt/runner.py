@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import EngineError, GraphError
-from fcn_deploy.runners.base import Runner, image_of
+from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
-from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
+from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.runners.trt.context import RuntimeCache, create_context, create_rtx_context
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
 from fcn_deploy.runners.trt.execution import Execution, choose_profile
 from fcn_deploy.runners.trt.graphs import GraphedExecution
 from fcn_deploy.runners.trt.options import TrtOptions
-from fcn_deploy.vocabulary import INPUT, LABELS, Shape
+from fcn_deploy.vocabulary import LABELS, Shape
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
 
@@ -29,9 +28,7 @@ NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
 class TrtRunner(Runner):
     """One engine on one GPU.
 
-    `submit` and `result` keep up to `options.slots` images under way: one is copied to the GPU while another is
-    computed and a third comes back. `upload`, `execute`, `download` and `infer` work on one image and wait for each
-    step; they are refused while tickets are open, and `submit` drops what was uploaded.
+    It has `options.slots` slots: one image is copied to the GPU while another is computed and a third comes back.
 
     A runner may be used from several threads in turn, never at once; a thread of its own needs a runner of its own.
     """
@@ -102,48 +99,23 @@ class TrtRunner(Runner):
 
     @property
     def slots(self) -> int:
-        """Images that may be under way at once."""
         return self._options.slots
 
-    def submit(self, image: NDArray[np.uint8]) -> Ticket:
-        """Start the inference of `image` uint8[N, H, W, 3]; its memory may be reused at once.
-
-        Raises:
-            ShapeError: another type or shape, or one that no profile of the engine holds.
-            RunnerError: all slots are taken, the runner is closed, or the device refused.
-        """
-        self._require("opened", "uploaded", "executed")
-        array = self._prepared(image_of({INPUT: image}))
-        slot = self._tickets.free_slot()
+    def _start(self, slot: Slot, image: NDArray[np.uint8]) -> None:
+        array = self._prepared(image)
         self._state = "opened"
         with self._device.active(f"submitting {list(array.shape)}"):
             slot.upload({self._image.name: array})
             self._compute(slot, array.shape)
             slot.download()
-        return self._tickets.issue(slot)
 
-    def result(self, ticket: Ticket) -> dict[str, NDArray[Any]]:
-        """Wait for a ticket's inference; its outputs, as `download` gives them. Tickets may come in any order.
-
-        Raises:
-            RunnerError: not an open ticket of this runner, or the inference failed; the slot is free again either way.
-        """
-        self._require("opened", "uploaded", "executed")
-        slot = self._tickets.redeem(ticket)
+    def _finish(self, slot: Slot) -> dict[str, NDArray[Any]]:
         with self._device.active("waiting for a result"):
             slot.finish()
             fetched = slot.read()
         return self._loaded.io.finish(fetched, self.output_names)
 
-    def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, NDArray[Any]]]:
-        """The outputs of `images` in their order, as many under way at once as slots are free.
-
-        An image that cannot be run, or an error of `images` itself, is raised after the results of those before it.
-        """
-        return in_order(images, self.submit, self.result, self._tickets)
-
     def _upload(self, image: NDArray[np.uint8]) -> None:
-        self._tickets.require_none()
         self._state = "opened"  # whatever comes of it, the last image's results are gone
         array = self._prepared(image)
         with self._device.active(f"uploading {list(array.shape)}"):

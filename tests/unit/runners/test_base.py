@@ -7,6 +7,7 @@ import pytest
 
 from fcn_deploy.errors import RunnerError, ShapeError
 from fcn_deploy.runners.base import Runner, image_of
+from tests.support.fake_runners import FakeRunner
 
 IMAGE = np.zeros((2, 33, 47, 3), np.uint8)
 
@@ -83,3 +84,31 @@ def test_a_strided_image_is_made_contiguous_with_the_same_pixels():
     image = image_of({"image": wide[:, :, ::2]})
     assert image.flags.c_contiguous
     assert np.array_equal(image, wide[:, :, ::2])
+
+
+def test_a_runner_with_one_slot_takes_one_batch_at_a_time():
+    runner = FakeRunner()
+    images = [np.full((1, 3, 5, 3), value, np.uint8) for value in (1, 2, 3)]
+    assert runner.slots == 1
+    ticket = runner.submit(images[0])
+    with pytest.raises(RunnerError, match=r"all 1 slots are taken; call result\(\) for a ticket first"):
+        runner.submit(images[1])
+    with pytest.raises(RunnerError, match=r"1 tickets are open; call result\(\) for them before upload\(\)"):
+        runner.infer({"image": images[1]})
+    assert (runner.result(ticket)["labels"] == 1).all()
+    with pytest.raises(RunnerError, match="each gives its result once"):
+        runner.result(ticket)
+    assert [int(outputs["labels"].max()) for outputs in runner.stream(images)] == [1, 2, 3]
+    assert (runner.infer({"image": images[1]})["labels"] == 2).all()
+
+
+def test_a_batch_that_fails_leaves_the_slot_free():
+    runner = FakeRunner(fail_at=2)
+    runner.result(runner.submit(np.zeros((1, 3, 5, 3), np.uint8)))
+    results = runner.stream(np.zeros((1, 3, 5, 3), np.uint8) for _ in range(2))
+    with pytest.raises(RunnerError, match="ran out of memory"):
+        list(results)
+    with pytest.raises(RunnerError, match="ran out of memory"):
+        runner.submit(np.zeros((1, 3, 5, 3), np.uint8))
+    with pytest.raises(ShapeError, match="the feeds are"):
+        runner.upload({"x": np.zeros((1, 3, 5, 3), np.uint8)})

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.timed_runner import saturate
+from fcn_deploy.runners.tickets import Tickets
 from tests.support.fake_runners import MS, FakeRunner
 from tests.support.scripted_runners import Scripted
 
@@ -47,20 +46,18 @@ class Sleeper(FakeRunner):
 class Device(FakeRunner):
     """Submitting returns at once; a worker of its own takes 5 ms a batch, one batch at a time."""
 
-    SLOTS = 3
+    slots = 3
 
     def __init__(self) -> None:
         super().__init__("asynchronous")
         self._worker = ThreadPoolExecutor(1)
+        self._tickets = Tickets("asynchronous", [{} for _ in range(self.slots)])
 
-    def stream(self, images: Iterable[Any]) -> Iterator[dict[str, Any]]:
-        waiting: deque[Future[dict[str, Any]]] = deque()
-        for image in images:
-            if len(waiting) == self.SLOTS:
-                yield waiting.popleft().result()
-            waiting.append(self._worker.submit(self._work, image))
-        while waiting:
-            yield waiting.popleft().result()
+    def _start(self, slot: Any, image: Any) -> None:
+        slot["begun"] = self._worker.submit(self._work, image)
+
+    def _finish(self, slot: Any) -> dict[str, Any]:
+        return slot["begun"].result()
 
     def _work(self, image: Any) -> dict[str, Any]:
         time.sleep(0.005)
