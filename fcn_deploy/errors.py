@@ -115,3 +115,13 @@ class OutputError(FcnDeployError):
 
 class MissingDependencyError(FcnDeployError):
     """An optional package that is not installed, or does not load."""
+
+
+def first_line(error: object) -> str:
+    """Return the first line of an exception's text, at most 300 characters; its type's name where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
+
+
+def one_line(error: object) -> str:
+    """Return an exception's text without its line breaks, at most 300 characters; its type's name where it has none."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

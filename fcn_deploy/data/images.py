@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn_deploy.data.colours import decode_colours
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.errors import ImageError, LabelError
+from fcn_deploy.errors import ImageError, LabelError, first_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"})
 # Named, so that a file cannot reach a decoder that starts another program (EPS) or is hardly ever exercised.
@@ -151,5 +151,4 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _brief(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    return text.splitlines()[0].rstrip(".")
+    return first_line(error).rstrip(".")

@@ -18,7 +18,7 @@ from fcn_deploy.diagnosis.local_error import ComparedLayer, FedLayers, layers_be
 from fcn_deploy.diagnosis.tensor_error import TensorError
 from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TensorSource
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
-from fcn_deploy.errors import GraphError
+from fcn_deploy.errors import GraphError, first_line
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.parts import Subgraph
 from fcn_deploy.system.interrupt import interrupts
@@ -123,9 +123,8 @@ def _run(part: Subgraph, feeds: Tensors) -> Tensors:
     try:
         return part.run(feeds)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
-        reason = str(error).strip().splitlines()[0]
         raise GraphError(
-            f"its layers do not take the other stage's tensors ({reason}): is it another network?"
+            f"its layers do not take the other stage's tensors ({first_line(error)}): is it another network?"
         ) from error
 
 

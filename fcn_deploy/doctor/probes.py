@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.doctor.driver import ask_driver
-from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.errors import FcnDeployError, RunnerError, first_line
 from fcn_deploy.system.process import answer_parent
 
 Facts = dict[str, Any]
@@ -55,7 +55,7 @@ def torch() -> Facts:
         try:
             pytorch.nn.functional.conv2d(image.cuda(), pytorch.ones(2, 3, 3, 3).cuda()).cpu()
         except Exception as error:  # whatever PyTorch, CUDA or cuDNN raise is the finding
-            facts["gpu_error"] = one_line(error)
+            facts["gpu_error"] = first_line(error)
     return facts
 
 
@@ -173,7 +173,7 @@ def _tiny(folder: str, ir_version: int | None = None) -> Path:
     try:
         return write_tiny(Path(folder) / "tiny.onnx", ir_version)
     except ImportError as error:
-        raise RunnerError(f"it cannot be tried without onnx: {one_line(error)}") from error
+        raise RunnerError(f"it cannot be tried without onnx: {first_line(error)}") from error
 
 
 def pycuda() -> Facts:
@@ -223,11 +223,6 @@ PROBES: dict[str, Callable[[], Facts]] = {
 }
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of what was raised; the type's name where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def probe(name: str) -> ProbeResult:
     """Run one probe by its name."""
     try:
@@ -235,7 +230,7 @@ def probe(name: str) -> ProbeResult:
     except FcnDeployError as error:
         return ProbeResult(error=str(error))
     except Exception as error:  # a broken package raises what it likes, and that is the finding
-        return ProbeResult(error=f"{type(error).__name__}: {one_line(error)}")
+        return ProbeResult(error=f"{type(error).__name__}: {first_line(error)}")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import safetensors
 import torch
 from torch import Tensor
 
-from fcn_deploy.errors import CheckpointError
+from fcn_deploy.errors import CheckpointError, first_line
 from fcn_deploy.model_file import CHECKPOINTS, checkpoint_format, is_onnx
 from fcn_deploy.system.files import reading
 
@@ -96,14 +96,14 @@ def _read_safetensors(path: Path) -> Weights:
     except CheckpointError:
         raise
     except Exception as error:  # foreign bytes: whatever a damaged header makes the parsers raise, the file is at fault
-        raise CheckpointError(f"{path} is no readable safetensors file: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} is no readable safetensors file: {printable(first_line(error))}") from error
 
 
 def _check_archive(path: Path) -> None:
     try:
         names = _names_in(path) if zipfile.is_zipfile(path) else None
     except Exception as error:  # foreign bytes: zipfile raises many kinds on a damaged table of contents
-        raise CheckpointError(f"{path} is damaged ({_first_line(error)}); fetch or copy it again") from error
+        raise CheckpointError(f"{path} is damaged ({printable(first_line(error))}); fetch or copy it again") from error
     if names is None:
         raise CheckpointError(f"{path} {TRUNCATED}")
     if "constants.pkl" in names:
@@ -144,7 +144,7 @@ def _read_pickled(path: Path, *, mmap: bool) -> dict[str, Tensor]:
     except Exception as error:  # foreign bytes: a damaged pickle can make its reader raise anything
         if re.search(r"EOF|ran out of input|corrupted|PytorchStreamReader|truncated|end of file", f"{error}", re.I):
             raise CheckpointError(f"{path} {TRUNCATED}") from error
-        raise CheckpointError(f"{path} is no readable checkpoint: {_first_line(error)}") from error
+        raise CheckpointError(f"{path} is no readable checkpoint: {printable(first_line(error))}") from error
 
 
 def _numpy_numbers() -> list[Any]:
@@ -161,11 +161,11 @@ def _pickle_message(path: Path, reason: str) -> str:
     if found or "Unsupported" in reason:
         name = f" ({found.group(1)})" if found else ""
         return f"{path} holds code{name}, which is never executed; save its state_dict() instead"
-    return f"{path} {TRUNCATED}" if "EOF" in reason else f"{path} is no readable checkpoint: {_first_line(reason)}"
-
-
-def _first_line(error: BaseException | str) -> str:
-    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
+    return (
+        f"{path} {TRUNCATED}"
+        if "EOF" in reason
+        else f"{path} is no readable checkpoint: {printable(first_line(reason))}"
+    )
 
 
 def printable(text: str) -> str:

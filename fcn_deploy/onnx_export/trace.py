@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from fcn_deploy.errors import ExportError
+from fcn_deploy.errors import ExportError, first_line
 from fcn_deploy.graph.naming import name_after_modules
 from fcn_deploy.onnx_export.opset import lower_opset
 from fcn_deploy.onnx_export.slices import merge_slices
@@ -47,7 +47,7 @@ def trace(model: nn.Module) -> ir.Model:
                 verbose=False,
             )
     except Exception as error:
-        raise ExportError(f"torch.onnx could not export the model: {_last_line(error)}") from error
+        raise ExportError(f"torch.onnx could not export the model: {_first_cause(error)}") from error
     if program is None:
         raise ExportError("torch.onnx returned no program")
     graph: ir.Model = program.model
@@ -100,9 +100,8 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _last_line(error: BaseException) -> str:
+def _first_cause(error: BaseException) -> str:
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0] if lines else 'no message'}"
+    return f"{type(cause).__name__}: {first_line(cause)}"

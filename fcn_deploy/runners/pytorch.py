@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.errors import RunnerError, UnknownNameError
+from fcn_deploy.errors import RunnerError, UnknownNameError, first_line
 from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.base import Runner, image_of
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
@@ -106,8 +106,7 @@ class TorchRunner(Runner):
                 if self._device.type == "cuda":
                     torch.cuda.synchronize(self._device)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise RunnerError(f"{self.name} failed on {list(self._image.shape)}: {reason}") from error
+            raise RunnerError(f"{self.name} failed on {list(self._image.shape)}: {first_line(error)}") from error
 
     def _download(self) -> dict[str, NDArray[Any]]:
         with self._timed(DOWNLOAD):

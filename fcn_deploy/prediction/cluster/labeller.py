@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.errors import FcnDeployError, RunnerError, first_line
 from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.prediction.cluster.attempts import MAX_LOST_WORKERS, start_attempt_counter
 from fcn_deploy.prediction.cluster.resources import Cluster, divide_resources, ray_session
@@ -152,8 +152,9 @@ class RayLabeller:
         except self._ray.exceptions.RayTaskError as error:
             raise original_error(error) from None
         except self._ray.exceptions.RayError as error:
-            reason = str(error).splitlines()[0]
-            raise RunnerError(f"Ray lost its workers for good: {reason}; run again with --skip-existing") from error
+            raise RunnerError(
+                f"Ray lost its workers for good: {first_line(error)}; run again with --skip-existing"
+            ) from error
 
     def interruptible(self) -> AbstractContextManager[Callable[[], None]]:
         """Do nothing: Ctrl-C ends the wait for Ray at once, and Ray ends the workers."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.runners.registry import default_runner, device_of
@@ -133,8 +133,7 @@ def _connect(ray: Any, cluster: Cluster) -> None:
                     return
             ray.init(LOCAL, **given, **new)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RunnerError(f"no Ray cluster at {address or 'this machine'}: {reason}") from error
+        raise RunnerError(f"no Ray cluster at {address or 'this machine'}: {first_line(error)}") from error
 
 
 def _check_reachable(address: str) -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from fcn_deploy.errors import DataError, FcnDeployError, OutputError, UnknownNameError
+from fcn_deploy.errors import DataError, FcnDeployError, OutputError, UnknownNameError, first_line
 from fcn_deploy.system.optional import require
 
 # Stores that show a file only when it is complete, so that its existence means that it is whole.
@@ -109,8 +109,7 @@ class Storage:
         try:
             yield
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-            raise kind(f"cannot {doing} {address}: {reason}") from error
+            raise kind(f"cannot {doing} {address}: {first_line(error)}") from error
 
 
 def _pyarrow_fs() -> Any:

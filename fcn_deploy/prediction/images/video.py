@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import ImageError
+from fcn_deploy.errors import ImageError, first_line
 from fcn_deploy.system.optional import require
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts"})
@@ -41,8 +41,7 @@ def frames(path: Path) -> Iterator[Load]:
                 yield partial(upright, frame)
             _check_end(path, stream, reached)
     except (av.FFmpegError, OSError, ValueError) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(f"{path} is not a video, or damaged ({text})") from error
+        raise ImageError(f"{path} is not a video, or damaged ({first_line(error)})") from error
 
 
 def _check_end(path: Path, stream: Any, reached: float) -> None:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.engine.gpus import driver_library
-from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.errors import MissingDependencyError, RunnerError, one_line
 from fcn_deploy.system.optional import require
 
 DRIVER_LIBRARIES = ("libcuda", "nvcuda")
@@ -101,8 +101,3 @@ def _blame_driver_first(error: MissingDependencyError) -> None:
         driver_library()
     except OSError as missing:
         raise RunnerError(f"{missing}; engines run where an NVIDIA GPU and its driver are, and with PyCUDA") from error
-
-
-def one_line(error: BaseException) -> str:
-    """A message without its line breaks, at most 300 characters."""
-    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fcn_deploy.errors import RunnerError
-from fcn_deploy.runners.cuda.context import one_line
+from fcn_deploy.errors import RunnerError, one_line
 from fcn_deploy.system.optional import require
 
 

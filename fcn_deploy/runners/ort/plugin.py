@@ -9,7 +9,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.errors import MissingDependencyError, RunnerError, first_line
 from fcn_deploy.system.optional import require
 
 PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
@@ -43,4 +43,4 @@ def _register(ort: ModuleType, plugin: ModuleType) -> None:
         ort.register_execution_provider_library(plugin.get_ep_name(), plugin.get_library_path())
     except Exception as error:  # onnxruntime's exceptions have no base of their own
         reason = str(error).partition(" with error: ")[2] or str(error)
-        raise RunnerError(f"{plugin.get_ep_name()} did not start: {reason.strip().splitlines()[0]}") from error
+        raise RunnerError(f"{plugin.get_ep_name()} did not start: {first_line(reason)}") from error

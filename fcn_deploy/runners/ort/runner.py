@@ -13,7 +13,7 @@ from fcn_deploy.errors import GraphError, RunnerError, ShapeError
 from fcn_deploy.graph.ports import GraphIO, describe
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.ort.options import ProviderOptions
-from fcn_deploy.runners.ort.session import one_line, open_session
+from fcn_deploy.runners.ort.session import open_session, reason_of
 from fcn_deploy.vocabulary import LABELS, Shape, shape_text
 
 
@@ -129,7 +129,7 @@ class OrtRunner(Runner):
             self._session.run_with_iobinding(self._binding, self._run_options)
             self._binding.synchronize_outputs()
         except Exception as error:  # onnxruntime's exceptions have no base of their own
-            raise RunnerError(f"{self.name} failed while running: {one_line(error)}") from error
+            raise RunnerError(f"{self.name} failed while running: {reason_of(error)}") from error
 
     def _download(self) -> dict[str, NDArray[Any]]:
         arrays = self._binding.copy_outputs_to_cpu()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
+from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
 from fcn_deploy.graph.session import load_onnxruntime, quiet_options
 from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
 from fcn_deploy.runners.ort.plugin import PLUGIN, find_plugin, plugin_device
@@ -134,7 +134,7 @@ def _create(
         # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
         return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
-        raise GraphError(f"{path}: onnxruntime cannot use it: {one_line(error)}") from error
+        raise GraphError(f"{path}: onnxruntime cannot use it: {reason_of(error)}") from error
 
 
 def _placement(name: str, session: Any, wanted: str) -> tuple[str, ...]:
@@ -156,10 +156,9 @@ def _placement(name: str, session: Any, wanted: str) -> tuple[str, ...]:
     )
 
 
-def one_line(error: BaseException) -> str:
-    """An onnxruntime message without its '[ONNXRuntimeError] : 1 : FAIL :' prefix, at most 300 characters."""
-    text: str = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
-    return " ".join(text.split())[:300] or type(error).__name__
+def reason_of(error: BaseException) -> str:
+    """Return an onnxruntime message in one line, without its '[ONNXRuntimeError] : 1 : FAIL :' prefix."""
+    return one_line(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip()) or error)
 
 
 def _reason(printed: str) -> str:

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fcn_deploy.engine.logger import Heard, listen
-from fcn_deploy.errors import RunnerError, ShapeError
-from fcn_deploy.runners.cuda.context import one_line
+from fcn_deploy.errors import RunnerError, ShapeError, one_line
 from fcn_deploy.runners.cuda.slots import Layout
 from fcn_deploy.runners.trt.engine import LoadedEngine
 from fcn_deploy.vocabulary import Profile, Shape, shape_text
