@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
-from fcn_deploy.diagnosis.local_error import FED, ComparedLayer
-from fcn_deploy.diagnosis.stored_values import Normalisation, Parameters, Values, parameters, quantised_range
+from fcn_deploy.diagnosis.compared_layers import FED, ComparedLayer
+from fcn_deploy.diagnosis.constants import Normalisation, Parameters, Values, parameters, quantised_range
 from fcn_deploy.diagnosis.tensor_error import TensorError
 from fcn_deploy.quantization.rewrites.fp16 import LARGEST_HALF
 

@@ -14,13 +14,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.diagnosis.causes import layer_causes, normalisation_causes
-from fcn_deploy.diagnosis.local_error import ComparedLayer, FedLayers, layers_between, standing_for
+from fcn_deploy.diagnosis.compared_layers import ComparedLayer, FedLayers, layers_between, standing_for
 from fcn_deploy.diagnosis.tensor_error import TensorError
 from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TensorSource
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
 from fcn_deploy.errors import GraphError, first_line
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
-from fcn_deploy.graph.parts import Subgraph
+from fcn_deploy.graph.subgraph import Subgraph
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fcn_deploy.audit.arithmetic import has_quantisation
 from fcn_deploy.card import ModelCard
-from fcn_deploy.diagnosis.local_error import HALVES
+from fcn_deploy.diagnosis.compared_layers import HALVES
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.load import find_card, load_graph

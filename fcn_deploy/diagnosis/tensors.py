@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.diagnosis.local_error import comparable
+from fcn_deploy.diagnosis.compared_layers import comparable
+from fcn_deploy.diagnosis.constants import Normalisation, Parameters, normalisation, normalised_image, parameters
 from fcn_deploy.diagnosis.stages import Stage
-from fcn_deploy.diagnosis.stored_values import Normalisation, Parameters, normalisation, normalised_image, parameters
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.graph.simplify import name_nodes, simplify
+from fcn_deploy.graph.subgraph import Subgraph, cut_out
 from fcn_deploy.quantization.calibration.images import ports_of
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.vocabulary import LABELS, LOGITS

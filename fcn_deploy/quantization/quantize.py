@@ -15,14 +15,14 @@ from fcn_deploy.data.digests import Overlap, overlap
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
 from fcn_deploy.graph.load import PRECISION_KEY, find_card
-from fcn_deploy.graph.parts import copy_of
+from fcn_deploy.graph.subgraph import copy_of
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.cache import graph_digest
+from fcn_deploy.quantization.calibration.collect import CacheUse, Wanted, network_tensors, observe
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE, range_of
 from fcn_deploy.quantization.calibration.images import Coverage, calibration_options, ports_of, survey
 from fcn_deploy.quantization.calibration.measure import Calibration
-from fcn_deploy.quantization.calibration.observe import CacheUse, Wanted, network_tensors, observe
 from fcn_deploy.quantization.check import check_rewritten
 from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
 from fcn_deploy.quantization.rewrites.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16

@@ -22,10 +22,10 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration import cache as calibration_cache
 from fcn_deploy.quantization.calibration import measure as calibration_module
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
+from fcn_deploy.quantization.calibration.collect import Wanted, observe
 from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.quantization.calibration.images import survey
 from fcn_deploy.quantization.calibration.measure import Calibration
-from fcn_deploy.quantization.calibration.observe import Wanted, observe
 from fcn_deploy.quantization.quantize import QuantizeReport, quantize
 from tests.support.recorded_progress import Heard
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn
@@ -282,7 +282,7 @@ def test_a_cache_that_cannot_be_kept_costs_no_result(place, monkeypatch):
     def full(*arguments: object) -> None:
         raise OutputError("cannot write fcn.calib: no space is left on the device")
 
-    monkeypatch.setattr("fcn_deploy.quantization.calibration.observe.write_cache", full)
+    monkeypatch.setattr("fcn_deploy.quantization.calibration.collect.write_cache", full)
     place.quantize()
     assert (place.folder / "q.onnx").is_file()
     assert any(line.endswith("; the calibration is not kept") for line in place.heard.lines)

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import open_for
 from fcn_deploy.graph.load import find_card
-from fcn_deploy.graph.parts import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, cut_out
 from fcn_deploy.quantization.calibration.images import ports_of
 from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable

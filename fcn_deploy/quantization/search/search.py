@@ -15,10 +15,10 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.data.options import DataOptions, classes_of, open_for
 from fcn_deploy.errors import SearchError
 from fcn_deploy.quantization.search.cache import TensorCache
-from fcn_deploy.quantization.search.choice import Layers, fewest
 from fcn_deploy.quantization.search.images import Measured, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
+from fcn_deploy.quantization.search.smallest_set import Layers, fewest
 from fcn_deploy.quantization.search.steps import Network, Steps
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts

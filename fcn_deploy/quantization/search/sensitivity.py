@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
-from fcn_deploy.graph.parts import cut_out, live_before
+from fcn_deploy.graph.subgraph import cut_out, live_before
 from fcn_deploy.quantization.rewrites.int8 import to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.vocabulary import Target

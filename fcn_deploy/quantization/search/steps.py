@@ -12,8 +12,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.graph.float_layers import SEARCHED
-from fcn_deploy.graph.parts import Subgraph, cut_out
 from fcn_deploy.graph.ports import GraphIO
+from fcn_deploy.graph.subgraph import Subgraph, cut_out
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.quantization.rewrites.int8 import to_int8

@@ -19,8 +19,8 @@ import onnx_ir as ir
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_sizes
 from fcn_deploy.tiling.receptive_field.rules import follow
-from fcn_deploy.tiling.receptive_field.spans import Span
-from fcn_deploy.tiling.receptive_field.tensor import Field, NotUniform
+from fcn_deploy.tiling.receptive_field.spatial_axes import Field, NotUniform
+from fcn_deploy.tiling.receptive_field.valid_range import Span
 
 # Far larger than any receptive field, and a multiple of every total stride up to 8192 times 3, 5 and 7.
 PROBE = 8192 * 105

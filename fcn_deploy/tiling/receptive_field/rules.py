@@ -13,7 +13,8 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.sizes import TensorSize
-from fcn_deploy.tiling.receptive_field.spans import (
+from fcn_deploy.tiling.receptive_field.spatial_axes import Field, NodeContext, NotUniform
+from fcn_deploy.tiling.receptive_field.valid_range import (
     Span,
     Taps,
     interpolated,
@@ -23,7 +24,6 @@ from fcn_deploy.tiling.receptive_field.spans import (
     transposed,
     windowed,
 )
-from fcn_deploy.tiling.receptive_field.tensor import Field, NodeContext, NotUniform
 
 # Each output element depends on the inputs' element at the same place alone (and on constants).
 POINTWISE = frozenset({

@@ -8,7 +8,7 @@ import numpy as np
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.diagnosis.causes import coverage, normalisation_causes, weight_causes
-from fcn_deploy.diagnosis.stored_values import (
+from fcn_deploy.diagnosis.constants import (
     Normalisation,
     Parameters,
 )

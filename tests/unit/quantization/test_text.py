@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fcn_deploy.data.digests import Frames, Overlap
+from fcn_deploy.quantization.calibration.collect import CacheUse
 from fcn_deploy.quantization.calibration.images import Coverage
-from fcn_deploy.quantization.calibration.observe import CacheUse
 from fcn_deploy.quantization.plain import calibration_plain
 from fcn_deploy.quantization.text import calibration_lines
 

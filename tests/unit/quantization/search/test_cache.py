@@ -10,7 +10,7 @@ import pytest
 
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, cut_out
 from fcn_deploy.quantization.search import cache as search_cache
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room
 from fcn_deploy.quantization.search.sensitivity import cut_before

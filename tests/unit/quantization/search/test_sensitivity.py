@@ -8,7 +8,7 @@ import pytest
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, cut_out
 from fcn_deploy.quantization.calibration.histogram import range_of
 from fcn_deploy.quantization.calibration.measure import calibrate
 from fcn_deploy.quantization.rewrites.qdq import quantised_tensors

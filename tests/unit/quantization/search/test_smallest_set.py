@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcn_deploy.quantization.search.choice import fewest
+from fcn_deploy.quantization.search.smallest_set import fewest
 
 
 class _Needs:

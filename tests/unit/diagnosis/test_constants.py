@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from fcn_deploy.diagnosis.stored_values import normalisation, normalised_image, parameters, quantised_range
+from fcn_deploy.diagnosis.constants import normalisation, normalised_image, parameters, quantised_range
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq
 from tests.support.onnx_files import write_graph

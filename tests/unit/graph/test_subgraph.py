@@ -11,8 +11,8 @@ from onnx_ir.passes.common import ShapeInferencePass
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.parts import Subgraph, copy_of, cut_out, live_before
 from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.graph.subgraph import Subgraph, copy_of, cut_out, live_before
 from fcn_deploy.quantization.rewrites.fp16 import to_fp16
 from tests.support.small_fcn import images, write_fcn
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fcn_deploy.diagnosis.local_error import layers_between
+from fcn_deploy.diagnosis.compared_layers import layers_between
 from fcn_deploy.graph.load import load_graph
 from tests.support.int8_fcn import int8
 from tests.support.small_fcn import write_fcn

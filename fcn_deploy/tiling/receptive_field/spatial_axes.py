@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.tiling.receptive_field.spans import Span
+from fcn_deploy.tiling.receptive_field.valid_range import Span
 
 
 class NotUniform(Exception):  # noqa: N818 - it ends one attempt and becomes a GraphError, or a divisor

@@ -18,7 +18,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
-from fcn_deploy.graph.parts import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, cut_out
 from fcn_deploy.vocabulary import LayerPrecision
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
