@@ -13,6 +13,7 @@ from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.data.options import DataOptions
+    from fcn_deploy.diagnosis.diagnose import diagnose
     from fcn_deploy.engine.builder.options import BuildOptions
     from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.evaluation.evaluate import evaluate
@@ -29,6 +30,7 @@ _MODULES = {
     "Profile": "fcn_deploy.vocabulary",
     "SearchOptions": "fcn_deploy.quantization.search.search",
     "build_engine": "fcn_deploy.engine_build.build_engine",
+    "diagnose": "fcn_deploy.diagnosis.diagnose",
     "evaluate": "fcn_deploy.evaluation.evaluate",
     "export": "fcn_deploy.onnx_export.export",
     "inspect": "fcn_deploy.inspection.inspect",
@@ -42,6 +44,7 @@ __all__ = [
     "SearchOptions",
     "__version__",
     "build_engine",
+    "diagnose",
     "evaluate",
     "export",
     "inspect",

@@ -18,7 +18,6 @@ class BenchOptions:
         source: "demo", an .onnx file, a checkpoint or a recipe.
         model: what a checkpoint holds where its keys leave a choice.
         runners: specs as in `parse_spec`; one may stand twice (the difference is then the noise).
-        generated: whether the data set is the default one, whose labels are dropped if the model has other classes.
         calibration: images for INT8, which is refused without.
         batch: images an inference, when the data set's own sizes are timed.
         sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the
@@ -35,7 +34,6 @@ class BenchOptions:
     model: str | None = None
     runners: tuple[str, ...] = ("pytorch", "onnxruntime")
     data: DataOptions = field(default_factory=DataOptions)
-    generated: bool = True
     calibration: DataOptions | None = None
     budget: Budget = field(default_factory=Budget)
     batch: int = 1

@@ -22,7 +22,7 @@ from fcn_deploy.benchmark.timing.rows import TimedRow, TimingPlan, measure_row_m
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset
-from fcn_deploy.data.options import classes_of, generated_for, open_for
+from fcn_deploy.data.options import classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
@@ -114,7 +114,7 @@ def _folder(stack: ExitStack) -> Path:
 
 
 def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress) -> Dataset:
-    return (generated_for if options.generated else open_for)(card, options.data, progress)
+    return open_or_generate(card, options.data, progress)
 
 
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:

@@ -109,7 +109,6 @@ def command(
             model=model_name,
             runners=default_specs(model, calibration is not None) if runners is None else _specs(runners),
             data=data_options(data),
-            generated=generated,
             calibration=calibration,
             budget=budget(data),
             radius=radius,

@@ -72,23 +72,22 @@ def command(
     Exit code: 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
     run is skipped with a notice.
     """
-    from fcn_deploy.diagnosis.diagnose import DiagnoseOptions, diagnose
+    from fcn_deploy.diagnosis.diagnose import diagnose
     from fcn_deploy.diagnosis.plain import to_plain
     from fcn_deploy.diagnosis.text import render
     from fcn_deploy.diagnosis.tolerances import with_changes
 
     check_json_path(json_path)
-    options = DiagnoseOptions(
-        sources=stages,
-        data=data_options(data),
-        generated=data["data"] is None,
-        model=model_name,
+    found = diagnose(
+        stages,
+        data_options(data),
+        model_name=model_name,
         layer_images=layer_images,
         radius=radius,
         threads=threads,
         tolerances=with_changes([_parsed(text) for text in tolerances]),
+        progress=progress(),
     )
-    found = diagnose(options, progress())
     emit(json_path, lambda: json.dumps(to_plain(found), allow_nan=False), lambda: show(render(found)))
     if found.first_divergence is not None:
         click.get_current_context().exit(DIVERGES)

@@ -1,4 +1,4 @@
-"""A data set opened for a model: class names that agree, or one clear error."""
+"""Open a data set for a model: class names that agree, or one clear error."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
 OnError = Literal["raise", "skip"]
+GENERATED = "synthetic"
 
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which images: the arguments of `open_dataset`, and what to do at an unreadable one."""
+    """Say which images, with which labels and classes.
 
-    source: str = "synthetic"
+    Attributes:
+        source: a list of "image label" pairs, a Pascal VOC root, a folder of images, or
+            "synthetic[:COUNT[:SEED[:HxW]]]"; None generates scenes.
+        labels: the folder of label maps, where the source is a folder of images.
+        classes: class names, index = label; None takes those of the data set, else the model's.
+        ignore_index: the label value that is unlabelled; None takes the data set's rule, else 255.
+        split: which list of a Pascal VOC root.
+        limit: the largest number of images, spread over the data set; None takes all.
+        on_error: at an unreadable image "raise" DataError, or "skip" it with a notice.
+    """
+
+    source: str | None = None
     labels: str | None = None
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = None
@@ -29,9 +41,11 @@ class DataOptions:
     on_error: OnError = "raise"
 
     @classmethod
-    def of(cls, data: StrPath | DataOptions, *, split: str = "val", limit: int | None = None) -> DataOptions:
-        """Return `data` itself if it is options, else options that name it as their source."""
-        return data if isinstance(data, DataOptions) else cls(os.fspath(data), split=split, limit=limit)
+    def of(cls, data: StrPath | DataOptions | None, *, split: str = "val", limit: int | None = None) -> DataOptions:
+        """Return `data` itself if it is options, else options with it as their source."""
+        if isinstance(data, DataOptions):
+            return data
+        return cls(None if data is None else os.fspath(data), split=split, limit=limit)
 
 
 def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
@@ -75,7 +89,7 @@ def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progr
 
     def attempt(classes: Sequence[str] | None) -> Dataset:
         return open_dataset(
-            options.source,
+            options.source or GENERATED,
             labels=options.labels,
             classes=classes,
             ignore_index=options.ignore_index,
@@ -111,8 +125,14 @@ class Unlabelled:
         return replace(self.whole[index], label=None)
 
 
-def generated_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
-    """The generated data set, without its labels if the model has other classes."""
+def open_or_generate(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
+    """Open the data set; without a source, the generated scenes, without their labels if the model has other classes.
+
+    Raises:
+        DataError: it cannot be opened, or its classes are not the model's.
+    """
+    if options.source is not None:
+        return open_for(card, options, progress)
     dataset = open_unchecked(options, None, progress)
     try:
         if card is not None:

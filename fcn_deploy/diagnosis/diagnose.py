@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from fcn_deploy.data.options import DataOptions, classes_of, generated_for, open_for
+from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.diagnosis.layer_errors import Images, LayerError, layer_errors
 from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
@@ -22,69 +22,78 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.agreement import AgreementCounts
 from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.scores import scores
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
-LAYER_IMAGES = 4
+IMAGES = 32  # at most, where the number is not given
 
 
-@dataclass(frozen=True)
-class DiagnoseOptions:
-    """What to compare.
+def diagnose(
+    stages: Sequence[StrPath],
+    data: StrPath | DataOptions | None = None,
+    *,
+    model_name: str | None = None,
+    layer_images: int = 4,
+    radius: int = 3,
+    threads: int | None = None,
+    tolerances: Tolerances = TOLERANCES,
+    progress: Progress = SILENT,
+) -> Diagnosis:
+    """Find the first stage of a deployment that differs from the one before it, and its first layer that does.
 
-    Attributes:
-        sources: files in the order in which they were made; see `stages.chain`.
-        model: what a checkpoint holds where its keys leave a choice.
-        generated: whether the images are the generated ones because none were named.
-        layer_images: so many of the images, spread over all, are run layer by layer.
+    Args:
+        stages: files in the order in which they were made: "demo" or a checkpoint, then .onnx files, then an engine.
+            The first is the reference; if it is an FP32 .onnx file, PyTorch runs it as well.
+        data: images, as for `evaluate`, 32 at most, with or without labels; `DataOptions` for other numbers. None
+            generates them.
+        model_name: the network that a checkpoint holds, where its keys leave a choice.
+        layer_images: number of these images that are run layer by layer.
         radius: half width of the boundary band in pixels.
-    """
+        threads: CPU threads; None leaves the number to the runner.
+        tolerances: limits by precision; `diagnosis.tolerances.with_changes` replaces some of them.
 
-    sources: tuple[str, ...]
-    data: DataOptions = field(default_factory=DataOptions)
-    generated: bool = False
-    model: str | None = None
-    layer_images: int = LAYER_IMAGES
-    radius: int = 3
-    threads: int | None = None
-    tolerances: Tolerances = field(default_factory=lambda: TOLERANCES)
-
-
-def diagnose(options: DiagnoseOptions, progress: Progress = SILENT) -> Diagnosis:
-    """Run the images through every stage, compare labels, then layers.
+    Returns:
+        Every step with its labels, mIoU and layers against those before; `first_divergence` is None if all is well. A
+        stage that this machine cannot run is skipped with its reason.
 
     Raises:
         CheckpointError, GraphError, EngineError: a file cannot be read, or there is nothing to compare.
-        DataError: the data set cannot be used, or not with this model's classes.
+        DataError: the data set cannot be used, or not with the model's classes.
         RunnerError: fewer than two stages run here.
+
+    Example:
+        >>> import fcn_deploy
+        >>> found = fcn_deploy.diagnose(["demo", "demo.onnx"], "synthetic:2:0:48x64", layer_images=1)
+        >>> [step.name for step in found.steps], found.first_divergence
+        (['demo', 'demo.onnx'], None)
     """
-    stages = chain(options.sources, model=options.model, progress=progress)
-    card = stages[0].card
-    dataset = (generated_for if options.generated else open_for)(card, options.data, progress)
+    options = DataOptions.of(data, limit=IMAGES)
+    chained = chain([os.fspath(stage) for stage in stages], model=model_name, progress=progress)
+    card = chained[0].card
+    dataset = open_or_generate(card, options, progress)
     classes = classes_of(card, dataset)
     if not classes:
-        raise GraphError(f"{stages[0].source} names no classes; give them (--classes)")
+        raise GraphError(f"{chained[0].source} names no classes; give them (--classes)")
     with ExitStack() as stack:
-        open_stages(stages, stack, options.threads)
+        open_stages(chained, stack, threads)
         labels = run_chain(
-            stages,
+            chained,
             dataset,
             num_classes=len(classes),
-            keep=options.layer_images,
-            radius=options.radius,
-            on_error=options.data.on_error,
+            keep=layer_images,
+            radius=radius,
+            on_error=options.on_error,
             progress=progress,
         )
-    for stage in stages:  # closed: let go of the weights before the layers need the memory
+    for stage in chained:  # closed: let go of the weights before the layers need the memory
         stage.runner = None
-    steps = _steps(stages, labels, options, progress)
+    steps = _steps(chained, labels, tolerances, progress)
     labelled = len(labels.stages[0].counts)
-    return Diagnosis(
-        steps, dataset.name, len(labels.names), labelled, len(labels.kept), options.radius, classes, options.tolerances
-    )
+    return Diagnosis(steps, dataset.name, len(labels.names), labelled, len(labels.kept), radius, classes, tolerances)
 
 
 def _steps(
-    stages: Sequence[Stage], labels: ChainLabels, options: DiagnoseOptions, progress: Progress
+    stages: Sequence[Stage], labels: ChainLabels, tolerances: Tolerances, progress: Progress
 ) -> tuple[StageComparison, ...]:
     ran = {entry.stage.name: index for index, entry in enumerate(labels.stages)}
     steps: list[StageComparison] = []
@@ -93,13 +102,13 @@ def _steps(
             steps.append(StageComparison(stage.name, stage.kind, stage.claim, stage.status, stage.reason))
         else:
             diverged = {step.name for step in steps if step.reasons}
-            steps.append(_step(labels, ran[stage.name], diverged, options, progress))
+            steps.append(_step(labels, ran[stage.name], diverged, tolerances, progress))
             gc.collect()  # nodes and values refer to each other; one step's graphs would stay beside the next one's
     return tuple(steps)
 
 
 def _step(
-    labels: ChainLabels, index: int, diverged: Collection[str], options: DiagnoseOptions, progress: Progress
+    labels: ChainLabels, index: int, diverged: Collection[str], tolerances: Tolerances, progress: Progress
 ) -> StageComparison:
     own = labels.stages[index]
     stage = own.stage
@@ -110,9 +119,9 @@ def _step(
     changes = [_change(before, own, own.before), _change(first, own, own.first)]
     follows_first = own.first.overall.fraction > own.before.overall.fraction
     parent = _parent([entry.stage for entry in labels.stages[:index]], diverged if follows_first else ())
-    layers, no_layers = _layers(stage, parent, labels.kept, options.tolerances, progress)
+    layers, no_layers = _layers(stage, parent, labels.kept, tolerances, progress)
     rounding = stage.claim == "fp32" and only_rounding(own.first.largest_margin, labels.largest_logit)
-    reasons = label_reasons(changes, options.tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
+    reasons = label_reasons(changes, tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
     reasons += layer_reasons(layers, "" if parent is None else parent.name)
     return StageComparison(
         stage.name,

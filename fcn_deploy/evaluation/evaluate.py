@@ -48,7 +48,7 @@ class AccuracyReport:
 
 def evaluate(
     model: StrPath,
-    data: StrPath | DataOptions = "synthetic",
+    data: StrPath | DataOptions | None = None,
     *,
     model_name: str | None = None,
     runner: str | None = None,
@@ -61,7 +61,7 @@ def evaluate(
     Args:
         model: "demo", an .onnx file, an engine, a checkpoint or a recipe.
         data: a list of "image label" pairs, a Pascal VOC root or "synthetic[:COUNT[:SEED[:HxW]]]"; `DataOptions` for
-            a folder of images with a folder of labels, class names and the like.
+            a folder of images with a folder of labels, class names and the like. None generates scenes.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]", ...; None is the default of the file's kind.
         radius: half width of the boundary band in pixels.

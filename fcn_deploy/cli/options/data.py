@@ -106,7 +106,7 @@ def data_options(given: Mapping[str, Any]) -> DataOptions:
     from fcn_deploy.data.options import DataOptions
 
     return DataOptions(
-        source=given["data"] or "synthetic",
+        source=given["data"],
         labels=given["labels"],
         classes=parse_classes(given["classes"]),
         ignore_index=given["ignore_index"],
