@@ -163,6 +163,12 @@ class Record:
     other_cores: float | None = None
     gpu_states: tuple[GpuState, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """Show the record in a notebook as its page."""
+        from fcn_deploy.benchmark.report.html import render_iframe
+
+        return render_iframe(self)
+
     def reference_row(self, shape: Shape | None = None) -> Row | None:
         """The reference's row, if it was timed on images of `shape`."""
         name = None if self.reference is None else self.reference.runner

@@ -39,6 +39,7 @@ SPEED_NOTE = (
 CLASSES_NOTE = (
     "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over the images."
 )
+FRAME_STYLE = "width:100%;height:48em;border:0"
 NONE_DIFFERED = "No row gave a label that is not the reference's."
 
 
@@ -76,6 +77,12 @@ def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[She
         created=record.created,
         sha256=record.model.sha256[:12],
     )  # fmt: skip
+
+
+def render_iframe(record: Record) -> str:
+    """Return the page within an iframe, for a notebook: neither's styles reach the other."""
+    page = render_html(record)
+    return element("iframe", srcdoc=page, title=f"fcn-deploy bench {record.model.name}", sandbox="", style=FRAME_STYLE)
 
 
 @cache

@@ -117,6 +117,15 @@ def test_a_frame_has_five_pictures_and_its_photograph_is_stored_once(page):
     assert "2 pixels differ, 5.714\u00a0%: 2 where only the reference is right" in page
 
 
+def test_a_notebook_shows_a_record_as_its_page_in_a_frame_of_its_own():
+    evil = replace(RECORD, model=replace(RECORD.model, name=EVIL))
+    ((tag, attributes),) = Page(evil._repr_html_()).tags  # nothing but the frame: no style that reaches the notebook
+    assert tag == "iframe"
+    assert attributes["srcdoc"] == render_html(evil)
+    assert attributes["sandbox"] == ""
+    assert "src" not in attributes
+
+
 def test_a_page_made_from_a_record_says_where_its_frames_are():
     assert NOT_KEPT in Page(render_html(RECORD)).text
     assert NONE_DIFFERED in Page(render_html(RECORD, WorstFrames())).text
