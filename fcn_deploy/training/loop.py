@@ -81,7 +81,7 @@ def train(
         run.restore(saved)
     elif start == "restart":
         _remove_run(config.output)
-    progress.say(f"training; {config.output / LOG} gets a line an epoch")
+    progress.say(f"training; {config.output / LOG} gets one line per epoch")
     with StopRequest() as stop:
         run.go(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing

@@ -250,7 +250,7 @@ def test_the_log_of_another_search_is_refused_before_its_first_step(planted, sce
         (("--method", "mse"), "ranges"),
         (("--keep", "conv2"), "layers"),
         (("--target", "cpu"), "target"),
-        (("--search-images", "2"), "images"),
+        (("--max-search-images", "2"), "images"),
         (("--precision", "int8+fp16"), "precision"),
     ):
         with pytest.raises(RecordError, match=rf"log of another search: it differs in .*{named} \("):
@@ -319,7 +319,9 @@ def test_a_dry_run_tells_steps_time_and_space_and_writes_nothing(planted, scenes
 
 def test_too_little_disk_is_told_before_the_layers(planted, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(search_cache, "_SPARE_BYTES", 1 << 60)
-    with pytest.raises(OutputError, match=r"GB of activations in .* are free; take fewer images \(--search-images\)"):
+    with pytest.raises(
+        OutputError, match=r"GB of activations in .* are free; take fewer images \(--max-search-images\)"
+    ):
         _quantize(*_arguments(planted, scenes, tmp_path / "q.onnx"), *ALL, "--max-miou-drop", BUDGET)
     assert not (tmp_path / "q.onnx").exists()
 

@@ -1,4 +1,4 @@
-"""Complete the values of options in a shell: runners, models, kinds of model files. Nothing heavy is imported."""
+"""Complete the values of options in a shell: runners and models. Nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ def complete_models(context: click.Context, parameter: click.Parameter, incomple
 
 
 def complete_runner(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the runners that begin so, with a device after a colon."""
-    from fcn_deploy.runners.registry import RUNNERS
-
-    after: Parts = {name: DEVICES if line.device else () for name, line in RUNNERS.items()}
-    return _with_parts(after, incomplete)
+    """Return the runners that begin so, with a device or a type after a colon."""
+    return _with_parts(_parts(), incomplete)
 
 
 def complete_runners(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return what may follow in a list of runners with commas, each with a device and a precision after colons."""
+    """Return what may follow in a list of runners with commas, with a precision after a colon too."""
+    done, comma, last = incomplete.rpartition(",")
+    return [f"{done}{comma}{spec}" for spec in _with_parts(_parts(QUANTIZED_PRECISIONS), last)]
+
+
+def _parts(precisions: tuple[str, ...] = ()) -> Parts:
+    """Return what may follow each runner's name: devices, types and, of a file that can be rewritten, `precisions`."""
     from fcn_deploy.runners.registry import RUNNERS
 
-    done, comma, last = incomplete.rpartition(",")
-    after: Parts = {
-        name: (*(DEVICES if line.device else ()), *(QUANTIZED_PRECISIONS if line.opens != "network" else ()))
+    return {
+        name: (*(DEVICES if line.device else ()), *line.types, *(precisions if line.opens != "network" else ()))
         for name, line in RUNNERS.items()
     }
-    return [f"{done}{comma}{spec}" for spec in _with_parts(after, last)]
 
 
 def _with_parts(after: Parts, incomplete: str) -> list[str]:
