@@ -8,15 +8,14 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fcn_deploy.audit.arithmetic import has_quantisation, precision
-from fcn_deploy.audit.finding import Finding
 from fcn_deploy.audit.preflight import preflight
+from fcn_deploy.audit.rules import Finding
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.load import check_complete, load_graph
 from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from fcn_deploy.graph.weights import reading_weights
-from fcn_deploy.graph.whole import check_whole
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def audit_graph(
 ) -> Audit:
     """`audit` of a graph that was read from `path` already; it is simplified on the way."""
     simplify(model)
-    check_whole(model, path)
+    check_complete(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):
         raise GraphError(f"{path} holds none of {', '.join(OPERANDS)}: there is no arithmetic to audit")
     size = choose_size(model, batch, height, width)

@@ -8,8 +8,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from fcn_deploy.audit.finding import Finding
-from fcn_deploy.audit.rules import NODE_RULES, Sizes
+from fcn_deploy.audit.rules import NODE_RULES, Finding, Sizes
 from fcn_deploy.graph.sizes import image_axes, image_input
 
 # The last opset that TensorRT 8.6, the oldest release in use (JetPack), documents.

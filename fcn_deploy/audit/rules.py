@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
-from fcn_deploy.audit.finding import Level
 from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.sizes import TensorSize
 
@@ -23,6 +23,27 @@ _INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMat
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 # Their float operands may differ in type.
 _MAY_MIX = (*_QUANTISERS, "Resize", "Cast", "CastLike")
+
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know before a build.
+
+    Attributes:
+        rule: its short name ("zero-point").
+        level: "error" if the file would be rejected or give wrong masks, else "warning".
+        names: the nodes or tensors concerned, in the graph's order; empty if it is the file as a whole.
+        problem, mend: what is wrong, to be read after the names and a colon, and what to do.
+    """
+
+    rule: str
+    level: Level
+    names: tuple[str, ...]
+    problem: str
+    mend: str
 
 
 @dataclass(frozen=True)

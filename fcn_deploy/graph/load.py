@@ -67,20 +67,7 @@ def find_card(model: ir.Model) -> ModelCard | None:
     return None if text is None else ModelCard.from_json(text)
 
 
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The weights of an exported model by state-dict name, each tensor owning its memory.
-
-    Keys that inference does not need (batch-norm counters, an auxiliary head) are not in the file.
-    """
-    return _state_dict(load_graph(path))
-
-
-def load_weights(model: torch.nn.Module, path: Path) -> None:
-    """Give `model`, built from the file's own card, the file's weights."""
-    hold_weights(model, load_graph(path), path)
-
-
-def hold_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
+def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
     """Give `model` the weights of a loaded graph; `path` is for the messages.
 
     Raises:
@@ -117,3 +104,38 @@ def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
 
 def _is_weight(name: str) -> bool:
     return not name.startswith((CONTRACT_PREFIX, CONSTANT_PREFIX))
+
+
+def check_complete(model: ir.Model, path: Path) -> None:
+    """Raise GraphError if a value is made by no node, or a node lacks inputs; `path` is for the message.
+
+    Less strict than ONNX's own checker: operators that nobody knows may pass.
+    """
+    import onnx_ir as ir
+
+    made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
+    for node in model.graph:
+        try:
+            ir.to_proto(node)
+        except Exception as error:  # the library wraps whatever it met, down to broken characters
+            raise GraphError(f"{path} is damaged: a {node.op_type} node cannot be read; export it again") from error
+        for value in node.inputs:
+            if value is not None and id(value) not in made and value.producer() is None:
+                raise GraphError(f"{path} is damaged: node {node.name} reads {value.name}, which nothing makes")
+        least_inputs, least_outputs = _minimum_arity(node, model.opset_imports.get(node.domain, 1))
+        if len(node.inputs) < least_inputs or len(node.outputs) < least_outputs:
+            raise GraphError(
+                f"{path} is damaged: node {node.name}, a {node.op_type}, has {len(node.inputs)} inputs and "
+                f"{len(node.outputs)} outputs; expected {least_inputs} and {least_outputs} at least"
+            )
+
+
+def _minimum_arity(node: ir.Node, opset: int) -> tuple[int, int]:
+    """Return the fewest inputs and outputs that ONNX allows a node; (0, 1) for an operator that it does not define."""
+    import onnx
+
+    try:
+        schema = onnx.defs.get_schema(node.op_type, min(opset, onnx.defs.onnx_opset_version()), node.domain)
+    except onnx.defs.SchemaError:
+        return 0, 1
+    return schema.min_input, max(1, schema.min_output)

@@ -12,9 +12,8 @@ import onnx_ir as ir
 from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.graph.load import PRECISION_KEY, find_card, load_graph
+from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs
-from fcn_deploy.graph.whole import check_whole
 from fcn_deploy.inspection.ports import Port, contract
 
 
@@ -55,7 +54,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
         RecipeError: the model card inside is malformed.
     """
     model = load_graph(path)
-    check_whole(model, path)
+    check_complete(model, path)
     tensors = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
     weight_bytes: Counter[str] = Counter()
     for tensor in tensors:

@@ -89,8 +89,3 @@ def init_scores(layer: nn.Conv2d, std: float) -> None:
 def zero_bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Learned and fixed parameters, buffers apart."""
-    return sum(parameter.numel() for parameter in model.parameters())

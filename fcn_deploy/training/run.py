@@ -20,10 +20,9 @@ from fcn_deploy.training.augment import Augmentation
 from fcn_deploy.training.command_line import command_line
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
-from fcn_deploy.training.schedule import default_warmup, learning_rate
 from fcn_deploy.training.setup import Material
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_tensors, write_state
-from fcn_deploy.training.step import Stepper
+from fcn_deploy.training.step import Stepper, default_warmup, learning_rate
 from fcn_deploy.training.validate import Validation, validate
 
 BEST, LAST, LOG = "best.safetensors", "last.safetensors", "log.jsonl"

@@ -1,4 +1,4 @@
-"""One step of gradient descent."""
+"""Take steps of gradient descent, each with its learning rate."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.device import Precision
 from fcn_deploy.training.loading import Batch
 
+LONGEST_DEFAULT_WARMUP = 1000  # steps
 AUXILIARY_WEIGHT = 0.5  # torchvision references/segmentation/train.py, `criterion`
 _DROPOUT_STREAM = (1 << 32) + 1  # an index no image has, as in loading.py
 
@@ -132,3 +133,19 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, ob
                 (decayed if decays else kept).append(parameter)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def learning_rate(step: int, total: int, base: float, warmup: int, power: float) -> float:
+    """Return the rate of `step` (0-based) of `total`: a linear rise over `warmup` steps, times the poly decay.
+
+    Poly: base * (1 - step / total) ** power, with power 0.9 in "ParseNet" (Liu, Rabinovich, Berg, 2015,
+    arXiv 1506.04579) and "DeepLab" (Chen et al., 2016, arXiv 1606.00915, section 4.1). Warm-up, from "Accurate,
+    Large Minibatch SGD" (Goyal et al., 2017, arXiv 1706.02677, section 2.2): (step + 1) / warmup while below 1.
+    """
+    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    return float(base * rise * (1 - step / total) ** power)
+
+
+def default_warmup(total: int) -> int:
+    """Return a twentieth of the run, at most 1000 steps: deep nets without batch normalisation diverge without one."""
+    return min(LONGEST_DEFAULT_WARMUP, total // 20)
