@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import onnx
@@ -76,14 +74,12 @@ def test_a_file_without_arithmetic_and_one_that_is_missing_are_refused(tmp_path)
         _audit(tmp_path / "missing.onnx")
 
 
-def test_a_file_that_is_not_onnx_is_one_line_and_exit_code_1(tmp_path):
+def test_a_file_that_is_not_onnx_is_one_line_and_exit_code_1(tmp_path, shell):
     (tmp_path / "x.onnx").write_bytes(b"<html>not a model</html>")
-    done = subprocess.run(
-        [sys.executable, "-m", "fcn_deploy", "audit", tmp_path / "x.onnx"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.strip().splitlines()) == 1
+    code, _, err = shell("audit", tmp_path / "x.onnx")
+    assert code == 1
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
 
 
 def test_weights_beside_the_file_are_found(tmp_path):

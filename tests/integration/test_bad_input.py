@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from fcn_deploy.cli.main import main
 from tests.support.bench_model import save_small_model
 from tests.support.onnx_files import write_graph
 
@@ -69,32 +67,22 @@ def carded(folder: Path) -> str:
         (lambda folder: ["train", "--resume", "-o", str(folder / "run")], "to resume; to begin one"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_1(tmp_path, monkeypatch, capsys, arguments, words):
-    monkeypatch.setattr(sys, "argv", ["fcn-deploy", *arguments(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert ended.value.code == 1
-    assert (out, len(err.splitlines())) == ("", 1)
+def test_bad_input_is_one_line_and_exit_code_1(tmp_path, shell, arguments, words):
+    code, out, err = shell(*arguments(tmp_path))
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
     assert err.startswith("error: ")
     assert words in err
     assert "Traceback" not in err
 
 
-def test_a_runner_with_negative_labels_is_a_row_of_its_own(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["fcn-deploy", "bench", negative(tmp_path), *DATA, *QUICK])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert ended.value.code == 1
+def test_a_runner_with_negative_labels_is_a_row_of_its_own(tmp_path, shell):
+    code, out, err = shell("bench", negative(tmp_path), *DATA, *QUICK)
+    assert code == 1
     assert "onnxruntime gives label -1, but there are 8 classes" in " ".join(out.split())
     assert "Traceback" not in err
 
 
-def test_a_radius_beyond_the_image_is_that_of_the_image(tmp_path, monkeypatch, capsys):
-    arguments = ["evaluate", model(tmp_path), *DATA, "--radius", "100000000000"]
-    monkeypatch.setattr(sys, "argv", ["fcn-deploy", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    assert "pixel accuracy" in capsys.readouterr().out
+def test_a_radius_beyond_the_image_is_that_of_the_image(tmp_path, shell):
+    code, out, _ = shell("evaluate", model(tmp_path), *DATA, "--radius", "100000000000")
+    assert code == 0
+    assert "pixel accuracy" in out

@@ -13,13 +13,10 @@ from fcn_deploy.system.optional import require
 from tests.support.onnx_files import write_graph
 
 
-def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "fcn_deploy", *arguments], capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def report() -> dict:
-    done = _run("doctor", "--json", "-")
+    command = [sys.executable, "-m", "fcn_deploy", "doctor", "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -49,17 +46,17 @@ def test_without_a_driver_nothing_is_said_to_run_on_a_gpu(report):
     assert not any(found["able"] for found in on_gpu)
 
 
-def test_inspect_exits_0_on_a_sound_file_and_1_with_one_line_on_a_bad_one(tmp_path):
-    done = _run("inspect", str(write_graph(tmp_path / "m.onnx")), "--layers")
-    assert done.returncode == 0
-    assert "contract    uint8 RGB image in, labels out" in done.stdout
+def test_inspect_exits_0_on_a_sound_file_and_1_with_one_line_on_a_bad_one(tmp_path, shell):
+    done = shell("inspect", str(write_graph(tmp_path / "m.onnx")), "--layers")
+    assert done.code == 0
+    assert "contract    uint8 RGB image in, labels out" in done.out
     (tmp_path / "bad.engine").write_bytes(b"<html>" * 20)
-    done = _run("inspect", str(tmp_path / "bad.engine"))
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("error: ")
+    done = shell("inspect", str(tmp_path / "bad.engine"))
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith("error: ")
     truncated = b"vtrt" + bytes(12) + (5000).to_bytes(8, "little") + bytes([1, 7, 1, 116]) + bytes(100)
     (tmp_path / "cut.engine").write_bytes(truncated)
-    done = _run("inspect", str(tmp_path / "cut.engine"), "--json", "-")
-    assert done.returncode == 1
-    assert "truncated: 128 of 5,000 bytes" in json.loads(done.stdout)["faults"][0]
+    done = shell("inspect", str(tmp_path / "cut.engine"), "--json", "-")
+    assert done.code == 1
+    assert "truncated: 128 of 5,000 bytes" in json.loads(done.out)["faults"][0]

@@ -99,15 +99,12 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch):
     assert not (tmp_path / "exploded").exists()
 
 
-def test_a_truncated_checkpoint_is_one_line_and_exit_code_1(caffe_checkpoint, tmp_path):
+def test_a_truncated_checkpoint_is_one_line_and_exit_code_1(caffe_checkpoint, tmp_path, shell):
     caffe_checkpoint.write_bytes(caffe_checkpoint.read_bytes()[:-5000])
-    done = subprocess.run(
-        [sys.executable, "-m", "fcn_deploy", "export", caffe_checkpoint, "-o", tmp_path / "x.onnx"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert len(done.stderr.strip().splitlines()) == 1
+    code, _, err = shell("export", caffe_checkpoint, "-o", tmp_path / "x.onnx")
+    assert code == 1
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
     assert not (tmp_path / "x.onnx").exists()
 
 

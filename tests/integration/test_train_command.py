@@ -16,8 +16,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fcn_deploy.cli.main import main
-
 OPTIONS = shlex.split(
     "--data synthetic:9:0:33x47 --val synthetic:2:1:35x41 --width 0.02 --epochs 12 --batch 2 --crop 32x48 --device cpu"
 )
@@ -121,15 +119,15 @@ def test_ctrl_c_reaches_the_loading_processes_without_a_traceback(tmp_path):
     assert [line.partition(" ")[0] for line in epochs_left_out(err)] == ["training;", "stopped:"]
 
 
-def test_a_finished_run_says_so_and_the_summary_can_be_json(tmp_path, unbroken):
-    code, out, err = run(*OPTIONS, "-o", unbroken)
+def test_a_finished_run_says_so_and_the_summary_can_be_json(shell, unbroken):
+    code, out, err = shell("train", *OPTIONS, "-o", unbroken)
     assert (code, out) == (1, "")
     assert err.startswith(f"error: {unbroken} holds a finished run (12 epochs, best mIoU ")
-    code, out, err = run("--resume", "--json", "-", "-o", unbroken)
+    code, out, err = shell("train", "--resume", "--json", "-", "-o", unbroken)
     summary = json.loads(out)
     assert (code, err, summary["epochs"], summary["steps"]) == (0, "", 12, 60)
     assert summary["best"] == str(unbroken / "best.safetensors")
-    code, out, err = run("--resume", "--lr", "0.5", "-o", unbroken)
+    code, out, err = shell("train", "--resume", "--lr", "0.5", "-o", unbroken)
     assert (code, err) == (
         1,
         f"error: {unbroken} holds another run (lr was 0.01, now 0.5); use its options, another folder, or --restart\n",
@@ -153,13 +151,10 @@ def test_a_finished_run_says_so_and_the_summary_can_be_json(tmp_path, unbroken):
         ([*OPTIONS, "-o", "/dev/null/run"], 1, "error: cannot write /dev/null/run/state.safetensors"),
     ],
 )
-def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, monkeypatch, capsys, arguments, code, words):
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, monkeypatch, shell, arguments, code, words):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["fcn-deploy", "train", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    out, err = capsys.readouterr()
-    assert (ended.value.code, out) == (code, "")
+    found, out, err = shell("train", *arguments)
+    assert (found, out) == (code, "")
     assert words in err
     if code == 1:
         assert len(err.splitlines()) == 1

@@ -85,7 +85,7 @@ def test_a_stream_without_the_signs_of_a_table_gets_question_marks(tmp_path):
     assert done.stdout.split() == [b"a", b"?", b"?", b"b"]
 
 
-def test_a_mistyped_command_is_a_usage_error():
-    done = subprocess.run([sys.executable, "-m", "fcn_deploy", "exprot"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "No such command 'exprot'" in done.stderr
+def test_a_mistyped_command_is_a_usage_error(shell):
+    code, _, err = shell("exprot")
+    assert code == 2
+    assert "No such command 'exprot'" in err
