@@ -25,7 +25,6 @@ from benchmarks import ratio
 from benchmarks.suite import Measured
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
-from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.registry import open_runner
@@ -67,7 +66,7 @@ def by_loop(model: str, images: Path, target: Path, overlay: bool) -> float:
 
 def by_predict(model: str, images: Path, target: Path, overlay: bool) -> float:
     """Seconds of `predict`, with its own choices."""
-    return predict(PredictOptions(model, (str(images),), target, overlay=0.5 if overlay else None)).seconds
+    return predict(model, images, target, overlay=0.5 if overlay else None).seconds
 
 
 WAYS = {OURS: by_predict, LOOP: by_loop}

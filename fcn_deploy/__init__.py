@@ -19,13 +19,16 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.evaluation.evaluate import evaluate
     from fcn_deploy.inspection.inspect import inspect
     from fcn_deploy.onnx_export.export import export
+    from fcn_deploy.prediction.cluster.resources import Cluster
     from fcn_deploy.prediction.model import load
+    from fcn_deploy.prediction.predict import predict
     from fcn_deploy.quantization.quantize import quantize
     from fcn_deploy.quantization.search.search import SearchOptions
     from fcn_deploy.vocabulary import Profile
 
 _MODULES = {
     "BuildOptions": "fcn_deploy.engine.builder.options",
+    "Cluster": "fcn_deploy.prediction.cluster.resources",
     "DataOptions": "fcn_deploy.data.options",
     "Profile": "fcn_deploy.vocabulary",
     "SearchOptions": "fcn_deploy.quantization.search.search",
@@ -35,10 +38,12 @@ _MODULES = {
     "export": "fcn_deploy.onnx_export.export",
     "inspect": "fcn_deploy.inspection.inspect",
     "load": "fcn_deploy.prediction.model",
+    "predict": "fcn_deploy.prediction.predict",
     "quantize": "fcn_deploy.quantization.quantize",
 }
 __all__ = [
     "BuildOptions",
+    "Cluster",
     "DataOptions",
     "Profile",
     "SearchOptions",
@@ -49,6 +54,7 @@ __all__ = [
     "export",
     "inspect",
     "load",
+    "predict",
     "quantize",
 ]
 

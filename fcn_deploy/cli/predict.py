@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from fcn_deploy.cli.options.command import command as command_of
 from fcn_deploy.cli.options.command import group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import model_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
 from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3
@@ -126,12 +125,9 @@ def command(
     Unreadable images are skipped and listed at the end; the exit code is then 3.
     """
     from fcn_deploy.prediction.cluster.resources import Cluster
-    from fcn_deploy.prediction.images.storage import Storage, is_address
-    from fcn_deploy.prediction.options import PredictOptions
+    from fcn_deploy.prediction.plain import to_plain
     from fcn_deploy.prediction.predict import predict
-    from fcn_deploy.prediction.report import to_plain
     from fcn_deploy.prediction.text import render
-    from fcn_deploy.prediction.tiled import Tiling
 
     check_json_path(json_path)
     tile, halo = given["tile"], given["halo"]
@@ -139,25 +135,27 @@ def command(
         raise click.UsageError("--halo is for --tile")
     if not given["distributed"] and (given["actors"], given["ray_address"]) != (None, None):
         raise click.UsageError("--actors and --ray-address are for --distributed")
-    options = PredictOptions(
+    report = predict(
         model,
         images,
-        Storage.of(output) if is_address(output) else Path(output),
-        format=given["file_format"],
-        overlay=alpha if overlay else None,
-        areas=None if areas is None else Path(areas),
-        skip_existing=given["skip_existing"],
-        keep_suffix=given["keep_suffix"],
-        batch=given["batch"],
+        output,
+        model_name=given["model_name"],
         runner=given["runner"],
+        batch=given["batch"],
+        tile=tile,
+        halo=halo,
         threads=given["threads"],
         lanes=given["lanes"],
-        checkpoint_model=given["model_name"],
         workers=given["workers"],
-        tiling=None if tile is None else Tiling(tile, halo),
+        cluster=Cluster(given["ray_address"], given["actors"]) if given["distributed"] else None,
+        format=given["file_format"],
+        overlay=alpha if overlay else None,
+        areas=areas,
+        skip_existing=given["skip_existing"],
+        keep_suffix=given["keep_suffix"],
+        stdin=sys.stdin.buffer,
+        progress=progress(),
     )
-    cluster = Cluster(given["ray_address"], given["actors"]) if given["distributed"] else None
-    report = predict(options, cluster=cluster, stdin=sys.stdin.buffer, progress=progress())
-    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: click.echo(render(report)))
+    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: show(render(report)))
     if report.failures:
         click.get_current_context().exit(UNUSED_IMAGES)

@@ -2,41 +2,117 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from fcn_deploy.errors import DataError
 from fcn_deploy.prediction.areas import open_area_table
 from fcn_deploy.prediction.images.lazy_images import count_images
 from fcn_deploy.prediction.images.sources import ImageSource
+from fcn_deploy.prediction.images.storage import Storage, is_address
 from fcn_deploy.prediction.labeller import Labeller, LocalLabeller
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.report import PredictReport, RunCounts
+from fcn_deploy.prediction.tiled import Tiling
+from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import MaskFormat
 
 if TYPE_CHECKING:
     from fcn_deploy.prediction.cluster.resources import Cluster
 
 
 def predict(
-    options: PredictOptions,
+    model: StrPath,
+    images: StrPath | Sequence[StrPath],
+    output: StrPath,
     *,
+    model_name: str | None = None,
+    runner: str | None = None,
+    batch: int = 1,
+    tile: int | None = None,
+    halo: int | None = None,
+    threads: int | None = None,
+    lanes: int | None = None,
+    workers: int | None = None,
     cluster: Cluster | None = None,
+    format: MaskFormat = "indexed",
+    overlay: float | None = None,
+    areas: StrPath | None = None,
+    skip_existing: bool = False,
+    keep_suffix: bool = False,
     stdin: IO[bytes] | None = None,
     progress: Progress = SILENT,
 ) -> PredictReport:
-    """Label every image and write the results; an image that cannot be used is skipped and reported.
+    """Write the label maps of images, folders and videos.
+
+    Decoding, inference and writing overlap, and memory does not grow with the number of images. An unreadable image
+    stops nothing and is listed in the report. `load` gives labels as arrays instead.
 
     Args:
-        cluster: the processes that Ray runs it in, on one machine or several; None for this process alone.
-        stdin: where "-" reads the paths.
+        model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
+        images: image files, folders (with their sub-folders), globs ("**" is any depth), list files, videos, "-" for
+            the paths on `stdin`, or addresses of object storage (s3://bucket/folder).
+        output: the folder of the results, or of object storage; for one image the label map itself. photos/a/1.jpg of
+            the folder photos becomes OUTPUT/a/1.png, frame 41 of clip.mp4 OUTPUT/clip.mp4/000041.png.
+        model_name: the network that a checkpoint holds, where its keys leave a choice.
+        runner: as for `load`.
+        batch: images of one shape, or tiles, per inference.
+        tile: the side in pixels of the windows that images are cut into; None runs them whole.
+        halo: context in pixels around the labels of a tile; None is what the network sees, for exact labels.
+        threads: CPU threads of one inference; None divides the cores by the lanes.
+        lanes: inferences at the same time, each with memory of its own; None is 2 on a CPU.
+        workers: threads that decode and write images; None is cores + 2, at most 16.
+        cluster: which Ray processes run it, on one machine or several; None for this process alone.
+        format: "indexed" PNG with the palette, "raw" grey PNG (value = label), or "npy", a NumPy array.
+        overlay: opacity 0..1 of the colours in NAME.overlay.jpg; None writes no overlays.
+        areas: a CSV file of the pixels of each class in each image.
+        skip_existing: whether to skip images that have results already, to continue a stopped run.
+        keep_suffix: whether the result of a.jpg is a.jpg.png instead of a.png.
+        stdin: where "-" reads paths, one per line or each ended by a zero byte.
+
+    Returns:
+        Counts, seconds, failures, and with `areas` the pixels of each class.
 
     Raises:
-        DataError: there are no images, none of them can be used, or two would share a result.
+        DataError: there are no images, none of them can be used, or two would have the same result.
         OutputError: a result cannot be written; what was written before is whole and stays.
-        RunnerError: the model cannot be opened, or fails for one image after the other; or the cluster cannot be used.
+        RunnerError: the model cannot be opened, fails for several images in a row, or the cluster cannot be used.
         CheckpointError, GraphError, EngineError, ExportError: the model cannot be read.
-        MissingDependencyError: an optional package is needed (Ray for `cluster`) and is not there.
+        MissingDependencyError: an optional package is not installed, such as Ray for `cluster`.
+
+    Example:
+        >>> import fcn_deploy, numpy
+        >>> from PIL import Image
+        >>> Image.fromarray(numpy.zeros((48, 64, 3), numpy.uint8)).save("photo.png")
+        >>> report = fcn_deploy.predict("demo", "photo.png", "masks")
+        >>> report.written, Image.open("masks/photo.png").size
+        (1, (64, 48))
     """
+    if tile is None and halo is not None:
+        raise DataError("a halo is the context of a tile, and images are not cut into tiles; give tile too")
+    given = [images] if isinstance(images, (str, os.PathLike)) else images
+    target = os.fspath(output)
+    options = PredictOptions(
+        model=os.fspath(model),
+        images=tuple(os.fspath(one) for one in given),
+        target=Storage.of(target) if is_address(target) else Path(target),
+        format=format,
+        overlay=overlay,
+        areas=None if areas is None else Path(areas),
+        skip_existing=skip_existing,
+        keep_suffix=keep_suffix,
+        batch=batch,
+        runner=runner,
+        threads=threads,
+        lanes=lanes,
+        checkpoint_model=model_name,
+        workers=workers,
+        tiling=None if tile is None else Tiling(tile, halo),
+    )
     sources = options.sources(stdin)
     with ExitStack() as stack:
         labeller = _open_labeller(options, cluster, stack, progress)

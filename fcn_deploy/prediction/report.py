@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from fcn_deploy.prediction.options import PredictOptions
     from fcn_deploy.prediction.outputs import Outputs
 
-SCHEMA = 1
 # An error of the runner can be due to one image (too large for the memory); so many in a row are due to the runner.
 MAX_CONSECUTIVE_RUNNER_ERRORS = 3
 
@@ -115,8 +114,3 @@ class RunCounts:
             pixels=None if pixels is None else tuple(pixels.tolist()),
             notes=notes,
         )
-
-
-def to_plain(report: PredictReport) -> dict[str, Any]:
-    """The report as plain data for JSON."""
-    return {"schema": SCHEMA, "kind": "predict"} | asdict(report) | {"images_per_s": report.images_per_s}

@@ -14,7 +14,6 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.prediction import labeller as module
 from fcn_deploy.prediction.memory_budget import MemoryBudget, bytes_per_pixel, memory_budget_for
-from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
 from tests.support.fake_runners import FakeRunner
 
@@ -65,7 +64,7 @@ def test_large_images_are_failures_and_the_small_ones_are_labelled(tmp_path, mon
     runner = FakeRunner("onnxruntime", card=CARD)
     monkeypatch.setattr(module, "open_runners", lambda *args, **options: [runner])
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1 << 20}))
-    report = predict(PredictOptions("fake.onnx", (str(tmp_path),), tmp_path / "masks"))
+    report = predict("fake.onnx", tmp_path, tmp_path / "masks")
     assert report.written == 2
     assert [failure.name for failure in report.failures] == ["1.png", "2.png", "3.png", "4.png"]
     assert "400x4 pixels in one inference" in report.failures[0].reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import DataError, OutputError, RunnerError
 from fcn_deploy.prediction import labeller as module
-from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
+from fcn_deploy.prediction.report import PredictReport
 from tests.support.fake_runners import FakeRunner
 
 CARD = ModelCard("fcn8s", tuple("abcd"))
@@ -37,8 +38,8 @@ def opened(monkeypatch, *runners: FakeRunner) -> None:
     monkeypatch.setattr(module, "open_runners", lambda *args, **options: list(runners))
 
 
-def options(photos: Path, **given: object) -> PredictOptions:
-    return PredictOptions("fake.onnx", (str(photos),), photos.parent / "masks", **{"format": "raw", **given})
+def predicted(photos: Path, **given: Any) -> PredictReport:
+    return predict("fake.onnx", photos, photos.parent / "masks", **{"format": "raw", **given})
 
 
 class Moody(FakeRunner):
@@ -51,7 +52,7 @@ class Moody(FakeRunner):
 
 def test_an_image_that_the_runner_refuses_stops_nothing(photos, monkeypatch):
     opened(monkeypatch, Moody(card=CARD))
-    report = predict(options(photos(hurt=(3, 4, 9, 11))))
+    report = predicted(photos(hurt=(3, 4, 9, 11)))
     assert report.written == 16
     assert [failure.name for failure in report.failures] == ["03.png", "04.png", "09.png", "11.png"]
     assert report.failures[0].reason == "out of memory"
@@ -60,13 +61,13 @@ def test_an_image_that_the_runner_refuses_stops_nothing(photos, monkeypatch):
 def test_a_runner_that_refuses_three_in_turn_stops_the_run(photos, monkeypatch):
     opened(monkeypatch, Moody(card=CARD))
     with pytest.raises(RunnerError, match=r"3 images in a row failed; last 08\.png: out of memory"):
-        predict(options(photos(hurt=(1, 6, 7, 8))))
+        predicted(photos(hurt=(1, 6, 7, 8)))
     assert load_label(photos().parent / "masks" / "05.png").tolist() == [[1] * 5] * 3
 
 
 def test_a_label_that_is_no_class_is_a_failure_and_is_not_written(photos, monkeypatch):
     opened(monkeypatch, FakeRunner(card=CARD, num_classes=51))
-    report = predict(options(photos(hurt=(5,))))
+    report = predicted(photos(hurt=(5,)))
     assert [failure.reason for failure in report.failures] == ["the model gives label 50, but there are 4 classes"]
     assert not (photos().parent / "masks" / "05.png").exists()
 
@@ -74,7 +75,7 @@ def test_a_label_that_is_no_class_is_a_failure_and_is_not_written(photos, monkey
 def test_two_lanes_share_the_images(photos, monkeypatch):
     runners = [FakeRunner(card=CARD, sleep_s=0.005), FakeRunner(card=CARD, sleep_s=0.005)]
     opened(monkeypatch, *runners)
-    assert predict(options(photos())).written == 20
+    assert predicted(photos()).written == 20
     counts = [len(runner.shapes) for runner in runners]
     assert sum(counts) == 20
     assert min(counts) >= 5
@@ -84,7 +85,7 @@ def test_wide_labels_do_not_fit_an_indexed_file(photos, monkeypatch):
     wide = ModelCard("fcn8s", tuple(f"c{index}" for index in range(300)))
     opened(monkeypatch, FakeRunner(card=wide))
     with pytest.raises(OutputError, match="indexed PNG holds 256 classes and the model has 300; use --format raw"):
-        predict(options(photos(), format="indexed"))
+        predicted(photos(), format="indexed")
 
 
 def test_images_that_collide_are_told_before_any_is_run(photos, monkeypatch):
@@ -93,6 +94,6 @@ def test_images_that_collide_are_told_before_any_is_run(photos, monkeypatch):
     folder = photos()
     (folder / "07.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"07\.jpg and .*07\.png would both be written"):
-        predict(options(folder))
+        predicted(folder)
     assert runner.shapes == []
-    assert len(predict(options(folder, keep_suffix=True)).failures) == 1
+    assert len(predicted(folder, keep_suffix=True).failures) == 1

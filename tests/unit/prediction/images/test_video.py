@@ -13,7 +13,6 @@ from fcn_deploy.errors import ImageError, MissingDependencyError
 from fcn_deploy.prediction.images.lazy_images import count_images, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.images.video import upright
-from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.predict import predict
 from tests.support.onnx_files import write_graph
 
@@ -56,9 +55,7 @@ def test_every_frame_is_an_image_in_its_order_under_a_name_of_its_own(tmp_path):
 @needs_av
 def test_frames_are_written_below_the_name_of_the_video(tmp_path):
     write_video(tmp_path / "clip.mp4")
-    report = predict(
-        PredictOptions(str(write_graph(tmp_path / "m.onnx")), (str(tmp_path / "clip.mp4"),), tmp_path / "o")
-    )
+    report = predict(write_graph(tmp_path / "m.onnx"), tmp_path / "clip.mp4", tmp_path / "o")
     assert (report.written, report.failures) == (len(SHADES), ())
     written = sorted(str(path.relative_to(tmp_path / "o")) for path in (tmp_path / "o").rglob("*.png"))
     assert written == [f"clip.mp4/{number:06}.png" for number in range(len(SHADES))]
@@ -129,7 +126,7 @@ def test_without_pyav_a_video_names_the_extra_before_anything_is_written(tmp_pat
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "a.mp4").write_bytes(b"")
     assert find_sources([str(tmp_path / "a.mp4")])[0].is_video
-    options = PredictOptions(str(write_graph(tmp_path / "m.onnx")), (str(tmp_path / "a.mp4"),), tmp_path / "o")
+    model = write_graph(tmp_path / "m.onnx")
     with pytest.raises(MissingDependencyError, match="av"):
-        predict(options)
+        predict(model, tmp_path / "a.mp4", tmp_path / "o")
     assert not (tmp_path / "o").exists()
