@@ -28,11 +28,7 @@ from fcn_deploy.vocabulary import Size
     "What to audit",
     option("--size", type=size_value, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
     option("--batch", type=click.IntRange(min=1), show_default="the file's, else 1", help="Images per inference."),
-    option(
-        "--parse",
-        type=click.Choice(["rtx"]),
-        help="Also run TensorRT for RTX's own ONNX parser (no GPU needed).",
-    ),
+    option("--parse", type=click.Choice(["rtx"]), help="Also run TensorRT for RTX's own ONNX parser (no GPU needed)."),
 )
 @group(
     "Result",

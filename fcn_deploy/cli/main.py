@@ -94,7 +94,7 @@ def _section(title: str, lines: dict[str, str]) -> cloup.Section:
 )
 @click.version_option(__version__, prog_name="fcn-deploy")
 def cli() -> None:
-    """Take a fully convolutional segmentation network out of PyTorch and prove it unharmed."""
+    """Deploy a segmentation network from PyTorch, and check at each step that its results stay the same."""
 
 
 def main() -> None:

@@ -73,10 +73,7 @@ UNUSED_IMAGES = 3
     option("--distributed", is_flag=True, help="Use several processes, on one machine or a cluster, by Ray Data."),
     option("--actors", type=click.IntRange(1), show_default="one per device", help="Processes that hold the model."),
     option(
-        "--ray-address",
-        metavar="HOST:PORT",
-        show_default="the running one",
-        help="Ray cluster; 'local' starts one.",
+        "--ray-address", metavar="HOST:PORT", show_default="the running one", help="Ray cluster; 'local' starts one."
     ),
 )
 @group(

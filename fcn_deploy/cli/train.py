@@ -68,10 +68,7 @@ _MODEL = (
     ),
     option("--width", type=float, show_default="1", help="Factor of the channels of a VGG model."),
     option(
-        "--head",
-        type=click.Choice(HEADS),
-        show_default="fc",
-        help="fc6 and fc7 of VGG-16, or score pool5 directly.",
+        "--head", type=click.Choice(HEADS), show_default="fc", help="fc6 and fc7 of VGG-16, or score pool5 directly."
     ),
     option(
         "--upsampling",
@@ -114,12 +111,7 @@ _RUN = (
     option("--device", type=click.Choice(DEVICES), show_default="auto", help="Where to train."),
     option("--amp/--no-amp", default=None, show_default="on a GPU only", help="Use mixed precision."),
     option("--workers", type=int, show_default="0", help="Processes that load images; 0 loads in this one."),
-    option(
-        "--resume",
-        "start",
-        flag_value="resume",
-        help="Continue the run in -o; its options need not be repeated.",
-    ),
+    option("--resume", "start", flag_value="resume", help="Continue the run in -o; its options need not be repeated."),
     option("--restart", "start", flag_value="restart", help="Delete the run in -o and start again."),
 )
 

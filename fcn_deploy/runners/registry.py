@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from fcn_deploy.errors import RunnerError, UnknownNameError
 from fcn_deploy.model_file import Kind, kind_of
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.vocabulary import LABELS
+from fcn_deploy.vocabulary import LABELS, PRECISIONS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,6 +101,7 @@ def open_runner(
         CheckpointError, GraphError, EngineError: `source` cannot be read or used.
     """
     line = entry(spec)
+    _check_types(spec, line)
     _check_kind(spec, line, source)
     device = spec.partition(":")[2] or line.device
     module_name, _, class_name = line.location.partition(":")
@@ -112,6 +113,17 @@ def open_runner(
         given["provider"] = provider
     runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads, **given)
     return runner
+
+
+def _check_types(spec: str, line: Entry) -> None:
+    """Raise UnknownNameError if an .onnx file is to run in a precision that only another file has."""
+    name, *parts = spec.split(":")
+    other = [part for part in parts if part in PRECISIONS and part not in line.types]
+    if other and line.opens == "onnx":
+        raise UnknownNameError(
+            f"'{spec}': {name} runs a file in the types that it has; rewrite it first: "
+            f"fcn-deploy quantize --precision {other[0]}"
+        )
 
 
 def _check_kind(spec: str, line: Entry, source: str) -> None:

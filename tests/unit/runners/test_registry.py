@@ -21,3 +21,9 @@ def test_an_unknown_device_and_an_absent_one_are_told_apart():
     if not torch.cuda.is_available():
         with pytest.raises(RunnerError, match=r"PyTorch .* has .*; use pytorch:cpu"):
             open_runner("pytorch:cuda", "demo")
+
+
+@pytest.mark.parametrize("spec", ["onnxruntime:int8", "openvino:fp16", "onnxruntime:cuda:int8+fp16"])
+def test_precision_of_another_file_is_answered_with_quantize(spec):
+    with pytest.raises(UnknownNameError, match=r"in the types that it has; rewrite it first: fcn-deploy quantize"):
+        open_runner(spec, "model.onnx")
