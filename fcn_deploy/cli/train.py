@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,9 +177,6 @@ def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig
 
 
 def _print_epoch(record: EpochRecord) -> None:
-    """Print a line per epoch on a terminal; in a pipe the log has them."""
-    if not sys.stderr.isatty():
-        return
     scores = ""
     if record.mean_iou is not None:
         scores = f"  mIoU {_percent(record.mean_iou)}  boundary {_percent(record.boundary_mean_iou)}"
