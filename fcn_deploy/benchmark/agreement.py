@@ -26,7 +26,7 @@ MOST_IMAGES = 2000
 
 @dataclass
 class LabelComparison:
-    """Counts of the runner `name`. `failure` says why it stopped; its counts are then worth nothing.
+    """Counts of the labels of the runner `name`. `failure` says why it stopped; its counts are then incomplete.
 
     Attributes:
         by_image: int64[C, C] of each labelled image.
@@ -48,7 +48,7 @@ class LabelComparison:
         reference: Labels | None = None,
         margins: Labels | None = None,
     ) -> None:
-        """Add one image; all arrays [1, H, W]. RunnerError if a label is none of the data set's classes."""
+        """Add one image; all arrays are [1, H, W]. RunnerError if a label is not a class of the data set."""
         if target is not None:
             check_labels(self.name, labels, self.accuracy.num_classes)
             before = self.accuracy.overall.copy()
@@ -68,15 +68,15 @@ def compare_labels(
     num_classes: int,
     ignore_index: int,
     radius: int = 3,
-    keep: WorstFrames | None = None,
+    worst_frames: WorstFrames | None = None,
 ) -> tuple[list[LabelComparison], LabelComparison]:
     """Run every image through the reference and every runner, one at a time.
 
     Args:
         samples: images with or without ground truth; without, agreement alone is counted.
         reference: a runner that gives "labels" and "logits"; None leaves agreement out. It may be one of `runners`,
-            and is then run once an image.
-        keep: is shown every image whose labels can be compared, with the place of the runner.
+            and is then run once per image.
+        worst_frames: gets every image whose labels can be compared, with the place of the runner.
 
     Returns:
         One LabelComparison for each runner, and the reference's own.
@@ -101,8 +101,8 @@ def compare_labels(
                 try:
                     found = runner.infer(feeds)[LABELS]
                     result.count(sample.name, found, target, labels, margins)
-                    if keep is not None and labels is not None:
-                        keep.offer(place, sample, labels[0], found[0])
+                    if worst_frames is not None and labels is not None:
+                        worst_frames.offer(place, sample, labels[0], found[0])
                 except FcnDeployError as error:
                     result.failure = str(error)
     return results, own
@@ -111,7 +111,7 @@ def compare_labels(
 def _reference_labels(
     own: LabelComparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
 ) -> tuple[Labels | None, Labels | None]:
-    """The reference's labels and margins of one image; None, None from its first failure on."""
+    """Return the reference's labels and margins of one image; None, None from its first failure on."""
     if own.failure is not None:
         return None, None
     try:
@@ -124,7 +124,7 @@ def _reference_labels(
 
 
 def accuracy_of(result: LabelComparison) -> Accuracy | None:
-    """The counts as plain data; None if no image had a ground truth."""
+    """Return the counts as plain data; None if no image had a ground truth."""
     found = result.accuracy
     if found.images == 0:
         return None
@@ -135,7 +135,7 @@ def accuracy_of(result: LabelComparison) -> Accuracy | None:
 
 
 def agreement_of(agreement: AgreementCounts) -> Agreement:
-    """The counts as plain data; the last bin's end, infinity, becomes None."""
+    """Return the counts as plain data; the last bin's end, infinity, becomes None."""
     bins = tuple(
         MarginAgreed(part.low, part.high if math.isfinite(part.high) else None, part.share.agreed, part.share.pixels)
         for part in agreement.by_margin

@@ -24,7 +24,7 @@ from fcn_deploy.vocabulary import Shape, Size
 Image = NDArray[np.uint8]
 BATCH_BYTES = 2 << 30
 POOL_BYTES = 256 << 20
-# So many different images, or one batch, are enough to time a shape: the work does not depend on what they show.
+# Different images that are enough to time a shape, or one batch: the work does not depend on what they show.
 IMAGES = 8
 
 
@@ -33,14 +33,14 @@ class ImagePool:
     """Count the samples that pass, and keep the first images for the timing, up to 256 MiB.
 
     Attributes:
-        batch: images an inference, when they are timed.
-        keeps: whether images are kept at all.
+        batch: images per inference, when they are timed.
+        keep_images: whether images are kept at all.
         images: uint8[H, W, 3] each.
         sizes: how many images of each (H, W).
     """
 
     batch: int = 1
-    keeps: bool = True
+    keep_images: bool = True
     images: list[Image] = field(default_factory=list)
     sizes: dict[Size, int] = field(default_factory=dict)
     seen: int = 0
@@ -48,10 +48,10 @@ class ImagePool:
     _bytes: int = 0
 
     def watch(self, samples: Iterable[Sample], task: Task, check: Callable[[], None]) -> Iterator[Sample]:
-        """The same samples, counted; after each one `task` advances and `check` may raise.
+        """Yield the same samples and count them; after each one `task` advances and `check` may raise.
 
         Raises:
-            DataError: batches of an image's size would not fit into memory; said now, not after the comparison.
+            DataError: batches of an image's size would not fit into memory; raised now, not after the comparison.
         """
         for sample in samples:
             check_bytes([sample.image], self.batch)
@@ -59,7 +59,7 @@ class ImagePool:
             self.labelled += sample.label is not None
             height, width = sample.image.shape[:2]
             self.sizes[height, width] = self.sizes.get((height, width), 0) + 1
-            if self.keeps and (not self.images or self._bytes + sample.image.nbytes <= POOL_BYTES):
+            if self.keep_images and (not self.images or self._bytes + sample.image.nbytes <= POOL_BYTES):
                 self.images.append(sample.image)
                 self._bytes += sample.image.nbytes
             yield sample
@@ -68,7 +68,7 @@ class ImagePool:
 
 
 def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
-    """uint8[H, W, 3] images -> uint8[batch, H, W, 3], images of one shape together, in the order of first shapes.
+    """Stack uint8[H, W, 3] images to uint8[batch, H, W, 3], images of one shape together, in the order of first shapes.
 
     The last batch of a shape is filled up with that shape's first images, so every batch is full.
 
@@ -87,27 +87,27 @@ def batches_of(images: Sequence[Image], batch: int) -> list[Image]:
 
 
 def check_bytes(images: Sequence[Image], batch: int) -> None:
-    """DataError if the full batches of `images` would take more than BATCH_BYTES; single images always may."""
+    """Raise DataError if the full batches of `images` take more than BATCH_BYTES; single images are always allowed."""
     counts = Counter(image.shape for image in images)
     needed = sum(-(-count // batch) * batch * math.prod(shape) for shape, count in counts.items())
     if batch > 1 and needed > BATCH_BYTES:
         raise DataError(
             f"batches of {batch} images take {needed >> 20} MiB, more than the {BATCH_BYTES >> 20} MiB "
-            "that they may; give a smaller --batch, or images of fewer sizes"
+            "allowed; give a smaller --batch, or images of fewer sizes"
         )
 
 
 def commonest(batches: Sequence[Image]) -> list[Image]:
-    """The batches of the shape that most of them have; of equals the first."""
+    """Return the batches of the most common shape; of equally common ones the first."""
     shape, _ = Counter(batch.shape for batch in batches).most_common(1)[0]
     return [batch for batch in batches if batch.shape == shape]
 
 
 def shapes_of(sizes: Sequence[Size], batches: Sequence[int], own: Mapping[Size, int]) -> tuple[Shape, ...]:
-    """(N, H, W) of every size with every batch, small ones first; () where one batch and no size was asked for.
+    """Return (N, H, W) of every size with every batch, small ones first; () where one batch and no size was asked for.
 
     Args:
-        sizes: [height, width]; () is the commonest of `own`.
+        sizes: [height, width]; () is the most common of `own`.
         own: how many images of each size the data set has.
     """
     if not sizes and len(batches) <= 1:
@@ -118,25 +118,25 @@ def shapes_of(sizes: Sequence[Size], batches: Sequence[int], own: Mapping[Size, 
 
 
 def check_shapes(sizes: Iterable[Size], batches: Sequence[int]) -> None:
-    """DataError for a batch that would not fit into memory, before anything is opened."""
+    """Raise DataError for a batch that would not fit into memory, before anything is opened."""
     for height, width in sizes:
         needed = max(batches, default=1) * height * width * 3
         if needed > BATCH_BYTES:
             raise DataError(
                 f"batches of {max(batches, default=1)} images of {height}x{width} take {needed >> 20} MiB, more than "
-                f"the {BATCH_BYTES >> 20} MiB that they may; give smaller --sizes or --batch"
+                f"the {BATCH_BYTES >> 20} MiB allowed; give smaller --sizes or --batch"
             )
 
 
 def resized(samples: Iterable[Sample], size: Size) -> Iterator[Sample]:
-    """The samples at (height, width)."""
+    """Yield the samples resized to (height, width)."""
     for sample in samples:
         label = None if sample.label is None else resized_label(sample.label, size)
         yield replace(sample, image=resized_image(sample.image, size), label=label)
 
 
 def resized_image(image: Image, size: Size) -> Image:
-    """uint8[H, W, 3] -> uint8[height, width, 3]; the image itself if it has that size."""
+    """Resize uint8[H, W, 3] to uint8[height, width, 3]; return the image itself if it has that size."""
     if image.shape[:2] == size:
         return image
     pillow = PillowImage.fromarray(image).resize((size[1], size[0]), PillowImage.Resampling.BILINEAR)
@@ -144,7 +144,7 @@ def resized_image(image: Image, size: Size) -> Image:
 
 
 def resized_label(label: NDArray[np.integer], size: Size) -> NDArray[np.integer]:
-    """integer[H, W] -> integer[height, width] of the same type; no label appears that was not there."""
+    """Resize integer[H, W] to integer[height, width] of the same type; no label appears that was not there."""
     if label.shape == size:
         return label
     pillow = PillowImage.fromarray(label).resize((size[1], size[0]), PillowImage.Resampling.NEAREST)
@@ -152,5 +152,5 @@ def resized_label(label: NDArray[np.integer], size: Size) -> NDArray[np.integer]
 
 
 def images_for(shape: Shape, pool: Sequence[Image]) -> list[Image]:
-    """The first images of the pool, resized; enough for a batch where the pool has that many."""
+    """Return the first images of the pool, resized; enough for a batch where the pool has that many."""
     return [resized_image(image, shape[1:]) for image in pool[: max(IMAGES, shape[0])]]

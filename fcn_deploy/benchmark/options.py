@@ -1,4 +1,4 @@
-"""What a benchmark is asked for."""
+"""The options of a benchmark."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class BenchOptions:
     Attributes:
         source: "demo", an .onnx file, a checkpoint or a recipe.
         model: what a checkpoint holds where its keys leave a choice.
-        runners: specs as in `parse_spec`; one may stand twice (the difference is then the noise).
-        calibration: images for INT8, which is refused without.
-        batch: images an inference, when the data set's own sizes are timed.
-        sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the
-            data set's commonest; neither sizes nor two batches is none.
+        runners: specs as in `parse_spec`; the same one may be given twice (the difference is then noise).
+        calibration: images to calibrate INT8 with; without them INT8 is rejected.
+        batch: images per inference, when the data set's own sizes are timed.
+        sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the data
+            set's most common one; with neither sizes nor two batches, nothing is resized.
         isolated: whether each runner is timed in a process of its own.
-        saturation_s: how long images a second are counted, for each row and shape; 0 for not at all.
+        saturation_s: seconds for which saturated throughput is measured, for each row and shape; 0 leaves it out.
         threads: CPU threads of every runner; None for all usable cores.
         radius: half width of the boundary band in pixels.
         memory: whether to measure peak memory, in a fresh process for each runner.
-        keep: gets the frames on which rows and reference differ most, for a page that shows them.
+        worst_frames: gets the frames on which rows and reference differ most, for a page that shows them.
     """
 
     source: str = "demo"
@@ -44,4 +44,4 @@ class BenchOptions:
     batches: tuple[int, ...] = ()
     isolated: bool = False
     saturation_s: float = SECONDS
-    keep: WorstFrames | None = None
+    worst_frames: WorstFrames | None = None

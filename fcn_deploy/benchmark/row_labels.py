@@ -27,7 +27,7 @@ class RowLabels:
     """Run the data set through every row's runner and count the labels.
 
     Attributes:
-        classes: names of the labels; () if nobody named them.
+        classes: names of the labels; () if they have none.
         pool: counts the images and keeps the first ones for the timing.
     """
 
@@ -44,12 +44,14 @@ class RowLabels:
             What the labels were compared with; None without a reference, or if that raised.
         """
         running = [(place, run, run.runner) for place, run in enumerate(runs) if run.runner is not None]
-        keep = self.options.keep
-        if keep is not None:
-            keep.begin(self.classes, self.dataset.palette, [place for place, _, _ in running])
+        worst_frames = self.options.worst_frames
+        if worst_frames is not None:
+            worst_frames.begin(self.classes, self.dataset.palette, [place for place, _, _ in running])
         if reference is not None:
             reference.output_names = (LABELS, LOGITS)
-        results, own = self._results([runner for _, _, runner in running], reference, self.pool, keep=keep)
+        results, own = self._results(
+            [runner for _, _, runner in running], reference, self.pool, worst_frames=worst_frames
+        )
         if reference is not None:
             reference.output_names = (LABELS,)
         lasted = reference is not None and own.failure is None
@@ -65,7 +67,7 @@ class RowLabels:
                     run.accuracy[size] = replace(run.accuracy[None], by_image=())
             return
         running = [(run, run.runner) for run in runs if run.ok and run.runner is not None]
-        results, _ = self._results([runner for _, runner in running], None, ImagePool(keeps=False), size)
+        results, _ = self._results([runner for _, runner in running], None, ImagePool(keep_images=False), size)
         for (run, _), result in zip(running, results, strict=True):
             accuracy = accuracy_of(result) if result.failure is None else None
             if accuracy is not None:  # a curve over sizes needs no matrix of each image
@@ -77,7 +79,7 @@ class RowLabels:
         reference: Runner | None,
         pool: ImagePool,
         size: Size | None = None,
-        keep: WorstFrames | None = None,
+        worst_frames: WorstFrames | None = None,
     ) -> tuple[list[LabelComparison], LabelComparison]:
         title = "comparing labels" if size is None else f"comparing labels at {size[0]}x{size[1]}"
         with self.progress.task(title, len(self.dataset)) as task, interrupts() as check:
@@ -89,7 +91,7 @@ class RowLabels:
                 num_classes=max(1, len(self.classes)),
                 ignore_index=ignore_index_for(len(self.classes)),
                 radius=self.options.radius,
-                keep=keep,
+                worst_frames=worst_frames,
             )
 
 
@@ -106,7 +108,7 @@ def _fill_in(run: RowRun, result: LabelComparison, *, compared: bool) -> None:
 
 
 def _without_folder(frames: Sequence[Frame]) -> tuple[Frame, ...]:
-    """Names below the folder that all files share: a record names no folder of the machine."""
+    """Name frames below the folder that all files share: a record names no folder of the machine."""
     if not frames or not all(Path(frame.name).is_absolute() for frame in frames):
         return tuple(frames)
     try:

@@ -88,7 +88,7 @@ def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stac
     """Make the file of every spec and open its runner; `stack` closes them.
 
     Raises:
-        UnknownNameError: no such runner or provider: a slip of the user's, not a fact about the machine.
+        UnknownNameError: no such runner or provider: a typo, not a fact about the machine.
         CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
     """
     runs = [_open(files, spec, threads, stack) for spec in specs]

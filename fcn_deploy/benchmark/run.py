@@ -1,4 +1,4 @@
-"""The benchmark: open the runners, compare their labels, time them, measure their memory, and return the record."""
+"""Run the benchmark: open the runners, compare their labels, time them, measure their memory, return the record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
-from fcn_deploy.benchmark.options import BenchOptions as BenchOptions
+from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
@@ -54,7 +54,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     with ExitStack() as stack:
         artefact = stack.enter_context(ModelSource(options.source, progress, model=options.model))
         sha256, size_bytes = artefact.digest()
-        # The data set first: a slip in its path should not cost the minute that an export takes.
+        # The data set first: a typo in its path should not cost the minute that an export takes.
         card = artefact.card()
         dataset, pool = _open_data(card, options, progress), ImagePool(max((options.batch, *options.batches)))
         files = ModelFiles(
@@ -109,7 +109,7 @@ def _open_reference(
 
 
 def _folder(stack: ExitStack) -> Path:
-    """For the files that are made; gone with `stack`."""
+    """Create a folder for the files that are made; it is removed with `stack`."""
     return Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)))
 
 
@@ -118,7 +118,7 @@ def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress
 
 
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
-    """The data set's own sizes, and each shape of other sizes for itself, so that its kernels are tuned for it."""
+    """Return the data set's own sizes, and each shape of other sizes by itself: kernels are tuned for a profile."""
     most = options.batch if options.sizes else max((options.batch, *options.batches))
     own = of_dataset(dataset, options.data.on_error, most, progress)
     resized = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
@@ -132,7 +132,7 @@ def _close(runners: Sequence[Runner | None]) -> None:
 
 
 def _enter(runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitStack) -> list[TimedRow]:
-    """The rows that can be timed with what is timed; a runner that does not open in its own process fails."""
+    """Return the rows that can be timed with what is timed; a runner that does not open in its own process fails."""
     timed: list[TimedRow] = []
     for run in runs:
         if not run.ok or run.runner is None:
@@ -185,7 +185,7 @@ def _settings(options: BenchOptions, threads: int, resized: Sequence[Shape]) -> 
 
 
 def _environment(threads: int, gpus: GpuWatch) -> dict[str, Any]:
-    """With `nvml`: why a GPU's clocks are not in the record, where there is a GPU."""
+    """Describe the machine; `nvml` says why the clocks of a GPU are not in the record."""
     found = describe_environment(threads)
     return found | {"nvml": gpus.reason} if found["gpus"] and gpus.reason else found
 

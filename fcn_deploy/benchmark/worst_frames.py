@@ -1,4 +1,4 @@
-"""The frames on which a row's labels differ most from the reference's, kept small enough for a page to show them.
+"""Keep the frames on which a row's labels differ most from the reference's, small enough for a page to show them.
 
 A record holds counts and no pictures; these live as long as the process that measured.
 """
@@ -17,15 +17,15 @@ from fcn_deploy.data.sample import Colour, Sample
 
 Labels = NDArray[Any]
 WORST = 3
-LONGEST = 512  # pixels of the longer side, at most; larger frames are thinned out by a whole factor
+LONGEST = 512  # pixels of the longer side, at most; larger frames are subsampled by a whole factor
 
-# What a pixel of a difference map says; where several become one pixel the largest stands, so that none is lost.
+# The codes of a difference map; where several pixels become one, the largest code is kept, so that none is lost.
 ALIKE, UNLABELLED, BOTH_WRONG, GAINED, LOST = range(5)
 
 
 @dataclass(frozen=True)
 class WorstFrame:
-    """One image, thinned out by `factor` to at most 512 pixels a side; the counts are of all its pixels.
+    """One image, subsampled by `factor` to at most 512 pixels per side; the counts are of all its pixels.
 
     Attributes:
         image: uint8[h, w, 3].
@@ -53,7 +53,7 @@ class WorstFrame:
 
 @dataclass
 class WorstFrames:
-    """The worst frames of each row; give it to `run_bench`, and to the page that shows them.
+    """Collect the worst frames of each row; give it to `run_bench`, and to the page that shows them.
 
     Attributes:
         most: how many frames of each row.
@@ -69,7 +69,7 @@ class WorstFrames:
     _places: Sequence[int] = ()
 
     def begin(self, classes: Sequence[str], palette: Sequence[Colour], places: Sequence[int]) -> None:
-        """Say what the labels are called, and which row of the record each runner of the comparison is."""
+        """Set the names of the labels, and which row of the record each runner of the comparison is."""
         self.classes = classes
         self.palette = palette if len(palette) == len(classes) else voc_palette(len(classes))
         self._places = places
@@ -90,19 +90,19 @@ def _share(frame: WorstFrame) -> float:
 
 
 def reduced(sample: Sample, reference: Labels, labels: Labels, ignore_index: int = 255) -> WorstFrame:
-    """The frame at most LONGEST pixels a side: every `factor`-th pixel, and of the differences the gravest."""
+    """Return the frame at most LONGEST pixels per side: every `factor`-th pixel, and the worst of the differences."""
     codes = difference(sample.label, reference, labels, ignore_index)
     factor = -(-max(codes.shape) // LONGEST)
     thin = (slice(None, None, factor),) * 2
     truth = None if sample.label is None else sample.label[thin].copy()
     return WorstFrame(
         sample.name, sample.image[thin].copy(), truth, reference[thin].copy(), labels[thin].copy(),
-        _gravest(codes, factor), tuple(np.bincount(codes.ravel(), minlength=5).tolist()), factor,
+        _worst_code(codes, factor), tuple(np.bincount(codes.ravel(), minlength=5).tolist()), factor,
     )  # fmt: skip
 
 
 def difference(truth: Labels | None, reference: Labels, labels: Labels, ignore_index: int) -> NDArray[np.uint8]:
-    """uint8[H, W] of the five codes."""
+    """Return uint8[H, W] of the five codes."""
     differ = reference != labels
     codes: NDArray[np.uint8] = np.where(differ, UNLABELLED, ALIKE).astype(np.uint8)
     if truth is not None:
@@ -113,8 +113,8 @@ def difference(truth: Labels | None, reference: Labels, labels: Labels, ignore_i
     return codes
 
 
-def _gravest(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+def _worst_code(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """The maximum of each factor x factor block; blocks at the lower and right border may be smaller."""
     rows = np.maximum.reduceat(codes, np.arange(0, codes.shape[0], factor), axis=0)
-    gravest: NDArray[np.uint8] = np.maximum.reduceat(rows, np.arange(0, codes.shape[1], factor), axis=1)
-    return gravest
+    worst: NDArray[np.uint8] = np.maximum.reduceat(rows, np.arange(0, codes.shape[1], factor), axis=1)
+    return worst

@@ -94,7 +94,8 @@ def command(
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if a
     row got worse than the baseline by more than the limits allow.
     """
-    from fcn_deploy.benchmark.run import BenchOptions, run_bench
+    from fcn_deploy.benchmark.options import BenchOptions
+    from fcn_deploy.benchmark.run import run_bench
     from fcn_deploy.benchmark.runner_specs import default_specs
 
     gate = Gate.of(data)
@@ -113,7 +114,7 @@ def command(
             budget=budget(data),
             radius=radius,
             memory=not no_memory,
-            keep=kept,
+            worst_frames=kept,
             **shapes(data),
         )
         record = run_bench(options, progress())

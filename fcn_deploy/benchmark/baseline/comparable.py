@@ -1,4 +1,4 @@
-"""Whether two records can be held against each other, and in what."""
+"""Decide whether two records can be compared, and in what."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
 from fcn_deploy.sources.model_source import ModelSource
 
-# Of the threads of a runner, the share that other processes may take from it before its times say nothing.
+# The share of a runner's threads that other processes may take before its times say nothing.
 MOST_TAKEN = 0.1
 PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
@@ -41,7 +41,7 @@ def check_same(baseline: Record, record: Record) -> None:
 
 
 def obstacle_to_speed(baseline: Record, record: Record) -> str:
-    """Why times of the two must not be compared; "" if they may."""
+    """Return why the times of the two must not be compared; "" if they may."""
     then, now = _machine(baseline), _machine(record)
     if then != now:
         return f"the baseline was measured on another machine ({then}; here {now})"
@@ -54,7 +54,7 @@ def obstacle_to_speed(baseline: Record, record: Record) -> str:
 
 
 def remarks(baseline: Record, record: Record) -> Iterator[str]:
-    """What else may explain a difference: other versions, unstable rows, a GPU that was throttled."""
+    """Yield what else may explain a difference: other versions, unstable rows, a GPU that was throttled."""
     then, now = (side.environment.get("packages") or {} for side in (baseline, record))
     for package in PACKAGES:
         if then.get(package) != now.get(package):
@@ -74,7 +74,7 @@ def _sides(baseline: Record, record: Record) -> tuple[tuple[Record, str], tuple[
 
 
 def _crowded(record: Record, name: str) -> Iterator[str]:
-    """Runners that had to give up a tenth of their threads and more are slower by what nobody can tell."""
+    """Yield a line if other processes took a tenth of the runners' threads or more: the slowdown is then unknown."""
     cores = (record.environment.get("cores") or {}).get("logical")
     others, threads = record.other_cores, record.settings.threads
     if cores and others is not None and others + threads - cores > MOST_TAKEN * threads:
@@ -103,7 +103,7 @@ def _data(record: Record) -> str:
 
 
 def _truth(record: Record) -> tuple[Any, ...] | None:
-    """True pixels of each class in each image, or in all of them together; None without ground truth."""
+    """Count the true pixels of each class; None without ground truth."""
     accuracies: list[Accuracy | None] = [*(row.own.accuracy for row in record.rows), record.reference_accuracy(None)]
     found = next((accuracy for accuracy in accuracies if accuracy is not None), None)
     if found is None:

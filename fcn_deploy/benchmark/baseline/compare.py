@@ -1,4 +1,4 @@
-"""Two records of one model, row by row: what is slower and what is less accurate than in the baseline."""
+"""Compare two records of one model, row by row: which rows became slower or less accurate."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class RowChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All rows, and what a reader must know.
+    """The changes of all rows, and what a reader must know.
 
     Attributes:
         created: when the baseline was measured.
@@ -82,7 +82,7 @@ class Comparison:
 
 
 def compare_records(baseline: Record, record: Record, *, relative: bool = False) -> Comparison:
-    """Hold `record` against `baseline`; nothing is measured.
+    """Compare `record` with `baseline`; nothing is measured.
 
     Args:
         relative: compare times as shares of the reference row's in the same rounds, for machines whose speed varies.
@@ -127,7 +127,7 @@ def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -
 
 
 def _by_name(record: Record) -> dict[tuple[str, int], Row]:
-    """A runner may stand twice; the second is its number 1."""
+    """Number rows of the same runner from 0."""
     rows: dict[tuple[str, int], Row] = {}
     for row in record.rows:
         rows[row.runner, sum(name == row.runner for name, _ in rows)] = row

@@ -13,7 +13,7 @@ from fcn_deploy.vocabulary import shape_text
 
 @dataclass(frozen=True)
 class Limits:
-    """What may get worse; None: as much as it likes.
+    """How much worse a row may be than in the baseline; None: by any amount.
 
     Attributes:
         miou_drop: points of mean IoU that a row may lose.
@@ -25,7 +25,7 @@ class Limits:
 
 
 def violations(comparison: Comparison, limits: Limits) -> list[str]:
-    """One line for each limit that a row breaks: which row, by how much, on what evidence.
+    """Return one line for each limit that a row breaks: which row, by how much, on what evidence.
 
     A limit is broken by a change beyond it that is also more than chance explains: 95 % intervals, of times from
     blocks of rounds, of mean IoU from paired images; where there are no counts of each image, any drop beyond the limit
@@ -34,8 +34,8 @@ def violations(comparison: Comparison, limits: Limits) -> list[str]:
     return [line for row in comparison.rows for line in _broken(comparison, row, limits)]
 
 
-def unjudged(comparison: Comparison, limits: Limits) -> list[str]:
-    """One line for each limit that could not be held against something, and why: a gate that is open says so."""
+def unchecked(comparison: Comparison, limits: Limits) -> list[str]:
+    """Return one line for each limit that could not be checked, and why: a gate that checks nothing says so."""
     lines = []
     if limits.slowdown is not None:
         if comparison.no_speed:

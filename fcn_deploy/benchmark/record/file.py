@@ -1,4 +1,4 @@
-"""A record as JSON: written with a summary for readers without this package, read back from the samples alone."""
+"""Write a record as JSON with a summary for other programs, and read it back from the samples alone."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def read_record(path: Path) -> Record:
     try:
         return from_json(path.read_text(encoding="utf-8"), path.name)
     except FileNotFoundError as error:
-        raise RecordError(f"{path} does not exist; needed is a record, which fcn-deploy bench --json writes") from error
+        raise RecordError(f"{path} does not exist; expected a record; fcn-deploy bench --json writes one") from error
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""How well a run knows its median, and whether what it measured held still.
+"""How precisely a run knows its median, and whether its conditions stayed the same.
 
 The interval of the median is that of order statistics (David and Nagaraja, Order Statistics, 7.1): the number of
 samples below the true median is binomial(n, 1/2). That holds for independent samples; times come in bursts, so n is
@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Z95 = 1.96
-# Rounds of a shape, below which its own median is no measure for its samples.
+# With fewer rounds of a shape, its median is too uncertain to divide its samples by.
 FEW = 6
 # Halves of a run whose medians differ by more were not taken under the same conditions.
-MOST_DRIFT = 0.10
-# A median that is not known to 5 % settles nothing that bench is asked for.
-MOST_UNKNOWN = 0.05
+MAX_DRIFT = 0.10
+# A median that is not known to within 5 % answers no question of a benchmark.
+MAX_UNCERTAINTY = 0.05
 # Half of the samples within a fifth of the median; a quiet machine shows 1 to 5 %.
-MOST_SPREAD = 0.20
+MAX_SPREAD = 0.20
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Stability:
     drift: float
 
     @property
-    def unknown(self) -> float:
+    def uncertainty(self) -> float:
         """How far the true median may be from the measured one."""
         return max(self.high - 1, 1 - self.low)
 
@@ -50,22 +50,22 @@ class Stability:
     def reasons(self) -> tuple[str, ...]:
         """Why the row's times are not to be trusted, in words; () if they are."""
         found = []
-        if abs(self.drift) > MOST_DRIFT:
+        if abs(self.drift) > MAX_DRIFT:
             change = f"{100 * abs(self.drift):.0f} % {'more' if self.drift > 0 else 'less'}"
             found.append(f"the second half of the rounds took {change} time than the first")
-        if self.unknown > MOST_UNKNOWN:
-            found.append(f"the median is known to ± {100 * self.unknown:.0f} % only")
-        if self.spread > MOST_SPREAD:
+        if self.uncertainty > MAX_UNCERTAINTY:
+            found.append(f"the median is known to ± {100 * self.uncertainty:.0f} % only")
+        if self.spread > MAX_SPREAD:
             found.append(f"half of the rounds lie {100 * self.spread:.0f} % of the median apart")
         return tuple(found)
 
 
 def stability(samples: Sequence[float] | NDArray[np.float64], shapes: Sequence[int] | None = None) -> Stability | None:
-    """Of the times of some rounds, in any unit; None if no shape was met often enough to say.
+    """Measure the stability of the times of some rounds, in any unit; None if no shape was timed often enough.
 
     Args:
         shapes: which shape each round had; a round's time counts as a share of its shape's median, and not at all
-            where there are several shapes and this one was met less than 6 times. None: all one.
+            where there are several shapes and this one was timed less than 6 times. None: all rounds have one shape.
     """
     relative = relative_times(np.asarray(samples, np.float64), shapes)
     if len(relative) == 0:
@@ -78,7 +78,7 @@ def stability(samples: Sequence[float] | NDArray[np.float64], shapes: Sequence[i
 
 
 def relative_times(times: NDArray[np.float64], shapes: Sequence[int] | None = None) -> NDArray[np.float64]:
-    """float64[rounds that count]: each time over the median of its shape's."""
+    """Return float64[rounds that count]: each time divided by the median of its shape."""
     index = np.zeros(len(times), np.int64) if shapes is None else np.asarray(shapes)
     medians = np.ones(len(times))
     counts = np.ones(len(times), bool)
@@ -91,7 +91,7 @@ def relative_times(times: NDArray[np.float64], shapes: Sequence[int] | None = No
 
 
 def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of the median; lowest and highest value where there are too few to say more."""
+    """Return the 95 % interval of the median; lowest and highest value where there are too few for one."""
     ordered = np.sort(values)
     effective = len(values) / _repetition(values)
     reach = Z95 * math.sqrt(effective) / 2 / effective * len(values)
@@ -114,8 +114,8 @@ def _repetition(values: NDArray[np.float64]) -> float:
 
 
 def is_known(samples: Sequence[float], shapes: Sequence[int], tolerance: float) -> bool:
-    """Whether the median is known to within `tolerance` of itself, every shape having been met often enough."""
+    """Whether the median is known to within `tolerance` of itself, every shape having been timed often enough."""
     if np.unique(np.asarray(shapes), return_counts=True)[1].min() < FEW:
         return False
     found = stability(samples, shapes)
-    return found is not None and found.unknown <= tolerance
+    return found is not None and found.uncertainty <= tolerance

@@ -55,7 +55,7 @@ def _speed_cells(change: SpeedChange) -> tuple[str, ...]:
 
 
 def verdict(ratio: Ratio) -> str:
-    """What the interval says, or that there is none."""
+    """Return what the interval says, or that there is none."""
     if ratio.low is None:
         return "too few rounds"
     return "slower" if ratio.longer else "faster" if ratio.shorter else "equal"
@@ -100,6 +100,6 @@ def _meaning(rows: Sequence[RowChange]) -> str:
 
 
 def with_comparison(record_json: str, found: Comparison, broken: Sequence[str]) -> str:
-    """The record's JSON and beside it the comparison and the broken limits, which readers of records pass over."""
+    """Add the comparison and the broken limits to the record's JSON; readers of records ignore them."""
     comparison = plain(found) | {"broken": list(broken)}
     return json.dumps(json.loads(record_json) | {"comparison": comparison}, allow_nan=False)

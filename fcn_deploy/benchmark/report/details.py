@@ -1,4 +1,4 @@
-"""The tables of fidelity in full: four metrics by region, each class, agreement by margin, the worst frames."""
+"""Build the tables of fidelity in full: four metrics by region, each class, agreement by margin, the worst frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fcn_deploy.system.formatting import NONE, number, points, share
 
 METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
 HEADS = ("runner", "", "pixel acc.", "mean acc.", "mean IoU", "f.w. IoU", "Δ mean IoU")
-# Columns of intervals that fit 100 characters beside a class name.
+# Columns of intervals that fit 100 characters next to a class name.
 A_SHEET = 3
 NAME = 60
 Item = TypeVar("Item")
@@ -101,7 +101,7 @@ def interval(change: Interval) -> str:
 
 
 def _shortened(name: str) -> str:
-    """The end of a path: what tells frames apart stands there."""
+    """Return the end of a path: the part in which frames differ."""
     parts = PurePath(name).parts
     short = "/".join(parts[-2:]) if len(name) > NAME else name
     return short if len(short) <= NAME else f"...{short[3 - NAME :]}"

@@ -117,5 +117,5 @@ def _with_plots(record: Record) -> list[Section]:
 
 
 def _key(series: int) -> Markup:
-    """The mark of a series for a legend, which repeats what the name beside it says."""
+    """Draw the mark of a series for a legend; hidden from screen readers, which read the name next to it."""
     return element("svg", marker(7, 7, series), viewBox="0 0 14 14", aria_hidden="true")

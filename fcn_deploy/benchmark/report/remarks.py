@@ -1,4 +1,4 @@
-"""What stands above and below the tables of a benchmark record, in words."""
+"""Write the lines above and below the tables of a benchmark record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEW_ROUNDS = 30
 
 
 def headline(record: Record) -> str:
-    """Model, images and how they were run, in one or two lines."""
+    """Return model, images and how they were run, in one or two lines."""
     card, settings, data = record.model.card or {}, record.settings, record.data
     network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
     threads = count(settings.threads, "CPU thread")
@@ -47,7 +47,7 @@ def _capital(text: str) -> str:
 
 
 def circumstances(record: Record) -> list[str]:
-    """Reasons, notes, doubts, and what the columns mean."""
+    """Return reasons, notes, doubts, and what the columns mean."""
     lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _instability(record, row))]

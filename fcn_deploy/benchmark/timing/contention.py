@@ -1,4 +1,4 @@
-"""How much of the machine other processes took while something was being timed."""
+"""Measure how many cores other processes kept busy while something was being timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 @dataclass(frozen=True)
 class CpuClock:
-    """Seconds on one reading: of the wall, of all cores busy together, of this process and those that work for it."""
+    """One reading in seconds: wall clock, busy time of all cores, CPU time of this process and its workers."""
 
     wall: float
     busy: float
@@ -20,7 +20,7 @@ class CpuClock:
 
     @classmethod
     def read(cls, workers: Sequence[int] = ()) -> CpuClock:
-        """`workers` are ids of processes that are measured as well; one that has ended meanwhile counts no more."""
+        """Read the clocks; `workers` are ids of processes that are measured too, and one that has ended counts as 0."""
         system, own = psutil.cpu_times(), _seconds_of(os.getpid()) + sum(map(_seconds_of, workers))
         # guest time is counted in user time already; time waiting for a disk is idle
         idle = system.idle + getattr(system, "iowait", 0.0) + getattr(system, "guest", 0.0)
@@ -37,7 +37,7 @@ def _seconds_of(pid: int) -> float:
 
 
 def other_cores(before: CpuClock, after: CpuClock) -> float | None:
-    """Cores that other processes kept busy between two readings, on average (1.5: one and a half).
+    """Return how many cores other processes kept busy between two readings, on average (1.5: one and a half).
 
     None for less than a second: the system counts in hundredths, and those of short spans say nothing.
     """

@@ -1,6 +1,6 @@
-"""Clocks, power and throttling of the GPUs while others are timed, read through NVML.
+"""Read clocks, power and throttling of the GPUs through NVML while runners are timed.
 
-A GPU that is hot, or at its power limit, lowers its clocks: the times are then those of the cooling. NVML is asked
+A GPU that is hot, or at its power limit, lowers its clocks; its times then depend on the cooling. NVML is called
 between two rounds and never within one.
 """
 
@@ -27,17 +27,17 @@ THROTTLES = {
 
 
 def free_bytes(gpu: int = 0) -> int | None:
-    """Free memory of one GPU; None without NVML, or without that GPU."""
+    """Return the free memory of one GPU; None without NVML, or without that GPU."""
     with GpuWatch() as watch:
         return watch.free_bytes(gpu)
 
 
 class GpuWatch:
-    """Looks at every GPU at most twice a second, when `look` is called; a context manager that ends NVML's use.
+    """Read the state of every GPU at most twice per second, when `look` is called; a context manager that closes NVML.
 
     Attributes:
-        states: what was seen.
-        reason: why there is nothing to see; "" where NVML answers.
+        states: what was read.
+        reason: why nothing can be read; "" where NVML answers.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -57,7 +57,7 @@ class GpuWatch:
             self._nvml, self.reason = None, f"NVML: {error}"
 
     def look(self) -> None:
-        """Note the state of every GPU, unless that was done just now."""
+        """Record the state of every GPU, unless that was done in the last half second."""
         now = self._clock()
         if self._nvml is None or now < self._next:
             return
@@ -67,7 +67,7 @@ class GpuWatch:
     def free_bytes(self, gpu: int) -> int | None:
         if self._nvml is None or gpu >= len(self._handles):
             return None
-        found: int | None = self._asked(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handles[gpu]).free)
+        found: int | None = self._query(lambda: self._nvml.nvmlDeviceGetMemoryInfo(self._handles[gpu]).free)
         return found
 
     def __enter__(self) -> GpuWatch:
@@ -80,22 +80,22 @@ class GpuWatch:
 
     def _state(self, index: int, seconds: float) -> GpuState:
         nvml, handle = self._nvml, self._handles[index]
-        milliwatts = self._asked(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-        throttles = self._asked(lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)) or 0
+        milliwatts = self._query(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+        throttles = self._query(lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)) or 0
         return GpuState(
             gpu=index,
             seconds=seconds,
-            sm_mhz=self._asked(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
-            memory_mhz=self._asked(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
+            sm_mhz=self._query(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            memory_mhz=self._query(lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
             power_w=None if milliwatts is None else milliwatts / 1000,
-            temperature_c=self._asked(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
-            used_bytes=self._asked(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used),
+            temperature_c=self._query(lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            used_bytes=self._query(lambda: nvml.nvmlDeviceGetMemoryInfo(handle).used),
             throttled=tuple(words for bit, words in THROTTLES.items() if throttles & bit),
         )
 
-    def _asked(self, question: Callable[[], Any]) -> Any:
-        """The answer, or None: laptop and data centre GPUs each leave some of them out."""
+    def _query(self, read: Callable[[], Any]) -> Any:
+        """Return the value, or None: laptop and data centre GPUs each lack some of them."""
         try:
-            return question()
+            return read()
         except self._nvml.NVMLError:
             return None

@@ -1,6 +1,6 @@
-"""A runner in a process of its own, so that neither threads nor memory are shared with the others.
+"""Time a runner in a process of its own, so that it shares neither threads nor memory with the others.
 
-The processes live side by side and take their turns like runners of one process: one works, the others wait for their
+The processes run at the same time and take turns like runners of one process: one works, the others wait for their
 next batch. Times are taken inside the child, around the runner alone. A child that crashes ends its row and no other.
 
 Parent and child speak in pickles over the child's standard streams; whatever libraries print there goes to its
@@ -139,7 +139,7 @@ class _Child:
 
         runner = open_runner(spec, source, threads=threads, load=partial(load_network, source, model=model))
         self._runner = InProcess(runner)
-        # For good: what this process makes by the way is little, and a collection would be counted as the runner's.
+        # Never enabled again: this process creates little garbage, and a collection would be counted as the runner's.
         gc.collect()
         gc.disable()
         return self._runner.streams
@@ -157,7 +157,7 @@ class _Child:
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer until nobody asks."""
+    """Answer requests until the parent closes the stream."""
     child = _Child()
     while True:
         try:

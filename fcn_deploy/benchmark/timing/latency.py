@@ -1,7 +1,7 @@
-"""Latency of several runners over the same images, interleaved, so that a busy minute slows all of them alike.
+"""Measure the latency of several runners over the same images, interleaved, so that a busy minute slows all alike.
 
-A round gives one batch to every runner; who goes first moves on by one each round, so nobody is always the one with
-the image already in the cache. Warm-ups are kept apart: the first runs of each shape allocate, tune and compile.
+A round gives one batch to every runner; the runner that goes first changes each round, so that none always finds the
+image already in the cache. Warm-ups are kept apart: the first runs of each shape allocate, tune and compile.
 
 Threads that spin for a while after an inference would take a core from the runner whose turn is next (PyTorch's
 OpenMP threads do for some milliseconds). So a turn begins with inferences that are not timed, until that is over.
@@ -35,7 +35,7 @@ LOOK_EVERY = 10
 
 @dataclass
 class Samples:
-    """Raw times of one runner in nanoseconds, one entry a round; `warmup_ns` is whole inferences, in order."""
+    """Raw times of one runner in nanoseconds, one entry per round; `warmup_ns` is whole inferences, in order."""
 
     upload_ns: list[int] = field(default_factory=list)
     execute_ns: list[int] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: after `iterations` rounds or `seconds` of timing, but after 3 rounds; earlier once all is known.
+    """When to stop: after `iterations` rounds or `seconds` of timing, not before 3 rounds; earlier once all is known.
 
     Attributes:
         warmup: inferences of each distinct shape by each runner before the first round, and more until they are

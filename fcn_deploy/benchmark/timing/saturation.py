@@ -1,4 +1,4 @@
-"""Images a second when the next batch never waits to be asked for: what a server, or a video, would see."""
+"""Measure throughput with the next batch always ready: what a server under load, or a video, would see."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def measure_saturation(
     seconds: float = SECONDS,
     progress: Progress = SILENT,
 ) -> list[Saturated | str]:
-    """Run each of `runners` for `seconds` in three stretches, in turn, so that a busy second is not one runner's alone.
+    """Run each of `runners` for `seconds` in three stretches, in turn: a busy moment does not hit one runner alone.
 
     Args:
         batches: those of their commonest shape are run again and again; a mean over several would depend on which
             of them a runner had the time for.
 
     Returns:
-        For each runner what it did, or the words of the error that ended it.
+        For each runner what it did, or the message of the error that ended it.
     """
     chosen = commonest(batches)
     found: list[list[tuple[int, float]] | str] = [[] for _ in runners]

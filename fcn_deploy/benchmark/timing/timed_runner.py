@@ -1,4 +1,4 @@
-"""What is timed: a runner of this process, or one in a process of its own; both time one batch alike."""
+"""Time one batch on a runner, whether it lives in this process or in a child process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Timing:
 
 
 class TimedRunner(Protocol):
-    """One that can be timed. Every method raises FcnDeployError if the runner fails."""
+    """A runner that can be timed. Every method raises FcnDeployError if the runner fails."""
 
     @property
     def name(self) -> str: ...
@@ -46,11 +46,11 @@ class TimedRunner(Protocol):
         """One inference of uint8[N, H, W, 3], step by step, each waiting for the device."""
 
     def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
-        """Images done, and in how many seconds, with the next batch always at hand."""
+        """Return images done, and in how many seconds, with the next batch always ready."""
 
 
 class InProcess:
-    """A runner of this process; its thread and its memory are shared with the other runners."""
+    """Time a runner in this process; its threads and its memory are shared with the other runners."""
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
@@ -72,7 +72,7 @@ class InProcess:
 
 
 def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = time.perf_counter_ns) -> Steps:
-    """Nanoseconds of upload, execute and download of one inference."""
+    """Return nanoseconds of upload, execute and download of one inference."""
     start = clock()
     runner.upload(feeds)
     uploaded = clock()
@@ -83,7 +83,7 @@ def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = 
 
 
 def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
-    """Images done from the first result on, and the seconds from there to the last one.
+    """Return the images done after the first result, and the seconds from there to the last one.
 
     A runner that streams has all its slots full; of any other the next inference begins when the last has ended. The
     first result is where the clock starts: until then the slots were filling.

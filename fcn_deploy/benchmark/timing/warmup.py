@@ -1,11 +1,11 @@
-"""Warm-up until it is over: the first runs of a shape allocate, tune and compile, and clocks rise."""
+"""Warm up until times are steady: the first runs of a shape allocate, tune and compile, and clocks rise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 RECENT = 3
-# Of the best so far: three runs in a row that gain less than this gain nothing.
+# Three runs in a row that improve on the best so far by less than this share do not improve.
 GAIN = 0.03
 
 
@@ -21,7 +21,7 @@ def warm_up(runs: Sequence[Callable[[], int | None]], least: int, ceilings_s: li
 
     Args:
         runs: one inference each, giving its nanoseconds, or None if it failed and need not be called again.
-        least: calls of each; 0 is none at all, steady or not.
+        least: calls of each; 0 for no call at all, steady or not.
         ceilings_s: what each may take beyond that, in seconds; what it took is subtracted.
     """
     times: list[list[int]] = [[] for _ in runs]

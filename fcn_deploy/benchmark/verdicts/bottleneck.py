@@ -1,4 +1,4 @@
-"""What the time of a row goes into: upload, compute, download, or launching."""
+"""Find what takes most of a row's time: upload, compute, download, or launching."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MOST = 0.6
 # The share that does not shrink with the image, or passes while the device is idle, beyond which launching is it.
 LAUNCH = 0.5
 # A median that is known to less is no point to draw a line through.
-MOST_UNKNOWN = 0.2
-# Streaming that gains less is no news.
+MAX_UNCERTAINTY = 0.2
+# Less gain from streaming is not worth a sentence.
 GAIN = 1.1
 
 
@@ -59,7 +59,7 @@ def _fixed(row: Row) -> str:
     points = sorted(
         (math.prod(shape), float(np.median(execute_ns)) / 1e6)
         for shape, execute_ns in timed
-        if (found := stability(execute_ns)) is not None and found.unknown <= MOST_UNKNOWN
+        if (found := stability(execute_ns)) is not None and found.uncertainty <= MAX_UNCERTAINTY
     )
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return ""
@@ -82,7 +82,7 @@ def _largest_step(own: Series) -> str:
 
 
 def streaming_gain(record: Record, row: Row) -> float:
-    """Images a second streamed over those one at a time; 0 where it was not streamed."""
+    """Return images per second when streamed over those one at a time; 0 where it was not streamed."""
     own, saturated = series(record, row.own), row.own.saturated
     if own is None or saturated is None or not saturated.streamed or not saturated.seconds:
         return 0.0

@@ -1,4 +1,4 @@
-"""What the figures of a record say, in words: what bounds a row, how steady it is, what ran, what pays."""
+"""Generate one-sentence verdicts: each row's bottleneck, its stability, its precision, and which row to choose."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
 
 About = Literal["bottleneck", "variance", "precision", "choice"]
-# Points of mean IoU beyond which speed was bought dearly, and within which two rows are as accurate.
+# Points of mean IoU: a larger loss makes a faster row too costly; a smaller one counts as equally accurate.
 COSTLY, SAME = 1.0, 0.3
-# A slowest hundredth beyond this many medians is worth a word.
+# A p99 beyond this many medians is mentioned.
 TAIL = 1.5
 
 
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def verdicts(record: Record) -> list[Verdict]:
-    """Row by row what bounds it, how steady it was, what precision ran; then which precision pays, and the choice."""
+    """Return each row's bottleneck, stability and precision; then which precisions pay, and the choice."""
     found = []
     for place, row in enumerate(record.rows):
         if row.status == "ok":
@@ -55,7 +55,7 @@ def _variance(record: Record, row: Row) -> Iterator[str]:
     if found is None:
         return
     relative = own.total / np.median(own.total)
-    known = f"the median is known to ± {100 * found.unknown:.1f} %"
+    known = f"the median is known to ± {100 * found.uncertainty:.1f} %"
     tail = float(np.percentile(relative, 99))
     slow = f", but one round in a hundred takes {tail:.1f} times as long" if _has_tail(record, tail) else ""
     state = "unsteady" if found.reasons else "steady"
@@ -63,12 +63,12 @@ def _variance(record: Record, row: Row) -> Iterator[str]:
 
 
 def _has_tail(record: Record, tail: float) -> bool:
-    """Of images of several sizes the slowest are the largest."""
+    """Whether p99 is far from the median; with images of several sizes it always is, and says nothing."""
     return tail > TAIL and len(record.rounds) >= 100 and len(set(record.rounds)) == 1
 
 
 def _precision(record: Record, row: Row) -> Iterator[str]:
-    """What really ran, as far as the record knows it."""
+    """Yield the precision that really ran, as far as the record knows it."""
     spec = _spec(row)
     built = row.built
     if built is not None and built.shares:
@@ -93,7 +93,7 @@ def _computes_in_fp32(record: Record, spec: RunnerSpec) -> bool:
 
 
 def _payoff(record: Record, row: Row) -> Iterator[str]:
-    """A row of lower precision against the same runner's plain one."""
+    """Compare a row of lower precision with the same runner's row of the model as it is."""
     spec, plain = _spec(row), _plain_row(record, row)
     if plain is None or spec.precision is None:
         return
@@ -133,7 +133,7 @@ def _agreement(row: Row) -> str:
 
 
 def _spec(row: Row) -> RunnerSpec:
-    """What the row ran; a runner of a later version's record is taken as one without a precision."""
+    """Parse the row's name; a runner that this version does not know is taken as one without a precision."""
     try:
         return parse_spec(row.runner)
     except UnknownNameError:
@@ -141,7 +141,7 @@ def _spec(row: Row) -> RunnerSpec:
 
 
 def _plain_row(record: Record, row: Row) -> Row | None:
-    """The timed row of the same runner on the model as it is; for engines alone the one of FP16."""
+    """Return the timed row of the same runner on the model as it is, or in FP16 if there is none."""
     spec = _spec(row)
     others = [(_spec(other), other) for other in record.rows if other.own.latency is not None]
     for precision in (None, "fp16"):
@@ -152,7 +152,7 @@ def _plain_row(record: Record, row: Row) -> Row | None:
 
 
 def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
-    """Time of `after` over that of `before` in one record, round by round, because they took turns; None if not timed.
+    """Divide the time of `after` by that of `before`, round by round, because they took turns; None if not timed.
 
     Isolated runners take turns too.
     """
@@ -165,7 +165,7 @@ def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
 
 
 def _choice(record: Record) -> Iterator[str]:
-    """The fastest row, and the fastest that is as accurate as the reference."""
+    """Name the fastest row that is as accurate as the reference; without ground truth, the fastest."""
     timed = [(float(np.median(own.total)), row) for row in record.rows if (own := series(record, row.own))]
     if len(timed) < 2:
         return

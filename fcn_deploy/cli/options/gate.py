@@ -126,7 +126,7 @@ class Gate:
         What could not be judged is said on standard error.
         """
         from fcn_deploy.benchmark.baseline.compare import compare_records
-        from fcn_deploy.benchmark.baseline.gate import Limits, unjudged, violations
+        from fcn_deploy.benchmark.baseline.gate import Limits, unchecked, violations
 
         if baseline is None:
             return None, []
@@ -134,7 +134,7 @@ class Gate:
             compare_records(baseline, record, relative=self.relative),
             Limits(self.max_miou_drop, self.max_slowdown),
         )
-        for line in unjudged(found, limits):
+        for line in unchecked(found, limits):
             notice(line)
         return found, violations(found, limits)
 

@@ -1,4 +1,4 @@
-"""Axes: values onto pixels, and round numbers to write beside them."""
+"""Axes: map values to pixels, and choose round numbers to write next to them."""
 
 from __future__ import annotations
 

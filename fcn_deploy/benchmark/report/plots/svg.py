@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup, escape
 
-# Widths that stay readable on a phone without scaling the letters; wide pages place several beside each other.
+# Widths that stay readable on a phone without scaling the letters; wide pages place several next to each other.
 WIDTH = 360
 SERIES = 8
 MARGIN = 12  # around a picture in a file of its own
@@ -81,7 +81,7 @@ def path(points: list[tuple[float, float]], class_: str) -> Markup:
 
 
 def marker(x: float, y: float, series: int, hint: str = "") -> Markup:
-    """A shape and a colour for each series, for who cannot tell the colours apart; `hint` shows under a pointer."""
+    """Draw the shape and colour of a series: two cues, as some cannot tell the colours apart; `hint` is a tooltip."""
     drawn = _shape(x, y, series % 4, 5.0)
     title = (element("title", hint),) if hint else ()
     return element("path", *title, d=drawn, class_=f"mark s{series % SERIES}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.baseline.compare import compare_records
-from fcn_deploy.benchmark.baseline.gate import Limits, unjudged, violations
+from fcn_deploy.benchmark.baseline.gate import Limits, unchecked, violations
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Accuracy, Latency, Measurement
 from fcn_deploy.errors import RecordError
@@ -65,7 +65,7 @@ def test_with_too_few_rounds_nothing_is_judged():
     assert broken(short, replace(RECORD, rows=(slow,)), slowdown=0.05) == []
     comparison = compare_records(short, replace(RECORD, rows=(slow,)))
     assert comparison.rows[0].speed[0].ratio.low is None
-    (line,) = unjudged(comparison, Limits(slowdown=0.05))
+    (line,) = unchecked(comparison, Limits(slowdown=0.05))
     assert line.startswith("--max-slowdown was not judged for onnxruntime: fewer than 8 rounds")
 
 
@@ -192,7 +192,7 @@ def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit()
     }
     assert broken(baseline, now, slowdown=0.05)[0].startswith("onnxruntime: measured in the baseline, failed now")
     assert broken(baseline, now) == []
-    assert unjudged(compare_records(baseline, now), Limits(miou_drop=1)) == [
+    assert unchecked(compare_records(baseline, now), Limits(miou_drop=1)) == [
         "onnxruntime:fp16: in the baseline, and not in this run"
     ]
 

@@ -36,13 +36,13 @@ def test_of_three_samples_nothing_is_known_but_their_range():
 def test_steady_times_give_no_reason_to_doubt_them():
     found = stability(np.random.default_rng(0).normal(5.0, 0.05, 200))
     assert found.reasons == ()
-    assert found.unknown < 0.01
+    assert found.uncertainty < 0.01
     assert abs(found.spread - 1.349 * 0.01) < 0.003  # the quartiles of a normal lie 1.349 sigma apart
 
 
 def test_noisy_times_are_unstable_however_many_there_are():
     found = stability(np.random.default_rng(0).uniform(2.0, 10.0, 5000))
-    assert found.unknown < 0.05
+    assert found.uncertainty < 0.05
     assert found.reasons == (f"half of the rounds lie {100 * found.spread:.0f} % of the median apart",)
     assert 0.6 < found.spread < 0.72  # half of 2 .. 10 is 4 wide, the median is 6
 
