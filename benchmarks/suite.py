@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ else:
     import tomli as tomllib
 
 from fcn_deploy.errors import RecordError, UnknownNameError
+from fcn_deploy.system.decode import decode
 
 SUITES = Path(__file__).parent / "suites"
 Measured = tuple[list[dict[str, Any]], dict[str, Any]]
@@ -60,15 +61,13 @@ def load_suite(name: str, given: Sequence[str] = (), folder: Path = SUITES) -> S
     if name not in names(folder):
         raise UnknownNameError.of("suite", name, names(folder))
     read = tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
-    missing = [key for key in ("question", "module", "packages", "parameters") if key not in read]
-    if missing:
-        raise RecordError(f"{name}.toml lacks {', '.join(missing)}")
-    parameters = dict(read["parameters"])
+    suite = decode(Suite, read, f"{name}.toml", RecordError, strict=True, given={"name": name})
+    parameters = dict(suite.parameters)
     for key, value in (_pair(text) for text in given):
         if key not in parameters:
             raise UnknownNameError.of(f"parameter of {name}", key, parameters)
         parameters[key] = value
-    return Suite(name, read["question"], read["module"], tuple(read["packages"]), parameters)
+    return replace(suite, parameters=parameters)
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.naming import CONSTANT_PREFIX
 from fcn_deploy.graph.weights import reading_weights
+from fcn_deploy.system.decode import decode, parse_json
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -79,14 +79,16 @@ def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
             f"{path} was rewritten to {precision} and no longer holds its FP32 weights, so PyTorch cannot run it; "
             "give the FP32 file that it was made from"
         )
-    unused = set(json.loads(graph.metadata_props.get(UNUSED_KEY, "[]")))
+    source = f"{path}: {UNUSED_KEY} cannot be read"
+    text = graph.metadata_props.get(UNUSED_KEY, "[]")
+    unused = decode(tuple[str, ...], parse_json(text, source, GraphError), source, GraphError)
     with reading_weights(path):
         weights = _state_dict(graph)
     try:
         outcome = model.load_state_dict(weights, strict=False, assign=True)
     except RuntimeError as error:
         raise GraphError(f"{path}: weights do not fit its model card: {error}") from error
-    missing = sorted(set(outcome.missing_keys) - unused)
+    missing = sorted(set(outcome.missing_keys) - set(unused))
     if missing or outcome.unexpected_keys:
         raise GraphError(
             f"{path} does not hold the weights that its model card needs: {len(missing)} missing {missing[:3]}, "

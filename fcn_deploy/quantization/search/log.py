@@ -128,7 +128,7 @@ class SearchLog:
             raise RecordError(f"{self.path} is no search log; name another file (--search-log)")
         if header.get("schema") != SCHEMA:
             raise RecordError(f"{self.path} has schema {header.get('schema')}; this version reads schema {SCHEMA}")
-        wanted = json.loads(json.dumps(key))
+        wanted = plain(key)
         different = [name for name in sorted({*wanted, *header["key"]}) if wanted.get(name) != header["key"].get(name)]
         if different:
             pairs = (

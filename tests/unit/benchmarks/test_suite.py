@@ -37,5 +37,5 @@ def test_a_slip_is_told_with_the_near_match(tmp_path):
     with pytest.raises(UnknownNameError, match="unknown parameter of decode 'round'; did you mean rounds"):
         load_suite("decode", ["round=2"])
     (tmp_path / "half.toml").write_text('question = "what"\nmodule = "decode"\n')
-    with pytest.raises(RecordError, match=r"half\.toml lacks packages, parameters"):
+    with pytest.raises(RecordError, match=r"half\.toml: missing packages, parameters"):
         load_suite("half", folder=tmp_path)
