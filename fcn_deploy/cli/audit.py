@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 import cloup
 
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 from fcn_deploy.vocabulary import Size
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy audit model.onnx",
         "fcn-deploy audit model.int8.onnx --size 720x960 --top 10",

@@ -10,8 +10,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runners
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, source_option
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
@@ -30,7 +29,7 @@ CALIBRATED = 100
 GENERATED = "synthetic:32:1:192x256"
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy bench",
         "fcn-deploy bench model.onnx --data val.txt --calib train.txt \\\n"
@@ -43,7 +42,7 @@ GENERATED = "synthetic:32:1:192x256"
         "--output": "Name the files by --html, --json, --markdown or --csv.",
     },
 )
-@cloup.argument("model", default="demo", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo".')
+@cloup.argument("model", default="demo", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo", the default.')
 @group(
     "Data",
     image_options(),

@@ -11,8 +11,7 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.calibration import CALIBRATION_IMAGES, keep_option, method_option
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.values import shape_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
@@ -52,7 +51,7 @@ _BUILDER = (
 )
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy build-engine model.onnx -o model.engine --precision fp16",
         "fcn-deploy build-engine model.int8.onnx -o model.engine --opt 1x360x480",

@@ -9,8 +9,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
@@ -18,7 +17,7 @@ DIVERGES = 3
 IMAGES = 32
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy diagnose best.safetensors model.onnx model.int8.onnx --data val.txt",
         "fcn-deploy diagnose model.onnx model.fp16.onnx model.engine --data photos",

@@ -7,12 +7,11 @@ import json
 import click
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group
+from fcn_deploy.cli.options.command import cli_command, group
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 
-@command_of(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])
+@cli_command(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])
 @group("Result", json_option)
 def command(json_path: str | None) -> None:
     """Show what this machine and installation can run, and why not the rest.

@@ -7,14 +7,13 @@ import json
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy evaluate best.safetensors --data VOC2012",
         "fcn-deploy evaluate model.int8.onnx --data val.txt --max-images 100",

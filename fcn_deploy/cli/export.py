@@ -9,8 +9,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import Command, group, option
-from fcn_deploy.cli.options.command import command as command_of
+from fcn_deploy.cli.options.command import Command, cli_command, group, option
 from fcn_deploy.cli.options.data import classes_option, model_option
 from fcn_deploy.cli.options.values import parse_classes
 from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
@@ -29,7 +28,7 @@ class _Export(Command):
         return super().parse_args(ctx, args)
 
 
-@command_of(
+@cli_command(
     cls=_Export,
     examples=[
         "fcn-deploy export best.safetensors",

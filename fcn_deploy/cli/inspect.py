@@ -8,12 +8,11 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy inspect best.safetensors",
         "fcn-deploy inspect model.int8.onnx --layers",

@@ -75,6 +75,9 @@ class _Program(cloup.Group):
     def handle_bad_command_name(
         self, bad_name: str, valid_names: list[str], error: click.UsageError
     ) -> click.UsageError:
+        if "." in bad_name or "/" in bad_name:
+            hint = f" Name a command first, as in: fcn-deploy inspect {bad_name}"
+            return click.UsageError(f"No such command {bad_name!r}.{hint}", error.ctx)
         near = [MEANT[bad_name]] if bad_name in MEANT else difflib.get_close_matches(bad_name, [*valid_names, *MEANT])
         meant = dict.fromkeys(MEANT.get(name, name) for name in near)
         hint = f" Did you mean {' or '.join(map(repr, meant))}?" if meant else ""

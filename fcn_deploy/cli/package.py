@@ -9,8 +9,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import Size
@@ -20,7 +19,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
     return tuple(size_value(size) for text in texts for size in text.split(","))
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy package model.onnx --output models --name streets",
         "fcn-deploy package model.engine -o models --instances 2",

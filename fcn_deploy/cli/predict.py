@@ -10,8 +10,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import model_option, threads_option
 from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
@@ -20,7 +19,7 @@ from fcn_deploy.vocabulary import MASK_FORMATS
 UNUSED_IMAGES = 3
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy predict best.safetensors photos -o out --overlay",
         "fcn-deploy predict model.onnx 'photos/**/*.jpg' -o out --areas areas.csv",

@@ -17,15 +17,14 @@ from fcn_deploy.cli.options.calibration import (
     method_option,
     percentile_option,
 )
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
 from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy quantize model.onnx --precision fp16 -o model.fp16.onnx",
         "fcn-deploy quantize model.onnx --precision int8 --calib photos --target cpu \\\n    -o model.int8.onnx",

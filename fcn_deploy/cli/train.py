@@ -10,8 +10,7 @@ import click
 from click.core import ParameterSource
 
 from fcn_deploy.cli.console import notice, progress
-from fcn_deploy.cli.options.command import command as command_of
-from fcn_deploy.cli.options.command import group, option
+from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_models
 from fcn_deploy.cli.options.data import (
     bad_images_option,
@@ -115,7 +114,7 @@ _RUN = (
 )
 
 
-@command_of(
+@cli_command(
     examples=[
         "fcn-deploy train --data VOC2012 --val VOC2012 --init vgg16.pth -o runs/voc",
         "fcn-deploy train --data photos --labels masks --val val.txt \\\n"

@@ -103,8 +103,7 @@ def _find_pairs(
 def _refuse_labels(labels: str | Path | None, why: str) -> None:
     if labels is not None:
         raise DataError(
-            f"{labels} would not be looked at: a folder of labels goes with a folder of images, and {why}; "
-            "leave it out (--labels)"
+            f"{labels} would not be looked at: a folder of labels goes with a folder of images, and {why}; leave it out"
         )
 
 

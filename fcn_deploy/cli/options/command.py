@@ -93,7 +93,7 @@ class Command(cloup.Command):
         super().format_epilog(ctx, formatter)
 
 
-def command(*, examples: Sequence[str], cls: type[Command] = Command, **attrs: Any) -> Decorator:
+def cli_command(*, examples: Sequence[str], cls: type[Command] = Command, **attrs: Any) -> Decorator:
     """Make a function a command; its docstring is the help, `examples` are command lines for the end of it."""
     return cloup.command(cls=cls, examples=examples, context_settings=SETTINGS, **attrs)
 

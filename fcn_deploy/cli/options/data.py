@@ -19,9 +19,9 @@ MOST_THREADS = 1024  # with far more, the back-ends end the process without an e
 SOURCES = "A list of 'image label' pairs, a Pascal VOC root, a folder of images, or synthetic[:COUNT[:SEED[:HxW]]]."
 
 
-def source_option(flag: str, dest: str, about: str = SOURCES) -> Decorator:
-    """Return the option that names a set of images."""
-    return option(flag, dest, metavar="SOURCE", help=about)
+def source_option(flag: str, dest: str, about: str = SOURCES, default: str | None = None) -> Decorator:
+    """Return the option that names a set of images; `default` says in words what is taken without it."""
+    return option(flag, dest, metavar="SOURCE", show_default=default, help=about)
 
 
 def labels_option(flag: str, dest: str, of: str, was: Sequence[str] = ()) -> Decorator:
@@ -84,7 +84,7 @@ def image_options(
     """
     own, old = ("--", False) if flag == "--data" else (f"{flag}-", True)
     return (
-        source_option(flag, "data"),
+        source_option(flag, "data", default="generated images" if flag == "--data" else None),
         labels_option(f"{own}labels", "labels", flag, was=("--labels",) if old else ()),
         option(
             f"{own}split",

@@ -7,10 +7,10 @@ from click.testing import CliRunner, Result
 
 from fcn_deploy.cli import console
 from fcn_deploy.cli.main import cli
-from fcn_deploy.cli.options.command import command
+from fcn_deploy.cli.options.command import cli_command
 
 
-@command(examples=())
+@cli_command(examples=())
 def work() -> None:
     progress = console.progress()
     progress.say("a notice")

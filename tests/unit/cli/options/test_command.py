@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+import fcn_deploy
 from fcn_deploy.cli.main import SECTIONS, cli
 from tests.support.commands import check
 
+PACKAGE = Path(fcn_deploy.__file__).parent
 NAMES = [name for lines in SECTIONS.values() for name in lines]
 # Command lines of earlier releases, and the same ones today.
 OLD = [
@@ -142,6 +147,27 @@ def test_mistyped_command_is_answered_with_the_one_meant(typed, meant):
     result = CliRunner().invoke(cli, [typed], prog_name="fcn-deploy")
     assert result.exit_code == 2
     assert f"No such command '{typed}'. Did you mean '{meant}'?" in result.output
+
+
+def test_file_in_place_of_a_command_is_answered_with_one_that_takes_it():
+    assert "Name a command first, as in: fcn-deploy inspect m.onnx" in output("m.onnx")
+
+
+def test_messages_name_options_that_there_are():
+    """In every string of the package; the names of CSS and of other programs are no options."""
+    known = {
+        name for _, command in commands() for param in command.params for name in param.opts + param.secondary_opts
+    }
+    found = {
+        (path.name, name)
+        for path in PACKAGE.rglob("*.py")
+        if not path.is_relative_to(PACKAGE / "cli") and "report" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for name in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", node.value)
+    }
+    assert len(found) > 30
+    assert {(file, name) for file, name in found if name not in known | {"--gpus", "--num-cpus", "--help"}} == set()
 
 
 def test_unknown_command_without_a_near_one_is_answered_plainly():
