@@ -16,6 +16,7 @@ from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.process import answer_parent
 from fcn_deploy.vocabulary import LABELS
@@ -64,7 +65,7 @@ def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
             budget.iterations, budget.seconds, budget.warmup, budget.settle_ms, 1, THREADS, 0,
             tolerance=budget.tolerance,
         ),
-        environment=describe_environment(THREADS),
+        environment=describe_environment(THREADS, distributions()),
         shapes=(IMAGE.shape[:3],),
         rounds=tuple(rounds),
         reference=rec.Reference(ONE, None),

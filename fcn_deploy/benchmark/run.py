@@ -26,14 +26,13 @@ from fcn_deploy.data.options import classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import REFERENCE, distributions
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile, Shape
-
-REFERENCE = "pytorch"
 
 
 def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
@@ -186,7 +185,7 @@ def _settings(options: BenchOptions, threads: int, resized: Sequence[Shape]) -> 
 
 def _environment(threads: int, gpus: GpuWatch) -> dict[str, Any]:
     """Describe the machine; `nvml` says why the clocks of a GPU are not in the record."""
-    found = describe_environment(threads)
+    found = describe_environment(threads, distributions())
     return found | {"nvml": gpus.reason} if found["gpus"] and gpus.reason else found
 
 

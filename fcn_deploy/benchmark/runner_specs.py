@@ -12,7 +12,6 @@ from pathlib import Path
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.engine.flavors import NAMES
 from fcn_deploy.engine.sidecar import Sidecar
 from fcn_deploy.engine_build.build_engine import build_engine
 from fcn_deploy.errors import DataError, GraphError, UnknownNameError
@@ -22,14 +21,11 @@ from fcn_deploy.model_file import kind_of
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import device_of, entry, open_runner
+from fcn_deploy.runners.registry import RUNNERS, default_runner, entry, int8_target, open_runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import PRECISIONS, Profile
 
-ENGINE_RUNNER = "tensorrt"
-ONNX = "onnxruntime"
-OPENVINO = "openvino"
 # What a user means as a precision and not as a device: int4, fp8, bf16, float16, fp16+int8.
 PRECISION_LIKE = r"(u?int|bf|fp|float|half|double|tf)\d*|.*\+.*"
 
@@ -50,12 +46,12 @@ class RunnerSpec:
 
     @property
     def is_engine(self) -> bool:
-        return self.runner.partition(":")[0] == ENGINE_RUNNER
+        return entry(self.runner).opens == "engine"
 
     @property
     def target(self) -> str:
         """Whose INT8 kernels will run it."""
-        return "cpu" if device_of(self.runner) == "cpu" and not self.is_engine else "tensorrt"
+        return int8_target(self.runner)
 
 
 def parse_spec(spec: str) -> RunnerSpec:
@@ -79,22 +75,22 @@ def parse_spec(spec: str) -> RunnerSpec:
 
 
 def default_specs(source: str, calibrated: bool) -> tuple[str, ...]:
-    """PyTorch, ONNX Runtime, OpenVINO where it is installed, and engines where they build.
+    """Return the rows of each runner that is installed; of an engine, the runner that opens it.
 
     An FP32 model has rows of what an engineer would deploy too: INT8 on the CPU, FP16 and INT8 in engines.
 
     Args:
         calibrated: whether there are images to calibrate with.
     """
-    builds = any(find_spec(name) is not None for name in NAMES)
-    files = (ONNX, *([OPENVINO] if find_spec(OPENVINO) is not None else []))
-    if not _rewritable(source):
-        return ("pytorch", *files, *([ENGINE_RUNNER] if builds else []))
-    engines = ("fp16", "int8+fp16") if calibrated else ("fp16",)
-    return (
-        "pytorch",
-        *(spec for name in files for spec in (name, f"{name}:int8") if calibrated or spec == name),
-        *(f"{ENGINE_RUNNER}:{precision}" for precision in engines if builds),
+    if kind_of(source) == "engine":
+        return (default_runner("engine"),)
+    rewritable = _rewritable(source)
+    return tuple(
+        f"{name}:{precision}" if precision else name
+        for name, line in RUNNERS.items()
+        if not line.found_by or any(find_spec(module) is not None for module in line.found_by)
+        for precision in (line.rows if rewritable else ("",))
+        if calibrated or "int8" not in precision
     )
 
 
@@ -146,7 +142,7 @@ class ModelFiles:
         Raises:
             FcnDeployError: the source cannot be read, exported, rewritten or built.
         """
-        if spec.is_engine:
+        if spec.is_engine and self.artefact.kind != "engine":
             return self._engine(spec)
         if spec.precision in (None, "fp32"):
             return self.artefact.file_for(spec.runner), None

@@ -15,6 +15,7 @@ from fcn_deploy.doctor import probes as doctor_probes
 from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
+from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import cpu_model, package_versions
 from fcn_deploy.system.process import ChildError, run_in_child, usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
@@ -24,7 +25,7 @@ AT_A_TIME = 4
 PACKAGES = (
     "torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy", "protobuf", "safetensors",
     "Pillow", "tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-rtx",
-    "onnxruntime-ep-nv-tensorrt-rtx", "openvino", "pycuda", "cuda-bindings",
+    "onnxruntime-ep-nv-tensorrt-rtx", "pycuda", "cuda-bindings",
 )  # fmt: skip
 
 
@@ -51,8 +52,8 @@ class Examination:
 def examine(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Examination:
     """Ask every package, which takes about 3 s, and judge the answers."""
     started = time.monotonic()
-    findings = ask_all(tuple(doctor_probes.PROBES), progress, timeout_s)
-    versions = package_versions(PACKAGES)
+    findings = ask_all(tuple(doctor_probes.probes()), progress, timeout_s)
+    versions = package_versions(tuple(dict.fromkeys((*PACKAGES, *distributions()))))
     machine = {"cpu": cpu_model(), "cores": usable_cores(), "python": sys.version.split()[0], "packages": versions}
     return Examination(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)
 

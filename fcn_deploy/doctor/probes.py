@@ -14,6 +14,9 @@ from typing import Any
 
 from fcn_deploy.doctor.driver import ask_driver
 from fcn_deploy.errors import FcnDeployError, RunnerError, first_line
+from fcn_deploy.model_file import DEMO
+from fcn_deploy.runners.registry import RUNNERS, class_of, entry
+from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import answer_parent
 
 Facts = dict[str, Any]
@@ -127,22 +130,21 @@ def provider(name: str) -> Facts:
     return {"notes": _run(f"onnxruntime:{name}", None)}
 
 
-def openvino() -> Facts:
-    """Its devices, each of which runs the small file, and the types that the CPU computes in."""
-    from fcn_deploy.runners.openvino import DEVICES, open_core
-    from fcn_deploy.system.optional import require
-
-    core = open_core()
-    devices = list(dict.fromkeys(found.lower().partition(".")[0] for found in core.available_devices))
+def runner(name: str) -> Facts:
+    """The devices of a runner that are here, each of which runs the small file, and the types of the CPU."""
+    line = RUNNERS[name]
+    package = require(line.package)
+    found = class_of(name).find_devices()
+    devices = list(line.devices if found is None else found)
     failed = {}
-    for device in filter(DEVICES.__contains__, devices):
+    for device in filter(line.devices.__contains__, devices):
         try:
-            _run(f"openvino:{device}", None)
+            _run(f"{name}:{device}", None)
         except FcnDeployError as error:
             failed[device] = str(error)
-    types = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") if "cpu" in devices else []
+    types = (found or {}).get("cpu", ())
     return {
-        "version": require("openvino").__version__.partition("-")[0],
+        "version": str(getattr(package, "__version__", "")).partition("-")[0],
         "devices": devices,
         "failed": failed,
         "types": [kind for kind in ("FP32", "BF16", "FP16", "INT8") if kind in types],
@@ -150,18 +152,19 @@ def openvino() -> Facts:
 
 
 def _run(spec: str, ir_version: int | None) -> list[str]:
-    """Open the small file in a runner and run it; returns the runner's notes."""
+    """Open a small file in a runner and run it; returns the runner's notes. A runner of networks gets the demo."""
     import numpy as np
 
     from fcn_deploy.doctor.probe_model import IMAGE, LABELS
     from fcn_deploy.runners.registry import open_runner
 
     with tempfile.TemporaryDirectory() as folder:
-        path = _tiny(folder, ir_version)
-        with open_runner(spec, str(path), threads=1) as runner:
-            labels = runner.infer({"image": np.array(IMAGE, np.uint8)})["labels"]
-            notes = list(runner.notes)
-    if labels.tolist() != LABELS:
+        tiny = entry(spec).opens == "onnx"
+        source = str(_tiny(folder, ir_version)) if tiny else DEMO
+        with open_runner(spec, source, threads=1) as opened:
+            labels = opened.infer({"image": np.array(IMAGE, np.uint8)})["labels"]
+            notes = list(opened.notes)
+    if tiny and labels.tolist() != LABELS:
         raise RunnerError(f"{spec} computes wrong labels: {labels.tolist()} in place of {LABELS}")
     return notes
 
@@ -178,8 +181,6 @@ def _tiny(folder: str, ir_version: int | None = None) -> Path:
 
 def pycuda() -> Facts:
     """pycuda with its driver module, which needs libcuda."""
-    from fcn_deploy.system.optional import require
-
     require("pycuda")
     cuda = require("pycuda.driver")
     cuda.init()
@@ -216,17 +217,21 @@ PROBES: dict[str, Callable[[], Facts]] = {
     "cuda": partial(provider, "cuda"),
     "tensorrt provider": partial(provider, "tensorrt"),
     "nvtensorrtrtx": partial(provider, "nvtensorrtrtx"),
-    "openvino": openvino,
     "pycuda": pycuda,
     "tensorrt_rtx": partial(flavor, "tensorrt_rtx"),
     "tensorrt": partial(flavor, "tensorrt"),
 }
 
 
+def probes() -> dict[str, Callable[[], Facts]]:
+    """Every probe by its name; a runner without probes of its own is opened on a small file."""
+    return PROBES | {name: partial(runner, name) for name, line in RUNNERS.items() if not line.probes}
+
+
 def probe(name: str) -> ProbeResult:
     """Run one probe by its name."""
     try:
-        return ProbeResult(PROBES[name]())
+        return ProbeResult(probes()[name]())
     except FcnDeployError as error:
         return ProbeResult(error=str(error))
     except Exception as error:  # a broken package raises what it likes, and that is the finding

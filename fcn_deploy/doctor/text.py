@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fcn_deploy.doctor.examine import Examination
 from fcn_deploy.doctor.probes import ProbeResult
+from fcn_deploy.runners.registry import RUNNERS
 
 GIB = 1 << 30
 DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"
@@ -37,14 +38,16 @@ def _machine_rows(examination: Examination) -> Iterator[tuple[str, str]]:
 
 
 def _package_rows(examination: Examination) -> Iterator[tuple[str, str]]:
-    special = {
-        "torch": _torch, "onnxruntime": _onnxruntime, "onnxruntime-gpu": _onnxruntime, "onnx": _onnx,
-        "openvino": _openvino,
+    findings = examination.findings
+    shown = {
+        "torch": ("torch", _torch), "onnx": ("export packages", _onnx),
+        "onnxruntime": ("onnxruntime", _onnxruntime), "onnxruntime-gpu": ("onnxruntime", _onnxruntime),
     }  # fmt: skip
+    probed = {runner: line for runner, line in RUNNERS.items() if not line.probes}
+    shown |= {package: (runner, _devices) for runner, line in probed.items() for package in line.distributions}
     for name, version in examination.machine["packages"].items():
-        probe = {"onnxruntime-gpu": "onnxruntime", "onnx": "export packages"}.get(name, name)
-        more = special[name](examination.findings[probe]) if name in special else ""
-        yield name, version + (f", {more}" if more else "")
+        probe, describe = shown.get(name, ("", None))
+        yield name, version if describe is None else f"{version}, {describe(findings[probe])}"
 
 
 def _torch(found: ProbeResult) -> str:
@@ -65,7 +68,7 @@ def _onnx(found: ProbeResult) -> str:
     return found.error or f"IR version {found.facts['ir_version']}, opset {found.facts['opset']}"
 
 
-def _openvino(found: ProbeResult) -> str:
+def _devices(found: ProbeResult) -> str:
     if found.error:
         return found.error
     types = f"; the CPU computes in {', '.join(found.facts['types'])}" if found.facts["types"] else ""

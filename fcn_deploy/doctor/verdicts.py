@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from fcn_deploy.doctor.probes import Findings, ProbeResult
+from fcn_deploy.runners.registry import RUNNERS
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def verdicts(findings: Findings) -> tuple[CapabilityVerdict, ...]:
         *(_runs(title, name, findings) for title, name in ENGINES),
         _torch_cuda(findings),
         *(_provider(title, name, findings) for title, name in PROVIDERS),
-        _openvino(findings["openvino"]),
+        *(_runner(line.title, findings[name]) for name, line in RUNNERS.items() if not line.probes),
     )
 
 
@@ -102,15 +103,15 @@ def _provider(title: str, name: str, findings: Findings) -> CapabilityVerdict:
     )
 
 
-def _openvino(found: ProbeResult) -> CapabilityVerdict:
+def _runner(title: str, found: ProbeResult) -> CapabilityVerdict:
     """On one device at least."""
     if found.error:
-        return CapabilityVerdict("use OpenVINO", False, found.error)
-    failed = found.facts["failed"]
+        return CapabilityVerdict(f"use {title}", False, found.error)
+    failed, named = found.facts["failed"], " ".join(filter(None, [title, found.facts["version"]]))
     ran = [device for device in found.facts["devices"] if device not in failed]
-    said = [f"OpenVINO {found.facts['version']} ran a small file on {', '.join(ran)}"] if ran else []
-    said += [] if found.facts["devices"] else [f"OpenVINO {found.facts['version']} finds no device"]
-    return CapabilityVerdict("use OpenVINO", bool(ran), "; ".join([*said, *failed.values()]))
+    said = [f"{named} ran a small file on {', '.join(ran)}"] if ran else []
+    said += [] if found.facts["devices"] else [f"{named} finds no device"]
+    return CapabilityVerdict(f"use {title}", bool(ran), "; ".join([*said, *failed.values()]))
 
 
 def _no_gpu(findings: Findings) -> str:

@@ -14,12 +14,13 @@ import psutil
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import RUNNERS, device_of
+from fcn_deploy.runners.registry import RUNNERS, device_of, entry
 from fcn_deploy.vocabulary import shape_text
 
-# Peak bytes for each pixel and channel of VGG's first stage, which has 64 * width channels and the size of the image.
-# Measured, at 0.3 to 2.4 megapixels: ONNX Runtime and PyTorch in FP32 11 to 27, INT8 9 to 13, OpenVINO in BF16 7.
-FP32_BYTES, NARROW_BYTES = 16, 8
+# Peak bytes for each pixel and channel of VGG's first stage, which has 64 * width channels and the size of the image:
+# those of an FP32 network are in the registry, as `activation_bytes`. Measured, at 0.3 to 2.4 megapixels: ONNX Runtime
+# and PyTorch in FP32 11 to 27, INT8 9 to 13, OpenVINO in BF16 7.
+INT8_BYTES = 8
 
 
 class MemoryBudget:
@@ -60,12 +61,13 @@ def memory_budget_for(runner: Runner) -> MemoryBudget:
     backend, free = runner.name.partition(":")[0], psutil.virtual_memory().available
     if runner.card is None or backend not in RUNNERS or device_of(runner.name) != "cpu":
         return MemoryBudget(0.0, free)
-    return MemoryBudget(bytes_per_pixel(runner.card, narrow=backend == "openvino"), free)
+    return MemoryBudget(bytes_per_pixel(runner.card, entry(runner.name).activation_bytes), free)
 
 
-def bytes_per_pixel(card: ModelCard, *, narrow: bool) -> float:
+def bytes_per_pixel(card: ModelCard, activation_bytes: int) -> float:
     """Estimate the peak bytes per pixel cautiously for networks on VGG-16; return 0 for others."""
     if "resnet" in card.model:
         return 0.0
-    narrow = narrow or str(card.notes.get("precision", "")).startswith("int8")
-    return (NARROW_BYTES if narrow else FP32_BYTES) * 64 * float(str(card.options.get("width", 1.0)))
+    if str(card.notes.get("precision", "")).startswith("int8"):
+        activation_bytes = min(activation_bytes, INT8_BYTES)
+    return activation_bytes * 64 * float(str(card.options.get("width", 1.0)))

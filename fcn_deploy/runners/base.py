@@ -120,6 +120,11 @@ class Runner(ABC):
         self.execute()
         return self.download()
 
+    @classmethod
+    def find_devices(cls) -> dict[str, tuple[str, ...]] | None:
+        """The devices of this machine and the types that each computes in; None where the backend does not tell."""
+        return None
+
     def twin(self) -> Runner | None:
         """Another runner over the same loaded weights, for another thread; None where this kind has none.
 

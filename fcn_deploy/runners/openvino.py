@@ -19,10 +19,10 @@ from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
 from fcn_deploy.graph.ports import GraphIO, describe
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
 from fcn_deploy.vocabulary import LABELS
 
-DEVICES = ("cpu", "gpu", "npu")
 # The types that may be asked for, by OpenVINO's names; FP16 is asked for by a file in FP16.
 TYPES = {"fp32": "f32", "bf16": "bf16"}
 # OpenVINO's element types by ONNX Runtime's names, which `graph_io` speaks.
@@ -85,6 +85,16 @@ class OpenVinoRunner(Runner):
         except GraphError as error:
             raise GraphError(f"{source}: {error}") from error
 
+    @classmethod
+    def find_devices(cls) -> dict[str, tuple[str, ...]]:
+        core = open_core()
+        types: dict[str, tuple[str, ...]] = {}
+        for found in core.available_devices:  # "CPU", "GPU.0", "GPU.1"
+            types.setdefault(
+                found.lower().partition(".")[0], tuple(core.get_property(found, "OPTIMIZATION_CAPABILITIES"))
+            )
+        return types
+
     def _upload(self, image: NDArray[np.uint8]) -> None:
         prepared = self._io.prepare(image)
         if not prepared.flags.writeable:  # OpenVINO shares no memory that it may not write
@@ -125,11 +135,12 @@ def _made_once(make: Any) -> Any:
 
 def parse_device(text: str) -> tuple[str, str | None]:
     """ "cpu:bf16" -> ("cpu", "bf16"), "fp32" -> ("cpu", "fp32"), "gpu" -> ("gpu", None)."""
+    known = RUNNERS["openvino"].devices
     parts = text.split(":")
     wanted = [part for part in parts if part in TYPES]
-    devices = [part for part in parts if part not in TYPES] or [DEVICES[0]]
-    if devices[0] not in DEVICES or len(devices) > 1 or len(wanted) > 1:
-        raise UnknownNameError.of("OpenVINO device or type", text, (*DEVICES, *TYPES))
+    devices = [part for part in parts if part not in TYPES] or [known[0]]
+    if devices[0] not in known or len(devices) > 1 or len(wanted) > 1:
+        raise UnknownNameError.of("OpenVINO device or type", text, (*known, *TYPES))
     return devices[0], next(iter(wanted), None)
 
 

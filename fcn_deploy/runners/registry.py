@@ -1,4 +1,4 @@
-"""Every runner by name. A new one is a file beside this one and a line in `RUNNERS`."""
+"""Name every runner and say what it can do. A new one is a file next to this one and an entry in `RUNNERS`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fcn_deploy.errors import RunnerError, UnknownNameError
 from fcn_deploy.model_file import Kind, kind_of
-from fcn_deploy.runners.base import Runner
-from fcn_deploy.vocabulary import LABELS, PRECISIONS
+from fcn_deploy.vocabulary import LABELS, PRECISIONS, Target
 
 if TYPE_CHECKING:
     from torch import nn
 
     from fcn_deploy.card import ModelCard
+    from fcn_deploy.runners.base import Runner
     from fcn_deploy.runners.ort.options import ProviderOptions
 
 
@@ -26,33 +26,71 @@ WHAT: dict[Opens, str] = {"network": "PyTorch networks", "onnx": ".onnx files", 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a runner opens and can do.
+    """What a runner opens and can do: all that the rest of the program knows of it.
 
     Attributes:
+        title: its name for people.
         location: its module in this package, and its class.
-        package: the module that it needs.
+        package: the module that it imports to run.
         opens: a PyTorch network (of a checkpoint, a recipe, an exported .onnx file or "demo"), an .onnx file or an
             engine.
-        device: where it runs if the user names no device; "" if it has one device alone.
+        distributions: the packages whose versions belong to a measurement of it.
+        devices: those that may be named after it, the default first; () if it has one device alone.
         types: what may be named next to the device for the runner to compute in, without another file.
+        rows: its rows of a benchmark of an FP32 model that names no runners, by the precision of each; "" is as it is.
+        found_by: modules of which one must be installed for these rows; () if fcn-deploy requires its package.
         lanes: whether several of it over one model's weights do more on a CPU than one that has all cores.
+        activation_bytes: peak memory on a CPU for each value of the widest layer of an FP32 network, cautiously.
+        fp16_on_x86: whether its CPU kernels compute an FP16 network in FP16 on x86, and not in FP32.
+        provider_options: whether it takes `ProviderOptions`.
+        probes: the names of the doctor's own probes for it; () has the doctor run a small file on each device.
     """
 
+    title: str
     location: str
     package: str
     opens: Opens
-    device: str = "cpu"
+    distributions: tuple[str, ...]
+    devices: tuple[str, ...] = ("cpu",)
     types: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ("",)
+    found_by: tuple[str, ...] = ()
     lanes: bool = False
+    activation_bytes: int = 16
+    fp16_on_x86: bool = True
+    provider_options: bool = False
+    probes: tuple[str, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Where it runs if the user names no device; "" if it has one device alone."""
+        return next(iter(self.devices), "")
 
 
 # The first of those that open a kind of file is the default for it.
 RUNNERS = {
-    "pytorch": Entry("pytorch:TorchRunner", "torch", "network", lanes=True),
-    "onnxruntime": Entry("ort.runner:OrtRunner", "onnxruntime", "onnx", lanes=True),
-    "openvino": Entry("openvino:OpenVinoRunner", "openvino", "onnx", types=("fp32", "bf16")),
-    "tensorrt": Entry("trt.runner:TrtRunner", "pycuda", "engine", device=""),
-}
+    "pytorch": Entry(
+        "PyTorch", "pytorch:TorchRunner", "torch", "network", ("torch",),
+        devices=("cpu", "cuda"), lanes=True, probes=("torch",),
+    ),
+    "onnxruntime": Entry(
+        "ONNX Runtime", "ort.runner:OrtRunner", "onnxruntime", "onnx", ("onnxruntime-gpu", "onnxruntime"),
+        devices=("cpu", "cuda"), rows=("", "int8"), lanes=True, fp16_on_x86=False, provider_options=True,
+        probes=("onnxruntime", "cuda", "tensorrt provider", "nvtensorrtrtx"),
+    ),
+    "openvino": Entry(
+        "OpenVINO", "openvino:OpenVinoRunner", "openvino", "onnx", ("openvino",),
+        devices=("cpu", "gpu", "npu"), types=("fp32", "bf16"), rows=("", "int8"), found_by=("openvino",),
+        activation_bytes=8,
+    ),
+    "tensorrt": Entry(
+        "TensorRT", "trt.runner:TrtRunner", "pycuda", "engine", ("tensorrt", "tensorrt-rtx"),
+        devices=(), rows=("fp16", "int8+fp16"), found_by=("tensorrt_rtx", "tensorrt"),
+        probes=("pycuda", "tensorrt_rtx", "tensorrt"),
+    ),
+}  # fmt: skip
+# Its labels are those that the rows of a benchmark are compared with.
+REFERENCE = "pytorch"
 
 
 def entry(spec: str) -> Entry:
@@ -67,6 +105,23 @@ def default_runner(kind: Kind) -> str:
     """The runner that opens a file of this kind as it is: tensorrt, onnxruntime, or pytorch for a network."""
     opens = kind if kind in ("onnx", "engine") else "network"
     return next(name for name, line in RUNNERS.items() if line.opens == opens)
+
+
+def distributions() -> tuple[str, ...]:
+    """The packages whose versions belong to a measurement, in the order of the runners."""
+    return tuple(dict.fromkeys(name for line in RUNNERS.values() for name in line.distributions))
+
+
+def int8_target(spec: str) -> Target:
+    """Whose INT8 kernels run a file in the runner `spec`: the CPU's, or those of TensorRT on any other device."""
+    return "cpu" if device_of(spec) == "cpu" else "tensorrt"
+
+
+def class_of(name: str) -> type[Runner]:
+    """Import the class of the runner `name`; MissingDependencyError or ImportError if its package is not there."""
+    module, _, class_name = RUNNERS[name].location.partition(":")
+    found: type[Runner] = getattr(importlib.import_module(f".{module}", __package__), class_name)
+    return found
 
 
 def device_of(spec: str) -> str:
@@ -104,13 +159,12 @@ def open_runner(
     _check_types(spec, line)
     _check_kind(spec, line, source)
     device = spec.partition(":")[2] or line.device
-    module_name, _, class_name = line.location.partition(":")
-    runner_class = getattr(importlib.import_module(f".{module_name}", __package__), class_name)
     given: dict[str, object] = {"load": load} if line.opens == "network" else {}
     if provider is not None:
-        if line.package != "onnxruntime":
+        if not line.provider_options:
             raise RunnerError(f"{spec} has no providers; provider options are for onnxruntime:cuda|tensorrt|...")
         given["provider"] = provider
+    runner_class: Any = class_of(spec.partition(":")[0])
     runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads, **given)
     return runner
 

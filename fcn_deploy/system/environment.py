@@ -13,21 +13,11 @@ import psutil
 
 from fcn_deploy.version import __version__
 
-PACKAGES = (
-    "torch",
-    "onnxruntime-gpu",
-    "onnxruntime",
-    "openvino",
-    "onnx",
-    "onnx-ir",
-    "numpy",
-    "tensorrt",
-    "tensorrt-rtx",
-)
+PACKAGES = ("onnx", "onnx-ir", "numpy")
 
 
-def describe_environment(threads: int | None) -> dict[str, Any]:
-    """Machine, system, versions and builds of the packages that are installed, GPUs, and how busy the machine is."""
+def describe_environment(threads: int | None, packages: Sequence[str]) -> dict[str, Any]:
+    """Describe the machine, the system, the versions of those of `packages` that are installed, GPUs and the load."""
     return {
         "fcn_deploy": __version__,
         "python": platform.python_version(),
@@ -37,14 +27,14 @@ def describe_environment(threads: int | None) -> dict[str, Any]:
         "memory_bytes": psutil.virtual_memory().total,
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "threads": threads,
-        "packages": package_versions(),
+        "packages": package_versions((*packages, *PACKAGES)),
         "torch": _torch_build(),
         "onnxruntime": _onnxruntime_build(),
         "gpus": gpu_names(),
     }
 
 
-def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
     """Versions of those of `packages` that are installed."""
     versions = {}
     for package in packages:

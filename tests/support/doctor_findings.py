@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcn_deploy.doctor.probes import PROBES, ProbeResult
+from fcn_deploy.doctor.probes import ProbeResult, probes
 
 NO_DRIVER = ProbeResult(error="libcuda.so.1 is missing: no NVIDIA driver")
 GPU = {"name": "NVIDIA L4", "sm": "SM89", "memory_bytes": 24 << 30}
@@ -39,6 +39,7 @@ def findings(**changes: ProbeResult) -> dict[str, ProbeResult]:
         "tensorrt_rtx": RTX,
         "tensorrt": ProbeResult({**RTX.facts, "title": "TensorRT 10.3"}),
     }
-    assert set(whole) == set(PROBES)
-    renamed = {name if name in whole else name.replace("_", " "): finding for name, finding in changes.items()}
-    return whole | renamed
+    blanks = {name.replace(" ", "_"): name for name in whole}
+    found = whole | {blanks.get(name, name): finding for name, finding in changes.items()}
+    assert set(found) == set(probes())
+    return found

@@ -9,11 +9,11 @@ from fcn_deploy.benchmark.record.measurement import Accuracy
 from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
+from fcn_deploy.runners.registry import distributions
 from fcn_deploy.sources.model_source import ModelSource
 
 # The share of a runner's threads that other processes may take before its times say nothing.
 MOST_TAKEN = 0.1
-PACKAGES = ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
 
 def check_source(baseline: Record, source: str, *, model: str | None = None) -> None:
@@ -56,7 +56,7 @@ def obstacle_to_speed(baseline: Record, record: Record) -> str:
 def remarks(baseline: Record, record: Record) -> Iterator[str]:
     """Yield what else may explain a difference: other versions, unstable rows, a GPU that was throttled."""
     then, now = (side.environment.get("packages") or {} for side in (baseline, record))
-    for package in PACKAGES:
+    for package in distributions():
         if then.get(package) != now.get(package):
             yield f"{package} was {then.get(package, 'not there')} and is {now.get(package, 'not there')}"
     timed = [(row.runner, speed(baseline, row.own)) for row in baseline.rows]

@@ -8,6 +8,7 @@ from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.timing.contention import contended
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
+from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.formatting import count, number
 
 FEW_ROUNDS = 30
@@ -111,11 +112,7 @@ def _lowest_edge(record: Record) -> str:
 def environment_line(environment: dict[str, Any]) -> str:
     """Processor, system, versions, GPUs."""
     packages = environment.get("packages") or {}
-    versions = ", ".join(
-        f"{name} {packages[name]}"
-        for name in ("torch", "onnxruntime-gpu", "onnxruntime", "openvino")
-        if name in packages
-    )
+    versions = ", ".join(f"{name} {packages[name]}" for name in distributions() if name in packages)
     cores = (environment.get("cores") or {}).get("physical")
     gpus = ", ".join(environment.get("gpus") or []) or "no GPU here: nothing was measured on one"
     return f"{environment.get('cpu')}, {cores} cores; {versions}; {gpus}."

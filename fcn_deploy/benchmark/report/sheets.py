@@ -9,6 +9,7 @@ from fcn_deploy.benchmark.record.fidelity import is_reference
 from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, speed
 from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.runners.registry import REFERENCE
 from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share
 
 MIB = 1 << 20
@@ -42,7 +43,7 @@ def sheets(record: Record) -> list[Sheet]:
 
 def speed_sheet(record: Record) -> Sheet:
     """Milliseconds of one batch, upload to download."""
-    reference = record.reference.runner if record.reference is not None else "pytorch"
+    reference = record.reference.runner if record.reference is not None else REFERENCE
     heads: tuple[str, ...] = ("runner", "", "median", "p90", "p99", "images/s")
     heads += (f"× {reference}", "up", "run", "down", "peak MiB")
     rows = [(row.runner, _state(record, row), *_speed_cells(record, row.own)) for row in record.rows]
@@ -111,7 +112,7 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
 
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
-    reference = record.reference.runner if record.reference is not None else "pytorch"
+    reference = record.reference.runner if record.reference is not None else REFERENCE
     heads = (
         "runner",
         "size",

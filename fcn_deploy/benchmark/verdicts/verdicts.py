@@ -18,6 +18,7 @@ from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
 from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.runners.registry import RUNNERS, device_of
 
 About = Literal["bottleneck", "variance", "precision", "choice"]
 # Points of mean IoU: a larger loss makes a faster row too costly; a smaller one counts as equally accurate.
@@ -78,18 +79,18 @@ def _precision(record: Record, row: Row) -> Iterator[str]:
         missed = f", though {wanted} was asked for" if wanted and wanted != largest else ""
         source = "by the builder's own list" if spec.is_engine else "in the file that ran"
         yield f"multiply-adds {source}: {shares}{missed}"
-    if _computes_in_fp32(record, spec):
-        yield "computed in FP32: ONNX Runtime has no FP16 kernels for this CPU and converts the weights back"
-    elif spec.runner.partition(":")[0] == "pytorch" and row.status == "ok":
-        device = spec.runner.partition(":")[2]
-        tf32 = device == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
+    line = RUNNERS.get(spec.runner.partition(":")[0])  # None for a runner of a later version's record
+    if line is None:
+        return
+    if not line.fp16_on_x86 and spec.precision == "fp16" and device_of(spec.runner) == "cpu" and _is_x86(record):
+        yield f"computed in FP32: {line.title} has no FP16 kernels for this CPU and converts the weights back"
+    elif line.opens == "network" and row.status == "ok":
+        tf32 = device_of(spec.runner) == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
         yield "computed in FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
 
 
-def _computes_in_fp32(record: Record, spec: RunnerSpec) -> bool:
-    """ONNX Runtime's CPU provider casts FP16 networks to FP32 on x86, where it has no convolution in FP16."""
-    on_x86 = str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
-    return spec.precision == "fp16" and spec.runner in ("onnxruntime", "onnxruntime:cpu") and on_x86
+def _is_x86(record: Record) -> bool:
+    return str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
 
 
 def _payoff(record: Record, row: Row) -> Iterator[str]:

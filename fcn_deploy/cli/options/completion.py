@@ -6,7 +6,6 @@ import click
 
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS
 
-DEVICES = ("cpu", "cuda")
 Parts = dict[str, tuple[str, ...]]  # name -> what may follow behind a colon
 
 
@@ -33,7 +32,7 @@ def _parts(precisions: tuple[str, ...] = ()) -> Parts:
     from fcn_deploy.runners.registry import RUNNERS
 
     return {
-        name: (*(DEVICES if line.device else ()), *line.types, *(precisions if line.opens != "network" else ()))
+        name: (*line.devices, *line.types, *(precisions if line.opens != "network" else ()))
         for name, line in RUNNERS.items()
     }
 

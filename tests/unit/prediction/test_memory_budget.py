@@ -47,10 +47,10 @@ def test_what_does_not_fit_alone_is_refused_with_both_sizes_and_the_way_out():
 
 
 def test_the_estimate_goes_by_width_and_type_and_leaves_other_networks_and_devices_alone():
-    assert bytes_per_pixel(CARD, narrow=False) == 1024
+    assert bytes_per_pixel(CARD, 16) == 1024
     quarter = ModelCard("fcn32s-caffe", ("a",), options={"width": 0.25}, notes={"precision": "int8, target cpu"})
-    assert bytes_per_pixel(quarter, narrow=False) == 128
-    assert bytes_per_pixel(ModelCard("fcn-resnet50", ("a",)), narrow=False) == 0
+    assert bytes_per_pixel(quarter, 16) == 128
+    assert bytes_per_pixel(ModelCard("fcn-resnet50", ("a",)), 16) == 0
     for runner in (FakeRunner("onnxruntime:cuda", card=CARD), FakeRunner("onnxruntime", card=None)):
         with memory_budget_for(runner).reserve((1, 10**6, 10**6, 3)):
             pass

@@ -1,12 +1,103 @@
-"""Runners by their names."""
+"""The registry is all that the program knows of a runner: a new one is a file and an entry."""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
+from PIL import Image
 
+import fcn_deploy.runners
+from fcn_deploy.benchmark.options import BenchOptions
+from fcn_deploy.benchmark.run import run_bench
+from fcn_deploy.benchmark.runner_specs import default_specs
+from fcn_deploy.benchmark.timing.latency import Budget
+from fcn_deploy.cli.main import cli
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.doctor.examine import ask_all
+from fcn_deploy.doctor.verdicts import verdicts
 from fcn_deploy.errors import RunnerError, UnknownNameError
-from fcn_deploy.runners.registry import RUNNERS, open_runner
+from fcn_deploy.runners.registry import RUNNERS, class_of, default_runner, distributions, int8_target, open_runner
+from fcn_deploy.system.progress import SILENT
+from tests.support import mirror_runner
+from tests.support.doctor_findings import findings
+from tests.support.small_fcn import write_fcn
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file in the folder of runners and the entry in the registry, here and in child processes."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "mirror.py").write_text(Path(mirror_runner.__file__).read_text())
+    (folder / "sitecustomize.py").write_text(
+        f"import fcn_deploy.runners\nfcn_deploy.runners.__path__.append({str(folder)!r})\n"
+        "from fcn_deploy.runners.mirror import register\nregister()\n"
+    )
+    monkeypatch.setattr(fcn_deploy.runners, "__path__", [*fcn_deploy.runners.__path__, str(folder)])
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    monkeypatch.setitem(RUNNERS, "mirror", mirror_runner.ENTRY)
+
+
+def test_a_new_runner_is_benchmarked(mirror, tmp_path):
+    source = str(write_fcn(tmp_path / "fcn.onnx"))
+    for seed in range(2):
+        image = np.random.default_rng(seed).integers(0, 255, (33, 47, 3), np.uint8)
+        Image.fromarray(image).save(tmp_path / f"{seed}.png")
+    assert [spec for spec in default_specs(source, False) if "mirror" in spec] == ["mirror", "mirror:fp16"]
+    record = run_bench(
+        BenchOptions(
+            source=source, runners=("onnxruntime", "mirror", "mirror:fp16"), data=DataOptions(str(tmp_path)),
+            budget=Budget(iterations=2, warmup=1), saturation_s=0.0, isolated=True, memory=True,
+        )
+    )  # fmt: skip
+    assert [(row.runner, row.status, row.reason) for row in record.rows] == [
+        (name, "ok", "") for name in ("onnxruntime", "mirror", "mirror:fp16")
+    ]
+    assert record.environment["packages"]["numpy"] == np.__version__
+    assert all(row.own.memory is not None and row.own.latency is not None for row in record.rows)
+
+
+def test_a_new_runner_predicts(mirror, tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (33, 47, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    source = write_fcn(tmp_path / "fcn.onnx")
+    arguments = ["predict", source, tmp_path / "a.png", "-o", tmp_path / "out", "--runner", "mirror", "--json", "-"]
+    done = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["runner"] == "mirror"
+    assert (np.asarray(Image.open(tmp_path / "out" / "a.png")) == image.argmax(-1)).all()
+
+
+def test_a_new_runner_is_examined_by_the_doctor(mirror):
+    found = ask_all(("mirror",), SILENT, 60)["mirror"]
+    assert found.error == ""
+    assert (found.facts["devices"], found.facts["failed"]) == (["cpu"], {})
+    verdict = next(one for one in verdicts(findings(mirror=found)) if one.capability == "use Mirror")
+    assert (verdict.able, verdict.reason) == (True, f"Mirror {np.__version__} ran a small file on cpu")
+
+
+def test_a_new_runner_is_told_from_others_by_what_it_opens(mirror, tmp_path):
+    (tmp_path / "e.trt").write_bytes(b"junkjunk")
+    with pytest.raises(RunnerError, match=r"e\.trt is an engine, and mirror runs \.onnx files; leave --runner out"):
+        open_runner("mirror", str(tmp_path / "e.trt"))
+    with pytest.raises(RunnerError, match=r"mirror runs \.onnx files, not demo; fcn-deploy export makes one of it"):
+        open_runner("mirror", "demo")
+    with pytest.raises(UnknownNameError, match="unknown runner 'miror'; did you mean mirror"):
+        open_runner("miror", "demo")
+
+
+def test_the_registry_names_packages_and_defaults_once():
+    assert distributions() == ("torch", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
+    kinds = ("demo", "checkpoint", "recipe", "onnx", "engine")
+    assert [default_runner(kind) for kind in kinds] == [*["pytorch"] * 3, "onnxruntime", "tensorrt"]
+    assert [int8_target(spec) for spec in ("onnxruntime", "openvino:gpu", "tensorrt")] == ["cpu", *["tensorrt"] * 2]
+    assert class_of("pytorch").__name__ == "TorchRunner"
 
 
 def test_an_unknown_runner_is_answered_with_the_near_match():
