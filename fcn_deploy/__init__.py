@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.quantization.quantize import quantize
     from fcn_deploy.quantization.search.search import SearchOptions
+    from fcn_deploy.training.loop import train
     from fcn_deploy.vocabulary import Profile
 
 _MODULES = {
@@ -40,6 +41,7 @@ _MODULES = {
     "load": "fcn_deploy.prediction.model",
     "predict": "fcn_deploy.prediction.predict",
     "quantize": "fcn_deploy.quantization.quantize",
+    "train": "fcn_deploy.training.loop",
 }
 __all__ = [
     "BuildOptions",
@@ -56,6 +58,7 @@ __all__ = [
     "load",
     "predict",
     "quantize",
+    "train",
 ]
 
 

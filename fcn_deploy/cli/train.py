@@ -20,17 +20,11 @@ from fcn_deploy.cli.options.data import (
     source_option,
 )
 from fcn_deploy.cli.options.values import parse_classes, size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
-from fcn_deploy.errors import TrainingError
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
 from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS
 
 if TYPE_CHECKING:
-    from fcn_deploy.training.config import TrainConfig
-    from fcn_deploy.training.loop import TrainResult
-    from fcn_deploy.training.state import EpochRecord
-
-# Options that go into the model's constructor and not beside it in the configuration.
-_MODEL_OPTIONS = ("width", "head", "upsampling", "learned")
+    from fcn_deploy.training.arguments import TrainArguments
 
 
 def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
@@ -141,87 +135,30 @@ def command(start: str | None, output: Path, json_path: str | None, **options: A
     than the log.
     """
     from fcn_deploy.training.loop import train
+    from fcn_deploy.training.plain import to_plain
+    from fcn_deploy.training.text import epoch_line, how_to_resume, render
 
     check_json_path(json_path)
-    typed = click.get_current_context().get_parameter_source
-    given = {name: value for name, value in options.items() if typed(name) is ParameterSource.COMMANDLINE}
-    config = _config(given, output, resume=start == "resume")
-    result = train(config, start=start or "new", on_epoch=_print_epoch, progress=progress())  # type: ignore[arg-type]
+    result = train(
+        output=output,
+        start=start or "new",  # type: ignore[arg-type]
+        on_epoch=lambda record: notice(epoch_line(record)),
+        progress=progress(),
+        **_given(options, may_lack_data=start == "resume"),
+    )
     if result.stopped_by is not None:
-        click.echo(_how_to_resume(result), err=True)
+        click.echo(how_to_resume(result), err=True)
         click.get_current_context().exit(128 + result.stopped_by)
-    summary = _summary(result)
-    emit(json_path, lambda: json.dumps(summary), lambda: click.echo(_text(summary)))
+    emit(json_path, lambda: json.dumps(to_plain(result)), lambda: show(render(result)))
 
 
-def _config(given: dict[str, Any], output: Path, *, resume: bool) -> TrainConfig:
-    """What was given, over what the run in `output` began with if it is resumed, over the defaults."""
-    from dataclasses import replace
-
-    from fcn_deploy.training.config import TrainConfig
-    from fcn_deploy.training.state import STATE_FILE, read_saved
-
-    model_options = {name: given.pop(name) for name in _MODEL_OPTIONS if name in given}
+def _given(options: dict[str, Any], *, may_lack_data: bool) -> TrainArguments:
+    """Return the options of the command line itself, so that a resumed run keeps its own settings."""
+    typed = click.get_current_context().get_parameter_source
+    given: Any = {name: value for name, value in options.items() if typed(name) is ParameterSource.COMMANDLINE}
     if "classes" in given:
         given["classes"] = parse_classes(given["classes"])
-    if resume and (output / STATE_FILE).exists():
-        saved = read_saved(output / STATE_FILE).config
-        return replace(saved, output=output, options={**saved.options, **model_options}, **given)
-    if resume and not {"data", "val"} <= given.keys():
-        raise TrainingError(f"no run in {output} to resume; to begin one, give at least --data and --val")
-    for name in ("data", "val"):
+    for name in () if may_lack_data else ("data", "val"):
         if name not in given:
             raise click.UsageError(f"Missing option '--{name}'.")
-    return TrainConfig(output=output, options=model_options, **given)
-
-
-def _print_epoch(record: EpochRecord) -> None:
-    scores = ""
-    if record.mean_iou is not None:
-        scores = f"  mIoU {_percent(record.mean_iou)}  boundary {_percent(record.boundary_mean_iou)}"
-        scores += f"  pixel accuracy {_percent(record.pixel_accuracy)}"
-    notice(f"epoch {record.epoch:4d}  loss {record.loss:.4f}{scores}  {record.seconds:.1f} s")
-
-
-def _percent(fraction: float | None) -> str:
-    return "   none" if fraction is None else f"{fraction:6.1%}"
-
-
-def _how_to_resume(result: TrainResult) -> str:
-    folder, position = result.config.output, result.position
-    done = f"{len(position.history)} of {result.config.epochs} epochs and {position.step} steps done"
-    return f"stopped: {done}; go on with: fcn-deploy train --resume -o {folder}"
-
-
-def _summary(result: TrainResult) -> dict[str, Any]:
-    position = result.position
-    last = position.history[-1]
-    return {
-        "epochs": len(position.history),
-        "steps": position.step,
-        "seconds": round(sum(record.seconds for record in position.history), 1),
-        "left_out": max(record.left_out for record in position.history),
-        "loss": last.loss,
-        "mean_iou": last.mean_iou,
-        "pixel_accuracy": last.pixel_accuracy,
-        "boundary_mean_iou": last.boundary_mean_iou,
-        "best_mean_iou": position.best_mean_iou,
-        "best_epoch": position.best_epoch,
-        "best": str(result.best),
-        "last": str(result.last),
-    }
-
-
-def _text(summary: dict[str, Any]) -> str:
-    minutes = summary["seconds"] / 60
-    best, last = _percent(summary["best_mean_iou"]), _percent(summary["mean_iou"])
-    boundary, pixels = _percent(summary["boundary_mean_iou"]), _percent(summary["pixel_accuracy"])
-    left_out = f", {summary['left_out']} images left out" if summary["left_out"] else ""
-    return "\n".join(
-        [
-            f"{summary['epochs']} epochs, {summary['steps']} steps, {minutes:.1f} min, loss {summary['loss']:.4f}"
-            + left_out,
-            f"best  mIoU {best}  at epoch {summary['best_epoch']}  {summary['best']}",
-            f"last  mIoU {last}  boundary {boundary}  pixel accuracy {pixels}  {summary['last']}",
-        ]
-    )
+    return given  # type: ignore[no-any-return]

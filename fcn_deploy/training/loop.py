@@ -1,16 +1,17 @@
-"""`train`: a run begun, resumed or restarted in its folder."""
+"""Begin, resume or restart a training run in its folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.files import check_writable, remove_temporary, written_as
+from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, written_as
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.training.arguments import TrainArguments, config_of
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.device import choose
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
@@ -18,15 +19,19 @@ from fcn_deploy.training.setup import new_model, open_material
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_saved
 from fcn_deploy.training.step import Stepper
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 Start = Literal["new", "resume", "restart"]
 FILES = (STATE_FILE, LOG, BEST, LAST)
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run ended.
+    """Hold how a run ended.
 
     Attributes:
+        config, position: the settings, and how far the run came: its steps, its epochs and the best of them.
         stopped_by: number of the signal that stopped it early; None if it is finished.
         resumed: whether it went on from a saved state.
     """
@@ -44,28 +49,82 @@ class TrainResult:
     def last(self) -> Path:
         return self.config.output / LAST
 
+    @property
+    def seconds(self) -> float:
+        """Return the time spent in epochs, validation included."""
+        return sum(record.seconds for record in self.position.history)
+
+    @property
+    def left_out(self) -> int:
+        """Return the training and validation images that could not be used."""
+        return max(record.left_out for record in self.position.history)
+
 
 def train(
+    *,
+    output: StrPath,
+    start: Start = "new",
+    on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    progress: Progress = SILENT,
+    **settings: Unpack[TrainArguments],
+) -> TrainResult:
+    """Train an FCN on a labelled data set.
+
+    The same settings give the same weights, bit for bit on a CPU with the same number of threads, whether the run was
+    stopped and resumed or not, and with any number of workers.
+
+    Args:
+        output: the folder of the run; it gets best.safetensors and last.safetensors (weights with their model card),
+            log.jsonl (one line per epoch) and state.safetensors, from which the run can be resumed.
+        start: "new" refuses a folder that holds a run, "resume" continues it with its settings (or begins one, if
+            there is none), "restart" deletes it.
+        on_epoch: called with the record of each finished epoch.
+        settings: `data` and `val` (needed to begin a run), in the forms of `evaluate`, and any of these, with their
+            defaults:
+            labels, val_labels = None: folders of label maps, where data and val are folders of images.
+            classes, ignore_index = None: class names and the unlabelled value; None takes the data set's.
+            bad_images = "stop": what to do at an unreadable image; "skip" leaves it out.
+            model = "fcn8s"; init = None: the network, and the checkpoint that its weights start from; None is random.
+            width = 1.0, head = "fc", upsampling = "bilinear", learned = True: shape of the network.
+            epochs = 60, batch = 4: passes over the training set, and images per step.
+            crop = (320, 320), scale = (0.75, 1.5), flip = True: height and width of the training crops in pixels,
+            factors of the random resizing, and whether half of the crops are mirrored.
+            lr = 0.01, momentum = 0.9, weight_decay = 0.0005, warmup = None, poly_power = 0.9, clip_norm = 5.0: SGD; the
+            rate rises in `warmup` steps, a twentieth of the run, then falls; gradients are clipped at an L2 norm.
+            seed = 0: decides weights, order, augmentation and dropout.
+            eval_every = 1: epochs between validations.
+            device = "auto", amp = None, workers = 0: where to train, whether in mixed precision (None: on a GPU), and
+            processes that load images.
+            save_seconds = 60.0: longest time between two saves of the state.
+
+    Returns:
+        The paths `best` and `last`, the history of the epochs, and the signal that stopped the run early, if any.
+
+    Raises:
+        TrainingError: no data, a value out of range, a folder that holds another run, a device that is not there, or
+            a loss that is no longer finite.
+        DataError, CheckpointError, OutputError: a data set, a checkpoint or the folder cannot be used.
+
+    Example:
+        >>> import fcn_deploy
+        >>> scenes = {"data": "synthetic:4:0:48x64", "val": "synthetic:2:1:48x64"}
+        >>> run = fcn_deploy.train(**scenes, output="run", width=0.05, epochs=1, crop=(32, 32), device="cpu")
+        >>> run.position.step, run.best.name, fcn_deploy.load(run.best)
+        (1, 'best.safetensors', <Model fcn8s, 8 classes, pytorch>)
+    """
+    folder = Path(output)
+    config = config_of(folder, settings, resume=start == "resume")
+    return run_training(config, start=start, on_epoch=on_epoch, progress=progress)
+
+
+def run_training(
     config: TrainConfig,
     *,
     start: Start = "new",
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     progress: Progress = SILENT,
 ) -> TrainResult:
-    """Train a model and leave best, last and state.safetensors and log.jsonl in `config.output`.
-
-    The same configuration gives the same weights, bit for bit on a CPU with the same number of threads, whether
-    the run was stopped and resumed or not, and with any number of workers.
-
-    Args:
-        start: "new" refuses a folder that holds a run, "resume" goes on with it (or starts, if there is none),
-            "restart" throws it away.
-        on_epoch: called with the record of each epoch done.
-
-    Raises:
-        TrainingError: the folder holds another run, the device is not there, or the loss is no longer finite.
-        DataError, CheckpointError, OutputError and the rest of the tree: from what it reads and writes.
-    """
+    """Train as `config` says; see `train`."""
     precision = choose(config.device, config.amp)
     saved = _saved_run(config, start)
     _sweep(config.output)

@@ -15,7 +15,7 @@ from fcn_deploy.system.progress import SILENT, Task
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loading import Batch
-from fcn_deploy.training.loop import train
+from fcn_deploy.training.loop import run_training
 from fcn_deploy.training.step import Stepper
 
 
@@ -47,7 +47,7 @@ def killed_at(number: int, config: TrainConfig) -> None:
 
     with pytest.MonkeyPatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
         patch.setattr(Stepper, "step", stepping)
-        train(config)
+        run_training(config)
 
 
 def same_tensors(one: Path, other: Path) -> bool:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
+import json
 import re
 import subprocess
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
 import fcn_deploy
+from fcn_deploy.training.arguments import NETWORK, TrainArguments
+from fcn_deploy.training.config import TrainConfig
 
 FUNCTIONS = [name for name in fcn_deploy.__all__ if name[0].islower()]
 SECTIONS = {"Returns:", "Raises:", "Example:"}
@@ -35,6 +39,17 @@ def test_type_checkers_see_the_names_that_are_imported_lazily():
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'fcn_deploy' has no attribute 'evalute'"):
         fcn_deploy.evalute  # noqa: B018
+
+
+def test_train_takes_what_a_run_is_configured_by_and_explains_it():
+    names = set(TrainArguments.__annotations__)
+    assert names == {field.name for field in fields(TrainConfig)} - {"output", "options"} | {*NETWORK}
+    text = fcn_deploy.train.__doc__ or ""
+    for field in fields(TrainConfig):
+        if field.default is not MISSING:
+            shown = json.dumps(field.default) if isinstance(field.default, str) else repr(field.default)
+            assert re.search(rf"\b{field.name}\b", text)
+            assert field.default is None or f"{field.name} = {shown}" in text
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from fcn_deploy.system.plain import plain
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.loop import train
+from fcn_deploy.training.loop import run_training
 from fcn_deploy.training.run import Run
 from fcn_deploy.training.state import read_saved
 from fcn_deploy.training.step import Stepper
@@ -36,7 +36,7 @@ def config(tmp_path: Path) -> Iterator[TrainConfig]:
 
 def test_a_run_leaves_best_last_state_and_a_line_an_epoch(config):
     seen = []
-    result = train(config, on_epoch=seen.append)
+    result = run_training(config, on_epoch=seen.append)
     assert sorted(path.name for path in config.output.iterdir()) == [
         "best.safetensors", "last.safetensors", "log.jsonl", "state.safetensors",
     ]  # fmt: skip
@@ -50,7 +50,7 @@ def test_a_run_leaves_best_last_state_and_a_line_an_epoch(config):
 
 
 def test_the_checkpoints_say_where_they_come_from(config):
-    train(config)
+    run_training(config)
     model, card = load_network(config.output / "last.safetensors")
     assert (card.model, card.options, card.num_classes) == ("fcn8s", {"width": 0.02}, 8)
     assert card.notes["command"].startswith("fcn-deploy train --data synthetic:5:0:33x47")
@@ -62,10 +62,10 @@ def test_the_checkpoints_say_where_they_come_from(config):
 @pytest.mark.parametrize("number", [1, 2, 3, 5])
 def test_a_run_killed_at_any_step_and_resumed_ends_with_the_same_bits(config, tmp_path, number):
     whole = replace(config, output=tmp_path / "whole")
-    train(whole)
+    run_training(whole)
     killed_at(number, config)
     assert read_saved(config.output / "state.safetensors").position.step == number
-    result = train(config, start="resume")
+    result = run_training(config, start="resume")
     assert result.resumed
     for name in ("last.safetensors", "best.safetensors", "state.safetensors"):
         assert same_tensors(whole.output / name, config.output / name)
@@ -77,7 +77,7 @@ def test_a_run_killed_at_any_step_and_resumed_ends_with_the_same_bits(config, tm
 
 def test_ctrl_c_finishes_the_step_and_the_resumed_run_ends_with_the_same_bits(config, tmp_path, monkeypatch):
     whole = replace(config, output=tmp_path / "whole")
-    train(whole)
+    run_training(whole)
     config = replace(config, save_seconds=1e6)  # only the interruption saves
     step = Stepper.step
 
@@ -88,17 +88,17 @@ def test_ctrl_c_finishes_the_step_and_the_resumed_run_ends_with_the_same_bits(co
 
     with monkeypatch.context() as patch:
         patch.setattr(Stepper, "step", interrupted)
-        result = train(config)
+        result = run_training(config)
     assert result.stopped_by == signal.SIGINT
     assert result.position.step == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert train(config, start="resume").stopped_by is None
+    assert run_training(config, start="resume").stopped_by is None
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
 
 
 def test_ctrl_c_during_the_validation_repeats_the_validation_alone(config, tmp_path, monkeypatch):
     whole = replace(config, output=tmp_path / "whole")
-    train(whole)
+    run_training(whole)
     validate = run_module.validate
 
     def interrupted(*args, **options):
@@ -107,9 +107,9 @@ def test_ctrl_c_during_the_validation_repeats_the_validation_alone(config, tmp_p
 
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "validate", interrupted)
-        result = train(config)
+        result = run_training(config)
     assert (result.position.step, result.position.history) == (2, [])
-    train(config, start="resume")
+    run_training(config, start="resume")
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
     log = (config.output / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["loss"] for line in log] == [
@@ -122,7 +122,7 @@ def test_ctrl_c_after_the_last_epoch_stops_nothing(config):
         if record.epoch == 3:
             signal.raise_signal(signal.SIGINT)
 
-    assert train(config, on_epoch=interrupt).stopped_by is None
+    assert run_training(config, on_epoch=interrupt).stopped_by is None
 
 
 def test_a_kill_around_the_last_save_leaves_the_log_whole(config, monkeypatch):
@@ -136,8 +136,8 @@ def test_a_kill_around_the_last_save_leaves_the_log_whole(config, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Run, "_save_state", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(config)
-    assert train(config, start="resume").position.step == 6
+            run_training(config)
+    assert run_training(config, start="resume").position.step == 6
     lines = (config.output / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3]
 
@@ -154,11 +154,11 @@ def test_epochs_quicker_than_their_saving_are_kept_where_they_are_best_or_last(c
     monkeypatch.setattr(Run, "_save_state", slow)
     config = replace(config, epochs=5, eval_every=5, save_seconds=1e6)
     whole = replace(config, output=config.output.with_name("whole"))
-    train(whole)
+    run_training(whole)
     assert saved == [1, 5]
     killed_at(7, config)
     assert read_saved(config.output / "state.safetensors").position.step == 2
-    train(config, start="resume")
+    run_training(config, start="resume")
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
     lines = (config.output / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
@@ -177,44 +177,44 @@ def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeyp
         killed_at(3, config)
     with safe_open(config.output / "state.safetensors", framework="pt") as archive:
         assert "left_out" not in str(archive.metadata())
-    assert [record.left_out for record in train(config, start="resume").position.history] == [0, 0, 0]
+    assert [record.left_out for record in run_training(config, start="resume").position.history] == [0, 0, 0]
 
 
 def test_the_log_is_named_before_the_first_step(config, monkeypatch):
     heard = Heard()
     monkeypatch.setattr(Run, "go", lambda self, stop: None)
-    train(config, progress=heard)
+    run_training(config, progress=heard)
     assert heard.lines == [f"training; {config.output / 'log.jsonl'} gets a line an epoch"]
 
 
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):
     config = replace(config, model="fcn-resnet50", options={"width": 0.02}, epochs=2)
     whole = replace(config, output=tmp_path / "whole")
-    train(whole)
+    run_training(whole)
     killed_at(3, config)
-    train(config, start="resume")
+    run_training(config, start="resume")
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
     counted = load_file(config.output / "last.safetensors")["backbone.bn1.num_batches_tracked"]
     assert int(counted) == 4
 
 
 def test_workers_do_not_change_the_result(config, tmp_path):
-    train(config)
+    run_training(config)
     other = replace(config, output=tmp_path / "other", workers=2)
-    train(other)
+    run_training(other)
     assert same_tensors(config.output / "last.safetensors", other.output / "last.safetensors")
 
 
 def test_another_seed_gives_other_weights(config, tmp_path):
     config = replace(config, epochs=1)
     other = replace(config, output=tmp_path / "other", seed=8)
-    train(config)
-    train(other)
+    run_training(config)
+    run_training(other)
     assert not same_tensors(config.output / "last.safetensors", other.output / "last.safetensors")
 
 
 def test_epochs_without_validation_are_logged_as_such_and_the_last_one_is_validated(config):
-    train(replace(config, eval_every=2))
+    run_training(replace(config, eval_every=2))
     scored = [json.loads(line)["mean_iou"] is not None for line in (config.output / "log.jsonl").open()]
     assert scored == [False, True, True]
 
@@ -225,7 +225,7 @@ def test_a_coarser_fcn_hands_its_weights_over(config, tmp_path):
     save_model(tmp_path / "16s.safetensors", source, card)
     heard = Heard()
     config = replace(config, classes=None, init=str(tmp_path / "16s.safetensors"), epochs=1, lr=1e-12)
-    train(config, progress=heard)
+    run_training(config, progress=heard)
     trained, _ = load_network(config.output / "last.safetensors")
     # a rate of 1e-12 moves nothing that float32 shows beside weights of this size
     assert torch.allclose(trained.backbone.stage3.conv2.weight, source.backbone.stage3.conv2.weight, atol=1e-7)
@@ -235,5 +235,5 @@ def test_a_coarser_fcn_hands_its_weights_over(config, tmp_path):
 def test_the_state_is_saved_on_time_and_not_at_every_step(config, monkeypatch):
     written = []
     monkeypatch.setattr(Run, "_save_state", lambda self: written.append(self.position.step))
-    train(replace(config, save_seconds=1e6))
+    run_training(replace(config, save_seconds=1e6))
     assert written == [2, 4, 6]  # the ends of the epochs

@@ -23,7 +23,7 @@ from fcn_deploy.errors import CheckpointError, DataError, ImageError, LabelError
 from fcn_deploy.models.network import load_network
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.loop import train
+from fcn_deploy.training.loop import run_training
 from fcn_deploy.training.run import Run
 from fcn_deploy.training.state import read_saved
 from fcn_deploy.training.step import Stepper
@@ -39,41 +39,41 @@ def config(tmp_path: Path) -> Iterator[TrainConfig]:
 def test_a_folder_with_a_run_is_left_alone_unless_told_otherwise(config):
     killed_at(3, config)
     with pytest.raises(TrainingError, match=r"stopped after 1 of 3 epochs; --resume goes on, --restart starts over"):
-        train(config)
+        run_training(config)
     with pytest.raises(TrainingError, match=r"another run \(lr was 0.01, now 0.5\)"):
-        train(replace(config, lr=0.5), start="resume")
-    train(config, start="resume")
+        run_training(replace(config, lr=0.5), start="resume")
+    run_training(config, start="resume")
     with pytest.raises(TrainingError, match=r"finished run \(3 epochs, best mIoU .*%\); choose another folder"):
-        train(config)
+        run_training(config)
     before = (config.output / "last.safetensors").read_bytes()
-    assert train(config, start="resume").position.step == 6
+    assert run_training(config, start="resume").position.step == 6
     assert (config.output / "last.safetensors").read_bytes() == before
-    assert train(replace(config, lr=0.005), start="restart").resumed is False
+    assert run_training(replace(config, lr=0.005), start="restart").resumed is False
 
 
 def test_resuming_on_other_data_is_refused(config):
     killed_at(1, config)
     with pytest.raises(TrainingError, match="data was synthetic:5:0:33x47, now synthetic:6:0:33x47"):
-        train(replace(config, data="synthetic:6:0:33x47"), start="resume")
+        run_training(replace(config, data="synthetic:6:0:33x47"), start="resume")
 
 
 def test_resuming_where_nothing_was_begun_begins(config):
-    assert train(replace(config, epochs=1), start="resume").resumed is False
+    assert run_training(replace(config, epochs=1), start="resume").resumed is False
 
 
 def test_a_state_that_is_not_one_says_so(config):
     config.output.mkdir()
     (config.output / "state.safetensors").write_bytes(b"not a state")
     with pytest.raises(TrainingError, match=r"not the state of a run .* --restart starts over"):
-        train(config, start="resume")
-    train(replace(config, epochs=1), start="restart")
+        run_training(config, start="resume")
+    run_training(replace(config, epochs=1), start="restart")
 
 
 def test_a_loss_that_explodes_stops_the_run_with_advice(config):
     with pytest.raises(
         TrainingError, match=r"no longer a finite number at step \d+ .*--lr 1e\+29 or a longer --warmup"
     ):
-        train(replace(config, lr=1e30, clip_norm=0.0))
+        run_training(replace(config, lr=1e30, clip_norm=0.0))
 
 
 def test_a_last_step_that_spoils_the_weights_leaves_no_checkpoint(config, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_last_step_that_spoils_the_weights_leaves_no_checkpoint(config, monkey
 
     monkeypatch.setattr(Stepper, "step", spoil)
     with pytest.raises(TrainingError, match=r"largest weight is no longer a finite number .*--restart"):
-        train(replace(config, epochs=1, batch=100))
+        run_training(replace(config, epochs=1, batch=100))
     assert not (config.output / "last.safetensors").exists()
 
 
@@ -110,18 +110,18 @@ def write_pairs(folder: Path, count: int, names: str, value: int = 1) -> str:
 def test_different_classes_in_training_and_validation_are_refused(config, tmp_path):
     one, other = write_pairs(tmp_path / "a", 2, "sky\nroad\n"), write_pairs(tmp_path / "b", 2, "sky\ntree\n")
     with pytest.raises(DataError, match=r"class 1 is 'road' in .* and 'tree' in .*--classes"):
-        train(replace(config, data=one, val=other))
+        run_training(replace(config, data=one, val=other))
     more = write_pairs(tmp_path / "c", 2, "sky\nroad\ntree\n")
     with pytest.raises(DataError, match=r"has 2, .* has 3"):
-        train(replace(config, data=one, val=more))
-    assert train(replace(config, data=one, val=other, classes=("sky", "road"), epochs=1)).position.step == 1
+        run_training(replace(config, data=one, val=more))
+    assert run_training(replace(config, data=one, val=other, classes=("sky", "road"), epochs=1)).position.step == 1
 
 
 def test_labels_outside_the_classes_stop_the_run_whatever_process_reads_them(config, tmp_path):
     source = write_pairs(tmp_path / "a", 2, "sky\nroad\n", value=9)
     for workers in (0, 1):
         with pytest.raises(LabelError) as caught:
-            train(replace(config, data=source, val=source, workers=workers), start="restart")
+            run_training(replace(config, data=source, val=source, workers=workers), start="restart")
         assert "\n" not in str(caught.value)
 
 
@@ -129,10 +129,10 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
     source = write_pairs(tmp_path / "a", 3, "sky\nroad\n")
     (tmp_path / "a" / "1.png").write_bytes(b"\x89PNG\r\n cut off")
     with pytest.raises(ImageError, match=r"1\.png"):
-        train(replace(config, data=source, val=source))
+        run_training(replace(config, data=source, val=source))
     heard = Heard()
     config = replace(config, data=source, val=source, bad_images="skip")
-    train(config, start="restart", progress=heard)
+    run_training(config, start="restart", progress=heard)
     assert sum("left out: " in line and "1.png" in line for line in heard.lines) == 1
     assert sum("skipped: " in line and "1.png" in line for line in heard.lines) == 1  # by the validation, once
     records = read_saved(config.output / "state.safetensors").position.history
@@ -141,7 +141,7 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
     for index in (0, 2):
         (tmp_path / "a" / f"{index}.png").write_bytes(b"")
     with pytest.raises(TrainingError, match="no labelled pixel in its 3 images"):
-        train(config, start="restart")
+        run_training(config, start="restart")
 
 
 def test_a_loading_process_that_dies_is_an_expected_error(config, monkeypatch):
@@ -150,7 +150,7 @@ def test_a_loading_process_that_dies_is_an_expected_error(config, monkeypatch):
         SyntheticDataset, "__getitem__", lambda self, index: os._exit(9) if get_worker_info() else scene(self, index)
     )
     with pytest.raises(TrainingError, match=r"--resume with fewer --workers than 1"):
-        train(replace(config, workers=1))
+        run_training(replace(config, workers=1))
 
 
 def test_a_loading_process_that_dies_during_a_step_is_an_expected_error(config, monkeypatch):
@@ -161,13 +161,13 @@ def test_a_loading_process_that_dies_during_a_step_is_an_expected_error(config, 
 
     monkeypatch.setattr(Stepper, "step", kill_the_loader)
     with pytest.raises(TrainingError, match=r"--resume with fewer --workers than 1"):
-        train(replace(config, workers=1))
+        run_training(replace(config, workers=1))
 
 
 def test_batch_norm_of_one_value_a_channel_says_what_to_change(config):
     one = replace(config, model="fcn-resnet50", options={"width": 0.02}, batch=1, crop=(8, 8))
     with pytest.raises(TrainingError, match=r"a batch of 1 at --crop 8x8; make the crop larger, or --batch"):
-        train(one)
+        run_training(one)
 
 
 def test_what_a_kill_left_half_written_is_swept_away_and_nothing_else(config):
@@ -177,7 +177,7 @@ def test_what_a_kill_left_half_written_is_swept_away_and_nothing_else(config):
     for folder in half + kept:
         folder.mkdir()
         (folder / "part").write_bytes(b"half")
-    train(config, start="resume")
+    run_training(config, start="resume")
     assert [folder for folder in half if folder.exists()] == []
     assert [folder for folder in kept if not folder.exists()] == []
 
@@ -188,9 +188,9 @@ def test_a_set_without_labels_is_refused_before_an_epoch_is_spent(config, tmp_pa
     images.mkdir()
     Image.new("RGB", (47, 33)).save(images / "0.png")
     with pytest.raises(DataError, match=r"--val .*images has no labels; .*--val-labels"):
-        train(replace(config, data=source, val=str(images), classes=("sky", "road")))
+        run_training(replace(config, data=source, val=str(images), classes=("sky", "road")))
     with pytest.raises(DataError, match=r"--data .*images has no labels; .*--labels"):
-        train(replace(config, data=str(images), val=source, classes=("sky", "road")))
+        run_training(replace(config, data=str(images), val=source, classes=("sky", "road")))
     assert not config.output.exists()
 
 
@@ -200,12 +200,12 @@ def test_a_validation_set_without_a_labelled_pixel_is_refused(config, tmp_path):
     for index in range(2):
         Image.new("L", (47, 33), 255).save(tmp_path / "b" / f"{index}-label.png")
     with pytest.raises(DataError, match="no labelled pixel"):
-        train(replace(config, data=source, val=void))
+        run_training(replace(config, data=source, val=void))
 
 
 def test_a_validation_set_of_one_class_has_no_boundary_and_that_is_fine(config, tmp_path):
     source = write_pairs(tmp_path / "a", 2, "sky\nroad\n", value=0)
-    record = train(replace(config, data=source, val=source, epochs=1)).position.history[0]
+    record = run_training(replace(config, data=source, val=source, epochs=1)).position.history[0]
     assert record.mean_iou is not None
     assert record.boundary_mean_iou is None
 
@@ -214,12 +214,12 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(config
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(Run, "go", lambda self, stop: pytest.fail("it began"))
     with pytest.raises(OutputError, match="a part of its path is a file"):
-        train(replace(config, output=tmp_path / "file" / "run"))
+        run_training(replace(config, output=tmp_path / "file" / "run"))
 
 
 def test_a_full_disk_leaves_the_earlier_files_and_the_run_can_go_on(config, tmp_path, monkeypatch):
     whole = replace(config, output=tmp_path / "whole")
-    train(whole)
+    run_training(whole)
     save, saves = state_module.save_file, []
 
     def full(tensors, path, metadata):
@@ -231,15 +231,15 @@ def test_a_full_disk_leaves_the_earlier_files_and_the_run_can_go_on(config, tmp_
 
     monkeypatch.setattr(state_module, "save_file", full)
     with pytest.raises(OutputError, match=r"state.safetensors: no space is left on the device"):
-        train(config)
+        run_training(config)
     assert sorted(path.name for path in config.output.iterdir()) == [
         "best.safetensors", "last.safetensors", "log.jsonl", "state.safetensors",
     ]  # fmt: skip
     load_network(config.output / "last.safetensors")
-    train(config, start="resume")
+    run_training(config, start="resume")
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
 
 
 def test_a_checkpoint_to_start_from_that_is_missing_is_an_expected_error(config):
     with pytest.raises(CheckpointError, match="does not exist"):
-        train(replace(config, init="nowhere.safetensors"))
+        run_training(replace(config, init="nowhere.safetensors"))

@@ -1,0 +1,42 @@
+"""Render a training run as lines."""
+
+from __future__ import annotations
+
+from fcn_deploy.training.loop import TrainResult
+from fcn_deploy.training.state import EpochRecord
+
+
+def epoch_line(record: EpochRecord) -> str:
+    """Return loss, scores where the epoch was validated, and time."""
+    scores = ""
+    if record.mean_iou is not None:
+        scores = f"  mIoU {_percent(record.mean_iou)}  boundary {_percent(record.boundary_mean_iou)}"
+        scores += f"  pixel accuracy {_percent(record.pixel_accuracy)}"
+    return f"epoch {record.epoch:4d}  loss {record.loss:.4f}{scores}  {record.seconds:.1f} s"
+
+
+def how_to_resume(result: TrainResult) -> str:
+    """Return how far a stopped run came, and the command that continues it."""
+    folder, position = result.config.output, result.position
+    done = f"{len(position.history)} of {result.config.epochs} epochs and {position.step} steps done"
+    return f"stopped: {done}; go on with: fcn-deploy train --resume -o {folder}"
+
+
+def render(result: TrainResult) -> str:
+    """Return lines on the whole run, its best epoch and its last."""
+    position = result.position
+    end = position.history[-1]
+    left_out = f", {result.left_out} images left out" if result.left_out else ""
+    scores = f"boundary {_percent(end.boundary_mean_iou)}  pixel accuracy {_percent(end.pixel_accuracy)}"
+    return "\n".join(
+        [
+            f"{len(position.history)} epochs, {position.step} steps, {round(result.seconds, 1) / 60:.1f} min, "
+            f"loss {end.loss:.4f}{left_out}",
+            f"best  mIoU {_percent(position.best_mean_iou)}  at epoch {position.best_epoch}  {result.best}",
+            f"last  mIoU {_percent(end.mean_iou)}  {scores}  {result.last}",
+        ]
+    )
+
+
+def _percent(fraction: float | None) -> str:
+    return "   none" if fraction is None else f"{fraction:6.1%}"
