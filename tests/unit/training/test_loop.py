@@ -184,7 +184,7 @@ def test_the_log_is_named_before_the_first_step(config, monkeypatch):
     heard = Heard()
     monkeypatch.setattr(Run, "go", lambda self, stop: None)
     run_training(config, progress=heard)
-    assert heard.lines == [f"training; {config.output / 'log.jsonl'} gets a line an epoch"]
+    assert heard.lines == [f"training; {config.output / 'log.jsonl'} gets one line per epoch"]
 
 
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):
