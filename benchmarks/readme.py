@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,12 @@ def sliding_table(record: dict[str, Any]) -> str:
 
 def _agreement(row: dict[str, Any]) -> str:
     found, extended = row["agreement"], row["extended_by_zeros"]
-    return (
+    return textwrap.fill(
         f"{row['question']}: {found['scores']} scores, largest difference {found['largest_difference']:.1e} of the "
         f"largest score, {found['labels_differ']} labels differ. Zeros around the image: {extended['labels_differ']} "
         f"of {extended['scores']} border labels differ, scores by up to {extended['largest_difference']:.2f} of the "
-        "largest."
+        "largest.",
+        120,
     )
 
 

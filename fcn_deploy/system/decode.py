@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -211,7 +212,7 @@ def _scalar(kind: Any, raw: Any) -> Any:
     """Python's reader takes NaN, infinities and integers of any length, which JSON does not have."""
     number = isinstance(raw, (int, float)) and not isinstance(raw, bool)
     if kind is float:
-        return float(_fitting(raw, number and -1e300 < raw < 1e300, _SCALARS[float]))
+        return float(_fitting(raw, number and abs(raw) <= sys.float_info.max, _SCALARS[float]))
     if kind is Path:
         return Path(_fitting(raw, type(raw) is str, _SCALARS[Path]))
     fits = type(raw) is kind and (kind is not int or -LARGEST <= raw <= LARGEST)
