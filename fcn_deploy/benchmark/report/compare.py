@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, RowChange
-from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.benchmark.baseline.speed_change import SpeedChange
+from fcn_deploy.benchmark.baseline.gate import Limits, Violation, violations
+from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
+from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, ms_text
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.report.table import as_table
@@ -97,6 +98,58 @@ def _meaning(rows: Sequence[RowChange]) -> str:
     if any(not change.paired for change in changes):
         sentences.append("points without brackets are bare differences, for want of counts of each image;")
     return " ".join([*sentences, "equal: not told from chance. Two runs differ as wholes by more than that."])
+
+
+def broken_limits(found: Comparison, limits: Limits) -> list[str]:
+    """Write one line for each limit that a row breaks: which row, by how much, on what evidence."""
+    return [_violation(found, violation) for violation in violations(found, limits)]
+
+
+def _violation(found: Comparison, violation: Violation) -> str:
+    runner, change, limit = violation.row.runner, violation.change, violation.limit
+    if change is None:
+        return f"{runner}: {violation.row.reason}"
+    if isinstance(change, AccuracyChange):
+        return f"{runner}: {_accuracy_words(change)}; at most {limit:g} are allowed"
+    return f"{runner}{_speed_words(change, found)}; at most {100 * limit:g} % is allowed"
+
+
+def _accuracy_words(drop: AccuracyChange) -> str:
+    """ "mean IoU fell by 0.52 points, 58.35 to 57.83 (95 % interval over the images: 0.31 to 0.80)"."""
+    change = drop.change
+    if change.low is None or change.high is None:
+        evidence = "the bare difference: no counts of each image on both sides"
+    else:
+        evidence = f"95 % interval over the images: {-change.high:.2f} to {-change.low:.2f}"
+    return f"mean IoU fell by {-change.value:.2f} points, {drop.before:.2f} to {drop.after:.2f} ({evidence})"
+
+
+def _speed_words(change: SpeedChange, comparison: Comparison) -> str:
+    """ " at 1x360x480: 7.1 % slower, 20.0 to 21.4 ms (95 % interval: 5.9 to 8.3 %), most of it in compute"."""
+    where = "" if change.shape is None else f" at {shape_text(change.shape)}"
+    low, high = change.ratio.low, change.ratio.high
+    interval = (
+        "" if low is None or high is None else f", 95 % interval: {100 * (low - 1):.1f} to {100 * (high - 1):.1f} %"
+    )
+    against = f" against {comparison.reference[0]}" if comparison.relative and comparison.reference else ""
+    return (
+        f"{where}: {100 * (change.ratio.value - 1):.1f} % slower{against} ({ms_text(change.before_ms)} ms then, "
+        f"{ms_text(change.after_ms)} now{interval}), most of it in {change.step}"
+    )
+
+
+def unchecked_limits(found: Comparison, limits: Limits) -> list[str]:
+    """Write one line for each limit that could not be checked, and why: a gate that checks nothing says so."""
+    lines = []
+    if limits.slowdown is not None:
+        if found.no_speed:
+            lines.append(f"--max-slowdown was not judged: {found.no_speed}")
+        lines += [
+            f"--max-slowdown was not judged for {row.runner}: fewer than {MIN_ROUNDS} rounds (--seconds, --iterations)"
+            for row in found.rows
+            if any(change.ratio.low is None for change in row.speed)
+        ]
+    return lines + [f"{row.runner}: {row.reason}" for row in found.rows if row.fate == "gone"]
 
 
 def with_comparison(record_json: str, found: Comparison, broken: Sequence[str]) -> str:

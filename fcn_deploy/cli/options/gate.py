@@ -126,7 +126,8 @@ class Gate:
         What could not be judged is said on standard error.
         """
         from fcn_deploy.benchmark.baseline.compare import compare_records
-        from fcn_deploy.benchmark.baseline.gate import Limits, unchecked, violations
+        from fcn_deploy.benchmark.baseline.gate import Limits
+        from fcn_deploy.benchmark.report.compare import broken_limits, unchecked_limits
 
         if baseline is None:
             return None, []
@@ -134,9 +135,9 @@ class Gate:
             compare_records(baseline, record, relative=self.relative),
             Limits(self.max_miou_drop, self.max_slowdown),
         )
-        for line in unchecked(found, limits):
+        for line in unchecked_limits(found, limits):
             notice(line)
-        return found, violations(found, limits)
+        return found, broken_limits(found, limits)
 
 
 def _refuse_measuring() -> None:

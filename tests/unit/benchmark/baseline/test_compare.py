@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.baseline.compare import compare_records
-from fcn_deploy.benchmark.baseline.gate import Limits, unchecked, violations
+from fcn_deploy.benchmark.baseline.gate import Limits
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Accuracy, Latency, Measurement
+from fcn_deploy.benchmark.report.compare import broken_limits, unchecked_limits
 from fcn_deploy.errors import RecordError
 from tests.support.bench_records import MS, RECORD, ROWS, WORSE, bench_row, remeasured
 
@@ -33,7 +34,7 @@ def row(name: str = "onnxruntime", ms: float = 17, accuracy: Accuracy | None = N
 
 
 def broken(baseline: rec.Record, now: rec.Record, *, relative: bool = False, **limits) -> list[str]:
-    return violations(compare_records(baseline, now, relative=relative), Limits(**limits))
+    return broken_limits(compare_records(baseline, now, relative=relative), Limits(**limits))
 
 
 def images(*lost: int) -> Accuracy:
@@ -65,7 +66,7 @@ def test_with_too_few_rounds_nothing_is_judged():
     assert broken(short, replace(RECORD, rows=(slow,)), slowdown=0.05) == []
     comparison = compare_records(short, replace(RECORD, rows=(slow,)))
     assert comparison.rows[0].speed[0].ratio.low is None
-    (line,) = unchecked(comparison, Limits(slowdown=0.05))
+    (line,) = unchecked_limits(comparison, Limits(slowdown=0.05))
     assert line.startswith("--max-slowdown was not judged for onnxruntime: fewer than 8 rounds")
 
 
@@ -172,7 +173,7 @@ def test_another_machine_or_other_conditions_leave_accuracy_alone(changes, found
     comparison = compare_records(baseline, now)
     assert found.replace("\\", "") in comparison.no_speed
     assert comparison.rows[0].speed == ()
-    (line,) = violations(comparison, Limits(miou_drop=0.3, slowdown=0.05))
+    (line,) = broken_limits(comparison, Limits(miou_drop=0.3, slowdown=0.05))
     assert "mean IoU fell" in line
 
 
@@ -192,7 +193,7 @@ def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit()
     }
     assert broken(baseline, now, slowdown=0.05)[0].startswith("onnxruntime: measured in the baseline, failed now")
     assert broken(baseline, now) == []
-    assert unchecked(compare_records(baseline, now), Limits(miou_drop=1)) == [
+    assert unchecked_limits(compare_records(baseline, now), Limits(miou_drop=1)) == [
         "onnxruntime:fp16: in the baseline, and not in this run"
     ]
 
