@@ -26,7 +26,7 @@ from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import scores
-from fcn_deploy.quantization.calibration.images import CalibrationSet, survey
+from fcn_deploy.quantization.calibration.images import CalibrationSet, open_checked
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.system.files import sha256
@@ -150,7 +150,7 @@ def measure(model: str, data: str) -> Measured:
     source, folder = Path(model), Path(data)
     calibration, validation = DataOptions(str(folder / "train.txt"), limit=IMAGES), DataOptions(str(folder / "val.txt"))
     card = read_card(source)
-    images = survey(card, calibration)
+    images = open_checked(card, calibration)
     with tempfile.TemporaryDirectory() as made:
         fp32 = score(source, card, validation)
         rows = [row("FP32", source, fp32, fp32)]

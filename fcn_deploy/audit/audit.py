@@ -15,7 +15,7 @@ from fcn_deploy.graph.load import check_complete, load_graph
 from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, choose_size, tensor_sizes
-from fcn_deploy.graph.weights import reading_weights
+from fcn_deploy.graph.weights import catch_weight_errors
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def audit_graph(
     if not any(node.op_type in OPERANDS for node in model.graph):
         raise GraphError(f"{path} holds none of {', '.join(OPERANDS)}: there is no arithmetic to audit")
     size = choose_size(model, batch, height, width)
-    with reading_weights(path):
+    with catch_weight_errors(path):
         sizes = tensor_sizes(model, size)
         findings = preflight(model, sizes)
     return Audit(path, size, audit_rows(model, sizes), findings)

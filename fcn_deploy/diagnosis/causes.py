@@ -35,29 +35,31 @@ def normalisation_causes(before: Normalisation | None, after: Normalisation | No
 
 def layer_causes(
     layer: ComparedLayer,
-    tally: TensorError,
-    tallies: Mapping[str, TensorError],
+    tensor_error: TensorError,
+    tensor_errors: Mapping[str, TensorError],
     before: Parameters | None,
     bound: float,
 ) -> list[str]:
     """Likely causes of the error of `layer`, the surest first.
 
     Args:
-        tally: of the layer's result; `tallies` of every tensor by name.
+        tally: of the layer's result; `tensor_errors` of every tensor by name.
         before: the other network's weights of this layer, None if they are not known.
         bound: relative error that is still in order for the layer's precision.
     """
-    if tally.shape_differs:
+    if tensor_error.shape_differs:
         return ["its result has another shape"]
-    causes = _range_causes(layer, tallies)
+    causes = _range_causes(layer, tensor_errors)
     worker = next(node for node in layer.nodes if node.name == layer.name)
     after = parameters(worker)
     if before is not None and after is not None:
         causes += weight_causes(before, after, bound)
-    if layer.precision == "fp16" and max(-tally.low, tally.high) > LARGEST_HALF:
-        causes.append(f"its result reaches {max(-tally.low, tally.high):.3g}, FP16 ends at {LARGEST_HALF:.0f}")
-    if not causes and tally.residual <= bound and abs(tally.factor - 1) > bound:
-        causes.append(f"its result is {tally.factor:.3g} times the one before")
+    if layer.precision == "fp16" and max(-tensor_error.low, tensor_error.high) > LARGEST_HALF:
+        causes.append(
+            f"its result reaches {max(-tensor_error.low, tensor_error.high):.3g}, FP16 ends at {LARGEST_HALF:.0f}"
+        )
+    if not causes and tensor_error.residual <= bound and abs(tensor_error.factor - 1) > bound:
+        causes.append(f"its result is {tensor_error.factor:.3g} times the one before")
     return causes
 
 
@@ -86,19 +88,19 @@ def _weight_cause(before: Values, after: Values, bound: float) -> str:
     return f"its weights are others: they differ by {_relative(before, after):.0%} (of another training run?)"
 
 
-def _range_causes(layer: ComparedLayer, tallies: Mapping[str, TensorError]) -> list[str]:
+def _range_causes(layer: ComparedLayer, tensor_errors: Mapping[str, TensorError]) -> list[str]:
     """8 bits that cover far less or more than the tensor takes on."""
     causes = []
     for node in layer.nodes:
         covered = quantised_range(node) if node.op_type == "QuantizeLinear" else None
         source = _source(node)
         # A pair at the layer's end is known by its result.
-        seen = tallies[source if source in tallies else layer.tensor]
+        seen = tensor_errors[source if source in tensor_errors else layer.tensor]
         if covered is None:
             continue
         share = coverage(covered, (seen.low, seen.high))
         if share < NARROW or share > WIDE:
-            what = f"input {source}" if source in tallies else "result"
+            what = f"input {source}" if source in tensor_errors else "result"
             part = f"{100 * share:.0f} % of" if share < 1 else f"{share:.0f} times"
             causes.append(
                 f"the scale of its {what} covers {part} the range seen "

@@ -18,7 +18,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
-from fcn_deploy.graph.subgraph import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.vocabulary import LayerPrecision
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
@@ -26,8 +26,17 @@ HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 FED = "fed:"
 SHAPES = "shape/"  # under which arithmetic on shapes goes, see naming
 # What a layer is named after, where it holds one of these; other operators only carry or reshape.
-_NAMING = ("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
-_CARRYING = ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear")
+_MULTIPLYING = (
+    "Conv",
+    "ConvTranspose",
+    "Gemm",
+    "MatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "QLinearConv",
+    "QLinearMatMul",
+)
+_PASS_THROUGH = ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class ComparedLayer:
     nodes: tuple[ir.Node, ...]
 
 
-def comparable(model: ir.Model, labels: str | None) -> list[str]:
+def comparable_tensors(model: ir.Model, labels: str | None) -> list[str]:
     """Results that can be compared between networks, in the graph's order: floats before the arg max, and `labels`.
 
     `model` gains the types that it lacked.
@@ -67,21 +76,21 @@ def comparable(model: ir.Model, labels: str | None) -> list[str]:
     return found
 
 
-def standing_for(value: ir.Value) -> ir.Value:
+def carrying_value(value: ir.Value) -> ir.Value:
     """Where a graph has what the tensor's name promises: there, or behind the Q/DQ pair that alone reads it.
 
     ONNX Runtime's quantiser drops a ReLU if the pair behind it clips at 0, and gives the ReLU's name to the result of
     the convolution. A convolution whose result bears another name than its own shows this.
     """
     producer = value.producer()
-    if producer is None or producer.op_type not in _NAMING or producer.name == value.name:
+    if producer is None or producer.op_type not in _MULTIPLYING or producer.name == value.name:
         return value
     quantize = _only_reader(value, "QuantizeLinear")
     dequantize = None if quantize is None else _only_reader(quantize.outputs[0], "DequantizeLinear")
     return value if dequantize is None else dequantize.outputs[0]
 
 
-def layers_between(model: ir.Model, shared: Collection[str]) -> list[ComparedLayer]:
+def find_layers(model: ir.Model, shared: Collection[str]) -> list[ComparedLayer]:
     """The layers that make `shared`, tensors that nodes of `model` give, in the graph's order."""
     known = set(shared)
     order = {node: index for index, node in enumerate(model.graph)}
@@ -89,7 +98,7 @@ def layers_between(model: ir.Model, shared: Collection[str]) -> list[ComparedLay
     return [_layer(value, known, order) for value in made]
 
 
-class FedLayers:
+class IsolatedLayers:
     """Every layer of a graph open in ONNX Runtime, fed from outside and not by the layer before it.
 
     `model` is rewired in place: read `layers` off it before.
@@ -112,7 +121,9 @@ class FedLayers:
 
     def open(self, layers: Sequence[ComparedLayer], folder: Path, *, threads: int | None = None) -> Subgraph:
         """Those layers as one session; its inputs bear the prefix `FED` but for the graph's own."""
-        return Subgraph(cut_out(self._model, self._inputs, [layer.tensor for layer in layers]), folder, threads=threads)
+        return Subgraph(
+            extract_subgraph(self._model, self._inputs, [layer.tensor for layer in layers]), folder, threads=threads
+        )
 
     def feeds(self, part: Subgraph, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """What `part` takes, out of tensors by name: in the types in which this graph has them."""
@@ -142,7 +153,7 @@ def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]
             else:
                 todo.append(operand)
     ordered = tuple(sorted(nodes, key=lambda node: order[node]))
-    worker = _worker(ordered)
+    worker = _main_node(ordered)
     return ComparedLayer(worker.name or "", worker.op_type, str(value.name), tuple(reads), _precision(ordered), ordered)
 
 
@@ -151,10 +162,12 @@ def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
     return readers[0] if len(readers) == 1 and readers[0].op_type == op_type else None
 
 
-def _worker(nodes: Sequence[ir.Node]) -> ir.Node:
+def _main_node(nodes: Sequence[ir.Node]) -> ir.Node:
     """The node that a layer is named after: the last that multiplies with weights, else the last that computes."""
-    weighted = [node for node in nodes if node.op_type in _NAMING]
-    computing = [node for node in nodes if node.op_type not in _CARRYING and not (node.name or "").startswith(SHAPES)]
+    weighted = [node for node in nodes if node.op_type in _MULTIPLYING]
+    computing = [
+        node for node in nodes if node.op_type not in _PASS_THROUGH and not (node.name or "").startswith(SHAPES)
+    ]
     return (weighted or computing or nodes)[-1]
 
 

@@ -37,7 +37,7 @@ class Normalisation:
         return cls(order, np.array(card.mean, np.float64), np.array(card.std, np.float64))
 
 
-def stored(value: ir.Value | None) -> Values | None:
+def constant_value(value: ir.Value | None) -> Values | None:
     """The numbers of a stored constant, dequantised; None if the value is computed from anything else."""
     if value is None:
         return None
@@ -46,15 +46,15 @@ def stored(value: ir.Value | None) -> Values | None:
     node = value.producer()
     if node is None or node.op_type not in ("DequantizeLinear", "Cast", "Identity"):
         return None
-    data = stored(node.inputs[0])
+    data = constant_value(node.inputs[0])
     return data if data is None or node.op_type != "DequantizeLinear" else _dequantised(node, data)
 
 
 def quantised_range(node: ir.Node) -> tuple[float, float] | None:
     """(low, high) that a QuantizeLinear with one stored scale can tell apart; None for others."""
-    scale = stored(node.inputs[1])
+    scale = constant_value(node.inputs[1])
     zero = node.inputs[2] if len(node.inputs) > 2 else None
-    zero_point = stored(zero)
+    zero_point = constant_value(zero)
     signed = zero is not None and zero.dtype == ir.DataType.INT8
     if scale is None or scale.size != 1 or (zero is not None and zero_point is None):
         return None
@@ -68,8 +68,8 @@ def parameters(node: ir.Node) -> Parameters | None:
     """Weight and bias of a node that multiplies with a stored weight; None for others."""
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None
-    weight = stored(node.inputs[1])
-    bias = stored(node.inputs[2]) if len(node.inputs) > 2 else None
+    weight = constant_value(node.inputs[1])
+    bias = constant_value(node.inputs[2]) if len(node.inputs) > 2 else None
     return None if weight is None else Parameters(weight, bias)
 
 
@@ -80,7 +80,7 @@ def normalisation(model: ir.Model) -> Normalisation | None:
     order, factor, shift = np.arange(3), np.ones(3), np.zeros(3)
     for node in _image_path(model):
         if node.op_type == "Gather":
-            index = stored(node.inputs[1])
+            index = constant_value(node.inputs[1])
             assert index is not None
             order, factor, shift = (array[index.astype(int)] for array in (order, factor, shift))
         elif node.op_type in _ARITHMETIC:
@@ -110,13 +110,13 @@ def _image_path(model: ir.Model) -> list[ir.Node]:
 
 def _prepares(node: ir.Node) -> bool:
     if node.op_type == "Gather":
-        index = stored(node.inputs[1])
+        index = constant_value(node.inputs[1])
         return index is not None and index.size == 3
     return node.op_type in _PASSED or (node.op_type in _ARITHMETIC and _channelwise(node) is not None)
 
 
 def _channelwise(node: ir.Node) -> Values | None:
-    constant = stored(node.inputs[1])
+    constant = constant_value(node.inputs[1])
     if constant is None or constant.size not in (1, 3):
         return None
     return np.broadcast_to(constant.reshape(-1), 3)
@@ -130,7 +130,10 @@ def _applied(op_type: str, factor: Values, shift: Values, constant: Values) -> t
 
 
 def _dequantised(node: ir.Node, codes: Values) -> Values | None:
-    scale, zero_point = stored(node.inputs[1]), stored(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(1)
+    scale, zero_point = (
+        constant_value(node.inputs[1]),
+        constant_value(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(1),
+    )
     if scale is None or zero_point is None:
         return None
     axis = node.attributes.get_int("axis", 1)

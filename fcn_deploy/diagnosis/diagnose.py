@@ -15,7 +15,7 @@ from fcn_deploy.diagnosis.layer_errors import Images, LayerError, layer_errors
 from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
 from fcn_deploy.diagnosis.stages import Stage, chain, open_stages
-from fcn_deploy.diagnosis.tensors import OnnxSource, source_of
+from fcn_deploy.diagnosis.tensors import OnnxSource, tensor_source
 from fcn_deploy.diagnosis.tolerances import TOLERANCES, Tolerances, limits_of
 from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.errors import GraphError
@@ -87,12 +87,12 @@ def diagnose(
         )
     for stage in chained:  # closed: let go of the weights before the layers need the memory
         stage.runner = None
-    steps = _steps(chained, labels, tolerances, progress)
+    steps = _compare_stages(chained, labels, tolerances, progress)
     labelled = len(labels.stages[0].counts)
     return Diagnosis(steps, dataset.name, len(labels.names), labelled, len(labels.kept), radius, classes, tolerances)
 
 
-def _steps(
+def _compare_stages(
     stages: Sequence[Stage], labels: ChainLabels, tolerances: Tolerances, progress: Progress
 ) -> tuple[StageComparison, ...]:
     ran = {entry.stage.name: index for index, entry in enumerate(labels.stages)}
@@ -118,7 +118,7 @@ def _step(
     first, before = labels.stages[0], labels.stages[index - 1]
     changes = [_change(before, own, own.before), _change(first, own, own.first)]
     follows_first = own.first.overall.fraction > own.before.overall.fraction
-    parent = _parent([entry.stage for entry in labels.stages[:index]], diverged if follows_first else ())
+    parent = _reference_stage([entry.stage for entry in labels.stages[:index]], diverged if follows_first else ())
     layers, no_layers = _layers(stage, parent, labels.kept, tolerances, progress)
     rounding = stage.claim == "fp32" and only_rounding(own.first.largest_margin, labels.largest_logit)
     reasons = label_reasons(changes, tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
@@ -143,7 +143,7 @@ def _change(earlier: StageLabels, own: StageLabels, agreement: AgreementCounts) 
     return Change(earlier.stage.name, agreement.overall, agreement.boundary, iou)
 
 
-def _parent(earlier: Sequence[Stage], without: Collection[str]) -> Stage | None:
+def _reference_stage(earlier: Sequence[Stage], without: Collection[str]) -> Stage | None:
     """The stage whose tensors the layers are held against: the last in FP32, from which the others were made.
 
     Args:
@@ -161,7 +161,7 @@ def _layers(
     if stage.kind != "onnx":
         what = "an engine shows none of its tensors" if stage.kind == "engine" else "PyTorch's layers are not cut apart"
         return (), f"{what}: its labels alone were compared"
-    other = None if parent is None else source_of(parent)
+    other = None if parent is None else tensor_source(parent)
     if other is None or parent is None:
         return (), "no stage before it shows its tensors: its labels alone were compared"
     own = OnnxSource(Path(stage.source), stage.card)

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.diagnosis.causes import layer_causes, normalisation_causes
-from fcn_deploy.diagnosis.compared_layers import ComparedLayer, FedLayers, layers_between, standing_for
+from fcn_deploy.diagnosis.compared_layers import ComparedLayer, IsolatedLayers, carrying_value, find_layers
 from fcn_deploy.diagnosis.tensor_error import TensorError
 from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TensorSource
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
@@ -80,23 +80,23 @@ def layer_errors(
     Raises:
         GraphError: a layer does not take the other's tensors, because the networks are not the same.
     """
-    layers, tallies = _tallies(stage, other, images, progress)
-    judged = _judged(layers, tallies, tolerances, least)
+    layers, tensor_errors = _tensor_errors(stage, other, images, progress)
+    judged = _layer_error(layers, tensor_errors, tolerances, least)
     folded = not stage.has_batch_norms
     return tuple(
-        error if not error.out_of_line else _explained(error, layer, tallies, stage, other, folded)
+        error if not error.out_of_line else _with_causes(error, layer, tensor_errors, stage, other, folded)
         for error, layer in zip(judged, layers, strict=True)
     )
 
 
-def _tallies(
+def _tensor_errors(
     stage: OnnxSource, other: TensorSource, images: Images, progress: Progress
 ) -> tuple[list[ComparedLayer], dict[str, TensorError]]:
     """The layers in order, and a tally of every tensor that both know."""
-    shared = _shared(stage, other.names)
-    layers = layers_between(stage.model, shared)
-    fed = FedLayers(stage.model, shared)
-    tallies = {name: TensorError() for name in shared}
+    shared = _shared_tensors(stage, other.names)
+    layers = find_layers(stage.model, shared)
+    fed = IsolatedLayers(stage.model, shared)
+    tensor_errors = {name: TensorError() for name in shared}
     chunks = [layers[start : start + AT_ONCE] for start in range(0, len(layers), AT_ONCE)]
     with (
         tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder,
@@ -108,15 +108,15 @@ def _tallies(
             """In a function of its own, so that one chunk's sessions are gone before the next one's are opened."""
             part, read = fed.open(chunk, Path(folder)), other.open(_needed(chunk, shared), Path(folder))
             for image in images:
-                given = _given(read(image), shared, stage, image)
+                given = _feeds(read(image), shared, stage, image)
                 for tensor, result in _run(part, fed.feeds(part, given)).items():
-                    tallies[tensor].add(given[tensor], result)
+                    tensor_errors[tensor].add(given[tensor], result)
                 task.advance()
                 check()
 
         for chunk in chunks:
             feed(chunk)
-    return _with_host_work(layers, tallies, stage, other, images), tallies
+    return _with_host_layer(layers, tensor_errors, stage, other, images), tensor_errors
 
 
 def _run(part: Subgraph, feeds: Tensors) -> Tensors:
@@ -128,12 +128,12 @@ def _run(part: Subgraph, feeds: Tensors) -> Tensors:
         ) from error
 
 
-def _shared(stage: OnnxSource, names: Collection[str]) -> dict[str, str]:
+def _shared_tensors(stage: OnnxSource, names: Collection[str]) -> dict[str, str]:
     """Tensor of `stage` -> name of the same one in the other network."""
     known = set(names)
     values = ir.convenience.create_value_mapping(stage.model.graph)
     both = [name for name in stage.names if name in known and name != ENTRY]
-    found = {str(standing_for(values[name]).name): name for name in both}
+    found = {str(carrying_value(values[name]).name): name for name in both}
     if stage.entry not in found and stage.entry in stage.names:
         found[stage.entry] = ENTRY
     return found
@@ -145,30 +145,34 @@ def _needed(layers: Sequence[ComparedLayer], shared: Mapping[str, str]) -> list[
     return list(dict.fromkeys([*(shared[name] for name in used if name in shared), ENTRY]))
 
 
-def _given(read: Tensors, shared: Mapping[str, str], stage: OnnxSource, image: NDArray[np.uint8]) -> Tensors:
+def _feeds(read: Tensors, shared: Mapping[str, str], stage: OnnxSource, image: NDArray[np.uint8]) -> Tensors:
     """The other network's tensors by the names of `stage`, and the graph's input as the other network has it."""
     given = {name: read[own] for name, own in shared.items() if own in read}
     return given | {stage.io.image: read[ENTRY] if stage.entry == stage.io.image else image}
 
 
-def _with_host_work(
-    layers: list[ComparedLayer], tallies: dict[str, TensorError], stage: OnnxSource, other: TensorSource, images: Images
+def _with_host_layer(
+    layers: list[ComparedLayer],
+    tensor_errors: dict[str, TensorError],
+    stage: OnnxSource,
+    other: TensorSource,
+    images: Images,
 ) -> list[ComparedLayer]:
     """A graph that takes floats leaves the normalisation to the host: a layer as well, the first."""
     if stage.entry != stage.io.image:
         return layers
-    tallies[stage.entry] = TensorError()
+    tensor_errors[stage.entry] = TensorError()
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
         read = other.open([ENTRY], Path(folder))
         for image in images:
-            tallies[stage.entry].add(read(image)[ENTRY], stage.io.prepare(image))
+            tensor_errors[stage.entry].add(read(image)[ENTRY], stage.io.prepare(image))
     return [ComparedLayer(HOST, "", stage.entry, (), "fp32", ()), *layers]
 
 
-def _judged(
-    layers: Sequence[ComparedLayer], tallies: Mapping[str, TensorError], tolerances: Tolerances, least: str
+def _layer_error(
+    layers: Sequence[ComparedLayer], tensor_errors: Mapping[str, TensorError], tolerances: Tolerances, least: str
 ) -> list[LayerError]:
-    errors = [tallies[layer.tensor].relative for layer in layers]
+    errors = [tensor_errors[layer.tensor].relative for layer in layers]
     middles = {}
     for precision in tolerances:
         own = [error for layer, error in zip(layers, errors, strict=True) if layer.precision == precision and error > 0]
@@ -184,10 +188,10 @@ def _judged(
     return found
 
 
-def _explained(
+def _with_causes(
     error: LayerError,
     layer: ComparedLayer,
-    tallies: Mapping[str, TensorError],
+    tensor_errors: Mapping[str, TensorError],
     stage: OnnxSource,
     other: TensorSource,
     folded: bool,
@@ -197,5 +201,5 @@ def _explained(
         causes = normalisation_causes(other.normalisation(), stage.normalisation())
     else:
         known = other.parameters(layer.name, folded=folded)
-        causes = layer_causes(layer, tallies[layer.tensor], tallies, known, error.bound)
+        causes = layer_causes(layer, tensor_errors[layer.tensor], tensor_errors, known, error.bound)
     return replace(error, causes=tuple(causes))

@@ -14,7 +14,7 @@ SCHEMA = 1
 def to_plain(found: Diagnosis) -> dict[str, Any]:
     """Return everything that was found: IoUs and shares are fractions, pixels are counts."""
     first = found.first_divergence
-    guilty = first.guilty if first is not None else ()
+    divergent_layers = first.divergent_layers if first is not None else ()
     return {
         "schema": SCHEMA,
         "kind": "diagnosis",
@@ -27,8 +27,8 @@ def to_plain(found: Diagnosis) -> dict[str, Any]:
         "tolerances": plain(found.tolerances),
         "steps": [_step(step) for step in found.steps],
         "first_step": None if first is None else first.name,
-        "first_layer": guilty[0].name if guilty else None,
-        "causes": list(guilty[0].causes) if guilty else [],
+        "first_layer": divergent_layers[0].name if divergent_layers else None,
+        "causes": list(divergent_layers[0].causes) if divergent_layers else [],
         "verdict": verdict(found),
     }
 

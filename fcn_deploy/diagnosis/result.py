@@ -55,7 +55,7 @@ class StageComparison:
     reasons: tuple[str, ...] = ()
 
     @property
-    def guilty(self) -> tuple[LayerError, ...]:
+    def divergent_layers(self) -> tuple[LayerError, ...]:
         """Layers out of line, in the graph's order."""
         return tuple(layer for layer in self.layers if layer.out_of_line)
 

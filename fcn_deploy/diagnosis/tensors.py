@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.diagnosis.compared_layers import comparable
+from fcn_deploy.diagnosis.compared_layers import comparable_tensors
 from fcn_deploy.diagnosis.constants import Normalisation, Parameters, normalisation, normalised_image, parameters
 from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.simplify import name_nodes, simplify
-from fcn_deploy.graph.subgraph import Subgraph, cut_out
-from fcn_deploy.quantization.calibration.images import ports_of
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
+from fcn_deploy.quantization.calibration.images import graph_io_of
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.vocabulary import LABELS, LOGITS
 
@@ -51,7 +51,7 @@ class TensorSource(Protocol):
         """Weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
 
 
-def source_of(stage: Stage) -> TensorSource | None:
+def tensor_source(stage: Stage) -> TensorSource | None:
     """The tensors of a stage; None for an engine, which shows none."""
     if stage.network is not None and stage.card is not None:
         return TorchSource(stage.network, stage.card)
@@ -67,9 +67,9 @@ class OnnxSource:
 
     def __init__(self, path: Path, card: ModelCard | None) -> None:
         self.model = _load(path)
-        self.io = ports_of(self.model, str(path), card)
+        self.io = graph_io_of(self.model, str(path), card)
         self.entry = normalised_image(self.model) if self.io.image_type is np.uint8 else self.io.image
-        self.names: Collection[str] = [*comparable(self.model, self.io.labels), ENTRY]
+        self.names: Collection[str] = [*comparable_tensors(self.model, self.io.labels), ENTRY]
         own = normalisation(self.model)
         self._normalisation = Normalisation.of_card(card) if own is None and card is not None else own
         self._path = path
@@ -82,7 +82,7 @@ class OnnxSource:
     def open(self, names: Sequence[str], folder: Path) -> Reader:
         wanted = {name: self.entry if name == ENTRY else name for name in names}
         inner = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor != self.io.image))
-        part = Subgraph(cut_out(self.model, [self.io.image], inner), folder) if inner else None
+        part = Subgraph(extract_subgraph(self.model, [self.io.image], inner), folder) if inner else None
 
         def read(image: NDArray[np.uint8]) -> Tensors:
             given = {self.io.image: self.io.prepare(image)}
@@ -130,7 +130,7 @@ class TorchSource:
 
         def read(image: NDArray[np.uint8]) -> Tensors:
             x = torch.from_numpy(image)
-            with torch.inference_mode(), _watched(hooked) as found:
+            with torch.inference_mode(), _record_outputs(hooked) as found:
                 steps = self._normalised(x)
                 logits = self._contract.model(steps["divide_std"])
                 found |= {f"{CONTRACT_PREFIX}{name}": value for name, value in steps.items()}
@@ -162,7 +162,7 @@ class TorchSource:
 
 
 @contextmanager
-def _watched(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
+def _record_outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
     """A dict that fills with the modules' results; copies, because a ReLU may work in place on them."""
     found: dict[str, Tensor] = {}
 

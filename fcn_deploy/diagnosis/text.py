@@ -29,9 +29,9 @@ def render(found: Diagnosis) -> RenderableType:
     compared = [step for step in found.steps if step.before is not None and step.before.iou is not None]
     for start in range(0, len(compared), STEPS_A_TABLE):
         parts += [class_table(found, compared[start : start + STEPS_A_TABLE]), ""]
-    guilty = found.first_divergence
-    if guilty is not None and guilty.layers:
-        parts += [layer_table(guilty), ""]
+    divergent_layers = found.first_divergence
+    if divergent_layers is not None and divergent_layers.layers:
+        parts += [layer_table(divergent_layers), ""]
     return Group(*parts, *(Text(line) for line in [*remarks(found), "", verdict(found)]))
 
 
@@ -77,7 +77,7 @@ def class_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
 def layer_table(step: StageComparison) -> Table:
     """The layers with the largest errors, falling, and the first that is out of line."""
     ordered = sorted(step.layers, key=lambda layer: -layer.error)[:TOP_LAYERS]
-    ordered += [layer for layer in step.guilty[:1] if layer not in ordered]
+    ordered += [layer for layer in step.divergent_layers[:1] if layer not in ordered]
     table = _table(f"layers of {step.name}", "operator", "type")
     _add_numbers(table, "error %", "SQNR dB", "limit %", "")
     for layer in ordered:
@@ -105,8 +105,8 @@ def verdict(found: Diagnosis) -> str:
         compared = sum(step.before is not None for step in found.steps)
         return f"no step diverges: {count(compared, 'step')} within the limits"
     said = f"first step that diverges: {step.name}"
-    if step.guilty:
-        layer = step.guilty[0]
+    if step.divergent_layers:
+        layer = step.divergent_layers[0]
         causes = "; ".join(layer.causes) or f"fed the same tensors it errs by {_percent(layer.error)}"
         return f"{said}; first layer: {_named(layer)}: {causes}"
     if step.layers:

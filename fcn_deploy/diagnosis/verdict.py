@@ -42,11 +42,11 @@ def only_rounding(largest_margin: float | None, largest_logit: float | None) -> 
 
 def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
     """The layers out of line, in short; `other` is the stage whose tensors they were fed."""
-    guilty = [layer for layer in layers if layer.out_of_line]
-    if not guilty:
+    divergent_layers = [layer for layer in layers if layer.out_of_line]
+    if not divergent_layers:
         return []
-    more = f" and {len(guilty) - 1} more" if len(guilty) > 1 else ""
-    return [f"{guilty[0].name}{more} out of line when fed the tensors of {other}"]
+    more = f" and {len(divergent_layers) - 1} more" if len(divergent_layers) > 1 else ""
+    return [f"{divergent_layers[0].name}{more} out of line when fed the tensors of {other}"]
 
 
 def _lost(change: Interval) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fcn_deploy.engine.builder.compile import CompileJob, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor
-from fcn_deploy.engine.logger import listen, started
+from fcn_deploy.engine.logger import capture_log, create
 from fcn_deploy.vocabulary import Profile
 
 # The layer scores red, green and blue as three classes: the label of a pixel is its strongest channel.
@@ -53,10 +53,10 @@ def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
 def load_error(flavor: Flavor, plan: bytes) -> str:
     """Why the library does not load the plan on the GPU at hand; "" if it does."""
     trt = flavor.module
-    with listen(trt) as heard:
-        runtime = started(trt, trt.Runtime)
+    with capture_log(trt) as log:
+        runtime = create(trt, trt.Runtime)
         engine = None if runtime is None else runtime.deserialize_cuda_engine(plan)
         ready = engine is not None and engine.create_execution_context() is not None
     # With a driver at hand its being too old is no noise but the reason, which `reason` leaves out.
-    said = [" ".join(text.split()) for severity, text in heard.messages if severity.endswith("ERROR")]
-    return "" if ready else heard.reason(next(iter(said), "the library gives no reason"))
+    said = [" ".join(text.split()) for severity, text in log.messages if severity.endswith("ERROR")]
+    return "" if ready else log.reason(next(iter(said), "the library gives no reason"))

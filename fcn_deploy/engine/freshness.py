@@ -14,7 +14,7 @@ from fcn_deploy.system.files import sha256
 SHOWN = 60
 
 
-def stale(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
+def reasons_to_build(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
     """Reasons to build: () if the engine is there, whole, and of this key.
 
     Args:
@@ -28,12 +28,12 @@ def stale(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
         sidecar = read_sidecar(engine)
     except EngineError as error:
         return (str(error),)
-    if not belongs(sidecar, engine):
+    if not matches_plan(sidecar, engine):
         return (f"{engine.name} is not the plan that its sidecar speaks of",)
     return differences(sidecar.key, key)
 
 
-def belongs(sidecar: Sidecar, engine: Path) -> bool:
+def matches_plan(sidecar: Sidecar, engine: Path) -> bool:
     """Whether a plan, read to its end, is the one that the sidecar describes."""
     return engine.stat().st_size == sidecar.plan_bytes and sha256(engine) == sidecar.plan_sha256
 

@@ -18,7 +18,7 @@ _SPURIOUS = ("cudaError_t 35", "cudaErrorInsufficientDriver", "CUDA driver versi
 
 
 @dataclass
-class Heard:
+class LogMessages:
     """Messages in the order in which they came.
 
     Attributes:
@@ -50,18 +50,18 @@ def significant_lines(text: str) -> list[str]:
 
 
 @contextmanager
-def listen(trt: ModuleType) -> Iterator[Heard]:
+def capture_log(trt: ModuleType) -> Iterator[LogMessages]:
     """Collect what the library says while the block runs; nests."""
-    heard = Heard()
+    log = LogMessages()
     listeners = logger(trt).listeners
-    listeners.append(heard)
+    listeners.append(log)
     try:
-        yield heard
+        yield log
     finally:
-        listeners[:] = [other for other in listeners if other is not heard]
+        listeners[:] = [other for other in listeners if other is not log]
 
 
-def started(trt: ModuleType, kind: Callable[..., Any], *arguments: Any) -> Any:
+def create(trt: ModuleType, kind: Callable[..., Any], *arguments: Any) -> Any:
     """A `trt.Builder`, `trt.OnnxParser` or `trt.Runtime`.
 
     None where the library cannot start, for want of a driver or because its files are of different releases: it gives
@@ -81,11 +81,11 @@ def logger(trt: ModuleType) -> Any:
     class Listening(base):  # type: ignore[misc]
         def __init__(self) -> None:
             base.__init__(self)
-            self.listeners: list[Heard] = []
+            self.listeners: list[LogMessages] = []
 
         def log(self, severity: Any, message: str) -> None:
             name = str(severity).rpartition(".")[2]
-            for heard in tuple(self.listeners):
-                heard.messages.append((name, message))
+            for log in tuple(self.listeners):
+                log.messages.append((name, message))
 
     return Listening()

@@ -12,7 +12,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build
 from fcn_deploy.engine.builder.options import BuildOptions, check_options
 from fcn_deploy.engine.flavors import Flavor, open_flavor
-from fcn_deploy.engine.freshness import stale
+from fcn_deploy.engine.freshness import reasons_to_build
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
@@ -20,7 +20,8 @@ from fcn_deploy.engine_build.request import EngineRequest, check_together, kept_
 from fcn_deploy.engine_build.source import BuildSource, check_apart, look
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.quantization.calibration.images import calibration_options
-from fcn_deploy.quantization.quantize import QuantizeReport, quantize
+from fcn_deploy.quantization.quantize import quantize
+from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.lock import building
@@ -109,7 +110,7 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
         profiles = _profiles(request, model, source, progress)
         key = key_of(request, flavor, model, source, profiles, progress)
         with building(target, progress):
-            reasons = stale(target, key)
+            reasons = reasons_to_build(target, key)
             if not reasons and not request.force:
                 return BuildReport(target, read_sidecar(target), built=False)
             _say_why(reasons, target, request.force, progress)

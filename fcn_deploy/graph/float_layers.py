@@ -49,7 +49,7 @@ def score_layers(model: ir.Model) -> list[str]:
     ]
 
 
-def matching(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
+def match_names(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
     """Names of the nodes that one of `patterns` ("score_*", "backbone.stage1.conv1") names.
 
     Raises:
@@ -65,13 +65,13 @@ def matching(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
     return list(found)
 
 
-def kept_from_int8(
+def choose_float_layers(
     model: ir.Model, patterns: Sequence[str] = (), *, first: bool = True, score: bool = True
 ) -> dict[str, str]:
     """Convolution -> why it stays in float.
 
     Args:
-        patterns: names asked for by the user, see `matching`.
+        patterns: names asked for by the user, see `match_names`.
         first, score: whether the first layers and the score layers stay in float.
     """
     reasons = dict.fromkeys(first_layers(model), FIRST) if first else {}
@@ -80,10 +80,10 @@ def kept_from_int8(
     for node in convolutions(model):
         if any(value is not None and value.const_value is None for value in node.inputs[1:]):
             reasons[node.name or ""] = COMPUTED_WEIGHT
-    return reasons | dict.fromkeys(matching(patterns, convolutions(model)), REQUESTED)
+    return reasons | dict.fromkeys(match_names(patterns, convolutions(model)), REQUESTED)
 
 
-def note_reasons(model: ir.Model, reasons: Mapping[str, str]) -> None:
+def write_keep_reasons(model: ir.Model, reasons: Mapping[str, str]) -> None:
     """Write each reason into its node's metadata, after one that is there already."""
     for node in model.graph:
         reason = reasons.get(node.name or "")

@@ -9,7 +9,7 @@ from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.naming import CONSTANT_PREFIX
-from fcn_deploy.graph.weights import reading_weights
+from fcn_deploy.graph.weights import catch_weight_errors
 from fcn_deploy.system.decode import decode, parse_json
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def read_card(path: Path) -> ModelCard:
         GraphError: not ONNX, or exported by another tool (no card inside).
         RecipeError: the card is malformed.
     """
-    return card_of(load_graph(path), path)
+    return require_card(load_graph(path), path)
 
 
-def card_of(model: ir.Model, path: Path) -> ModelCard:
+def require_card(model: ir.Model, path: Path) -> ModelCard:
     """The model card of a loaded graph; `path` is for the message."""
     card = find_card(model)
     if card is None:
@@ -82,7 +82,7 @@ def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
     source = f"{path}: {UNUSED_KEY} cannot be read"
     text = graph.metadata_props.get(UNUSED_KEY, "[]")
     unused = decode(tuple[str, ...], parse_json(text, source, GraphError), source, GraphError)
-    with reading_weights(path):
+    with catch_weight_errors(path):
         weights = _state_dict(graph)
     try:
         outcome = model.load_state_dict(weights, strict=False, assign=True)

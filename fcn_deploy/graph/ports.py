@@ -15,7 +15,7 @@ from fcn_deploy.vocabulary import LABELS, LOGITS
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")
-MEND = "fcn-deploy export writes such a file"
+FIX = "fcn-deploy export writes such a file"
 
 
 class NodeArg(Protocol):
@@ -97,7 +97,7 @@ class GraphIO:
         return labels if labels.dtype == np.uint8 else labels.astype(np.int32, copy=False)
 
 
-def describe(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], card: ModelCard | None) -> GraphIO:
+def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], card: ModelCard | None) -> GraphIO:
     """Recognise the ports of a graph.
 
     Raises:
@@ -110,7 +110,7 @@ def describe(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], c
     if labels is None and logits is None:
         raise GraphError(
             f"{path}: its outputs are {_listed(outputs)}; needed are labels, integers [N, H, W], "
-            f"or logits, floats [N, C, H, W]; {MEND}"
+            f"or logits, floats [N, C, H, W]; {FIX}"
         )
     return GraphIO(image, image_type, labels, logits, card)
 
@@ -122,12 +122,12 @@ def _image_port(path: str, inputs: Sequence[NodeArg], card: ModelCard | None) ->
     if port is None or port.type not in FLOATS or port.shape[1] != 3:
         raise GraphError(
             f"{path}: its input is {_listed(inputs)}; needed is one image, uint8[N, H, W, 3] or float[N, 3, H, W]; "
-            + MEND
+            + FIX
         )
     if card is None:
         raise GraphError(
             f"{path}: its input is {_listed(inputs)} and it holds no model card, so the mean, the standard deviation "
-            f"and the channel order are unknown; {MEND}"
+            f"and the channel order are unknown; {FIX}"
         )
     return port.name, FLOATS[port.type]
 

@@ -13,12 +13,12 @@ from onnx_ir.passes import common
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.graph.weights import save_graph, writing_to
+from fcn_deploy.graph.weights import catch_write_errors, save_graph
 
 Tensors = Mapping[str, NDArray[Any]]
 
 
-def live_before(model: ir.Model, node_name: str) -> list[str]:
+def live_tensors_before(model: ir.Model, node_name: str) -> list[str]:
     """The tensors that make the rest of the network computable from `node_name` on, without what stands before it.
 
     They are made by the graph's inputs or by nodes before that node in the graph's order, and read by it or by a later
@@ -38,7 +38,7 @@ def live_before(model: ir.Model, node_name: str) -> list[str]:
     ]
 
 
-def cut_out(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir.Model:
+def extract_subgraph(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir.Model:
     """The nodes between the tensors `inputs` and `outputs` as a new model; `model` gains the types that it lacked.
 
     Weights are shared with `model`, not copied. Outputs that are inputs too are left out: nothing computes them.
@@ -61,7 +61,7 @@ def cut_out(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> i
     return ir.Model(graph, ir_version=model.ir_version)
 
 
-def copy_of(model: ir.Model) -> ir.Model:
+def copy_model(model: ir.Model) -> ir.Model:
     """A copy whose rewriting leaves `model` as it is; weights are shared, not copied."""
     copied = model.clone()
     _own_types(copied.graph)
@@ -77,9 +77,9 @@ class Subgraph:
     """
 
     def __init__(self, model: ir.Model, folder: Path, *, threads: int | None = None) -> None:
-        """Open what `cut_out` gave; its file is written into `folder` and removed again."""
+        """Open what `extract_subgraph` gave; its file is written into `folder` and removed again."""
         path = folder / "part.onnx"
-        with writing_to(folder):
+        with catch_write_errors(folder):
             data = save_graph(model, path)
         try:
             self._session = open_cpu_session(path, threads=threads)

@@ -33,7 +33,7 @@ def save_graph(model: ir.Model, path: Path) -> str | None:
 
 
 @contextmanager
-def writing_to(folder: Path) -> Iterator[None]:
+def catch_write_errors(folder: Path) -> Iterator[None]:
     """Turn what keeps a graph from being written to a folder for temporary files into OutputError, which names it."""
     try:
         yield
@@ -58,7 +58,7 @@ def check_external_data(model: ir.Model, path: Path) -> None:
 
 
 @contextmanager
-def reading_weights(path: Path) -> Iterator[None]:
+def catch_weight_errors(path: Path) -> Iterator[None]:
     """Turn external data that is missing or cut, which shows when a weight is first read, into GraphError."""
     try:
         yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.ports import describe
+from fcn_deploy.graph.ports import describe_io
 from fcn_deploy.vocabulary import Shape
 
 _AS_ONNXRUNTIME = {"float32": "float", "float64": "double"}
@@ -34,7 +34,7 @@ class Port:
 def contract(inputs: Sequence[Port], outputs: Sequence[Port], card: ModelCard | None) -> str:
     """Whether runners can keep "uint8 image in, labels out" around these ports, and what the host does for it."""
     try:
-        io = describe("", inputs, outputs, card)
+        io = describe_io("", inputs, outputs, card)
     except GraphError as error:
         return f"no: {str(error).removeprefix(': ')}"
     work = io.host_work(("labels",))

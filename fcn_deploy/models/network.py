@@ -60,12 +60,12 @@ def load_network(
 
 
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
-    from fcn_deploy.graph.load import card_of, load_graph, load_weights
+    from fcn_deploy.graph.load import load_graph, load_weights, require_card
     from fcn_deploy.models.identify import as_asked
     from fcn_deploy.models.registry import build
 
     graph = load_graph(path)
-    card = as_asked(card_of(graph, path), path, model, classes)
+    card = as_asked(require_card(graph, path), path, model, classes)
     network = build(card)
     load_weights(network, graph, path)
     return network.eval(), card

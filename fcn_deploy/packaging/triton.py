@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import TENSORRT
-from fcn_deploy.engine.freshness import belongs
+from fcn_deploy.engine.freshness import matches_plan
 from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
 from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
@@ -125,7 +125,7 @@ def _engine(source: Path, options: TritonOptions) -> Served:
             f"{source} is a plan of TensorRT for RTX, which Triton does not load; build it with --flavor tensorrt on "
             "the machine that serves, or package the ONNX file"
         )
-    if not belongs(sidecar, source):
+    if not matches_plan(sidecar, source):
         raise EngineError(f"the file beside {source} describes another engine; build the engine again")
     if not options.gpu:
         raise EngineError(f"{source} is an engine and runs on a GPU; leave out --cpu")

@@ -23,7 +23,7 @@ from fcn_deploy.sources.open_runners import open_runners
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.tiling.receptive_field.model import field_of
+from fcn_deploy.tiling.receptive_field.model import receptive_field_of
 
 MAX_WORKERS = 16
 
@@ -111,5 +111,5 @@ def choose_outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:
 def _tiled_labeller(options: PredictOptions, runner: Runner, progress: Progress) -> TiledLabeller | None:
     if options.tiling is None:
         return None
-    receptive_field = field_of(options.model, runner.card, progress)
+    receptive_field = receptive_field_of(options.model, runner.card, progress)
     return TiledLabeller(runner, receptive_field, options.tiling, options.batch, progress)

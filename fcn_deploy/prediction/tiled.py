@@ -18,10 +18,10 @@ from fcn_deploy.prediction.inference import infer_function
 from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.runners.base import Runner, check_labels
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.tiling.disagreement import measure
-from fcn_deploy.tiling.plan import Plan, plan_held, plan_tiles, smallest_tile
+from fcn_deploy.tiling.disagreement import measure_disagreement
+from fcn_deploy.tiling.plan import Plan, plan_for_runner, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
-from fcn_deploy.tiling.run import bands_of
+from fcn_deploy.tiling.run import label_bands
 from fcn_deploy.tiling.windows import ArrayWindows, ImageWindows, open_windows
 from fcn_deploy.tiling.writing import write_bands
 from fcn_deploy.vocabulary import shape_text
@@ -79,7 +79,7 @@ class TiledLabeller:
 
     def _write(self, image: ImageWindows, item: LazyImage, image_io: ImageIO) -> NDArray[np.int64] | None:
         """Label and write one image; return its pixels of each class, if they are counted."""
-        plan = plan_held(
+        plan = plan_for_runner(
             self.receptive_field,
             image.height,
             image.width,
@@ -89,7 +89,7 @@ class TiledLabeller:
         )
         total = np.zeros(image_io.num_classes, np.int64)
         bands = self._check_and_count(
-            bands_of(infer_function(self.runner), image, plan, self.progress, batch=self.batch), image_io, total
+            label_bands(infer_function(self.runner), image, plan, self.progress, batch=self.batch), image_io, total
         )
         note = self._note(image, plan)
         with image_io.outputs.staged(item.name) as outputs:
@@ -130,4 +130,4 @@ class TiledLabeller:
     def _measured(self, image: ImageWindows, plan: Plan) -> str:
         tile = max(self.tiling.tile, smallest_tile(self.receptive_field))
         exact = plan_tiles(self.receptive_field, image.height, image.width, tile)
-        return str(measure(infer_function(self.runner), image, plan, exact, progress=self.progress))
+        return str(measure_disagreement(infer_function(self.runner), image, plan, exact, progress=self.progress))

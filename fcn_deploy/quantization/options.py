@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, GraphError, OutputError, UnknownNameError
-from fcn_deploy.graph.float_layers import kept_from_int8
+from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.search.search import SearchOptions
 from fcn_deploy.recipe import load_recipe
@@ -74,11 +74,11 @@ def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path
     check_writable(path)
 
 
-def kept_layers(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
+def layers_kept_in_float(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
     """Convolution -> why it stays in float before any search.
 
     The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
     """
     quantize_first = options.target == "cpu" if options.quantize_first is None else options.quantize_first
     keep = (*options.keep, *(() if options.recipe is None else load_recipe(options.recipe).keep_float))
-    return kept_from_int8(model, keep, first=not quantize_first, score=not options.quantize_scores)
+    return choose_float_layers(model, keep, first=not quantize_first, score=not options.quantize_scores)

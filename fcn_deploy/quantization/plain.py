@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fcn_deploy.quantization.quantize import QuantizeReport
+from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search.plain import to_plain as search_to_plain
 
 

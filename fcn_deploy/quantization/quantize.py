@@ -5,77 +5,42 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import onnx_ir as ir
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.data.digests import Overlap, overlap
+from fcn_deploy.data.digests import overlap
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
 from fcn_deploy.graph.load import PRECISION_KEY, find_card
-from fcn_deploy.graph.subgraph import copy_of
+from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
-from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.quantization.calibration.collect import CacheUse, Wanted, network_tensors, observe
-from fcn_deploy.quantization.calibration.histogram import PERCENTILE, range_of
-from fcn_deploy.quantization.calibration.images import Coverage, calibration_options, ports_of, survey
-from fcn_deploy.quantization.calibration.measure import Calibration
+from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics, network_tensors
+from fcn_deploy.quantization.calibration.histogram import PERCENTILE, choose_range
+from fcn_deploy.quantization.calibration.images import (
+    calibration_options,
+    graph_io_of,
+    open_checked,
+)
+from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.quantization.check import check_rewritten
-from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
-from fcn_deploy.quantization.rewrites.fp16 import HalfReport, beyond_fp16, kept_from_fp16, to_fp16
+from fcn_deploy.quantization.options import QuantizeOptions, check_options, layers_kept_in_float
+from fcn_deploy.quantization.report import QuantizeReport
+from fcn_deploy.quantization.rewrites.fp16 import nodes_beyond_fp16, nodes_kept_in_fp32, to_fp16
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.sensitivity import candidates
-from fcn_deploy.quantization.search.steps import Network
+from fcn_deploy.quantization.search.steps import SearchedNetwork
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 CHECKED_IMAGES = 5
-
-
-@dataclass(frozen=True)
-class QuantizeReport:
-    """Hold what was written and what the images showed.
-
-    Attributes:
-        path, source: the file that was written, and the FP32 file.
-        images: calibration images; 0 if there were none.
-        coverage: their names and classes; None if there were none.
-        cache: what the calibration cache was good for; None if none was named.
-        overlap: calibration images that are validation images too; None if there was no validation set.
-        ranges: quantised tensor -> (low, high) that its 8 bits cover.
-        clipped: quantised tensor -> share of its calibration values outside.
-        kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
-        largest_activation: tensor and |x|, over all tensors that were watched.
-        agreement: pixels whose label is the FP32 file's, on the first calibration images; None if there were none.
-        search: what the search for layers found; None if there was none.
-    """
-
-    path: Path
-    source: Path
-    precision: QuantizedPrecision
-    target: Target
-    method: Method
-    images: int
-    coverage: Coverage | None
-    ranges: Mapping[str, Range]
-    clipped: Mapping[str, float]
-    kept_from_int8: Mapping[str, str]
-    half: HalfReport | None
-    largest_activation: tuple[str, float] | None
-    agreement: PixelShare | None
-    bytes_before: int
-    bytes_after: int
-    seconds: float
-    cache: CacheUse | None = None
-    overlap: Overlap | None = None
-    search: SearchReport | None = None
 
 
 def quantize(
@@ -154,20 +119,20 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
     bytes_before = _size(options.source)
     card = find_card(model)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
-    kept = kept_layers(model, options) if int8 else {}
-    wide = kept_from_fp16(model, () if int8 else options.keep) if half else {}
+    kept = layers_kept_in_float(model, options) if int8 else {}
+    wide = nodes_kept_in_fp32(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
-    images = None if options.calibration is None else survey(card, options.calibration, progress)
+    images = None if options.calibration is None else open_checked(card, options.calibration, progress)
     seen = cache = None
     if images is not None:
-        wanted = Wanted(names, network_tensors(model) if half else ())
-        seen, cache = observe(
+        wanted = TensorSelection(names, network_tensors(model) if half else ())
+        seen, cache = collect_statistics(
             options.source, model, card, images, wanted, cache=options.calibration_cache, progress=progress
         )
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
     if half and seen is not None:  # before the pairs stand between a tensor and its readers
-        wide = beyond_fp16(model, seen.largest) | wide
+        wide = nodes_beyond_fp16(model, seen.largest) | wide
     searched = None
     if options.search is not None:
         searched = _search(model, card, options, kept, ranges, wide if half else None, target, progress)
@@ -220,9 +185,9 @@ def _search(
 ) -> SearchReport:
     """The log stands beside `target` unless it was named."""
     assert options.search is not None
-    io, layers = ports_of(model, str(options.source), card), tuple(candidates(model, kept))
+    io, layers = graph_io_of(model, str(options.source), card), tuple(candidates(model, kept))
     # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.
-    network = Network(copy_of(model), io, options.target, kept, layers, ranges, wide)
+    network = SearchedNetwork(copy_model(model), io, options.target, kept, layers, ranges, wide)
     return search_layers(
         network,
         options.search,
@@ -234,10 +199,10 @@ def _search(
     )
 
 
-def _ranges(seen: Calibration, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
+def _ranges(seen: TensorStatistics, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
     symmetric = options.target == "tensorrt"
     return {
-        name: range_of(seen.histograms[name], options.method, symmetric=symmetric, percentile=options.percentile)
+        name: choose_range(seen.histograms[name], options.method, symmetric=symmetric, percentile=options.percentile)
         for name in names
     }
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from fcn_deploy.data.digests import Overlap
 from fcn_deploy.quantization.calibration.collect import CacheUse
-from fcn_deploy.quantization.quantize import QuantizeReport
+from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search.text import render as render_search
 from fcn_deploy.system.formatting import count
 

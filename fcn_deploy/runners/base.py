@@ -125,7 +125,7 @@ class Runner(ABC):
         """The devices of this machine and the types that each computes in; None where the backend does not tell."""
         return None
 
-    def twin(self) -> Runner | None:
+    def clone(self) -> Runner | None:
         """Another runner over the same loaded weights, for another thread; None where this kind has none.
 
         Each is closed for itself, and the weights go with the last.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
-from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
@@ -74,7 +74,7 @@ class OpenVinoRunner(Runner):
             model = core.read_model(source)
         except RuntimeError as error:
             raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
-        io = describe(source, _ports(model.inputs), _ports(model.outputs), _card(model))
+        io = describe_io(source, _ports(model.inputs), _ports(model.outputs), _card(model))
         options: dict[str, object] = {} if wanted is None else {"INFERENCE_PRECISION_HINT": TYPES[wanted]}
         if threads is not None and where == "cpu":
             options["INFERENCE_NUM_THREADS"] = threads

@@ -72,11 +72,11 @@ class TorchRunner(Runner):
             model = copy.deepcopy(model)
         return cls(name, model, card, device=device, outputs=outputs)
 
-    def twin(self) -> TorchRunner:
+    def clone(self) -> TorchRunner:
         self._require("opened", "uploaded", "executed")
-        twin = copy.copy(self)
-        twin._state, twin._image, twin._results, twin._tickets = "opened", None, {}, Tickets(self.name, [{}])
-        return twin
+        clone = copy.copy(self)
+        clone._state, clone._image, clone._results, clone._tickets = "opened", None, {}, Tickets(self.name, [{}])
+        return clone
 
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32[N, C, H, W] of `image` uint8[N, H, W, 3], for margins; leaves the three steps' state alone."""

@@ -41,7 +41,7 @@ def open_runners(
     if wanted > 1 and threads is None and _has_lanes(spec):
         threads = max(usable_cores() // wanted, 1)
     first = stack.enter_context(source.open(spec, threads=threads))
-    return [first, *_twins(first, wanted - 1, lanes, stack)]
+    return [first, *_clones(first, wanted - 1, lanes, stack)]
 
 
 def _has_lanes(spec: str) -> bool:
@@ -49,10 +49,10 @@ def _has_lanes(spec: str) -> bool:
     return device_of(spec) == "cpu" and entry(spec).lanes
 
 
-def _twins(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:
+def _clones(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:
     for _ in range(count):
-        twin = first.twin()
-        if twin is not None:
-            yield stack.enter_context(twin)
+        clone = first.clone()
+        if clone is not None:
+            yield stack.enter_context(clone)
         elif asked is not None:
             raise RunnerError(f"{first.name} runs one inference at a time; leave --lanes out")

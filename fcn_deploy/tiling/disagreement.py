@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.plan import Axis, Plan
-from fcn_deploy.tiling.run import Infer, Region, labels_in
+from fcn_deploy.tiling.run import Infer, Region, label_region
 from fcn_deploy.tiling.windows import ImageWindows
 
 SAMPLE = 4  # exact tiles that are run
@@ -41,7 +41,7 @@ class Disagreement:
         )
 
 
-def measure(
+def measure_disagreement(
     infer: Infer,
     image: ImageWindows,
     plan: Plan,
@@ -60,7 +60,9 @@ def measure(
     with progress.task("comparing with exact tiles", len(chosen)) as task:
         for (top, bottom), (left, right) in chosen:
             region = Region(top, left, bottom, right)
-            differs: NDArray[np.bool_] = labels_in(infer, image, plan, region) != labels_in(infer, image, exact, region)
+            differs: NDArray[np.bool_] = label_region(infer, image, plan, region) != label_region(
+                infer, image, exact, region
+            )
             differing += int(np.count_nonzero(differs))
             pixels += differs.size
             task.advance()

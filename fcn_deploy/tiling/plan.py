@@ -100,7 +100,7 @@ def plan_tiles(
     return Plan(rows, columns, exact=not remark, remark=remark)
 
 
-def plan_held(
+def plan_for_runner(
     field: ReceptiveField,
     height: int,
     width: int,

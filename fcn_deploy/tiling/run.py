@@ -28,7 +28,7 @@ class Region:
     right: int
 
 
-def labels_of(
+def label_whole_image(
     infer: Infer, image: ImageWindows, plan: Plan, progress: Progress = SILENT, *, batch: int = 1
 ) -> NDArray[Any]:
     """Labels [H, W] of the whole image, in the type that `infer` gives.
@@ -40,15 +40,15 @@ def labels_of(
         ImageError: a window cannot be read.
         RunnerError, ShapeError: from `infer`, or it gave labels of another shape.
     """
-    return _stacked(bands_of(infer, image, plan, progress, batch=batch), plan.rows.side)
+    return _stacked(label_bands(infer, image, plan, progress, batch=batch), plan.rows.side)
 
 
-def labels_in(infer: Infer, image: ImageWindows, plan: Plan, region: Region, *, batch: int = 1) -> NDArray[Any]:
-    """Labels [h, w] of a part of the image, as `labels_of` has them there; only the tiles that it needs are run."""
-    return _stacked(bands_of(infer, image, plan, batch=batch, region=region), region.bottom - region.top)
+def label_region(infer: Infer, image: ImageWindows, plan: Plan, region: Region, *, batch: int = 1) -> NDArray[Any]:
+    """Return labels [h, w] of a part of the image, as `label_whole_image` does; only the tiles that it needs run."""
+    return _stacked(label_bands(infer, image, plan, batch=batch, region=region), region.bottom - region.top)
 
 
-def bands_of(
+def label_bands(
     infer: Infer,
     image: ImageWindows,
     plan: Plan,
@@ -59,11 +59,11 @@ def bands_of(
 ) -> Iterator[NDArray[Any]]:
     """Labels [h, W] of one row of tiles after the other, from the top; no more than one such band is held.
 
-    The arrays belong to the caller. Errors as for `labels_of`.
+    The arrays belong to the caller. Errors as for `label_whole_image`.
     """
     region = region or Region(0, 0, plan.rows.side, plan.columns.side)
-    rows = _needed(plan.rows, region.top, region.bottom)
-    columns = _needed(plan.columns, region.left, region.right)
+    rows = _windows_for(plan.rows, region.top, region.bottom)
+    columns = _windows_for(plan.columns, region.left, region.right)
     with progress.task("tiles", len(rows) * len(columns)) as task:
         for row in rows:
             band: NDArray[Any] | None = None
@@ -80,7 +80,7 @@ def bands_of(
 
 
 @dataclass(frozen=True)
-class _Place:
+class _WindowPlace:
     """Where a window begins along one side, and which labels [first, last) of the image are taken from it."""
 
     start: int
@@ -93,10 +93,10 @@ class _Place:
         return slice(self.first - self.start, self.last - self.start)
 
 
-def _needed(axis: Axis, first: int, last: int) -> list[_Place]:
+def _windows_for(axis: Axis, first: int, last: int) -> list[_WindowPlace]:
     """The windows along `axis` that labels [first, last) come from."""
     places = (
-        _Place(start, max(first, own_first), min(last, own_last))
+        _WindowPlace(start, max(first, own_first), min(last, own_last))
         for start, (own_first, own_last) in zip(axis.starts, axis.kept, strict=True)
     )
     return [place for place in places if place.first < place.last]

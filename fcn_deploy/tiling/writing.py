@@ -25,7 +25,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, INDEXED = 0, 3  # colour types of PNG
 
 
-class Rows(Protocol):
+class RowWriter(Protocol):
     """An open file that takes rows from the top."""
 
     def write(self, rows: NDArray[Any]) -> None:
@@ -54,7 +54,7 @@ def write_bands(
         Whatever `bands` raises.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        rows: Rows | None = None
+        rows: RowWriter | None = None
         written = 0
         for band in bands:
             written += len(band)
@@ -70,15 +70,15 @@ def write_bands(
 
 def _open(
     stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], format: MaskFormat, palette: Sequence[Colour]
-) -> Rows:
+) -> RowWriter:
     if format == "npy":
-        return NpyRows(stream, shape, dtype)
+        return NpyWriter(stream, shape, dtype)
     if format == "indexed" and dtype != np.uint8:
         raise ShapeError(f"an indexed PNG holds uint8 labels and these are {dtype}; write them raw")
-    return PngRows(stream, shape, wide=dtype != np.uint8, palette=palette if format == "indexed" else None)
+    return PngWriter(stream, shape, wide=dtype != np.uint8, palette=palette if format == "indexed" else None)
 
 
-class NpyRows:
+class NpyWriter:
     """NumPy's format, version 1.0."""
 
     def __init__(self, stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
@@ -93,7 +93,7 @@ class NpyRows:
         return None
 
 
-class PngRows:
+class PngWriter:
     """A PNG of 8 bits a pixel with a palette, or grey of 8 or 16 bits."""
 
     def __init__(

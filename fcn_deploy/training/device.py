@@ -10,7 +10,7 @@ from fcn_deploy.errors import TrainingError
 
 
 @dataclass(frozen=True)
-class Precision:
+class TrainingDevice:
     """A device and the type of the forward pass.
 
     Attributes:
@@ -32,7 +32,7 @@ class Precision:
         return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
-def choose(device: str, amp: bool | None) -> Precision:
+def choose_device(device: str, amp: bool | None) -> TrainingDevice:
     """Resolve "auto" and the default of mixed precision: on for a GPU, off for a CPU.
 
     bfloat16 where the device computes in it, otherwise float16 with a scaled loss (GPUs before Ampere).
@@ -46,6 +46,6 @@ def choose(device: str, amp: bool | None) -> Precision:
     on_gpu = device == "cuda" or (device == "auto" and available)
     mixed = on_gpu if amp is None else amp
     if not on_gpu:
-        return Precision(torch.device("cpu"), torch.bfloat16 if mixed else None)
+        return TrainingDevice(torch.device("cpu"), torch.bfloat16 if mixed else None)
     half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return Precision(torch.device("cuda"), half if mixed else None)
+    return TrainingDevice(torch.device("cuda"), half if mixed else None)

@@ -13,7 +13,7 @@ from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.arguments import TrainArguments, config_of
 from fcn_deploy.training.config import TrainConfig, differences
-from fcn_deploy.training.device import choose
+from fcn_deploy.training.device import choose_device
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import new_model, open_material
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_saved
@@ -125,7 +125,7 @@ def run_training(
     progress: Progress = SILENT,
 ) -> TrainResult:
     """Train as `config` says; see `train`."""
-    precision = choose(config.device, config.amp)
+    precision = choose_device(config.device, config.amp)
     saved = _saved_run(config, start)
     _sweep(config.output)
     if saved is not None and len(saved.position.history) == config.epochs:

@@ -15,7 +15,7 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.training.augment import generator
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.device import Precision
+from fcn_deploy.training.device import TrainingDevice
 from fcn_deploy.training.loading import Batch
 
 LONGEST_DEFAULT_WARMUP = 1000  # steps
@@ -32,7 +32,7 @@ class Stepper:
         scaler: of the loss; does nothing unless the forward pass is float16.
     """
 
-    def __init__(self, model: nn.Module, card: ModelCard, config: TrainConfig, precision: Precision) -> None:
+    def __init__(self, model: nn.Module, card: ModelCard, config: TrainConfig, precision: TrainingDevice) -> None:
         self.config, self.precision = config, precision
         self.contract = Contract(model, card).to(precision.device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

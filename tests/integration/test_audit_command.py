@@ -13,7 +13,7 @@ from PIL import Image
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.cli.audit import command
 from fcn_deploy.cli.quantize import command as quantize
-from fcn_deploy.engine.builder.layers import compare
+from fcn_deploy.engine.builder.layers import compare_precision
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError
 from fcn_deploy.system.optional import require
 from tests.support.audit_graphs import ERRORS, constants, conv, int8_conv, quantised_data, quantised_weights, write
@@ -109,6 +109,6 @@ def test_each_layer_of_a_rewritten_network_is_built_in_the_type_that_the_audit_s
     result = _audit(target, "--size", "32x32", "--batch", 32, "--parse", "rtx", "--json", "-")
     assert result.exit_code == 0, result.output
     said = {row["name"]: row["precision"] for row in json.loads(result.output)["rows"]}
-    shares = compare(audit(target, batch=32, height=32, width=32), layers(target))
+    shares = compare_precision(audit(target, batch=32, height=32, width=32), layers(target))
     assert (shares.disagreements, shares.built) == ((), shares.promised)
     assert ("INT8" in said.values()) == ("int8" in precision)

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.cli.build_engine import command
-from fcn_deploy.engine.freshness import belongs
+from fcn_deploy.engine.freshness import matches_plan
 from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.model_file import file_of
@@ -292,7 +292,7 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_the_old_engine(fcn, tmp_path
     assert process.returncode == 1
     assert f"error: cannot write {out}: the file would be larger" in stderr
     assert out.read_bytes() == before
-    assert belongs(read_sidecar(out), out)
+    assert matches_plan(read_sidecar(out), out)
     assert {path.name for path in out.parent.iterdir()} == {"m.engine", "m.engine.json"}
 
 
@@ -317,7 +317,7 @@ def test_two_processes_at_once_leave_one_engine_with_its_own_sidecar(fcn, tmp_pa
     assert [process.returncode for process in both] == [0, 0]
     texts = sorted(stdout.splitlines()[0] for stdout, _ in results)
     assert texts == [f"{out} is up to date", next(text for text in texts if text.startswith(f"wrote {out}"))]
-    assert belongs(read_sidecar(out), out)
+    assert matches_plan(read_sidecar(out), out)
     assert {path.name for path in out.parent.iterdir()} == {"m.engine", "m.engine.json"}
 
 

@@ -22,11 +22,12 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration import cache as calibration_cache
 from fcn_deploy.quantization.calibration import measure as calibration_module
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
-from fcn_deploy.quantization.calibration.collect import Wanted, observe
+from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics
 from fcn_deploy.quantization.calibration.histogram import Histogram
-from fcn_deploy.quantization.calibration.images import survey
-from fcn_deploy.quantization.calibration.measure import Calibration
-from fcn_deploy.quantization.quantize import QuantizeReport, quantize
+from fcn_deploy.quantization.calibration.images import open_checked
+from fcn_deploy.quantization.calibration.measure import TensorStatistics
+from fcn_deploy.quantization.quantize import quantize
+from fcn_deploy.quantization.report import QuantizeReport
 from tests.support.recorded_progress import Heard
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn
 
@@ -231,14 +232,14 @@ def test_a_file_that_is_something_else_is_left_as_it_is(place, content):
 
 def test_the_tensors_that_a_cache_lacks_are_measured_and_added(place):
     place.quantize()
-    model, found = load_graph(place.fcn), survey(CARD, DataOptions(str(place.photos)))
+    model, found = load_graph(place.fcn), open_checked(CARD, DataOptions(str(place.photos)))
     key = cache_key(place.fcn, found.coverage.frames.digests)
     whole = read_cache(place.cache, key).calibration
     assert whole is not None
     write_cache(place.cache, key, whole.only(["pool"], ["conv1"]))
     place.runs = 0
-    wanted = Wanted(["pool", "relu2"], ["logits"])
-    seen, use = observe(place.fcn, model, CARD, found, wanted, cache=place.cache)
+    wanted = TensorSelection(["pool", "relu2"], ["logits"])
+    seen, use = collect_statistics(place.fcn, model, CARD, found, wanted, cache=place.cache)
     assert place.runs == 6
     assert use is not None
     assert (use.taken, use.measured) == (2, len(whole.largest) - 2)
@@ -249,7 +250,7 @@ def test_the_tensors_that_a_cache_lacks_are_measured_and_added(place):
     _assert_same(again, whole)
 
 
-def _assert_same(one: Calibration, other: Calibration) -> None:
+def _assert_same(one: TensorStatistics, other: TensorStatistics) -> None:
     assert (one.images, one.largest) == (other.images, other.largest)
     assert set(one.histograms) == set(other.histograms)
     for name, histogram in one.histograms.items():
@@ -260,10 +261,10 @@ def _assert_same(one: Calibration, other: Calibration) -> None:
 
 
 def test_of_several_writers_at_once_the_reader_finds_one_and_never_a_mixture(place):
-    def calibration(number: int) -> Calibration:
+    def calibration(number: int) -> TensorStatistics:
         histogram = Histogram()
         histogram.add(np.full((3, 5), number, np.float32))
-        return Calibration(2, {"a": histogram}, {"a": float(number)})
+        return TensorStatistics(2, {"a": histogram}, {"a": float(number)})
 
     key = CacheKey("graph", "images", 2, "1.0")
     write_cache(place.cache, key, calibration(1))

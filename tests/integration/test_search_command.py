@@ -31,7 +31,8 @@ from fcn_deploy.errors import (
 from fcn_deploy.graph.float_layers import KEEP_KEY
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.quantization.quantize import QuantizeReport, quantize
+from fcn_deploy.quantization.quantize import quantize
+from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search import cache as search_cache
 from fcn_deploy.quantization.search.search import SearchOptions
 from fcn_deploy.system.progress import SILENT, Task

@@ -31,8 +31,8 @@ from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.tiling.plan import Plan, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
-from fcn_deploy.tiling.receptive_field.model import WEIGHTS_BYTES, field_of, without_weights
-from fcn_deploy.tiling.run import labels_of
+from fcn_deploy.tiling.receptive_field.model import WEIGHTS_BYTES, drop_weights, receptive_field_of
+from fcn_deploy.tiling.run import label_whole_image
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.conftest import tiny_model
 
@@ -84,7 +84,7 @@ def resnet(tmp_path_factory) -> Path:
 
 
 def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(fcn8s):
-    model = without_weights(load_graph(fcn8s))
+    model = drop_weights(load_graph(fcn8s))
     tensors = [value.const_value for value in model.graph.initializers.values()]
     large = [tensor for tensor in tensors if tensor.nbytes > WEIGHTS_BYTES]
     assert large
@@ -92,7 +92,7 @@ def test_the_receptive_field_of_a_file_keeps_none_of_its_weights(fcn8s):
         with pytest.raises(GraphError, match="values of weights are not at hand"):
             tensor.numpy()
     assert {type(tensor).__name__ for tensor in tensors} == {"LazyTensor", "Tensor"}  # neither holds the file
-    assert ReceptiveField(model).halos(31, 7) == field_of(str(fcn8s), None).halos(31, 7)
+    assert ReceptiveField(model).halos(31, 7) == receptive_field_of(str(fcn8s), None).halos(31, 7)
 
 
 def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True) -> Plan:
@@ -103,8 +103,8 @@ def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True)
     """
     image, session = scene(*sides), open_cpu_session(path, threads=1)
     labels, logits = session.run(["labels", "logits"], {"image": image[None]})
-    plan = plan_tiles(field_of(str(path), None), *sides, tile)
-    tiled = labels_of(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
+    plan = plan_tiles(receptive_field_of(str(path), None), *sides, tile)
+    tiled = label_whole_image(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
     differs = tiled != labels[0]
     bound = 2 * ROUNDING * float(np.abs(logits).max())
     assert not differs.any() or float(logit_margin(logits)[0][differs].max()) <= bound
@@ -115,7 +115,7 @@ def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True)
 
 def test_tiles_have_the_labels_of_the_whole_image(fcn8s):
     """220: 208 for seven 32s and the five stages before (the paper's 404 is both sides of fc6), 12 for upsampling."""
-    reach = field_of(str(fcn8s), None)
+    reach = receptive_field_of(str(fcn8s), None)
     assert (reach.alignment, reach.divisor, reach.halos(0, 0)[0]) == (32, 1, Halo(220, 220))
     plan = check(fcn8s, (smallest_tile(reach) + 101, 333), smallest_tile(reach))
     assert plan.exact
@@ -124,7 +124,7 @@ def test_tiles_have_the_labels_of_the_whole_image(fcn8s):
 
 def test_padding_of_100_and_crops_move_the_halo_and_change_no_label(tmp_path):
     path = network("fcn8s-caffe", tmp_path)
-    reach = field_of(str(path), None)
+    reach = receptive_field_of(str(path), None)
     assert (reach.alignment, reach.divisor, reach.halos(0, 0)[0]) == (32, 1, Halo(217, 223))
     plan = check(path, (333, smallest_tile(reach) + 101), smallest_tile(reach))
     assert plan.exact
@@ -134,7 +134,7 @@ def test_padding_of_100_and_crops_move_the_halo_and_change_no_label(tmp_path):
 def test_phases_and_the_network_of_the_card_have_the_graphs_field(fcn8s):
     graph = load_graph(fcn8s)
     before = ReceptiveField(graph).halos(31, 7)
-    assert field_of("fcn8s.engine", read_card(fcn8s)).halos(31, 7) == before
+    assert receptive_field_of("fcn8s.engine", read_card(fcn8s)).halos(31, 7) == before
     set_outputs(graph, {"labels": graph.graph.outputs[0]}, ("labels",))
     assert upsample_by_phases(graph) == ["upscore8"]
     assert {"DepthToSpace", "Reshape"} <= {node.op_type for node in graph.graph}
@@ -142,7 +142,7 @@ def test_phases_and_the_network_of_the_card_have_the_graphs_field(fcn8s):
 
 
 def test_the_bilinear_upsampling_of_a_resnet_is_exact_where_8_divides_the_sides(resnet):
-    reach = field_of(str(resnet), None)
+    reach = receptive_field_of(str(resnet), None)
     assert (reach.alignment, reach.divisor, reach.tied_by) == (8, 8, "Resize node resize/Resize")
     plan = check(resnet, (640, 99), 488)  # 99 columns are not cut, so they stretch as they do in the whole image
     assert plan.exact
@@ -151,9 +151,9 @@ def test_the_bilinear_upsampling_of_a_resnet_is_exact_where_8_divides_the_sides(
 
 def test_a_resnets_other_sides_have_the_labels_of_the_extended_image(resnet):
     session, image = open_cpu_session(resnet, threads=1), scene(643, 96)
-    plan = plan_tiles(field_of(str(resnet), None), 643, 96, 488)
+    plan = plan_tiles(receptive_field_of(str(resnet), None), 643, 96, 488)
     assert not plan.exact
-    tiled = labels_of(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
+    tiled = label_whole_image(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
     extended = np.pad(image, ((0, 5), (0, 0), (0, 0)), mode="edge")
     (labels,) = session.run(["labels"], {"image": extended[None]})
     (own,) = session.run(["labels"], {"image": image[None]})
@@ -165,7 +165,7 @@ def test_a_resnets_other_sides_have_the_labels_of_the_extended_image(resnet):
 @pytest.mark.parametrize("name", OTHERS)
 def test_tiles_of_the_other_networks(tmp_path, name):
     path = network(name, tmp_path)
-    smallest = smallest_tile(field_of(str(path), None))
+    smallest = smallest_tile(receptive_field_of(str(path), None))
     for sides in ((smallest + 104, 344), (336, 1408)):
         assert check(path, sides, smallest + 40).exact
 
@@ -176,7 +176,7 @@ def test_tiles_of_the_other_networks(tmp_path, name):
 def test_tiles_from_256_to_1024(tmp_path, tile, options):
     """256 holds no exact label of the fc head (220 + 220 of halo) and none of pool5's on a ragged end (124 + 155)."""
     path = network("fcn8s", tmp_path, **options)
-    reach = field_of(str(path), None)
+    reach = receptive_field_of(str(path), None)
     for sides in ((1, 1), (200, 255), (737, 1189), (1500, 601)):
         if tile < smallest_tile(reach) and max(sides) > tile:
             continue
@@ -185,7 +185,7 @@ def test_tiles_from_256_to_1024(tmp_path, tile, options):
 
 def test_a_model_without_graph_or_card_is_named():
     with pytest.raises(GraphError, match=r"a\.engine holds no model card"):
-        field_of("a.engine", None)
+        receptive_field_of("a.engine", None)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fcn_deploy.tiling.plan import smallest_tile
-from fcn_deploy.tiling.receptive_field.model import field_of
+from fcn_deploy.tiling.receptive_field.model import receptive_field_of
 from tests.integration.test_tiling_networks import OTHERS, check, network
 
 NETWORKS = [("fcn8s", {}), ("fcn8s-caffe", {})]
@@ -20,7 +20,7 @@ NETWORKS += [(name, {"head": "pool5"}) for name in ("fcn8s", "fcn16s", "fcn32s")
 def test_no_sides_and_no_tile_change_a_label(tmp_path, name, options):
     """24 of some 1400 draws that were made once, of which none changed a label."""
     path, draws = network(name, tmp_path, **options), random.Random(name)
-    reach = field_of(str(path), None)
+    reach = receptive_field_of(str(path), None)
     smallest = smallest_tile(reach)
     cut = 0
     for _ in range(24):

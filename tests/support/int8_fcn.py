@@ -7,10 +7,10 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from fcn_deploy.graph.float_layers import kept_from_int8
+from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration.measure import calibrate
-from fcn_deploy.quantization.rewrites.fp16 import kept_from_fp16, to_fp16
+from fcn_deploy.quantization.rewrites.fp16 import nodes_kept_in_fp32, to_fp16
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
 from tests.support.small_fcn import images
 
@@ -18,7 +18,7 @@ from tests.support.small_fcn import images
 @cache
 def int8(path: Path, target: str = "tensorrt", half: bool = False) -> Path:
     model = load_graph(path)
-    kept = kept_from_int8(model, first=target == "tensorrt")
+    kept = choose_float_layers(model, first=target == "tensorrt")
     names = quantised_tensors(model, target, kept)
     largest = calibrate(path, ({"image": image} for image in images(2)), histograms=[], extremes=names).largest
     insert_qdq(model, target, kept, {name: (-largest[name], largest[name]) for name in names})
@@ -27,6 +27,6 @@ def int8(path: Path, target: str = "tensorrt", half: bool = False) -> Path:
 
 def save(model: ir.Model, path: Path, stem: str, half: bool) -> Path:
     if half:
-        to_fp16(model, kept_from_fp16(model))
+        to_fp16(model, nodes_kept_in_fp32(model))
     ir.save(model, path.with_name(f"{stem}.onnx"))
     return path.with_name(f"{stem}.onnx")

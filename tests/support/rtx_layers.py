@@ -9,14 +9,14 @@ from fcn_deploy.engine.builder.layers import read_layers
 from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import parse
 from fcn_deploy.engine.flavors import open_flavor
-from fcn_deploy.engine.logger import listen
+from fcn_deploy.engine.logger import capture_log
 from fcn_deploy.engine.sidecar import EngineLayer
 
 
 def layers(path: Path) -> tuple[EngineLayer, ...] | None:
     """Build for one architecture with every dynamic dim at 32; None if the build fails."""
     flavor = open_flavor("rtx")
-    with listen(flavor.module) as heard:
+    with capture_log(flavor.module) as heard:
         parsed = parse(flavor, path)
         assert parsed.findings == ()
         config = configure(flavor, parsed.builder, BuildOptions(sm=("SM89",)), fp16=False, int8=False)

@@ -18,7 +18,7 @@ from fcn_deploy.audit.audit import Audit, audit_graph
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.child import compile_in_child
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob
-from fcn_deploy.engine.builder.layers import compare
+from fcn_deploy.engine.builder.layers import compare_precision
 from fcn_deploy.engine.builder.limits import check_maxima
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_options
 from fcn_deploy.engine.flavors import Flavor
@@ -174,7 +174,7 @@ def _sidecar(
         activation_bytes=_by_profile(compiled.activation_bytes, len(request.profiles)),
         card=card,
         layers=compiled.layers,
-        shares=None if found is None or not compiled.layers else compare(found, compiled.layers),
+        shares=None if found is None or not compiled.layers else compare_precision(found, compiled.layers),
         options=request.options.asked(),
         key=request.key,
         seconds=compiled.seconds,

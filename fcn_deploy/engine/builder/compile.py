@@ -14,7 +14,7 @@ from fcn_deploy.engine.builder.monitor import OnPhase, make_monitor
 from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import Parsed, parse
 from fcn_deploy.engine.flavors import Flavor
-from fcn_deploy.engine.logger import Heard, listen
+from fcn_deploy.engine.logger import LogMessages, capture_log
 from fcn_deploy.engine.sidecar import EngineLayer, SidecarPort
 from fcn_deploy.errors import EngineError
 from fcn_deploy.system.files import write_bytes
@@ -72,10 +72,10 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
         OSError: the plan cannot be written.
     """
     started = time.perf_counter()
-    with listen(flavor.module) as heard:
+    with capture_log(flavor.module) as log:
         parsed = parse(flavor, job.onnx)
         _refuse_findings(parsed, job.onnx)
-        plan = _build(flavor, parsed, job, on_phase, heard)
+        plan = _build(flavor, parsed, job, on_phase, log)
     data = memoryview(plan)
     with ThreadPoolExecutor(1) as pool:  # half a gigabyte takes 0.3 s to hash, and as long to write
         digest = pool.submit(hashlib.sha256, data)
@@ -87,9 +87,9 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
         plan_bytes=data.nbytes,
         inputs=tuple(_port(network.get_input(index)) for index in range(network.num_inputs)),
         outputs=tuple(_port(network.get_output(index)) for index in range(network.num_outputs)),
-        layers=read_layers(heard.lines),
-        activation_bytes=read_activation_bytes(heard.lines),
-        warnings=tuple(dict.fromkeys(text for severity, text in heard.messages if severity == "WARNING")),
+        layers=read_layers(log.lines),
+        activation_bytes=read_activation_bytes(log.lines),
+        warnings=tuple(dict.fromkeys(text for severity, text in log.messages if severity == "WARNING")),
         seconds=time.perf_counter() - started,
     )
 
@@ -100,12 +100,12 @@ def _refuse_findings(parsed: Parsed, path: Path) -> None:
         raise EngineError(f"{path.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
 
 
-def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, heard: Heard) -> Any:
+def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, log: LogMessages) -> Any:
     """The plan as the library's IHostMemory."""
     trt = flavor.module
     config = configure(flavor, parsed.builder, job.options, job.fp16, job.int8)
     for profile in job.profiles:
-        _add_profile(parsed, config, job, profile, heard)
+        _add_profile(parsed, config, job, profile, log)
     monitor = make_monitor(trt, on_phase) if flavor.traits.monitor else None
     if monitor is not None:
         config.progress_monitor = monitor
@@ -116,13 +116,13 @@ def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, h
         raise monitor.raised
     if plan is None:
         mend = "" if job.options.workspace_bytes is None else "; a larger workspace, or none, may do (--workspace-mib)"
-        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {heard.reason()}{mend}")
+        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {log.reason()}{mend}")
     if job.options.timing_cache is not None:
         write_bytes(Path(job.options.timing_cache), bytes(config.get_timing_cache().serialize()))
     return plan
 
 
-def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile, heard: Heard) -> None:
+def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile, log: LogMessages) -> None:
     """The three shapes of the image; its other dims are fixed by the file."""
     made = parsed.builder.create_optimization_profile()
     inputs = [parsed.network.get_input(index) for index in range(parsed.network.num_inputs)]
@@ -130,7 +130,7 @@ def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile,
     shapes = [_full(dims, job.axes, shape) for shape in (profile.min, profile.opt, profile.max)]
     made.set_shape(job.image, *shapes)
     if config.add_optimization_profile(made) < 0:
-        raise EngineError(f"the builder refuses profile {profile}: {heard.reason()}")
+        raise EngineError(f"the builder refuses profile {profile}: {log.reason()}")
 
 
 def _full(dims: list[int], axes: tuple[int, int, int], shape: Shape) -> tuple[int, ...]:

@@ -61,7 +61,7 @@ def _precision(text: str) -> str:
     return known[0] if known else text.strip()
 
 
-def compare(audit: Audit, layers: tuple[EngineLayer, ...]) -> PrecisionShares:
+def compare_precision(audit: Audit, layers: tuple[EngineLayer, ...]) -> PrecisionShares:
     """Hold the file's types against the builder's list, node by node and profile by profile."""
     built: dict[str, int] = {}
     differ = []
@@ -84,12 +84,12 @@ def layers_of(row: AuditRow, layers: tuple[EngineLayer, ...]) -> list[EngineLaye
     a node without a name after its output.
     """
     names = (row.name, f"node_of_{row.name}")
-    own = [layer for layer in layers if any(_bears(layer.name, name) for name in names)]
+    own = [layer for layer in layers if any(_named_after(layer.name, name) for name in names)]
     naming = [layer for layer in layers if layer in own or any(name in layer.nodes for name in names)]
     multiply = [layer for layer in naming if any(word in layer.kind.lower() for word in _MULTIPLIES)]
     return [layer for layer in multiply if layer in own] or multiply or naming
 
 
-def _bears(layer: str, node: str) -> bool:
+def _named_after(layer: str, node: str) -> bool:
     """Whether the layer is called after the node: "fc6", "fc6 [profile 1]_U138_myl1_20"."""
     return re.fullmatch(re.escape(node) + r"(?: \[profile \d+\])?(?:_U\d+)?(?:_myl\d+_\d+)?", layer) is not None

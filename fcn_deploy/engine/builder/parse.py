@@ -8,7 +8,7 @@ from typing import Any
 
 from fcn_deploy.audit.rules import Finding
 from fcn_deploy.engine.flavors import Flavor, open_flavor
-from fcn_deploy.engine.logger import Heard, listen, significant_lines, started
+from fcn_deploy.engine.logger import LogMessages, capture_log, create, significant_lines
 from fcn_deploy.errors import EngineError
 
 
@@ -44,27 +44,27 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
     Raises:
         EngineError: the library cannot start here (without a GPU most cannot).
     """
-    with listen(flavor.module) as heard:
-        builder, network, parser = _start(flavor, heard)
+    with capture_log(flavor.module) as log:
+        builder, network, parser = _start(flavor, log)
         accepted = parser.parse_from_file(str(path))
     findings = [_finding(flavor, parser.get_error(index)) for index in range(parser.num_errors)]
     if accepted and not (network.num_inputs and network.num_outputs):
         problem = f"{flavor.title} finds {network.num_inputs} inputs and {network.num_outputs} outputs in the file"
         findings.append(Finding("parser", "error", (), problem, "export the model again"))
     elif not accepted and not findings:
-        findings.append(Finding("parser", "error", (), f"{flavor.title} rejects the file: {heard.reason()}", ""))
+        findings.append(Finding("parser", "error", (), f"{flavor.title} rejects the file: {log.reason()}", ""))
     return Parsed(builder, network, parser, tuple(findings))
 
 
-def _start(flavor: Flavor, heard: Heard) -> tuple[Any, Any, Any]:
+def _start(flavor: Flavor, log: LogMessages) -> tuple[Any, Any, Any]:
     """A builder, an empty network and its parser; EngineError where the library gives none."""
     trt = flavor.module
-    builder = started(trt, trt.Builder)
+    builder = create(trt, trt.Builder)
     network = None if builder is None else builder.create_network(_network_flags(flavor))
     # An empty network is false, so not `if not network`.
-    parser = None if network is None else started(trt, trt.OnnxParser, network)
+    parser = None if network is None else create(trt, trt.OnnxParser, network)
     if parser is None:
-        raise EngineError(f"{flavor.title} cannot start: {heard.reason('it gives no reason')}; see fcn-deploy doctor")
+        raise EngineError(f"{flavor.title} cannot start: {log.reason('it gives no reason')}; see fcn-deploy doctor")
     return builder, network, parser
 
 

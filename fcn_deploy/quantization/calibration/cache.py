@@ -23,9 +23,9 @@ from safetensors.numpy import save_file
 from fcn_deploy.errors import RecordError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import load_onnxruntime
-from fcn_deploy.graph.weights import reading_weights
+from fcn_deploy.graph.weights import catch_weight_errors
 from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
-from fcn_deploy.quantization.calibration.measure import Calibration
+from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path, sha256
 from fcn_deploy.system.plain import plain
@@ -63,7 +63,7 @@ class _Metadata:
 
 
 @dataclass(frozen=True)
-class Found:
+class CacheContent:
     """What stands at a cache's path.
 
     Attributes:
@@ -72,7 +72,7 @@ class Found:
         ours: False for a file that is something else, which must not be written over.
     """
 
-    calibration: Calibration | None = None
+    calibration: TensorStatistics | None = None
     reason: str = ""
     ours: bool = True
 
@@ -96,40 +96,40 @@ def graph_digest(path: Path, model: ir.Model | None = None) -> str:
     model = load_graph(path) if model is None else model
     tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
     files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
-    with reading_weights(path):
+    with catch_weight_errors(path):
         digests = [sha256(file) for file in (path, *sorted(files))]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def read_cache(path: Path, key: CacheKey) -> Found:
+def read_cache(path: Path, key: CacheKey) -> CacheContent:
     """What `path` holds for `key`; a file that cannot be used is a reason and never an error."""
     if not path.exists():
-        return Found()
+        return CacheContent()
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
     except OSError as error:
-        return Found(reason=f"cannot be read ({error.strerror})", ours=False)
+        return CacheContent(reason=f"cannot be read ({error.strerror})", ours=False)
     if not head:
-        return Found(reason="is empty")
+        return CacheContent(reason="is empty")
     if METADATA_KEY.encode() not in head:
-        return Found(reason="is not a calibration cache", ours=False)
+        return CacheContent(reason="is not a calibration cache", ours=False)
     try:
         with safe_open(path, framework="np") as archive:
             text = parse_json(archive.metadata()[METADATA_KEY], "its text", RecordError)
             if text["format"] != FORMAT:
-                return Found(reason=f"is of format {text['format']}, this version's is {FORMAT}")
+                return CacheContent(reason=f"is of format {text['format']}, this version's is {FORMAT}")
             arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         if text.pop("sha256") != _digest(text, arrays):
-            return Found(reason="is damaged (its checksum does not fit)")
+            return CacheContent(reason="is damaged (its checksum does not fit)")
         names = decode(_Metadata, text, "its text", RecordError)
         reason = _difference(names.key, key)
-        return Found(reason=reason) if reason else Found(_calibration(names, arrays))
+        return CacheContent(reason=reason) if reason else CacheContent(_calibration(names, arrays))
     except _UNREADABLE as error:
-        return Found(reason=f"is damaged ({type(error).__name__}: {error})")
+        return CacheContent(reason=f"is damaged ({type(error).__name__}: {error})")
 
 
-def write_cache(path: Path, key: CacheKey, calibration: Calibration) -> None:
+def write_cache(path: Path, key: CacheKey, calibration: TensorStatistics) -> None:
     """Write it whole or not at all; of two processes the later one's stays.
 
     Raises:
@@ -158,7 +158,7 @@ def _difference(found: CacheKey, needed: CacheKey) -> str:
     return ""
 
 
-def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> TensorStatistics:
     """ValueError if the arrays do not fit the names."""
     rows = zip(names.histograms, arrays["counts"], arrays["low_high_width"], arrays["zeros"], strict=True)
     if arrays["counts"].shape[1:] != (BINS,):
@@ -168,7 +168,7 @@ def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> Calibr
         for name, counts, (low, high, width), zeros in rows
     }
     largest = zip(names.largest, arrays["largest"].tolist(), strict=True)
-    return Calibration(names.key.count, histograms, dict(largest))
+    return TensorStatistics(names.key.count, histograms, dict(largest))
 
 
 def _digest(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -13,14 +13,14 @@ from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
-from fcn_deploy.quantization.calibration.images import CalibrationSet, ports_of
-from fcn_deploy.quantization.calibration.measure import Calibration, calibrate, float_tensors
+from fcn_deploy.quantization.calibration.images import CalibrationSet, graph_io_of
+from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, float_tensors
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TensorSelection:
     """Tensors that shall be watched.
 
     Attributes:
@@ -31,12 +31,12 @@ class Wanted:
     histograms: Sequence[str]
     extremes: Sequence[str] = ()
 
-    def beyond(self, seen: Calibration | None) -> Wanted:
+    def missing_from(self, seen: TensorStatistics | None) -> TensorSelection:
         """What of it `seen` lacks."""
         if seen is None:
             return self
         histograms = [name for name in self.histograms if name not in seen.histograms]
-        return Wanted(histograms, [name for name in self.extremes if name not in seen.largest])
+        return TensorSelection(histograms, [name for name in self.extremes if name not in seen.largest])
 
     def __bool__(self) -> bool:
         return bool(self.histograms or self.extremes)
@@ -57,16 +57,16 @@ class CacheUse:
     reason: str = ""
 
 
-def observe(
+def collect_statistics(
     source: Path,
     model: ir.Model,
     card: ModelCard | None,
     images: CalibrationSet,
-    wanted: Wanted,
+    wanted: TensorSelection,
     *,
     cache: Path | None = None,
     progress: Progress = SILENT,
-) -> tuple[Calibration, CacheUse | None]:
+) -> tuple[TensorStatistics, CacheUse | None]:
     """Distributions of `wanted` on the images.
 
     With a cache every tensor is measured that any precision, target or choice of nodes would need: 5 % more time
@@ -85,25 +85,25 @@ def observe(
     key = cache_key(source, images.coverage.frames.digests)
     found = read_cache(cache, key)
     seen = found.calibration
-    missing = everything(model, wanted).beyond(seen) if wanted.beyond(seen) else Wanted(())
+    missing = all_tensors(model, wanted).missing_from(seen) if wanted.missing_from(seen) else TensorSelection(())
     if found.reason:
         left = "" if found.ours else "; it is left as it is, give another file (--calib-cache)"
         progress.say(f"{cache} {found.reason}: the images are run again{left}")
     taken = 0 if seen is None else len(seen.largest)
     if missing or seen is None:
         measured = _measure(source, model, card, images, missing, progress)
-        seen = measured if seen is None else seen.joined(measured)
+        seen = measured if seen is None else seen.merge(measured)
         if found.ours:
-            _keep(cache, key, seen, progress)
+            _write_cache(cache, key, seen, progress)
     use = CacheUse(cache, taken, len({*missing.histograms, *missing.extremes}), found.reason)
     return seen.only(wanted.histograms, wanted.extremes), use
 
 
-def everything(model: ir.Model, wanted: Wanted) -> Wanted:
+def all_tensors(model: ir.Model, wanted: TensorSelection) -> TensorSelection:
     """`wanted`, and all else that another rewrite of this graph could ask for."""
     inputs = [str(node.inputs[0].name) for node in convolutions(model) if node.inputs[0] is not None]
     extremes = [*wanted.extremes, *network_tensors(model)]
-    return Wanted(list(dict.fromkeys([*wanted.histograms, *inputs])), list(dict.fromkeys(extremes)))
+    return TensorSelection(list(dict.fromkeys([*wanted.histograms, *inputs])), list(dict.fromkeys(extremes)))
 
 
 def network_tensors(model: ir.Model) -> list[str]:
@@ -112,10 +112,15 @@ def network_tensors(model: ir.Model) -> list[str]:
 
 
 def _measure(
-    source: Path, model: ir.Model, card: ModelCard | None, images: CalibrationSet, wanted: Wanted, progress: Progress
-) -> Calibration:
+    source: Path,
+    model: ir.Model,
+    card: ModelCard | None,
+    images: CalibrationSet,
+    wanted: TensorSelection,
+    progress: Progress,
+) -> TensorStatistics:
     """Run the FP32 file on the images."""
-    io = ports_of(model, str(source), card)
+    io = graph_io_of(model, str(source), card)
     with interrupts() as check:
         return calibrate(
             source,
@@ -127,7 +132,7 @@ def _measure(
         )
 
 
-def _keep(path: Path, key: CacheKey, seen: Calibration, progress: Progress) -> None:
+def _write_cache(path: Path, key: CacheKey, seen: TensorStatistics, progress: Progress) -> None:
     """Write the cache; what was measured is not lost where that fails."""
     try:
         write_cache(path, key, seen)

@@ -88,7 +88,7 @@ class Histogram:
             self.counts[0] -= chunk.size - nonzero
 
 
-def range_of(
+def choose_range(
     histogram: Histogram, method: Method, *, symmetric: bool, percentile: float = PERCENTILE
 ) -> tuple[float, float]:
     """The real range that 8 bits should cover: (low, high), low <= 0 <= high.

@@ -16,7 +16,7 @@ from fcn_deploy.data.dataset import Dataset, Sample, iterate
 from fcn_deploy.data.digests import Frames, pixel_digest
 from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked
 from fcn_deploy.errors import DataError
-from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.quantization.calibration.measure import Feeds
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
@@ -28,7 +28,7 @@ _TYPES = {ir.DataType.FLOAT: "float", ir.DataType.FLOAT16: "float16"}
 
 
 @dataclass
-class Coverage:
+class CalibrationContent:
     """What the calibration images held.
 
     Attributes:
@@ -68,7 +68,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Images that `survey` has been through; they are decoded anew each time they are needed.
+    """Images that `open_checked` has been through; they are decoded anew each time they are needed.
 
     Attributes:
         options: how the set was asked for.
@@ -76,7 +76,7 @@ class CalibrationSet:
 
     dataset: Dataset
     options: DataOptions
-    coverage: Coverage
+    coverage: CalibrationContent
 
     def feeds(self, io: GraphIO, check: Callable[[], None] = lambda: None) -> Iterator[Feeds]:
         """What the graph takes, image by image; `check` may raise between two images.
@@ -98,7 +98,7 @@ class CalibrationSet:
         return [sample.image[None] for sample in islice(self._samples(), count)]
 
     def _samples(self) -> Iterator[Sample]:
-        """Those that can be used, which `survey` has told of already."""
+        """Those that can be used, which `open_checked` has told of already."""
         return iterate(self.dataset, on_error=self.options.on_error)
 
 
@@ -107,18 +107,18 @@ def calibration_options(data: StrPath | DataOptions) -> DataOptions:
     return DataOptions.of(data, split="train", limit=100)
 
 
-def survey(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:
+def open_checked(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:
     """Open the calibration set and look at every image of it, so that all refusals come before the graph runs.
 
     Raises:
         DataError: as for `open_images`; the first images are label maps; a file cannot be used.
     """
     dataset = open_images(card, options, progress)
-    coverage = Coverage(tuple(dataset.classes) or (card.classes if card is not None else ()))
+    coverage = CalibrationContent(tuple(dataset.classes) or (card.classes if card is not None else ()))
     with progress.task("reading calibration images", len(dataset)) as task, interrupts() as check:
         samples = iterate(dataset, on_error=options.on_error, progress=progress)
         first = list(islice(samples, _LOOK_AT))
-        refuse_label_maps(first, len(coverage.classes))
+        reject_label_maps(first, len(coverage.classes))
         for sample in chain(first, samples):
             check()
             coverage.add(sample)
@@ -139,12 +139,12 @@ def open_images(card: ModelCard | None, options: DataOptions, progress: Progress
     return dataset
 
 
-def ports_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
+def graph_io_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
     """The graph's input and outputs; GraphError if they are not those of a segmentation network."""
-    return describe(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
+    return describe_io(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
 
 
-def refuse_label_maps(samples: list[Sample], num_classes: int) -> None:
+def reject_label_maps(samples: list[Sample], num_classes: int) -> None:
     """Raise DataError if all of `samples` have no more colours than a map of the classes would have.
 
     Args:

@@ -17,7 +17,7 @@ from fcn_deploy.errors import DataError, GraphError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
-from fcn_deploy.graph.weights import writing_to
+from fcn_deploy.graph.weights import catch_write_errors
 from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -25,7 +25,7 @@ Feeds = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Calibration:
+class TensorStatistics:
     """What the images showed.
 
     Attributes:
@@ -38,14 +38,14 @@ class Calibration:
     histograms: Mapping[str, Histogram]
     largest: Mapping[str, float]
 
-    def only(self, histograms: Iterable[str], extremes: Iterable[str]) -> Calibration:
+    def only(self, histograms: Iterable[str], extremes: Iterable[str]) -> TensorStatistics:
         """What `calibrate` gives of these tensors; KeyError if it has not all of them."""
         kept = {name: self.histograms[name] for name in histograms}
-        return Calibration(self.images, kept, {name: self.largest[name] for name in (*kept, *extremes)})
+        return TensorStatistics(self.images, kept, {name: self.largest[name] for name in (*kept, *extremes)})
 
-    def joined(self, other: Calibration) -> Calibration:
+    def merge(self, other: TensorStatistics) -> TensorStatistics:
         """With the tensors of `other`, seen on the same images."""
-        return Calibration(self.images, {**self.histograms, **other.histograms}, {**self.largest, **other.largest})
+        return TensorStatistics(self.images, {**self.histograms, **other.histograms}, {**self.largest, **other.largest})
 
 
 def calibrate(
@@ -56,7 +56,7 @@ def calibrate(
     extremes: Sequence[str] = (),
     total: int | None = None,
     progress: Progress = SILENT,
-) -> Calibration:
+) -> TensorStatistics:
     """Run the graph with the tensors as outputs.
 
     Args:
@@ -86,7 +86,7 @@ def calibrate(
             task.advance()
     if count == 0:
         raise DataError("there is no calibration image; give a data set (--calib) with at least one")
-    return Calibration(count, gathered, largest)
+    return TensorStatistics(count, gathered, largest)
 
 
 def float_tensors(model: ir.Model) -> list[str]:
@@ -131,6 +131,6 @@ def _with_outputs(path: Path, names: Sequence[str], folder: Path) -> Path:
             values[name].dtype = ir.DataType.FLOAT
             model.graph.outputs.append(values[name])
     target = folder / "watched.onnx"
-    with writing_to(folder):
+    with catch_write_errors(folder):
         ir.save(model, target, external_data="watched.data")
     return target

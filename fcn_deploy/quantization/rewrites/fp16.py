@@ -15,7 +15,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
-from fcn_deploy.graph.float_layers import QUANTISERS, REQUESTED, matching, note_reasons
+from fcn_deploy.graph.float_layers import QUANTISERS, REQUESTED, match_names, write_keep_reasons
 from fcn_deploy.graph.weights import add_constant
 
 LARGEST_HALF = 65504.0
@@ -26,7 +26,7 @@ SUFFIX = "/fp16"
 
 
 @dataclass(frozen=True)
-class HalfReport:
+class Fp16Report:
     """What became of the weights and the nodes.
 
     Attributes:
@@ -42,7 +42,7 @@ class HalfReport:
     overflowing: tuple[str, ...]
 
 
-def kept_from_fp16(model: ir.Model, patterns: Sequence[str] = ()) -> dict[str, str]:
+def nodes_kept_in_fp32(model: ir.Model, patterns: Sequence[str] = ()) -> dict[str, str]:
     """Node -> why it stays in FP32: the contract's normalisation, weights beyond FP16, and what the user names."""
     reasons = {}
     for node in model.graph:
@@ -51,10 +51,10 @@ def kept_from_fp16(model: ir.Model, patterns: Sequence[str] = ()) -> dict[str, s
             reasons[name] = NORMALISATION
         elif any(_overflows(value) for value in node.inputs if value is not None):
             reasons[name] = WEIGHT_OVERFLOW
-    return reasons | dict.fromkeys(matching(patterns, model.graph), REQUESTED)
+    return reasons | dict.fromkeys(match_names(patterns, model.graph), REQUESTED)
 
 
-def beyond_fp16(model: ir.Model, largest: Mapping[str, float]) -> dict[str, str]:
+def nodes_beyond_fp16(model: ir.Model, largest: Mapping[str, float]) -> dict[str, str]:
     """Node -> why it must stay in FP32, judged by the largest |x| of each tensor that images have shown.
 
     A node whose result passes 65504 stays, and so do its readers: a Cast of that result would be infinite.
@@ -69,8 +69,8 @@ def beyond_fp16(model: ir.Model, largest: Mapping[str, float]) -> dict[str, str]
     return reasons
 
 
-def to_fp16(model: ir.Model, kept: Mapping[str, str]) -> HalfReport:
-    """Retype `model` in place, which must be in topological order; `kept` as from `kept_from_fp16`."""
+def to_fp16(model: ir.Model, kept: Mapping[str, str]) -> Fp16Report:
+    """Retype `model` in place, which must be in topological order; `kept` as from `nodes_kept_in_fp32`."""
     from onnx_ir.passes import common
 
     common.ShapeInferencePass()(model)
@@ -78,8 +78,8 @@ def to_fp16(model: ir.Model, kept: Mapping[str, str]) -> HalfReport:
     overflowing = tuple(name for name, value in weights.items() if _overflows(value))
     vanished = {name: share for name, value in weights.items() if (share := _vanishing(value)) > 0}
     rewrite = _Rewrite(model, kept)
-    note_reasons(model, kept)
-    return HalfReport(rewrite.run(), dict(kept), vanished, overflowing)
+    write_keep_reasons(model, kept)
+    return Fp16Report(rewrite.run(), dict(kept), vanished, overflowing)
 
 
 def admits_half(node: ir.Node, opset: int) -> bool:

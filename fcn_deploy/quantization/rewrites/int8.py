@@ -7,13 +7,13 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from fcn_deploy.graph.float_layers import check_rewritable, note_reasons
+from fcn_deploy.graph.float_layers import check_rewritable, write_keep_reasons
 from fcn_deploy.graph.load import check_complete, load_graph
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.graph.weights import check_external_data
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
-from fcn_deploy.quantization.rewrites.fp16 import HalfReport, to_fp16
+from fcn_deploy.quantization.rewrites.fp16 import Fp16Report, to_fp16
 from fcn_deploy.quantization.rewrites.pools import quantise_before_pools
 from fcn_deploy.quantization.rewrites.qdq import Range, insert_qdq
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
@@ -42,7 +42,7 @@ def to_int8(
     kept: Mapping[str, str],
     ranges: Mapping[str, Range],
     wide: Mapping[str, str] | None = None,
-) -> HalfReport | None:
+) -> Fp16Report | None:
     """Rewrite `model` in place.
 
     Args:
@@ -54,7 +54,7 @@ def to_int8(
         What became of the rest; None where it stays in FP32.
     """
     insert_qdq(model, target, kept, ranges)
-    note_reasons(model, kept)
+    write_keep_reasons(model, kept)
     if target == "cpu":
         quantise_before_pools(model)
         split_wide_convolutions(model)

@@ -74,7 +74,7 @@ def needed_bytes(model: ir.Model, cached: int) -> int:
     return cached + weights_bytes(model)
 
 
-def check_room(folder: Path, needed: int) -> None:
+def check_disk_space(folder: Path, needed: int) -> None:
     """OutputError now rather than in an hour if `folder` has not `needed` bytes free."""
     free = shutil.disk_usage(folder).free - _SPARE_BYTES
     if free < needed:

@@ -17,13 +17,13 @@ import onnx_ir as ir
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import open_for
 from fcn_deploy.graph.load import find_card
-from fcn_deploy.graph.subgraph import Subgraph, cut_out
-from fcn_deploy.quantization.calibration.images import ports_of
-from fcn_deploy.quantization.options import QuantizeOptions, check_options, kept_layers
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
+from fcn_deploy.quantization.calibration.images import graph_io_of
+from fcn_deploy.quantization.options import QuantizeOptions, check_options, layers_kept_in_float
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes, needed_bytes
 from fcn_deploy.quantization.search.images import require_labels
-from fcn_deploy.quantization.search.sensitivity import candidates, cut_before
+from fcn_deploy.quantization.search.sensitivity import candidates, tensors_before
 from fcn_deploy.quantization.search.steps import LIVE
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
@@ -70,14 +70,14 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     check_options(options, target)
     model = load_rewritable(options.source)
     card = find_card(model)
-    kept = kept_layers(model, options)
+    kept = layers_kept_in_float(model, options)
     layers = tuple(candidates(model, kept))
     dataset = open_for(card, options.search.images, progress)
     sample = next(iter(iterate(dataset, on_error=options.search.images.on_error)))
     require_labels(sample)
-    io = ports_of(model, str(options.source), card)
+    io = graph_io_of(model, str(options.source), card)
     size = (sample.image.shape[0], sample.image.shape[1])
-    cuts = [cut_before(model, layer, options.target) for layer in layers]
+    cuts = [tensors_before(model, layer, options.target) for layer in layers]
     cached = cache_bytes(model, cuts, size, len(dataset) * size[0] * size[1])
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
         feeds = {io.image: io.prepare(sample.image[None])}
@@ -134,7 +134,7 @@ class _TimedWalk:
 
     def _open(self, inputs: list[str], outputs: list[str]) -> tuple[Subgraph, float]:
         started = time.perf_counter()
-        part = Subgraph(cut_out(self._model, inputs, outputs), self._cache.folder)
+        part = Subgraph(extract_subgraph(self._model, inputs, outputs), self._cache.folder)
         return part, time.perf_counter() - started
 
 

@@ -27,7 +27,7 @@ IMAGE, TRUTH, REFERENCE = "image", "truth", "reference"
 
 
 @dataclass(frozen=True)
-class Measured:
+class PassResult:
     """One pass over all images.
 
     Attributes:

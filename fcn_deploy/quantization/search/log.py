@@ -18,7 +18,7 @@ import numpy as np
 
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import PixelShare
-from fcn_deploy.quantization.search.images import Measured
+from fcn_deploy.quantization.search.images import PassResult
 from fcn_deploy.system.decode import ExpectedError, decode, parse_json
 from fcn_deploy.system.files import check_writable, output_error, write_text
 from fcn_deploy.system.plain import plain
@@ -71,7 +71,7 @@ class SearchLog:
             OutputError: it cannot be written.
         """
         self.path = path
-        self._steps: dict[SearchStep, Measured] = {}
+        self._steps: dict[SearchStep, PassResult] = {}
         check_writable(path)
         if path.is_file() and path.stat().st_size:
             self._read(key)
@@ -82,10 +82,10 @@ class SearchLog:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def get(self, step: SearchStep) -> Measured | None:
+    def get(self, step: SearchStep) -> PassResult | None:
         return self._steps.get(step)
 
-    def add(self, step: SearchStep, measured: Measured) -> None:
+    def add(self, step: SearchStep, measured: PassResult) -> None:
         """Remember and write one finished step; OutputError if it cannot be written."""
         self._steps[step] = measured
         line = _Line(
@@ -140,10 +140,12 @@ class SearchLog:
             )
 
 
-def _parse(line: str, source: str) -> tuple[SearchStep, Measured]:
+def _parse(line: str, source: str) -> tuple[SearchStep, PassResult]:
     read = decode(_Line, parse_json(line, source, RecordError), source, RecordError)
     counts = np.array(read.counts, np.int64)
-    return SearchStep(read.step, read.layers), Measured(counts, PixelShare(*read.same), read.seconds, read.cpu_seconds)
+    return SearchStep(read.step, read.layers), PassResult(
+        counts, PixelShare(*read.same), read.seconds, read.cpu_seconds
+    )
 
 
 def _short(value: object) -> str:

@@ -15,11 +15,11 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.data.options import DataOptions, classes_of, open_for
 from fcn_deploy.errors import SearchError
 from fcn_deploy.quantization.search.cache import TensorCache
-from fcn_deploy.quantization.search.images import Measured, SearchImages
+from fcn_deploy.quantization.search.images import PassResult, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
-from fcn_deploy.quantization.search.smallest_set import Layers, fewest
-from fcn_deploy.quantization.search.steps import Network, Steps
+from fcn_deploy.quantization.search.smallest_set import Layers, smallest_set
+from fcn_deploy.quantization.search.steps import SearchedNetwork, StepRunner
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
@@ -50,7 +50,7 @@ class SearchOptions:
 
 
 def search_layers(
-    network: Network,
+    network: SearchedNetwork,
     options: SearchOptions,
     log: Path,
     *,
@@ -87,7 +87,7 @@ def search_layers(
         )
         steps = SearchLog(Path(options.log or log), _key(network, images, identity))
         progress.say(f"search log {steps.path}: {steps.found} steps are done")
-        run = _Search(network, options, Steps(network, images, cache, steps, check, progress), started, progress)
+        run = _Search(network, options, StepRunner(network, images, cache, steps, check, progress), started, progress)
         try:
             kept = run.choose()
         except SearchError as error:
@@ -106,26 +106,26 @@ class _Search:
     """One run of the search: sensitivities, then sets."""
 
     def __init__(
-        self, network: Network, options: SearchOptions, steps: Steps, started: float, progress: Progress
+        self, network: SearchedNetwork, options: SearchOptions, steps: StepRunner, started: float, progress: Progress
     ) -> None:
         self._network, self._options, self._steps, self._progress = network, options, steps, progress
         self._started = started
-        self._tried: dict[Layers, Measured] = {}
+        self._tried: dict[Layers, PassResult] = {}
         self._complete = True
 
     def choose(self) -> Layers:
         """The layers to keep, in the graph's order."""
         self._fp32 = self._steps.fp32()
-        if self._meets(()):
+        if self._meets_budget(()):
             return ()
         self._measure_layers()
         try:
-            found = fewest(self._order(), self._meets)
+            found = smallest_set(self._order(), self._meets_budget)
         except OutOfTimeError:
             self._complete = False
             found = self._best_that_meets()
         if found is None:
-            raise SearchError(self._how_close())
+            raise SearchError(self._closest_attempt())
         return found
 
     def report(self, kept: Layers, images: SearchImages, log: SearchLog, asked: Layers) -> SearchReport:
@@ -165,7 +165,7 @@ class _Search:
         last = 0.0
         for layer in self._network.layers:
             known = self._steps.known(layer)
-            if known is None and self._left() < reserve + last:
+            if known is None and self._remaining_seconds() < reserve + last:
                 self._complete = False
                 continue
             last = self._steps.only(layer).seconds if known is None else last
@@ -179,19 +179,19 @@ class _Search:
 
         return sorted(self._network.layers, key=sensitivity, reverse=True)
 
-    def _meets(self, layers: Layers) -> bool:
+    def _meets_budget(self, layers: Layers) -> bool:
         ordered = self._in_order(layers)
         if ordered not in self._tried:
-            if ordered and self._left() <= 0:
+            if ordered and self._remaining_seconds() <= 0:
                 raise OutOfTimeError
             self._tried[ordered] = self._steps.kept(ordered)
         return self._drop(self._tried[ordered]) <= self._options.max_drop
 
     def _best_that_meets(self) -> Layers | None:
-        good = [layers for layers in self._tried if self._meets(layers)]
+        good = [layers for layers in self._tried if self._meets_budget(layers)]
         return min(good, key=len, default=None)
 
-    def _how_close(self) -> str:
+    def _closest_attempt(self) -> str:
         layers, closest = min(self._tried.items(), key=lambda item: (self._drop(item[1]), len(item[0])))
         named = self._named(layers)
         why = "no choice of layers met" if self._complete else "the time was up before a choice of layers met"
@@ -210,19 +210,19 @@ class _Search:
             return ""
         return f" (all but {', '.join(others)})" if len(others) < len(layers) else f" ({', '.join(layers)})"
 
-    def _drop(self, measured: Measured) -> float:
+    def _drop(self, measured: PassResult) -> float:
         """Points of mIoU below FP32."""
         return self._fp32.mean_iou - measured.mean_iou
 
     def _in_order(self, layers: Layers) -> Layers:
         return tuple(layer for layer in self._network.layers if layer in layers)
 
-    def _left(self) -> float:
+    def _remaining_seconds(self) -> float:
         budget = self._options.time_budget
         return float("inf") if budget is None else budget - (time.perf_counter() - self._started)
 
 
-def _key(network: Network, images: SearchImages, identity: Mapping[str, Any]) -> dict[str, Any]:
+def _key(network: SearchedNetwork, images: SearchImages, identity: Mapping[str, Any]) -> dict[str, Any]:
     """What makes two searches the same: a step of one is then a step of the other."""
     # Four digits: ranges that differ in rounding alone, on a machine with other vector units, are the same.
     ranges = {name: [f"{edge:.4g}" for edge in edges] for name, edges in sorted(network.ranges.items())}

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
-from fcn_deploy.graph.subgraph import cut_out, live_before
+from fcn_deploy.graph.subgraph import extract_subgraph, live_tensors_before
 from fcn_deploy.quantization.rewrites.int8 import to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.vocabulary import Target
@@ -36,7 +36,7 @@ def candidates(model: ir.Model, kept: Mapping[str, str]) -> list[str]:
     return [name for name in names if name not in kept]
 
 
-def cut_before(model: ir.Model, layer: str, target: Target) -> list[str]:
+def tensors_before(model: ir.Model, layer: str, target: Target) -> list[str]:
     """The FP32 tensors from which the network with `layer` alone in INT8 can be computed to its end.
 
     For "tensorrt" the graph is cut right before the layer. For "cpu" every reader of the layer's input reads 8 bits, so
@@ -45,12 +45,12 @@ def cut_before(model: ir.Model, layer: str, target: Target) -> list[str]:
     node = next(node for node in model.graph if node.name == layer)
     source = node.inputs[0]
     if target == "tensorrt" or source is None:
-        return live_before(model, layer)
+        return live_tensors_before(model, layer)
     readers = {use.node for use in source.uses() if use.node.op_type != "Shape"}
-    return live_before(model, str(next(node.name for node in model.graph if node in readers)))
+    return live_tensors_before(model, str(next(node.name for node in model.graph if node in readers)))
 
 
-def one_quantised(
+def quantise_one_layer(
     model: ir.Model,
     inputs: Sequence[str],
     outputs: Sequence[str],
@@ -63,7 +63,7 @@ def one_quantised(
     Args:
         ranges: tensor -> (low, high), of at least the tensors that the whole INT8 graph quantises.
     """
-    part = cut_out(model, inputs, outputs)
+    part = extract_subgraph(model, inputs, outputs)
     kept = {node.name or "": ALONE for node in convolutions(part) if node.name != layer}
     names = quantised_tensors(part, target, kept)
     to_int8(part, target, kept, {name: ranges[name] for name in names})

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 Layers = tuple[str, ...]
 
 
-def fewest(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | None:
+def smallest_set(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | None:
     """A small set of layers to keep in float such that `meets(set)`; None if no tried one does.
 
     The answer is expected to be small, so the first 1, 2, 4, ... of `order` are tried, then the shortest good beginning
@@ -19,7 +19,7 @@ def fewest(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | No
         order: the layers, the most sensitive first; the empty set is known not to meet.
         meets: tries one set, given in the order of `order`; may be asked for the same set twice.
     """
-    kept = _beginning(order, meets)
+    kept = _shortest_prefix(order, meets)
     for layer in reversed(kept or ()):
         fewer = tuple(other for other in kept or () if other != layer)
         if fewer and meets(fewer):
@@ -27,7 +27,7 @@ def fewest(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | No
     return kept
 
 
-def _beginning(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | None:
+def _shortest_prefix(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | None:
     """The shortest beginning of `order` that meets, if longer ones are taken to do so too."""
     most = len(order) - 1
     fails, works = 0, min(1, most)

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from fcn_deploy.graph.float_layers import SEARCHED
 from fcn_deploy.graph.ports import GraphIO
-from fcn_deploy.graph.subgraph import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.quantization.rewrites.int8 import to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
-from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room, needed_bytes
-from fcn_deploy.quantization.search.images import Measured, SearchImages
+from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space, needed_bytes
+from fcn_deploy.quantization.search.images import PassResult, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog, SearchStep
-from fcn_deploy.quantization.search.sensitivity import cut_before, one_quantised
+from fcn_deploy.quantization.search.sensitivity import quantise_one_layer, tensors_before
 from fcn_deploy.system.progress import Progress
 from fcn_deploy.vocabulary import LABELS, Target
 
@@ -30,7 +30,7 @@ FP32 = SearchStep("fp32")
 
 
 @dataclass(frozen=True)
-class Network:
+class SearchedNetwork:
     """What is searched.
 
     Attributes:
@@ -56,19 +56,19 @@ class Network:
 
     def whole(self, kept: Sequence[str]) -> ir.Model:
         """The graph that would be written with `kept` in float."""
-        part = cut_out(self.model, [self.io.image], self.outputs)
+        part = extract_subgraph(self.model, [self.io.image], self.outputs)
         reasons = {**self.kept, **dict.fromkeys(kept, SEARCHED)}
         names = quantised_tensors(part, self.target, reasons)
         to_int8(part, self.target, reasons, {name: self.ranges[name] for name in names}, self.wide)
         return part
 
 
-class Steps:
+class StepRunner:
     """Measures what the log does not hold yet; `check` may raise between two images, and the step is then lost."""
 
     def __init__(
         self,
-        network: Network,
+        network: SearchedNetwork,
         images: SearchImages,
         cache: TensorCache,
         log: SearchLog,
@@ -80,11 +80,11 @@ class Steps:
         self._cut: list[str] = []  # the tensors that the cache holds of every image; none yet
         self.cached = 0
 
-    def fp32(self) -> Measured:
+    def fp32(self) -> PassResult:
         """The FP32 graph; its labels become the reference."""
         return self._log.get(FP32) or self._run_fp32()
 
-    def kept(self, layers: Sequence[str]) -> Measured:
+    def kept(self, layers: Sequence[str]) -> PassResult:
         """All in INT8 but `layers`."""
         step = SearchStep("kept", tuple(layer for layer in self._network.layers if layer in layers))
         known = self._log.get(step)
@@ -95,13 +95,13 @@ class Steps:
         part = Subgraph(self._network.whole(step.layers), self._cache.folder)
         words = f"INT8 with {len(layers)} in float" if layers else "all in INT8"
         counts, same = self._score(words, lambda index: self._labels(part, self._start(index)))
-        return self._finish(step, Measured(counts, same, *clock.read()))
+        return self._finish(step, PassResult(counts, same, *clock.read()))
 
-    def known(self, layer: str) -> Measured | None:
+    def known(self, layer: str) -> PassResult | None:
         """What the log says of `layer` alone in INT8."""
         return self._log.get(SearchStep("only", (layer,)))
 
-    def only(self, layer: str) -> Measured:
+    def only(self, layer: str) -> PassResult:
         """`layer` alone in INT8, from the FP32 tensors before it; layers must come in the graph's order."""
         known = self.known(layer)
         if known is not None:
@@ -109,16 +109,16 @@ class Steps:
         self._need_reference()
         clock = _Clock()
         network = self._network
-        self._move_to(cut_before(network.model, layer, network.target))
-        model = one_quantised(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
+        self._move_to(tensors_before(network.model, layer, network.target))
+        model = quantise_one_layer(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
         part = Subgraph(model, self._cache.folder)
         counts, same = self._score(f"{layer} alone", lambda index: self._labels(part, self._cache.get(LIVE, index)))
-        return self._finish(SearchStep("only", (layer,)), Measured(counts, same, *clock.read()))
+        return self._finish(SearchStep("only", (layer,)), PassResult(counts, same, *clock.read()))
 
-    def _run_fp32(self) -> Measured:
+    def _run_fp32(self) -> PassResult:
         clock = _Clock()
         network = self._network
-        part = Subgraph(cut_out(network.model, [network.io.image], network.outputs), self._cache.folder)
+        part = Subgraph(extract_subgraph(network.model, [network.io.image], network.outputs), self._cache.folder)
 
         def labels(index: int) -> NDArray[Any]:
             found = self._labels(part, self._start(index))
@@ -126,7 +126,7 @@ class Steps:
             return found
 
         counts, same = self._score("FP32", labels)
-        return self._finish(FP32, Measured(counts, same, *clock.read()))
+        return self._finish(FP32, PassResult(counts, same, *clock.read()))
 
     def _need_reference(self) -> None:
         """After a resumption FP32's labels, which the log does not hold, are made again."""
@@ -142,7 +142,7 @@ class Steps:
             self._reserve()
         before = self._cut or [network.io.image]
         made = [name for name in cut if name not in before]
-        part = Subgraph(cut_out(network.model, before, made), self._cache.folder) if made else None
+        part = Subgraph(extract_subgraph(network.model, before, made), self._cache.folder) if made else None
         with self._progress.task("FP32 up to the next layer", len(self._images)) as task:
             for index in range(len(self._images)):
                 self._check()
@@ -157,13 +157,13 @@ class Steps:
         """Make sure of the disk space; OutputError if there is too little."""
         network, images = self._network, self._images
         left = [layer for layer in network.layers if self.known(layer) is None]
-        cuts = [cut_before(network.model, layer, network.target) for layer in left]
+        cuts = [tensors_before(network.model, layer, network.target) for layer in left]
         self.cached = cache_bytes(network.model, cuts, images.largest, images.pixels)
         self._progress.say(
             f"keeping up to {self.cached / 1e6:.0f} MB of FP32 activations of {len(images)} images, for as long as the "
             f"search runs, in {self._cache.folder}"
         )
-        check_room(self._cache.folder, needed_bytes(network.model, self.cached))
+        check_disk_space(self._cache.folder, needed_bytes(network.model, self.cached))
 
     def _start(self, index: int) -> dict[str, NDArray[Any]]:
         return {self._network.io.image: self._network.io.prepare(self._images.image(index))}
@@ -182,7 +182,7 @@ class Steps:
                 task.advance()
         return counts, same
 
-    def _finish(self, step: SearchStep, measured: Measured) -> Measured:
+    def _finish(self, step: SearchStep, measured: PassResult) -> PassResult:
         if self._log.get(step) is None:
             self._log.add(step, measured)
             self._progress.say(_line(step, measured, self._log.get(FP32)))
@@ -199,7 +199,7 @@ class _Clock:
         return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
-def _line(step: SearchStep, measured: Measured, reference: Measured | None) -> str:
+def _line(step: SearchStep, measured: PassResult, reference: PassResult | None) -> str:
     """What a step showed, for who watches."""
     what = {
         "fp32": "FP32",

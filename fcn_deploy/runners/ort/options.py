@@ -151,9 +151,9 @@ def _cache_folder(cache: Path, files: Sequence[Path], profiles: Sequence[Profile
     The provider names a cached engine after the nodes of the graph, not after its weights: after another training
     run it would load the old engine and give the old masks.
     """
-    from fcn_deploy.graph.weights import reading_weights
+    from fcn_deploy.graph.weights import catch_weight_errors
 
-    with reading_weights(files[0]):
+    with catch_weight_errors(files[0]):
         parts = [*map(sha256, files), *map(str, profiles)]
     key = hashlib.sha256("\n".join(parts).encode())
     folder = cache / key.hexdigest()[:16]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, ShapeError
-from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.ort.session import open_session, reason_of
@@ -61,7 +61,7 @@ class OrtRunner(Runner):
         session = opened.session
         text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         card = ModelCard.from_json(text) if text else None
-        io = describe(source, session.get_inputs(), session.get_outputs(), card)
+        io = describe_io(source, session.get_inputs(), session.get_outputs(), card)
         try:
             runner = cls(name, session, io, device=opened.buffers, outputs=outputs, asked=provider)
         except GraphError as error:
@@ -69,13 +69,13 @@ class OrtRunner(Runner):
         runner.notes = opened.notes + runner.notes
         return runner
 
-    def twin(self) -> OrtRunner:
+    def clone(self) -> OrtRunner:
         self._require("opened", "uploaded", "executed")
-        twin = type(self)(
+        clone = type(self)(
             self.name, self._session, self._io, device=self._device, outputs=self.output_names, asked=self._asked
         )
-        twin.notes = self.notes
-        return twin
+        clone.notes = self.notes
+        return clone
 
     def accepts(self, shape: Shape) -> bool:
         """By the provider's profiles, and by the dims that the file itself fixes."""

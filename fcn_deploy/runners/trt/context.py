@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.engine.logger import listen
+from fcn_deploy.engine.logger import capture_log
 from fcn_deploy.errors import OutputError, RunnerError
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.memory import MIB
@@ -60,14 +60,14 @@ def create_context(loaded: LoadedEngine, device: CudaDevice, *arguments: Any) ->
     Raises:
         RunnerError: the activations do not fit into the GPU's memory, or TensorRT refused for another reason.
     """
-    with listen(loaded.flavor.module) as heard:
+    with capture_log(loaded.flavor.module) as log:
         context = _create(loaded.engine.create_execution_context, *arguments)
     if context is not None:
         return context
     needed = activation_bytes(loaded.engine)
     free, total = device.free_bytes()
     raise RunnerError(
-        f"{loaded.path}: TensorRT makes no execution context: {heard.reason()}; its activations need "
+        f"{loaded.path}: TensorRT makes no execution context: {log.reason()}; its activations need "
         f"{needed / MIB:.1f} MiB, {free / MIB:.1f} of {total / MIB:.1f} MiB of {device.name} are free; "
         "if that is too little, build the engine with a smaller largest shape"
     )

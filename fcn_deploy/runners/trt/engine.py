@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.engine.flavors import NAMES, Flavor, open_flavor
-from fcn_deploy.engine.logger import Heard, listen, started
+from fcn_deploy.engine.logger import LogMessages, capture_log, create
 from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
-from fcn_deploy.graph.ports import GraphIO, describe
+from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.trt.ports import EnginePort, ports_of, profiles_of
 from fcn_deploy.vocabulary import Profile
@@ -143,10 +143,10 @@ def _deserialize(
     reasons = []
     for flavor in flavors:
         trt = flavor.module
-        with listen(trt) as heard:
-            runtime = started(trt, trt.Runtime)
+        with capture_log(trt) as log:
+            runtime = create(trt, trt.Runtime)
             if runtime is None:
-                reasons.append(f"{flavor.title} cannot start: {_reason(heard)}")
+                reasons.append(f"{flavor.title} cannot start: {_reason(log)}")
                 continue
             if sidecar is not None and sidecar.options.get("version_compatible"):
                 # Such a plan carries its own runtime as host code, which is loaded only where that is allowed.
@@ -154,15 +154,15 @@ def _deserialize(
             engine = runtime.deserialize_cuda_engine(plan)
             if engine is not None:
                 return flavor, runtime, engine
-            reasons.append(f"{flavor.title} cannot load it: {_reason(heard)}{_diagnosis(trt, runtime, plan)}")
+            reasons.append(f"{flavor.title} cannot load it: {_reason(log)}{_diagnosis(trt, runtime, plan)}")
     lacking = "" if sidecar is not None else f"; {sidecar_path(path).name}, which tells what built it, is missing"
     raise EngineError(f"{path}: {'; '.join(reasons)}{lacking}; {REBUILD}")
 
 
-def _reason(heard: Heard) -> str:
+def _reason(log: LogMessages) -> str:
     """TensorRT's words; those that a missing driver adds to every call only where there are no others."""
-    raw = [text for severity, text in heard.messages if severity in ("INTERNAL_ERROR", "ERROR")]
-    return heard.reason(" ".join(raw[-1].split()) if raw else "the library gives no reason")
+    raw = [text for severity, text in log.messages if severity in ("INTERNAL_ERROR", "ERROR")]
+    return log.reason(" ".join(raw[-1].split()) if raw else "the library gives no reason")
 
 
 def _diagnosis(trt: Any, runtime: Any, plan: bytes) -> str:
@@ -178,6 +178,6 @@ def _io(path: Path, ports: Sequence[EnginePort], sidecar: Sidecar | None) -> Gra
     inputs = [port for port in ports if port.is_input]
     outputs = [port for port in ports if not port.is_input]
     try:
-        return describe(str(path), inputs, outputs, sidecar.card if sidecar is not None else None)
+        return describe_io(str(path), inputs, outputs, sidecar.card if sidecar is not None else None)
     except GraphError as error:
         raise EngineError(str(error)) from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fcn_deploy.engine.logger import Heard, listen
+from fcn_deploy.engine.logger import LogMessages, capture_log
 from fcn_deploy.errors import RunnerError, ShapeError, one_line
 from fcn_deploy.runners.cuda.slots import Layout
 from fcn_deploy.runners.trt.engine import LoadedEngine
@@ -62,15 +62,15 @@ class Execution:
         self._context = None
 
     def _call(self, method: str, *arguments: Any) -> None:
-        with self._refusals(method) as heard:
+        with self._refusals(method) as log:
             if not getattr(self._context, method)(*arguments):
-                raise RunnerError(f"TensorRT refused {method}{_shown(arguments)}: {heard.reason()}")
+                raise RunnerError(f"TensorRT refused {method}{_shown(arguments)}: {log.reason()}")
 
     def _infer_shapes(self) -> None:
-        with self._refusals("infer_shapes") as heard:
+        with self._refusals("infer_shapes") as log:
             missing: Sequence[str] = self._context.infer_shapes()
             if missing:
-                raise RunnerError(f"TensorRT cannot infer the shapes: {', '.join(missing)} not set: {heard.reason()}")
+                raise RunnerError(f"TensorRT cannot infer the shapes: {', '.join(missing)} not set: {log.reason()}")
 
     def _layout(self, name: str, dtype: Any) -> Layout:
         shape = tuple(self._context.get_tensor_shape(name))
@@ -79,15 +79,15 @@ class Execution:
         return Layout(shape, dtype)
 
     @contextmanager
-    def _refusals(self, method: str) -> Iterator[Heard]:
+    def _refusals(self, method: str) -> Iterator[LogMessages]:
         """What TensorRT raises, as RunnerError in its own words. After any failure profile and shape are set anew."""
         known = self._profile, self._shape
         self._profile = self._shape = None
-        with listen(self._loaded.flavor.module) as heard:
+        with capture_log(self._loaded.flavor.module) as log:
             try:
-                yield heard
+                yield log
             except RuntimeError as error:
-                raise RunnerError(f"TensorRT failed in {method}: {heard.reason(one_line(error))}") from error
+                raise RunnerError(f"TensorRT failed in {method}: {log.reason(one_line(error))}") from error
         self._profile, self._shape = known
 
 

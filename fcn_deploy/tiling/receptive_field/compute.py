@@ -18,9 +18,9 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_sizes
-from fcn_deploy.tiling.receptive_field.rules import follow
-from fcn_deploy.tiling.receptive_field.spatial_axes import Field, NotUniform
-from fcn_deploy.tiling.receptive_field.valid_range import Span
+from fcn_deploy.tiling.receptive_field.rules import propagate
+from fcn_deploy.tiling.receptive_field.spatial_axes import NotUniform, SpatialAxes
+from fcn_deploy.tiling.receptive_field.valid_range import ValidRange
 
 # Far larger than any receptive field, and a multiple of every total stride up to 8192 times 3, 5 and 7.
 PROBE = 8192 * 105
@@ -58,8 +58,8 @@ class ReceptiveField:
         }
         self._halos: dict[tuple[int, int], tuple[Halo, Halo]] = {}
         try:
-            fields = _walk(model, PROBE, PROBE)
-            self.alignment = math.lcm(*(span.stride.numerator for field in fields.values() for span in field.spans))
+            fields = _propagate_all(model, PROBE, PROBE)
+            self.alignment = math.lcm(*(valid.stride.numerator for field in fields.values() for valid in field.ranges))
             self._check_sides(PROBE, PROBE)
         except NotUniform as error:
             raise GraphError(f"no tile of it gives the whole image's labels: {error}") from error
@@ -93,39 +93,39 @@ class ReceptiveField:
 
     def _check_sides(self, height: int, width: int) -> tuple[Halo, Halo]:
         """Halos at these sides, when all sizes grow with the image as their strides say."""
-        small = _walk(self._model, height, width)
-        large = _walk(self._model, height + self.alignment, width + self.alignment)
+        small = _propagate_all(self._model, height, width)
+        large = _propagate_all(self._model, height + self.alignment, width + self.alignment)
         for name, field in small.items():
-            for span, grown in zip(field.spans, large[name].spans, strict=True):
-                if grown.size - span.size != self.alignment / span.stride:
+            for valid, grown in zip(field.ranges, large[name].ranges, strict=True):
+                if grown.size - valid.size != self.alignment / valid.stride:
                     made_by = self._makers.get(name, name)
                     raise NotUniform(made_by, "its result does not grow with the image in steps of the total stride")
         rows, columns = (_halo(self._model, small, axis) for axis in (0, 1))
         return rows, columns
 
 
-def _walk(model: ir.Model, height: int, width: int) -> dict[str, Field]:
+def _propagate_all(model: ir.Model, height: int, width: int) -> dict[str, SpatialAxes]:
     """The field of every tensor with rows and columns, by name, for a window of these sides."""
     image = image_input(model)
     axes = image_axes(image)
     assert axes is not None
     sizes = tensor_sizes(model, ImageSize(1, height, width))
-    fields = {str(image.name): Field(axes[1:], (Span(0, height, height), Span(0, width, width)))}
+    fields = {str(image.name): SpatialAxes(axes[1:], (ValidRange(0, height, height), ValidRange(0, width, width)))}
     for node in model.graph:
         if any(value is not None and value.name in fields for value in node.inputs):
-            follow(node, fields, sizes)
+            propagate(node, fields, sizes)
     return fields
 
 
-def _halo(model: ir.Model, fields: dict[str, Field], axis: int) -> Halo:
+def _halo(model: ir.Model, fields: dict[str, SpatialAxes], axis: int) -> Halo:
     """What is lost at both sides in the worst of the graph's outputs."""
     halos = []
     for output in model.graph.outputs:
         field = fields.get(str(output.name))
         if field is None:
             raise GraphError(f"output {output.name} has no rows and columns of the image; tiles cannot be put together")
-        span = field.spans[axis]
-        if span.stride != Fraction(1) or span.size != fields[str(image_input(model).name)].spans[axis].size:
-            raise NotUniform(str(output.name), f"it has {span.size} rows or columns, not the image's")
-        halos.append(Halo(span.first, span.size - span.last))
+        valid = field.ranges[axis]
+        if valid.stride != Fraction(1) or valid.size != fields[str(image_input(model).name)].ranges[axis].size:
+            raise NotUniform(str(output.name), f"it has {valid.size} rows or columns, not the image's")
+        halos.append(Halo(valid.first, valid.size - valid.last))
     return Halo(max(halo.before for halo in halos), max(halo.after for halo in halos))

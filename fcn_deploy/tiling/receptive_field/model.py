@@ -21,7 +21,7 @@ WEIGHTS_BYTES = 1 << 16
 THIN = 0.05
 
 
-def field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -> ReceptiveField:
+def receptive_field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -> ReceptiveField:
     """What the model in `source` needs around a label.
 
     Of an .onnx file its graph is read. An engine or a checkpoint holds none, and the network of `card` is built.
@@ -33,16 +33,16 @@ def field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -
     from fcn_deploy.graph.load import load_graph
 
     if kind_of(source) == "onnx":
-        return ReceptiveField(without_weights(load_graph(Path(source))))
+        return ReceptiveField(drop_weights(load_graph(Path(source))))
     if card is None:
         raise GraphError(
             f"{source} holds no model card, so nothing tells which pixels a label depends on; tiles need a model that "
             "fcn-deploy exported or built"
         )
-    return field_of_card(card, progress)
+    return receptive_field_of_card(card, progress)
 
 
-def without_weights(model: ir.Model) -> ir.Model:
+def drop_weights(model: ir.Model) -> ir.Model:
     """`model` itself, whose large initializers keep name, type and shape alone; small ones are copied.
 
     A tensor that was read from a file holds all of the file in memory.
@@ -55,18 +55,18 @@ def without_weights(model: ir.Model) -> ir.Model:
             continue
         if tensor.nbytes > WEIGHTS_BYTES:
             shape = ir.Shape([int(dim) for dim in tensor.shape.numpy()])
-            value.const_value = ir.LazyTensor(_gone, dtype=tensor.dtype, shape=shape, name=value.name)
+            value.const_value = ir.LazyTensor(_placeholder, dtype=tensor.dtype, shape=shape, name=value.name)
         else:
             value.const_value = ir.tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=value.name)
     return model
 
 
-def _gone() -> ir.TensorProtocol:
+def _placeholder() -> ir.TensorProtocol:
     raise GraphError("the values of weights are not at hand where only receptive fields are asked for")
 
 
-def field_of_card(card: ModelCard, progress: Progress = SILENT) -> ReceptiveField:
-    """What the network of `card` needs around a label; its weights are not looked at. Errors as for `field_of`."""
+def receptive_field_of_card(card: ModelCard, progress: Progress = SILENT) -> ReceptiveField:
+    """Compute the receptive field of the network of `card`; its weights are not read. Errors as above."""
     from fcn_deploy.models.registry import build
     from fcn_deploy.onnx_export.trace import trace
 

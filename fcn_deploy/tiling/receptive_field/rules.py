@@ -13,16 +13,16 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.sizes import TensorSize
-from fcn_deploy.tiling.receptive_field.spatial_axes import Field, NodeContext, NotUniform
+from fcn_deploy.tiling.receptive_field.spatial_axes import NodeContext, NotUniform, SpatialAxes
 from fcn_deploy.tiling.receptive_field.valid_range import (
-    Span,
-    Taps,
-    interpolated,
-    met,
-    repeated,
-    shifted,
-    transposed,
-    windowed,
+    Kernel,
+    ValidRange,
+    after_interpolation,
+    after_repeat,
+    after_shift,
+    after_transposed_convolution,
+    after_window,
+    intersection,
 )
 
 # Each output element depends on the inputs' element at the same place alone (and on constants).
@@ -38,10 +38,10 @@ WEIGHT_INPUT = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 
 POOLS = frozenset({"MaxPool", "AveragePool", "LpPool"})
 NO_TENSOR = frozenset({"Shape", "Size"})
 
-Rule = Callable[[NodeContext], Field]
+Rule = Callable[[NodeContext], SpatialAxes]
 
 
-def follow(node: ir.Node, fields: dict[str, Field], sizes: Mapping[str, TensorSize]) -> None:
+def propagate(node: ir.Node, fields: dict[str, SpatialAxes], sizes: Mapping[str, TensorSize]) -> None:
     """Add the field of the node's result to `fields`.
 
     Raises:
@@ -62,7 +62,7 @@ def follow(node: ir.Node, fields: dict[str, Field], sizes: Mapping[str, TensorSi
     fields[str(node.outputs[0].name)] = rule(step)
 
 
-def _pointwise(step: NodeContext) -> Field:
+def _pointwise(step: NodeContext) -> SpatialAxes:
     """Operands are aligned by their last dims, as ONNX broadcasts; constants may not vary along rows and columns."""
     given = [field for field in step.fields if field is not None]
     rank = len(step.result)
@@ -74,18 +74,18 @@ def _pointwise(step: NodeContext) -> Field:
                 raise GraphError(f"{step.name} has a constant that varies with the place in the image")
         elif field.axes != main.axes or len(shape or ()) != rank:
             raise GraphError(f"{step.name} joins tensors whose rows and columns stand at different dims")
-    return _joined(step, given)
+    return _intersected(step, given)
 
 
-def _joined(step: NodeContext, given: list[Field]) -> Field:
+def _intersected(step: NodeContext, given: list[SpatialAxes]) -> SpatialAxes:
     """Several tensors, index by index."""
-    spans = [[field.spans[axis] for field in given] for axis in (0, 1)]
-    if any(span.size != own[0].size or span.stride != own[0].stride for own in spans for span in own):
+    ranges = [[field.ranges[axis] for field in given] for axis in (0, 1)]
+    if any(valid.size != own[0].size or valid.stride != own[0].stride for own in ranges for valid in own):
         raise NotUniform(step.name, "the tensors that it joins lie at different strides")
-    return replace(given[0], spans=(met(spans[0]), met(spans[1])))
+    return replace(given[0], ranges=(intersection(ranges[0]), intersection(ranges[1])))
 
 
-def _along_an_axis(step: NodeContext) -> Field:
+def _along_an_axis(step: NodeContext) -> SpatialAxes:
     """Over the classes or channels; an axis of rows and columns is refused."""
     given = [field for field in step.fields if field is not None]
     rank = len(step.shapes[0] or ())
@@ -95,22 +95,22 @@ def _along_an_axis(step: NodeContext) -> Field:
         raise GraphError(f"{step.name} goes along rows or columns, so it looks at the whole image")
     if len(given) != len(step.fields) and step.node.op_type == "Concat":
         raise GraphError(f"{step.name} joins the image with a constant; tiles know of none")
-    joined = _joined(step, given)
+    joined = _intersected(step, given)
     gone = rank - len(step.result)
     rows, columns = (own - gone if own > axis else own for own in joined.axes)
     return replace(joined, axes=(rows, columns))
 
 
-def _each(step: NodeContext, one: Callable[[Span, int, int], Span]) -> Field:
+def _per_axis(step: NodeContext, one: Callable[[ValidRange, int, int], ValidRange]) -> SpatialAxes:
     """A rule for rows and for columns of an N, C, H, W tensor: (span, axis 0 or 1, size of the result)."""
     field = step.field
     if field.axes != (2, 3):
         raise GraphError(f"{step.name} has its rows and columns at dims {field.axes}; needed are 2 and 3")
-    rows, columns = (one(field.spans[axis], axis, step.result[2 + axis]) for axis in (0, 1))
-    return Field((2, 3), (rows, columns))
+    rows, columns = (one(field.ranges[axis], axis, step.result[2 + axis]) for axis in (0, 1))
+    return SpatialAxes((2, 3), (rows, columns))
 
 
-def _taps(step: NodeContext) -> tuple[Taps, Taps]:
+def _kernels(step: NodeContext) -> tuple[Kernel, Kernel]:
     padding = step.text("auto_pad", "NOTSET")
     if padding not in ("NOTSET", "VALID"):
         raise GraphError(f"{step.name} has auto_pad {padding}, which depends on the image's size; export explicit pads")
@@ -121,35 +121,35 @@ def _taps(step: NodeContext) -> tuple[Taps, Taps]:
     )
     if len(kernel) != 2:
         raise GraphError(f"{step.name} has a kernel of {len(kernel)} dims; needed are rows and columns")
-    rows, columns = (Taps(kernel[axis], strides[axis], dilations[axis], pads[axis]) for axis in (0, 1))
+    rows, columns = (Kernel(kernel[axis], strides[axis], dilations[axis], pads[axis]) for axis in (0, 1))
     return rows, columns
 
 
-def _windowed(step: NodeContext) -> Field:
-    taps = _taps(step)
-    return _each(step, lambda span, axis, size: windowed(span, taps[axis], size))
+def _windowed(step: NodeContext) -> SpatialAxes:
+    taps = _kernels(step)
+    return _per_axis(step, lambda valid, axis, size: after_window(valid, taps[axis], size))
 
 
-def _transposed(step: NodeContext) -> Field:
+def _transposed(step: NodeContext) -> SpatialAxes:
     if "output_shape" in step.node.attributes:
         raise GraphError(f"{step.name} has a fixed output_shape; export explicit pads")
-    taps = _taps(step)
-    return _each(step, lambda span, axis, size: transposed(span, taps[axis], size))
+    taps = _kernels(step)
+    return _per_axis(step, lambda valid, axis, size: after_transposed_convolution(valid, taps[axis], size))
 
 
-def _shuffled(step: NodeContext) -> Field:
+def _shuffled(step: NodeContext) -> SpatialAxes:
     times = step.node.attributes["blocksize"].as_int()
-    return _each(step, lambda span, axis, size: repeated(span, times, size))
+    return _per_axis(step, lambda valid, axis, size: after_repeat(valid, times, size))
 
 
-def _padded(step: NodeContext) -> Field:
+def _padded(step: NodeContext) -> SpatialAxes:
     pads = step.ints("pads", []) or step.constant(1) or []
     if step.constant(3) is not None or len(pads) != 8 or min(pads) < 0:
         raise GraphError(f"{step.name} pads by {pads}; needed are eight numbers that are not negative")
-    return _each(step, lambda span, axis, size: shifted(span, pads[2 + axis], size))
+    return _per_axis(step, lambda valid, axis, size: after_shift(valid, pads[2 + axis], size))
 
 
-def _sliced(step: NodeContext) -> Field:
+def _sliced(step: NodeContext) -> SpatialAxes:
     """Cuts from the top left at constant places; the ends show in the size of the result."""
     starts = step.constant(1) or []
     rank = len(step.result)
@@ -157,36 +157,36 @@ def _sliced(step: NodeContext) -> Field:
     steps = step.constant(4) or [1] * len(starts)
     cuts = {axis: (start, pace) for axis, start, pace in zip(axes, starts, steps, strict=True)}
     field = step.field
-    spans = []
-    for axis, span in zip(field.axes, field.spans, strict=True):
+    ranges = []
+    for axis, valid in zip(field.axes, field.ranges, strict=True):
         start, pace = cuts.get(axis, (0, 1))
         if start < 0 or pace != 1 or field.flat:
             raise GraphError(f"{step.name} cuts rows or columns from the end or in steps; needed are cuts from 0 or on")
-        spans.append(shifted(span, -start, step.result[axis]))
-    return replace(field, spans=(spans[0], spans[1]))
+        ranges.append(after_shift(valid, -start, step.result[axis]))
+    return replace(field, ranges=(ranges[0], ranges[1]))
 
 
-def _resized(step: NodeContext) -> Field:
+def _resized(step: NodeContext) -> SpatialAxes:
     mode, places = step.text("mode", "nearest"), step.text("coordinate_transformation_mode", "half_pixel")
     shift = {"half_pixel": Fraction(1, 2), "pytorch_half_pixel": Fraction(1, 2), "asymmetric": Fraction(0)}.get(places)
     if mode not in ("linear", "nearest") or shift is None or step.node.attributes.get_int("antialias", 0) == 1:
         raise GraphError(
             f"{step.name} is {mode} with {places}; known are linear and nearest with half_pixel or asymmetric"
         )
-    return _each(step, lambda span, axis, size: interpolated(span, size, shift))
+    return _per_axis(step, lambda valid, axis, size: after_interpolation(valid, size, shift))
 
 
-def _transposed_dims(step: NodeContext) -> Field:
+def _transposed_dims(step: NodeContext) -> SpatialAxes:
     field = step.field
     rank = len(step.result)
     order = step.ints("perm", list(range(rank))[::-1])
     return replace(field, axes=(order.index(field.axes[0]), order.index(field.axes[1])))
 
 
-def _reshaped(step: NodeContext) -> Field:
+def _reshaped(step: NodeContext) -> SpatialAxes:
     """Rows and columns stay the last two dims, or become one last dim, or come apart again."""
     field, before = step.field, len(step.shapes[0] or ())
-    rows, columns = (span.size for span in field.spans)
+    rows, columns = (valid.size for valid in field.ranges)
     last = before - 1
     if field.axes in ((last - 1, last), (last, last)):
         if step.result[-2:] == (rows, columns):
@@ -196,7 +196,7 @@ def _reshaped(step: NodeContext) -> Field:
     raise GraphError(f"{step.name} takes rows and columns apart in a way that tiles do not follow")
 
 
-def _squeezed(step: NodeContext) -> Field:
+def _squeezed(step: NodeContext) -> SpatialAxes:
     field, shape = step.field, step.shapes[0] or ()
     gone = step.ints("axes", []) or step.constant(1) or [axis for axis, dim in enumerate(shape) if dim == 1]
     dropped = {axis % len(shape) for axis in gone}

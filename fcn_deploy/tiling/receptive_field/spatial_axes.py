@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.tiling.receptive_field.valid_range import Span
+from fcn_deploy.tiling.receptive_field.valid_range import ValidRange
 
 
 class NotUniform(Exception):  # noqa: N818 - it ends one attempt and becomes a GraphError, or a divisor
@@ -20,7 +20,7 @@ class NotUniform(Exception):  # noqa: N818 - it ends one attempt and becomes a G
 
 
 @dataclass(frozen=True)
-class Field:
+class SpatialAxes:
     """Rows and columns of one tensor.
 
     Attributes:
@@ -29,7 +29,7 @@ class Field:
     """
 
     axes: tuple[int, int]
-    spans: tuple[Span, Span]
+    ranges: tuple[ValidRange, ValidRange]
 
     @property
     def flat(self) -> bool:
@@ -46,7 +46,7 @@ class NodeContext:
     """
 
     node: ir.Node
-    fields: tuple[Field | None, ...]
+    fields: tuple[SpatialAxes | None, ...]
     shapes: tuple[tuple[int, ...] | None, ...]
     result: tuple[int, ...]
 
@@ -55,7 +55,7 @@ class NodeContext:
         return f"{self.node.op_type} node {self.node.name or self.node.outputs[0].name}"
 
     @property
-    def field(self) -> Field:
+    def field(self) -> SpatialAxes:
         """Of the first input, which an operator on rows and columns reads; GraphError if it is not that one."""
         first = self.fields[0]
         if first is None:

@@ -1,7 +1,8 @@
 """One axis of one tensor while a window of an image goes through a network: what the window's own borders have touched.
 
 A window is a part of an image that is run alone. Inside it a tensor's values are those of the whole image's tensor,
-save near borders where the whole image has pixels and the window has padding, or nothing. `Span` says which are sound.
+save near borders where the whole image has pixels and the window has padding, or nothing. `ValidRange` says which are
+valid.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from fractions import Fraction
 
 
 @dataclass(frozen=True)
-class Span:
+class ValidRange:
     """Indices [first, last) of `size` that hold what the whole image's tensor holds, for a window with no true border.
 
     Attributes:
@@ -29,7 +30,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Taps:
+class Kernel:
     """What output o reads of one axis: `kernel` inputs, `dilation` apart, the first at o x `stride` - `before`."""
 
     kernel: int
@@ -43,46 +44,46 @@ class Taps:
         return (self.kernel - 1) * self.dilation
 
 
-def windowed(span: Span, taps: Taps, size: int) -> Span:
+def after_window(valid: ValidRange, taps: Kernel, size: int) -> ValidRange:
     """Convolution and pooling: output o reads o s - p .. o s - p + (k - 1) d."""
-    first = -((-span.first - taps.before) // taps.stride)
-    last = (span.last - 1 + taps.before - taps.reach) // taps.stride + 1
-    return _clamped(first, last, size, span.stride * taps.stride)
+    first = -((-valid.first - taps.before) // taps.stride)
+    last = (valid.last - 1 + taps.before - taps.reach) // taps.stride + 1
+    return _clamped(first, last, size, valid.stride * taps.stride)
 
 
-def transposed(span: Span, taps: Taps, size: int) -> Span:
+def after_transposed_convolution(valid: ValidRange, taps: Kernel, size: int) -> ValidRange:
     """Transposed convolution: input i goes into outputs i s - p .. i s - p + (k - 1) d."""
-    first = (span.first - 1) * taps.stride - taps.before + taps.reach + 1
-    last = span.last * taps.stride - taps.before
-    return _clamped(first, last, size, span.stride / taps.stride)
+    first = (valid.first - 1) * taps.stride - taps.before + taps.reach + 1
+    last = valid.last * taps.stride - taps.before
+    return _clamped(first, last, size, valid.stride / taps.stride)
 
 
-def repeated(span: Span, times: int, size: int) -> Span:
+def after_repeat(valid: ValidRange, times: int, size: int) -> ValidRange:
     """Each index becomes `times` of them (DepthToSpace)."""
-    return _clamped(span.first * times, span.last * times, size, span.stride / times)
+    return _clamped(valid.first * times, valid.last * times, size, valid.stride / times)
 
 
-def shifted(span: Span, places: int, size: int) -> Span:
+def after_shift(valid: ValidRange, places: int, size: int) -> ValidRange:
     """Padding by `places` in front, or a cut of -`places` there."""
-    return _clamped(span.first + places, span.last + places, size, span.stride)
+    return _clamped(valid.first + places, valid.last + places, size, valid.stride)
 
 
-def interpolated(span: Span, size: int, shift: Fraction) -> Span:
+def after_interpolation(valid: ValidRange, size: int, shift: Fraction) -> ValidRange:
     """Linear or nearest interpolation to `size`: output o reads both neighbours of (o + shift) in / out - shift.
 
     `shift` is 1/2 for pixel centres aligned by half, 0 for `asymmetric`. At integral positions the second neighbour
     weighs nothing, but 0 times a value is asked for all the same.
     """
-    scale = Fraction(size, span.size)
-    first = (span.first + shift) * scale - shift  # the smallest real o with a position >= first
-    last = (span.last - 1 + shift) * scale - shift  # below it floor(position) + 1 <= last - 1
-    return _clamped(-(-first // 1), -(-last // 1), size, span.stride / scale)
+    scale = Fraction(size, valid.size)
+    first = (valid.first + shift) * scale - shift  # the smallest real o with a position >= first
+    last = (valid.last - 1 + shift) * scale - shift  # below it floor(position) + 1 <= last - 1
+    return _clamped(-(-first // 1), -(-last // 1), size, valid.stride / scale)
 
 
-def met(spans: list[Span]) -> Span:
+def intersection(ranges: list[ValidRange]) -> ValidRange:
     """Where all of several tensors of one size are sound."""
-    return replace(spans[0], first=max(span.first for span in spans), last=min(span.last for span in spans))
+    return replace(ranges[0], first=max(valid.first for valid in ranges), last=min(valid.last for valid in ranges))
 
 
-def _clamped(first: int, last: int, size: int, stride: Fraction) -> Span:
-    return Span(max(0, first), min(size, last), size, stride)
+def _clamped(first: int, last: int, size: int, stride: Fraction) -> ValidRange:
+    return ValidRange(max(0, first), min(size, last), size, stride)

@@ -70,11 +70,11 @@ def test_the_default_rows_follow_from_the_libraries_and_the_images(monkeypatch: 
 def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fcn_deploy.graph.load import load_graph
     from fcn_deploy.graph.weights import save_graph
-    from fcn_deploy.quantization.rewrites.fp16 import kept_from_fp16, to_fp16
+    from fcn_deploy.quantization.rewrites.fp16 import nodes_kept_in_fp32, to_fp16
 
     monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there")
     model = load_graph(write_fcn(tmp_path / "fp32.onnx"))
     assert "tensorrt:fp16" in default_specs(str(tmp_path / "fp32.onnx"), False)
-    to_fp16(model, kept_from_fp16(model))
+    to_fp16(model, nodes_kept_in_fp32(model))
     save_graph(model, tmp_path / "half.onnx")
     assert default_specs(str(tmp_path / "half.onnx"), True) == ("pytorch", "onnxruntime", "openvino", "tensorrt")

@@ -33,7 +33,7 @@ def errors(path: Path, fcn: Path, shown=IMAGES) -> dict[str, LayerError]:
     return {layer.name: layer for layer in found}
 
 
-def guilty(path: Path, fcn: Path) -> list[str]:
+def divergent_layers(path: Path, fcn: Path) -> list[str]:
     return [layer.name for layer in errors(path, fcn).values() if layer.out_of_line]
 
 
@@ -63,26 +63,26 @@ def test_a_scale_ten_times_too_small_is_found_at_the_layer_that_reads_it(fcn, tm
     healthy = int8(fcn, half=half)
     scale = next(name for name in load_graph(healthy).graph.initializers if name.startswith(f"{tensor}/scale"))
     bad = with_constants(healthy, tmp_path / "bad.onnx", {scale: lambda value: value * 0.1})
-    assert guilty(bad, fcn) == [layer]
+    assert divergent_layers(bad, fcn) == [layer]
     (cause,) = errors(bad, fcn)[layer].causes
     assert cause.startswith(f"the scale of its input {tensor} covers 10 % of the range seen")
 
 
 def test_a_scale_ten_times_too_small_on_a_tensor_that_all_read_is_found_at_the_first_of_them(fcn, tmp_path):
     bad = with_constants(int8(fcn, "cpu"), tmp_path / "bad.onnx", {"pool/scale": lambda value: value * 0.1})
-    assert guilty(bad, fcn) == ["conv2", "score_pool"]
+    assert divergent_layers(bad, fcn) == ["conv2", "score_pool"]
 
 
 def test_scales_of_weights_ten_times_too_small_are_told_as_weights(fcn, tmp_path):
     bad = with_constants(int8(fcn), tmp_path / "bad.onnx", {"conv3.weight/scale": lambda value: value * 0.1})
-    assert guilty(bad, fcn) == ["conv3"]
+    assert divergent_layers(bad, fcn) == ["conv3"]
     assert errors(bad, fcn)["conv3"].causes == ("its weights are 0.1 times those before",)
 
 
 def test_a_fault_behind_another_is_told_too_and_none_behind_them(fcn, tmp_path):
     changes = {"pool/scale": lambda value: value * 0.1, "score_fr.bias": lambda value: value + 3}
     bad = with_constants(int8(fcn), tmp_path / "bad.onnx", changes)
-    assert guilty(bad, fcn) == ["conv2", "score_fr"]
+    assert divergent_layers(bad, fcn) == ["conv2", "score_fr"]
     assert errors(bad, fcn)["score_fr"].causes == ("its bias is another",)
 
 
@@ -90,26 +90,26 @@ def test_a_fault_behind_another_is_told_too_and_none_behind_them(fcn, tmp_path):
 def test_a_mean_left_out_is_named_as_the_normalisation(fcn, tmp_path, form):
     healthy = fcn if form == "fp32" else int8(fcn)
     bad = with_constants(healthy, tmp_path / "bad.onnx", {"contract/mean": lambda value: value * 0})
-    assert guilty(bad, fcn) == ["contract/subtract_mean"]
+    assert divergent_layers(bad, fcn) == ["contract/subtract_mean"]
     cause = "it subtracts the mean 0, 0, 0, before it was 120, 110, 100"
     assert errors(bad, fcn)["contract/subtract_mean"].causes == (cause,)
 
 
 def test_a_mean_whose_node_is_gone_is_found_at_the_next_one(fcn, tmp_path):
     bad = without_node(fcn, tmp_path / "bad.onnx", "contract/subtract_mean")
-    assert guilty(bad, fcn) == ["contract/divide_std"]
+    assert divergent_layers(bad, fcn) == ["contract/divide_std"]
     assert errors(bad, fcn)["contract/divide_std"].causes[0].startswith("it subtracts the mean 0, 0, 0,")
 
 
 def test_another_deviation_is_named_as_the_normalisation(fcn, tmp_path):
     bad = with_constants(fcn, tmp_path / "bad.onnx", {"contract/std": np.ones_like})
-    assert guilty(bad, fcn) == ["contract/divide_std"]
+    assert divergent_layers(bad, fcn) == ["contract/divide_std"]
     assert errors(bad, fcn)["contract/divide_std"].causes == ("it divides by 1, 1, 1, before it was 60, 50, 55",)
 
 
 def test_swapped_channels_are_named_as_the_normalisation_also_on_nearly_grey_images(fcn, tmp_path):
     bad = with_swapped_channels(fcn, tmp_path / "bad.onnx")
-    assert guilty(bad, fcn) == ["contract/subtract_mean"]
+    assert divergent_layers(bad, fcn) == ["contract/subtract_mean"]
     assert errors(bad, fcn)["contract/subtract_mean"].causes == ("its channels are BGR, before they were RGB",)
     grey = np.repeat(IMAGES[0][..., :1], 3, axis=3)
     grey[0, 0, 0, 2] ^= 8
@@ -118,7 +118,7 @@ def test_swapped_channels_are_named_as_the_normalisation_also_on_nearly_grey_ima
 
 def test_swapped_channels_of_the_first_weights_are_named_there(fcn, tmp_path):
     bad = with_constants(int8(fcn), tmp_path / "bad.onnx", {"conv1.weight": lambda value: value[:, ::-1]})
-    assert guilty(bad, fcn) == ["conv1"]
+    assert divergent_layers(bad, fcn) == ["conv1"]
     assert errors(bad, fcn)["conv1"].causes == ("its weights are in the reverse order of the input channels",)
 
 
@@ -136,7 +136,7 @@ def test_onnxruntimes_own_quantiser_which_gives_a_relus_name_to_the_convolution_
     assert [layer.name for layer in found.values() if layer.out_of_line] == []
     assert 0 < found["conv1"].error < 0.05
     bad = with_constants(quantised, tmp_path / "bad.onnx", {"relu2_scale": lambda value: value * 0.1})
-    assert guilty(bad, fcn) == ["conv2"]
+    assert divergent_layers(bad, fcn) == ["conv2"]
     assert errors(bad, fcn)["conv2"].causes[0].startswith("the scale of its result covers 10 % of the range seen")
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from fcn_deploy.engine.logger import Heard, listen, logger, significant_lines
+from fcn_deploy.engine.logger import LogMessages, capture_log, logger, significant_lines
 
 
 def test_listeners_hear_the_one_logger_and_only_while_they_listen():
     trt = sys.modules["tensorrt_rtx"]
     one = logger(trt)
-    with listen(trt) as outer:
+    with capture_log(trt) as outer:
         one.log(trt.ILogger.ERROR, "first")
-        with listen(trt) as inner:
+        with capture_log(trt) as inner:
             one.log(trt.ILogger.WARNING, "second")
     one.log(trt.ILogger.ERROR, "third")
     assert outer.messages == [("ERROR", "first"), ("WARNING", "second")]
@@ -22,7 +22,7 @@ def test_listeners_hear_the_one_logger_and_only_while_they_listen():
 
 def test_an_error_is_told_once_and_without_the_lines_of_a_missing_driver():
     lines = "real trouble\nchecks: cudaError_t 35 returned\nIn checkMacros at error.cpp:1\n"
-    heard = Heard([("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")])
+    heard = LogMessages([("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")])
     assert significant_lines(lines) == ["real trouble"]
     assert heard.reason() == "real trouble worse"
-    assert Heard().reason() == "the library gives no reason"
+    assert LogMessages().reason() == "the library gives no reason"

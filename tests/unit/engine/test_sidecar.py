@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from fcn_deploy.engine.freshness import belongs, stale
+from fcn_deploy.engine.freshness import matches_plan, reasons_to_build
 from fcn_deploy.engine.sidecar import (
     BuiltFor,
     EngineLayer,
@@ -98,18 +98,18 @@ def test_a_missing_or_broken_file_is_one_error(tmp_path):
 
 def test_an_engine_of_the_same_key_is_up_to_date(tmp_path):
     engine = _write(tmp_path)
-    assert belongs(SIDECAR, engine)
-    assert stale(engine, dict(SIDECAR.key)) == ()
+    assert matches_plan(SIDECAR, engine)
+    assert reasons_to_build(engine, dict(SIDECAR.key)) == ()
 
 
 def test_each_reason_to_build_again_is_told(tmp_path):
     engine = tmp_path / "m.engine"
-    assert stale(engine, SIDECAR.key) == ("there is no m.engine yet",)
+    assert reasons_to_build(engine, SIDECAR.key) == ("there is no m.engine yet",)
     _write(tmp_path)
-    assert stale(engine, {**SIDECAR.key, "precision": "int8"}) == ("precision was fp16, now int8",)
+    assert reasons_to_build(engine, {**SIDECAR.key, "precision": "int8"}) == ("precision was fp16, now int8",)
     engine.write_bytes(PLAN[:-1] + b"!")
-    assert stale(engine, SIDECAR.key) == ("m.engine is not the plan that its sidecar speaks of",)
+    assert reasons_to_build(engine, SIDECAR.key) == ("m.engine is not the plan that its sidecar speaks of",)
     sidecar_path(engine).write_text("{")
-    assert "cannot be read as the description of an engine" in stale(engine, SIDECAR.key)[0]
+    assert "cannot be read as the description of an engine" in reasons_to_build(engine, SIDECAR.key)[0]
     sidecar_path(engine).unlink()
-    assert stale(engine, SIDECAR.key) == ("m.engine has no m.engine.json beside it",)
+    assert reasons_to_build(engine, SIDECAR.key) == ("m.engine has no m.engine.json beside it",)

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.float_layers import check_rewritable, first_layers, kept_from_int8, score_layers
+from fcn_deploy.graph.float_layers import check_rewritable, choose_float_layers, first_layers, score_layers
 from fcn_deploy.graph.load import load_graph
 from tests.support.small_fcn import write_fcn
 
@@ -23,7 +23,7 @@ def test_first_and_score_layers_are_told_from_the_graph(fcn):
     model = load_graph(fcn)
     assert first_layers(model) == ["conv1"]
     assert score_layers(model) == ["score_fr", "score_pool"]
-    assert kept_from_int8(model, ["conv3"]) == {
+    assert choose_float_layers(model, ["conv3"]) == {
         "conv1": "first layer", "score_fr": "score layer", "score_pool": "score layer", "conv3": "by request",
     }  # fmt: skip
 

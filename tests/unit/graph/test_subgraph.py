@@ -12,7 +12,7 @@ from onnx_ir.passes.common import ShapeInferencePass
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.graph.subgraph import Subgraph, copy_of, cut_out, live_before
+from fcn_deploy.graph.subgraph import Subgraph, copy_model, extract_subgraph, live_tensors_before
 from fcn_deploy.quantization.rewrites.fp16 import to_fp16
 from tests.support.small_fcn import images, write_fcn
 
@@ -21,19 +21,19 @@ OUTPUTS = ["labels", "logits"]
 
 def test_a_tensor_that_a_skip_reads_later_is_live_across_the_layers_between(tmp_path: Path) -> None:
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
-    assert live_before(model, "conv1") == ["contract/divide_std"]
-    assert live_before(model, "conv3") == ["pool", "relu2"]  # pool is read by score_pool
-    assert live_before(model, "contract/argmax") == ["logits"]  # an output too
+    assert live_tensors_before(model, "conv1") == ["contract/divide_std"]
+    assert live_tensors_before(model, "conv3") == ["pool", "relu2"]  # pool is read by score_pool
+    assert live_tensors_before(model, "contract/argmax") == ["logits"]  # an output too
 
 
 def test_a_chain_of_parts_ends_with_the_tensors_of_the_whole(tmp_path: Path) -> None:
     path = write_fcn(tmp_path / "m.onnx")
     model = load_graph(path)
-    cuts = [["image"], *(live_before(model, name) for name in ("conv1", "conv3", "score_fr")), OUTPUTS]
+    cuts = [["image"], *(live_tensors_before(model, name) for name in ("conv1", "conv3", "score_fr")), OUTPUTS]
     (image,) = images(1)
     tensors = {"image": image}
     for before, after in pairwise(cuts):
-        part = Subgraph(cut_out(model, before, after), tmp_path)
+        part = Subgraph(extract_subgraph(model, before, after), tmp_path)
         made = part.run(tensors)
         tensors = {name: made.get(name, tensors.get(name)) for name in after}
     expected = dict(zip(OUTPUTS, open_cpu_session(path).run(OUTPUTS, {"image": image}), strict=True))
@@ -45,7 +45,7 @@ def test_a_chain_of_parts_ends_with_the_tensors_of_the_whole(tmp_path: Path) -> 
 def test_cutting_leaves_the_graph_whole_and_drops_inputs_that_nobody_reads(tmp_path: Path) -> None:
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
     count = len(model.graph)
-    part = cut_out(model, ["image", "relu2", "pool"], ["relu3", "pool"])
+    part = extract_subgraph(model, ["image", "relu2", "pool"], ["relu3", "pool"])
     assert [value.name for value in part.graph.inputs] == ["relu2"]
     assert [value.name for value in part.graph.outputs] == ["relu3"]
     assert [node.op_type for node in part.graph] == ["Conv", "Relu"]
@@ -55,7 +55,7 @@ def test_cutting_leaves_the_graph_whole_and_drops_inputs_that_nobody_reads(tmp_p
 def test_rewriting_a_part_or_a_copy_to_fp16_leaves_the_types_of_the_graph(tmp_path: Path) -> None:
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
     ShapeInferencePass()(model)
-    for rewritten in (cut_out(model, ["image"], OUTPUTS), copy_of(model)):
+    for rewritten in (extract_subgraph(model, ["image"], OUTPUTS), copy_model(model)):
         to_fp16(rewritten, {})
         assert {str(node.outputs[0].dtype) for node in rewritten.graph if node.op_type == "Conv"} == {"FLOAT16"}
         assert {str(node.outputs[0].dtype) for node in model.graph if node.op_type == "Conv"} == {"FLOAT"}
@@ -64,8 +64,8 @@ def test_rewriting_a_part_or_a_copy_to_fp16_leaves_the_types_of_the_graph(tmp_pa
 def test_what_cannot_be_cut_is_refused_with_the_names(tmp_path: Path) -> None:
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
     with pytest.raises(GraphError, match="cannot be cut between relu2 and logits"):
-        cut_out(model, ["relu2"], ["logits"])
+        extract_subgraph(model, ["relu2"], ["logits"])
     with pytest.raises(GraphError, match="no tensor nowhere"):
-        cut_out(model, ["nowhere"], ["logits"])
+        extract_subgraph(model, ["nowhere"], ["logits"])
     with pytest.raises(GraphError, match="no node nowhere"):
-        live_before(model, "nowhere")
+        live_tensors_before(model, "nowhere")

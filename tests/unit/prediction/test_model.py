@@ -145,16 +145,16 @@ def test_twins_share_weights_and_outlive_each_other(spec, net):
     first = open_runner(spec, str(net) if spec == "onnxruntime" else "demo")
     image = noise((1, 33, 47))
     expected = first.infer({"image": image})["labels"]
-    twin = first.twin()
+    clone = first.clone()
     with pytest.raises(RunnerError, match="in this order"):
-        twin.download()
+        clone.download()
     first.upload({"image": noise((2, 31, 40))})
-    assert np.array_equal(twin.infer({"image": image})["labels"], expected)
+    assert np.array_equal(clone.infer({"image": image})["labels"], expected)
     first.close()
-    assert np.array_equal(twin.infer({"image": image})["labels"], expected)
-    twin.close()
+    assert np.array_equal(clone.infer({"image": image})["labels"], expected)
+    clone.close()
     with pytest.raises(RunnerError, match="closed"):
-        first.twin()
+        first.clone()
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -10,20 +10,20 @@ import numpy as np
 
 from fcn_deploy.data.digests import Frames, Overlap
 from fcn_deploy.quantization.calibration.collect import CacheUse
-from fcn_deploy.quantization.calibration.images import Coverage
+from fcn_deploy.quantization.calibration.images import CalibrationContent
 from fcn_deploy.quantization.plain import calibration_plain
 from fcn_deploy.quantization.text import calibration_lines
 
 
-def _report(coverage: Coverage | None, **more: Any) -> Any:
+def _report(coverage: CalibrationContent | None, **more: Any) -> Any:
     """The part of a report that these lines are made from."""
     images = 0 if coverage is None else len(coverage.names)
     return SimpleNamespace(**{"coverage": coverage, "images": images, "overlap": None, "cache": None, **more})
 
 
-def _coverage(digests: str, **more: Any) -> Coverage:
+def _coverage(digests: str, **more: Any) -> CalibrationContent:
     names = [f"photos/{index}.png" for index in range(len(digests))]
-    return Coverage(("road", "car"), frames=Frames(names, list(digests)), **more)
+    return CalibrationContent(("road", "car"), frames=Frames(names, list(digests)), **more)
 
 
 def test_a_plain_set_is_one_line():

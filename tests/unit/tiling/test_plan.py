@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.tiling.plan import Axis, plan_held, plan_tiles, smallest_tile
+from fcn_deploy.tiling.plan import Axis, plan_for_runner, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
 from tests.support.random_nets import Layer, chain
 
@@ -115,7 +115,7 @@ def test_windows_of_a_fixed_size_fill_any_image():
 
 def test_a_runner_gets_the_smallest_windows_that_it_takes():
     def shape(*held: tuple[int, int]) -> tuple[int, int]:
-        return plan_held(POOLED, 101, 98, 64, lambda shape: shape[1:] in held).shape
+        return plan_for_runner(POOLED, 101, 98, 64, lambda shape: shape[1:] in held).shape
 
     smallest, largest = plan_tiles(POOLED, 101, 98, 64).shape, plan_tiles(POOLED, 101, 98, 64, sizes="largest").shape
     assert smallest < largest == (61, 62)

@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.tiling.disagreement import Disagreement, measure
+from fcn_deploy.tiling.disagreement import Disagreement, measure_disagreement
 from fcn_deploy.tiling.plan import plan_tiles
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
-from fcn_deploy.tiling.run import Region, bands_of, labels_in, labels_of, read_window
+from fcn_deploy.tiling.run import Region, label_bands, label_region, label_whole_image, read_window
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.support.random_nets import Layer, chain
 
@@ -32,7 +32,7 @@ WHOLE = summed(IMAGE[None])[0]
 @pytest.mark.parametrize("tile", [6, 7, 16, 61, 82, 83, 200])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_tiles_give_the_labels_of_the_whole_image(tile, batch):
-    labels = labels_of(summed, ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, tile), batch=batch)
+    labels = label_whole_image(summed, ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, tile), batch=batch)
     assert labels.dtype == np.uint8
     assert np.array_equal(labels, WHOLE)
 
@@ -45,14 +45,14 @@ def test_all_calls_have_one_shape_but_for_the_last_batch_of_a_row():
         return summed(images)
 
     plan = plan_tiles(FIELD, 61, 83, 20)
-    labels_of(noted, ArrayWindows(IMAGE), plan, batch=4)
+    label_whole_image(noted, ArrayWindows(IMAGE), plan, batch=4)
     assert len(plan.columns.starts) == 5
     assert set(shapes) == {(4, *plan.shape, 3), (1, *plan.shape, 3)}
 
 
 def test_bands_come_from_the_top_and_hold_whole_rows():
     plan = plan_tiles(FIELD, 61, 83, 20)
-    bands = list(bands_of(summed, ArrayWindows(IMAGE), plan))
+    bands = list(label_bands(summed, ArrayWindows(IMAGE), plan))
     assert [len(band) for band in bands] == [last - first for first, last in pairwise(plan.rows.seams)]
     assert np.array_equal(np.concatenate(bands), WHOLE)
 
@@ -64,7 +64,7 @@ def test_a_region_runs_only_the_tiles_that_it_needs():
         calls.append(images)
         return summed(images)
 
-    part = labels_in(counted, ArrayWindows(IMAGE), plan, Region(17, 30, 19, 33))
+    part = label_region(counted, ArrayWindows(IMAGE), plan, Region(17, 30, 19, 33))
     assert np.array_equal(part, WHOLE[17:19, 30:33])
     assert len(calls) <= 4 < plan.windows
 
@@ -76,16 +76,16 @@ def test_beyond_the_image_its_last_row_and_column_repeat():
 
 def test_labels_of_another_shape_are_an_error():
     with pytest.raises(RunnerError, match=r"labels of tiles are \[1, 10, 10\]; needed \[1, "):
-        labels_of(lambda images: images[:, :10, :10, 0], ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, 20))
+        label_whole_image(lambda images: images[:, :10, :10, 0], ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, 20))
 
 
 def test_a_smaller_halo_is_measured_against_exact_tiles():
     plan, exact = plan_tiles(FIELD, 61, 83, 20, halo=0), plan_tiles(FIELD, 61, 83, 20)
-    small = labels_of(summed, ArrayWindows(IMAGE), plan)
-    every = measure(summed, ArrayWindows(IMAGE), plan, exact, sample=None)
+    small = label_whole_image(summed, ArrayWindows(IMAGE), plan)
+    every = measure_disagreement(summed, ArrayWindows(IMAGE), plan, exact, sample=None)
     assert every == Disagreement(np.count_nonzero(small != WHOLE), WHOLE.size, exact.windows, exact.windows)
     assert every.differing > 0
-    some = measure(summed, ArrayWindows(IMAGE), plan, exact, sample=3)
+    some = measure_disagreement(summed, ArrayWindows(IMAGE), plan, exact, sample=3)
     assert (some.tiles, some.of_tiles) == (3, exact.windows)
     assert 0 < some.pixels < WHOLE.size
     assert str(Disagreement(3, 1200, 3, 20)) == (

@@ -69,7 +69,7 @@ def test_a_full_device_is_one_line(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("fcn_deploy.tiling.writing.NpyRows.write", full)
+    monkeypatch.setattr("fcn_deploy.tiling.writing.NpyWriter.write", full)
     with pytest.raises(OutputError, match="no space is left"):
         write_bands(iter([np.zeros((29, 41), np.uint8)]), tmp_path / "a.npy", (29, 41), format="npy")
     assert list(tmp_path.iterdir()) == []

@@ -11,12 +11,12 @@ from torch import nn
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.device import Precision, choose
+from fcn_deploy.training.device import TrainingDevice, choose_device
 from fcn_deploy.training.loading import Batch
 from fcn_deploy.training.step import Stepper, default_warmup, learning_rate, parameter_groups, size_advice
 from tests.conftest import tiny_model
 
-CPU = Precision(torch.device("cpu"), None)
+CPU = TrainingDevice(torch.device("cpu"), None)
 PLAIN = {"lr": 0.5, "momentum": 0.0, "weight_decay": 0.0, "clip_norm": 0.0}
 
 
@@ -109,7 +109,7 @@ def test_dropout_depends_on_the_number_of_the_step_and_on_nothing_before_it():
 
 
 def test_bfloat16_autocast_on_a_cpu_still_steps_in_float32():
-    taken = stepper(precision=choose("cpu", True))
+    taken = stepper(precision=choose_device("cpu", True))
     loss_sum, pixels = taken.step(batch([[[0, 0], [1, 255]]]), 0, 0.5)
     assert (loss_sum / pixels) == pytest.approx(0.6931472, rel=1e-6)
     assert taken.contract.model.score.bias.dtype is torch.float32

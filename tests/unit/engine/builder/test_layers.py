@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.audit.audit import Audit, AuditRow
-from fcn_deploy.engine.builder.layers import compare, layers_of, read_activation_bytes, read_layers
+from fcn_deploy.engine.builder.layers import compare_precision, layers_of, read_activation_bytes, read_layers
 from fcn_deploy.engine.sidecar import EngineLayer
 from fcn_deploy.graph.sizes import ImageSize
 
@@ -62,7 +62,7 @@ def test_the_layer_that_multiplies_counts_and_not_the_one_that_prepares_its_data
     layers = read_layers(RTX.splitlines())
     row = _audit(("conv1", "FP16", 10)).rows[0]
     assert [layer.name for layer in layers_of(row, layers)] == ["conv1_U4_myl0_2"]
-    shares = compare(_audit(("conv1", "FP16", 10), ("up", "FP32", 5)), layers)
+    shares = compare_precision(_audit(("conv1", "FP16", 10), ("up", "FP32", 5)), layers)
     assert (shares.size, shares.promised, shares.built) == (
         (2, 33, 47),
         {"FP16": 10, "FP32": 5},
@@ -79,7 +79,7 @@ def test_the_layer_that_multiplies_counts_and_not_the_one_that_prepares_its_data
     ],
 )
 def test_a_layer_of_another_type_or_one_that_is_not_listed_is_a_disagreement(name, said):
-    shares = compare(_audit((name, "INT8", 10)), read_layers(RTX.splitlines()))
+    shares = compare_precision(_audit((name, "INT8", 10)), read_layers(RTX.splitlines()))
     assert shares.disagreements == (said,)
     assert shares.built != shares.promised
 
@@ -89,14 +89,14 @@ def test_a_type_that_differs_between_profiles_is_a_disagreement():
         EngineLayer("fc_myl0_1", "gemm", "INT8", ("fc",), 0),
         EngineLayer("fc_myl1_1", "gemm", "FP32", ("fc",), 1),
     )
-    shares = compare(_audit(("fc", "INT8", 10)), layers)
+    shares = compare_precision(_audit(("fc", "INT8", 10)), layers)
     assert shares.disagreements == ("fc: INT8 in the file, INT8 and FP32 in the engine",)
     assert shares.built == {"unknown": 10}
 
 
 def test_a_node_without_a_name_is_found_by_its_output():
     layers = (EngineLayer("node_of_y_myl0_1", "correlation", "FP16", ("node_of_y", "node_of_z")),)
-    assert compare(_audit(("y", "FP16", 1)), layers).disagreements == ()
+    assert compare_precision(_audit(("y", "FP16", 1)), layers).disagreements == ()
 
 
 def test_a_name_that_begins_like_another_is_not_taken_for_it():

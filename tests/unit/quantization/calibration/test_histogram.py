@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.quantization.calibration.histogram import BINS, Histogram, range_of
+from fcn_deploy.quantization.calibration.histogram import BINS, Histogram, choose_range
 from fcn_deploy.vocabulary import METHODS
 
 
@@ -42,14 +42,14 @@ def test_the_counts_are_numpys():
 
 def test_minmax_is_exact_and_a_side_without_values_costs_nothing():
     histogram = _histogram([0.5, 3.0], [1.0])
-    assert range_of(histogram, "minmax", symmetric=True) == (-3.0, 3.0)
-    assert range_of(histogram, "minmax", symmetric=False) == (0.0, 3.0)
-    assert range_of(_histogram([-1.0, 7.0]), "minmax", symmetric=False) == (-1.0, 7.0)
+    assert choose_range(histogram, "minmax", symmetric=True) == (-3.0, 3.0)
+    assert choose_range(histogram, "minmax", symmetric=False) == (0.0, 3.0)
+    assert choose_range(_histogram([-1.0, 7.0]), "minmax", symmetric=False) == (-1.0, 7.0)
 
 
 def test_percentile_clips_the_share_that_it_was_told_to():
     histogram = _histogram(NORMAL)
-    low, high = range_of(histogram, "percentile", symmetric=True, percentile=99.0)
+    low, high = choose_range(histogram, "percentile", symmetric=True, percentile=99.0)
     # |x| of a standard normal is below 2.5758 for 99 %; a bin is 8/4096 = 0.002 wide, and 200 001 samples scatter.
     assert high == pytest.approx(2.576, abs=0.03)
     assert low == -high
@@ -60,16 +60,16 @@ def test_percentile_clips_the_share_that_it_was_told_to():
 @pytest.mark.parametrize(("method", "most"), [("percentile", 6), ("entropy", 60), ("mse", 165)])
 def test_a_lone_outlier_does_not_set_the_range(method, most):
     histogram = _histogram(NORMAL, [300.0])
-    _, high = range_of(histogram, method, symmetric=True)
+    _, high = choose_range(histogram, method, symmetric=True)
     assert 3.0 < high < most
-    assert range_of(histogram, "minmax", symmetric=True) == (-300.0, 300.0)
+    assert choose_range(histogram, "minmax", symmetric=True) == (-300.0, 300.0)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_method_goes_past_the_largest_value_and_uniform_values_need_all_of_it(method):
     histogram = _histogram(np.linspace(0, 5, 60_000))
     for symmetric in (True, False):
-        assert 4.8 < range_of(histogram, method, symmetric=symmetric)[1] <= 5.0
+        assert 4.8 < choose_range(histogram, method, symmetric=symmetric)[1] <= 5.0
 
 
 def test_mse_beats_minmax_in_squared_error():
@@ -77,7 +77,7 @@ def test_mse_beats_minmax_in_squared_error():
     histogram = _histogram(values)
 
     def error(method: str) -> float:
-        scale = range_of(histogram, method, symmetric=True)[1] / 127
+        scale = choose_range(histogram, method, symmetric=True)[1] / 127
         return float(((np.clip(np.rint(values / scale), -127, 127) * scale - values) ** 2).mean())
 
     assert error("mse") < 0.9 * error("minmax")
@@ -87,7 +87,7 @@ def test_mse_beats_minmax_in_squared_error():
 @pytest.mark.parametrize("method", METHODS)
 def test_a_tensor_of_zeros_has_an_empty_range(method):
     histogram = _histogram(np.zeros((2, 3)))
-    assert range_of(histogram, method, symmetric=True) == (0.0, 0.0)
+    assert choose_range(histogram, method, symmetric=True) == (0.0, 0.0)
     assert histogram.share_outside(0.0, 0.0) == 0.0
 
 

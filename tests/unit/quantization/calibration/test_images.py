@@ -14,7 +14,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.calibration.images import Coverage, ports_of, refuse_label_maps, survey
+from fcn_deploy.quantization.calibration.images import CalibrationContent, graph_io_of, open_checked, reject_label_maps
 from tests.support.recorded_progress import Heard
 from tests.support.small_fcn import CARD, images, write_fcn
 
@@ -42,7 +42,7 @@ def _names(frames: Frames) -> list[str]:
 
 
 def test_classes_covered_and_missing_are_counted(folder):
-    found = survey(CARD, DataOptions(str(folder), labels=str(folder.parent / "maps")))
+    found = open_checked(CARD, DataOptions(str(folder), labels=str(folder.parent / "maps")))
     assert found.coverage.pixels is not None
     assert found.coverage.pixels.tolist() == [3 * 6 * 14, 0, 3 * 3 * 14]
     assert found.coverage.missing == ("car",)
@@ -50,13 +50,13 @@ def test_classes_covered_and_missing_are_counted(folder):
 
 
 def test_images_with_the_same_pixels_are_found_whatever_their_file(folder):
-    (group,) = survey(CARD, DataOptions(str(folder))).coverage.frames.repeated
+    (group,) = open_checked(CARD, DataOptions(str(folder))).coverage.frames.repeated
     assert [Path(name).name for name in group] == ["a.png", "c.bmp"]
 
 
 def test_the_feeds_are_the_images_of_the_survey(folder, tmp_path):
-    io = ports_of(load_graph(write_fcn(tmp_path / "fcn.onnx")), "fcn.onnx", CARD)
-    found = survey(CARD, DataOptions(str(folder)))
+    io = graph_io_of(load_graph(write_fcn(tmp_path / "fcn.onnx")), "fcn.onnx", CARD)
+    found = open_checked(CARD, DataOptions(str(folder)))
     feeds = list(found.feeds(io))
     assert [feed["image"].shape for feed in feeds] == [(1, 10, 14, 3)] * 3
     assert np.array_equal(feeds[1]["image"][0], _photograph(1))
@@ -69,8 +69,8 @@ def test_the_feeds_are_the_images_of_the_survey(folder, tmp_path):
 def test_an_image_that_is_skipped_is_told_once_and_left_out_everywhere(folder, tmp_path):
     (folder / "b.png").write_bytes(b"no image")
     heard = Heard()
-    found = survey(CARD, DataOptions(str(folder), on_error="skip"), heard)
-    io = ports_of(load_graph(write_fcn(tmp_path / "fcn.onnx")), "fcn.onnx", CARD)
+    found = open_checked(CARD, DataOptions(str(folder), on_error="skip"), heard)
+    io = graph_io_of(load_graph(write_fcn(tmp_path / "fcn.onnx")), "fcn.onnx", CARD)
     assert len(list(found.feeds(io))) == len(found.first(5)) == 2
     assert sum("b.png" in line for line in heard.lines) == 1
     assert any(line.startswith("1 of 3 samples of") for line in heard.lines)
@@ -82,28 +82,28 @@ def test_an_image_that_is_skipped_is_told_once_and_left_out_everywhere(folder, t
 def test_a_set_in_which_no_image_can_be_read_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"none of the 1 samples of .* can be used"):
-        survey(CARD, DataOptions(str(tmp_path), on_error="skip"))
+        open_checked(CARD, DataOptions(str(tmp_path), on_error="skip"))
 
 
 def test_label_maps_in_place_of_images_are_refused(folder):
     with pytest.raises(DataError, match=r"a\.png has 3 colours in all, as a label map has"):
-        survey(CARD, DataOptions(str(folder.parent / "maps")))
+        open_checked(CARD, DataOptions(str(folder.parent / "maps")))
 
 
 def test_one_dark_frame_among_photographs_is_no_label_map():
     photograph = _photograph(0)
-    refuse_label_maps([Sample(np.zeros_like(photograph), None, "dark"), Sample(photograph, None, "day")], 3)
+    reject_label_maps([Sample(np.zeros_like(photograph), None, "dark"), Sample(photograph, None, "day")], 3)
 
 
 def test_label_maps_among_the_images_are_named(folder):
     for name in ("a", "b"):
         (folder.parent / "maps" / f"{name}.png").rename(folder / f"{name}_mask.png")
-    found = survey(CARD, DataOptions(str(folder)))
+    found = open_checked(CARD, DataOptions(str(folder)))
     assert [Path(name).name for name in found.coverage.few_colours] == ["a_mask.png", "b_mask.png"]
 
 
 def test_coverage_without_labels_has_no_classes_missing():
-    coverage = Coverage(CARD.classes)
+    coverage = CalibrationContent(CARD.classes)
     coverage.add(Sample(_photograph(0), None, "a"))
     assert coverage.missing == ()
 
@@ -112,7 +112,7 @@ def test_frames_of_both_sets_are_named_with_their_names_in_either(folder, tmp_pa
     (tmp_path / "val").mkdir()
     for name, seed in (("x.png", 5), ("y.png", 0), ("z.png", 0)):
         Image.fromarray(_photograph(seed)).save(tmp_path / "val" / name)
-    calibration = survey(CARD, DataOptions(str(folder))).coverage.frames
+    calibration = open_checked(CARD, DataOptions(str(folder))).coverage.frames
     found = overlap(calibration, frames_of(open_dataset(str(tmp_path / "val"))))
     assert [tuple(Path(name).name for name in pair) for pair in found.shared] == [
         ("a.png", "y.png"),

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fcn_deploy.graph.float_layers import kept_from_int8
+from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
@@ -21,7 +21,7 @@ WEIGHTS = 6 * 6 * 9  # bytes of conv3 in 8 bits; conv2 has 6 * 4 * 9; behind con
 
 def _quantised(tmp_path: Path, **kept: bool) -> Path:
     model = load_graph(write_fcn(tmp_path / "fp32.onnx"))
-    reasons = kept_from_int8(model, first=False, **kept)
+    reasons = choose_float_layers(model, first=False, **kept)
     ranges = dict.fromkeys(quantised_tensors(model, "cpu", reasons), (0.0, 3.0))
     insert_qdq(model, "cpu", reasons, {**ranges, "contract/divide_std": (-2.5, 2.5)})
     save_graph(model, tmp_path / "int8.onnx")

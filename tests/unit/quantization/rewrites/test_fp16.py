@@ -16,15 +16,21 @@ from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import KEEP_KEY, check_rewritable
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.rewrites.fp16 import HalfReport, admits_half, beyond_fp16, kept_from_fp16, to_fp16
+from fcn_deploy.quantization.rewrites.fp16 import (
+    Fp16Report,
+    admits_half,
+    nodes_beyond_fp16,
+    nodes_kept_in_fp32,
+    to_fp16,
+)
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn, write_foreign
 
 
-def _convert(path: Path, *keep: str, **extra: str) -> tuple[onnx.ModelProto, HalfReport]:
+def _convert(path: Path, *keep: str, **extra: str) -> tuple[onnx.ModelProto, Fp16Report]:
     model = load_graph(path)
-    report = to_fp16(model, kept_from_fp16(model, keep) | extra)
+    report = to_fp16(model, nodes_kept_in_fp32(model, keep) | extra)
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     return proto, report
@@ -118,7 +124,7 @@ def test_the_share_of_weights_that_vanish_is_told(tmp_path):
 
 def test_an_activation_beyond_fp16_keeps_its_node_and_its_readers(fcn):
     model = load_graph(fcn)
-    reasons = beyond_fp16(model, {"pool": 70000.0, "relu1": 65504.0})
+    reasons = nodes_beyond_fp16(model, {"pool": 70000.0, "relu1": 65504.0})
     assert reasons == {
         "pool": "activation beyond FP16 (7e+04)",
         "conv2": "reads an activation beyond FP16",
@@ -140,13 +146,13 @@ def test_an_overflowing_network_stays_finite_with_its_nodes_kept(tmp_path):
     logits = onnx.reference.ReferenceEvaluator(broken).run(["logits"], {"image": image[:, :4, :6]})[0]
     assert not np.isfinite(logits).all()
     largest = {"conv1": 1e5, "relu1": 1e5, "pool": 1e5}
-    mended, _ = _convert(path, **beyond_fp16(load_graph(path), largest))
+    mended, _ = _convert(path, **nodes_beyond_fp16(load_graph(path), largest))
     assert np.abs(_run(mended, image)["logits"] - expected).max() < 5e-3 * np.abs(expected).max()
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_near_one(fcn):
     with pytest.raises(UnknownNameError, match="did you mean score_fr"):
-        kept_from_fp16(load_graph(fcn), ["score_fx"])
+        nodes_kept_in_fp32(load_graph(fcn), ["score_fx"])
 
 
 def test_an_fp16_file_is_not_converted_again(fcn, tmp_path):

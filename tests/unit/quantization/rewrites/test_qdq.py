@@ -15,13 +15,13 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import (
     KEEP_KEY,
     check_rewritable,
-    kept_from_int8,
-    note_reasons,
+    choose_float_layers,
+    write_keep_reasons,
 )
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.calibration.histogram import range_of
+from fcn_deploy.quantization.calibration.histogram import choose_range
 from fcn_deploy.quantization.calibration.measure import calibrate
-from fcn_deploy.quantization.rewrites.fp16 import kept_from_fp16, to_fp16
+from fcn_deploy.quantization.rewrites.fp16 import nodes_kept_in_fp32, to_fp16
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantise_weight, quantised_tensors, scale_and_zero_point
 from fcn_deploy.vocabulary import TARGETS, Target
 from tests.support.small_fcn import images, small_weights, write_fcn
@@ -29,12 +29,12 @@ from tests.support.small_fcn import images, small_weights, write_fcn
 
 def _quantise(path: Path, target: Target, kept: dict[str, str] | None = None) -> ir.Model:
     model = load_graph(path)
-    kept = kept_from_int8(model, first=target == "tensorrt") if kept is None else kept
+    kept = choose_float_layers(model, first=target == "tensorrt") if kept is None else kept
     names = quantised_tensors(model, target, kept)
     seen = calibrate(path, [{"image": image} for image in images(4)], histograms=names)
-    ranges = {name: range_of(seen.histograms[name], "minmax", symmetric=target == "tensorrt") for name in names}
+    ranges = {name: choose_range(seen.histograms[name], "minmax", symmetric=target == "tensorrt") for name in names}
     insert_qdq(model, target, kept, ranges)
-    note_reasons(model, kept)
+    write_keep_reasons(model, kept)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     return model
 
@@ -185,7 +185,7 @@ def test_a_weight_that_two_convolutions_share_serves_both(tmp_path):
 
 def test_int8_with_fp16_keeps_scales_in_fp32_behind_casts(fcn):
     model = _quantise(fcn, "tensorrt")
-    to_fp16(model, kept_from_fp16(model))
+    to_fp16(model, nodes_kept_in_fp32(model))
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     types = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
@@ -213,7 +213,7 @@ def test_a_convolution_whose_bias_is_computed_stays_in_float_and_says_so(fcn, ta
 def test_nothing_left_to_quantise_is_an_error(fcn):
     model = load_graph(fcn)
     with pytest.raises(GraphError, match="all 5 convolutions are kept in float"):
-        quantised_tensors(model, "tensorrt", kept_from_int8(model, ["conv*"]))
+        quantised_tensors(model, "tensorrt", choose_float_layers(model, ["conv*"]))
 
 
 def test_a_quantised_graph_is_not_quantised_again(fcn):

@@ -10,10 +10,10 @@ import pytest
 
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.subgraph import Subgraph, cut_out
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.quantization.search import cache as search_cache
-from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_room
-from fcn_deploy.quantization.search.sensitivity import cut_before
+from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space
+from fcn_deploy.quantization.search.sensitivity import tensors_before
 from tests.support.small_fcn import images, write_fcn
 
 
@@ -40,11 +40,11 @@ def test_tensors_come_back_with_names_types_and_shapes(tmp_path):
 
 def test_the_estimate_is_what_the_tensors_take(tmp_path):
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
-    cuts = [cut_before(model, name, "tensorrt") for name in ("conv1", "conv2", "conv3", "score_fr", "score_pool")]
+    cuts = [tensors_before(model, name, "tensorrt") for name in ("conv1", "conv2", "conv3", "score_fr", "score_pool")]
     (image,) = images(1, (1, 34, 46))
     taken = []
     for cut in cuts:
-        made = Subgraph(cut_out(model, ["image"], cut), tmp_path).run({"image": image})
+        made = Subgraph(extract_subgraph(model, ["image"], cut), tmp_path).run({"image": image})
         taken.append(sum(array.nbytes for array in made.values()))
     # Before conv3: relu2 (6 channels) and pool (4) of 17 x 23 floats.
     assert taken[2] == (6 + 4) * 17 * 23 * 4
@@ -55,9 +55,9 @@ def test_the_estimate_is_what_the_tensors_take(tmp_path):
 def test_too_little_room_is_told_before_the_work(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(search_cache.shutil, "disk_usage", lambda folder: usage(0, 0, 1_064_000_000 + 3_108_864))
-    check_room(tmp_path / "x", 1_000_000_000)
+    check_disk_space(tmp_path / "x", 1_000_000_000)
     with pytest.raises(OutputError, match=r"up to 1\.01 GB of activations in .* 1\.00 GB are free; take fewer images"):
-        check_room(tmp_path / "x", 1_010_000_000)
+        check_disk_space(tmp_path / "x", 1_010_000_000)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is of Linux")

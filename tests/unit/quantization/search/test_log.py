@@ -10,15 +10,15 @@ import pytest
 
 from fcn_deploy.errors import OutputError, RecordError
 from fcn_deploy.metrics.agreement import PixelShare
-from fcn_deploy.quantization.search.images import Measured
+from fcn_deploy.quantization.search.images import PassResult
 from fcn_deploy.quantization.search.log import SearchLog, SearchStep
 
 KEY = {"model": "0123", "target": "tensorrt", "layers": ["a", "b"]}
 FP32, ONLY = SearchStep("fp32"), SearchStep("only", ("a",))
 
 
-def _measured(seconds: float = 1.5) -> Measured:
-    return Measured(np.array([[3, 1], [0, 4]]), PixelShare(7, 8), seconds, 2.25)
+def _measured(seconds: float = 1.5) -> PassResult:
+    return PassResult(np.array([[3, 1], [0, 4]]), PixelShare(7, 8), seconds, 2.25)
 
 
 @pytest.fixture

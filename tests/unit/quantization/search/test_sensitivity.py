@@ -8,11 +8,11 @@ import pytest
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.subgraph import Subgraph, cut_out
-from fcn_deploy.quantization.calibration.histogram import range_of
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
+from fcn_deploy.quantization.calibration.histogram import choose_range
 from fcn_deploy.quantization.calibration.measure import calibrate
 from fcn_deploy.quantization.rewrites.qdq import quantised_tensors
-from fcn_deploy.quantization.search.sensitivity import candidates, cut_before, one_quantised
+from fcn_deploy.quantization.search.sensitivity import candidates, quantise_one_layer, tensors_before
 from fcn_deploy.vocabulary import TARGETS
 from tests.support.small_fcn import images, write_fcn
 
@@ -27,7 +27,7 @@ def model(tmp_path):
 def _ranges(model, target, path):
     names = quantised_tensors(model, target, {})
     seen = calibrate(path, [{"image": image} for image in images(3)], histograms=names)
-    return {name: range_of(seen.histograms[name], "minmax", symmetric=target == "tensorrt") for name in names}
+    return {name: choose_range(seen.histograms[name], "minmax", symmetric=target == "tensorrt") for name in names}
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -35,13 +35,15 @@ def _ranges(model, target, path):
 def test_from_the_cut_on_it_is_the_whole_graph_with_that_layer_alone(model, tmp_path, target, layer):
     ranges = _ranges(model, target, tmp_path / "fcn.onnx")
     (image,) = images(1, seed=7)
-    cut = cut_before(model, layer, target)
-    kept_aside = Subgraph(cut_out(model, ["image"], cut), tmp_path).run({"image": image})
-    behind = Subgraph(one_quantised(model, cut, OUTPUTS, layer, target, ranges), tmp_path).run(kept_aside)
-    whole = Subgraph(one_quantised(model, ["image"], OUTPUTS, layer, target, ranges), tmp_path).run({"image": image})
+    cut = tensors_before(model, layer, target)
+    kept_aside = Subgraph(extract_subgraph(model, ["image"], cut), tmp_path).run({"image": image})
+    behind = Subgraph(quantise_one_layer(model, cut, OUTPUTS, layer, target, ranges), tmp_path).run(kept_aside)
+    whole = Subgraph(quantise_one_layer(model, ["image"], OUTPUTS, layer, target, ranges), tmp_path).run(
+        {"image": image}
+    )
     # FP32 rounding of other fusions, which may tip an 8-bit code of the input here and there.
     np.testing.assert_allclose(behind["logits"], whole["logits"], atol=2e-3)
-    plain = Subgraph(cut_out(model, ["image"], OUTPUTS), tmp_path).run({"image": image})
+    plain = Subgraph(extract_subgraph(model, ["image"], OUTPUTS), tmp_path).run({"image": image})
     assert not np.allclose(behind["logits"], plain["logits"], atol=1e-5)
 
 
@@ -49,7 +51,7 @@ def test_from_the_cut_on_it_is_the_whole_graph_with_that_layer_alone(model, tmp_
 def test_one_layer_alone_is_quantised_and_the_graph_stays_as_it_is(model, tmp_path, target):
     ranges = _ranges(model, target, tmp_path / "fcn.onnx")
     before = [node.name for node in model.graph]
-    part = one_quantised(model, ["image"], OUTPUTS, "conv3", target, ranges)
+    part = quantise_one_layer(model, ["image"], OUTPUTS, "conv3", target, ranges)
     weights = [n.name for n in part.graph if n.op_type == "DequantizeLinear" and "weight" in n.name]
     assert weights == ["conv3.weight/dq"]
     assert [node.name for node in model.graph] == before
@@ -58,8 +60,8 @@ def test_one_layer_alone_is_quantised_and_the_graph_stays_as_it_is(model, tmp_pa
 
 def test_the_cpu_target_is_cut_before_the_first_reader_of_the_layers_input(model):
     # pool is read by conv2 and, later in the graph, by score_pool.
-    assert cut_before(model, "score_pool", "tensorrt") == ["pool", "score_fr"]
-    assert cut_before(model, "score_pool", "cpu") == cut_before(model, "conv2", "cpu") == ["pool"]
+    assert tensors_before(model, "score_pool", "tensorrt") == ["pool", "score_fr"]
+    assert tensors_before(model, "score_pool", "cpu") == tensors_before(model, "conv2", "cpu") == ["pool"]
 
 
 def test_layers_without_names_cannot_be_searched(tmp_path):

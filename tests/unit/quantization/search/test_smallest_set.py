@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcn_deploy.quantization.search.smallest_set import fewest
+from fcn_deploy.quantization.search.smallest_set import smallest_set
 
 
 class _Needs:
@@ -18,26 +18,26 @@ class _Needs:
 
 def test_the_most_sensitive_layer_alone_is_tried_first_and_may_do():
     meets = _Needs("a")
-    assert fewest("abcdefgh", meets) == ("a",)
+    assert smallest_set("abcdefgh", meets) == ("a",)
     assert meets.tried == ["a"]
 
 
 def test_beginnings_double_then_bisect_then_lose_what_is_not_needed():
     meets = _Needs("be")
-    assert fewest("abcdefgh", meets) == ("b", "e")
+    assert smallest_set("abcdefgh", meets) == ("b", "e")
     # 1, 2, 4 fail, 7 (all but one) meets; between them 5; then without e, d, c, b, a in turn.
     assert meets.tried == ["a", "ab", "abcd", "abcdefg", "abcde", "abcd", "abce", "abe", "ae", "be"]
 
 
 def test_never_are_all_layers_kept():
     meets = _Needs("abcd")
-    assert fewest("abcd", meets) is None
+    assert smallest_set("abcd", meets) is None
     assert meets.tried == ["a", "ab", "abc"]
 
 
 def test_one_layer_alone_leaves_nothing_to_choose():
-    assert fewest("a", _Needs("")) is None
-    assert fewest("", _Needs("")) is None
+    assert smallest_set("a", _Needs("")) is None
+    assert smallest_set("", _Needs("")) is None
 
 
 def test_every_answer_was_tried_and_met_whatever_meets_means():
@@ -49,6 +49,6 @@ def test_every_answer_was_tried_and_met_whatever_meets_means():
             tried[layers] = bool(code >> (sum(ord(name) for name in layers) * 5 % 8) & 1)
             return tried[layers]
 
-        found = fewest("abcdef", meets)
+        found = smallest_set("abcdef", meets)
         assert found is None or tried[found]
         assert found is not None or not any(tried.values())
