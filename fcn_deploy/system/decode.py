@@ -109,7 +109,6 @@ def at_least(least: int, most: int | None = None) -> Callable[[int], int]:
 
 Filled = Annotated[str, matching(r"(?s).+", "text that is not empty")]
 Count = Annotated[int, at_least(0)]
-Positive = Annotated[int, at_least(1)]
 
 
 @dataclass(frozen=True)
@@ -148,22 +147,22 @@ class _Decoder:
         if not raw.keys() >= set(missing):
             raise _FaultError(f"missing {', '.join(name for name in missing if name not in raw)}")
         hints = _hints(kind)
-        values = {name: self._within(f".{name}", hints[name], raw[name]) for name in names if name in raw}
+        values = {name: self._within(name, hints[name], raw[name]) for name in names if name in raw}
         try:
             return kind(**values, **given)
         except FcnDeployError as error:
             raise _FaultError(str(error)) from error
 
-    def _within(self, step: str, kind: Any, raw: Any) -> Any:
+    def _within(self, step: str | int, kind: Any, raw: Any) -> Any:
         try:
             return self.value(kind, raw)
         except _FaultError as fault:
-            fault.path = step + fault.path
+            fault.path = (f"[{step}]" if isinstance(step, int) else f".{step}") + fault.path
             raise
 
     def _mapping(self, kind: Any, raw: Any) -> dict[str, Any]:
         _fitting(raw, isinstance(raw, dict), "a table of keys and values")
-        return {key: self._within(f".{key}", kind, value) for key, value in raw.items()}
+        return {key: self._within(key, kind, value) for key, value in raw.items()}
 
     def _tuple(self, kinds: tuple[Any, ...], raw: Any) -> tuple[Any, ...]:
         endless = len(kinds) == 2 and kinds[1] is Ellipsis
@@ -174,7 +173,7 @@ class _Decoder:
         )
         each = [kinds[0]] * len(raw) if endless else kinds
         return tuple(
-            self._within(f"[{index}]", kind, value) for index, (kind, value) in enumerate(zip(each, raw, strict=True))
+            self._within(index, kind, value) for index, (kind, value) in enumerate(zip(each, raw, strict=True))
         )
 
     def _union(self, options: tuple[Any, ...], raw: Any) -> Any:
