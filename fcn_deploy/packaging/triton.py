@@ -27,7 +27,7 @@ from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.packaging.triton_config import Served, config_text
-from fcn_deploy.system.files import check_writable, output_error, temporary_beside
+from fcn_deploy.system.files import check_writable, output_error, temporary_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile
 
@@ -76,7 +76,7 @@ def package(source: Path, repository: Path, options: TritonOptions, progress: Pr
         raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
     check_writable(target / "config.pbtxt")
     files = [source, *([data] if (data := source.with_name(f"{source.name}.data")).is_file() else [])]
-    temporary = temporary_beside(repository / name)
+    temporary = temporary_path(repository / name)
     try:
         _write(temporary, name, files, served, options, progress)
         _replace(temporary, target)

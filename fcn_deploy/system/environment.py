@@ -1,4 +1,4 @@
-"""The circumstances of a measurement, as plain data: nothing that names a person, a host or a folder."""
+"""Describe the circumstances of a measurement as plain data, without the names of persons, hosts or folders."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def describe_environment(threads: int | None, packages: Sequence[str]) -> dict[s
 
 
 def package_versions(packages: Sequence[str]) -> dict[str, str]:
-    """Versions of those of `packages` that are installed."""
+    """Return the versions of those of `packages` that are installed."""
     versions = {}
     for package in packages:
         try:
@@ -46,7 +46,7 @@ def package_versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 def cpu_model() -> str:
-    """The processor's name as the system gives it."""
+    """Return the processor's name as the system gives it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
@@ -56,7 +56,7 @@ def cpu_model() -> str:
 
 
 def gpu_names() -> list[str]:
-    """NVIDIA GPUs that PyTorch can use; empty if none, or if PyTorch was built without CUDA."""
+    """List the NVIDIA GPUs that PyTorch can use; empty if none, or if PyTorch was built without CUDA."""
     import torch
 
     if not torch.cuda.is_available():

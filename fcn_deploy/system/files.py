@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their hashes."""
+"""Write files whole or not at all, report what the file system refuses, and hash files."""
 
 from __future__ import annotations
 
@@ -31,36 +31,36 @@ _REASONS = {
     errno.EISDIR: "it is a folder; give a file name",
 }
 
-_LONGEST_NAME = 240  # bytes of a name that a temporary one keeps
+_LONGEST_NAME = 240  # bytes of the target's name in a temporary one
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def os_error_line(error: OSError) -> str:
-    """What the system refused, on which file, and what to do, in one line."""
+    """Say in one line what the system refused, on which file, and what to do."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """One line for a failed write of `path`: what failed and what to do."""
+    """Turn a failed write of `path` into one line: what failed and what to do."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return OutputError(f"cannot write {path}: {reason}")
 
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a path of `target`'s name in a temporary folder beside it; when the block ends well, it moves in place.
+    """Yield a path of `target`'s name in a temporary folder next to it, and move it in place when the block succeeds.
 
-    Whatever else the block wrote into that folder (external data of an ONNX file) moves with it, before it. The
-    parent folder is made if need be. On any exception, Ctrl-C included, the temporary folder is removed and `target`
-    stays as it was, so a half-written file never bears the name.
+    Whatever else the block wrote into that folder (external data of an ONNX file) is moved first. The parent folder is
+    made if necessary. On any exception, Ctrl-C included, the temporary folder is removed and `target` is unchanged, so
+    a half-written file never has its name.
 
     Raises:
-        OutputError: the folder or the file cannot be written (the reason and the mend are in the message).
+        OutputError: the folder or the file cannot be written (the message has the reason and the fix).
     """
     with _write_errors(target):
         target = _regular(target)
-    folder = temporary_beside(target)
+    folder = temporary_path(target)
     try:
         with _write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -73,20 +73,20 @@ def atomic_path(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def temporary_beside(target: Path) -> Path:
-    """A hidden name beside `target`; names of files may have 255 bytes, so of a long one the end is left out."""
+def temporary_path(target: Path) -> Path:
+    """Return a hidden name next to `target`; file names may have 255 bytes, so a long one is cut."""
     name = os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])
     return target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
 
 
-def written_as(name: str) -> str:
-    """The file whose writing `name`, as `temporary_beside` makes it, is left of; "" if it is another's name."""
+def target_of_temporary(name: str) -> str:
+    """Return the name of the file that was written as `name`, which `temporary_path` made; "" for any other name."""
     match = _TEMPORARY.fullmatch(name)
     return match[1] if match else ""
 
 
 def remove_temporary(path: Path) -> None:
-    """Remove a temporary file or folder that a killed process left, as far as that goes."""
+    """Remove a temporary file or folder that a killed process left; ignore what cannot be removed."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -95,7 +95,7 @@ def remove_temporary(path: Path) -> None:
 
 
 def _regular(target: Path) -> Path:
-    """The file behind symbolic links; OSError or OutputError if something else than a file is there."""
+    """Resolve symbolic links; raise OSError or OutputError if something other than a file is there."""
     target = Path(target).resolve()
     try:
         kind = target.stat().st_mode
@@ -110,9 +110,9 @@ def _regular(target: Path) -> Path:
 
 @contextmanager
 def _write_errors(target: Path, folder: Path | None = None) -> Iterator[None]:
-    """Turn a failed write, also one that a library tells in its own words, into OutputError.
+    """Turn a failed write, also one that a library reports in its own words, into OutputError.
 
-    With `folder`, an error that names a file outside of it is somebody else's and passes.
+    With `folder`, an error about a file outside of it is not about this write and passes.
     """
     try:
         yield
@@ -134,9 +134,9 @@ def _inside(folder: Path, name: object) -> bool:
 
 
 def _move_in_place(folder: Path, target: Path) -> None:
-    """The companions first, so that `target` never names a file that is not there.
+    """Move the other files first, so that `target` never refers to a file that is missing.
 
-    Some libraries create their files readable by the owner alone; the folder shows what the umask grants.
+    Some libraries create files that only the owner can read; the folder shows what the umask grants.
     """
     granted = folder.stat().st_mode & 0o666
     for path in sorted(folder.iterdir(), key=lambda path: path.name == target.name):
@@ -150,7 +150,7 @@ def write_bytes(target: Path, data: bytes) -> None:
     """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`, which costs more."""
     with _write_errors(target):
         target = _regular(target)
-        temporary = temporary_beside(target)
+        temporary = temporary_path(target)
         try:
             with _created(temporary) as stream:
                 stream.write(data)
@@ -163,7 +163,7 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def _created(path: Path) -> IO[bytes]:
-    """A new file, in folders that are made if need be."""
+    """Open a new file, and make its folders if necessary."""
     try:
         return path.open("xb")
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def write_text(target: Path, text: str) -> None:
 
 
 def check_writable(target: Path) -> None:
-    """Raise OutputError now rather than after an hour's work if `target` could not be written; leaves nothing."""
+    """Raise OutputError now, and not after an hour's work, if `target` cannot be written; leave nothing behind."""
     with _write_errors(target):
         folder = _regular(target).parent
         while not folder.exists():
@@ -188,7 +188,7 @@ def check_writable(target: Path) -> None:
 
 
 def digest(path: Path, algorithm: str) -> str:
-    """Hexadecimal hash of a file ("sha256", "md5"), read in pieces."""
+    """Return the hexadecimal hash of a file ("sha256", "md5"), read in pieces."""
     state = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as stream:
         while piece := stream.read(1 << 20):
@@ -197,7 +197,7 @@ def digest(path: Path, algorithm: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Return the hexadecimal SHA-256 of a file."""
     return digest(path, "sha256")
 
 
@@ -205,8 +205,8 @@ def sha256(path: Path) -> str:
 def reading(path: Path, kind: type[FcnDeployError]) -> Iterator[None]:
     """Raise `kind` with one line where the block, or reaching `path` at all, meets an error of the file system.
 
-    `Path.exists` and its kin raise below a folder without permission up to Python 3.13 and say False from 3.14 on,
-    so `path` is asked for first. A path that does not exist is the block's to tell.
+    Below a folder without permission `Path.exists` and `is_file` raise up to Python 3.13 and return False from 3.14
+    on, so `path` is looked at first. The block itself reports a path that does not exist.
     """
     try:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -220,6 +220,6 @@ def reading(path: Path, kind: type[FcnDeployError]) -> Iterator[None]:
 def remove_leftovers(target: Path) -> None:
     """Remove temporary files and folders below `target`; another run that is writing there now would fail."""
     for parent, folders, files in os.walk(target):
-        for name in filter(written_as, (*files, *folders)):
+        for name in filter(target_of_temporary, (*files, *folders)):
             remove_temporary(Path(parent, name))
-        folders[:] = [name for name in folders if not written_as(name)]
+        folders[:] = [name for name in folders if not target_of_temporary(name)]

@@ -1,4 +1,4 @@
-"""Figures as the tables write them."""
+"""Format numbers as the tables show them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Three significant digits or so: 0.123, 1.23, 12.3, 123."""
+    """Format with about three significant digits: 0.123, 1.23, 12.3, 123."""
     decimals = 3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0
     return f"{value:,.{decimals}f}"
 
 
 def share(agreed: int, pixels: int) -> str:
-    """Per cent with three decimals, rounded down, so that one differing pixel never reads 100; "-" of no pixels."""
+    """Format per cent with three decimals, rounded down so that 100 means all pixels; "-" of no pixels."""
     if pixels == 0:
         return NONE
     if agreed == pixels:
@@ -28,7 +28,7 @@ def share(agreed: int, pixels: int) -> str:
 
 
 def points(value: float | None) -> str:
-    """A signed difference in points, "0" only where there is none at all."""
+    """Format a signed difference in points; "0" only for no difference at all."""
     if value is None or math.isnan(value):
         return NONE
     return "0" if value == 0 else f"{value:+.2f}"

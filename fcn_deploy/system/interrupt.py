@@ -1,7 +1,7 @@
-"""Ctrl-C between two inferences and not within one.
+"""Stop long work at a safe point when the user presses Ctrl-C.
 
-Python raises KeyboardInterrupt wherever it happens to be, and where that is a weak reference's callback or a `__del__`
-(PyTorch runs some in every inference) the exception is printed and lost: the loop would go on as if nobody had asked.
+Python raises KeyboardInterrupt wherever it happens to be. In a weak reference's callback or a `__del__` (PyTorch runs
+some in every inference) the exception is printed and lost, and the loop would go on.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], None]]:
-    """Yield a check that raises KeyboardInterrupt if Ctrl-C was pressed inside the block; so does the block's end.
+    """Yield a check that raises KeyboardInterrupt if Ctrl-C was pressed inside the block; the block's end checks too.
 
-    A second Ctrl-C raises at once, wherever that is. Outside the main thread nothing changes.
+    A second Ctrl-C raises at once. Outside the main thread nothing changes.
     """
     pressed = False
 
@@ -43,9 +43,9 @@ def interrupts() -> Iterator[Callable[[], None]]:
 
 
 class StopRequest:
-    """Context manager; `signal` is the number of the SIGINT or SIGTERM received inside it, or None.
+    """Note a SIGINT or SIGTERM inside the block in `signal`, so that a step can finish and be saved; else it is None.
 
-    Outside the main thread, where Python takes no handlers, it never becomes anything but None.
+    A second one has its usual effect. Outside the main thread, where Python takes no handlers, `signal` stays None.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The one door to optional packages: imported where they are first used, with an error that says how to get them."""
+"""Import optional packages where they are first used, with an error that says how to install them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def require(module: str) -> ModuleType:
 
     Raises:
         MissingDependencyError: it is not installed (the message names the extra), or it is installed but does
-            not load (the message carries the loader's own words, such as a missing driver library).
+            not load (the message has the loader's own words, such as a missing driver library).
     """
     try:
         found = importlib.import_module(module)

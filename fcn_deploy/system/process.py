@@ -195,7 +195,7 @@ def usable_cores() -> int:
 
 
 @contextmanager
-def led_to(sink: IO[Any], descriptor: int) -> Iterator[None]:
+def redirected(sink: IO[Any], descriptor: int) -> Iterator[None]:
     """Send to `sink` what C and C++ code writes to a standard stream (descriptor 1 or 2) inside the block."""
     kept = os.dup(descriptor)
     try:

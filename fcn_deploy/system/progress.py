@@ -1,4 +1,4 @@
-"""How long work tells of itself without knowing of any terminal."""
+"""Report the progress of long work to whatever shows it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ class Task(Protocol):
     """One line of progress."""
 
     def advance(self, steps: float = 1, note: str = "") -> None:
-        """Count `steps` more as done; `note` replaces the short text beside the bar (a loss, a count)."""
+        """Count `steps` more as done; `note` replaces the short text next to the bar (a loss, a count)."""
 
 
 class Progress(Protocol):
-    """Where a library function reports to; the command line has the terminal's, `SILENT` is the default."""
+    """Receive the reports of a library function: the terminal in the command line, by default `SILENT`."""
 
     def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
         """Open a line for `total` steps (None: unknown, a spinner)."""
 
     def say(self, line: str) -> None:
-        """One line that a user should see even where no bar is drawn (a skipped file, a chosen rule)."""
+        """Show a line that a user should see even where no bar is drawn (a skipped file, a chosen rule)."""
 
 
 class Once:
-    """A progress that hands each line on once, for work that meets the same file again and again."""
+    """Pass each line on once, for work that meets the same file again and again."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

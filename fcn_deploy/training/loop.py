@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, written_as
+from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.arguments import TrainArguments, config_of
@@ -183,5 +183,5 @@ def _remove_run(folder: Path) -> None:
 def _sweep(folder: Path) -> None:
     """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.system.files` makes."""
     for path in folder.glob(".*.tmp"):
-        if written_as(path.name) in FILES:
+        if target_of_temporary(path.name) in FILES:
             remove_temporary(path)

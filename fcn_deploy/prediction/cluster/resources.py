@@ -20,7 +20,7 @@ from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.runners.registry import default_runner, device_of
 from fcn_deploy.sources.open_runners import USUAL_LANES
 from fcn_deploy.system.optional import require
-from fcn_deploy.system.process import led_to, usable_cores
+from fcn_deploy.system.process import redirected, usable_cores
 
 # Read when Ray is imported: no telemetry, and its C++ half logs fatal errors only.
 ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
@@ -122,7 +122,7 @@ def _connect(ray: Any, cluster: Cluster) -> None:
     new = {"num_cpus": cpus, "include_dashboard": False, "object_store_memory": STORE_BYTES}
     try:
         # Ray's C++ half logs its log level there; errors are raised.
-        with Path(os.devnull).open("w") as nowhere, led_to(nowhere, 2):
+        with Path(os.devnull).open("w") as nowhere, redirected(nowhere, 2):
             if address not in (None, LOCAL):
                 _check_reachable(address)
                 ray.init(address, **given)

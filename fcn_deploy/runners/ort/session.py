@@ -19,7 +19,7 @@ from fcn_deploy.graph.session import load_onnxruntime, quiet_options
 from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
 from fcn_deploy.runners.ort.plugin import PLUGIN, find_plugin, plugin_device
 from fcn_deploy.system.optional import require
-from fcn_deploy.system.process import led_to
+from fcn_deploy.system.process import redirected
 
 SUFFIX = "ExecutionProvider"
 # Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.
@@ -184,7 +184,7 @@ def captured_output() -> Iterator[Callable[[], str]]:
         stack.enter_context(contextlib.redirect_stdout(python))
         stack.enter_context(contextlib.redirect_stderr(python))
         for descriptor in (1, 2):
-            stack.enter_context(led_to(sink, descriptor))
+            stack.enter_context(redirected(sink, descriptor))
 
         def printed() -> str:
             sink.seek(0)
