@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
+    from fcn_deploy.benchmark.bench import bench
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.diagnosis.diagnose import diagnose
     from fcn_deploy.engine.builder.options import BuildOptions
@@ -33,6 +34,7 @@ _MODULES = {
     "DataOptions": "fcn_deploy.data.options",
     "Profile": "fcn_deploy.vocabulary",
     "SearchOptions": "fcn_deploy.quantization.search.search",
+    "bench": "fcn_deploy.benchmark.bench",
     "build_engine": "fcn_deploy.engine_build.build_engine",
     "diagnose": "fcn_deploy.diagnosis.diagnose",
     "evaluate": "fcn_deploy.evaluation.evaluate",
@@ -50,6 +52,7 @@ __all__ = [
     "Profile",
     "SearchOptions",
     "__version__",
+    "bench",
     "build_engine",
     "diagnose",
     "evaluate",

@@ -15,7 +15,7 @@ from fcn_deploy.cli.options.completion import complete_runners
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, source_option
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
-from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
+from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
 from fcn_deploy.errors import FcnDeployError
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
-    from fcn_deploy.data.options import DataOptions
-
-CALIBRATED = 100
-GENERATED = "synthetic:32:1:192x256"
 
 
 @cli_command(
@@ -76,7 +72,6 @@ def command(
     calib: str | None,
     model_name: str | None,
     radius: int,
-    no_memory: bool,
     details: bool,
     json_path: str | None,
     **data: object,
@@ -93,30 +88,25 @@ def command(
     Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if a
     row got worse than the baseline by more than the limits allow.
     """
-    from fcn_deploy.benchmark.options import BenchOptions
-    from fcn_deploy.benchmark.run import run_bench
-    from fcn_deploy.benchmark.runner_specs import default_specs
+    from fcn_deploy.benchmark.bench import bench
 
     gate = Gate.of(data)
     check_json_path(json_path)
     reports, kept = Reports.of(data, json_path), None
     baseline, record = gate.read_baseline(model, model_name), gate.read_record()
     if record is None:
-        generated, kept = data["data"] is None, reports.frames()
-        calibration = _calibration(calib, generated)
-        options = BenchOptions(
-            source=model,
-            model=model_name,
-            runners=default_specs(model, calibration is not None) if runners is None else _specs(runners),
-            data=data_options(data),
-            calibration=calibration,
-            budget=budget(data),
+        kept = reports.frames()
+        record = bench(
+            model,
+            data_options(data),
+            runners=None if runners is None else _specs(runners),
+            model_name=model_name,
+            calibration=calib,
             radius=radius,
-            memory=not no_memory,
             worst_frames=kept,
-            **shapes(data),
+            progress=progress(),
+            **timing(data),
         )
-        record = run_bench(options, progress())
     _leave(record, gate, baseline, json_path, details, reports, kept)
 
 
@@ -170,15 +160,6 @@ def _kept(errors: list[FcnDeployError]) -> Iterator[None]:
         yield
     except FcnDeployError as error:
         errors.append(error)
-
-
-def _calibration(source: str | None, generated: bool) -> DataOptions | None:
-    """Generated scenes are calibrated with others of the same size; a user's own images are not chosen for him."""
-    from fcn_deploy.data.options import DataOptions
-
-    if source is None:
-        return DataOptions(GENERATED) if generated else None
-    return DataOptions(source, split="train", limit=CALIBRATED)
 
 
 def _specs(text: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,9 +13,6 @@ from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.gate import percent
 from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.vocabulary import Size
-
-if TYPE_CHECKING:
-    from fcn_deploy.benchmark.timing.latency import Budget
 
 LONGEST_SIDE = 1 << 16
 
@@ -97,21 +94,12 @@ TIMING_OPTIONS = (
 )
 
 
-def budget(given: Mapping[str, Any]) -> Budget:
-    """The parsed values as the library takes them."""
-    from fcn_deploy.benchmark.timing.latency import Budget
-
-    return Budget(given["iterations"], given["seconds"], given["warmup"], tolerance=given["tolerance"] or None)
-
-
-def shapes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of `BenchOptions` for sizes, batches, processes and what runs in them."""
-    numbers = given["batches"]
+def timing(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parsed values as keyword arguments of `bench`."""
+    names = ("iterations", "seconds", "warmup", "sizes", "batches", "saturation", "threads")
     return {
-        "batch": numbers[0],
-        "sizes": given["sizes"],
-        "batches": numbers if given["sizes"] or len(numbers) > 1 else (),
+        **{name: given[name] for name in names},
+        "stop_at": given["tolerance"] or None,
+        "memory": not given["no_memory"],
         "isolated": given["isolate"],
-        "saturation_s": given["saturation"],
-        "threads": given["threads"],
     }

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from fcn_deploy.cli.options.command import group
-from fcn_deploy.cli.options.timing import TIMING_OPTIONS, budget, shapes
+from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
 
 
 def parsed(*arguments: str) -> dict:
@@ -20,28 +20,25 @@ def parsed(*arguments: str) -> dict:
     return found if result.exit_code == 0 else {"exit": result.exit_code, "said": result.output}
 
 
-def test_sizes_and_batches_make_the_grid():
-    given = parsed("--sizes", "360x480, 720x960", "--batch", "1,4")
-    assert shapes(given) == {
-        "batch": 1,
+def test_the_values_are_the_arguments_of_bench():
+    assert timing(parsed("--sizes", "360x480, 720x960", "--batch", "1,4", "--no-memory")) == {
+        "iterations": 500,
+        "seconds": 20.0,
+        "stop_at": 0.01,
+        "warmup": 3,
         "sizes": ((360, 480), (720, 960)),
         "batches": (1, 4),
+        "saturation": 1.5,
+        "memory": False,
         "isolated": False,
-        "saturation_s": 1.5,
         "threads": None,
     }
-
-
-def test_one_batch_and_no_size_is_no_grid():
-    assert (shapes(parsed("--batch", "4"))["batch"], shapes(parsed("--batch", "4"))["batches"]) == (4, ())
-    assert shapes(parsed("--batch", "2,1,2"))["batches"] == (2, 1)
-    assert shapes(parsed("--sizes", "33x47"))["batches"] == (1,)
+    assert timing(parsed("--batch", "2,1,2"))["batches"] == (2, 1)
 
 
 def test_a_tolerance_of_nothing_never_stops_early():
-    assert budget(parsed("--tolerance", "0%")).tolerance is None
-    assert budget(parsed("--tolerance", "2.5%")).tolerance == 0.025
-    assert budget(parsed()).tolerance == 0.01
+    assert timing(parsed("--tolerance", "0%"))["stop_at"] is None
+    assert timing(parsed("--stop-at", "2.5%"))["stop_at"] == 0.025
 
 
 @pytest.mark.parametrize(

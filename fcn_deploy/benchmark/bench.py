@@ -1,0 +1,109 @@
+"""Benchmark a model's runners as a user asks for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from fcn_deploy.benchmark.options import BenchOptions
+from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.run import run_bench
+from fcn_deploy.benchmark.runner_specs import default_specs
+from fcn_deploy.benchmark.timing.latency import Budget
+from fcn_deploy.benchmark.timing.saturation import SECONDS
+from fcn_deploy.benchmark.worst_frames import WorstFrames
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.quantization.calibration.images import calibration_options
+from fcn_deploy.system.files import StrPath
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Size
+
+CALIBRATION_SCENES = "synthetic:32:1:192x256"  # of the size of the generated data set, and other ones
+
+
+def bench(
+    model: StrPath = "demo",
+    data: StrPath | DataOptions | None = None,
+    *,
+    runners: Sequence[str] | None = None,
+    model_name: str | None = None,
+    calibration: StrPath | DataOptions | None = None,
+    iterations: int = 500,
+    seconds: float = 20.0,
+    stop_at: float | None = 0.01,
+    warmup: int = 3,
+    sizes: Sequence[Size] = (),
+    batches: Sequence[int] = (1,),
+    saturation: float = SECONDS,
+    memory: bool = True,
+    isolated: bool = False,
+    threads: int | None = None,
+    radius: int = 3,
+    worst_frames: WorstFrames | None = None,
+    progress: Progress = SILENT,
+) -> Record:
+    """Compare the speed and the accuracy of a model's runners.
+
+    The runners take turns on every image, and their labels are compared with PyTorch's, pixel by pixel. A runner that
+    cannot be opened is skipped, one that fails is failed, each with its reason in its row; the others go on.
+
+    Args:
+        model: an .onnx file, a checkpoint, a recipe or "demo".
+        data: images, as for `evaluate`, with or without labels; None generates them.
+        runners: "pytorch[:DEVICE]", "onnxruntime[:DEVICE][:PRECISION]", "openvino[:PRECISION][:DEVICE][:fp32|bf16]"
+            or "tensorrt[:PRECISION]"; one given twice shows the noise. With a precision (fp16, int8, int8+fp16) the
+            model is rewritten for this run, and "tensorrt" builds an engine. None is what is installed.
+        model_name: the network that a checkpoint holds, where its keys leave a choice.
+        calibration: images for INT8, as for `quantize`, other ones than those of `data`; None generates them where
+            `data` is generated too.
+        iterations: the largest number of rounds.
+        seconds: the time after which timing stops, but after at least 3 rounds.
+        stop_at: stop early, after at least 100 rounds, once every median is known to within this share; None never.
+        warmup: the least number of untimed runs of each image size.
+        sizes: (height, width) in pixels, to which the images are resized to time them too.
+        batches: images per inference; the original sizes are timed with the first, `sizes` with each.
+        saturation: seconds for which images per second are measured with a queue that is never empty; 0 skips it.
+        memory: whether to measure peak memory, which opens each runner again in a process of its own.
+        isolated: whether each runner is timed in a process of its own.
+        threads: CPU threads of every runner; None is all usable cores.
+        radius: half width of the boundary band in pixels.
+        worst_frames: collects the frames on which the rows differ most, for the HTML page.
+
+    Returns:
+        The record: a row per runner with its samples in nanoseconds, memory, agreement and accuracy, and what they
+        were measured on. `benchmark.record.file` writes and reads it.
+
+    Raises:
+        UnknownNameError: no such runner or provider.
+        CheckpointError, GraphError, ExportError: no runner can use the file.
+        DataError: the data set cannot be used, or not with the model's classes; INT8 without calibration images.
+
+    Example:
+        >>> import fcn_deploy
+        >>> quick = {"iterations": 3, "saturation": 0, "memory": False}
+        >>> record = fcn_deploy.bench("demo", "synthetic:2:0:48x64", runners=["pytorch"], **quick)
+        >>> [(row.runner, row.status) for row in record.rows], record.data.images
+        ([('pytorch', 'ok')], 2)
+    """
+    source, images = os.fspath(model), DataOptions.of(data)
+    if calibration is None and images.source is None:
+        calibration = CALIBRATION_SCENES
+    specs = default_specs(source, calibration is not None) if runners is None else tuple(runners)
+    options = BenchOptions(
+        source=source,
+        model=model_name,
+        runners=specs,
+        data=images,
+        calibration=None if calibration is None else calibration_options(calibration),
+        budget=Budget(iterations, seconds, warmup, tolerance=stop_at),
+        batch=batches[0] if batches else 1,
+        threads=threads,
+        radius=radius,
+        memory=memory,
+        sizes=tuple(sizes),
+        batches=tuple(batches) if sizes or len(batches) > 1 else (),
+        isolated=isolated,
+        saturation_s=saturation,
+        worst_frames=worst_frames,
+    )
+    return run_bench(options, progress)
