@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from fcn_deploy.errors import RecipeError
@@ -111,13 +112,16 @@ class ModelCard:
         return json.dumps(plain(self))
 
     @classmethod
-    def from_json(cls, text: str) -> ModelCard:
+    def from_json(cls, text: str, path: str | Path) -> ModelCard:
         """Read what `to_json` wrote; fields of a later version are ignored.
+
+        Args:
+            path: the file that has the card, for the message.
 
         Raises:
             RecipeError: not JSON, a missing field, or a value of the wrong kind.
         """
-        source = "the model card cannot be read"
+        source = f"{path}: the model card cannot be read"
         return decode(cls, parse_json(text, source, RecipeError), source, RecipeError)
 
 

@@ -107,7 +107,7 @@ def _stage(source: str, model: str | None, progress: Progress) -> Stage:
         return _engine(path)
     if kind == "onnx":
         graph = load_graph(path)
-        return Stage(path.name, kind, source, _claim(graph), find_card(graph))
+        return Stage(path.name, kind, source, _claim(graph), find_card(graph, path))
     with ModelSource(source, progress, model=model) as opened:
         network, card = opened.network()
     return Stage(Path(source).name, "pytorch", source, "fp32", card, network)

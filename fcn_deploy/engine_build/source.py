@@ -65,7 +65,7 @@ def look(model: ModelSource, precision: str | None) -> BuildSource:
     graph = load_graph(model.path)
     _check_precision(graph, model.path, precision)
     kept = [graph] if precision in (None, "fp32") else []
-    return BuildSource(graph_digest(model.path, graph), find_card(graph), fixed_dims(graph), kept)
+    return BuildSource(graph_digest(model.path, graph), find_card(graph, model.path), fixed_dims(graph), kept)
 
 
 def _check_precision(graph: ir.Model, path: Path, precision: str | None) -> None:

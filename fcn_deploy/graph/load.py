@@ -55,16 +55,16 @@ def read_card(path: Path) -> ModelCard:
 
 def require_card(model: ir.Model, path: Path) -> ModelCard:
     """The model card of a loaded graph; `path` is for the message."""
-    card = find_card(model)
+    card = find_card(model, path)
     if card is None:
         raise GraphError(f"{path} holds no model card; export it with `fcn-deploy export`")
     return card
 
 
-def find_card(model: ir.Model) -> ModelCard | None:
-    """The model card of a loaded graph; None if another tool exported it."""
+def find_card(model: ir.Model, path: Path) -> ModelCard | None:
+    """Return the model card of the graph loaded from `path`; None if another tool exported it."""
     text = model.metadata_props.get(CARD_KEY)
-    return None if text is None else ModelCard.from_json(text)
+    return None if text is None else ModelCard.from_json(text, path)
 
 
 def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:

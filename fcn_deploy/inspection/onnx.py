@@ -60,7 +60,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
     for tensor in tensors:
         weight_bytes[_dtype(tensor.dtype)] += tensor.nbytes
     inputs, outputs = _ports(graph_inputs(model)), _ports(model.graph.outputs)
-    card = find_card(model)
+    card = find_card(model, path)
     found, trouble = _audit(path)
     return OnnxFile(
         producer=" ".join(filter(None, [model.producer_name, model.producer_version])),

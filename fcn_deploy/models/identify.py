@@ -59,9 +59,9 @@ def as_asked(card: ModelCard, path: Path, model: str | None, classes: Sequence[s
 
 def _own_card(weights: Weights, path: Path) -> ModelCard:
     try:
-        return ModelCard.from_json(weights.metadata[CARD_KEY])
+        return ModelCard.from_json(weights.metadata[CARD_KEY], path)
     except RecipeError as error:
-        raise CheckpointError(f"{path}: {error}") from error
+        raise CheckpointError(str(error)) from error
 
 
 def _card_by_keys(

@@ -158,7 +158,7 @@ def _onnx(source: Path, options: TritonOptions) -> Served:
     inputs, outputs = ([_port(v) for v in values] for values in (graph_inputs(model), model.graph.outputs))
     usual = ((fixed[1] or DEFAULT.opt[1], fixed[2] or DEFAULT.opt[2]),)
     return _served(
-        "onnxruntime", "model.onnx", inputs, outputs, find_card(model), options,
+        "onnxruntime", "model.onnx", inputs, outputs, find_card(model, source), options,
         batch=0 if fixed[0] is not None else options.max_batch or 8, warmup=options.warmup or usual,
     )  # fmt: skip
 

@@ -117,7 +117,7 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
     check_options(options, target)
     model = load_rewritable(options.source)
     bytes_before = _size(options.source)
-    card = find_card(model)
+    card = find_card(model, options.source)
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
     kept = layers_kept_in_float(model, options) if int8 else {}
     wide = nodes_kept_in_fp32(model, () if int8 else options.keep) if half else {}

@@ -74,7 +74,7 @@ class OpenVinoRunner(Runner):
             model = core.read_model(source)
         except RuntimeError as error:
             raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
-        io = describe_io(source, _ports(model.inputs), _ports(model.outputs), _card(model))
+        io = describe_io(source, _ports(model.inputs), _ports(model.outputs), _card(model, source))
         options: dict[str, object] = {} if wanted is None else {"INFERENCE_PRECISION_HINT": TYPES[wanted]}
         if threads is not None and where == "cpu":
             options["INFERENCE_NUM_THREADS"] = threads
@@ -172,8 +172,8 @@ def computed_in(compiled: Any) -> tuple[str, ...]:
     return (f"layers that multiply: {listed}",) if listed else ()
 
 
-def _card(model: Any) -> ModelCard | None:
-    return ModelCard.from_json(model.get_rt_info(CARD).astype(str)) if model.has_rt_info(CARD) else None
+def _card(model: Any, source: str) -> ModelCard | None:
+    return ModelCard.from_json(model.get_rt_info(CARD).astype(str), source) if model.has_rt_info(CARD) else None
 
 
 def _ports(ports: Sequence[Any]) -> list[_Port]:

@@ -19,7 +19,7 @@ class MirrorRunner(Runner):
     @classmethod
     def open(cls, name: str, source: str, *, device: str, outputs: tuple[str, ...], threads: int | None) -> Runner:
         assert (device, outputs) == ("cpu", (LABELS,))
-        return cls(name, find_card(load_graph(Path(source))))
+        return cls(name, find_card(load_graph(Path(source)), Path(source)))
 
     def _upload(self, image: Any) -> None:
         self._image = image

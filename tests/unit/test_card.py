@@ -13,11 +13,11 @@ CARD = ModelCard(
 
 
 def test_a_card_comes_back_as_it_was_written():
-    assert ModelCard.from_json(CARD.to_json()) == CARD
+    assert ModelCard.from_json(CARD.to_json(), "net.onnx") == CARD
 
 
 def test_fields_of_a_later_version_are_passed_over():
-    assert ModelCard.from_json(json.dumps(json.loads(CARD.to_json()) | {"licence": 3})) == CARD
+    assert ModelCard.from_json(json.dumps(json.loads(CARD.to_json()) | {"licence": 3}), "net.onnx") == CARD
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_fields_of_a_later_version_are_passed_over():
 )
 def test_a_wrong_value_is_named_with_what_it_must_be(field: str, value: object, message: str):
     with pytest.raises(RecipeError) as caught:
-        ModelCard.from_json(json.dumps(json.loads(CARD.to_json()) | {field: value}))
-    assert str(caught.value).startswith("the model card cannot be read: ")
+        ModelCard.from_json(json.dumps(json.loads(CARD.to_json()) | {field: value}), "net.onnx")
+    assert str(caught.value).startswith("net.onnx: the model card cannot be read: ")
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "5", "null", '"x"', "{}", '{"model": "fcn8s"}', "[" * 100_000])
 def test_text_that_is_no_card(text: str):
-    with pytest.raises(RecipeError, match="the model card cannot be read"):
-        ModelCard.from_json(text)
+    with pytest.raises(RecipeError, match=r"^net\.onnx: the model card cannot be read"):
+        ModelCard.from_json(text, "net.onnx")
 
 
 def test_the_label_of_unlabelled_pixels_leaves_uint8_above_255_classes():

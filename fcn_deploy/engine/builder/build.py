@@ -97,7 +97,7 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
             fp16=request.fp16 or (found is not None and "FP16" in found.totals),
             int8=found is not None and "INT8" in found.totals,
         )
-        card, precision = find_card(model), precision_of(model, {} if found is None else found.totals)
+        card, precision = find_card(model, request.onnx), precision_of(model, {} if found is None else found.totals)
         del model  # as large as its weights, and the builder needs room for its own
         gc.collect()
         compiled, peak = compile_in_child(request.flavor.name, job, progress)

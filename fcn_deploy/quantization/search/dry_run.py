@@ -69,7 +69,7 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     assert options.search is not None
     check_options(options, target)
     model = load_rewritable(options.source)
-    card = find_card(model)
+    card = find_card(model, options.source)
     kept = layers_kept_in_float(model, options)
     layers = tuple(candidates(model, kept))
     dataset = open_for(card, options.search.images, progress)

@@ -60,7 +60,7 @@ class OrtRunner(Runner):
         opened = open_session(name, Path(source), device, threads, provider)
         session = opened.session
         text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-        card = ModelCard.from_json(text) if text else None
+        card = ModelCard.from_json(text, source) if text else None
         io = describe_io(source, session.get_inputs(), session.get_outputs(), card)
         try:
             runner = cls(name, session, io, device=opened.buffers, outputs=outputs, asked=provider)

@@ -90,5 +90,5 @@ class Machine:
             (),
             (),
             tuple(profiles),
-            card=find_card(load_graph(onnx)),
+            card=find_card(load_graph(onnx), onnx),
         )
