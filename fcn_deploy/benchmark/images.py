@@ -1,4 +1,4 @@
-"""The images that are timed: kept while they pass, stacked into batches, resized to other shapes.
+"""Keep the images that are timed, stack them into batches, resize them to other shapes.
 
 Images are resized with Pillow (bilinear), labels by nearest neighbour, to exactly the size that was asked for. A
 network then sees other scales than it was trained on, which is part of the answer: mIoU is counted at each size against

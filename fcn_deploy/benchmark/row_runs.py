@@ -1,4 +1,4 @@
-"""The rows of a benchmark while it runs: what is opened, and what has been measured of it so far."""
+"""Open the rows of a benchmark, and hold what has been measured of them so far."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
 def _open_reference(
     artefact: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
 ) -> tuple[Runner | None, str]:
-    """The first PyTorch runner of the rows, else one opened next to them; None with the reason."""
+    """Return the first PyTorch runner of the rows, or open one next to them; None and the reason if that fails."""
     for run in runs:
         if run.runner is not None and run.spec.runner.partition(":")[0] == REFERENCE:
             return run.runner, ""

@@ -1,4 +1,4 @@
-"""What each row of the benchmark runs: a runner, and the model as it is, in another precision or as an engine."""
+"""Parse what each row of the benchmark runs: a runner, and the model as it is, in another precision or as an engine."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class ModelFiles:
         self._engines: dict[str, rec.Built] = {}
 
     def file_for(self, spec: RunnerSpec) -> tuple[str, rec.Built | None]:
-        """What the spec's runner opens, and how it was made; None for a file that was there or just exported.
+        """Return what the spec's runner opens, and how it was made; None for a file that was there or just exported.
 
         Raises:
             FcnDeployError: the source cannot be read, exported, rewritten or built.
@@ -159,11 +159,11 @@ class ModelFiles:
         return runner
 
     def note_for(self, spec: RunnerSpec) -> tuple[str, ...]:
-        """What a reader should know of the file that the spec's runner opens."""
+        """Return what a reader should know of the file that the spec's runner opens."""
         return () if spec.is_engine or spec.precision is not None else self.artefact.note_for(spec.runner)
 
     def _rewrite(self, precision: str, target: str) -> tuple[str, float]:
-        """The file in another precision, and the seconds that it took."""
+        """Return the file in another precision, and the seconds that it took."""
         if (precision, target) not in self._rewritten:
             source = self.artefact.onnx_file()
             path = self._folder / f"{self.artefact.path.stem}.{precision}.{target}.onnx"
@@ -181,7 +181,7 @@ class ModelFiles:
         return self._rewritten[precision, target]
 
     def _engine(self, spec: RunnerSpec) -> tuple[str, rec.Built]:
-        """An engine of the rewritten file; the seconds are those of the rewriting and of the build."""
+        """Build an engine of the rewritten file; the seconds are those of the rewriting and of the build."""
         precision = spec.precision or "as it is"
         path = self._folder / f"{self.artefact.path.stem}.{precision.replace(' ', '-')}.engine"
         if precision not in self._engines:

@@ -114,7 +114,7 @@ def difference(truth: Labels | None, reference: Labels, labels: Labels, ignore_i
 
 
 def _worst_code(codes: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """The maximum of each factor x factor block; blocks at the lower and right border may be smaller."""
+    """Return the maximum of each factor x factor block; blocks at the lower and right border may be smaller."""
     rows = np.maximum.reduceat(codes, np.arange(0, codes.shape[0], factor), axis=0)
     worst: NDArray[np.uint8] = np.maximum.reduceat(rows, np.arange(0, codes.shape[1], factor), axis=1)
     return worst

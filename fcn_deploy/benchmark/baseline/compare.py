@@ -46,7 +46,7 @@ class AccuracyChange:
 
 @dataclass(frozen=True)
 class RowChange:
-    """One row.
+    """What became of one row.
 
     Attributes:
         fate: "lost": measured then and not now; "gone": of the baseline, and not asked for; "new": not in the
@@ -135,7 +135,7 @@ def _by_name(record: Record) -> dict[tuple[str, int], Row]:
 
 
 def accuracy_change(before: Accuracy | None, after: Accuracy | None) -> AccuracyChange | None:
-    """None unless both have a ground truth; class by class the same one, see `check_same`."""
+    """Return None unless both have a ground truth; it is the same one, see `check_same`."""
     if before is None or after is None:
         return None
     old, new = (100 * scores(np.array(side.overall, np.int64)).mean_iou for side in (before, after))

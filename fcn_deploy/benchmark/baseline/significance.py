@@ -1,4 +1,4 @@
-"""How much longer one series of times is than another, and whether chance explains it.
+"""Decide how much longer one series of times is than another, and whether chance explains it.
 
 Times of one run depend on their neighbours: a clock steps down, another process wakes up, a page cache fills. A test
 that takes them as independent finds differences between identical runners. So each series is cut into ten blocks of
@@ -65,7 +65,7 @@ class _Centre:
 
 
 def ratio(before: Times, after: Times) -> Ratio:
-    """Median of `after` over that of `before`: two runs, each float[rounds] in any unit, in the order of the rounds."""
+    """Divide the median of `after` by that of `before`: two runs, float[rounds] each, in the order of the rounds."""
     first, second = _logarithms(before), _logarithms(after)
     value = math.exp(float(np.median(second) - np.median(first)))
     if min(len(first), len(second)) < MIN_ROUNDS:
@@ -78,7 +78,7 @@ def ratio(before: Times, after: Times) -> Ratio:
 
 
 def paired_ratio(before: Times, after: Times) -> Ratio:
-    """Median over rounds of after / before: two runners that took turns, so that what slowed a round slowed both."""
+    """Return the median over rounds of after / before: runners that took turns, so what slowed a round slowed both."""
     quotients = _logarithms(after) - _logarithms(before)
     value = math.exp(float(np.median(quotients)))
     if len(quotients) < MIN_ROUNDS:
@@ -88,7 +88,7 @@ def paired_ratio(before: Times, after: Times) -> Ratio:
 
 
 def _logarithms(times: Times) -> NDArray[np.float64]:
-    """Of a time of 0, which a coarse clock gives, the logarithm is that of 1e-9."""
+    """Return logarithms; a time of 0, which a coarse clock gives, counts as 1e-9."""
     return np.asarray(np.log(np.maximum(np.asarray(times, np.float64), 1e-9)))
 
 
@@ -101,7 +101,7 @@ def _centre(values: NDArray[np.float64]) -> _Centre:
 
 
 def _independent_share(deviations: NDArray[np.float64]) -> float:
-    """(1 - r) / (1 + r); the estimate of r is too low by about 1 / blocks, and a negative one gains nothing."""
+    """Return (1 - r) / (1 + r); the estimate of r is too low by about 1 / blocks, and a negative one gains nothing."""
     total = float((deviations**2).sum())
     if total == 0:
         return 1.0

@@ -1,4 +1,4 @@
-"""How a row's times changed between two records, on the images as they are and on those resized to each shape."""
+"""Compute how a row's times changed between two records, on the images as they are and on resized ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _timed(record: Record, row: Row) -> dict[Shape | None, Series]:
 def _change_at(
     shape: Shape | None, before: tuple[Record, Series], after: tuple[Record, Series], relative: bool
 ) -> SpeedChange | None:
-    """None if no shape was timed on both sides, or `relative` and a side has no reference there."""
+    """Return None if no shape was timed on both sides, or `relative` and a side has no reference there."""
     change = _change(shape, before[1], after[1])
     if not relative or change is None:
         return change
@@ -79,7 +79,7 @@ def _change_at(
 
 
 def _shares(record: Record, shape: Shape | None, times: Series) -> Iterator[Series]:
-    """The times as shares of the reference's; nothing if the reference was not timed there."""
+    """Yield the times as shares of the reference's; nothing if the reference was not timed there."""
     reference = record.reference_at(shape)
     other = None if reference is None else series(record, reference)
     if other is not None:
@@ -99,5 +99,5 @@ def _change(shape: Shape | None, before: Series, after: Series) -> SpeedChange |
 
 
 def _scaled(times: Series, medians: dict[Shape, float]) -> Values:
-    """Times as multiples of their shape's own median then, so that images of many sizes make one series."""
+    """Return times as multiples of their shape's median then, so that images of many sizes make one series."""
     return np.asarray(times.total / [medians[shape] for shape in times.shapes])

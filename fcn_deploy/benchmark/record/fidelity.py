@@ -1,4 +1,4 @@
-"""What a row's labels cost: the paper's accuracies by region, each class against the reference, the worst frames."""
+"""Compute how accurate a row's labels are: by region, by class against the reference, and on the worst frames."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ class ClassChange:
 
 
 def regions(accuracy: Accuracy) -> dict[str, Scores]:
-    """The four metrics everywhere, near label changes of the ground truth, and away from them."""
+    """Return the four metrics everywhere, near label changes of the ground truth, and away from them."""
     everywhere, near = (np.array(counts, np.int64) for counts in (accuracy.overall, accuracy.boundary))
     parts = zip(REGIONS, (everywhere, near, everywhere - near), strict=True)
     return {name: scores(counts) for name, counts in parts}
 
 
 def mean_change(before: Accuracy, after: Accuracy) -> Interval:
-    """Points of mean IoU gained; a bare difference unless both sides hold the counts of each image."""
+    """Return points of mean IoU gained; without an interval unless both sides hold the counts of each image."""
     return in_points(_iou_change(before, after).mean)
 
 
 def class_changes(record: Record, row: Row) -> tuple[ClassChange, ...]:
-    """Each class against the reference; () without a ground truth, and of the reference itself."""
+    """Compare each class with the reference; () without a ground truth, and for the reference itself."""
     reference, own = record.reference_accuracy(None), row.own.accuracy
     if reference is None or own is None or is_reference(record, row):
         return ()
@@ -61,13 +61,13 @@ def is_reference(record: Record, row: Row) -> bool:
 
 
 def most_changed(row: Row, count: int = 5) -> tuple[Frame, ...]:
-    """The frames with the least agreement first; those without a differing pixel are left out."""
+    """Return the frames with the least agreement first; those without a differing pixel are left out."""
     changed = [frame for frame in row.own.frames if frame.agreed < frame.pixels]
     return tuple(sorted(changed, key=lambda frame: frame.agreed / frame.pixels)[:count])
 
 
 def in_points(change: Interval) -> Interval:
-    """An interval of fractions as one of points."""
+    """Convert an interval of fractions to points."""
     low, high = (None if end is None else 100 * end for end in (change.low, change.high))
     return Interval(100 * change.value, low, high)
 

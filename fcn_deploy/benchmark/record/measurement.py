@@ -1,4 +1,4 @@
-"""What is measured of a runner on one kind of images: raw times, memory, and counts of labels."""
+"""Types of what is measured of a runner on one kind of images: raw times, memory, and counts of labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Saturated:
-    """Images that were done in how many seconds when the next one never had to wait to be asked for.
+    """How many images were done in how many seconds, with the next batch always ready.
 
     Attributes:
         streamed: whether several were under way at once; otherwise one inference followed the other.
@@ -81,7 +81,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Agreed:
-    """Pixels whose label is the reference's, of how many."""
+    """How many pixels have the reference's label, of how many."""
 
     agreed: int
     pixels: int

@@ -1,4 +1,4 @@
-"""The times of a measurement as arrays, round by round."""
+"""Hold the times of a measurement as arrays, round by round."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class Series:
 
     @property
     def shape_index(self) -> list[int]:
-        """A number for the shape of each round."""
+        """Number the shape of each round."""
         numbers = {shape: number for number, shape in enumerate(dict.fromkeys(self.shapes))}
         return [numbers[shape] for shape in self.shapes]
 
     def only(self, shapes: set[Shape]) -> Series:
-        """The rounds of these shapes."""
+        """Return the rounds of these shapes."""
         keep = np.array([shape in shapes for shape in self.shapes], bool)
         return Series(self.steps[:, keep], tuple(shape for shape in self.shapes if shape in shapes))
 
     def over(self, other: Series) -> Series:
-        """Each round's steps as shares of the whole time of `other` in that round, as many rounds as both have."""
+        """Return each round's steps as shares of the time of `other` in that round, as many rounds as both have."""
         rounds = min(len(self.shapes), len(other.shapes))
         return Series(self.steps[:, :rounds] / other.total[:rounds], self.shapes[:rounds])
 

@@ -1,4 +1,4 @@
-"""How precisely a run knows its median, and whether its conditions stayed the same.
+"""Estimate how precisely a run knows its median, and whether its conditions stayed the same.
 
 The interval of the median is that of order statistics (David and Nagaraja, Order Statistics, 7.1): the number of
 samples below the true median is binomial(n, 1/2). That holds for independent samples; times come in bursts, so n is
@@ -101,7 +101,7 @@ def median_interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _repetition(values: NDArray[np.float64]) -> float:
-    """How many neighbouring samples say as much as one independent one; at least 1."""
+    """Return how many neighbouring samples are worth one independent one; at least 1."""
     signs = np.sign(values - np.median(values))
     power = float(signs @ signs)
     total = 0.0

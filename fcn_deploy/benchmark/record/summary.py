@@ -1,4 +1,4 @@
-"""The figures of a measurement, worked out from its raw samples and counts."""
+"""Compute the figures of a measurement from its raw samples and counts."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def summarise(record: Record, measurement: Measurement) -> dict[str, Any]:
 
 
 def _times_reference(record: Record, measurement: Measurement, total: NDArray[np.float64]) -> float | None:
-    """Round by round, so that what slowed one round slows both sides of its ratio."""
+    """Compare round by round, so that what slowed one round slows both sides of its ratio."""
     reference = record.reference_at(measurement.shape)
     times = None if reference is None else series(record, reference)
     if times is None or len(times.shapes) != len(total):

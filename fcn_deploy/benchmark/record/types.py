@@ -1,4 +1,4 @@
-"""A benchmark's record: raw samples and circumstances. Tables are made from it and never the other way round."""
+"""Types of a benchmark's record: raw samples and circumstances, from which every table is made."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Row:
         return tuple(found for found in self.measurements if found.shape is not None)
 
     def at(self, shape: Shape | None) -> Measurement | None:
-        """The measurement on images of `shape`."""
+        """Return the measurement on images of `shape`."""
         return next((found for found in self.measurements if found.shape == shape), None)
 
 
@@ -170,18 +170,18 @@ class Record:
         return render_iframe(self)
 
     def reference_row(self, shape: Shape | None = None) -> Row | None:
-        """The reference's row, if it was timed on images of `shape`."""
+        """Return the reference's row, if it was timed on images of `shape`."""
         name = None if self.reference is None else self.reference.runner
         timed = (row for row in self.rows if (found := row.at(shape)) is not None and found.latency is not None)
         return next((row for row in timed if row.runner == name), None)
 
     def reference_at(self, shape: Shape | None) -> Measurement | None:
-        """What the reference's row measured on images of `shape`, if it was timed on them."""
+        """Return what the reference's row measured on images of `shape`, if it was timed on them."""
         row = self.reference_row(shape)
         return None if row is None else row.at(shape)
 
     def reference_accuracy(self, shape: Shape | None) -> Accuracy | None:
-        """The reference's accuracy on images of `shape`; on the data set's own sizes also if it has no row."""
+        """Return the reference's accuracy on images of `shape`; on the data set's own sizes also if it has no row."""
         if shape is None:
             return None if self.reference is None else self.reference.accuracy
         found = self.reference_at(shape)

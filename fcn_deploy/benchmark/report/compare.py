@@ -1,4 +1,4 @@
-"""A comparison with a baseline as a sheet, as lines, and as plain data."""
+"""Render a comparison with a baseline as a table, as lines, and as plain data."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fcn_deploy.vocabulary import shape_text
 
 
 def render(found: Comparison) -> RenderableType:
-    """A row for each runner and shape, then what stood in the way."""
+    """Render a line for each runner and shape, then what could not be compared and why."""
     sheet = comparison_sheet(found)
     return Group(Text(sheet.title), "", as_table(sheet), "", *map(Text, remarks(found)))
 
 
 def comparison_sheet(found: Comparison) -> Sheet:
-    """Times and accuracies then and now."""
+    """Return times and accuracies then and now."""
     reference = found.reference[0] if found.relative and found.reference else ""
     change = f"time over {reference}'s" if reference else "time"
     heads = ("runner", "ms then", "now", change, "", "mIoU then", "now", "points")
@@ -63,7 +63,7 @@ def verdict(ratio: Ratio) -> str:
 
 
 def percent(ratio: Ratio) -> str:
-    """ "+7.1 % (+5.9 to +8.3)"."""
+    """Write "+7.1 % (+5.9 to +8.3)"."""
     value = f"{100 * (ratio.value - 1):+.1f} %"
     if ratio.low is None or ratio.high is None:
         return value
@@ -77,7 +77,7 @@ def _accuracy_cells(change: AccuracyChange | None) -> tuple[str, ...]:
 
 
 def remarks(found: Comparison) -> list[str]:
-    """What is not compared and why, what else differs, what the columns mean."""
+    """Return what is not compared and why, what else differs, what the columns mean."""
     lines = [f"{row.runner}: {row.reason}" for row in found.rows if row.reason]
     if found.no_speed:
         lines.append(f"times are not compared, accuracy alone is: {found.no_speed}")
@@ -115,7 +115,7 @@ def _violation(found: Comparison, violation: Violation) -> str:
 
 
 def _accuracy_words(drop: AccuracyChange) -> str:
-    """ "mean IoU fell by 0.52 points, 58.35 to 57.83 (95 % interval over the images: 0.31 to 0.80)"."""
+    """Write "mean IoU fell by 0.52 points, 58.35 to 57.83 (95 % interval over the images: 0.31 to 0.80)"."""
     change = drop.change
     if change.low is None or change.high is None:
         evidence = "the bare difference: no counts of each image on both sides"
@@ -125,7 +125,7 @@ def _accuracy_words(drop: AccuracyChange) -> str:
 
 
 def _speed_words(change: SpeedChange, comparison: Comparison) -> str:
-    """ " at 1x360x480: 7.1 % slower, 20.0 to 21.4 ms (95 % interval: 5.9 to 8.3 %), most of it in compute"."""
+    """Write " at 1x360x480: 7.1 % slower, 20.0 to 21.4 ms (95 % interval: 5.9 to 8.3 %), most of it in compute"."""
     where = "" if change.shape is None else f" at {shape_text(change.shape)}"
     low, high = change.ratio.low, change.ratio.high
     interval = (

@@ -1,4 +1,4 @@
-"""A benchmark record as comma-separated values: one line a row and shape, figures in full for other programs."""
+"""Write a record as comma-separated values: one line per row and shape, figures in full for other programs."""
 
 from __future__ import annotations
 

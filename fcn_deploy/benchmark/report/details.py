@@ -21,13 +21,13 @@ Item = TypeVar("Item")
 
 
 def detail_sheets(record: Record) -> list[Sheet]:
-    """Those that this record has something for, in the order of reading."""
+    """Return the tables that this record has something for, in the order of reading."""
     parts = (_region_sheets, _class_sheets, _margin_sheets, _frame_sheets)
     return [sheet for part in parts for sheet in part(record) if sheet.rows]
 
 
 def _region_sheets(record: Record) -> Iterator[Sheet]:
-    """The four accuracies of the FCN paper in per cent: everywhere, near label changes, away from them."""
+    """Yield the four accuracies of the FCN paper in per cent: everywhere, near label changes, away from them."""
     rows = tuple(cells for row in record.rows for cells in _region_rows(record, row))
     yield Sheet("The FCN paper's accuracies", HEADS, rows, words=(0, 1))
 
@@ -49,7 +49,7 @@ def _change(record: Record, row: Row) -> str:
 
 
 def _class_sheets(record: Record) -> Iterator[Sheet]:
-    """Points of IoU that each class gained against the reference, a few rows of the record a sheet."""
+    """Yield the points of IoU that each class gained against the reference, a few rows of the record per sheet."""
     found = [(row.runner, changes) for row in record.rows if (changes := class_changes(record, row))]
     reference = "" if record.reference is None else record.reference.runner
     for part in _chunks(found, A_SHEET):
@@ -63,7 +63,7 @@ def _class_sheets(record: Record) -> Iterator[Sheet]:
 
 
 def _margin_sheets(record: Record) -> Iterator[Sheet]:
-    """Per cent of the pixels that keep their label, by how sure the reference was of it."""
+    """Yield the per cent of pixels that keep their label, by how sure the reference was of it."""
     agreements = [(row.runner, row.own.agreement) for row in record.rows]
     found = [(runner, agreement) for runner, agreement in agreements if agreement is not None and agreement.by_margin]
     for part in _chunks(found, A_SHEET):
@@ -83,7 +83,7 @@ def _margin_sheets(record: Record) -> Iterator[Sheet]:
 
 
 def _frame_sheets(record: Record) -> Iterator[Sheet]:
-    """The frames with the least agreement of each row."""
+    """Yield the frames with the least agreement of each row."""
     rows = tuple(
         (row.runner if index == 0 else "", _shortened(frame.name), share(frame.agreed, frame.pixels))
         for row in record.rows

@@ -1,4 +1,4 @@
-"""A benchmark record as one HTML page: nothing is loaded from elsewhere, nothing on it is a script.
+"""Render a record as one HTML page: nothing is loaded from elsewhere, nothing on it is a script.
 
 Everything that a user named (classes, files, models) comes in as text: the template escapes it, and the page's own
 policy would keep a script from running all the same.
@@ -45,7 +45,7 @@ NONE_DIFFERED = "No row gave a label that is not the reference's."
 
 @dataclass(frozen=True)
 class Section:
-    """A section: a table, what it says in words, and plots. `legend`: series and name, where plots do not name them."""
+    """A table, what it says in words, and plots. `legend`: series and name, where plots do not name them."""
 
     sheet: Sheet
     verdicts: Sequence[str] = ()
@@ -55,7 +55,7 @@ class Section:
 
 
 def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[Sheet, ...] = ()) -> str:
-    """The page.
+    """Render the page.
 
     Args:
         kept: the worst frames, which a record alone does not have.
@@ -87,7 +87,7 @@ def render_iframe(record: Record) -> str:
 
 @cache
 def _environment() -> Environment:
-    """Every value is escaped, and one that is missing is an error and not a gap."""
+    """Escape every value, and raise for one that is missing instead of leaving a gap."""
     loader = PackageLoader(__package__ or "", "templates")
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters["prose"] = _prose
@@ -95,12 +95,12 @@ def _environment() -> Environment:
 
 
 def _prose(line: str) -> str:
-    """A number stays on the line of its per cent sign, and of its plus-minus."""
+    """Keep a number on the line of its per cent sign, and of its plus-minus."""
     return line.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
 
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
-    """The tables in their order, each with the plots of its figures."""
+    """Return the tables in their order, each with the plots of its figures."""
     drawn = {part.sheet.title: part for part in _with_plots(record)}
     first, *rest = (drawn.get(sheet.title, Section(sheet)) for sheet in sheets(record))
     return [first, *map(Section, more), *rest]

@@ -1,4 +1,4 @@
-"""A benchmark record as Markdown, for a pull request or a wiki."""
+"""Render a record as Markdown, for a pull request or a wiki."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~#!])")
 
 
 def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:
-    """Headline, tables and remarks. `more`: further tables, which follow the record's own."""
+    """Return headline, tables and remarks. `more`: further tables, which follow the record's own."""
     first, *rest = headline(record).splitlines()
     parts = [f"## {escaped(first)}", *map(escaped, rest)]
     for sheet in (*sheets(record), *detail_sheets(record), *more):
@@ -24,13 +24,13 @@ def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:
 
 
 def table(sheet: Sheet) -> str:
-    """A table in GitHub's dialect; figures to the right."""
+    """Write a table in GitHub's dialect; figures to the right."""
     sides = (":--" if index in sheet.words else "--:" for index in range(len(sheet.columns)))
     lines = [sheet.columns, tuple(sides), *(tuple(map(escaped, row)) for row in sheet.rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def escaped(words: str) -> str:
-    """One line of text that reads as itself."""
+    """Escape one line of text so that Markdown shows it as it is."""
     plain = " ".join(words.split())
     return _MARKUP.sub(r"\\\1", plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))

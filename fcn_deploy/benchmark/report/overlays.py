@@ -1,4 +1,4 @@
-"""Label maps as small transparent pictures that a page lays over the photograph."""
+"""Draw label maps as small transparent pictures that a page lays over the photograph."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DIFFERENCES = {
 
 @dataclass(frozen=True)
 class OverlayLayer:
-    """One picture of a frame: what it is called and a data URI of what lies over the photograph, "" for nothing."""
+    """One picture of a frame: its name and a data URI of what is laid over the photograph, "" for nothing."""
 
     name: str
     uri: str = ""
@@ -63,7 +63,7 @@ class Overlays:
 
 
 def overlays(record: Record, kept: WorstFrames) -> Overlays:
-    """The worst frames of each row, as many as were kept."""
+    """Return the worst frames of each row, as many as were kept."""
     reference = record.reference.runner if record.reference is not None else "the reference"
     photos: dict[str, tuple[str, int, int]] = {}
     keys: dict[str, str] = {}
@@ -82,7 +82,7 @@ def overlays(record: Record, kept: WorstFrames) -> Overlays:
 
 
 def _name(frame: WorstFrame, row: Row) -> str:
-    """As in the record, below the folder that all images share: a page that is passed on names no folder."""
+    """Name a frame as the record does, below the folder that all images share: a page names no other folder."""
     path = Path(frame.name).as_posix()
     known = [one.name for one in row.own.frames if path == one.name or path.endswith(f"/{one.name}")]
     return max(known, key=len, default=frame.name)
@@ -105,7 +105,7 @@ def _caption(frame: WorstFrame) -> str:
 
 
 def _legend(kept: WorstFrames) -> tuple[tuple[str, str], ...]:
-    """Name and CSS colour of the classes that are to be seen in any frame."""
+    """Return name and CSS colour of the classes that appear in any frame."""
     maps = [m for frames in kept.rows.values() for f in frames for m in (f.truth, f.reference, f.labels)]
     seen = {int(label) for labels in maps if labels is not None for label in np.unique(labels)}
     return tuple(
@@ -116,14 +116,14 @@ def _legend(kept: WorstFrames) -> tuple[tuple[str, str], ...]:
 
 
 def photo_uri(image: NDArray[np.uint8]) -> str:
-    """uint8[h, w, 3] as a JPEG data URI."""
+    """Encode uint8[h, w, 3] as a JPEG data URI."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=QUALITY, optimize=True)
     return _uri("jpeg", stream)
 
 
 def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) -> str:
-    """integer[h, w] as a PNG data URI, transparent where a label is none of the palette's."""
+    """Encode integer[h, w] as a PNG data URI, transparent where a label is not in the palette."""
     colours = np.zeros((len(palette) + 1, 4), np.uint8)
     colours[:-1, :3], colours[:-1, 3] = palette, 255
     known = (labels >= 0) & (labels < len(palette))
@@ -131,7 +131,7 @@ def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) ->
 
 
 def difference_uri(codes: NDArray[np.uint8]) -> str:
-    """uint8[h, w] of the five codes as a PNG data URI; where the labels are alike a veil.
+    """Encode uint8[h, w] of the five codes as a PNG data URI, dark where the labels are alike.
 
     Each pixel that differs is drawn 3 x 3, the gravest on top: a page shows the picture smaller, and one would vanish.
     """

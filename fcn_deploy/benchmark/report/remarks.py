@@ -27,7 +27,7 @@ def headline(record: Record) -> str:
 
 
 def remarks(record: Record) -> list[str]:
-    """Verdicts, then the circumstances, with empty lines between."""
+    """Return verdicts, then the circumstances, with empty lines between."""
     said = verdict_lines(record)
     return [*said, *([""] if said else []), *circumstances(record), environment_line(record.environment)]
 
@@ -65,7 +65,7 @@ def _ending(row: Row) -> str:
 
 
 def _doubts(record: Record) -> list[str]:
-    """Why the times of all rows may be worth little."""
+    """Return why the times of all rows may be unreliable."""
     lines, rounds, others = [], len(record.rounds), record.other_cores
     cores = (record.environment.get("cores") or {}).get("logical") or 0
     if others is not None and contended(others, record.settings.threads, cores):
@@ -86,7 +86,7 @@ def _instability(record: Record, row: Row) -> str:
 
 
 def _meaning(record: Record) -> str:
-    """What the columns say, as one paragraph."""
+    """Explain the columns in one paragraph."""
     sentences = [
         "Times are upload, run and download of one batch, the host waiting for the result.",
         "Peak MiB is of a process that holds this runner alone.",
@@ -110,7 +110,7 @@ def _lowest_edge(record: Record) -> str:
 
 
 def environment_line(environment: dict[str, Any]) -> str:
-    """Processor, system, versions, GPUs."""
+    """Return processor, versions and GPUs in one line."""
     packages = environment.get("packages") or {}
     versions = ", ".join(f"{name} {packages[name]}" for name in distributions() if name in packages)
     cores = (environment.get("cores") or {}).get("physical")

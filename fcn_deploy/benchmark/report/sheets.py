@@ -1,4 +1,4 @@
-"""The tables of a benchmark record as plain text cells, which terminal, Markdown and HTML only dress."""
+"""Build the tables of a record as plain text cells, which terminal, Markdown and HTML only lay out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table: a title for those who see it apart, column heads, and as many cells in each row.
+    """One table: a title, column heads, and as many cells in each row.
 
     Attributes:
         words: columns that hold words and not figures; the first always does.
@@ -30,7 +30,7 @@ class Sheet:
 
 
 def sheets(record: Record) -> list[Sheet]:
-    """Those that have something to say about this record, in the order of reading."""
+    """Return the tables that have something to show for this record, in the order of reading."""
     found = [speed_sheet(record)]
     if any(row.built is not None for row in record.rows):
         found.append(built_sheet(record))
@@ -42,7 +42,7 @@ def sheets(record: Record) -> list[Sheet]:
 
 
 def speed_sheet(record: Record) -> Sheet:
-    """Milliseconds of one batch, upload to download."""
+    """Return milliseconds of one batch, upload to download."""
     reference = record.reference.runner if record.reference is not None else REFERENCE
     heads: tuple[str, ...] = ("runner", "", "median", "p90", "p99", "images/s")
     heads += (f"× {reference}", "up", "run", "down", "peak MiB")
@@ -59,7 +59,7 @@ def _state(record: Record, row: Row) -> str:
 
 
 def _busy(found: Measurement) -> str:
-    """Images per second when the next one never had to wait."""
+    """Write images per second when the next one never had to wait."""
     if found.saturated is None or not found.saturated.seconds:
         return NONE
     return number(found.saturated.images / found.saturated.seconds, 1)
@@ -82,7 +82,7 @@ def _speed_cells(record: Record, found: Measurement) -> list[str]:
 
 
 def fidelity_sheet(record: Record) -> Sheet:
-    """Accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
+    """Return accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
     heads = ("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
     rows = (
         (row.runner, *_fidelity_cells(fidelity(record, row.own), is_reference(record, row)))
@@ -93,7 +93,7 @@ def fidelity_sheet(record: Record) -> Sheet:
 
 
 def reference_series(record: Record) -> int:
-    """The reference's place among the rows, which gives its colour; 0 if it has no row."""
+    """Return the reference's place among the rows, which gives its colour; 0 if it has no row."""
     return next((index for index, row in enumerate(record.rows) if is_reference(record, row)), 0)
 
 
@@ -145,7 +145,7 @@ def resized_measurements(record: Record) -> Iterator[tuple[Row, Measurement]]:
 
 
 def built_sheet(record: Record) -> Sheet:
-    """What was made for the rows: size, seconds, and the share of the multiply-adds in each type."""
+    """Return the files made for the rows: size, seconds, and the share of the multiply-adds in each type."""
     rows = []
     for row in record.rows:
         if row.built is not None:

@@ -1,4 +1,4 @@
-"""A benchmark record as tables for a terminal or a pipe, at most 100 columns wide."""
+"""Render a record as tables for a terminal or a pipe, at most 100 columns wide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STYLES = {"ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yell
 
 
 def render(record: Record, details: bool = False) -> RenderableType:
-    """What was measured, how fast, how faithful, what was left out and why; `details`: the fidelity in full."""
+    """Render speed, accuracy and agreement, and what was left out and why; `details`: the fidelity in full."""
     parts: list[RenderableType] = [Text(headline(record)), ""]
     for sheet in sheets(record):
         parts += [as_table(sheet), ""]
@@ -29,7 +29,7 @@ def render(record: Record, details: bool = False) -> RenderableType:
 
 
 def as_table(sheet: Sheet) -> Table:
-    """The sheet in rich's terms; the column without a head holds the status."""
+    """Build a table of rich's; the column without a head holds the status."""
     table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     for index, column in enumerate(sheet.columns):
         table.add_column(

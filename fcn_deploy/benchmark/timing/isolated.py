@@ -127,7 +127,7 @@ class InChild:
 
 
 class _Child:
-    """The other side: one runner, and the batches that were sent."""
+    """The child's side: one runner, and the batches that were sent."""
 
     def __init__(self) -> None:
         self._batches: dict[int, Image] = {}
@@ -174,7 +174,7 @@ def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 def main() -> None:
-    """The child. Ctrl-C reaches every process of a terminal; here it is the parent's to answer."""
+    """Run the child. It ignores Ctrl-C, which reaches every process of a terminal: the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -52,7 +52,7 @@ class Samples:
             self.device_ns.append(timing.device)
 
     def latency(self) -> Latency:
-        """The samples as plain data."""
+        """Return the samples as plain data."""
         return Latency(
             tuple(self.upload_ns),
             tuple(self.execute_ns),
@@ -89,7 +89,7 @@ class Budget:
 
 
 def order_of(round_index: int, batches: int, runners: int) -> list[int]:
-    """Runners in the order of one round.
+    """Return the runners in the order of one round.
 
     Whoever is first moves on by one from batch to batch, and on each batch by one each time the batches start again;
     a plain round_index % runners would let an even number of batches meet two runners always in the same order.
@@ -162,7 +162,7 @@ def _warm(
     budget: Budget,
     progress: Progress,
 ) -> None:
-    """All warm-ups before all timing: shape by shape, every runner in turn."""
+    """Run all warm-ups before all timing: shape by shape, every runner in turn."""
     ceilings = [budget.warmup_seconds] * len(timed)
     with progress.task("warming up", None) as task, interrupts() as check:
 
@@ -186,7 +186,7 @@ def _settle(sample: Samples, runner: TimedRunner, batch: Image, settle_ms: float
 
 
 def _guarded(sample: Samples, runner: TimedRunner, batch: Image, keep: str = "timed") -> int | None:
-    """Nanoseconds of one inference, kept as "timed", as "warmup", or not at all; None if an error ended the runner."""
+    """Time one inference, keep it as "timed", as "warmup", or not at all; None if an error ended the runner."""
     if sample.failure is not None:
         return None
     try:
@@ -203,7 +203,7 @@ def _guarded(sample: Samples, runner: TimedRunner, batch: Image, keep: str = "ti
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """A collection in the middle of a sample would be counted as the runner's."""
+    """Suspend garbage collection, whose time would be counted as the runner's."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

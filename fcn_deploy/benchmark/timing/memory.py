@@ -1,4 +1,4 @@
-"""Peak memory of a runner: that of a process which opens this runner alone and runs one batch.
+"""Measure the peak memory of a process that opens one runner alone and runs one batch.
 
 Measured in a child process, because within one process the first runner's memory stays with the allocators, and every
 later one would look too small or too large.
@@ -58,7 +58,7 @@ def _measure_here(spec: str, source: str, shape: Shape, threads: int | None, mod
 
 
 def _free_device_bytes(spec: str) -> int | None:
-    """Free memory of the first GPU, whoever holds the rest: allocators keep their peak, so it is one.
+    """Return the free memory of the first GPU; allocators keep what they took, so the difference to before is a peak.
 
     As CUDA counts it, through PyTorch; where PyTorch has no CUDA as NVML does, which counts the CUDA context too.
     """

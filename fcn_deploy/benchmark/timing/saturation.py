@@ -49,7 +49,7 @@ def measure_saturation(
 
 
 def _enough(windows: Sequence[tuple[int, float]], seconds: float) -> bool:
-    """A slow runner's first stretch is longer than asked for."""
+    """Whether the stretches so far took `seconds`: a slow runner's first one may be longer than asked for."""
     return sum(taken for _, taken in windows) >= seconds
 
 

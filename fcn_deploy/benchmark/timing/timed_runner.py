@@ -43,7 +43,7 @@ class TimedRunner(Protocol):
         """Whether it can have several batches under way at once."""
 
     def time(self, batch: Image) -> Timing:
-        """One inference of uint8[N, H, W, 3], step by step, each waiting for the device."""
+        """Time one inference of uint8[N, H, W, 3], step by step, each waiting for the device."""
 
     def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
         """Return images done, and in how many seconds, with the next batch always ready."""

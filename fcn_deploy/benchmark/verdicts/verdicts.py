@@ -107,7 +107,7 @@ def _payoff(record: Record, row: Row) -> Iterator[str]:
 
 
 def payoff_words(name: str, plain: str, quotient: Ratio, cost: Interval | None) -> str:
-    """ "onnxruntime:int8 pays: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU (...)"."""
+    """Write "onnxruntime:int8 pays: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU (...)"."""
     low, high = quotient.low, quotient.high
     interval = "" if low is None or high is None else f" ({1 / high:.2f} to {1 / low:.2f})"
     speed = f"{1 / quotient.value:.2f} times as fast as {plain}{interval}"

@@ -1,4 +1,4 @@
-"""Bars of each class: what the reference scores, and what each other row gains or loses."""
+"""Draw bars of each class: what the reference scores, and what each other row gains or loses."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Chart:
 
 
 def class_plots(record: Record, width: int = WIDTH) -> list[Markup]:
-    """The reference's IoU and each other row's change, one picture each; IoUs alone without a reference."""
+    """Draw the reference's IoU and each other row's change, one picture each; only IoUs without a reference."""
     own = record.reference_accuracy(None)
     if own is None or record.reference is None:
         scored = [(index, row.runner, row.own.accuracy) for index, row in enumerate(record.rows)]
@@ -70,14 +70,14 @@ def _bar(change: ClassChange) -> Bar:
 
 
 def _ious(title: str, record: Record, accuracy: Accuracy, series: int) -> _Chart:
-    """Bars from 0 to 100 %."""
+    """Draw bars from 0 to 100 %."""
     found = scores(np.array(accuracy.overall, np.int64)).per_class_iou
     bars = [Bar(name, 100 * iou) for name, iou in zip(record.data.classes, found, strict=True)]
     return _Chart(title, bars[:MOST], Scale(0, 100, 0, 1), (0, 50, 100), series, lambda value: number(value, 1))
 
 
 def _changes(title: str, bars: Sequence[Bar], series: int) -> _Chart:
-    """Bars to both sides of 0, with whiskers; of too many classes those that changed most, in the classes' order."""
+    """Draw bars to both sides of 0, with whiskers; of too many classes those that changed most, in their order."""
     ends = [abs(x) for bar in bars for x in (bar.value, bar.low, bar.high) if x is not None and not math.isnan(x)]
     reach = max([LEAST, *(1.08 * end for end in ends)])
     most = sorted(bars, key=lambda bar: 0.0 if math.isnan(bar.value) else -abs(bar.value))[:MOST]

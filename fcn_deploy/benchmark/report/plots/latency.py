@@ -1,4 +1,4 @@
-"""How the latencies of each row are spread: all on one axis of multiples of the row's own median.
+"""Draw how the latencies of each row are spread, all on one axis of multiples of the row's own median.
 
 On an axis of milliseconds a runner ten times as fast would be a line; where the medians lie is another plot's matter.
 """
@@ -24,7 +24,7 @@ Times = NDArray[np.float64]
 
 
 def latency_plot(record: Record, width: int = WIDTH, *, alone: bool = False) -> Markup | None:
-    """A strip for each row that was timed: density of its rounds, every round as a tick, p50 p90 p99; None without."""
+    """Draw a strip for each timed row: density of its rounds, every round as a tick, p50 p90 p99; None without rows."""
     found = [(index, row.runner, series(record, row.own)) for index, row in enumerate(record.rows)]
     timed = [(index, name, times.total_ms) for index, name, times in found if times is not None]
     if not timed:
@@ -76,13 +76,13 @@ def _strip(index: int, name: str, total: Times, scale: Scale, top: float) -> Mar
 
 
 def _beyond(rounds: int, slowest: float, right: float, top: float) -> list[Markup]:
-    """What the axis left out."""
+    """Say how many rounds lie beyond the axis."""
     words = f"{count(rounds, 'round')} beyond, up to {milliseconds(slowest)} →"
     return [text(right, top + 28, words, "faint small", "end")] if rounds else []
 
 
 def _ridge(relative: Times, scale: Scale, base: float) -> list[tuple[float, float]]:
-    """The outline of a smoothed histogram in pixels, highest at RIDGE."""
+    """Return the outline of a smoothed histogram in pixels, highest at RIDGE."""
     counts, edges = np.histogram(relative, BINS, (scale.low, scale.high))
     smooth = np.convolve(counts, (1, 2, 1), "same").astype(np.float64)
     shown = np.flatnonzero(smooth)

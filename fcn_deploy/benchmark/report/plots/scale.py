@@ -1,4 +1,4 @@
-"""Axes: map values to pixels, and choose round numbers to write next to them."""
+"""Map values to pixels, and choose round numbers to write next to them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDE = 3.0
 
 @dataclass(frozen=True)
 class Scale:
-    """Values `low` to `high` onto pixels `start` to `end`, by their logarithms if `log`."""
+    """A map of values `low` to `high` to pixels `start` to `end`, by their logarithms if `log`."""
 
     low: float
     high: float
@@ -29,13 +29,13 @@ class Scale:
         return self.start + (self.end - self.start) * (value - low) / (high - low)
 
     def ticks(self, most: int = 5) -> list[float]:
-        """Up to about `most` round values within the range, at least two."""
+        """Return up to about `most` round values within the range, at least two."""
         rounds = _decades(self.low, self.high, most) if self.log else []
         return rounds if len(rounds) >= 3 else _steps(self.low, self.high, most)
 
 
 def positive(values: Iterable[float], start: float, end: float) -> Scale:
-    """For times and sizes: by logarithms where the largest is 3 times the smallest or more."""
+    """Return a scale for times and sizes: logarithmic where the largest is 3 times the smallest or more."""
     known = [value for value in values if value > 0] or [1.0]
     low, high = min(known), max(known)
     if high >= WIDE * low:
@@ -45,19 +45,19 @@ def positive(values: Iterable[float], start: float, end: float) -> Scale:
 
 
 def centred(values: Sequence[float], start: float, end: float, least: float) -> Scale:
-    """For shares and differences: at least `least` wide, so that noise is not drawn as tall as a loss."""
+    """Return a scale for shares and differences, at least `least` wide, so noise is not drawn as tall as a loss."""
     low, high = min(values), max(values)
     spare = max(0.16 * (high - low), (least - (high - low)) / 2)
     return Scale(low - spare, high + spare, start, end)
 
 
 def from_zero(values: Iterable[float], start: float, end: float) -> Scale:
-    """For amounts, whose height is their meaning."""
+    """Return a scale for amounts, which starts at 0."""
     return Scale(0.0, 1.08 * max(values, default=0.0) or 1.0, start, end)
 
 
 def across(scale: Scale, top: float, bottom: float, ticks: Sequence[float] | None = None) -> Markup:
-    """Vertical rules with their values below, for a horizontal scale."""
+    """Draw vertical rules with their values below, for a horizontal scale."""
     return Markup("").join(
         line(scale(tick), top, scale(tick), bottom)
         + text(scale(tick), bottom + 14, f"{tick:,g}", "faint small", "middle")
@@ -66,7 +66,7 @@ def across(scale: Scale, top: float, bottom: float, ticks: Sequence[float] | Non
 
 
 def up(scale: Scale, left: float, right: float, write: Callable[[float], str] = "{:,g}".format) -> Markup:
-    """Horizontal rules with their values at the left, for a vertical scale."""
+    """Draw horizontal rules with their values at the left, for a vertical scale."""
     return Markup("").join(
         line(left, scale(tick), right, scale(tick)) + text(left - 6, scale(tick) + 4, write(tick), "faint small", "end")
         for tick in scale.ticks()
@@ -74,7 +74,7 @@ def up(scale: Scale, left: float, right: float, write: Callable[[float], str] = 
 
 
 def _decades(low: float, high: float, most: int) -> list[float]:
-    """1, 2 and 5 times the powers of ten; the powers alone where that would be too many."""
+    """Return 1, 2 and 5 times the powers of ten; only the powers where that would be too many."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         found = [factor * 10.0**exponent for exponent in exponents for factor in factors]

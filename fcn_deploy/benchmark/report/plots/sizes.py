@@ -1,4 +1,4 @@
-"""The curve over sizes and batches: time, memory and accuracy of each row at each size that was asked for."""
+"""Draw curves over sizes and batches: time, memory and accuracy of each row at each size that was asked for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Curve:
 
 
 def median_ms(record: Record, found: Measurement) -> float | None:
-    """Milliseconds of one image."""
+    """Return milliseconds of one image."""
     times = series(record, found)
     return None if times is None else float(np.median(times.total_ms)) / times.shapes[0][0]
 
@@ -53,7 +53,7 @@ def peak_mib(record: Record, found: Measurement) -> float | None:
 
 
 def mean_iou(record: Record, found: Measurement) -> float | None:
-    """Per cent."""
+    """Return per cent."""
     return fidelity(record, found).mean_iou
 
 
@@ -115,7 +115,7 @@ def _upwards(metric: Metric, values: list[float]) -> Scale:
 
 
 def _size_names(right: Scale, sizes: dict[float, str]) -> list[Markup]:
-    """Below the axis, in two lines where neighbours would touch."""
+    """Write the sizes below the axis, in two lines where neighbours would touch."""
     drawn, last = [], -math.inf
     for pixels, name in sizes.items():
         close = right(pixels) - last < 60

@@ -1,4 +1,4 @@
-"""SVG as safe markup: plain text is escaped wherever it comes in, colours come from the page's CSS variables."""
+"""Build SVG as safe markup: plain text is escaped wherever it comes in, colours come from the page's CSS variables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ THEME = Markup(
 
 
 def element(name: str, *children: str, **attributes: str | float) -> Markup:
-    """One element. Children that are not Markup are text and are escaped, as attribute values are.
+    """Build one element. Children that are not Markup are text and are escaped, as attribute values are.
 
     `class_` is class; an underscore between words is a hyphen (`text_anchor`).
     """
@@ -50,7 +50,7 @@ def _value(value: str | float) -> str:
 
 
 def drawing(width: float, height: float, title: str, description: str, *children: str, alone: bool = False) -> Markup:
-    """A whole picture that scales with its column and is read aloud as `title` and `description`.
+    """Build a whole picture that scales with its column and is read aloud as `title` and `description`.
 
     Args:
         alone: for a file of its own, which carries colours and fonts itself.
@@ -99,5 +99,5 @@ def _shape(x: float, y: float, kind: int, r: float) -> str:
 
 
 def shorten(words: str, most: int) -> str:
-    """At most `most` characters, the last an ellipsis where some were left out."""
+    """Cut to at most `most` characters, the last an ellipsis where some were left out."""
     return words if len(words) <= most else words[: most - 1] + "…"

@@ -1,4 +1,4 @@
-"""Speed against accuracy: where each row lies, and which of them no other beats in both."""
+"""Draw speed against accuracy: where each row lies, and which of them no other beats in both."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Point:
-    """One row: milliseconds an image and per cent.
+    """One row: milliseconds per image and per cent.
 
     Attributes:
         said: `share` as it is written; 99.9999 is not 100.
@@ -43,7 +43,7 @@ class Point:
 
 
 def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) -> Markup | None:
-    """mIoU over the median time of an image; labels alike where nothing is known of the truth; None without either."""
+    """Draw mIoU over the median time of an image; label agreement without ground truth; None without either."""
     unit, places = _places(record)
     if not places:
         return None
@@ -63,7 +63,7 @@ def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) ->
 
 
 def unbeaten(places: list[Point]) -> list[Point]:
-    """The rows than which none is both as fast and more accurate, the fastest first."""
+    """Return the rows that no other row beats in both speed and accuracy, the fastest first."""
     front: list[Point] = []
     for place in sorted(places, key=lambda place: (place.ms, -place.share)):
         if not front or place.share > front[-1].share:
@@ -87,7 +87,7 @@ def _places(record: Record) -> tuple[str, list[Point]]:
 
 
 def _ends(record: Record, row: Row) -> tuple[float | None, float | None]:
-    """The interval of the row's change, set on the reference's mIoU."""
+    """Return the interval of the row's change, added to the reference's mIoU."""
     reference, own = record.reference_accuracy(None), row.own.accuracy
     if reference is None or own is None or is_reference(record, row):
         return None, None
@@ -100,7 +100,7 @@ def _mean_iou(record: Record, index: int) -> float | None:
 
 
 def _alike(record: Record, index: int) -> float | None:
-    """100 for the reference, which agrees with itself."""
+    """Return the per cent of labels that agree with the reference; 100 for the reference itself."""
     agreement = record.rows[index].own.agreement
     if agreement is None:
         return 100.0 if is_reference(record, record.rows[index]) else None
@@ -111,7 +111,7 @@ _SHARES: dict[str, Callable[[Record, int], float | None]] = {MEAN_IOU: _mean_iou
 
 
 def _points(places: list[Point], across_ms: Scale, upwards: Scale, width: float) -> list[Markup]:
-    """Marks first and then their names, each where it covers neither a mark nor another name."""
+    """Draw the marks and then their names, each where it covers neither a mark nor another name."""
     spots = [(across_ms(place.ms), upwards(place.share)) for place in places]
     taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
     drawn, names = [], []
@@ -128,7 +128,7 @@ def _points(places: list[Point], across_ms: Scale, upwards: Scale, width: float)
 
 
 def _free(x: float, y: float, wide: float, taken: list[Box], width: float) -> Box:
-    """The first place for a name that is free and within the picture; the last one tried if none is."""
+    """Return the first free place for a name within the picture; the last one tried if there is none."""
     box: Box = (x, y, x, y)
     for step in range(8):
         for left in (x + 9, x - 9 - wide, min(max(LEFT, x - wide / 2), width - wide)):
