@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import cloup
 
+from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.cli.output import check_json_path, emit, json_option, show
@@ -22,7 +23,11 @@ from fcn_deploy.vocabulary import Size
         "fcn-deploy audit model.onnx --parse rtx --json audit.json",
     ]
 )
-@cloup.argument("model", type=click.Path(path_type=Path), help="Any ONNX file.")
+@cloup.argument(
+    "model",
+    type=click.Path(path_type=Path),
+    help='Any ONNX file; a checkpoint, a recipe (.toml) or "demo" is exported first.',
+)
 @group(
     "What to audit",
     option("--size", type=size_value, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
@@ -48,13 +53,16 @@ def command(
     from fcn_deploy.audit.audit import audit
     from fcn_deploy.audit.plain import to_plain
     from fcn_deploy.audit.text import render
+    from fcn_deploy.sources.model_source import ModelSource
 
     check_json_path(json_path)
     height, width = (None, None) if size is None else size
-    found = audit(model, batch=batch, height=height, width=width)
-    if parse is not None:
-        from fcn_deploy.engine.builder.parse import parser_findings
+    with ModelSource(model, progress()) as source:
+        found = audit(source.onnx_file(), batch=batch, height=height, width=width)
+        if parse is not None:
+            from fcn_deploy.engine.builder.parse import parser_findings
 
-        found = replace(found, findings=(*found.findings, *parser_findings(model, parse)))
+            found = replace(found, findings=(*found.findings, *parser_findings(source.onnx_file(), parse)))
+    found = replace(found, path=model)
     emit(json_path, lambda: json.dumps(to_plain(found)), lambda: show(*render(found, top)))
     click.get_current_context().exit(1 if found.rejected else 0)

@@ -26,7 +26,11 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
         "fcn-deploy package model.onnx -o models --cpu --sizes 360x480,720x960",
     ]
 )
-@cloup.argument("model", type=click.Path(path_type=Path), help="An .onnx file or a TensorRT engine.")
+@cloup.argument(
+    "model",
+    type=click.Path(path_type=Path),
+    help='A TensorRT engine or an .onnx file; a checkpoint, a recipe or "demo" is exported first.',
+)
 @group(
     "What to serve",
     option("--name", show_default="the file's name", help="Name of the model."),

@@ -32,7 +32,11 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
         "    --data val.txt --max-miou-drop 0.3 -o model.int8.onnx",
     ]
 )
-@cloup.argument("model", type=click.Path(path_type=Path), help="FP32 .onnx file.")
+@cloup.argument(
+    "model",
+    type=click.Path(path_type=Path),
+    help='FP32 .onnx file; a checkpoint, a recipe (.toml) or "demo" is exported first.',
+)
 @group(
     "Precision",
     option("--precision", type=click.Choice(QUANTIZED_PRECISIONS), required=True, help="Type to compute in."),
@@ -79,7 +83,7 @@ def command(
     json_path: str | None,
     **given: Any,
 ) -> None:
-    """Rewrite an ONNX file to FP16 or INT8.
+    """Rewrite a model to FP16 or INT8.
 
     The types in the new graph are the precision in which each layer is computed. For INT8 the ranges of the
     activations are measured on the images of --calib. For FP16 these images show which activations exceed 65504; those
@@ -91,11 +95,12 @@ def command(
     """
     from fcn_deploy.quantization.options import QuantizeOptions
     from fcn_deploy.quantization.plain import to_plain
-    from fcn_deploy.quantization.quantize import quantize
+    from fcn_deploy.quantization.quantize import quantize, recipe_of
     from fcn_deploy.quantization.search.dry_run import plan_search
     from fcn_deploy.quantization.search.plain import plan_to_plain
     from fcn_deploy.quantization.search.text import render_plan
     from fcn_deploy.quantization.text import render
+    from fcn_deploy.sources.model_source import ModelSource
 
     check_json_path(json_path)
     calibration = None if given["data"] is None else data_options(given)
@@ -113,7 +118,9 @@ def command(
         "search": search_options(given | {"dry_run": dry_run}, calibration),
     }
     if dry_run:
-        plan = plan_search(QuantizeOptions(model, **options), out, progress())
+        with ModelSource(model, progress()) as source:
+            options["recipe"] = recipe_of(source, recipe)
+            plan = plan_search(QuantizeOptions(source.onnx_file(), **options), out, progress())
         emit(json_path, lambda: json.dumps(plan_to_plain(plan)), lambda: show(render_plan(plan)))
         return
     report = quantize(model, out, **options, progress=progress())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from fcn_deploy.card import ignore_index_for
@@ -82,7 +81,7 @@ def evaluate(
         (2, True)
     """
     options = DataOptions.of(data)
-    with ModelSource(os.fspath(model), progress, model=model_name) as source:
+    with ModelSource(model, progress, model=model_name) as source:
         spec = runner or source.default_runner
         sha256, _ = source.digest()
         card = source.card()

@@ -25,9 +25,9 @@ from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
-from fcn_deploy.model_file import kind_of
 from fcn_deploy.packaging.triton_config import Served, config_text
-from fcn_deploy.system.files import check_writable, output_error, temporary_path
+from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.files import StrPath, check_writable, output_error, temporary_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile
 
@@ -61,24 +61,33 @@ class TritonOptions:
     force: bool = False
 
 
-def package(source: Path, repository: Path, options: TritonOptions, progress: Progress = SILENT) -> Path:
+def package(model: StrPath, repository: Path, options: TritonOptions, progress: Progress = SILENT) -> Path:
     """Write `repository`/<name>, whole or not at all, and return it.
 
+    Args:
+        model: an .onnx file or an engine; a checkpoint, a recipe or "demo" is exported first.
+
     Raises:
+        CheckpointError, ExportError: the model cannot be read or exported.
         EngineError: an engine without its sidecar, or of TensorRT for RTX, which Triton does not load.
         GraphError: no ONNX network with an image input, or options that the file does not allow.
         OutputError: a model of that name is there, or the repository cannot be written.
     """
-    served = _engine(source, options) if kind_of(source) == "engine" else _onnx(source, options)
-    name = _name(options.name or source.stem)
-    target = repository / name
-    if target.exists() and not options.force:
-        raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
-    check_writable(target / "config.pbtxt")
-    files = [source, *([data] if (data := source.with_name(f"{source.name}.data")).is_file() else [])]
-    temporary = temporary_path(repository / name)
+    with ModelSource(model, progress) as source:
+        target = repository / _name(options.name or Path(source.text).stem)
+        if target.exists() and not options.force:
+            raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
+        check_writable(target / "config.pbtxt")
+        engine = source.kind == "engine"
+        file = source.path if engine else source.onnx_file()
+        return _package(file, (_engine if engine else _onnx)(file, options), target, options, progress)
+
+
+def _package(file: Path, served: Served, target: Path, options: TritonOptions, progress: Progress) -> Path:
+    files = [file, *([data] if (data := file.with_name(f"{file.name}.data")).is_file() else [])]
+    temporary = temporary_path(target)
     try:
-        _write(temporary, name, files, served, options, progress)
+        _write(temporary, target.name, files, served, options, progress)
         _replace(temporary, target)
     except OSError as error:
         raise output_error(target, error) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -140,7 +139,7 @@ def load(
         (<Model fcn8s, 8 classes, pytorch>, (48, 64), dtype('uint8'))
     """
     with ExitStack() as stack:
-        source = stack.enter_context(ModelSource(os.fspath(model), model=model_name))
+        source = stack.enter_context(ModelSource(model, model=model_name))
         opened = open_runners(source, stack, runner=runner, threads=threads)
         return Model(opened[0], stack.pop_all(), batch)
 

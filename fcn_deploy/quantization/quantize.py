@@ -36,6 +36,7 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.sensitivity import candidates
 from fcn_deploy.quantization.search.steps import SearchedNetwork
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
@@ -63,7 +64,8 @@ def quantize(
     """Rewrite an FP32 ONNX file to FP16 or INT8, check the result and write it.
 
     Args:
-        model: the FP32 .onnx file.
+        model: an FP32 .onnx file; a checkpoint, a recipe (whose keep_float then counts for INT8) or "demo" is exported
+            first.
         output: the file to write.
         precision: "fp16", "int8", or "int8+fp16" for INT8 with FP16 in the layers that stay in float.
         calibration: the images on which the ranges of the activations are measured: a folder, a list, a Pascal VOC
@@ -84,6 +86,7 @@ def quantize(
 
     Raises:
         UnknownNameError: no such precision, method, target or node.
+        CheckpointError, ExportError: the model cannot be read or exported.
         GraphError: the file cannot be rewritten, options that exclude each other, or a result that does not run.
         DataError: no calibration images where INT8 needs them, or they cannot be used.
         OutputError: the file cannot be written.
@@ -95,26 +98,35 @@ def quantize(
         >>> report.images, report.bytes_after < report.bytes_before
         (2, True)
     """
-    options = QuantizeOptions(
-        source=Path(model),
-        precision=precision,
-        calibration=None if calibration is None else calibration_options(calibration),
-        method=method,
-        percentile=percentile,
-        calibration_cache=None if calibration_cache is None else Path(calibration_cache),
-        target=target,
-        keep=tuple(keep),
-        quantize_first=quantize_first,
-        quantize_scores=quantize_scores,
-        recipe=None if recipe is None else Path(recipe),
-        search=search,
-    )
-    return _quantize(options, Path(output), progress)
+    with ModelSource(model, progress) as source:
+        options = QuantizeOptions(
+            source=source.path,
+            precision=precision,
+            calibration=None if calibration is None else calibration_options(calibration),
+            method=method,
+            percentile=percentile,
+            calibration_cache=None if calibration_cache is None else Path(calibration_cache),
+            target=target,
+            keep=tuple(keep),
+            quantize_first=quantize_first,
+            quantize_scores=quantize_scores,
+            recipe=recipe_of(source, recipe),
+            search=search,
+        )
+        check_options(options, Path(output))
+        report = _quantize(replace(options, source=source.onnx_file()), Path(output), progress)
+    return replace(report, source=Path(model))
+
+
+def recipe_of(source: ModelSource, given: StrPath | None) -> Path | None:
+    """Return the recipe that was given, else the model itself if it is one."""
+    if given is None:
+        return None if source.recipe is None else source.recipe.path
+    return Path(given)
 
 
 def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> QuantizeReport:
     started = time.perf_counter()
-    check_options(options, target)
     model = load_rewritable(options.source)
     bytes_before = _size(options.source)
     card = find_card(model, options.source)

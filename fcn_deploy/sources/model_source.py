@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from fcn_deploy.models.network import load_network
 from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import default_runner, entry, open_runner
-from fcn_deploy.system.files import sha256
+from fcn_deploy.system.files import StrPath, sha256
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ModelSource:
 
     def __init__(
         self,
-        source: str | Path,
+        source: StrPath,
         progress: Progress = SILENT,
         *,
         model: str | None = None,
@@ -53,10 +54,10 @@ class ModelSource:
         Raises:
             GraphError, EngineError: `model` is given for a file that says what it holds.
         """
-        self.text, self.kind, self.model = str(source), kind_of(source), model
+        self.text, self.kind, self.model = os.fspath(source), kind_of(os.fspath(source)), model
         if self.kind in ERRORS and model is not None:
             raise ERRORS[self.kind](
-                f"{source} says in its model card what it holds; --model is for checkpoints that do not"
+                f"{self.text} says in its model card what it holds; --model is for checkpoints that do not"
             )
         self._classes, self._checkpoint, self._progress = classes, checkpoint, progress
         self._network: tuple[nn.Module, ModelCard] | None = None
