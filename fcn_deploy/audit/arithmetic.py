@@ -1,4 +1,4 @@
-"""The precision in which a strongly typed engine computes a node, read from the types around it."""
+"""Read from the types around a node the precision in which a strongly typed engine computes it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _SAME_AXES = ("Cast", "Identity")
 
 
 def has_quantisation(model: ir.Model) -> bool:
-    """Whether any node of the graph is about quantised numbers."""
+    """Return whether any node of the graph is about quantised numbers."""
     kinds = (*_INTEGER_OPERATORS, "DequantizeLinear")
     return any(node.op_type in kinds for node in model.graph)
 
 
 def precision(node: ir.Node, sizes: Mapping[str, TensorSize], quantised: bool) -> tuple[str, str]:
-    """Precision of a node's multiplications, and why it is not INT8 in a graph that is `quantised` otherwise.
+    """Return the precision of a node's multiplications, and why it is not INT8 in an otherwise `quantised` graph.
 
     Conv, Gemm and MatMul are computed in INT8 (FP8) if both operands come from a DequantizeLinear of INT8 (FP8), the
     data with one scale, the weights with one or one for each output. Otherwise, and at every ConvTranspose, the type
@@ -60,7 +60,7 @@ def precision(node: ir.Node, sizes: Mapping[str, TensorSize], quantised: bool) -
 
 
 def _why_not_narrow(node: ir.Node, data: ir.Value, weights: ir.Value, sizes: Mapping[str, TensorSize]) -> str:
-    """What keeps a node from integer arithmetic; "" if nothing does."""
+    """Return what keeps a node from integer arithmetic; "" if nothing does."""
     before, constant = _source(data, _MOVABLE), _source(weights, _SAME_AXES)
     if before is None and constant is None:
         return "not quantised"
@@ -82,7 +82,7 @@ def _why_not_narrow(node: ir.Node, data: ir.Value, weights: ir.Value, sizes: Map
 
 
 def _source(value: ir.Value | None, past: tuple[str, ...]) -> ir.Node | None:
-    """The DequantizeLinear that a value comes from, going back through the operators in `past`; None if none."""
+    """Return the DequantizeLinear that a value comes from, going back through the operators in `past`; None if none."""
     node = value.producer() if value is not None else None
     while node is not None and node.op_type in past:
         node = node.inputs[0].producer() if node.inputs[0] is not None else None
@@ -90,7 +90,7 @@ def _source(value: ir.Value | None, past: tuple[str, ...]) -> ir.Node | None:
 
 
 def _scales(dequantise: ir.Node, sizes: Mapping[str, TensorSize]) -> int:
-    """Number of scales; 0 if it is not known."""
+    """Return number of scales; 0 if it is not known."""
     scale = dequantise.inputs[1]
     shape = None if scale is None else sizes[str(scale.name)].shape
     return 0 if shape is None else math.prod(shape)
@@ -102,7 +102,7 @@ def _axis(dequantise: ir.Node, sizes: Mapping[str, TensorSize]) -> int:
 
 
 def _output_axis(node: ir.Node, dequantise: ir.Node, sizes: Mapping[str, TensorSize]) -> int:
-    """The axis of the weights that runs over the node's outputs."""
+    """Return the axis of the weights that runs over the node's outputs."""
     if node.op_type == "Conv" or (node.op_type == "Gemm" and node.attributes.get_int("transB", False)):
         return 0
     return 1 if node.op_type == "Gemm" else _rank(dequantise, sizes) - 1

@@ -1,4 +1,4 @@
-"""What a graph computes in which precision: a row for every node that multiplies and adds, and totals."""
+"""Audit what a graph computes in which precision: a row per node that multiplies and adds, and totals."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def audit_graph(
     height: int | None = None,
     width: int | None = None,
 ) -> Audit:
-    """`audit` of a graph that was read from `path` already; it is simplified on the way."""
+    """Return `audit` of a graph that was read from `path` already; it is simplified on the way."""
     simplify(model)
     check_complete(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):
@@ -110,7 +110,7 @@ def audit_graph(
 
 
 def audit_rows(model: ir.Model, sizes: dict[str, TensorSize]) -> tuple[AuditRow, ...]:
-    """A row for each node of `macs.OPERANDS` that works on numbers, not on shapes, in the graph's order."""
+    """Return a row for each node of `macs.OPERANDS` that works on numbers, not on shapes, in the graph's order."""
     quantised = has_quantisation(model)
     return tuple(_row(node, sizes, quantised) for node in model.graph if operands(node) is not None)
 

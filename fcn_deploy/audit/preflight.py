@@ -1,4 +1,4 @@
-"""What TensorRT would reject or punish in a file, found without TensorRT."""
+"""Find what TensorRT would reject or run slowly in a file, without TensorRT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIECE = 1 << 20
 
 
 def preflight(model: ir.Model, sizes: Sizes) -> tuple[Finding, ...]:
-    """All findings, errors first. A weight is read in pieces; the graph is not changed.
+    """Return all findings, errors first. A weight is read in pieces; the graph is not changed.
 
     Args:
         sizes: of `sizes.tensor_sizes`.

@@ -1,4 +1,4 @@
-"""What TensorRT's parser and builder reject or punish in a single node, each rule with its mend.
+"""Define what TensorRT's parser and builder reject or run slowly in a single node, each rule with its fix.
 
 The errors were tried on TensorRT for RTX 1.7.1 (a test does so again where it is installed), the warnings are reported
 for other releases.
@@ -134,7 +134,7 @@ def _is_float16_grouped_conv(node: ir.Node, sizes: Sizes) -> bool:
 
 
 def _parts_conv_from_relu(node: ir.Node, sizes: Sizes) -> bool:
-    """A quantiser between a Conv and the ReLU that would have been fused into it."""
+    """Return a quantiser between a Conv and the ReLU that would have been fused into it."""
     before = node.inputs[0].producer() if node.op_type == "QuantizeLinear" and node.inputs[0] is not None else None
     if before is None or before.op_type not in OPERANDS:
         return False

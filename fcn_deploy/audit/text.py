@@ -24,12 +24,12 @@ def render(audit: Audit, top: int | None = None) -> list[RenderableType]:
 
 
 def summary(audit: Audit) -> list[str]:
-    """The totals, then a line for each finding, errors first."""
+    """Return the totals, then a line for each finding, errors first."""
     return [totals_line(audit), *(f"{finding.level}: {finding_line(finding)}" for finding in audit.findings)]
 
 
 def table(audit: Audit, top: int | None = None) -> Table:
-    """A row for each node in the graph's order; with `top`, the largest few in falling order and one for the rest."""
+    """Return a row for each node in the graph's order; with `top`, only the largest and one for the rest."""
     unit = _unit(audit.macs)
     found = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     found.add_column("node", overflow="fold")
@@ -56,7 +56,7 @@ def totals_line(audit: Audit) -> str:
 
 
 def shares_line(totals: Mapping[str, int], size: ImageSize) -> str:
-    """Multiply-adds by precision as `totals_line` writes them."""
+    """Return multiply-adds by precision as `totals_line` writes them."""
     macs = sum(totals.values())
     divisor, unit = _unit(macs)
     shares = _tenths(list(totals.values()))
@@ -65,7 +65,7 @@ def shares_line(totals: Mapping[str, int], size: ImageSize) -> str:
 
 
 def finding_line(finding: Finding) -> str:
-    """Nodes, problem and mend in one line."""
+    """Render nodes, problem and fix in one line."""
     names = f"{_names(finding.names)}: " if finding.names else ""
     return f"{names}{finding.problem}" + (f"; {finding.mend}" if finding.mend else "")
 
@@ -78,14 +78,14 @@ def _largest(rows: Sequence[AuditRow], top: int | None) -> tuple[Sequence[AuditR
 
 
 def _amount(macs: int | None, total: int, divisor: int) -> tuple[str, str]:
-    """Multiply-adds and their share in per cent."""
+    """Return multiply-adds and their share in per cent."""
     if macs is None:
         return NONE, NONE
     return number(macs / divisor, 4 if divisor > 1 else 0), number(100 * macs / total, 2) if total else NONE
 
 
 def _tenths(amounts: Sequence[int]) -> list[float]:
-    """Per cent with one decimal, adding up to 100.0: what rounding down leaves goes to the largest remainders."""
+    """Return per cent with one decimal, adding up to 100.0: the largest remainders are rounded up."""
     total = sum(amounts) or 1
     floors = [1000 * amount // total for amount in amounts]
     by_remainder = sorted(range(len(amounts)), key=lambda index: -(1000 * amounts[index] % total))

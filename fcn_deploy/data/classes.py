@@ -32,7 +32,7 @@ class ClassList:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> ClassList:
-        """`names` with the Pascal VOC colour map, its void colour unlabelled; DataError for a bad name."""
+        """Return `names` with the Pascal VOC colour map, its void colour unlabelled; DataError for a bad name."""
         try:
             return cls(class_names(names), voc_palette(len(names)), (VOC_VOID,))
         except RecipeError as error:
@@ -44,7 +44,7 @@ class ClassList:
 
 
 def find_classes(folders: Sequence[Path], classes: Sequence[str] | None) -> ClassList | None:
-    """The classes that were given, or those of the first `classes.txt` in `folders`, or None.
+    """Return the classes that were given, or those of the first `classes.txt` in `folders`, or None.
 
     Names given explicitly win, but keep the colours of a `classes.txt` with as many classes.
     """
@@ -88,7 +88,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """(line number, stripped text) of every line; DataError if the file is missing or is not text."""
+    """Return (line number, stripped text) of every line; DataError if the file is missing or is not text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""RGB-coded label maps: one table look-up a pixel."""
+"""Decode RGB-coded label maps with one table look-up per pixel."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _codes(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 @lru_cache(maxsize=2)
 def _table(colours: tuple[tuple[Colour, int], ...]) -> NDArray[Any]:
-    """uint16[2^24] (or int32): 32 MiB of which a label map touches one entry a colour, so it stays in the cache."""
+    """Return uint16[2^24] (or int32): 32 MiB; a label map reads one entry per colour, so it stays in the cache."""
     signed = any(label < 0 for _, label in colours)
     table: NDArray[Any] = np.full(1 << 24, _UNKNOWN, np.int32 if signed else np.uint16)
     for (red, green, blue), label in colours:

@@ -87,7 +87,7 @@ def _open_files(
 def _find_pairs(
     source: Path, labels: Path | None, split: str, progress: Progress
 ) -> tuple[list[Pair], list[Path], ClassList | None]:
-    """The pairs, the folders where `classes.txt` may be, and the classes if there is none."""
+    """Return the pairs, the folders where `classes.txt` may be, and the classes if there is none."""
     if source.is_file() and source.suffix.lower() in SUFFIXES:
         return [(source, labels)], [source.parent], None
     if source.is_file():
@@ -110,7 +110,7 @@ def _refuse_labels(labels: str | Path | None, why: str) -> None:
 def iterate(
     dataset: Dataset, *, on_error: Literal["raise", "skip"] = "raise", progress: Progress = SILENT
 ) -> Iterator[Sample]:
-    """Every sample in order.
+    """Yield every sample in order.
 
     Args:
         on_error: "raise" stops at the first file that cannot be used; "skip" leaves it out and tells `progress`

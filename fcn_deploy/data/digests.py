@@ -1,4 +1,4 @@
-"""Images told apart by their pixels: repeats within a set, and frames that stand in two sets.
+"""Identify images by their pixels: repeats within a set, and frames that are in two sets.
 
 Files are not compared: the same frame saved as JPEG and PNG, renamed or with other metadata, counts as the same only
 if it decodes to the same pixels. Neighbouring frames of one video differ and are not found.
@@ -20,7 +20,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:
-    """SHA-256 of the size and the pixels of uint8[H, W, 3], hexadecimal."""
+    """Return SHA-256 of the size and the pixels of uint8[H, W, 3], hexadecimal."""
     state = hashlib.sha256(repr(image.shape).encode())
     state.update(np.ascontiguousarray(image).data)
     return state.hexdigest()
@@ -66,7 +66,7 @@ class Overlap:
 
 
 def overlap(calibration: Frames, validation: Frames) -> Overlap:
-    """Which of the calibration images stand in the validation set as well, pixel for pixel."""
+    """Return which of the calibration images stand in the validation set as well, pixel for pixel."""
     first = dict(zip(reversed(validation.digests), reversed(validation.names), strict=True))
     pairs = zip(calibration.names, calibration.digests, strict=True)
     shared = tuple((name, first[digest]) for name, digest in pairs if digest in first)

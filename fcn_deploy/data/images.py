@@ -1,4 +1,4 @@
-"""Image and label files as arrays.
+"""Read image and label files as arrays.
 
 Images, whatever the file holds, become uint8 RGB:
 - the EXIF orientation is applied;
@@ -51,7 +51,7 @@ def decode_large(path: Path, most_pixels: int) -> Image.Image:
 
 
 def rgb_array(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    """A decoded image, or a part of it, as uint8[H, W, 3] RGB by the rules above; `path` is for messages.
+    """Return a decoded image, or a part of it, as uint8[H, W, 3] RGB by the rules above; `path` is for messages.
 
     Raises:
         ImageError: it has 32 bits a channel, or cannot be converted.
@@ -124,7 +124,7 @@ def _decode(path: Path, most_pixels: int | None = None) -> Image.Image:
 
 
 def open_header(path: Path, most_pixels: int | None = None) -> Image.Image:
-    """Pillow's image before it is decoded; Pillow's own exceptions, save for ImageError above `most_pixels`."""
+    """Open Pillow's image without decoding it; Pillow's own exceptions, save for ImageError above `most_pixels`."""
     if most_pixels is None:
         return Image.open(path, formats=_FORMATS)
     with _LIMIT_LOCK:

@@ -1,4 +1,4 @@
-"""Which label values mean a class and which mean unlabelled.
+"""Decide which label values mean a class and which mean unlabelled.
 
 An explicit ignore index wins: that value alone is unlabelled. Otherwise 255 is, and so is C, one past the last
 class (SegNet's CamVid convention). Above 255 classes, where 255 is a class, it is C, 65535 and -1.
@@ -51,7 +51,7 @@ class LabelRule:
         return first if 0 <= first < 65535 else VOID
 
     def describe(self) -> str:
-        """The rule in one line, for a person."""
+        """Return the rule in one line, for a person."""
         values = " and ".join(str(value) for value in dict.fromkeys(self.raw_unlabelled))
         return (
             f"label {values} counts as unlabelled"
@@ -60,7 +60,7 @@ class LabelRule:
         )
 
     def apply(self, raw: NDArray[Any], path: Path) -> NDArray[Any]:
-        """Labels of a file's values.
+        """Return labels of a file's values.
 
         Args:
             raw: integer[H, W].

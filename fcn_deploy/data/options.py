@@ -144,5 +144,5 @@ def open_or_generate(card: ModelCard | None, options: DataOptions, progress: Pro
 
 
 def classes_of(card: ModelCard | None, dataset: Dataset) -> tuple[str, ...]:
-    """The class names to report with: the data set's, else the model's, else none."""
+    """Return the class names to report with: the data set's, else the model's, else none."""
     return tuple(dataset.classes) or (card.classes if card is not None else ())

@@ -1,4 +1,4 @@
-"""Image and label files in pairs: a list file, or two parallel folders."""
+"""Find image and label files in pairs: by a list file, or in two parallel folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a data set hands out, whatever it is made of."""
+"""Define samples and data sets, whatever files they are made of."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Subset:
 
 
 def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:
-    """`limit` samples spread evenly over `dataset`, the first one included; all of it if it has no more.
+    """Return `limit` samples spread evenly over `dataset`, the first one included; all of it if it has no more.
 
     Evenly, because a list's neighbours are often frames of one video.
     """

@@ -1,4 +1,4 @@
-"""The Pascal VOC layout: JPEGImages, SegmentationClass, ImageSets/Segmentation/<split>.txt."""
+"""Read the Pascal VOC layout: JPEGImages, SegmentationClass, ImageSets/Segmentation/<split>.txt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SPLITS = Path("ImageSets", "Segmentation")
 
 
 def find_root(folder: Path) -> Path | None:
-    """`folder` itself or the one year folder below it (VOCdevkit, VOCdevkit/VOC2012) that has VOC's layout.
+    """Return `folder` itself or the one year folder below it (VOCdevkit, VOCdevkit/VOC2012) that has VOC's layout.
 
     None if there is none. With several years below, the latest.
     """
@@ -21,7 +21,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def read_split(root: Path, split: str) -> list[Pair]:
-    """The image and label file of each name that a split lists.
+    """Return the image and label file of each name that a split lists.
 
     Raises:
         DataError: no such split (the message names those there are), or it is empty.

@@ -1,4 +1,4 @@
-"""A data set as files: PNG images, PNG label maps, a list of pairs and the class names."""
+"""Write a data set as files: PNG images, PNG label maps, a list of pairs and the class names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _write_sample(sample: Sample, folder: Path, name: str, palette: Sequence[Col
 
 
 def label_image(label: NDArray[Any], palette: Sequence[Colour] | None) -> Image.Image:
-    """A label map as `save_image` writes it.
+    """Return a label map as `save_image` writes it.
 
     Args:
         label: uint8[H, W], or any integers from -1 (unlabelled, 65535 in the file) to 65534.

@@ -1,4 +1,4 @@
-"""Why a layer's result is not the other network's: what is stored on both sides, and the ranges that images showed."""
+"""Explain why a layer's result differs: its weights in both networks, and the ranges that images showed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MEAN_OFF, _STD_OFF = 0.01, 1e-3  # in units of 0..255, and as a share
 
 
 def normalisation_causes(before: Normalisation | None, after: Normalisation | None) -> list[str]:
-    """What differs between two normalisations, in words."""
+    """Return what differs between two normalisations, in words."""
     if before is None or after is None:
         return []
     causes = []
@@ -40,7 +40,7 @@ def layer_causes(
     before: Parameters | None,
     bound: float,
 ) -> list[str]:
-    """Likely causes of the error of `layer`, the surest first.
+    """Return likely causes of the error of `layer`, the surest first.
 
     Args:
         tally: of the layer's result; `tensor_errors` of every tensor by name.
@@ -64,7 +64,7 @@ def layer_causes(
 
 
 def weight_causes(before: Parameters, after: Parameters, bound: float) -> list[str]:
-    """What is done to the weights and the bias of a layer beyond a relative error of `bound`."""
+    """Return what is done to the weights and the bias of a layer beyond a relative error of `bound`."""
     if before.weight.shape != after.weight.shape:
         return [f"its weights have the shape {after.weight.shape}, before it was {before.weight.shape}"]
     causes = []
@@ -89,7 +89,7 @@ def _weight_cause(before: Values, after: Values, bound: float) -> str:
 
 
 def _range_causes(layer: ComparedLayer, tensor_errors: Mapping[str, TensorError]) -> list[str]:
-    """8 bits that cover far less or more than the tensor takes on."""
+    """Report quantised ranges that cover far less or more than the tensor's values."""
     causes = []
     for node in layer.nodes:
         covered = quantised_range(node) if node.op_type == "QuantizeLinear" else None
@@ -110,14 +110,14 @@ def _range_causes(layer: ComparedLayer, tensor_errors: Mapping[str, TensorError]
 
 
 def coverage(covered: tuple[float, float], seen: tuple[float, float]) -> float:
-    """Share of the range seen that is covered, on the side where it is less; inf where only 0 was seen."""
+    """Return share of the range seen that is covered, on the side where it is less; inf where only 0 was seen."""
     below = covered[0] / seen[0] if seen[0] < 0 else math.inf
     above = covered[1] / seen[1] if seen[1] > 0 else math.inf
     return min(below, above)
 
 
 def _source(node: ir.Node) -> str:
-    """The tensor that a QuantizeLinear reads, past casts and fed inputs."""
+    """Return the tensor that a QuantizeLinear reads, past casts and fed inputs."""
     value = node.inputs[0]
     while value is not None and (producer := value.producer()) is not None and producer.op_type == "Cast":
         value = producer.inputs[0]

@@ -1,4 +1,4 @@
-"""Each layer of a graph on its own: fed with another network's tensors, how far is its result from that network's?
+"""Run each layer of a graph alone, fed with another network's tensors, to see its own error.
 
 Run as a whole, every layer behind a faulty one looks faulty too. Fed with the tensors that the other network had at
 the same places, a layer shows its own error alone, and errors before it neither hide it nor blame it. A layer is what
@@ -60,7 +60,7 @@ class ComparedLayer:
 
 
 def comparable_tensors(model: ir.Model, labels: str | None) -> list[str]:
-    """Results that can be compared between networks, in the graph's order: floats before the arg max, and `labels`.
+    """Return the results that networks have in common, in the graph's order: floats before the arg max, and `labels`.
 
     `model` gains the types that it lacked.
     """
@@ -77,7 +77,7 @@ def comparable_tensors(model: ir.Model, labels: str | None) -> list[str]:
 
 
 def carrying_value(value: ir.Value) -> ir.Value:
-    """Where a graph has what the tensor's name promises: there, or behind the Q/DQ pair that alone reads it.
+    """Return the value that carries this tensor: itself, or the output of the Q/DQ pair that is its only reader.
 
     ONNX Runtime's quantiser drops a ReLU if the pair behind it clips at 0, and gives the ReLU's name to the result of
     the convolution. A convolution whose result bears another name than its own shows this.
@@ -91,7 +91,7 @@ def carrying_value(value: ir.Value) -> ir.Value:
 
 
 def find_layers(model: ir.Model, shared: Collection[str]) -> list[ComparedLayer]:
-    """The layers that make `shared`, tensors that nodes of `model` give, in the graph's order."""
+    """Return the layers that make `shared`, tensors that nodes of `model` give, in the graph's order."""
     known = set(shared)
     order = {node: index for index, node in enumerate(model.graph)}
     made = [output for node in model.graph for output in node.outputs if output.name in known]
@@ -99,7 +99,7 @@ def find_layers(model: ir.Model, shared: Collection[str]) -> list[ComparedLayer]
 
 
 class IsolatedLayers:
-    """Every layer of a graph open in ONNX Runtime, fed from outside and not by the layer before it.
+    """The layers of a graph in ONNX Runtime, each fed from outside and not by the layer before it.
 
     `model` is rewired in place: read `layers` off it before.
     """
@@ -120,13 +120,13 @@ class IsolatedLayers:
             self._types[name] = np.float16 if dtype == ir.DataType.FLOAT16 else np.float32
 
     def open(self, layers: Sequence[ComparedLayer], folder: Path, *, threads: int | None = None) -> Subgraph:
-        """Those layers as one session; its inputs bear the prefix `FED` but for the graph's own."""
+        """Return those layers as one session; its inputs bear the prefix `FED` but for the graph's own."""
         return Subgraph(
             extract_subgraph(self._model, self._inputs, [layer.tensor for layer in layers]), folder, threads=threads
         )
 
     def feeds(self, part: Subgraph, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """What `part` takes, out of tensors by name: in the types in which this graph has them."""
+        """Select the inputs of `part` from tensors by name, converted to this graph's types."""
         feeds = {}
         for name in part.inputs:
             tensor = name.removeprefix(FED)
@@ -163,7 +163,7 @@ def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
 
 
 def _main_node(nodes: Sequence[ir.Node]) -> ir.Node:
-    """The node that a layer is named after: the last that multiplies with weights, else the last that computes."""
+    """Return the node that names a layer: the last that multiplies with weights, else the last that computes."""
     weighted = [node for node in nodes if node.op_type in _MULTIPLYING]
     computing = [
         node for node in nodes if node.op_type not in _PASS_THROUGH and not (node.name or "").startswith(SHAPES)

@@ -1,4 +1,4 @@
-"""What a graph has stored, whatever it is stored as: weights behind Q/DQ and casts, and the normalisation."""
+"""Read the constants of a graph: weights behind Q/DQ pairs and casts, and the normalisation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Normalisation:
 
 
 def constant_value(value: ir.Value | None) -> Values | None:
-    """The numbers of a stored constant, dequantised; None if the value is computed from anything else."""
+    """Return the numbers of a constant, dequantised; None if the value is computed from anything else."""
     if value is None:
         return None
     if value.const_value is not None:
@@ -51,7 +51,7 @@ def constant_value(value: ir.Value | None) -> Values | None:
 
 
 def quantised_range(node: ir.Node) -> tuple[float, float] | None:
-    """(low, high) that a QuantizeLinear with one stored scale can tell apart; None for others."""
+    """Return the (low, high) that a QuantizeLinear with one stored scale can tell apart; None for others."""
     scale = constant_value(node.inputs[1])
     zero = node.inputs[2] if len(node.inputs) > 2 else None
     zero_point = constant_value(zero)
@@ -65,7 +65,7 @@ def quantised_range(node: ir.Node) -> tuple[float, float] | None:
 
 
 def parameters(node: ir.Node) -> Parameters | None:
-    """Weight and bias of a node that multiplies with a stored weight; None for others."""
+    """Return weight and bias of a node that multiplies with a stored weight; None for others."""
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None
     weight = constant_value(node.inputs[1])
@@ -74,7 +74,7 @@ def parameters(node: ir.Node) -> Parameters | None:
 
 
 def normalisation(model: ir.Model) -> Normalisation | None:
-    """The arithmetic between a uint8 image and the first layer, as one formula; None where the input is no uint8."""
+    """Return the arithmetic between a uint8 image and the first layer, as one formula; None without a uint8 input."""
     if model.graph.inputs[0].dtype != ir.DataType.UINT8:
         return None
     order, factor, shift = np.arange(3), np.ones(3), np.zeros(3)
@@ -91,13 +91,13 @@ def normalisation(model: ir.Model) -> Normalisation | None:
 
 
 def normalised_image(model: ir.Model) -> str:
-    """The tensor in which the image is normalised: what its arithmetic gives, or the input where it has none."""
+    """Return the tensor in which the image is normalised: what its arithmetic gives, or the input where it has none."""
     nodes = [node for node in _image_path(model) if node.op_type != "Cast"]
     return str(nodes[-1].outputs[0].name if nodes else model.graph.inputs[0].name)
 
 
 def _image_path(model: ir.Model) -> list[ir.Node]:
-    """The nodes, one after the other, that prepare the image before the network begins."""
+    """Return the nodes, one after the other, that prepare the image before the network begins."""
     value = model.graph.inputs[0]
     path: list[ir.Node] = []
     while True:
@@ -141,7 +141,7 @@ def _dequantised(node: ir.Node, codes: Values) -> Values | None:
 
 
 def _along(array: Values, axis: int, rank: int) -> Values:
-    """Per-channel numbers where they broadcast against the weights; a single one as it is."""
+    """Reshape per-channel numbers so that they broadcast against the weights; a single one as it is."""
     if array.size == 1:
         return array.reshape(())
     shape = [1] * rank

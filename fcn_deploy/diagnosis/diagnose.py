@@ -1,4 +1,4 @@
-"""Which stage of a deployment first differs from the one before it, and in which layer: images, labels, tensors."""
+"""Find the first stage of a deployment that differs from the one before it, and the layer that is to blame."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _change(earlier: StageLabels, own: StageLabels, agreement: AgreementCounts) 
 
 
 def _reference_stage(earlier: Sequence[Stage], without: Collection[str]) -> Stage | None:
-    """The stage whose tensors the layers are held against: the last in FP32, from which the others were made.
+    """Return the stage whose tensors the layers are compared with: the last in FP32, from which the others were made.
 
     Args:
         without: stages not to choose: faulty ones, if the labels are those of the first stage all the same.
@@ -157,7 +157,7 @@ def _reference_stage(earlier: Sequence[Stage], without: Collection[str]) -> Stag
 def _layers(
     stage: Stage, parent: Stage | None, images: Images, tolerances: Tolerances, progress: Progress
 ) -> tuple[tuple[LayerError, ...], str]:
-    """The errors of the stage's layers; none, and why."""
+    """Return the errors of the stage's layers; none, and why."""
     if stage.kind != "onnx":
         what = "an engine shows none of its tensors" if stage.kind == "engine" else "PyTorch's layers are not cut apart"
         return (), f"{what}: its labels alone were compared"

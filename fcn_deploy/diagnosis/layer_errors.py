@@ -1,4 +1,4 @@
-"""The error of each layer of an ONNX stage on its own, against the stage that it should equal."""
+"""Measure the error of each layer of an ONNX stage alone, against the stage that it should equal."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def layer_errors(
     least: str = "fp32",
     progress: Progress = SILENT,
 ) -> tuple[LayerError, ...]:
-    """The layers of `stage` in the graph's order, each fed with what `other` has at the same places.
+    """Return the layers of `stage` in the graph's order, each fed with what `other` has at the same places.
 
     Args:
         images: uint8[N, H, W, 3] each.
@@ -92,7 +92,7 @@ def layer_errors(
 def _tensor_errors(
     stage: OnnxSource, other: TensorSource, images: Images, progress: Progress
 ) -> tuple[list[ComparedLayer], dict[str, TensorError]]:
-    """The layers in order, and a tally of every tensor that both know."""
+    """Return the layers in order, and the error of every tensor that both networks have."""
     shared = _shared_tensors(stage, other.names)
     layers = find_layers(stage.model, shared)
     fed = IsolatedLayers(stage.model, shared)
@@ -105,7 +105,7 @@ def _tensor_errors(
     ):
 
         def feed(chunk: Sequence[ComparedLayer]) -> None:
-            """In a function of its own, so that one chunk's sessions are gone before the next one's are opened."""
+            """Run one chunk; its sessions are freed before the next chunk's are opened."""
             part, read = fed.open(chunk, Path(folder)), other.open(_needed(chunk, shared), Path(folder))
             for image in images:
                 given = _feeds(read(image), shared, stage, image)
@@ -129,7 +129,7 @@ def _run(part: Subgraph, feeds: Tensors) -> Tensors:
 
 
 def _shared_tensors(stage: OnnxSource, names: Collection[str]) -> dict[str, str]:
-    """Tensor of `stage` -> name of the same one in the other network."""
+    """Return tensor of `stage` -> name of the same one in the other network."""
     known = set(names)
     values = ir.convenience.create_value_mapping(stage.model.graph)
     both = [name for name in stage.names if name in known and name != ENTRY]
@@ -140,13 +140,13 @@ def _shared_tensors(stage: OnnxSource, names: Collection[str]) -> dict[str, str]
 
 
 def _needed(layers: Sequence[ComparedLayer], shared: Mapping[str, str]) -> list[str]:
-    """What the other network must give for these layers, by its own names."""
+    """Return what the other network must give for these layers, by its own names."""
     used = [name for layer in layers for name in (layer.tensor, *layer.reads)]
     return list(dict.fromkeys([*(shared[name] for name in used if name in shared), ENTRY]))
 
 
 def _feeds(read: Tensors, shared: Mapping[str, str], stage: OnnxSource, image: NDArray[np.uint8]) -> Tensors:
-    """The other network's tensors by the names of `stage`, and the graph's input as the other network has it."""
+    """Return the other network's tensors by the names of `stage`, and the graph's input as the other network has it."""
     given = {name: read[own] for name, own in shared.items() if own in read}
     return given | {stage.io.image: read[ENTRY] if stage.entry == stage.io.image else image}
 
@@ -158,7 +158,7 @@ def _with_host_layer(
     other: TensorSource,
     images: Images,
 ) -> list[ComparedLayer]:
-    """A graph that takes floats leaves the normalisation to the host: a layer as well, the first."""
+    """Add the host's normalisation as the first layer if the graph takes floats."""
     if stage.entry != stage.io.image:
         return layers
     tensor_errors[stage.entry] = TensorError()
@@ -196,7 +196,7 @@ def _with_causes(
     other: TensorSource,
     folded: bool,
 ) -> LayerError:
-    """With its causes."""
+    """Add the likely causes to an error."""
     if layer.name == HOST or layer.name.startswith(CONTRACT_PREFIX):
         causes = normalisation_causes(other.normalisation(), stage.normalisation())
     else:

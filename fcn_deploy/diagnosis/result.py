@@ -1,4 +1,4 @@
-"""What `diagnose` found: every step of a chain of stages, and the first that diverges."""
+"""Define what `diagnose` found: every stage compared with the one before it, and the first that diverges."""
 
 from __future__ import annotations
 
@@ -80,5 +80,5 @@ class Diagnosis:
 
     @property
     def first_divergence(self) -> StageComparison | None:
-        """The first step that diverges; None if all is well."""
+        """The first comparison that diverges; None if all agree."""
         return next((step for step in self.steps if step.reasons), None)

@@ -1,4 +1,4 @@
-"""The labels of all stages on the same images: agreement with the stage before and with the first, and accuracy."""
+"""Compare the labels of all stages on the same images: with the stage before, with the first, with the truth."""
 
 from __future__ import annotations
 

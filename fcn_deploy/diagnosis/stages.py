@@ -1,4 +1,4 @@
-"""The stages of a deployment, from the reference to the engine: what each file is, and a runner for it."""
+"""Open the stages of a deployment, from the reference to the engine, each with its runner."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 
 @dataclass
 class Stage:
-    """One form of the network.
+    """One stage of the deployment: a file, and a runner for it.
 
     Attributes:
         name: as tables have it; no two of a chain are alike.
@@ -59,7 +59,7 @@ class Stage:
 
 
 def chain(sources: Sequence[str], *, model: str | None = None, progress: Progress = SILENT) -> list[Stage]:
-    """The stages of `sources`, in their order; an FP32 ONNX file at the head is also run as PyTorch, before itself.
+    """Return the stages of `sources`, in order; an FP32 ONNX file at the head is also run as PyTorch, before itself.
 
     Args:
         sources: "demo", checkpoints, recipes, .onnx files and engines; the first is the reference.
@@ -132,7 +132,7 @@ def _claim(graph: ir.Model) -> str:
 
 
 def _rebuilt(stage: Stage, progress: Progress) -> list[Stage]:
-    """The PyTorch network with the weights and the card of an ONNX file; none, with a notice, if it holds no card."""
+    """Return an ONNX file's weights and card as a PyTorch stage; nothing, with a notice, if it holds no card."""
     try:
         with ModelSource(stage.source) as opened:
             network, card = opened.network()
@@ -143,7 +143,7 @@ def _rebuilt(stage: Stage, progress: Progress) -> list[Stage]:
 
 
 def _name_apart(stages: list[Stage]) -> None:
-    """Files of one name in two folders are called by their paths."""
+    """Use paths as names for files of one name in two folders."""
     names = [stage.name for stage in stages]
     for stage in stages:
         if names.count(stage.name) > 1:

@@ -1,4 +1,4 @@
-"""Sums over images that say how far one network's tensor is from another's, in constant memory."""
+"""Sum over images how far one network's tensor is from another's, in constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tensors inside a network on an image, by the names that its export gives them, from PyTorch or an ONNX graph."""
+"""Read the tensors inside a PyTorch network or an ONNX graph, by the names that the export gives them."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class TensorSource(Protocol):
     names: Collection[str]
 
     def open(self, names: Sequence[str], folder: Path) -> Reader:
-        """A function from uint8[N, H, W, 3] to those tensors; `folder` is for temporary files."""
+        """Return a function from uint8[N, H, W, 3] to those tensors; `folder` is for temporary files."""
 
     def normalisation(self) -> Normalisation | None:
-        """What it does to the image; None where that is not known."""
+        """Return what it does to the image; None where that is not known."""
 
     def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
-        """Weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
+        """Return weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
 
 
 def tensor_source(stage: Stage) -> TensorSource | None:
-    """The tensors of a stage; None for an engine, which shows none."""
+    """Return the tensors of a stage; None for an engine, which shows none."""
     if stage.network is not None and stage.card is not None:
         return TorchSource(stage.network, stage.card)
     return OnnxSource(Path(stage.source), stage.card) if stage.kind == "onnx" else None
@@ -105,7 +105,7 @@ class OnnxSource:
 
 
 def _load(path: Path) -> ir.Model:
-    """A graph in the form in which it was rewritten, with a name for each node."""
+    """Return a graph in the form in which it was rewritten, with a name for each node."""
     model = load_graph(path)
     simplify(model)
     name_nodes(model)
@@ -151,7 +151,7 @@ class TorchSource:
         return Parameters(_array(weight), None if bias is None else _array(bias))
 
     def _normalised(self, image: Tensor) -> dict[str, Tensor]:
-        """The steps of `Contract.normalise` under the names of their nodes."""
+        """Return the steps of `Contract.normalise` under the names of their nodes."""
         contract = self._contract
         steps = {"to_nchw": image.permute(0, 3, 1, 2).to(torch.float32)}
         if contract.flip:
@@ -163,7 +163,7 @@ class TorchSource:
 
 @contextmanager
 def _record_outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tensor]]:
-    """A dict that fills with the modules' results; copies, because a ReLU may work in place on them."""
+    """Yield a dict that fills with copies of the modules' results; a ReLU may change the originals in place."""
     found: dict[str, Tensor] = {}
 
     def hook(name: str) -> Callable[..., None]:

@@ -21,7 +21,7 @@ STEPS_A_TABLE = 3
 
 
 def render(found: Diagnosis) -> RenderableType:
-    """The steps, each class's IoU, the layers of the first step that diverges, the verdict."""
+    """Return the steps, each class's IoU, the layers of the first step that diverges, the verdict."""
     parts: list[RenderableType] = [Text(headline(found)), "", step_table(found), ""]
     far = [step for step in found.steps if step.first is not None and _against(step.before) != _against(step.first)]
     if far:
@@ -36,7 +36,7 @@ def render(found: Diagnosis) -> RenderableType:
 
 
 def headline(found: Diagnosis) -> str:
-    """What was compared on what."""
+    """Return what was compared on what."""
     labelled = "" if found.labelled == found.images else f", {found.labelled} with labels"
     return (
         f"{count(len(found.steps), 'stage')} on {count(found.images, 'image')} of {found.data}{labelled}; "
@@ -45,7 +45,7 @@ def headline(found: Diagnosis) -> str:
 
 
 def step_table(found: Diagnosis) -> Table:
-    """A row for each stage, against the stage before it."""
+    """Return a row for each stage, against the stage before it."""
     table = _table("stage", "type")
     _add_numbers(table, "mIoU", "Δ before", "same", "boundary", "")
     for step in found.steps:
@@ -55,7 +55,7 @@ def step_table(found: Diagnosis) -> Table:
 
 
 def total_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
-    """A row for each of `steps`, against the first stage."""
+    """Return a row for each of `steps`, against the first stage."""
     table = _table(f"against {found.steps[0].name}")
     _add_numbers(table, "Δ first", "same", "boundary")
     for step in steps:
@@ -64,7 +64,7 @@ def total_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
 
 
 def class_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
-    """Points of IoU that each class gained in each of `steps`, with intervals."""
+    """Return points of IoU that each class gained in each of `steps`, with intervals."""
     table = _table("Δ IoU against the stage before")
     for step in steps:
         table.add_column(step.name, justify="right", overflow="fold")
@@ -75,7 +75,7 @@ def class_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
 
 
 def layer_table(step: StageComparison) -> Table:
-    """The layers with the largest errors, falling, and the first that is out of line."""
+    """Return the layers with the largest errors, falling, and the first that is out of line."""
     ordered = sorted(step.layers, key=lambda layer: -layer.error)[:TOP_LAYERS]
     ordered += [layer for layer in step.divergent_layers[:1] if layer not in ordered]
     table = _table(f"layers of {step.name}", "operator", "type")
@@ -91,7 +91,7 @@ def layer_table(step: StageComparison) -> Table:
 
 
 def remarks(found: Diagnosis) -> list[str]:
-    """Stages that did not run, what each step's worst layer is, what the columns mean."""
+    """List stages that did not run, each stage's worst layer, and what the columns mean."""
     lines = [f"{step.name} {step.status}: {step.reason}" for step in found.steps if step.status != "ok"]
     lines += [line for step in found.steps if (line := _worst(step))]
     lines += ["", _meaning(found)]
@@ -99,7 +99,7 @@ def remarks(found: Diagnosis) -> list[str]:
 
 
 def verdict(found: Diagnosis) -> str:
-    """Which step, which layer, why: one sentence."""
+    """Return which step, which layer, why: one sentence."""
     step = found.first_divergence
     if step is None:
         compared = sum(step.before is not None for step in found.steps)

@@ -1,4 +1,4 @@
-"""How far a stage may be from the one before it, by what it claims to be."""
+"""Define how far a stage may be from the one before it, by its precision."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ FEWEST_FOR_MIOU = 8
 
 
 def limits_of(claim: str) -> str:
-    """Whose limits a stage is held to as a whole: its own type's, "int8" if that is not known."""
+    """Return the precision whose limits apply to a stage: its own, "int8" if that is not known."""
     return claim if claim in TOLERANCES else "int8"
 
 
 def with_changes(changes: Sequence[tuple[str, str, float]]) -> Tolerances:
-    """The limits with some of them replaced: (precision, attribute, value in the attribute's unit).
+    """Return the limits with some of them replaced: (precision, attribute, value in the attribute's unit).
 
     Raises:
         UnknownNameError: no such precision or limit.

@@ -1,4 +1,4 @@
-"""Whether a step diverges, and the words for it."""
+"""Decide whether a stage diverges, and say why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fcn_deploy.metrics.bootstrap import Interval
 
 
 def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *, rounding: bool = False) -> list[str]:
-    """How a stage's labels are beyond the limits; empty if they are not.
+    """Return how a stage's labels are beyond the limits; empty if they are not.
 
     Args:
         changes: against the stage before and against the first. Both must be beyond a limit: a stage that differs from
@@ -31,7 +31,7 @@ def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *
 
 
 def only_rounding(largest_margin: float | None, largest_logit: float | None) -> bool:
-    """Whether labels differ only where the reference's two best logits are as good as equal in FP32.
+    """Return whether labels differ only where the reference's two best logits are as good as equal in FP32.
 
     Args:
         largest_margin: between these two where a label differs; None if none does.
@@ -41,7 +41,7 @@ def only_rounding(largest_margin: float | None, largest_logit: float | None) -> 
 
 
 def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
-    """The layers out of line, in short; `other` is the stage whose tensors they were fed."""
+    """Return the layers out of line, in short; `other` is the stage whose tensors they were fed."""
     divergent_layers = [layer for layer in layers if layer.out_of_line]
     if not divergent_layers:
         return []
@@ -50,5 +50,5 @@ def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
 
 
 def _lost(change: Interval) -> float:
-    """Points of IoU lost for sure: at the interval's better end; none without an interval."""
+    """Return points of IoU lost for sure: at the interval's better end; none without an interval."""
     return 0.0 if change.high is None else -100 * change.high

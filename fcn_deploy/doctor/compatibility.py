@@ -1,4 +1,4 @@
-"""Versions that are installed together and do not fit."""
+"""Find installed versions that do not work together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ONE_FOLDER = (
 
 
 def misfits(findings: Findings, versions: Mapping[str, str]) -> tuple[str, ...]:
-    """A line for each, with the mend; `versions` are those of the installed distributions by name."""
+    """Return a line for each, with the mend; `versions` are those of the installed distributions by name."""
     names = (OWN, *versions)
     return (
         *_two_onnxruntimes(package_versions(ONE_FOLDER)),
@@ -48,7 +48,7 @@ def _newest_ir(findings: Findings, versions: Mapping[str, str]) -> Iterator[str]
 
 
 def _cuda_above_driver(findings: Findings) -> Iterator[str]:
-    """CUDA's minor versions are compatible within a major one; an older driver cannot serve a newer major one."""
+    """Report CUDA of a newer major version than the driver's; minor versions are compatible."""
     supported = findings["driver"].facts.get("cuda")
     if supported is None:
         return
@@ -63,7 +63,7 @@ def _cuda_above_driver(findings: Findings) -> Iterator[str]:
 
 
 def _two_cudas(findings: Findings) -> Iterator[str]:
-    """PyTorch's CUDA libraries serve an onnxruntime of the same major version."""
+    """Report PyTorch and onnxruntime for different major versions of CUDA, which cannot share its libraries."""
     ort, ours = findings["onnxruntime"].facts, findings["torch"].facts.get("cuda")
     if not ort or not ort["cuda"] or not ours or not ort["missing_libraries"]:
         return
@@ -79,7 +79,7 @@ def _rtx_majors() -> list[int]:
 
 
 def _unmet(names: Sequence[str]) -> Iterator[str]:
-    """Requirements that these distributions declare and that what is installed does not meet (as `pip check`)."""
+    """Report requirements of these distributions that the installed packages do not meet (as `pip check`)."""
     try:
         from packaging.requirements import Requirement
     except ImportError:  # comes with onnxruntime, and its absence is told there

@@ -1,4 +1,4 @@
-"""The NVIDIA driver asked through its own libraries: no package is needed for it."""
+"""Query the NVIDIA driver through its own libraries, without any package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fcn_deploy.errors import RunnerError
 
 
 def ask_driver() -> dict[str, Any]:
-    """Driver and CUDA version, and the GPUs with their capability and memory, asked of the driver itself.
+    """Return driver and CUDA version, and the GPUs with their capability and memory, asked of the driver itself.
 
     Raises:
         RunnerError: there is no driver, or it does not start.
@@ -43,7 +43,7 @@ def _cuda_error(cuda: ctypes.CDLL, code: int) -> str:
 
 
 def _driver_version(windows: bool) -> str | None:
-    """As nvidia-smi shows it, "580.65.06"; None where NVML is not there (JetPack)."""
+    """Return the version that nvidia-smi shows, "580.65.06"; None without NVML (JetPack)."""
     try:
         nvml = ctypes.CDLL("nvml.dll" if windows else "libnvidia-ml.so.1")
     except OSError:

@@ -1,4 +1,4 @@
-"""What this machine and this installation can do, asked of each package in a process of its own."""
+"""Examine what this machine and this installation can do, each package in a process of its own."""
 
 from __future__ import annotations
 

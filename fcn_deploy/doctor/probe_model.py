@@ -1,4 +1,4 @@
-"""A network of one layer that keeps the contract: small enough to build and run anywhere, and its labels are known."""
+"""Write a network of one layer that keeps the contract: it builds and runs anywhere, and its labels are known."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
 
 
 def load_error(flavor: Flavor, plan: bytes) -> str:
-    """Why the library does not load the plan on the GPU at hand; "" if it does."""
+    """Return why the library does not load the plan on the GPU at hand; "" if it does."""
     trt = flavor.module
     with capture_log(trt) as log:
         runtime = create(trt, trt.Runtime)

@@ -48,7 +48,7 @@ CUDA_LIBRARIES = (
 
 
 def torch() -> Facts:
-    """The build of PyTorch, a convolution on the CPU, and one on the GPU if it was built for CUDA."""
+    """Return the build of PyTorch, a convolution on the CPU, and one on the GPU if it was built for CUDA."""
     import torch as pytorch
 
     image = pytorch.ones(1, 3, 5, 7)
@@ -63,7 +63,7 @@ def torch() -> Facts:
 
 
 def export_packages() -> Facts:
-    """What `export` stands on beside PyTorch and ONNX Runtime."""
+    """Return what `export` stands on beside PyTorch and ONNX Runtime."""
     import onnx
     import onnx_ir  # noqa: F401
     import onnxscript  # noqa: F401
@@ -72,7 +72,7 @@ def export_packages() -> Facts:
 
 
 def image_packages() -> Facts:
-    """What reads images and checkpoints."""
+    """Return what reads images and checkpoints."""
     import PIL.Image  # noqa: F401
     import safetensors.numpy  # noqa: F401
 
@@ -105,7 +105,7 @@ def onnxruntime() -> Facts:
 
 
 def _missing_libraries(ort: Any, cuda: str) -> list[str]:
-    """CUDA libraries that onnxruntime does not find, neither on the system nor in Python packages."""
+    """Return CUDA libraries that onnxruntime does not find, neither on the system nor in Python packages."""
     from fcn_deploy.runners.ort.session import captured_output
 
     if sys.platform == "win32":
@@ -131,7 +131,7 @@ def provider(name: str) -> Facts:
 
 
 def runner(name: str) -> Facts:
-    """The devices of a runner that are here, each of which runs the small file, and the types of the CPU."""
+    """Return the devices of a runner that are here, each of which runs the small file, and the types of the CPU."""
     line = RUNNERS[name]
     package = require(line.package)
     found = class_of(name).find_devices()
@@ -170,7 +170,7 @@ def _run(spec: str, ir_version: int | None) -> list[str]:
 
 
 def _tiny(folder: str, ir_version: int | None = None) -> Path:
-    """The small file; RunnerError where it is onnx that is broken, not what is asked about."""
+    """Return the small file; RunnerError where it is onnx that is broken, not what is asked about."""
     from fcn_deploy.doctor.probe_model import write_tiny
 
     try:
@@ -180,7 +180,7 @@ def _tiny(folder: str, ir_version: int | None = None) -> Path:
 
 
 def pycuda() -> Facts:
-    """pycuda with its driver module, which needs libcuda."""
+    """Import pycuda with its driver module, which needs libcuda."""
     require("pycuda")
     cuda = require("pycuda.driver")
     cuda.init()
@@ -224,7 +224,7 @@ PROBES: dict[str, Callable[[], Facts]] = {
 
 
 def probes() -> dict[str, Callable[[], Facts]]:
-    """Every probe by its name; a runner without probes of its own is opened on a small file."""
+    """Return every probe by its name; a runner without probes of its own is opened on a small file."""
     return PROBES | {name: partial(runner, name) for name, line in RUNNERS.items() if not line.probes}
 
 

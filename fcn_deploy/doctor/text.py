@@ -19,7 +19,7 @@ def render(examination: Examination) -> str:
 
 
 def found_lines(examination: Examination) -> list[str]:
-    """Machine, driver, GPUs, and the packages with what each was built for."""
+    """Render machine, driver, GPUs, and the packages with what each was built for."""
     rows = [*_machine_rows(examination), *_package_rows(examination)]
     width = max(len(name) for name, _ in rows)
     return [f"{name:<{width}}  {text}" for name, text in rows]
@@ -85,5 +85,5 @@ def verdict_lines(examination: Examination) -> list[str]:
 
 
 def misfit_lines(examination: Examination) -> list[str]:
-    """What does not fit together."""
+    """Return what does not fit together."""
     return [f"does not fit: {line}" for line in examination.misfits]

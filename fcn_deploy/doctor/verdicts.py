@@ -1,4 +1,4 @@
-"""One verdict a capability, from what the probes found."""
+"""Decide per capability whether it works here, from what the probes found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CapabilityVerdict:
 
 
 def verdicts(findings: Findings) -> tuple[CapabilityVerdict, ...]:
-    """Every capability, the core first."""
+    """Return every capability, the core first."""
     return (
         _core("train and evaluate", findings, "torch", "image packages"),
         _core("export", findings, "torch", "export packages", "onnxruntime"),
@@ -104,7 +104,7 @@ def _provider(title: str, name: str, findings: Findings) -> CapabilityVerdict:
 
 
 def _runner(title: str, found: ProbeResult) -> CapabilityVerdict:
-    """On one device at least."""
+    """Decide whether OpenVINO runs on at least one device."""
     if found.error:
         return CapabilityVerdict(f"use {title}", False, found.error)
     failed, named = found.facts["failed"], " ".join(filter(None, [title, found.facts["version"]]))
@@ -115,12 +115,12 @@ def _runner(title: str, found: ProbeResult) -> CapabilityVerdict:
 
 
 def _no_gpu(findings: Findings) -> str:
-    """Why no engine runs here, whatever is installed; "" if there is a GPU."""
+    """Return why no engine runs here, whatever is installed; "" if there is a GPU."""
     driver = findings["driver"]
     return driver.error or ("" if driver.facts["gpus"] else "the driver finds no GPU")
 
 
 def _gpu_names(findings: Findings) -> str:
-    """The GPUs; the driver's own probe may have failed where a package's did not."""
+    """Return the GPUs; the driver's own probe may have failed where a package's did not."""
     found = findings["driver"].facts.get("gpus") or ()
     return ", ".join(f"{gpu['name']} ({gpu['sm']})" for gpu in found) or "a GPU that the driver does not tell of"

@@ -98,7 +98,7 @@ class Flavor:
         return f"{self.traits.title.rstrip(' 0123456789.')} {self.version}"
 
     def refusal(self, option: str, has_gpu: bool) -> str | None:
-        """Why a build option cannot be had here; None if it can."""
+        """Return why a build option cannot be had here; None if it can."""
         without = {} if has_gpu else self.traits.refused_without_gpu
         return self.traits.refused.get(option) or without.get(option)
 
@@ -131,7 +131,7 @@ def _open_first() -> Flavor:
 
 
 def traits_of(name: str, version: str) -> Traits:
-    """The table's entry for a release.
+    """Return the table's entry for a release.
 
     Raises:
         EngineError: the table has none.

@@ -1,4 +1,4 @@
-"""Whether the engine that stands at a path is the one that would be built, and if not, why not."""
+"""Check whether the engine at a path is the one that would be built, and if not, why."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 60
 
 
 def reasons_to_build(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
-    """Reasons to build: () if the engine is there, whole, and of this key.
+    """Return reasons to build: () if the engine is there, whole, and of this key.
 
     Args:
         key: as for `sidecar.Sidecar`; plain data.
@@ -34,12 +34,12 @@ def reasons_to_build(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def matches_plan(sidecar: Sidecar, engine: Path) -> bool:
-    """Whether a plan, read to its end, is the one that the sidecar describes."""
+    """Return whether a plan, read to its end, is the one that the sidecar describes."""
     return engine.stat().st_size == sidecar.plan_bytes and sha256(engine) == sidecar.plan_sha256
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
-    """A line for each entry that differs: "precision was fp16, now int8"."""
+    """Return a line for each entry that differs: "precision was fp16, now int8"."""
     names = [*now, *(name for name in before if name not in now)]
     pairs = [(name, before.get(name), now.get(name)) for name in names]
     return tuple(f"{name} was {_short(old)}, now {_short(new)}" for name, old, new in pairs if old != new)

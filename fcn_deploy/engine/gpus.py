@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, asked of the driver itself: no package is needed for it."""
+"""List the NVIDIA GPUs of this machine through the driver's own library, without any package."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Gpu:
 
 
 def driver_library() -> ctypes.CDLL:
-    """The driver's own library.
+    """Return the driver's own library.
 
     Raises:
         OSError: "libcuda.so.1 is missing: no NVIDIA driver".
@@ -40,7 +40,7 @@ def driver_library() -> ctypes.CDLL:
 
 @cache
 def gpus() -> tuple[Gpu, ...]:
-    """All devices that CUDA shows to this process; none where there is no driver."""
+    """Return all devices that CUDA shows to this process; none where there is no driver."""
     try:
         cuda = driver_library()
     except OSError:

@@ -1,4 +1,4 @@
-"""The first bytes of a plan: they tell the library and its version where no sidecar does.
+"""Read the first bytes of a plan, which name the library and its version if there is no sidecar.
 
 The version's four bytes are where NVIDIA's own answer puts them (github.com/NVIDIA/TensorRT/issues/3073); the tags and
 the length are not documented and were read from plans of TensorRT for RTX 1.7 ("vtrt") and TensorRT 8.6 to 10 ("ftrt").
@@ -32,7 +32,7 @@ class PlanHeader:
 
 
 def read_header(path: Path) -> PlanHeader | None:
-    """The header of a file; None if it does not begin like a plan."""
+    """Return the header of a file; None if it does not begin like a plan."""
     with path.open("rb") as stream:
         head = stream.read(HEADER_BYTES)
     flavor = FLAVORS.get(head[:4])

@@ -1,4 +1,4 @@
-"""The one logger that a TensorRT library is given in the life of a process, and what it heard.
+"""Collect the log messages of a TensorRT library through the one logger that it accepts per process.
 
 The library keeps the first logger that it meets, for builders, parsers and runtimes alike, and tells a failure in no
 other way than through it. So there is one, it never filters, and whoever calls the library listens meanwhile.
@@ -19,7 +19,7 @@ _SPURIOUS = ("cudaError_t 35", "cudaErrorInsufficientDriver", "CUDA driver versi
 
 @dataclass
 class LogMessages:
-    """Messages in the order in which they came.
+    """Log messages in the order in which they came.
 
     Attributes:
         messages: (severity, text), severity one of "INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE".
@@ -39,19 +39,19 @@ class LogMessages:
         return [line for _, text in self.messages for line in text.splitlines()]
 
     def reason(self, otherwise: str = "the library gives no reason") -> str:
-        """TensorRT's own words for a failure, in one line."""
+        """Return TensorRT's own words for a failure, in one line."""
         return " ".join(self.errors) or otherwise
 
 
 def significant_lines(text: str) -> list[str]:
-    """The lines of an error but for those that a missing driver adds to every call."""
+    """Return the lines of an error but for those that a missing driver adds to every call."""
     lines = [line.strip() for line in text.splitlines()]
     return [line for line in lines if line and not any(word in line for word in _SPURIOUS)]
 
 
 @contextmanager
 def capture_log(trt: ModuleType) -> Iterator[LogMessages]:
-    """Collect what the library says while the block runs; nests."""
+    """Collect what the library logs while the block runs; blocks may be nested."""
     log = LogMessages()
     listeners = logger(trt).listeners
     listeners.append(log)
@@ -62,7 +62,7 @@ def capture_log(trt: ModuleType) -> Iterator[LogMessages]:
 
 
 def create(trt: ModuleType, kind: Callable[..., Any], *arguments: Any) -> Any:
-    """A `trt.Builder`, `trt.OnnxParser` or `trt.Runtime`.
+    """Return a `trt.Builder`, `trt.OnnxParser` or `trt.Runtime`.
 
     None where the library cannot start, for want of a driver or because its files are of different releases: it gives
     nothing, and its bindings raise TypeError.
@@ -75,7 +75,7 @@ def create(trt: ModuleType, kind: Callable[..., Any], *arguments: Any) -> Any:
 
 @cache
 def logger(trt: ModuleType) -> Any:
-    """The logger to hand to each Builder, OnnxParser, Runtime and Refitter of this library."""
+    """Return the logger to hand to each Builder, OnnxParser, Runtime and Refitter of this library."""
     base: Any = trt.ILogger
 
     class Listening(base):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The JSON file beside an engine: what the plan is, what it was made of, and what its builder chose."""
+"""Read and write the JSON file next to an engine: what the plan is, its sources, and what its builder chose."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Sidecar:
 
 
 def sidecar_path(engine: Path) -> Path:
-    """<engine>.json."""
+    """Return the path of an engine's sidecar, <engine>.json."""
     return engine.with_name(f"{engine.name}.json")
 
 

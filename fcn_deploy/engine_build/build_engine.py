@@ -136,7 +136,7 @@ def _profiles(
 
 
 def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
-    """Why an engine that stands there is built again; of one that does not there is nothing to say."""
+    """Report why an existing engine is built again."""
     if target.exists():
         why = "; ".join(reasons) if reasons else "--force" if force else ""
         progress.say(f"building {target.name} again: {why}")
@@ -175,7 +175,7 @@ def _build(
 
 
 def _rewritten(report: QuantizeReport) -> str:
-    """What the images showed of the rewrite."""
+    """Return what the images showed of the rewrite."""
     if report.agreement is None:
         return f"rewritten to {report.precision}; no images (--calib), so overflow and labels were not checked"
     share = report.agreement
@@ -186,7 +186,7 @@ def _rewritten(report: QuantizeReport) -> str:
 
 
 def _rewrite(precision: Precision | None, flavor: Flavor) -> tuple[QuantizedPrecision | None, bool]:
-    """The precision to rewrite the file to, None for none; and whether FP16 is a flag of the builder (8.6)."""
+    """Return the precision to rewrite the file to, None for none; and whether FP16 is a flag of the builder (8.6)."""
     if precision is None or precision == "fp32":
         return None, False
     if not flavor.traits.explicit_batch:

@@ -1,4 +1,4 @@
-"""Which sizes an engine is built for: written out, those of images, of a recipe or of the file, or a default."""
+"""Choose the sizes that an engine is built for: given ones, those of images, a recipe or the file, or a default."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
 
 
 def written(least: Sequence[Shape], usual: Sequence[Shape], most: Sequence[Shape]) -> tuple[Profile, ...]:
-    """Profiles from --min, --opt and --max, each given equally often; --opt alone is a fixed size.
+    """Make profiles from --min, --opt and --max, each given equally often; --opt alone is a fixed size.
 
     Raises:
         EngineError: a number of one that is not that of the others, or a profile that cannot be.
@@ -42,7 +42,7 @@ def written(least: Sequence[Shape], usual: Sequence[Shape], most: Sequence[Shape
 
 
 def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: Progress = SILENT) -> Profile:
-    """From the smallest over the median to the largest image, down, to the nearest and up to a multiple of 32.
+    """Make a profile from the smallest, median and largest image, rounded down, to the nearest and up to 32.
 
     Args:
         batch: largest N; the smallest and the usual one are 1.
@@ -55,7 +55,7 @@ def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: P
 
 
 def of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
-    """The same of a data set that is open already."""
+    """Return the same of a data set that is open already."""
     heights, widths = [], []
     with progress.task(f"sizes of {dataset.name}", len(dataset)) as task, interrupts() as check:
         for sample in iterate(dataset, on_error=on_error, progress=progress):
@@ -69,7 +69,7 @@ def of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progre
 
 
 def _down(side: int) -> int:
-    """At least one stride, unless the image itself is smaller."""
+    """Round down to the stride, but not to 0."""
     return side // STRIDE * STRIDE or side
 
 
@@ -82,7 +82,7 @@ def _up(side: int) -> int:
 
 
 def usual(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
-    """What a recipe advises, else the default; what the file fixes wins over both. And where it is from, for a line.
+    """Return a recipe's profile, else the default, within what the file fixes; and where it is from, for a message.
 
     Args:
         fixed: see `fixed_dims`.
@@ -105,7 +105,7 @@ def usual(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profil
 
 
 def fixed_dims(model: ir.Model) -> Dims:
-    """N, H and W of the image input where the file fixes them."""
+    """Return N, H and W of the image input where the file fixes them."""
     value = image_input(model)
     axes, shape = image_axes(value), value.shape
     assert axes is not None

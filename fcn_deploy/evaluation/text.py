@@ -20,7 +20,7 @@ METRICS = {
 
 
 def render(report: AccuracyReport) -> RenderableType:
-    """The four metrics of the FCN paper and each class's IoU: everywhere, near label changes, away from them."""
+    """Return the four metrics of the FCN paper and each class's IoU: everywhere, near label changes, away from them."""
     left_out = f", {report.left_out} left out" if report.left_out else ""
     title = f"{report.model} on {report.runner}: {count(report.images, 'image')} of {report.data}{left_out}; per cent"
     note = f"Boundary: within {report.radius} px of a label change in the ground truth; '-': the class is not there."
@@ -28,7 +28,7 @@ def render(report: AccuracyReport) -> RenderableType:
 
 
 def metrics_table(report: AccuracyReport) -> Table:
-    """Four metrics by three regions."""
+    """Return the four metrics by region."""
     table = _table("")
     for name, attribute in METRICS.items():
         table.add_row(name, *(_percent(getattr(part, attribute)) for part in _parts(report)))
@@ -37,7 +37,7 @@ def metrics_table(report: AccuracyReport) -> Table:
 
 
 def class_table(report: AccuracyReport) -> Table:
-    """IoU of each class by three regions."""
+    """Return the IoU of each class by region."""
     table = _table("IoU")
     for index, name in enumerate(report.classes):
         table.add_row(name, *(_percent(part.per_class_iou[index]) for part in _parts(report)))

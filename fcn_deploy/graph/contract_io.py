@@ -1,4 +1,4 @@
-"""The contract, grafted onto the graph: uint8[N, H, W, 3] RGB in; labels uint8[N, H, W] and / or logits out.
+"""Graft the contract onto a graph: uint8[N, H, W, 3] RGB in; labels uint8[N, H, W] and / or logits out.
 
 It is added at the ONNX level because an exporter that traces from the uint8 image may take H and W for constants.
 """
@@ -62,7 +62,7 @@ def set_outputs(model: ir.Model, available: dict[str, ir.Value], outputs: Sequen
 
 
 def _forget_inner_shapes(graph: ir.Graph) -> None:
-    """Inner shapes hold the exporter's formulas; every reader infers its own."""
+    """Remove inner shapes: they hold the exporter's formulas, and every reader infers its own."""
     for node in graph:
         for value in node.outputs:
             if value is not graph.outputs[0]:
@@ -70,7 +70,7 @@ def _forget_inner_shapes(graph: ir.Graph) -> None:
 
 
 def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
-    """image -> Cast -> Transpose -> (channels reversed) -> Sub mean -> Div std; TensorRT wants the Cast first."""
+    """Add image -> Cast -> Transpose -> (channels reversed) -> Sub mean -> Div std; TensorRT wants the Cast first."""
     old = graph.inputs[0]
     image = ir.Value(name=INPUT, type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape(["N", "H", "W", 3]))
     cast = _node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})
@@ -89,7 +89,7 @@ def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
 
 
 def _use_instead(old: ir.Value, new: ir.Value) -> None:
-    """The network reads `new` for `old`; arithmetic on the image's sides is shape-only and reads it likewise."""
+    """Let the network read `new` instead of `old`, arithmetic on the image's sides included."""
     for use in list(old.uses()):
         use.node.replace_input_with(use.idx, new)
 

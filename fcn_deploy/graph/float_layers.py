@@ -1,4 +1,4 @@
-"""Which nodes stay in a wider type on purpose, and why; the reason travels in the node's metadata."""
+"""Choose the nodes that stay in a wider type, and write the reason into each node's metadata."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUANTISED = (*QUANTISERS, "ConvInteger", "MatMulInteger", "DynamicQuantizeLinea
 
 
 def convolutions(model: ir.Model) -> list[ir.Node]:
-    """The Conv nodes, in the graph's order; transposed convolutions are not among them."""
+    """Return the Conv nodes, in the graph's order; transposed convolutions are not among them."""
     return [node for node in model.graph if node.op_type == "Conv" and node.domain == ""]
 
 
@@ -38,19 +38,19 @@ def check_rewritable(model: ir.Model, path: object) -> None:
 
 
 def first_layers(model: ir.Model) -> list[str]:
-    """Names of the convolutions with no convolution before them: their input is the image."""
+    """Return names of the convolutions with no convolution before them: their input is the image."""
     return [node.name or "" for node in convolutions(model) if not _conv_among(_before(node))]
 
 
 def score_layers(model: ir.Model) -> list[str]:
-    """Names of the 1x1 convolutions with no convolution after them: their output is scores of classes."""
+    """Return names of the 1x1 convolutions with no convolution after them: their output is scores of classes."""
     return [
         node.name or "" for node in convolutions(model) if _kernel(node) == (1, 1) and not _conv_among(_after(node))
     ]
 
 
 def match_names(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
-    """Names of the nodes that one of `patterns` ("score_*", "backbone.stage1.conv1") names.
+    """Return names of the nodes that one of `patterns` ("score_*", "backbone.stage1.conv1") names.
 
     Raises:
         UnknownNameError: a pattern that names none, with the near matches.
@@ -68,7 +68,7 @@ def match_names(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
 def choose_float_layers(
     model: ir.Model, patterns: Sequence[str] = (), *, first: bool = True, score: bool = True
 ) -> dict[str, str]:
-    """Convolution -> why it stays in float.
+    """Return convolution -> why it stays in float.
 
     Args:
         patterns: names asked for by the user, see `match_names`.
@@ -103,12 +103,12 @@ def _conv_among(nodes: Iterable[ir.Node]) -> bool:
 
 
 def _before(node: ir.Node) -> set[ir.Node]:
-    """Every node that `node` depends on."""
+    """Return every node that `node` depends on."""
     return _reached(node, lambda current: current.predecessors())
 
 
 def _after(node: ir.Node) -> set[ir.Node]:
-    """Every node that depends on `node`."""
+    """Return every node that depends on `node`."""
     return _reached(node, lambda current: current.successors())
 
 

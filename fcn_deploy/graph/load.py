@@ -1,4 +1,4 @@
-"""What an exported file knows of its origin: the model card and the weights under their state-dict names."""
+"""Load an ONNX file, its model card, and its weights under their state-dict names."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def load_graph(path: Path) -> ir.Model:
 
 
 def read_card(path: Path) -> ModelCard:
-    """The model card in an ONNX file's metadata.
+    """Return the model card in an ONNX file's metadata.
 
     Raises:
         GraphError: not ONNX, or exported by another tool (no card inside).
@@ -54,7 +54,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def require_card(model: ir.Model, path: Path) -> ModelCard:
-    """The model card of a loaded graph; `path` is for the message."""
+    """Return the model card of a loaded graph; `path` is for the message."""
     card = find_card(model, path)
     if card is None:
         raise GraphError(f"{path} holds no model card; export it with `fcn-deploy export`")

@@ -1,4 +1,4 @@
-"""Multiply-adds of the operators that do a network's arithmetic."""
+"""Count the multiply-adds of the operators that do a network's arithmetic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv")
 
 
 def operands(node: ir.Node) -> tuple[ir.Value, ir.Value] | None:
-    """Data and weights of a node that multiplies and adds; None for any other."""
+    """Return data and weights of a node that multiplies and adds; None for any other."""
     if node.op_type not in OPERANDS or node.domain not in ("", "ai.onnx"):
         return None
     positions = OPERANDS[node.op_type]
@@ -35,7 +35,7 @@ def operands(node: ir.Node) -> tuple[ir.Value, ir.Value] | None:
 
 
 def multiply_adds(node: ir.Node, sizes: Mapping[str, TensorSize]) -> int | None:
-    """Multiply-adds of one node; None where a shape is not known. The bias is not counted.
+    """Return multiply-adds of one node; None where a shape is not known. The bias is not counted.
 
     From the operators' definitions (ONNX operator specification), for weights [M, C/group, kh, kw] of a Conv and
     [C, M/group, kh, kw] of a ConvTranspose:

@@ -1,4 +1,4 @@
-"""Nodes and values named after the modules that made them, so that every later report speaks the model's language."""
+"""Name nodes and values after the modules that made them, so that every report uses the model's names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def name_after_modules(model: ir.Model, weight_names: frozenset[str]) -> None:
 
 
 def _module(node: ir.Node) -> str:
-    """Dotted path of the innermost module whose code made `node`; "shape" for integers, or where no module did."""
+    """Return the path of the innermost module that made `node`; "shape" for integers, or if no module did."""
     if node.outputs[0].dtype == ir.DataType.INT64:
         return "shape"
     scopes = node.metadata_props.get(SCOPES_KEY)

@@ -1,4 +1,4 @@
-"""What an ONNX file takes and gives, and the work left to the host to keep the uint8 contract around it."""
+"""Find the inputs and outputs of an ONNX file, and do the host's part of the uint8 contract."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class GraphIO:
     card: ModelCard | None
 
     def fetches(self, outputs: Sequence[str]) -> list[str]:
-        """The graph's outputs from which `outputs` ("labels", "logits") are made.
+        """Return the graph's outputs from which `outputs` ("labels", "logits") are made.
 
         Raises:
             GraphError: logits are asked for and the graph has labels alone.
@@ -61,7 +61,7 @@ class GraphIO:
         return list(dict.fromkeys(name for name in needed if name is not None))
 
     def host_work(self, outputs: Sequence[str]) -> tuple[str, ...]:
-        """What `prepare` and `finish` do beyond copying, in words; it is timed with upload and download."""
+        """Return what `prepare` and `finish` do beyond copying, in words; it is timed with upload and download."""
         work: tuple[str, ...] = ()
         if self.image_type is not np.uint8:
             work += ("normalises the image on the host (in upload)",)
@@ -70,7 +70,7 @@ class GraphIO:
         return work
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        """uint8[N, H, W, 3] -> what the graph takes, with the contract's arithmetic in float32."""
+        """Turn uint8[N, H, W, 3] into what the graph takes, with the contract's arithmetic in float32."""
         if self.image_type is np.uint8:
             return image
         assert self.card is not None
@@ -79,7 +79,7 @@ class GraphIO:
         return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), self.image_type)
 
     def finish(self, fetched: dict[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The graph's outputs -> labels uint8|int32[N, H, W] and logits float32[N, C, H, W]."""
+        """Turn the graph's outputs into labels uint8|int32[N, H, W] and logits float32[N, C, H, W]."""
         finished: dict[str, NDArray[Any]] = {}
         for name in outputs:
             if name == LOGITS:
@@ -133,7 +133,7 @@ def _image_port(path: str, inputs: Sequence[NodeArg], card: ModelCard | None) ->
 
 
 def _named(ports: Sequence[NodeArg], name: str, types: tuple[str, ...], rank: int) -> str | None:
-    """The port called `name`, else the first, of one of `types` and of `rank` dimensions."""
+    """Return the port called `name`, else the first, of one of `types` and of `rank` dimensions."""
     fitting = [port.name for port in ports if port.type in types and len(port.shape or ()) in (0, rank)]
     return name if name in fitting else next(iter(fitting), None)
 
@@ -144,5 +144,5 @@ def _listed(ports: Sequence[NodeArg]) -> str:
 
 
 def label_type(num_classes: int) -> type[np.uint8] | type[np.int32]:
-    """uint8 up to 255 classes, int32 above, as in the contract."""
+    """Return the contract's type of labels: uint8 up to 255 classes, int32 above."""
     return np.uint8 if num_classes <= 255 else np.int32

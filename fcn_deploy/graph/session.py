@@ -1,4 +1,4 @@
-"""ONNX Runtime as this project opens it: silent, and sending nothing anywhere."""
+"""Open ONNX Runtime silently and without telemetry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUIET = 4  # fatal alone; what matters is raised
 
 
 def load_onnxruntime() -> ModuleType:
-    """The package with its telemetry off; MissingDependencyError if it is not there."""
+    """Return the package with its telemetry off; MissingDependencyError if it is not there."""
     ort = require("onnxruntime")
     if hasattr(ort, "disable_telemetry_events"):
         ort.disable_telemetry_events()
@@ -20,14 +20,14 @@ def load_onnxruntime() -> ModuleType:
 
 
 def quiet_options(ort: ModuleType) -> Any:
-    """SessionOptions that print nothing."""
+    """Return SessionOptions that print nothing."""
     options = ort.SessionOptions()
     options.log_severity_level = QUIET
     return options
 
 
 def open_cpu_session(path: Path, *, threads: int | None = None) -> Any:
-    """A session on the CPU with default optimisation; `threads` of one run, None for ONNX Runtime's own choice."""
+    """Open a session on the CPU with default optimisation; `threads` per run, None for ONNX Runtime's choice."""
     ort = load_onnxruntime()
     options = quiet_options(ort)
     if threads is not None:

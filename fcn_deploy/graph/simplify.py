@@ -1,4 +1,4 @@
-"""One form of a graph, whichever tool wrote it, so that whoever reads or rewrites it need know no other."""
+"""Bring a graph of any tool into one form, which all readers and rewrites rely on."""
 
 from __future__ import annotations
 

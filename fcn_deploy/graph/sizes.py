@@ -1,4 +1,4 @@
-"""The type and shape of every value of a graph, for one size of the image."""
+"""Infer the type and shape of every value of a graph, for one size of the image."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class _Known:
 
 
 def graph_inputs(model: ir.Model) -> list[ir.Value]:
-    """The inputs that a caller feeds: files of IR version 3 list their weights as inputs too."""
+    """Return the inputs that a caller feeds: files of IR version 3 list their weights as inputs too."""
     return [value for value in model.graph.inputs if value.name not in model.graph.initializers]
 
 
 def image_axes(value: ir.Value) -> tuple[int, int, int] | None:
-    """Positions of N, H and W in an image input; None if it has not four dims.
+    """Return positions of N, H and W in an image input; None if it has not four dims.
 
     Channels are last where the last dim is a fixed 1, 3 or 4 and the second is not, else second.
     """
@@ -63,7 +63,7 @@ def image_axes(value: ir.Value) -> tuple[int, int, int] | None:
 
 
 def image_input(model: ir.Model) -> ir.Value:
-    """The input that holds the image: the first with four dims.
+    """Return the input that holds the image: the first with four dims.
 
     Raises:
         GraphError: there is none.
@@ -76,7 +76,7 @@ def image_input(model: ir.Model) -> ir.Value:
 
 
 def choose_size(model: ir.Model, batch: int | None, height: int | None, width: int | None) -> ImageSize:
-    """What the caller asked for; where nothing was, the dim fixed in the file; where none is, 1 x 360 x 480.
+    """Return what the caller asked for; where nothing was, the dim fixed in the file; where none is, 1 x 360 x 480.
 
     Raises:
         GraphError: a dim is fixed in the file at another number than was asked for.
@@ -94,7 +94,7 @@ def choose_size(model: ir.Model, batch: int | None, height: int | None, width: i
 
 
 def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
-    """Types and shapes by value name, with the image of `size`.
+    """Return types and shapes by value name, with the image of `size`.
 
     ONNX's own shape inference, node by node, and beside it the arithmetic on shapes is carried out (with ONNX's
     reference implementation), since crops and resizes take their sizes from it. Where a node cannot be inferred (an
@@ -120,7 +120,7 @@ def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
 
 
 def _bind(model: ir.Model, size: ImageSize) -> dict[str, int]:
-    """Numbers for the names of the image's dims, which other inputs may share."""
+    """Return numbers for the names of the image's dims, which other inputs may share."""
     value = image_input(model)
     dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
     numbers = (size.batch, size.height, size.width)
@@ -190,7 +190,7 @@ def _infer_types(
 
 
 def _annotated(value: ir.Value, found: onnx.TypeProto | None) -> onnx.TypeProto | None:
-    """The file's own word on a value, else what inference told of its type alone."""
+    """Return the file's own word on a value, else what inference told of its type alone."""
     dims = _dims(value)
     if value.dtype is not None and dims is not None and all(isinstance(dim, int) for dim in dims):
         return onnx.helper.make_tensor_type_proto(int(value.dtype), dims)
@@ -200,7 +200,7 @@ def _annotated(value: ir.Value, found: onnx.TypeProto | None) -> onnx.TypeProto 
 
 
 def _computable(node: ir.Node, names: list[str], known: _Known) -> bool:
-    """Whether the outputs are small numbers that follow from what is known."""
+    """Return whether the outputs are small numbers that follow from what is known."""
     outputs = [_tensor_size(known.types[str(out.name)]).shape for out in node.outputs if out.name in known.types]
     if any(shape is None or math.prod(shape) > SMALL for shape in outputs) or len(outputs) != len(node.outputs):
         return False

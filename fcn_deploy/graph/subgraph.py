@@ -1,4 +1,4 @@
-"""A part of a graph as a model of its own: what stands between two sets of tensors, run on tensors kept aside."""
+"""Extract the part of a graph between two sets of tensors, and run it on stored tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def live_tensors_before(model: ir.Model, node_name: str) -> list[str]:
-    """The tensors that make the rest of the network computable from `node_name` on, without what stands before it.
+    """Return the tensors from which the network can be computed from `node_name` on, without the nodes before it.
 
     They are made by the graph's inputs or by nodes before that node in the graph's order, and read by it or by a later
     node, or are outputs of the graph; weights are not among them.
@@ -39,7 +39,7 @@ def live_tensors_before(model: ir.Model, node_name: str) -> list[str]:
 
 
 def extract_subgraph(model: ir.Model, inputs: Sequence[str], outputs: Sequence[str]) -> ir.Model:
-    """The nodes between the tensors `inputs` and `outputs` as a new model; `model` gains the types that it lacked.
+    """Copy the nodes between `inputs` and `outputs` to a new model; `model` gains the types that it lacked.
 
     Weights are shared with `model`, not copied. Outputs that are inputs too are left out: nothing computes them.
 
@@ -62,7 +62,7 @@ def extract_subgraph(model: ir.Model, inputs: Sequence[str], outputs: Sequence[s
 
 
 def copy_model(model: ir.Model) -> ir.Model:
-    """A copy whose rewriting leaves `model` as it is; weights are shared, not copied."""
+    """Return a copy whose rewriting leaves `model` as it is; weights are shared, not copied."""
     copied = model.clone()
     _own_types(copied.graph)
     return copied
@@ -77,7 +77,7 @@ class Subgraph:
     """
 
     def __init__(self, model: ir.Model, folder: Path, *, threads: int | None = None) -> None:
-        """Open what `extract_subgraph` gave; its file is written into `folder` and removed again."""
+        """Open a model of `extract_subgraph`; its file is written into `folder` and removed again."""
         path = folder / "part.onnx"
         with catch_write_errors(folder):
             data = save_graph(model, path)
@@ -97,14 +97,14 @@ class Subgraph:
 
 
 def _own_types(graph: ir.Graph) -> None:
-    """A clone shares its values' type objects with the original, and `dtype = ...` would change both."""
+    """Give each value its own type object: a clone shares them, and `dtype = ...` would change both."""
     outputs = [output for node in graph for output in node.outputs]
     for value in (*graph.inputs, *graph.initializers.values(), *outputs):
         value.type = copy.copy(value.type)
 
 
 def _read(model: ir.Model, inputs: Sequence[str], outputs: Collection[str]) -> list[str]:
-    """Those of `inputs` on which `outputs` depend; a part must not have inputs that it does not read."""
+    """Return those of `inputs` on which `outputs` depend; a part must not have inputs that it does not read."""
     values = ir.convenience.create_value_mapping(model.graph)
     missing = [name for name in (*inputs, *outputs) if name not in values]
     if missing:

@@ -1,4 +1,4 @@
-"""How a graph holds its weights: constants added to it, and files that keep them inside or beside."""
+"""Add constants to a graph, and write and read its weights inside the file or next to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INLINE_LIMIT_BYTES = 2_000_000_000
 
 
 def weights_bytes(model: ir.Model) -> int:
-    """Bytes of all initializers."""
+    """Return bytes of all initializers."""
     tensors = [value.const_value for value in model.graph.initializers.values()]
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
@@ -34,7 +34,7 @@ def save_graph(model: ir.Model, path: Path) -> str | None:
 
 @contextmanager
 def catch_write_errors(folder: Path) -> Iterator[None]:
-    """Turn what keeps a graph from being written to a folder for temporary files into OutputError, which names it."""
+    """Turn errors of writing a graph to a temporary folder into OutputError, which names the folder."""
     try:
         yield
     except OSError as error:
@@ -69,7 +69,7 @@ def catch_weight_errors(path: Path) -> Iterator[None]:
 
 
 def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
-    """A new initializer with the type and the shape of `array`."""
+    """Return a new initializer with the type and the shape of `array`."""
     tensor = ir.tensor(array, name=name)
     value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
     graph.register_initializer(value)

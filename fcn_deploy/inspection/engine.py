@@ -1,4 +1,4 @@
-"""What an engine's first bytes and its sidecar tell, and whether the two belong together. Nothing is loaded."""
+"""Read an engine's first bytes and its sidecar, and check that the two belong together; nothing is loaded."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def inspect_sidecar(path: Path) -> EngineFile:
 
 
 def _sidecar(path: Path) -> tuple[Sidecar | None, tuple[str, ...], tuple[str, ...]]:
-    """The sidecar, or a remark that there is none, or a fault that it cannot be read."""
+    """Return the sidecar, or a remark that there is none, or a fault that it cannot be read."""
     beside = sidecar_path(path)
     if not beside.is_file():
         return None, (f"{beside.name}, which would tell ports, profiles and precision, is not beside it",), ()
@@ -115,7 +115,7 @@ def _remarks(header: PlanHeader | None, sidecar: Sidecar | None) -> tuple[str, .
 
 
 def _other_release(flavor: str, version: str) -> str:
-    """What speaks against the library that is installed here; "" if nothing does, or if its release is not known."""
+    """Return why the installed library may not run the engine; "" if it may, or if its release is not known."""
     if importlib.util.find_spec(flavor) is None:
         return f"{flavor} is not installed here"
     package = flavor.replace("_", "-")

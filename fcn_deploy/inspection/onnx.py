@@ -1,4 +1,4 @@
-"""What an ONNX file says of itself, and what its nodes compute in which precision."""
+"""Read an ONNX file's metadata, and audit what its nodes compute in which precision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs and outputs of any artefact, and whether they keep the uint8 contract."""
+"""Describe the inputs and outputs of any model file, and check that they keep the uint8 contract."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Port:
 
 
 def contract(inputs: Sequence[Port], outputs: Sequence[Port], card: ModelCard | None) -> str:
-    """Whether runners can keep "uint8 image in, labels out" around these ports, and what the host does for it."""
+    """Return whether a runner can keep "uint8 image in, labels out" with these ports, and what the host does for it."""
     try:
         io = describe_io("", inputs, outputs, card)
     except GraphError as error:
@@ -42,7 +42,7 @@ def contract(inputs: Sequence[Port], outputs: Sequence[Port], card: ModelCard | 
 
 
 def buffer_bytes(ports: Iterable[Port], item_bytes: dict[str, int], shape: Shape) -> int | None:
-    """Bytes of one set of input and output buffers for (N, H, W); None if a type or a rank is unknown."""
+    """Return bytes of one set of input and output buffers for (N, H, W); None if a type or a rank is unknown."""
     total = 0
     for port in ports:
         size = item_bytes.get(port.dtype)

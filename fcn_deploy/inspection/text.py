@@ -34,7 +34,7 @@ def render(inspection: Inspection, layers: bool = False) -> list[RenderableType]
 
 
 def lines(inspection: Inspection) -> list[str]:
-    """A line for each fact, its name first; then faults and remarks."""
+    """Return a line for each fact, its name first; then faults and remarks."""
     found = inspection.found
     rows = [(inspection.kind, str(inspection.path)), ("size", _megabytes(inspection.file_bytes))]
     rows += [("sha256", inspection.sha256)]
@@ -113,7 +113,7 @@ def _memory(memory: Any) -> str:
 
 
 def _precision_rows(precision: str, shares: PrecisionShares | None) -> Iterator[Row]:
-    """What was built, and what the file's types promised where that is another thing."""
+    """Yield what was built, and what the file's types promised where that is another thing."""
     if shares is None:
         yield "precision", f"{precision}; the builder's list does not tell what it chose"
         return
@@ -154,7 +154,7 @@ def _card_rows(card: ModelCard | None) -> Iterator[Row]:
 
 
 def layer_table(inspection: Inspection) -> Table | None:
-    """Every layer of an engine, every node that multiplies of an ONNX file; None where there is no list."""
+    """Return every layer of an engine, every node that multiplies of an ONNX file; None where there is no list."""
     found = inspection.found
     if isinstance(found, OnnxFile):
         return None if found.audit is None else audit_table(found.audit)

@@ -1,4 +1,4 @@
-"""How far two runs of one network agree, pixel by pixel, with no ground truth.
+"""Count how far two runs of one network agree, pixel by pixel, without ground truth.
 
 A label that flips where the reference itself hardly decided (a small margin between its two highest logits) is
 rounding; one that flips at a large margin is a fault. So agreement is also counted by margin.
@@ -119,7 +119,7 @@ class AgreementCounts:
 
 
 def logit_margin(logits: NDArray[Any]) -> NDArray[Any]:
-    """Highest minus second highest logit of each pixel: float[N, C, H, W] -> float[N, H, W].
+    """Return highest minus second highest logit of each pixel: float[N, C, H, W] -> float[N, H, W].
 
     inf for a single class, whose label nothing can change.
     """

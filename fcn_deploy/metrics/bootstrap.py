@@ -1,4 +1,4 @@
-"""How far a figure of a data set would move on other images of its kind: percentile intervals over resampled images.
+"""Estimate how far a figure would move on other images of the kind: percentile intervals over resampled images.
 
 Images are drawn again with replacement, as many as there are, and the figure is worked out anew for each draw; the
 interval holds the middle of the results. Two networks are compared on the same draws, so what makes an image hard for
@@ -47,13 +47,13 @@ class IouChange:
 
 
 def multiplicities(images: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """int64[draws, images]: how often each draw holds each image; rows add up to `images`."""
+    """Return int64[draws, images]: how often each draw holds each image; rows add up to `images`."""
     generator = np.random.default_rng(seed)
     return generator.multinomial(images, np.full(images, 1 / images), size=draws).astype(np.int64)
 
 
 def interval(value: float, drawn: Values, level: float = LEVEL) -> Interval:
-    """The percentile interval of float64[draws]; draws that are nan (nothing to score) are left out."""
+    """Return the percentile interval of float64[draws]; draws that are nan (nothing to score) are left out."""
     scored = drawn[~np.isnan(drawn)]
     if len(scored) < 2 or np.isnan(value):
         return Interval(value)
@@ -62,7 +62,7 @@ def interval(value: float, drawn: Values, level: float = LEVEL) -> Interval:
 
 
 def iou_change(before: Counts, after: Counts, *, draws: int = DRAWS, seed: int = 0, level: float = LEVEL) -> IouChange:
-    """The change of IoU from one network to another on the same images, with paired percentile intervals.
+    """Return the change of IoU from one network to another on the same images, with paired percentile intervals.
 
     Args:
         before, after: int64[I, C, C], one confusion matrix an image (row = true class), images in the same order.
@@ -94,14 +94,14 @@ def _change(before: Counts, after: Counts) -> tuple[Values, Values]:
 
 
 def _drawn(counts: Counts, weights: NDArray[np.int64]) -> Values:
-    """float64[draws, 2, C]: intersections and unions summed over each draw's images; exact below 2^53 pixels."""
+    """Return float64[draws, 2, C]: intersections and unions summed over each draw's images; exact below 2^53 pixels."""
     parts = _parts(counts)
     summed = weights.astype(np.float64) @ parts.reshape(len(parts), -1)
     return np.asarray(summed.reshape(len(weights), *parts.shape[1:]))
 
 
 def _parts(counts: Counts) -> Values:
-    """int64[I, C, C] -> float64[I, 2, C], intersections and unions, which add over images as the counts do."""
+    """Return int64[I, C, C] -> float64[I, 2, C], intersections and unions, which add over images as the counts do."""
     correct = np.diagonal(counts, axis1=1, axis2=2)
     union = counts.sum(axis=2) + counts.sum(axis=1) - correct
     return np.stack([correct, union], axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Pixels near a change of label, where coarse output and lost precision show first.
+"""Find pixels near a change of label, where coarse output and lost precision show first.
 
 The band is that of the trimap of Kohli, Ladicky, Torr ("Robust higher order potentials", IJCV 2009), with the
 Chebyshev distance for the Euclidean one, so that it is separable.
@@ -13,7 +13,7 @@ from fcn_deploy.metrics.confusion import Labels
 
 
 def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:
-    """Pixels whose window of 2 radius + 1 a side, cut at the image's edge, holds more than one label.
+    """Return pixels whose window of 2 radius + 1 a side, cut at the image's edge, holds more than one label.
 
     A change to the unlabelled value counts as a change: Pascal VOC draws its void band on the contours.
 
@@ -41,7 +41,7 @@ def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:
 
 
 def _sliding(extreme: np.ufunc, values: Labels, radius: int, axis: int) -> Labels:
-    """`extreme` over windows of 2 radius + 1 along an axis, by doubling the window: log2 passes, not 2 radius."""
+    """Return `extreme` over windows of 2 radius + 1 along an axis, by doubling the window: log2 passes."""
     pad = [(0, 0)] * values.ndim
     pad[axis] = (radius, radius)
     padded = np.moveaxis(np.pad(values, pad, mode="edge"), axis, -1)  # an edge pixel again: adds no label

@@ -1,4 +1,4 @@
-"""The confusion matrix that every accuracy comes from."""
+"""Count the confusion matrix from which every accuracy is computed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_labels(target: Labels, pred: Labels) -> None:
 
 
 def _count_uint8(target: Labels, pred: Labels, num_classes: int, ignore_index: int) -> Counts:
-    """All 256 target values get a row, so unlabelled pixels need no pass of their own over the image."""
+    """Return all 256 target values get a row, so unlabelled pixels need no pass of their own over the image."""
     if pred.size and (int(pred.max()) >= num_classes or int(pred.min()) < 0):
         counted = target != ignore_index
         _check_range("prediction", pred[counted], num_classes)

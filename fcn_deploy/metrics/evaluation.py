@@ -1,4 +1,4 @@
-"""Accuracy over a data set: everywhere, near label changes, and away from them."""
+"""Count accuracy over a data set: everywhere, near label changes, and away from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The four accuracies of the FCN paper, from a confusion matrix.
+"""Compute the four accuracies of the FCN paper from a confusion matrix.
 
 With n_ij pixels of class i predicted as j, t_i = sum_j n_ij and n_cl classes (section 5, "Metrics"):
 pixel accuracy = sum_i n_ii / sum_i t_i; mean accuracy = (1 / n_cl) sum_i n_ii / t_i;
@@ -38,7 +38,7 @@ class Scores:
 
 
 def scores(counts: Counts) -> Scores:
-    """The paper's metrics of int64[C, C] counts, row = true class, column = predicted class."""
+    """Return the paper's metrics of int64[C, C] counts, row = true class, column = predicted class."""
     correct = np.diag(counts).astype(np.float64)
     true, predicted = counts.sum(axis=1), counts.sum(axis=0)
     iou = _ratio(correct, true + predicted - correct)
@@ -54,7 +54,7 @@ def scores(counts: Counts) -> Scores:
 
 
 def _ratio(part: ArrayLike, whole: ArrayLike) -> NDArray[np.float64]:
-    """part / whole, nan where whole is 0."""
+    """Divide part by whole; nan where whole is 0."""
     dividend, divisor = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
     quotient = np.full(divisor.shape, np.nan)
     np.divide(dividend, divisor, out=quotient, where=divisor > 0)

@@ -1,4 +1,4 @@
-"""Whether tensors are the ones a model needs, said in one line when they are not."""
+"""Check that tensors are the ones a model needs, with one line if they are not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
 
 
 def same_kind(tensor: Tensor, needed: Tensor) -> bool:
-    """Whether `tensor` holds floating point where that is needed; a counter may be any number."""
+    """Return whether `tensor` holds floating point where that is needed; a counter may be any number."""
     return tensor.is_floating_point() or not needed.is_floating_point()
 
 
@@ -64,6 +64,6 @@ def shape(tensor: Tensor) -> str:
 
 
 def listed(keys: Sequence[str], most: int = LISTED) -> str:
-    """The first few keys, and how many more there are."""
+    """Return the first few keys, and how many more there are."""
     more = f" and {len(keys) - most} more" if len(keys) > most else ""
     return printable(", ".join(keys[:most])) + more

@@ -1,4 +1,4 @@
-"""Weights and their model card: loading any recognised checkpoint, writing our own."""
+"""Load any recognised checkpoint with its model card, and write our own."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
 
 
 def _empty(card: ModelCard, path: Path) -> nn.Module:
-    """The network without memory: no time goes into initial weights that are then replaced."""
+    """Return the network without memory: no time goes into initial weights that are then replaced."""
     try:
         with torch.device("meta"):
             return build(card)

@@ -1,4 +1,4 @@
-"""Whose state dict is this: the known conventions as one table, each with its translation into our names.
+"""Recognise whose state dict this is: one table of conventions, each with its translation into our names.
 
 A convention is told by its keys; the model, its width, head and class count are read from keys and tensor shapes.
 """
@@ -54,13 +54,13 @@ class Convention:
     family: Family | None
 
     def num_classes(self, state: State, default: int) -> int:
-        """The class count by the shape of the scores; if they are missing, `default` or 21, and the fit reports it."""
+        """Return the class count by the shape of the scores; without them `default` or 21, and the fit reports it."""
         scores = state.get(self.family.scores) if self.family else None
         return default or _DEFAULT_CLASSES if scores is None or scores.dim() == 0 else scores.shape[0]
 
 
 def recognise(state: State) -> Convention | None:
-    """The convention that most keys speak for, or None if none has half of them."""
+    """Return the convention that most keys speak for, or None if none has half of them."""
     votes = [sum(bool(convention.keys.fullmatch(key)) for key in state) for convention in CONVENTIONS]
     best = max(votes)
     return CONVENTIONS[votes.index(best)] if 2 * best >= len(state) else None
@@ -74,7 +74,7 @@ def known_names() -> str:
 
 
 def width_of(state: State, channels: Mapping[str, int]) -> float:
-    """The width multiplier under which every weight in `channels` (key -> its channels at width 1) has its shape.
+    """Return the width multiplier that explains every weight in `channels` (key -> its channels at width 1).
 
     Counts are rounded to multiples of 8, so each allows a range; the middle of what all allow is returned.
     """
@@ -149,7 +149,7 @@ _ARTICLE_LAYERS = {
 
 
 def _from_article(state: State) -> dict[str, Tensor]:
-    """`backbone.stage3.4.weight` (a convolution at every second index) -> `backbone.stage3.conv3.weight`."""
+    """Return `backbone.stage3.4.weight` (a convolution at every second index) -> `backbone.stage3.conv3.weight`."""
 
     def name(key: str) -> str:
         layer, _, leaf = key.rpartition(".")
@@ -168,7 +168,7 @@ def _vgg_layers() -> dict[str, str]:
 
 
 def _from_vgg16(state: State) -> dict[str, Tensor]:
-    """Matrices over 7x7 maps become 7x7 convolutions, the others 1x1 convolutions; memory is shared."""
+    """Return matrices over 7x7 maps become 7x7 convolutions, the others 1x1 convolutions; memory is shared."""
     layers = _vgg_layers()
     translated = {}
     for key, value in state.items():

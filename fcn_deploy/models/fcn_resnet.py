@@ -44,7 +44,7 @@ class Bottleneck(nn.Module):
 
 
 def _layer(in_channels: int, channels: int, blocks: int, stride: int, dilation: int) -> nn.Sequential:
-    """A row of bottlenecks; the first has half the dilation, as the layer before it ended there."""
+    """Return a row of bottlenecks; the first has half the dilation, as the layer before it ended there."""
     first = Bottleneck(in_channels, channels, stride, max(1, dilation // 2), project=True)
     rest = (Bottleneck(channels * EXPANSION, channels, 1, dilation, project=False) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)
@@ -126,7 +126,7 @@ class FCNResNet(nn.Module):
         return logits
 
     def forward_with_aux(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits and the auxiliary head's logits, each float32[N, C, H, W]; None without that head."""
+        """Return logits and the auxiliary head's logits, each float32[N, C, H, W]; None without that head."""
         layer3, layer4 = self.backbone(x)
         logits = self.resize(self.classifier(layer4), x)
         return logits, None if self.aux_classifier is None else self.resize(self.aux_classifier(layer3), x)

@@ -117,13 +117,13 @@ class FCN(nn.Module):
         return upsample(self.num_classes, factor, padding=factor // 2, init=init, learned=learned, bias=bias)
 
     def _skip(self, stage: int) -> nn.Conv2d:
-        """A 1x1 score on a pool, started at zero so that a finer net begins as the coarser one (the paper)."""
+        """Return a 1x1 score on a pool, started at zero so that a finer net begins as the coarser one (the paper)."""
         layer = nn.Conv2d(scaled(STAGES[stage - 1][1], self.width), self.num_classes, 1)
         init_scores(layer, std=0)
         return layer
 
     def coarse_scores(self, pool5: Tensor) -> Tensor:
-        """float32[N, C', h, w] of pool5 -> float32[N, C, h, w]."""
+        """Return float32[N, C', h, w] of pool5 -> float32[N, C, h, w]."""
         if self.head == "fc":
             pool5 = self.drop6(self.relu6(self.fc6(pool5)))
             pool5 = self.drop7(self.relu7(self.fc7(pool5)))

@@ -1,4 +1,4 @@
-"""From a file's tensors to a model card: by the card inside, or by the convention of its keys."""
+"""Identify the model of a file's tensors: by the card inside, or by the convention of its keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 
 def recognised(tensors: dict[str, Tensor], path: Path) -> Convention:
-    """The convention of a file's keys; CheckpointError with what was found if there is none."""
+    """Return the convention of a file's keys; CheckpointError with what was found if there is none."""
     convention = recognise(tensors)
     if convention is None:
         found = listed(list(tensors))
@@ -33,7 +33,7 @@ def open_weights(
     classes: Sequence[str] | None,
     progress: Progress = SILENT,
 ) -> tuple[ModelCard, dict[str, Tensor]]:
-    """The card, and the tensors under the names of the card's model; `progress` is told a choice that was made.
+    """Return the card, and the tensors under the names of the card's model; `progress` is told a choice that was made.
 
     Raises:
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
@@ -45,7 +45,7 @@ def open_weights(
 
 
 def as_asked(card: ModelCard, path: Path, model: str | None, classes: Sequence[str] | None) -> ModelCard:
-    """The card inside a file under the names that the user gave for its classes.
+    """Return the card inside a file under the names that the user gave for its classes.
 
     Raises:
         UnknownNameError: no model is named `model`.

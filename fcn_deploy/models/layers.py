@@ -1,4 +1,4 @@
-"""What the networks share: channel counts at a width, crops and sums as named modules, initial weights.
+"""Define what the networks share: channel counts at a width, crops and sums as modules, initial weights.
 
 Crops and sums are modules so that the nodes of an exported graph bear names (`fuse_pool4`, `crop`).
 """
@@ -11,7 +11,7 @@ WIDEST = 16.0
 
 
 def scaled(channels: int, width: float) -> int:
-    """`channels` times `width`, rounded to a multiple of 8 and at least 8.
+    """Return `channels` times `width`, rounded to a multiple of 8 and at least 8.
 
     Raises:
         ValueError: `width` is not in (0, 16].

@@ -53,14 +53,14 @@ MODELS = {
 
 
 def entry(model: str) -> ModelEntry:
-    """The registry line of `model`; UnknownNameError (with near matches) if there is none."""
+    """Return the registry line of `model`; UnknownNameError (with near matches) if there is none."""
     if model not in MODELS:
         raise UnknownNameError.of("model", model, MODELS)
     return MODELS[model]
 
 
 def new_card(model: str, classes: Sequence[str], **options: Option) -> ModelCard:
-    """A card for `model` with its own preprocessing and the given classes and options."""
+    """Return a card for `model` with its own preprocessing and the given classes and options."""
     line = entry(model)
     return ModelCard(
         model, class_names(classes), options, mean=line.mean, std=line.std, channel_order=line.channel_order

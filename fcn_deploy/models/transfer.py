@@ -1,4 +1,4 @@
-"""Starting a model from the weights of another: a classifier, a coarser FCN, other classes."""
+"""Start a model from the weights of another: a classifier, a coarser FCN, other classes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def load_weights_into(model: nn.Module, path: Path | str) -> Transfer:
 
 
 def _named_as_in(model: nn.Module, convention: Convention, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A VGG-16's weights under the flat names of the Caffe variant, if `model` is one."""
+    """Return a VGG-16's weights under the flat names of the Caffe variant, if `model` is one."""
     if convention is not VGG16_CLASSIFIER or not hasattr(model, "conv1_1"):
         return tensors
     return {re.sub(r"^backbone\.stage(\d)\.conv(\d)", r"conv\1_\2", key): value for key, value in tensors.items()}

@@ -11,7 +11,7 @@ INITS = ("bilinear", "random")
 
 
 def bilinear_kernel(channels: int, kernel_size: int) -> torch.Tensor:
-    """Weights that make a transposed convolution interpolate bilinearly, each channel to itself.
+    """Return weights that make a transposed convolution interpolate bilinearly, each channel to itself.
 
     float32[channels, channels, K, K], (in, out, kH, kW) as PyTorch lays them out. Source: `surgery.py` of the
     authors' release: 1 - |i - centre| / factor, factor = ceil(K / 2), in both directions.
@@ -27,7 +27,7 @@ def bilinear_kernel(channels: int, kernel_size: int) -> torch.Tensor:
 def upsample(
     channels: int, factor: int, *, padding: int, init: str = "bilinear", learned: bool = True, bias: bool = False
 ) -> nn.ConvTranspose2d:
-    """A x`factor` transposed convolution of kernel 2 x `factor`.
+    """Return a x`factor` transposed convolution of kernel 2 x `factor`.
 
     Args:
         init: "bilinear" (the paper), or "random" for PyTorch's own initial weights.

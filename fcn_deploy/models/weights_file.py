@@ -1,4 +1,4 @@
-"""Reading tensors out of a file without executing anything in it, and saying plainly why a file cannot be read."""
+"""Read tensors from a file without executing anything in it, and say plainly why one cannot be read."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _read_pickled(path: Path, *, mmap: bool) -> dict[str, Tensor]:
 
 
 def _numpy_numbers() -> list[Any]:
-    """NumPy scalars (a best score beside the weights) as data: their constructors take bytes and run nothing."""
+    """Return what unpickles NumPy scalars (a best score next to the weights): constructors that run nothing."""
     import numpy as np
 
     scalar = np.float64(0).__reduce__()[0]
@@ -169,12 +169,12 @@ def _pickle_message(path: Path, reason: str) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` from a file as one line that any terminal can show."""
+    """Return `text` from a file as one line that any terminal can show."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, out of its wrappers and without its prefixes."""
+    """Return the tensors of a state dict, out of its wrappers and without its prefixes."""
     for wrapper in WRAPPERS * 2:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]

@@ -193,7 +193,7 @@ def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...]) -> None:
 def _check_narrowed(
     path: Path, wanted: tuple[str, ...], feeds: dict[str, NDArray[np.generic]], proven: list[NDArray[np.generic]]
 ) -> None:
-    """The final file has the outputs asked for and gives, to the bit, what the proven one gave."""
+    """Check that the final file has the requested outputs and gives, to the bit, what the proven one gave."""
     session = open_cpu_session(path)
     names = tuple(output.name for output in session.get_outputs())
     same = names == wanted and all(map(np.array_equal, session.run(None, feeds), proven))

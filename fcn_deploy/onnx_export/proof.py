@@ -81,7 +81,7 @@ def prove(
 
 
 def random_image(shape: Shape, seed: int) -> NDArray[np.uint8]:
-    """uint8[N, H, W, 3] of smooth gradients under noise, so that neither borders nor interiors are flat."""
+    """Return uint8[N, H, W, 3] of smooth gradients under noise, so that neither borders nor interiors are flat."""
     n, height, width = shape
     generator = np.random.default_rng(seed)
     ramp = np.linspace(0, 160, height)[:, None, None] * np.linspace(0.2, 1, width)[None, :, None]
@@ -90,7 +90,7 @@ def random_image(shape: Shape, seed: int) -> NDArray[np.uint8]:
 
 
 def feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputKind) -> dict[str, NDArray[np.generic]]:
-    """What the exported graph takes for `image`: itself, or its normalised float32[N, 3, H, W]."""
+    """Return what the exported graph takes for `image`: itself, or its normalised float32[N, 3, H, W]."""
     import torch
 
     if input_kind == "uint8":
@@ -136,7 +136,7 @@ def compare(
 
 
 def _margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Difference of the two largest logits of each pixel, float32[N, H, W]; infinite with one class."""
+    """Return the difference of the two largest logits of each pixel, float32[N, H, W]; infinite with one class."""
     if logits.shape[1] == 1:
         return np.full(logits[:, 0].shape, np.inf, np.float32)
     best = np.partition(logits, -2, axis=1)

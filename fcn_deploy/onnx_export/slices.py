@@ -30,7 +30,7 @@ def _mergeable(first: ir.Node, second: ir.Node) -> bool:
 
 
 def _constant(node: ir.Node, position: int) -> tuple[int, ...] | None:
-    """The integers of a constant input; None if it is absent, computed, or not told as axes >= 0."""
+    """Return the integers of a constant input; None if it is absent, computed, or not told as axes >= 0."""
     value = node.inputs[position] if position < len(node.inputs) else None
     if value is None or value.const_value is None:
         return None
@@ -49,7 +49,7 @@ def _merge(graph: ir.Graph, first: ir.Node, second: ir.Node) -> None:
 
 
 def _join(graph: ir.Graph, first: ir.Node, second: ir.Node, position: int, new_nodes: list[ir.Node]) -> ir.Value:
-    """One operand for both slices: a constant where both are constants, else a Concat of the two."""
+    """Return one operand for both slices: a constant where both are constants, else a Concat of the two."""
     parts = [first.inputs[position], second.inputs[position]]
     constants = [part.const_value for part in parts if part is not None]
     if all(constant is not None for constant in constants):

@@ -59,7 +59,7 @@ def trace(model: nn.Module) -> ir.Model:
 
 
 def _capture(model: nn.Module) -> torch.export.ExportedProgram:
-    """The network's operators for N, H and W as symbols.
+    """Return the network's operators for N, H and W as symbols.
 
     `Dim.AUTO`: pooling and crops compare sides, and a named dimension would be refused for what those comparisons found
     of the example's (PyTorch 2.6 to 2.11). A side that were taken for a constant does not pass the proof.
@@ -88,7 +88,7 @@ def _simplify(model: ir.Model) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter prints and warns about its own business; its errors arrive as exceptions all the same."""
+    """Yield the exporter prints and warns about its own business; its errors arrive as exceptions all the same."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

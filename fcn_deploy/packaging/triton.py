@@ -192,7 +192,7 @@ def _served(
 
 
 def _port(value: ir.Value) -> SidecarPort:
-    """An input or output of a graph; dims that vary are -1."""
+    """Return an input or output of a graph; dims that vary are -1."""
     if value.dtype is None or value.shape is None:
         raise GraphError(f"the graph does not tell the type or the rank of {value.name}; export it again")
     dims = tuple(dim if isinstance(dim, int) else -1 for dim in value.shape)

@@ -43,7 +43,7 @@ class Served:
 
 
 def config_text(name: str, served: Served) -> str:
-    """The configuration.
+    """Return the configuration.
 
     Raises:
         GraphError: an input or output of a type that Triton has no name for.
@@ -74,7 +74,7 @@ def _port(kind: str, port: SidecarPort, served: Served, more: str) -> str:
 
 
 def _dims(port: SidecarPort, served: Served) -> list[int]:
-    """Triton leaves N out where it may batch."""
+    """Return a port's dims as Triton wants them: without N if it may batch."""
     return [dim if dim > 0 else -1 for dim in (port.shape[1:] if served.batch else port.shape)]
 
 
@@ -91,7 +91,7 @@ def _batching(served: Served) -> str:
 
 
 def _warmups(served: Served) -> Iterator[str]:
-    """One request a size: the first inference of a shape is the slow one."""
+    """Yield one request a size: the first inference of a shape is the slow one."""
     for height, width in served.warmup:
         inputs = " ".join(
             f"inputs {{ key: {json.dumps(port.name)} value {{ data_type: {TYPES[port.dtype]} "
@@ -103,6 +103,6 @@ def _warmups(served: Served) -> Iterator[str]:
 
 
 def _filled(port: SidecarPort, served: Served, height: int, width: int) -> list[int]:
-    """The dims with the size in the places that vary: rows first, then columns."""
+    """Return the dims with the size in the places that vary: rows first, then columns."""
     sides = iter((height, width))
     return [dim if dim > 0 else next(sides, 1) for dim in _dims(port, served)]

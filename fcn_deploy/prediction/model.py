@@ -45,7 +45,7 @@ class Model:
     """
 
     def __init__(self, runner: Runner, stack: ExitStack, batch: int = 1) -> None:
-        """`stack` holds what is closed with the model; `batch` is how many images of one shape go in at once."""
+        """Use `runner`, which `stack` closes, on up to `batch` images of one shape at once."""
         self.card: ModelCard | None = runner.card
         self._runner, self._stack, self._batch = runner, stack, batch
 
@@ -61,7 +61,7 @@ class Model:
     @overload
     def __call__(self, images: Iterable[Any]) -> Iterator[Labels]: ...
     def __call__(self, images: Any) -> Any:
-        """The labels of one image, of each in a list, or of each that an iterable gives.
+        """Return the labels of one image, of each in a list, or of each that an iterable gives.
 
         An iterable is read ahead of its results by a bounded number of images, and results keep its order.
 
@@ -145,7 +145,7 @@ def load(
 
 
 def _image(value: Any) -> Image:
-    """uint8[H, W, 3]; ShapeError or ImageError otherwise."""
+    """Return uint8[H, W, 3]; ShapeError or ImageError otherwise."""
     if isinstance(value, (str, Path)):
         return load_image(Path(value))
     array = np.asarray(value)

@@ -9,19 +9,19 @@ MOST_LISTED = 20
 
 
 def render(report: PredictReport) -> str:
-    """What was written where, how fast, each class's share of the pixels, and the images that could not be used."""
+    """Render what was written, how fast, each class's share of the pixels, and the images that could not be used."""
     return "\n".join([headline(report), *report.notes, *areas(report), *failures(report)])
 
 
 def headline(report: PredictReport) -> str:
-    """Counts, place, seconds and images a second, in one line."""
+    """Render counts, place, seconds and images per second, in one line."""
     skipped = f", {count(report.skipped, 'image')} had theirs already" if report.skipped else ""
     speed = f" in {number(report.seconds, 1)} s ({number(report.images_per_s, 1)} images/s)" if report.written else ""
     return f"{report.runner} wrote {count(report.written, 'label map')} to {report.target}{speed}{skipped}"
 
 
 def areas(report: PredictReport) -> list[str]:
-    """One line a class, the largest first; nothing where pixels were not counted."""
+    """Return one line a class, the largest first; nothing where pixels were not counted."""
     if report.pixels is None:
         return []
     pixels = sum(report.pixels)
@@ -30,7 +30,7 @@ def areas(report: PredictReport) -> list[str]:
 
 
 def failures(report: PredictReport) -> list[str]:
-    """The images without results, the first twenty by name."""
+    """Return the images without results, the first twenty by name."""
     if not report.failures:
         return []
     listed = [f"  {failure.reason}" for failure in report.failures[:MOST_LISTED]]

@@ -1,4 +1,4 @@
-"""A rewritten file before it gets its name: valid ONNX, runs, and how far its labels are those of the FP32 file."""
+"""Check a rewritten file before it gets its name: it is valid ONNX, runs, and agrees with the FP32 file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNNER = "onnxruntime"
 def check_rewritten(
     path: Path, source: Path, images: Sequence[NDArray[np.uint8]], progress: Progress = SILENT
 ) -> PixelShare | None:
-    """onnx's full check and a run in ONNX Runtime.
+    """Check the file with onnx's full check and a run in ONNX Runtime.
 
     Args:
         path: the rewritten file.
@@ -56,7 +56,7 @@ def check_rewritten(
 def _labels(
     path: Path, images: Sequence[NDArray[np.uint8]], task: Task, check: Callable[[], None]
 ) -> list[NDArray[np.generic]]:
-    """The labels that ONNX Runtime gives of each image."""
+    """Return the labels that ONNX Runtime gives of each image."""
     labels = []
     with open_runner(RUNNER, str(path)) as runner:
         for image in images:

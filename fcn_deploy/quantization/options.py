@@ -1,4 +1,4 @@
-"""What `quantize` is asked for, and what of it cannot be."""
+"""Define and check the options of `quantize`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class QuantizeOptions:
 
 
 def check_options(options: QuantizeOptions, target: Path) -> None:
-    """Refuse what cannot be written to `target`.
+    """Reject options that cannot be met, or written to `target`.
 
     Raises:
         UnknownNameError: no such precision, method or target.
@@ -75,7 +75,7 @@ def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path
 
 
 def layers_kept_in_float(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
-    """Convolution -> why it stays in float before any search.
+    """Return convolution -> why it stays in float before any search.
 
     The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
     """

@@ -1,4 +1,4 @@
-"""Rewrite an FP32 file to FP16 or INT8: look at images, decide, rewrite, check, and only then give it its name."""
+"""Rewrite an FP32 file to FP16 or INT8: measure on images, decide, rewrite, check, and then name the file."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _search(
     target: Path,
     progress: Progress,
 ) -> SearchReport:
-    """The log stands beside `target` unless it was named."""
+    """Return the log stands beside `target` unless it was named."""
     assert options.search is not None
     io, layers = graph_io_of(model, str(options.source), card), tuple(candidates(model, kept))
     # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.
@@ -220,7 +220,7 @@ def _ranges(seen: TensorStatistics, names: list[str], options: QuantizeOptions) 
 
 
 def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOptions) -> None:
-    """Metadata for programs, and a note in the model card for people."""
+    """Write metadata for programs, and a note in the model card for people."""
     model.metadata_props[PRECISION_KEY] = options.precision
     if card is not None:
         words: str = options.precision
@@ -230,6 +230,6 @@ def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOp
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file and of the external data beside it."""
+    """Return bytes of a file and of the external data beside it."""
     data = path.with_name(f"{path.name}.data")
     return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)

@@ -76,7 +76,7 @@ class Runner(ABC):
         return self._finish(self._tickets.redeem(ticket))
 
     def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, NDArray[Any]]]:
-        """The outputs of `images` in their order, as many under way at once as slots are free.
+        """Yield the outputs of `images` in their order, as many under way at once as slots are free.
 
         An image that cannot be run, or an error of `images` itself, is raised after the results of those before it.
         """
@@ -106,7 +106,7 @@ class Runner(ABC):
         self._state = "executed"
 
     def download(self) -> dict[str, NDArray[Any]]:
-        """Labels uint8|int32[N, H, W], logits float32[N, C, H, W], as host arrays that belong to the caller.
+        """Return labels uint8|int32[N, H, W], logits float32[N, C, H, W], as host arrays that belong to the caller.
 
         Raises:
             RunnerError: nothing was executed, the runner is closed, or the device failed.
@@ -133,7 +133,7 @@ class Runner(ABC):
         return None
 
     def accepts(self, shape: Shape) -> bool:
-        """Whether images of (N, H, W) may be run; the model's own bounds, not those of memory."""
+        """Return whether images of (N, H, W) may be run; the model's own bounds, not those of memory."""
         return True
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ class Runner(ABC):
 
 
 def image_of(feeds: Arrays) -> NDArray[np.uint8]:
-    """The one feed, checked and contiguous.
+    """Return the one feed, checked and contiguous.
 
     Raises:
         ShapeError: saying what was found and what is needed.

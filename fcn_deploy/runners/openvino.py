@@ -1,4 +1,4 @@
-"""OpenVINO behind the uint8 contract: what an edge box without a GPU would run.
+"""Run a network in OpenVINO behind the uint8 contract, as an edge device without a GPU would.
 
 OpenVINO computes float layers in a type of its own choice (BF16 on CPUs that have it) and takes a request for a type
 that the device lacks for another one. So the request is checked, and a note says what the compiled network computes in.
@@ -120,7 +120,7 @@ class OpenVinoRunner(Runner):
 
 
 def open_core() -> Any:
-    """The one Core of the process: with the last one its plugins are unloaded, and a thread that ends then crashes.
+    """Return the one Core of the process: with the last one its plugins are unloaded, and ending threads crash.
 
     Raises:
         MissingDependencyError: OpenVINO is not installed.
@@ -145,7 +145,7 @@ def parse_device(text: str) -> tuple[str, str | None]:
 
 
 def _check_device(name: str, core: Any, device: str, wanted: str | None) -> None:
-    """RunnerError if it is not here, or lacks the type: OpenVINO itself would take another one."""
+    """Raise RunnerError if the device is missing or lacks the type: OpenVINO would silently use another one."""
     available = [found.lower() for found in core.available_devices]
     if not any(found.partition(".")[0] == device for found in available):
         raise RunnerError(f"{name}: OpenVINO finds no {device} here; it has: {', '.join(available) or 'none'}")
@@ -156,7 +156,7 @@ def _check_device(name: str, core: Any, device: str, wanted: str | None) -> None
 
 
 def layer_types(compiled: Any) -> Counter[str]:
-    """How many of the layers that multiply are computed in which type."""
+    """Return how many of the layers that multiply are computed in which type."""
     kinds: Counter[str] = Counter()
     for node in compiled.get_runtime_model().get_ops():
         facts = node.get_rt_info()
@@ -167,7 +167,7 @@ def layer_types(compiled: Any) -> Counter[str]:
 
 
 def computed_in(compiled: Any) -> tuple[str, ...]:
-    """The same as a note: "layers that multiply: 20 in BF16, 3 in FP32"."""
+    """Return the same as a note: "layers that multiply: 20 in BF16, 3 in FP32"."""
     listed = ", ".join(f"{count} in {kind}" for kind, count in layer_types(compiled).most_common())
     return (f"layers that multiply: {listed}",) if listed else ()
 
@@ -187,7 +187,7 @@ def _port(port: Any) -> _Port:
 
 
 def _reason(error: RuntimeError) -> str:
-    """OpenVINO's words without the lines that name its source files, at most 300 characters."""
+    """Return OpenVINO's message without the lines that name its source files, at most 300 characters."""
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
     return " ".join(told or lines)[:300]

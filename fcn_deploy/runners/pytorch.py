@@ -79,7 +79,7 @@ class TorchRunner(Runner):
         return clone
 
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32[N, C, H, W] of `image` uint8[N, H, W, 3], for margins; leaves the three steps' state alone."""
+        """Return float32[N, C, H, W] of `image` uint8[N, H, W, 3], for margins; leaves the three steps' state alone."""
         if self._network is None:
             raise RunnerError(f"runner {self.name} is closed; open it again")
         with torch.inference_mode():
@@ -139,5 +139,5 @@ def _outputs(network: Contract, image: torch.Tensor, names: tuple[str, ...]) -> 
 
 
 def _writable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """PyTorch warns of read-only memory although an input is never written to."""
+    """Return the image, copied if it is read-only: PyTorch would warn, although it never writes to an input."""
     return image if image.flags.writeable else image.copy()

@@ -94,7 +94,7 @@ REFERENCE = "pytorch"
 
 
 def entry(spec: str) -> Entry:
-    """The registry line of "name" or "name:device"; UnknownNameError (with near matches) if there is none."""
+    """Return the registry line of "name" or "name:device"; UnknownNameError (with near matches) if there is none."""
     name = spec.partition(":")[0]
     if name not in RUNNERS:
         raise UnknownNameError.of("runner", name, RUNNERS)
@@ -102,13 +102,13 @@ def entry(spec: str) -> Entry:
 
 
 def default_runner(kind: Kind) -> str:
-    """The runner that opens a file of this kind as it is: tensorrt, onnxruntime, or pytorch for a network."""
+    """Return the runner that opens a file of this kind as it is: tensorrt, onnxruntime, or pytorch for a network."""
     opens = kind if kind in ("onnx", "engine") else "network"
     return next(name for name, line in RUNNERS.items() if line.opens == opens)
 
 
 def distributions() -> tuple[str, ...]:
-    """The packages whose versions belong to a measurement, in the order of the runners."""
+    """Return the packages whose versions belong to a measurement, in the order of the runners."""
     return tuple(dict.fromkeys(name for line in RUNNERS.values() for name in line.distributions))
 
 

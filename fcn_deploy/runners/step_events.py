@@ -1,4 +1,4 @@
-"""Events on the device around the three steps of an inference: what the device itself took for each.
+"""Time the three steps of an inference with events on the device.
 
 The host's clock also counts launching and waiting; where the two differ by much, a runner is bound by its launches.
 """
@@ -32,7 +32,7 @@ class StepEvents:
         end.record(stream)
 
     def read(self) -> tuple[int, int, int]:
-        """Nanoseconds of upload, execute and download, all of which have been recorded; waits for the last event."""
+        """Wait for the last event; return the nanoseconds of the recorded upload, execute and download."""
         for _, end in self._pairs:
             end.synchronize()
         upload, execute, download = (round(1e6 * self._elapsed_ms(begin, end)) for begin, end in self._pairs)

@@ -40,7 +40,7 @@ class Tickets(Generic[Slot]):
         return not self._free
 
     def free_slot(self) -> Slot:
-        """A slot for the next image, free until `issue`; RunnerError if there is none."""
+        """Return a slot for the next image, free until `issue`; RunnerError if there is none."""
         if self.full:
             raise RunnerError(
                 f"runner {self._name}: all {len(self._open)} slots are taken; call result() for a ticket first"
@@ -48,7 +48,7 @@ class Tickets(Generic[Slot]):
         return self._free[0]
 
     def issue(self, slot: Slot) -> Ticket:
-        """The ticket of a free slot that has begun its work."""
+        """Return the ticket of a free slot that has begun its work."""
         self._free.remove(slot)
         self._issued += 1
         ticket = Ticket(self._issued)
@@ -56,7 +56,7 @@ class Tickets(Generic[Slot]):
         return ticket
 
     def redeem(self, ticket: Ticket) -> Slot:
-        """The slot of an open ticket, which is free from now on; RunnerError if it is none of this runner's."""
+        """Return the slot of an open ticket, which is free from now on; RunnerError if it is none of this runner's."""
         slot = self._open.pop(ticket, None)
         if slot is None:
             raise RunnerError(
@@ -80,7 +80,7 @@ def in_order(
     result: Callable[[Ticket], Result],
     tickets: Tickets[Slot],
 ) -> Iterator[Result]:
-    """The results of `images` in their order, as many under way at once as slots are free.
+    """Yield the results of `images` in their order, as many under way at once as slots are free.
 
     An image that cannot be submitted, or an error of `images` itself, is raised after the results of those before it.
     """

@@ -1,4 +1,4 @@
-"""What a smaller halo changes, measured on a part of the image: exact tiles here and there against the tiles in use."""
+"""Measure what a smaller halo changes on a part of the image: some exact tiles against the tiles in use."""
 
 from __future__ import annotations
 
@@ -74,6 +74,6 @@ def _kept(axis: Axis) -> list[tuple[int, int]]:
 
 
 def _spread(count: int, sample: int) -> list[int]:
-    """`sample` of `count` indices, in the middles of equal parts."""
+    """Return `sample` of `count` indices, in the middles of equal parts."""
     taken = min(count, sample)
     return [(2 * index + 1) * count // (2 * taken) for index in range(taken)]

@@ -1,4 +1,4 @@
-"""Which windows of an image are run, and which labels of each are kept.
+"""Plan which windows of an image are run, and which labels of each are used.
 
 All windows of an image have one size, so that one optimization profile, one CUDA graph and one set of buffers serve
 them. They begin at multiples of the total stride. The last one ends with the image; that both hold is arranged by the
@@ -109,7 +109,7 @@ def plan_for_runner(
     *,
     halo: int | None = None,
 ) -> Plan:
-    """The plan of the smallest windows that a runner accepts, else of fixed ones.
+    """Return the plan of the smallest windows that a runner accepts, else of fixed ones.
 
     Raises:
         ShapeError: it accepts none of them; and as for `plan_tiles`.
@@ -126,14 +126,14 @@ def plan_for_runner(
 
 
 def smallest_tile(field: ReceptiveField) -> int:
-    """A `tile` that is exact for images of every size: halo, one stride of labels, and what ragged ends may cost."""
+    """Return a `tile` that is exact for images of every size: halo, one stride of labels, and ragged ends."""
     halo = max(own.sum for own in field.halos(0, 0))
     ragged = 0 if field.divisor > 1 else 2 * (field.alignment - 1)
     return halo + field.alignment + ragged
 
 
 def _extended(side: int, tile: int, field: ReceptiveField, sizes: Sizes) -> int:
-    """A side that is not cut stays as it is: windows stretch along it as the whole image does."""
+    """Extend a side to whole windows; one that is not cut stays as it is."""
     if sizes == "fixed":
         return max(tile, side + (tile - side) % field.alignment)
     return side if side <= tile else -(-side // field.divisor) * field.divisor
@@ -144,7 +144,7 @@ def _smaller(needed: Halo, halo: int | None) -> Halo:
 
 
 def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: int | None) -> str:
-    """Why the labels are not the whole image's; "" if they are."""
+    """Return why the labels are not the whole image's; "" if they are."""
     if halo is not None and halo < needed:
         return f"the halo is {halo} pixels and exact labels need {needed}"
     if all(axis.extended == axis.side for axis in axes):
@@ -158,7 +158,7 @@ def _remark(field: ReceptiveField, axes: tuple[Axis, Axis], needed: int, halo: i
 
 
 def _axis(side: int, extended: int, tile: int, halo: Halo, field: ReceptiveField, sizes: Sizes) -> Axis:
-    """The fewest windows of at most `tile`, and unless other `sizes` are asked for the smallest that many."""
+    """Return the fewest windows of at most `tile`, and unless other `sizes` are asked for the smallest that many."""
     if extended <= tile:
         return Axis(side, extended, extended, (0,), (0, extended))
     alignment = field.alignment
@@ -179,16 +179,16 @@ def _axis(side: int, extended: int, tile: int, halo: Halo, field: ReceptiveField
 
 
 def _step(window: int, halo: Halo, alignment: int) -> int:
-    """From one window to the next, where their sound labels just meet; below 1 if they cannot."""
+    """Return the distance between windows whose valid labels just meet; below 1 if they cannot."""
     return (window - halo.sum) // alignment * alignment
 
 
 def _count(side: int, window: int, halo: Halo, alignment: int) -> int:
-    """Windows that cover `side`; 0 if no number does."""
+    """Return how many windows cover `side`; 0 if no number does."""
     step = _step(window, halo, alignment)
     return 0 if step < 1 else -(-(side - window) // step) + 1
 
 
 def _seam(start: int, following: int, window: int, halo: Halo) -> int:
-    """The middle of the labels that are sound in both windows."""
+    """Return the middle of the labels that are valid in both windows."""
     return (following + halo.before + start + window - halo.after) // 2

@@ -1,4 +1,4 @@
-"""Labels of an image of any size, tile by tile: whole as an array, or band by band for who writes them on."""
+"""Label an image of any size tile by tile: whole as an array, or band by band for a writer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Region:
 def label_whole_image(
     infer: Infer, image: ImageWindows, plan: Plan, progress: Progress = SILENT, *, batch: int = 1
 ) -> NDArray[Any]:
-    """Labels [H, W] of the whole image, in the type that `infer` gives.
+    """Return labels [H, W] of the whole image, in the type that `infer` gives.
 
     Args:
         batch: tiles of one call, at most.
@@ -57,7 +57,7 @@ def label_bands(
     batch: int = 1,
     region: Region | None = None,
 ) -> Iterator[NDArray[Any]]:
-    """Labels [h, W] of one row of tiles after the other, from the top; no more than one such band is held.
+    """Yield labels [h, W] of one row of tiles after the other, from the top; no more than one such band is held.
 
     The arrays belong to the caller. Errors as for `label_whole_image`.
     """
@@ -94,7 +94,7 @@ class _WindowPlace:
 
 
 def _windows_for(axis: Axis, first: int, last: int) -> list[_WindowPlace]:
-    """The windows along `axis` that labels [first, last) come from."""
+    """Return the windows along `axis` that labels [first, last) come from."""
     places = (
         _WindowPlace(start, max(first, own_first), min(last, own_last))
         for start, (own_first, own_last) in zip(axis.starts, axis.kept, strict=True)
@@ -103,7 +103,7 @@ def _windows_for(axis: Axis, first: int, last: int) -> list[_WindowPlace]:
 
 
 def _run(infer: Infer, image: ImageWindows, plan: Plan, top: int, lefts: Sequence[int]) -> NDArray[Any]:
-    """Labels [N, h, w] of the windows that begin at row `top` and columns `lefts`."""
+    """Return labels [N, h, w] of the windows that begin at row `top` and columns `lefts`."""
     windows = np.stack([read_window(image, top, left, *plan.shape) for left in lefts])
     labels = infer(windows)
     if labels.shape != windows.shape[:3]:
@@ -114,14 +114,14 @@ def _run(infer: Infer, image: ImageWindows, plan: Plan, top: int, lefts: Sequenc
 
 
 def read_window(image: ImageWindows, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
-    """uint8[height, width, 3]; beyond the image its last row and column repeat."""
+    """Return uint8[height, width, 3]; beyond the image its last row and column repeat."""
     inside = image.read(top, left, min(height, image.height - top), min(width, image.width - left))
     below, beside = height - inside.shape[0], width - inside.shape[1]
     return np.pad(inside, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else inside
 
 
 def _stacked(bands: Iterator[NDArray[Any]], height: int) -> NDArray[Any]:
-    """Bands one below the other, copied into one array as they come."""
+    """Stack bands one below the other into one array, as they come."""
     first = next(bands)
     labels = np.empty((height, first.shape[1]), first.dtype)
     labels[: len(first)] = first

@@ -1,4 +1,4 @@
-"""Windows of an image without a copy of it whole: arrays, files whose pixels lie as they are, and decoded ones.
+"""Read windows of an image without copying it whole: arrays, uncompressed files, and decoded ones.
 
 Of NPY, binary PPM and uncompressed RGB TIFF only the window is read. Of all other formats Pillow decodes the whole
 image once, at 4 bytes a pixel for RGB, and windows are cut from that.
@@ -32,7 +32,7 @@ class ImageWindows(Protocol):
         """Columns."""
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
-        """uint8[height, width, 3], a window that lies in the image; the array must not be written to."""
+        """Return uint8[height, width, 3], a window that lies in the image; the array must not be written to."""
 
 
 class ArrayWindows:
@@ -54,7 +54,7 @@ class RawWindows:
     """
 
     def __init__(self, path: Path, offset: int, height: int, width: int) -> None:
-        """ImageError if the file ends before the image does."""
+        """Check the file's size; ImageError if it ends before the image does."""
         if path.stat().st_size < offset + height * width * 3:
             raise ImageError(f"{path} is cut off: its header tells of {height}x{width} pixels; copy it again")
         self._path, self._offset = path, offset
@@ -77,7 +77,7 @@ class DecodedWindows:
 
 
 def open_windows(path: Path, *, most_pixels: int = MOST_PIXELS) -> ImageWindows:
-    """The image in `path`, by its suffix (.npy) or its content.
+    """Return the image in `path`, by its suffix (.npy) or its content.
 
     Raises:
         ImageError: missing, damaged, not an image, 32 bits a channel, or larger than `most_pixels`.
@@ -101,7 +101,7 @@ def _npy(path: Path) -> RawWindows:
 
 
 def _uncompressed(path: Path, most_pixels: int) -> RawWindows | None:
-    """Rows of RGB one after the other, as Pillow's list of pieces shows; None for all else, errors included."""
+    """Return rows of RGB one after the other, as Pillow's list of pieces shows; None for all else, errors included."""
     try:
         with warnings.catch_warnings(), open_header(path, most_pixels) as image:
             warnings.simplefilter("ignore")  # what it warns of, decoding will tell
@@ -121,7 +121,7 @@ def _uncompressed(path: Path, most_pixels: int) -> RawWindows | None:
 
 
 def _lies_in_order(piece: tuple[Any, ...], first: int, width: int) -> bool:
-    """Whether one of Pillow's pieces, (codec, (x0, y0, x1, y1), offset, arguments), is whole rows at their place."""
+    """Return whether one of Pillow's pieces, (codec, box, offset, arguments), is whole rows at their place."""
     codec, (left, top, right, _), offset, arguments = piece[:4]
     raw_mode, row_bytes, direction = (arguments, 0, 1) if isinstance(arguments, str) else arguments
     plain = codec == "raw" and raw_mode == "RGB" and row_bytes in (0, width * 3) and direction == 1

@@ -1,4 +1,4 @@
-"""Label maps written row by row, so that no more of one than a band is ever in memory: PNG and NPY.
+"""Write label maps row by row as PNG or NPY, with no more than a band in memory.
 
 PNG: "Portable Network Graphics (PNG) Specification", third edition, W3C 2025. Rows are not filtered, which suits
 labels: runs of one byte are what deflate packs best.
@@ -29,10 +29,10 @@ class RowWriter(Protocol):
     """An open file that takes rows from the top."""
 
     def write(self, rows: NDArray[Any]) -> None:
-        """Labels [h, W], the next rows."""
+        """Write the next rows, labels [h, W]."""
 
     def end(self) -> None:
-        """After the last row."""
+        """Finish the file after the last row."""
 
 
 def write_bands(

@@ -1,4 +1,4 @@
-"""Random window, scale and mirror image of a labelled image, as a pure function of the random generator."""
+"""Augment a labelled image by random window, scale and mirroring, as a pure function of the random generator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Augmentation:
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The random numbers of one image in one epoch, whichever process draws them."""
+    """Return the random numbers of one image in one epoch, whichever process draws them."""
     return np.random.default_rng((seed, epoch, index))
 
 
@@ -62,13 +62,13 @@ def augment(
 
 
 def _origin(side: int, window: int, random: np.random.Generator) -> int:
-    """First row or column of a window: inside the image, or, where the window is larger, with the image inside it."""
+    """Return the first row or column of a window inside the image or, if the window is larger, around it."""
     low, high = sorted((0, side - window))
     return int(random.integers(low, high + 1))
 
 
 def _window(source: NDArray, top: int, left: int, height: int, width: int, fill: NDArray) -> NDArray:  # type: ignore[type-arg]
-    """Rows top..top+height and columns left..left+width of `source`, `fill` where there are none."""
+    """Return rows top..top+height and columns left..left+width of `source`, `fill` where there are none."""
     rows = slice(max(0, top), min(source.shape[0], top + height))
     columns = slice(max(0, left), min(source.shape[1], left + width))
     part = source[rows, columns]
@@ -82,7 +82,7 @@ def _window(source: NDArray, top: int, left: int, height: int, width: int, fill:
 
 
 def _resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
-    """uint8[H, W, 3] -> uint8[h, w, 3], bilinear with half-pixel centres, low-pass filtered where it shrinks."""
+    """Return uint8[H, W, 3] -> uint8[h, w, 3], bilinear with half-pixel centres, low-pass filtered where it shrinks."""
     batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
     if batch.shape[-2:] == size:
         return batch[0].permute(1, 2, 0)
@@ -91,11 +91,11 @@ def _resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
 
 
 def _resize_label(labels: NDArray[np.integer], size: tuple[int, int]) -> Tensor:
-    """integer[H, W] -> int64[h, w]: the label under each new pixel's centre."""
+    """Return integer[H, W] -> int64[h, w]: the label under each new pixel's centre."""
     rows, columns = (_nearest(old, new) for old, new in zip(labels.shape, size, strict=True))
     return torch.from_numpy(labels[rows[:, None], columns].astype(np.int64))
 
 
 def _nearest(old: int, new: int) -> NDArray[np.int64]:
-    """The old index under the centre of each of `new` pixels: floor((i + 0.5) * old / new), in integers."""
+    """Return the old index under the centre of each of `new` pixels: floor((i + 0.5) * old / new), in integers."""
     return (2 * np.arange(new) + 1) * old // (2 * new)

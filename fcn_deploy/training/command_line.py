@@ -1,4 +1,4 @@
-"""The command line that repeats a run, for its checkpoints' notes."""
+"""Write the command line that repeats a run, for its checkpoints' notes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN = (
 
 
 def command_line(config: TrainConfig) -> str:
-    """`fcn-deploy train` with every option that is not at its default; what changes no result is left out."""
+    """Return `fcn-deploy train` with every option that is not at its default; what changes no result is left out."""
     words = ["fcn-deploy", "train", "--data", config.data, "--val", config.val, "--model", config.model]
     for name, value in config.options.items():
         words += ["--fixed-upsampling"] if name == "learned" else [f"--{name}", str(value)]
@@ -26,7 +26,7 @@ def command_line(config: TrainConfig) -> str:
 
 
 def _shaped(config: TrainConfig) -> list[str]:
-    """The options whose text is not simply their value."""
+    """Return the options whose text is not simply their value."""
     words = []
     if config.classes is not None:
         words += ["--classes", ",".join(config.classes)]

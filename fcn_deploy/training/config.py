@@ -1,4 +1,4 @@
-"""Everything that decides what a training run does, as one value that travels in its state file."""
+"""Define everything that decides what a training run does, as one value that its state file holds."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TrainConfig:
 
 
 def differences(saved: TrainConfig, asked: TrainConfig) -> list[str]:
-    """One "option: saved, now asked" for each field that would make a continued run another run."""
+    """Return one "option: saved, now asked" for each field that would make a continued run another run."""
     found = []
     for name in (f.name for f in fields(TrainConfig) if f.name not in FREE):
         before, now = getattr(saved, name), getattr(asked, name)

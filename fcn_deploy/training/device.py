@@ -1,4 +1,4 @@
-"""Where the arithmetic of training happens and in which types."""
+"""Choose the device of training and the types that it computes in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TrainingDevice:
         return self.autocast_dtype is torch.float16
 
     def autocast(self) -> torch.autocast:
-        """The context for a forward pass."""
+        """Return the context for a forward pass."""
         dtype = self.autocast_dtype
         return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 

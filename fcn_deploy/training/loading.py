@@ -69,7 +69,7 @@ class TrainingImages(TorchDataset[tuple[Tensor, Tensor] | DataError]):
         self.dataset, self.augmentation, self.seed = dataset, augmentation, seed
 
     def __getitem__(self, key: Key) -> tuple[Tensor, Tensor] | DataError:
-        """Image uint8[h, w, 3] and label int64[h, w], or what is wrong with them.
+        """Return image uint8[h, w, 3] and label int64[h, w], or what is wrong with them.
 
         Returned, not raised, because a worker process would bury the message in its own traceback.
         """
@@ -94,7 +94,7 @@ def collate(items: list[tuple[Tensor, Tensor] | DataError]) -> Batch:
 
 
 def loader(images: TrainingImages, keys: BatchKeys, *, workers: int, pin_memory: bool) -> DataLoader[Batch]:
-    """Batches of `images` in the order of `keys`; one loader serves all epochs, so workers start once."""
+    """Load batches of `images` in the order of `keys`; one loader serves all epochs, so workers start once."""
     return DataLoader(
         images,  # type: ignore[arg-type]
         batch_sampler=keys,
@@ -127,6 +127,6 @@ def _leave_interrupts_to_parent(worker: int) -> None:
 
 
 def fill_colour(mean: tuple[float, float, float], channel_order: str) -> tuple[int, int, int]:
-    """The card's mean as an RGB pixel: what the network sees as (almost) zero."""
+    """Return the card's mean as an RGB pixel: what the network sees as (almost) zero."""
     red, green, blue = (int(value) for value in np.rint(mean if channel_order == "RGB" else mean[::-1]))
     return red, green, blue

@@ -171,7 +171,7 @@ def _holds_a_run(folder: Path, saved: Saved) -> str:
 
 
 def _resumed(config: TrainConfig, saved: Saved | None) -> TrainConfig:
-    """A resumed run takes its weights from its state, not again from where it once began."""
+    """Return a resumed run takes its weights from its state, not again from where it once began."""
     return config if saved is None else replace(config, init=None)
 
 

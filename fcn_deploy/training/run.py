@@ -67,7 +67,7 @@ class Run:
                 self.on_epoch(record)
 
     def _batches(self) -> Generator[Batch, None, None]:
-        """Batches from the current step on; closing it ends the loading processes."""
+        """Yield batches from the current step on; closing it ends the loading processes."""
         config, card = self.config, self.material.card
         fill = fill_colour(card.mean, card.channel_order)
         augmentation = Augmentation(config.crop, config.scale, config.flip, fill, card.ignore_index)
@@ -77,7 +77,7 @@ class Run:
         yield from loader(images, keys, workers=config.workers, pin_memory=on_gpu)
 
     def _train_epoch(self, batches: Iterator[Batch], stop: StopRequest) -> None:
-        """Steps to the end of the current epoch; none if they are done and only the validation is missing."""
+        """Take the steps to the end of the current epoch; none if only the validation is missing."""
         epoch = len(self.position.history)
         end = (epoch + 1) * self.steps_per_epoch
         self.stepper.contract.train()

@@ -53,7 +53,7 @@ def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
 
 
 def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT) -> nn.Module:
-    """Weights decided by the seed, then by the checkpoint that the run starts from, if any.
+    """Return weights decided by the seed, then by the checkpoint that the run starts from, if any.
 
     Raises:
         RecipeError: the model does not take one of its options.

@@ -43,7 +43,7 @@ class Stepper:
         self.scaler = torch.amp.GradScaler(precision.device.type, enabled=precision.scaled)
 
     def weights_finite(self) -> bool:
-        """Whether no weight is infinite or NaN."""
+        """Return whether no weight is infinite or NaN."""
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.contract.parameters())
 
     def step(self, batch: Batch, number: int, lr: float) -> tuple[float, int]:
@@ -89,7 +89,7 @@ class Stepper:
 
 
 def _outputs(model: nn.Module, x: Tensor) -> Iterable[tuple[float, Tensor]]:
-    """(weight, logits) of each output that is trained: one, or two where the model has an auxiliary head."""
+    """Yield (weight, logits) of each output that is trained: one, or two where the model has an auxiliary head."""
     with_aux = getattr(model, "forward_with_aux", None)
     if with_aux is None:
         return [(1.0, model(x))]
@@ -119,7 +119,7 @@ def size_advice(config: TrainConfig, images: int) -> Iterator[None]:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Learned parameters, decayed and not.
+    """Return the learned parameters, decayed and not.
 
     Biases and normalisation are not decayed (Goyal et al., 2017, section 5.1, for the latter), nor are transposed
     convolutions: decay would shrink an interpolation.

@@ -1,4 +1,4 @@
-"""An image and its label map, painted together: whatever is painted last is what both show."""
+"""Paint an image and its label map together: both show what is painted last."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Canvas:
         self.image[where][inside] = colour if colour.ndim == 1 else colour[rows, columns][inside]
 
     def box(self, top: int, left: int, height: int, width: int, colour: Floats, label: int) -> None:
-        """A filled rectangle."""
+        """Paint a filled rectangle."""
         self.paint(top, left, np.ones((max(height, 0), max(width, 0)), bool), colour, label)
 
     def textured(self, height: int, width: int, colour: Floats, grain: float, contrast: float) -> Floats:
-        """float32[height, width, 3]: `colour` with light and dark patches of about `grain` pixels."""
+        """Return float32[height, width, 3]: `colour` with light and dark patches of about `grain` pixels."""
         patches = smooth_noise(self.rng, height, width, grain)
         return np.clip(colour * (1 + contrast * patches[:, :, None]), 0, 1)
 
 
 def smooth_noise(rng: np.random.Generator, height: int, width: int, grain: float) -> Floats:
-    """float32[height, width] of -1..1: random values `grain` pixels apart, interpolated bilinearly.
+    """Return float32[height, width] of -1..1: random values `grain` pixels apart, interpolated bilinearly.
 
     Elementwise throughout: a matrix product would round differently from one processor to the next.
     """
@@ -57,19 +57,19 @@ def smooth_noise(rng: np.random.Generator, height: int, width: int, grain: float
 
 @lru_cache(maxsize=256)
 def _knots(length: int, grain: float) -> tuple[NDArray[np.intp], Floats]:
-    """Each pixel's knot before it, and how far it is on the way to the next (0..1)."""
+    """Return each pixel's knot before it, and how far it is on the way to the next (0..1)."""
     positions = np.arange(length, dtype=np.float32) / np.float32(grain)
     before = positions.astype(np.intp)
     return before, positions - before.astype(np.float32)
 
 
 def disc(diameter: int) -> Mask:
-    """bool[diameter, diameter], true inside the circle."""
+    """Return bool[diameter, diameter], true inside the circle."""
     offset = np.arange(diameter) - (diameter - 1) / 2
     return np.asarray(offset[:, None] ** 2 + offset**2 <= (diameter / 2) ** 2)
 
 
 def triangle(side: int) -> Mask:
-    """bool[side, side], the point up."""
+    """Return bool[side, side], the point up."""
     row, column = np.indices((side, side))
     return np.asarray(np.abs(column - (side - 1) / 2) <= (row + 1) / 2)

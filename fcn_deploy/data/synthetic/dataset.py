@@ -1,4 +1,4 @@
-"""Generated street scenes with exact labels, for demos, tests and calibration without a download.
+"""Generate street scenes with exact labels, for demos, tests and calibration without a download.
 
 Each scene depends on (seed, index) alone. Colours, light and texture vary from scene to scene and overlap between
 classes (green walls, grey cars, bright signs before a bright sky), so that a pixel's colour does not give its class

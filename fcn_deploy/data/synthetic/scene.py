@@ -1,4 +1,4 @@
-"""What a generated street scene is made of, from the far to the near."""
+"""Paint a street scene from the far to the near."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SKY, BUILDING, VEGETATION, ROAD, POLE, SIGN, CAR, PERSON = range(8)
 
 
 def render_scene(rng: np.random.Generator, height: int, width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One scene: uint8[height, width, 3] RGB and its uint8[height, width] label."""
+    """Return one scene: uint8[height, width, 3] RGB and its uint8[height, width] label."""
     canvas = Canvas(rng, height, width)
     horizon = int(height * rng.uniform(0.4, 0.58))
     _sky(canvas)
@@ -24,14 +24,14 @@ def render_scene(rng: np.random.Generator, height: int, width: int) -> tuple[NDA
 
 
 def _colour(rng: np.random.Generator, low: float = 0.1, high: float = 0.9, vivid: float = 1.0) -> Floats:
-    """Any colour; half of the time close to grey, otherwise as saturated as `vivid` lets it be."""
+    """Return any colour; half of the time close to grey, otherwise as saturated as `vivid` lets it be."""
     colour = rng.uniform(low, high, 3)
     share = vivid if rng.random() < 0.5 else 0.2 * vivid
     return np.asarray(share * colour + (1 - share) * colour.mean(), np.float32)
 
 
 def _foliage(rng: np.random.Generator) -> Floats:
-    """From dark green over olive to autumn brown."""
+    """Return a colour from dark green over olive to autumn brown."""
     green, brown = np.array([0.2, 0.42, 0.12]), np.array([0.48, 0.36, 0.16])
     share = rng.uniform(0, 1) ** 2
     return (((1 - share) * green + share * brown) * rng.uniform(0.6, 1.4)).astype(np.float32)
@@ -75,7 +75,7 @@ def _ground(canvas: Canvas, horizon: int) -> None:
 
 
 def _trees(canvas: Canvas, horizon: int) -> None:
-    """Crowns of noisy outline, some on a hedge along the horizon."""
+    """Paint crowns of noisy outline, some on a hedge along the horizon."""
     rng = canvas.rng
     for _ in range(int(rng.integers(1, 5))):
         size = max(3, int(canvas.height * rng.uniform(0.15, 0.5)))
@@ -87,7 +87,7 @@ def _trees(canvas: Canvas, horizon: int) -> None:
 
 
 def _road(canvas: Canvas, horizon: int) -> None:
-    """A trapezium to the vanishing point, its lane marks labelled as road."""
+    """Paint a trapezium to the vanishing point, its lane marks labelled as road."""
     rng, width, tall = canvas.rng, canvas.width, canvas.height - horizon
     depth = np.linspace(0, 1, tall, dtype=np.float32)[:, None]
     vanish, centre = width * rng.uniform(0.3, 0.7), width * rng.uniform(0.35, 0.65)
@@ -102,7 +102,7 @@ def _road(canvas: Canvas, horizon: int) -> None:
 
 
 def _things(canvas: Canvas, horizon: int) -> None:
-    """Poles, people and cars, those with the lower foot in front."""
+    """Paint poles, people and cars, those with the lower foot in front."""
     rng = canvas.rng
     kinds = [_pole] * int(rng.integers(2, 6)) + [_person] * int(rng.integers(1, 5)) + [_car] * int(rng.integers(1, 4))
     feet = horizon + (canvas.height - horizon) * rng.uniform(0.05, 0.8, len(kinds))
@@ -157,7 +157,7 @@ def _car(canvas: Canvas, foot: int, scale: float) -> None:
 
 
 def _photograph(canvas: Canvas) -> NDArray[np.uint8]:
-    """Uneven light, a tint, a slight blur and sensor noise."""
+    """Add uneven light, a tint, a slight blur and sensor noise."""
     rng = canvas.rng
     light = smooth_noise(rng, canvas.height, canvas.width, max(8.0, canvas.height / 2)) * rng.uniform(0.1, 0.35) + 1
     tint = (rng.uniform(0.65, 1.15) * rng.uniform(0.9, 1.1, 3)).astype(np.float32)
@@ -172,7 +172,7 @@ def _photograph(canvas: Canvas) -> NDArray[np.uint8]:
 
 
 def _blur(image: Floats, axis: int) -> Floats:
-    """Weights 1/8, 3/4, 1/8 along an axis, the edge pixels repeated."""
+    """Return weights 1/8, 3/4, 1/8 along an axis, the edge pixels repeated."""
     values = np.moveaxis(image, axis, 0)
     blurred = 0.75 * values
     eighth = 0.125 * values

@@ -1,4 +1,4 @@
-"""A typed ONNX file becomes an engine: checked first, compiled in a process of its own, compared with what it promised.
+"""Build an engine from a typed ONNX file: check it, compile it in a child process, compare the result with the file.
 
 The engine is the library's plain plan, which NVIDIA's own tools load; all else stands in the JSON file beside it.
 """
@@ -60,7 +60,7 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """The engine as it stands.
+    """The engine that exists now.
 
     Attributes:
         built: False if the engine was up to date. reasons: why it was built.
@@ -120,7 +120,7 @@ def _image(model: ir.Model, name: str) -> tuple[str, tuple[int, int, int]]:
 
 
 def _audit(request: BuildRequest, model: ir.Model) -> Audit | None:
-    """What the file promises at the first profile's usual size; None where nothing in it multiplies and adds.
+    """Return what the file promises at the first profile's usual size; None where nothing in it multiplies and adds.
 
     Raises:
         GraphError: an error of the preflight, or profiles that the file's fixed dims do not allow.
@@ -139,7 +139,7 @@ def _audit(request: BuildRequest, model: ir.Model) -> Audit | None:
 
 
 def precision_of(model: ir.Model, totals: Mapping[str, int]) -> str:
-    """What a file's types amount to: what the rewrite wrote down, else by the types of its arithmetic."""
+    """Return what a file's types amount to: what the rewrite wrote down, else by the types of its arithmetic."""
     noted = model.metadata_props.get(PRECISION_KEY)
     if noted is not None:
         return noted
@@ -183,7 +183,7 @@ def _sidecar(
 
 
 def built_for(flavor: Flavor, options: BuildOptions) -> BuiltFor:
-    """Where the plan will run; the names of this machine's first GPU and its driver if there is one."""
+    """Return where the plan will run; the names of this machine's first GPU and its driver if there is one."""
     gpu = gpus()[0] if gpus() else None
     own = (gpu.sm,) if gpu is not None else ()
     named = tuple(dict.fromkeys(own[0] if sm == CURRENT and own else sm for sm in options.sm))
@@ -192,12 +192,12 @@ def built_for(flavor: Flavor, options: BuildOptions) -> BuiltFor:
 
 
 def _by_profile(found: tuple[int, ...], count: int) -> tuple[int | None, ...]:
-    """A library may tell the sum for all profiles or nothing: then it is not known."""
+    """Split memory by profile; None where the library reports only the sum, or nothing."""
     return found if len(found) == count else (None,) * count
 
 
 def _remarks(request: BuildRequest, sidecar: Sidecar, compiled: Compiled) -> list[str]:
-    """What a user should see of a build that succeeded. Without typed networks the builder is free to choose."""
+    """Return what a user should see of a build that succeeded. Without typed networks the builder is free to choose."""
     lines = [f"warning: the builder says: {text}" for text in compiled.warnings]
     typed = not request.flavor.traits.explicit_batch
     if typed and sidecar.shares is not None and sidecar.shares.disagreements:

@@ -1,4 +1,4 @@
-"""From an ONNX file to a plan, in this process: parse, configure, build, and read what the builder says of it."""
+"""Compile an ONNX file to a plan in this process: parse, configure, build, and read the builder's log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CompileJob:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What came of it; fields as in `sidecar.Sidecar`. `warnings` are the builder's own, each once."""
+    """The compiled plan; fields as in `sidecar.Sidecar`. `warnings` are the builder's own, each once."""
 
     plan_sha256: str
     plan_bytes: int
@@ -101,7 +101,7 @@ def _refuse_findings(parsed: Parsed, path: Path) -> None:
 
 
 def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, log: LogMessages) -> Any:
-    """The plan as the library's IHostMemory."""
+    """Return the plan as the library's IHostMemory."""
     trt = flavor.module
     config = configure(flavor, parsed.builder, job.options, job.fp16, job.int8)
     for profile in job.profiles:
@@ -123,7 +123,7 @@ def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, l
 
 
 def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile, log: LogMessages) -> None:
-    """The three shapes of the image; its other dims are fixed by the file."""
+    """Add the three shapes of the image; its other dims are fixed by the file."""
     made = parsed.builder.create_optimization_profile()
     inputs = [parsed.network.get_input(index) for index in range(parsed.network.num_inputs)]
     dims = next(list(tensor.shape) for tensor in inputs if tensor.name == job.image)
@@ -134,7 +134,7 @@ def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile,
 
 
 def _full(dims: list[int], axes: tuple[int, int, int], shape: Shape) -> tuple[int, ...]:
-    """`dims` with (N, H, W) put in."""
+    """Return `dims` with (N, H, W) put in."""
     filled = list(dims)
     for axis, number in zip(axes, shape, strict=True):
         filled[axis] = number

@@ -1,4 +1,4 @@
-"""The builder's own list of an engine's layers, read from what it logs: no GPU and no loading is needed for it.
+"""Read an engine's layers from the builder's log: that takes no GPU and no loading.
 
 With ProfilingVerbosity.DETAILED each layer is one line of the VERBOSE log:
 
@@ -33,12 +33,12 @@ _MULTIPLIES = ("correlation", "conv", "gemm", "matmul", "matrixmultiply")
 
 
 def read_layers(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
-    """The layers of all profiles in the log's order; empty if the log lists none."""
+    """Return the layers of all profiles in the log's order; empty if the log lists none."""
     return tuple(_layer(match) for line in lines if (match := _LINE.search(line)) is not None)
 
 
 def read_activation_bytes(lines: Iterable[str]) -> tuple[int, ...]:
-    """Device memory of the activations by profile, as far as the log tells it."""
+    """Return device memory of the activations by profile, as far as the log tells it."""
     return tuple(int(match[1]) for line in lines if (match := _ACTIVATIONS.search(line)) is not None)
 
 
@@ -56,13 +56,13 @@ def _layer(match: re.Match[str]) -> EngineLayer:
 
 
 def _precision(text: str) -> str:
-    """The type in the library's words; as they stand where they are unknown."""
+    """Return the type in the library's words; as they stand where they are unknown."""
     known = [_WORDS[word] for word in re.findall(r"\w+", text.lower()) if word in _WORDS]
     return known[0] if known else text.strip()
 
 
 def compare_precision(audit: Audit, layers: tuple[EngineLayer, ...]) -> PrecisionShares:
-    """Hold the file's types against the builder's list, node by node and profile by profile."""
+    """Compare the file's types with the builder's list, node by node and profile by profile."""
     built: dict[str, int] = {}
     differ = []
     for row in audit.rows:
@@ -78,7 +78,7 @@ def compare_precision(audit: Audit, layers: tuple[EngineLayer, ...]) -> Precisio
 
 
 def layers_of(row: AuditRow, layers: tuple[EngineLayer, ...]) -> list[EngineLayer]:
-    """The layers that do a node's arithmetic: of those that bear or name it, the ones that multiply.
+    """Return the layers that do a node's arithmetic: of those that bear or name it, the ones that multiply.
 
     A layer that only prepares its data (padding of channels, requantisation) names the node as well. The parser calls
     a node without a name after its output.
@@ -91,5 +91,5 @@ def layers_of(row: AuditRow, layers: tuple[EngineLayer, ...]) -> list[EngineLaye
 
 
 def _named_after(layer: str, node: str) -> bool:
-    """Whether the layer is called after the node: "fc6", "fc6 [profile 1]_U138_myl1_20"."""
+    """Return whether the layer is named after the node: "fc6", "fc6 [profile 1]_U138_myl1_20"."""
     return re.fullmatch(re.escape(node) + r"(?: \[profile \d+\])?(?:_U\d+)?(?:_myl\d+_\d+)?", layer) is not None

@@ -1,4 +1,4 @@
-"""Whether the largest image of a profile could run anywhere: the builder takes absurd sizes without a word."""
+"""Check that the largest image of a profile could run anywhere: the builder accepts absurd sizes silently."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMON_BYTES = 24 * 10**9
 
 
 def check_maxima(model: ir.Model, profiles: tuple[Profile, ...], progress: Progress = SILENT) -> None:
-    """Refuse profiles that no GPU can run, and name those that few can.
+    """Reject profiles that no GPU can run, and warn of those that few can.
 
     Raises:
         EngineError: the tensors around a single node need more memory than any GPU has.
@@ -32,7 +32,7 @@ def check_maxima(model: ir.Model, profiles: tuple[Profile, ...], progress: Progr
 
 
 def widest_node(model: ir.Model, sizes: Mapping[str, TensorSize]) -> tuple[str, int]:
-    """The node whose inputs and outputs hold the most bytes together, which no reuse of memory can avoid."""
+    """Return the node whose inputs and outputs hold the most bytes together, which no reuse of memory can avoid."""
     found = ("", 0)
     for node in model.graph:
         values = [value for value in (*node.inputs, *node.outputs) if value is not None]

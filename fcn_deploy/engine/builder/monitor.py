@@ -1,4 +1,4 @@
-"""The builder's own account of its progress, and the way to stop it from inside."""
+"""Follow the builder's progress, and stop it from inside."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OnPhase = Callable[[str, int], None]
 
 
 def make_monitor(trt: ModuleType, on_phase: OnPhase) -> Any:
-    """An IProgressMonitor that tells each phase that begins, by name and number of steps.
+    """Return an IProgressMonitor that reports each phase that begins, by name and number of steps.
 
     What `on_phase` raises is kept in `raised` and ends the build at its next step; the build then returns None.
     """

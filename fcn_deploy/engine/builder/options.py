@@ -1,4 +1,4 @@
-"""What a build can be asked for, checked against what the library has: nothing asked for is dropped in silence."""
+"""Define the options of a build, and check that the library has them: none is dropped silently."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BuildOptions:
             raise EngineError(f"a workspace of {self.workspace_bytes} bytes is none; leave it out for no limit")
 
     def asked(self) -> dict[str, Any]:
-        """What was not left at its default, as plain data."""
+        """Return what was not left at its default, as plain data."""
         left = asdict(BuildOptions())
         asked = {name: value for name, value in asdict(self).items() if value != left[name]}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asked.items()}
@@ -88,7 +88,7 @@ def _check_sm(flavor: Flavor, wanted: tuple[str, ...], has_gpu: bool) -> None:
 
 
 def known_sm(flavor: Flavor) -> tuple[str, ...]:
-    """Architectures that can be named, ("SM75", ...)."""
+    """Return architectures that can be named, ("SM75", ...)."""
     if flavor.name != RTX:
         return ()
     return tuple(name for name in flavor.module.ComputeCapability.__members__ if name.startswith("SM"))
@@ -99,7 +99,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def configure(flavor: Flavor, builder: Any, options: BuildOptions, fp16: bool, int8: bool) -> Any:
-    """A builder configuration of these options; the library is asked to tell its layers in detail.
+    """Return a builder configuration of these options; the library is asked to tell its layers in detail.
 
     Args:
         fp16, int8: what the graph's types ask for; said by flags where the library has no typed networks (8.6).

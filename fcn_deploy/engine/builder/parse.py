@@ -1,4 +1,4 @@
-"""An ONNX file read by a TensorRT library's own parser: its network, or what it says against the file."""
+"""Parse an ONNX file with a TensorRT library's own parser: its network, or its complaints."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
 
 
 def _start(flavor: Flavor, log: LogMessages) -> tuple[Any, Any, Any]:
-    """A builder, an empty network and its parser; EngineError where the library gives none."""
+    """Return a builder, an empty network and its parser; EngineError where the library gives none."""
     trt = flavor.module
     builder = create(trt, trt.Builder)
     network = None if builder is None else builder.create_network(_network_flags(flavor))
@@ -69,7 +69,7 @@ def _start(flavor: Flavor, log: LogMessages) -> tuple[Any, Any, Any]:
 
 
 def _network_flags(flavor: Flavor) -> int:
-    """Bits of NetworkDefinitionCreationFlag."""
+    """Return bits of NetworkDefinitionCreationFlag."""
     flags = flavor.module.NetworkDefinitionCreationFlag
     if flavor.traits.explicit_batch:
         return 1 << int(flags.EXPLICIT_BATCH)

@@ -1,4 +1,4 @@
-"""A file that keeps what calibration measured: safetensors with JSON metadata, nothing that could be executed.
+"""Keep what calibration measured in a file: safetensors with JSON metadata, nothing that could be executed.
 
 It holds histograms, not ranges, so one file serves every method, precision, target and choice of nodes. It is good for
 one graph, one set of images in any order, and one version of ONNX Runtime; whatever else is found is told in a line
@@ -64,7 +64,7 @@ class _Metadata:
 
 @dataclass(frozen=True)
 class CacheContent:
-    """What stands at a cache's path.
+    """What was found at a cache's path.
 
     Attributes:
         calibration: None if there is none that can be used.
@@ -78,7 +78,7 @@ class CacheContent:
 
 
 def cache_key(graph: Path, digests: Sequence[str]) -> CacheKey:
-    """The key of a graph and of images with these `pixel_digest`s.
+    """Return the key of a graph and of images with these `pixel_digest`s.
 
     Raises:
         GraphError: the graph or its external data cannot be read.
@@ -88,7 +88,7 @@ def cache_key(graph: Path, digests: Sequence[str]) -> CacheKey:
 
 
 def graph_digest(path: Path, model: ir.Model | None = None) -> str:
-    """SHA-256 of an ONNX file alone, or over its own and those of its external data, which is read where it is.
+    """Return SHA-256 of an ONNX file alone, or over its own and those of its external data, which is read where it is.
 
     Args:
         model: the graph, where it was read from `path` already.
@@ -102,7 +102,7 @@ def graph_digest(path: Path, model: ir.Model | None = None) -> str:
 
 
 def read_cache(path: Path, key: CacheKey) -> CacheContent:
-    """What `path` holds for `key`; a file that cannot be used is a reason and never an error."""
+    """Return what `path` holds for `key`; a file that cannot be used is a reason and never an error."""
     if not path.exists():
         return CacheContent()
     try:
@@ -148,7 +148,7 @@ def write_cache(path: Path, key: CacheKey, calibration: TensorStatistics) -> Non
 
 
 def _difference(found: CacheKey, needed: CacheKey) -> str:
-    """In what the keys differ, for a reader; empty if in nothing."""
+    """Describe in what the keys differ; empty if in nothing."""
     if found.graph != needed.graph:
         return "was measured on another graph"
     if found.images != needed.images:
@@ -159,7 +159,7 @@ def _difference(found: CacheKey, needed: CacheKey) -> str:
 
 
 def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> TensorStatistics:
-    """ValueError if the arrays do not fit the names."""
+    """Rebuild the statistics; ValueError if the arrays do not fit the names."""
     rows = zip(names.histograms, arrays["counts"], arrays["low_high_width"], arrays["zeros"], strict=True)
     if arrays["counts"].shape[1:] != (BINS,):
         raise ValueError(f"histograms of shape {arrays['counts'].shape[1:]}")
@@ -172,7 +172,7 @@ def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> Tensor
 
 
 def _digest(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:
-    """SHA-256 over the text and the numbers, so that a flipped bit is found."""
+    """Return SHA-256 over the text and the numbers, so that a flipped bit is found."""
     state = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
     for name in sorted(arrays):
         state.update(np.ascontiguousarray(arrays[name]).data)

@@ -1,4 +1,4 @@
-"""What the calibration images show of a graph's tensors: measured, or taken from a cache where one fits."""
+"""Collect statistics of a graph's tensors on calibration images: measured, or read from a cache that fits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class TensorSelection:
-    """Tensors that shall be watched.
+    """Tensors to collect statistics of.
 
     Attributes:
         histograms: whose distribution is needed.
@@ -32,7 +32,7 @@ class TensorSelection:
     extremes: Sequence[str] = ()
 
     def missing_from(self, seen: TensorStatistics | None) -> TensorSelection:
-        """What of it `seen` lacks."""
+        """Return what of it `seen` lacks."""
         if seen is None:
             return self
         histograms = [name for name in self.histograms if name not in seen.histograms]
@@ -44,7 +44,7 @@ class TensorSelection:
 
 @dataclass(frozen=True)
 class CacheUse:
-    """What a cache was good for.
+    """How a cache was used.
 
     Attributes:
         taken, measured: tensors found in it, and tensors for which the graph was run.
@@ -67,7 +67,7 @@ def collect_statistics(
     cache: Path | None = None,
     progress: Progress = SILENT,
 ) -> tuple[TensorStatistics, CacheUse | None]:
-    """Distributions of `wanted` on the images.
+    """Return distributions of `wanted` on the images.
 
     With a cache every tensor is measured that any precision, target or choice of nodes would need: 5 % more time
     and no more memory for a full-width FCN-8s.
@@ -100,14 +100,14 @@ def collect_statistics(
 
 
 def all_tensors(model: ir.Model, wanted: TensorSelection) -> TensorSelection:
-    """`wanted`, and all else that another rewrite of this graph could ask for."""
+    """Return `wanted`, and all else that another rewrite of this graph could ask for."""
     inputs = [str(node.inputs[0].name) for node in convolutions(model) if node.inputs[0] is not None]
     extremes = [*wanted.extremes, *network_tensors(model)]
     return TensorSelection(list(dict.fromkeys([*wanted.histograms, *inputs])), list(dict.fromkeys(extremes)))
 
 
 def network_tensors(model: ir.Model) -> list[str]:
-    """Float results behind the contract's normalisation, which stays in FP32."""
+    """Return float results behind the contract's normalisation, which stays in FP32."""
     return [name for name in float_tensors(model) if not name.startswith(CONTRACT_PREFIX)]
 
 

@@ -1,4 +1,4 @@
-"""Where the values of one tensor lie, gathered image by image in constant memory, and the range to quantise them in.
+"""Collect a histogram of one tensor's values in constant memory, and choose the range to quantise them in.
 
 The bins of |x| double in width when a larger value comes: widths are powers of two, so merging pairs of bins is
 exact, the order of the images does not matter and one pass is enough.
@@ -62,7 +62,7 @@ class Histogram:
             self._count(flat[start : start + _CHUNK])
 
     def share_outside(self, low: float, high: float) -> float:
-        """Share of the values whose magnitude is beyond both ends, so that quantising clips them."""
+        """Return share of the values whose magnitude is beyond both ends, so that quantising clips them."""
         edge = max(-low, high)
         if self.width == 0 or edge >= self.largest:
             return 0.0
@@ -91,7 +91,7 @@ class Histogram:
 def choose_range(
     histogram: Histogram, method: Method, *, symmetric: bool, percentile: float = PERCENTILE
 ) -> tuple[float, float]:
-    """The real range that 8 bits should cover: (low, high), low <= 0 <= high.
+    """Choose the range that 8 bits should cover: (low, high), low <= 0 <= high.
 
     Args:
         symmetric: for int8 in -127..127; otherwise uint8 in 0..255, and a side without values costs no levels.
@@ -119,13 +119,13 @@ def _threshold(histogram: Histogram, method: Method, levels: int, percentile: fl
 
 
 def _percentile(histogram: Histogram, percentile: float) -> float:
-    """The upper end of the bin in which the percentile of |x| lies; zeros, exact at any scale, are left out."""
+    """Return the upper end of the bin in which the percentile of |x| lies; zeros, exact at any scale, are left out."""
     below = np.cumsum(histogram.counts)
     return (int(np.searchsorted(below, percentile / 100 * below[-1])) + 1) * histogram.width
 
 
 def _divergence(histogram: Histogram, bins: int, levels: int) -> float:
-    """Kullback-Leibler divergence of the distribution clipped at `bins` from its `levels + 1` quantised levels.
+    """Return Kullback-Leibler divergence of the distribution clipped at `bins` from its `levels + 1` quantised levels.
 
     Source: S. Migacz, 8-bit inference with TensorRT, GTC 2017. Zeros are exact at any scale and left out.
     """
@@ -144,7 +144,7 @@ def _divergence(histogram: Histogram, bins: int, levels: int) -> float:
 
 
 def _squared_error(histogram: Histogram, bins: int, levels: int) -> float:
-    """Mean squared error, up to a constant, of rounding to `levels` steps of bins * width / levels and clipping."""
+    """Return the mean squared error, up to a constant, of rounding to `levels` steps and clipping at `bins`."""
     step = bins / levels
     centres = np.arange(BINS) + 0.5
     rounded = np.minimum(np.round(centres / step), levels) * step

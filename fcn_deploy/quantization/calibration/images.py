@@ -1,4 +1,4 @@
-"""The images that a graph is calibrated with: chosen the same way on every run, and checked before the graph runs."""
+"""Open the calibration images: the same choice on every run, checked before the graph runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TYPES = {ir.DataType.FLOAT: "float", ir.DataType.FLOAT16: "float16"}
 
 @dataclass
 class CalibrationContent:
-    """What the calibration images held.
+    """What the calibration images contain.
 
     Attributes:
         classes: names, index = label; empty if nobody named them.
@@ -68,7 +68,7 @@ class CalibrationContent:
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Images that `open_checked` has been through; they are decoded anew each time they are needed.
+    """Images that `open_checked` has checked; they are decoded again each time they are needed.
 
     Attributes:
         options: how the set was asked for.
@@ -79,7 +79,7 @@ class CalibrationSet:
     coverage: CalibrationContent
 
     def feeds(self, io: GraphIO, check: Callable[[], None] = lambda: None) -> Iterator[Feeds]:
-        """What the graph takes, image by image; `check` may raise between two images.
+        """Yield what the graph takes, image by image; `check` may raise between two images.
 
         Raises:
             DataError: the images are no longer those of the survey.
@@ -94,11 +94,11 @@ class CalibrationSet:
             raise DataError(f"an image of {self.dataset.name} can no longer be read; start again")
 
     def first(self, count: int) -> list[NDArray[np.uint8]]:
-        """Up to `count` images, uint8[1, H, W, 3] each."""
+        """Return up to `count` images, uint8[1, H, W, 3] each."""
         return [sample.image[None] for sample in islice(self._samples(), count)]
 
     def _samples(self) -> Iterator[Sample]:
-        """Those that can be used, which `open_checked` has told of already."""
+        """Yield the usable images; `open_checked` reported the others."""
         return iterate(self.dataset, on_error=self.options.on_error)
 
 
@@ -108,7 +108,7 @@ def calibration_options(data: StrPath | DataOptions) -> DataOptions:
 
 
 def open_checked(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> CalibrationSet:
-    """Open the calibration set and look at every image of it, so that all refusals come before the graph runs.
+    """Open the calibration set and check every image of it before the graph runs.
 
     Raises:
         DataError: as for `open_images`; the first images are label maps; a file cannot be used.
@@ -140,7 +140,7 @@ def open_images(card: ModelCard | None, options: DataOptions, progress: Progress
 
 
 def graph_io_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
-    """The graph's input and outputs; GraphError if they are not those of a segmentation network."""
+    """Return the graph's input and outputs; GraphError if they are not those of a segmentation network."""
     return describe_io(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
 
 
@@ -159,7 +159,7 @@ def reject_label_maps(samples: list[Sample], num_classes: int) -> None:
 
 
 def _most_colours(num_classes: int) -> int:
-    """That a label map of so many classes, or of an unknown number (0), may have."""
+    """Return how many colours a label map of so many classes, or of an unknown number (0), may have."""
     return (num_classes or 31) + 1
 
 
@@ -169,7 +169,7 @@ def _colours(image: NDArray[np.uint8]) -> int:
 
 
 def _port(value: ir.Value) -> SimpleNamespace:
-    """A value as onnxruntime would describe it."""
+    """Return a value as onnxruntime would describe it."""
     shape = [dim if isinstance(dim, int) else str(dim) for dim in value.shape or ()]
     kind = _TYPES.get(value.dtype, value.dtype.name.lower()) if value.dtype is not None else "unknown"
     return SimpleNamespace(name=str(value.name), type=f"tensor({kind})", shape=shape)

@@ -1,4 +1,4 @@
-"""Ranges of a graph's tensors, measured by running it on images, one at a time and in constant memory."""
+"""Measure the values of a graph's tensors by running it on images, one at a time and in constant memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Feeds = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class TensorStatistics:
-    """What the images showed.
+    """Statistics of tensors over the calibration images.
 
     Attributes:
         images: how many were run.
@@ -39,12 +39,12 @@ class TensorStatistics:
     largest: Mapping[str, float]
 
     def only(self, histograms: Iterable[str], extremes: Iterable[str]) -> TensorStatistics:
-        """What `calibrate` gives of these tensors; KeyError if it has not all of them."""
+        """Return what `calibrate` gives of these tensors; KeyError if it has not all of them."""
         kept = {name: self.histograms[name] for name in histograms}
         return TensorStatistics(self.images, kept, {name: self.largest[name] for name in (*kept, *extremes)})
 
     def merge(self, other: TensorStatistics) -> TensorStatistics:
-        """With the tensors of `other`, seen on the same images."""
+        """Add the tensors of `other`, measured on the same images."""
         return TensorStatistics(self.images, {**self.histograms, **other.histograms}, {**self.largest, **other.largest})
 
 
@@ -90,7 +90,7 @@ def calibrate(
 
 
 def float_tensors(model: ir.Model) -> list[str]:
-    """The float results of all nodes; `model` stays as it is."""
+    """Return the float results of all nodes; `model` stays as it is."""
     from onnx_ir.passes import common
 
     typed = model.clone()  # which shares the weights
@@ -118,7 +118,7 @@ def _observe(
 
 
 def _with_outputs(path: Path, names: Sequence[str], folder: Path) -> Path:
-    """A copy of the graph that hands out `names` as well."""
+    """Return a copy of the graph that hands out `names` as well."""
     model = load_graph(path)
     simplify(model)
     values = ir.convenience.create_value_mapping(model.graph)

@@ -1,4 +1,4 @@
-"""Wide INT8 convolutions as several narrow ones, whose weights stay in a CPU's cache while they are used.
+"""Split wide INT8 convolutions into narrow ones, whose weights stay in a CPU's cache while they are used.
 
 ONNX Runtime goes through all the weights of a convolution for every few output pixels. The 103 MB of fc6 then come from
 main memory many times over: at 360x480 fc6 reaches two thirds of the speed of the layers before it. In blocks of
@@ -42,14 +42,14 @@ def split_wide_convolutions(model: ir.Model, block_bytes: int = BLOCK_BYTES, ali
 
 
 def _weight_bytes(node: ir.Node) -> int:
-    """Bytes of the stored 8-bit weights; 0 if they are none."""
+    """Return bytes of the stored 8-bit weights; 0 if they are none."""
     dequantize = node.inputs[1].producer() if node.inputs[1] is not None else None
     codes = dequantize.inputs[0] if dequantize is not None and dequantize.op_type == "DequantizeLinear" else None
     return codes.const_value.nbytes if codes is not None and codes.const_value is not None else 0
 
 
 def _chain(node: ir.Node) -> list[ir.Node]:
-    """The convolution, its Relu if it has one, and the QuantizeLinear behind them; empty if there is none."""
+    """Return the convolution, its Relu if it has one, and the QuantizeLinear behind them; empty if there is none."""
     chain = [node]
     while chain[-1].op_type != "QuantizeLinear":
         result = chain[-1].outputs[0]
@@ -61,7 +61,7 @@ def _chain(node: ir.Node) -> list[ir.Node]:
 
 
 def _edges(node: ir.Node, count: int, alignment: int) -> list[int]:
-    """The output channels at which the second and each later of about `count` equal blocks begins."""
+    """Return the output channels at which the second and each later of about `count` equal blocks begins."""
     codes = node.inputs[1].producer().inputs[0]  # type: ignore[union-attr]
     assert codes is not None
     assert codes.const_value is not None
@@ -95,7 +95,7 @@ def _split(graph: ir.Graph, chain: list[ir.Node], edges: list[int]) -> None:
 
 
 def _part(graph: ir.Graph, dequantize: ir.Node, index: int, edges: list[int]) -> ir.Value:
-    """One block of a weight or bias: codes, scales and zero points have the output channels in axis 0."""
+    """Cut out one block of a weight or bias: codes, scales and zero points have the output channels in axis 0."""
     operands = []
     for value in dequantize.inputs:
         assert value is not None
@@ -107,7 +107,7 @@ def _part(graph: ir.Graph, dequantize: ir.Node, index: int, edges: list[int]) ->
 
 
 def _copy(graph: ir.Graph, node: ir.Node, inputs: list[ir.Value | None], index: int) -> ir.Value:
-    """`node` again, for a block; a Relu reads the first of `inputs` alone."""
+    """Return `node` again, for a block; a Relu reads the first of `inputs` alone."""
     inputs = inputs[:1] if node.op_type == "Relu" else inputs
     copy = ir.node(node.op_type, inputs, node.attributes, name=f"{node.name}/block{index}")
     copy.metadata_props.update(node.metadata_props)
@@ -121,7 +121,7 @@ def _place(graph: ir.Graph, model_node: ir.Node, node: ir.Node) -> ir.Value:
 
 
 def _remove(graph: ir.Graph, dequantize: ir.Node) -> None:
-    """The node that nobody reads any more, with its constants."""
+    """Remove a node that has no reader left, with its constants."""
     constants = [value for value in dequantize.inputs if value is not None]
     graph.remove(dequantize, safe=True)
     for value in constants:

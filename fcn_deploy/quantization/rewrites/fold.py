@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it, so that 8 bits or FP16 hold the weights that are used.
+"""Fold batch normalisation into the convolution before it, so that 8 bits or FP16 hold the weights that are used.
 
 An exported file keeps them apart, because then each weight bears its state-dict name; every runtime folds them, but
 none can once a DequantizeLinear stands between the stored weight and the convolution.
@@ -55,7 +55,7 @@ def _fold(model: ir.Model, norm: ir.Node) -> bool:
 
 
 def _take_over(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
-    """The convolution's result stands for the normalised one, under its name; what only `norm` read is removed."""
+    """Replace the normalised result by the convolution's, under its name; remove what only `norm` read."""
     old, new = norm.outputs[0], conv.outputs[0]
     name, parameters = str(old.name), [value for value in norm.inputs[1:5] if value is not None]
     for use in list(old.uses()):

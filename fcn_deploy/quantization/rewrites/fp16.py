@@ -1,4 +1,4 @@
-"""An FP32 graph as an FP16-typed one: the types say what runs in which precision, and Casts stand where they change.
+"""Retype an FP32 graph to FP16: the types say what runs in which precision, with Casts where they change.
 
 The operators' own definitions decide: a node becomes FP16 where its type variables admit float16, and inputs that
 are FLOAT by definition (scales of Resize) stay so. Q/DQ pairs stay in FP32 in every opset, also from 19 on, which
@@ -27,7 +27,7 @@ SUFFIX = "/fp16"
 
 @dataclass(frozen=True)
 class Fp16Report:
-    """What became of the weights and the nodes.
+    """What the rewrite did to the weights and the nodes.
 
     Attributes:
         converted: nodes that compute in FP16 now.
@@ -43,7 +43,7 @@ class Fp16Report:
 
 
 def nodes_kept_in_fp32(model: ir.Model, patterns: Sequence[str] = ()) -> dict[str, str]:
-    """Node -> why it stays in FP32: the contract's normalisation, weights beyond FP16, and what the user names."""
+    """Return node -> why it stays in FP32: the contract's normalisation, weights beyond FP16, the user's choice."""
     reasons = {}
     for node in model.graph:
         name = node.name or ""
@@ -55,7 +55,7 @@ def nodes_kept_in_fp32(model: ir.Model, patterns: Sequence[str] = ()) -> dict[st
 
 
 def nodes_beyond_fp16(model: ir.Model, largest: Mapping[str, float]) -> dict[str, str]:
-    """Node -> why it must stay in FP32, judged by the largest |x| of each tensor that images have shown.
+    """Return node -> why it must stay in FP32, judged by the largest |x| of each tensor that images have shown.
 
     A node whose result passes 65504 stays, and so do its readers: a Cast of that result would be infinite.
     """
@@ -83,7 +83,7 @@ def to_fp16(model: ir.Model, kept: Mapping[str, str]) -> Fp16Report:
 
 
 def admits_half(node: ir.Node, opset: int) -> bool:
-    """Whether the operator's definition lets its float values be float16: all that bear a type variable.
+    """Return whether the operator's definition lets its float values be float16: all that bear a type variable.
 
     Not where an attribute says the type of what it gives (ConstantOfShape, RandomNormal), and not for Q/DQ pairs: ONNX
     Runtime 1.31 computes wrongly with FP16 scales.
@@ -124,7 +124,7 @@ class _Rewrite:
         return True
 
     def _widen_unless_admitted(self, node: ir.Node) -> None:
-        """A node that gives no floats (Shape, ArgMax) reads FP16 as it is, where it may."""
+        """Cast the inputs of a node without float results (Shape, ArgMax) to FP32, unless it may read FP16."""
         inputs, _ = _typed(node, self._opset)
         admitted = node.op_type not in QUANTISERS and all("tensor(float16)" in allowed for _, allowed in inputs)
         if node.name in self._kept or not admitted:
@@ -149,7 +149,7 @@ class _Rewrite:
         return self._halves[value]
 
     def _cast(self, value: ir.Value, dtype: ir.DataType) -> ir.Value:
-        """One Cast a value and type, shared by its readers, right behind the value's origin."""
+        """Return one Cast a value and type, shared by its readers, right behind the value's origin."""
         if (value, dtype) not in self._as:
             name = f"{value.name}/{'fp16' if dtype == HALF else 'fp32'}"
             node = ir.node("Cast", [value], {"to": dtype.value}, name=name)
@@ -163,7 +163,7 @@ class _Rewrite:
         return self._as[value, dtype]
 
     def _restore_outputs(self) -> None:
-        """FP32 outputs that became FP16 go through a Cast that takes over their name."""
+        """Put a Cast behind FP32 outputs that became FP16, under their name."""
         for index, value in enumerate(self._graph.outputs):
             if value.dtype == HALF:
                 name = str(value.name)
@@ -175,7 +175,7 @@ class _Rewrite:
                 self._graph.outputs[index] = wide
 
     def _drop_originals(self) -> None:
-        """An FP16 weight bears the plain name, unless nodes in FP32 still read the original."""
+        """Give an FP16 weight the plain name, unless nodes in FP32 still read the original."""
         for original, half in self._halves.items():
             if not original.uses():
                 name = str(original.name)
@@ -186,7 +186,7 @@ class _Rewrite:
 
 
 def _typed(node: ir.Node, opset: int) -> tuple[list[tuple[int, set[str]]], list[tuple[int, set[str]]]]:
-    """(index, types that the operator admits) of the float inputs and outputs that bear a type variable."""
+    """Return (index, types that the operator admits) of the float inputs and outputs with a type variable."""
     import onnx
 
     try:
@@ -228,6 +228,6 @@ def _overflows(value: ir.Value) -> bool:
 
 
 def _vanishing(value: ir.Value) -> float:
-    """Share of the elements that are not 0 in FP32 and are in FP16 (below 3e-8)."""
+    """Return share of the elements that are not 0 in FP32 and are in FP16 (below 3e-8)."""
     array = _array(value)
     return 0.0 if array.size == 0 else float(((_half(value) == 0) & (array != 0)).mean())

@@ -1,4 +1,4 @@
-"""The steps from an FP32 file to the graph that is written, in the one order in which they compute the same."""
+"""Run the rewrites from an FP32 file to the INT8 graph that is written, in the order that they need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fcn_deploy.vocabulary import Target
 
 
 def load_rewritable(path: Path) -> ir.Model:
-    """An FP32 file, simplified and with its batch norms folded; every node has a name of its own.
+    """Read an FP32 file, simplified and with its batch norms folded; every node has a name of its own.
 
     Raises:
         GraphError: not ONNX, damaged, quantised or FP16 already, without a convolution, or without its external data.

@@ -1,4 +1,4 @@
-"""Max pooling over 8 bits in INT8 graphs for CPUs.
+"""Move max pooling to 8 bits in INT8 graphs for CPUs.
 
 A convolution whose result goes through MaxPool to its pair writes floats, four or two bytes for each that is kept. The
 largest of the quantised values is the quantised largest value, so the pair may stand before the MaxPool as well, and
@@ -28,7 +28,7 @@ def quantise_before_pools(model: ir.Model) -> list[str]:
 
 
 def _pair_behind(node: ir.Node) -> ir.Node | None:
-    """The QuantizeLinear of a float MaxPool's result; None if there is none, or its input has a pair already."""
+    """Return the QuantizeLinear of a float MaxPool's result; None if there is none, or its input has a pair already."""
     source = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
     if node.op_type != "MaxPool" or (source is not None and source.op_type == "DequantizeLinear"):
         return None

@@ -1,4 +1,4 @@
-"""INT8 as QuantizeLinear / DequantizeLinear pairs, where the engine that will run the graph wants them.
+"""Insert QuantizeLinear / DequantizeLinear pairs where the engine that will run the graph expects them.
 
 Both targets quantise the inputs of convolutions, per tensor, and their weights, per output channel; nothing else.
 - "tensorrt": int8, zero points 0, biases in float. A convolution left in float reads float: the pair stands on
@@ -25,7 +25,7 @@ OLDEST_OPSET = 13  # per-channel scales
 
 
 def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str]) -> list[str]:
-    """The tensors that `insert_qdq` needs a range of.
+    """Return the tensors that `insert_qdq` needs a range of.
 
     Args:
         kept: convolutions that stay in float.
@@ -43,7 +43,7 @@ def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str]) ->
 
 
 def insert_qdq(model: ir.Model, target: Target, kept: Collection[str], ranges: Mapping[str, Range]) -> None:
-    """Rewrite `model` in place.
+    """Insert the pairs into `model` in place.
 
     Args:
         kept: convolutions that stay in float.
@@ -60,7 +60,7 @@ def insert_qdq(model: ir.Model, target: Target, kept: Collection[str], ranges: M
 
 
 def _cpu_readers(model: ir.Model, kept: Collection[str]) -> list[ir.Node]:
-    """Quantised convolutions, and kept ones that read what a quantised one gave."""
+    """Return quantised convolutions, and kept ones that read what a quantised one gave."""
     found = []
     for node in convolutions(model):
         source = _source_convolution(node)
@@ -70,7 +70,7 @@ def _cpu_readers(model: ir.Model, kept: Collection[str]) -> list[ir.Node]:
 
 
 def _source_convolution(node: ir.Node) -> ir.Node | None:
-    """The convolution whose result `node` reads, through Relu and MaxPool alone."""
+    """Return the convolution whose result `node` reads, through Relu and MaxPool alone."""
     producer = node.inputs[0].producer() if node.inputs[0] is not None else None
     while producer is not None and producer.op_type in ("Relu", "MaxPool") and producer.inputs[0] is not None:
         producer = producer.inputs[0].producer()
@@ -97,7 +97,7 @@ def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping
 
 
 def scale_and_zero_point(low: float, high: float, target: Target) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
-    """The scalars of a range: int8 with zero point 0, or uint8 in which 0 is exact."""
+    """Return the scalars of a range: int8 with zero point 0, or uint8 in which 0 is exact."""
     if target == "tensorrt":
         edge = max(-low, high)
         return np.array(edge / 127 if edge > 0 else 1.0, np.float32), np.array(0, np.int8)
@@ -109,7 +109,7 @@ def scale_and_zero_point(low: float, high: float, target: Target) -> tuple[NDArr
 def quantise_weight(
     weight: NDArray[np.float32], smallest: NDArray[np.floating] | float = 0.0
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """float32[M, ...] -> int8[M, ...] in -127..127 and float32[M] scales, each at least `smallest`.
+    """Quantise float32[M, ...] to int8[M, ...] in -127..127 and float32[M] scales, each at least `smallest`.
 
     A channel of zeros gets the scale 1: scales must be positive.
     """
@@ -141,7 +141,7 @@ def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Map
 def _dequantised(
     graph: ir.Graph, reader: ir.Node, name: str, codes: NDArray[np.generic], scales: NDArray[np.float32]
 ) -> ir.Value:
-    """The stored integers behind a DequantizeLinear of axis 0, right before the node that reads them.
+    """Return the stored integers behind a DequantizeLinear of axis 0, right before the node that reads them.
 
     A weight that several nodes share is stored for each, under the node's name.
     """

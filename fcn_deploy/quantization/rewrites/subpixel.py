@@ -1,4 +1,4 @@
-"""Upsampling as ONNX Runtime's CPU kernels do it fastest: a convolution with a channel for each output phase.
+"""Rewrite upsampling as ONNX Runtime's CPU kernels do it fastest: a convolution with a channel per output phase.
 
 A transposed convolution of stride s and kernel k gives each of its s x s output phases from t x t input pixels,
 t = ceil(k / s): an ordinary convolution with C s^2 output channels, then DepthToSpace (Shi et al., "Is the
@@ -46,7 +46,7 @@ def upsample_by_phases(model: ir.Model) -> list[str]:
 
 
 def phase_kernel(weight: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-    """float32[C_in, C_out, k, k] of a transposed convolution -> float32[C_out s^2, C_in, t, t] of the ordinary one.
+    """Turn a transposed convolution's float32[C_in, C_out, k, k] into a convolution's float32[C_out s^2, C_in, t, t].
 
     Output channel c s^2 + s r + q is phase (r, q) of channel c, the order of DepthToSpace's mode CRD.
     """
@@ -73,7 +73,7 @@ def _fits(node: ir.Node) -> bool:
 
 
 def _crops(node: ir.Node) -> tuple[list[int], list[int]]:
-    """Rows and columns that the phases give beyond the node's result: before it, after it."""
+    """Return rows and columns that the phases give beyond the node's result: before it, after it."""
     assert node.inputs[1] is not None
     assert node.inputs[1].const_value is not None
     kernel, stride = int(node.inputs[1].const_value.shape.numpy()[2]), _ints(node, "strides", [1, 1])[0]
@@ -131,7 +131,7 @@ def _label_before_shuffle(graph: ir.Graph, shuffle: ir.Node) -> None:
 
 
 def _labels_of_phases(graph: ir.Graph, shuffle: ir.Node) -> ir.Value:
-    """Before the shuffle, float[N, C s^2, h, w] -> float[N, s^2, h, w] labels; DepthToSpace takes no integers."""
+    """Take the ArgMax before DepthToSpace, which takes no integers: float[N, C s^2, h, w] -> float[N, s^2, h, w]."""
     phases, name = shuffle.inputs[0], str(shuffle.name)
     assert phases is not None
     count = shuffle.attributes["blocksize"].as_int() ** 2
@@ -154,7 +154,7 @@ def _bias(node: ir.Node) -> ir.Value | None:
 
 
 def _channels(phases: ir.Value) -> int:
-    """Output channels of the convolution that made the phases."""
+    """Return the output channels of the convolution that made the phases."""
     conv = phases.producer()
     assert conv is not None
     assert conv.inputs[1] is not None
@@ -168,13 +168,13 @@ def _only_reader(value: ir.Value) -> ir.Node | None:
 
 
 def _is_crop(node: ir.Node) -> bool:
-    """Slice over rows and columns alone."""
+    """Return whether a Slice cuts rows and columns alone."""
     axes = node.inputs[3] if node.op_type == "Slice" and len(node.inputs) > 3 else None
     return axes is not None and axes.const_value is not None and set(axes.const_value.numpy().tolist()) <= {2, 3}
 
 
 def _picks_first_class(node: ir.Node) -> bool:
-    """ArgMax over the classes as the contract has it."""
+    """Return whether a node is the contract's ArgMax over the classes."""
     return (
         node.op_type == "ArgMax"
         and node.attributes.get_int("axis", 0) == 1

@@ -1,4 +1,4 @@
-"""Arrays of many images on disk, because the activations of a wide network at full size do not fit into memory."""
+"""Keep arrays of many images on disk: the activations of a wide network at full size do not fit into memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TensorCache:
         self._layout: dict[tuple[str, int], list[tuple[str, np.dtype[Any], tuple[int, ...]]]] = {}
 
     def put(self, kind: str, index: int, tensors: Tensors) -> None:
-        """Keep them in place of what was kept under the same key.
+        """Store tensors in place of those under the same key.
 
         Raises:
             OutputError: the disk is full.
@@ -43,7 +43,7 @@ class TensorCache:
         self._layout[kind, index] = [(name, array.dtype, array.shape) for name, array in tensors.items()]
 
     def get(self, kind: str, index: int) -> dict[str, NDArray[Any]]:
-        """What was put; the arrays belong to the caller."""
+        """Read stored tensors; the arrays belong to the caller."""
         with self._path(kind, index).open("rb") as stream:
             return {
                 name: np.fromfile(stream, dtype, int(np.prod(shape))).reshape(shape)
@@ -58,7 +58,7 @@ class TensorCache:
 
 
 def cache_bytes(model: ir.Model, cuts: Iterable[Sequence[str]], largest: tuple[int, int], pixels: int) -> int:
-    """An estimate of what the tensors at the fullest of `cuts` take for all images.
+    """Return an estimate of what the tensors at the fullest of `cuts` take for all images.
 
     Args:
         largest: H, W of the largest image, whose shapes are inferred; the others count by their pixels.
@@ -70,12 +70,12 @@ def cache_bytes(model: ir.Model, cuts: Iterable[Sequence[str]], largest: tuple[i
 
 
 def needed_bytes(model: ir.Model, cached: int) -> int:
-    """Disk space for the tensors and for a part's weights, which are written while it is opened."""
+    """Return the disk space for the tensors and for a part's weights, which are written while it is opened."""
     return cached + weights_bytes(model)
 
 
 def check_disk_space(folder: Path, needed: int) -> None:
-    """OutputError now rather than in an hour if `folder` has not `needed` bytes free."""
+    """Raise OutputError if `folder` does not have `needed` bytes free, before the search starts."""
     free = shutil.disk_usage(folder).free - _SPARE_BYTES
     if free < needed:
         raise OutputError(
@@ -85,7 +85,7 @@ def check_disk_space(folder: Path, needed: int) -> None:
 
 
 def _bytes(size: TensorSize) -> int:
-    """0 where the graph does not tell."""
+    """Return the bytes of a tensor; 0 if its size is not known."""
     if size.dtype is None or size.shape is None:
         return 0
     return int(np.prod(size.shape) * size.dtype.itemsize)

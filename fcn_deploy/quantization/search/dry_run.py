@@ -1,4 +1,4 @@
-"""What a search would take, judged by running one image through the FP32 graph and through the parts behind each layer.
+"""Estimate the cost of a search by running one image through the FP32 graph and the parts behind each layer.
 
 Nothing is quantised for it: that needs the ranges that calibration measures.
 """
@@ -113,7 +113,7 @@ class _TimedWalk:
         self._tensors: Tensors = {}
 
     def to(self, cut: list[str], feeds: Tensors) -> float:
-        """Seconds to move on to `cut` and to run what follows it."""
+        """Return seconds to move on to `cut` and to run what follows it."""
         before = self._tensors or feeds
         made = [name for name in cut if name not in before]
         seconds = 0.0
@@ -127,7 +127,7 @@ class _TimedWalk:
         return seconds + self.suffix(self._tensors)
 
     def suffix(self, tensors: Tensors) -> float:
-        """Seconds to open what follows `tensors` and to run it for all images."""
+        """Return seconds to open what follows `tensors` and to run it for all images."""
         part, seconds = self._open(list(tensors), self._outputs)
         part.run(tensors)  # the first run allocates
         return seconds + self._images * _timed(lambda: part.run(tensors))

@@ -1,4 +1,4 @@
-"""The labelled images of a search: decoded once, then scored again and again against the truth and FP32's labels."""
+"""Decode the labelled images of a search once, and score labels against the truth and FP32's labels."""
 
 from __future__ import annotations
 
@@ -103,23 +103,23 @@ class SearchImages:
         return self._cache.has(REFERENCE, len(self) - 1)
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """uint8[1, H, W, 3]."""
+        """Return uint8[1, H, W, 3]."""
         return self._cache.get(IMAGE, index)[IMAGE]
 
     def keep_reference(self, index: int, labels: Labels) -> None:
-        """FP32's labels of one image, [1, H, W]."""
+        """Store FP32's labels of one image, [1, H, W]."""
         check_labels("the FP32 file", labels, len(self.classes))
         self._cache.put(REFERENCE, index, {REFERENCE: labels})
 
     def score(self, index: int, labels: Labels) -> tuple[Counts, PixelShare]:
-        """Counts against the truth and agreement with FP32 of one image's labels, [1, H, W]."""
+        """Return counts against the truth and agreement with FP32 of one image's labels, [1, H, W]."""
         check_labels("the rewritten graph", labels, len(self.classes))
         truth = self._cache.get(TRUTH, index)[TRUTH]
         same = int(np.count_nonzero(labels == self._cache.get(REFERENCE, index)[REFERENCE]))
         return confusion_matrix(truth, labels, len(self.classes), self._ignore), PixelShare(same, labels.size)
 
     def _add(self, sample: Sample) -> bytes:
-        """Keep a sample; returns what tells it from others."""
+        """Store a sample; return bytes that identify it."""
         label = require_labels(sample)
         index = len(self)
         self._cache.put(IMAGE, index, {IMAGE: sample.image[None]})
@@ -133,7 +133,7 @@ class SearchImages:
 
 
 def require_labels(sample: Sample) -> Labels:
-    """The labels of a sample; DataError if it has none."""
+    """Return the labels of a sample; DataError if it has none."""
     if sample.label is None:
         raise DataError(f"{sample.name} has no labels; a search needs a labelled data set (--data, --data-labels)")
     return sample.label

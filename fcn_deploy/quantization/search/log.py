@@ -1,4 +1,4 @@
-"""The log of a search: one JSON object a line, so that a search that was stopped goes on where it was.
+"""Read and write the log of a search: one JSON object per line, so that a stopped search can be resumed.
 
 The first line says which search it is; each other line is a finished step with its counts. Steps do not depend on the
 budget, so the log of one search serves a search with another budget or time limit too. A line that a kill cut short is

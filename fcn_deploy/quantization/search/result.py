@@ -1,4 +1,4 @@
-"""What a search for layers found, as data."""
+"""Define the result of a search for layers."""
 
 from __future__ import annotations
 

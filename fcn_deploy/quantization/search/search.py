@@ -1,4 +1,4 @@
-"""The few layers to leave in float so that the whole INT8 graph keeps its mIoU on a labelled set."""
+"""Search the few layers to leave in float so that the whole INT8 graph keeps its mIoU on a labelled set."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class _Search:
         self._complete = True
 
     def choose(self) -> Layers:
-        """The layers to keep, in the graph's order."""
+        """Return the layers to keep, in the graph's order."""
         self._fp32 = self._steps.fp32()
         if self._meets_budget(()):
             return ()
@@ -159,7 +159,7 @@ class _Search:
         )
 
     def _measure_layers(self) -> None:
-        """Each layer alone; stops early enough for the sets to be tried."""
+        """Measure each layer alone; stop early enough to try sets of layers."""
         passes = len(self._network.layers).bit_length() + 1
         reserve = passes * self._tried[()].seconds
         last = 0.0
@@ -171,7 +171,7 @@ class _Search:
             last = self._steps.only(layer).seconds if known is None else last
 
     def _order(self) -> list[str]:
-        """The most sensitive first, and those that were not measured last."""
+        """Return the most sensitive first, and those that were not measured last."""
 
         def sensitivity(layer: str) -> tuple[bool, float, float]:
             one = self._steps.known(layer)
@@ -204,14 +204,14 @@ class _Search:
         )
 
     def _named(self, layers: Layers) -> str:
-        """In brackets: the names, or those that are not among them where they are fewer."""
+        """Return in brackets: the names, or those that are not among them where they are fewer."""
         others = [layer for layer in self._network.layers if layer not in layers]
         if not layers:
             return ""
         return f" (all but {', '.join(others)})" if len(others) < len(layers) else f" ({', '.join(layers)})"
 
     def _drop(self, measured: PassResult) -> float:
-        """Points of mIoU below FP32."""
+        """Return points of mIoU below FP32."""
         return self._fp32.mean_iou - measured.mean_iou
 
     def _in_order(self, layers: Layers) -> Layers:
@@ -223,7 +223,7 @@ class _Search:
 
 
 def _key(network: SearchedNetwork, images: SearchImages, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes two searches the same: a step of one is then a step of the other."""
+    """Return what identifies a search: with equal keys, a step of one search is a step of the other."""
     # Four digits: ranges that differ in rounding alone, on a machine with other vector units, are the same.
     ranges = {name: [f"{edge:.4g}" for edge in edges] for name, edges in sorted(network.ranges.items())}
     return {
@@ -237,5 +237,5 @@ def _key(network: SearchedNetwork, images: SearchImages, identity: Mapping[str, 
 
 
 def _up(drop: float) -> float:
-    """The next hundredth above, so that the advice would be met."""
+    """Round up to the next hundredth, so that the advised limit would be met."""
     return -(-drop // 0.01) * 0.01 if drop == drop else drop

@@ -1,4 +1,4 @@
-"""One convolution in INT8 and the rest in float, as the part of the graph from that convolution on.
+"""Quantise one convolution and leave the rest in float, as the part of the graph from that convolution on.
 
 What stands before a layer computes the same whether or not the layer is quantised. So its tensors are computed once,
 and the layer's own effect needs no more than the part behind them.
@@ -21,7 +21,7 @@ ALONE = "another layer is measured"
 
 
 def candidates(model: ir.Model, kept: Mapping[str, str]) -> list[str]:
-    """The convolutions that would be INT8, in the graph's order.
+    """Return the convolutions that would be INT8, in the graph's order.
 
     Raises:
         GraphError: one has no name, or shares it with another, so that no list could name it.
@@ -37,7 +37,7 @@ def candidates(model: ir.Model, kept: Mapping[str, str]) -> list[str]:
 
 
 def tensors_before(model: ir.Model, layer: str, target: Target) -> list[str]:
-    """The FP32 tensors from which the network with `layer` alone in INT8 can be computed to its end.
+    """Return the FP32 tensors from which the network with `layer` alone in INT8 can be computed to its end.
 
     For "tensorrt" the graph is cut right before the layer. For "cpu" every reader of the layer's input reads 8 bits, so
     the cut is before the first of them.
@@ -58,7 +58,7 @@ def quantise_one_layer(
     target: Target,
     ranges: Mapping[str, Range],
 ) -> ir.Model:
-    """The part of `model` between two sets of tensors with `layer` alone in INT8; `model` stays as it is.
+    """Return the part of `model` between two sets of tensors with `layer` alone in INT8; `model` stays as it is.
 
     Args:
         ranges: tensor -> (low, high), of at least the tensors that the whole INT8 graph quantises.

@@ -1,4 +1,4 @@
-"""Which few layers to leave in float: a search over sets, given what a set costs and whether it is good enough."""
+"""Search the smallest set of layers to leave in float that is good enough."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Layers = tuple[str, ...]
 
 
 def smallest_set(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | None:
-    """A small set of layers to keep in float such that `meets(set)`; None if no tried one does.
+    """Find a small set of layers to keep in float such that `meets(set)`; None if no tried one does.
 
     The answer is expected to be small, so the first 1, 2, 4, ... of `order` are tried, then the shortest good beginning
     is found by bisection, then each member that the rest can do without is let go, the least sensitive first. At least
@@ -28,7 +28,7 @@ def smallest_set(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layer
 
 
 def _shortest_prefix(order: Sequence[str], meets: Callable[[Layers], bool]) -> Layers | None:
-    """The shortest beginning of `order` that meets, if longer ones are taken to do so too."""
+    """Return the shortest beginning of `order` that meets, if longer ones are taken to do so too."""
     most = len(order) - 1
     fails, works = 0, min(1, most)
     while works and not meets(tuple(order[:works])):

@@ -1,4 +1,4 @@
-"""The steps of a search, each a pass over all images, written to the log when it is done."""
+"""Run the steps of a search, each a pass over all images, and write each to the log when it is done."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FP32 = SearchStep("fp32")
 
 @dataclass(frozen=True)
 class SearchedNetwork:
-    """What is searched.
+    """The graph whose layers are searched.
 
     Attributes:
         model: the FP32 graph with its batch norms folded; it stays as it is.
@@ -55,7 +55,7 @@ class SearchedNetwork:
         return self.io.fetches((LABELS,))
 
     def whole(self, kept: Sequence[str]) -> ir.Model:
-        """The graph that would be written with `kept` in float."""
+        """Return the graph that would be written with `kept` in float."""
         part = extract_subgraph(self.model, [self.io.image], self.outputs)
         reasons = {**self.kept, **dict.fromkeys(kept, SEARCHED)}
         names = quantised_tensors(part, self.target, reasons)
@@ -81,11 +81,11 @@ class StepRunner:
         self.cached = 0
 
     def fp32(self) -> PassResult:
-        """The FP32 graph; its labels become the reference."""
+        """Measure the FP32 graph; its labels become the reference."""
         return self._log.get(FP32) or self._run_fp32()
 
     def kept(self, layers: Sequence[str]) -> PassResult:
-        """All in INT8 but `layers`."""
+        """Measure the graph with all layers in INT8 but `layers`."""
         step = SearchStep("kept", tuple(layer for layer in self._network.layers if layer in layers))
         known = self._log.get(step)
         if known is not None:
@@ -98,11 +98,11 @@ class StepRunner:
         return self._finish(step, PassResult(counts, same, *clock.read()))
 
     def known(self, layer: str) -> PassResult | None:
-        """What the log says of `layer` alone in INT8."""
+        """Return the logged result of `layer` alone in INT8; None if it is not in the log."""
         return self._log.get(SearchStep("only", (layer,)))
 
     def only(self, layer: str) -> PassResult:
-        """`layer` alone in INT8, from the FP32 tensors before it; layers must come in the graph's order."""
+        """Measure `layer` alone in INT8, from the FP32 tensors before it; call it in the graph's order of layers."""
         known = self.known(layer)
         if known is not None:
             return known
@@ -129,7 +129,7 @@ class StepRunner:
         return self._finish(FP32, PassResult(counts, same, *clock.read()))
 
     def _need_reference(self) -> None:
-        """After a resumption FP32's labels, which the log does not hold, are made again."""
+        """Compute FP32's labels again after a resumption; the log does not hold them."""
         if not self._images.has_reference:
             self._run_fp32()
 
@@ -200,7 +200,7 @@ class _Clock:
 
 
 def _line(step: SearchStep, measured: PassResult, reference: PassResult | None) -> str:
-    """What a step showed, for who watches."""
+    """Return what a step showed, for who watches."""
     what = {
         "fp32": "FP32",
         "only": f"{', '.join(step.layers)} alone in INT8",

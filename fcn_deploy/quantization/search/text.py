@@ -1,4 +1,4 @@
-"""A search for layers as a table at most 100 columns wide, its verdict, and the line for a recipe."""
+"""Render a search for layers: a table at most 100 columns wide, its verdict, and the line for a recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def render(report: SearchReport) -> list[RenderableType]:
 
 
 def verdict(report: SearchReport) -> list[str]:
-    """FP32, INT8 and the choice, in points of mIoU."""
+    """Render FP32, INT8 and the choice, in points of mIoU."""
     images = count(len(report.frames.names), "image")
     lines = [
         f"mIoU on {images} of {report.data}: FP32 {number(report.fp32, 3)}, {_drop('all in INT8', report.int8, report)}"
@@ -35,7 +35,7 @@ def verdict(report: SearchReport) -> list[str]:
 
 
 def layer_table(report: SearchReport) -> Table:
-    """The most sensitive layer first; those that were not measured last."""
+    """Return the most sensitive layer first; those that were not measured last."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     table.add_column("this layer alone in INT8", overflow="fold")
     for column in ("mIoU lost", "labels changed, %"):
@@ -49,7 +49,7 @@ def layer_table(report: SearchReport) -> Table:
 
 
 def remarks(report: SearchReport) -> list[str]:
-    """What was not tried, what the cut tensors saved, and the line for a recipe."""
+    """Return what was not tried, what the cut tensors saved, and the line for a recipe."""
     lines = []
     missing = [layer.name for layer in report.layers if layer.drop is None]
     if not report.complete:
@@ -67,7 +67,7 @@ def remarks(report: SearchReport) -> list[str]:
 
 
 def recipe_line(names: tuple[str, ...]) -> str:
-    """A line of TOML; JSON's text is TOML's."""
+    """Return a line of TOML; JSON's text is TOML's."""
     return f"keep_float = {json.dumps(list(names))}"
 
 

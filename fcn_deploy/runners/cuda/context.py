@@ -74,7 +74,7 @@ def _primary_context(driver: ModuleType, ordinal: int) -> Any:
 
 
 def load_driver() -> ModuleType:
-    """`pycuda.driver`, initialised.
+    """Return `pycuda.driver`, initialised.
 
     Raises:
         MissingDependencyError: PyCUDA is not installed, or does not load for another reason than the driver.

@@ -10,7 +10,7 @@ from fcn_deploy.system.optional import require
 
 
 def require_graphs() -> Any:
-    """`cuda.bindings.driver`; MissingDependencyError if cuda-bindings is not installed."""
+    """Return `cuda.bindings.driver`; MissingDependencyError if cuda-bindings is not installed."""
     return require("cuda.bindings.driver")
 
 

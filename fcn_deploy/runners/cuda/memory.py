@@ -76,7 +76,7 @@ class TensorMemory:
         self._driver.memcpy_dtoh_async(self._pinned[:nbytes], self.address, stream)
 
     def read(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """What the last download brought, as an array of the caller's own."""
+        """Return what the last download brought, as an array of the caller's own."""
         assert self._pinned is not None
         nbytes = int(np.prod(shape)) * dtype.itemsize
         array: NDArray[Any] = self._pinned[:nbytes].view(dtype).reshape(shape).copy()

@@ -51,7 +51,7 @@ class Slot:
         outputs: Sequence[str],
         read: Sequence[str],
     ) -> None:
-        """`outputs` get device memory, those in `read` are downloaded too."""
+        """Allocate device memory for `outputs`; those in `read` are downloaded too."""
         driver = device.driver
         self.memory = {name: TensorMemory(device, name, pinned=True) for name in inputs}
         self.memory |= {name: TensorMemory(device, name, pinned=name in read) for name in outputs}
@@ -108,7 +108,7 @@ class Slot:
         self._pending = False
 
     def read(self) -> dict[str, NDArray[Any]]:
-        """The outputs that `download` and `finish` brought, as arrays of the caller's own."""
+        """Return the outputs that `download` and `finish` brought, as arrays of the caller's own."""
         layouts = {name: self.layouts[name] for name in self._read}
         return {name: self.memory[name].read(layout.shape, layout.dtype) for name, layout in layouts.items()}
 

@@ -58,13 +58,13 @@ class GraphFacts:
     files: tuple[Path, ...]
 
     def dims(self, shape: Shape) -> tuple[int, ...]:
-        """The input's dims for (N, H, W)."""
+        """Return the input's dims for (N, H, W)."""
         batch, height, width = shape
         return (batch, 3, height, width) if self.channels_first else (batch, height, width, 3)
 
 
 def option_texts(provider: str, path: Path, asked: ProviderOptions) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Options as onnxruntime takes them, and notes.
+    """Return options as onnxruntime takes them, and notes.
 
     A provider of the CUDA family always gets its `device_id`: without any option the TensorRT provider would obey
     environment variables (ORT_TENSORRT_FP16_ENABLE and others).
@@ -146,7 +146,7 @@ def _cache_texts(provider: str, folder: Path) -> dict[str, str]:
 
 
 def _cache_folder(cache: Path, files: Sequence[Path], profiles: Sequence[Profile]) -> Path:
-    """A folder of its own for each file and choice of profiles.
+    """Return a folder of its own for each file and choice of profiles.
 
     The provider names a cached engine after the nodes of the graph, not after its weights: after another training
     run it would load the old engine and give the old masks.

@@ -16,7 +16,7 @@ PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
 
 
 def find_plugin() -> ModuleType | None:
-    """The package, None if it is not there or does not load."""
+    """Return the package, None if it is not there or does not load."""
     try:
         return require(PLUGIN)
     except MissingDependencyError:
@@ -24,7 +24,7 @@ def find_plugin() -> ModuleType | None:
 
 
 def plugin_device(ort: ModuleType, plugin: ModuleType, device_id: int) -> Any:
-    """The GPU number `device_id` as the plugin offers it.
+    """Return the GPU number `device_id` as the plugin offers it.
 
     Raises:
         RunnerError: the plugin does not load, or it offers no such GPU; in onnxruntime's words.
@@ -38,7 +38,7 @@ def plugin_device(ort: ModuleType, plugin: ModuleType, device_id: int) -> Any:
 
 @cache
 def _register(ort: ModuleType, plugin: ModuleType) -> None:
-    """Once in a process."""
+    """Register the library once per process."""
     try:
         ort.register_execution_provider_library(plugin.get_ep_name(), plugin.get_library_path())
     except Exception as error:  # onnxruntime's exceptions have no base of their own

@@ -78,7 +78,7 @@ class OrtRunner(Runner):
         return clone
 
     def accepts(self, shape: Shape) -> bool:
-        """By the provider's profiles, and by the dims that the file itself fixes."""
+        """Check the shape against the provider's profiles and the dims that the file fixes."""
         dims = self._session.get_inputs()[0].shape
         own = (dims[0], *(dims[1:3] if self._io.image_type is np.uint8 else dims[2:4]))
         fixed = all(number == dim for number, dim in zip(shape, own, strict=True) if isinstance(dim, int))

@@ -42,7 +42,7 @@ class OpenSession:
 def open_session(
     name: str, path: Path, provider: str, threads: int | None, asked: ProviderOptions | None = None
 ) -> OpenSession:
-    """A session for `path` on `provider` ("cpu", "cuda", "tensorrt", "nvtensorrtrtx", ...) and on no other.
+    """Return a session for `path` on `provider` ("cpu", "cuda", "tensorrt", "nvtensorrtrtx", ...) and on no other.
 
     Raises:
         UnknownNameError: onnxruntime knows no such provider.
@@ -100,7 +100,7 @@ def _full_name(ort: ModuleType, name: str, provider: str) -> str:
 
 
 def _load_libraries(ort: ModuleType, provider: str) -> None:
-    """Libraries in Python packages stand on no search path; once loaded, the provider finds them by their names."""
+    """Load libraries from Python packages, which are on no search path; the provider then finds them by name."""
     if provider in CUDA_FAMILY and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
     if provider in LIBRARIES:
@@ -117,7 +117,7 @@ def _create(
     device: Any = None,
     texts: Mapping[str, str] | None = None,
 ) -> Any:
-    """A session on `providers`, or on a plugin's `device` with its options."""
+    """Return a session on `providers`, or on a plugin's `device` with its options."""
     options = quiet_options(ort)
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -138,7 +138,7 @@ def _create(
 
 
 def _placement(name: str, session: Any, wanted: str) -> tuple[str, ...]:
-    """Which nodes other providers got; RunnerError if `wanted` got none."""
+    """Return which nodes other providers got; RunnerError if `wanted` got none."""
     if not hasattr(session, "get_provider_graph_assignment_info"):  # onnxruntime < 1.24
         return ()
     subgraphs = session.get_provider_graph_assignment_info()
@@ -162,7 +162,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _reason(printed: str) -> str:
-    """The loader's own words in what onnxruntime printed ("libcublasLt.so.13: cannot open shared object file")."""
+    """Return the loader's message in what onnxruntime printed ("libcublasLt.so.13: cannot open shared object file")."""
     for pattern in (r"with error: (.+)", r"Failed to create \w+\. (.+)", r"EP Error (.+)"):
         match = re.search(pattern, printed)
         if match:

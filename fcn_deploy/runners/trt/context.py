@@ -17,7 +17,7 @@ from fcn_deploy.system.files import write_bytes
 
 
 def runtime_cache_path(engine: Path, sm: str) -> Path:
-    """<engine>.sm89.cache: compiled kernels of one GPU architecture."""
+    """Return the path <engine>.sm89.cache of compiled kernels for one GPU architecture."""
     return engine.with_name(f"{engine.name}.{sm.lower()}.cache")
 
 
@@ -55,7 +55,7 @@ class RuntimeCache:
 
 
 def create_context(loaded: LoadedEngine, device: CudaDevice, *arguments: Any) -> Any:
-    """An execution context; `arguments` go to `create_execution_context`.
+    """Return an execution context; `arguments` go to `create_execution_context`.
 
     Raises:
         RunnerError: the activations do not fit into the GPU's memory, or TensorRT refused for another reason.
@@ -76,7 +76,7 @@ def create_context(loaded: LoadedEngine, device: CudaDevice, *arguments: Any) ->
 def create_rtx_context(
     loaded: LoadedEngine, device: CudaDevice, options: TrtOptions
 ) -> tuple[Any, RuntimeCache | None]:
-    """An execution context of TensorRT for RTX, which captures CUDA graphs itself, with its runtime cache."""
+    """Return an execution context of TensorRT for RTX, which captures CUDA graphs itself, with its runtime cache."""
     config = loaded.engine.create_runtime_config()
     if options.cuda_graphs:
         config.cuda_graph_strategy = loaded.flavor.module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
@@ -85,7 +85,7 @@ def create_rtx_context(
 
 
 def activation_bytes(engine: Any) -> int:
-    """Device memory of the activations, the largest over all profiles (`device_memory_size` until TensorRT 10.0)."""
+    """Return the device memory of the activations, the largest over all profiles (`device_memory_size` until 10.0)."""
     newer = hasattr(engine, "device_memory_size_v2")
     return int(engine.device_memory_size_v2 if newer else engine.device_memory_size)
 

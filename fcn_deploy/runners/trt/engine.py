@@ -51,7 +51,7 @@ class LoadedEngine:
 
 
 def read_plan(path: Path) -> tuple[bytes, Sidecar | None]:
-    """The plan and its sidecar, which belongs to it; None where there is no sidecar.
+    """Return the plan and its sidecar, which belongs to it; None where there is no sidecar.
 
     Raises:
         EngineError: no such file, an empty or truncated one, or a sidecar that is unreadable or of another engine.
@@ -128,7 +128,7 @@ def load_engine(path: Path, device: CudaDevice, precision: str = "") -> LoadedEn
 
 
 def _installed() -> list[Flavor]:
-    """Every library that loads; MissingDependencyError if none does."""
+    """Return every library that loads; MissingDependencyError if none does."""
     flavors = []
     for name in NAMES:
         with suppress(MissingDependencyError):
@@ -139,7 +139,7 @@ def _installed() -> list[Flavor]:
 def _deserialize(
     path: Path, plan: bytes, sidecar: Sidecar | None, flavors: Sequence[Flavor]
 ) -> tuple[Flavor, Any, Any]:
-    """Flavor, runtime and engine; without a sidecar any library may be the one that built the plan."""
+    """Return flavor, runtime and engine; without a sidecar any library may have built the plan."""
     reasons = []
     for flavor in flavors:
         trt = flavor.module
@@ -160,13 +160,13 @@ def _deserialize(
 
 
 def _reason(log: LogMessages) -> str:
-    """TensorRT's words; those that a missing driver adds to every call only where there are no others."""
+    """Return TensorRT's message; the lines that a missing driver adds to every call only if there are no others."""
     raw = [text for severity, text in log.messages if severity in ("INTERNAL_ERROR", "ERROR")]
     return log.reason(" ".join(raw[-1].split()) if raw else "the library gives no reason")
 
 
 def _diagnosis(trt: Any, runtime: Any, plan: bytes) -> str:
-    """What TensorRT for RTX finds wrong with a plan: " (VERSION_MISMATCH)"; "" from a library that cannot tell."""
+    """Return what TensorRT for RTX finds wrong with a plan: " (VERSION_MISMATCH)"; "" if the library cannot say."""
     if not hasattr(runtime, "get_engine_validity"):
         return ""
     found = int(runtime.get_engine_validity(plan)[1])  # bits, one for each diagnosis

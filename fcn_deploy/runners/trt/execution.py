@@ -80,7 +80,7 @@ class Execution:
 
     @contextmanager
     def _refusals(self, method: str) -> Iterator[LogMessages]:
-        """What TensorRT raises, as RunnerError in its own words. After any failure profile and shape are set anew."""
+        """Turn what TensorRT raises into RunnerError with its message; after it, profile and shape are set again."""
         known = self._profile, self._shape
         self._profile = self._shape = None
         with capture_log(self._loaded.flavor.module) as log:
@@ -92,7 +92,7 @@ class Execution:
 
 
 def choose_profile(profiles: Sequence[Profile], shape: Shape) -> int:
-    """The profile that holds N, H, W and whose `opt`, which its kernels are tuned for, is nearest in pixels.
+    """Return the profile that holds N, H, W and whose `opt`, which its kernels are tuned for, is nearest in pixels.
 
     Raises:
         ShapeError: none holds it; lists them.

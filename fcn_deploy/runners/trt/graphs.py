@@ -60,13 +60,13 @@ class GraphedExecution:
             raise
 
     def prepare(self, shape: tuple[int, ...], stream: Any) -> dict[str, Layout]:
-        """As `Execution.prepare`."""
+        """Do what `Execution.prepare` does."""
         layouts = self._shapes.prepare(shape, stream)
         self._shape = shape
         return layouts
 
     def enqueue(self, addresses: Mapping[str, int], stream: Any) -> None:
-        """As `Execution.enqueue`."""
+        """Do what `Execution.enqueue` does, by a captured graph where there is one."""
         key = (self._shape, *addresses.items())
         known = self._graphed.pop(key, None)
         if known is None:

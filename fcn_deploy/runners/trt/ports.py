@@ -1,4 +1,4 @@
-"""Inputs, outputs and profiles of an engine, asked of the engine itself: an engine of another tool has no sidecar."""
+"""Query inputs, outputs and profiles of the engine itself: an engine of another tool has no sidecar."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class EnginePort:
     is_input: bool
 
     def images(self, shape: Sequence[int]) -> Shape:
-        """N, H, W of an image tensor's shape: uint8[N, H, W, 3] or float[N, 3, H, W]."""
+        """Return N, H, W of an image tensor's shape: uint8[N, H, W, 3] or float[N, 3, H, W]."""
         height, width = (1, 2) if self.dtype == np.uint8 else (2, 3)
         return int(shape[0]), int(shape[height]), int(shape[width])
 
     def tensor_shape(self, images: Shape) -> tuple[int, ...]:
-        """The shape of an image tensor for N, H, W."""
+        """Return the shape of an image tensor for N, H, W."""
         count, height, width = images
         return (count, height, width, 3) if self.dtype == np.uint8 else (count, 3, height, width)
 
 
 def ports_of(path: Path, trt: ModuleType, engine: Any) -> tuple[EnginePort, ...]:
-    """Inputs first, each kind in the engine's order.
+    """Return inputs, then outputs, each in the engine's order.
 
     Raises:
         EngineError: a tensor that is not laid out row by row, or of a type that NumPy does not have.
@@ -70,7 +70,7 @@ def _port(path: Path, trt: ModuleType, engine: Any, name: str) -> EnginePort:
 
 
 def profiles_of(engine: Any, image: EnginePort) -> tuple[Profile, ...]:
-    """The optimization profiles; an engine of one fixed shape has one profile of it."""
+    """Return the optimization profiles; an engine of one fixed shape has one profile of it."""
     if -1 not in image.shape:
         fixed = image.images(image.shape)
         return (Profile(fixed, fixed, fixed),)

@@ -170,7 +170,7 @@ class TrtRunner(Runner):
         return any(profile.accepts(shape) for profile in self._loaded.profiles)
 
     def _prepared(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        """What the engine takes; ShapeError if no profile holds it."""
+        """Return what the engine takes; ShapeError if no profile holds it."""
         n, height, width, _ = image.shape
         choose_profile(self._loaded.profiles, (n, height, width))
         return self._loaded.io.prepare(image)
@@ -199,7 +199,7 @@ class TrtRunner(Runner):
         return slot
 
     def _preallocate(self) -> None:
-        """Memory for the largest shape of every profile, in every slot."""
+        """Allocate memory for the largest shape of every profile, in every slot."""
         for profile in self._loaded.profiles:
             shape = self._image.tensor_shape(profile.max)
             layouts = self._execution.prepare(shape, self._stream)

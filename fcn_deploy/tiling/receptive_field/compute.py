@@ -1,4 +1,4 @@
-"""How far a label of a segmentation graph looks, and where an image may be cut so that no label notices.
+"""Compute the receptive field of a segmentation graph's labels, and where an image may be cut without effect on them.
 
 A window of the image is followed through the graph, node by node, as two spans of indices for each tensor (rows and
 columns): those whose values are the whole image's. What is lost of the labels at each side is the halo. Pools that
@@ -76,7 +76,7 @@ class ReceptiveField:
         return halo.sum + 1
 
     def halos(self, height: int, width: int) -> tuple[Halo, Halo]:
-        """Halos of rows and columns for windows whose sides leave the remainders of `height` and `width`.
+        """Return halos of rows and columns for windows whose sides leave the remainders of `height` and `width`.
 
         Only remainders by `alignment` matter: a ragged end fills the last pool of each level in part.
 
@@ -92,7 +92,7 @@ class ReceptiveField:
         return self._halos[rests]
 
     def _check_sides(self, height: int, width: int) -> tuple[Halo, Halo]:
-        """Halos at these sides, when all sizes grow with the image as their strides say."""
+        """Return halos at these sides, when all sizes grow with the image as their strides say."""
         small = _propagate_all(self._model, height, width)
         large = _propagate_all(self._model, height + self.alignment, width + self.alignment)
         for name, field in small.items():
@@ -105,7 +105,7 @@ class ReceptiveField:
 
 
 def _propagate_all(model: ir.Model, height: int, width: int) -> dict[str, SpatialAxes]:
-    """The field of every tensor with rows and columns, by name, for a window of these sides."""
+    """Return the field of every tensor with rows and columns, by name, for a window of these sides."""
     image = image_input(model)
     axes = image_axes(image)
     assert axes is not None
@@ -118,7 +118,7 @@ def _propagate_all(model: ir.Model, height: int, width: int) -> dict[str, Spatia
 
 
 def _halo(model: ir.Model, fields: dict[str, SpatialAxes], axis: int) -> Halo:
-    """What is lost at both sides in the worst of the graph's outputs."""
+    """Return what is lost at both sides in the worst of the graph's outputs."""
     halos = []
     for output in model.graph.outputs:
         field = fields.get(str(output.name))

@@ -1,4 +1,4 @@
-"""The receptive field of a model file: of the graph itself, or of the network that its card names."""
+"""Compute the receptive field of a model file: of the graph itself, or of the network that its card names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THIN = 0.05
 
 
 def receptive_field_of(source: str, card: ModelCard | None, progress: Progress = SILENT) -> ReceptiveField:
-    """What the model in `source` needs around a label.
+    """Compute the receptive field of the model in `source`.
 
     Of an .onnx file its graph is read. An engine or a checkpoint holds none, and the network of `card` is built.
 
@@ -43,7 +43,7 @@ def receptive_field_of(source: str, card: ModelCard | None, progress: Progress =
 
 
 def drop_weights(model: ir.Model) -> ir.Model:
-    """`model` itself, whose large initializers keep name, type and shape alone; small ones are copied.
+    """Reduce the large initializers of `model` to name, type and shape, in place; small ones are copied.
 
     A tensor that was read from a file holds all of the file in memory.
     """

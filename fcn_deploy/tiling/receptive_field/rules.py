@@ -1,4 +1,4 @@
-"""How each operator moves the rows and columns of what it reads; `receptive` follows a graph with these rules.
+"""Define how each operator maps the rows and columns of its input to those of its result.
 
 An operator that is not here is an error and not a guess: it may look at the whole image.
 """
@@ -63,7 +63,7 @@ def propagate(node: ir.Node, fields: dict[str, SpatialAxes], sizes: Mapping[str,
 
 
 def _pointwise(step: NodeContext) -> SpatialAxes:
-    """Operands are aligned by their last dims, as ONNX broadcasts; constants may not vary along rows and columns."""
+    """Align operands by their last dims, as ONNX broadcasts; constants may not vary along rows and columns."""
     given = [field for field in step.fields if field is not None]
     rank = len(step.result)
     main = given[0]
@@ -78,7 +78,7 @@ def _pointwise(step: NodeContext) -> SpatialAxes:
 
 
 def _intersected(step: NodeContext, given: list[SpatialAxes]) -> SpatialAxes:
-    """Several tensors, index by index."""
+    """Combine several tensors index by index."""
     ranges = [[field.ranges[axis] for field in given] for axis in (0, 1)]
     if any(valid.size != own[0].size or valid.stride != own[0].stride for own in ranges for valid in own):
         raise NotUniform(step.name, "the tensors that it joins lie at different strides")
@@ -86,7 +86,7 @@ def _intersected(step: NodeContext, given: list[SpatialAxes]) -> SpatialAxes:
 
 
 def _along_an_axis(step: NodeContext) -> SpatialAxes:
-    """Over the classes or channels; an axis of rows and columns is refused."""
+    """Pass through an operator over classes or channels; reject one over rows or columns."""
     given = [field for field in step.fields if field is not None]
     rank = len(step.shapes[0] or ())
     default = {"Softmax": -1, "LogSoftmax": -1}.get(step.node.op_type, 0)
@@ -102,7 +102,7 @@ def _along_an_axis(step: NodeContext) -> SpatialAxes:
 
 
 def _per_axis(step: NodeContext, one: Callable[[ValidRange, int, int], ValidRange]) -> SpatialAxes:
-    """A rule for rows and for columns of an N, C, H, W tensor: (span, axis 0 or 1, size of the result)."""
+    """Return a rule for rows and for columns of an N, C, H, W tensor: (span, axis 0 or 1, size of the result)."""
     field = step.field
     if field.axes != (2, 3):
         raise GraphError(f"{step.name} has its rows and columns at dims {field.axes}; needed are 2 and 3")
@@ -150,7 +150,7 @@ def _padded(step: NodeContext) -> SpatialAxes:
 
 
 def _sliced(step: NodeContext) -> SpatialAxes:
-    """Cuts from the top left at constant places; the ends show in the size of the result."""
+    """Handle cuts at constant places from the top left; the ends follow from the size of the result."""
     starts = step.constant(1) or []
     rank = len(step.result)
     axes = [axis % rank for axis in step.constant(3) or range(len(starts))]
@@ -184,7 +184,7 @@ def _transposed_dims(step: NodeContext) -> SpatialAxes:
 
 
 def _reshaped(step: NodeContext) -> SpatialAxes:
-    """Rows and columns stay the last two dims, or become one last dim, or come apart again."""
+    """Follow a reshape in which rows and columns stay the last two dims, become one, or are split again."""
     field, before = step.field, len(step.shapes[0] or ())
     rows, columns = (valid.size for valid in field.ranges)
     last = before - 1

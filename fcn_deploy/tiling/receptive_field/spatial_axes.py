@@ -1,4 +1,4 @@
-"""Where a tensor keeps the rows and columns of the image, and a node with what is known of them."""
+"""Describe which axes of a tensor are rows and columns of the image, and a node with its inputs' axes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class NodeContext:
         return self.node.attributes.get_string(name, default) or default
 
     def constant(self, position: int) -> list[int] | None:
-        """The integers of an input; None if it is absent. GraphError if it is computed while the graph runs."""
+        """Return the integers of an input; None if it is absent. GraphError if it is computed while the graph runs."""
         value = self.node.inputs[position] if position < len(self.node.inputs) else None
         if value is None or not value.name:
             return None

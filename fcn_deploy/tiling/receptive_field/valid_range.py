@@ -1,4 +1,4 @@
-"""One axis of one tensor while a window of an image goes through a network: what the window's own borders have touched.
+"""Track which indices of a tensor's axis are unaffected by the borders of the window that was run.
 
 A window is a part of an image that is run alone. Inside it a tensor's values are those of the whole image's tensor,
 save near borders where the whole image has pixels and the window has padding, or nothing. `ValidRange` says which are
@@ -45,31 +45,31 @@ class Kernel:
 
 
 def after_window(valid: ValidRange, taps: Kernel, size: int) -> ValidRange:
-    """Convolution and pooling: output o reads o s - p .. o s - p + (k - 1) d."""
+    """Map a range through convolution or pooling: output o reads o s - p .. o s - p + (k - 1) d."""
     first = -((-valid.first - taps.before) // taps.stride)
     last = (valid.last - 1 + taps.before - taps.reach) // taps.stride + 1
     return _clamped(first, last, size, valid.stride * taps.stride)
 
 
 def after_transposed_convolution(valid: ValidRange, taps: Kernel, size: int) -> ValidRange:
-    """Transposed convolution: input i goes into outputs i s - p .. i s - p + (k - 1) d."""
+    """Map a range through a transposed convolution: input i goes into outputs i s - p .. i s - p + (k - 1) d."""
     first = (valid.first - 1) * taps.stride - taps.before + taps.reach + 1
     last = valid.last * taps.stride - taps.before
     return _clamped(first, last, size, valid.stride / taps.stride)
 
 
 def after_repeat(valid: ValidRange, times: int, size: int) -> ValidRange:
-    """Each index becomes `times` of them (DepthToSpace)."""
+    """Repeat each index `times` times (DepthToSpace)."""
     return _clamped(valid.first * times, valid.last * times, size, valid.stride / times)
 
 
 def after_shift(valid: ValidRange, places: int, size: int) -> ValidRange:
-    """Padding by `places` in front, or a cut of -`places` there."""
+    """Shift a range by padding of `places` in front, or a cut of -`places`."""
     return _clamped(valid.first + places, valid.last + places, size, valid.stride)
 
 
 def after_interpolation(valid: ValidRange, size: int, shift: Fraction) -> ValidRange:
-    """Linear or nearest interpolation to `size`: output o reads both neighbours of (o + shift) in / out - shift.
+    """Map a range through interpolation to `size`: output o reads both neighbours of (o + shift) in / out - shift.
 
     `shift` is 1/2 for pixel centres aligned by half, 0 for `asymmetric`. At integral positions the second neighbour
     weighs nothing, but 0 times a value is asked for all the same.
@@ -81,7 +81,7 @@ def after_interpolation(valid: ValidRange, size: int, shift: Fraction) -> ValidR
 
 
 def intersection(ranges: list[ValidRange]) -> ValidRange:
-    """Where all of several tensors of one size are sound."""
+    """Return the range in which all of several tensors of one size are valid."""
     return replace(ranges[0], first=max(valid.first for valid in ranges), last=min(valid.last for valid in ranges))
 
 
