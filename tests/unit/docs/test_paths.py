@@ -14,6 +14,7 @@ PACKAGE = ROOT / "fcn_deploy"
 # graph/load.py, tests/unit/test_project.py; fcn_deploy.runners.registry, fcn_deploy.load
 FILE = re.compile(r"(?<![\w/.<-])((?:[A-Za-z_]\w*/)+[a-z_0-9]+\.py)\b")
 MODULE = re.compile(r"(?<![\w/.])(fcn_deploy(?:\.[a-z_]\w*)+)\b(?!=)")
+IMPORT = re.compile(r"from (fcn_deploy[\w.]*) import (\w+(?:, \w+)*)")
 # Keys in the metadata of an ONNX file look like modules.
 METADATA = {"fcn_deploy.keep", "fcn_deploy.card", "fcn_deploy.precision"}
 
@@ -46,8 +47,9 @@ def _docstrings() -> Iterator[tuple[Path, str]]:
 
 def _wrong(text: str) -> list[str]:
     files = [path for path in FILE.findall(text) if not _exists(path)]
-    modules = [name for name in MODULE.findall(text) if name not in METADATA and not _resolves(name)]
-    return files + modules
+    imported = [f"{module}.{name}" for module, names in IMPORT.findall(text) for name in names.split(", ")]
+    names = [name for name in [*MODULE.findall(text), *imported] if name not in METADATA and not _resolves(name)]
+    return files + names
 
 
 def test_pages_name_only_files_and_modules_that_exist():
@@ -62,6 +64,7 @@ def test_docstrings_name_only_files_and_modules_that_exist():
 def test_a_module_that_has_moved_is_found():
     text = "`graph/fp16.py`, fcn_deploy/files.py and `fcn_deploy.files.atomic_path`; `graph/load.py`, `fcn_deploy.load`"
     assert _wrong(text) == ["graph/fp16.py", "fcn_deploy/files.py", "fcn_deploy.files.atomic_path"]
+    assert _wrong("from fcn_deploy.graph import load, weights, fp16") == ["fcn_deploy.graph.fp16"]
 
 
 def _long_lines(page: Path) -> Iterator[str]:
