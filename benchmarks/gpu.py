@@ -19,7 +19,8 @@ from benchmarks.peers import FACTS, OURS, Field, program_of, race
 from benchmarks.rivals import Image
 from benchmarks.suite import Measured
 from fcn_deploy.audit.audit import audit
-from fcn_deploy.benchmark.runner_specs import ModelFiles, parse_spec
+from fcn_deploy.benchmark.model_files import ModelFiles
+from fcn_deploy.benchmark.runner_specs import parse_spec
 from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.errors import RunnerError

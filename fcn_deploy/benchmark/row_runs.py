@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import (
     Accuracy,
@@ -16,7 +17,7 @@ from fcn_deploy.benchmark.record.measurement import (
     Memory,
     Saturated,
 )
-from fcn_deploy.benchmark.runner_specs import ModelFiles, RunnerSpec
+from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import entry

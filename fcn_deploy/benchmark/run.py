@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
+from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
-from fcn_deploy.benchmark.runner_specs import ModelFiles, check_calibration, parse_spec
+from fcn_deploy.benchmark.runner_specs import check_calibration, parse_spec
 from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.gpu_state import GpuWatch
 from fcn_deploy.benchmark.timing.isolated import InChild

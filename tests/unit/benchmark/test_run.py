@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fcn_deploy.benchmark import model_files as files_module
 from fcn_deploy.benchmark import run as run_module
-from fcn_deploy.benchmark import runner_specs as forms_module
 from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record.file import from_json, to_json
 from fcn_deploy.benchmark.run import run_bench
@@ -43,7 +43,7 @@ def bench(monkeypatch, tmp_path):
                 raise found
             return found
 
-        for module in (source_module, forms_module):
+        for module in (source_module, files_module):
             monkeypatch.setattr(module, "open_runner", open_fake)
         cards = [found.card for found in fakes.values() if isinstance(found, FakeRunner)]
         monkeypatch.setattr(ModelSource, "card", lambda self: next(iter(cards), CARD))

@@ -1,0 +1,112 @@
+"""Make the file that a row opens: the model exported, rewritten to another precision, or built as an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fcn_deploy.audit.audit import audit
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.runner_specs import RunnerSpec
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.engine.sidecar import Sidecar
+from fcn_deploy.engine_build.build_engine import build_engine
+from fcn_deploy.quantization.calibration.cache import graph_digest
+from fcn_deploy.quantization.quantize import quantize
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import Profile
+
+
+class ModelFiles:
+    """Make the file that each runner opens, once, in `folder`, which is the caller's to remove."""
+
+    def __init__(
+        self,
+        artefact: ModelSource,
+        folder: Path,
+        *,
+        calibration: DataOptions | None = None,
+        profiles: Callable[[], tuple[Profile, ...]] = tuple,
+        progress: Progress = SILENT,
+    ) -> None:
+        """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default."""
+        self.artefact = artefact
+        self._folder = folder
+        self._calibration = calibration
+        self._profiles = profiles
+        self._progress = progress
+        self._rewritten: dict[tuple[str, str], tuple[str, float]] = {}
+        self._engines: dict[str, rec.Built] = {}
+
+    def file_for(self, spec: RunnerSpec) -> tuple[str, rec.Built | None]:
+        """Return what the spec's runner opens, and how it was made; None for a file that was there or just exported.
+
+        Raises:
+            FcnDeployError: the source cannot be read, exported, rewritten or built.
+        """
+        if spec.is_engine and self.artefact.kind != "engine":
+            return self._engine(spec)
+        if spec.precision in (None, "fp32"):
+            return self.artefact.file_for(spec.runner), None
+        path, seconds = self._rewrite(str(spec.precision), spec.target)
+        shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
+        size, digest = Path(path).stat().st_size, graph_digest(Path(path))
+        return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
+
+    def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
+        """Open the spec's runner, under the spec's name."""
+        path, _ = self.file_for(spec)
+        runner = open_runner(spec.runner, path, threads=threads, load=self.artefact.network)
+        runner.name = spec.text
+        return runner
+
+    def note_for(self, spec: RunnerSpec) -> tuple[str, ...]:
+        """Return what a reader should know of the file that the spec's runner opens."""
+        return () if spec.is_engine or spec.precision is not None else self.artefact.note_for(spec.runner)
+
+    def _rewrite(self, precision: str, target: str) -> tuple[str, float]:
+        """Return the file in another precision, and the seconds that it took."""
+        if (precision, target) not in self._rewritten:
+            source = self.artefact.onnx_file()
+            path = self._folder / f"{self.artefact.path.stem}.{precision}.{target}.onnx"
+            started = time.perf_counter()
+            quantize(
+                source,
+                path,
+                precision=precision,  # type: ignore[arg-type]
+                calibration=self._calibration,
+                calibration_cache=None if self._calibration is None else self._folder / "calibration.cache",
+                target=target,  # type: ignore[arg-type]
+                progress=self._progress,
+            )
+            self._rewritten[precision, target] = str(path), time.perf_counter() - started
+        return self._rewritten[precision, target]
+
+    def _engine(self, spec: RunnerSpec) -> tuple[str, rec.Built]:
+        """Build an engine of the rewritten file; the seconds are those of the rewriting and of the build."""
+        precision = spec.precision or "as it is"
+        path = self._folder / f"{self.artefact.path.stem}.{precision.replace(' ', '-')}.engine"
+        if precision not in self._engines:
+            source, seconds = str(self.artefact.onnx_file()), 0.0
+            if precision not in ("as it is", "fp32"):
+                source, seconds = self._rewrite(precision, "tensorrt")
+            report = build_engine(source, path, profiles=self._profiles(), progress=self._progress)
+            self._engines[precision] = _built(report.sidecar, seconds)
+        return str(path), self._engines[precision]
+
+
+def _built(sidecar: Sidecar, seconds: float) -> rec.Built:
+    shares = {} if sidecar.shares is None else {kind: float(macs) for kind, macs in sidecar.shares.built.items()}
+    where = f"{sidecar.flavor} {sidecar.version}, {', '.join(sidecar.built_for.sm)}, {sidecar.profiles[0]}"
+    return rec.Built(
+        "engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where, sidecar.plan_sha256
+    )
+
+
+def _normalised(shares: dict[str, float]) -> dict[str, float]:
+    total = sum(shares.values())
+    return {kind: value / total for kind, value in shares.items()} if total else {}
