@@ -26,7 +26,7 @@ class ModelFiles:
 
     def __init__(
         self,
-        artefact: ModelSource,
+        model_source: ModelSource,
         folder: Path,
         *,
         calibration: DataOptions | None = None,
@@ -34,7 +34,7 @@ class ModelFiles:
         progress: Progress = SILENT,
     ) -> None:
         """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default."""
-        self.artefact = artefact
+        self.model_source = model_source
         self._folder = folder
         self._calibration = calibration
         self._profiles = profiles
@@ -48,10 +48,10 @@ class ModelFiles:
         Raises:
             FcnDeployError: the source cannot be read, exported, rewritten or built.
         """
-        if spec.is_engine and self.artefact.kind != "engine":
+        if spec.is_engine and self.model_source.kind != "engine":
             return self._engine(spec)
         if spec.precision in (None, "fp32"):
-            return self.artefact.file_for(spec.runner), None
+            return self.model_source.file_for(spec.runner), None
         path, seconds = self._rewrite(str(spec.precision), spec.target)
         shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
         size, digest = Path(path).stat().st_size, graph_digest(Path(path))
@@ -60,19 +60,19 @@ class ModelFiles:
     def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
         """Open the spec's runner, under the spec's name."""
         path, _ = self.file_for(spec)
-        runner = open_runner(spec.runner, path, threads=threads, load=self.artefact.network)
+        runner = open_runner(spec.runner, path, threads=threads, load=self.model_source.network)
         runner.name = spec.text
         return runner
 
     def note_for(self, spec: RunnerSpec) -> tuple[str, ...]:
         """Return what a reader should know of the file that the spec's runner opens."""
-        return () if spec.is_engine or spec.precision is not None else self.artefact.note_for(spec.runner)
+        return () if spec.is_engine or spec.precision is not None else self.model_source.note_for(spec.runner)
 
     def _rewrite(self, precision: str, target: str) -> tuple[str, float]:
         """Return the file in another precision, and the seconds that it took."""
         if (precision, target) not in self._rewritten:
-            source = self.artefact.onnx_file()
-            path = self._folder / f"{self.artefact.path.stem}.{precision}.{target}.onnx"
+            source = self.model_source.onnx_file()
+            path = self._folder / f"{self.model_source.path.stem}.{precision}.{target}.onnx"
             started = time.perf_counter()
             quantize(
                 source,
@@ -89,9 +89,9 @@ class ModelFiles:
     def _engine(self, spec: RunnerSpec) -> tuple[str, rec.Built]:
         """Build an engine of the rewritten file; the seconds are those of the rewriting and of the build."""
         precision = spec.precision or "as it is"
-        path = self._folder / f"{self.artefact.path.stem}.{precision.replace(' ', '-')}.engine"
+        path = self._folder / f"{self.model_source.path.stem}.{precision.replace(' ', '-')}.engine"
         if precision not in self._engines:
-            source, seconds = str(self.artefact.onnx_file()), 0.0
+            source, seconds = str(self.model_source.onnx_file()), 0.0
             if precision not in ("as it is", "fp32"):
                 source, seconds = self._rewrite(precision, "tensorrt")
             report = build_engine(source, path, profiles=self._profiles(), progress=self._progress)

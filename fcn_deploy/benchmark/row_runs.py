@@ -127,4 +127,4 @@ def _about_machine(error: FcnDeployError) -> bool:
 
 def _no_network(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError) -> bool:
     """Whether PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone."""
-    return files.artefact.kind == "onnx" and entry(spec.runner).opens == "network" and isinstance(error, GraphError)
+    return files.model_source.kind == "onnx" and entry(spec.runner).opens == "network" and isinstance(error, GraphError)

@@ -52,20 +52,20 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     check_shapes(options.sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
-        artefact = stack.enter_context(ModelSource(options.source, progress, model=options.model))
-        sha256, size_bytes = artefact.digest()
+        model_source = stack.enter_context(ModelSource(options.source, progress, model=options.model))
+        sha256, size_bytes = model_source.digest()
         # The data set first: a typo in its path should not cost the minute that an export takes.
-        card = artefact.card()
+        card = model_source.card()
         dataset, pool = _open_data(card, options, progress), ImagePool(max((options.batch, *options.batches)))
         files = ModelFiles(
-            artefact,
+            model_source,
             _folder(stack),
             calibration=options.calibration,
             profiles=lambda: _profiles(dataset, options, progress),
             progress=progress,
         )
         runs = open_rows(files, specs, threads, stack)
-        runner, reason = _open_reference(artefact, runs, threads, stack)
+        runner, reason = _open_reference(model_source, runs, threads, stack)
         labels = RowLabels(dataset, classes_of(card, dataset), options, pool, progress)
         reference = labels.compare(runs, runner)
         resized = shapes_of(options.sizes, options.batches, pool.sizes)
@@ -81,7 +81,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             measure_row_memory(runs, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            model=rec.BenchmarkedModel(artefact.path.name, sha256, size_bytes, _plain(card)),
+            model=rec.BenchmarkedModel(model_source.path.name, sha256, size_bytes, _plain(card)),
             data=_describe(labels),
             settings=_settings(options, threads, resized),
             environment=_environment(threads, gpus),
@@ -96,14 +96,14 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
 
 
 def _open_reference(
-    artefact: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
+    model_source: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
 ) -> tuple[Runner | None, str]:
     """Return the first PyTorch runner of the rows, or open one next to them; None and the reason if that fails."""
     for run in runs:
         if run.runner is not None and run.spec.runner.partition(":")[0] == REFERENCE:
             return run.runner, ""
     try:
-        return stack.enter_context(artefact.open(REFERENCE, threads=threads)), ""
+        return stack.enter_context(model_source.open(REFERENCE, threads=threads)), ""
     except FcnDeployError as error:
         return None, str(error)
 

@@ -22,8 +22,8 @@ def check_source(baseline: Record, source: str, *, model: str | None = None) -> 
     Raises:
         GraphError, CheckpointError, RecipeError: there is no such file.
     """
-    with ModelSource(source, model=model) as artefact:
-        _check_model(baseline, artefact.path.name, artefact.digest()[0])
+    with ModelSource(source, model=model) as model_source:
+        _check_model(baseline, model_source.path.name, model_source.digest()[0])
 
 
 def check_same(baseline: Record, record: Record) -> None:
