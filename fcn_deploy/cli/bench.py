@@ -137,7 +137,7 @@ def _leave(
 
     comparison: Comparison | None = None
     broken, errors = list[str](), list[FcnDeployError]()
-    # What was measured is not to be lost because the baseline is of other data, or because one file cannot be written.
+    # A measurement must not be lost because the baseline is of other data or one file cannot be written.
     with _kept(errors):
         comparison, broken = gate.compare(baseline, record)
     with _kept(errors):
@@ -155,7 +155,7 @@ def _leave(
 
 @contextmanager
 def _kept(errors: list[FcnDeployError]) -> Iterator[None]:
-    """Whatever the block raises is kept, and what follows goes on."""
+    """Append an expected error of the block to `errors` and continue."""
     try:
         yield
     except FcnDeployError as error:
@@ -165,5 +165,5 @@ def _kept(errors: list[FcnDeployError]) -> Iterator[None]:
 def _specs(text: str) -> tuple[str, ...]:
     specs = tuple(spec.strip() for spec in text.split(",") if spec.strip())
     if not specs:
-        raise click.UsageError("--runners names none; give pytorch, onnxruntime or both")
+        raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
     return specs

@@ -101,10 +101,10 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: 0 done, 1 an expected error, 2 a usage error, 130 Ctrl-C, 143 SIGTERM; a bug is a traceback.
+    """Run the program. Exit: 0 done, 1 expected error, 2 usage error, 130 Ctrl-C, 143 SIGTERM; a traceback is a bug.
 
     Errors of the system (a file that may not be read, a full disk behind standard output, no memory) are one line
-    too. What fails after a signal failed because of it: an import that is broken off can end in any exception.
+    too. An error after a signal counts as an interruption: an interrupted import can raise any exception.
     """
     received = _prepare_process()
     try:
@@ -123,7 +123,7 @@ def _interrupted(number: int) -> int:
 
 
 def _failed(error: Exception) -> int:
-    """Tell an expected error in one line and give its exit code; a bug goes on."""
+    """Print an expected error in one line and return its exit code; raise any other one."""
     if isinstance(error, FcnDeployError):
         return _fail(str(error))
     if isinstance(error, OSError):
@@ -144,11 +144,11 @@ def _fail(message: str) -> int:
 
 
 def _prepare_process() -> list[int]:
-    """Characters that a stream cannot show become '?'; a polite kill unwinds, so that temporary files go.
+    """Print '?' for characters that a stream cannot show; end on SIGTERM in an orderly way, without temporary files.
 
-    Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program took them itself.
+    Pillow's warning from half of its limit on pixels is switched off: the limit itself is an error.
 
-    Pillow warns from half of its limit on pixels on; an image is read or refused, and only the latter is told.
+    Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program handles them itself.
     """
     warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
     for stream in (sys.stdout, sys.stderr):
@@ -167,6 +167,6 @@ def _prepare_process() -> list[int]:
 
 
 def _discard_output() -> None:
-    """What standard output could not take would raise once more when Python flushes it at the end."""
+    """Send what standard output did not take to /dev/null; else it raises again when Python flushes it at the end."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

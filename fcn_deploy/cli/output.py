@@ -29,7 +29,7 @@ def output_option(dest: str, help: str, *, was: Sequence[str] = ("--out",), **at
 
 
 def check_json_path(json_path: str | None) -> None:
-    """OutputError before the work begins if `--json FILE` could not be written after it."""
+    """Raise OutputError before the work begins if `--json FILE` cannot be written."""
     from fcn_deploy.system.files import check_writable
 
     if json_path not in (None, STDOUT):
@@ -39,7 +39,7 @@ def check_json_path(json_path: str | None) -> None:
 def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[], None]) -> None:
     """Write or print the JSON, and show the text unless the JSON took its place.
 
-    The text is shown also where the file cannot be written, so that a result is never lost with it.
+    The text is shown also if the file cannot be written, so that a result is never lost with it.
     """
     if json_path == STDOUT:
         click.echo(json_text())

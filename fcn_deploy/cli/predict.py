@@ -128,9 +128,9 @@ def command(
     check_json_path(json_path)
     tile, halo = given["tile"], given["halo"]
     if tile is None and halo is not None:
-        raise click.UsageError("--halo is for --tile")
+        raise click.UsageError("--halo needs --tile")
     if not given["distributed"] and (given["actors"], given["ray_address"]) != (None, None):
-        raise click.UsageError("--actors and --ray-address are for --distributed")
+        raise click.UsageError("--actors and --ray-address need --distributed")
     report = predict(
         model,
         images,

@@ -294,7 +294,7 @@ def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_name
 
     # Time for two layers to be measured, then for every set.
     left = iter([100.0, 100.0, -1.0, -1.0, -1.0])
-    monkeypatch.setattr(_Search, "_left", lambda self: next(left, 100.0))
+    monkeypatch.setattr(_Search, "_remaining_seconds", lambda self: next(left, 100.0))
     report = _search(planted, scenes, tmp_path / "q.onnx", max_drop=5).search
     assert [layer.name for layer in report.measured] == ["conv1", "conv2"]
     assert not report.complete
@@ -352,11 +352,11 @@ def test_labels_without_a_labelled_pixel_are_refused(planted, scenes, tmp_path):
     ("arguments", "words"),
     [
         (("--max-miou-drop", "1"), "--max-miou-drop needs a labelled set"),
-        (("--data", "x"), "--data is for a search"),
-        (("--dry-run",), "--dry-run is for a search"),
-        (("--time-budget", "5"), "--time-budget is for a search"),
-        (("--max-miou-drop", "nan", "--data", "x"), "--max-miou-drop nan is no finite number"),
-        (("--max-miou-drop", "1", "--data", "x", "--time-budget", "nan"), "--time-budget nan is no finite number"),
+        (("--data", "x"), "--data needs --max-miou-drop"),
+        (("--dry-run",), "--dry-run needs --max-miou-drop"),
+        (("--time-budget", "5"), "--time-budget needs --max-miou-drop"),
+        (("--max-miou-drop", "nan", "--data", "x"), "--max-miou-drop nan is not a finite number"),
+        (("--max-miou-drop", "1", "--data", "x", "--time-budget", "nan"), "--time-budget nan is not a finite number"),
     ],
 )
 def test_options_of_a_search_that_stand_alone_are_usage_errors(planted, scenes, tmp_path, arguments, words):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from fcn_deploy.cli.console import notice
 from fcn_deploy.cli.options.command import option
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ class Gate:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Gate:
-        """UsageError for limits without a baseline, and for `--from` together with how to measure."""
+        """Raise UsageError for limits without a baseline, and for `--from` with options of a measurement."""
         gate = cls(**{field.name: given[field.name] for field in fields(cls)})
         limits = {"--max-miou-drop": gate.max_miou_drop, "--max-slowdown": gate.max_slowdown}
         asked = [name for name, limit in limits.items() if limit is not None] + ["--relative"] * gate.relative
@@ -95,13 +94,13 @@ class Gate:
         return gate
 
     def read_record(self) -> Record | None:
-        """The record to show again; None if one is to be measured."""
+        """Return the record to show again; None if one is to be measured."""
         from fcn_deploy.benchmark.record.file import read_record
 
         return None if self.from_path is None else read_record(Path(self.from_path))
 
     def read_baseline(self, source: str, model: str | None) -> Record | None:
-        """The baseline, checked as far as that can be done before anything is measured.
+        """Return the baseline, checked as far as is possible before anything is measured.
 
         Raises:
             RecordError: it cannot be read, is of another model than `source`, or holds no accuracy where a limit is
@@ -121,9 +120,9 @@ class Gate:
         return baseline
 
     def compare(self, baseline: Record | None, record: Record) -> tuple[Comparison | None, list[str]]:
-        """The comparison, and a line for each limit that is broken; None without a baseline.
+        """Return the comparison (None without a baseline) and a line for each limit that is broken.
 
-        What could not be judged is said on standard error.
+        Limits that cannot be judged are named on standard error, also with -q: their absence would look like a pass.
         """
         from fcn_deploy.benchmark.baseline.compare import compare_records
         from fcn_deploy.benchmark.baseline.gate import Limits
@@ -136,11 +135,12 @@ class Gate:
             Limits(self.max_miou_drop, self.max_slowdown),
         )
         for line in unchecked_limits(found, limits):
-            notice(line)
+            click.echo(line, err=True)
         return found, broken_limits(found, limits)
 
 
 def _refuse_measuring() -> None:
+    """Raise UsageError for an option that says how to measure."""
     context = click.get_current_context()
     parameters = [parameter for parameter in context.command.params if parameter.expose_value]
     known = {parameter.name: parameter for parameter in parameters if parameter.name not in ALWAYS}

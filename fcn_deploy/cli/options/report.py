@@ -1,4 +1,4 @@
-"""The files that a benchmark leaves for readers: an HTML page, Markdown, comma-separated values."""
+"""The options of `bench` for its reports: an HTML page, Markdown, comma-separated values."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class Reports:
         return [path for path in (self.html_path, self.markdown_path, self.csv_path) if path is not None]
 
     def frames(self) -> WorstFrames | None:
-        """What is to keep the worst frames while measuring; None if no page will show them."""
+        """Return the store for the worst frames of a measurement; None if no page will show them."""
         from fcn_deploy.benchmark.worst_frames import WorstFrames
 
         return None if self.html_path is None else WorstFrames()
 
     def write(self, record: Record, kept: WorstFrames | None, comparison: Comparison | None = None) -> None:
-        """Write every file that was asked for; one that cannot be written keeps none of the others back.
+        """Write every file that was asked for; one that cannot be written does not stop the others.
 
         Raises:
             OutputError: the first that could not be written.

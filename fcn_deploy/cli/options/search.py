@@ -1,4 +1,4 @@
-"""The options of `quantize` that say what mIoU the INT8 graph must keep, and how long to look for the way."""
+"""The options of the search in `quantize`: which loss of mIoU is allowed, on which images, in which time."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ SEARCH_OPTIONS = (
 
 
 def search_options(given: Mapping[str, Any], calibration: DataOptions | None) -> SearchOptions | None:
-    """The parsed values of `SEARCH_OPTIONS`; None where no search is asked for.
+    """Return the parsed values of `SEARCH_OPTIONS` for the library; None without --max-miou-drop.
 
     Raises:
-        UsageError: an option that goes with another stands alone.
+        UsageError: an option is given without the one that it needs.
     """
     drop, source = given["max_miou_drop"], given["search_data"]
     if drop is None:
@@ -68,7 +68,7 @@ def search_options(given: Mapping[str, Any], calibration: DataOptions | None) ->
         raise click.UsageError("--max-miou-drop needs a labelled set to measure on (--data)")
     for flag, number in (("--max-miou-drop", drop), ("--time-budget", given["time_budget"] or 0.0)):
         if not math.isfinite(number):
-            raise click.UsageError(f"{flag} {number} is no finite number")
+            raise click.UsageError(f"{flag} {number} is not a finite number")
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.quantization.search.search import SearchOptions
 
@@ -93,4 +93,4 @@ def _refuse_alone(given: Mapping[str, Any]) -> None:
     }
     alone = [flag for flag, value in flags.items() if value is not None]
     if alone:
-        raise click.UsageError(f"{alone[0]} is for a search; say what it may cost (--max-miou-drop)")
+        raise click.UsageError(f"{alone[0]} needs --max-miou-drop, which starts the search")

@@ -1,4 +1,4 @@
-"""How long, at which sizes and in which processes `bench` times."""
+"""The options of `bench` for the time, the sizes and the processes of a measurement."""
 
 from __future__ import annotations
 

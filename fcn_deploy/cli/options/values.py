@@ -1,4 +1,4 @@
-"""What several commands take, parsed in one place."""
+"""Parse the values that several commands take: class names, sizes, shapes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from fcn_deploy.vocabulary import Shape, Size, parse_shape, parse_size
 
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """Class names from `--classes`: a file as `classes.txt`, or a comma-separated list; None if not given.
+    """Read class names from `--classes`: a file as `classes.txt`, or a comma-separated list; None if not given.
 
     Raises:
-        DataError: the file cannot be read or is malformed, no name is given, or one is empty or stands twice.
+        DataError: the file cannot be read or is malformed, no name is given, or one is empty or given twice.
     """
     if text is None:
         return None
     if not text.strip(", "):
-        raise DataError("--classes names no class; give a file with one name a line, or names with commas between")
+        raise DataError("--classes names no class; give a file with one name per line, or a comma-separated list")
     if _is_file(text):
         from fcn_deploy.data.classes import read_classes
 
