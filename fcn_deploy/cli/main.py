@@ -31,7 +31,7 @@ SECTIONS = {
     },
     "Deploy": {
         "export": "Write a model as ONNX and prove it equal to PyTorch.",
-        "quantize": "Rewrite an ONNX file to FP16 or INT8.",
+        "quantize": "Rewrite a model to FP16 or INT8.",
         "build-engine": "Build a TensorRT engine, with or without a GPU.",
     },
     "Check": {
