@@ -20,7 +20,7 @@ from benchmarks.suite import Measured
 from fcn_deploy.card import ModelCard, ignore_index_for
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.digests import Frames, overlap
-from fcn_deploy.data.options import DataOptions, open_for
+from fcn_deploy.data.options import DataOptions, open_for_model
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.confusion import Counts
@@ -58,7 +58,7 @@ def score(path: Path, card: ModelCard, validation: DataOptions, runner_name: str
     """Run every validation image."""
     counted, labels, classes = [], [], card.num_classes
     with open_runner(runner_name, str(path)) as runner:
-        for sample in iterate(open_for(card, validation)):
+        for sample in iterate(open_for_model(card, validation)):
             if sample.label is None:
                 raise SystemExit(f"{sample.name} has no labels")
             labels.append(runner.infer({INPUT: sample.image[None]})[LABELS])
@@ -125,7 +125,7 @@ def row(name: str, path: Path, found: Scored, fp32: Scored) -> dict[str, Any]:
 def circumstances(source: Path, folder: Path, images: CalibrationSet, validation: DataOptions) -> dict[str, Any]:
     """Network and images by name and hash; no path of this machine."""
     card, frames = read_card(source), Frames()
-    for sample in iterate(open_for(None, validation)):
+    for sample in iterate(open_for_model(None, validation)):
         frames.add(sample)
     return {
         "model": {"name": card.model, "options": dict(card.options), "sha256": sha256(source)},

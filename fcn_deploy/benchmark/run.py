@@ -24,7 +24,7 @@ from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import classes_of, open_or_generate
-from fcn_deploy.engine_build.profiles import of_dataset
+from fcn_deploy.engine_build.profiles import profile_of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, distributions
@@ -120,7 +120,7 @@ def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
     """Return the data set's own sizes, and each shape of other sizes by itself: kernels are tuned for a profile."""
     most = options.batch if options.sizes else max((options.batch, *options.batches))
-    own = of_dataset(dataset, options.data.on_error, most, progress)
+    own = profile_of_dataset(dataset, options.data.on_error, most, progress)
     resized = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
     return (own, *(Profile(shape, shape, shape) for shape in resized))
 

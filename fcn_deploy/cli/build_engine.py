@@ -127,9 +127,9 @@ def command(
 
 
 def _profiles(given: dict[str, Any]) -> Any:
-    from fcn_deploy.engine_build.profiles import written
+    from fcn_deploy.engine_build.profiles import given_profiles
 
-    return written(given["least"], given["usual"], given["most"])
+    return given_profiles(given["least"], given["usual"], given["most"])
 
 
 def _images(source: str, given: dict[str, Any]) -> Any:

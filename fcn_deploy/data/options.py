@@ -48,7 +48,7 @@ class DataOptions:
         return cls(None if data is None else os.fspath(data), split=split, limit=limit)
 
 
-def open_for(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
+def open_for_model(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
     """Open the data set; where nobody names its classes they are the model's.
 
     Raises:
@@ -67,8 +67,8 @@ def check_classes(card: ModelCard, classes: Sequence[str], name: str) -> None:
     """
     if len(classes) != card.num_classes:
         raise DataError(
-            f"the model has {card.num_classes} classes ({_some(card.classes)}) and {name} has {len(classes)} "
-            f"({_some(classes)}); needed the same (--classes names those of the data set)"
+            f"the model has {card.num_classes} classes ({_first_few(card.classes)}) and {name} has {len(classes)} "
+            f"({_first_few(classes)}); needed the same (--classes names those of the data set)"
         )
     if card.classes_guessed:
         return
@@ -80,7 +80,7 @@ def check_classes(card: ModelCard, classes: Sequence[str], name: str) -> None:
             )
 
 
-def _some(classes: Sequence[str]) -> str:
+def _first_few(classes: Sequence[str]) -> str:
     return ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
 
 
@@ -132,7 +132,7 @@ def open_or_generate(card: ModelCard | None, options: DataOptions, progress: Pro
         DataError: it cannot be opened, or its classes are not the model's.
     """
     if options.source is not None:
-        return open_for(card, options, progress)
+        return open_for_model(card, options, progress)
     dataset = open_unchecked(options, None, progress)
     try:
         if card is not None:

@@ -121,8 +121,8 @@ def match_folders(images: Path, labels: Path | None, progress: Progress = SILENT
             f"no file of {images} has a label of the same name in {labels} "
             f"(for example {next(iter(image_files.values())).name} and {next(iter(label_files.values())).name})"
         )
-    _tell_partnerless(progress, "label", images, sorted(image_files.keys() - label_files.keys()))
-    _tell_partnerless(progress, "image", labels, sorted(label_files.keys() - image_files.keys()))
+    _report_unpaired(progress, "label", images, sorted(image_files.keys() - label_files.keys()))
+    _report_unpaired(progress, "image", labels, sorted(label_files.keys() - image_files.keys()))
     return [(image_files[stem], label_files[stem]) for stem in shared]
 
 
@@ -141,7 +141,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _tell_partnerless(progress: Progress, missing: str, folder: Path, stems: Sequence[str]) -> None:
+def _report_unpaired(progress: Progress, missing: str, folder: Path, stems: Sequence[str]) -> None:
     if stems:
         more = ", ..." if len(stems) > 3 else ""
         progress.say(

@@ -14,7 +14,7 @@ from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.diagnosis.layer_errors import Images, LayerError, layer_errors
 from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
-from fcn_deploy.diagnosis.stages import Stage, chain, open_stages
+from fcn_deploy.diagnosis.stages import Stage, open_chain, open_stages
 from fcn_deploy.diagnosis.tensors import OnnxSource, tensor_source
 from fcn_deploy.diagnosis.tolerances import TOLERANCES, Tolerances, limits_of
 from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
@@ -68,7 +68,7 @@ def diagnose(
         (['demo', 'demo.onnx'], None)
     """
     options = DataOptions.of(data, limit=IMAGES)
-    chained = chain([os.fspath(stage) for stage in stages], model=model_name, progress=progress)
+    chained = open_chain([os.fspath(stage) for stage in stages], model=model_name, progress=progress)
     card = chained[0].card
     dataset = open_or_generate(card, options, progress)
     classes = classes_of(card, dataset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fcn_deploy.diagnosis.layer_errors import LayerError
-from fcn_deploy.diagnosis.stages import Kind, Status
+from fcn_deploy.diagnosis.stages import StageKind, StageStatus
 from fcn_deploy.diagnosis.tolerances import Tolerances
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import IouChange
@@ -42,9 +42,9 @@ class StageComparison:
     """
 
     name: str
-    kind: Kind
+    kind: StageKind
     claim: str
-    status: Status
+    status: StageStatus
     reason: str = ""
     mean_iou: float | None = None
     before: Change | None = None

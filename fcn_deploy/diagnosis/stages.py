@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
     from torch import nn
 
-Kind = Literal["pytorch", "onnx", "engine"]
-Status = Literal["ok", "skipped", "failed"]
+StageKind = Literal["pytorch", "onnx", "engine"]
+StageStatus = Literal["ok", "skipped", "failed"]
 UNKNOWN = "unknown"
 
 
@@ -43,13 +43,13 @@ class Stage:
     """
 
     name: str
-    kind: Kind
+    kind: StageKind
     source: str
     claim: str
     card: ModelCard | None
     network: nn.Module | None = None
     runner: Runner | None = None
-    status: Status = "ok"
+    status: StageStatus = "ok"
     reason: str = ""
 
     @property
@@ -58,7 +58,7 @@ class Stage:
         return default_runner("checkpoint" if self.kind == "pytorch" else self.kind)
 
 
-def chain(sources: Sequence[str], *, model: str | None = None, progress: Progress = SILENT) -> list[Stage]:
+def open_chain(sources: Sequence[str], *, model: str | None = None, progress: Progress = SILENT) -> list[Stage]:
     """Return the stages of `sources`, in order; an FP32 ONNX file at the head is also run as PyTorch, before itself.
 
     Args:

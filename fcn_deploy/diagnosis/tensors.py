@@ -167,11 +167,11 @@ def _record_outputs(modules: Mapping[str, nn.Module]) -> Iterator[dict[str, Tens
     found: dict[str, Tensor] = {}
 
     def hook(name: str) -> Callable[..., None]:
-        def keep(module: nn.Module, inputs: object, output: object) -> None:
+        def record(module: nn.Module, inputs: object, output: object) -> None:
             if isinstance(output, Tensor):
                 found[name] = output.clone()
 
-        return keep
+        return record
 
     handles = [module.register_forward_hook(hook(name)) for name, module in modules.items()]
     try:

@@ -24,7 +24,7 @@ def misfits(findings: Findings, versions: Mapping[str, str]) -> tuple[str, ...]:
         *_newest_ir(findings, versions),
         *_cuda_above_driver(findings),
         *_two_cudas(findings),
-        *_unmet(names),
+        *_unmet_requirements(names),
     )
 
 
@@ -78,7 +78,7 @@ def _rtx_majors() -> list[int]:
     return [major for major in (12, 13, 14) if package_versions([f"tensorrt_rtx_cu{major}"])]
 
 
-def _unmet(names: Sequence[str]) -> Iterator[str]:
+def _unmet_requirements(names: Sequence[str]) -> Iterator[str]:
     """Report requirements of these distributions that the installed packages do not meet (as `pip check`)."""
     try:
         from packaging.requirements import Requirement

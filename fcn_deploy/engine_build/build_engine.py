@@ -15,9 +15,9 @@ from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.freshness import reasons_to_build
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import read_sidecar
-from fcn_deploy.engine_build.profiles import check_fixed, of_images, usual
-from fcn_deploy.engine_build.request import EngineRequest, check_together, kept_nodes, key_of
-from fcn_deploy.engine_build.source import BuildSource, check_apart, look
+from fcn_deploy.engine_build.profiles import check_fixed, default_profile, profile_of_images
+from fcn_deploy.engine_build.request import EngineRequest, build_key, check_together, nodes_kept_in_float
+from fcn_deploy.engine_build.source import BuildSource, check_target, inspect_source
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.quantization.quantize import quantize
@@ -105,15 +105,15 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
     check_options(flavor, request.options, bool(gpus()))
     check_writable(target)
     with ModelSource(request.source, progress) as model:
-        check_apart(target, model)
-        source = look(model, request.precision)
+        check_target(target, model)
+        source = inspect_source(model, request.precision)
         profiles = _profiles(request, model, source, progress)
-        key = key_of(request, flavor, model, source, profiles, progress)
+        key = build_key(request, flavor, model, source, profiles, progress)
         with building(target, progress):
             reasons = reasons_to_build(target, key)
             if not reasons and not request.force:
                 return BuildReport(target, read_sidecar(target), built=False)
-            _say_why(reasons, target, request.force, progress)
+            _report_reasons(reasons, target, request.force, progress)
             report = _build(request, flavor, model, source, profiles, key, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
 
@@ -124,10 +124,10 @@ def _profiles(
     if request.profiles:
         profiles, origin = request.profiles, ""
     elif request.profile_images is not None:
-        profiles = (of_images(source.card, request.profile_images, request.max_batch or 1, progress),)
+        profiles = (profile_of_images(source.card, request.profile_images, request.max_batch or 1, progress),)
         origin = f"from {request.profile_images.source}"
     else:
-        profile, origin = usual(model.recipe, source.fixed, request.max_batch)
+        profile, origin = default_profile(model.recipe, source.fixed, request.max_batch)
         profiles = (profile,)
     check_fixed(profiles, source.fixed)
     if origin:
@@ -135,7 +135,7 @@ def _profiles(
     return profiles
 
 
-def _say_why(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
+def _report_reasons(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
     """Report why an existing engine is built again."""
     if target.exists():
         why = "; ".join(reasons) if reasons else "--force" if force else ""
@@ -154,7 +154,7 @@ def _build(
 ) -> BuildReport:
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True) as folder:
         onnx = model.onnx_file()
-        rewrite, fp16 = _rewrite(request.precision, flavor)
+        rewrite, fp16 = _rewrite_precision(request.precision, flavor)
         if rewrite is not None:
             rewritten = Path(folder) / f"{model.path.stem}.{rewrite}.onnx"
             report = quantize(
@@ -163,10 +163,10 @@ def _build(
                 precision=rewrite,
                 calibration=request.calibration,
                 method=request.method,
-                keep=kept_nodes(request, model),
+                keep=nodes_kept_in_float(request, model),
                 progress=progress,
             )
-            progress.say(_rewritten(report))
+            progress.say(_rewrite_note(report))
             onnx = rewritten
         graph = source.graph.pop if source.graph else None
         name, digest = model.path.name, source.sha256
@@ -174,7 +174,7 @@ def _build(
         return build(job, target, progress)
 
 
-def _rewritten(report: QuantizeReport) -> str:
+def _rewrite_note(report: QuantizeReport) -> str:
     """Return what the images showed of the rewrite."""
     if report.agreement is None:
         return f"rewritten to {report.precision}; no images (--calib), so overflow and labels were not checked"
@@ -185,7 +185,7 @@ def _rewritten(report: QuantizeReport) -> str:
     )
 
 
-def _rewrite(precision: Precision | None, flavor: Flavor) -> tuple[QuantizedPrecision | None, bool]:
+def _rewrite_precision(precision: Precision | None, flavor: Flavor) -> tuple[QuantizedPrecision | None, bool]:
     """Return the precision to rewrite the file to, None for none; and whether FP16 is a flag of the builder (8.6)."""
     if precision is None or precision == "fp32":
         return None, False

@@ -25,7 +25,7 @@ DYNAMIC: Dims = (None, None, None)
 DEFAULT = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
 
 
-def written(least: Sequence[Shape], usual: Sequence[Shape], most: Sequence[Shape]) -> tuple[Profile, ...]:
+def given_profiles(least: Sequence[Shape], usual: Sequence[Shape], most: Sequence[Shape]) -> tuple[Profile, ...]:
     """Make profiles from --min, --opt and --max, each given equally often; --opt alone is a fixed size.
 
     Raises:
@@ -41,7 +41,7 @@ def written(least: Sequence[Shape], usual: Sequence[Shape], most: Sequence[Shape
     return tuple(Profile(*shapes) for shapes in zip(least, usual, most, strict=True))
 
 
-def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: Progress = SILENT) -> Profile:
+def profile_of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: Progress = SILENT) -> Profile:
     """Make a profile from the smallest, median and largest image, rounded down, to the nearest and up to 32.
 
     Args:
@@ -51,10 +51,10 @@ def of_images(card: ModelCard | None, data: DataOptions, batch: int, progress: P
         DataError: the images cannot be opened.
     """
     dataset = open_images(card, data)  # in silence: what is said of labels does not concern their sizes
-    return of_dataset(dataset, data.on_error, batch, progress)
+    return profile_of_dataset(dataset, data.on_error, batch, progress)
 
 
-def of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
+def profile_of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
     """Return the same of a data set that is open already."""
     heights, widths = [], []
     with progress.task(f"sizes of {dataset.name}", len(dataset)) as task, interrupts() as check:
@@ -81,7 +81,7 @@ def _up(side: int) -> int:
     return -(-side // STRIDE) * STRIDE
 
 
-def usual(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
+def default_profile(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
     """Return a recipe's profile, else the default, within what the file fixes; and where it is from, for a message.
 
     Args:
@@ -101,7 +101,7 @@ def usual(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profil
         profile, origin = recipe.shapes, f"from {recipe.path.name}"
     if batch is not None:
         profile = Profile((1, *profile.min[1:]), (1, *profile.opt[1:]), (batch, *profile.max[1:]))
-    return Profile(*(_fill(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin
+    return Profile(*(_apply_fixed(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin
 
 
 def fixed_dims(model: ir.Model) -> Dims:
@@ -127,6 +127,6 @@ def check_fixed(profiles: Sequence[Profile], dims: Dims) -> None:
                 )
 
 
-def _fill(shape: Shape, fixed: Dims) -> Shape:
+def _apply_fixed(shape: Shape, fixed: Dims) -> Shape:
     n, h, w = (own if given is None else given for own, given in zip(shape, fixed, strict=True))
     return n, h, w

@@ -51,7 +51,7 @@ def check_together(request: EngineRequest) -> None:
         raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
 
 
-def key_of(
+def build_key(
     request: EngineRequest,
     flavor: Flavor,
     model: ModelSource,
@@ -81,7 +81,7 @@ def _calibration(
     request: EngineRequest, model: ModelSource, card: ModelCard | None, progress: Progress
 ) -> dict[str, Any]:
     """Return what the ranges depend on: the images' pixels in any order, the method, and the nodes kept in float."""
-    found: dict[str, Any] = {"method": request.method, "keep": list(kept_nodes(request, model))}
+    found: dict[str, Any] = {"method": request.method, "keep": list(nodes_kept_in_float(request, model))}
     if request.calibration is not None:
         dataset = open_images(card, request.calibration)
         frames = frames_of(dataset, on_error=request.calibration.on_error, progress=progress)
@@ -90,7 +90,7 @@ def _calibration(
     return found
 
 
-def kept_nodes(request: EngineRequest, model: ModelSource) -> tuple[str, ...]:
+def nodes_kept_in_float(request: EngineRequest, model: ModelSource) -> tuple[str, ...]:
     """Return the nodes to leave in float: those asked for and, for INT8, those that a recipe names."""
     if model.recipe is None or request.precision not in ("int8", "int8+fp16"):
         return request.keep

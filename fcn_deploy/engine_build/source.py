@@ -42,7 +42,7 @@ class BuildSource:
         return None if self.card is None else hashlib.sha256(self.card.to_json().encode()).hexdigest()
 
 
-def check_apart(target: Path, model: ModelSource) -> None:
+def check_target(target: Path, model: ModelSource) -> None:
     """Raise OutputError if the engine, or what stands beside it, would replace the model that it is built from."""
     for own in {Path(model.text), model.path}:
         for path in (target, sidecar_path(target)):
@@ -50,7 +50,7 @@ def check_apart(target: Path, model: ModelSource) -> None:
                 raise OutputError(f"{path} is the model itself, which the engine would replace; give -o another name")
 
 
-def look(model: ModelSource, precision: str | None) -> BuildSource:
+def inspect_source(model: ModelSource, precision: str | None) -> BuildSource:
     """Read the source once.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import iterate
-from fcn_deploy.data.options import DataOptions, classes_of, open_for
+from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
 from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.evaluation import Evaluation
 from fcn_deploy.metrics.scores import Scores, scores
@@ -85,7 +85,7 @@ def evaluate(
         spec = runner or source.default_runner
         sha256, _ = source.digest()
         card = source.card()
-        dataset = open_for(card, options, progress)
+        dataset = open_for_model(card, options, progress)
         classes = classes_of(card, dataset)
         with source.open(spec, threads=threads) as opened:
             counts = Evaluation(len(classes), ignore_index_for(len(classes)), radius)

@@ -42,7 +42,7 @@ def graft_contract(model: ir.Model, card: ModelCard, *, input_kind: InputKind, o
         raise UnknownNameError.of("input kind", input_kind, ("uint8", "float"))
     logits = graph.outputs[0]
     logits.name, logits.shape = "logits", ir.Shape(["N", card.num_classes, "H", "W"])
-    _forget_inner_shapes(graph)
+    _remove_inner_shapes(graph)
     if input_kind == "uint8":
         _graft_head(graph, card)
     else:
@@ -61,7 +61,7 @@ def set_outputs(model: ir.Model, available: dict[str, ir.Value], outputs: Sequen
     common.RemoveUnusedNodesPass()(model)
 
 
-def _forget_inner_shapes(graph: ir.Graph) -> None:
+def _remove_inner_shapes(graph: ir.Graph) -> None:
     """Remove inner shapes: they hold the exporter's formulas, and every reader infers its own."""
     for node in graph:
         for value in node.outputs:
@@ -83,12 +83,12 @@ def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
     if card.std != (1.0, 1.0, 1.0):
         std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(1, 3, 1, 1))
         nodes.append(_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
-    _use_instead(old, nodes[-1].outputs[0])
+    _replace_input(old, nodes[-1].outputs[0])
     graph.inputs[:] = [image]
     graph.insert_before(graph[0], nodes)
 
 
-def _use_instead(old: ir.Value, new: ir.Value) -> None:
+def _replace_input(old: ir.Value, new: ir.Value) -> None:
     """Let the network read `new` instead of `old`, arithmetic on the image's sides included."""
     for use in list(old.uses()):
         use.node.replace_input_with(use.idx, new)

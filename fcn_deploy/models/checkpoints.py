@@ -34,7 +34,7 @@ def load_checkpoint(
     network = _empty(card, path)
     check_fit(network, card.model, tensors, path)
     check_finite(tensors, path)
-    _hold(network, tensors)
+    _assign_tensors(network, tensors)
     return network, card
 
 
@@ -58,6 +58,6 @@ def _empty(card: ModelCard, path: Path) -> nn.Module:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _hold(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+def _assign_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Let the network have `tensors` themselves, not copies."""
     network.load_state_dict(tensors, assign=True)

@@ -17,7 +17,7 @@ from fcn_deploy.models.weights_file import Weights
 from fcn_deploy.system.progress import SILENT, Progress
 
 
-def recognised(tensors: dict[str, Tensor], path: Path) -> Convention:
+def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
     """Return the convention of a file's keys; CheckpointError with what was found if there is none."""
     convention = recognise(tensors)
     if convention is None:
@@ -39,12 +39,12 @@ def open_weights(
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
     """
     if CARD_KEY in weights.metadata:
-        return as_asked(_own_card(weights, path), path, model, classes), weights.tensors
+        return with_requested_names(_own_card(weights, path), path, model, classes), weights.tensors
     card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
     return card if classes is None else _with_classes(card, classes, path), tensors
 
 
-def as_asked(card: ModelCard, path: Path, model: str | None, classes: Sequence[str] | None) -> ModelCard:
+def with_requested_names(card: ModelCard, path: Path, model: str | None, classes: Sequence[str] | None) -> ModelCard:
     """Return the card inside a file under the names that the user gave for its classes.
 
     Raises:
@@ -67,7 +67,7 @@ def _own_card(weights: Weights, path: Path) -> ModelCard:
 def _card_by_keys(
     tensors: dict[str, Tensor], path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress
 ) -> tuple[ModelCard, dict[str, Tensor]]:
-    convention = recognised(tensors, path)
+    convention = convention_of(tensors, path)
     if convention.family is None:
         raise CheckpointError(
             f"{path} is a classifier, {convention.name}: it has no segmentation head; "

@@ -61,11 +61,11 @@ def load_network(
 
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
     from fcn_deploy.graph.load import load_graph, load_weights, require_card
-    from fcn_deploy.models.identify import as_asked
+    from fcn_deploy.models.identify import with_requested_names
     from fcn_deploy.models.registry import build
 
     graph = load_graph(path)
-    card = as_asked(require_card(graph, path), path, model, classes)
+    card = with_requested_names(require_card(graph, path), path, model, classes)
     network = build(card)
     load_weights(network, graph, path)
     return network.eval(), card

@@ -12,7 +12,7 @@ from fcn_deploy.errors import CheckpointError
 from fcn_deploy.model_file import file_of
 from fcn_deploy.models.check import check_finite, listed, same_kind, shape
 from fcn_deploy.models.conventions import VGG16_CLASSIFIER, Convention
-from fcn_deploy.models.identify import recognised
+from fcn_deploy.models.identify import convention_of
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.recipe import checkpoint_of
 
@@ -55,7 +55,7 @@ def load_weights_into(model: nn.Module, path: Path | str) -> Transfer:
     """
     path = checkpoint_of(file_of(path))
     weights = read_weights(path)
-    convention = recognised(weights.tensors, path)
+    convention = convention_of(weights.tensors, path)
     tensors = _named_as_in(model, convention, convention.translate(weights.tensors))
     needed = model.state_dict()
     fits = {key: value for key, value in tensors.items() if key in needed and _fits(value, needed[key])}

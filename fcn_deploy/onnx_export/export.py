@@ -22,7 +22,7 @@ from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.models.network import load_network
-from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, Tick, feed, prove, random_image
+from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, ShapeProof, input_feed, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.interrupt import interrupts
@@ -51,7 +51,7 @@ class ExportReport:
 
     path: Path
     data_path: Path | None
-    ticks: tuple[Tick, ...]
+    ticks: tuple[ShapeProof, ...]
     tolerance: float
     nodes: int
     weights_bytes: int
@@ -155,7 +155,7 @@ def export_model(
             temporary, reference, input_kind=input_kind, shapes=shapes, tolerance=tolerance, progress=progress
         )
         if wanted != OUTPUTS:
-            feeds = feed(reference, random_image(NARROWED_SHAPE, seed=0), input_kind)
+            feeds = input_feed(reference, random_image(NARROWED_SHAPE, seed=0), input_kind)
             proven = open_cpu_session(temporary).run(list(wanted), feeds)
             _narrow(graph, temporary, wanted)
             _check_narrowed(temporary, wanted, feeds, proven)

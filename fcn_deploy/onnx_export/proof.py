@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Tick:
+class ShapeProof:
     """What one shape showed.
 
     Attributes:
@@ -55,7 +55,7 @@ def prove(
     shapes: Sequence[Shape] = PROOF_SHAPES,
     tolerance: float = TOLERANCE,
     progress: Progress = SILENT,
-) -> tuple[Tick, ...]:
+) -> tuple[ShapeProof, ...]:
     """Run `path`, which must have both outputs, and `reference` on the same random images of every shape.
 
     Raises:
@@ -65,7 +65,7 @@ def prove(
     ticks = []
     with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
         for seed, shape in enumerate(shapes):
-            ticks.append(_tick(session, reference, shape, seed, input_kind, tolerance))
+            ticks.append(_prove_shape(session, reference, shape, seed, input_kind, tolerance))
             task.advance(note=shape_text(shape))
             check()
     failed = [tick for tick in ticks if not tick.passed]
@@ -89,7 +89,7 @@ def random_image(shape: Shape, seed: int) -> NDArray[np.uint8]:
     return (ramp * generator.random((n, 1, 1, 3)) + noise).astype(np.uint8)
 
 
-def feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputKind) -> dict[str, NDArray[np.generic]]:
+def input_feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputKind) -> dict[str, NDArray[np.generic]]:
     """Return what the exported graph takes for `image`: itself, or its normalised float32[N, 3, H, W]."""
     import torch
 
@@ -98,22 +98,22 @@ def feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputKind) -
     return {INPUT: reference.normalise(torch.from_numpy(image)).numpy()}
 
 
-def _tick(
+def _prove_shape(
     session: object,
     reference: Contract,
     shape: Shape,
     seed: int,
     input_kind: InputKind,
     tolerance: float,
-) -> Tick:
+) -> ShapeProof:
     import torch
 
     image = random_image(shape, seed)
     with torch.inference_mode():
         expected = reference.logits(torch.from_numpy(image)).numpy()
-    labels, logits = session.run(["labels", "logits"], feed(reference, image, input_kind))  # type: ignore[attr-defined]
+    labels, logits = session.run(["labels", "logits"], input_feed(reference, image, input_kind))  # type: ignore[attr-defined]
     if logits.shape != expected.shape or labels.shape != shape:
-        return Tick(shape, float("inf"), labels.size, labels.size, False)
+        return ShapeProof(shape, float("inf"), labels.size, labels.size, False)
     return compare(shape, expected, logits, labels, tolerance)
 
 
@@ -123,7 +123,7 @@ def compare(
     logits: NDArray[np.float32],
     labels: NDArray[np.integer],
     tolerance: float,
-) -> Tick:
+) -> ShapeProof:
     """Judge one shape's results: float32[N, C, H, W] logits of both sides and the graph's own labels [N, H, W]."""
     scale = float(np.abs(expected).max()) or 1.0
     difference = float(np.abs(logits - expected).max())
@@ -132,7 +132,7 @@ def compare(
     beyond_rounding = differing & (_margin(expected) > 2 * difference)
     relative = difference / scale if np.isfinite(difference) else float("inf")
     wrong = int(beyond_rounding.sum())
-    return Tick(shape, relative, int(differing.sum()), wrong, relative <= tolerance and wrong == 0)
+    return ShapeProof(shape, relative, int(differing.sum()), wrong, relative <= tolerance and wrong == 0)
 
 
 def _margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
-from fcn_deploy.packaging.triton_config import Served, config_text
+from fcn_deploy.packaging.triton_config import ServedModel, config_text
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable, output_error, temporary_path
 from fcn_deploy.system.progress import SILENT, Progress
@@ -83,7 +83,7 @@ def package(model: StrPath, repository: Path, options: TritonOptions, progress: 
         return _package(file, (_engine if engine else _onnx)(file, options), target, options, progress)
 
 
-def _package(file: Path, served: Served, target: Path, options: TritonOptions, progress: Progress) -> Path:
+def _package(file: Path, served: ServedModel, target: Path, options: TritonOptions, progress: Progress) -> Path:
     files = [file, *([data] if (data := file.with_name(f"{file.name}.data")).is_file() else [])]
     temporary = temporary_path(target)
     try:
@@ -97,7 +97,7 @@ def _package(file: Path, served: Served, target: Path, options: TritonOptions, p
 
 
 def _write(
-    folder: Path, name: str, files: Sequence[Path], served: Served, options: TritonOptions, progress: Progress
+    folder: Path, name: str, files: Sequence[Path], served: ServedModel, options: TritonOptions, progress: Progress
 ) -> None:
     version = folder / str(options.version)
     version.mkdir(parents=True)
@@ -125,7 +125,7 @@ def _replace(temporary: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _engine(source: Path, options: TritonOptions) -> Served:
+def _engine(source: Path, options: TritonOptions) -> ServedModel:
     if not source.is_file():
         raise EngineError(f"{source} does not exist; fcn-deploy build-engine writes one")
     sidecar = read_sidecar(source)
@@ -156,7 +156,7 @@ def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int
             raise EngineError(f"no profile of the engine holds {height}x{width} (--sizes); it has {known}")
 
 
-def _onnx(source: Path, options: TritonOptions) -> Served:
+def _onnx(source: Path, options: TritonOptions) -> ServedModel:
     model = load_graph(source)
     value = image_input(model)
     if image_axes(value) is None:
@@ -183,9 +183,9 @@ def _served(
     batch: int,
     warmup: Sequence[tuple[int, int]],
     profiles: int = 0,
-) -> Served:
+) -> ServedModel:
     classes = () if card is None else card.classes
-    return Served(
+    return ServedModel(
         backend, file, inputs, outputs, batch, warmup, options.instances, options.gpu, options.queue_delay_us,
         profiles, classes,
     )  # fmt: skip

@@ -17,7 +17,7 @@ TYPES = {
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """What Triton is told of a model.
 
     Attributes:
@@ -42,7 +42,7 @@ class Served:
     classes: Sequence[str] = ()
 
 
-def config_text(name: str, served: Served) -> str:
+def config_text(name: str, served: ServedModel) -> str:
     """Return the configuration.
 
     Raises:
@@ -62,23 +62,23 @@ def config_text(name: str, served: Served) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _label_file(port: SidecarPort, served: Served) -> str:
+def _label_file(port: SidecarPort, served: ServedModel) -> str:
     return ' label_filename: "labels.txt"' if served.classes and port.name == "labels" else ""
 
 
-def _port(kind: str, port: SidecarPort, served: Served, more: str) -> str:
+def _port(kind: str, port: SidecarPort, served: ServedModel, more: str) -> str:
     if port.dtype not in TYPES:
         raise GraphError(f"{kind} {port.name} is {port.dtype}, which Triton has no type for")
     dims = ", ".join(map(str, _dims(port, served)))
     return f"{kind} [ {{ name: {json.dumps(port.name)} data_type: {TYPES[port.dtype]} dims: [ {dims} ]{more} }} ]"
 
 
-def _dims(port: SidecarPort, served: Served) -> list[int]:
+def _dims(port: SidecarPort, served: ServedModel) -> list[int]:
     """Return a port's dims as Triton wants them: without N if it may batch."""
     return [dim if dim > 0 else -1 for dim in (port.shape[1:] if served.batch else port.shape)]
 
 
-def _instances(served: Served) -> str:
+def _instances(served: ServedModel) -> str:
     kind = "KIND_GPU" if served.gpu else "KIND_CPU"
     numbers = ", ".join(f'"{index}"' for index in range(served.profiles))
     # Without this line Triton runs the first profile alone and refuses the shapes of the others.
@@ -86,11 +86,11 @@ def _instances(served: Served) -> str:
     return f"instance_group [ {{ count: {served.instances} kind: {kind}{profiles} }} ]"
 
 
-def _batching(served: Served) -> str:
+def _batching(served: ServedModel) -> str:
     return f"dynamic_batching {{ max_queue_delay_microseconds: {served.queue_delay_us} }}"
 
 
-def _warmups(served: Served) -> Iterator[str]:
+def _warmups(served: ServedModel) -> Iterator[str]:
     """Yield one request a size: the first inference of a shape is the slow one."""
     for height, width in served.warmup:
         inputs = " ".join(
@@ -102,7 +102,7 @@ def _warmups(served: Served) -> Iterator[str]:
         yield f'model_warmup [ {{ name: "{height}x{width}" {batch}{inputs} }} ]'
 
 
-def _filled(port: SidecarPort, served: Served, height: int, width: int) -> list[int]:
+def _filled(port: SidecarPort, served: ServedModel, height: int, width: int) -> list[int]:
     """Return the dims with the size in the places that vary: rows first, then columns."""
     sides = iter((height, width))
     return [dim if dim > 0 else next(sides, 1) for dim in _dims(port, served)]

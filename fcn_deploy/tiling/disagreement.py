@@ -54,8 +54,8 @@ def measure_disagreement(
 
     Errors as for `labels_of`.
     """
-    cells = list(product(_kept(exact.rows), _kept(exact.columns)))
-    chosen = cells if sample is None else [cells[index] for index in _spread(len(cells), sample)]
+    cells = list(product(_label_ranges(exact.rows), _label_ranges(exact.columns)))
+    chosen = cells if sample is None else [cells[index] for index in _evenly_spaced(len(cells), sample)]
     differing = pixels = 0
     with progress.task("comparing with exact tiles", len(chosen)) as task:
         for (top, bottom), (left, right) in chosen:
@@ -69,11 +69,11 @@ def measure_disagreement(
     return Disagreement(differing, pixels, len(chosen), len(cells))
 
 
-def _kept(axis: Axis) -> list[tuple[int, int]]:
-    return [(first, last) for first, last in axis.kept if last > first]
+def _label_ranges(axis: Axis) -> list[tuple[int, int]]:
+    return [(first, last) for first, last in axis.label_ranges if last > first]
 
 
-def _spread(count: int, sample: int) -> list[int]:
+def _evenly_spaced(count: int, sample: int) -> list[int]:
     """Return `sample` of `count` indices, in the middles of equal parts."""
     taken = min(count, sample)
     return [(2 * index + 1) * count // (2 * taken) for index in range(taken)]

@@ -38,7 +38,7 @@ class Axis:
     seams: tuple[int, ...]
 
     @property
-    def kept(self) -> Iterator[tuple[int, int]]:
+    def label_ranges(self) -> Iterator[tuple[int, int]]:
         """First and last + 1 of the labels kept of each window, in the image."""
         return ((first, min(last, self.side)) for first, last in pairwise(self.seams))
 

@@ -97,7 +97,7 @@ def _windows_for(axis: Axis, first: int, last: int) -> list[_WindowPlace]:
     """Return the windows along `axis` that labels [first, last) come from."""
     places = (
         _WindowPlace(start, max(first, own_first), min(last, own_last))
-        for start, (own_first, own_last) in zip(axis.starts, axis.kept, strict=True)
+        for start, (own_first, own_last) in zip(axis.starts, axis.label_ranges, strict=True)
     )
     return [place for place in places if place.first < place.last]
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.state import STATE_FILE, read_saved
+from fcn_deploy.training.state import STATE_FILE, read_saved_state
 from fcn_deploy.vocabulary import BadImages, Device, Head, Upsampling
 
 NETWORK = ("width", "head", "upsampling", "learned")  # go into the constructor of the network
@@ -65,7 +65,7 @@ def config_of(output: Path, given: TrainArguments, *, resume: bool) -> TrainConf
     if fields.get("classes") is not None:
         fields["classes"] = tuple(fields["classes"])
     if resume and (output / STATE_FILE).exists():
-        saved = read_saved(output / STATE_FILE).config
+        saved = read_saved_state(output / STATE_FILE).config
         return replace(saved, output=output, options={**saved.options, **network}, **fields)
     if not {"data", "val"} <= fields.keys():
         missing = f"no run in {output} to resume; to begin one" if resume else "to begin a run"

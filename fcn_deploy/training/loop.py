@@ -15,8 +15,8 @@ from fcn_deploy.training.arguments import TrainArguments, config_of
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.device import choose_device
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
-from fcn_deploy.training.setup import new_model, open_material
-from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_saved
+from fcn_deploy.training.setup import new_model, open_run_inputs
+from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_saved_state
 from fcn_deploy.training.step import Stepper
 
 if TYPE_CHECKING:
@@ -127,10 +127,10 @@ def run_training(
     """Train as `config` says; see `train`."""
     precision = choose_device(config.device, config.amp)
     saved = _saved_run(config, start)
-    _sweep(config.output)
+    _remove_partial_files(config.output)
     if saved is not None and len(saved.position.history) == config.epochs:
         return TrainResult(config, saved.position, None, True)
-    material = open_material(config, progress)
+    material = open_run_inputs(config, progress)
     if saved is not None and saved.fingerprint != material.fingerprint:
         raise TrainingError(f"the data have changed since {config.output} was begun; --restart starts over")
     stepper = Stepper(new_model(_resumed(config, saved), material.card, progress), material.card, config, precision)
@@ -142,18 +142,18 @@ def run_training(
         _remove_run(config.output)
     progress.say(f"training; {config.output / LOG} gets one line per epoch")
     with StopRequest() as stop:
-        run.go(stop)
+        run.train(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
     return TrainResult(config, run.position, None if finished else stop.signal, saved is not None)
 
 
-def _saved_run(config: TrainConfig, start: Start) -> Saved | None:
+def _saved_run(config: TrainConfig, start: Start) -> SavedState | None:
     path = config.output / STATE_FILE
     if start == "restart" or not path.exists():
         return None
-    saved = read_saved(path)
+    saved = read_saved_state(path)
     if start == "new":
-        raise TrainingError(_holds_a_run(config.output, saved))
+        raise TrainingError(_existing_run(config.output, saved))
     if found := differences(saved.config, config):
         raise TrainingError(
             f"{config.output} holds another run ({'; '.join(found)}); use its options, another folder, or --restart"
@@ -161,7 +161,7 @@ def _saved_run(config: TrainConfig, start: Start) -> Saved | None:
     return saved
 
 
-def _holds_a_run(folder: Path, saved: Saved) -> str:
+def _existing_run(folder: Path, saved: SavedState) -> str:
     done, epochs = len(saved.position.history), saved.config.epochs
     if done == epochs:
         best = saved.position.best_mean_iou
@@ -170,7 +170,7 @@ def _holds_a_run(folder: Path, saved: Saved) -> str:
     return f"{folder} holds a run stopped after {done} of {epochs} epochs; --resume goes on, --restart starts over"
 
 
-def _resumed(config: TrainConfig, saved: Saved | None) -> TrainConfig:
+def _resumed(config: TrainConfig, saved: SavedState | None) -> TrainConfig:
     """Return a resumed run takes its weights from its state, not again from where it once began."""
     return config if saved is None else replace(config, init=None)
 
@@ -180,7 +180,7 @@ def _remove_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _sweep(folder: Path) -> None:
+def _remove_partial_files(folder: Path) -> None:
     """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.system.files` makes."""
     for path in folder.glob(".*.tmp"):
         if target_of_temporary(path.name) in FILES:

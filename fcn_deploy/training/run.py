@@ -20,8 +20,8 @@ from fcn_deploy.training.augment import Augmentation
 from fcn_deploy.training.command_line import command_line
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
-from fcn_deploy.training.setup import Material
-from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, Saved, read_tensors, write_state
+from fcn_deploy.training.setup import RunInputs
+from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_tensors, write_state
 from fcn_deploy.training.step import Stepper, default_warmup, learning_rate
 from fcn_deploy.training.validate import Validation, validate
 
@@ -35,7 +35,7 @@ class Run:
     def __init__(
         self,
         config: TrainConfig,
-        material: Material,
+        material: RunInputs,
         stepper: Stepper,
         on_epoch: Callable[[EpochRecord], None],
         progress: Progress,
@@ -49,13 +49,13 @@ class Run:
         self.save_after = time.monotonic() + config.save_seconds
         self.save_epoch_after = 0.0
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: SavedState) -> None:
         read_tensors(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer)
         self.position = saved.position
         if self.position.scaler:
             self.stepper.scaler.load_state_dict(self.position.scaler)
 
-    def go(self, stop: StopRequest) -> None:
+    def train(self, stop: StopRequest) -> None:
         """Train to the end, or until `stop`, leaving the state in the folder either way."""
         with worker_advice(self.config.workers), closing(self._batches()) as batches:
             while len(self.position.history) < self.config.epochs:
@@ -150,7 +150,7 @@ class Run:
             round(position.seconds + time.monotonic() - began, 3),
             position.left_out + (scored.left_out if scored else 0),
         )
-        self._keep(record)
+        self._save_epoch(record)
         return record
 
     def _validate(self, stop: StopRequest) -> Validation | None:
@@ -163,7 +163,7 @@ class Run:
             progress=self.progress,
         )
 
-    def _keep(self, record: EpochRecord) -> None:
+    def _save_epoch(self, record: EpochRecord) -> None:
         """Checkpoints and log first, then the state that counts the epoch as done.
 
         A kill between them repeats the epoch, which writes them again. Of epochs that are done before the state of
@@ -197,7 +197,7 @@ class Run:
     def _save_state(self) -> None:
         began = time.monotonic()
         self.position.scaler = self.stepper.scaler.state_dict()
-        saved = Saved(self.position, self.config, self.material.fingerprint)
+        saved = SavedState(self.position, self.config, self.material.fingerprint)
         write_state(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer, saved)
         now = time.monotonic()
         pause = _SAVING_SHARE * (now - began)

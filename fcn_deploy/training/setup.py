@@ -21,7 +21,7 @@ from fcn_deploy.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
-class Material:
+class RunInputs:
     """What a run works on.
 
     Attributes:
@@ -34,7 +34,7 @@ class Material:
     fingerprint: str
 
 
-def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
+def open_run_inputs(config: TrainConfig, progress: Progress = SILENT) -> RunInputs:
     """Open both data sets and make the card.
 
     Raises:
@@ -49,7 +49,7 @@ def open_material(config: TrainConfig, progress: Progress = SILENT) -> Material:
     if train.classes != val.classes:
         raise DataError(f"the classes differ: {_difference(train, val)}; name them with --classes")
     card = replace(new_card(config.model, train.classes, **config.options), palette=train.palette)
-    return Material(train, val, card, _fingerprint(config, train, val))
+    return RunInputs(train, val, card, _fingerprint(config, train, val))
 
 
 def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT) -> nn.Module:

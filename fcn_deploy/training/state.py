@@ -74,7 +74,7 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedState:
     """What a state file's text says: how far, of which run, on which data."""
 
     position: Position
@@ -84,14 +84,14 @@ class Saved:
 
 @dataclass(frozen=True)
 class _StateJson:
-    """`Saved` as the file has it: the configuration is JSON within JSON."""
+    """`SavedState` as the file has it: the configuration is JSON within JSON."""
 
     position: Position
     config: str
     fingerprint: str
 
 
-def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, saved: Saved) -> None:
+def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, saved: SavedState) -> None:
     """Write the state of a run, whole or not at all.
 
     Raises:
@@ -107,7 +107,7 @@ def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, 
         save_file(tensors, temporary, {STATE_KEY: text})
 
 
-def read_saved(path: Path) -> Saved:
+def read_saved_state(path: Path) -> SavedState:
     """Read the text of a state file.
 
     Raises:
@@ -117,7 +117,7 @@ def read_saved(path: Path) -> Saved:
         with safe_open(path, framework="pt") as archive:
             text = (archive.metadata() or {})[STATE_KEY]
         read = decode(_StateJson, parse_json(text, "its text", TrainingError), "its text", TrainingError)
-        return Saved(read.position, TrainConfig.from_json(read.config), read.fingerprint)
+        return SavedState(read.position, TrainConfig.from_json(read.config), read.fingerprint)
     except (OSError, SafetensorError, KeyError, TrainingError) as error:
         raise TrainingError(f"{path} is not the state of a run ({error}); --restart starts over") from error
 

@@ -50,11 +50,11 @@ def _fold(model: ir.Model, norm: ir.Node) -> bool:
         conv.replace_input_with(2, add_constant(model.graph, f"{stem}.bias", shift.astype(np.float32)))
     else:
         _store(bias, shift)
-    _take_over(model.graph, conv, norm)
+    _replace_norm(model.graph, conv, norm)
     return True
 
 
-def _take_over(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
+def _replace_norm(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
     """Replace the normalised result by the convolution's, under its name; remove what only `norm` read."""
     old, new = norm.outputs[0], conv.outputs[0]
     name, parameters = str(old.name), [value for value in norm.inputs[1:5] if value is not None]

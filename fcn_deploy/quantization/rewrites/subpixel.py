@@ -106,7 +106,7 @@ def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
     crop_inputs = [add_constant(graph, f"{name}/crop/{key}", np.array(numbers)) for key, numbers in bounds.items()]
     crop = _node(f"{name}/crop", "Slice", [shuffle.outputs[0], *crop_inputs])
     graph.insert_before(node, [conv, shuffle, crop])
-    _take_over(graph, node, crop)
+    _replace_node(graph, node, crop)
     for value in (weight, bias):
         if value is not None and not value.uses():
             graph.initializers.pop(str(value.name))
@@ -127,7 +127,7 @@ def _label_before_shuffle(graph: ir.Graph, shuffle: ir.Node) -> None:
     squeeze = _node(f"{name}/squeeze", "Squeeze", [moved[-1], add_constant(graph, f"{name}/axis", np.array([1]))])
     whole = _node(f"{name}/whole", "Cast", squeeze.outputs, {"to": ir.DataType.INT64.value})
     graph.insert_before(reader, [squeeze, whole])
-    _take_over(graph, reader, whole)
+    _replace_node(graph, reader, whole)
 
 
 def _labels_of_phases(graph: ir.Graph, shuffle: ir.Node) -> ir.Value:
@@ -183,7 +183,7 @@ def _picks_first_class(node: ir.Node) -> bool:
     )
 
 
-def _take_over(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
+def _replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
     """Let the new node's result stand, under its name, where the old node's did; the old node goes."""
     name, result = old.outputs[0].name, new.outputs[0]
     result.type, result.shape = old.outputs[0].type, old.outputs[0].shape

@@ -15,7 +15,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fcn_deploy.data.dataset import iterate
-from fcn_deploy.data.options import open_for
+from fcn_deploy.data.options import open_for_model
 from fcn_deploy.graph.load import find_card
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.quantization.calibration.images import graph_io_of
@@ -72,7 +72,7 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     card = find_card(model, options.source)
     kept = layers_kept_in_float(model, options)
     layers = tuple(candidates(model, kept))
-    dataset = open_for(card, options.search.images, progress)
+    dataset = open_for_model(card, options.search.images, progress)
     sample = next(iter(iterate(dataset, on_error=options.search.images.on_error)))
     require_labels(sample)
     io = graph_io_of(model, str(options.source), card)

@@ -54,7 +54,7 @@ class PassResult:
 
 
 class SearchImages:
-    """Images and truth in a cache, and FP32's labels once `keep_reference` was called for each.
+    """Images and truth in a cache, and FP32's labels once `store_reference` was called for each.
 
     Attributes:
         classes: names, index = label.
@@ -106,7 +106,7 @@ class SearchImages:
         """Return uint8[1, H, W, 3]."""
         return self._cache.get(IMAGE, index)[IMAGE]
 
-    def keep_reference(self, index: int, labels: Labels) -> None:
+    def store_reference(self, index: int, labels: Labels) -> None:
         """Store FP32's labels of one image, [1, H, W]."""
         check_labels("the FP32 file", labels, len(self.classes))
         self._cache.put(REFERENCE, index, {REFERENCE: labels})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.data.options import DataOptions, classes_of, open_for
+from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
 from fcn_deploy.errors import SearchError
 from fcn_deploy.quantization.search.cache import TensorCache
 from fcn_deploy.quantization.search.images import PassResult, SearchImages
@@ -74,7 +74,7 @@ def search_layers(
         KeyboardInterrupt: Ctrl-C; the log keeps every finished step.
     """
     started = time.perf_counter()
-    dataset = open_for(card, options.images, progress)
+    dataset = open_for_model(card, options.images, progress)
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
         cache = TensorCache(Path(folder))
         images = SearchImages(
@@ -129,7 +129,7 @@ class _Search:
         return found
 
     def report(self, kept: Layers, images: SearchImages, log: SearchLog, asked: Layers) -> SearchReport:
-        found, own = self._tried[self._in_order(kept)], [self._steps.known(layer) for layer in self._network.layers]
+        found, own = self._tried[self._in_order(kept)], [self._steps.logged(layer) for layer in self._network.layers]
         layers = tuple(
             LayerFinding(layer, None, None, layer in kept)
             if one is None
@@ -164,17 +164,17 @@ class _Search:
         reserve = passes * self._tried[()].seconds
         last = 0.0
         for layer in self._network.layers:
-            known = self._steps.known(layer)
+            known = self._steps.logged(layer)
             if known is None and self._remaining_seconds() < reserve + last:
                 self._complete = False
                 continue
-            last = self._steps.only(layer).seconds if known is None else last
+            last = self._steps.int8_alone(layer).seconds if known is None else last
 
     def _order(self) -> list[str]:
         """Return the most sensitive first, and those that were not measured last."""
 
         def sensitivity(layer: str) -> tuple[bool, float, float]:
-            one = self._steps.known(layer)
+            one = self._steps.logged(layer)
             return (False, 0.0, 0.0) if one is None else (True, self._drop(one), one.changed)
 
         return sorted(self._network.layers, key=sensitivity, reverse=True)
@@ -184,7 +184,7 @@ class _Search:
         if ordered not in self._tried:
             if ordered and self._remaining_seconds() <= 0:
                 raise OutOfTimeError
-            self._tried[ordered] = self._steps.kept(ordered)
+            self._tried[ordered] = self._steps.int8_except(ordered)
         return self._drop(self._tried[ordered]) <= self._options.max_drop
 
     def _best_that_meets(self) -> Layers | None:

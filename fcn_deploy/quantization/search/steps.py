@@ -84,7 +84,7 @@ class StepRunner:
         """Measure the FP32 graph; its labels become the reference."""
         return self._log.get(FP32) or self._run_fp32()
 
-    def kept(self, layers: Sequence[str]) -> PassResult:
+    def int8_except(self, layers: Sequence[str]) -> PassResult:
         """Measure the graph with all layers in INT8 but `layers`."""
         step = SearchStep("kept", tuple(layer for layer in self._network.layers if layer in layers))
         known = self._log.get(step)
@@ -97,13 +97,13 @@ class StepRunner:
         counts, same = self._score(words, lambda index: self._labels(part, self._start(index)))
         return self._finish(step, PassResult(counts, same, *clock.read()))
 
-    def known(self, layer: str) -> PassResult | None:
+    def logged(self, layer: str) -> PassResult | None:
         """Return the logged result of `layer` alone in INT8; None if it is not in the log."""
         return self._log.get(SearchStep("only", (layer,)))
 
-    def only(self, layer: str) -> PassResult:
+    def int8_alone(self, layer: str) -> PassResult:
         """Measure `layer` alone in INT8, from the FP32 tensors before it; call it in the graph's order of layers."""
-        known = self.known(layer)
+        known = self.logged(layer)
         if known is not None:
             return known
         self._need_reference()
@@ -122,7 +122,7 @@ class StepRunner:
 
         def labels(index: int) -> NDArray[Any]:
             found = self._labels(part, self._start(index))
-            self._images.keep_reference(index, found)
+            self._images.store_reference(index, found)
             return found
 
         counts, same = self._score("FP32", labels)
@@ -156,7 +156,7 @@ class StepRunner:
     def _reserve(self) -> None:
         """Make sure of the disk space; OutputError if there is too little."""
         network, images = self._network, self._images
-        left = [layer for layer in network.layers if self.known(layer) is None]
+        left = [layer for layer in network.layers if self.logged(layer) is None]
         cuts = [tensors_before(network.model, layer, network.target) for layer in left]
         self.cached = cache_bytes(network.model, cuts, images.largest, images.pixels)
         self._progress.say(

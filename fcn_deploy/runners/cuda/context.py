@@ -84,7 +84,7 @@ def load_driver() -> ModuleType:
         driver = require("pycuda.driver")
     except MissingDependencyError as error:
         if not any(library in str(error) for library in DRIVER_LIBRARIES):
-            _blame_driver_first(error)
+            _explain_driver_error(error)
             raise
         reason = one_line(error.__cause__ or error)
         raise RunnerError(f"no NVIDIA driver: {reason}; engines run where an NVIDIA GPU and its driver are") from error
@@ -95,7 +95,7 @@ def load_driver() -> ModuleType:
     return driver
 
 
-def _blame_driver_first(error: MissingDependencyError) -> None:
+def _explain_driver_error(error: MissingDependencyError) -> None:
     """Raise RunnerError where there is no driver: a package that is compiled on installation would not help there."""
     try:
         driver_library()

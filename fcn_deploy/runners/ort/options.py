@@ -63,7 +63,7 @@ class GraphFacts:
         return (batch, 3, height, width) if self.channels_first else (batch, height, width, 3)
 
 
-def option_texts(provider: str, path: Path, asked: ProviderOptions) -> tuple[dict[str, str], tuple[str, ...]]:
+def provider_option_texts(provider: str, path: Path, asked: ProviderOptions) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return options as onnxruntime takes them, and notes.
 
     A provider of the CUDA family always gets its `device_id`: without any option the TensorRT provider would obey

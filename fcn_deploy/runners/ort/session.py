@@ -16,7 +16,7 @@ from typing import Any
 
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
 from fcn_deploy.graph.session import load_onnxruntime, quiet_options
-from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, option_texts
+from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, provider_option_texts
 from fcn_deploy.runners.ort.plugin import PLUGIN, find_plugin, plugin_device
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import redirected
@@ -56,7 +56,7 @@ def open_session(
     wanted = _full_name(ort, name, provider) if plugin is None else plugin.get_ep_name()
     if not path.is_file():
         raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")
-    texts, notes = option_texts(provider, path, asked)
+    texts, notes = provider_option_texts(provider, path, asked)
     if provider == "cpu":
         return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu")
     with captured_output() as printed:

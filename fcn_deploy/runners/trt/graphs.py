@@ -25,7 +25,7 @@ LIMIT = 16  # combinations kept; each costs a context's small state, not activat
 
 
 @dataclass
-class _Graphed:
+class _CapturedGraph:
     execution: Execution
     graph: CudaGraph | None = None
 
@@ -50,7 +50,7 @@ class GraphedExecution:
         self._device = device
         self._bytes = max(activation_bytes(loaded.engine), 1)
         self._activations = TensorMemory(device, "activations", pinned=False)
-        self._graphed: OrderedDict[tuple[Any, ...], _Graphed] = OrderedDict()
+        self._graphed: OrderedDict[tuple[Any, ...], _CapturedGraph] = OrderedDict()
         self._shape: tuple[int, ...] = ()
         try:
             self._activations.reserve(self._bytes)
@@ -72,7 +72,7 @@ class GraphedExecution:
         if known is None:
             known = self._first(addresses, stream)
         else:
-            self._again(known, addresses, stream)
+            self._replay(known, addresses, stream)
         self._graphed[key] = known  # the last in the order; one that failed stays out
 
     def close(self) -> None:
@@ -83,16 +83,16 @@ class GraphedExecution:
         self._shapes.close()
         self._activations.free()
 
-    def _first(self, addresses: Mapping[str, int], stream: Any) -> _Graphed:
+    def _first(self, addresses: Mapping[str, int], stream: Any) -> _CapturedGraph:
         if len(self._graphed) == LIMIT:
             stream.synchronize()  # the one that goes may be running
             self._graphed.popitem(last=False)[1].close()
         execution = self._execution()
         execution.prepare(self._shape, stream)
         execution.enqueue(addresses, stream)
-        return _Graphed(execution)
+        return _CapturedGraph(execution)
 
-    def _again(self, known: _Graphed, addresses: Mapping[str, int], stream: Any) -> None:
+    def _replay(self, known: _CapturedGraph, addresses: Mapping[str, int], stream: Any) -> None:
         try:
             if known.graph is None:
                 known.graph = CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))

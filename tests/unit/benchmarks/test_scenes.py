@@ -6,14 +6,14 @@ import numpy as np
 
 from benchmarks.scenes import write_split
 from fcn_deploy.data.dataset import iterate
-from fcn_deploy.data.options import DataOptions, open_for
+from fcn_deploy.data.options import DataOptions, open_for_model
 
 
 def test_scenes_for_calibration_are_others_than_those_that_are_scored(tmp_path):
     found = {}
     for split, count in (("train", 3), ("val", 2)):
         write_split(tmp_path / "scenes", split, count)
-        found[split] = list(iterate(open_for(None, DataOptions(str(tmp_path / "scenes" / f"{split}.txt")))))
+        found[split] = list(iterate(open_for_model(None, DataOptions(str(tmp_path / "scenes" / f"{split}.txt")))))
     assert [len(samples) for samples in found.values()] == [3, 2]
     for sample in found["train"] + found["val"]:
         assert sample.label is not None

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fcn_deploy.diagnosis.stages import Stage, chain
+from fcn_deploy.diagnosis.stages import Stage, open_chain
 from fcn_deploy.errors import EngineError, GraphError
 from tests.support.fake_runners import FakeRunner
 from tests.support.onnx_files import write_graph
@@ -21,7 +21,7 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write_fcn(tmp_path / folder / "fcn.onnx", card=None)
-    stages = chain([str(tmp_path / "a" / "fcn.onnx"), str(tmp_path / "b" / "fcn.onnx")])
+    stages = open_chain([str(tmp_path / "a" / "fcn.onnx"), str(tmp_path / "b" / "fcn.onnx")])
     assert [stage.name for stage in stages] == [str(tmp_path / folder / "fcn.onnx") for folder in ("a", "b")]
 
 
@@ -30,7 +30,7 @@ def test_a_file_of_another_tool_has_no_pytorch_stage_and_says_so(tmp_path):
     fcn = str(write_fcn(tmp_path / "fcn.onnx", card=None))
     progress = SimpleNamespace(say=said.append)
     with pytest.raises(GraphError, match="is one stage alone"):
-        chain([fcn], progress=progress)  # type: ignore[arg-type]
+        open_chain([fcn], progress=progress)  # type: ignore[arg-type]
     assert "holds no model card" in said[0]
     assert said[0].startswith("no PyTorch stage: ")
 
@@ -38,9 +38,9 @@ def test_a_file_of_another_tool_has_no_pytorch_stage_and_says_so(tmp_path):
 def test_an_engine_must_be_there_and_one_without_a_sidecar_claims_nothing(tmp_path):
     fcn, engine = str(write_fcn(tmp_path / "fcn.onnx", card=None)), tmp_path / "fcn.engine"
     with pytest.raises(EngineError, match="does not exist"):
-        chain([fcn, str(engine)])
+        open_chain([fcn, str(engine)])
     engine.write_bytes(b"plan")
-    assert chain([fcn, str(engine)])[-1].claim == "unknown"
+    assert open_chain([fcn, str(engine)])[-1].claim == "unknown"
 
 
 def test_every_kind_of_file_becomes_its_stage_in_any_case_of_letters(tmp_path):
@@ -48,6 +48,6 @@ def test_every_kind_of_file_becomes_its_stage_in_any_case_of_letters(tmp_path):
     for name in ("e.trt", "e.PLAN", "e.engine"):
         (tmp_path / name).write_bytes(b"junkjunk")
     sources = ["demo", *(str(tmp_path / name) for name in ("m.ONNX", "e.trt", "e.PLAN", "e.engine"))]
-    stages = chain(sources)
+    stages = open_chain(sources)
     assert [stage.kind for stage in stages] == ["pytorch", "onnx", "engine", "engine", "engine"]
     assert [stage.runner_name for stage in stages] == ["pytorch", "onnxruntime", *["tensorrt"] * 3]

@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.engine_build.profiles import DEFAULT, DYNAMIC, check_fixed, fixed_dims, of_images, usual, written
+from fcn_deploy.engine_build.profiles import (
+    DEFAULT,
+    DYNAMIC,
+    check_fixed,
+    default_profile,
+    fixed_dims,
+    given_profiles,
+    profile_of_images,
+)
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.sources.model_source import ModelSource
@@ -16,17 +24,17 @@ from tests.support.audit_graphs import int8_conv
 
 
 def test_opt_alone_is_a_fixed_size_and_each_profile_needs_one_of_each():
-    assert written([], [(2, 33, 47)], []) == (Profile((2, 33, 47), (2, 33, 47), (2, 33, 47)),)
-    assert written([], [], []) == ()
-    assert len(written([(1, 1, 1)] * 2, [(1, 2, 2)] * 2, [(1, 3, 3)] * 2)) == 2
+    assert given_profiles([], [(2, 33, 47)], []) == (Profile((2, 33, 47), (2, 33, 47), (2, 33, 47)),)
+    assert given_profiles([], [], []) == ()
+    assert len(given_profiles([(1, 1, 1)] * 2, [(1, 2, 2)] * 2, [(1, 3, 3)] * 2)) == 2
     with pytest.raises(EngineError, match="--min was given 2 times, --opt 1 times and --max 1 times"):
-        written([(1, 1, 1)] * 2, [(1, 2, 2)], [(1, 3, 3)])
+        given_profiles([(1, 1, 1)] * 2, [(1, 2, 2)], [(1, 3, 3)])
 
 
 def test_images_give_their_extremes_and_median_rounded_to_the_stride(tmp_path):
     for index, (height, width) in enumerate([(70, 20), (100, 47), (170, 300)]):
         Image.fromarray(np.full((height, width, 3), index, np.uint8)).save(tmp_path / f"{index}.png")
-    profile = of_images(None, DataOptions(str(tmp_path)), 4)
+    profile = profile_of_images(None, DataOptions(str(tmp_path)), 4)
     # 70 -> 64, 100 -> 96, 170 -> 192; 20 is below a stride and stays, 47 -> 32 (47 / 32 = 1.47), 300 -> 320.
     assert profile == Profile((1, 64, 20), (1, 96, 32), (4, 192, 320))
 
@@ -34,7 +42,7 @@ def test_images_give_their_extremes_and_median_rounded_to_the_stride(tmp_path):
 def test_what_the_file_fixes_wins_and_a_profile_beside_it_is_refused(tmp_path):
     fixed = fixed_dims(load_graph(int8_conv(tmp_path / "m.onnx")))
     assert fixed == (1, 16, 16)
-    profile, _ = usual(None, fixed, None)
+    profile, _ = default_profile(None, fixed, None)
     assert profile == Profile((1, 16, 16), (1, 16, 16), (1, 16, 16))
     check_fixed([profile], fixed)
     with pytest.raises(EngineError, match="varies H, which the file fixes at 16"):
@@ -48,6 +56,9 @@ def test_the_sizes_of_a_recipe_come_before_the_default_in_any_case_of_letters(tm
         "[shapes]\nmin = [1, 240, 320]\nopt = [1, 500, 500]\nmax = [4, 512, 512]\n"
     )
     recipe = ModelSource(path).recipe
-    assert usual(recipe, DYNAMIC, None) == (Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)), "from R.TOML")
-    assert usual(recipe, DYNAMIC, 9)[0].max == (9, 512, 512)
-    assert usual(ModelSource("demo").recipe, DYNAMIC, None) == (DEFAULT, "the default")
+    assert default_profile(recipe, DYNAMIC, None) == (
+        Profile((1, 240, 320), (1, 500, 500), (4, 512, 512)),
+        "from R.TOML",
+    )
+    assert default_profile(recipe, DYNAMIC, 9)[0].max == (9, 512, 512)
+    assert default_profile(ModelSource("demo").recipe, DYNAMIC, None) == (DEFAULT, "the default")

@@ -65,7 +65,7 @@ def test_every_label_is_kept_once_from_a_window_that_knows_it(side, tile, halo):
     assert all(start % 4 == 0 for start in axis.starts)
     assert (axis.seams[0], axis.seams[-1]) == (0, side)
     assert all(first < last for first, last in pairwise(axis.seams))
-    for start, (first, last) in zip(axis.starts, axis.kept, strict=True):
+    for start, (first, last) in zip(axis.starts, axis.label_ranges, strict=True):
         assert first >= (0 if start == 0 else start + before)
         assert last <= (side if start + axis.window == side else start + axis.window - after)
 
@@ -96,7 +96,7 @@ def test_sides_below_one_pixel_are_refused(height, tile, halo):
 def test_a_side_that_cannot_be_exact_is_extended_and_says_so():
     plan = plan_tiles(TIED, 45, 18, 20)
     assert (plan.rows.side, plan.rows.extended, plan.rows.starts[-1] + plan.rows.window) == (45, 48, 48)
-    assert list(plan.rows.kept)[-1][1] == 45
+    assert list(plan.rows.label_ranges)[-1][1] == 45
     assert plan.columns.window == 18  # not cut, so it is as in the whole image
     assert not plan.exact
     assert plan.remark.startswith("the image of 45x18 was extended to 48x18 by its last row and column")

@@ -22,7 +22,7 @@ from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import run_training
 from fcn_deploy.training.run import Run
-from fcn_deploy.training.state import read_saved
+from fcn_deploy.training.state import read_saved_state
 from fcn_deploy.training.step import Stepper
 from tests.conftest import tiny_model
 from tests.support.training_runs import Heard, killed_at, same_tensors, tiny_runs
@@ -64,13 +64,14 @@ def test_a_run_killed_at_any_step_and_resumed_ends_with_the_same_bits(config, tm
     whole = replace(config, output=tmp_path / "whole")
     run_training(whole)
     killed_at(number, config)
-    assert read_saved(config.output / "state.safetensors").position.step == number
+    assert read_saved_state(config.output / "state.safetensors").position.step == number
     result = run_training(config, start="resume")
     assert result.resumed
     for name in ("last.safetensors", "best.safetensors", "state.safetensors"):
         assert same_tensors(whole.output / name, config.output / name)
     for one, other in zip(
-        *(read_saved(r / "state.safetensors").position.history for r in (whole.output, config.output)), strict=True
+        *(read_saved_state(r / "state.safetensors").position.history for r in (whole.output, config.output)),
+        strict=True,
     ):
         assert replace(one, seconds=0) == replace(other, seconds=0)
 
@@ -157,7 +158,7 @@ def test_epochs_quicker_than_their_saving_are_kept_where_they_are_best_or_last(c
     run_training(whole)
     assert saved == [1, 5]
     killed_at(7, config)
-    assert read_saved(config.output / "state.safetensors").position.step == 2
+    assert read_saved_state(config.output / "state.safetensors").position.step == 2
     run_training(config, start="resume")
     assert same_tensors(whole.output / "last.safetensors", config.output / "last.safetensors")
     lines = (config.output / "log.jsonl").read_text().splitlines()
@@ -182,7 +183,7 @@ def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeyp
 
 def test_the_log_is_named_before_the_first_step(config, monkeypatch):
     heard = Heard()
-    monkeypatch.setattr(Run, "go", lambda self, stop: None)
+    monkeypatch.setattr(Run, "train", lambda self, stop: None)
     run_training(config, progress=heard)
     assert heard.lines == [f"training; {config.output / 'log.jsonl'} gets one line per epoch"]
 

@@ -25,7 +25,7 @@ from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import run_training
 from fcn_deploy.training.run import Run
-from fcn_deploy.training.state import read_saved
+from fcn_deploy.training.state import read_saved_state
 from fcn_deploy.training.step import Stepper
 from tests.support.training_runs import Heard, killed_at, same_tensors, tiny_runs
 
@@ -135,7 +135,7 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
     run_training(config, start="restart", progress=heard)
     assert sum("left out: " in line and "1.png" in line for line in heard.lines) == 1
     assert sum("skipped: " in line and "1.png" in line for line in heard.lines) == 1  # by the validation, once
-    records = read_saved(config.output / "state.safetensors").position.history
+    records = read_saved_state(config.output / "state.safetensors").position.history
     assert [record.left_out for record in records] == [2, 2, 2]  # it is in the training and in the validation set
     assert json.loads((config.output / "log.jsonl").read_text().splitlines()[2])["left_out"] == 2
     for index in (0, 2):
@@ -212,7 +212,7 @@ def test_a_validation_set_of_one_class_has_no_boundary_and_that_is_fine(config, 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_the_first_step(config, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(Run, "go", lambda self, stop: pytest.fail("it began"))
+    monkeypatch.setattr(Run, "train", lambda self, stop: pytest.fail("it began"))
     with pytest.raises(OutputError, match="a part of its path is a file"):
         run_training(replace(config, output=tmp_path / "file" / "run"))
 

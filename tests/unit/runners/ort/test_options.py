@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fcn_deploy.errors import GraphError, OutputError, RunnerError, ShapeError
 from fcn_deploy.runners.ort import session as ort_session
-from fcn_deploy.runners.ort.options import ProviderOptions, option_texts
+from fcn_deploy.runners.ort.options import ProviderOptions, provider_option_texts
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.vocabulary import Profile
 from tests.support.onnx_files import write_graph
@@ -25,7 +25,7 @@ LARGE = Profile((1, 256, 256), (1, 360, 480), (1, 512, 640))
 
 def test_tensorrt_gets_the_profile_in_the_inputs_own_name_and_order(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
-    texts, notes = option_texts("tensorrt", path, ProviderOptions(device_id=1, profiles=(SMALL,)))
+    texts, notes = provider_option_texts("tensorrt", path, ProviderOptions(device_id=1, profiles=(SMALL,)))
     assert texts == {
         "device_id": "1",
         "trt_profile_min_shapes": "image:1x33x47x3",
@@ -34,13 +34,15 @@ def test_tensorrt_gets_the_profile_in_the_inputs_own_name_and_order(tmp_path):
     }
     assert notes == ()
     path = write_graph(tmp_path / "f.onnx", image="float", names=("x", "labels", "logits"))
-    texts, _ = option_texts("tensorrt", path, ProviderOptions(profiles=(SMALL,)))
+    texts, _ = provider_option_texts("tensorrt", path, ProviderOptions(profiles=(SMALL,)))
     assert texts["trt_profile_min_shapes"] == "x:1x3x33x47"
 
 
 def test_rtx_gets_several_profiles_as_several_shapes_of_one_input(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
-    texts, _ = option_texts("nvtensorrtrtx", path, ProviderOptions(profiles=(SMALL, LARGE), cache=tmp_path / "c"))
+    texts, _ = provider_option_texts(
+        "nvtensorrtrtx", path, ProviderOptions(profiles=(SMALL, LARGE), cache=tmp_path / "c")
+    )
     folder = texts.pop("nv_runtime_cache_path")
     assert texts == {
         "device_id": "0",
@@ -59,7 +61,7 @@ def test_only_the_types_in_the_file_set_the_builders_flags(tmp_path):
         stored = [numpy_helper.from_array(array, name) for name, array in constants.items()]
         graph = helper.make_graph(list(nodes), "g", [image], [output], stored)
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-        texts, notes = option_texts("tensorrt", tmp_path / "m.onnx", ProviderOptions())
+        texts, notes = provider_option_texts("tensorrt", tmp_path / "m.onnx", ProviderOptions())
         return {name: text for name, text in texts.items() if name != "device_id"}, notes
 
     scale = {"s": np.array(1, np.float32), "z": np.array(0, np.int8)}
@@ -84,7 +86,7 @@ def test_other_weights_under_the_same_name_get_another_cache_folder(tmp_path):
         model.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.full(400, weight, np.float32), "one"))
         onnx.save(model, tmp_path / "m.onnx", save_as_external_data=external, location="weights.bin")
         asked = ProviderOptions(profiles=profiles, cache=tmp_path / "c")
-        return option_texts("tensorrt", tmp_path / "m.onnx", asked)[0]["trt_engine_cache_path"]
+        return provider_option_texts("tensorrt", tmp_path / "m.onnx", asked)[0]["trt_engine_cache_path"]
 
     assert folder(1) == folder(1)
     assert len({folder(1), folder(2), folder(1, (SMALL,)), folder(1, (LARGE,))}) == 4
@@ -94,13 +96,13 @@ def test_other_weights_under_the_same_name_get_another_cache_folder(tmp_path):
     assert folder(2, external=True) != first
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(GraphError, match=r"weights\.bin"):
-        option_texts("tensorrt", tmp_path / "m.onnx", ProviderOptions(cache=tmp_path / "c"))
+        provider_option_texts("tensorrt", tmp_path / "m.onnx", ProviderOptions(cache=tmp_path / "c"))
 
 
 def test_a_cache_where_a_file_stands_is_one_line(tmp_path):
     (tmp_path / "c").write_text("")
     with pytest.raises(OutputError, match=r"the cache folder .* cannot be made"):
-        option_texts("tensorrt", write_graph(tmp_path / "m.onnx"), ProviderOptions(cache=tmp_path / "c"))
+        provider_option_texts("tensorrt", write_graph(tmp_path / "m.onnx"), ProviderOptions(cache=tmp_path / "c"))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_cache_where_a_file_stands_is_one_line(tmp_path):
 )
 def test_nothing_asked_for_is_dropped_in_silence(tmp_path, provider, asked, message):
     with pytest.raises(RunnerError, match=message):
-        option_texts(provider, write_graph(tmp_path / "m.onnx"), asked)
+        provider_option_texts(provider, write_graph(tmp_path / "m.onnx"), asked)
 
 
 def test_pytorch_has_no_providers():
