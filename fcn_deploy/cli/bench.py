@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -120,9 +121,8 @@ def _leave(
     kept: WorstFrames | None,
 ) -> None:
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
-    from fcn_deploy.benchmark.record.file import to_json
+    from fcn_deploy.benchmark.plain import to_plain
     from fcn_deploy.benchmark.report.compare import render as render_comparison
-    from fcn_deploy.benchmark.report.compare import with_comparison
     from fcn_deploy.benchmark.report.table import render
 
     def print_record() -> None:
@@ -132,16 +132,13 @@ def _leave(
         if comparison is not None:
             show(render_comparison(comparison))
 
-    def text() -> str:
-        return to_json(record) if comparison is None else with_comparison(to_json(record), comparison, broken)
-
     comparison: Comparison | None = None
     broken, errors = list[str](), list[FcnDeployError]()
     # A measurement must not be lost because the baseline is of other data or one file cannot be written.
     with _kept(errors):
         comparison, broken = gate.compare(baseline, record)
     with _kept(errors):
-        emit(json_path, text, print_record)
+        emit(json_path, lambda: json.dumps(to_plain(record, comparison, broken), allow_nan=False), print_record)
     with _kept(errors):
         reports.write(record, kept, comparison)
     for line in broken:

@@ -11,7 +11,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
 from fcn_deploy.vocabulary import Size
 
 
@@ -91,6 +91,8 @@ def command(
     and the class names. Serve it with `tritonserver --model-repository=DIR`; an engine needs the Triton release whose
     TensorRT built it.
     """
+    from fcn_deploy.packaging.plain import to_plain
+    from fcn_deploy.packaging.text import render
     from fcn_deploy.packaging.triton import TritonOptions, package
 
     check_json_path(json_path)
@@ -105,6 +107,4 @@ def command(
         force=force,
     )
     folder = package(model, repository, options, progress())
-    files = sorted(str(path.relative_to(repository)) for path in folder.rglob("*") if path.is_file())
-    plain = {"schema": 1, "kind": "package", "repository": str(repository), "name": folder.name, "files": files}
-    emit(json_path, lambda: json.dumps(plain), lambda: click.echo(f"wrote {', '.join(files)} into {repository}"))
+    emit(json_path, lambda: json.dumps(to_plain(folder)), lambda: show(render(folder)))

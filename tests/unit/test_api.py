@@ -13,8 +13,12 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import fcn_deploy
+from fcn_deploy import BuildOptions, DataOptions
+from fcn_deploy.cli.main import cli
+from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.training.arguments import NETWORK, TrainArguments
 from fcn_deploy.training.config import TrainConfig
 
@@ -85,3 +89,47 @@ def test_the_docstring_explains_each_argument_the_result_and_the_errors(name):
     parameters = inspect.signature(getattr(fcn_deploy, name)).parameters.keys() - {"progress"}
     explained = ", ".join(re.findall(r"^    (\w+(?:, \w+)*): ", text, re.MULTILINE)).split(", ")
     assert parameters <= set(explained)
+
+
+# The fewest arguments that each command takes.
+COMMANDS = {
+    "bench": [],
+    "build_engine": ["m.onnx", "-o", "m.engine"],
+    "diagnose": ["demo", "m.onnx"],
+    "evaluate": ["demo"],
+    "export": ["demo"],
+    "inspect": ["demo"],
+    "predict": ["demo", "photo.png", "-o", "masks"],
+    "quantize": ["m.onnx", "--precision", "fp16", "-o", "h.onnx"],
+    "train": ["--data", "a", "--val", "b", "-o", "run"],
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_command_calls_the_function_with_its_own_defaults(name, tmp_path, monkeypatch):
+    if name == "load":  # no command opens a model to hand it over
+        return
+    monkeypatch.chdir(tmp_path)
+    signature, calls = inspect.signature(getattr(fcn_deploy, name)), []
+
+    def called(*arguments: object, **given: object) -> None:
+        calls.append(signature.bind(*arguments, **given).arguments)
+        raise FcnDeployError("called")
+
+    monkeypatch.setattr(f"{fcn_deploy._MODULES[name]}.{name}", called)
+    result = CliRunner().invoke(cli, [name.replace("_", "-"), *COMMANDS[name]])
+    assert str(result.exception) == "called", result.output
+    (given,) = calls
+    for parameter in signature.parameters.values():
+        if parameter.default is parameter.empty or parameter.name in ("progress", "stdin", "on_epoch"):
+            continue
+        passed = given.get(parameter.name, parameter.default)
+        assert _settled(passed) == _settled(parameter.default), parameter.name
+
+
+def _settled(value: object) -> object:
+    """A value as the function takes it: options that ask for nothing are None."""
+    if isinstance(value, list):
+        return tuple(value)
+    nothing = (isinstance(value, DataOptions) and value.source is None) or value == BuildOptions()
+    return None if nothing else value

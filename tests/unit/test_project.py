@@ -107,3 +107,15 @@ def test_no_two_classes_of_the_package_have_one_name():
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
     assert {name: files for name, files in places.items() if len(files) > 1} == {}
+
+
+def test_plain_data_and_text_of_results_have_their_modules():
+    """The convention of CONTRIBUTING: `to_plain` in plain.py, `render` in text.py or in bench's report."""
+    places: dict[str, set[str]] = {"to_plain": set(), "render": set()}
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name in places:
+                places[node.name].add(str(path.relative_to(PACKAGE)))
+    assert {name for name in places["to_plain"] if not name.endswith("/plain.py")} == set()
+    rendering = {name for name in places["render"] if not name.endswith("/text.py")}
+    assert {name for name in rendering if not name.startswith("benchmark/report/")} == set()

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+from fcn_deploy.benchmark.plain import SCHEMA, to_plain
 from fcn_deploy.benchmark.record.check import check_record
 from fcn_deploy.benchmark.record.old_rows import decode_old_rows
-from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import write_text
-from fcn_deploy.system.plain import plain
 
-SCHEMA = 3
 # Schema 2 added fields alone: a record of schema 1 is one that did not measure them. Schema 3 has measurements in rows.
 OLD_ROWS = (1, 2)
 
 
 def to_json(record: Record) -> str:
-    """Return JSON, with a `summary` in each measurement for readers without this package; it is not read back."""
-    whole: dict[str, Any] = {"schema": SCHEMA, "kind": "bench"} | plain(record)
-    for row, source in zip(whole["rows"], record.rows, strict=True):
-        for measurement, measured in zip(row["measurements"], source.measurements, strict=True):
-            measurement["summary"] = summarise(record, measured)
-    return json.dumps(whole, allow_nan=False)
+    """Return the record as JSON text."""
+    return json.dumps(to_plain(record), allow_nan=False)
 
 
 def from_json(text: str, name: str = "record") -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -16,7 +15,6 @@ from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.report.table import as_table
 from fcn_deploy.system.formatting import NONE, milliseconds, number
-from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import shape_text
 
 
@@ -150,9 +148,3 @@ def unchecked_limits(found: Comparison, limits: Limits) -> list[str]:
             if any(change.ratio.low is None for change in row.speed)
         ]
     return lines + [f"{row.runner}: {row.reason}" for row in found.rows if row.fate == "gone"]
-
-
-def with_comparison(record_json: str, found: Comparison, broken: Sequence[str]) -> str:
-    """Add the comparison and the broken limits to the record's JSON; readers of records ignore them."""
-    comparison = plain(found) | {"broken": list(broken)}
-    return json.dumps(json.loads(record_json) | {"comparison": comparison}, allow_nan=False)

@@ -1,0 +1,30 @@
+"""Return a record, with or without its comparison with a baseline, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fcn_deploy.benchmark.record.summary import summarise
+from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.system.plain import plain
+
+if TYPE_CHECKING:
+    from fcn_deploy.benchmark.baseline.compare import Comparison
+
+SCHEMA = 3
+
+
+def to_plain(record: Record, comparison: Comparison | None = None, broken: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the record as JSON holds it; samples in nanoseconds.
+
+    Each measurement gets a `summary`, and the record a `comparison` with the broken limits, for readers without this
+    package: neither is read back.
+    """
+    whole: dict[str, Any] = {"schema": SCHEMA, "kind": "bench", **plain(record)}
+    for row, source in zip(whole["rows"], record.rows, strict=True):
+        for measurement, measured in zip(row["measurements"], source.measurements, strict=True):
+            measurement["summary"] = plain(summarise(record, measured))
+    if comparison is None:
+        return whole
+    return {**whole, "comparison": {**plain(comparison), "broken": list(broken)}}
