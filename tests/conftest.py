@@ -11,10 +11,14 @@ from typing import NamedTuple
 
 import pytest
 import torch
+from filelock import FileLock
 
 from fcn_deploy.card import ModelCard
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.system.process import usable_cores
+from tests.support.bench_model import save_small_model
 
 # A copy of CamVid (SegNet's 11 classes): train.txt, val.txt, classes.txt and the folders they name.
 CAMVID = Path(os.environ.get("FCN_DEPLOY_CAMVID", Path(__file__).parents[2] / "shared" / "data" / "camvid"))
@@ -55,6 +59,54 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
         return Ended(ended.value.code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return the file of a name, made by the first test of a run that asks, in whichever worker; no test changes it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+
+    def file(name: str, make: Callable[[Path], object]) -> Path:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{path.stem}.lock"):
+            if not path.exists():
+                make(path)
+        return path
+
+    return file
+
+
+@pytest.fixture(scope="session")
+def demo_onnx(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The bundled model, exported as `fcn-deploy export demo` does."""
+    return made_once("demo.onnx", lambda path: export_model(*load_network("demo"), path))
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A network with labels of each of the generated scenes' classes."""
+    return made_once("small/small.safetensors", save_small_model)
+
+
+@pytest.fixture(scope="session")
+def small_onnx(made_once: Callable[[str, Callable[[Path], object]], Path], small_checkpoint: Path) -> Path:
+    """The small checkpoint, exported next to it; nothing else is in the folder."""
+    return made_once("small/small.onnx", lambda path: export_model(*load_network(small_checkpoint), path))
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Callable[..., Path]:
+    """Return an exported `tiny_model`, with labels alone."""
+
+    def exported(name: str, **options: str) -> Path:
+        stem = "-".join([name, *options.values()])
+        return made_once(
+            f"{stem}.onnx", lambda path: export_model(*tiny_model(name, **options), path, shapes=((2, 33, 47),))
+        )
+
+    return exported
 
 
 @pytest.fixture(scope="session")

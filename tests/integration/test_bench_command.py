@@ -25,20 +25,8 @@ QUICK = ["--iterations", "5", "--seconds", "60", "--warmup", "1", "--saturation"
 TWO = ["--runners", "pytorch,onnxruntime"]
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    return save_small_model(tmp_path_factory.mktemp("models") / "small.safetensors")
-
-
-@pytest.fixture(scope="module")
-def exported(checkpoint) -> Path:
-    target = checkpoint.with_name("small.onnx")
-    invoke("export", str(checkpoint), "-o", str(target))
-    return target
-
-
-def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):
-    result = invoke("bench", str(checkpoint), "--data", DATA, *QUICK, *TWO, "--json", str(tmp_path / "run.json"))
+def test_a_checkpoint_is_compared_with_its_own_export(small_checkpoint, tmp_path):
+    result = invoke("bench", str(small_checkpoint), "--data", DATA, *QUICK, *TWO, "--json", str(tmp_path / "run.json"))
     assert result.exit_code == 0
     record = read_record(tmp_path / "run.json")
     pytorch, ort = record.rows
@@ -54,9 +42,9 @@ def test_a_checkpoint_is_compared_with_its_own_export(checkpoint, tmp_path):
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
-def test_an_onnx_file_needs_no_second_file(exported, tmp_path):
+def test_an_onnx_file_needs_no_second_file(small_onnx, tmp_path):
     alone = tmp_path / "alone.onnx"
-    alone.write_bytes(exported.read_bytes())
+    alone.write_bytes(small_onnx.read_bytes())
     result = invoke("bench", str(alone), "--data", DATA, *QUICK, *TWO, "--no-memory", "--json", "-")
     record = json.loads(result.stdout)
     assert [row["status"] for row in record["rows"]] == ["ok", "ok"]
@@ -73,9 +61,9 @@ def test_an_onnx_file_of_another_tool_is_measured_and_pytorch_is_skipped(tmp_pat
     assert result.exit_code == 0
 
 
-def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(exported):
+def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(small_onnx):
     runners = ["--runners", "pytorch,onnxruntime:fp16,onnxruntime:int8", "--calib", "synthetic:4:9:33x47"]
-    result = invoke("bench", str(exported), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
+    result = invoke("bench", str(small_onnx), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
     assert result.exit_code == 0
     pytorch, half, int8 = json.loads(result.stdout)["rows"]
     assert [row["status"] for row in (pytorch, half, int8)] == ["ok"] * 3
@@ -84,15 +72,15 @@ def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(exporte
     assert int8["built"]["shares"]["INT8"] > 0.8  # the transposed convolutions and scores stay in float
     assert len({half["built"]["sha256"], int8["built"]["sha256"]}) == 2
     assert len(half["built"]["sha256"]) == 64
-    assert half["built"]["size_bytes"] < exported.stat().st_size
+    assert half["built"]["size_bytes"] < small_onnx.stat().st_size
     assert int8["measurements"][0]["agreement"]["overall"]["pixels"] == 3 * 33 * 47
-    assert sorted(path.name for path in exported.parent.iterdir()) == ["small.onnx", "small.safetensors"]
+    assert sorted(path.name for path in small_onnx.parent.iterdir()) == ["small.onnx", "small.safetensors"]
 
 
-def test_engines_are_built_and_their_rows_say_why_they_did_not_run(exported):
+def test_engines_are_built_and_their_rows_say_why_they_did_not_run(small_onnx):
     pytest.importorskip("tensorrt_rtx", reason="the builder of TensorRT for RTX is not installed")
     runners = ["--runners", "pytorch,tensorrt:int8+fp16", "--calib", "synthetic:4:9:33x47"]
-    result = invoke("bench", str(exported), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
+    result = invoke("bench", str(small_onnx), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")
     engine = json.loads(result.stdout)["rows"][1]
     assert engine["built"]["kind"] == "engine"
     assert len(engine["built"]["sha256"]) == 64
@@ -104,9 +92,9 @@ def test_engines_are_built_and_their_rows_say_why_they_did_not_run(exported):
     assert result.exit_code == 0
 
 
-def test_int8_without_images_to_calibrate_with_is_refused_before_any_work(exported):
+def test_int8_without_images_to_calibrate_with_is_refused_before_any_work(small_onnx):
     with pytest.raises(DataError, match=r"onnxruntime:int8 needs images to calibrate with.*--calib"):
-        invoke("bench", str(exported), "--data", DATA, "--runners", "onnxruntime:int8")
+        invoke("bench", str(small_onnx), "--data", DATA, "--runners", "onnxruntime:int8")
 
 
 def test_the_model_can_be_named_where_the_keys_leave_a_choice(tmp_path):
@@ -119,11 +107,11 @@ def test_the_model_can_be_named_where_the_keys_leave_a_choice(tmp_path):
     assert "read as" not in result.stderr
 
 
-def test_a_provider_that_cannot_start_is_skipped_with_its_reason_and_the_rest_goes_on(exported):
+def test_a_provider_that_cannot_start_is_skipped_with_its_reason_and_the_rest_goes_on(small_onnx):
     if torch.cuda.is_available() or "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("needs an onnxruntime built with CUDA on a machine without a GPU")
     runners = "onnxruntime:cuda,onnxruntime,pytorch:cuda"
-    result = invoke("bench", str(exported), "--data", DATA, *QUICK, "--no-memory", "--runners", runners)
+    result = invoke("bench", str(small_onnx), "--data", DATA, *QUICK, "--no-memory", "--runners", runners)
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())
     assert "onnxruntime:cuda skipped: CUDAExecutionProvider did not start" in text
@@ -180,8 +168,8 @@ def test_bad_input_is_one_line(arguments, error, tmp_path):
     assert not list(tmp_path.rglob("*.json*"))
 
 
-def test_no_runners_is_a_usage_error(exported):
-    assert invoke("bench", str(exported), "--runners", ",").exit_code == 2
+def test_no_runners_is_a_usage_error(small_onnx):
+    assert invoke("bench", str(small_onnx), "--runners", ",").exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["bench", "evaluate"])
@@ -192,23 +180,22 @@ def test_more_threads_than_a_backend_survives_are_a_usage_error(name):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a Windows process by other ways")
-def test_ctrl_c_leaves_nothing_behind(exported, tmp_path):
+def test_ctrl_c_leaves_nothing_behind(small_checkpoint, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    checkpoint = str(exported.with_name("small.safetensors"))
     command = [
         sys.executable,
         "-m",
         "fcn_deploy",
         "bench",
-        checkpoint,
+        str(small_checkpoint),
         "--data",
         DATA,
         "--json",
         str(tmp_path / "run.json"),
     ]
     process = subprocess.Popen(
-        [*command, *TWO, "--seconds", "60", "--iterations", "1000000"],
+        [*command, *TWO, "--no-memory", "--seconds", "60", "--iterations", "1000000"],
         stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(scratch)},
     )  # fmt: skip
     for line in process.stderr:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.bench_model import invoke, save_small_model
+from tests.support.bench_model import invoke
 
 DATA = ["--data", "synthetic:3:5:33x47"]
 QUICK = [
@@ -27,9 +28,9 @@ QUICK = [
 ]
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(save_small_model(tmp_path_factory.mktemp("models") / "small.safetensors"))
+@pytest.fixture
+def checkpoint(small_checkpoint: Path) -> str:
+    return str(small_checkpoint)
 
 
 def rows(*arguments: str) -> list[dict[str, Any]]:

@@ -16,11 +16,10 @@ from fcn_deploy.audit.audit import audit
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
 from fcn_deploy.engine_build.build_engine import build_engine
-from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.graph.load import read_card
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile
-from tests.conftest import tiny_model
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
 
@@ -42,13 +41,10 @@ def photographs(tmp_path_factory) -> DataOptions:
 
 
 @pytest.fixture(scope="module", params=NETWORKS, ids=lambda pair: "-".join(filter(None, pair)))
-def network(request, tmp_path_factory) -> Path:
+def network(request, tiny_onnx) -> Path:
     """An exported network of a twentieth of the published width."""
     name, head = request.param
-    model, card = tiny_model(name, **({"head": head} if head else {}))
-    path = tmp_path_factory.mktemp(name) / f"{name}.onnx"
-    export_model(model, card, path, shapes=((2, 33, 47),))
-    return path
+    return tiny_onnx(name, **({"head": head} if head else {}))
 
 
 @pytest.mark.parametrize("precision", PROMISED)
@@ -84,15 +80,13 @@ def _assert_every_row_is_listed_for_both_profiles(rows, sidecar):
             assert row.precision in types, (row.name, profile, types)
 
 
-def test_the_command_s_own_rewrite_is_that_of_quantize(photographs, tmp_path):
-    model, card = tiny_model("fcn32s", head="pool5")
-    source, target = tmp_path / "net.onnx", tmp_path / "net.engine"
-    export_model(model, card, source, shapes=((1, 5, 7),))
+def test_the_command_s_own_rewrite_is_that_of_quantize(photographs, tiny_onnx, tmp_path):
+    source, target = tiny_onnx("fcn32s", head="fc"), tmp_path / "net.engine"
     asked = {"precision": "int8+fp16", "calibration": photographs, "keep": ["backbone.stage2.*"]}
     sidecar = build_engine(source, target, profiles=PROFILES, **asked).sidecar
     quantize(source, tmp_path / "q.onnx", **asked)
     promised = audit(tmp_path / "q.onnx", batch=2, height=33, width=47).totals
     assert sidecar.shares.built == promised
-    assert (sidecar.precision, sidecar.onnx_name, sidecar.onnx_sha256) == ("int8+fp16", "net.onnx", sha256(source))
-    assert sidecar.card.classes == card.classes
+    assert (sidecar.precision, sidecar.onnx_name, sidecar.onnx_sha256) == ("int8+fp16", source.name, sha256(source))
+    assert sidecar.card.classes == read_card(source).classes
     assert sidecar.key["calibration"]["count"] == 2

@@ -47,21 +47,18 @@ def _diagnosis(*arguments: object) -> dict:
     return found
 
 
-def _rewritten(source: Path) -> dict[str, Path]:
+def _rewritten(source: Path, folder: Path) -> dict[str, Path]:
     files = {"fp32": source}
     for form, options in FORMS.items():
-        files[form] = source.with_name(f"{source.stem}.{form}.onnx")
+        files[form] = folder / f"{source.stem}.{form}.onnx"
         quantize(source, files[form], calibration=CALIBRATION, **options)
     return files
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def demo(demo_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Form -> file, all made from the bundled checkpoint."""
-    path = tmp_path_factory.mktemp("demo") / "demo.onnx"
-    network, card = load_network(file_of("demo"))
-    export_model(network, card, path)
-    return _rewritten(path)
+    return _rewritten(demo_onnx, tmp_path_factory.mktemp("demo"))
 
 
 def test_a_healthy_chain_of_every_form_diverges_nowhere(demo):
@@ -166,7 +163,7 @@ def test_a_resnet_with_folded_batch_norms_has_no_layer_out_of_line_and_a_fault_i
         if name.endswith("running_var"):
             value.uniform_(0.5, 2)
     export_model(network.eval(), card, tmp_path / "resnet.onnx")
-    files = _rewritten(tmp_path / "resnet.onnx")
+    files = _rewritten(tmp_path / "resnet.onnx", tmp_path)
     # The labels of an untrained network hang by a thread; its layers do not.
     found = _diagnosis(*files.values(), "--tolerance", "int8.labels=30", "--tolerance", "fp16.labels=5")
     assert found["first_step"] is None

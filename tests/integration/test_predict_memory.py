@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
-from fcn_deploy.sources.model_source import ModelSource
-from tests.integration.test_tiling_networks import peak_of
 from tests.support.onnx_files import write_graph
+from tests.support.peak_memory import peak_of
 
 SIZE = (600, 800)  # 1.4 MB decoded, 0.5 MB of labels
 FEW, MANY = 60, 200  # allocators have taken their fill by 60 images: 25 to 45 MB more than at 20
@@ -54,9 +53,7 @@ with open_runner("onnxruntime", sys.argv[1], threads=1) as runner:
 """
 
 
-def test_inferences_of_one_size_hold_what_the_first_took():
-    with ModelSource("demo") as demo:
-        command = [sys.executable, "-c", RESIDENT, demo.file_for("onnxruntime")]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_inferences_of_one_size_hold_what_the_first_took(demo_onnx):
+    done = subprocess.run([sys.executable, "-c", RESIDENT, demo_onnx], capture_output=True, text=True, check=True)
     first, _, third = map(int, done.stdout.split())
     assert third < 1.1 * first  # 1.4 with onnxruntime's pattern of allocations

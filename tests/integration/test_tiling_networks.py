@@ -7,9 +7,6 @@ differ by FP32's rounding alone, and a label may differ only where its two best 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +32,7 @@ from fcn_deploy.tiling.receptive_field.model import WEIGHTS_BYTES, drop_weights,
 from fcn_deploy.tiling.run import label_whole_image
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.conftest import tiny_model
+from tests.support.peak_memory import peak_of
 
 # FP32 sums of the same products in another order: a few parts in 10^7 of the largest logit; 1e-5 leaves room.
 ROUNDING = 1e-5
@@ -232,23 +230,6 @@ def test_a_smaller_halo_is_told_with_what_it_changes(model, tmp_path):
     assert "labels differ from the whole image's (4 of" in notes[1]
     differing = (np.load(tmp_path / "small.npy") != np.load(tmp_path / "whole.npy")).mean()
     assert 0 < differing < 0.2
-
-
-PEAK = """
-import sys
-from fcn_deploy.cli.main import cli
-from fcn_deploy.resident import peak_bytes
-cli(sys.argv[1:], standalone_mode=False)
-print("peak", peak_bytes())
-"""
-
-
-def peak_of(*arguments: object) -> int:
-    """Peak resident bytes of `fcn-deploy` with these arguments, in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-c", PEAK, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    return int(done.stdout.split("peak ")[1])
 
 
 @pytest.mark.long
