@@ -121,7 +121,7 @@ def test_a_provider_that_cannot_start_is_skipped_with_its_reason_and_the_rest_go
 
 def test_a_model_of_other_classes_runs_on_generated_images_by_default(tmp_path):
     model = save_small_model(tmp_path / "m.safetensors", ("cat", "dog"))
-    result = invoke("bench", str(model), "--limit", "2", *QUICK, "--no-memory", "--runners", "pytorch")
+    result = invoke("bench", str(model), "--max-images", "2", *QUICK, "--no-memory", "--runners", "pytorch")
     assert result.exit_code == 0
     assert "without their labels" in result.stderr
     with pytest.raises(DataError, match="the model has 2 classes"):

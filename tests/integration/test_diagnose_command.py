@@ -199,7 +199,7 @@ def test_images_without_labels_leave_agreement_and_layers(demo, tmp_path):
 
 
 def test_one_image_has_no_interval_and_says_so(demo):
-    result = _run(demo["fp32"], demo["int8"], "--images", 1)
+    result = _run(demo["fp32"], demo["int8"], "--max-images", 1)
     assert "One labelled image has no interval." in " ".join(result.output.split())
     assert " to +" not in result.output
 

@@ -67,7 +67,7 @@ def test_an_exported_file_is_exported_again_with_other_outputs(tmp_path):
     model, card = tiny_model("fcn32s")
     save_model(tmp_path / "m.safetensors", model, card)
     _export(tmp_path / "m.safetensors", "-o", tmp_path / "a.onnx")
-    result = _export(tmp_path / "a.onnx", "-o", tmp_path / "b.onnx", "--output", "labels,logits")
+    result = _export(tmp_path / "a.onnx", "-o", tmp_path / "b.onnx", "--outputs", "labels,logits")
     assert result.exit_code == 0, result.output
 
 

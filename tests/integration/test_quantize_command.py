@@ -58,7 +58,9 @@ def photographs(tmp_path: Path) -> Path:
 
 def test_int8_tells_of_its_images_ranges_and_kept_layers(fcn, photographs, tmp_path):
     out = tmp_path / "q.onnx"
-    result = _quantize(fcn, "--precision", "int8", "--calib", photographs, "--labels", tmp_path / "maps", "-o", out)
+    result = _quantize(
+        fcn, "--precision", "int8", "--calib", photographs, "--calib-labels", tmp_path / "maps", "-o", out
+    )
     assert result.exit_code == 0, result.output
     assert "calibrated with 7 images that show 2 of 3 classes (without: car)" in result.output
     assert "INT8 for tensorrt, ranges by mse" in result.output
@@ -72,7 +74,7 @@ def test_int8_tells_of_its_images_ranges_and_kept_layers(fcn, photographs, tmp_p
 
 @pytest.mark.parametrize("method", ["minmax", "percentile", "entropy", "mse"])
 def test_every_method_and_target_writes_json_that_adds_up(fcn, photographs, tmp_path, method):
-    common = (fcn, "--precision", "int8", "--calib", photographs, "--method", method, "--images", 3, "--json", "-")
+    common = (fcn, "--precision", "int8", "--calib", photographs, "--method", method, "--max-images", 3, "--json", "-")
     for target in ("tensorrt", "cpu"):
         result = _quantize(*common, "--target", target, "-o", tmp_path / "q.onnx")
         report = json.loads(result.output)
@@ -160,7 +162,7 @@ def test_labels_of_other_classes_are_refused_and_images_alone_may_be_any(fcn, ph
     common = (fcn, "--precision", "int8", "--calib", photographs, "-o", tmp_path / "q.onnx")
     assert _quantize(*common).exit_code == 0
     with pytest.raises(DataError, match="class 0 is 'road' for the model and 'cat'"):
-        _quantize(*common, "--labels", tmp_path / "maps")
+        _quantize(*common, "--calib-labels", tmp_path / "maps")
     with pytest.raises(DataError, match="the model has 3 classes"):
         _quantize(fcn, "--precision", "int8", "--calib", "synthetic:2", "-o", tmp_path / "q.onnx")
 

@@ -37,7 +37,7 @@ def test_the_values_are_the_arguments_of_bench():
 
 
 def test_a_tolerance_of_nothing_never_stops_early():
-    assert timing(parsed("--tolerance", "0%"))["stop_at"] is None
+    assert timing(parsed("--stop-at", "0%"))["stop_at"] is None
     assert timing(parsed("--stop-at", "2.5%"))["stop_at"] == 0.025
 
 
@@ -50,7 +50,7 @@ def test_a_tolerance_of_nothing_never_stops_early():
         (("--batch", "0"), "'0' is not a number of images"),
         (("--batch", "1;4"), "'1;4' is not a number of images"),
         (("--batch", ","), "it names no number of images"),
-        (("--tolerance", "1"), "'1' is not a percentage"),
+        (("--stop-at", "1"), "'1' is not a percentage"),
     ],
 )
 def test_what_cannot_be_read_is_a_usage_error_that_says_how_to_write_it(arguments, said):
