@@ -71,7 +71,8 @@ def bench(
 
     Returns:
         The record: a row per runner with its samples in nanoseconds, memory, agreement and accuracy, and what they
-        were measured on. `benchmark.record.file` writes and reads it.
+        were measured on; a notebook shows it as its page. `benchmark.record.summary` computes figures from it
+        (`speed(record, row.own).median_ms`), `benchmark.record.file` writes and reads it.
 
     Raises:
         UnknownNameError: no such runner or provider.

@@ -20,7 +20,6 @@ from fcn_deploy.benchmark.images import Image
 from fcn_deploy.benchmark.record.measurement import Latency, OnDevice
 from fcn_deploy.benchmark.record.stability import is_known
 from fcn_deploy.benchmark.timing.timed_runner import Steps, TimedRunner, Timing, timed_runner_of
-from fcn_deploy.benchmark.timing.warmup import warm_up
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.interrupt import interrupts
@@ -31,6 +30,9 @@ MIN_ROUNDS = 3
 ROUNDS_TO_STOP = 100
 SECONDS_TO_STOP = 2.0
 LOOK_EVERY = 10
+STEADY_RUNS = 3
+# Three runs in a row that improve on the best so far by less than this share do not improve.
+STEADY_GAIN = 0.03
 
 
 @dataclass
@@ -174,6 +176,36 @@ def _warm(
         for batch in {batch.shape: batch for batch in batches}.values():
             runs = [partial(run, runner, sample, batch) for runner, sample in zip(timed, samples, strict=True)]
             warm_up(runs, budget.warmup, ceilings)
+
+
+def is_steady(times_ns: Sequence[int]) -> bool:
+    """Whether the last three runs were no faster than the best before them, but for 3 %."""
+    if len(times_ns) <= STEADY_RUNS:
+        return False
+    return min(times_ns[-STEADY_RUNS:]) >= (1 - STEADY_GAIN) * min(times_ns[:-STEADY_RUNS])
+
+
+def warm_up(runs: Sequence[Callable[[], int | None]], least: int, ceilings_s: list[float]) -> None:
+    """Call all of `runs` in turn until each is steady.
+
+    Args:
+        runs: one inference each, giving its nanoseconds, or None if it failed and need not be called again.
+        least: calls of each; 0 for no call at all, steady or not.
+        ceilings_s: what each may take beyond that, in seconds; what it took is subtracted.
+    """
+    times: list[list[int]] = [[] for _ in runs]
+    going = list(range(len(runs))) if least > 0 else []
+    while going:
+        for index in list(going):
+            taken = runs[index]()
+            if taken is None:
+                going.remove(index)
+                continue
+            times[index].append(taken)
+            if len(times[index]) > least:
+                ceilings_s[index] -= taken / 1e9
+            if len(times[index]) >= least and (ceilings_s[index] <= 0 or is_steady(times[index])):
+                going.remove(index)
 
 
 def _settle(sample: Samples, runner: TimedRunner, batch: Image, settle_ms: float) -> None:

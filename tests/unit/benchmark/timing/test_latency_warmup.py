@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fcn_deploy.benchmark.timing.warmup import is_steady, warm_up
+from fcn_deploy.benchmark.timing.latency import is_steady, warm_up
 from tests.support.scripted_runners import MS
 
 # allocates, tunes, and is steady from the fifth run on
