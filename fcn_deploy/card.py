@@ -100,7 +100,7 @@ class ModelCard:
 
     @property
     def ignore_index(self) -> int:
-        """The label of unlabelled pixels: 255, or -1 where labels are int32."""
+        """Return the label of unlabelled pixels: 255, or -1 where labels are int32."""
         return ignore_index_for(self.num_classes)
 
     @property
@@ -126,12 +126,12 @@ class ModelCard:
 
 
 def ignore_index_for(num_classes: int) -> int:
-    """The label of unlabelled pixels: 255 in uint8 labels, or -1 above 255 classes, where labels are int32."""
+    """Return the label of unlabelled pixels: 255 in uint8 labels, or -1 above 255 classes, where labels are int32."""
     return 255 if num_classes <= 255 else -1
 
 
 def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
-    """The Pascal VOC colour map: bit 3k, 3k+1, 3k+2 of the label is bit 7-k of red, green, blue."""
+    """Return the Pascal VOC colour map: bit 3k, 3k+1, 3k+2 of the label is bit 7-k of red, green, blue."""
 
     def colour(label: int) -> tuple[int, int, int]:
         channels = [0, 0, 0]

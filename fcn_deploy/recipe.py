@@ -106,7 +106,7 @@ class Recipe:
     notes: str = ""
 
     def card_changes(self) -> dict[str, Any]:
-        """The fields of the checkpoint's model card that this recipe sets."""
+        """Return the fields of the checkpoint's model card that this recipe sets."""
         overrides = {key: getattr(self, key) for key in ("mean", "std", "channel_order")}
         notes = {"recipe": self.name, "checkpoint": self.checkpoint, "url": self.url}
         return {key: value for key, value in overrides.items() if value is not None} | {"notes": notes}
@@ -132,7 +132,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
-    """The checkpoint of `recipe`, its hash compared with the recipe's.
+    """Find the checkpoint of `recipe`, and compare its hash with the recipe's.
 
     Looked for at `given` (the file, or the folder that has it); without it beside the recipe, then in the current
     folder.
@@ -158,7 +158,7 @@ def _resolve(recipe: Recipe, given: Path | None) -> Path:
 
 
 def checkpoint_of(path: Path) -> Path:
-    """The checkpoint of a recipe, found as by `resolve_checkpoint`; any other path as it is."""
+    """Return the checkpoint of a recipe, found as by `resolve_checkpoint`; any other path as it is."""
     return resolve_checkpoint(load_recipe(path)) if kind_of(path) == "recipe" else path
 
 

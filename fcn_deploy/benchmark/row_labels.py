@@ -96,7 +96,7 @@ class RowLabels:
 
 
 def _fill_in(run: RowRun, result: LabelComparison, *, compared: bool) -> None:
-    """`compared`: whether there was a reference that lasted, and it is another runner."""
+    """Fill in the comparison; `compared` if there was a reference that did not fail, and it is another runner."""
     if result.failure is not None:
         run.fail(result.failure)
         return

@@ -133,7 +133,7 @@ def _profiles(given: dict[str, Any]) -> Any:
 
 
 def _images(source: str, given: dict[str, Any]) -> Any:
-    """The images of --profile-from, all of them; --classes and the like are those of --calib."""
+    """Return all images of --profile-from; --classes and the like are those of --calib."""
     return data_options({**given, "data": source, "labels": None, "limit": None})
 
 

@@ -20,6 +20,8 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 __all__ = ["Dataset", "Sample", "iterate", "open_dataset"]
 
+OnError = Literal["raise", "skip"]  # at a file that cannot be used
+
 
 def open_dataset(
     source: str,
@@ -107,9 +109,7 @@ def _refuse_labels(labels: str | Path | None, why: str) -> None:
         )
 
 
-def iterate(
-    dataset: Dataset, *, on_error: Literal["raise", "skip"] = "raise", progress: Progress = SILENT
-) -> Iterator[Sample]:
+def iterate(dataset: Dataset, *, on_error: OnError = "raise", progress: Progress = SILENT) -> Iterator[Sample]:
     """Yield every sample in order.
 
     Args:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.data.dataset import Dataset, Sample, iterate
-from fcn_deploy.data.options import OnError
+from fcn_deploy.data.dataset import Dataset, OnError, Sample, iterate
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.data.dataset import Dataset, Sample, open_dataset
+from fcn_deploy.data.dataset import Dataset, OnError, Sample, open_dataset
 from fcn_deploy.errors import DataError
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
-OnError = Literal["raise", "skip"]
 GENERATED = "synthetic"
 
 

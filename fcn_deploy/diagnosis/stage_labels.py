@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ignore_index_for
-from fcn_deploy.data.dataset import Dataset, iterate
-from fcn_deploy.data.options import OnError
+from fcn_deploy.data.dataset import Dataset, OnError, iterate
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.errors import FcnDeployError, RunnerError

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.data.dataset import Dataset, iterate
-from fcn_deploy.data.options import DataOptions, OnError
+from fcn_deploy.data.dataset import Dataset, OnError, iterate
+from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import image_axes, image_input
 from fcn_deploy.quantization.calibration.images import open_images

@@ -122,7 +122,7 @@ class Runner(ABC):
 
     @classmethod
     def find_devices(cls) -> dict[str, tuple[str, ...]] | None:
-        """The devices of this machine and the types that each computes in; None where the backend does not tell."""
+        """Return this machine's devices and the types that each computes in; None if the backend cannot list them."""
         return None
 
     def clone(self) -> Runner | None:

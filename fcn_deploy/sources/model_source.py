@@ -100,7 +100,7 @@ class ModelSource:
             raise ERRORS.get(self.kind, CheckpointError)(f"{self.path} {found}; expected {KINDS}")
 
     def card(self) -> ModelCard | None:
-        """The model card; None for an engine or ONNX file without one (or that the runners will find unreadable).
+        """Return the model card; None for an engine or ONNX file without one (or that cannot be read).
 
         Raises:
             CheckpointError, RecipeError: the checkpoint or the recipe cannot be read.
@@ -118,7 +118,7 @@ class ModelSource:
             return None
 
     def network(self) -> tuple[nn.Module, ModelCard]:
-        """The PyTorch network, which belongs to this source, and its card; see `load_network` for the errors."""
+        """Load the PyTorch network, which belongs to this source, and its card; see `load_network` for the errors."""
         if self._network is None:
             self._network = load_network(
                 self.text, model=self.model, classes=self._classes, checkpoint=self._checkpoint, progress=self._progress
@@ -126,7 +126,7 @@ class ModelSource:
         return self._network
 
     def onnx_file(self) -> Path:
-        """The ONNX file itself, or one exported with its proof, once, into a temporary folder.
+        """Return the ONNX file itself, or one exported with its proof, once, into a temporary folder.
 
         Raises:
             CheckpointError, EngineError, ExportError, OutputError: the source cannot be read or exported.
@@ -144,7 +144,7 @@ class ModelSource:
         return self._exported
 
     def file_for(self, spec: str) -> str:
-        """The file that runner `spec` opens; a runner of ONNX files gets `onnx_file`.
+        """Return the file that runner `spec` opens; a runner of ONNX files gets `onnx_file`.
 
         Raises:
             CheckpointError, EngineError, ExportError, OutputError: the source cannot be read or exported.
@@ -163,7 +163,7 @@ class ModelSource:
         return open_runner(spec, self.file_for(spec), threads=threads, load=self.network)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
-        """What a reader should know of the file that runner `spec` opened."""
+        """Return notes on the file that runner `spec` opened."""
         if entry(spec).opens == "onnx" and self.kind != "onnx":
             return (f"ran an ONNX file exported from {Path(self.text).name} for this run",)
         return ()

@@ -28,7 +28,7 @@ from fcn_deploy.quantization.calibration.images import open_checked
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.report import QuantizeReport
-from tests.support.recorded_progress import Heard
+from tests.support.recorded_progress import RecordedProgress
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn
 
 
@@ -43,12 +43,12 @@ class Place:
         for index in range(6):
             Image.fromarray(images(1, (1, 34, 46), seed=index)[0][0]).save(self.photos / f"{index}.png")
         self.runs = 0
-        self.heard = Heard()
+        self.recorded = RecordedProgress()
 
     def quantize(self, precision: str = "int8", out: str = "q.onnx", **options: object) -> QuantizeReport:
-        self.runs, self.heard = 0, Heard()
+        self.runs, self.recorded = 0, RecordedProgress()
         given = {"calibration": self.photos, "calibration_cache": self.cache, **options}
-        return quantize(self.fcn, self.folder / out, precision=precision, progress=self.heard, **given)  # type: ignore[arg-type]
+        return quantize(self.fcn, self.folder / out, precision=precision, progress=self.recorded, **given)  # type: ignore[arg-type]
 
     def bytes_of(self, name: str) -> bytes:
         return (self.folder / name).read_bytes()
@@ -56,7 +56,7 @@ class Place:
     @property
     def lines(self) -> list[str]:
         """What was said of the cache."""
-        return [line for line in self.heard.lines if str(self.cache) in line]
+        return [line for line in self.recorded.lines if str(self.cache) in line]
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_a_cache_that_cannot_be_kept_costs_no_result(place, monkeypatch):
     monkeypatch.setattr("fcn_deploy.quantization.calibration.collect.write_cache", full)
     place.quantize()
     assert (place.folder / "q.onnx").is_file()
-    assert any(line.endswith("; the calibration is not kept") for line in place.heard.lines)
+    assert any(line.endswith("; the calibration is not kept") for line in place.recorded.lines)
 
 
 def test_a_cache_in_the_place_of_a_model_or_without_images_is_refused(place):

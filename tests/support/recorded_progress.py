@@ -1,4 +1,4 @@
-"""A progress that remembers what it was told."""
+"""A progress that records its lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from fcn_deploy.system.progress import SILENT, Task
 
 
-class Heard:
+class RecordedProgress:
     def __init__(self) -> None:
         self.lines: list[str] = []
 

@@ -16,13 +16,13 @@ from fcn_deploy.engine.sidecar import EngineLayer
 def layers(path: Path) -> tuple[EngineLayer, ...] | None:
     """Build for one architecture with every dynamic dim at 32; None if the build fails."""
     flavor = open_flavor("rtx")
-    with capture_log(flavor.module) as heard:
+    with capture_log(flavor.module) as recorded:
         parsed = parse(flavor, path)
         assert parsed.findings == ()
         config = configure(flavor, parsed.builder, BuildOptions(sm=("SM89",)), fp16=False, int8=False)
         config.add_optimization_profile(_profile(parsed.builder, parsed.network))
         built = parsed.builder.build_serialized_network(parsed.network, config) is not None
-    return read_layers(heard.lines) if built else None
+    return read_layers(recorded.lines) if built else None
 
 
 def _profile(builder: Any, network: Any) -> Any:

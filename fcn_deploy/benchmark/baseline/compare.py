@@ -127,7 +127,7 @@ def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -
 
 
 def _by_name(record: Record) -> dict[tuple[str, int], Row]:
-    """Number rows of the same runner from 0."""
+    """Map each row by its runner and its position among rows of that runner, from 0."""
     rows: dict[tuple[str, int], Row] = {}
     for row in record.rows:
         rows[row.runner, sum(name == row.runner for name, _ in rows)] = row

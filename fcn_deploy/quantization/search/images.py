@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ignore_index_for
-from fcn_deploy.data.dataset import Dataset, Sample, iterate
+from fcn_deploy.data.dataset import Dataset, OnError, Sample, iterate
 from fcn_deploy.data.digests import Frames
-from fcn_deploy.data.options import OnError
 from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.confusion import Counts, confusion_matrix

@@ -200,7 +200,7 @@ class _Clock:
 
 
 def _line(step: SearchStep, measured: PassResult, reference: PassResult | None) -> str:
-    """Return what a step showed, for who watches."""
+    """Return what a step showed, as a line of progress."""
     what = {
         "fp32": "FP32",
         "only": f"{', '.join(step.layers)} alone in INT8",

@@ -165,7 +165,10 @@ def _cache_folder(cache: Path, files: Sequence[Path], profiles: Sequence[Profile
 
 
 def _type_texts(facts: GraphFacts) -> dict[str, str]:
-    """A weakly typed network needs the flag of each narrow type in it: without INT8's a file with Q/DQ fails to build
-    (github.com/microsoft/onnxruntime/issues/13381). Types that the file does not hold are never allowed."""
+    """Allow the narrow types that the file has, and no others.
+
+    A weakly typed network needs the flag of each: without INT8's a file with Q/DQ fails to build
+    (github.com/microsoft/onnxruntime/issues/13381).
+    """
     texts = {"trt_fp16_enable": "1"} if facts.half else {}
     return texts | ({"trt_int8_enable": "1"} if facts.quantised else {})

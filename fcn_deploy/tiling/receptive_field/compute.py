@@ -1,8 +1,8 @@
 """Compute the receptive field of a segmentation graph's labels, and where an image may be cut without effect on them.
 
-A window of the image is followed through the graph, node by node, as two spans of indices for each tensor (rows and
+A window of the image is followed through the graph, node by node, as two ranges of indices for each tensor (rows and
 columns): those whose values are the whole image's. What is lost of the labels at each side is the halo. Pools that
-round up, crops, paddings of 100 and skips move the spans as they move the data. Windows must begin at multiples of the
+round up, crops, paddings of 100 and skips move the ranges as they move the data. Windows must begin at multiples of the
 total stride, or pools and strides would see other groups of pixels.
 
 A true border of the image costs nothing: there, window and whole image meet the same padding.

@@ -102,7 +102,7 @@ def _along_an_axis(step: NodeContext) -> SpatialAxes:
 
 
 def _per_axis(step: NodeContext, one: Callable[[ValidRange, int, int], ValidRange]) -> SpatialAxes:
-    """Return a rule for rows and for columns of an N, C, H, W tensor: (span, axis 0 or 1, size of the result)."""
+    """Apply a rule to rows and to columns of an N, C, H, W tensor: (valid range, axis 0 or 1, size of the result)."""
     field = step.field
     if field.axes != (2, 3):
         raise GraphError(f"{step.name} has its rows and columns at dims {field.axes}; needed are 2 and 3")

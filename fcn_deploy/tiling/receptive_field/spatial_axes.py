@@ -25,7 +25,7 @@ class SpatialAxes:
 
     Attributes:
         axes: where they stand among its dims; the same axis twice where both were flattened into one.
-        spans: what of them is sound.
+        ranges: which of their indices are valid.
     """
 
     axes: tuple[int, int]

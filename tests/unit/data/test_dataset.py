@@ -6,7 +6,7 @@ from fcn_deploy.card import VOC_CLASSES
 from fcn_deploy.data.dataset import iterate, open_dataset
 from fcn_deploy.errors import DataError, ImageError, LabelError
 from tests.support.locked_folder import lock
-from tests.support.recorded_progress import Heard
+from tests.support.recorded_progress import RecordedProgress
 
 
 def save_pair(image_path, label_path, label, size=None):
@@ -40,7 +40,7 @@ def test_a_list_of_pairs_is_read_relative_to_its_folder(listed):
 
 
 def test_the_label_rule_is_told_once(listed):
-    notes = Heard()
+    notes = RecordedProgress()
     dataset = open_dataset(str(listed), progress=notes)
     assert len(list(iterate(dataset, progress=notes))) == 3
     assert notes.lines == [f"{listed}: labels 255 and 3 count as unlabelled; set the ignore index if they do not"]
@@ -126,7 +126,7 @@ def test_an_unreadable_image_stops_or_is_skipped_and_counted(listed):
     dataset = open_dataset(str(listed))
     with pytest.raises(ImageError, match=r"1\.jpg"):
         list(iterate(dataset))
-    notes = Heard()
+    notes = RecordedProgress()
     kept = list(iterate(dataset, on_error="skip", progress=notes))
     assert [sample.label[0, 0] for sample in kept] == [0, 2]
     assert len(notes.lines) == 2
@@ -163,7 +163,7 @@ def test_class_names_are_found_in_or_above_the_folders(folders):
 def test_files_without_a_partner_are_left_out_and_told(folders):
     (folders / "lbl/b.png").unlink()
     (folders / "img/a.jpg").unlink()
-    notes = Heard()
+    notes = RecordedProgress()
     dataset = open_dataset(str(folders / "img"), labels=str(folders / "lbl"), classes=list("xyz"), progress=notes)
     assert (len(dataset), dataset[0].label[0, 0]) == (1, 2)
     assert notes.lines[0] == f"1 files of {folders / 'img'} have no label and are left out (b)"

@@ -26,17 +26,17 @@ def test_a_tally_is_the_same_image_by_image_and_at_once():
 
 def test_a_tally_knows_a_multiple_other_shapes_labels_and_overflow():
     x = np.float32([1, -2, 3])
-    tally = TensorError()
-    tally.add(x, 4 * x)
-    assert (tally.relative, tally.factor, tally.residual) == (3, 4, pytest.approx(0, abs=1e-7))
+    error = TensorError()
+    error.add(x, 4 * x)
+    assert (error.relative, error.factor, error.residual) == (3, 4, pytest.approx(0, abs=1e-7))
     for other, found in (
         (x[:2], math.inf),
         (np.float16([1, -2, np.inf]), math.inf),
         (np.float32([1, -2, np.nan]), math.inf),
     ):
-        tally = TensorError()
-        tally.add(x, other)
-        assert tally.relative == found
+        error = TensorError()
+        error.add(x, other)
+        assert error.relative == found
     labels = TensorError()
     labels.add(np.uint8([[1, 2], [3, 4]]), np.uint8([[1, 2], [3, 0]]))
     assert labels.relative == 0.25

@@ -1,4 +1,4 @@
-"""TensorRT's messages, heard by who listens."""
+"""Collecting TensorRT's log messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def test_listeners_hear_the_one_logger_and_only_while_they_listen():
 
 def test_an_error_is_told_once_and_without_the_lines_of_a_missing_driver():
     lines = "real trouble\nchecks: cudaError_t 35 returned\nIn checkMacros at error.cpp:1\n"
-    heard = LogMessages([("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")])
+    recorded = LogMessages(
+        [("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")]
+    )
     assert significant_lines(lines) == ["real trouble"]
-    assert heard.reason() == "real trouble worse"
+    assert recorded.reason() == "real trouble worse"
     assert LogMessages().reason() == "the library gives no reason"

@@ -11,7 +11,7 @@ from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import CheckpointError, UnknownNameError
 from fcn_deploy.models.network import load_network
 from tests.conftest import tiny_model
-from tests.support.recorded_progress import Heard
+from tests.support.recorded_progress import RecordedProgress
 from tests.support.reference_nets import caffe_state
 
 
@@ -51,15 +51,15 @@ def test_the_demo_is_named():
 
 def test_fcn8s_is_assumed_where_the_keys_cannot_tell_it_from_at_once(tmp_path: Path):
     torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
-    heard = Heard()
-    assert load_network(str(path), progress=heard)[1].model == "fcn8s-caffe"
-    assert heard.lines == [
+    recorded = RecordedProgress()
+    assert load_network(str(path), progress=recorded)[1].model == "fcn8s-caffe"
+    assert recorded.lines == [
         f"{path} may be fcn8s-caffe or fcn8s-atonce-caffe: read as fcn8s-caffe; --model says which it is"
     ]
 
 
 def test_a_choice_that_the_user_made_is_not_told(tmp_path: Path):
     torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
-    heard = Heard()
-    assert load_network(str(path), model="fcn8s-atonce-caffe", progress=heard)[1].model == "fcn8s-atonce-caffe"
-    assert heard.lines == []
+    recorded = RecordedProgress()
+    assert load_network(str(path), model="fcn8s-atonce-caffe", progress=recorded)[1].model == "fcn8s-atonce-caffe"
+    assert recorded.lines == []

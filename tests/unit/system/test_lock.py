@@ -12,7 +12,7 @@ import pytest
 
 from fcn_deploy.errors import OutputError
 from fcn_deploy.system.lock import building
-from tests.support.recorded_progress import Heard
+from tests.support.recorded_progress import RecordedProgress
 
 HOLDER = """
 import sys, time
@@ -34,10 +34,10 @@ def _holder(target, seconds):
 
 
 def test_a_second_build_waits_for_the_first_and_says_so(tmp_path):
-    target, heard = tmp_path / "m.engine", Heard()
-    with _holder(target, 0.5) as process, building(target, heard):
+    target, recorded = tmp_path / "m.engine", RecordedProgress()
+    with _holder(target, 0.5) as process, building(target, recorded):
         assert process.stdout.readline() == "done\n"
-    assert heard.lines == [f"another process is building {target}; waiting for it"]
+    assert recorded.lines == [f"another process is building {target}; waiting for it"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -55,10 +55,10 @@ def test_builds_that_wait_go_one_after_the_other(tmp_path):
 
 
 def test_a_build_waits_on_when_a_failed_one_removes_the_folder_that_it_made(tmp_path):
-    target, heard = tmp_path / "a" / "m.engine", Heard()
-    with _holder(target, 0.5), building(target, heard):
+    target, recorded = tmp_path / "a" / "m.engine", RecordedProgress()
+    with _holder(target, 0.5), building(target, recorded):
         assert target.parent.is_dir()
-    assert heard.lines == [f"another process is building {target}; waiting for it"]
+    assert recorded.lines == [f"another process is building {target}; waiting for it"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,14 +74,14 @@ def test_a_build_goes_on_where_the_file_system_has_no_locks(tmp_path, monkeypatc
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path):
-    target, heard = tmp_path / "m.engine", Heard()
+    target, recorded = tmp_path / "m.engine", RecordedProgress()
     with _holder(target, 60) as process:
         process.kill()
         process.wait()
         started = time.monotonic()
-        with building(target, heard):
+        with building(target, recorded):
             assert time.monotonic() - started < 5
-    assert heard.lines == []
+    assert recorded.lines == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -35,10 +35,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_a_child_answers_and_sends_messages_among_what_libraries_print(run):
-    heard = []
+    recorded = []
     body = "sys.stdout.write('no end'); send([1, 'ä']); print('noise'); send({'a': None}); return request | {'n': 2}"
-    assert run(body, {"path": "ü"}, on_message=heard.append) == {"path": "ü", "n": 2}
-    assert heard == [[1, "ä"], {"a": None}]
+    assert run(body, {"path": "ü"}, on_message=recorded.append) == {"path": "ü", "n": 2}
+    assert recorded == [[1, "ä"], {"a": None}]
 
 
 def test_a_full_pipe_of_errors_does_not_halt_the_child(run):

@@ -182,10 +182,10 @@ def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeyp
 
 
 def test_the_log_is_named_before_the_first_step(config, monkeypatch):
-    heard = Heard()
+    recorded = Heard()
     monkeypatch.setattr(Run, "train", lambda self, stop: None)
-    run_training(config, progress=heard)
-    assert heard.lines == [f"training; {config.output / 'log.jsonl'} gets one line per epoch"]
+    run_training(config, progress=recorded)
+    assert recorded.lines == [f"training; {config.output / 'log.jsonl'} gets one line per epoch"]
 
 
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):
@@ -224,13 +224,13 @@ def test_a_coarser_fcn_hands_its_weights_over(config, tmp_path):
     classes = 6
     source, card = tiny_model("fcn16s", classes=classes, width=0.02)
     save_model(tmp_path / "16s.safetensors", source, card)
-    heard = Heard()
+    recorded = Heard()
     config = replace(config, classes=None, init=str(tmp_path / "16s.safetensors"), epochs=1, lr=1e-12)
-    run_training(config, progress=heard)
+    run_training(config, progress=recorded)
     trained, _ = load_network(config.output / "last.safetensors")
     # a rate of 1e-12 moves nothing that float32 shows beside weights of this size
     assert torch.allclose(trained.backbone.stage3.conv2.weight, source.backbone.stage3.conv2.weight, atol=1e-7)
-    assert any("16s.safetensors: took" in line for line in heard.lines)
+    assert any("16s.safetensors: took" in line for line in recorded.lines)
 
 
 def test_the_state_is_saved_on_time_and_not_at_every_step(config, monkeypatch):

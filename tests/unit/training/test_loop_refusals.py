@@ -130,11 +130,11 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
     (tmp_path / "a" / "1.png").write_bytes(b"\x89PNG\r\n cut off")
     with pytest.raises(ImageError, match=r"1\.png"):
         run_training(replace(config, data=source, val=source))
-    heard = Heard()
+    recorded = Heard()
     config = replace(config, data=source, val=source, bad_images="skip")
-    run_training(config, start="restart", progress=heard)
-    assert sum("left out: " in line and "1.png" in line for line in heard.lines) == 1
-    assert sum("skipped: " in line and "1.png" in line for line in heard.lines) == 1  # by the validation, once
+    run_training(config, start="restart", progress=recorded)
+    assert sum("left out: " in line and "1.png" in line for line in recorded.lines) == 1
+    assert sum("skipped: " in line and "1.png" in line for line in recorded.lines) == 1  # by the validation, once
     records = read_saved_state(config.output / "state.safetensors").position.history
     assert [record.left_out for record in records] == [2, 2, 2]  # it is in the training and in the validation set
     assert json.loads((config.output / "log.jsonl").read_text().splitlines()[2])["left_out"] == 2

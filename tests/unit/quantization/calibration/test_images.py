@@ -15,7 +15,7 @@ from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration.images import CalibrationContent, graph_io_of, open_checked, reject_label_maps
-from tests.support.recorded_progress import Heard
+from tests.support.recorded_progress import RecordedProgress
 from tests.support.small_fcn import CARD, images, write_fcn
 
 
@@ -68,12 +68,12 @@ def test_the_feeds_are_the_images_of_the_survey(folder, tmp_path):
 
 def test_an_image_that_is_skipped_is_told_once_and_left_out_everywhere(folder, tmp_path):
     (folder / "b.png").write_bytes(b"no image")
-    heard = Heard()
-    found = open_checked(CARD, DataOptions(str(folder), on_error="skip"), heard)
+    recorded = RecordedProgress()
+    found = open_checked(CARD, DataOptions(str(folder), on_error="skip"), recorded)
     io = graph_io_of(load_graph(write_fcn(tmp_path / "fcn.onnx")), "fcn.onnx", CARD)
     assert len(list(found.feeds(io))) == len(found.first(5)) == 2
-    assert sum("b.png" in line for line in heard.lines) == 1
-    assert any(line.startswith("1 of 3 samples of") for line in heard.lines)
+    assert sum("b.png" in line for line in recorded.lines) == 1
+    assert any(line.startswith("1 of 3 samples of") for line in recorded.lines)
     (folder / "c.bmp").unlink()
     with pytest.raises(DataError, match="can no longer be read"):
         list(found.feeds(io))
