@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 from fcn_deploy.vocabulary import Size
 
 
@@ -64,5 +63,5 @@ def command(
 
             found = replace(found, findings=(*found.findings, *parser_findings(source.onnx_file(), parse)))
     found = replace(found, path=model)
-    emit(json_path, lambda: json.dumps(to_plain(found)), lambda: show(*render(found, top)))
+    emit(json_path, lambda: to_plain(found), lambda: render(found, top))
     click.get_current_context().exit(1 if found.rejected else 0)

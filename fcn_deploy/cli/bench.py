@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,10 +16,12 @@ from fcn_deploy.cli.options.data import data_options, image_options, model_optio
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
-from fcn_deploy.cli.output import check_json_path, emit, json_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from fcn_deploy.benchmark.baseline.compare import Comparison
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
@@ -125,12 +126,10 @@ def _leave(
     from fcn_deploy.benchmark.report.compare import render as render_comparison
     from fcn_deploy.benchmark.report.table import render
 
-    def print_record() -> None:
+    def rendered() -> list[RenderableType]:
         if reports.printed:
-            return
-        show(render(record, details))
-        if comparison is not None:
-            show(render_comparison(comparison))
+            return []
+        return [render(record, details), *([] if comparison is None else [render_comparison(comparison)])]
 
     comparison: Comparison | None = None
     broken, errors = list[str](), list[FcnDeployError]()
@@ -138,7 +137,7 @@ def _leave(
     with _kept(errors):
         comparison, broken = gate.compare(baseline, record)
     with _kept(errors):
-        emit(json_path, lambda: json.dumps(to_plain(record, comparison, broken), allow_nan=False), print_record)
+        emit(json_path, lambda: to_plain(record, comparison, broken), rendered)
     with _kept(errors):
         reports.write(record, kept, comparison)
     for line in broken:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from fcn_deploy.cli.options.calibration import CALIBRATION_IMAGES, keep_option, 
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.values import shape_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import PRECISIONS
 
 MIB = 1 << 20
@@ -123,7 +122,7 @@ def command(
         force=force,
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: show(render(report)))
+    emit(json_path, lambda: to_plain(report), lambda: render(report))
 
 
 def _profiles(given: dict[str, Any]) -> Any:

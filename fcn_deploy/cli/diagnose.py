@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
@@ -11,7 +10,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 DIVERGES = 3
 IMAGES = 32
@@ -87,7 +86,7 @@ def command(
         tolerances=with_changes([_parsed(text) for text in tolerances]),
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(to_plain(found), allow_nan=False), lambda: show(render(found)))
+    emit(json_path, lambda: to_plain(found), lambda: render(found))
     if found.first_divergence is not None:
         click.get_current_context().exit(DIVERGES)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group
-from fcn_deploy.cli.output import check_json_path, emit, json_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 
 @cli_command(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])
@@ -26,5 +24,5 @@ def command(json_path: str | None) -> None:
 
     check_json_path(json_path)
     examination = examine(progress())
-    emit(json_path, lambda: json.dumps(to_plain(examination), indent=1), lambda: show(render(examination)))
+    emit(json_path, lambda: to_plain(examination), lambda: render(examination), indent=1)
     click.get_current_context().exit(1 if examination.broken else 0)

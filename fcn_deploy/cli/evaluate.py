@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 
 @cli_command(
@@ -65,4 +63,4 @@ def command(
         threads=threads,
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(to_plain(report), allow_nan=False), lambda: show(render(report)))
+    emit(json_path, lambda: to_plain(report), lambda: render(report))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -112,4 +111,4 @@ def command(
         tolerance=TOLERANCE if tolerance is None else tolerance,
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: click.echo(render(report)))
+    emit(json_path, lambda: to_plain(report), lambda: render(report))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option
 
 
 @cli_command(
@@ -38,5 +36,5 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
 
     check_json_path(json_path)
     inspection = inspect(file, progress=progress())
-    emit(json_path, lambda: json.dumps(to_plain(inspection), indent=1), lambda: show(*render(inspection, layers)))
+    emit(json_path, lambda: to_plain(inspection), lambda: render(inspection, layers), indent=1)
     click.get_current_context().exit(1 if inspection.faults else 0)

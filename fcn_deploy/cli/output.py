@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ import click
 
 from fcn_deploy.cli.console import notice
 from fcn_deploy.cli.options.command import Decorator, option
-from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,21 +35,30 @@ def check_json_path(json_path: str | None) -> None:
         check_writable(Path(str(json_path)))
 
 
-def emit(json_path: str | None, json_text: Callable[[], str], show: Callable[[], None]) -> None:
-    """Write or print the JSON, and show the text unless the JSON took its place.
+def emit(
+    json_path: str | None,
+    plain: Callable[[], Mapping[str, Any]],
+    rendered: Callable[[], RenderableType | Sequence[RenderableType]],
+    *,
+    indent: int | None = None,
+) -> None:
+    """Write or print a result as JSON, and show its text unless the JSON was printed.
 
-    The text is shown also if the file cannot be written, so that a result is never lost with it.
+    The text is shown even if the file cannot be written, so that a result is never lost with it.
+
+    Args:
+        plain: gives the result as plain data.
+        rendered: gives the lines and tables that show it.
     """
-    if json_path == STDOUT:
-        click.echo(json_text())
-        return
+    import json
+
     try:
         if json_path is not None:
-            leave(json_path, json_text() + "\n")
-    except FcnDeployError:
-        show()
-        raise
-    show()
+            leave(json_path, json.dumps(plain(), allow_nan=False, indent=indent) + "\n")
+    finally:
+        if json_path != STDOUT:
+            content = rendered()
+            show(*(content if isinstance(content, Sequence) and not isinstance(content, str) else [content]))
 
 
 def leave(path: str, text: str) -> None:

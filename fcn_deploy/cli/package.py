@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import Size
 
 
@@ -107,4 +106,4 @@ def command(
         force=force,
     )
     folder = package(model, repository, options, progress())
-    emit(json_path, lambda: json.dumps(to_plain(folder)), lambda: show(render(folder)))
+    emit(json_path, lambda: to_plain(folder), lambda: render(folder))

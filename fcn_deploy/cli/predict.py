@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -13,7 +12,7 @@ from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import model_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3
@@ -152,6 +151,6 @@ def command(
         stdin=sys.stdin.buffer,
         progress=progress(),
     )
-    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: show(render(report)))
+    emit(json_path, lambda: to_plain(report), lambda: render(report))
     if report.failures:
         click.get_current_context().exit(UNUSED_IMAGES)

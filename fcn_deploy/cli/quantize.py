@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from fcn_deploy.cli.options.calibration import (
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
 
@@ -121,7 +120,7 @@ def command(
         with ModelSource(model, progress()) as source:
             options["recipe"] = recipe_of(source, recipe)
             plan = plan_search(QuantizeOptions(source.onnx_file(), **options), out, progress())
-        emit(json_path, lambda: json.dumps(plan_to_plain(plan)), lambda: show(render_plan(plan)))
+        emit(json_path, lambda: plan_to_plain(plan), lambda: render_plan(plan))
         return
     report = quantize(model, out, **options, progress=progress())
-    emit(json_path, lambda: json.dumps(to_plain(report)), lambda: show(*render(report)))
+    emit(json_path, lambda: to_plain(report), lambda: render(report))

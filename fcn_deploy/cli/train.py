@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from fcn_deploy.cli.options.training import (
     RUN_OPTIONS,
 )
 from fcn_deploy.cli.options.values import parse_classes
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option, show
+from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
 
 if TYPE_CHECKING:
     from fcn_deploy.training.arguments import TrainArguments
@@ -66,7 +65,7 @@ def command(start: str | None, output: Path, json_path: str | None, **options: A
     if result.stopped_by is not None:
         click.echo(how_to_resume(result), err=True)
         click.get_current_context().exit(128 + result.stopped_by)
-    emit(json_path, lambda: json.dumps(to_plain(result)), lambda: show(render(result)))
+    emit(json_path, lambda: to_plain(result), lambda: render(result))
 
 
 def _given(options: dict[str, Any], *, may_lack_data: bool) -> TrainArguments:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search.plain import to_plain as search_to_plain
+from fcn_deploy.system.plain import plain
 
 
 def to_plain(report: QuantizeReport) -> dict[str, Any]:
@@ -23,13 +24,13 @@ def to_plain(report: QuantizeReport) -> dict[str, Any]:
         "target": report.target,
         "method": report.method,
         **calibration_plain(report),
-        "tensors": tensors,
+        "tensors": plain(tensors),
         "kept_from_int8": dict(report.kept_from_int8),
         "kept_from_fp16": {} if half is None else dict(half.kept),
         "fp16_nodes": [] if half is None else list(half.converted),
-        "weights_vanishing": {} if half is None else dict(half.vanished),
+        "weights_vanishing": {} if half is None else plain(half.vanished),
         "weights_overflowing": [] if half is None else list(half.overflowing),
-        "largest_activation": report.largest_activation,
+        "largest_activation": plain(report.largest_activation),
         "agreed": None if report.agreement is None else [report.agreement.agreed, report.agreement.pixels],
         "search": None if report.search is None else search_to_plain(report.search),
         "bytes_before": report.bytes_before,

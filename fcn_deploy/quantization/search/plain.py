@@ -23,14 +23,10 @@ def to_plain(report: SearchReport) -> dict[str, Any]:
             "own_seconds", "own_cpu_seconds", "whole_cpu_seconds", "cached_bytes", "seconds",
         )
     }  # fmt: skip
-    layers = [
-        {"name": layer.name, "drop": layer.drop, "changed": layer.changed, "kept": layer.kept}
-        for layer in report.layers
-    ]
     return figures | {
         "images": report.frames.names,
         "log": str(report.log),
         "kept": list(report.kept),
         "keep_float": list(report.recipe),
-        "layers": layers,
+        "layers": plain(report.layers),
     }
