@@ -15,7 +15,7 @@ class BenchOptions:
     """What to measure.
 
     Attributes:
-        source: "demo", an .onnx file, a checkpoint or a recipe.
+        source: "demo", an .onnx file, an engine, a checkpoint or a recipe.
         model: what a checkpoint holds where its keys leave a choice.
         runners: specs as in `parse_spec`; the same one may be given twice (the difference is then noise).
         calibration: images to calibrate INT8 with; without them INT8 is rejected.

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
         "--output": "Name the files by --html, --json, --markdown or --csv.",
     },
 )
-@cloup.argument("model", default="demo", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo", the default.')
+@cloup.argument(
+    "model", default="demo", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo", the default.'
+)
 @group(
     "Data",
     image_options(),

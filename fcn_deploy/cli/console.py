@@ -17,7 +17,6 @@ from fcn_deploy.system.progress import SILENT, Progress, Task
 from fcn_deploy.version import __version__
 
 VERBOSITY = "fcn_deploy.verbosity"  # key of the context's meta, which a command shares with the program
-DESCRIBED = ("torch", "onnx", "onnxruntime-gpu", "onnxruntime", "openvino", "tensorrt-rtx", "tensorrt")
 
 
 def set_verbosity(context: click.Context, parameter: click.Parameter, given: bool) -> None:
@@ -134,8 +133,10 @@ def described(context: click.Context) -> Iterator[None]:
 
 
 def _versions() -> str:
+    from fcn_deploy.runners.registry import distributions
+
     found = [f"fcn-deploy {__version__}", f"Python {platform.python_version()}"]
-    for name in DESCRIBED:
+    for name in ("onnx", *distributions()):
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:

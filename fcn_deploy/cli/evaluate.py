@@ -18,7 +18,7 @@ from fcn_deploy.cli.output import check_json_path, emit, json_option
         "fcn-deploy evaluate demo --runner onnxruntime --json accuracy.json",
     ]
 )
-@cloup.argument("model", help='An .onnx file, a checkpoint, a recipe (.toml), or "demo".')
+@cloup.argument("model", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo".')
 @group("Data", image_options())
 @group(
     "What to run",

@@ -189,6 +189,6 @@ def _check_kind(spec: str, line: Entry, source: str) -> None:
     if kind == "checkpoint" and not Path(source).is_file():
         return  # the runner says what it lacks
     if kind == "engine":
-        raise RunnerError(f"{source} is an engine, and {spec} runs {WHAT[line.opens]}; leave --runner out")
+        raise RunnerError(f"{source} is an engine, and {spec} runs {WHAT[line.opens]}; use {default_runner(kind)}")
     maker = "build-engine" if line.opens == "engine" else "export"
     raise RunnerError(f"{spec} runs {WHAT[line.opens]}, not {source}; fcn-deploy {maker} makes one of it")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fcn_deploy.benchmark import model_files as files_module
 from fcn_deploy.benchmark import run as run_module
@@ -20,7 +21,10 @@ from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT
 from fcn_deploy.vocabulary import Profile
 from tests.support.fake_runners import FakeRunner
+from tests.support.fakes.machine import Machine
 from tests.support.scripted_runners import Scripted
+from tests.support.tensorrt_nets import *  # noqa: F403
+from tests.support.tensorrt_nets import PROFILES, noise
 
 CARD = ModelCard("fcn8s", SYNTHETIC_CLASSES)
 BUDGET = Budget(iterations=4, seconds=60, warmup=1, settle_ms=0, warmup_seconds=0)
@@ -306,3 +310,16 @@ def test_engines_hold_every_cell_and_those_of_other_sizes_have_a_profile_each():
     assert [profile.opt for profile in sized[1:]] == [(1, 20, 30), (4, 20, 30), (1, 40, 70), (4, 40, 70)]
     (own,) = run_module._profiles(dataset, BenchOptions(batch=1, batches=(1, 4)), SILENT)
     assert own.max == (4, 64, 64)
+
+
+def test_an_engine_is_benchmarked_as_it_is(net, monkeypatch, tmp_path):
+    engine = str(Machine(monkeypatch, 1).build(net, PROFILES))
+    Image.fromarray(noise((1, 33, 47))[0]).save(tmp_path / "a.png")
+    data = DataOptions(str(tmp_path))
+    record = run_bench(
+        BenchOptions(engine, runners=("tensorrt", "onnxruntime"), data=data, budget=BUDGET, memory=False)
+    )
+    assert [row.status for row in record.rows] == ["ok", "skipped"]
+    assert record.rows[0].own.saturated.streamed
+    assert record.rows[1].reason.endswith("is an engine, and onnxruntime runs .onnx files; use tensorrt")
+    assert record.reference_reason.endswith("is an engine, and pytorch runs PyTorch networks; use tensorrt")

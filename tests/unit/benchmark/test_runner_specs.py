@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.benchmark import runner_specs
+from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, default_specs, parse_spec
-from fcn_deploy.errors import UnknownNameError
+from fcn_deploy.errors import EngineError, UnknownNameError
+from fcn_deploy.sources.model_source import ModelSource
 from tests.support.small_fcn import write_fcn
 
 
@@ -78,3 +80,13 @@ def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, mon
     to_fp16(model, nodes_kept_in_fp32(model))
     save_graph(model, tmp_path / "half.onnx")
     assert default_specs(str(tmp_path / "half.onnx"), True) == ("pytorch", "onnxruntime", "openvino", "tensorrt")
+
+
+def test_an_engine_has_the_row_of_the_runner_that_opens_it(tmp_path: Path) -> None:
+    (tmp_path / "e.TRT").write_bytes(b"junkjunk")
+    assert default_specs(str(tmp_path / "e.TRT"), True) == ("tensorrt",)
+    with ModelSource(tmp_path / "e.TRT") as source:
+        files = ModelFiles(source, tmp_path)
+        assert files.file_for(parse_spec("tensorrt")) == (str(tmp_path / "e.TRT"), None)
+        with pytest.raises(EngineError, match="is an engine, which holds no PyTorch network"):
+            files.file_for(parse_spec("tensorrt:int8"))

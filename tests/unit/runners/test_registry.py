@@ -84,7 +84,7 @@ def test_a_new_runner_is_examined_by_the_doctor(mirror):
 
 def test_a_new_runner_is_told_from_others_by_what_it_opens(mirror, tmp_path):
     (tmp_path / "e.trt").write_bytes(b"junkjunk")
-    with pytest.raises(RunnerError, match=r"e\.trt is an engine, and mirror runs \.onnx files; leave --runner out"):
+    with pytest.raises(RunnerError, match=r"e\.trt is an engine, and mirror runs \.onnx files; use tensorrt"):
         open_runner("mirror", str(tmp_path / "e.trt"))
     with pytest.raises(RunnerError, match=r"mirror runs \.onnx files, not demo; fcn-deploy export makes one of it"):
         open_runner("mirror", "demo")
