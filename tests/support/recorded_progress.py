@@ -1,4 +1,4 @@
-"""A progress that records its lines."""
+"""A progress that records the lines it is given."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fcn_deploy.system.progress import SILENT, Task
 
 
 class RecordedProgress:
+    """Keep every line in `lines`; tasks do nothing."""
+
     def __init__(self) -> None:
         self.lines: list[str] = []
 

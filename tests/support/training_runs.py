@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from fcn_deploy.system.progress import SILENT, Task
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loading import Batch
@@ -53,16 +51,3 @@ def killed_at(number: int, config: TrainConfig) -> None:
 def same_tensors(one: Path, other: Path) -> bool:
     a, b = load_file(one), load_file(other)
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-class Heard:
-    """A progress that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
-        return SILENT.task(description, total)
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)

@@ -25,7 +25,8 @@ from fcn_deploy.training.run import Run
 from fcn_deploy.training.state import read_saved_state
 from fcn_deploy.training.step import Stepper
 from tests.conftest import tiny_model
-from tests.support.training_runs import Heard, killed_at, same_tensors, tiny_runs
+from tests.support.recorded_progress import RecordedProgress
+from tests.support.training_runs import killed_at, same_tensors, tiny_runs
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeyp
 
 
 def test_the_log_is_named_before_the_first_step(config, monkeypatch):
-    recorded = Heard()
+    recorded = RecordedProgress()
     monkeypatch.setattr(Run, "train", lambda self, stop: None)
     run_training(config, progress=recorded)
     assert recorded.lines == [f"training; {config.output / 'log.jsonl'} gets one line per epoch"]
@@ -224,7 +225,7 @@ def test_a_coarser_fcn_hands_its_weights_over(config, tmp_path):
     classes = 6
     source, card = tiny_model("fcn16s", classes=classes, width=0.02)
     save_model(tmp_path / "16s.safetensors", source, card)
-    recorded = Heard()
+    recorded = RecordedProgress()
     config = replace(config, classes=None, init=str(tmp_path / "16s.safetensors"), epochs=1, lr=1e-12)
     run_training(config, progress=recorded)
     trained, _ = load_network(config.output / "last.safetensors")

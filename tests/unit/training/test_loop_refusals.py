@@ -27,7 +27,8 @@ from fcn_deploy.training.loop import run_training
 from fcn_deploy.training.run import Run
 from fcn_deploy.training.state import read_saved_state
 from fcn_deploy.training.step import Stepper
-from tests.support.training_runs import Heard, killed_at, same_tensors, tiny_runs
+from tests.support.recorded_progress import RecordedProgress
+from tests.support.training_runs import killed_at, same_tensors, tiny_runs
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_an_unreadable_image_stops_the_run_or_is_left_out_as_asked(config, tmp_p
     (tmp_path / "a" / "1.png").write_bytes(b"\x89PNG\r\n cut off")
     with pytest.raises(ImageError, match=r"1\.png"):
         run_training(replace(config, data=source, val=source))
-    recorded = Heard()
+    recorded = RecordedProgress()
     config = replace(config, data=source, val=source, bad_images="skip")
     run_training(config, start="restart", progress=recorded)
     assert sum("left out: " in line and "1.png" in line for line in recorded.lines) == 1

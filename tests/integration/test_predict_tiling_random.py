@@ -8,7 +8,7 @@ import pytest
 
 from fcn_deploy.tiling.plan import smallest_tile
 from fcn_deploy.tiling.receptive_field.model import receptive_field_of
-from tests.integration.test_tiling_networks import OTHERS, check, network
+from tests.integration.test_predict_tiling import OTHERS, check, network
 
 NETWORKS = [("fcn8s", {}), ("fcn8s-caffe", {})]
 NETWORKS += [(name, {}) for name in OTHERS if "resnet" not in name]
