@@ -30,9 +30,9 @@ class DataOptions:
         on_error: at an unreadable image "raise" DataError, or "skip" it with a notice.
     """
 
-    source: str | None = None
-    labels: str | None = None
-    classes: tuple[str, ...] | None = None
+    source: StrPath | None = None
+    labels: StrPath | None = None
+    classes: Sequence[str] | None = None
     ignore_index: int | None = None
     split: str = "val"
     limit: int | None = None
@@ -87,8 +87,8 @@ def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progr
 
     def attempt(classes: Sequence[str] | None) -> Dataset:
         return open_dataset(
-            options.source or GENERATED,
-            labels=options.labels,
+            os.fspath(options.source or GENERATED),
+            labels=None if options.labels is None else os.fspath(options.labels),
             classes=classes,
             ignore_index=options.ignore_index,
             split=options.split,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -55,7 +56,7 @@ class Model:
         return f"<Model {network}, {self._runner.name}>"
 
     @overload
-    def __call__(self, images: Image | str | Path) -> Labels: ...  # type: ignore[overload-overlap]
+    def __call__(self, images: Image | StrPath) -> Labels: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[Labels]: ...  # type: ignore[overload-overlap]
     @overload
@@ -70,7 +71,7 @@ class Model:
             ImageError: a path that cannot be read as an image.
             RunnerError: the model is closed, or the device failed.
         """
-        if isinstance(images, (str, Path)):
+        if isinstance(images, (str, os.PathLike)):
             images = load_image(Path(images))
         if isinstance(images, (list, tuple)):
             return list(self._stream(images))
@@ -146,7 +147,7 @@ def load(
 
 def _image(value: Any) -> Image:
     """Return uint8[H, W, 3]; ShapeError or ImageError otherwise."""
-    if isinstance(value, (str, Path)):
+    if isinstance(value, (str, os.PathLike)):
         return load_image(Path(value))
     array = np.asarray(value)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:

@@ -1,0 +1,50 @@
+"""What `train --json` writes, and the lines that it prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fcn_deploy.training.config import TrainConfig
+from fcn_deploy.training.loop import TrainResult
+from fcn_deploy.training.plain import to_plain
+from fcn_deploy.training.state import EpochRecord, Position
+from fcn_deploy.training.text import epoch_line, how_to_resume, render
+
+FIRST = EpochRecord(1, 5, 0.75, 0.01, None, None, None, 30.0, 2)
+SECOND = EpochRecord(2, 10, 0.5, 0.005, 0.625, 0.875, 0.25, 60.0, 1)
+RESULT = TrainResult(
+    TrainConfig("a", "b", Path("runs/x"), epochs=3),
+    Position(step=10, history=[FIRST, SECOND], best_mean_iou=0.625, best_epoch=2),
+    stopped_by=None,
+    resumed=False,
+)
+
+
+def test_the_json_has_the_last_epoch_the_best_and_the_whole_run():
+    assert to_plain(RESULT) == {
+        "epochs": 2,
+        "steps": 10,
+        "seconds": 90.0,
+        "left_out": 2,
+        "loss": 0.5,
+        "mean_iou": 0.625,
+        "pixel_accuracy": 0.875,
+        "boundary_mean_iou": 0.25,
+        "best_mean_iou": 0.625,
+        "best_epoch": 2,
+        "best": "runs/x/best.safetensors",
+        "last": "runs/x/last.safetensors",
+    }
+
+
+def test_the_lines_have_the_same_figures():
+    assert render(RESULT).splitlines() == [
+        "2 epochs, 10 steps, 1.5 min, loss 0.5000, 2 images left out",
+        "best  mIoU  62.5%  at epoch 2  runs/x/best.safetensors",
+        "last  mIoU  62.5%  boundary  25.0%  pixel accuracy  87.5%  runs/x/last.safetensors",
+    ]
+    assert epoch_line(FIRST) == "epoch    1  loss 0.7500  30.0 s"
+    assert epoch_line(SECOND).endswith("  mIoU  62.5%  boundary  25.0%  pixel accuracy  87.5%  60.0 s")
+    assert how_to_resume(RESULT) == (
+        "stopped: 2 of 3 epochs and 10 steps done; go on with: fcn-deploy train --resume -o runs/x"
+    )
