@@ -30,7 +30,7 @@ from collections.abc import Iterable
 
 
 class FcnDeployError(Exception):
-    """Base of every error that a user can cause or mend."""
+    """Base of every error that a user can cause or fix."""
 
 
 class UnknownNameError(FcnDeployError):

@@ -68,7 +68,7 @@ def read_classes(path: Path) -> ClassList:
     ignored = tuple(colour for name, colour in entries if name == "ignore" and colour is not None)
     kept = [(name, colour) for name, colour in entries if name != "ignore" or colour is None]
     if not kept:
-        raise DataError(f"{path} names no class; needed one name a line")
+        raise DataError(f"{path} names no class; expected one name a line")
     try:
         plain = ClassList.of([name for name, _ in kept])
     except DataError as error:
@@ -77,7 +77,7 @@ def read_classes(path: Path) -> ClassList:
     if not colours:
         return ClassList(plain.names, plain.palette, plain.ignored + ignored)
     if len(colours) != len(kept):
-        raise DataError(f"{path} gives colours for {len(colours)} of {len(kept)} classes; needed all or none")
+        raise DataError(f"{path} gives colours for {len(colours)} of {len(kept)} classes; expected all or none")
     if len(set(colours + ignored)) != len(colours + ignored):
         raise DataError(f"{path} gives the same colour to two classes; an RGB-coded label could mean either")
     return ClassList(plain.names, colours, ignored)
@@ -106,5 +106,5 @@ def _entry(path: Path, number: int, line: str) -> tuple[str, Colour | None]:
         return line, None
     red, green, blue = (int(match[channel]) for channel in "rgb")
     if max(red, green, blue) > 255:
-        raise DataError(f"line {number} of {path} has colour {red} {green} {blue}; needed 0 to 255")
+        raise DataError(f"line {number} of {path} has colour {red} {green} {blue}; expected 0 to 255")
     return match["name"], (red, green, blue)

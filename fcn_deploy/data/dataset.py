@@ -45,14 +45,14 @@ def open_dataset(
         ignore_index: the one label value that is unlabelled; without it 255 and C (see `labels`).
         split: which list of the VOC layout.
         limit: at most so many samples, spread evenly over the data set.
-        progress: is told the label rule and what was left out.
+        progress: gets the label rule and what was left out.
 
     Raises:
         DataError: nothing there, nothing in it, a malformed list, class names that nobody gave, or `labels` for what
             has its own.
     """
     if limit is not None and limit < 1:
-        raise DataError(f"limit is {limit}; needed at least 1 image")
+        raise DataError(f"limit is {limit}; expected at least 1 image")
     if source.split(":")[0] == "synthetic":
         _refuse_labels(labels, f"{source} is generated with its labels")
         dataset: Dataset = synthetic.open_source(source, classes, ignore_index)
@@ -71,7 +71,7 @@ def _open_files(
     progress: Progress,
 ) -> Dataset:
     if not source.exists():
-        raise DataError(f"data set {source} does not exist; needed a list file, a folder or 'synthetic'")
+        raise DataError(f"data set {source} does not exist; expected a list file, a folder or 'synthetic'")
     pairs, folders, fallback = _find_pairs(source, None if labels is None else Path(labels), split, progress)
     listed = find_classes(folders, classes) or fallback
     labelled = pairs[0][1] is not None

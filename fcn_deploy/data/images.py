@@ -57,7 +57,7 @@ def rgb_array(image: Image.Image, path: Path) -> NDArray[np.uint8]:
         ImageError: it has 32 bits a channel, or cannot be converted.
     """
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
-        raise ImageError(f"{path} has 32 bits a channel; needed 8 or 16: convert it first")
+        raise ImageError(f"{path} has 32 bits a channel; expected 8 or 16: convert it first")
     if image.mode.startswith("I"):
         high_byte = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(high_byte[:, :, None], 3, axis=2)
@@ -96,7 +96,7 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
     if image.mode in ("LA", "PA"):
         image = image.getchannel(0)
     if image.mode not in ("L", "P") and not image.mode.startswith("I"):
-        raise LabelError(f"{path} has Pillow mode {image.mode}; needed an indexed, grey or RGB label map")
+        raise LabelError(f"{path} has Pillow mode {image.mode}; expected an indexed, grey or RGB label map")
     values = np.array(image)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
@@ -118,7 +118,7 @@ def _decode(path: Path, most_pixels: int | None = None) -> Image.Image:
         raise ImageError(f"{path} is too large ({_brief(error)}); cut it into tiles first") from error
     except UnidentifiedImageError as error:
         found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not an image, or of an unknown format"
-        raise ImageError(f"{path} {found}; needed JPEG, PNG, BMP, TIFF or WebP") from error
+        raise ImageError(f"{path} {found}; expected JPEG, PNG, BMP, TIFF or WebP") from error
     except _DAMAGED as error:
         raise ImageError(f"{path} is damaged or cut off ({_brief(error)}); copy or download it again") from error
 

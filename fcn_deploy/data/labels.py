@@ -88,6 +88,6 @@ class LabelRule:
         shown = ", ".join(f"{value} ({count} pixels)" for value, count in zip(found[:4], counts[:4], strict=True))
         more = f" and {len(found) - 4} more values" if len(found) > 4 else ""
         return LabelError(
-            f"{path} has label {shown}{more}; needed 0 to {self.num_classes - 1} for {self.num_classes} classes: "
+            f"{path} has label {shown}{more}; expected 0 to {self.num_classes - 1} for {self.num_classes} classes: "
             f"name the missing classes, or set the ignore index if such pixels are unlabelled"
         )

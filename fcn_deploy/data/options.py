@@ -66,14 +66,14 @@ def check_classes(card: ModelCard, classes: Sequence[str], name: str) -> None:
     if len(classes) != card.num_classes:
         raise DataError(
             f"the model has {card.num_classes} classes ({_first_few(card.classes)}) and {name} has {len(classes)} "
-            f"({_first_few(classes)}); needed the same (--classes names those of the data set)"
+            f"({_first_few(classes)}); expected the same (--classes names those of the data set)"
         )
     if card.classes_guessed:
         return
     for index, (own, other) in enumerate(zip(card.classes, classes, strict=True)):
         if own.strip().casefold() != other.strip().casefold():
             raise DataError(
-                f"class {index} is '{own}' for the model and '{other}' in {name}; needed the same classes in the "
+                f"class {index} is '{own}' for the model and '{other}' in {name}; expected the same classes in the "
                 "same order (--classes names those of the data set)"
             )
 

@@ -58,7 +58,7 @@ class PairDataset:
         if raw.shape != image.shape[:2]:
             raise LabelError(
                 f"{label_path} is {raw.shape[1]} x {raw.shape[0]} and its image {image_path.name} "
-                f"{image.shape[1]} x {image.shape[0]} (width x height, EXIF orientation applied); needed the same size"
+                f"{image.shape[1]} x {image.shape[0]} (width x height, EXIF orientation applied); expected one size"
             )
         return Sample(image, self.rule.apply(raw, label_path), str(image_path))
 
@@ -79,7 +79,7 @@ def read_list(path: Path) -> list[Pair]:
         parts = _parts(line)
         if len(parts) > 2:
             raise DataError(
-                f"line {number} of {path} has {len(parts)} parts; needed 'image label' "
+                f"line {number} of {path} has {len(parts)} parts; expected 'image label' "
                 "(put a tab between paths that hold blanks, or quote them)"
             )
         if pairs and (len(parts) == 1) != (pairs[0][1] is None):
@@ -88,7 +88,7 @@ def read_list(path: Path) -> list[Pair]:
             )
         pairs.append((path.parent / parts[0], path.parent / parts[1] if len(parts) == 2 else None))
     if not pairs:
-        raise DataError(f"{path} lists no images; needed one 'image label' pair a line")
+        raise DataError(f"{path} lists no images; expected one 'image label' pair a line")
     if not any(image.exists() for image, _ in pairs):
         raise DataError(
             f"{path} lists {len(pairs)} images and none exists (first: {pairs[0][0]}); "
@@ -134,7 +134,7 @@ def _by_stem(folder: Path) -> dict[str, Path]:
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in files:
-            raise DataError(f"{folder} holds {files[path.stem].name} and {path.name}; needed one file a name")
+            raise DataError(f"{folder} holds {files[path.stem].name} and {path.name}; expected one file a name")
         files[path.stem] = path
     if not files:
         raise DataError(f"{folder} holds no image files ({', '.join(sorted(SUFFIXES))})")

@@ -28,7 +28,7 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """Samples by index, read anew each time; indexing is safe from several threads."""
+    """Samples by index, read again each time; indexing is safe from several threads."""
 
     @property
     def name(self) -> str:

@@ -64,7 +64,7 @@ def run_chain(
 ) -> ChainLabels:
     """Run every image through every stage that has a runner.
 
-    A stage that fails is marked so, and the images are run anew without it, since the next one's neighbour changed.
+    A stage that fails is marked so, and the images are run again without it, since the next one's neighbour changed.
 
     Args:
         keep: how many images to hand back.

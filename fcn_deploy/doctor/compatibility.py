@@ -17,7 +17,7 @@ ONE_FOLDER = (
 
 
 def misfits(findings: Findings, versions: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each, with the mend; `versions` are those of the installed distributions by name."""
+    """Return a line for each, with the fix; `versions` are those of the installed distributions by name."""
     names = (OWN, *versions)
     return (
         *_two_onnxruntimes(package_versions(ONE_FOLDER)),

@@ -16,7 +16,7 @@ class CapabilityVerdict:
     Attributes:
         capability: what, to stand behind "can".
         able: whether.
-        reason: why not, with the mend; or what was tried.
+        reason: why not, with the fix; or what was tried.
         core: whether the project is broken without it.
     """
 

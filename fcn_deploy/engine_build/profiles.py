@@ -50,7 +50,7 @@ def profile_of_images(card: ModelCard | None, data: DataOptions, batch: int, pro
     Raises:
         DataError: the images cannot be opened.
     """
-    dataset = open_images(card, data)  # in silence: what is said of labels does not concern their sizes
+    dataset = open_images(card, data)  # silently: what is said of labels does not concern their sizes
     return profile_of_dataset(dataset, data.on_error, batch, progress)
 
 

@@ -92,7 +92,7 @@ def evaluate(
             with progress.task("evaluating", len(dataset)) as task, interrupts() as check:
                 for sample in iterate(dataset, on_error=options.on_error, progress=progress):
                     if sample.label is None:
-                        raise DataError(f"{sample.name} has no labels; needed a labelled data set (--labels)")
+                        raise DataError(f"{sample.name} has no labels; expected a labelled data set (--labels)")
                     labels = opened.infer({INPUT: sample.image[None]})[LABELS]
                     check_labels(spec, labels, len(classes))
                     counts.update(sample.label[None], labels)

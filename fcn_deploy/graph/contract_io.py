@@ -36,7 +36,7 @@ def graft_contract(model: ir.Model, card: ModelCard, *, input_kind: InputKind, o
     graph = model.graph
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ExportError(
-            f"the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; needed 1 and 1"
+            f"the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected 1 and 1"
         )
     if input_kind not in ("uint8", "float"):
         raise UnknownNameError.of("input kind", input_kind, ("uint8", "float"))

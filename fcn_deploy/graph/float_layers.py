@@ -34,7 +34,7 @@ def check_rewritable(model: ir.Model, path: object) -> None:
     if any(value.dtype == ir.DataType.FLOAT16 for value in model.graph.initializers.values()):
         raise GraphError(f"{path} holds FP16 weights already; give the FP32 file that it was made from")
     if not convolutions(model):
-        raise GraphError(f"{path} has no convolution; needed is a convolutional network")
+        raise GraphError(f"{path} has no convolution; expected a convolutional network")
 
 
 def first_layers(model: ir.Model) -> list[str]:

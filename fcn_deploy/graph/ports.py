@@ -109,7 +109,7 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
     logits = _named(outputs, LOGITS, tuple(FLOATS), rank=4)
     if labels is None and logits is None:
         raise GraphError(
-            f"{path}: its outputs are {_listed(outputs)}; needed are labels, integers [N, H, W], "
+            f"{path}: its outputs are {_listed(outputs)}; expected labels, integers [N, H, W], "
             f"or logits, floats [N, C, H, W]; {FIX}"
         )
     return GraphIO(image, image_type, labels, logits, card)
@@ -121,7 +121,7 @@ def _image_port(path: str, inputs: Sequence[NodeArg], card: ModelCard | None) ->
         return port.name, np.uint8
     if port is None or port.type not in FLOATS or port.shape[1] != 3:
         raise GraphError(
-            f"{path}: its input is {_listed(inputs)}; needed is one image, uint8[N, H, W, 3] or float[N, 3, H, W]; "
+            f"{path}: its input is {_listed(inputs)}; expected one image, uint8[N, H, W, 3] or float[N, 3, H, W]; "
             + FIX
         )
     if card is None:

@@ -98,7 +98,7 @@ class AgreementCounts:
         """
         check_labels(reference, other)
         if margins is not None and margins.shape != reference.shape:
-            raise ShapeError(f"margins are {margins.shape}; needed the shape of the labels, {reference.shape}")
+            raise ShapeError(f"margins are {margins.shape}; expected the shape of the labels, {reference.shape}")
         differs = reference != other
         near = boundary_mask(reference, self.radius)
         self.overall += _share(differs.size, int(np.count_nonzero(differs)))
@@ -124,7 +124,7 @@ def logit_margin(logits: NDArray[Any]) -> NDArray[Any]:
     inf for a single class, whose label nothing can change.
     """
     if logits.ndim != 4:
-        raise ShapeError(f"logits are {logits.shape}; needed N x C x H x W")
+        raise ShapeError(f"logits are {logits.shape}; expected N x C x H x W")
     first = logits[:, 0]
     second = np.full_like(first, -np.inf)
     for channel in range(1, logits.shape[1]):

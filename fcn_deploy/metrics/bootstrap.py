@@ -1,6 +1,6 @@
 """Estimate how far a figure would move on other images of the kind: percentile intervals over resampled images.
 
-Images are drawn again with replacement, as many as there are, and the figure is worked out anew for each draw; the
+Images are drawn again with replacement, as many as there are, and the figure is worked out again for each draw; the
 interval holds the middle of the results. Two networks are compared on the same draws, so what makes an image hard for
 both cancels. Efron, Tibshirani: "An Introduction to the Bootstrap", Chapman & Hall, 1993, chapters 13 (percentile
 intervals) and 8 (the pair as the unit that is drawn).
@@ -71,13 +71,13 @@ def iou_change(before: Counts, after: Counts, *, draws: int = DRAWS, seed: int =
 
     Returns:
         Changes as fractions. A class that is in neither truth nor prediction has no IoU (nan) and is left out of the
-        mean, in each draw anew, as in `scores`. With one image there are no intervals.
+        mean, in each draw again, as in `scores`. With one image there are no intervals.
 
     Raises:
         ShapeError: not two stacks of square matrices of one shape, or no image.
     """
     if before.shape != after.shape or before.ndim != 3 or before.shape[1] != before.shape[2] or not len(before):
-        raise ShapeError(f"counts are {before.shape} and {after.shape}; needed two stacks [I, C, C] of one shape")
+        raise ShapeError(f"counts are {before.shape} and {after.shape}; expected two stacks [I, C, C] of one shape")
     mean, classes = _change(before.sum(axis=0)[None], after.sum(axis=0)[None])
     if len(before) < 2:
         return IouChange(Interval(float(mean[0])), tuple(Interval(float(value)) for value in classes[0]))

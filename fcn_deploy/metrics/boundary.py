@@ -29,7 +29,7 @@ def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:
         ValueError: a negative radius.
     """
     if radius < 0:
-        raise ValueError(f"radius is {radius}; needed 0 or more pixels")
+        raise ValueError(f"radius is {radius}; expected 0 or more pixels")
     if label.size == 0:
         return np.zeros(label.shape, bool)
     radius = min(radius, max(label.shape[-2:]))  # a window that holds the whole image grows no more

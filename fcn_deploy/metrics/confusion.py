@@ -39,10 +39,10 @@ def confusion_matrix(target: Labels, pred: Labels, num_classes: int, ignore_inde
 def check_labels(target: Labels, pred: Labels) -> None:
     """Raise ShapeError unless both are integer arrays of one shape."""
     if target.shape != pred.shape:
-        raise ShapeError(f"target is {_shape(target)} and prediction {_shape(pred)}; needed the same shape")
+        raise ShapeError(f"target is {_shape(target)} and prediction {_shape(pred)}; expected the same shape")
     for name, labels in (("target", target), ("prediction", pred)):
         if labels.dtype.kind not in "iub":
-            raise ShapeError(f"{name} is {labels.dtype}; needed integer labels (argmax of the logits)")
+            raise ShapeError(f"{name} is {labels.dtype}; expected integer labels (argmax of the logits)")
 
 
 def _count_uint8(target: Labels, pred: Labels, num_classes: int, ignore_index: int) -> Counts:
@@ -74,7 +74,7 @@ def _check_range(name: str, labels: Labels, num_classes: int) -> None:
     if outside.any():
         raise ValueError(
             f"{name} has label {int(labels[outside][0])} in {int(outside.sum())} counted pixels; "
-            f"needed 0 to {num_classes - 1}"
+            f"expected 0 to {num_classes - 1}"
         )
 
 

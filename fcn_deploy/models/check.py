@@ -25,7 +25,7 @@ def check_fit(model: nn.Module, model_name: str, tensors: Mapping[str, Tensor], 
     missing = [key for key in needed if key not in tensors]
     unexpected = [key for key in tensors if key not in needed]
     misshaped = [
-        f"{key} {shape(value)} (needed {shape(needed[key])})"
+        f"{key} {shape(value)} (expected {shape(needed[key])})"
         for key, value in tensors.items()
         if key in needed and value.shape != needed[key].shape
     ]

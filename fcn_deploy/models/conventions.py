@@ -1,6 +1,6 @@
 """Recognise whose state dict this is: one table of conventions, each with its translation into our names.
 
-A convention is told by its keys; the model, its width, head and class count are read from keys and tensor shapes.
+A convention is recognised by its keys; the model, its width, head and class count are read from keys and tensor shapes.
 """
 
 from __future__ import annotations

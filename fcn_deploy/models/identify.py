@@ -33,7 +33,7 @@ def open_weights(
     classes: Sequence[str] | None,
     progress: Progress = SILENT,
 ) -> tuple[ModelCard, dict[str, Tensor]]:
-    """Return the card, and the tensors under the names of the card's model; `progress` is told a choice that was made.
+    """Return the card, and the tensors under the names of the card's model; `progress` reports a choice that was made.
 
     Raises:
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.

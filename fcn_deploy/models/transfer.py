@@ -79,11 +79,11 @@ def _check_backbone(
 ) -> None:
     wrong = [key for key in differing if not _OWN_TO_A_MODEL.match(key)]
     if wrong:
-        shapes = [f"{key} {_form(tensors[key])} (needed {_form(needed[key])})" for key in wrong]
+        shapes = [f"{key} {_form(tensors[key])} (expected {_form(needed[key])})" for key in wrong]
         raise CheckpointError(f"{source} is of another width or layout: {listed(shapes)}")
     if not any(not _OWN_TO_A_MODEL.match(key) for key in fits):
         raise CheckpointError(
-            f"{source} has nothing for this model: it has {listed(list(tensors))}; needed {listed(list(needed))}"
+            f"{source} has nothing for this model: it has {listed(list(tensors))}; expected {listed(list(needed))}"
         )
 
 

@@ -60,7 +60,9 @@ def _read(path: Path) -> Weights:
     if form == "zip":
         _check_archive(path)
     elif form is None:
-        raise CheckpointError(f"{path} is no checkpoint: {_what_it_is(head)}; needed a .safetensors, .pth or .pt file")
+        raise CheckpointError(
+            f"{path} is no checkpoint: {_what_it_is(head)}; expected a .safetensors, .pth or .pt file"
+        )
     return Weights(_read_pickled(path, mmap=form == "zip"))
 
 

@@ -160,7 +160,7 @@ def _onnx(source: Path, options: TritonOptions) -> ServedModel:
     model = load_graph(source)
     value = image_input(model)
     if image_axes(value) is None:
-        raise GraphError(f"{source}: its input {value.name} is no image; needed is [N, H, W, 3] or [N, 3, H, W]")
+        raise GraphError(f"{source}: its input {value.name} is no image; expected [N, H, W, 3] or [N, 3, H, W]")
     fixed = fixed_dims(model)
     if fixed[0] is not None and options.max_batch not in (None, fixed[0]):
         raise GraphError(f"{source} fixes N at {fixed[0]}; export it with a dynamic N for another --max-batch")

@@ -18,7 +18,7 @@ TYPES = {
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What Triton is told of a model.
+    """What Triton has to know of a model.
 
     Attributes:
         backend: "tensorrt" or "onnxruntime"; file: the model's name in its version folder.

@@ -151,7 +151,7 @@ def _image(value: Any) -> Image:
         return load_image(Path(value))
     array = np.asarray(value)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ShapeError(f"an image is {array.dtype}{list(array.shape)}; needed is uint8[H, W, 3], RGB")
+        raise ShapeError(f"an image is {array.dtype}{list(array.shape)}; expected uint8[H, W, 3], RGB")
     return array
 
 

@@ -190,11 +190,11 @@ def image_of(feeds: Arrays) -> NDArray[np.uint8]:
         ShapeError: saying what was found and what is needed.
     """
     if set(feeds) != {INPUT}:
-        raise ShapeError(f"the feeds are {sorted(feeds)}; needed is '{INPUT}' alone")
+        raise ShapeError(f"the feeds are {sorted(feeds)}; expected '{INPUT}' alone")
     image = np.asarray(feeds[INPUT])
     if image.dtype != np.uint8 or image.ndim != 4 or image.shape[3] != 3 or 0 in image.shape:
         raise ShapeError(
-            f"'{INPUT}' is {image.dtype}{list(image.shape)}; needed is uint8[N, H, W, 3], RGB, with N, H, W >= 1"
+            f"'{INPUT}' is {image.dtype}{list(image.shape)}; expected uint8[N, H, W, 3], RGB, with N, H, W >= 1"
         )
     return np.ascontiguousarray(image)
 

@@ -152,7 +152,7 @@ def open_runner(
 
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
-        RunnerError: the device is not there, or not for this file; never another device in silence.
+        RunnerError: the device is not there, or not for this file; it never takes another device silently.
         CheckpointError, GraphError, EngineError: `source` cannot be read or used.
     """
     line = entry(spec)

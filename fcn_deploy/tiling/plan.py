@@ -89,7 +89,7 @@ def plan_tiles(
         GraphError: windows of a fixed size whose side the field's `divisor` does not divide.
     """
     if min(height, width, tile) < 1 or (halo is not None and halo < 0):
-        raise ShapeError(f"tiles of {tile} with halo {halo} for {height}x{width}: needed are sides of at least 1 pixel")
+        raise ShapeError(f"tiles of {tile} with halo {halo} for {height}x{width}: expected sides of at least 1 pixel")
     extended = [_extended(side, tile, field, sizes) for side in (height, width)]
     needed = [field.halos(own, own)[axis] if own > tile else Halo(0, 0) for axis, own in enumerate(extended)]
     rows, columns = (

@@ -108,7 +108,7 @@ def _run(infer: Infer, image: ImageWindows, plan: Plan, top: int, lefts: Sequenc
     labels = infer(windows)
     if labels.shape != windows.shape[:3]:
         raise RunnerError(
-            f"labels of tiles are {list(labels.shape)}; needed {list(windows.shape[:3])}, as the image is"
+            f"labels of tiles are {list(labels.shape)}; expected {list(windows.shape[:3])}, as the image is"
         )
     return labels
 

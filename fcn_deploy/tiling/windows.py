@@ -40,7 +40,7 @@ class ArrayWindows:
 
     def __init__(self, image: NDArray[Any]) -> None:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise ShapeError(f"the image is {image.dtype}{list(image.shape)}; needed is uint8[H, W, 3], RGB")
+            raise ShapeError(f"the image is {image.dtype}{list(image.shape)}; expected uint8[H, W, 3], RGB")
         self._image = image
         self.height, self.width = image.shape[:2]
 
@@ -49,7 +49,7 @@ class ArrayWindows:
 
 
 class RawWindows:
-    """Of a file that holds uint8[H, W, 3] RGB from byte `offset` on. It is mapped anew for each window, because what is
+    """Of a file that holds uint8[H, W, 3] RGB from byte `offset` on. It is mapped again for each window: what is
     mapped counts as memory of this process for as long as the system has no better use for it.
     """
 
@@ -96,7 +96,7 @@ def _npy(path: Path) -> RawWindows:
         raise ImageError(f"{path} cannot be read as NPY ({error}); save uint8[H, W, 3] with numpy.save") from error
     plain = isinstance(array, np.memmap) and array.flags.c_contiguous and array.dtype == np.uint8
     if not plain or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
-        raise ImageError(f"{path} holds {array.dtype}{list(array.shape)}; needed is uint8[H, W, 3], RGB, in C order")
+        raise ImageError(f"{path} holds {array.dtype}{list(array.shape)}; expected uint8[H, W, 3], RGB, in C order")
     return RawWindows(path, int(array.offset), array.shape[0], array.shape[1])
 
 

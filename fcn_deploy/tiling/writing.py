@@ -64,7 +64,7 @@ def write_bands(
                 rows = _open(stream, shape, band.dtype, format, palette)
             rows.write(band)
         if rows is None or written != shape[0]:
-            raise ShapeError(f"{written} rows of labels were given; needed {shape[0]}")
+            raise ShapeError(f"{written} rows of labels were given; expected {shape[0]}")
         rows.end()
 
 

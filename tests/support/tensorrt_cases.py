@@ -104,7 +104,7 @@ def test_floats_and_other_layouts_are_refused_with_what_is_needed(machine, net):
     with open_runner("tensorrt", str(engine)) as runner:
         for image in (noise((1, 33, 47)).astype(np.float32), noise((1, 33, 47))[0], noise((1, 33, 47))[..., :2]):
             for call in (lambda image=image: runner.submit(image), lambda image=image: runner.infer({"image": image})):
-                with pytest.raises(ShapeError, match=r"needed is uint8\[N, H, W, 3\]"):
+                with pytest.raises(ShapeError, match=r"expected uint8\[N, H, W, 3\]"):
                     call()
 
 

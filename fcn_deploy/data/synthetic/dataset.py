@@ -78,12 +78,12 @@ def open_source(source: str, classes: Sequence[str] | None = None, ignore_index:
     match = _SOURCE.fullmatch(source)
     if match is None:
         raise DataError(
-            f"'{source}' is not a data set; needed synthetic:COUNT:SEED:HEIGHTxWIDTH, such as synthetic:32:0:192x256"
+            f"'{source}' is not a data set; expected synthetic:COUNT:SEED:HEIGHTxWIDTH, such as synthetic:32:0:192x256"
         )
     count, seed, height, width = (None if part is None else int(part) for part in match.groups())
     size = DEFAULT_SIZE if height is None or width is None else (height, width)
     if count == 0 or 0 in size:
-        raise DataError(f"'{source}' is empty; needed at least one scene of at least 1 x 1 pixel")
+        raise DataError(f"'{source}' is empty; expected at least one scene of at least 1 x 1 pixel")
     names = SYNTHETIC_CLASSES if classes is None else ClassList.of(classes).names
     if len(names) != len(SYNTHETIC_CLASSES):
         raise DataError(

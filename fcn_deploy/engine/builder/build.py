@@ -113,7 +113,7 @@ def _image(model: ir.Model, name: str) -> tuple[str, tuple[int, int, int]]:
     value = image_input(model)
     others = [str(other.name) for other in graph_inputs(model) if other is not value]
     if others:
-        raise GraphError(f"{name} takes {', '.join(others)} beside the image {value.name}; needed is the image alone")
+        raise GraphError(f"{name} takes {', '.join(others)} beside the image {value.name}; expected the image alone")
     axes = image_axes(value)
     assert axes is not None
     return str(value.name), axes

@@ -115,8 +115,8 @@ def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, l
     if monitor is not None and monitor.raised is not None:
         raise monitor.raised
     if plan is None:
-        mend = "" if job.options.workspace_bytes is None else "; a larger workspace, or none, may do (--workspace-mib)"
-        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {log.reason()}{mend}")
+        fix = "" if job.options.workspace_bytes is None else "; a larger workspace, or none, may do (--workspace-mib)"
+        raise EngineError(f"{flavor.title} cannot build {job.onnx.name}: {log.reason()}{fix}")
     if job.options.timing_cache is not None:
         write_bytes(Path(job.options.timing_cache), bytes(config.get_timing_cache().serialize()))
     return plan

@@ -39,7 +39,7 @@ class BuildOptions:
 
     def __post_init__(self) -> None:
         if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
-            raise EngineError(f"optimization level {self.optimization_level} does not exist; needed is 0 to 5")
+            raise EngineError(f"optimization level {self.optimization_level} does not exist; expected 0 to 5")
         if self.workspace_bytes is not None and self.workspace_bytes < 1:
             raise EngineError(f"a workspace of {self.workspace_bytes} bytes is none; leave it out for no limit")
 

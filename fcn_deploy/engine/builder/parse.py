@@ -82,9 +82,9 @@ def _finding(flavor: Flavor, error: Any) -> Finding:
         where = f" at node {error.node()}" if error.node() >= 0 else ""
         return Finding("parser", "error", (), f"{flavor.title} rejects the file{where}: {said}", "")
     name, operator = error.node_name(), error.node_operator()
-    problem, mend = f"is rejected by {flavor.title}: {said}", ""
+    problem, fix = f"is rejected by {flavor.title}: {said}", ""
     if error.code() in (flavor.module.ErrorCode.UNSUPPORTED_NODE, flavor.module.ErrorCode.INVALID_NODE):
         problem = f"operator {operator} is rejected by {flavor.title}: {said}"
     if "Plugin not found" in said or said == "false":  # its words for an operator that it does not have
-        problem, mend = f"operator {operator} is not known to {flavor.title}", "replace it before the export"
-    return Finding("parser", "error", (name,) if name else (), problem, mend)
+        problem, fix = f"operator {operator} is not known to {flavor.title}", "replace it before the export"
+    return Finding("parser", "error", (name,) if name else (), problem, fix)

@@ -1,7 +1,7 @@
 """Keep what calibration measured in a file: safetensors with JSON metadata, nothing that could be executed.
 
 It holds histograms, not ranges, so one file serves every method, precision, target and choice of nodes. It is good for
-one graph, one set of images in any order, and one version of ONNX Runtime; whatever else is found is told in a line
+one graph, one set of images in any order, and one version of ONNX Runtime; whatever else is found is reported in a line
 and measured again. Results measured on another processor differ by rounding and are taken as they are.
 """
 

@@ -154,7 +154,7 @@ def reject_label_maps(samples: list[Sample], num_classes: int) -> None:
     if samples and max(counts) <= _most_colours(num_classes):
         raise DataError(
             f"{samples[0].name} has {counts[0]} colours in all, as a label map has and a photograph has not; "
-            "needed are the images and not their labels"
+            "expected the images and not their labels"
         )
 
 

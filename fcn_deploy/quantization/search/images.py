@@ -92,7 +92,7 @@ class SearchImages:
         self.digest = state.hexdigest()
         self.left_out = len(dataset) - len(self)
         if self._labelled == 0:
-            raise DataError(f"{dataset.name} has no labelled pixel; needed is a labelled data set (--data)")
+            raise DataError(f"{dataset.name} has no labelled pixel; expected a labelled data set (--data)")
 
     def __len__(self) -> int:
         return len(self.frames.names)

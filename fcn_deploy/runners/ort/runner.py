@@ -99,7 +99,7 @@ class OrtRunner(Runner):
             self._binding.bind_output(output, self._device, self._asked.device_id if self._device != "cpu" else 0)
 
     def _choose_profile(self, shape: Shape) -> None:
-        """Run under the first profile that holds (N, H, W); a provider given a shape outside would build anew."""
+        """Run under the first profile that holds (N, H, W); a provider given a shape outside would build again."""
         profiles = self._asked.profiles
         if not profiles:
             return

@@ -55,7 +55,7 @@ def open_session(
     plugin = find_plugin() if provider == RTX and RTX not in short_names(ort.get_available_providers()) else None
     wanted = _full_name(ort, name, provider) if plugin is None else plugin.get_ep_name()
     if not path.is_file():
-        raise GraphError(f"{path} does not exist; needed is an ONNX file (fcn-deploy export writes one)")
+        raise GraphError(f"{path} does not exist; expected an ONNX file (fcn-deploy export writes one)")
     texts, notes = provider_option_texts(provider, path, asked)
     if provider == "cpu":
         return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu")
@@ -91,10 +91,10 @@ def _full_name(ort: ModuleType, name: str, provider: str) -> str:
         raise UnknownNameError.of("onnxruntime provider", provider, known)
     available = ort.get_available_providers()
     if known[provider] not in available:
-        mend = f"; try: pip install {PLUGIN.replace('_', '-')}" if provider == RTX else ""
+        fix = f"; try: pip install {PLUGIN.replace('_', '-')}" if provider == RTX else ""
         raise RunnerError(
             f"{name}: onnxruntime {ort.__version__} was built without {known[provider]}; "
-            f"it has: {', '.join(short_names(available))}{mend}"
+            f"it has: {', '.join(short_names(available))}{fix}"
         )
     return known[provider]
 

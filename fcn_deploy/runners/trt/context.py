@@ -34,7 +34,7 @@ class RuntimeCache:
         self._loaded = path.read_bytes() if path.is_file() else b""
         self.note = ""
         if self._loaded and not self._accepts(self._loaded):
-            self.note = f"{path.name} is of another GPU, driver or release and is written anew"
+            self.note = f"{path.name} is of another GPU, driver or release and is written again"
             self._loaded = b""
         if not config.set_runtime_cache(self._cache):
             raise RunnerError(f"TensorRT takes no runtime cache for {path.name}; open the runner without runtime_cache")

@@ -57,7 +57,7 @@ def read_plan(path: Path) -> tuple[bytes, Sidecar | None]:
         EngineError: no such file, an empty or truncated one, or a sidecar that is unreadable or of another engine.
     """
     if not path.is_file():
-        raise EngineError(f"{path} is no file; needed is an engine (fcn-deploy build-engine makes one)")
+        raise EngineError(f"{path} is no file; expected an engine (fcn-deploy build-engine makes one)")
     try:
         plan = path.read_bytes()
     except OSError as error:

@@ -75,7 +75,7 @@ class Execution:
     def _layout(self, name: str, dtype: Any) -> Layout:
         shape = tuple(self._context.get_tensor_shape(name))
         if any(dim < 0 for dim in shape):
-            raise RunnerError(f"'{name}' has a shape that depends on its values, {list(shape)}; needed is a fixed one")
+            raise RunnerError(f"'{name}' has a shape that depends on its values, {list(shape)}; expected a fixed one")
         return Layout(shape, dtype)
 
     @contextmanager

@@ -25,4 +25,4 @@ class TrtOptions:
 
     def __post_init__(self) -> None:
         if self.slots < 1:
-            raise ValueError(f"slots is {self.slots}; needed is 1 or more")
+            raise ValueError(f"slots is {self.slots}; expected 1 or more")

@@ -63,7 +63,7 @@ def _port(path: Path, trt: ModuleType, engine: Any, name: str) -> EnginePort:
         raise EngineError(f"{path}: '{name}' is {type_name}, which NumPy does not have; build it with float outputs")
     if engine.get_tensor_format(name) != trt.TensorFormat.LINEAR:
         layout = engine.get_tensor_format_desc(name)
-        raise EngineError(f"{path}: '{name}' is laid out as {layout}; needed is LINEAR: build it without I/O formats")
+        raise EngineError(f"{path}: '{name}' is laid out as {layout}; expected LINEAR: build it without I/O formats")
     dtype, onnx_type = TYPES[type_name]
     is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
     return EnginePort(name, onnx_type, tuple(engine.get_tensor_shape(name)), np.dtype(dtype), is_input)

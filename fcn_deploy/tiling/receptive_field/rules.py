@@ -105,7 +105,7 @@ def _per_axis(step: NodeContext, one: Callable[[ValidRange, int, int], ValidRang
     """Apply a rule to rows and to columns of an N, C, H, W tensor: (valid range, axis 0 or 1, size of the result)."""
     field = step.field
     if field.axes != (2, 3):
-        raise GraphError(f"{step.name} has its rows and columns at dims {field.axes}; needed are 2 and 3")
+        raise GraphError(f"{step.name} has its rows and columns at dims {field.axes}; expected 2 and 3")
     rows, columns = (one(field.ranges[axis], axis, step.result[2 + axis]) for axis in (0, 1))
     return SpatialAxes((2, 3), (rows, columns))
 
@@ -120,7 +120,7 @@ def _kernels(step: NodeContext) -> tuple[Kernel, Kernel]:
         step.ints(name, default) for name, default in (("strides", [1, 1]), ("dilations", [1, 1]), ("pads", [0] * 4))
     )
     if len(kernel) != 2:
-        raise GraphError(f"{step.name} has a kernel of {len(kernel)} dims; needed are rows and columns")
+        raise GraphError(f"{step.name} has a kernel of {len(kernel)} dims; expected rows and columns")
     rows, columns = (Kernel(kernel[axis], strides[axis], dilations[axis], pads[axis]) for axis in (0, 1))
     return rows, columns
 
@@ -145,7 +145,7 @@ def _shuffled(step: NodeContext) -> SpatialAxes:
 def _padded(step: NodeContext) -> SpatialAxes:
     pads = step.ints("pads", []) or step.constant(1) or []
     if step.constant(3) is not None or len(pads) != 8 or min(pads) < 0:
-        raise GraphError(f"{step.name} pads by {pads}; needed are eight numbers that are not negative")
+        raise GraphError(f"{step.name} pads by {pads}; expected eight numbers that are not negative")
     return _per_axis(step, lambda valid, axis, size: after_shift(valid, pads[2 + axis], size))
 
 
@@ -161,7 +161,7 @@ def _sliced(step: NodeContext) -> SpatialAxes:
     for axis, valid in zip(field.axes, field.ranges, strict=True):
         start, pace = cuts.get(axis, (0, 1))
         if start < 0 or pace != 1 or field.flat:
-            raise GraphError(f"{step.name} cuts rows or columns from the end or in steps; needed are cuts from 0 or on")
+            raise GraphError(f"{step.name} cuts rows or columns from the end or in steps; expected cuts from 0 or on")
         ranges.append(after_shift(valid, -start, step.result[axis]))
     return replace(field, ranges=(ranges[0], ranges[1]))
 

@@ -130,7 +130,7 @@ def drive_run(release, monkeypatch, onnx):
         with pytest.raises(RunnerError, match="makes no execution context"):
             TrtRunner.open("tensorrt", str(engine))
         patch.setattr(Engine, "get_tensor_format", lambda engine, name: TensorFormat.CHW4)
-        with pytest.raises(EngineError, match="needed is LINEAR"):
+        with pytest.raises(EngineError, match="expected LINEAR"):
             TrtRunner.open("tensorrt", str(engine))
         engine.with_name(f"{engine.name}.json").unlink()
         engine.write_bytes(b"no plan")

@@ -80,7 +80,7 @@ def test_a_tensor_that_is_not_laid_out_row_by_row_is_named(release, machine, mon
     runs(release, monkeypatch)
     monkeypatch.setattr(Engine, "get_tensor_format", lambda engine, name: TensorFormat.CHW4)
     engine = machine.build(net, PROFILES, flavor=release.flavor)
-    assert "is laid out as 4 wide; needed is LINEAR" in refusal(EngineError, engine)
+    assert "is laid out as 4 wide; expected LINEAR" in refusal(EngineError, engine)
 
 
 @every_release

@@ -110,7 +110,7 @@ def test_a_damaged_graph_is_one_line_that_names_the_node(tmp_path):
     path = tmp_path / "m.onnx"
     with pytest.raises(GraphError, match="node conv reads nowhere, which nothing makes"):
         audit(_edited(path, lambda graph: graph.node[-1].input.__setitem__(1, "nowhere")))
-    with pytest.raises(GraphError, match="node conv, a Conv, has 1 inputs and 1 outputs; needed are 2 and 1"):
+    with pytest.raises(GraphError, match="node conv, a Conv, has 1 inputs and 1 outputs; expected 2 and 1"):
         audit(_edited(path, lambda graph: graph.node[-1].input.pop()))
     with pytest.raises(GraphError, match="circle"):
         audit(_edited(path, lambda graph: graph.node[0].input.__setitem__(0, "y")))

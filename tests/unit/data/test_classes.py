@@ -43,7 +43,7 @@ def test_the_voc_colour_map_knows_the_void_colour():
         ("sky 1 2 3\nroad\n", "colours for 1 of 2 classes"),
         ("sky 1 2 3\nroad 1 2 3\n", "same colour to two classes"),
         ("sky 1 2 3\nignore 1 2 3\n", "same colour to two classes"),
-        ("sky 1 2 256\n", "line 1 of .* colour 1 2 256; needed 0 to 255"),
+        ("sky 1 2 256\n", "line 1 of .* colour 1 2 256; expected 0 to 255"),
     ],
 )
 def test_a_malformed_class_list_is_one_clear_error(tmp_path, text, words):

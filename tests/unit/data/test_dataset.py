@@ -66,7 +66,7 @@ def test_a_list_of_images_alone_has_no_labels_and_needs_no_classes(listed):
     ("text", "words"),
     [
         ("", "lists no images"),
-        ("a.jpg b.png\nmy image.jpg my label.png\n", "line 2 of .*val.txt has 4 parts; needed 'image label'"),
+        ("a.jpg b.png\nmy image.jpg my label.png\n", "line 2 of .*val.txt has 4 parts; expected 'image label'"),
         ("a.jpg b.png\n\nc.jpg\n", "line 3 of .*val.txt has 1 of the parts"),
         ("a.jpg\nb.jpg b.png\n", "line 2 of .*val.txt has 2 of the parts"),
         ("a.jpg b.png\n", "lists 1 images and none exists .first: .*a.jpg.; paths are relative to the list's folder"),
@@ -117,7 +117,7 @@ def test_image_and_label_of_different_sizes_are_named_with_both(listed):
 def test_too_few_classes_are_an_error_that_names_the_file_and_the_label(listed):
     dataset = open_dataset(str(listed), classes=["road"])
     assert dataset[1].label.tolist() == [[255] * 5] * 3
-    with pytest.raises(LabelError, match=r"2\.png has label 2 \(15 pixels\); needed 0 to 0 for 1 classes"):
+    with pytest.raises(LabelError, match=r"2\.png has label 2 \(15 pixels\); expected 0 to 0 for 1 classes"):
         dataset[2]
 
 
@@ -181,7 +181,7 @@ def test_folders_that_do_not_match_are_an_error(folders):
 
 def test_two_files_of_one_stem_are_an_error(folders):
     Image.new("RGB", (2, 1)).save(folders / "img/a.png")
-    with pytest.raises(DataError, match=r"a\.jpg and a\.png; needed one file a name"):
+    with pytest.raises(DataError, match=r"a\.jpg and a\.png; expected one file a name"):
         open_dataset(str(folders / "img"), labels=str(folders / "lbl"), classes=list("xyz"))
 
 

@@ -27,7 +27,7 @@ def test_generated_scenes_refuse_what_they_cannot_serve():
 
 @pytest.mark.parametrize("source", ["synthetic:", "synthetic:many", "synthetic:3:1:64", "synthetic:3:1:64x64x3"])
 def test_a_malformed_source_shows_the_form(source):
-    with pytest.raises(DataError, match="needed synthetic:COUNT:SEED:HEIGHTxWIDTH"):
+    with pytest.raises(DataError, match="expected synthetic:COUNT:SEED:HEIGHTxWIDTH"):
         open_dataset(source)
 
 

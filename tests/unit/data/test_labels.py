@@ -33,7 +33,7 @@ def test_labels_outside_the_classes_are_named_with_their_counts():
         LabelRule(11).apply(raw, Path("scene 7.png"))
     message = str(caught.value)
     assert message.startswith(
-        "scene 7.png has label 12 (1 pixels), 40 (3 pixels); needed 0 to 10 for 11 classes: name the missing classes"
+        "scene 7.png has label 12 (1 pixels), 40 (3 pixels); expected 0 to 10 for 11 classes: name the missing classes"
     )
     assert "\n" not in message
 

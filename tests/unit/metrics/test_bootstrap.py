@@ -95,9 +95,9 @@ def test_draws_without_a_figure_do_not_spoil_the_interval():
 
 
 def test_counts_of_other_shapes_are_refused():
-    with pytest.raises(ShapeError, match="needed two stacks"):
+    with pytest.raises(ShapeError, match="expected two stacks"):
         iou_change(counts(2), counts(3))
-    with pytest.raises(ShapeError, match="needed two stacks"):
+    with pytest.raises(ShapeError, match="expected two stacks"):
         iou_change(counts(2)[0], counts(2)[0])
-    with pytest.raises(ShapeError, match="needed two stacks"):
+    with pytest.raises(ShapeError, match="expected two stacks"):
         iou_change(counts(0), counts(0))

@@ -61,8 +61,8 @@ def test_255_classes_fit_into_bytes():
 @pytest.mark.parametrize(
     ("target", "pred", "words"),
     [
-        ([0, 3, 3], [0, 0, 0], "target has label 3 in 2 counted pixels; needed 0 to 2"),
-        ([0, 1, 2], [0, 4, 1], "prediction has label 4 in 1 counted pixels; needed 0 to 2"),
+        ([0, 3, 3], [0, 0, 0], "target has label 3 in 2 counted pixels; expected 0 to 2"),
+        ([0, 1, 2], [0, 4, 1], "prediction has label 4 in 1 counted pixels; expected 0 to 2"),
     ],
 )
 def test_a_counted_label_outside_the_classes_is_an_error(dtype, target, pred, words):
@@ -77,9 +77,9 @@ def test_a_negative_prediction_is_an_error():
 
 def test_shapes_that_differ_and_floats_are_an_error():
     labels = np.zeros((2, 33, 47), np.uint8)
-    with pytest.raises(ShapeError, match="target is 2 x 33 x 47 and prediction 33 x 47; needed the same shape"):
+    with pytest.raises(ShapeError, match="target is 2 x 33 x 47 and prediction 33 x 47; expected the same shape"):
         confusion_matrix(labels, labels[0], 3)
-    with pytest.raises(ShapeError, match="prediction is float32; needed integer labels"):
+    with pytest.raises(ShapeError, match="prediction is float32; expected integer labels"):
         confusion_matrix(labels, labels.astype(np.float32), 3)
 
 

@@ -209,7 +209,7 @@ def test_missing_unexpected_and_misshaped_keys_are_each_listed(tmp_path: Path):
     assert "does not fit fcn8s-caffe" in message
     assert "5 missing: conv1_1.bias, conv1_2.bias, conv2_1.bias, conv2_2.bias and 1 more" in message
     assert "1 unexpected: optimizer_step" in message
-    assert "1 mis-shaped: fc7.bias 7 (needed 512)" in message
+    assert "1 mis-shaped: fc7.bias 7 (expected 512)" in message
 
 
 def test_a_file_with_its_scores_missing_is_still_recognised(tmp_path: Path):

@@ -67,7 +67,7 @@ def test_the_pool5_head_takes_only_the_features_of_a_vgg16(tmp_path: Path):
 def test_whole_numbers_are_no_weights_to_start_from(tmp_path: Path):
     state = {key: value.to(torch.int8) for key, value in vgg16_state(10).items() if key.startswith("features")}
     torch.save(state, tmp_path / "vgg16.pth")
-    with pytest.raises(CheckpointError, match=r"backbone\.stage1\.conv1\.weight \S+ int8 \(needed"):
+    with pytest.raises(CheckpointError, match=r"backbone\.stage1\.conv1\.weight \S+ int8 \(expected"):
         load_weights_into(build(new_card("fcn8s", CLASSES, width=WIDTH)), tmp_path / "vgg16.pth")
 
 
@@ -157,7 +157,7 @@ def test_another_width_is_refused_and_changes_nothing(tmp_path: Path):
     path = saved(tmp_path, "fcn32s")
     network = build(new_card("fcn16s", CLASSES, width=0.25))
     before = network.get_parameter("backbone.stage5.conv3.weight").clone()
-    with pytest.raises(CheckpointError, match=r"another width or layout: .*needed 16x3x3x3"):
+    with pytest.raises(CheckpointError, match=r"another width or layout: .*expected 16x3x3x3"):
         load_weights_into(network, path)
     assert torch.equal(network.get_parameter("backbone.stage5.conv3.weight"), before)
 

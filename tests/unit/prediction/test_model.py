@@ -88,9 +88,9 @@ def test_an_array_of_images_a_path_and_a_pillow_image_are_taken(model, expected,
 
 def test_what_is_no_image_is_refused_and_the_model_goes_on(model, expected, tmp_path):
     for given in (np.zeros((3, 4), np.uint8), np.zeros((3, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(ShapeError, match=r"needed is uint8\[H, W, 3\], RGB"):
+        with pytest.raises(ShapeError, match=r"expected uint8\[H, W, 3\], RGB"):
             model(given)
-        with pytest.raises(ShapeError, match="needed is uint8"):
+        with pytest.raises(ShapeError, match="expected uint8"):
             model([IMAGES[0], given])
     with pytest.raises(ImageError, match="does not exist"):
         model(tmp_path / "none.png")

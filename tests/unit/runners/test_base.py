@@ -63,7 +63,7 @@ def test_steps_out_of_order_are_refused_before_they_reach_the_backend():
 @pytest.mark.parametrize(
     ("feeds", "found"),
     [
-        ({"input": IMAGE}, r"the feeds are \['input'\]; needed is 'image' alone"),
+        ({"input": IMAGE}, r"the feeds are \['input'\]; expected 'image' alone"),
         ({"image": IMAGE, "mask": IMAGE}, r"\['image', 'mask'\]"),
         ({"image": IMAGE.astype(np.float32)}, r"float32\[2, 33, 47, 3\]"),
         ({"image": IMAGE[0]}, r"uint8\[33, 47, 3\]"),
@@ -75,7 +75,7 @@ def test_steps_out_of_order_are_refused_before_they_reach_the_backend():
 def test_wrong_feeds_are_named_with_what_is_needed(feeds, found):
     with Recorder() as runner, pytest.raises(ShapeError, match=found) as caught:
         runner.upload(feeds)
-    assert "needed is" in str(caught.value)
+    assert "expected" in str(caught.value)
     assert runner.calls == ["close"]
 
 

@@ -75,7 +75,7 @@ def test_beyond_the_image_its_last_row_and_column_repeat():
 
 
 def test_labels_of_another_shape_are_an_error():
-    with pytest.raises(RunnerError, match=r"labels of tiles are \[1, 10, 10\]; needed \[1, "):
+    with pytest.raises(RunnerError, match=r"labels of tiles are \[1, 10, 10\]; expected \[1, "):
         label_whole_image(lambda images: images[:, :10, :10, 0], ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, 20))
 
 

@@ -88,7 +88,7 @@ def test_what_is_no_image_is_named(tmp_path):
     with pytest.raises(ImageError, match="device or a pipe"):
         open_windows(tmp_path.__class__("/dev/null"))
     np.save(tmp_path / "f.npy", IMAGE.astype(np.float32))
-    with pytest.raises(ImageError, match=r"holds float32\[37, 53, 3\]; needed is uint8"):
+    with pytest.raises(ImageError, match=r"holds float32\[37, 53, 3\]; expected uint8"):
         open_windows(tmp_path / "f.npy")
     with pytest.raises(ShapeError, match=r"uint8\[37, 53\]"):
         ArrayWindows(IMAGE[..., 0])

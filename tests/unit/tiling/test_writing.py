@@ -53,7 +53,7 @@ def test_npy_is_numpys_own_file(tmp_path):
 @pytest.mark.parametrize("heights", [(10,), (10, 18)])
 def test_missing_rows_leave_no_file(tmp_path, heights):
     labels = np.zeros((sum(heights), 41), np.uint8)
-    with pytest.raises(ShapeError, match=f"{sum(heights)} rows of labels were given; needed 29"):
+    with pytest.raises(ShapeError, match=f"{sum(heights)} rows of labels were given; expected 29"):
         write_bands(bands(labels, *heights), tmp_path / "a.png", (29, 41), palette=PALETTE)
     assert list(tmp_path.iterdir()) == []
 

@@ -43,7 +43,7 @@ def test_images_a_second_are_counted_inside_the_process(path):
 
 def test_what_a_runner_refuses_is_told_in_its_own_words_and_its_process_goes_on(path):
     with InChild("one", "onnxruntime", path) as one:
-        with pytest.raises(RunnerError, match=r"image.*needed is uint8\[N, H, W, 3\]"):
+        with pytest.raises(RunnerError, match=r"image.*expected uint8\[N, H, W, 3\]"):
             one.time(BATCH[..., :2])
         assert one.time(BATCH).total_ns > 0
 

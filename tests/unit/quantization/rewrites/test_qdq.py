@@ -224,5 +224,5 @@ def test_a_quantised_graph_is_not_quantised_again(fcn):
 def test_an_opset_without_per_channel_scales_is_refused(tmp_path):
     model = load_graph(write_fcn(tmp_path / "old.onnx"))
     model.opset_imports[""] = 12
-    with pytest.raises(GraphError, match="opset 12; needed 13 or later"):  # before any image is run
+    with pytest.raises(GraphError, match="opset 12; expected 13 or later"):  # before any image is run
         quantised_tensors(model, "tensorrt", {})

@@ -33,7 +33,7 @@ def refusal(path: object, kind: type[Exception] = EngineError) -> str:
 
 
 def test_a_missing_an_empty_and_a_truncated_engine_are_told_apart(machine, net, tmp_path):
-    assert "is no file; needed is an engine (fcn-deploy build-engine makes one)" in refusal(tmp_path / "none.engine")
+    assert "is no file; expected an engine (fcn-deploy build-engine makes one)" in refusal(tmp_path / "none.engine")
     assert "is no file" in refusal(tmp_path)
     engine = machine.build(net, PROFILES)
     plan = engine.read_bytes()
@@ -153,7 +153,7 @@ def test_an_engine_of_another_kind_is_told_by_its_ports(machine, net, tmp_path):
     engine = write_plan(
         tmp_path / "o.engine", tmp_path / "o.onnx", (Profile((1, 5, 5), (1, 5, 5), (1, 5, 5)),), "tensorrt"
     )
-    assert "its input is 'tokens' tensor(float)[-1, 5]; needed is one image, uint8[N, H, W, 3]" in refusal(engine)
+    assert "its input is 'tokens' tensor(float)[-1, 5]; expected one image, uint8[N, H, W, 3]" in refusal(engine)
 
 
 def test_a_precision_after_the_colon_must_be_the_engine_s(machine, net):
@@ -169,7 +169,7 @@ def test_layouts_and_types_that_a_host_cannot_read_are_refused(machine, net, mon
     engine = machine.build(net, PROFILES)
     with monkeypatch.context() as patch:
         patch.setattr(fake.Engine, "get_tensor_format", lambda self, name: fake.TensorFormat.CHW4)
-        assert "is laid out as 4 wide; needed is LINEAR: build it without I/O formats" in refusal(engine)
+        assert "is laid out as 4 wide; expected LINEAR: build it without I/O formats" in refusal(engine)
     with monkeypatch.context() as patch:
         patch.setattr(fake.Engine, "get_tensor_dtype", lambda self, name: fake.DataType.BF16)
         assert "is BF16, which NumPy does not have" in refusal(engine)

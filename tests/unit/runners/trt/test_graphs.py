@@ -166,7 +166,7 @@ def test_a_cache_of_another_gpu_is_said_and_replaced_and_a_runner_may_do_without
         assert runner.notes == ()
     assert cache.read_bytes() == b"kernels of another GPU"
     with TrtRunner.open("tensorrt", str(engine)) as runner:
-        assert runner.notes == ("net.engine.sm89.cache is of another GPU, driver or release and is written anew",)
+        assert runner.notes == ("net.engine.sm89.cache is of another GPU, driver or release and is written again",)
     assert cache.read_bytes() == b"kernels of the fake GPU"
 
 
