@@ -97,7 +97,7 @@ OTHERS = [
     {"target": "cpu"},
     {"precision": "fp16"},
     {"precision": "int8+fp16", "method": "minmax"},
-    {"first": False, "score": False},
+    {"quantize_first": False, "quantize_scores": False},
     {"keep": ("conv2",)},
 ]
 
