@@ -1,4 +1,4 @@
-"""The model card: all that a network's weights do not say and that every stage needs.
+"""Define the model card: all that a network's weights do not say and that every stage needs.
 
 It travels inside each artefact (safetensors metadata, ONNX metadata), so no later step guesses a mean or a palette.
 """

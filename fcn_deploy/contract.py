@@ -1,4 +1,4 @@
-"""The one contract around a PyTorch model: uint8[N, H, W, 3] RGB in, labels or logits out."""
+"""Wrap a PyTorch model in the contract of all runners: uint8[N, H, W, 3] RGB in, labels or logits out."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What can go wrong, as one tree.
+"""Define every expected error as one tree.
 
-Every message says what was found, what was needed and what to do. The command line prints one of these as a
+Every message says what was found, what was expected and what to do. The command line prints one of these as a
 single line with exit code 1; anything else that escapes is a bug and shows its traceback.
 
     FcnDeployError

@@ -1,4 +1,4 @@
-"""Recipes: one TOML file a public checkpoint, with the facts about it that its weights do not say.
+"""Read a recipe: one TOML file per public checkpoint, with the facts that its weights do not say.
 
     name = "FCN-8s, Pascal VOC"
     model = "fcn8s-caffe"

@@ -1,1 +1,1 @@
-"""Groups of options that several commands share."""
+"""Declare the options that several commands share, in groups, and how a command is declared."""
