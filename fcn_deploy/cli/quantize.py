@@ -94,12 +94,11 @@ def command(
     """
     from fcn_deploy.quantization.options import QuantizeOptions
     from fcn_deploy.quantization.plain import to_plain
-    from fcn_deploy.quantization.quantize import quantize, recipe_of
+    from fcn_deploy.quantization.quantize import quantize
     from fcn_deploy.quantization.search.dry_run import plan_search
     from fcn_deploy.quantization.search.plain import plan_to_plain
     from fcn_deploy.quantization.search.text import render_plan
     from fcn_deploy.quantization.text import render
-    from fcn_deploy.sources.model_source import ModelSource
 
     check_json_path(json_path)
     calibration = None if given["data"] is None else data_options(given)
@@ -117,9 +116,7 @@ def command(
         "search": search_options(given | {"dry_run": dry_run}, calibration),
     }
     if dry_run:
-        with ModelSource(model, progress()) as source:
-            options["recipe"] = recipe_of(source, recipe)
-            plan = plan_search(QuantizeOptions(source.onnx_file(), **options), out, progress())
+        plan = plan_search(QuantizeOptions(model, **options), out, progress())
         emit(json_path, lambda: plan_to_plain(plan), lambda: render_plan(plan))
         return
     report = quantize(model, out, **options, progress=progress())

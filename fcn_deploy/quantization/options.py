@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -13,7 +15,9 @@ from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.search.search import SearchOptions
 from fcn_deploy.recipe import load_recipe
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import check_writable
+from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import METHODS, QUANTIZED_PRECISIONS, TARGETS, Method, QuantizedPrecision, Target
 
 
@@ -33,6 +37,20 @@ class QuantizeOptions:
     quantize_scores: bool = False
     recipe: Path | None = None
     search: SearchOptions | None = None
+
+
+@contextmanager
+def checked_options(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> Iterator[QuantizeOptions]:
+    """Check the options, then give them with an ONNX file for a model of any kind; a recipe is its own `recipe`.
+
+    Raises:
+        CheckpointError, ExportError, RecipeError: the model cannot be read or exported.
+        UnknownNameError, GraphError, DataError, OutputError: as for `check_options`.
+    """
+    with ModelSource(options.source, progress) as source:
+        own = None if source.recipe is None else source.recipe.path
+        check_options(replace(options, source=source.path), target)
+        yield replace(options, source=source.onnx_file(), recipe=options.recipe or own)
 
 
 def check_options(options: QuantizeOptions, target: Path) -> None:

@@ -27,7 +27,7 @@ from fcn_deploy.quantization.calibration.images import (
 )
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.quantization.check import check_rewritten
-from fcn_deploy.quantization.options import QuantizeOptions, check_options, layers_kept_in_float
+from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.rewrites.fp16 import nodes_beyond_fp16, nodes_kept_in_fp32, to_fp16
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
@@ -36,7 +36,6 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.sensitivity import candidates
 from fcn_deploy.quantization.search.steps import SearchedNetwork
-from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
@@ -98,31 +97,23 @@ def quantize(
         >>> report.images, report.bytes_after < report.bytes_before
         (2, True)
     """
-    with ModelSource(model, progress) as source:
-        options = QuantizeOptions(
-            source=source.path,
-            precision=precision,
-            calibration=None if calibration is None else calibration_options(calibration),
-            method=method,
-            percentile=percentile,
-            calibration_cache=None if calibration_cache is None else Path(calibration_cache),
-            target=target,
-            keep=tuple(keep),
-            quantize_first=quantize_first,
-            quantize_scores=quantize_scores,
-            recipe=recipe_of(source, recipe),
-            search=search,
-        )
-        check_options(options, Path(output))
-        report = _quantize(replace(options, source=source.onnx_file()), Path(output), progress)
+    options = QuantizeOptions(
+        source=Path(model),
+        precision=precision,
+        calibration=None if calibration is None else calibration_options(calibration),
+        method=method,
+        percentile=percentile,
+        calibration_cache=None if calibration_cache is None else Path(calibration_cache),
+        target=target,
+        keep=tuple(keep),
+        quantize_first=quantize_first,
+        quantize_scores=quantize_scores,
+        recipe=None if recipe is None else Path(recipe),
+        search=search,
+    )
+    with checked_options(options, Path(output), progress) as checked:
+        report = _quantize(checked, Path(output), progress)
     return replace(report, source=Path(model))
-
-
-def recipe_of(source: ModelSource, given: StrPath | None) -> Path | None:
-    """Return the recipe that was given, else the model itself if it is one."""
-    if given is None:
-        return None if source.recipe is None else source.recipe.path
-    return Path(given)
 
 
 def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> QuantizeReport:

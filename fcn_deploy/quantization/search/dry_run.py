@@ -19,7 +19,7 @@ from fcn_deploy.data.options import open_for_model
 from fcn_deploy.graph.load import find_card
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.quantization.calibration.images import graph_io_of
-from fcn_deploy.quantization.options import QuantizeOptions, check_options, layers_kept_in_float
+from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes, needed_bytes
 from fcn_deploy.quantization.search.images import require_labels
@@ -66,8 +66,12 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     Raises:
         As for `quantize`, before its calibration.
     """
+    with checked_options(options, target, progress) as checked:
+        return _plan_search(checked, progress)
+
+
+def _plan_search(options: QuantizeOptions, progress: Progress) -> SearchPlan:
     assert options.search is not None
-    check_options(options, target)
     model = load_rewritable(options.source)
     card = find_card(model, options.source)
     kept = layers_kept_in_float(model, options)
