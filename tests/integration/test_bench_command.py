@@ -17,6 +17,7 @@ import torch
 from fcn_deploy.benchmark.record.file import read_record
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
 from tests.support.bench_model import invoke, save_small_model
+from tests.support.child_process import finish
 from tests.support.onnx_files import write_graph
 from tests.support.reference_nets import caffe_state
 
@@ -203,7 +204,7 @@ def test_ctrl_c_leaves_nothing_behind(small_checkpoint, tmp_path):
             break
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=30)[1]
+    rest = finish(process)[1]
     assert process.returncode == 130
     assert rest.strip() == "interrupted"
     assert [path.name for path in tmp_path.iterdir()] == ["scratch"]

@@ -23,6 +23,7 @@ from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError
 from fcn_deploy.model_file import file_of
 from fcn_deploy.system.files import sha256
 from tests.support.audit_graphs import ERRORS, int8_conv
+from tests.support.child_process import finish
 from tests.support.onnx_files import write_graph
 from tests.support.small_fcn import images, small_weights, write_fcn
 
@@ -288,7 +289,7 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_the_old_engine(fcn, tmp_path
     before = out.read_bytes()
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # noqa: E731
     process = _start(fcn, "--opt", "1x34x46", "-o", out, preexec_fn=limit)
-    _, stderr = process.communicate()
+    _, stderr = finish(process)
     assert process.returncode == 1
     assert f"error: cannot write {out}: the file would be larger" in stderr
     assert out.read_bytes() == before
@@ -304,8 +305,8 @@ def test_ctrl_c_leaves_nothing_and_exits_130(fcn, tmp_path):
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     started = time.monotonic()
-    _, stderr = process.communicate()
-    assert time.monotonic() - started < 5
+    _, stderr = finish(process)
+    assert time.monotonic() - started < 20  # at once, on a machine that others use too
     assert (process.returncode, stderr.splitlines()[-1]) == (130, "interrupted")
     assert not out.parent.exists()
 
@@ -313,7 +314,7 @@ def test_ctrl_c_leaves_nothing_and_exits_130(fcn, tmp_path):
 def test_two_processes_at_once_leave_one_engine_with_its_own_sidecar(fcn, tmp_path):
     out = tmp_path / "out" / "m.engine"
     both = [_start(fcn, *SIZES, "-o", out) for _ in range(2)]
-    results = [process.communicate() for process in both]
+    results = [finish(process) for process in both]
     assert [process.returncode for process in both] == [0, 0]
     texts = sorted(stdout.splitlines()[0] for stdout, _ in results)
     assert texts == [f"{out} is up to date", next(text for text in texts if text.startswith(f"wrote {out}"))]
@@ -322,7 +323,7 @@ def test_two_processes_at_once_leave_one_engine_with_its_own_sidecar(fcn, tmp_pa
 
 
 def test_a_pipe_gets_the_result_and_no_bars(fcn, tmp_path):
-    stdout, stderr = _start(fcn, *SIZES, "-o", tmp_path / "m.engine").communicate()
+    stdout, stderr = finish(_start(fcn, *SIZES, "-o", tmp_path / "m.engine"))
     assert stderr == ""
     assert stdout.startswith("wrote ")
 

@@ -21,6 +21,7 @@ from fcn_deploy.errors import CheckpointError, FcnDeployError, OutputError, Unkn
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.models.checkpoints import save_model
 from tests.conftest import tiny_model
+from tests.support.child_process import PATIENCE_S, finish
 
 
 def _export(*arguments: object) -> Result:
@@ -121,11 +122,11 @@ def test_ctrl_c_and_a_polite_kill_leave_nothing(caffe_checkpoint, tmp_path, numb
         [sys.executable, "-m", "fcn_deploy", "export", caffe_checkpoint, "-o", folder / "x.onnx"],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not list(folder.glob(".x.onnx.*.tmp")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = finish(process)
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert list(folder.iterdir()) == []

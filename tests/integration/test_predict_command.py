@@ -25,6 +25,7 @@ from fcn_deploy.data.images import load_image, load_label
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError
 from fcn_deploy.runners.registry import open_runner
+from tests.support.child_process import finish
 from tests.support.onnx_files import CARD, write_graph
 
 SIZES = ((33, 47), (47, 33), (1, 1), (33, 47), (64, 31))
@@ -299,7 +300,7 @@ def test_ctrl_c_and_a_polite_kill_leave_whole_results_and_no_temporary_files(onn
     process = start(onnx, many, "-o", masks, "--areas", tmp_path / "a.csv")
     wait_for_results(process, masks, 10)
     process.send_signal(sent)
-    stdout, stderr = process.communicate(timeout=20)
+    stdout, stderr = finish(process)
     assert (process.returncode, stdout) == (code, "")
     assert "Traceback" not in stderr
     assert 10 <= len(list(masks.glob("*/*.png"))) < 180
@@ -312,7 +313,7 @@ def test_ctrl_c_and_a_polite_kill_leave_whole_results_and_no_temporary_files(onn
 def test_a_full_disk_is_one_line_and_leaves_what_was_written_whole(onnx, many, tmp_path):
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))  # noqa: E731
     process = start(onnx, many, "-o", tmp_path / "masks", "--format", "npy", preexec_fn=limit)
-    _, stderr = process.communicate()
+    _, stderr = finish(process)
     assert process.returncode == 1
     assert stderr.startswith(f"error: cannot write {tmp_path / 'masks'}")
     assert "the file would be larger" in stderr
@@ -325,7 +326,7 @@ def test_a_large_image_within_the_limit_brings_no_warning_of_pillow(onnx, tmp_pa
     with (tmp_path / "large.png").open("r+b") as stream:
         stream.truncate(50)  # so that it is refused, and costs nothing
     process = start(onnx, tmp_path / "large.png", "-o", tmp_path / "masks")
-    _, stderr = process.communicate()
+    _, stderr = finish(process)
     assert (process.returncode, stderr.count("\n")) == (1, 1)
     assert "large.png is damaged or cut off" in stderr
 
@@ -336,7 +337,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_model_is_opened(phot
 
 
 def test_a_pipe_gets_the_summary_and_no_bars(onnx, photos, tmp_path):
-    stdout, stderr = start(onnx, photos, "-o", tmp_path / "masks").communicate()
+    stdout, stderr = finish(start(onnx, photos, "-o", tmp_path / "masks"))
     assert stderr == ""
     assert stdout.startswith("onnxruntime wrote 11 label maps")
     assert stdout.count("\n") == 1

@@ -20,6 +20,7 @@ from PIL import Image
 from fcn_deploy.cli.predict import command
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.prediction.images.storage import Storage
+from tests.support.child_process import PATIENCE_S, finish
 from tests.support.object_store import object_store
 from tests.support.onnx_files import write_graph
 
@@ -80,7 +81,7 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 def run(*arguments: object, code: int = 0) -> tuple[str, str]:
     process = start(*arguments)
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = finish(process)
     assert process.returncode == code, stderr
     return stdout, stderr
 
@@ -157,7 +158,7 @@ def workers() -> list[psutil.Process]:
 
 def kill_at_work(processes: list[psutil.Process], *folders: Path) -> None:
     """Kill one in the middle of an image, not between two tasks: it is stopped while that is looked at."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     for process in itertools.cycle(processes):
         assert time.monotonic() < deadline
         process.suspend()
@@ -168,7 +169,7 @@ def kill_at_work(processes: list[psutil.Process], *folders: Path) -> None:
 
 
 def wait_for(process: subprocess.Popen[str], masks: Path, count: int) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE_S
     while len(list(masks.glob("?/[0-9]*.png"))) < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -184,7 +185,7 @@ def test_a_worker_that_is_killed_loses_no_image(cluster, onnx, photos, local, tm
     at_work = workers()
     assert len(at_work) == 2
     kill_at_work(at_work, photos, tmp_path / "masks")
-    stdout, stderr = process.communicate(timeout=120)
+    stdout, stderr = finish(process)
     assert process.returncode == 3, stderr
     report = json.loads(stdout)
     assert report["written"] == IMAGES
@@ -197,10 +198,10 @@ def test_ctrl_c_ends_the_workers_and_leaves_whole_results(cluster, onnx, photos,
     process = start(onnx, photos, "-o", tmp_path / "masks", "--distributed", "--ray-address", cluster.address)
     wait_for(process, tmp_path / "masks", 8)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = finish(process)
     assert (process.returncode, stdout) == (130, ""), stderr
     assert "Traceback" not in stderr
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while workers() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert workers() == []
@@ -227,7 +228,7 @@ def test_a_lost_machine_loses_no_image(cluster, onnx, photos, local, tmp_path):
     )
     wait_for(process, tmp_path / "masks", 20)
     cluster.remove_node(third, allow_graceful=False)
-    stdout, stderr = process.communicate(timeout=180)
+    stdout, stderr = finish(process)
     assert process.returncode == 3, stderr
     assert f"wrote {IMAGES} label maps" in stdout
     assert whole(tmp_path / "masks") == local[0]

@@ -16,6 +16,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.support.child_process import PATIENCE_S, finish
+
 OPTIONS = shlex.split(
     "--data synthetic:9:0:33x47 --val synthetic:2:1:35x41 --width 0.02 --epochs 12 --batch 2 --crop 32x48 --device cpu"
 )
@@ -29,7 +31,7 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
     process = start(*arguments)
-    out, err = process.communicate(timeout=120)
+    out, err = finish(process)
     return process.returncode, out, err
 
 
@@ -47,12 +49,12 @@ def epochs_left_out(err: str) -> list[str]:
 
 def wait_for_lines(log: Path, count: int, process: subprocess.Popen[str]) -> None:
     """Until the run has logged `count` epochs."""
-    for _ in range(12_000):
+    for _ in range(100 * PATIENCE_S):
         if log.exists() and len(log.read_text().splitlines()) >= count:
             return
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
-    raise AssertionError(f"{log} did not get {count} lines in two minutes")
+    raise AssertionError(f"{log} did not get {count} lines in {PATIENCE_S} s")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_a_run_stopped_by_ctrl_c_says_how_to_go_on_and_ends_with_the_same_bits(t
     process = start(*OPTIONS, "-o", folder)
     wait_for_lines(folder / "log.jsonl", 2, process)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = finish(process)
     assert (process.returncode, out) == (130, "")
     first, last = epochs_left_out(err)
     assert [first] == started(folder)
@@ -114,7 +116,7 @@ def test_ctrl_c_reaches_the_loading_processes_without_a_traceback(tmp_path):
     )
     wait_for_lines(folder / "log.jsonl", 1, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: every process of the group
-    _, err = process.communicate(timeout=60)
+    _, err = finish(process)
     assert process.returncode == 130
     assert [line.partition(" ")[0] for line in epochs_left_out(err)] == ["training;", "stopped:"]
 
