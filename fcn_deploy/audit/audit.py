@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -16,6 +17,7 @@ from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from fcn_deploy.graph.weights import catch_weight_errors
+from fcn_deploy.system.plain import plain
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ class Audit:
     def rejected(self) -> bool:
         """Whether any finding is an error."""
         return any(finding.level == "error" for finding in self.findings)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return every node and finding as JSON holds them; `macs` are multiply-adds."""
+        return {
+            "path": str(self.path),
+            "size": plain(self.size),
+            "macs": self.macs,
+            "totals": self.totals,
+            "rejected": self.rejected,
+            "rows": plain(self.rows),
+            "findings": plain(self.findings),
+        }
 
 
 def audit(

@@ -50,7 +50,6 @@ def command(
     Exit code: 0 if nothing would be rejected or give wrong masks, 1 otherwise.
     """
     from fcn_deploy.audit.audit import audit
-    from fcn_deploy.audit.plain import to_plain
     from fcn_deploy.audit.text import render
     from fcn_deploy.sources.model_source import ModelSource
 
@@ -63,5 +62,5 @@ def command(
 
             found = replace(found, findings=(*found.findings, *parser_findings(source.onnx_file(), parse)))
     found = replace(found, path=model)
-    emit(json_path, lambda: to_plain(found), lambda: render(found, top))
+    emit(json_path, found.to_plain, lambda: render(found, top))
     click.get_current_context().exit(1 if found.rejected else 0)

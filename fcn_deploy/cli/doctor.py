@@ -19,10 +19,9 @@ def command(json_path: str | None) -> None:
     Exit code: 0, or 1 if something fails that needs neither a GPU nor an optional package.
     """
     from fcn_deploy.doctor.examine import examine
-    from fcn_deploy.doctor.plain import to_plain
     from fcn_deploy.doctor.text import render
 
     check_json_path(json_path)
     examination = examine(progress())
-    emit(json_path, lambda: to_plain(examination), lambda: render(examination), indent=1)
+    emit(json_path, examination.to_plain, lambda: render(examination), indent=1)
     click.get_current_context().exit(1 if examination.broken else 0)

@@ -50,7 +50,6 @@ def command(
     occurs neither in the labels nor in the prediction is left out.
     """
     from fcn_deploy.evaluation.evaluate import evaluate
-    from fcn_deploy.evaluation.plain import to_plain
     from fcn_deploy.evaluation.text import render
 
     check_json_path(json_path)
@@ -63,4 +62,4 @@ def command(
         threads=threads,
         progress=progress(),
     )
-    emit(json_path, lambda: to_plain(report), lambda: render(report))
+    emit(json_path, report.to_plain, lambda: render(report))

@@ -31,10 +31,9 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
     Exit code: 0, or 1 if the file is damaged or its sidecar belongs to another engine.
     """
     from fcn_deploy.inspection.inspect import inspect
-    from fcn_deploy.inspection.plain import to_plain
     from fcn_deploy.inspection.text import render
 
     check_json_path(json_path)
     inspection = inspect(file, progress=progress())
-    emit(json_path, lambda: to_plain(inspection), lambda: render(inspection, layers), indent=1)
+    emit(json_path, inspection.to_plain, lambda: render(inspection, layers), indent=1)
     click.get_current_context().exit(1 if inspection.faults else 0)

@@ -90,7 +90,6 @@ def command(
     and the class names. Serve it with `tritonserver --model-repository=DIR`; an engine needs the Triton release whose
     TensorRT built it.
     """
-    from fcn_deploy.packaging.plain import to_plain
     from fcn_deploy.packaging.text import render
     from fcn_deploy.packaging.triton import TritonOptions, package
 
@@ -105,5 +104,5 @@ def command(
         warmup=sizes,
         force=force,
     )
-    folder = package(model, repository, options, progress())
-    emit(json_path, lambda: to_plain(folder), lambda: render(folder))
+    packaged = package(model, repository, options, progress())
+    emit(json_path, packaged.to_plain, lambda: render(packaged))

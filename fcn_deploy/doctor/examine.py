@@ -17,6 +17,7 @@ from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
 from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import cpu_model, package_versions
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import ChildError, run_in_child, usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -47,6 +48,10 @@ class Examination:
     def broken(self) -> bool:
         """Whether anything fails that needs neither GPU nor optional package."""
         return any(verdict.core and not verdict.able for verdict in self.verdicts)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the findings and verdicts as JSON holds them."""
+        return {**plain(self), "broken": self.broken}
 
 
 def examine(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Examination:

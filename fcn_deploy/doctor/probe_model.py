@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_deploy.engine.builder.compile import CompileJob, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.logger import capture_log, create
@@ -44,6 +43,8 @@ def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
     Raises:
         EngineError: in the library's own words.
     """
+    from fcn_deploy.engine.builder.compile import CompileJob, compile_plan  # imports onnx, which may be broken
+
     profile = Profile((1, 8, 8), (1, 8, 8), (1, 8, 8))
     plan = onnx_file.with_suffix(".engine")
     compile_plan(flavor, CompileJob(onnx_file, plan, "image", (0, 1, 2), (profile,), BuildOptions()))

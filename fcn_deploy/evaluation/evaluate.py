@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import iterate
@@ -14,8 +15,11 @@ from fcn_deploy.runners.base import check_labels
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import INPUT, LABELS
+
+SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,10 @@ class AccuracyReport:
     overall: Scores
     boundary: Scores
     interior: Scores
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the report as JSON holds it: fractions 0..1, None where there was nothing to score."""
+        return {"schema": SCHEMA, "kind": "accuracy", **plain(self)}
 
 
 def evaluate(

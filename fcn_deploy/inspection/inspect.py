@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
@@ -13,6 +13,7 @@ from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sid
 from fcn_deploy.model_file import KINDS, file_of, is_sidecar, kind_of
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, reading, sha256
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ class Inspection:
     def faults(self) -> tuple[str, ...]:
         """What stands against using the file."""
         return self.found.faults if isinstance(self.found, EngineFile) else ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return everything that was found as JSON holds it; an engine's sidecar as its file has it."""
+        from fcn_deploy.inspection.onnx import OnnxFile
+
+        result: dict[str, Any] = plain(self)
+        if isinstance(self.found, OnnxFile) and self.found.audit is not None:
+            result["found"]["audit"] = self.found.audit.to_plain()
+        return {**result, "faults": list(self.faults)}
 
 
 def inspect(file: StrPath, *, progress: Progress = SILENT) -> Inspection:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from fcn_deploy.packaging.plain import to_plain
+from fcn_deploy.packaging.triton import PackagedModel
 
 
-def render(folder: Path) -> str:
+def render(model: PackagedModel) -> str:
     """Return the files that `package` wrote."""
-    return f"wrote {', '.join(to_plain(folder)['files'])} into {folder.parent}"
+    return f"wrote {', '.join(model.to_plain()['files'])} into {model.folder.parent}"

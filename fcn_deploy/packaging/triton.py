@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -32,6 +33,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile
 
 LABELS_FILE = "labels.txt"
+SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -61,8 +63,23 @@ class TritonOptions:
     force: bool = False
 
 
-def package(model: StrPath, repository: Path, options: TritonOptions, progress: Progress = SILENT) -> Path:
-    """Write `repository`/<name>, whole or not at all, and return it.
+@dataclass(frozen=True)
+class PackagedModel:
+    """One model of a repository: `folder` is <repository>/<name>."""
+
+    folder: Path
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what `package` wrote as JSON holds it; files are relative to the repository."""
+        repository = self.folder.parent
+        files = sorted(str(path.relative_to(repository)) for path in self.folder.rglob("*") if path.is_file())
+        return {
+            "schema": SCHEMA, "kind": "package", "repository": str(repository), "name": self.folder.name, "files": files
+        }  # fmt: skip
+
+
+def package(model: StrPath, repository: Path, options: TritonOptions, progress: Progress = SILENT) -> PackagedModel:
+    """Write `repository`/<name>, whole or not at all.
 
     Args:
         model: an .onnx file or an engine; a checkpoint, a recipe or "demo" is exported first.
@@ -80,10 +97,11 @@ def package(model: StrPath, repository: Path, options: TritonOptions, progress: 
         check_writable(target / "config.pbtxt")
         engine = source.kind == "engine"
         file = source.path if engine else source.onnx_file()
-        return _package(file, (_engine if engine else _onnx)(file, options), target, options, progress)
+        _package(file, (_engine if engine else _onnx)(file, options), target, options, progress)
+    return PackagedModel(target)
 
 
-def _package(file: Path, served: ServedModel, target: Path, options: TritonOptions, progress: Progress) -> Path:
+def _package(file: Path, served: ServedModel, target: Path, options: TritonOptions, progress: Progress) -> None:
     files = [file, *([data] if (data := file.with_name(f"{file.name}.data")).is_file() else [])]
     temporary = temporary_path(target)
     try:
@@ -93,7 +111,6 @@ def _package(file: Path, served: ServedModel, target: Path, options: TritonOptio
         raise output_error(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return target
 
 
 def _write(

@@ -118,7 +118,7 @@ def test_no_two_classes_of_the_package_have_one_name():
 
 
 def test_plain_data_and_text_of_results_have_their_modules():
-    """The convention of CONTRIBUTING: `to_plain` in plain.py, `render` in text.py or in bench's report."""
+    """The convention of CONTRIBUTING: `to_plain` belongs to the result, `render` to text.py or bench's report."""
     places: dict[str, set[str]] = {"to_plain": set(), "render": set()}
     for path in FILES:
         for node in ast.parse(path.read_text()).body:

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 from fcn_deploy.audit.audit import Audit, AuditRow
-from fcn_deploy.audit.plain import to_plain
 from fcn_deploy.audit.rules import Finding
 from fcn_deploy.audit.text import finding_line, summary, table, totals_line
 from fcn_deploy.graph.sizes import ImageSize
@@ -68,7 +67,7 @@ def test_a_finding_names_three_nodes_and_counts_the_others():
 
 
 def test_the_json_holds_every_row_and_every_name():
-    plain = json.loads(json.dumps(to_plain(_audit(findings=(FINDING,)))))
+    plain = json.loads(json.dumps(_audit(findings=(FINDING,)).to_plain()))
     assert plain["totals"] == {"INT8": 69_060_000_000, "FP16": 4_600_000_000, "FP32": 540_000_000}
     assert sum(row["macs"] for row in plain["rows"]) == plain["macs"] == 74_200_000_000
     assert plain["findings"][0]["names"] == ["a", "b", "c", "d", "e"]

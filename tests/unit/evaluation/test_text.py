@@ -10,6 +10,12 @@ from fcn_deploy.evaluation.text import render as render_accuracy
 from tests.support.accuracy_report import accuracy_report
 
 
+def test_the_accuracy_json_has_null_for_an_absent_class():
+    plain = accuracy_report().to_plain()
+    assert plain["overall"]["per_class_iou"] == [0.75, None]
+    assert plain["overall"]["mean_iou"] == 0.7
+
+
 def printed(content, width: int = 100) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width, highlight=False).print(content)

@@ -19,7 +19,6 @@ from fcn_deploy.engine.sidecar import SidecarPort as SidecarPort
 from fcn_deploy.errors import CheckpointError, EngineError, GraphError, MissingDependencyError
 from fcn_deploy.inspection import engine as inspect_engine_module
 from fcn_deploy.inspection.inspect import inspect
-from fcn_deploy.inspection.plain import to_plain
 from fcn_deploy.inspection.text import layer_table, lines
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile
@@ -122,7 +121,7 @@ def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
     table = layer_table(inspect(str(plan)))
     assert table is not None
     assert table.row_count == 2
-    plain = json.loads(json.dumps(to_plain(inspect(str(plan)))))
+    plain = json.loads(json.dumps(inspect(str(plan)).to_plain()))
     assert plain["found"]["sidecar"]["profiles"][0]["max"] == [2, 50, 70]
 
 

@@ -71,7 +71,9 @@ def write_engine(path: Path, **fields: object) -> Path:
 
 def test_an_onnx_file_is_served_with_the_uint8_contract(tmp_path: Path, schema: ModuleType) -> None:
     source = write_fcn(tmp_path / "road scenes.onnx")
-    folder = package(source, tmp_path / "models", TritonOptions(name="fcn", max_batch=6, warmup=((34, 46), (64, 96))))
+    folder = package(
+        source, tmp_path / "models", TritonOptions(name="fcn", max_batch=6, warmup=((34, 46), (64, 96)))
+    ).folder
     config = read(schema, folder)
     assert (config.name, config.backend, config.max_batch_size) == ("fcn", "onnxruntime", 6)
     (image,) = config.input
@@ -97,7 +99,7 @@ def test_an_onnx_file_is_served_with_the_uint8_contract(tmp_path: Path, schema: 
 def test_an_engine_is_served_with_all_its_profiles(tmp_path: Path, schema: ModuleType) -> None:
     folder = package(
         write_engine(tmp_path / "fcn8s.engine"), tmp_path / "models", TritonOptions(version=7, instances=2)
-    )
+    ).folder
     config = read(schema, folder)
     assert (config.backend, config.max_batch_size, config.default_model_filename) == ("tensorrt", 4, "model.plan")
     (group,) = config.instance_group
@@ -127,7 +129,7 @@ def test_what_triton_does_not_load_is_refused(tmp_path: Path) -> None:
 
 def test_a_model_that_is_there_is_replaced_on_request_alone(tmp_path: Path) -> None:
     source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
-    first = package(source, models, TritonOptions())
+    first = package(source, models, TritonOptions()).folder
     with pytest.raises(OutputError, match=r"models/fcn is there already; give another --name, or --force"):
         package(source, models, TritonOptions(max_batch=2))
     assert "max_batch_size: 8" in (first / "config.pbtxt").read_text()
@@ -138,7 +140,7 @@ def test_a_model_that_is_there_is_replaced_on_request_alone(tmp_path: Path) -> N
 
 def test_a_full_disk_leaves_the_model_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
-    folder = package(source, models, TritonOptions())
+    folder = package(source, models, TritonOptions()).folder
 
     def full(source: object, target: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
@@ -155,6 +157,6 @@ def test_external_data_travels_under_its_own_name(tmp_path: Path) -> None:
 
     model = onnx.load(write_fcn(tmp_path / "whole.onnx"))
     onnx.save(model, tmp_path / "fcn.onnx", save_as_external_data=True, location="fcn.onnx.data", size_threshold=0)
-    version = package(tmp_path / "fcn.onnx", tmp_path / "models", TritonOptions()) / "1"
+    version = package(tmp_path / "fcn.onnx", tmp_path / "models", TritonOptions()).folder / "1"
     assert sorted(path.name for path in version.iterdir()) == ["fcn.onnx.data", "model.onnx"]
     onnx.load(version / "model.onnx")  # finds its data
