@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import limits, ratio, rivals
+from benchmarks import limits, peer_programs, ratio
+from benchmarks.peer_programs import Image
 from benchmarks.peers import FACTS, OURS, Field, program_of, race
-from benchmarks.rivals import Image
 from benchmarks.suite import Measured
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.benchmark.model_files import ModelFiles
@@ -86,14 +86,14 @@ def their_programs(
     found = Field()
     on_device = copy.deepcopy(network).to(device)
     half = copy.deepcopy(on_device).half()
-    found.add("PyTorch eager", rivals.pytorch(on_device, card, device), "TF32")
-    found.add("PyTorch eager, FP16", rivals.pytorch(half, card, device, torch.half), "FP16")
+    found.add("PyTorch eager", peer_programs.pytorch(on_device, card, device), "TF32")
+    found.add("PyTorch eager, FP16", peer_programs.pytorch(half, card, device, torch.half), "FP16")
     try:
-        program = rivals.compiled(on_device, card, image, compile_seconds, device=device)
+        program = peer_programs.compiled(on_device, card, image, compile_seconds, device=device)
         found.add("torch.compile", program, "TF32")
     except RunnerError as error:
         found.not_run["torch.compile"] = str(error)
-    rivals.export_logits(network, image, card, path)
+    peer_programs.export_logits(network, image, card, path)
     provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
-    found.add("ONNX Runtime", rivals.onnxruntime(path, card, provider), "TF32")
+    found.add("ONNX Runtime", peer_programs.onnxruntime(path, card, provider), "TF32")
     return found

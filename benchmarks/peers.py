@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from PIL import Image as Images
 
-from benchmarks import limits, ratio, rivals
-from benchmarks.rivals import Image, Program
+from benchmarks import limits, peer_programs, ratio
+from benchmarks.peer_programs import Image, Program
 from benchmarks.suite import Measured
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.benchmark.model_files import ModelFiles
@@ -113,14 +113,14 @@ def their_programs(
     network: torch.nn.Module, card: ModelCard, image: Image, path: Path, compile_seconds: float
 ) -> Field:
     found = Field()
-    found.add("PyTorch eager", rivals.pytorch(network, card), "FP32")
+    found.add("PyTorch eager", peer_programs.pytorch(network, card), "FP32")
     try:
-        found.add("torch.compile", rivals.compiled(network, card, image, compile_seconds), "FP32")
+        found.add("torch.compile", peer_programs.compiled(network, card, image, compile_seconds), "FP32")
     except RunnerError as error:
         found.not_run["torch.compile"] = str(error)
-    rivals.export_logits(network, image, card, path)
-    found.add("ONNX Runtime", rivals.onnxruntime(path, card), "FP32")
-    found.add("OpenVINO", *rivals.openvino(path, card))
+    peer_programs.export_logits(network, image, card, path)
+    found.add("ONNX Runtime", peer_programs.onnxruntime(path, card), "FP32")
+    found.add("OpenVINO", *peer_programs.openvino(path, card))
     return found
 
 
