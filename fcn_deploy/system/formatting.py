@@ -18,6 +18,11 @@ def milliseconds(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def short_milliseconds(ms: float) -> str:
+    """Write three digits without an exponent: "0.0123", "21.4", "1,216"."""
+    return f"{ms:,.0f}" if ms >= 1000 else f"{ms:.3g}"
+
+
 def share(agreed: int, pixels: int) -> str:
     """Format per cent with three decimals, rounded down so that 100 means all pixels; "-" of no pixels."""
     if pixels == 0:

@@ -56,11 +56,6 @@ def untimed(baseline: Record, before: Row, record: Record, row: Row) -> str:
     return f"timed in the baseline and not now: {', '.join(names)}"
 
 
-def ms_text(ms: float) -> str:
-    """Write three digits without an exponent: "0.0123", "21.4", "1,216"."""
-    return f"{ms:,.0f}" if ms >= 1000 else f"{ms:.3g}"
-
-
 def _timed(record: Record, row: Row) -> dict[Shape | None, Series]:
     found = ((measurement.shape, series(record, measurement)) for measurement in row.measurements)
     return {shape: times for shape, times in found if times is not None}
