@@ -18,7 +18,7 @@ def milliseconds(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def short_milliseconds(ms: float) -> str:
+def short_ms(ms: float) -> str:
     """Write three digits without an exponent: "0.0123", "21.4", "1,216"."""
     return f"{ms:,.0f}" if ms >= 1000 else f"{ms:.3g}"
 

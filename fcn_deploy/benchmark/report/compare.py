@@ -14,7 +14,7 @@ from fcn_deploy.benchmark.baseline.speed_change import SpeedChange
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.report.table import as_table
-from fcn_deploy.system.formatting import NONE, milliseconds, number, short_milliseconds
+from fcn_deploy.system.formatting import NONE, milliseconds, number, short_ms
 from fcn_deploy.vocabulary import shape_text
 
 
@@ -131,8 +131,8 @@ def _speed_words(change: SpeedChange, comparison: Comparison) -> str:
     )
     against = f" against {comparison.reference[0]}" if comparison.relative and comparison.reference else ""
     return (
-        f"{where}: {100 * (change.ratio.value - 1):.1f} % slower{against} ({short_milliseconds(change.before_ms)} ms then, "
-        f"{short_milliseconds(change.after_ms)} now{interval}), most of it in {change.step}"
+        f"{where}: {100 * (change.ratio.value - 1):.1f} % slower{against} ({short_ms(change.before_ms)} ms then, "
+        f"{short_ms(change.after_ms)} now{interval}), most of it in {change.step}"
     )
 
 

@@ -11,7 +11,7 @@ from fcn_deploy.benchmark.record.measurement import Latency
 from fcn_deploy.benchmark.record.series import STEPS, Series, series
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.system.formatting import short_milliseconds
+from fcn_deploy.system.formatting import short_ms
 
 # The share of the time that makes a step the one to work on.
 MOST = 0.6
@@ -47,7 +47,7 @@ def _idle(latency: Latency | None) -> str:
     whole = float(np.median(np.sum([latency.upload_ns, latency.execute_ns, latency.download_ns], axis=0)))
     if whole == 0 or 1 - busy / whole <= LAUNCH:
         return ""
-    return f"bound by launch: the device works for {short_milliseconds(busy / 1e6)} of {short_milliseconds(whole / 1e6)} ms"
+    return f"bound by launch: the device works for {short_ms(busy / 1e6)} of {short_ms(whole / 1e6)} ms"
 
 
 def _fixed(row: Row) -> str:
@@ -67,7 +67,7 @@ def _fixed(row: Row) -> str:
     fixed = (quick * many - slow * few) / (many - few)
     if quick == 0 or fixed / quick <= LAUNCH:
         return ""
-    of = f"about {short_milliseconds(fixed)} of {short_milliseconds(quick)} ms"
+    of = f"about {short_ms(fixed)} of {short_ms(quick)} ms"
     return f"bound by launch in its smallest cell: {of} do not depend on the pixels"
 
 
@@ -76,9 +76,9 @@ def _largest_step(own: Series) -> str:
     shares = medians / (medians.sum() or 1.0)
     largest = int(np.argmax(shares))
     if shares[largest] >= MOST:
-        return f"bound by {STEPS[largest]}: {100 * shares[largest]:.0f} % of {short_milliseconds(medians.sum())} ms"
+        return f"bound by {STEPS[largest]}: {100 * shares[largest]:.0f} % of {short_ms(medians.sum())} ms"
     parts = ", ".join(f"{name} {100 * share:.0f} %" for name, share in zip(STEPS, shares, strict=True))
-    return f"bound by no single step: {parts} of {short_milliseconds(medians.sum())} ms"
+    return f"bound by no single step: {parts} of {short_ms(medians.sum())} ms"
 
 
 def streaming_gain(record: Record, row: Row) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu, limits, peer_programs, peers
+from benchmarks import gpu, limits, peers
+from benchmarks import peer_programs as programs
 from benchmarks.peers import OURS, Field
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
@@ -23,7 +24,7 @@ CARD = ModelCard("fcn8s", ("a", "b"), mean=(10.0, 20.0, 30.0), std=(2.0, 1.0, 4.
 def test_an_image_is_normalised_and_turned():
     image = np.zeros((2, 3, 3), np.uint8)
     image[1, 2] = (30, 25, 60)
-    found = peer_programs.normalised(image, CARD)
+    found = programs.normalised(image, CARD)
     assert (found.shape, found.dtype, found.flags.c_contiguous) == ((1, 3, 2, 3), np.float32, True)
     assert found[0, :, 1, 2].tolist() == [10, 5, 7.5]
     assert found[0, :, 0, 0].tolist() == [-5, -20, -7.5]
@@ -32,14 +33,14 @@ def test_an_image_is_normalised_and_turned():
 def test_the_label_is_the_largest_logit():
     logits = np.zeros((1, 3, 2, 2), np.float32)
     logits[0, 2, 0, 1] = logits[0, 1, 1, 0] = 1
-    found = peer_programs.labels_of(logits)
+    found = programs.labels_of(logits)
     assert (found.dtype, found.tolist()) == (np.uint8, [[0, 2], [1, 0]])
 
 
 def test_a_compiler_that_takes_too_long_is_left_and_so_is_its_alarm():
     slow = torch.nn.Identity()
     with pytest.raises(RunnerError, match=r"not compiled after 0\.05 s"):
-        peer_programs.compiled(slow, CARD, np.zeros((2, 3, 3), np.uint8), 0.05, compiler=lambda network: _sleepy)
+        programs.compiled(slow, CARD, np.zeros((2, 3, 3), np.uint8), 0.05, compiler=lambda network: _sleepy)
     time.sleep(0.1)
 
 
@@ -53,9 +54,7 @@ def test_a_compiler_that_fails_is_told_in_one_line():
         raise ValueError("no C++ compiler\nmore")
 
     with pytest.raises(RunnerError, match=r"^no C\+\+ compiler$"):
-        peer_programs.compiled(
-            torch.nn.Identity(), CARD, np.zeros((2, 3, 3), np.uint8), 5, compiler=lambda network: failing
-        )
+        programs.compiled(torch.nn.Identity(), CARD, np.zeros((2, 3, 3), np.uint8), 5, compiler=lambda network: failing)
 
 
 def test_the_limit_is_the_fastest_library_in_that_type():
@@ -126,7 +125,7 @@ def test_a_program_that_labels_otherwise_stops_the_race():
 def test_a_narrow_network_is_raced_end_to_end(monkeypatch):
     monkeypatch.setattr(limits, "ROWS", 64)
     monkeypatch.setattr(limits, "DEPTH", 8)
-    monkeypatch.setattr(peer_programs, "compiled", lambda *given: (_ for _ in ()).throw(RunnerError("no compiler")))
+    monkeypatch.setattr(programs, "compiled", lambda *given: (_ for _ in ()).throw(RunnerError("no compiler")))
     monkeypatch.setattr(peers, "_keep_to", lambda cores: None)
     rows, facts = peers.measure("fcn8s", 0.25, ["33x47"], {"onnxruntime:int8": "INT8"}, 1, 2, 0.0, 1.0)
     (row,) = rows
@@ -142,9 +141,7 @@ def test_a_narrow_network_is_raced_end_to_end(monkeypatch):
 @pytest.mark.long
 def test_the_suite_of_the_gpu_is_raced_on_a_cpu(monkeypatch):
     monkeypatch.setattr(limits, "GPU_SIDE", 64)
-    monkeypatch.setattr(
-        peer_programs, "compiled", lambda *given, **named: (_ for _ in ()).throw(RunnerError("no compiler"))
-    )
+    monkeypatch.setattr(programs, "compiled", lambda *given, **named: (_ for _ in ()).throw(RunnerError("no compiler")))
     rows, facts = gpu.measure("fcn8s", 0.25, ["33x47"], {"onnxruntime": "FP32"}, "cpu", 2, 0.0, 1.0)
     (row,) = rows
     names = ["PyTorch eager", "PyTorch eager, FP16", "ONNX Runtime", OURS + "onnxruntime"]
