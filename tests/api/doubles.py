@@ -7,6 +7,7 @@ and hands it to an object that computes: of a module, class or method of the sam
 from __future__ import annotations
 
 import enum
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -49,6 +50,7 @@ class Double(ModuleType):
         self.behind = behind
         self._description = description
         self._kinds: dict[str, Any] = {}
+        self._lock = threading.RLock()  # two threads that ask for a class at once must get the same
 
     def __getattr__(self, name: str) -> Any:
         """Classes and functions are made when they are first asked for; most never are."""
@@ -62,13 +64,14 @@ class Double(ModuleType):
     def _kind(self, name: str) -> Any:
         """The class of that name, dotted if it is within another; None if the module has none."""
         told = self._description.get(name)
-        if name not in self._kinds and isinstance(told, dict):
-            made = self._kinds[name] = _class(self, name, told)
-            for inner in self._description:
-                outer, _, last = inner.rpartition(".")
-                if outer == name:
-                    setattr(made, last, self._kind(inner))
-        return self._kinds.get(name)
+        with self._lock:
+            if name not in self._kinds and isinstance(told, dict):
+                made = self._kinds[name] = _class(self, name, told)
+                for inner in self._description:
+                    outer, _, last = inner.rpartition(".")
+                    if outer == name:
+                        setattr(made, last, self._kind(inner))
+            return self._kinds.get(name)
 
     def call(self, where: str, overloads: Sequence[Signature], call: Any, arguments: Any, named: Any) -> Any:
         """`call` the function behind with what the arguments stand for, if one of the signatures takes them."""

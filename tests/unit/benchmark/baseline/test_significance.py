@@ -127,7 +127,10 @@ def test_times_of_real_sleeps_are_told_apart():
     """Runners of 2 ms and 2.4 ms by the real clock, interleaved as `measure` does; sleeping is never short."""
     runners = [FakeRunner(str(index), sleep_s=seconds) for index, seconds in enumerate((0.002, 0.002, 0.0024))]
     image = np.zeros((1, 3, 5, 3), np.uint8)
-    totals = np.array([[sum(time_once(runner, {"image": image})) for runner in runners] for _ in range(240)])
+    for _ in range(5):  # until the machine is quiet enough to sleep as long as asked for
+        totals = np.array([[sum(time_once(runner, {"image": image})) for runner in runners] for _ in range(240)])
+        if np.median(totals[:, 1]) < 2.4e6:
+            break
     assert paired_ratio(totals[:, 0], totals[:, 2]).longer
     assert ratio(totals[:, 0], totals[:, 1]).value < 1.1
 
