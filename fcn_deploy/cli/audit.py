@@ -10,8 +10,8 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.options.values import COUNT, FILE, size_value
+from fcn_deploy.cli.output import emit, json_option
 from fcn_deploy.vocabulary import Size
 
 
@@ -22,25 +22,19 @@ from fcn_deploy.vocabulary import Size
         "fcn-deploy audit model.onnx --parse rtx --json audit.json",
     ]
 )
-@cloup.argument(
-    "model",
-    type=click.Path(path_type=Path),
-    help='Any ONNX file; a checkpoint, a recipe (.toml) or "demo" is exported first.',
-)
+@cloup.argument("model", type=FILE, help='Any ONNX file; a checkpoint, a recipe (.toml) or "demo" is exported first.')
 @group(
     "What to audit",
     option("--size", type=size_value, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
-    option("--batch", type=click.IntRange(min=1), show_default="the file's, else 1", help="Images per inference."),
+    option("--batch", type=COUNT, show_default="the file's, else 1", help="Images per inference."),
     option("--parse", type=click.Choice(["rtx"]), help="Also run TensorRT for RTX's own ONNX parser (no GPU needed)."),
 )
 @group(
     "Result",
-    option("--top", type=click.IntRange(min=1), metavar="K", help="Show the K largest nodes, and the rest as one."),
+    option("--top", type=COUNT, metavar="K", help="Show the K largest nodes, and the rest as one."),
     json_option,
 )
-def command(
-    model: Path, size: Size | None, batch: int | None, top: int | None, parse: str | None, json_path: str | None
-) -> None:
+def command(model: Path, size: Size | None, batch: int | None, top: int | None, parse: str | None) -> None:
     """Show the precision of each layer, and what TensorRT would reject.
 
     For each Conv, ConvTranspose, Gemm and MatMul the table has the type it is computed in (INT8 if both operands are
@@ -53,7 +47,6 @@ def command(
     from fcn_deploy.audit.text import render
     from fcn_deploy.sources.model_source import ModelSource
 
-    check_json_path(json_path)
     height, width = (None, None) if size is None else size
     with ModelSource(model, progress()) as source:
         found = audit(source.onnx_file(), batch=batch, height=height, width=width)
@@ -62,5 +55,5 @@ def command(
 
             found = replace(found, findings=(*found.findings, *parser_findings(source.onnx_file(), parse)))
     found = replace(found, path=model)
-    emit(json_path, found.to_plain, lambda: render(found, top))
+    emit(found.to_plain, lambda: render(found, top))
     click.get_current_context().exit(1 if found.rejected else 0)

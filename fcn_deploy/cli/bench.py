@@ -16,7 +16,7 @@ from fcn_deploy.cli.options.data import data_options, image_options, model_optio
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.output import emit, json_option
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def command(
     model_name: str | None,
     radius: int,
     details: bool,
-    json_path: str | None,
     **data: object,
 ) -> None:
     """Compare the speed and the accuracy of a model's runners.
@@ -95,8 +94,7 @@ def command(
     from fcn_deploy.benchmark.bench import bench
 
     gate = Gate.of(data)
-    check_json_path(json_path)
-    reports, kept = Reports.of(data, json_path), None
+    reports, kept = Reports.of(data), None
     baseline, record = gate.read_baseline(model, model_name), gate.read_record()
     if record is None:
         kept = reports.frames()
@@ -111,14 +109,13 @@ def command(
             progress=progress(),
             **timing(data),
         )
-    _leave(record, gate, baseline, json_path, details, reports, kept)
+    _leave(record, gate, baseline, details, reports, kept)
 
 
 def _leave(
     record: Record,
     gate: Gate,
     baseline: Record | None,
-    json_path: str | None,
     details: bool,
     reports: Reports,
     kept: WorstFrames | None,
@@ -139,7 +136,7 @@ def _leave(
     with _kept(errors):
         comparison, broken = gate.compare(baseline, record)
     with _kept(errors):
-        emit(json_path, lambda: to_plain(record, comparison, broken), rendered)
+        emit(lambda: to_plain(record, comparison, broken), rendered)
     with _kept(errors):
         reports.write(record, kept, comparison)
     for line in broken:

@@ -12,8 +12,8 @@ from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.calibration import CALIBRATION_IMAGES, keep_option, method_option
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
-from fcn_deploy.cli.options.values import shape_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.options.values import COUNT, FILE, shape_value
+from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import PRECISIONS
 
 MIB = 1 << 20
@@ -27,20 +27,13 @@ _PROFILES = (
         metavar="IMAGES",
         help="Take the least, median and largest size of these images, rounded to 32 pixels.",
     ),
-    option(
-        "--max-batch", type=click.IntRange(min=1), show_default="1", help="Largest N of a profile not given by --max."
-    ),
+    option("--max-batch", type=COUNT, show_default="1", help="Largest N of a profile not given by --max."),
 )
 _BUILDER = (
     option("--flavor", metavar="NAME", show_default="what is installed, rtx first", help="rtx or tensorrt."),
     option("--sm", metavar="LIST", show_default="portable", help="RTX: GPU architectures, such as 86,89 or current."),
-    option("--workspace-mib", type=click.IntRange(min=1), show_default="no limit", help="Device memory for a kernel."),
-    option(
-        "--timing-cache",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Store measured kernel times in this file and reuse them.",
-    ),
+    option("--workspace-mib", type=COUNT, show_default="no limit", help="Device memory for a kernel."),
+    option("--timing-cache", type=FILE, help="Store measured kernel times in this file and reuse them."),
     option("--optimization-level", type=click.IntRange(0, 5), show_default="TensorRT's own", help="0 builds fastest."),
     option("--tf32/--no-tf32", default=None, show_default="TensorRT's own", help="Use TF32 for FP32 products."),
     option("--refit", is_flag=True, help="Build a plan whose weights can be exchanged."),
@@ -73,12 +66,7 @@ _BUILDER = (
 @group("Builder", _BUILDER)
 @group(
     "Result",
-    output_option(
-        "out",
-        "Engine to write; the sidecar FILE.json is written next to it.",
-        type=click.Path(path_type=Path),
-        required=True,
-    ),
+    output_option("out", "Engine to write; the sidecar FILE.json is written next to it.", type=FILE, required=True),
     option("--force", is_flag=True, help="Build even if nothing has changed."),
     json_option,
 )
@@ -92,7 +80,6 @@ def command(
     keep: tuple[str, ...],
     flavor: str | None,
     force: bool,
-    json_path: str | None,
     **given: Any,
 ) -> None:
     """Build a TensorRT engine, with or without a GPU.
@@ -106,7 +93,6 @@ def command(
     from fcn_deploy.engine_build.plain import to_plain
     from fcn_deploy.engine_build.text import render
 
-    check_json_path(json_path)
     report = build_engine(
         model,
         out,
@@ -122,7 +108,7 @@ def command(
         force=force,
         progress=progress(),
     )
-    emit(json_path, lambda: to_plain(report), lambda: render(report))
+    emit(lambda: to_plain(report), lambda: render(report))
 
 
 def _profiles(given: dict[str, Any]) -> Any:

@@ -10,7 +10,8 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.options.values import COUNT
+from fcn_deploy.cli.output import emit, json_option
 
 DIVERGES = 3
 IMAGES = 32
@@ -32,12 +33,7 @@ IMAGES = 32
 @group("Data", image_options(limit=IMAGES, was=("--limit", "--images")))
 @group(
     "What to compare",
-    option(
-        "--layer-images",
-        type=click.IntRange(min=1),
-        default=4,
-        help="Number of these images that are run layer by layer.",
-    ),
+    option("--layer-images", type=COUNT, default=4, help="Number of these images that are run layer by layer."),
     option(
         "--tolerance",
         "tolerances",
@@ -58,7 +54,6 @@ def command(
     model_name: str | None,
     radius: int,
     threads: int | None,
-    json_path: str | None,
     **data: Any,
 ) -> None:
     """Find the first stage that differs from the one before it, and the first layer that does.
@@ -75,7 +70,6 @@ def command(
     from fcn_deploy.diagnosis.text import render
     from fcn_deploy.diagnosis.tolerances import with_changes
 
-    check_json_path(json_path)
     found = diagnose(
         stages,
         data_options(data),
@@ -86,7 +80,7 @@ def command(
         tolerances=with_changes([_parsed(text) for text in tolerances]),
         progress=progress(),
     )
-    emit(json_path, lambda: to_plain(found), lambda: render(found))
+    emit(lambda: to_plain(found), lambda: render(found))
     if found.first_divergence is not None:
         click.get_current_context().exit(DIVERGES)
 

@@ -6,12 +6,12 @@ import click
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.output import emit, json_option
 
 
 @cli_command(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])
 @group("Result", json_option)
-def command(json_path: str | None) -> None:
+def command() -> None:
     """Show what this machine and installation can run, and why not the rest.
 
     Each package is tried in a process of its own: PyTorch and ONNX Runtime run a small network, TensorRT builds one.
@@ -21,7 +21,6 @@ def command(json_path: str | None) -> None:
     from fcn_deploy.doctor.examine import examine
     from fcn_deploy.doctor.text import render
 
-    check_json_path(json_path)
     examination = examine(progress())
-    emit(json_path, examination.to_plain, lambda: render(examination), indent=1)
+    emit(examination.to_plain, lambda: render(examination), indent=1)
     click.get_current_context().exit(1 if examination.broken else 0)

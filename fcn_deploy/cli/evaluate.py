@@ -8,7 +8,7 @@ from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.output import emit, json_option
 
 
 @cli_command(
@@ -40,7 +40,6 @@ def command(
     model_name: str | None,
     radius: int,
     threads: int | None,
-    json_path: str | None,
     **data: object,
 ) -> None:
     """Measure the accuracy of a model on a labelled data set.
@@ -52,7 +51,6 @@ def command(
     from fcn_deploy.evaluation.evaluate import evaluate
     from fcn_deploy.evaluation.text import render
 
-    check_json_path(json_path)
     report = evaluate(
         model,
         data_options(data),
@@ -62,4 +60,4 @@ def command(
         threads=threads,
         progress=progress(),
     )
-    emit(json_path, report.to_plain, lambda: render(report))
+    emit(report.to_plain, lambda: render(report))

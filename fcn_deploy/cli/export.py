@@ -10,8 +10,8 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, option
 from fcn_deploy.cli.options.data import classes_option, model_option
-from fcn_deploy.cli.options.values import parse_classes
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.options.values import FILE, parse_classes
+from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import INPUT_KINDS
 
 
@@ -42,12 +42,7 @@ class _Export(Command):
     "Model",
     model_option,
     classes_option,
-    option(
-        "--checkpoint",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Checkpoint file that the recipe refers to.",
-    ),
+    option("--checkpoint", type=FILE, help="Checkpoint file that the recipe refers to."),
 )
 @group(
     "Graph",
@@ -70,9 +65,7 @@ class _Export(Command):
 )
 @group(
     "Result",
-    output_option(
-        "out", "ONNX file to write.", type=click.Path(path_type=Path), show_default="SOURCE's name with .onnx"
-    ),
+    output_option("out", "ONNX file to write.", type=FILE, show_default="SOURCE's name with .onnx"),
     json_option,
 )
 def command(
@@ -84,7 +77,6 @@ def command(
     input_kind: str,
     outputs: str,
     tolerance: float | None,
-    json_path: str | None,
 ) -> None:
     """Write a model as ONNX and prove it equal to PyTorch.
 
@@ -97,7 +89,6 @@ def command(
     from fcn_deploy.onnx_export.proof import TOLERANCE
     from fcn_deploy.onnx_export.text import render
 
-    check_json_path(json_path)
     if checkpoint is not None and kind_of(source) != "recipe":
         raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
     report = export(
@@ -111,4 +102,4 @@ def command(
         tolerance=TOLERANCE if tolerance is None else tolerance,
         progress=progress(),
     )
-    emit(json_path, lambda: to_plain(report), lambda: render(report))
+    emit(lambda: to_plain(report), lambda: render(report))

@@ -7,7 +7,7 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.output import check_json_path, emit, json_option
+from fcn_deploy.cli.output import emit, json_option
 
 
 @cli_command(
@@ -23,7 +23,7 @@ from fcn_deploy.cli.output import check_json_path, emit, json_option
     option("--layers", is_flag=True, help="List every layer of an engine, every convolution of an ONNX file."),
     json_option,
 )
-def command(file: str, layers: bool, json_path: str | None) -> None:
+def command(file: str, layers: bool) -> None:
     """Show the inputs, outputs, classes and layers of a file.
 
     Nothing is run and no GPU is needed. An engine is compared with its sidecar, FILE.json.
@@ -33,7 +33,6 @@ def command(file: str, layers: bool, json_path: str | None) -> None:
     from fcn_deploy.inspection.inspect import inspect
     from fcn_deploy.inspection.text import render
 
-    check_json_path(json_path)
     inspection = inspect(file, progress=progress())
-    emit(json_path, inspection.to_plain, lambda: render(inspection, layers), indent=1)
+    emit(inspection.to_plain, lambda: render(inspection, layers), indent=1)
     click.get_current_context().exit(1 if inspection.faults else 0)

@@ -17,9 +17,31 @@ if TYPE_CHECKING:
 STDOUT = "-"
 PIPE_WIDTH = 100
 
+JSON_PATH = "fcn_deploy.json_path"  # key of the context's meta
+
+
+def _remember_json_path(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    """Store the path for `emit`; raise OutputError before the work begins if the file cannot be written."""
+    from fcn_deploy.system.files import check_writable
+
+    if path not in (None, STDOUT):
+        check_writable(Path(str(path)))
+    context.meta[JSON_PATH] = path
+
+
 json_option = option(
-    "--json", "json_path", metavar="FILE", help="Write the result as JSON; - prints it instead of the text."
+    "--json",
+    metavar="FILE",
+    expose_value=False,
+    callback=_remember_json_path,
+    help="Write the result as JSON; - prints it instead of the text.",
 )
+
+
+def json_path() -> str | None:
+    """Return the value of --json of the command that runs."""
+    path: str | None = click.get_current_context().meta.get(JSON_PATH)
+    return path
 
 
 def output_option(dest: str, help: str, *, was: Sequence[str] = ("--out",), **attrs: Any) -> Decorator:
@@ -27,22 +49,13 @@ def output_option(dest: str, help: str, *, was: Sequence[str] = ("--out",), **at
     return option("-o", "--output", dest, was=was, help=help, **{"metavar": "FILE", **attrs})
 
 
-def check_json_path(json_path: str | None) -> None:
-    """Raise OutputError before the work begins if `--json FILE` cannot be written."""
-    from fcn_deploy.system.files import check_writable
-
-    if json_path not in (None, STDOUT):
-        check_writable(Path(str(json_path)))
-
-
 def emit(
-    json_path: str | None,
     plain: Callable[[], Mapping[str, Any]],
     rendered: Callable[[], RenderableType | Sequence[RenderableType]],
     *,
     indent: int | None = None,
 ) -> None:
-    """Write or print a result as JSON, and show its text unless the JSON was printed.
+    """Write or print a result as JSON if --json is given, and show its text unless the JSON was printed.
 
     The text is shown even if the file cannot be written, so that a result is never lost with it.
 
@@ -52,11 +65,12 @@ def emit(
     """
     import json
 
+    path = json_path()
     try:
-        if json_path is not None:
-            leave(json_path, json.dumps(plain(), allow_nan=False, indent=indent) + "\n")
+        if path is not None:
+            leave(path, json.dumps(plain(), allow_nan=False, indent=indent) + "\n")
     finally:
-        if json_path != STDOUT:
+        if path != STDOUT:
             content = rendered()
             show(*(content if isinstance(content, Sequence) and not isinstance(content, str) else [content]))
 

@@ -9,8 +9,8 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.options.values import COUNT, FILE, size_value
+from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import Size
 
 
@@ -26,21 +26,19 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
     ]
 )
 @cloup.argument(
-    "model",
-    type=click.Path(path_type=Path),
-    help='A TensorRT engine or an .onnx file; a checkpoint, a recipe or "demo" is exported first.',
+    "model", type=FILE, help='A TensorRT engine or an .onnx file; a checkpoint, a recipe or "demo" is exported first.'
 )
 @group(
     "What to serve",
     option("--name", show_default="the file's name", help="Name of the model."),
-    option("--version", type=click.IntRange(min=1), default=1, help="Version of this file."),
+    option("--version", type=COUNT, default=1, help="Version of this file."),
     option(
         "--max-batch",
-        type=click.IntRange(min=1),
+        type=COUNT,
         show_default="an engine's largest N, else 8",
         help="Largest number of images that Triton combines in a batch.",
     ),
-    option("--instances", type=click.IntRange(min=1), default=1, help="Copies of the model on each device."),
+    option("--instances", type=COUNT, default=1, help="Copies of the model on each device."),
     option("--cpu", is_flag=True, help="Run an ONNX file on the CPU."),
     option(
         "--queue-delay-us",
@@ -82,7 +80,6 @@ def command(
     queue_delay_us: int,
     sizes: tuple[Size, ...],
     force: bool,
-    json_path: str | None,
 ) -> None:
     """Write a model repository for Triton Inference Server.
 
@@ -93,7 +90,6 @@ def command(
     from fcn_deploy.packaging.text import render
     from fcn_deploy.packaging.triton import TritonOptions, package
 
-    check_json_path(json_path)
     options = TritonOptions(
         name=name,
         version=version,
@@ -105,4 +101,4 @@ def command(
         force=force,
     )
     packaged = package(model, repository, options, progress())
-    emit(json_path, packaged.to_plain, lambda: render(packaged))
+    emit(packaged.to_plain, lambda: render(packaged))

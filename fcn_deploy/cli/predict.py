@@ -12,7 +12,8 @@ from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runner
 from fcn_deploy.cli.options.data import model_option, threads_option
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.options.values import COUNT
+from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3
@@ -43,8 +44,8 @@ UNUSED_IMAGES = 3
         help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
     ),
     model_option,
-    option("--batch", type=click.IntRange(1), default=1, help="Images of one shape, or tiles, per inference."),
-    option("--tile", type=click.IntRange(1), metavar="N", help="Cut images into windows of at most N x N pixels."),
+    option("--batch", type=COUNT, default=1, help="Images of one shape, or tiles, per inference."),
+    option("--tile", type=COUNT, metavar="N", help="Cut images into windows of at most N x N pixels."),
     option(
         "--halo",
         type=click.IntRange(0),
@@ -69,7 +70,7 @@ UNUSED_IMAGES = 3
         help="Threads that decode and write images.",
     ),
     option("--distributed", is_flag=True, help="Use several processes, on one machine or a cluster, by Ray Data."),
-    option("--actors", type=click.IntRange(1), show_default="one per device", help="Processes that hold the model."),
+    option("--actors", type=COUNT, show_default="one per device", help="Processes that hold the model."),
     option(
         "--ray-address", metavar="HOST:PORT", show_default="the running one", help="Ray cluster; 'local' starts one."
     ),
@@ -98,7 +99,6 @@ def command(
     overlay: bool,
     alpha: float,
     areas: str | None,
-    json_path: str | None,
     **given: Any,
 ) -> None:
     """Write the label maps of images, folders and videos.
@@ -124,7 +124,6 @@ def command(
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.prediction.text import render
 
-    check_json_path(json_path)
     tile, halo = given["tile"], given["halo"]
     if tile is None and halo is not None:
         raise click.UsageError("--halo needs --tile")
@@ -151,6 +150,6 @@ def command(
         stdin=sys.stdin.buffer,
         progress=progress(),
     )
-    emit(json_path, lambda: to_plain(report), lambda: render(report))
+    emit(lambda: to_plain(report), lambda: render(report))
     if report.failures:
         click.get_current_context().exit(UNUSED_IMAGES)

@@ -19,7 +19,8 @@ from fcn_deploy.cli.options.calibration import (
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.options.values import FILE
+from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
 
@@ -31,11 +32,7 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
         "    --data val.txt --max-miou-drop 0.3 -o model.int8.onnx",
     ]
 )
-@cloup.argument(
-    "model",
-    type=click.Path(path_type=Path),
-    help='FP32 .onnx file; a checkpoint, a recipe (.toml) or "demo" is exported first.',
-)
+@cloup.argument("model", type=FILE, help='FP32 .onnx file; a checkpoint, a recipe (.toml) or "demo" is exported first.')
 @group(
     "Precision",
     option("--precision", type=click.Choice(QUANTIZED_PRECISIONS), required=True, help="Type to compute in."),
@@ -54,18 +51,11 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
         help="Quantise the first layer, or leave it in float.",
     ),
     option("--quantize-scores", is_flag=True, help="Quantise the 1x1 score layers as well."),
-    option(
-        "--recipe",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Also leave the layers of keep_float of this recipe (.toml) in float.",
-    ),
+    option("--recipe", type=FILE, help="Also leave the layers of keep_float of this recipe (.toml) in float."),
 )
 @group("Calibration images", CALIBRATION_IMAGES, method_option, percentile_option, cache_option)
 @group("Search for layers to leave in float", SEARCH_OPTIONS)
-@group(
-    "Result", output_option("out", "ONNX file to write.", type=click.Path(path_type=Path), required=True), json_option
-)
+@group("Result", output_option("out", "ONNX file to write.", type=FILE, required=True), json_option)
 def command(
     model: Path,
     precision: str,
@@ -79,7 +69,6 @@ def command(
     recipe: Path | None,
     dry_run: bool,
     out: Path,
-    json_path: str | None,
     **given: Any,
 ) -> None:
     """Rewrite a model to FP16 or INT8.
@@ -100,7 +89,6 @@ def command(
     from fcn_deploy.quantization.search.text import render_plan
     from fcn_deploy.quantization.text import render
 
-    check_json_path(json_path)
     calibration = None if given["data"] is None else data_options(given)
     options: dict[str, Any] = {
         "precision": precision,
@@ -117,7 +105,7 @@ def command(
     }
     if dry_run:
         plan = plan_search(QuantizeOptions(model, **options), out, progress())
-        emit(json_path, lambda: plan_to_plain(plan), lambda: render_plan(plan))
+        emit(lambda: plan_to_plain(plan), lambda: render_plan(plan))
         return
     report = quantize(model, out, **options, progress=progress())
-    emit(json_path, lambda: to_plain(report), lambda: render(report))
+    emit(lambda: to_plain(report), lambda: render(report))

@@ -17,8 +17,8 @@ from fcn_deploy.cli.options.training import (
     OPTIMISER_OPTIONS,
     RUN_OPTIONS,
 )
-from fcn_deploy.cli.options.values import parse_classes
-from fcn_deploy.cli.output import check_json_path, emit, json_option, output_option
+from fcn_deploy.cli.options.values import FILE, parse_classes
+from fcn_deploy.cli.output import emit, json_option, output_option
 
 if TYPE_CHECKING:
     from fcn_deploy.training.arguments import TrainArguments
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 @group("Run", RUN_OPTIONS)
 @group(
     "Result",
-    output_option("output", "Folder of the run.", metavar="DIR", type=click.Path(path_type=Path), required=True),
+    output_option("output", "Folder of the run.", metavar="DIR", type=FILE, required=True),
     json_option,
 )
-def command(start: str | None, output: Path, json_path: str | None, **options: Any) -> None:
+def command(start: str | None, output: Path, **options: Any) -> None:
     """Train an FCN on a labelled data set.
 
     The folder -o gets best.safetensors and last.safetensors (weights with their model card), log.jsonl (one line per
@@ -54,7 +54,6 @@ def command(start: str | None, output: Path, json_path: str | None, **options: A
     from fcn_deploy.training.plain import to_plain
     from fcn_deploy.training.text import epoch_line, how_to_resume, render
 
-    check_json_path(json_path)
     result = train(
         output=output,
         start=start or "new",  # type: ignore[arg-type]
@@ -65,7 +64,7 @@ def command(start: str | None, output: Path, json_path: str | None, **options: A
     if result.stopped_by is not None:
         click.echo(how_to_resume(result), err=True)
         click.get_current_context().exit(128 + result.stopped_by)
-    emit(json_path, lambda: to_plain(result), lambda: render(result))
+    emit(lambda: to_plain(result), lambda: render(result))
 
 
 def _given(options: dict[str, Any], *, may_lack_data: bool) -> TrainArguments:

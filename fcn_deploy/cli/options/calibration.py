@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import image_options
+from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.vocabulary import METHODS
 
 CALIBRATION_IMAGES = image_options("--calib", split="train", limit=100, was=("--limit", "--images"))
@@ -25,8 +24,7 @@ percentile_option = option(
 )
 cache_option = option(
     "--calib-cache",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
+    type=FILE,
     help="Store the measured values in this file; read them from it if graph and images are the same.",
 )
 keep_option = option(

@@ -30,7 +30,9 @@ class Option(cloup.Option):
         self.was = tuple(was)
 
     def make_metavar(self, ctx: click.Context) -> str:
-        """Return N for a whole number and X for another one, where click has INTEGER RANGE and the like."""
+        """Return N for a whole number, X for another one and FILE, where click has INTEGER RANGE and the like."""
+        if self.metavar is None and isinstance(self.type, click.Path):
+            return "FILE"
         if self.metavar is None and isinstance(self.type, (click.types.IntParamType, click.types.FloatParamType)):
             return "N" if isinstance(self.type, click.types.IntParamType) else "X"
         return super().make_metavar(ctx)

@@ -9,7 +9,7 @@ import click
 
 from fcn_deploy.cli.options.command import Decorator, option
 from fcn_deploy.cli.options.completion import complete_models
-from fcn_deploy.cli.options.values import parse_classes
+from fcn_deploy.cli.options.values import COUNT, parse_classes
 from fcn_deploy.vocabulary import BAD_IMAGES
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def max_images_option(flag: str, limit: int | None, *, was: Sequence[str]) -> De
         "--max-images",
         "limit",
         was=was,
-        type=click.IntRange(min=1),
+        type=COUNT,
         default=limit,
         show_default=True if limit else "all",
         help=f"Largest number of images of {flag}, spread over it.",

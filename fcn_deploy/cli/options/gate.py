@@ -64,7 +64,6 @@ ALWAYS = {
     "max_slowdown",
     "relative",
     "details",
-    "json_path",
     "html_path",
     "markdown_path",
     "csv_path",

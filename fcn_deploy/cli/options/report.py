@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import option
-from fcn_deploy.cli.output import STDOUT, leave
+from fcn_deploy.cli.output import STDOUT, json_path, leave
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
@@ -43,7 +43,7 @@ class Reports:
     csv_path: str | None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], json_path: str | None = None) -> Reports:
+    def of(cls, given: Mapping[str, Any]) -> Reports:
         """Check before the work begins that every file can be written.
 
         Raises:
@@ -53,7 +53,7 @@ class Reports:
         from fcn_deploy.system.files import check_writable
 
         reports = cls(**{field.name: given[field.name] for field in fields(cls)})
-        asked = [path for path in (*reports._paths(), json_path) if path is not None]
+        asked = [path for path in (*reports._paths(), json_path()) if path is not None]
         if asked.count(STDOUT) > 1:
             raise click.UsageError("- prints one of --html, --markdown, --csv and --json; give files to the others")
         paths = [Path(path).absolute() for path in asked if path != STDOUT]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import labels_option, source_option
+from fcn_deploy.cli.options.values import COUNT, FILE
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
@@ -32,7 +32,7 @@ SEARCH_OPTIONS = (
         "--max-search-images",
         "search_images",
         was=("--search-images",),
-        type=click.IntRange(min=1),
+        type=COUNT,
         show_default="all",
         help="Largest number of images of --data, spread over it.",
     ),
@@ -45,8 +45,7 @@ SEARCH_OPTIONS = (
     ),
     option(
         "--search-log",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
+        type=FILE,
         show_default="OUTPUT.search.jsonl",
         help="File of finished steps, from which the same command continues.",
     ),

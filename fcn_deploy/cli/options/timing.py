@@ -11,7 +11,7 @@ import click
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.gate import percent
-from fcn_deploy.cli.options.values import size_value
+from fcn_deploy.cli.options.values import COUNT, size_value
 from fcn_deploy.vocabulary import Size
 
 LONGEST_SIDE = 1 << 16
@@ -45,7 +45,7 @@ def _size(text: str) -> Size:
 
 
 TIMING_OPTIONS = (
-    option("--iterations", type=click.IntRange(min=1), default=500, help="Largest number of rounds."),
+    option("--iterations", type=COUNT, default=500, help="Largest number of rounds."),
     option(
         "--seconds",
         type=click.FloatRange(min=0),

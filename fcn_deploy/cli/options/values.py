@@ -10,6 +10,9 @@ from fcn_deploy.card import class_names
 from fcn_deploy.errors import DataError, RecipeError, ShapeError
 from fcn_deploy.vocabulary import Shape, Size, parse_shape, parse_size
 
+COUNT = click.IntRange(min=1)
+FILE = click.Path(path_type=Path)
+
 
 def parse_classes(text: str | None) -> tuple[str, ...] | None:
     """Read class names from `--classes`: a file as `classes.txt`, or a comma-separated list; None if not given.
