@@ -9,10 +9,10 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.calibration import CALIBRATION_IMAGES, keep_option, method_option
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options
-from fcn_deploy.cli.options.values import COUNT, FILE, shape_value
+from fcn_deploy.cli.options.quantization import CALIBRATION_IMAGES, keep_option, method_option
+from fcn_deploy.cli.options.values import COUNT, FILE, picked, shape_value
 from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import PRECISIONS
 
@@ -41,6 +41,9 @@ _BUILDER = (
     option("--version-compatible", is_flag=True, help="Build a plan that later releases load too."),
     option("--hardware-compatible", is_flag=True, help="Build a plan for Ampere GPUs and later."),
 )
+_BUILDER_NAMES = (
+    "timing_cache", "optimization_level", "tf32", "refit", "strip", "version_compatible", "hardware_compatible"
+)  # fmt: skip
 
 
 @cli_command(
@@ -70,18 +73,7 @@ _BUILDER = (
     option("--force", is_flag=True, help="Build even if nothing has changed."),
     json_option,
 )
-def command(
-    model: str,
-    out: Path,
-    precision: str | None,
-    profile_from: str | None,
-    max_batch: int | None,
-    method: str,
-    keep: tuple[str, ...],
-    flavor: str | None,
-    force: bool,
-    **given: Any,
-) -> None:
+def command(model: str, out: Path, profile_from: str | None, **given: Any) -> None:
     """Build a TensorRT engine, with or without a GPU.
 
     The engine is a plain plan. Its sidecar, FILE.json, lists its inputs and outputs, the GPUs it runs on, and the
@@ -91,30 +83,20 @@ def command(
     """
     from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.engine_build.plain import to_plain
+    from fcn_deploy.engine_build.profiles import given_profiles
     from fcn_deploy.engine_build.text import render
 
     report = build_engine(
         model,
         out,
-        precision=precision,  # type: ignore[arg-type]
-        profiles=_profiles(given),
+        profiles=given_profiles(given["least"], given["usual"], given["most"]),
         profile_from=None if profile_from is None else _images(profile_from, given),
-        max_batch=max_batch,
-        flavor=flavor,
         options=_options(given),
         calibration=None if given["data"] is None else data_options(given),
-        method=method,  # type: ignore[arg-type]
-        keep=keep,
-        force=force,
+        **picked(given, "precision", "max_batch", "flavor", "method", "keep", "force"),
         progress=progress(),
     )
     emit(lambda: to_plain(report), lambda: render(report))
-
-
-def _profiles(given: dict[str, Any]) -> Any:
-    from fcn_deploy.engine_build.profiles import given_profiles
-
-    return given_profiles(given["least"], given["usual"], given["most"])
 
 
 def _images(source: str, given: dict[str, Any]) -> Any:
@@ -125,15 +107,9 @@ def _images(source: str, given: dict[str, Any]) -> Any:
 def _options(given: dict[str, Any]) -> Any:
     from fcn_deploy.engine.builder.options import BuildOptions, parse_sm
 
-    workspace, cache = given["workspace_mib"], given["timing_cache"]
+    workspace = given["workspace_mib"]
     return BuildOptions(
         sm=() if given["sm"] is None else parse_sm(given["sm"]),
         workspace_bytes=None if workspace is None else workspace * MIB,
-        timing_cache=cache,
-        optimization_level=given["optimization_level"],
-        tf32=given["tf32"],
-        refit=given["refit"],
-        strip=given["strip"],
-        version_compatible=given["version_compatible"],
-        hardware_compatible=given["hardware_compatible"],
+        **picked(given, *_BUILDER_NAMES),
     )

@@ -5,9 +5,15 @@ from __future__ import annotations
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.completion import complete_runner
-from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
+from fcn_deploy.cli.options.command import cli_command, group
+from fcn_deploy.cli.options.data import (
+    data_options,
+    image_options,
+    model_option,
+    radius_option,
+    runner_option,
+    threads_option,
+)
 from fcn_deploy.cli.output import emit, json_option
 
 
@@ -22,13 +28,7 @@ from fcn_deploy.cli.output import emit, json_option
 @group("Data", image_options())
 @group(
     "What to run",
-    option(
-        "--runner",
-        metavar="NAME",
-        shell_complete=complete_runner,
-        show_default="onnxruntime for .onnx, else pytorch",
-        help="pytorch[:cpu|cuda] or onnxruntime[:cpu|cuda|...].",
-    ),
+    runner_option("onnxruntime for .onnx, else pytorch", "pytorch[:cpu|cuda] or onnxruntime[:cpu|cuda|...]."),
     model_option,
     radius_option,
     threads_option("the runner's own choice"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import cloup
@@ -48,6 +49,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
     ),
     option(
         "--sizes",
+        "warmup",
         was=("--size",),
         multiple=True,
         callback=_sizes,
@@ -69,18 +71,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
     option("--force", is_flag=True, help="Replace a model of that name."),
     json_option,
 )
-def command(
-    model: Path,
-    repository: Path,
-    name: str | None,
-    version: int,
-    max_batch: int | None,
-    instances: int,
-    cpu: bool,
-    queue_delay_us: int,
-    sizes: tuple[Size, ...],
-    force: bool,
-) -> None:
+def command(model: Path, repository: Path, cpu: bool, **given: Any) -> None:
     """Write a model repository for Triton Inference Server.
 
     The configuration has uint8 images in and labels out, dynamic batching, one instance group, a warm-up for each size
@@ -90,15 +81,5 @@ def command(
     from fcn_deploy.packaging.text import render
     from fcn_deploy.packaging.triton import TritonOptions, package
 
-    options = TritonOptions(
-        name=name,
-        version=version,
-        max_batch=max_batch,
-        instances=instances,
-        gpu=not cpu,
-        queue_delay_us=queue_delay_us,
-        warmup=sizes,
-        force=force,
-    )
-    packaged = package(model, repository, options, progress())
+    packaged = package(model, repository, TritonOptions(gpu=not cpu, **given), progress())
     emit(packaged.to_plain, lambda: render(packaged))

@@ -10,8 +10,7 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.completion import complete_runner
-from fcn_deploy.cli.options.data import model_option, threads_option
+from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
 from fcn_deploy.cli.options.values import COUNT
 from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import MASK_FORMATS
@@ -36,12 +35,9 @@ UNUSED_IMAGES = 3
 )
 @group(
     "What to run",
-    option(
-        "--runner",
-        metavar="NAME",
-        shell_complete=complete_runner,
-        show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
-        help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
+    runner_option(
+        "tensorrt for an engine, onnxruntime for .onnx, else pytorch",
+        "pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
     ),
     model_option,
     option("--batch", type=COUNT, default=1, help="Images of one shape, or tiles, per inference."),
@@ -80,7 +76,7 @@ UNUSED_IMAGES = 3
     output_option("output", "Folder of the results; a file for one image.", metavar="DIR", required=True, was=()),
     option(
         "--format",
-        "file_format",
+        "format",
         type=click.Choice(MASK_FORMATS),
         default="indexed",
         help="PNG with the palette, grey PNG (value = label), or NumPy array.",
@@ -98,7 +94,9 @@ def command(
     output: str,
     overlay: bool,
     alpha: float,
-    areas: str | None,
+    distributed: bool,
+    actors: int | None,
+    ray_address: str | None,
     **given: Any,
 ) -> None:
     """Write the label maps of images, folders and videos.
@@ -124,31 +122,19 @@ def command(
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.prediction.text import render
 
-    tile, halo = given["tile"], given["halo"]
-    if tile is None and halo is not None:
+    if given["tile"] is None and given["halo"] is not None:
         raise click.UsageError("--halo needs --tile")
-    if not given["distributed"] and (given["actors"], given["ray_address"]) != (None, None):
+    if not distributed and (actors, ray_address) != (None, None):
         raise click.UsageError("--actors and --ray-address need --distributed")
     report = predict(
         model,
         images,
         output,
-        model_name=given["model_name"],
-        runner=given["runner"],
-        batch=given["batch"],
-        tile=tile,
-        halo=halo,
-        threads=given["threads"],
-        lanes=given["lanes"],
-        workers=given["workers"],
-        cluster=Cluster(given["ray_address"], given["actors"]) if given["distributed"] else None,
-        format=given["file_format"],
+        cluster=Cluster(ray_address, actors) if distributed else None,
         overlay=alpha if overlay else None,
-        areas=areas,
-        skip_existing=given["skip_existing"],
-        keep_suffix=given["keep_suffix"],
         stdin=sys.stdin.buffer,
         progress=progress(),
+        **given,
     )
     emit(lambda: to_plain(report), lambda: render(report))
     if report.failures:

@@ -9,17 +9,18 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.calibration import (
+from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.options.data import data_options
+from fcn_deploy.cli.options.quantization import (
     CALIBRATION_IMAGES,
+    SEARCH_OPTIONS,
     cache_option,
     keep_option,
     method_option,
     percentile_option,
+    search_options,
 )
-from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.data import data_options
-from fcn_deploy.cli.options.search import SEARCH_OPTIONS, search_options
-from fcn_deploy.cli.options.values import FILE
+from fcn_deploy.cli.options.values import FILE, picked
 from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
@@ -56,21 +57,7 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 @group("Calibration images", CALIBRATION_IMAGES, method_option, percentile_option, cache_option)
 @group("Search for layers to leave in float", SEARCH_OPTIONS)
 @group("Result", output_option("out", "ONNX file to write.", type=FILE, required=True), json_option)
-def command(
-    model: Path,
-    precision: str,
-    method: str,
-    percentile: float,
-    calib_cache: Path | None,
-    target: str,
-    keep: tuple[str, ...],
-    quantize_first: bool | None,
-    quantize_scores: bool,
-    recipe: Path | None,
-    dry_run: bool,
-    out: Path,
-    **given: Any,
-) -> None:
+def command(model: Path, out: Path, **given: Any) -> None:
     """Rewrite a model to FP16 or INT8.
 
     The types in the new graph are the precision in which each layer is computed. For INT8 the ranges of the
@@ -90,20 +77,12 @@ def command(
     from fcn_deploy.quantization.text import render
 
     calibration = None if given["data"] is None else data_options(given)
-    options: dict[str, Any] = {
-        "precision": precision,
-        "calibration": calibration,
-        "method": method,
-        "percentile": percentile,
-        "calibration_cache": calib_cache,
-        "target": target,
-        "keep": keep,
-        "quantize_first": quantize_first,
-        "quantize_scores": quantize_scores,
-        "recipe": recipe,
-        "search": search_options(given | {"dry_run": dry_run}, calibration),
-    }
-    if dry_run:
+    options = picked(
+        given, "precision", "method", "percentile", "calibration_cache", "target", "keep", "quantize_first",
+        "quantize_scores", "recipe",
+    )  # fmt: skip
+    options |= {"calibration": calibration, "search": search_options(given, calibration)}
+    if given["dry_run"]:
         plan = plan_search(QuantizeOptions(model, **options), out, progress())
         emit(lambda: plan_to_plain(plan), lambda: render_plan(plan))
         return

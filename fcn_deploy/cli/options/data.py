@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import Decorator, option
-from fcn_deploy.cli.options.completion import complete_models
+from fcn_deploy.cli.options.completion import complete_models, complete_runner
 from fcn_deploy.cli.options.values import COUNT, parse_classes
 from fcn_deploy.vocabulary import BAD_IMAGES
 
@@ -57,6 +57,11 @@ radius_option = option(
 def threads_option(default: str) -> Decorator:
     """Return --threads; `default` says in words what is taken without it."""
     return option("--threads", type=click.IntRange(1, MOST_THREADS), show_default=default, help="CPU threads.")
+
+
+def runner_option(default: str, about: str) -> Decorator:
+    """Return --runner; `default` says in words what is taken without it."""
+    return option("--runner", metavar="NAME", shell_complete=complete_runner, show_default=default, help=about)
 
 
 def max_images_option(flag: str, limit: int | None, *, was: Sequence[str]) -> Decorator:

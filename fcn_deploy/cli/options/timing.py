@@ -11,7 +11,7 @@ import click
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.gate import percent
-from fcn_deploy.cli.options.values import COUNT, size_value
+from fcn_deploy.cli.options.values import COUNT, picked, size_value
 from fcn_deploy.vocabulary import Size
 
 LONGEST_SIDE = 1 << 16
@@ -98,7 +98,7 @@ def timing(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parsed values as keyword arguments of `bench`."""
     names = ("iterations", "seconds", "warmup", "sizes", "batches", "saturation", "threads")
     return {
-        **{name: given[name] for name in names},
+        **picked(given, *names),
         "stop_at": given["tolerance"] or None,
         "memory": not given["no_memory"],
         "isolated": given["isolate"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,6 +36,11 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
         return class_names(text.split(","))
     except RecipeError as error:
         raise DataError(f"--classes {text}: {error}") from error
+
+
+def picked(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return the values of these options as keyword arguments of the library function that calls them the same."""
+    return {name: given[name] for name in names}
 
 
 def size_value(text: str) -> Size:

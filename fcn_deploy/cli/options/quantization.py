@@ -1,4 +1,4 @@
-"""The options of the search in `quantize`: which loss of mIoU is allowed, on which images, in which time."""
+"""The options of INT8 calibration, and of the search for layers to leave in float with its limit, images and time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,36 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import option
-from fcn_deploy.cli.options.data import labels_option, source_option
+from fcn_deploy.cli.options.data import image_options, labels_option, source_option
 from fcn_deploy.cli.options.values import COUNT, FILE
+from fcn_deploy.vocabulary import METHODS
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.quantization.search.search import SearchOptions
 
+CALIBRATION_IMAGES = image_options("--calib", split="train", limit=100, was=("--limit", "--images"))
+method_option = option(
+    "--method",
+    type=click.Choice(METHODS),
+    default="mse",
+    help="How to choose the range of an activation from its values on these images.",
+)
+percentile_option = option(
+    "--percentile",
+    type=click.FloatRange(min=50, max=100),
+    default=99.99,
+    help="Percentage of the values that --method percentile does not clip.",
+)
+cache_option = option(
+    "--calib-cache",
+    "calibration_cache",
+    type=FILE,
+    help="Store the measured values in this file; read them from it if graph and images are the same.",
+)
+keep_option = option(
+    "--keep", multiple=True, metavar="NODE", help="Leave this node in float; score_* is a pattern; repeatable."
+)
 # `--classes`, `--ignore-index` and `--bad-images` apply to both sets.
 SEARCH_OPTIONS = (
     option(
