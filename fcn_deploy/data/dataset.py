@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.data import voc
 from fcn_deploy.data.classes import ClassList, find_classes
 from fcn_deploy.data.images import SUFFIXES
 from fcn_deploy.data.labels import LabelRule
-from fcn_deploy.data.pairs import Pair, PairDataset, match_folders, read_list
+from fcn_deploy.data.pairs import Pair, PairDataset, find_voc_root, match_folders, read_list, read_voc_split
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
 from fcn_deploy.data.synthetic import dataset as synthetic
 from fcn_deploy.errors import DataError
@@ -95,9 +94,9 @@ def _find_pairs(
     if source.is_file():
         _refuse_labels(labels, f"{source} is a list, which names the label of each image itself")
         return read_list(source), [source.parent], None
-    root = voc.find_root(source) if labels is None else None
+    root = find_voc_root(source) if labels is None else None
     if root is not None:
-        return voc.read_split(root, split), [root], ClassList.of(VOC_CLASSES)
+        return read_voc_split(root, split), [root], ClassList.of(VOC_CLASSES)
     folders = [source, source.parent] if labels is None else [source, source.parent, labels, labels.parent]
     return match_folders(source, labels, progress), folders, None
 

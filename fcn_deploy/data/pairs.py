@@ -1,4 +1,4 @@
-"""Find image and label files in pairs: by a list file, or in two parallel folders."""
+"""Find image and label files in pairs: by a list file, in two parallel folders, or in the layout of Pascal VOC."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 Pair = tuple[Path, Path | None]
 _PARTS = re.compile(r'"([^"]*)"|(\S+)')
+_SPLITS = Path("ImageSets", "Segmentation")
 
 
 @dataclass(frozen=True)
@@ -147,3 +148,28 @@ def _report_unpaired(progress: Progress, missing: str, folder: Path, stems: Sequ
         progress.say(
             f"{len(stems)} files of {folder} have no {missing} and are left out ({', '.join(stems[:3])}{more})"
         )
+
+
+def find_voc_root(folder: Path) -> Path | None:
+    """Return `folder` itself or the one year folder below it (VOCdevkit, VOCdevkit/VOC2012) that has VOC's layout.
+
+    None if there is none. With several years below, the latest.
+    """
+    below = sorted(folder.glob("VOC*"), reverse=True) + sorted(folder.glob("VOCdevkit/VOC*"), reverse=True)
+    return next((root for root in [folder, *below] if (root / _SPLITS).is_dir()), None)
+
+
+def read_voc_split(root: Path, split: str) -> list[Pair]:
+    """Return the files of each name in ImageSets/Segmentation/<split>.txt, from JPEGImages and SegmentationClass.
+
+    Raises:
+        DataError: no such split (the message names those there are), or it is empty.
+    """
+    path = root / _SPLITS / f"{split}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in (root / _SPLITS).glob("*.txt"))) or "none"
+        raise DataError(f"{root} has no split '{split}' (found: {known})")
+    names = [line for _, line in read_lines(path) if line]
+    if not names:
+        raise DataError(f"{path} lists no images")
+    return [(root / "JPEGImages" / f"{name}.jpg", root / "SegmentationClass" / f"{name}.png") for name in names]

@@ -4,22 +4,32 @@ tensorrt 8.6        JetPack: explicit batch and precision flags, no progress mon
 tensorrt 10.x       strongly typed on request
 tensorrt 11.x       strongly typed only
 tensorrt_rtx 1.x    strongly typed only; builds without a GPU, for architectures that are named
+
+The first bytes of a plan name the library and its version too, for a plan without a sidecar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from fcn_deploy.errors import EngineError, MissingDependencyError, UnknownNameError
+from fcn_deploy.model_file import RTX_TAG, TENSORRT_TAG
 from fcn_deploy.system.optional import require
 
 TENSORRT, RTX = "tensorrt", "tensorrt_rtx"
 # Asked in this order where nobody says which: TensorRT for RTX builds on any machine.
 NAMES = (RTX, TENSORRT)
 ALIASES = {"rtx": RTX, "tensorrt-rtx": RTX, "trt": TENSORRT}
+
+# The version's four bytes are where NVIDIA's own answer puts them (github.com/NVIDIA/TensorRT/issues/3073); the tags
+# and the length are not documented and were read from plans of TensorRT for RTX 1.7 and TensorRT 8.6 to 10.
+FLAVORS = {RTX_TAG: RTX, TENSORRT_TAG: TENSORRT}
+HEADER_BYTES = 28
+_LENGTH, _VERSION = slice(16, 24), slice(24, 28)
 
 
 @dataclass(frozen=True)
@@ -142,3 +152,28 @@ def traits_of(name: str, version: str) -> Traits:
             return traits
     known = ", ".join(traits.title for (module, _, _), traits in TABLE.items() if module == name)
     raise EngineError(f"{name} {version} is a release that this version does not know (it knows {known})")
+
+
+@dataclass(frozen=True)
+class PlanHeader:
+    """What a plan says of itself.
+
+    Attributes:
+        flavor: "tensorrt" or "tensorrt_rtx"; version: "1.7.1.116".
+        plan_bytes: of the whole file; None where the library does not write it there.
+    """
+
+    flavor: str
+    version: str
+    plan_bytes: int | None
+
+
+def read_header(path: Path) -> PlanHeader | None:
+    """Return the header of a file; None if it does not begin like a plan."""
+    with path.open("rb") as stream:
+        head = stream.read(HEADER_BYTES)
+    flavor = FLAVORS.get(head[:4])
+    if flavor is None or len(head) < HEADER_BYTES:
+        return None
+    length = int.from_bytes(head[_LENGTH], "little") if flavor == RTX else None
+    return PlanHeader(flavor, ".".join(map(str, head[_VERSION])), length)

@@ -1,4 +1,7 @@
-"""Read and write the JSON file next to an engine: what the plan is, its sources, and what its builder chose."""
+"""Read and write the JSON file next to an engine: what the plan is, its sources, and what its builder chose.
+
+It also answers whether the engine at a path is the one that would be built, and if not, why.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ from typing import Any
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import EngineError
 from fcn_deploy.system.decode import Count, Filled, decode, parse_json
+from fcn_deploy.system.files import sha256
 from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
 
 SCHEMA = 1
 PORTABLE = "portable"
+SHOWN = 60  # characters of a value that differs
 
 
 @dataclass(frozen=True)
@@ -154,3 +159,43 @@ def parse_sidecar(text: str, source: str = "the sidecar") -> Sidecar:
     if not isinstance(raw, dict) or raw.get("kind") != "engine" or raw.get("schema") != SCHEMA:
         raise EngineError(f"{source}: it is not of kind engine, schema {SCHEMA}")
     return decode(Sidecar, raw, source, EngineError)
+
+
+def reasons_to_build(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return reasons to build: () if the engine is there, whole, and of this key.
+
+    Args:
+        key: as for `sidecar.Sidecar`; plain data.
+    """
+    if not engine.is_file():
+        return (f"there is no {engine.name} yet",)
+    if not sidecar_path(engine).is_file():
+        return (f"{engine.name} has no {sidecar_path(engine).name} beside it",)
+    try:
+        sidecar = read_sidecar(engine)
+    except EngineError as error:
+        return (str(error),)
+    if not matches_plan(sidecar, engine):
+        return (f"{engine.name} is not the plan that its sidecar speaks of",)
+    return differences(sidecar.key, key)
+
+
+def matches_plan(sidecar: Sidecar, engine: Path) -> bool:
+    """Return whether a plan, read to its end, is the one that the sidecar describes."""
+    return engine.stat().st_size == sidecar.plan_bytes and sha256(engine) == sidecar.plan_sha256
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a line for each entry that differs: "precision was fp16, now int8"."""
+    names = [*now, *(name for name in before if name not in now)]
+    pairs = [(name, before.get(name), now.get(name)) for name in names]
+    return tuple(f"{name} was {_short(old)}, now {_short(new)}" for name, old, new in pairs if old != new)
+
+
+def _short(value: Any) -> str:
+    if value in (None, [], {}):
+        return "none"
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) == 64 and not set(text) - set("0123456789abcdef"):
+        return f"{text[:12]}..."
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -12,12 +12,18 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build
 from fcn_deploy.engine.builder.options import BuildOptions, check_options
 from fcn_deploy.engine.flavors import Flavor, open_flavor
-from fcn_deploy.engine.freshness import reasons_to_build
 from fcn_deploy.engine.gpus import gpus
-from fcn_deploy.engine.sidecar import read_sidecar
+from fcn_deploy.engine.sidecar import read_sidecar, reasons_to_build
 from fcn_deploy.engine_build.profiles import check_fixed, default_profile, profile_of_images
-from fcn_deploy.engine_build.request import EngineRequest, build_key, check_together, nodes_kept_in_float
-from fcn_deploy.engine_build.source import BuildSource, check_target, inspect_source
+from fcn_deploy.engine_build.request import (
+    BuildSource,
+    EngineRequest,
+    build_key,
+    check_target,
+    check_together,
+    inspect_source,
+    nodes_kept_in_float,
+)
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.quantization.quantize import quantize

@@ -9,7 +9,7 @@ from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
 from fcn_deploy.errors import DataError
-from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.metrics.boundary import Evaluation
 from fcn_deploy.metrics.scores import Scores, scores
 from fcn_deploy.runners.base import check_labels
 from fcn_deploy.sources.model_source import ModelSource

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn_deploy.engine.header import HEADER_BYTES, PlanHeader, read_header
+from fcn_deploy.engine.flavors import HEADER_BYTES, PlanHeader, read_header
 from fcn_deploy.engine.sidecar import Sidecar, read_description, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError
 from fcn_deploy.inspection.ports import Port, buffer_bytes, contract

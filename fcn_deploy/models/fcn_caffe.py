@@ -13,8 +13,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from fcn_deploy.models.fcn_vgg import FC_CHANNELS, STAGES
-from fcn_deploy.models.layers import Crop, ScaleLayer, Sum, init_convolutions, init_scores, scaled
-from fcn_deploy.models.upsampling import upsample
+from fcn_deploy.models.layers import Crop, ScaleLayer, Sum, init_convolutions, init_scores, scaled, upsample
 
 PADDING = 100
 

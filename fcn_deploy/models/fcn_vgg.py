@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from fcn_deploy.models.layers import Crop, Fuse, init_convolutions, init_scores, scaled
-from fcn_deploy.models.upsampling import upsample
+from fcn_deploy.models.layers import Crop, Fuse, init_convolutions, init_scores, scaled, upsample
 from fcn_deploy.vocabulary import HEADS, Head, Upsampling
 
 if TYPE_CHECKING:

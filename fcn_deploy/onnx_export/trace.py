@@ -13,8 +13,7 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import ExportError, first_line
 from fcn_deploy.graph.naming import name_after_modules
-from fcn_deploy.onnx_export.opset import lower_opset
-from fcn_deploy.onnx_export.slices import merge_slices
+from fcn_deploy.onnx_export.passes import lower_opset, merge_slices
 
 if TYPE_CHECKING:
     import torch

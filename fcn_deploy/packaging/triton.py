@@ -20,8 +20,7 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import TENSORRT
-from fcn_deploy.engine.freshness import matches_plan
-from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
+from fcn_deploy.engine.sidecar import SidecarPort, matches_plan, read_sidecar
 from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph

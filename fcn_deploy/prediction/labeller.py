@@ -23,7 +23,7 @@ from fcn_deploy.sources.open_runners import open_runners
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.tiling.receptive_field.model import receptive_field_of
+from fcn_deploy.tiling.receptive_field.compute import receptive_field_of
 
 MAX_WORKERS = 16
 

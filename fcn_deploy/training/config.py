@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 from fcn_deploy.card import Option
@@ -24,6 +25,12 @@ WINDOW_PIXELS = 1 << 27  # of a training image at once in memory: 403 MB of colo
 
 # May differ between the start of a run and its continuation: none of them decides what is learned.
 FREE = ("output", "device", "workers", "save_seconds")
+
+# Options whose text on the command line is simply their value.
+_PLAIN = (
+    "labels", "val_labels", "ignore_index", "init", "epochs", "batch", "lr", "momentum", "weight_decay", "warmup",
+    "poly_power", "clip_norm", "seed", "eval_every", "bad_images",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,3 +151,36 @@ def _check_rates(config: TrainConfig) -> None:
     for name in ("weight_decay", "poly_power", "clip_norm", "save_seconds"):
         if not 0 <= getattr(config, name) <= RATE:
             raise TrainingError(f"{name.replace('_', '-')} must be from 0 to {RATE:g}, not {getattr(config, name)}")
+
+
+def command_line(config: TrainConfig) -> str:
+    """Return `fcn-deploy train` with every option that is not at its default; what changes no result is left out."""
+    words = ["fcn-deploy", "train", "--data", config.data, "--val", config.val, "--model", config.model]
+    for name, value in config.options.items():
+        words += ["--fixed-upsampling"] if name == "learned" else [f"--{name}", str(value)]
+    for name in _PLAIN:
+        if getattr(config, name) != _default(name):
+            words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    words += _shaped(config)
+    return shlex.join([*words, "-o", str(config.output)])
+
+
+def _shaped(config: TrainConfig) -> list[str]:
+    """Return the options whose text is not simply their value."""
+    words = []
+    if config.classes is not None:
+        words += ["--classes", ",".join(config.classes)]
+    if config.crop != _default("crop"):
+        words += ["--crop", f"{config.crop[0]}x{config.crop[1]}"]
+    if config.scale != _default("scale"):
+        words += ["--scale", f"{config.scale[0]},{config.scale[1]}"]
+    if not config.flip:
+        words += ["--no-flip"]
+    if config.amp is not None:
+        words += ["--amp" if config.amp else "--no-amp"]
+    return words
+
+
+def _default(name: str) -> object:
+    default = next(f.default for f in fields(TrainConfig) if f.name == name)
+    return None if default is MISSING else default

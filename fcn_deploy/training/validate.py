@@ -10,7 +10,7 @@ import torch
 from fcn_deploy.contract import Contract
 from fcn_deploy.data.dataset import Dataset, iterate
 from fcn_deploy.errors import DataError
-from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.metrics.boundary import Evaluation
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.progress import SILENT, Progress
 

@@ -17,8 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.cli.build_engine import command
-from fcn_deploy.engine.freshness import matches_plan
-from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import matches_plan, read_sidecar, sidecar_path
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.model_file import file_of
 from fcn_deploy.system.files import sha256

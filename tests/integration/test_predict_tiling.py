@@ -27,8 +27,13 @@ from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.tiling.plan import Plan, plan_tiles, smallest_tile
-from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
-from fcn_deploy.tiling.receptive_field.model import WEIGHTS_BYTES, drop_weights, receptive_field_of
+from fcn_deploy.tiling.receptive_field.compute import (
+    WEIGHTS_BYTES,
+    Halo,
+    ReceptiveField,
+    drop_weights,
+    receptive_field_of,
+)
 from fcn_deploy.tiling.run import label_whole_image
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.conftest import tiny_model

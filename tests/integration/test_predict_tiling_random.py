@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fcn_deploy.tiling.plan import smallest_tile
-from fcn_deploy.tiling.receptive_field.model import receptive_field_of
+from fcn_deploy.tiling.receptive_field.compute import receptive_field_of
 from tests.integration.test_predict_tiling import OTHERS, check, network
 
 NETWORKS = [("fcn8s", {}), ("fcn8s-caffe", {})]

@@ -16,11 +16,9 @@ import onnx_ir as ir
 
 from fcn_deploy.audit.audit import Audit, audit_graph
 from fcn_deploy.card import ModelCard
-from fcn_deploy.engine.builder.child import compile_in_child
-from fcn_deploy.engine.builder.compile import Compiled, CompileJob
+from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_in_child
 from fcn_deploy.engine.builder.layers import compare_precision
-from fcn_deploy.engine.builder.limits import check_maxima
-from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_options
+from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_maxima, check_options
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path

@@ -1,23 +1,32 @@
-"""Compile an ONNX file to a plan in this process: parse, configure, build, and read the builder's log."""
+"""Compile an ONNX file to a plan, in this process or in a child: parse, configure, build, read the builder's log.
+
+The builder may hold the interpreter for a minute and its oldest release cannot be asked to stop, but a process can be
+ended at once. Its memory, several times the weights, goes back to the system with it, and a crash stays there.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from fcn_deploy.engine.builder.layers import read_activation_bytes, read_layers
-from fcn_deploy.engine.builder.monitor import OnPhase, make_monitor
 from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import Parsed, parse
-from fcn_deploy.engine.flavors import Flavor
+from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log
 from fcn_deploy.engine.sidecar import EngineLayer, SidecarPort
 from fcn_deploy.errors import EngineError
+from fcn_deploy.system.decode import decode
 from fcn_deploy.system.files import write_bytes
+from fcn_deploy.system.plain import plain
+from fcn_deploy.system.process import ChildError, Message, answer_parent, peak_bytes, run_in_child
+from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile, Shape
 
 # NumPy's names of the types that a network's input or output may have.
@@ -25,6 +34,8 @@ DTYPES = {
     "FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16", "INT8": "int8", "UINT8": "uint8", "INT32": "int32",
     "INT64": "int64", "BOOL": "bool", "FP8": "float8_e4m3fn",
 }  # fmt: skip
+
+OnPhase = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -151,3 +162,59 @@ def _load_timing_cache(config: Any, path: Path) -> None:
 def _port(tensor: Any) -> SidecarPort:
     name = tensor.dtype.name
     return SidecarPort(tensor.name, DTYPES.get(name, name.lower()), tuple(tensor.shape))
+
+
+def make_monitor(trt: ModuleType, on_phase: OnPhase) -> Any:
+    """Return an IProgressMonitor that reports each phase that begins, by name and number of steps.
+
+    What `on_phase` raises is kept in `raised` and ends the build at its next step; the build then returns None.
+    """
+    base: Any = trt.IProgressMonitor
+
+    class Monitor(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            base.__init__(self)
+            self.raised: BaseException | None = None
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            try:
+                on_phase(phase_name, num_steps)
+            except BaseException as error:  # must not pass through the library's own frames
+                self.raised = self.raised or error
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            return self.raised is None
+
+        def phase_finish(self, phase_name: str) -> None:
+            return None
+
+    return Monitor()
+
+
+def compile_in_child(flavor: str, job: CompileJob, progress: Progress = SILENT) -> tuple[Compiled, int]:
+    """Run `compile_plan` in a fresh process; Ctrl-C, and any other exception, ends that process at once.
+
+    Returns:
+        What was compiled, and the most resident memory in bytes that the process had.
+
+    Raises:
+        EngineError, MissingDependencyError: as `compile_plan`, or the process ended without an answer.
+        OSError: the plan cannot be written.
+    """
+    request = {"flavor": flavor, "job": plain(job)}
+    with progress.task(f"building {job.onnx.name}", None) as task:
+        try:
+            answer = run_in_child(__name__, request, on_message=lambda phase: task.advance(1, phase))
+        except ChildError as error:
+            raise EngineError(f"the builder's process {error}") from error
+    return decode(Compiled, answer["compiled"], "the builder's answer", EngineError), answer["peak_bytes"]
+
+
+def _compile(request: dict[str, Any], send: Message) -> dict[str, Any]:
+    job = decode(CompileJob, request["job"], "the builder's job", EngineError)
+    compiled = compile_plan(open_flavor(request["flavor"]), job, lambda name, steps: send(name))
+    return {"compiled": compiled, "peak_bytes": peak_bytes()}
+
+
+if __name__ == "__main__":
+    answer_parent(_compile)

@@ -8,15 +8,17 @@ from dataclasses import replace
 
 import pytest
 
-from fcn_deploy.engine.freshness import matches_plan, reasons_to_build
 from fcn_deploy.engine.sidecar import (
     BuiltFor,
     EngineLayer,
     PrecisionShares,
     Sidecar,
     SidecarPort,
+    differences,
+    matches_plan,
     parse_sidecar,
     read_sidecar,
+    reasons_to_build,
     sidecar_path,
 )
 from fcn_deploy.errors import EngineError
@@ -113,3 +115,12 @@ def test_each_reason_to_build_again_is_told(tmp_path):
     assert "cannot be read as the description of an engine" in reasons_to_build(engine, SIDECAR.key)[0]
     sidecar_path(engine).unlink()
     assert reasons_to_build(engine, SIDECAR.key) == ("m.engine has no m.engine.json beside it",)
+
+
+def test_differences_name_both_values_and_shorten_hashes():
+    before, now = {"model": "a" * 64, "options": {}, "old": "x"}, {"model": "b" * 64, "options": {"tf32": False}}
+    assert differences(before, now) == (
+        "model was aaaaaaaaaaaa..., now bbbbbbbbbbbb...",
+        'options was none, now {"tf32": false}',
+        "old was x, now none",
+    )

@@ -12,8 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from fcn_deploy.doctor.probe_model import build_tiny, write_tiny
-from fcn_deploy.engine.flavors import open_flavor
-from fcn_deploy.engine.header import PlanHeader, read_header
+from fcn_deploy.engine.flavors import PlanHeader, open_flavor, read_header
 from fcn_deploy.engine.sidecar import BuiltFor, EngineLayer, PrecisionShares, Sidecar, sidecar_path
 from fcn_deploy.engine.sidecar import SidecarPort as SidecarPort
 from fcn_deploy.errors import CheckpointError, EngineError, GraphError, MissingDependencyError

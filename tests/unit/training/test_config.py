@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.training.command_line import command_line
-from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.config import TrainConfig, command_line, differences
 
 PLAIN = TrainConfig("train.txt", "val.txt", Path("runs/a"))
 FULL = TrainConfig(

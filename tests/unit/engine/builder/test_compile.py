@@ -16,9 +16,8 @@ import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fcn_deploy.engine.builder import child
-from fcn_deploy.engine.builder.child import compile_in_child
-from fcn_deploy.engine.builder.compile import CompileJob, compile_plan
+from fcn_deploy.engine.builder import compile as compiling
+from fcn_deploy.engine.builder.compile import CompileJob, compile_in_child, compile_plan
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.engine.gpus import gpus
@@ -89,7 +88,7 @@ time.sleep(60)
 def test_ctrl_c_ends_a_builder_that_is_silent_at_once(tmp_path, monkeypatch):
     (tmp_path / "slow_builder.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(child, "__name__", "slow_builder")
+    monkeypatch.setattr(compiling, "__name__", "slow_builder")
     progress = _Stopping(lambda: threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start())
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -145,7 +144,7 @@ print('fcn_deploy.child {"error": "EngineError", "text": "the end"}', flush=True
 def test_a_library_that_prints_more_than_a_pipe_holds_does_not_halt_the_build(tmp_path, monkeypatch):
     (tmp_path / "talkative_builder.py").write_text(TALKATIVE)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(child, "__name__", "talkative_builder")
+    monkeypatch.setattr(compiling, "__name__", "talkative_builder")
     patience = threading.Timer(20, lambda: [found.kill() for found in psutil.Process().children()])
     patience.start()
     try:
@@ -156,7 +155,7 @@ def test_a_library_that_prints_more_than_a_pipe_holds_does_not_halt_the_build(tm
 
 
 def test_a_child_that_cannot_start_is_told_with_its_last_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(child, "__name__", "fcn_deploy.engine.nothing")
+    monkeypatch.setattr(compiling, "__name__", "fcn_deploy.engine.nothing")
     with pytest.raises(EngineError, match=r"ended with exit code 1: .*No module named fcn_deploy\.engine\.nothing"):
         compile_in_child("rtx", _job(tmp_path))
 

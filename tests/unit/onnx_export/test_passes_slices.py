@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx import helper
 
-from fcn_deploy.onnx_export.slices import merge_slices
+from fcn_deploy.onnx_export.passes import merge_slices
 from tests.support.onnx_files import model_of, reference_output
 
 

@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 
 from fcn_deploy.errors import ExportError
-from fcn_deploy.onnx_export.opset import lower_opset
+from fcn_deploy.onnx_export.passes import lower_opset
 from tests.support.onnx_files import model_of, reference_output
 
 X = np.arange(2 * 2 * 5 * 3, dtype=np.float32).reshape(2, 2, 5, 3)

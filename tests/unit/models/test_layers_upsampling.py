@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fcn_deploy.models.layers import bilinear_kernel, upsample
 from fcn_deploy.models.registry import build, new_card
-from fcn_deploy.models.upsampling import bilinear_kernel, upsample
 
 CLASSES = ("sky", "road", "pole")
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.metrics.evaluation import Evaluation
+from fcn_deploy.metrics.boundary import Evaluation
 
 LABELS = hnp.arrays(
     np.uint8, hnp.array_shapes(min_dims=2, max_dims=3, max_side=9), elements=st.sampled_from([0, 1, 2, 255])
