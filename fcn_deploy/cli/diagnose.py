@@ -66,7 +66,6 @@ def command(
     run is skipped with a notice.
     """
     from fcn_deploy.diagnosis.diagnose import diagnose
-    from fcn_deploy.diagnosis.plain import to_plain
     from fcn_deploy.diagnosis.text import render
     from fcn_deploy.diagnosis.tolerances import with_changes
 
@@ -80,7 +79,7 @@ def command(
         tolerances=with_changes([_parsed(text) for text in tolerances]),
         progress=progress(),
     )
-    emit(lambda: to_plain(found), lambda: render(found))
+    emit(found.to_plain, lambda: render(found))
     if found.first_divergence is not None:
         click.get_current_context().exit(DIVERGES)
 

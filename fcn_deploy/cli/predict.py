@@ -118,7 +118,6 @@ def command(
     Unreadable images are skipped and listed at the end; the exit code is then 3.
     """
     from fcn_deploy.prediction.cluster.resources import Cluster
-    from fcn_deploy.prediction.plain import to_plain
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.prediction.text import render
 
@@ -136,6 +135,6 @@ def command(
         progress=progress(),
         **given,
     )
-    emit(lambda: to_plain(report), lambda: render(report))
+    emit(report.to_plain, lambda: render(report))
     if report.failures:
         click.get_current_context().exit(UNUSED_IMAGES)

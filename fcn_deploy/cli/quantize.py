@@ -69,10 +69,8 @@ def command(model: Path, out: Path, **given: Any) -> None:
     written, the message has the best result, and the exit code is 1.
     """
     from fcn_deploy.quantization.options import QuantizeOptions
-    from fcn_deploy.quantization.plain import to_plain
     from fcn_deploy.quantization.quantize import quantize
     from fcn_deploy.quantization.search.dry_run import plan_search
-    from fcn_deploy.quantization.search.plain import plan_to_plain
     from fcn_deploy.quantization.search.text import render_plan
     from fcn_deploy.quantization.text import render
 
@@ -84,7 +82,7 @@ def command(model: Path, out: Path, **given: Any) -> None:
     options |= {"calibration": calibration, "search": search_options(given, calibration)}
     if given["dry_run"]:
         plan = plan_search(QuantizeOptions(model, **options), out, progress())
-        emit(lambda: plan_to_plain(plan), lambda: render_plan(plan))
+        emit(plan.to_plain, lambda: render_plan(plan))
         return
     report = quantize(model, out, **options, progress=progress())
-    emit(lambda: to_plain(report), lambda: render(report))
+    emit(report.to_plain, lambda: render(report))

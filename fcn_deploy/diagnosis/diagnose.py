@@ -16,11 +16,10 @@ from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
 from fcn_deploy.diagnosis.stages import Stage, open_chain, open_stages
 from fcn_deploy.diagnosis.tensors import OnnxSource, tensor_source
-from fcn_deploy.diagnosis.tolerances import TOLERANCES, Tolerances, limits_of
-from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
+from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MIOU, ROUNDING, TOLERANCES, Tolerance, Tolerances, limits_of
 from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.agreement import AgreementCounts
-from fcn_deploy.metrics.bootstrap import iou_change
+from fcn_deploy.metrics.bootstrap import Interval, iou_change
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
@@ -170,3 +169,47 @@ def _layers(
     except GraphError as error:
         return (), str(error)
     return errors, "" if errors else f"no tensor bears the same name in {parent.name}: its labels alone were compared"
+
+
+def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *, rounding: bool = False) -> list[str]:
+    """Return how a stage's labels are beyond the limits; empty if they are not.
+
+    Args:
+        changes: against the stage before and against the first. Both must be beyond a limit: a stage that differs from
+            a faulty one before it, or that hands on an earlier fault, is not at fault.
+        labelled: images with a ground truth.
+        rounding: whether all labels that differ are `only_rounding`.
+    """
+    reasons = []
+    differing = min(1 - change.agreement.fraction for change in changes)
+    if differing > limits.labels and not rounding:
+        reasons.append(f"{differing:.2%} of the labels differ (limit {limits.labels:.2%})")
+    drops = [change.iou.mean for change in changes if change.iou is not None]
+    if labelled >= FEWEST_FOR_MIOU and drops and all(_lost(drop) > limits.miou for drop in drops):
+        least = min(drops, key=_lost)
+        reasons.append(f"mean IoU changed by {100 * least.value:+.2f} points (limit -{limits.miou:g})")
+    return reasons
+
+
+def only_rounding(largest_margin: float | None, largest_logit: float | None) -> bool:
+    """Return whether labels differ only where the reference's two best logits are as good as equal in FP32.
+
+    Args:
+        largest_margin: between these two where a label differs; None if none does.
+        largest_logit: of the reference; None if it gives no logits, and then nothing is known.
+    """
+    return largest_logit is not None and (largest_margin or 0.0) <= ROUNDING * largest_logit
+
+
+def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
+    """Return the layers out of line, in short; `other` is the stage whose tensors they were fed."""
+    divergent_layers = [layer for layer in layers if layer.out_of_line]
+    if not divergent_layers:
+        return []
+    more = f" and {len(divergent_layers) - 1} more" if len(divergent_layers) > 1 else ""
+    return [f"{divergent_layers[0].name}{more} out of line when fed the tensors of {other}"]
+
+
+def _lost(change: Interval) -> float:
+    """Return points of IoU lost for sure: at the interval's better end; none without an interval."""
+    return 0.0 if change.high is None else -100 * change.high

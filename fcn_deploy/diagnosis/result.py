@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 from fcn_deploy.diagnosis.layer_errors import LayerError
 from fcn_deploy.diagnosis.stages import StageKind, StageStatus
 from fcn_deploy.diagnosis.tolerances import Tolerances
+from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import IouChange
+from fcn_deploy.system.formatting import count
+from fcn_deploy.system.plain import plain
+
+SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,15 @@ class Change:
     agreement: PixelShare
     boundary: PixelShare
     iou: IouChange | None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return pixels that agree and pixels, and IoUs as fractions."""
+        return {
+            "against": self.against,
+            "agreed": [self.agreement.agreed, self.agreement.pixels],
+            "boundary_agreed": [self.boundary.agreed, self.boundary.pixels],
+            "iou": plain(self.iou),
+        }
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,24 @@ class StageComparison:
         """Layers out of line, in the graph's order."""
         return tuple(layer for layer in self.layers if layer.out_of_line)
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return the stage with its changes and layers as JSON holds them."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "claim": self.claim,
+            "status": self.status,
+            "reason": self.reason,
+            "mean_iou": plain(self.mean_iou),
+            "diverges": bool(self.reasons),
+            "reasons": list(self.reasons),
+            "before": None if self.before is None else self.before.to_plain(),
+            "first": None if self.first is None else self.first.to_plain(),
+            "layers_against": self.layers_against,
+            "no_layers": self.no_layers,
+            "layers": [plain(layer) | {"sqnr_db": plain(layer.sqnr_db)} for layer in self.layers],
+        }
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -82,3 +116,48 @@ class Diagnosis:
     def first_divergence(self) -> StageComparison | None:
         """The first comparison that diverges; None if all agree."""
         return next((step for step in self.steps if step.reasons), None)
+
+    @property
+    def verdict(self) -> str:
+        """Which step, which layer, why: one sentence."""
+        step = self.first_divergence
+        if step is None:
+            compared = sum(step.before is not None for step in self.steps)
+            return f"no step diverges: {count(compared, 'step')} within the limits"
+        said = f"first step that diverges: {step.name}"
+        if step.divergent_layers:
+            layer = step.divergent_layers[0]
+            name = f"{layer.name} (the normalisation)" if layer.name.startswith(CONTRACT_PREFIX) else layer.name
+            causes = "; ".join(layer.causes) or f"fed the same tensors it errs by {percent(layer.error)}"
+            return f"{said}; first layer: {name}: {causes}"
+        if step.layers:
+            worst = max(step.layers, key=lambda layer: layer.error)
+            alone = f"no layer alone is out of line; the largest error is {percent(worst.error)} at {worst.name}"
+            return f"{said}: {'; '.join(step.reasons)}; {alone}"
+        return f"{said}: {'; '.join([*step.reasons, step.no_layers])}"
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return everything that was found: IoUs and shares are fractions, pixels are counts."""
+        first = self.first_divergence
+        divergent_layers = first.divergent_layers if first is not None else ()
+        return {
+            "schema": SCHEMA,
+            "kind": "diagnosis",
+            "data": self.data,
+            "images": self.images,
+            "labelled": self.labelled,
+            "layer_images": self.layer_images,
+            "radius": self.radius,
+            "classes": list(self.classes),
+            "tolerances": plain(self.tolerances),
+            "steps": [step.to_plain() for step in self.steps],
+            "first_step": None if first is None else first.name,
+            "first_layer": divergent_layers[0].name if divergent_layers else None,
+            "causes": list(divergent_layers[0].causes) if divergent_layers else [],
+            "verdict": self.verdict,
+        }
+
+
+def percent(fraction: float) -> str:
+    """0.0123 -> "1.2 %"."""
+    return f"{100 * fraction:.2g} %" if math.isfinite(fraction) else "infinitely much"

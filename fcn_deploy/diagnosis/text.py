@@ -10,9 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fcn_deploy.diagnosis.layer_errors import LayerError
-from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison, percent
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, count, number, points, share
 
@@ -32,7 +30,7 @@ def render(found: Diagnosis) -> RenderableType:
     divergent_layers = found.first_divergence
     if divergent_layers is not None and divergent_layers.layers:
         parts += [layer_table(divergent_layers), ""]
-    return Group(*parts, *(Text(line) for line in [*remarks(found), "", verdict(found)]))
+    return Group(*parts, *(Text(line) for line in [*remarks(found), "", found.verdict]))
 
 
 def headline(found: Diagnosis) -> str:
@@ -98,24 +96,6 @@ def remarks(found: Diagnosis) -> list[str]:
     return lines
 
 
-def verdict(found: Diagnosis) -> str:
-    """Return which step, which layer, why: one sentence."""
-    step = found.first_divergence
-    if step is None:
-        compared = sum(step.before is not None for step in found.steps)
-        return f"no step diverges: {count(compared, 'step')} within the limits"
-    said = f"first step that diverges: {step.name}"
-    if step.divergent_layers:
-        layer = step.divergent_layers[0]
-        causes = "; ".join(layer.causes) or f"fed the same tensors it errs by {_percent(layer.error)}"
-        return f"{said}; first layer: {_named(layer)}: {causes}"
-    if step.layers:
-        worst = max(step.layers, key=lambda layer: layer.error)
-        alone = f"no layer alone is out of line; the largest error is {_percent(worst.error)} at {worst.name}"
-        return f"{said}: {'; '.join(step.reasons)}; {alone}"
-    return f"{said}: {'; '.join([*step.reasons, step.no_layers])}"
-
-
 def interval(change: Interval) -> str:
     """ "+0.12 (-0.03 to +0.20)" in points; without an interval the value alone."""
     value = points(100 * change.value)
@@ -150,8 +130,8 @@ def _worst(step: StageComparison) -> str:
         return f"{step.name}: {step.no_layers}"
     worst = max(step.layers, key=lambda layer: layer.error)
     return (
-        f"{step.name}, fed the tensors of {step.layers_against}: largest error {_percent(worst.error)} at {worst.name} "
-        f"(limit {_percent(worst.bound)})"
+        f"{step.name}, fed the tensors of {step.layers_against}: largest error {percent(worst.error)} at {worst.name} "
+        f"(limit {percent(worst.bound)})"
     )
 
 
@@ -163,14 +143,6 @@ def _meaning(found: Diagnosis) -> str:
         f"{found.radius} px of a change of label. Error: RMS of a layer's result less that of the other stage, over "
         f"the other's RMS, when fed the other stage's tensors.{one}"
     )
-
-
-def _named(layer: LayerError) -> str:
-    return f"{layer.name} (the normalisation)" if layer.name.startswith(CONTRACT_PREFIX) else layer.name
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2g} %" if math.isfinite(fraction) else "infinitely much"
 
 
 def _table(first: str, *columns: str) -> Table:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, ImageError, RunnerError
-from fcn_deploy.prediction.areas import count_pixels
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import Lanes
 from fcn_deploy.prediction.outputs import Outputs
@@ -24,6 +23,7 @@ from fcn_deploy.prediction.pipeline import (
     infer_batches,
     prefetch,
 )
+from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.runners.base import check_labels
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from fcn_deploy.errors import DataError
-from fcn_deploy.prediction.areas import open_area_table
 from fcn_deploy.prediction.images.lazy_images import count_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage, is_address
 from fcn_deploy.prediction.labeller import Labeller, LocalLabeller
 from fcn_deploy.prediction.options import PredictOptions
-from fcn_deploy.prediction.report import PredictReport, RunCounts
+from fcn_deploy.prediction.report import PredictReport, RunCounts, open_area_table
 from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress

@@ -1,21 +1,29 @@
-"""Count what a run did: images, time, and the images that could not be used."""
+"""Count what a run did: images, time, the images that could not be used, and the pixels of each class."""
 
 from __future__ import annotations
 
+import csv
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.prediction.pipeline import FinishedImage
+from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.plain import plain
 
 if TYPE_CHECKING:
     from fcn_deploy.prediction.options import PredictOptions
     from fcn_deploy.prediction.outputs import Outputs
 
+
+SCHEMA = 1
 # An error of the runner can be due to one image (too large for the memory); so many in a row are due to the runner.
 MAX_CONSECUTIVE_RUNNER_ERRORS = 3
 
@@ -53,6 +61,10 @@ class PredictReport:
     @property
     def images_per_s(self) -> float:
         return self.written / self.seconds if self.seconds > 0 else 0.0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return counts, time and failures as JSON holds them."""
+        return {"schema": SCHEMA, "kind": "predict", **plain(self), "images_per_s": self.images_per_s}
 
 
 @dataclass
@@ -114,3 +126,34 @@ class RunCounts:
             pixels=None if pixels is None else tuple(pixels.tolist()),
             notes=notes,
         )
+
+
+class AreaTable:
+    """Rows `image, pixels, CLASS, CLASS, ...`, one for each image that has results, in their order."""
+
+    def __init__(self, writer: Any, classes: Sequence[str]) -> None:
+        self._writer = writer
+        writer.writerow(["image", "pixels", *classes])
+        self.total: NDArray[np.int64] = np.zeros(len(classes), np.int64)
+
+    def add(self, finished: FinishedImage) -> None:
+        """Write a row for an image whose pixels were counted."""
+        if finished.pixels is not None:
+            self._writer.writerow([str(finished.name), int(finished.pixels.sum()), *finished.pixels.tolist()])
+            self.total += finished.pixels
+
+
+@contextmanager
+def open_area_table(target: Path, classes: Sequence[str]) -> Iterator[AreaTable]:
+    """Open a table that becomes the file `target` if the block succeeds; OutputError if it cannot be written."""
+    # names of files need not be UTF-8; surrogateescape gives their bytes back
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
+        yield AreaTable(csv.writer(stream), classes)
+
+
+def count_pixels(labels: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
+    """Return int64[C]: the pixels of each class in integer[H, W] labels in [0, C)."""
+    return np.bincount(labels.reshape(-1), minlength=num_classes).astype(np.int64)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, ImageError, RunnerError, ShapeError
-from fcn_deploy.prediction.areas import count_pixels
 from fcn_deploy.prediction.images.lazy_images import LazyImage, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import infer_function
 from fcn_deploy.prediction.pipeline import FinishedImage
+from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.runners.base import Runner, check_labels
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.disagreement import measure_disagreement

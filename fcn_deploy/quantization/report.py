@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fcn_deploy.data.digests import Overlap
 from fcn_deploy.metrics.agreement import PixelShare
@@ -15,6 +16,7 @@ from fcn_deploy.quantization.calibration.images import (
 from fcn_deploy.quantization.rewrites.fp16 import Fp16Report
 from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.result import SearchReport
+from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 
@@ -55,3 +57,48 @@ class QuantizeReport:
     cache: CacheUse | None = None
     overlap: Overlap | None = None
     search: SearchReport | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the report as JSON holds it; shares are fractions 0..1, `agreed` is [pixels that agree, pixels]."""
+        half = self.half
+        tensors = {
+            name: {"low": low, "high": high, "clipped": self.clipped[name]} for name, (low, high) in self.ranges.items()
+        }
+        return {
+            "schema": 1,
+            "kind": "quantization",
+            "path": str(self.path),
+            "source": str(self.source),
+            "precision": self.precision,
+            "target": self.target,
+            "method": self.method,
+            **self.calibration_plain(),
+            "tensors": plain(tensors),
+            "kept_from_int8": dict(self.kept_from_int8),
+            "kept_from_fp16": {} if half is None else dict(half.kept),
+            "fp16_nodes": [] if half is None else list(half.converted),
+            "weights_vanishing": {} if half is None else plain(half.vanished),
+            "weights_overflowing": [] if half is None else list(half.overflowing),
+            "largest_activation": plain(self.largest_activation),
+            "agreed": None if self.agreement is None else [self.agreement.agreed, self.agreement.pixels],
+            "search": None if self.search is None else self.search.to_plain(),
+            "bytes_before": self.bytes_before,
+            "bytes_after": self.bytes_after,
+            "seconds": self.seconds,
+        }
+
+    def calibration_plain(self) -> dict[str, Any]:
+        """Return what the calibration images held, every name in full."""
+        coverage = self.coverage or CalibrationContent(())
+        shared = None
+        if self.overlap is not None:
+            shared = {"validation_images": self.overlap.validation, "shared": plain(self.overlap.shared)}
+        return {
+            "images": coverage.names,
+            "repeated_images": plain(coverage.frames.repeated),
+            "images_of_few_colours": coverage.few_colours,
+            "validation_overlap": shared,
+            "classes": list(coverage.classes),
+            "class_pixels": None if coverage.pixels is None else coverage.pixels.tolist(),
+            "calibration_cache": plain(self.cache),
+        }

@@ -15,9 +15,9 @@ import pytest
 
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.cuda.context import CudaDevice
-from fcn_deploy.runners.cuda.graphs import CudaGraph
 from fcn_deploy.runners.cuda.memory import TensorMemory
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
+from fcn_deploy.runners.trt.graphs import CudaGraph
 
 
 def noise(nbytes: int, seed: int = 0) -> np.ndarray:

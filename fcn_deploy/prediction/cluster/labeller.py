@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import socket
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from typing import Any
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, RunnerError, first_line
 from fcn_deploy.model_file import file_of, kind_of
-from fcn_deploy.prediction.cluster.attempts import MAX_LOST_WORKERS, start_attempt_counter
 from fcn_deploy.prediction.cluster.resources import Cluster, divide_resources, ray_session
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import LocalLabeller, choose_outputs
@@ -22,6 +22,47 @@ from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
+
+# A worker can be lost for another reason than its image; an image that ends this many workers is at fault.
+MAX_LOST_WORKERS = 3
+
+
+class AttemptCounter:
+    """Counts of started tasks and images, to find an image that ends every worker.
+
+    Ray runs it in an actor on the machine of the calling program.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: Counter[int] = Counter()
+        self._images: Counter[tuple[int, int]] = Counter()
+
+    def start_task(self, task: int) -> int:
+        """Count a start of `task`; return how often it was started before."""
+        self._tasks[task] += 1
+        return self._tasks[task] - 1
+
+    def start_image(self, task: int, index: int) -> int:
+        """Count a start of image `index` of `task` alone; return how many workers started it and never finished."""
+        self._images[task, index] += 1
+        return self._images[task, index] - 1
+
+    def finish_image(self, task: int, index: int) -> None:
+        """Record that a worker survived the image."""
+        self._images[task, index] -= 1
+
+    def repeated_tasks(self) -> int:
+        """Return how many tasks were started more than once: at least that many workers were lost."""
+        return sum(1 for count in self._tasks.values() if count > 1)
+
+
+def start_attempt_counter(ray: Any) -> Any:
+    """Start an `AttemptCounter` on this machine, which survives the loss of others; return Ray's handle."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(node_id=ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(AttemptCounter).options(num_cpus=0, scheduling_strategy=here).remote()
+
 
 MAX_IMAGES_PER_TASK = 32  # images of one task: what is run again if its worker is lost
 MIN_TASKS_PER_ACTOR = 4  # at least, so that a slow machine takes fewer

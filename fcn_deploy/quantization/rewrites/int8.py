@@ -14,7 +14,6 @@ from fcn_deploy.graph.weights import check_external_data
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.quantization.rewrites.fp16 import Fp16Report, to_fp16
-from fcn_deploy.quantization.rewrites.pools import quantise_before_pools
 from fcn_deploy.quantization.rewrites.qdq import Range, insert_qdq
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.vocabulary import Target
@@ -60,3 +59,44 @@ def to_int8(
         split_wide_convolutions(model)
         upsample_by_phases(model)
     return None if wide is None else to_fp16(model, wide)
+
+
+def quantise_before_pools(model: ir.Model) -> list[str]:
+    """Put a pair like the one behind it before each MaxPool whose result is quantised, in place: it pools in 8 bits.
+
+    A convolution whose result goes through MaxPool to its pair writes floats, four or two bytes for each that is kept.
+    The largest of the quantised values is the quantised largest value, so nothing changes. ONNX Runtime finds that by
+    itself; OpenVINO does not: full-width FCN-8s takes 85 ms in place of 89.
+
+    The pair behind stays: ONNX Runtime takes a MaxPool between two pairs for one of 8 bits, and no other.
+
+    Returns:
+        Names of those nodes.
+    """
+    found = []
+    for node in list(model.graph):
+        quantize = _pair_behind(node)
+        if quantize is not None:
+            _put_before(model.graph, node, quantize)
+            found.append(str(node.name))
+    return found
+
+
+def _pair_behind(node: ir.Node) -> ir.Node | None:
+    """Return the QuantizeLinear of a float MaxPool's result; None if there is none, or its input has a pair already."""
+    source = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
+    if node.op_type != "MaxPool" or (source is not None and source.op_type == "DequantizeLinear"):
+        return None
+    readers = [use.node for use in node.outputs[0].uses()]
+    return next((reader for reader in readers if reader.op_type == "QuantizeLinear"), None)
+
+
+def _put_before(graph: ir.Graph, pool: ir.Node, behind: ir.Node) -> None:
+    value, parameters = pool.inputs[0], behind.inputs[1:]
+    assert value is not None
+    quantize = ir.node("QuantizeLinear", [value, *parameters], name=f"{value.name}/q")
+    dequantize = ir.node("DequantizeLinear", [quantize.outputs[0], *parameters], name=f"{value.name}/dq")
+    quantize.outputs[0].name, quantize.outputs[0].type = quantize.name, behind.outputs[0].type
+    dequantize.outputs[0].name, dequantize.outputs[0].type = dequantize.name, ir.TensorType(ir.DataType.FLOAT)
+    graph.insert_before(pool, [quantize, dequantize])
+    pool.replace_input_with(0, dequantize.outputs[0])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -26,6 +27,7 @@ from fcn_deploy.quantization.search.images import require_labels
 from fcn_deploy.quantization.search.sensitivity import candidates, tensors_before
 from fcn_deploy.quantization.search.steps import LIVE
 from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import LABELS
 
@@ -58,6 +60,10 @@ class SearchPlan:
     @property
     def most_seconds(self) -> float:
         return (2 + self.most_sets) * self.pass_seconds + self.own_seconds
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the plan as JSON holds it; times in seconds, sizes in bytes."""
+        return {**plain(self), "most_seconds": self.most_seconds}
 
 
 def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> SearchPlan:

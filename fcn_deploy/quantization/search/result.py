@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fcn_deploy.data.digests import Frames
+from fcn_deploy.system.plain import plain
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,20 @@ class SearchReport:
     def whole_cpu_seconds(self) -> float:
         """Processor time of as many passes of the whole graph as layers were measured."""
         return len(self.measured) * self.pass_cpu_seconds
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what the search found as JSON holds it; mIoUs and drops in points."""
+        figures = {
+            name: plain(getattr(self, name))
+            for name in (
+                "data", "left_out", "max_drop", "fp32", "int8", "found", "changed", "complete", "steps", "steps_before",
+                "own_seconds", "own_cpu_seconds", "whole_cpu_seconds", "cached_bytes", "seconds",
+            )
+        }  # fmt: skip
+        return figures | {
+            "images": self.frames.names,
+            "log": str(self.log),
+            "kept": list(self.kept),
+            "keep_float": list(self.recipe),
+            "layers": plain(self.layers),
+        }

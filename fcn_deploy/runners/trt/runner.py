@@ -15,11 +15,10 @@ from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
 from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from fcn_deploy.runners.tickets import Tickets
-from fcn_deploy.runners.trt.context import RuntimeCache, create_context, create_rtx_context
+from fcn_deploy.runners.trt.context import RuntimeCache, TrtOptions, create_context, create_rtx_context
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
 from fcn_deploy.runners.trt.execution import Execution, choose_profile
 from fcn_deploy.runners.trt.graphs import GraphedExecution
-from fcn_deploy.runners.trt.options import TrtOptions
 from fcn_deploy.vocabulary import LABELS, Shape
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"

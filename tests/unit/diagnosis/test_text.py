@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from fcn_deploy.diagnosis.result import Diagnosis, StageComparison
-from fcn_deploy.diagnosis.text import interval, render, verdict
+from fcn_deploy.diagnosis.text import interval, render
 from fcn_deploy.metrics.bootstrap import Interval
-from tests.support.diagnoses import CLIPPED, FINE, GUILTY, ODD, diagnosis, step
+from tests.support.diagnoses import GUILTY, diagnosis, step
 
 
 def shown(found: Diagnosis) -> list[str]:
@@ -36,29 +35,6 @@ def test_the_tables_keep_to_a_pipes_width_and_have_every_figure():
         ["conv2", "Conv", "int8", "55.900", "5.1", "20", "out", "of", "line"],
         ["conv3", "Conv", "int8", "1.410", "37.0", "20"],
     ]
-
-
-def test_the_verdict_names_step_layer_and_cause():
-    assert verdict(diagnosis(GUILTY)) == (
-        "first step that diverges: fcn8s.int8.onnx; first layer: conv2: the scale of its input pool covers 10 %"
-    )
-    assert verdict(diagnosis(replace(GUILTY, layers=(ODD,)))).endswith(
-        "first layer: up: fed the same tensors it errs by infinitely much"
-    )
-    normalisation = replace(CLIPPED, name="contract/subtract_mean")
-    assert "first layer: contract/subtract_mean (the normalisation): " in verdict(
-        diagnosis(replace(GUILTY, layers=(normalisation,)))
-    )
-
-
-def test_the_verdict_says_so_where_no_layer_can_be_blamed():
-    assert verdict(diagnosis(replace(GUILTY, layers=(FINE,)))) == (
-        "first step that diverges: fcn8s.int8.onnx: 10.00% of the labels differ; no layer alone is out of line; the "
-        "largest error is 1.4 % at conv3"
-    )
-    engine = replace(GUILTY, kind="engine", layers=(), no_layers="an engine shows none of its tensors")
-    assert verdict(diagnosis(engine)).endswith("10.00% of the labels differ; an engine shows none of its tensors")
-    assert verdict(diagnosis(replace(GUILTY, reasons=()))) == "no step diverges: 1 step within the limits"
 
 
 def test_a_stage_that_did_not_run_has_a_row_and_its_reason():

@@ -11,7 +11,7 @@ import numpy as np
 from fcn_deploy.data.digests import Frames, Overlap
 from fcn_deploy.quantization.calibration.collect import CacheUse
 from fcn_deploy.quantization.calibration.images import CalibrationContent
-from fcn_deploy.quantization.plain import calibration_plain
+from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.text import calibration_lines
 
 
@@ -38,7 +38,9 @@ def test_repeats_are_counted_without_their_first_and_named():
         "3 of the 6 calibration images repeat another one, pixel for pixel: 0.png = 2.png = 3.png, 4.png = 5.png"
     )
     assert calibration_lines(_report(_coverage("aa")))[1].startswith("1 of the 2 calibration images repeats another")
-    assert calibration_plain(_report(_coverage("abb")))["repeated_images"] == [["photos/1.png", "photos/2.png"]]
+    assert QuantizeReport.calibration_plain(_report(_coverage("abb")))["repeated_images"] == [
+        ["photos/1.png", "photos/2.png"]
+    ]
 
 
 def test_frames_of_the_validation_set_are_counted_and_named():
@@ -48,7 +50,7 @@ def test_frames_of_the_validation_set_are_counted_and_named():
         "5 of the 6 calibration images also stand in the validation set, whose score they flatter: "
         "0.png, 1.png, 2.png and 2 more"
     )
-    plain = calibration_plain(report)["validation_overlap"]
+    plain = QuantizeReport.calibration_plain(report)["validation_overlap"]
     assert plain["validation_images"] == 9
     assert plain["shared"][4] == ["photos/4.png", "val/4.png"]
 
@@ -56,7 +58,7 @@ def test_frames_of_the_validation_set_are_counted_and_named():
 def test_no_overlap_is_said_where_there_is_a_validation_set_and_only_there():
     report = _report(_coverage("ab"), overlap=Overlap((), 2, 9))
     assert calibration_lines(report)[1] == "0 of the 2 calibration images also stand in the validation set"
-    assert calibration_plain(_report(_coverage("ab")))["validation_overlap"] is None
+    assert QuantizeReport.calibration_plain(_report(_coverage("ab")))["validation_overlap"] is None
 
 
 def test_images_of_few_colours_are_asked_about():
@@ -77,6 +79,6 @@ def test_without_images_every_list_is_empty():
     assert calibration_lines(_report(None)) == [
         "no calibration images (--calib): overflow of activations and labels were not checked"
     ]
-    plain = calibration_plain(_report(None))
+    plain = QuantizeReport.calibration_plain(_report(None))
     assert plain["images"] == plain["repeated_images"] == plain["images_of_few_colours"] == []
     assert plain["calibration_cache"] is None

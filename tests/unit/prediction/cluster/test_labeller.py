@@ -9,8 +9,9 @@ import pytest
 
 from fcn_deploy.errors import OutputError, RunnerError
 from fcn_deploy.prediction.cluster import labeller as distributed
-from fcn_deploy.prediction.cluster.attempts import MAX_LOST_WORKERS, AttemptCounter
 from fcn_deploy.prediction.cluster.labeller import (
+    MAX_LOST_WORKERS,
+    AttemptCounter,
     Worker,
     WorkerTask,
     original_error,

@@ -10,7 +10,7 @@ import pytest
 
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.runners.trt.options import TrtOptions
+from fcn_deploy.runners.trt.context import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from fcn_deploy.system.files import sha256
 from tests.support.fakes.machine import Machine

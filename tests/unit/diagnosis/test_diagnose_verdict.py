@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fcn_deploy.diagnosis.diagnose import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.diagnosis.layer_errors import LayerError
 from fcn_deploy.diagnosis.result import Change
 from fcn_deploy.diagnosis.tolerances import TOLERANCES
-from fcn_deploy.diagnosis.verdict import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import Interval, IouChange
 

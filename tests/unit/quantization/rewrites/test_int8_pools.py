@@ -12,7 +12,7 @@ from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
-from fcn_deploy.quantization.rewrites.pools import quantise_before_pools
+from fcn_deploy.quantization.rewrites.int8 import quantise_before_pools
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
 from fcn_deploy.runners.openvino import open_core
 from tests.support.small_fcn import images, write_fcn

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fcn_deploy.prediction.plain import to_plain
 from fcn_deploy.prediction.report import Failure, PredictReport
 
 
@@ -10,7 +9,7 @@ def test_the_json_has_counts_failures_and_the_rate():
     report = PredictReport(
         "m.onnx", "onnxruntime", "masks", "raw", 3, 1, (Failure("a.png", "no image"),), 2.0, ("road", "car"), (5, 7)
     )
-    assert to_plain(report) == {
+    assert report.to_plain() == {
         "schema": 1,
         "kind": "predict",
         "model": "m.onnx",

@@ -13,7 +13,7 @@ from PIL import Image
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.prediction import labeller as module
-from fcn_deploy.prediction.memory_budget import MemoryBudget, bytes_per_pixel, memory_budget_for
+from fcn_deploy.prediction.inference import MemoryBudget, bytes_per_pixel, memory_budget_for
 from fcn_deploy.prediction.predict import predict
 from tests.support.fake_runners import FakeRunner
 
