@@ -144,5 +144,16 @@ def _run(options: PredictOptions, sources: list[ImageSource], labeller: Labeller
             task.advance(note=f"{counts.rate():.1f} images/s")
             check()
         counts.check()
-    pixels = None if table is None else table.total
-    return counts.report(options, labeller.name, classes, labeller.outputs, pixels, labeller.notes)
+    return PredictReport(
+        model=options.model,
+        runner=labeller.name,
+        target=labeller.outputs.place,
+        format=labeller.outputs.format,
+        written=counts.written,
+        skipped=counts.skipped,
+        failures=tuple(counts.failures),
+        seconds=counts.seconds(),
+        classes=classes,
+        pixels=None if table is None else tuple(table.total.tolist()),
+        notes=labeller.notes,
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,6 @@ from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.plain import plain
-
-if TYPE_CHECKING:
-    from fcn_deploy.prediction.options import PredictOptions
-    from fcn_deploy.prediction.outputs import Outputs
-
 
 SCHEMA = 1
 # An error of the runner can be due to one image (too large for the memory); so many in a row are due to the runner.
@@ -103,29 +98,6 @@ class RunCounts:
             if len(self.failures) == 1:
                 raise DataError(first)
             raise DataError(f"none of the {len(self.failures)} images could be used; first: {first}")
-
-    def report(
-        self,
-        options: PredictOptions,
-        runner: str,
-        classes: tuple[str, ...],
-        outputs: Outputs,
-        pixels: NDArray[np.int64] | None,
-        notes: tuple[str, ...],
-    ) -> PredictReport:
-        return PredictReport(
-            model=options.model,
-            runner=runner,
-            target=outputs.place,
-            format=outputs.format,
-            written=self.written,
-            skipped=self.skipped,
-            failures=tuple(self.failures),
-            seconds=self.seconds(),
-            classes=classes,
-            pixels=None if pixels is None else tuple(pixels.tolist()),
-            notes=notes,
-        )
 
 
 class AreaTable:
