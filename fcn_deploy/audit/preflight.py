@@ -28,10 +28,11 @@ def preflight(model: ir.Model, sizes: Sizes) -> tuple[Finding, ...]:
 
 
 def _node_findings(model: ir.Model, sizes: Sizes) -> Iterator[Finding]:
-    for rule in NODE_RULES:
-        names = [node.name or str(node.outputs[0].name) for node in model.graph if rule.applies(node, sizes)]
-        if names:
-            yield Finding(rule.name, rule.level, tuple(names), rule.problem, rule.mend)
+    for level, rules in NODE_RULES.items():
+        for name, (applies, problem, fix) in rules.items():
+            names = [node.name or str(node.outputs[0].name) for node in model.graph if applies(node, sizes)]
+            if names:
+                yield Finding(name, level, tuple(names), problem, fix)
 
 
 def _weight_findings(model: ir.Model) -> Iterator[Finding]:

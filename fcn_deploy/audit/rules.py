@@ -46,26 +46,16 @@ class Finding:
     mend: str
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One thing to look for: `applies` says whether a node has it.
-
-    Attributes:
-        level: "error" if the file would be rejected or give wrong masks, "warning" if it may be slow, or is only
-            accepted by some releases.
-        problem: follows the node's name and a colon.
-        mend: what to do.
-    """
-
-    name: str
-    level: Level
-    applies: Callable[[ir.Node, Sizes], bool]
-    problem: str
-    mend: str
-
-
 def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:
     return sizes[str(value.name)].dtype if value is not None and value.name in sizes else None
+
+
+def _is_integer_operator(node: ir.Node, sizes: Sizes) -> bool:
+    return node.op_type in _INTEGER_OPERATORS
+
+
+def _is_foreign(node: ir.Node, sizes: Sizes) -> bool:
+    return node.domain not in STANDARD_DOMAINS and not node.domain.startswith("trt")
 
 
 def _reads_uint8(node: ir.Node, sizes: Sizes) -> bool:
@@ -146,86 +136,67 @@ def _has_subgraph(node: ir.Node, sizes: Sizes) -> bool:
     return any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
 
 
-NODE_RULES = (
-    Rule(
-        "integer-operator",
-        "error",
-        lambda node, sizes: node.op_type in _INTEGER_OPERATORS,
-        "is an operator that TensorRT's parser does not have",
-        "write the quantisation as QuantizeLinear and DequantizeLinear",
-    ),
-    Rule(
-        "foreign-operator",
-        "error",
-        lambda node, sizes: node.domain not in STANDARD_DOMAINS and not node.domain.startswith("trt"),
-        "is not a standard ONNX operator; TensorRT has it only as a plugin",
-        "save the model without ONNX Runtime's or another tool's optimisation",
-    ),
-    Rule("uint8-read", "error", _reads_uint8, "reads UINT8, which TensorRT can only cast", "put the Cast first"),
-    Rule(
-        "uint8-quantised",
-        "error",
-        _quantises_to_uint8,
-        "quantises to UINT8; TensorRT rejects that, or clips at 127 as for INT8",
-        "quantise to INT8 with zero point 0",
-    ),
-    Rule("zero-point", "error", _has_zero_point, "has a zero point other than 0", "quantise symmetrically"),
-    Rule("scale", "error", _has_bad_scale, "has a scale that is not above 0 and finite", "calibrate again"),
-    Rule(
-        "int32-bias",
-        "error",
-        _dequantises_int32,
-        "dequantises INT32, which TensorRT rejects",
-        "leave the bias in float",
-    ),
-    Rule("mixed-types", "error", _mixes_types, "has float inputs of different types", "put a Cast before it"),
-    Rule(
-        "bf16-deconvolution",
-        "error",
-        _is_bfloat16_deconvolution,
-        "is a ConvTranspose in BF16, which TensorRT for RTX fails to build",
-        "keep it in FP32 or FP16, between Casts",
-    ),
-    Rule(
-        "quantised-deconvolution",
-        "warning",
-        _is_quantised_deconvolution,
-        "is a ConvTranspose with quantised inputs: computed in float all the same, and some releases fail to build it",
-        "leave it unquantised",
-    ),
-    Rule(
-        "fp16-grouped-conv",
-        "warning",
-        _is_float16_grouped_conv,
-        "is a grouped Conv in FP16, which TensorRT 11.2.1 fails to build",
-        "keep it in FP32, or use another release",
-    ),
-    Rule(
-        "int64-to-uint8",
-        "warning",
-        _casts_int64_to_uint8,
-        "casts INT64 to UINT8, which TensorRT does not document",
-        "cast to FLOAT, then to UINT8",
-    ),
-    Rule(
-        "quantised-before-relu",
-        "warning",
-        _parts_conv_from_relu,
-        "quantises between a Conv and its ReLU: one bit of range lost, and no fusion",
-        "quantise the inputs of Conv alone",
-    ),
-    Rule(
-        "fp16-scale",
-        "warning",
-        _has_float16_scale,
-        "has an FP16 scale, which ONNX Runtime 1.31 optimises wrongly on the CPU",
-        "keep scales in FP32, with Casts",
-    ),
-    Rule(
-        "subgraph",
-        "warning",
-        _has_subgraph,
-        "holds a graph of its own (If, Loop), which the audit does not count",
-        "export without control flow",
-    ),
-)
+# By level: rule -> whether a node breaks it, the problem (which follows the node's name and a colon), the fix.
+# Errors would be rejected or give wrong masks; warnings may be slow, or are only accepted by some releases.
+NODE_RULES: dict[Level, dict[str, tuple[Callable[[ir.Node, Sizes], bool], str, str]]] = {
+    "error": {
+        "integer-operator": (
+            _is_integer_operator,
+            "is an operator that TensorRT's parser does not have",
+            "write the quantisation as QuantizeLinear and DequantizeLinear",
+        ),
+        "foreign-operator": (
+            _is_foreign,
+            "is not a standard ONNX operator; TensorRT has it only as a plugin",
+            "save the model without ONNX Runtime's or another tool's optimisation",
+        ),
+        "uint8-read": (_reads_uint8, "reads UINT8, which TensorRT can only cast", "put the Cast first"),
+        "uint8-quantised": (
+            _quantises_to_uint8,
+            "quantises to UINT8; TensorRT rejects that, or clips at 127 as for INT8",
+            "quantise to INT8 with zero point 0",
+        ),
+        "zero-point": (_has_zero_point, "has a zero point other than 0", "quantise symmetrically"),
+        "scale": (_has_bad_scale, "has a scale that is not above 0 and finite", "calibrate again"),
+        "int32-bias": (_dequantises_int32, "dequantises INT32, which TensorRT rejects", "leave the bias in float"),
+        "mixed-types": (_mixes_types, "has float inputs of different types", "put a Cast before it"),
+        "bf16-deconvolution": (
+            _is_bfloat16_deconvolution,
+            "is a ConvTranspose in BF16, which TensorRT for RTX fails to build",
+            "keep it in FP32 or FP16, between Casts",
+        ),
+    },
+    "warning": {
+        "quantised-deconvolution": (
+            _is_quantised_deconvolution,
+            "is a ConvTranspose with quantised inputs: computed in float all the same, and some releases fail to build "
+            "it",
+            "leave it unquantised",
+        ),
+        "fp16-grouped-conv": (
+            _is_float16_grouped_conv,
+            "is a grouped Conv in FP16, which TensorRT 11.2.1 fails to build",
+            "keep it in FP32, or use another release",
+        ),
+        "int64-to-uint8": (
+            _casts_int64_to_uint8,
+            "casts INT64 to UINT8, which TensorRT does not document",
+            "cast to FLOAT, then to UINT8",
+        ),
+        "quantised-before-relu": (
+            _parts_conv_from_relu,
+            "quantises between a Conv and its ReLU: one bit of range lost, and no fusion",
+            "quantise the inputs of Conv alone",
+        ),
+        "fp16-scale": (
+            _has_float16_scale,
+            "has an FP16 scale, which ONNX Runtime 1.31 optimises wrongly on the CPU",
+            "keep scales in FP32, with Casts",
+        ),
+        "subgraph": (
+            _has_subgraph,
+            "holds a graph of its own (If, Loop), which the audit does not count",
+            "export without control flow",
+        ),
+    },
+}

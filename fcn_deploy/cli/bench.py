@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import cloup
@@ -16,6 +16,7 @@ from fcn_deploy.cli.options.data import data_options, image_options, model_optio
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
+from fcn_deploy.cli.options.values import picked
 from fcn_deploy.cli.output import emit, json_option
 from fcn_deploy.errors import FcnDeployError
 
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     "Data",
     image_options(),
     radius_option,
-    source_option("--calib", "calib", "Images to calibrate INT8 with (at most 100 of them), in the forms of --data."),
+    source_option(
+        "--calib", "calibration", "Images to calibrate INT8 with (at most 100 of them), in the forms of --data."
+    ),
 )
 @group(
     "What to run",
@@ -70,15 +73,7 @@ if TYPE_CHECKING:
     REPORT_OPTIONS,
     json_option,
 )
-def command(
-    model: str,
-    runners: str | None,
-    calib: str | None,
-    model_name: str | None,
-    radius: int,
-    details: bool,
-    **data: object,
-) -> None:
+def command(model: str, runners: str | None, details: bool, **given: Any) -> None:
     """Compare the speed and the accuracy of a model's runners.
 
     Without --data the images are generated. The runners take turns on every image; their labels are compared with
@@ -93,21 +88,18 @@ def command(
     """
     from fcn_deploy.benchmark.bench import bench
 
-    gate = Gate.of(data)
-    reports, kept = Reports.of(data), None
-    baseline, record = gate.read_baseline(model, model_name), gate.read_record()
+    gate, reports = Gate.of(given), Reports.of(given)
+    baseline, record = gate.read_baseline(model, given["model_name"]), gate.read_record()
+    kept = reports.frames() if record is None else None
     if record is None:
-        kept = reports.frames()
         record = bench(
             model,
-            data_options(data),
+            data_options(given),
             runners=None if runners is None else _specs(runners),
-            model_name=model_name,
-            calibration=calib,
-            radius=radius,
             worst_frames=kept,
             progress=progress(),
-            **timing(data),
+            **picked(given, "model_name", "calibration", "radius"),
+            **timing(given),
         )
     _leave(record, gate, baseline, details, reports, kept)
 

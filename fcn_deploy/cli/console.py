@@ -61,18 +61,12 @@ class TerminalProgress:
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Task]:
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+        from rich.progress import TimeRemainingColumn as Remaining
 
         columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn()]
-        times = [TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]
+        times = [Elapsed(), Remaining(), TextColumn("{task.fields[note]}")]
         with Progress(*columns, *times, console=Console(stderr=True), transient=True) as progress:
             yield _Bar(progress, progress.add_task(description, total=total, note=""))
 

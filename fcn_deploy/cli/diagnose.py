@@ -10,7 +10,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
-from fcn_deploy.cli.options.values import COUNT
+from fcn_deploy.cli.options.values import COUNT, picked
 from fcn_deploy.cli.output import emit, json_option
 
 DIVERGES = 3
@@ -47,15 +47,7 @@ IMAGES = 32
     threads_option("the runner's own choice"),
 )
 @group("Result", json_option)
-def command(
-    stages: tuple[str, ...],
-    layer_images: int,
-    tolerances: tuple[str, ...],
-    model_name: str | None,
-    radius: int,
-    threads: int | None,
-    **data: Any,
-) -> None:
+def command(stages: tuple[str, ...], tolerances: tuple[str, ...], **given: Any) -> None:
     """Find the first stage that differs from the one before it, and the first layer that does.
 
     The first stage is the reference; if it is an FP32 .onnx file, PyTorch runs it as well. Labels are compared on the
@@ -71,12 +63,9 @@ def command(
 
     found = diagnose(
         stages,
-        data_options(data),
-        model_name=model_name,
-        layer_images=layer_images,
-        radius=radius,
-        threads=threads,
+        data_options(given),
         tolerances=with_changes([_parsed(text) for text in tolerances]),
+        **picked(given, "model_name", "layer_images", "radius", "threads"),
         progress=progress(),
     )
     emit(found.to_plain, lambda: render(found))

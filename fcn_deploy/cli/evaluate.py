@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cloup
 
 from fcn_deploy.cli.console import progress
@@ -14,6 +16,7 @@ from fcn_deploy.cli.options.data import (
     runner_option,
     threads_option,
 )
+from fcn_deploy.cli.options.values import picked
 from fcn_deploy.cli.output import emit, json_option
 
 
@@ -34,14 +37,7 @@ from fcn_deploy.cli.output import emit, json_option
     threads_option("the runner's own choice"),
 )
 @group("Result", json_option)
-def command(
-    model: str,
-    runner: str | None,
-    model_name: str | None,
-    radius: int,
-    threads: int | None,
-    **data: object,
-) -> None:
+def command(model: str, **given: Any) -> None:
     """Measure the accuracy of a model on a labelled data set.
 
     Without --data the images are generated. The result has pixel accuracy, mean accuracy, mean IoU and frequency
@@ -53,11 +49,8 @@ def command(
 
     report = evaluate(
         model,
-        data_options(data),
-        model_name=model_name,
-        runner=runner,
-        radius=radius,
-        threads=threads,
+        data_options(given),
+        **picked(given, "model_name", "runner", "radius", "threads"),
         progress=progress(),
     )
     emit(report.to_plain, lambda: render(report))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import cloup
@@ -10,7 +11,7 @@ import cloup
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, option
 from fcn_deploy.cli.options.data import classes_option, model_option
-from fcn_deploy.cli.options.values import FILE, parse_classes
+from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import INPUT_KINDS
 
@@ -68,16 +69,7 @@ class _Export(Command):
     output_option("out", "ONNX file to write.", type=FILE, show_default="SOURCE's name with .onnx"),
     json_option,
 )
-def command(
-    source: str,
-    out: Path | None,
-    model_name: str | None,
-    classes: str | None,
-    checkpoint: Path | None,
-    input_kind: str,
-    outputs: str,
-    tolerance: float | None,
-) -> None:
+def command(source: str, out: Path | None, outputs: str, tolerance: float | None, **given: Any) -> None:
     """Write a model as ONNX and prove it equal to PyTorch.
 
     The graph has opset 17 and dynamic N, H and W. The proof runs ONNX Runtime and PyTorch on the same images of nine
@@ -89,17 +81,14 @@ def command(
     from fcn_deploy.onnx_export.proof import TOLERANCE
     from fcn_deploy.onnx_export.text import render
 
-    if checkpoint is not None and kind_of(source) != "recipe":
+    if given["checkpoint"] is not None and kind_of(source) != "recipe":
         raise click.UsageError("--checkpoint goes with a recipe (.toml); give the checkpoint itself as SOURCE")
     report = export(
         source,
         out,
-        model_name=model_name,
-        classes=parse_classes(classes),
-        checkpoint=checkpoint,
-        input_kind=input_kind,  # type: ignore[arg-type]
         outputs=[name.strip() for name in outputs.split(",")],
         tolerance=TOLERANCE if tolerance is None else tolerance,
         progress=progress(),
+        **given,
     )
     emit(lambda: to_plain(report), lambda: render(report))

@@ -17,7 +17,7 @@ from fcn_deploy.cli.options.training import (
     OPTIMISER_OPTIONS,
     RUN_OPTIONS,
 )
-from fcn_deploy.cli.options.values import FILE, parse_classes
+from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.cli.output import emit, json_option, output_option
 
 if TYPE_CHECKING:
@@ -71,8 +71,6 @@ def _given(options: dict[str, Any], *, may_lack_data: bool) -> TrainArguments:
     """Return the options of the command line itself, so that a resumed run keeps its own settings."""
     typed = click.get_current_context().get_parameter_source
     given: Any = {name: value for name, value in options.items() if typed(name) is ParameterSource.COMMANDLINE}
-    if "classes" in given:
-        given["classes"] = parse_classes(given["classes"])
     for name in () if may_lack_data else ("data", "val"):
         if name not in given:
             raise click.UsageError(f"Missing option '--{name}'.")

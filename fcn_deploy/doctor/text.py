@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from fcn_deploy.doctor.examine import Examination
-from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.runners.registry import RUNNERS
 
 GIB = 1 << 30
+Facts = Mapping[str, Any]
 DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"
 
 
@@ -47,32 +48,26 @@ def _package_rows(examination: Examination) -> Iterator[tuple[str, str]]:
     shown |= {package: (runner, _devices) for runner, line in probed.items() for package in line.distributions}
     for name, version in examination.machine["packages"].items():
         probe, describe = shown.get(name, ("", None))
-        yield name, version if describe is None else f"{version}, {describe(findings[probe])}"
+        found = findings.get(probe)
+        yield name, f"{version}, {found.error or describe(found.facts)}" if found and describe else version
 
 
-def _torch(found: ProbeResult) -> str:
-    if found.error:
-        return found.error
-    return f"built for CUDA {found.facts['cuda']}" if found.facts["cuda"] else "built without CUDA"
+def _torch(facts: Facts) -> str:
+    return f"built for CUDA {facts['cuda']}" if facts["cuda"] else "built without CUDA"
 
 
-def _onnxruntime(found: ProbeResult) -> str:
-    if found.error:
-        return found.error
-    parts = [f"built for CUDA {found.facts['cuda']}"] if found.facts["cuda"] else []
-    parts.append(f"with the providers {', '.join(found.facts['providers'])}")
-    return "; ".join(parts)
+def _onnxruntime(facts: Facts) -> str:
+    built = f"built for CUDA {facts['cuda']}; " if facts["cuda"] else ""
+    return f"{built}with the providers {', '.join(facts['providers'])}"
 
 
-def _onnx(found: ProbeResult) -> str:
-    return found.error or f"IR version {found.facts['ir_version']}, opset {found.facts['opset']}"
+def _onnx(facts: Facts) -> str:
+    return f"IR version {facts['ir_version']}, opset {facts['opset']}"
 
 
-def _devices(found: ProbeResult) -> str:
-    if found.error:
-        return found.error
-    types = f"; the CPU computes in {', '.join(found.facts['types'])}" if found.facts["types"] else ""
-    return f"with the devices {', '.join(found.facts['devices']) or 'none'}{types}"
+def _devices(facts: Facts) -> str:
+    types = f"; the CPU computes in {', '.join(facts['types'])}" if facts["types"] else ""
+    return f"with the devices {', '.join(facts['devices']) or 'none'}{types}"
 
 
 def verdict_lines(examination: Examination) -> list[str]:

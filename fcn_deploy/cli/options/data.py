@@ -9,7 +9,7 @@ import click
 
 from fcn_deploy.cli.options.command import Decorator, option
 from fcn_deploy.cli.options.completion import complete_models, complete_runner
-from fcn_deploy.cli.options.values import COUNT, parse_classes
+from fcn_deploy.cli.options.values import COUNT, parse_classes, picked
 from fcn_deploy.vocabulary import BAD_IMAGES
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def labels_option(flag: str, dest: str, of: str, was: Sequence[str] = ()) -> Dec
 
 
 classes_option = option(
-    "--classes", metavar="NAMES", help="Class names: a file with one name per line, or a comma-separated list."
+    "--classes",
+    metavar="NAMES",
+    type=parse_classes,
+    help="Class names: a file with one name per line, or a comma-separated list.",
 )
 ignore_index_option = option(
     "--ignore-index", type=int, show_default="255", help="Label value of unlabelled pixels in the files."
@@ -112,10 +115,6 @@ def data_options(given: Mapping[str, Any]) -> DataOptions:
 
     return DataOptions(
         source=given["data"],
-        labels=given["labels"],
-        classes=parse_classes(given["classes"]),
-        ignore_index=given["ignore_index"],
-        split=given["split"],
-        limit=given["limit"],
         on_error="skip" if given["bad_images"] == "skip" else "raise",
+        **picked(given, "labels", "classes", "ignore_index", "split", "limit"),
     )

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.report import Reports
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
@@ -56,18 +57,6 @@ GATE_OPTIONS = (
     option("--relative", is_flag=True, help="Compare shares of PyTorch's time, if the machine's speed varies."),
 )
 from_option = option("--from", "from_path", metavar="RECORD", help="Show a record again; measure nothing.")
-# Options that mean the same when nothing is measured.
-ALWAYS = {
-    "from_path",
-    "baseline",
-    "max_miou_drop",
-    "max_slowdown",
-    "relative",
-    "details",
-    "html_path",
-    "markdown_path",
-    "csv_path",
-}
 
 
 @dataclass(frozen=True)
@@ -142,7 +131,8 @@ def _refuse_measuring() -> None:
     """Raise UsageError for an option that says how to measure."""
     context = click.get_current_context()
     parameters = [parameter for parameter in context.command.params if parameter.expose_value]
-    known = {parameter.name: parameter for parameter in parameters if parameter.name not in ALWAYS}
+    always = {"details", *(field.name for options in (Gate, Reports) for field in fields(options))}
+    known = {parameter.name: parameter for parameter in parameters if parameter.name not in always}
     given = [name for name in known if name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given:
         names = ", ".join(known[name].opts[0] if known[name].opts[0][0] == "-" else name.upper() for name in given)

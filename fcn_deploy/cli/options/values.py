@@ -16,14 +16,12 @@ COUNT = click.IntRange(min=1)
 FILE = click.Path(path_type=Path)
 
 
-def parse_classes(text: str | None) -> tuple[str, ...] | None:
-    """Read class names from `--classes`: a file as `classes.txt`, or a comma-separated list; None if not given.
+def parse_classes(text: str) -> tuple[str, ...]:
+    """Read class names from `--classes`: a file as `classes.txt`, or a comma-separated list.
 
     Raises:
         DataError: the file cannot be read or is malformed, no name is given, or one is empty or given twice.
     """
-    if text is None:
-        return None
     if not text.strip(", "):
         raise DataError("--classes names no class; give a file with one name per line, or a comma-separated list")
     if _is_file(text):

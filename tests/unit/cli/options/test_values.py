@@ -10,7 +10,6 @@ from tests.support.locked_folder import lock
 
 
 def test_a_list_with_commas():
-    assert parse_classes(None) is None
     assert parse_classes("sky, traffic light,road") == ("sky", "traffic light", "road")
 
 
