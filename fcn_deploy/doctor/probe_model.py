@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.logger import capture_log, create
 from fcn_deploy.vocabulary import Profile
@@ -43,7 +42,9 @@ def build_tiny(flavor: Flavor, onnx_file: Path) -> bytes:
     Raises:
         EngineError: in the library's own words.
     """
-    from fcn_deploy.engine.builder.compile import CompileJob, compile_plan  # imports onnx, which may be broken
+    # Not at the top: these import onnx, which may be broken.
+    from fcn_deploy.engine.builder.compile import CompileJob, compile_plan
+    from fcn_deploy.engine.builder.options import BuildOptions
 
     profile = Profile((1, 8, 8), (1, 8, 8), (1, 8, 8))
     plan = onnx_file.with_suffix(".engine")
