@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import write_record
 from fcn_deploy.benchmark.record.measurement import Measurement
-from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.latency import Budget, measure
+from fcn_deploy.benchmark.timing.machine import CpuClock, other_cores
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import distributions

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.benchmark.run import run_bench
+from fcn_deploy.benchmark.run import BenchOptions, run_bench
 from fcn_deploy.benchmark.runner_specs import default_specs
 from fcn_deploy.benchmark.timing.latency import Budget
-from fcn_deploy.benchmark.timing.saturation import SECONDS
+from fcn_deploy.benchmark.timing.rows import SECONDS
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.quantization.calibration.images import calibration_options

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from fcn_deploy.benchmark.agreement import LabelComparison, accuracy_of, agreement_of, compare_labels
 from fcn_deploy.benchmark.images import ImagePool, resized
-from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Frame
 from fcn_deploy.benchmark.row_runs import RowRun
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.card import ignore_index_for
-from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.data.dataset import Dataset, OnError, iterate
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import Progress
@@ -33,18 +32,20 @@ class RowLabels:
 
     dataset: Dataset
     classes: tuple[str, ...]
-    options: BenchOptions
+    radius: int
+    on_error: OnError
     pool: ImagePool
     progress: Progress
 
-    def compare(self, runs: Sequence[RowRun], reference: Runner | None) -> rec.Reference | None:
+    def compare(
+        self, runs: Sequence[RowRun], reference: Runner | None, worst_frames: WorstFrames | None
+    ) -> rec.Reference | None:
         """Fill in accuracy and agreement on the images as they are; a runner that raises fails its row.
 
         Returns:
             What the labels were compared with; None without a reference, or if that raised.
         """
         running = [(place, run, run.runner) for place, run in enumerate(runs) if run.runner is not None]
-        worst_frames = self.options.worst_frames
         if worst_frames is not None:
             worst_frames.begin(self.classes, self.dataset.palette, [place for place, _, _ in running])
         if reference is not None:
@@ -83,14 +84,14 @@ class RowLabels:
     ) -> tuple[list[LabelComparison], LabelComparison]:
         title = "comparing labels" if size is None else f"comparing labels at {size[0]}x{size[1]}"
         with self.progress.task(title, len(self.dataset)) as task, interrupts() as check:
-            samples = iterate(self.dataset, on_error=self.options.data.on_error, progress=self.progress)
+            samples = iterate(self.dataset, on_error=self.on_error, progress=self.progress)
             return compare_labels(
                 pool.watch(samples if size is None else resized(samples, size), task, check),
                 runners,
                 reference,
                 num_classes=max(1, len(self.classes)),
                 ignore_index=ignore_index_for(len(self.classes)),
-                radius=self.options.radius,
+                radius=self.radius,
                 worst_frames=worst_frames,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,19 +12,18 @@ from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
 from fcn_deploy.benchmark.model_files import ModelFiles
-from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
 from fcn_deploy.benchmark.runner_specs import check_calibration, parse_spec
-from fcn_deploy.benchmark.timing.contention import CpuClock, other_cores
-from fcn_deploy.benchmark.timing.gpu_state import GpuWatch
 from fcn_deploy.benchmark.timing.isolated import InChild
-from fcn_deploy.benchmark.timing.rows import TimedRow, TimingPlan, measure_row_memory, time_rows
+from fcn_deploy.benchmark.timing.latency import Budget
+from fcn_deploy.benchmark.timing.machine import CpuClock, GpuWatch, other_cores
+from fcn_deploy.benchmark.timing.rows import SECONDS, TimedRow, TimingPlan, measure_row_memory, time_rows
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
-from fcn_deploy.card import ModelCard
+from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.dataset import Dataset
-from fcn_deploy.data.options import classes_of, open_or_generate
+from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import profile_of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
@@ -36,17 +36,38 @@ from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile, Shape
 
 
-def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
-    """Measure and return the record.
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure; what is not listed means the same as the argument of `bench`.
 
-    A runner that cannot be opened here is skipped, one that fails is failed, each with its reason in its row; the
-    others go on.
-
-    Raises:
-        UnknownNameError: no such runner or provider.
-        CheckpointError, GraphError, ExportError: no runner can use the file.
-        DataError: the data set cannot be used, or not with this model's classes.
+    Attributes:
+        model: what a checkpoint holds where its keys leave a choice.
+        calibration: images to calibrate INT8 with; without them INT8 is rejected.
+        batch: images per inference, when the data set's own sizes are timed.
+        sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the data
+            set's most common one; with neither sizes nor two batches, nothing is resized.
+        saturation_s: seconds for each row and shape; 0 leaves saturated throughput out.
     """
+
+    source: str = "demo"
+    model: str | None = None
+    runners: tuple[str, ...] = ("pytorch", "onnxruntime")
+    data: DataOptions = field(default_factory=DataOptions)
+    calibration: DataOptions | None = None
+    budget: Budget = field(default_factory=Budget)
+    batch: int = 1
+    threads: int | None = None
+    radius: int = 3
+    memory: bool = True
+    sizes: tuple[tuple[int, int], ...] = ()
+    batches: tuple[int, ...] = ()
+    isolated: bool = False
+    saturation_s: float = SECONDS
+    worst_frames: WorstFrames | None = None
+
+
+def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
+    """Measure and return the record; failures and errors as for `bench`."""
     specs = [parse_spec(spec) for spec in options.runners]
     check_calibration(specs, options.calibration)
     check_shapes(options.sizes, options.batches)
@@ -56,23 +77,26 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         sha256, size_bytes = model_source.digest()
         # The data set first: a typo in its path should not cost the minute that an export takes.
         card = model_source.card()
-        dataset, pool = _open_data(card, options, progress), ImagePool(max((options.batch, *options.batches)))
+        dataset = open_or_generate(card, options.data, progress)
+        pool = ImagePool(max((options.batch, *options.batches)))
         files = ModelFiles(
             model_source,
-            _folder(stack),
+            Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True))),
             calibration=options.calibration,
             profiles=lambda: _profiles(dataset, options, progress),
             progress=progress,
         )
         runs = open_rows(files, specs, threads, stack)
         runner, reason = _open_reference(model_source, runs, threads, stack)
-        labels = RowLabels(dataset, classes_of(card, dataset), options, pool, progress)
-        reference = labels.compare(runs, runner)
+        labels = RowLabels(dataset, classes_of(card, dataset), options.radius, options.data.on_error, pool, progress)
+        reference = labels.compare(runs, runner, options.worst_frames)
         resized = shapes_of(options.sizes, options.batches, pool.sizes)
         for size in dict.fromkeys(shape[1:] for shape in resized if pool.labelled):
             labels.compare_at(size, runs)
         if options.isolated:
-            _close([runner, *(run.runner for run in runs)])
+            for opened in (runner, *(run.runner for run in runs)):
+                if opened is not None:
+                    opened.close()
         with GpuWatch() as gpus:
             plan = TimingPlan(options.budget, options.saturation_s, gpus.look, progress)
             timed = _enter(runs, options, threads, stack)
@@ -81,7 +105,9 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             measure_row_memory(runs, options.model, shapes, threads, progress)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            model=rec.BenchmarkedModel(model_source.path.name, sha256, size_bytes, _plain(card)),
+            model=rec.BenchmarkedModel(
+                model_source.path.name, sha256, size_bytes, None if card is None else plain(card)
+            ),
             data=_describe(labels),
             settings=_settings(options, threads, resized),
             environment=_environment(threads, gpus),
@@ -108,27 +134,12 @@ def _open_reference(
         return None, str(error)
 
 
-def _folder(stack: ExitStack) -> Path:
-    """Create a folder for the files that are made; it is removed with `stack`."""
-    return Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)))
-
-
-def _open_data(card: ModelCard | None, options: BenchOptions, progress: Progress) -> Dataset:
-    return open_or_generate(card, options.data, progress)
-
-
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
     """Return the data set's own sizes, and each shape of other sizes by itself: kernels are tuned for a profile."""
     most = options.batch if options.sizes else max((options.batch, *options.batches))
     own = profile_of_dataset(dataset, options.data.on_error, most, progress)
     resized = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
     return (own, *(Profile(shape, shape, shape) for shape in resized))
-
-
-def _close(runners: Sequence[Runner | None]) -> None:
-    for runner in runners:
-        if runner is not None:
-            runner.close()
 
 
 def _enter(runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitStack) -> list[TimedRow]:
@@ -188,7 +199,3 @@ def _environment(threads: int, gpus: GpuWatch) -> dict[str, Any]:
     """Describe the machine; `nvml` says why the clocks of a GPU are not in the record."""
     found = describe_environment(threads, distributions())
     return found | {"nvml": gpus.reason} if found["gpus"] and gpus.reason else found
-
-
-def _plain(card: ModelCard | None) -> dict[str, Any] | None:
-    return None if card is None else plain(card)

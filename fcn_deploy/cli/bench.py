@@ -115,7 +115,7 @@ def _leave(
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
     from fcn_deploy.benchmark.plain import to_plain
     from fcn_deploy.benchmark.report.compare import render as render_comparison
-    from fcn_deploy.benchmark.report.table import render
+    from fcn_deploy.benchmark.report.text import render
 
     def rendered() -> list[RenderableType]:
         if reports.printed:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, RowChange
-from fcn_deploy.benchmark.baseline.gate import Limits, Violation, violations
+from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, Limits, RowChange, Violation, violations
 from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
 from fcn_deploy.benchmark.baseline.speed_change import SpeedChange
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
-from fcn_deploy.benchmark.report.table import as_table
+from fcn_deploy.benchmark.report.text import as_table
 from fcn_deploy.system.formatting import NONE, milliseconds, number, short_ms
 from fcn_deploy.vocabulary import shape_text
 

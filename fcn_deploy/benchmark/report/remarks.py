@@ -6,7 +6,7 @@ from typing import Any
 
 from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.timing.contention import contended
+from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.formatting import count, number

@@ -62,7 +62,7 @@ def _free_device_bytes(spec: str) -> int | None:
 
     As CUDA counts it, through PyTorch; where PyTorch has no CUDA as NVML does, which counts the CUDA context too.
     """
-    from fcn_deploy.benchmark.timing.gpu_state import free_bytes
+    from fcn_deploy.benchmark.timing.machine import free_bytes
     from fcn_deploy.runners.registry import device_of
 
     if device_of(spec) == "cpu":

@@ -112,8 +112,7 @@ class Gate:
 
         Limits that cannot be judged are named on standard error, also with -q: their absence would look like a pass.
         """
-        from fcn_deploy.benchmark.baseline.compare import compare_records
-        from fcn_deploy.benchmark.baseline.gate import Limits
+        from fcn_deploy.benchmark.baseline.compare import Limits, compare_records
         from fcn_deploy.benchmark.report.compare import broken_limits, unchecked_limits
 
         if baseline is None:

@@ -101,7 +101,7 @@ class Reports:
         from fcn_deploy.benchmark.report.compare import comparison_sheet
         from fcn_deploy.benchmark.report.csv import render_csv
         from fcn_deploy.benchmark.report.html import render_html
-        from fcn_deploy.benchmark.report.markdown import render_markdown
+        from fcn_deploy.benchmark.report.text import render_markdown
 
         more = () if comparison is None else (comparison_sheet(comparison),)
         found = (

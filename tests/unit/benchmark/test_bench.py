@@ -6,7 +6,7 @@ import pytest
 
 from fcn_deploy.benchmark import bench as module
 from fcn_deploy.benchmark.bench import CALIBRATION_SCENES, bench
-from fcn_deploy.benchmark.options import BenchOptions
+from fcn_deploy.benchmark.run import BenchOptions
 from fcn_deploy.data.options import DataOptions
 
 

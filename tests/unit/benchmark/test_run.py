@@ -6,9 +6,8 @@ from PIL import Image
 
 from fcn_deploy.benchmark import model_files as files_module
 from fcn_deploy.benchmark import run as run_module
-from fcn_deploy.benchmark.options import BenchOptions
 from fcn_deploy.benchmark.record.file import from_json, to_json
-from fcn_deploy.benchmark.run import run_bench
+from fcn_deploy.benchmark.run import BenchOptions, run_bench
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import open_dataset

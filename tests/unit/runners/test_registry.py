@@ -13,8 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import fcn_deploy.runners
-from fcn_deploy.benchmark.options import BenchOptions
-from fcn_deploy.benchmark.run import run_bench
+from fcn_deploy.benchmark.run import BenchOptions, run_bench
 from fcn_deploy.benchmark.runner_specs import default_specs
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.cli.main import cli

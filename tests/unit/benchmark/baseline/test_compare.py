@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.baseline.compare import compare_records
-from fcn_deploy.benchmark.baseline.gate import Limits
+from fcn_deploy.benchmark.baseline.compare import Limits, compare_records
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Accuracy, Latency, Measurement
 from fcn_deploy.benchmark.report.compare import broken_limits, unchecked_limits

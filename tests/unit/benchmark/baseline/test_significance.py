@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
-from fcn_deploy.benchmark.timing.contention import CpuClock, contended, other_cores
+from fcn_deploy.benchmark.timing.machine import CpuClock, contended, other_cores
 from fcn_deploy.benchmark.timing.timed_runner import time_once
 from tests.support.fake_runners import FakeRunner
 

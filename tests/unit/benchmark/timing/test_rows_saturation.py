@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.timing.saturation import measure_saturation
+from fcn_deploy.benchmark.timing.rows import measure_saturation
 from fcn_deploy.benchmark.timing.timed_runner import saturate
 from fcn_deploy.errors import RunnerError
 from tests.support.fake_runners import FakeRunner

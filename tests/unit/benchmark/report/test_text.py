@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from fcn_deploy.benchmark.record.measurement import Measurement, Saturated
-from fcn_deploy.benchmark.report.table import render
+from fcn_deploy.benchmark.report.text import render
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, remeasured, with_rows
 
 

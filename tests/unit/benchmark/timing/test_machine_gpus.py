@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from fcn_deploy.benchmark.record.types import GpuState
-from fcn_deploy.benchmark.timing.gpu_state import GpuWatch, free_bytes
+from fcn_deploy.benchmark.timing.machine import GpuWatch, free_bytes
 
 
 class NVMLError(Exception):

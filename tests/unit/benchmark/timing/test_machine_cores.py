@@ -3,7 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 
-from fcn_deploy.benchmark.timing.contention import CpuClock, contended, other_cores
+from fcn_deploy.benchmark.timing.machine import CpuClock, contended, other_cores
 
 
 def test_what_is_neither_idle_nor_ours_is_others():

@@ -1,6 +1,8 @@
-"""Render a record as tables for a terminal or a pipe, at most 100 columns wide."""
+"""Render a record as text: tables for a terminal, at most 100 columns wide, and Markdown for a pull request."""
 
 from __future__ import annotations
+
+import re
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -12,6 +14,8 @@ from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.remarks import headline, remarks
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
 
+# What a runner, a file or a class may be called and Markdown or HTML would read as markup.
+_MARKUP = re.compile(r"([\\`*_\[\]|~#!])")
 STYLES = {"ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yellow", "built": "cyan"} | {
     "slower": "red",
     "faster": "green",
@@ -44,3 +48,26 @@ def as_table(sheet: Sheet) -> Table:
 
 def _style(column: str, cell: str) -> str:
     return "" if column else STYLES.get(cell, "")
+
+
+def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:
+    """Return headline, tables and remarks. `more`: further tables, which follow the record's own."""
+    first, *rest = headline(record).splitlines()
+    parts = [f"## {escaped(first)}", *map(escaped, rest)]
+    for sheet in (*sheets(record), *detail_sheets(record), *more):
+        parts += [f"### {escaped(sheet.title)}", markdown_table(sheet)]
+    parts += [escaped(line) for line in remarks(record) if line]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(sheet: Sheet) -> str:
+    """Write a table in GitHub's dialect; figures to the right."""
+    sides = (":--" if index in sheet.words else "--:" for index in range(len(sheet.columns)))
+    lines = [sheet.columns, tuple(sides), *(tuple(map(escaped, row)) for row in sheet.rows)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def escaped(words: str) -> str:
+    """Escape one line of text so that Markdown shows it as it is."""
+    plain = " ".join(words.split())
+    return _MARKUP.sub(r"\\\1", plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
