@@ -84,13 +84,7 @@ class Audit:
         }
 
 
-def audit(
-    path: Path,
-    *,
-    batch: int | None = None,
-    height: int | None = None,
-    width: int | None = None,
-) -> Audit:
+def audit(path: Path, *, batch: int | None = None, height: int | None = None, width: int | None = None) -> Audit:
     """Read an ONNX file of this or another tool and say what it computes, and what TensorRT would make of it.
 
     Args:
@@ -104,12 +98,7 @@ def audit(
 
 
 def audit_graph(
-    model: ir.Model,
-    path: Path,
-    *,
-    batch: int | None = None,
-    height: int | None = None,
-    width: int | None = None,
+    model: ir.Model, path: Path, *, batch: int | None = None, height: int | None = None, width: int | None = None
 ) -> Audit:
     """Return `audit` of a graph that was read from `path` already; it is simplified on the way."""
     simplify(model)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +12,7 @@ from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.completion import complete_runners
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, source_option
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
-from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports
+from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.values import picked
 from fcn_deploy.cli.output import emit, json_option
@@ -125,11 +123,11 @@ def _leave(
     comparison: Comparison | None = None
     broken, errors = list[str](), list[FcnDeployError]()
     # A measurement must not be lost because the baseline is of other data or one file cannot be written.
-    with _kept(errors):
+    with keep_error(errors):
         comparison, broken = gate.compare(baseline, record)
-    with _kept(errors):
+    with keep_error(errors):
         emit(lambda: to_plain(record, comparison, broken), rendered)
-    with _kept(errors):
+    with keep_error(errors):
         reports.write(record, kept, comparison)
     for line in broken:
         click.echo(f"worse than the baseline: {line}", err=True)
@@ -138,15 +136,6 @@ def _leave(
     statuses = [row.status for row in record.rows]
     failed = 1 if "failed" in statuses or "ok" not in statuses else 0
     click.get_current_context().exit(WORSE if broken else failed)
-
-
-@contextmanager
-def _kept(errors: list[FcnDeployError]) -> Iterator[None]:
-    """Append an expected error of the block to `errors` and continue."""
-    try:
-        yield
-    except FcnDeployError as error:
-        errors.append(error)
 
 
 def _specs(text: str) -> tuple[str, ...]:

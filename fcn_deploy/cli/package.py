@@ -79,7 +79,8 @@ def command(model: Path, repository: Path, cpu: bool, **given: Any) -> None:
     TensorRT built it.
     """
     from fcn_deploy.packaging.text import render
-    from fcn_deploy.packaging.triton import TritonOptions, package
+    from fcn_deploy.packaging.triton import package
+    from fcn_deploy.packaging.triton_config import TritonOptions
 
     packaged = package(model, repository, TritonOptions(gpu=not cpu, **given), progress())
     emit(packaged.to_plain, lambda: render(packaged))

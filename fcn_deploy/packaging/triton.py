@@ -25,7 +25,7 @@ from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
-from fcn_deploy.packaging.triton_config import ServedModel, config_text
+from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable, output_error, temporary_path
 from fcn_deploy.system.progress import SILENT, Progress
@@ -34,32 +34,6 @@ from fcn_deploy.vocabulary import Profile
 LABELS_FILE = "labels.txt"
 SCHEMA = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-@dataclass(frozen=True)
-class TritonOptions:
-    """How the model is served.
-
-    Attributes:
-        name: of the model; None takes the file's.
-        version: of this file under that name.
-        max_batch: images that Triton may put together; None takes an engine's largest N, else 8. A file with a fixed N
-            is served with that N and nothing is put together.
-        instances: copies of the model on each GPU, or on the CPU.
-        gpu: where an ONNX file runs; an engine runs on a GPU.
-        queue_delay_us: microseconds that a request may wait for others of its size.
-        warmup: sizes (H, W) that are run once before the model is ready; () takes an engine's usual ones, else 360x480.
-        force: replace a model of that name.
-    """
-
-    name: str | None = None
-    version: int = 1
-    max_batch: int | None = None
-    instances: int = 1
-    gpu: bool = True
-    queue_delay_us: int = 2000
-    warmup: tuple[tuple[int, int], ...] = ()
-    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,9 +133,9 @@ def _engine(source: Path, options: TritonOptions) -> ServedModel:
     if options.max_batch is not None and options.max_batch > most:
         raise EngineError(f"{source} was built for at most {most} images, not {options.max_batch} (--max-batch)")
     usual = tuple(dict.fromkeys(profile.opt[1:] for profile in sidecar.profiles))
-    return _served(
-        "tensorrt", "model.plan", sidecar.inputs, sidecar.outputs, sidecar.card, options,
-        batch=options.max_batch or most, warmup=options.warmup or usual, profiles=len(sidecar.profiles),
+    return ServedModel(
+        "tensorrt", "model.plan", sidecar.inputs, sidecar.outputs, options, batch=options.max_batch or most,
+        warmup=options.warmup or usual, profiles=len(sidecar.profiles), classes=_classes(sidecar.card),
     )  # fmt: skip
 
 
@@ -182,29 +156,14 @@ def _onnx(source: Path, options: TritonOptions) -> ServedModel:
         raise GraphError(f"{source} fixes N at {fixed[0]}; export it with a dynamic N for another --max-batch")
     inputs, outputs = ([_port(v) for v in values] for values in (graph_inputs(model), model.graph.outputs))
     usual = ((fixed[1] or DEFAULT.opt[1], fixed[2] or DEFAULT.opt[2]),)
-    return _served(
-        "onnxruntime", "model.onnx", inputs, outputs, find_card(model, source), options,
+    return ServedModel(
+        "onnxruntime", "model.onnx", inputs, outputs, options, classes=_classes(find_card(model, source)),
         batch=0 if fixed[0] is not None else options.max_batch or 8, warmup=options.warmup or usual,
     )  # fmt: skip
 
 
-def _served(
-    backend: str,
-    file: str,
-    inputs: Sequence[SidecarPort],
-    outputs: Sequence[SidecarPort],
-    card: ModelCard | None,
-    options: TritonOptions,
-    *,
-    batch: int,
-    warmup: Sequence[tuple[int, int]],
-    profiles: int = 0,
-) -> ServedModel:
-    classes = () if card is None else card.classes
-    return ServedModel(
-        backend, file, inputs, outputs, batch, warmup, options.instances, options.gpu, options.queue_delay_us,
-        profiles, classes,
-    )  # fmt: skip
+def _classes(card: ModelCard | None) -> tuple[str, ...]:
+    return () if card is None else card.classes
 
 
 def _port(value: ir.Value) -> SidecarPort:

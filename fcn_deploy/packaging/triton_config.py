@@ -17,6 +17,32 @@ TYPES = {
 
 
 @dataclass(frozen=True)
+class TritonOptions:
+    """How the model is served.
+
+    Attributes:
+        name: of the model; None takes the file's.
+        version: of this file under that name.
+        max_batch: images that Triton may put together; None takes an engine's largest N, else 8. A file with a fixed N
+            is served with that N and nothing is put together.
+        instances: copies of the model on each GPU, or on the CPU.
+        gpu: where an ONNX file runs; an engine runs on a GPU.
+        queue_delay_us: microseconds that a request may wait for others of its size.
+        warmup: sizes (H, W) that are run once before the model is ready; () takes an engine's usual ones, else 360x480.
+        force: replace a model of that name.
+    """
+
+    name: str | None = None
+    version: int = 1
+    max_batch: int | None = None
+    instances: int = 1
+    gpu: bool = True
+    queue_delay_us: int = 2000
+    warmup: tuple[tuple[int, int], ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True)
 class ServedModel:
     """What Triton has to know of a model.
 
@@ -33,11 +59,9 @@ class ServedModel:
     file: str
     inputs: Sequence[SidecarPort]
     outputs: Sequence[SidecarPort]
+    options: TritonOptions
     batch: int
     warmup: Sequence[tuple[int, int]]
-    instances: int
-    gpu: bool
-    queue_delay_us: int
     profiles: int = 0
     classes: Sequence[str] = ()
 
@@ -79,15 +103,15 @@ def _dims(port: SidecarPort, served: ServedModel) -> list[int]:
 
 
 def _instances(served: ServedModel) -> str:
-    kind = "KIND_GPU" if served.gpu else "KIND_CPU"
+    kind = "KIND_GPU" if served.options.gpu else "KIND_CPU"
     numbers = ", ".join(f'"{index}"' for index in range(served.profiles))
     # Without this line Triton runs the first profile alone and refuses the shapes of the others.
     profiles = f" profile: [ {numbers} ]" if served.profiles > 1 else ""
-    return f"instance_group [ {{ count: {served.instances} kind: {kind}{profiles} }} ]"
+    return f"instance_group [ {{ count: {served.options.instances} kind: {kind}{profiles} }} ]"
 
 
 def _batching(served: ServedModel) -> str:
-    return f"dynamic_batching {{ max_queue_delay_microseconds: {served.queue_delay_us} }}"
+    return f"dynamic_batching {{ max_queue_delay_microseconds: {served.options.queue_delay_us} }}"
 
 
 def _warmups(served: ServedModel) -> Iterator[str]:

@@ -27,7 +27,8 @@ import pytest
 
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.packaging.triton import TritonOptions, package
+from fcn_deploy.packaging.triton import package
+from fcn_deploy.packaging.triton_config import TritonOptions
 from tests.conftest import tiny_model
 
 TYPES = {"UINT8": np.uint8, "INT32": np.int32, "FP32": np.float32}

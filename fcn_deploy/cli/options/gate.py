@@ -21,19 +21,15 @@ if TYPE_CHECKING:
 WORSE = 3  # exit code: measured, and worse than the limits allow
 
 
-def points(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def points(text: str) -> float:
     """ "0.3" as 0.3 points of mIoU, 0 to 100."""
-    if text is None:
-        return None
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > 100:
         raise click.BadParameter(f"'{text}' is not a number of points; write 0.3 for three tenths of a point of mIoU")
     return float(text)
 
 
-def percent(context: click.Context, parameter: click.Parameter, text: str | None) -> float | None:
+def percent(text: str) -> float:
     """ "5%" as 0.05. A bare 5 or 0.05 could mean either."""
-    if text is None:
-        return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text)
     if found is None:
         raise click.BadParameter(f"'{text}' is not a percentage; write 5% for five per cent")
@@ -44,13 +40,13 @@ GATE_OPTIONS = (
     option("--baseline", metavar="RECORD", help="Compare with a record that --json wrote."),
     option(
         "--max-miou-drop",
-        callback=points,
+        type=points,
         metavar="POINTS",
         help="Largest loss of mIoU of a row against the baseline, in points.",
     ),
     option(
         "--max-slowdown",
-        callback=percent,
+        type=percent,
         metavar="PERCENT",
         help="Largest slowdown of a row against the baseline: 5%.",
     ),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.output import STDOUT, json_path, leave
+from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
@@ -84,29 +86,30 @@ class Reports:
         Raises:
             OutputError: the first that could not be written.
         """
-        from fcn_deploy.errors import OutputError
-
-        errors = []
-        for path, render in self._renderings(record, kept, comparison):
-            try:
-                leave(path, render())
-            except OutputError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
-
-    def _renderings(
-        self, record: Record, kept: WorstFrames | None, comparison: Comparison | None
-    ) -> list[tuple[str, Callable[[], str]]]:
         from fcn_deploy.benchmark.report.compare import comparison_sheet
         from fcn_deploy.benchmark.report.csv import render_csv
         from fcn_deploy.benchmark.report.html import render_html
         from fcn_deploy.benchmark.report.text import render_markdown
 
         more = () if comparison is None else (comparison_sheet(comparison),)
-        found = (
-            (self.html_path, lambda: render_html(record, kept, more)),
-            (self.markdown_path, lambda: render_markdown(record, more)),
-            (self.csv_path, lambda: render_csv(record)),
-        )
-        return [(path, render) for path, render in found if path is not None]
+        renderings: dict[str | None, Callable[[], str]] = {
+            self.html_path: lambda: render_html(record, kept, more),
+            self.markdown_path: lambda: render_markdown(record, more),
+            self.csv_path: lambda: render_csv(record),
+        }
+        errors = list[FcnDeployError]()
+        for path, render in renderings.items():
+            if path is not None:
+                with keep_error(errors):
+                    leave(path, render())
+        if errors:
+            raise errors[0]
+
+
+@contextmanager
+def keep_error(errors: list[FcnDeployError]) -> Iterator[None]:
+    """Append an expected error of the block to `errors` and continue."""
+    try:
+        yield
+    except FcnDeployError as error:
+        errors.append(error)

@@ -22,7 +22,7 @@ def sizes(context: click.Context, parameter: click.Parameter, text: str | None) 
     return tuple(dict.fromkeys(_size(part) for part in _parts(text)))
 
 
-def batches(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
+def batches(text: str) -> tuple[int, ...]:
     """ "1,4" as (1, 4)."""
     found = _parts(text)
     for part in found:
@@ -56,7 +56,7 @@ TIMING_OPTIONS = (
         "--stop-at",
         "tolerance",
         was=("--tolerance",),
-        callback=percent,
+        type=percent,
         default="1%",
         metavar="PERCENT",
         help="Stop early, after at least 100 rounds, once every median is known to within this; 0% disables it.",
@@ -76,7 +76,7 @@ TIMING_OPTIONS = (
     option(
         "--batch",
         "batches",
-        callback=batches,
+        type=batches,
         default="1",
         metavar="LIST",
         help="Images per inference: 4, or 1,4. The original sizes are timed with the first.",

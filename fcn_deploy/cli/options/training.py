@@ -17,12 +17,12 @@ from fcn_deploy.cli.options.values import size_value
 from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS
 
 
-def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+def _range(text: str) -> tuple[float, float]:
     try:
-        low, _, high = (value or "").partition(",")
-        return None if value is None else (float(low), float(high or low))
+        low, _, high = text.partition(",")
+        return float(low), float(high or low)
     except ValueError:
-        raise click.BadParameter(f"'{value}' is not a range such as 0.75,1.5") from None
+        raise click.BadParameter(f"'{text}' is not a range such as 0.75,1.5") from None
 
 
 DATA_OPTIONS = (
@@ -82,7 +82,7 @@ AUGMENTATION_OPTIONS = (
     option(
         "--scale",
         metavar="MIN,MAX",
-        callback=_range,
+        type=_range,
         show_default="0.75,1.5",
         help="Factors of the random resizing of an image.",
     ),

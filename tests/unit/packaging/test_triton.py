@@ -15,7 +15,8 @@ import pytest
 
 from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, SidecarPort, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, OutputError
-from fcn_deploy.packaging.triton import TritonOptions, package
+from fcn_deploy.packaging.triton import package
+from fcn_deploy.packaging.triton_config import TritonOptions
 from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD, write_fcn
 
