@@ -109,13 +109,10 @@ def audit_graph(
     with catch_weight_errors(path):
         sizes = tensor_sizes(model, size)
         findings = preflight(model, sizes)
-    return Audit(path, size, audit_rows(model, sizes), findings)
-
-
-def audit_rows(model: ir.Model, sizes: dict[str, TensorSize]) -> tuple[AuditRow, ...]:
-    """Return a row for each node of `macs.OPERANDS` that works on numbers, not on shapes, in the graph's order."""
     quantised = has_quantisation(model)
-    return tuple(_row(node, sizes, quantised) for node in model.graph if operands(node) is not None)
+    # A row for each node that works on numbers, not on shapes.
+    rows = tuple(_row(node, sizes, quantised) for node in model.graph if operands(node) is not None)
+    return Audit(path, size, rows, findings)
 
 
 def _row(node: ir.Node, sizes: dict[str, TensorSize], quantised: bool) -> AuditRow:

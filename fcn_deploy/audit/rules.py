@@ -50,14 +50,6 @@ def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:
     return sizes[str(value.name)].dtype if value is not None and value.name in sizes else None
 
 
-def _is_integer_operator(node: ir.Node, sizes: Sizes) -> bool:
-    return node.op_type in _INTEGER_OPERATORS
-
-
-def _is_foreign(node: ir.Node, sizes: Sizes) -> bool:
-    return node.domain not in STANDARD_DOMAINS and not node.domain.startswith("trt")
-
-
 def _reads_uint8(node: ir.Node, sizes: Sizes) -> bool:
     exempt = ("Cast", "Identity", *_QUANTISERS, *_INTEGER_OPERATORS)
     return node.op_type not in exempt and any(_dtype(value, sizes) == ir.DataType.UINT8 for value in node.inputs)
@@ -67,14 +59,6 @@ def _quantised_value(node: ir.Node) -> ir.Value | None:
     if node.op_type not in _QUANTISERS:
         return None
     return node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
-
-
-def _quantises_to_uint8(node: ir.Node, sizes: Sizes) -> bool:
-    return _dtype(_quantised_value(node), sizes) == ir.DataType.UINT8
-
-
-def _dequantises_int32(node: ir.Node, sizes: Sizes) -> bool:
-    return node.op_type == "DequantizeLinear" and _dtype(node.inputs[0], sizes) == ir.DataType.INT32
 
 
 def _operand(node: ir.Node, position: int) -> np.ndarray | None:
@@ -95,10 +79,6 @@ def _has_bad_scale(node: ir.Node, sizes: Sizes) -> bool:
     return not bool(np.all((scale > 0) & np.isfinite(scale)))
 
 
-def _has_float16_scale(node: ir.Node, sizes: Sizes) -> bool:
-    return node.op_type in _QUANTISERS and _dtype(node.inputs[1], sizes) == ir.DataType.FLOAT16
-
-
 def _mixes_types(node: ir.Node, sizes: Sizes) -> bool:
     kinds = {_dtype(value, sizes) for value in node.inputs} & set(_FLOATS)
     return node.op_type not in _MAY_MIX and node.domain in STANDARD_DOMAINS and len(kinds) > 1
@@ -107,10 +87,6 @@ def _mixes_types(node: ir.Node, sizes: Sizes) -> bool:
 def _casts_int64_to_uint8(node: ir.Node, sizes: Sizes) -> bool:
     ends = (_dtype(node.inputs[0], sizes), _dtype(node.outputs[0], sizes)) if node.op_type == "Cast" else ()
     return ends == (ir.DataType.INT64, ir.DataType.UINT8)
-
-
-def _is_bfloat16_deconvolution(node: ir.Node, sizes: Sizes) -> bool:
-    return node.op_type == "ConvTranspose" and _dtype(node.inputs[0], sizes) == ir.DataType.BFLOAT16
 
 
 def _is_quantised_deconvolution(node: ir.Node, sizes: Sizes) -> bool:
@@ -132,36 +108,40 @@ def _parts_conv_from_relu(node: ir.Node, sizes: Sizes) -> bool:
     return any(use.node.op_type == "Relu" for dequantise in after for use in dequantise.outputs[0].uses())
 
 
-def _has_subgraph(node: ir.Node, sizes: Sizes) -> bool:
-    return any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
-
-
 # By level: rule -> whether a node breaks it, the problem (which follows the node's name and a colon), the fix.
 # Errors would be rejected or give wrong masks; warnings may be slow, or are only accepted by some releases.
 NODE_RULES: dict[Level, dict[str, tuple[Callable[[ir.Node, Sizes], bool], str, str]]] = {
     "error": {
         "integer-operator": (
-            _is_integer_operator,
+            lambda node, sizes: node.op_type in _INTEGER_OPERATORS,
             "is an operator that TensorRT's parser does not have",
             "write the quantisation as QuantizeLinear and DequantizeLinear",
         ),
         "foreign-operator": (
-            _is_foreign,
+            lambda node, sizes: node.domain not in STANDARD_DOMAINS and not node.domain.startswith("trt"),
             "is not a standard ONNX operator; TensorRT has it only as a plugin",
             "save the model without ONNX Runtime's or another tool's optimisation",
         ),
         "uint8-read": (_reads_uint8, "reads UINT8, which TensorRT can only cast", "put the Cast first"),
         "uint8-quantised": (
-            _quantises_to_uint8,
+            lambda node, sizes: _dtype(_quantised_value(node), sizes) == ir.DataType.UINT8,
             "quantises to UINT8; TensorRT rejects that, or clips at 127 as for INT8",
             "quantise to INT8 with zero point 0",
         ),
         "zero-point": (_has_zero_point, "has a zero point other than 0", "quantise symmetrically"),
         "scale": (_has_bad_scale, "has a scale that is not above 0 and finite", "calibrate again"),
-        "int32-bias": (_dequantises_int32, "dequantises INT32, which TensorRT rejects", "leave the bias in float"),
+        "int32-bias": (
+            lambda node, sizes: (
+                node.op_type == "DequantizeLinear" and _dtype(node.inputs[0], sizes) == ir.DataType.INT32
+            ),
+            "dequantises INT32, which TensorRT rejects",
+            "leave the bias in float",
+        ),
         "mixed-types": (_mixes_types, "has float inputs of different types", "put a Cast before it"),
         "bf16-deconvolution": (
-            _is_bfloat16_deconvolution,
+            lambda node, sizes: (
+                node.op_type == "ConvTranspose" and _dtype(node.inputs[0], sizes) == ir.DataType.BFLOAT16
+            ),
             "is a ConvTranspose in BF16, which TensorRT for RTX fails to build",
             "keep it in FP32 or FP16, between Casts",
         ),
@@ -189,12 +169,12 @@ NODE_RULES: dict[Level, dict[str, tuple[Callable[[ir.Node, Sizes], bool], str, s
             "quantise the inputs of Conv alone",
         ),
         "fp16-scale": (
-            _has_float16_scale,
+            lambda node, sizes: node.op_type in _QUANTISERS and _dtype(node.inputs[1], sizes) == ir.DataType.FLOAT16,
             "has an FP16 scale, which ONNX Runtime 1.31 optimises wrongly on the CPU",
             "keep scales in FP32, with Casts",
         ),
         "subgraph": (
-            _has_subgraph,
+            lambda node, sizes: any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values()),
             "holds a graph of its own (If, Loop), which the audit does not count",
             "export without control flow",
         ),

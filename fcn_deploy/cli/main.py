@@ -84,14 +84,13 @@ class _Program(cloup.Group):
         return click.UsageError(f"No such command {bad_name!r}.{hint}", error.ctx)
 
 
-def _section(title: str, lines: dict[str, str]) -> cloup.Section:
-    return cloup.Section(title, [click.Command(name, short_help=line) for name, line in lines.items()])
-
-
 @cloup.group(
     cls=_Program,
     context_settings=SETTINGS,
-    sections=[_section(title, lines) for title, lines in SECTIONS.items()],
+    sections=[
+        cloup.Section(title, [click.Command(name, short_help=line) for name, line in lines.items()])
+        for title, lines in SECTIONS.items()
+    ],
     params=verbosity_options(),
     epilog=EPILOG,
 )

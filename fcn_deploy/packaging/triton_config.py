@@ -72,6 +72,7 @@ def config_text(name: str, served: ServedModel) -> str:
     Raises:
         GraphError: an input or output of a type that Triton has no name for.
     """
+    delay = f"max_queue_delay_microseconds: {served.options.queue_delay_us}"
     parts = [
         f"name: {json.dumps(name)}",
         f'backend: "{served.backend}"',
@@ -80,7 +81,7 @@ def config_text(name: str, served: ServedModel) -> str:
         *(_port("input", port, served, "") for port in served.inputs),
         *(_port("output", port, served, _label_file(port, served)) for port in served.outputs),
         _instances(served),
-        *([_batching(served)] if served.batch > 1 else []),
+        *([f"dynamic_batching {{ {delay} }}"] if served.batch > 1 else []),
         *_warmups(served),
     ]
     return "\n".join(parts) + "\n"
@@ -108,10 +109,6 @@ def _instances(served: ServedModel) -> str:
     # Without this line Triton runs the first profile alone and refuses the shapes of the others.
     profiles = f" profile: [ {numbers} ]" if served.profiles > 1 else ""
     return f"instance_group [ {{ count: {served.options.instances} kind: {kind}{profiles} }} ]"
-
-
-def _batching(served: ServedModel) -> str:
-    return f"dynamic_batching {{ max_queue_delay_microseconds: {served.options.queue_delay_us} }}"
 
 
 def _warmups(served: ServedModel) -> Iterator[str]:

@@ -67,19 +67,6 @@ def runner_option(default: str, about: str) -> Decorator:
     return option("--runner", metavar="NAME", shell_complete=complete_runner, show_default=default, help=about)
 
 
-def max_images_option(flag: str, limit: int | None, *, was: Sequence[str]) -> Decorator:
-    """Return the option that limits the number of images of the set that `flag` names."""
-    return option(
-        "--max-images",
-        "limit",
-        was=was,
-        type=COUNT,
-        default=limit,
-        show_default=True if limit else "all",
-        help=f"Largest number of images of {flag}, spread over it.",
-    )
-
-
 def image_options(
     flag: str = "--data", *, split: str = "val", limit: int | None = None, was: Sequence[str] = ("--limit",)
 ) -> tuple[Decorator, ...]:
@@ -102,7 +89,15 @@ def image_options(
             metavar="NAME",
             help=f"List to read, if {flag} is a Pascal VOC root.",
         ),
-        max_images_option(flag, limit, was=was),
+        option(
+            "--max-images",
+            "limit",
+            was=was,
+            type=COUNT,
+            default=limit,
+            show_default=True if limit else "all",
+            help=f"Largest number of images of {flag}, spread over it.",
+        ),
         classes_option,
         ignore_index_option,
         bad_images_option,

@@ -38,18 +38,8 @@ def percent(text: str) -> float:
 
 GATE_OPTIONS = (
     option("--baseline", metavar="RECORD", help="Compare with a record that --json wrote."),
-    option(
-        "--max-miou-drop",
-        type=points,
-        metavar="POINTS",
-        help="Largest loss of mIoU of a row against the baseline, in points.",
-    ),
-    option(
-        "--max-slowdown",
-        type=percent,
-        metavar="PERCENT",
-        help="Largest slowdown of a row against the baseline: 5%.",
-    ),
+    option("--max-miou-drop", type=points, help="Largest loss of mIoU of a row against the baseline, in points."),
+    option("--max-slowdown", type=percent, help="Largest slowdown of a row against the baseline: 5%."),
     option("--relative", is_flag=True, help="Compare shares of PyTorch's time, if the machine's speed varies."),
 )
 from_option = option("--from", "from_path", metavar="RECORD", help="Show a record again; measure nothing.")
@@ -113,10 +103,8 @@ class Gate:
 
         if baseline is None:
             return None, []
-        found, limits = (
-            compare_records(baseline, record, relative=self.relative),
-            Limits(self.max_miou_drop, self.max_slowdown),
-        )
+        found = compare_records(baseline, record, relative=self.relative)
+        limits = Limits(self.max_miou_drop, self.max_slowdown)
         for line in unchecked_limits(found, limits):
             click.echo(line, err=True)
         return found, broken_limits(found, limits)

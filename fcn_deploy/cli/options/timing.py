@@ -58,7 +58,6 @@ TIMING_OPTIONS = (
         was=("--tolerance",),
         type=percent,
         default="1%",
-        metavar="PERCENT",
         help="Stop early, after at least 100 rounds, once every median is known to within this; 0% disables it.",
     ),
     option(
