@@ -103,12 +103,7 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
 
 
 def _leave(
-    record: Record,
-    gate: Gate,
-    baseline: Record | None,
-    details: bool,
-    reports: Reports,
-    kept: WorstFrames | None,
+    record: Record, gate: Gate, baseline: Record | None, details: bool, reports: Reports, kept: WorstFrames | None
 ) -> None:
     """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
     from fcn_deploy.benchmark.plain import to_plain

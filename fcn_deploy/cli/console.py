@@ -55,7 +55,17 @@ class _Bar:
         self._progress.update(self._task_id, advance=steps, **fields)  # type: ignore[attr-defined]
 
 
-class TerminalProgress:
+class _PipeProgress:
+    """No bars; notices still reach standard error."""
+
+    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
+        return SILENT.task(description, total)
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+
+class TerminalProgress(_PipeProgress):
     """Rich bars with elapsed and remaining time; each task is a bar of its own that vanishes when done."""
 
     @contextmanager
@@ -69,19 +79,6 @@ class TerminalProgress:
         times = [Elapsed(), Remaining(), TextColumn("{task.fields[note]}")]
         with Progress(*columns, *times, console=Console(stderr=True), transient=True) as progress:
             yield _Bar(progress, progress.add_task(description, total=total, note=""))
-
-    def say(self, line: str) -> None:
-        click.echo(line, err=True)
-
-
-class _PipeProgress:
-    """No bars; notices still reach standard error."""
-
-    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
-        return SILENT.task(description, total)
-
-    def say(self, line: str) -> None:
-        click.echo(line, err=True)
 
 
 class _TimedProgress:

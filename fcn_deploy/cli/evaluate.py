@@ -48,9 +48,6 @@ def command(model: str, **given: Any) -> None:
     from fcn_deploy.evaluation.text import render
 
     report = evaluate(
-        model,
-        data_options(given),
-        **picked(given, "model_name", "runner", "radius", "threads"),
-        progress=progress(),
+        model, data_options(given), **picked(given, "model_name", "runner", "radius", "threads"), progress=progress()
     )
     emit(report.to_plain, lambda: render(report))

@@ -37,11 +37,7 @@ if TYPE_CHECKING:
 @group("Optimiser", OPTIMISER_OPTIONS)
 @group("Augmentation", AUGMENTATION_OPTIONS)
 @group("Run", RUN_OPTIONS)
-@group(
-    "Result",
-    output_option("output", "Folder of the run.", metavar="DIR", type=FILE, required=True),
-    json_option,
-)
+@group("Result", output_option("output", "Folder of the run.", metavar="DIR", type=FILE, required=True), json_option)
 def command(start: str | None, output: Path, **options: Any) -> None:
     """Train an FCN on a labelled data set.
 
