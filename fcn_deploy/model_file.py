@@ -5,8 +5,13 @@ This is the only module that looks at the suffix or the first bytes of a model f
 
 from __future__ import annotations
 
+import difflib
+import os
+import stat
 from pathlib import Path
 from typing import Literal
+
+from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError
 
 Kind = Literal["demo", "checkpoint", "recipe", "onnx", "engine"]
 CheckpointFormat = Literal["safetensors", "zip", "pickle"]
@@ -21,6 +26,8 @@ SUFFIXES: dict[str, Kind] = {
     ".onnx": "onnx",
     **dict.fromkeys((".engine", ".plan", ".trt", SIDECAR), "engine"),
 }
+# The error of a file of this kind that cannot be read.
+ERRORS: dict[Kind, type[FcnDeployError]] = {"onnx": GraphError, "engine": EngineError, "recipe": RecipeError}
 # The first bytes of the plans of TensorRT for RTX and of TensorRT.
 RTX_TAG, TENSORRT_TAG = b"vtrt", b"ftrt"
 # Fields that may follow `ir_version` in a serialized ModelProto: names, version, doc, graph, opsets, metadata.
@@ -29,23 +36,71 @@ MOST_IR_VERSION = 31
 HEAD_BYTES = 512
 
 
-def kind_of(source: str | Path) -> Kind:
-    """Tell the kind of `source` by its suffix in any case of letters, else by its content.
+def kind_of(source: str | os.PathLike[str]) -> Kind:
+    """Tell the kind of `source` by its content, else by its suffix in any case of letters.
 
     A file that neither identifies counts as a checkpoint: the reader of checkpoints says what it found instead. An
-    engine's sidecar (.json) counts as the engine.
+    engine's sidecar (.json) counts as the engine, and so does a file of unknown content and suffix that has a sidecar.
     """
-    if str(source) == DEMO:
+    if os.fspath(source) == DEMO:
         return "demo"
     path = Path(source)
-    return SUFFIXES.get(path.suffix.lower()) or _kind_by_content(path)
+    kind = _kind_by_content(path) or SUFFIXES.get(path.suffix.lower())
+    if kind is None and _is_file(path) and _is_file(path.with_name(f"{path.name}{SIDECAR}")):
+        return "engine"
+    return kind or "checkpoint"
 
 
-def file_of(source: str | Path) -> Path:
+def require_file(source: str | os.PathLike[str]) -> None:
+    """Raise the error of its kind (`ERRORS`, else CheckpointError) if `source` names no file.
+
+    The message names models in the same folder that it may have been meant for.
+    """
+    path = file_of(source)
+    if _is_file(path):
+        return
+    raise ERRORS.get(kind_of(source), CheckpointError)(_absence(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # below a folder that may not be entered, up to Python 3.13
+        return False
+
+
+def _absence(path: Path) -> str:
+    """Say why `path` is no file that can be read."""
+    try:
+        if path.is_symlink() and not path.exists():
+            return f"{path} is a link to {path.readlink()}, which does not exist"
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not path.parent.is_dir():
+            return f"{path} does not exist: there is no folder {path.parent}"
+        return f"{path} does not exist; {_near_models(path) or f'expected {KINDS}'}"
+    except OSError as error:
+        return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
+    return f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; expected {KINDS}"
+
+
+def _near_models(path: Path) -> str:
+    """Return "did you mean A or B?" of models in the folder of `path`; "" if none has a name like it."""
+    try:
+        beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in (*SUFFIXES, ".bin", ".ckpt")]
+    except OSError:  # a folder that may not be listed
+        return ""
+    near = difflib.get_close_matches(path.name, beside, n=2, cutoff=0.75)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def file_of(source: str | os.PathLike[str]) -> Path:
     """Return the file that `source` names: the demo's checkpoint for "demo", the engine for a sidecar next to one."""
-    path = demo_path() if str(source) == DEMO else Path(source)
+    path = demo_path() if os.fspath(source) == DEMO else Path(source)
+    if not is_sidecar(path):
+        return path
     described = path.with_suffix("")
-    return described if is_sidecar(path) and described.is_file() and kind_of(described) == "engine" else path
+    return described if _is_file(described) and kind_of(described) == "engine" else path
 
 
 def demo_path() -> Path:
@@ -72,15 +127,16 @@ def is_onnx(head: bytes) -> bool:
     return len(head) > 2 and head[0] == 8 and head[1] <= MOST_IR_VERSION and head[2] in ONNX_FIELDS
 
 
-def _kind_by_content(path: Path) -> Kind:
+def _kind_by_content(path: Path) -> Kind | None:
     try:
+        if not path.is_file():  # a pipe would wait for a writer
+            return None
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)
-        has_sidecar = path.with_name(f"{path.name}{SIDECAR}").is_file()
     except OSError:  # whoever opens it says why it cannot be read
-        return "checkpoint"
+        return None
     if head[:4] in (RTX_TAG, TENSORRT_TAG):
         return "engine"
     if checkpoint_format(head) is not None:
         return "checkpoint"
-    return "onnx" if is_onnx(head) else "engine" if has_sidecar else "checkpoint"
+    return "onnx" if is_onnx(head) else None

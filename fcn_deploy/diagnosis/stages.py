@@ -14,7 +14,7 @@ from fcn_deploy.diagnosis.compared_layers import HALVES
 from fcn_deploy.engine.sidecar import read_sidecar
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.load import find_card, load_graph
-from fcn_deploy.model_file import file_of, kind_of
+from fcn_deploy.model_file import file_of, kind_of, require_file
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import default_runner, open_runner
 from fcn_deploy.sources.model_source import ModelSource
@@ -102,6 +102,7 @@ def _loader(stage: Stage) -> Callable[[], tuple[nn.Module, ModelCard]] | None:
 
 
 def _stage(source: str, model: str | None, progress: Progress) -> Stage:
+    require_file(source)
     kind, path = kind_of(source), file_of(source)
     if kind == "engine":
         return _engine(path)
@@ -114,8 +115,6 @@ def _stage(source: str, model: str | None, progress: Progress) -> Stage:
 
 
 def _engine(path: Path) -> Stage:
-    if not path.is_file():
-        raise EngineError(f"{path} does not exist; fcn-deploy build-engine makes one of an .onnx file")
     try:
         sidecar = read_sidecar(path)
     except EngineError:  # the runner, if there is one here, says what it lacks

@@ -10,6 +10,7 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.naming import CONSTANT_PREFIX
 from fcn_deploy.graph.weights import catch_weight_errors
+from fcn_deploy.model_file import require_file
 from fcn_deploy.system.decode import decode, parse_json
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def load_graph(path: Path) -> ir.Model:
     """
     import onnx_ir as ir
 
-    if not path.is_file():
-        raise GraphError(f"{path} does not exist; give the path of an ONNX file")
+    require_file(path)
     try:
         model = ir.load(path)
     except Exception as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sidecar
-from fcn_deploy.model_file import KINDS, file_of, is_sidecar, kind_of
+from fcn_deploy.model_file import file_of, is_sidecar, kind_of, require_file
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, reading, sha256
 from fcn_deploy.system.plain import plain
@@ -80,9 +80,7 @@ def inspect(file: StrPath, *, progress: Progress = SILENT) -> Inspection:
     source = os.fspath(file)
     path = file_of(source)
     with reading(path, GraphError):
-        if not path.is_file():
-            found = "is a folder" if path.is_dir() else "does not exist"
-            raise GraphError(f"{path} {found}; expected {KINDS}, or an engine's sidecar")
+        require_file(source)
         with progress.task(f"reading {path.name}", None):
             return _inspect(source, path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcn_deploy.errors import EngineError
-from fcn_deploy.model_file import file_of, kind_of
+from fcn_deploy.model_file import file_of, kind_of, require_file
 from fcn_deploy.recipe import load_recipe, resolve_checkpoint
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -42,6 +42,7 @@ def load_network(
         RecipeError: the recipe is malformed.
         CheckpointError, GraphError, EngineError: the file cannot be read, or holds no such network or other classes.
     """
+    require_file(source)
     kind, path = kind_of(source), file_of(source)
     if kind == "engine":
         raise EngineError(

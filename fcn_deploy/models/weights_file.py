@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import pickle
 import re
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fcn_deploy.errors import CheckpointError, first_line
-from fcn_deploy.model_file import CHECKPOINTS, checkpoint_format, is_onnx
+from fcn_deploy.model_file import checkpoint_format, is_onnx, require_file
 from fcn_deploy.system.files import reading
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict
@@ -49,7 +48,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def _read(path: Path) -> Weights:
-    _check_present(path)
+    require_file(path)
     with path.open("rb") as stream:
         head = stream.read(512)
     if not head:
@@ -64,20 +63,6 @@ def _read(path: Path) -> Weights:
             f"{path} is no checkpoint: {_what_it_is(head)}; expected a .safetensors, .pth or .pt file"
         )
     return Weights(_read_pickled(path, mmap=form == "zip"))
-
-
-def _check_present(path: Path) -> None:
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; give a weights file ({', '.join(CHECKPOINTS)})")
-    if path.exists():
-        return
-    if not path.parent.is_dir():
-        raise CheckpointError(f"{path} does not exist: there is no folder {path.parent}")
-    suffixes = (*CHECKPOINTS, ".bin", ".ckpt", ".toml")
-    beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in suffixes]
-    near = difflib.get_close_matches(path.name, beside, n=2, cutoff=0.75)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise CheckpointError(f"{path} does not exist{hint}")
 
 
 def _read_safetensors(path: Path) -> Weights:

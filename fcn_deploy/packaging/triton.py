@@ -116,8 +116,6 @@ def _replace(temporary: Path, target: Path) -> None:
 
 
 def _engine(source: Path, options: TritonOptions) -> ServedModel:
-    if not source.is_file():
-        raise EngineError(f"{source} does not exist; fcn-deploy build-engine writes one")
     sidecar = read_sidecar(source)
     if sidecar.flavor != TENSORRT:
         raise EngineError(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
-from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError
-from fcn_deploy.model_file import KINDS, Kind, file_of, kind_of
+from fcn_deploy.errors import GraphError
+from fcn_deploy.model_file import ERRORS, file_of, kind_of, require_file
 from fcn_deploy.models.network import load_network
 from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
 from fcn_deploy.runners.base import Runner
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
-
-ERRORS: dict[Kind, type[FcnDeployError]] = {"onnx": GraphError, "engine": EngineError}
 
 
 class ModelSource:
@@ -52,10 +50,12 @@ class ModelSource:
         """`model`, `classes` and `checkpoint` are those of `load_network`.
 
         Raises:
+            GraphError, EngineError, CheckpointError, RecipeError: there is no such file.
             GraphError, EngineError: `model` is given for a file that says what it holds.
         """
+        require_file(source)
         self.text, self.kind, self.model = os.fspath(source), kind_of(os.fspath(source)), model
-        if self.kind in ERRORS and model is not None:
+        if self.kind in ("onnx", "engine") and model is not None:
             raise ERRORS[self.kind](
                 f"{self.text} says in its model card what it holds; --model is for checkpoints that do not"
             )
@@ -85,19 +85,8 @@ class ModelSource:
         return default_runner(self.kind)
 
     def digest(self) -> tuple[str, int]:
-        """SHA-256 and size in bytes of `path`; external data of an ONNX file is not in it.
-
-        Raises:
-            GraphError, EngineError, CheckpointError, RecipeError: there is no such file.
-        """
-        self.require_file()
+        """SHA-256 and size in bytes of `path`; external data of an ONNX file is not in it."""
         return sha256(self.path), self.path.stat().st_size
-
-    def require_file(self) -> None:
-        """Raise GraphError, EngineError, CheckpointError or RecipeError if there is no such file."""
-        if not self.path.is_file():
-            found = "is a folder" if self.path.is_dir() else "does not exist"
-            raise ERRORS.get(self.kind, CheckpointError)(f"{self.path} {found}; expected {KINDS}")
 
     def card(self) -> ModelCard | None:
         """Return the model card; None for an engine or ONNX file without one (or that cannot be read).

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from fcn_deploy.model_file import demo_path, file_of, kind_of
+from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError
+from fcn_deploy.model_file import demo_path, file_of, kind_of, require_file
 from tests.support.onnx_files import write_graph
 
 PLAN_HEAD = bytes(12) + (3000).to_bytes(8, "little") + bytes((1, 7, 1, 116))
@@ -34,13 +36,18 @@ def test_the_suffix_tells_the_kind_in_any_case_of_letters(name, kind):
     assert kind_of(Path(name)) == kind
 
 
-def test_the_content_tells_the_kind_where_the_suffix_does_not(tmp_path):
+def test_the_content_tells_the_kind_whatever_the_suffix(tmp_path):
     (tmp_path / "own.ckpt").write_bytes(demo_path().read_bytes())
     torch.save({"a": torch.zeros(3)}, tmp_path / "zip.bin")
     torch.save({"a": torch.zeros(3)}, tmp_path / "pickle", _use_new_zipfile_serialization=False)
     (tmp_path / "graph.model").write_bytes(write_graph(tmp_path / "m.onnx").read_bytes())
     (tmp_path / "rtx").write_bytes(b"vtrt" + PLAN_HEAD)
     (tmp_path / "trt.bin").write_bytes(b"ftrt" + PLAN_HEAD)
+    (tmp_path / "own.onnx").write_bytes(demo_path().read_bytes())
+    (tmp_path / "graph.pth").write_bytes((tmp_path / "m.onnx").read_bytes())
+    (tmp_path / "plan.onnx").write_bytes(b"ftrt" + PLAN_HEAD)
+    (tmp_path / "cut.onnx").write_bytes(b"")
+    (tmp_path / "text.engine").write_text("hello")
     expected = {
         "own.ckpt": "checkpoint",
         "zip.bin": "checkpoint",
@@ -48,6 +55,11 @@ def test_the_content_tells_the_kind_where_the_suffix_does_not(tmp_path):
         "graph.model": "onnx",
         "rtx": "engine",
         "trt.bin": "engine",
+        "own.onnx": "checkpoint",
+        "graph.pth": "onnx",
+        "plan.onnx": "engine",
+        "cut.onnx": "onnx",
+        "text.engine": "engine",
     }
     assert {name: kind_of(tmp_path / name) for name in expected} == expected
 
@@ -63,3 +75,36 @@ def test_a_sidecar_tells_that_an_unknown_file_is_an_engine(tmp_path):
 def test_a_sidecar_alone_names_itself(tmp_path):
     assert file_of(tmp_path / "m.engine.json") == tmp_path / "m.engine.json"
     assert file_of("demo") == demo_path()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("m.onnx", GraphError), ("m.plan", EngineError), ("m.toml", RecipeError), ("m.pth", CheckpointError)],
+)
+def test_a_missing_file_is_the_error_of_its_kind_with_names_near_it(tmp_path, name, error):
+    with pytest.raises(error, match=r"does not exist; expected an \.onnx file, an engine"):
+        require_file(tmp_path / name)
+    (tmp_path / "m1.plan").write_bytes(b"")
+    if name == "m.plan":
+        with pytest.raises(error, match=r"m\.plan does not exist; did you mean m1\.plan\?"):
+            require_file(tmp_path / name)
+
+
+def test_what_is_no_file_is_said_to_be_what_it_is(tmp_path):
+    (tmp_path / "dangling.onnx").symlink_to("gone.onnx")
+    (tmp_path / "loop.onnx").symlink_to("loop.onnx")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    found = {
+        "": "is a folder; expected",
+        "dangling.onnx": "is a link to gone.onnx, which does not exist",
+        "loop.onnx": "is a link to loop.onnx, which does not exist",
+        "pipe.onnx": "is no regular file; expected",
+        "none/m.onnx": "does not exist: there is no folder",
+    }
+    for name, text in found.items():
+        with pytest.raises(FcnDeployError, match=text):
+            require_file(tmp_path / name)
+    for folder in ("", ".", "..", "/"):
+        with pytest.raises(CheckpointError, match="is a folder"):
+            require_file(folder)
+    require_file("demo")

@@ -153,7 +153,6 @@ class RayLabeller:
     ) -> None:
         """Connect to Ray; errors as for `predict`. No model is opened before the first image."""
         with ModelSource(options.model, progress, model=options.checkpoint_model) as source:
-            source.require_file()
             self.card: ModelCard | None = source.card()
         self.outputs = choose_outputs(options, self.card)
         self.name = ""

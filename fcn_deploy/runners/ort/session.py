@@ -16,7 +16,9 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, first_line, one_line
+from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import load_onnxruntime, quiet_options
+from fcn_deploy.model_file import require_file
 from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, provider_option_texts
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import redirected
@@ -54,8 +56,7 @@ def open_session(
     asked = asked or ProviderOptions()
     plugin = find_plugin() if provider == RTX and RTX not in short_names(ort.get_available_providers()) else None
     wanted = _full_name(ort, name, provider) if plugin is None else plugin.get_ep_name()
-    if not path.is_file():
-        raise GraphError(f"{path} does not exist; expected an ONNX file (fcn-deploy export writes one)")
+    require_file(path)
     texts, notes = provider_option_texts(provider, path, asked)
     if provider == "cpu":
         return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu")
@@ -134,6 +135,7 @@ def _create(
         # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
         return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
+        load_graph(path)  # a damaged file gets the message that it gets everywhere
         raise GraphError(f"{path}: onnxruntime cannot use it: {reason_of(error)}") from error
 
 

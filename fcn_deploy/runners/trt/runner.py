@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import EngineError, GraphError
+from fcn_deploy.model_file import require_file
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
@@ -91,6 +92,7 @@ class TrtRunner(Runner):
             RunnerError: there is no GPU or no driver, or `source` is no engine.
             EngineError: the engine cannot be used here, or is not of that precision.
         """
+        require_file(source)
         options = options or TrtOptions()
         gpu = CudaDevice(options.gpu)
         loaded = load_engine(Path(source), gpu, device)

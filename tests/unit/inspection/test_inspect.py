@@ -213,9 +213,9 @@ def test_junk_is_one_line(tmp_path, name, content, error, message):
 
 
 def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
-    with pytest.raises(GraphError, match=r"x\.engine does not exist; expected an .onnx file, an engine"):
+    with pytest.raises(EngineError, match=r"x\.engine does not exist; expected an .onnx file, an engine"):
         inspect(str(tmp_path / "x.engine"))
-    with pytest.raises(GraphError, match="is a folder"):
+    with pytest.raises(CheckpointError, match="is a folder"):
         inspect(str(tmp_path))
 
 

@@ -136,6 +136,7 @@ def test_what_cannot_be_opened_is_one_error(net, tmp_path):
         fcn_deploy.load(tmp_path / "none.onnx")
     with pytest.raises(UnknownNameError, match="did you mean pytorch"):
         fcn_deploy.load(net, runner="pytroch")
+    net.with_suffix(".engine").write_bytes(b"plan")
     with pytest.raises(RunnerError, match=r"is an engine, and onnxruntime runs \.onnx files; use tensorrt"):
         fcn_deploy.load(net.with_suffix(".engine"), runner="onnxruntime")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.engine.sidecar import BuiltFor, sidecar_path
-from fcn_deploy.errors import EngineError, MissingDependencyError, RunnerError
+from fcn_deploy.errors import CheckpointError, EngineError, MissingDependencyError, RunnerError
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.vocabulary import Profile
 from tests.support.fakes.machine import Machine
@@ -33,8 +33,8 @@ def refusal(path: object, kind: type[Exception] = EngineError) -> str:
 
 
 def test_a_missing_an_empty_and_a_truncated_engine_are_told_apart(machine, net, tmp_path):
-    assert "is no file; expected an engine (fcn-deploy build-engine makes one)" in refusal(tmp_path / "none.engine")
-    assert "is no file" in refusal(tmp_path)
+    assert "does not exist; expected an .onnx file, an engine" in refusal(tmp_path / "none.engine")
+    assert "is a folder" in refusal(tmp_path, CheckpointError)
     engine = machine.build(net, PROFILES)
     plan = engine.read_bytes()
     engine.write_bytes(plan[:100])
