@@ -21,8 +21,8 @@ from tests.support.bench_model import save_small_model
 from tests.support.folder_table import PACKAGE
 
 pytestmark = pytest.mark.long
-# These run in the child process that builds the engine, where nobody watches.
-IN_THE_CHILD = {"engine/builder/parse.py", "engine/builder/compile.py"}
+# These run in the child process that builds the engine, which is not watched.
+IN_THE_CHILD = {"engine/builder/parse.py"}
 
 
 def named_modules(heading: str) -> list[str]:
