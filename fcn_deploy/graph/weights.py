@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,3 +74,10 @@ def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.V
     value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
     graph.register_initializer(value)
     return value
+
+
+def remove_unused_constants(graph: ir.Graph, values: Sequence[ir.Value | None]) -> None:
+    """Remove those of the initializers `values` that no node reads any more."""
+    for value in dict.fromkeys(values):
+        if value is not None and not value.uses():
+            graph.initializers.pop(str(value.name))

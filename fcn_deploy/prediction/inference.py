@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,7 +41,7 @@ class Lanes(Protocol):
 
 
 class ThreadLanes:
-    """One thread per function of `infers`, each called by one thread at a time. Use as a context manager."""
+    """One thread per function of `infers`, each called by one thread at a time."""
 
     def __init__(self, infers: Sequence[Infer]) -> None:
         self._free: SimpleQueue[Infer] = SimpleQueue()
@@ -72,17 +71,13 @@ class ThreadLanes:
     def discard(self, ticket: Future[NDArray[Any]]) -> None:
         ticket.cancel()
 
-    def __enter__(self) -> ThreadLanes:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Wait for what is under way; drop the rest."""
         self._pool.shutdown(cancel_futures=True)
 
 
 class SlotLanes:
-    """The slots of one runner, fed from the caller's thread. A context manager that closes nothing."""
+    """The slots of one runner, fed from the caller's thread."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -101,22 +96,17 @@ class SlotLanes:
         with suppress(RunnerError):  # the slot is free again either way
             self._runner.result(ticket)
 
-    def __enter__(self) -> SlotLanes:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-def open_lanes(runners: Sequence[Runner]) -> ThreadLanes | SlotLanes:
-    """Return the slots of a runner that has several, else a thread for each of `runners`."""
+@contextmanager
+def open_lanes(runners: Sequence[Runner]) -> Iterator[Lanes]:
+    """Yield the slots of a runner that has several, else a thread for each of `runners`; the runners stay open."""
     first = runners[0]
     if first.slots > 1:
-        return SlotLanes(first)
+        yield SlotLanes(first)
+        return
     budget = memory_budget_for(first)
-    return ThreadLanes([infer_function(runner, budget) for runner in runners])
+    with closing(ThreadLanes([infer_function(runner, budget) for runner in runners])) as lanes:
+        yield lanes
 
 
 def infer_function(runner: Runner, budget: MemoryBudget | None = None) -> Infer:

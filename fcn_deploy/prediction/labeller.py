@@ -69,8 +69,7 @@ class LocalLabeller:
         self._workers = options.workers or min(usable_cores() + EXTRA_IO_THREADS, MAX_WORKERS)
         classes = 0 if self.card is None else self.card.num_classes
         self._image_io = ImageIO(self.outputs, classes, options.areas is not None, options.skip_existing)
-        self._lanes = open_lanes(runners)
-        stack.enter_context(self._lanes)
+        self._lanes = stack.enter_context(open_lanes(runners))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -20,21 +20,7 @@ EXTRA_IO_THREADS = 2  # threads more than cores: writing waits for the disk more
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What to run on which images, and what to write.
-
-    Attributes:
-        model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
-        images: files, folders, globs, lists, videos, "-" or addresses of object storage, as `find_sources` takes them.
-        target: the folder of results, or for one image the label map (recognised by its suffix); or object storage.
-        overlay: how much of an overlay is the labels' colour, 0..1; None for no overlays.
-        areas: the CSV file of each class's pixels in each image.
-        skip_existing: leave out images whose results are there.
-        keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
-        batch: images of one shape in one inference, at most.
-        runner, threads, lanes, checkpoint_model: as in `open_runners`.
-        tiling: how images are cut into tiles, of which `batch` are one inference; None runs them whole.
-        workers: threads that decode and write; None for two more than cores, 16 at most.
-    """
+    """Hold the arguments of `predict`, where they are explained, with their types settled."""
 
     model: str
     images: tuple[str, ...]

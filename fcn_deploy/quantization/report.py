@@ -10,9 +10,7 @@ from typing import Any
 from fcn_deploy.data.digests import Overlap
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.collect import CacheUse
-from fcn_deploy.quantization.calibration.images import (
-    CalibrationContent,
-)
+from fcn_deploy.quantization.calibration.images import CalibrationContent
 from fcn_deploy.quantization.rewrites.fp16 import Fp16Report
 from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.result import SearchReport

@@ -7,7 +7,6 @@ that the device lacks for another one. So the request is checked, and a note say
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -74,7 +73,7 @@ class OpenVinoRunner(Runner):
             model = core.read_model(source)
         except RuntimeError as error:
             raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
-        io = describe_io(source, _ports(model.inputs), _ports(model.outputs), _card(model, source))
+        io = describe_io(source, [*map(_port, model.inputs)], [*map(_port, model.outputs)], _card(model, source))
         options: dict[str, object] = {} if wanted is None else {"INFERENCE_PRECISION_HINT": TYPES[wanted]}
         if threads is not None and where == "cpu":
             options["INFERENCE_NUM_THREADS"] = threads
@@ -174,10 +173,6 @@ def computed_in(compiled: Any) -> tuple[str, ...]:
 
 def _card(model: Any, source: str) -> ModelCard | None:
     return ModelCard.from_json(model.get_rt_info(CARD).astype(str), source) if model.has_rt_info(CARD) else None
-
-
-def _ports(ports: Sequence[Any]) -> list[_Port]:
-    return [_port(port) for port in ports]
 
 
 def _port(port: Any) -> _Port:

@@ -15,8 +15,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, UnknownNameError, first_line
 from fcn_deploy.models.network import load_network
-from fcn_deploy.runners.base import Runner, image_of
-from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
+from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents, image_of
 from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.vocabulary import LABELS, LOGITS
 

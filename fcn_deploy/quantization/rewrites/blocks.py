@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.graph.float_layers import convolutions
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.weights import add_constant, remove_unused_constants
 
 # A few blocks fit into the L3 cache beside the activations.
 BLOCK_BYTES = 8_000_000
@@ -122,8 +122,6 @@ def _place(graph: ir.Graph, model_node: ir.Node, node: ir.Node) -> ir.Value:
 
 def _remove(graph: ir.Graph, dequantize: ir.Node) -> None:
     """Remove a node that has no reader left, with its constants."""
-    constants = [value for value in dequantize.inputs if value is not None]
+    constants = dequantize.inputs
     graph.remove(dequantize, safe=True)
-    for value in constants:
-        if not value.uses():
-            graph.initializers.pop(str(value.name))
+    remove_unused_constants(graph, constants)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.weights import add_constant, remove_unused_constants
 
 DEFAULT_EPSILON = 1e-5
 
@@ -57,7 +57,7 @@ def _fold(model: ir.Model, norm: ir.Node) -> bool:
 def _replace_norm(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
     """Replace the normalised result by the convolution's, under its name; remove what only `norm` read."""
     old, new = norm.outputs[0], conv.outputs[0]
-    name, parameters = str(old.name), [value for value in norm.inputs[1:5] if value is not None]
+    name, parameters = str(old.name), norm.inputs[1:5]
     for use in list(old.uses()):
         use.node.replace_input_with(use.idx, new)
     for index, output in enumerate(graph.outputs):
@@ -65,9 +65,7 @@ def _replace_norm(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
             graph.outputs[index] = new
     graph.remove(norm, safe=True)
     new.name = name
-    for value in dict.fromkeys(parameters):
-        if not value.uses():
-            graph.initializers.pop(str(value.name))
+    remove_unused_constants(graph, parameters)
 
 
 def _store(value: ir.Value, array: NDArray[np.float64]) -> None:

@@ -14,7 +14,7 @@ from fcn_deploy.graph.weights import check_external_data
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.quantization.rewrites.fp16 import Fp16Report, to_fp16
-from fcn_deploy.quantization.rewrites.qdq import Range, insert_qdq
+from fcn_deploy.quantization.rewrites.qdq import QdqPair, Range, insert_qdq
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.vocabulary import Target
 
@@ -92,11 +92,10 @@ def _pair_behind(node: ir.Node) -> ir.Node | None:
 
 
 def _put_before(graph: ir.Graph, pool: ir.Node, behind: ir.Node) -> None:
-    value, parameters = pool.inputs[0], behind.inputs[1:]
+    value, scale, zero_point = pool.inputs[0], *behind.inputs[1:]
     assert value is not None
-    quantize = ir.node("QuantizeLinear", [value, *parameters], name=f"{value.name}/q")
-    dequantize = ir.node("DequantizeLinear", [quantize.outputs[0], *parameters], name=f"{value.name}/dq")
-    quantize.outputs[0].name, quantize.outputs[0].type = quantize.name, behind.outputs[0].type
-    dequantize.outputs[0].name, dequantize.outputs[0].type = dequantize.name, ir.TensorType(ir.DataType.FLOAT)
-    graph.insert_before(pool, [quantize, dequantize])
-    pool.replace_input_with(0, dequantize.outputs[0])
+    assert scale is not None
+    assert zero_point is not None
+    pair = QdqPair(value, scale, zero_point)
+    graph.insert_before(pool, [pair.quantize, pair.dequantize])
+    pool.replace_input_with(0, pair.dequantize.outputs[0])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.weights import add_constant, remove_unused_constants
 from fcn_deploy.vocabulary import Target
 
 Range = tuple[float, float]
@@ -77,7 +77,7 @@ def _source_convolution(node: ir.Node) -> ir.Node | None:
     return producer if producer is not None and producer.op_type == "Conv" else None
 
 
-class _Pair:
+class QdqPair:
     """Q and DQ nodes of one tensor, with the scale that they share."""
 
     def __init__(self, value: ir.Value, scale: ir.Value, zero_point: ir.Value) -> None:
@@ -88,10 +88,10 @@ class _Pair:
         self.dequantize = _node(f"{value.name}/dq", "DequantizeLinear", inputs, ir.DataType.FLOAT)
 
 
-def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range]) -> _Pair:
+def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range]) -> QdqPair:
     value = ir.convenience.create_value_mapping(graph)[name]
     scale, zero_point = scale_and_zero_point(*ranges[name], target)
-    return _Pair(
+    return QdqPair(
         value, add_constant(graph, f"{name}/scale", scale), add_constant(graph, f"{name}/zero_point", zero_point)
     )
 
@@ -119,7 +119,7 @@ def quantise_weight(
     return np.clip(np.rint(weight / shaped), -127, 127).astype(np.int8), scales
 
 
-def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Mapping[str, _Pair]) -> None:
+def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Mapping[str, QdqPair]) -> None:
     source, weight = node.inputs[0], node.inputs[1]
     bias = node.inputs[2] if target == "cpu" and len(node.inputs) > 2 else None
     assert source is not None
@@ -133,9 +133,7 @@ def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Map
         bias_scales = scales * np.float32(input_scale)
         codes = np.rint(_array(bias) / bias_scales).astype(np.int32)
         node.replace_input_with(2, _dequantised(graph, node, str(bias.name), codes, bias_scales))
-    for old in (weight, bias):
-        if old is not None and not old.uses():
-            graph.initializers.pop(str(old.name))
+    remove_unused_constants(graph, (weight, bias))
 
 
 def _dequantised(
@@ -157,7 +155,7 @@ def _dequantised(
     return node.outputs[0]
 
 
-def _rewire(pair: _Pair, readers: list[ir.Node] | None) -> None:
+def _rewire(pair: QdqPair, readers: list[ir.Node] | None) -> None:
     """Let `readers` of the tensor (None: all that compute with it) read the pair's result."""
     for use in list(pair.value.uses()):
         wanted = use.node is not pair.quantize and use.node.op_type != "Shape"
@@ -165,7 +163,7 @@ def _rewire(pair: _Pair, readers: list[ir.Node] | None) -> None:
             use.node.replace_input_with(use.idx, pair.dequantize.outputs[0])
 
 
-def _place(graph: ir.Graph, name: str, pair: _Pair) -> None:
+def _place(graph: ir.Graph, name: str, pair: QdqPair) -> None:
     producer = pair.value.producer()
     nodes = [pair.quantize, pair.dequantize]
     if producer is None:

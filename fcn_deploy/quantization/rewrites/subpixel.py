@@ -19,7 +19,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.graph.float_layers import KEEP_KEY
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.weights import add_constant, remove_unused_constants
 
 UPSAMPLING = "upsampling"
 # Below, the shuffle costs what the transposed convolution does (stride 2 in FCN-8s: 0.1 ms of 120).
@@ -107,9 +107,7 @@ def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
     crop = _node(f"{name}/crop", "Slice", [shuffle.outputs[0], *crop_inputs])
     graph.insert_before(node, [conv, shuffle, crop])
     _replace_node(graph, node, crop)
-    for value in (weight, bias):
-        if value is not None and not value.uses():
-            graph.initializers.pop(str(value.name))
+    remove_unused_constants(graph, (weight, bias))
     return shuffle
 
 

@@ -15,7 +15,6 @@ from fcn_deploy.graph.float_layers import SEARCHED
 from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.metrics.agreement import PixelShare
-from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.quantization.rewrites.int8 import to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space, needed_bytes
@@ -27,6 +26,7 @@ from fcn_deploy.vocabulary import LABELS, Target
 
 LIVE = "live"
 FP32 = SearchStep("fp32")
+LabelsOf = Callable[[int], NDArray[Any]]  # an image's number -> its labels, [1, H, W]
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,14 @@ class StepRunner:
     def int8_except(self, layers: Sequence[str]) -> PassResult:
         """Measure the graph with all layers in INT8 but `layers`."""
         step = SearchStep("kept", tuple(layer for layer in self._network.layers if layer in layers))
-        known = self._log.get(step)
-        if known is not None:
-            return known
-        self._need_reference()
-        clock = _Clock()
-        part = Subgraph(self._network.whole(step.layers), self._cache.folder)
-        words = f"INT8 with {len(layers)} in float" if layers else "all in INT8"
-        counts, same = self._score(words, lambda index: self._labels(part, self._start(index)))
-        return self._finish(step, PassResult(counts, same, *clock.read()))
+
+        def opened() -> LabelsOf:
+            part = Subgraph(self._network.whole(step.layers), self._cache.folder)
+            return lambda index: self._labels(part, self._start(index))
+
+        return self._log.get(step) or self._measure(
+            step, f"INT8 with {len(layers)} in float" if layers else "all in INT8", opened
+        )
 
     def logged(self, layer: str) -> PassResult | None:
         """Return the logged result of `layer` alone in INT8; None if it is not in the log."""
@@ -103,35 +102,30 @@ class StepRunner:
 
     def int8_alone(self, layer: str) -> PassResult:
         """Measure `layer` alone in INT8, from the FP32 tensors before it; call it in the graph's order of layers."""
-        known = self.logged(layer)
-        if known is not None:
-            return known
-        self._need_reference()
-        clock = _Clock()
         network = self._network
-        self._move_to(tensors_before(network.model, layer, network.target))
-        model = quantise_one_layer(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
-        part = Subgraph(model, self._cache.folder)
-        counts, same = self._score(f"{layer} alone", lambda index: self._labels(part, self._cache.get(LIVE, index)))
-        return self._finish(SearchStep("only", (layer,)), PassResult(counts, same, *clock.read()))
+
+        def opened() -> LabelsOf:
+            self._move_to(tensors_before(network.model, layer, network.target))
+            model = quantise_one_layer(network.model, self._cut, network.outputs, layer, network.target, network.ranges)
+            part = Subgraph(model, self._cache.folder)
+            return lambda index: self._labels(part, self._cache.get(LIVE, index))
+
+        return self.logged(layer) or self._measure(SearchStep("only", (layer,)), f"{layer} alone", opened)
 
     def _run_fp32(self) -> PassResult:
-        clock = _Clock()
         network = self._network
-        part = Subgraph(extract_subgraph(network.model, [network.io.image], network.outputs), self._cache.folder)
 
-        def labels(index: int) -> NDArray[Any]:
-            found = self._labels(part, self._start(index))
-            self._images.store_reference(index, found)
-            return found
+        def opened() -> LabelsOf:
+            part = Subgraph(extract_subgraph(network.model, [network.io.image], network.outputs), self._cache.folder)
 
-        counts, same = self._score("FP32", labels)
-        return self._finish(FP32, PassResult(counts, same, *clock.read()))
+            def labels(index: int) -> NDArray[Any]:
+                found = self._labels(part, self._start(index))
+                self._images.store_reference(index, found)
+                return found
 
-    def _need_reference(self) -> None:
-        """Compute FP32's labels again after a resumption; the log does not hold them."""
-        if not self._images.has_reference:
-            self._run_fp32()
+            return labels
+
+        return self._measure(FP32, "FP32", opened)
 
     def _move_to(self, cut: list[str]) -> None:
         """Let the cache hold the tensors of `cut`, computed from those of the cut before, or from the images."""
@@ -171,7 +165,12 @@ class StepRunner:
     def _labels(self, part: Subgraph, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return self._network.io.finish(part.run(tensors), (LABELS,))[LABELS]
 
-    def _score(self, words: str, labels: Callable[[int], NDArray[Any]]) -> tuple[Counts, PixelShare]:
+    def _measure(self, step: SearchStep, words: str, opened: Callable[[], LabelsOf]) -> PassResult:
+        """Score the labels of all images by the function that `opened` returns, and log the step."""
+        if step != FP32 and not self._images.has_reference:
+            self._run_fp32()  # after a resumption: the log does not hold FP32's labels
+        wall, cpu = time.perf_counter(), time.process_time()
+        labels = opened()
         size = len(self._images.classes)
         counts, same = np.zeros((size, size), np.int64), PixelShare()
         with self._progress.task(words, len(self._images)) as task:
@@ -180,23 +179,11 @@ class StepRunner:
                 more_counts, more_same = self._images.score(index, labels(index))
                 counts, same = counts + more_counts, same + more_same
                 task.advance()
-        return counts, same
-
-    def _finish(self, step: SearchStep, measured: PassResult) -> PassResult:
+        measured = PassResult(counts, same, time.perf_counter() - wall, time.process_time() - cpu)
         if self._log.get(step) is None:
             self._log.add(step, measured)
             self._progress.say(_line(step, measured, self._log.get(FP32)))
         return measured
-
-
-class _Clock:
-    """Wall and processor time since it was made, in seconds."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def read(self) -> tuple[float, float]:
-        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
 def _line(step: SearchStep, measured: PassResult, reference: PassResult | None) -> str:

@@ -16,9 +16,8 @@ from fcn_deploy.errors import RunnerError, one_line
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.memory import TensorMemory
 from fcn_deploy.runners.cuda.slots import Layout
-from fcn_deploy.runners.trt.context import activation_bytes, create_context
+from fcn_deploy.runners.trt.context import Execution, activation_bytes, create_context
 from fcn_deploy.runners.trt.engine import LoadedEngine
-from fcn_deploy.runners.trt.execution import Execution
 from fcn_deploy.system.optional import require
 
 

@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import EngineError, GraphError
 from fcn_deploy.model_file import require_file
-from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
-from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from fcn_deploy.runners.tickets import Tickets
-from fcn_deploy.runners.trt.context import RuntimeCache, TrtOptions, create_context, create_rtx_context
+from fcn_deploy.runners.trt.context import (
+    Execution,
+    RuntimeCache,
+    TrtOptions,
+    choose_profile,
+    create_context,
+    create_rtx_context,
+)
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
-from fcn_deploy.runners.trt.execution import Execution, choose_profile
 from fcn_deploy.runners.trt.graphs import GraphedExecution
 from fcn_deploy.vocabulary import LABELS, Shape
 

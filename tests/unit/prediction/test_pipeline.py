@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -63,7 +64,7 @@ def red(images: np.ndarray) -> np.ndarray:
 
 
 def run(work, infer, written, *, batch=1, workers=3, lanes=1) -> list[FinishedImage]:
-    with ThreadLanes([infer] * lanes) as fed:
+    with closing(ThreadLanes([infer] * lanes)) as fed:
         bounds = Bounds.of(workers, batch, fed.slots)
         return list(
             reorder(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcn_deploy.runners.trt.execution import choose_profile
+from fcn_deploy.runners.trt.context import choose_profile
 from tests.support.tensorrt_cases import PROFILES
 
 
