@@ -113,19 +113,7 @@ def group(title: str, *options: Decorator | Sequence[Decorator]) -> Decorator:
 
 def verbosity_options() -> list[click.Parameter]:
     """Return -v and -q, which the program takes before a command's name and the command after it."""
-    return [
-        Option(
-            ["-v", "--verbose"],
-            is_flag=True,
-            expose_value=False,
-            callback=console.set_verbosity,
-            help="Show versions, the time of each step, and the traceback of an error.",
-        ),
-        Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            callback=console.set_verbosity,
-            help="Show the result and errors only: no progress, no notices.",
-        ),
-    ]
+    shared: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": console.set_verbosity}
+    verbose = "Show versions, the time of each step, and the traceback of an error."
+    quiet = "Show the result and errors only: no progress, no notices."
+    return [Option(["-v", "--verbose"], help=verbose, **shared), Option(["-q", "--quiet"], help=quiet, **shared)]
