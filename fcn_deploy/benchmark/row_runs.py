@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.record import types as rec
@@ -70,19 +70,13 @@ class RowRun:
             self.notes.append(f"{shape_text(shape)}{doing}: {reason}")
 
     def row(self) -> rec.Row:
-        own = Measurement(
-            None, self.latency.get(None), self.saturated.get(None), self.memory.get(None), self.accuracy.get(None),
-            self.agreement, self.frames,
-        )  # fmt: skip
-        resized = (
-            Measurement(
-                shape, self.latency[shape], self.saturated.get(shape), self.memory.get(shape),
-                self.accuracy.get(shape[1:]),
-            )
-            for shape in self.resized
-        )  # fmt: skip
-        measurements = (*(() if own == Measurement() else (own,)), *resized)
+        own = replace(self._measurement(None), agreement=self.agreement, frames=self.frames)
+        measurements = (*(() if own == Measurement() else (own,)), *map(self._measurement, self.resized))
         return rec.Row(self.spec.text, self.status, self.reason, tuple(self.notes), self.built, measurements)
+
+    def _measurement(self, shape: Shape | None) -> Measurement:
+        accuracy = self.accuracy.get(None if shape is None else shape[1:])
+        return Measurement(shape, self.latency.get(shape), self.saturated.get(shape), self.memory.get(shape), accuracy)
 
 
 def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stack: ExitStack) -> list[RowRun]:
@@ -117,14 +111,11 @@ def _open(files: ModelFiles, spec: RunnerSpec, threads: int, stack: ExitStack) -
 def _status(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError, built: rec.Built | None) -> rec.Status:
     if _about_machine(error):
         return "skipped" if built is None else "built"
-    return "skipped" if _no_network(files, spec, error) else "failed"
+    # PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone.
+    from_onnx = files.model_source.kind == "onnx" and entry(spec.runner).opens == "network"
+    return "skipped" if from_onnx and isinstance(error, GraphError) else "failed"
 
 
 def _about_machine(error: FcnDeployError) -> bool:
     """Whether another machine or installation could have opened the same file."""
     return isinstance(error, (RunnerError, MissingDependencyError))
-
-
-def _no_network(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError) -> bool:
-    """Whether PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone."""
-    return files.model_source.kind == "onnx" and entry(spec.runner).opens == "network" and isinstance(error, GraphError)

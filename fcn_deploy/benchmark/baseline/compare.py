@@ -154,6 +154,10 @@ def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | N
 class Limits:
     """How much worse a row may be than in the baseline; None: by any amount.
 
+    A limit is broken by a change beyond it that is also more than chance explains: 95 % intervals, of times from
+    blocks of rounds, of mean IoU from paired images; where there are no counts of each image, any drop beyond the limit
+    breaks it. A row that was measured then and cannot be now breaks every limit.
+
     Attributes:
         miou_drop: points of mean IoU that a row may lose.
         slowdown: share of its time that a row may take longer (0.05: five per cent).
@@ -162,36 +166,8 @@ class Limits:
     miou_drop: float | None = None
     slowdown: float | None = None
 
+    def forbid_drop(self, drop: AccuracyChange) -> bool:
+        return self.miou_drop is not None and drop.lower and -drop.change.value > self.miou_drop
 
-@dataclass(frozen=True)
-class Violation:
-    """A limit that a row breaks.
-
-    Attributes:
-        change: what is worse by more than `limit`; None: the row was measured in the baseline and could not be now.
-    """
-
-    row: RowChange
-    change: AccuracyChange | SpeedChange | None = None
-    limit: float = 0.0
-
-
-def violations(comparison: Comparison, limits: Limits) -> list[Violation]:
-    """Return every limit that a row breaks.
-
-    A limit is broken by a change beyond it that is also more than chance explains: 95 % intervals, of times from
-    blocks of rounds, of mean IoU from paired images; where there are no counts of each image, any drop beyond the limit
-    breaks it. A row that was measured then and cannot be now breaks every limit.
-    """
-    return [violation for row in comparison.rows for violation in _broken(row, limits)]
-
-
-def _broken(row: RowChange, limits: Limits) -> Iterator[Violation]:
-    if row.fate == "lost" and limits != Limits():
-        yield Violation(row)
-    drop = row.accuracy
-    if limits.miou_drop is not None and drop is not None and drop.lower and -drop.change.value > limits.miou_drop:
-        yield Violation(row, drop, limits.miou_drop)
-    for change in row.speed:
-        if limits.slowdown is not None and change.ratio.longer and change.ratio.value > 1 + limits.slowdown:
-            yield Violation(row, change, limits.slowdown)
+    def forbid_slowdown(self, ratio: Ratio) -> bool:
+        return self.slowdown is not None and ratio.longer and ratio.value > 1 + self.slowdown

@@ -74,18 +74,13 @@ def _measurement(record: Record, found: Measurement) -> Iterator[str]:
 
 
 def _latency(latency: Latency, rounds: int) -> Iterator[str]:
-    clocks = [(latency.upload_ns, latency.execute_ns, latency.download_ns)]
-    if latency.device is not None:
-        clocks.append((latency.device.upload_ns, latency.device.execute_ns, latency.device.download_ns))
-    lengths = sorted({len(step) for clock in clocks for step in clock})
+    steps = [step for clock in (latency, latency.device) if clock is not None for step in clock.steps]
+    lengths = sorted({len(step) for step in steps})
     if lengths != [rounds]:
         yield f"has {lengths} samples for {rounds} rounds"
     elif rounds == 0:
         yield "has no samples"
-    elif (
-        min(map(min, (step for clock in clocks for step in clock))) < 0
-        or min(map(sum, zip(*clocks[0], strict=True))) <= 0
-    ):
+    elif min(map(min, steps)) < 0 or min(map(sum, zip(*latency.steps, strict=True))) <= 0:
         yield "has an inference that took no time or less"
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from fcn_deploy.benchmark.record.measurement import Accuracy, Frame
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
-from fcn_deploy.metrics.confusion import Counts
 from fcn_deploy.metrics.scores import Scores, scores
 
 REGIONS = ("all", "boundary", "interior")
@@ -76,9 +75,5 @@ def in_points(change: Interval) -> Interval:
 def _iou_change(before: Accuracy, after: Accuracy) -> IouChange:
     paired = len(before.by_image) > 1 and len(before.by_image) == len(after.by_image)
     # A single stack has no interval: what is known without the counts of each image.
-    stacks = [_stack(side.by_image if paired else (side.overall,)) for side in (before, after)]
+    stacks = [np.array(side.by_image if paired else (side.overall,), np.int64) for side in (before, after)]
     return iou_change(*stacks)
-
-
-def _stack(matrices: tuple[tuple[tuple[int, ...], ...], ...]) -> Counts:
-    return np.array(matrices, np.int64)

@@ -75,9 +75,6 @@ class _Cell:
     memory: Memory | None = None
     accuracy: Accuracy | None = None
 
-    def as_measurement(self) -> Measurement:
-        return Measurement(self.shape, self.latency, self.saturated, self.memory, self.accuracy)
-
 
 @dataclass(frozen=True)
 class _OldRow:
@@ -97,7 +94,7 @@ class _OldRow:
     def as_row(self) -> Row:
         own = Measurement(None, self.latency, self.saturated, self.memory, self.accuracy, self.agreement, self.frames)
         found = [] if own == Measurement() else [own]
-        found += [cell.as_measurement() for cell in self.cells]
+        found += [Measurement(one.shape, one.latency, one.saturated, one.memory, one.accuracy) for one in self.cells]
         return Row(self.runner, self.status, self.reason, self.notes, self.built, tuple(found))
 
 

@@ -10,28 +10,30 @@ Counts = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
-class OnDevice:
-    """Nanoseconds between events on the GPU's own streams; the host's clock counts launching and waiting too."""
+class StepTimes:
+    """Nanoseconds of the three steps of each round."""
 
     upload_ns: tuple[int, ...]
     execute_ns: tuple[int, ...]
     download_ns: tuple[int, ...]
+
+    @property
+    def steps(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+        return self.upload_ns, self.execute_ns, self.download_ns
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Nanoseconds of each round by the host's clock, around calls that wait for the device.
+class Latency(StepTimes):
+    """Times by the host's clock, around calls that wait for the device.
 
     Attributes:
         warmup_ns: whole inferences before the first round.
-        device: the same rounds by events on the GPU; None where the runner has none.
+        device: the same rounds by events on the GPU's own streams, without launching and waiting; None where the
+            runner has none.
     """
 
-    upload_ns: tuple[int, ...]
-    execute_ns: tuple[int, ...]
-    download_ns: tuple[int, ...]
     warmup_ns: tuple[int, ...]
-    device: OnDevice | None = None
+    device: StepTimes | None = None
 
 
 @dataclass(frozen=True)

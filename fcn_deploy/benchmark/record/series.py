@@ -58,7 +58,7 @@ def series(record: Record, measurement: Measurement) -> Series | None:
     latency = measurement.latency
     if latency is None:
         return None
-    steps = np.array([latency.upload_ns, latency.execute_ns, latency.download_ns], np.float64)
+    steps = np.array(latency.steps, np.float64)
     own = tuple(record.shapes[index] for index in record.rounds)
     shapes = own if measurement.shape is None else (measurement.shape,) * steps.shape[1]
     return Series(steps, shapes) if shapes else None

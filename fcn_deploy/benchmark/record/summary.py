@@ -14,7 +14,6 @@ from fcn_deploy.benchmark.record.measurement import Accuracy, Agreed, MarginAgre
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.metrics.scores import scores
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,12 @@ def speed(record: Record, measurement: Measurement) -> Speed | None:
 def fidelity(record: Record, measurement: Measurement) -> Fidelity:
     """Return the figures of a measurement's accuracy and agreement."""
     agreement = measurement.agreement
-    own = Fidelity(
-        agreement=None if agreement is None else agreement.overall,
-        agreement_boundary=None if agreement is None else agreement.boundary,
-        agreement_lowest_margin=agreement.by_margin[0] if agreement is not None and agreement.by_margin else None,
-    )
+    own = Fidelity()
+    if agreement is not None:
+        lowest = next(iter(agreement.by_margin), None)
+        own = Fidelity(
+            agreement=agreement.overall, agreement_boundary=agreement.boundary, agreement_lowest_margin=lowest
+        )
     if measurement.accuracy is None:
         return own
     own = _with_accuracy(own, measurement.accuracy)
@@ -161,8 +161,7 @@ def _times_reference(record: Record, measurement: Measurement, total: NDArray[np
 
 
 def _worst_class(accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> tuple[str, float] | None:
-    own = scores(np.array(accuracy.overall, np.int64)).per_class_iou
-    other = scores(np.array(reference.overall, np.int64)).per_class_iou
+    own, other = (regions(side)["all"].per_class_iou for side in (accuracy, reference))
     changes = [(100 * (a - b), index) for index, (a, b) in enumerate(zip(own, other, strict=True)) if a == a and b == b]
     loss, index = min(changes, default=(0.0, 0))
     return (classes[index], loss) if loss < 0 else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, Limits, RowChange, Violation, violations
+from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, Limits, RowChange
 from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
 from fcn_deploy.benchmark.baseline.speed_change import SpeedChange
 from fcn_deploy.benchmark.report.details import interval
@@ -99,16 +99,17 @@ def _meaning(rows: Sequence[RowChange]) -> str:
 
 def broken_limits(found: Comparison, limits: Limits) -> list[str]:
     """Write one line for each limit that a row breaks: which row, by how much, on what evidence."""
-    return [_violation(found, violation) for violation in violations(found, limits)]
+    return [line for row in found.rows for line in _broken(found, row, limits)]
 
 
-def _violation(found: Comparison, violation: Violation) -> str:
-    runner, change, limit = violation.row.runner, violation.change, violation.limit
-    if change is None:
-        return f"{runner}: {violation.row.reason}"
-    if isinstance(change, AccuracyChange):
-        return f"{runner}: {_accuracy_words(change)}; at most {limit:g} are allowed"
-    return f"{runner}{_speed_words(change, found)}; at most {100 * limit:g} % is allowed"
+def _broken(found: Comparison, row: RowChange, limits: Limits) -> Iterator[str]:
+    if row.fate == "lost" and limits != Limits():
+        yield f"{row.runner}: {row.reason}"
+    if row.accuracy is not None and limits.forbid_drop(row.accuracy):
+        yield f"{row.runner}: {_accuracy_words(row.accuracy)}; at most {limits.miou_drop:g} are allowed"
+    for change in row.speed:
+        if limits.slowdown is not None and limits.forbid_slowdown(change.ratio):
+            yield f"{row.runner}{_speed_words(change, found)}; at most {100 * limits.slowdown:g} % is allowed"
 
 
 def _accuracy_words(drop: AccuracyChange) -> str:

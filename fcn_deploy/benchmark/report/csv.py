@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict
 from typing import Any
 
 from fcn_deploy.benchmark.record.measurement import Measurement
-from fcn_deploy.benchmark.record.summary import fidelity, speed
+from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.sheets import resized_measurements
 
@@ -17,10 +16,6 @@ COLUMNS = (
     "execute_ms", "download_ms", "images_per_s", "saturated_images_per_s", "times_reference", "unstable",
     "peak_bytes", "device_bytes", "mean_iou_percent", "delta_points", "boundary_mean_iou_percent",
     "boundary_delta_points", "agreed_pixels", "compared_pixels", "file_bytes", "file_sha256", "reason",
-)  # fmt: skip
-_TIMES = (
-    "rounds", "median_ms", "p90_ms", "p99_ms", "upload_ms", "execute_ms", "download_ms", "images_per_s",
-    "times_reference",
 )  # fmt: skip
 
 
@@ -39,36 +34,21 @@ def render_csv(record: Record) -> str:
 
 def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
     batch, height, width = found.shape or (record.settings.batch, *_only_size(record))
-    memory, saturated, built = found.memory, found.saturated, None if found.shape else row.built
-    line = {
+    memory, agreement, built = found.memory, found.agreement, None if found.shape else row.built
+    figures = summarise(record, found)
+    line = figures | {
         "runner": row.runner, "status": row.status, "reason": row.reason,
         "batch": batch, "height": height, "width": width,
         "peak_bytes": memory and memory.peak_bytes, "device_bytes": memory and memory.device_bytes,
-        "file_bytes": built and built.size_bytes,
-        "file_sha256": built and built.sha256,
-        "saturated_images_per_s": saturated and saturated.images / saturated.seconds,
-    } | _times(record, found) | _accuracies(record, found)  # fmt: skip
-    return {key: value for key, value in line.items() if value is not None and value == value}
+        "file_bytes": built and built.size_bytes, "file_sha256": built and built.sha256,
+        "mean_iou_percent": figures["mean_iou"], "boundary_mean_iou_percent": figures["boundary_mean_iou"],
+        "agreed_pixels": agreement and agreement.overall.agreed,
+        "compared_pixels": agreement and agreement.overall.pixels,
+        "unstable": int(figures["unstable"]) if "unstable" in figures else None,
+    }  # fmt: skip
+    return {column: line[column] for column in COLUMNS if line.get(column) is not None}
 
 
 def _only_size(record: Record) -> tuple[int | None, int | None]:
     sizes = {shape[1:] for shape in record.shapes}
     return sizes.pop() if len(sizes) == 1 else (None, None)
-
-
-def _times(record: Record, measurement: Measurement) -> dict[str, Any]:
-    timed = speed(record, measurement)
-    if timed is None:
-        return {}
-    figures = asdict(timed)
-    return {name: figures[name] for name in _TIMES} | {"unstable": int(timed.unstable)}
-
-
-def _accuracies(record: Record, measurement: Measurement) -> dict[str, Any]:
-    found = fidelity(record, measurement)
-    return {
-        "mean_iou_percent": found.mean_iou, "delta_points": found.delta_points,
-        "boundary_mean_iou_percent": found.boundary_mean_iou, "boundary_delta_points": found.boundary_delta_points,
-        "agreed_pixels": found.agreement and found.agreement.agreed,
-        "compared_pixels": found.agreement and found.agreement.pixels,
-    }  # fmt: skip

@@ -117,9 +117,7 @@ def _legend(kept: WorstFrames) -> tuple[tuple[str, str], ...]:
 
 def photo_uri(image: NDArray[np.uint8]) -> str:
     """Encode uint8[h, w, 3] as a JPEG data URI."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=QUALITY, optimize=True)
-    return _uri("jpeg", stream)
+    return _uri(image, "JPEG", quality=QUALITY)
 
 
 def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) -> str:
@@ -127,7 +125,7 @@ def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) ->
     colours = np.zeros((len(palette) + 1, 4), np.uint8)
     colours[:-1, :3], colours[:-1, 3] = palette, 255
     known = (labels >= 0) & (labels < len(palette))
-    return _png(colours[np.where(known, labels, len(palette))])
+    return _uri(colours[np.where(known, labels, len(palette))], "PNG")
 
 
 def difference_uri(codes: NDArray[np.uint8]) -> str:
@@ -141,14 +139,10 @@ def difference_uri(codes: NDArray[np.uint8]) -> str:
     colours[ALIKE] = VEIL
     for code, (_, colour) in DIFFERENCES.items():
         colours[code] = colour
-    return _png(colours[wide])
+    return _uri(colours[wide], "PNG")
 
 
-def _png(pixels: NDArray[np.uint8]) -> str:
+def _uri(pixels: NDArray[np.uint8], kind: str, **settings: int) -> str:
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", optimize=True)
-    return _uri("png", stream)
-
-
-def _uri(kind: str, stream: io.BytesIO) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
+    Image.fromarray(pixels).save(stream, kind, optimize=True, **settings)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"

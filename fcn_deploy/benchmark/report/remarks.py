@@ -39,12 +39,8 @@ def verdict_lines(record: Record) -> list[str]:
     for place, row in enumerate(record.rows):
         about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
         if about:
-            lines.append(f"{row.runner}: {'. '.join([about[0], *map(_capital, about[1:])])}")
+            lines.append(f"{row.runner}: {'. '.join([about[0], *(text[:1].upper() + text[1:] for text in about[1:])])}")
     return lines + [verdict.text for verdict in found if verdict.about == "choice"]
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def circumstances(record: Record) -> list[str]:

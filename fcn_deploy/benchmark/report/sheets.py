@@ -44,13 +44,14 @@ def sheets(record: Record) -> list[Sheet]:
 def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
     reference = record.reference.runner if record.reference is not None else REFERENCE
-    heads: tuple[str, ...] = ("runner", "", "median", "p90", "p99", "images/s")
-    heads += (f"× {reference}", "up", "run", "down", "peak MiB")
-    rows = [(row.runner, _state(record, row), *_speed_cells(record, row.own)) for row in record.rows]
-    if any(row.own.saturated is not None for row in record.rows):
-        heads = (*heads[:6], "busy/s", *heads[6:])
-        rows = [(*cells[:6], _busy(row.own), *cells[6:]) for cells, row in zip(rows, record.rows, strict=True)]
-    return Sheet("Speed", heads, tuple(rows), words=(0, 1))
+    busy = any(row.own.saturated is not None for row in record.rows)
+    heads = ("runner", "", "median", "p90", "p99", "images/s", *["busy/s"] * busy)
+    rows = []
+    for row in record.rows:
+        *times, images, reference_times, up, run, down, memory = _speed_cells(record, row.own)
+        cells = (*times, images, *[_busy(row.own)] * busy, reference_times, up, run, down, memory)
+        rows.append((row.runner, _state(record, row), *cells))
+    return Sheet("Speed", (*heads, f"× {reference}", "up", "run", "down", "peak MiB"), tuple(rows), words=(0, 1))
 
 
 def _state(record: Record, row: Row) -> str:
@@ -70,15 +71,9 @@ def _speed_cells(record: Record, found: Measurement) -> list[str]:
     memory = NONE if found.memory is None else number(found.memory.peak_bytes / MIB, 0)
     if timed is None:
         return [NONE] * 8 + [memory]
-    times = [timed.median_ms, timed.p90_ms, timed.p99_ms]
-    steps = [timed.upload_ms, timed.execute_ms, timed.download_ms]
-    return [
-        *map(milliseconds, times),
-        number(timed.images_per_s, 1),
-        number(timed.times_reference, 2),
-        *map(milliseconds, steps),
-        memory,
-    ]
+    times = map(milliseconds, (timed.median_ms, timed.p90_ms, timed.p99_ms))
+    steps = map(milliseconds, (timed.upload_ms, timed.execute_ms, timed.download_ms))
+    return [*times, number(timed.images_per_s, 1), number(timed.times_reference, 2), *steps, memory]
 
 
 def fidelity_sheet(record: Record) -> Sheet:
@@ -113,19 +108,7 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
     reference = record.reference.runner if record.reference is not None else REFERENCE
-    heads = (
-        "runner",
-        "size",
-        "batch",
-        "median",
-        "p90",
-        "images/s",
-        "busy/s",
-        f"× {reference}",
-        "peak MiB",
-        "mIoU",
-        "Δ",
-    )
+    heads = ("runner", "size", "batch", "median", "p90", "images/s", "busy/s", f"× {reference}", "peak MiB")
     rows = []
     for row, found in resized_measurements(record):
         batch, height, width = found.shape or (0, 0, 0)
@@ -133,7 +116,7 @@ def sizes_sheet(record: Record) -> Sheet:
         mean_iou, delta, *_ = _fidelity_cells(fidelity(record, found), is_reference(record, row))
         cells = (median, p90, images, _busy(found), times, memory, mean_iou, delta)
         rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
-    return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
+    return Sheet("Sizes and batches", (*heads, "mIoU", "Δ"), tuple(rows), words=(0, 1))
 
 
 def resized_measurements(record: Record) -> Iterator[tuple[Row, Measurement]]:

@@ -18,7 +18,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
-from types import TracebackType
 from typing import IO, Any
 
 from fcn_deploy.benchmark.images import Image
@@ -43,24 +42,16 @@ class InChild:
         Raises:
             RunnerError: it cannot be opened there.
         """
-        self._name = name
+        self.name = name
         # Batches that the child has; held here too, so that no other array gets the id of one.
         self._sent: dict[int, Image] = {}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         self._process = start_module(__name__, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
         try:
-            self._streams = bool(self._ask("open", spec, source, threads, model))
+            self.streams = bool(self._ask("open", spec, source, threads, model))
         except BaseException:
             self.close()
             raise
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def streams(self) -> bool:
-        return self._streams
 
     @property
     def pid(self) -> int:
@@ -94,9 +85,7 @@ class InChild:
     def __enter__(self) -> InChild:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _send(self, batches: Sequence[Image]) -> None:
@@ -113,7 +102,7 @@ class InChild:
             self._process.stdin.flush()
             answer, error = pickle.load(self._process.stdout)
         except (EOFError, OSError, pickle.UnpicklingError) as failure:
-            raise RunnerError(f"{self._name}: {self._ending()}") from failure
+            raise RunnerError(f"{self.name}: {self._ending()}") from failure
         if error is not None:
             raise RunnerError(error)
         return answer

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from fcn_deploy.benchmark.images import Image
-from fcn_deploy.benchmark.record.measurement import Latency, OnDevice
+from fcn_deploy.benchmark.record.measurement import Latency, StepTimes
 from fcn_deploy.benchmark.record.stability import is_known
 from fcn_deploy.benchmark.timing.timed_runner import Steps, TimedRunner, Timing, timed_runner_of
 from fcn_deploy.errors import FcnDeployError
@@ -60,7 +60,7 @@ class Samples:
             tuple(self.execute_ns),
             tuple(self.download_ns),
             tuple(self.warmup_ns),
-            OnDevice(*zip(*self.device_ns, strict=True)) if self.device_ns else None,
+            StepTimes(*zip(*self.device_ns, strict=True)) if self.device_ns else None,
         )
 
     @property

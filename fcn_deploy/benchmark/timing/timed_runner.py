@@ -53,16 +53,8 @@ class InProcess:
     """Time a runner in this process; its threads and its memory are shared with the other runners."""
 
     def __init__(self, runner: Runner) -> None:
-        self.runner = runner
+        self.runner, self.name, self.streams = runner, runner.name, runner.slots > 1
         runner.time_on_device = True
-
-    @property
-    def name(self) -> str:
-        return self.runner.name
-
-    @property
-    def streams(self) -> bool:
-        return self.runner.slots > 1
 
     def time(self, batch: Image) -> Timing:
         return Timing(time_once(self.runner, {INPUT: batch}), self.runner.device_ns)

@@ -42,9 +42,7 @@ def _idle(latency: Latency | None) -> str:
     """Launch-bound by the device's events: the host waits for longer than the device works."""
     if latency is None or latency.device is None:
         return ""
-    device = latency.device
-    busy = float(np.median(np.sum([device.upload_ns, device.execute_ns, device.download_ns], axis=0)))
-    whole = float(np.median(np.sum([latency.upload_ns, latency.execute_ns, latency.download_ns], axis=0)))
+    busy, whole = (float(np.median(np.sum(clock.steps, axis=0))) for clock in (latency.device, latency))
     if whole == 0 or 1 - busy / whole <= LAUNCH:
         return ""
     return f"bound by launch: the device works for {short_ms(busy / 1e6)} of {short_ms(whole / 1e6)} ms"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
@@ -30,6 +31,7 @@ class Metric:
     title: str
     value: Callable[[Record, Measurement], float | None]
     write: Callable[[float], str]
+    scale: Callable[[Sequence[float], float, float], Scale]
     every_batch: bool = True
 
 
@@ -53,13 +55,14 @@ def peak_mib(record: Record, found: Measurement) -> float | None:
 
 
 def mean_iou(record: Record, found: Measurement) -> float | None:
-    """Return per cent."""
     return fidelity(record, found).mean_iou
 
 
-TIME = Metric("ms an image", median_ms, milliseconds)
-MEMORY = Metric("peak memory, MiB", peak_mib, lambda value: number(value, 0))
-ACCURACY = Metric("mIoU, %", mean_iou, lambda value: number(value, 2), every_batch=False)
+METRICS = (
+    Metric("ms an image", median_ms, milliseconds, positive),
+    Metric("peak memory, MiB", peak_mib, lambda value: number(value, 0), from_zero),
+    Metric("mIoU, %", mean_iou, lambda value: number(value, 2), partial(centred, least=LEAST), every_batch=False),
+)
 
 
 def size_plots(record: Record, width: int = WIDTH) -> list[Markup]:
@@ -68,7 +71,7 @@ def size_plots(record: Record, width: int = WIDTH) -> list[Markup]:
     batches = sorted({shape[0] for shape in shapes})
     sizes = {float(height * width): f"{height}x{width}" for _, height, width in sorted(shapes, key=_pixels)}
     plots = []
-    for metric in (TIME, MEMORY, ACCURACY):
+    for metric in METRICS:
         for batch in batches if metric.every_batch else batches[:1]:
             curves = _curves(record, metric, batch)
             if curves:
@@ -94,7 +97,7 @@ def _pixels(shape: Shape) -> int:
 def _drawn(title: str, metric: Metric, curves: list[Curve], sizes: dict[float, str], width: int) -> Markup:
     values = [value for curve in curves for _, value in curve.points]
     right = positive(sizes, LEFT + 26, width - RIGHT - 16)
-    upwards = _upwards(metric, values)
+    upwards = metric.scale(values, HEIGHT - BOTTOM, TOP)
     said = "; ".join(
         f"{curve.name}: " + ", ".join(f"{sizes[pixels]} {metric.write(value)}" for pixels, value in curve.points)
         for curve in curves
@@ -104,14 +107,6 @@ def _drawn(title: str, metric: Metric, curves: list[Curve], sizes: dict[float, s
         up(upwards, LEFT, width - RIGHT), across(right, TOP, HEIGHT - BOTTOM, []), *_size_names(right, sizes),
         *(_curve(curve, metric, right, upwards, sizes) for curve in curves),
     )  # fmt: skip
-
-
-def _upwards(metric: Metric, values: list[float]) -> Scale:
-    if metric is TIME:
-        return positive(values, HEIGHT - BOTTOM, TOP)
-    if metric is ACCURACY:
-        return centred(values, HEIGHT - BOTTOM, TOP, LEAST)
-    return from_zero(values, HEIGHT - BOTTOM, TOP)
 
 
 def _size_names(right: Scale, sizes: dict[float, str]) -> list[Markup]:

@@ -7,7 +7,7 @@ import pytest
 
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import from_json, read_record, to_json, write_record
-from fcn_deploy.benchmark.record.measurement import Frame, Latency, Measurement, OnDevice, Saturated
+from fcn_deploy.benchmark.record.measurement import Frame, Latency, Measurement, Saturated, StepTimes
 from fcn_deploy.benchmark.report.csv import render_csv
 from fcn_deploy.errors import OutputError, RecordError
 from fcn_deploy.system.plain import plain
@@ -27,7 +27,7 @@ def test_a_record_survives_the_round_trip(tmp_path):
 
 
 def test_every_kind_of_measurement_survives_the_round_trip():
-    samples = Latency((1, 2), (3, 4), (5, 6), (7,), OnDevice((0, 1), (2, 3), (4, 5)))
+    samples = Latency((1, 2), (3, 4), (5, 6), (7,), StepTimes((0, 1), (2, 3), (4, 5)))
     saturated = Saturated(9, 1.5, True, ((4, 0.5), (5, 1.0)))
     cell = Measurement(
         (2, 33, 47), samples, saturated, None, replace(ROWS[0].own.accuracy, by_image=(((1, 2), (3, 4)),))

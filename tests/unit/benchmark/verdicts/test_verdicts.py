@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.record.measurement import Latency, Measurement, OnDevice, Saturated
+from fcn_deploy.benchmark.record.measurement import Latency, Measurement, Saturated, StepTimes
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from tests.support.bench_records import AGREEMENT, MS, RECORD, REFERENCE, ROWS, WORSE, bench_row
 
@@ -21,7 +21,7 @@ def timed(upload: float, execute: float, download: float, *, noise: float = 0.01
     factors = 1 + noise * (normal - np.median(normal))
     columns = (np.full(ROUNDS, upload), execute * factors, np.full(ROUNDS, download))
     steps = [tuple(int(ms * MS) for ms in column) for column in columns]
-    device = None if busy is None else OnDevice((0,) * ROUNDS, (int(busy * MS),) * ROUNDS, (0,) * ROUNDS)
+    device = None if busy is None else StepTimes((0,) * ROUNDS, (int(busy * MS),) * ROUNDS, (0,) * ROUNDS)
     return Latency(*steps, (), device)
 
 
