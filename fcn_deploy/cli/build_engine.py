@@ -82,7 +82,6 @@ def command(model: str, out: Path, profile_from: str | None, **given: Any) -> No
     TensorRT for RTX builds without a GPU, by default for Ampere GPUs and later.
     """
     from fcn_deploy.engine_build.build_engine import build_engine
-    from fcn_deploy.engine_build.plain import to_plain
     from fcn_deploy.engine_build.profiles import given_profiles
     from fcn_deploy.engine_build.text import render
 
@@ -96,7 +95,7 @@ def command(model: str, out: Path, profile_from: str | None, **given: Any) -> No
         **picked(given, "precision", "max_batch", "flavor", "method", "keep", "force"),
         progress=progress(),
     )
-    emit(lambda: to_plain(report), lambda: render(report))
+    emit(report.to_plain, lambda: render(report))
 
 
 def _images(source: str, given: dict[str, Any]) -> Any:

@@ -77,7 +77,6 @@ def command(source: str, out: Path | None, outputs: str, tolerance: float | None
     """
     from fcn_deploy.model_file import kind_of
     from fcn_deploy.onnx_export.export import export
-    from fcn_deploy.onnx_export.plain import to_plain
     from fcn_deploy.onnx_export.proof import TOLERANCE
     from fcn_deploy.onnx_export.text import render
 
@@ -91,4 +90,4 @@ def command(source: str, out: Path | None, outputs: str, tolerance: float | None
         progress=progress(),
         **given,
     )
-    emit(lambda: to_plain(report), lambda: render(report))
+    emit(report.to_plain, lambda: render(report))

@@ -47,7 +47,6 @@ def command(start: str | None, output: Path, **options: Any) -> None:
     than the log.
     """
     from fcn_deploy.training.loop import train
-    from fcn_deploy.training.plain import to_plain
     from fcn_deploy.training.text import epoch_line, how_to_resume, render
 
     result = train(
@@ -60,7 +59,7 @@ def command(start: str | None, output: Path, **options: Any) -> None:
     if result.stopped_by is not None:
         click.echo(how_to_resume(result), err=True)
         click.get_current_context().exit(128 + result.stopped_by)
-    emit(lambda: to_plain(result), lambda: render(result))
+    emit(result.to_plain, lambda: render(result))
 
 
 def _given(options: dict[str, Any], *, may_lack_data: bool) -> TrainArguments:

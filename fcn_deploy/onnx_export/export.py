@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
@@ -26,6 +26,7 @@ from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, ShapeProof, in
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import OUTPUTS, InputKind, Shape
@@ -57,6 +58,11 @@ class ExportReport:
     weights_bytes: int
     seconds: float
     card: ModelCard
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the report as JSON holds it."""
+        fields: dict[str, Any] = plain(self)
+        return fields
 
 
 def export(

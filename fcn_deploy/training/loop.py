@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
@@ -13,11 +13,10 @@ from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.arguments import TrainArguments, config_of
 from fcn_deploy.training.config import TrainConfig, differences
-from fcn_deploy.training.device import choose_device
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import new_model, open_run_inputs
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_saved_state
-from fcn_deploy.training.step import Stepper
+from fcn_deploy.training.step import Stepper, choose_device
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -58,6 +57,24 @@ class TrainResult:
     def left_out(self) -> int:
         """Return the training and validation images that could not be used."""
         return max(record.left_out for record in self.position.history)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the last and the best epoch as JSON holds them; mIoUs and accuracies are fractions 0..1."""
+        last = self.position.history[-1]
+        return {
+            "epochs": len(self.position.history),
+            "steps": self.position.step,
+            "seconds": round(self.seconds, 1),
+            "left_out": self.left_out,
+            "loss": last.loss,
+            "mean_iou": last.mean_iou,
+            "pixel_accuracy": last.pixel_accuracy,
+            "boundary_mean_iou": last.boundary_mean_iou,
+            "best_mean_iou": self.position.best_mean_iou,
+            "best_epoch": self.position.best_epoch,
+            "best": str(self.best),
+            "last": str(self.last),
+        }
 
 
 def train(

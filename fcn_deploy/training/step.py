@@ -1,10 +1,11 @@
-"""Take steps of gradient descent, each with its learning rate."""
+"""Take steps of gradient descent: device and types, learning rate, dropout."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,6 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.training.augment import generator
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.device import TrainingDevice
 from fcn_deploy.training.loading import Batch
 
 LONGEST_DEFAULT_WARMUP = 1000  # steps
@@ -149,3 +149,45 @@ def learning_rate(step: int, total: int, base: float, warmup: int, power: float)
 def default_warmup(total: int) -> int:
     """Return a twentieth of the run, at most 1000 steps: deep nets without batch normalisation diverge without one."""
     return min(LONGEST_DEFAULT_WARMUP, total // 20)
+
+
+@dataclass(frozen=True)
+class TrainingDevice:
+    """A device and the type of the forward pass.
+
+    Attributes:
+        device: where the model lives.
+        autocast_dtype: of convolutions; None is float32 throughout.
+        scaled: whether the loss is scaled, which float16 needs lest small gradients vanish.
+    """
+
+    device: torch.device
+    autocast_dtype: torch.dtype | None
+
+    @property
+    def scaled(self) -> bool:
+        return self.autocast_dtype is torch.float16
+
+    def autocast(self) -> torch.autocast:
+        """Return the context for a forward pass."""
+        dtype = self.autocast_dtype
+        return torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def choose_device(device: str, amp: bool | None) -> TrainingDevice:
+    """Resolve "auto" and the default of mixed precision: on for a GPU, off for a CPU.
+
+    bfloat16 where the device computes in it, otherwise float16 with a scaled loss (GPUs before Ampere).
+
+    Raises:
+        TrainingError: a GPU was asked for and there is none that PyTorch can use.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise TrainingError("--device cuda: PyTorch sees no NVIDIA GPU; use --device cpu, or install a CUDA build")
+    on_gpu = device == "cuda" or (device == "auto" and available)
+    mixed = on_gpu if amp is None else amp
+    if not on_gpu:
+        return TrainingDevice(torch.device("cpu"), torch.bfloat16 if mixed else None)
+    half = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    return TrainingDevice(torch.device("cuda"), half if mixed else None)

@@ -6,6 +6,7 @@ The engine is the library's plain plan, which NVIDIA's own tools load; all else 
 from __future__ import annotations
 
 import gc
+import json
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,11 @@ class BuildReport:
     sidecar: Sidecar
     built: bool = True
     reasons: tuple[str, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return what was done and why, and the sidecar as its file has it."""
+        sidecar = json.loads(self.sidecar.to_json())
+        return {"path": str(self.path), "built": self.built, "reasons": list(self.reasons), **sidecar}
 
 
 def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> BuildReport:

@@ -11,9 +11,16 @@ from torch import nn
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.device import TrainingDevice, choose_device
 from fcn_deploy.training.loading import Batch
-from fcn_deploy.training.step import Stepper, default_warmup, learning_rate, parameter_groups, size_advice
+from fcn_deploy.training.step import (
+    Stepper,
+    TrainingDevice,
+    choose_device,
+    default_warmup,
+    learning_rate,
+    parameter_groups,
+    size_advice,
+)
 from tests.conftest import tiny_model
 
 CPU = TrainingDevice(torch.device("cpu"), None)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import TrainResult
-from fcn_deploy.training.plain import to_plain
 from fcn_deploy.training.state import EpochRecord, Position
 from fcn_deploy.training.text import epoch_line, how_to_resume, render
 
@@ -21,7 +20,7 @@ RESULT = TrainResult(
 
 
 def test_the_json_has_the_last_epoch_the_best_and_the_whole_run():
-    assert to_plain(RESULT) == {
+    assert RESULT.to_plain() == {
         "epochs": 2,
         "steps": 10,
         "seconds": 90.0,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.training.device import TrainingDevice, choose_device
+from fcn_deploy.training.step import TrainingDevice, choose_device
 
 
 def test_the_device_and_type_follow_what_there_is(monkeypatch):
