@@ -39,13 +39,15 @@ def check_rewritable(model: ir.Model, path: object) -> None:
 
 def first_layers(model: ir.Model) -> list[str]:
     """Return names of the convolutions with no convolution before them: their input is the image."""
-    return [node.name or "" for node in convolutions(model) if not _conv_among(_before(node))]
+    return [node.name or "" for node in convolutions(model) if not _reaches_conv(node, ir.Node.predecessors)]
 
 
 def score_layers(model: ir.Model) -> list[str]:
     """Return names of the 1x1 convolutions with no convolution after them: their output is scores of classes."""
     return [
-        node.name or "" for node in convolutions(model) if _kernel(node) == (1, 1) and not _conv_among(_after(node))
+        node.name or ""
+        for node in convolutions(model)
+        if _kernel(node) == (1, 1) and not _reaches_conv(node, ir.Node.successors)
     ]
 
 
@@ -98,21 +100,8 @@ def _kernel(node: ir.Node) -> tuple[int, ...]:
     return tuple(shape[2:])
 
 
-def _conv_among(nodes: Iterable[ir.Node]) -> bool:
-    return any(node.op_type == "Conv" for node in nodes)
-
-
-def _before(node: ir.Node) -> set[ir.Node]:
-    """Return every node that `node` depends on."""
-    return _reached(node, lambda current: current.predecessors())
-
-
-def _after(node: ir.Node) -> set[ir.Node]:
-    """Return every node that depends on `node`."""
-    return _reached(node, lambda current: current.successors())
-
-
-def _reached(start: ir.Node, step: Callable[[ir.Node], Iterable[ir.Node]]) -> set[ir.Node]:
+def _reaches_conv(start: ir.Node, step: Callable[[ir.Node], Iterable[ir.Node]]) -> bool:
+    """Return whether a convolution is among the nodes that `step` leads to from `start`, again and again."""
     seen: set[ir.Node] = set()
     todo = list(step(start))
     while todo:
@@ -120,4 +109,4 @@ def _reached(start: ir.Node, step: Callable[[ir.Node], Iterable[ir.Node]]) -> se
         if current not in seen:
             seen.add(current)
             todo.extend(step(current))
-    return seen
+    return any(node.op_type == "Conv" for node in seen)

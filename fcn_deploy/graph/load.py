@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
-from fcn_deploy.graph.naming import CONSTANT_PREFIX
 from fcn_deploy.graph.weights import catch_weight_errors
 from fcn_deploy.model_file import require_file
 from fcn_deploy.system.decode import decode, parse_json
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
 UNUSED_KEY = "fcn_deploy.unused_weights"
 # Metadata of a file that `fcn-deploy quantize` wrote: "fp16", "int8" or "int8+fp16".
 PRECISION_KEY = "fcn_deploy.precision"
+# Initializers that the exporter made; all others are weights, or the contract's.
+CONSTANT_PREFIX = "const/"
 
 
 def load_graph(path: Path) -> ir.Model:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.metrics.confusion import Counts
+from fcn_deploy.metrics.scores import ratio
 
 DRAWS = 1000
 LEVEL = 0.95
@@ -109,20 +110,11 @@ def _parts(counts: Counts) -> Values:
 
 def _differences(before: Values, after: Values) -> tuple[Values, Values]:
     """Change of the mean IoU, float64[draws], and of each class's, float64[draws, C], from [draws, 2, C]."""
-    ious = [_iou(parts) for parts in (before, after)]
+    ious = [ratio(parts[:, 0], parts[:, 1]) for parts in (before, after)]
     means = [_mean_over_present(iou) for iou in ious]
     return means[1] - means[0], ious[1] - ious[0]
 
 
-def _iou(parts: Values) -> Values:
-    quotient = np.full(parts[:, 0].shape, np.nan)
-    np.divide(parts[:, 0], parts[:, 1], out=quotient, where=parts[:, 1] > 0)
-    return quotient
-
-
 def _mean_over_present(iou: Values) -> Values:
     present = ~np.isnan(iou)
-    count = present.sum(axis=1)
-    mean = np.full(len(iou), np.nan)
-    np.divide(np.where(present, iou, 0).sum(axis=1), count, out=mean, where=count > 0)
-    return mean
+    return ratio(np.where(present, iou, 0).sum(axis=1), present.sum(axis=1))

@@ -41,11 +41,11 @@ def scores(counts: Counts) -> Scores:
     """Return the paper's metrics of int64[C, C] counts, row = true class, column = predicted class."""
     correct = np.diag(counts).astype(np.float64)
     true, predicted = counts.sum(axis=1), counts.sum(axis=0)
-    iou = _ratio(correct, true + predicted - correct)
-    frequency = _ratio(true, true.sum())
+    iou = ratio(correct, true + predicted - correct)
+    frequency = ratio(true, true.sum())
     return Scores(
-        pixel_accuracy=float(_ratio(correct.sum(), true.sum())),
-        mean_accuracy=_mean(_ratio(correct, true)),
+        pixel_accuracy=float(ratio(correct.sum(), true.sum())),
+        mean_accuracy=_mean(ratio(correct, true)),
         mean_iou=_mean(iou),
         frequency_weighted_iou=float(np.nansum(frequency * iou)) if true.any() else math.nan,
         per_class_iou=tuple(float(value) for value in iou),
@@ -53,7 +53,7 @@ def scores(counts: Counts) -> Scores:
     )
 
 
-def _ratio(part: ArrayLike, whole: ArrayLike) -> NDArray[np.float64]:
+def ratio(part: ArrayLike, whole: ArrayLike) -> NDArray[np.float64]:
     """Divide part by whole; nan where whole is 0."""
     dividend, divisor = np.broadcast_arrays(np.asarray(part, np.float64), np.asarray(whole, np.float64))
     quotient = np.full(divisor.shape, np.nan)

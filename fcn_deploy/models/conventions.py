@@ -133,10 +133,6 @@ def _resnet_options(state: State) -> dict[str, Option]:
 # ---- translations into our names
 
 
-def _unchanged(state: State) -> dict[str, Tensor]:
-    return dict(state)
-
-
 _ARTICLE_LAYERS = {
     "classifier": "score_fr",
     "score_final": "score_fr",
@@ -206,7 +202,7 @@ CONVENTIONS = (
     Convention(
         "our own (backbone.stage1.conv1, score_fr)",
         re.compile(rf"(backbone\.stage\d\.conv\d|{_HEAD})\.(weight|bias)"),
-        _unchanged,
+        dict,
         _VGG,
     ),
     Convention(
@@ -218,7 +214,7 @@ CONVENTIONS = (
     Convention(
         "pytorch-fcn / Caffe FCN (conv1_1, score_fr)",
         re.compile(rf"(conv\d_\d|{_HEAD})\.(weight|bias)"),
-        _unchanged,
+        dict,
         _CAFFE,
     ),
     Convention(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from fcn_deploy.errors import ExportError, first_line
-from fcn_deploy.graph.naming import name_after_modules
-from fcn_deploy.onnx_export.passes import lower_opset, merge_slices
+from fcn_deploy.onnx_export.passes import lower_opset, merge_slices, name_after_modules
 
 if TYPE_CHECKING:
     import torch

@@ -5,6 +5,7 @@ It drops options that it does not have, and accepts profiles of which the larges
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -128,30 +129,20 @@ def configure(flavor: Flavor, builder: Any, options: BuildOptions, fp16: bool, i
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     if options.tf32 is False:
         config.clear_flag(trt.BuilderFlag.TF32)
-    _set_flags(trt, config, options)
-    if flavor.traits.explicit_batch:
-        _set_precision_flags(trt, config, fp16, int8)
+    by_flag = flavor.traits.explicit_batch
+    flags = {
+        "TF32": options.tf32,
+        "REFIT": options.refit,
+        "STRIP_PLAN": options.strip,
+        "VERSION_COMPATIBLE": options.version_compatible,
+        "FP16": fp16 and by_flag,
+        "INT8": int8 and by_flag,
+    }
+    for name in (name for name, wanted in flags.items() if wanted):  # not every release has each of them
+        config.set_flag(getattr(trt.BuilderFlag, name))
     if flavor.traits.names_targets:
         _set_targets(trt, config, options.sm)
     return config
-
-
-def _set_flags(trt: Any, config: Any, options: BuildOptions) -> None:
-    if options.tf32:
-        config.set_flag(trt.BuilderFlag.TF32)
-    if options.refit:
-        config.set_flag(trt.BuilderFlag.REFIT)
-    if options.strip:
-        config.set_flag(trt.BuilderFlag.STRIP_PLAN)
-    if options.version_compatible:
-        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-
-
-def _set_precision_flags(trt: Any, config: Any, fp16: bool, int8: bool) -> None:
-    if fp16:
-        config.set_flag(trt.BuilderFlag.FP16)
-    if int8:
-        config.set_flag(trt.BuilderFlag.INT8)
 
 
 def _set_targets(trt: Any, config: Any, sm: tuple[str, ...]) -> None:
@@ -190,7 +181,4 @@ def widest_node(model: ir.Model, sizes: Mapping[str, TensorSize]) -> tuple[str, 
 def _bytes(size: TensorSize | None) -> int:
     if size is None or size.shape is None or size.dtype is None:
         return 0
-    count = 1
-    for dim in size.shape:
-        count *= dim
-    return int(count * size.dtype.itemsize)
+    return int(math.prod(size.shape) * size.dtype.itemsize)

@@ -23,8 +23,7 @@ from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_si
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.receptive_field.rules import propagate
-from fcn_deploy.tiling.receptive_field.spatial_axes import NotUniform, SpatialAxes
-from fcn_deploy.tiling.receptive_field.valid_range import ValidRange
+from fcn_deploy.tiling.receptive_field.spatial_axes import NotUniform, SpatialAxes, ValidRange
 
 # Far larger than any receptive field, and a multiple of every total stride up to 8192 times 3, 5 and 7.
 PROBE = 8192 * 105

@@ -13,9 +13,11 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.sizes import TensorSize
-from fcn_deploy.tiling.receptive_field.spatial_axes import NodeContext, NotUniform, SpatialAxes
-from fcn_deploy.tiling.receptive_field.valid_range import (
+from fcn_deploy.tiling.receptive_field.spatial_axes import (
     Kernel,
+    NodeContext,
+    NotUniform,
+    SpatialAxes,
     ValidRange,
     after_interpolation,
     after_repeat,

@@ -7,7 +7,7 @@ import onnx
 import onnx.reference
 from onnx import helper
 
-from fcn_deploy.graph.naming import SCOPES_KEY, name_after_modules
+from fcn_deploy.onnx_export.passes import SCOPES_KEY, name_after_modules
 from tests.support.onnx_files import model_of
 
 
