@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 
 from fcn_deploy.audit.rules import NODE_RULES, Finding, Sizes
-from fcn_deploy.graph.sizes import image_axes, image_input
+from fcn_deploy.graph.sizes import fixed_dims, image_input
 
 # The last opset that TensorRT 8.6, the oldest release in use (JetPack), documents.
 OLDEST_OPSET = 17
@@ -62,13 +62,9 @@ def _opset_findings(model: ir.Model) -> Iterator[Finding]:
 
 
 def _shape_findings(model: ir.Model) -> Iterator[Finding]:
-    value = image_input(model)
-    axes = image_axes(value) or ()
-    fixed = [
-        f"{word} = {value.shape[axis]}"
-        for axis, word in zip(axes, "NHW", strict=False)
-        if value.shape is not None and isinstance(value.shape[axis], int)
-    ]
+    fixed = [f"{word} = {dim}" for dim, word in zip(fixed_dims(model), "NHW", strict=True) if dim is not None]
     if fixed:
         problem = f"is fixed at {', '.join(fixed)}: an engine will take no other size"
-        yield Finding("static-shape", "warning", (str(value.name),), problem, "export with dynamic N, H and W")
+        yield Finding(
+            "static-shape", "warning", (str(image_input(model).name),), problem, "export with dynamic N, H and W"
+        )

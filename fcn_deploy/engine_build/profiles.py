@@ -5,13 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-import onnx_ir as ir
-
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, OnError, iterate
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import EngineError
-from fcn_deploy.graph.sizes import image_axes, image_input
+from fcn_deploy.graph.sizes import FixedDims
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.recipe import Recipe
 from fcn_deploy.system.interrupt import interrupts
@@ -20,8 +18,7 @@ from fcn_deploy.vocabulary import Profile, Shape
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
 STRIDE = 32
-Dims = tuple[int | None, int | None, int | None]
-DYNAMIC: Dims = (None, None, None)
+DYNAMIC: FixedDims = (None, None, None)
 DEFAULT = Profile((1, 32, 32), (1, 360, 480), (1, 1080, 1920))
 
 
@@ -81,7 +78,7 @@ def _up(side: int) -> int:
     return -(-side // STRIDE) * STRIDE
 
 
-def default_profile(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tuple[Profile, str]:
+def default_profile(recipe: Recipe | None, fixed: FixedDims, batch: int | None) -> tuple[Profile, str]:
     """Return a recipe's profile, else the default, within what the file fixes; and where it is from, for a message.
 
     Args:
@@ -104,18 +101,7 @@ def default_profile(recipe: Recipe | None, fixed: Dims, batch: int | None) -> tu
     return Profile(*(_apply_fixed(shape, fixed) for shape in (profile.min, profile.opt, profile.max))), origin
 
 
-def fixed_dims(model: ir.Model) -> Dims:
-    """Return N, H and W of the image input where the file fixes them."""
-    value = image_input(model)
-    axes, shape = image_axes(value), value.shape
-    assert axes is not None
-    assert shape is not None
-    dims = [shape[axis] for axis in axes]
-    n, h, w = (dim if isinstance(dim, int) else None for dim in dims)
-    return n, h, w
-
-
-def check_fixed(profiles: Sequence[Profile], dims: Dims) -> None:
+def check_fixed(profiles: Sequence[Profile], dims: FixedDims) -> None:
     """Raise EngineError for a profile that goes beyond what the file fixes; the builder would tell it late."""
     for axis, fixed in zip("NHW", dims, strict=True):
         for profile in profiles:
@@ -127,6 +113,6 @@ def check_fixed(profiles: Sequence[Profile], dims: Dims) -> None:
                 )
 
 
-def _apply_fixed(shape: Shape, fixed: Dims) -> Shape:
+def _apply_fixed(shape: Shape, fixed: FixedDims) -> Shape:
     n, h, w = (own if given is None else given for own, given in zip(shape, fixed, strict=True))
     return n, h, w

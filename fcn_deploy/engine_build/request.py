@@ -17,10 +17,10 @@ from fcn_deploy.engine.builder.build import built_for, precision_of
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.engine.sidecar import sidecar_path
-from fcn_deploy.engine_build.profiles import DYNAMIC, Dims, fixed_dims
+from fcn_deploy.engine_build.profiles import DYNAMIC
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
-from fcn_deploy.graph.sizes import image_input
+from fcn_deploy.graph.sizes import FixedDims, fixed_dims, image_input
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.sources.model_source import ModelSource
@@ -119,7 +119,7 @@ class BuildSource:
 
     sha256: str
     card: ModelCard | None
-    fixed: Dims
+    fixed: FixedDims
     graph: list[ir.Model] = field(default_factory=list)
 
     @property

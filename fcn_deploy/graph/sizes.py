@@ -17,6 +17,8 @@ from fcn_deploy.errors import GraphError
 SMALL = 256
 CHANNEL_COUNTS = (1, 3, 4)
 
+FixedDims = tuple[int | None, int | None, int | None]
+
 
 @dataclass(frozen=True)
 class TensorSize:
@@ -75,20 +77,26 @@ def image_input(model: ir.Model) -> ir.Value:
     raise GraphError(f"the graph has no input of four dims to take for the image (its inputs: {found})")
 
 
+def fixed_dims(model: ir.Model) -> FixedDims:
+    """Return N, H and W of the image input where the file fixes them."""
+    value = image_input(model)
+    dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
+    n, h, w = (dim if isinstance(dim, int) else None for dim in (dims[axis] for axis in axes))
+    return n, h, w
+
+
 def choose_size(model: ir.Model, batch: int | None, height: int | None, width: int | None) -> ImageSize:
     """Return what the caller asked for; where nothing was, the dim fixed in the file; where none is, 1 x 360 x 480.
 
     Raises:
         GraphError: a dim is fixed in the file at another number than was asked for.
     """
-    value = image_input(model)
-    dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
-    chosen = []
-    for axis, asked, default, word in zip(axes, (batch, height, width), (1, 360, 480), "NHW", strict=True):
-        dim = dims[axis]
-        fixed = dim if isinstance(dim, int) else None
+    name, chosen = image_input(model).name, []
+    for fixed, asked, default, word in zip(
+        fixed_dims(model), (batch, height, width), (1, 360, 480), "NHW", strict=True
+    ):
         if fixed is not None and asked not in (None, fixed):
-            raise GraphError(f"input {value.name} has {word} fixed at {fixed}; {asked} was asked for: leave it out")
+            raise GraphError(f"input {name} has {word} fixed at {fixed}; {asked} was asked for: leave it out")
         chosen.append(fixed or asked or default)
     return ImageSize(*chosen)
 

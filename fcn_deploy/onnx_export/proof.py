@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import ParityError
 from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.metrics.agreement import logit_margin
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import INPUT, InputKind, Shape, shape_text
@@ -129,15 +130,7 @@ def compare(
     difference = float(np.abs(logits - expected).max())
     differing = labels != expected.argmax(1)
     # Two logits that each moved by `difference` can change places only if they were within twice of it.
-    beyond_rounding = differing & (_margin(expected) > 2 * difference)
+    beyond_rounding = differing & (logit_margin(expected) > 2 * difference)
     relative = difference / scale if np.isfinite(difference) else float("inf")
     wrong = int(beyond_rounding.sum())
     return ShapeProof(shape, relative, int(differing.sum()), wrong, relative <= tolerance and wrong == 0)
-
-
-def _margin(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the difference of the two largest logits of each pixel, float32[N, H, W]; infinite with one class."""
-    if logits.shape[1] == 1:
-        return np.full(logits[:, 0].shape, np.inf, np.float32)
-    best = np.partition(logits, -2, axis=1)
-    return np.asarray(best[:, -1] - best[:, -2])

@@ -21,10 +21,10 @@ import onnx_ir as ir
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import TENSORRT
 from fcn_deploy.engine.sidecar import SidecarPort, matches_plan, read_sidecar
-from fcn_deploy.engine_build.profiles import DEFAULT, fixed_dims
+from fcn_deploy.engine_build.profiles import DEFAULT
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
-from fcn_deploy.graph.sizes import graph_inputs, image_axes, image_input
+from fcn_deploy.graph.sizes import fixed_dims, graph_inputs
 from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable, output_error, temporary_path
@@ -146,9 +146,6 @@ def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int
 
 def _onnx(source: Path, options: TritonOptions) -> ServedModel:
     model = load_graph(source)
-    value = image_input(model)
-    if image_axes(value) is None:
-        raise GraphError(f"{source}: its input {value.name} is no image; expected [N, H, W, 3] or [N, 3, H, W]")
     fixed = fixed_dims(model)
     if fixed[0] is not None and options.max_batch not in (None, fixed[0]):
         raise GraphError(f"{source} fixes N at {fixed[0]}; export it with a dynamic N for another --max-batch")

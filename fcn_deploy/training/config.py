@@ -35,33 +35,18 @@ _PLAIN = (
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What to train, on what, and how.
+    """Hold what to train, on what, and how: the settings that `train` explains.
 
     Attributes:
         data, val: training and validation sources, as `data.dataset.open_dataset` takes them.
         output: folder of the run; it gets best, last and state.safetensors and log.jsonl.
-        labels, val_labels: label folders where `data` and `val` are image folders.
-        classes: class names; None takes those of the data set.
-        ignore_index: label of unlabelled pixels in the files; None takes the data set's rule.
         model, options: name and constructor options in the model registry.
-        init: checkpoint that the weights start from; None starts from random ones.
-        epochs: passes over the training set.
-        batch: images a step.
-        crop: height and width of the training crops, in pixels.
-        scale: smallest and largest factor of the random resizing; the crop at the smallest one, the window of the
-            image that it is cut from, has at most WINDOW_PIXELS.
-        flip: whether half of the crops are mirrored.
-        lr: learning rate after the warm-up.
+        scale: the crop at the smallest factor, the window of the image that it is cut from, has at most WINDOW_PIXELS.
         warmup: steps over which the rate rises linearly; None is a twentieth of the run.
         poly_power: exponent of the rate's decay.
         clip_norm: largest L2 norm of a step's gradient; 0 does not clip.
-        seed: decides weights, order, augmentation and dropout.
-        device: "auto" is a GPU where there is one.
-        amp: mixed precision; None is on for a GPU and off for a CPU.
         workers: processes that load images; 0 loads in this one. The results are the same.
         eval_every: epochs between validations; the last epoch always has one.
-        bad_images: stop at an unreadable image, or leave it out and go on.
-        save_seconds: longest time between two saves of the state, in seconds.
     """
 
     data: str

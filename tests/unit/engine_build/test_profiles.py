@@ -12,12 +12,12 @@ from fcn_deploy.engine_build.profiles import (
     DYNAMIC,
     check_fixed,
     default_profile,
-    fixed_dims,
     given_profiles,
     profile_of_images,
 )
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.sizes import fixed_dims
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.vocabulary import Profile
 from tests.support.audit_graphs import int8_conv
