@@ -250,7 +250,7 @@ def test_what_stands_beside_an_engine_never_replaces_the_source(tmp_path):
 
 def test_a_file_that_is_built_as_it_is_is_read_once(fcn, tmp_path, monkeypatch):
     from fcn_deploy.engine.builder import build as engine
-    from fcn_deploy.engine_build import source as engine_source
+    from fcn_deploy.engine_build import request as engine_source
     from fcn_deploy.graph.load import load_graph
 
     read = []
