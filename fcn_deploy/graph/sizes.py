@@ -218,11 +218,7 @@ def _computable(node: ir.Node, names: list[str], known: _Known) -> bool:
 
 
 def _compute(
-    proto: onnx.NodeProto,
-    names: list[str],
-    known: _Known,
-    opsets: list[onnx.OperatorSetIdProto],
-    ir_version: int,
+    proto: onnx.NodeProto, names: list[str], known: _Known, opsets: list[onnx.OperatorSetIdProto], ir_version: int
 ) -> dict[str, NDArray[np.generic]]:
     """Run one node with ONNX's reference implementation; {} where that cannot."""
     from onnx.reference import ReferenceEvaluator
