@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,9 @@ def _step(
     own = labels.stages[index]
     stage = own.stage
     mean_iou = scores(np.sum(own.counts, axis=0)).mean_iou if own.counts else None
+    alone = StageComparison(stage.name, stage.kind, stage.claim, "ok", mean_iou=mean_iou)
     if index == 0:
-        return StageComparison(stage.name, stage.kind, stage.claim, "ok", mean_iou=mean_iou)
+        return alone
     first, before = labels.stages[0], labels.stages[index - 1]
     changes = [_change(before, own, own.before), _change(first, own, own.first)]
     follows_first = own.first.overall.fraction > own.before.overall.fraction
@@ -122,12 +124,8 @@ def _step(
     rounding = stage.claim == "fp32" and only_rounding(own.first.largest_margin, labels.largest_logit)
     reasons = label_reasons(changes, tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
     reasons += layer_reasons(layers, "" if parent is None else parent.name)
-    return StageComparison(
-        stage.name,
-        stage.kind,
-        stage.claim,
-        "ok",
-        mean_iou=mean_iou,
+    return replace(
+        alone,
         before=changes[0],
         first=changes[1],
         layers=layers,

@@ -76,6 +76,12 @@ def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.V
     return value
 
 
+def graph_files(path: Path, model: ir.Model) -> tuple[Path, ...]:
+    """Return the file that `model` was read from, then those of its external data, sorted."""
+    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    return path, *sorted({Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)})
+
+
 def remove_unused_constants(graph: ir.Graph, values: Sequence[ir.Value | None]) -> None:
     """Remove those of the initializers `values` that no node reads any more."""
     for value in dict.fromkeys(values):

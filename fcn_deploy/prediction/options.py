@@ -55,9 +55,10 @@ class PredictOptions:
         sources = find_sources(self.images, exclude=None if self.single else self.target, stdin=stdin)
         if self.single and (len(sources) > 1 or sources[0].is_video):
             raise OutputError(f"{self.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
-        for target in (self._probe(), self.areas):
-            if target is not None:
-                check_writable(target)
+        if not isinstance(self.target, Storage):
+            check_writable(self.target if self.single else self.target / "results")
+        if self.areas is not None:
+            check_writable(self.areas)
         return sources
 
     def _check_suffix(self) -> None:
@@ -70,9 +71,3 @@ class PredictOptions:
                 f"{target} is named like a file, and {self.format} label maps end in {needed}; give such a name or a "
                 "folder's (-o)"
             )
-
-    def _probe(self) -> Path | None:
-        """Return a file whose writing shows that results can be written; None for object storage."""
-        if isinstance(self.target, Storage):
-            return None
-        return self.target if self.single else self.target / "results"

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from fcn_deploy.errors import RecordError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import load_onnxruntime
-from fcn_deploy.graph.weights import catch_weight_errors
+from fcn_deploy.graph.weights import catch_weight_errors, graph_files
 from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.system.decode import decode, parse_json
@@ -94,10 +94,8 @@ def graph_digest(path: Path, model: ir.Model | None = None) -> str:
         model: the graph, where it was read from `path` already.
     """
     model = load_graph(path) if model is None else model
-    tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
-    files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
     with catch_weight_errors(path):
-        digests = [sha256(file) for file in (path, *sorted(files))]
+        digests = [sha256(file) for file in graph_files(path, model)]
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 

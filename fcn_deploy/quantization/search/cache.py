@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, tensor_sizes
-from fcn_deploy.graph.weights import weights_bytes
 from fcn_deploy.system.files import output_error
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -67,11 +66,6 @@ def cache_bytes(model: ir.Model, cuts: Iterable[Sequence[str]], largest: tuple[i
     sizes = tensor_sizes(model, ImageSize(1, *largest))
     fullest = max((sum(_bytes(sizes[name]) for name in cut) for cut in cuts), default=0)
     return int(fullest * pixels / (largest[0] * largest[1]))
-
-
-def needed_bytes(model: ir.Model, cached: int) -> int:
-    """Return the disk space for the tensors and for a part's weights, which are written while it is opened."""
-    return cached + weights_bytes(model)
 
 
 def check_disk_space(folder: Path, needed: int) -> None:

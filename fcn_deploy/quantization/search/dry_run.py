@@ -19,10 +19,11 @@ from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import open_for_model
 from fcn_deploy.graph.load import find_card
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
+from fcn_deploy.graph.weights import weights_bytes
 from fcn_deploy.quantization.calibration.images import graph_io_of
 from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
-from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes, needed_bytes
+from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes
 from fcn_deploy.quantization.search.images import require_labels
 from fcn_deploy.quantization.search.sensitivity import candidates, tensors_before
 from fcn_deploy.quantization.search.steps import LIVE
@@ -99,7 +100,7 @@ def _plan_search(options: QuantizeOptions, progress: Progress) -> SearchPlan:
                 check()
                 own += walk.to(cut, feeds)
                 task.advance()
-        free = shutil.disk_usage(folder).free - needed_bytes(model, 0)
+        free = shutil.disk_usage(folder).free - weights_bytes(model)  # a part's, written while it is opened
     return SearchPlan(
         data=dataset.name,
         images=len(dataset),

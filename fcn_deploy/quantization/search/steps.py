@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from fcn_deploy.graph.float_layers import SEARCHED
 from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
+from fcn_deploy.graph.weights import weights_bytes
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.rewrites.int8 import to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
-from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space, needed_bytes
+from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space
 from fcn_deploy.quantization.search.images import PassResult, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog, SearchStep
 from fcn_deploy.quantization.search.sensitivity import quantise_one_layer, tensors_before
@@ -157,7 +158,8 @@ class StepRunner:
             f"keeping up to {self.cached / 1e6:.0f} MB of FP32 activations of {len(images)} images, for as long as the "
             f"search runs, in {self._cache.folder}"
         )
-        check_disk_space(self._cache.folder, needed_bytes(network.model, self.cached))
+        # a part's weights are written while it is opened
+        check_disk_space(self._cache.folder, self.cached + weights_bytes(network.model))
 
     def _start(self, index: int) -> dict[str, NDArray[Any]]:
         return {self._network.io.image: self._network.io.prepare(self._images.image(index))}

@@ -63,12 +63,7 @@ def remarks(report: SearchReport) -> list[str]:
         )
     before = f", {report.steps_before} of them before" if report.steps_before else ""
     lines.append(f"{count(report.steps, 'step')} in {report.log}{before}; {report.seconds:.1f} s")
-    return [*lines, f"for a recipe: {recipe_line(report.recipe)}"]
-
-
-def recipe_line(names: tuple[str, ...]) -> str:
-    """Return a line of TOML; JSON's text is TOML's."""
-    return f"keep_float = {json.dumps(list(names))}"
+    return [*lines, f"for a recipe: keep_float = {json.dumps(report.recipe)}"]  # JSON's text is TOML's
 
 
 def render_plan(plan: SearchPlan) -> str:

@@ -106,18 +106,17 @@ def read_facts(path: Path) -> GraphFacts:
 
     from fcn_deploy.audit.arithmetic import has_quantisation
     from fcn_deploy.graph.load import load_graph
+    from fcn_deploy.graph.weights import graph_files
 
     model = load_graph(path)
     image = model.graph.inputs[0]
     if image.shape is None or len(image.shape) != 4:
         raise GraphError(f"{path}: its first input, {image.name}, is no image batch of four dims; profiles need one")
     stored = [value.dtype for value in model.graph.initializers.values()]
-    tensors = [value.const_value for value in model.graph.initializers.values()]
-    files = {Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)}
     casts = [node.attributes["to"].as_int() for node in model.graph if node.op_type == "Cast"]
     half = ir.DataType.FLOAT16 in (*stored, *casts, image.dtype)
     channels_first = image.dtype != ir.DataType.UINT8
-    return GraphFacts(str(image.name), channels_first, half, has_quantisation(model), (path, *sorted(files)))
+    return GraphFacts(str(image.name), channels_first, half, has_quantisation(model), graph_files(path, model))
 
 
 def _profile_texts(provider: str, facts: GraphFacts, profiles: Sequence[Profile]) -> dict[str, str]:
