@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, OnError, Sample, open_dataset
+from fcn_deploy.data.sample import Subset
 from fcn_deploy.errors import DataError
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
@@ -104,23 +105,15 @@ def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progr
         return attempt(card.classes)
 
 
-@dataclass(frozen=True)
-class Unlabelled:
-    """The images of another data set."""
+class Unlabelled(Subset):
+    """The images of another data set, without its labels and classes."""
 
-    whole: Dataset
-    classes: tuple[str, ...] = ()
-    palette: tuple[tuple[int, int, int], ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.whole.name
-
-    def __len__(self) -> int:
-        return len(self.whole)
+    def __init__(self, whole: Dataset) -> None:
+        super().__init__(whole, range(len(whole)))
+        self.classes, self.palette = (), ()
 
     def __getitem__(self, index: int) -> Sample:
-        return replace(self.whole[index], label=None)
+        return replace(super().__getitem__(index), label=None)
 
 
 def open_or_generate(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:

@@ -47,24 +47,12 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> Sample: ...
 
 
-@dataclass(frozen=True)
 class Subset:
     """Some samples of a data set, in the order of `indices`."""
 
-    whole: Dataset
-    indices: Sequence[int]
-
-    @property
-    def name(self) -> str:
-        return self.whole.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        return self.whole.classes
-
-    @property
-    def palette(self) -> tuple[Colour, ...]:
-        return self.whole.palette
+    def __init__(self, whole: Dataset, indices: Sequence[int]) -> None:
+        self.whole, self.indices = whole, indices
+        self.name, self.classes, self.palette = whole.name, whole.classes, whole.palette
 
     def __len__(self) -> int:
         return len(self.indices)
