@@ -116,7 +116,7 @@ def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -
         elif row.status != "ok":
             yield RowChange(row.runner, "lost", f"measured in the baseline, {row.status} now: {row.reason}")
         else:
-            speed = speed_changes(baseline, before, record, row, relative=relative) if timed else ()
+            speed = tuple(speed_changes(baseline, before, record, row, relative=relative)) if timed else ()
             missing = untimed(baseline, before, record, row) if timed else ""
             yield RowChange(
                 row.runner, "compared", missing, speed, accuracy_change(before.own.accuracy, row.own.accuracy)
@@ -146,8 +146,8 @@ def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | N
     before, after = baseline.reference_row(), record.reference_row()
     if before is None or after is None:
         return None
-    changes = speed_changes(baseline, before, record, after)
-    return (after.runner, changes[0].ratio) if changes else None
+    change = next(speed_changes(baseline, before, record, after), None)
+    return None if change is None else (after.runner, change.ratio)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, ratio
-from fcn_deploy.benchmark.record.series import STEPS, Series, Values, series
+from fcn_deploy.benchmark.record.series import STEPS, Series, Values, reference_series, series
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.vocabulary import Shape, shape_text
 
@@ -33,17 +33,18 @@ class SpeedChange:
 
 def speed_changes(
     baseline: Record, before: Row, record: Record, row: Row, *, relative: bool = False
-) -> tuple[SpeedChange, ...]:
+) -> Iterator[SpeedChange]:
     """Compare what was timed on both sides: the data set's own sizes first, then the shapes of both.
 
     Args:
-        relative: divide each round by the reference row's of the same round.
+        relative: divide each round by the reference row's of the same round; what has none there is left out.
     """
     then, now = _timed(baseline, before), _timed(record, row)
-    found = (
-        _change_at(shape, (baseline, then[shape]), (record, now[shape]), relative) for shape in now if shape in then
-    )
-    return tuple(change for change in found if change is not None)
+    shares = (_shares(baseline, then), _shares(record, now)) if relative else (then, now)
+    for shape in (shape for shape in now if shape in then):
+        change, found = (_change(shape, *(side.get(shape) for side in sides)) for sides in ((then, now), shares))
+        if change is not None and found is not None:
+            yield replace(change, ratio=found.ratio)
 
 
 def untimed(baseline: Record, before: Row, record: Record, row: Row) -> str:
@@ -61,29 +62,16 @@ def _timed(record: Record, row: Row) -> dict[Shape | None, Series]:
     return {shape: times for shape, times in found if times is not None}
 
 
-def _change_at(
-    shape: Shape | None, before: tuple[Record, Series], after: tuple[Record, Series], relative: bool
-) -> SpeedChange | None:
-    """Return None if no shape was timed on both sides, or `relative` and a side has no reference there."""
-    change = _change(shape, before[1], after[1])
-    if not relative or change is None:
-        return change
-    shares = [share for record, times in (before, after) for share in _shares(record, shape, times)]
-    relative_change = _change(shape, *shares) if len(shares) == 2 else None
-    return None if relative_change is None else replace(change, ratio=relative_change.ratio)
+def _shares(record: Record, times: dict[Shape | None, Series]) -> dict[Shape | None, Series]:
+    """Return the times as shares of the reference's, where that was timed."""
+    found = ((shape, one, reference_series(record, shape)) for shape, one in times.items())
+    return {shape: one.over(other) for shape, one, other in found if other is not None}
 
 
-def _shares(record: Record, shape: Shape | None, times: Series) -> Iterator[Series]:
-    """Yield the times as shares of the reference's; nothing if the reference was not timed there."""
-    reference = record.reference_at(shape)
-    other = None if reference is None else series(record, reference)
-    if other is not None:
-        yield times.over(other)
-
-
-def _change(shape: Shape | None, before: Series, after: Series) -> SpeedChange | None:
-    common = set(before.shapes) & set(after.shapes)
-    if not common:
+def _change(shape: Shape | None, before: Series | None, after: Series | None) -> SpeedChange | None:
+    """Return None if no shape was timed on both sides."""
+    common = set(before.shapes) & set(after.shapes) if before is not None and after is not None else set()
+    if before is None or after is None or not common:
         return None
     before, after = before.only(common), after.only(common)
     medians = {each: float(np.median(before.only({each}).total)) or 1.0 for each in common}

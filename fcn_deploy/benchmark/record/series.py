@@ -62,3 +62,9 @@ def series(record: Record, measurement: Measurement) -> Series | None:
     own = tuple(record.shapes[index] for index in record.rounds)
     shapes = own if measurement.shape is None else (measurement.shape,) * steps.shape[1]
     return Series(steps, shapes) if shapes else None
+
+
+def reference_series(record: Record, shape: Shape | None) -> Series | None:
+    """Return the times of the reference's row on images of `shape`; None if it was not timed there."""
+    reference = record.reference_at(shape)
+    return None if reference is None else series(record, reference)

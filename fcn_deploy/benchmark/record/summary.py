@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.record.fidelity import mean_change, regions
 from fcn_deploy.benchmark.record.measurement import Accuracy, Agreed, MarginAgreed, Measurement
-from fcn_deploy.benchmark.record.series import series
+from fcn_deploy.benchmark.record.series import reference_series, series
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record
 
@@ -153,8 +153,7 @@ def summarise(record: Record, measurement: Measurement) -> dict[str, Any]:
 
 def _times_reference(record: Record, measurement: Measurement, total: NDArray[np.float64]) -> float | None:
     """Compare round by round, so that what slowed one round slows both sides of its ratio."""
-    reference = record.reference_at(measurement.shape)
-    times = None if reference is None else series(record, reference)
+    times = reference_series(record, measurement.shape)
     if times is None or len(times.shapes) != len(total):
         return None
     return float(np.median(times.total_ms / total))

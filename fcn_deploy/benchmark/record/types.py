@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fcn_deploy.benchmark.record.measurement import Accuracy, Measurement
+from fcn_deploy.system.decode import at_least
 from fcn_deploy.vocabulary import Shape
 
 # "built": the file was made and cannot run here.
@@ -104,8 +105,8 @@ class Settings:
     seconds: float
     warmup: int
     settle_ms: float
-    batch: int
-    threads: int
+    batch: Annotated[int, at_least(1)]
+    threads: Annotated[int, at_least(1)]
     radius: int
     tolerance: float | None = None
     sizes: tuple[tuple[int, int], ...] = ()

@@ -31,14 +31,9 @@ class Sheet:
 
 def sheets(record: Record) -> list[Sheet]:
     """Return the tables that have something to show for this record, in the order of reading."""
-    found = [speed_sheet(record)]
-    if any(row.built is not None for row in record.rows):
-        found.append(built_sheet(record))
-    if any(row.own.accuracy is not None or row.own.agreement is not None for row in record.rows):
-        found.append(fidelity_sheet(record))
-    if any(row.resized for row in record.rows):
-        found.append(sizes_sheet(record))
-    return found
+    compared = any(row.own.accuracy is not None or row.own.agreement is not None for row in record.rows)
+    further = built_sheet(record), *([fidelity_sheet(record)] if compared else []), sizes_sheet(record)
+    return [speed_sheet(record), *(sheet for sheet in further if sheet.rows)]
 
 
 def speed_sheet(record: Record) -> Sheet:
@@ -87,7 +82,7 @@ def fidelity_sheet(record: Record) -> Sheet:
     return Sheet("Accuracy", heads, tuple(rows))
 
 
-def reference_series(record: Record) -> int:
+def reference_place(record: Record) -> int:
     """Return the reference's place among the rows, which gives its colour; 0 if it has no row."""
     return next((index for index, row in enumerate(record.rows) if is_reference(record, row)), 0)
 

@@ -14,7 +14,7 @@ from fcn_deploy.benchmark.record.measurement import Accuracy
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.plots.scale import Scale, across
 from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, line, shorten, text
-from fcn_deploy.benchmark.report.sheets import reference_series
+from fcn_deploy.benchmark.report.sheets import reference_place
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.formatting import number, points
@@ -51,7 +51,7 @@ def class_plots(record: Record, width: int = WIDTH) -> list[Markup]:
             _ious(f"IoU of {name}, %", record, found, index) for index, name, found in scored if found is not None
         ]
     else:
-        charts = [_ious(f"IoU of {record.reference.runner}, %", record, own, reference_series(record))]
+        charts = [_ious(f"IoU of {record.reference.runner}, %", record, own, reference_place(record))]
         charts += [
             _changes(f"{row.runner}: change, points", changes, index)
             for index, row in enumerate(record.rows)

@@ -167,7 +167,7 @@ def edited(place: tuple[str | int, ...], value: object) -> str:
             "agrees at more pixels than there are",
         ),
         (("rows", 1, "measurements", 1, "shape"), None, "onnxruntime has two measurements of one shape"),
-        (("settings", "batch"), 0, "a batch or a number of threads below 1"),
+        (("settings", "batch"), 0, "settings.batch is 0; expected an integer of 1 or more"),
         (("model", "card"), {}, r"model\.card: missing model, classes"),
     ],
 )
