@@ -64,7 +64,8 @@ def test_large_images_are_failures_and_the_small_ones_are_labelled(tmp_path, mon
     runner = FakeRunner("onnxruntime", card=CARD)
     monkeypatch.setattr(module, "open_runners", lambda *args, **options: [runner])
     monkeypatch.setattr("psutil.virtual_memory", lambda: type("Memory", (), {"available": 1 << 20}))
-    report = predict("fake.onnx", tmp_path, tmp_path / "masks")
+    (tmp_path / "fake.onnx").touch()
+    report = predict(tmp_path / "fake.onnx", tmp_path, tmp_path / "masks")
     assert report.written == 2
     assert [failure.name for failure in report.failures] == ["1.png", "2.png", "3.png", "4.png"]
     assert "400x4 pixels in one inference" in report.failures[0].reason

@@ -39,7 +39,9 @@ def opened(monkeypatch, *runners: FakeRunner) -> None:
 
 
 def predicted(photos: Path, **given: Any) -> PredictReport:
-    return predict("fake.onnx", photos, photos.parent / "masks", **{"format": "raw", **given})
+    model = photos.parent / "fake.onnx"
+    model.touch()
+    return predict(model, photos, photos.parent / "masks", **{"format": "raw", **given})
 
 
 class Moody(FakeRunner):
