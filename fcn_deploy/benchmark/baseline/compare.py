@@ -11,8 +11,8 @@ import numpy as np
 from fcn_deploy.benchmark.baseline.comparable import check_same, obstacle_to_speed, remarks
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, speed_changes, untimed
-from fcn_deploy.benchmark.record.fidelity import mean_change
 from fcn_deploy.benchmark.record.measurement import Accuracy
+from fcn_deploy.benchmark.record.summary import mean_change
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.bootstrap import Interval

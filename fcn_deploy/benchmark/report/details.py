@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import TypeVar
 
-from fcn_deploy.benchmark.record.fidelity import class_changes, is_reference, mean_change, most_changed, regions
+from fcn_deploy.benchmark.record.summary import class_changes, is_reference, mean_change, most_changed, regions
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.metrics.bootstrap import Interval

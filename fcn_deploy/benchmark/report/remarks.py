@@ -45,7 +45,8 @@ def verdict_lines(record: Record) -> list[str]:
 
 def circumstances(record: Record) -> list[str]:
     """Return reasons, notes, doubts, and what the columns mean."""
-    lines = [f"{row.runner} {_ending(row)}: {row.reason}" for row in record.rows if row.status != "ok"]
+    built = {"built": "built, and not run"}
+    lines = [f"{r.runner} {built.get(r.status, r.status)}: {r.reason}" for r in record.rows if r.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _instability(record, row))]
     if record.reference is None and record.reference_reason:
@@ -54,10 +55,6 @@ def circumstances(record: Record) -> list[str]:
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
     return [*lines, *([""] if lines else []), _meaning(record)]
-
-
-def _ending(row: Row) -> str:
-    return "built, and not run" if row.status == "built" else row.status
 
 
 def _doubts(record: Record) -> list[str]:

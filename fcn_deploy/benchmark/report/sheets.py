@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcn_deploy.benchmark.record.fidelity import is_reference
 from fcn_deploy.benchmark.record.measurement import Measurement
-from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, speed
+from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, is_reference, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.runners.registry import REFERENCE
 from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share

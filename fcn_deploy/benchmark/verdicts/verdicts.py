@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
-from fcn_deploy.benchmark.record.fidelity import is_reference, mean_change
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
+from fcn_deploy.benchmark.record.summary import is_reference, mean_change
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
 from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck

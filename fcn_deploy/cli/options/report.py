@@ -87,9 +87,8 @@ class Reports:
             OutputError: the first that could not be written.
         """
         from fcn_deploy.benchmark.report.compare import comparison_sheet
-        from fcn_deploy.benchmark.report.csv import render_csv
         from fcn_deploy.benchmark.report.html import render_html
-        from fcn_deploy.benchmark.report.text import render_markdown
+        from fcn_deploy.benchmark.report.text import render_csv, render_markdown
 
         more = () if comparison is None else (comparison_sheet(comparison),)
         renderings: dict[str | None, Callable[[], str]] = {

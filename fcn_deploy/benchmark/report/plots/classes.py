@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from markupsafe import Markup
 
-from fcn_deploy.benchmark.record.fidelity import class_changes
 from fcn_deploy.benchmark.record.measurement import Accuracy
+from fcn_deploy.benchmark.record.summary import class_changes
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.plots.scale import Scale, across
 from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, line, shorten, text

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fcn_deploy.benchmark.record.fidelity import is_reference, mean_change, regions
-from fcn_deploy.benchmark.record.summary import fidelity, speed
+from fcn_deploy.benchmark.record.summary import fidelity, is_reference, mean_change, regions, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.plots.scale import Scale, across, centred, positive, up
 from fcn_deploy.benchmark.report.plots.svg import WIDTH, drawing, line, marker, path, shorten, text

@@ -8,7 +8,7 @@ import pytest
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.file import from_json, read_record, to_json, write_record
 from fcn_deploy.benchmark.record.measurement import Frame, Latency, Measurement, Saturated, StepTimes
-from fcn_deploy.benchmark.report.csv import render_csv
+from fcn_deploy.benchmark.report.text import render_csv
 from fcn_deploy.errors import OutputError, RecordError
 from fcn_deploy.system.plain import plain
 from tests.support import GOLDEN

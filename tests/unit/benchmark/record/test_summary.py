@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fcn_deploy.benchmark.record.fidelity import class_changes, regions
-from fcn_deploy.benchmark.record.summary import fidelity, speed, summarise
+from fcn_deploy.benchmark.record.summary import class_changes, fidelity, regions, speed, summarise
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, against, counted, with_rows
 
 

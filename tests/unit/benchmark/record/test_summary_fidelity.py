@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from fcn_deploy.benchmark.record.fidelity import class_changes, mean_change, most_changed
 from fcn_deploy.benchmark.record.measurement import Frame
+from fcn_deploy.benchmark.record.summary import class_changes, mean_change, most_changed
 from fcn_deploy.benchmark.report.details import detail_sheets
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, remeasured
 

@@ -7,7 +7,7 @@ import io
 from dataclasses import replace
 
 from fcn_deploy.benchmark.record.measurement import Measurement
-from fcn_deploy.benchmark.report.csv import COLUMNS, render_csv
+from fcn_deploy.benchmark.report.text import COLUMNS, render_csv
 from tests.support.bench_records import RECORD, ROWS, WORSE, latency, remeasured, with_rows
 
 
