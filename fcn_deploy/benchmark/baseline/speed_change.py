@@ -40,11 +40,14 @@ def speed_changes(
         relative: divide each round by the reference row's of the same round; what has none there is left out.
     """
     then, now = _timed(baseline, before), _timed(record, row)
-    shares = (_shares(baseline, then), _shares(record, now)) if relative else (then, now)
-    for shape in (shape for shape in now if shape in then):
-        change, found = (_change(shape, *(side.get(shape) for side in sides)) for sides in ((then, now), shares))
-        if change is not None and found is not None:
-            yield replace(change, ratio=found.ratio)
+    shares_then, shares_now = _shares(baseline, then), _shares(record, now)
+    for shape in now:
+        change = _change(shape, then.get(shape), now[shape])
+        if change is not None and relative:
+            of_shares = _change(shape, shares_then.get(shape), shares_now.get(shape))
+            change = None if of_shares is None else replace(change, ratio=of_shares.ratio)
+        if change is not None:
+            yield change
 
 
 def untimed(baseline: Record, before: Row, record: Record, row: Row) -> str:
@@ -70,8 +73,7 @@ def _shares(record: Record, times: dict[Shape | None, Series]) -> dict[Shape | N
 
 def _change(shape: Shape | None, before: Series | None, after: Series | None) -> SpeedChange | None:
     """Return None if no shape was timed on both sides."""
-    common = set(before.shapes) & set(after.shapes) if before is not None and after is not None else set()
-    if before is None or after is None or not common:
+    if before is None or after is None or not (common := set(before.shapes) & set(after.shapes)):
         return None
     before, after = before.only(common), after.only(common)
     medians = {each: float(np.median(before.only({each}).total)) or 1.0 for each in common}

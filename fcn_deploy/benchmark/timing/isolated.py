@@ -116,11 +116,12 @@ class InChild:
 
 
 class _Child:
-    """The child's side: one runner, and the batches that were sent."""
+    """The child's side: one runner, which the first request opens, and the batches that were sent."""
+
+    _runner: InProcess
 
     def __init__(self) -> None:
         self._batches: dict[int, Image] = {}
-        self._runner: InProcess | None = None
 
     def open(self, spec: str, source: str, threads: int | None, model: str | None) -> bool:
         from fcn_deploy.models.network import load_network
@@ -137,11 +138,9 @@ class _Child:
         self._batches[key] = batch
 
     def time(self, key: int) -> Timing:
-        assert self._runner is not None
         return self._runner.time(self._batches[key])
 
     def saturate(self, keys: Sequence[int], seconds: float) -> tuple[int, float]:
-        assert self._runner is not None
         return self._runner.saturate([self._batches[key] for key in keys], seconds)
 
 
