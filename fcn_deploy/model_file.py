@@ -51,13 +51,19 @@ def kind_of(source: str | os.PathLike[str]) -> Kind:
     return kind or "checkpoint"
 
 
-def require_file(source: str | os.PathLike[str]) -> None:
+def require_file(source: str | os.PathLike[str], *, sidecar_alone: bool = False) -> None:
     """Raise the error of its kind (`ERRORS`, else CheckpointError) if `source` names no file.
 
     The message names models in the same folder that it may have been meant for.
+
+    Args:
+        sidecar_alone: whether a sidecar will do where its engine is missing.
     """
     path = file_of(source)
     if _is_file(path):
+        if is_sidecar(path) and not sidecar_alone:
+            engine = path.with_suffix("")
+            raise EngineError(f"{path} describes the engine {engine.name}, which is missing next to it; copy it there")
         return
     raise ERRORS.get(kind_of(source), CheckpointError)(_absence(path))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from fcn_deploy.audit.arithmetic import has_quantisation
 from fcn_deploy.card import ModelCard
 from fcn_deploy.diagnosis.compared_layers import HALVES
-from fcn_deploy.engine.sidecar import read_sidecar
+from fcn_deploy.engine.sidecar import read_plan
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.model_file import file_of, kind_of, require_file
@@ -115,9 +115,8 @@ def _stage(source: str, model: str | None, progress: Progress) -> Stage:
 
 
 def _engine(path: Path) -> Stage:
-    try:
-        sidecar = read_sidecar(path)
-    except EngineError:  # the runner, if there is one here, says what it lacks
+    sidecar = read_plan(path)[1]
+    if sidecar is None:
         return Stage(path.name, "engine", str(path), UNKNOWN, None)
     narrowest = sidecar.precision.partition("+")[0]
     return Stage(path.name, "engine", str(path), narrowest if narrowest in LAYER_PRECISIONS else UNKNOWN, sidecar.card)

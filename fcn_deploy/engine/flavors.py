@@ -29,6 +29,7 @@ ALIASES = {"rtx": RTX, "tensorrt-rtx": RTX, "trt": TENSORRT}
 # and the length are not documented and were read from plans of TensorRT for RTX 1.7 and TensorRT 8.6 to 10.
 FLAVORS = {RTX_TAG: RTX, TENSORRT_TAG: TENSORRT}
 HEADER_BYTES = 28
+REBUILD = "build it again here with fcn-deploy build-engine"
 _LENGTH, _VERSION = slice(16, 24), slice(24, 28)
 
 
@@ -168,12 +169,22 @@ class PlanHeader:
     plan_bytes: int | None
 
 
-def read_header(path: Path) -> PlanHeader | None:
-    """Return the header of a file; None if it does not begin like a plan."""
+def read_header(path: Path, *, known: bool = False) -> PlanHeader | None:
+    """Return the header of a plan; None if it does not begin like one and is `known` to be one from its sidecar.
+
+    Raises:
+        EngineError: the file is empty, ends within the header, or is no plan.
+    """
     with path.open("rb") as stream:
         head = stream.read(HEADER_BYTES)
+    if not head:
+        raise EngineError(f"{path} is empty; {REBUILD}")
     flavor = FLAVORS.get(head[:4])
-    if flavor is None or len(head) < HEADER_BYTES:
+    if flavor is None and not known:
+        raise EngineError(f"{path} is no engine: it begins with {head[:8]!r}; build one with fcn-deploy build-engine")
+    if len(head) < HEADER_BYTES:
+        raise EngineError(f"{path} is truncated: it has {len(head)} bytes; copy it again, or {REBUILD}")
+    if flavor is None:
         return None
     length = int.from_bytes(head[_LENGTH], "little") if flavor == RTX else None
     return PlanHeader(flavor, ".".join(map(str, head[_VERSION])), length)

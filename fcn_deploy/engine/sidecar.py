@@ -5,6 +5,7 @@ It also answers whether the engine at a path is the one that would be built, and
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
+from fcn_deploy.engine.flavors import REBUILD, read_header
 from fcn_deploy.errors import EngineError
-from fcn_deploy.system.decode import Count, Filled, decode, parse_json
+from fcn_deploy.system.decode import Count, Filled, decode, is_schema, parse_json
 from fcn_deploy.system.files import sha256
 from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
@@ -135,6 +137,28 @@ def read_sidecar(engine: Path) -> Sidecar:
     return read_description(sidecar_path(engine))
 
 
+def read_plan(engine: Path) -> tuple[bytes, Sidecar | None]:
+    """Return the plan and its sidecar, which belongs to it; None where there is no sidecar.
+
+    Raises:
+        EngineError: an empty or truncated file, no plan, or a sidecar that is unreadable or of another engine.
+    """
+    sidecar = read_sidecar(engine) if sidecar_path(engine).exists() else None
+    try:
+        header, plan = read_header(engine, known=sidecar is not None), engine.read_bytes()
+    except OSError as error:
+        raise EngineError(f"{engine} cannot be read: {error.strerror}") from error
+    whole = (sidecar.plan_bytes if sidecar else header.plan_bytes if header else None) or 0
+    if len(plan) < whole:
+        raise EngineError(f"{engine} is truncated: it has {len(plan)} of {whole} bytes; copy it again, or {REBUILD}")
+    if sidecar is not None and hashlib.sha256(plan).hexdigest() != sidecar.plan_sha256:
+        raise EngineError(
+            f"{sidecar_path(engine)} describes another engine than {engine.name} (SHA-256 differs); copy both again, "
+            f"or {REBUILD}"
+        )
+    return plan, sidecar
+
+
 def read_description(path: Path) -> Sidecar:
     """Read a sidecar by its own path; EngineError as for `read_sidecar`."""
     source = f"{path} cannot be read as the description of an engine"
@@ -156,7 +180,7 @@ def parse_sidecar(text: str, source: str = "the sidecar") -> Sidecar:
         EngineError: not JSON, another schema, a missing field or a value of the wrong kind.
     """
     raw = parse_json(text, source, EngineError)
-    if not isinstance(raw, dict) or raw.get("kind") != "engine" or raw.get("schema") != SCHEMA:
+    if not isinstance(raw, dict) or raw.get("kind") != "engine" or not is_schema(raw.get("schema"), SCHEMA):
         raise EngineError(f"{source}: it is not of kind engine, schema {SCHEMA}")
     return decode(Sidecar, raw, source, EngineError)
 

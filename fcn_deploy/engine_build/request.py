@@ -142,8 +142,11 @@ def inspect_source(model: ModelSource, precision: str | None) -> BuildSource:
         precision: that the engine is asked to have; None for the file's own types.
 
     Raises:
+        EngineError: it is an engine.
         GraphError, CheckpointError, RecipeError: it is not there, or cannot be read.
     """
+    if model.kind == "engine":
+        raise EngineError(f"{model.path} is an engine already; give the checkpoint or the .onnx file behind it")
     if model.kind != "onnx":
         digest = model.digest()[0]  # says what is wrong with a source that is not there
         return BuildSource(digest, model.card(), DYNAMIC)

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-from fcn_deploy.engine.flavors import HEADER_BYTES, PlanHeader, read_header
+from fcn_deploy.engine.flavors import PlanHeader, read_header
 from fcn_deploy.engine.sidecar import Sidecar, read_description, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError
 from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
@@ -54,14 +54,8 @@ def inspect_engine(path: Path, sha256: str) -> EngineFile:
         EngineError: empty, or it does not begin like a plan and no sidecar says that it is one.
     """
     size = path.stat().st_size
-    if size < HEADER_BYTES:
-        raise EngineError(f"{path} is {'truncated' if size else 'empty'}: it has {size} bytes; build or copy it again")
-    header = read_header(path)
     sidecar, missing, faults = _sidecar(path)
-    if header is None and (sidecar is None or sidecar.plan_sha256 != sha256):
-        with path.open("rb") as stream:
-            begin = stream.read(8)
-        raise EngineError(f"{path} is no engine: it begins with {begin!r}; build one with fcn-deploy build-engine")
+    header = read_header(path, known=sidecar is not None and sidecar.plan_sha256 == sha256)
     told = header.plan_bytes if header is not None else None
     whole = told or (sidecar.plan_bytes if sidecar is not None else 0)
     if size < whole:

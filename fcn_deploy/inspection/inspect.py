@@ -80,7 +80,7 @@ def inspect(file: StrPath, *, progress: Progress = SILENT) -> Inspection:
     source = os.fspath(file)
     path = file_of(source)
     with reading(path, GraphError):
-        require_file(source)
+        require_file(source, sidecar_alone=True)
         with progress.task(f"reading {path.name}", None):
             return _inspect(source, path)
 

@@ -27,6 +27,11 @@ _SCALARS = {
 }  # fmt: skip
 
 
+def is_schema(value: Any, *known: int) -> bool:
+    """Tell whether a file's "schema" is one of `known`; true, which Python calls equal to 1, is not."""
+    return type(value) is int and value in known
+
+
 class ExpectedError(ValueError):
     """A check's answer to a value that does not pass: what was expected instead."""
 

@@ -20,6 +20,7 @@ from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import quantize
+from tests.support.fakes.tensorrt_module import plan_header
 from tests.support.planted_faults import with_constants, with_swapped_channels
 
 DATA = ("--data", "synthetic:3:5:96x128", "--layer-images", "2")
@@ -176,7 +177,7 @@ def test_a_resnet_with_folded_batch_norms_has_no_layer_out_of_line_and_a_fault_i
 
 
 def test_an_engine_that_does_not_run_here_is_left_out_with_its_reason(demo, tmp_path):
-    (tmp_path / "demo.engine").write_bytes(b"no plan at all")
+    (tmp_path / "demo.engine").write_bytes(plan_header("tensorrt", 40))
     found = _diagnosis(demo["fp32"], tmp_path / "demo.engine")
     assert [step["status"] for step in found["steps"]] == ["ok", "ok", "skipped"]
     assert found["steps"][2]["reason"]

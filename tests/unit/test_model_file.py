@@ -108,3 +108,10 @@ def test_what_is_no_file_is_said_to_be_what_it_is(tmp_path):
         with pytest.raises(CheckpointError, match="is a folder"):
             require_file(folder)
     require_file("demo")
+
+
+def test_a_sidecar_without_its_engine_names_the_engine(tmp_path):
+    (tmp_path / "m.engine.json").write_text("{}")
+    with pytest.raises(EngineError, match=r"m\.engine\.json describes the engine m\.engine, which is missing next to"):
+        require_file(tmp_path / "m.engine.json")
+    require_file(tmp_path / "m.engine.json", sidecar_alone=True)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.engine.flavors import NAMES, Flavor, open_flavor
+from fcn_deploy.engine.flavors import NAMES, REBUILD, Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log, create
-from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, read_sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.trt.ports import EnginePort, ports_of, profiles_of
 from fcn_deploy.vocabulary import Profile
-
-REBUILD = "build it again here with fcn-deploy build-engine"
 
 
 @dataclass
@@ -50,35 +47,6 @@ class LoadedEngine:
         return tuple(port for port in self.ports if not port.is_input)
 
 
-def read_plan(path: Path) -> tuple[bytes, Sidecar | None]:
-    """Return the plan and its sidecar, which belongs to it; None where there is no sidecar.
-
-    Raises:
-        EngineError: no such file, an empty or truncated one, or a sidecar that is unreadable or of another engine.
-    """
-    if not path.is_file():
-        raise EngineError(f"{path} is no file; expected an engine (fcn-deploy build-engine makes one)")
-    try:
-        plan = path.read_bytes()
-    except OSError as error:
-        raise EngineError(f"{path} cannot be read: {error.strerror}") from error
-    if not plan:
-        raise EngineError(f"{path} is empty; {REBUILD}")
-    if not sidecar_path(path).exists():
-        return plan, None
-    sidecar = read_sidecar(path)
-    if len(plan) < sidecar.plan_bytes:
-        raise EngineError(
-            f"{path} is truncated: it has {len(plan)} of {sidecar.plan_bytes} bytes; copy it again, or {REBUILD}"
-        )
-    if hashlib.sha256(plan).hexdigest() != sidecar.plan_sha256:
-        raise EngineError(
-            f"{sidecar_path(path)} describes another engine than {path.name} (SHA-256 differs); copy both again, "
-            f"or {REBUILD}"
-        )
-    return plan, sidecar
-
-
 def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) -> None:
     """Whether an engine can run with this library on this GPU, as far as its sidecar tells.
 
@@ -101,17 +69,19 @@ def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) 
         )
 
 
-def load_engine(path: Path, device: CudaDevice, precision: str = "") -> LoadedEngine:
-    """Read the plan, compare the sidecar, load the library and deserialise.
+def load_engine(
+    path: Path, plan: bytes, sidecar: Sidecar | None, device: CudaDevice, precision: str = ""
+) -> LoadedEngine:
+    """Compare the sidecar with this machine, load the library and deserialise.
 
     Args:
+        plan, sidecar: what `read_plan` found at `path`.
         precision: what the sidecar must say ("fp16"); "" takes any.
 
     Raises:
         EngineError: the engine cannot be used here, in TensorRT's own words where it has some.
         MissingDependencyError: the library that built it is not installed.
     """
-    plan, sidecar = read_plan(path)
     found = "unknown precision, for want of a sidecar" if sidecar is None else sidecar.precision
     if precision not in ("", found):
         raise EngineError(f"{path} is of {found}; asked for was {precision}: build such an engine")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.engine.sidecar import read_plan
 from fcn_deploy.errors import EngineError, GraphError
-from fcn_deploy.model_file import require_file
+from fcn_deploy.model_file import file_of, require_file
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
@@ -99,8 +99,10 @@ class TrtRunner(Runner):
         """
         require_file(source)
         options = options or TrtOptions()
+        path = file_of(source)
+        plan, sidecar = read_plan(path)  # before the GPU, whose absence would hide that the file is damaged
         gpu = CudaDevice(options.gpu)
-        loaded = load_engine(Path(source), gpu, device)
+        loaded = load_engine(path, plan, sidecar, gpu, device)
         return cls(name, loaded, gpu, outputs=outputs, options=options)
 
     @property

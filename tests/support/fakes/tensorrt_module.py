@@ -1,6 +1,6 @@
 """`tensorrt` and `tensorrt_rtx` whose engines are ONNX files that ONNX Runtime computes in a fake GPU's memory.
 
-A plan is a line of JSON (library, release, profiles) and the ONNX file's bytes.
+A plan is a real header, a line of JSON (library, release, profiles) and the ONNX file's bytes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fcn_deploy.engine.flavors import FLAVORS, HEADER_BYTES
 from fcn_deploy.vocabulary import Profile
 from tests.support.fakes.gpu import Gpu, IllegalAccessError, Work
 
@@ -72,8 +73,15 @@ def write_plan(path: Path, onnx: Path, profiles: Sequence[Profile], flavor: str,
         "version": version or VERSIONS[flavor],
         "profiles": [[p.min, p.opt, p.max] for p in profiles],
     }
-    path.write_bytes(MAGIC + json.dumps(header).encode() + b"\n" + onnx.read_bytes())
+    content = MAGIC + json.dumps(header).encode() + b"\n" + onnx.read_bytes()
+    path.write_bytes(plan_header(flavor, HEADER_BYTES + len(content)) + content)
     return path
+
+
+def plan_header(flavor: str, plan_bytes: int) -> bytes:
+    """The first bytes of a plan of that many bytes, as the real library writes them."""
+    tag = next(tag for tag, name in FLAVORS.items() if name == flavor)
+    return tag + bytes(12) + plan_bytes.to_bytes(8, "little") + bytes([10, 3, 0, 26])
 
 
 @cache
@@ -293,10 +301,11 @@ def library(name: str, gpu: Gpu) -> ModuleType:
             if self._diagnosis(plan):
                 self._logger.log(Severity.ERROR, "IRuntime::deserializeCudaEngine: Error Code 1: Serialization")
                 return None
-            header, _, onnx = plan.removeprefix(MAGIC).partition(b"\n")
+            header, _, onnx = plan[HEADER_BYTES:].removeprefix(MAGIC).partition(b"\n")
             return Engine(gpu, self._logger, json.loads(header), onnx)
 
         def _diagnosis(self, plan: bytes) -> int:
+            plan = plan[HEADER_BYTES:]
             if not plan.startswith(MAGIC):
                 return EngineInvalidityDiagnostics.MALFORMED_ENGINE.value
             header = json.loads(plan.removeprefix(MAGIC).partition(b"\n")[0])

@@ -13,7 +13,7 @@ from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.api.bindings import RELEASES, read
 from tests.api.sources import FILES, PACKAGE, attributes, module_names
 from tests.support.fakes.machine import Machine
-from tests.support.fakes.tensorrt_module import Engine, TensorFormat
+from tests.support.fakes.tensorrt_module import Engine, TensorFormat, plan_header
 from tests.support.tensorrt_api import ASKED, builds, every_release, job, runs, version_of
 from tests.support.tensorrt_nets import PROFILES, net, noise  # noqa: F401  (a fixture)
 
@@ -133,7 +133,7 @@ def drive_run(release, monkeypatch, onnx):
         with pytest.raises(EngineError, match="expected LINEAR"):
             TrtRunner.open("tensorrt", str(engine))
         engine.with_name(f"{engine.name}.json").unlink()
-        engine.write_bytes(b"no plan")
+        engine.write_bytes(plan_header(release.flavor, 40) + bytes(12))
         with pytest.raises(EngineError, match="cannot load it"):
             TrtRunner.open("tensorrt", str(engine))
         titles = {name: release.title if name == release.flavor else name for name in doubles}

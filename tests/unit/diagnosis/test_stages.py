@@ -9,6 +9,7 @@ import pytest
 from fcn_deploy.diagnosis.stages import Stage, open_chain
 from fcn_deploy.errors import EngineError, GraphError
 from tests.support.fake_runners import FakeRunner
+from tests.support.fakes.tensorrt_module import plan_header
 from tests.support.onnx_files import write_graph
 from tests.support.small_fcn import write_fcn
 
@@ -39,14 +40,18 @@ def test_an_engine_must_be_there_and_one_without_a_sidecar_claims_nothing(tmp_pa
     fcn, engine = str(write_fcn(tmp_path / "fcn.onnx", card=None)), tmp_path / "fcn.engine"
     with pytest.raises(EngineError, match="does not exist"):
         open_chain([fcn, str(engine)])
-    engine.write_bytes(b"plan")
+    engine.write_bytes(plan_header("tensorrt", 40))
     assert open_chain([fcn, str(engine)])[-1].claim == "unknown"
+    for content, fault in ((b"", "is empty"), (b"<html>", "is no engine")):
+        engine.write_bytes(content)
+        with pytest.raises(EngineError, match=fault):
+            open_chain([fcn, str(engine)])
 
 
 def test_every_kind_of_file_becomes_its_stage_in_any_case_of_letters(tmp_path):
     write_graph(tmp_path / "m.ONNX")
     for name in ("e.trt", "e.PLAN", "e.engine"):
-        (tmp_path / name).write_bytes(b"junkjunk")
+        (tmp_path / name).write_bytes(plan_header("tensorrt", 40))
     sources = ["demo", *(str(tmp_path / name) for name in ("m.ONNX", "e.trt", "e.PLAN", "e.engine"))]
     stages = open_chain(sources)
     assert [stage.kind for stage in stages] == ["pytorch", "onnx", "engine", "engine", "engine"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 from fcn_deploy.engine.sidecar import BuiltFor, sidecar_path
 from fcn_deploy.errors import CheckpointError, EngineError, MissingDependencyError, RunnerError
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.trt import runner as trt_runner
 from fcn_deploy.vocabulary import Profile
 from tests.support.fakes.machine import Machine
-from tests.support.fakes.tensorrt_module import write_plan
+from tests.support.fakes.tensorrt_module import plan_header, write_plan
 from tests.support.onnx_files import write_graph
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
 from tests.support.tensorrt_nets import PROFILES, noise
@@ -39,8 +41,21 @@ def test_a_missing_an_empty_and_a_truncated_engine_are_told_apart(machine, net, 
     plan = engine.read_bytes()
     engine.write_bytes(plan[:100])
     assert f"is truncated: it has 100 of {len(plan)} bytes; copy it again, or build it again" in refusal(engine)
+    sidecar_path(engine).unlink()
+    assert f"is truncated: it has 100 of {len(plan)} bytes" in refusal(engine)  # as its header says
+    engine.write_bytes(plan[:9])
+    assert "is truncated: it has 9 bytes" in refusal(engine)
     engine.write_bytes(b"")
     assert "net.engine is empty" in refusal(engine)
+    engine.write_bytes(b"<html>not found</html>")
+    assert "net.engine is no engine: it begins with b'<html>no'; build one with fcn-deploy" in refusal(engine)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", plan_header("tensorrt_rtx", 3000)])
+def test_a_damaged_engine_is_reported_where_there_is_no_gpu(content, tmp_path, monkeypatch):
+    monkeypatch.setattr(trt_runner, "CudaDevice", lambda gpu: pytest.fail("the GPU was opened"))
+    (tmp_path / "m.engine").write_bytes(content)
+    assert re.search(r"m\.engine is (empty|no engine|truncated)", refusal(tmp_path / "m.engine"))
 
 
 def test_an_onnx_file_is_sent_to_the_builder(machine, net):
@@ -107,7 +122,7 @@ def test_a_plan_that_the_library_refuses_is_told_in_its_words(machine, net):
 
 def test_junk_without_a_sidecar_is_told_by_every_library_that_is_here(machine, tmp_path):
     path = tmp_path / "junk.engine"
-    path.write_bytes(b"<html>not found</html>")
+    path.write_bytes(plan_header("tensorrt_rtx", 128) + bytes(100))
     message = refusal(path)
     assert "TensorRT for RTX 1.7.1 cannot load it: IRuntime::deserializeCudaEngine: Error Code 1" in message
     assert "(MALFORMED_ENGINE); TensorRT 10.3.0 cannot load it" in message
@@ -120,7 +135,7 @@ def test_the_real_library_s_words_and_diagnosis_reach_the_user(tmp_path, monkeyp
     monkeypatch.setitem(sys.modules, "tensorrt_rtx", real)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     path = tmp_path / "junk.engine"
-    path.write_bytes(b"<html>not found</html>" * 10)
+    path.write_bytes(plan_header("tensorrt", 128) + bytes(100))
     message = refusal(path)
     assert "IRuntime::deserializeCudaEngine: Error Code 1: Serialization" in message
     assert "(MALFORMED_ENGINE)" in message
