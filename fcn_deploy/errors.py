@@ -1,7 +1,8 @@
 """Define every expected error as one tree.
 
 Every message says what was found, what was expected and what to do. The command line prints one of these as a
-single line with exit code 1; anything else that escapes is a bug and shows its traceback.
+single line with exit code 1; anything else that escapes is a bug and shows its traceback. The base itself is raised for
+an argument of the wrong type or out of range.
 
     FcnDeployError
     ├── UnknownNameError           a model, runner, option or class name that does not exist (with near matches)

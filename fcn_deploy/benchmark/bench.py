@@ -13,13 +13,15 @@ from fcn_deploy.benchmark.timing.rows import SECONDS
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.quantization.calibration.images import calibration_options
+from fcn_deploy.system.arguments import NotNegative, Positive, Threads, checked
+from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import Size
 
 CALIBRATION_SCENES = "synthetic:32:1:192x256"  # of the size of the generated data set, and other ones
 
 
+@checked
 def bench(
     model: StrPath = "demo",
     data: StrPath | DataOptions | None = None,
@@ -27,17 +29,17 @@ def bench(
     runners: Sequence[str] | None = None,
     model_name: str | None = None,
     calibration: StrPath | DataOptions | None = None,
-    iterations: int = 500,
-    seconds: float = 20.0,
-    stop_at: float | None = 0.01,
-    warmup: int = 3,
-    sizes: Sequence[Size] = (),
-    batches: Sequence[int] = (1,),
-    saturation: float = SECONDS,
+    iterations: Positive = 500,
+    seconds: NotNegative = 20.0,
+    stop_at: NotNegative | None = 0.01,
+    warmup: Count = 3,
+    sizes: Sequence[tuple[Positive, Positive]] = (),
+    batches: Sequence[Positive] = (1,),
+    saturation: NotNegative = SECONDS,
     memory: bool = True,
     isolated: bool = False,
-    threads: int | None = None,
-    radius: int = 3,
+    threads: Threads | None = None,
+    radius: Count = 3,
     worst_frames: WorstFrames | None = None,
     progress: Progress = SILENT,
 ) -> Record:
@@ -96,7 +98,7 @@ def bench(
         data=images,
         calibration=None if calibration is None else calibration_options(calibration),
         budget=Budget(iterations, seconds, warmup, tolerance=stop_at),
-        batch=batches[0] if batches else 1,
+        batch=batches[0],
         threads=threads,
         radius=radius,
         memory=memory,

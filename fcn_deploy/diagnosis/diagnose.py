@@ -22,20 +22,23 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.agreement import AgreementCounts
 from fcn_deploy.metrics.bootstrap import Interval, iou_change
 from fcn_deploy.metrics.scores import scores
+from fcn_deploy.system.arguments import Positive, Threads, checked
+from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
 IMAGES = 32  # at most, where the number is not given
 
 
+@checked
 def diagnose(
     stages: Sequence[StrPath],
     data: StrPath | DataOptions | None = None,
     *,
     model_name: str | None = None,
-    layer_images: int = 4,
-    radius: int = 3,
-    threads: int | None = None,
+    layer_images: Positive = 4,
+    radius: Count = 3,
+    threads: Threads | None = None,
     tolerances: Tolerances = TOLERANCES,
     progress: Progress = SILENT,
 ) -> Diagnosis:

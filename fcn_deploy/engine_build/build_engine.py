@@ -24,17 +24,18 @@ from fcn_deploy.engine_build.request import (
     inspect_source,
     nodes_kept_in_float,
 )
-from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.arguments import Positive, checked
 from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import PRECISIONS, Method, Precision, Profile, QuantizedPrecision
+from fcn_deploy.vocabulary import Method, Precision, Profile, QuantizedPrecision
 
 
+@checked
 def build_engine(
     model: StrPath,
     output: StrPath,
@@ -42,7 +43,7 @@ def build_engine(
     precision: Precision | None = None,
     profiles: Sequence[Profile] = (),
     profile_from: StrPath | DataOptions | None = None,
-    max_batch: int | None = None,
+    max_batch: Positive | None = None,
     flavor: str | None = None,
     options: BuildOptions | None = None,
     calibration: StrPath | DataOptions | None = None,
@@ -104,8 +105,6 @@ def build_engine(
 
 def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) -> BuildReport:
     """Build `target` and its sidecar, unless they exist with the same key."""
-    if request.precision not in (None, *PRECISIONS):
-        raise UnknownNameError.of("precision", str(request.precision), PRECISIONS)
     check_together(request)
     flavor = open_flavor(request.flavor)
     check_options(flavor, request.options, bool(gpus()))

@@ -13,6 +13,8 @@ from fcn_deploy.metrics.boundary import Evaluation
 from fcn_deploy.metrics.scores import Scores, scores
 from fcn_deploy.runners.base import check_labels
 from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.arguments import Threads, checked
+from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.plain import plain
@@ -53,14 +55,15 @@ class AccuracyReport:
         return {"schema": SCHEMA, "kind": "accuracy", **plain(self)}
 
 
+@checked
 def evaluate(
     model: StrPath,
     data: StrPath | DataOptions | None = None,
     *,
     model_name: str | None = None,
     runner: str | None = None,
-    radius: int = 3,
-    threads: int | None = None,
+    radius: Count = 3,
+    threads: Threads | None = None,
     progress: Progress = SILENT,
 ) -> AccuracyReport:
     """Run every image of a labelled data set through a model and score the labels.

@@ -24,6 +24,7 @@ from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, ShapeProof, input_feed, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
+from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.plain import plain
@@ -65,6 +66,7 @@ class ExportReport:
         return fields
 
 
+@checked
 def export(
     model: StrPath,
     output: StrPath | None = None,
@@ -74,7 +76,7 @@ def export(
     checkpoint: StrPath | None = None,
     input_kind: InputKind = "uint8",
     outputs: Sequence[str] = ("labels",),
-    tolerance: float = TOLERANCE,
+    tolerance: NotNegative = TOLERANCE,
     progress: Progress = SILENT,
 ) -> ExportReport:
     """Write a model as ONNX (opset 17, dynamic N, H and W) and prove the file equal to PyTorch.

@@ -28,6 +28,7 @@ from fcn_deploy.prediction.pipeline import (
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.open_runners import open_runners
+from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.vocabulary import INPUT, LABELS
 
@@ -106,13 +107,14 @@ class Model:
         self.close()
 
 
+@checked
 def load(
     model: StrPath,
     *,
     runner: str | None = None,
     model_name: str | None = None,
-    threads: int | None = None,
-    batch: int = 1,
+    threads: Threads | None = None,
+    batch: Positive = 1,
 ) -> Model:
     """Open a model as a function from images to labels.
 

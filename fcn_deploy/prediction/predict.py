@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, Annotated, cast
 
 from fcn_deploy.errors import DataError
+from fcn_deploy.prediction.cluster.resources import Cluster
 from fcn_deploy.prediction.images.lazy_images import count_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage, is_address
@@ -16,14 +17,14 @@ from fcn_deploy.prediction.labeller import Labeller, LocalLabeller
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.report import PredictReport, RunCounts, open_area_table
 from fcn_deploy.prediction.tiled import Tiling
+from fcn_deploy.system.arguments import Positive, Threads, checked
+from fcn_deploy.system.decode import Count, at_least
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import MaskFormat
 
-if TYPE_CHECKING:
-    from fcn_deploy.prediction.cluster.resources import Cluster
 
-
+@checked
 def predict(
     model: StrPath,
     images: StrPath | Sequence[StrPath],
@@ -31,15 +32,15 @@ def predict(
     *,
     model_name: str | None = None,
     runner: str | None = None,
-    batch: int = 1,
-    tile: int | None = None,
-    halo: int | None = None,
-    threads: int | None = None,
-    lanes: int | None = None,
-    workers: int | None = None,
+    batch: Positive = 1,
+    tile: Positive | None = None,
+    halo: Count | None = None,
+    threads: Threads | None = None,
+    lanes: Annotated[int, at_least(1, 64)] | None = None,
+    workers: Annotated[int, at_least(1, 256)] | None = None,
     cluster: Cluster | None = None,
     format: MaskFormat = "indexed",
-    overlay: float | None = None,
+    overlay: Annotated[float, at_least(0, 1, "a number")] | None = None,
     areas: StrPath | None = None,
     skip_existing: bool = False,
     keep_suffix: bool = False,
@@ -93,11 +94,10 @@ def predict(
     """
     if tile is None and halo is not None:
         raise DataError("a halo is the context of a tile, and images are not cut into tiles; give tile too")
-    given = [images] if isinstance(images, (str, os.PathLike)) else images
     target = os.fspath(output)
     options = PredictOptions(
         model=os.fspath(model),
-        images=tuple(os.fspath(one) for one in given),
+        images=tuple(os.fspath(one) for one in cast(Sequence[StrPath], images)),
         target=Storage.of(target) if is_address(target) else Path(target),
         format=format,
         overlay=overlay,

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.errors import DataError, GraphError, OutputError, UnknownNameError
+from fcn_deploy.errors import DataError, GraphError, OutputError
 from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.search.search import SearchOptions
@@ -18,7 +18,7 @@ from fcn_deploy.recipe import load_recipe
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import check_writable
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import METHODS, QUANTIZED_PRECISIONS, TARGETS, Method, QuantizedPrecision, Target
+from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def checked_options(options: QuantizeOptions, target: Path, progress: Progress =
 
     Raises:
         CheckpointError, ExportError, RecipeError: the model cannot be read or exported.
-        UnknownNameError, GraphError, DataError, OutputError: as for `check_options`.
+        GraphError, DataError, OutputError: as for `check_options`.
     """
     with ModelSource(options.source, progress) as source:
         own = None if source.recipe is None else source.recipe.path
@@ -57,17 +57,9 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
     """Reject options that cannot be met, or written to `target`.
 
     Raises:
-        UnknownNameError: no such precision, method or target.
         GraphError, DataError: options that do not go together.
         OutputError: the file or the cache cannot be written.
     """
-    for kind, found, known in (
-        ("precision", options.precision, QUANTIZED_PRECISIONS),
-        ("method", options.method, METHODS),
-        ("target", options.target, TARGETS),
-    ):
-        if found not in known:
-            raise UnknownNameError.of(kind, found, known)
     if options.precision == "int8+fp16" and options.target == "cpu":
         raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
     if options.calibration is None and options.precision != "fp16":

@@ -32,6 +32,7 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.sensitivity import candidates
 from fcn_deploy.quantization.search.steps import SearchedNetwork
+from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
@@ -39,6 +40,7 @@ from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 CHECKED_IMAGES = 5
 
 
+@checked
 def quantize(
     model: StrPath,
     output: StrPath,

@@ -100,12 +100,12 @@ def matching(pattern: str, expected: str) -> Callable[[str], str]:
     return check
 
 
-def at_least(least: int, most: int | None = None) -> Callable[[int], int]:
-    """Check that an integer is `least` or more, and not above `most`."""
-    expected = f"an integer of {least} or more" if most is None else f"an integer from {least} to {most}"
+def at_least(least: int, most: int | None = None, noun: str = "an integer") -> Callable[[float], float]:
+    """Check that a number is `least` or more, and not above `most`; nan is neither."""
+    expected = f"{noun} of {least} or more" if most is None else f"{noun} from {least} to {most}"
 
-    def check(number: int) -> int:
-        if number < least or (most is not None and number > most):
+    def check(number: float) -> float:
+        if not number >= least or (most is not None and number > most):
             raise ExpectedError(expected)
         return number
 
@@ -230,6 +230,10 @@ def _fitting(raw: Any, fits: bool, expected: str) -> Any:
 
 
 def _mismatch(raw: Any, expected: str) -> _FaultError:
-    found = repr(raw)
-    shown = found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
-    return _FaultError(f"is {shown}; expected {expected}", of_value=True)
+    return _FaultError(f"is {shown(raw)}; expected {expected}", of_value=True)
+
+
+def shown(value: object) -> str:
+    """Return the beginning of a wrong value, as a message repeats it."""
+    found = repr(value)
+    return found if len(found) <= SHOWN else f"{found[:SHOWN]}..."

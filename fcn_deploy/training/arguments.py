@@ -6,9 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_type_hints
 
 from fcn_deploy.errors import TrainingError
+from fcn_deploy.system.arguments import fitting
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.state import STATE_FILE, read_saved_state
@@ -59,11 +60,13 @@ def config_of(output: Path, given: TrainArguments, *, resume: bool) -> TrainConf
     Raises:
         TrainingError: there is no run to resume and no data to begin one with, or a value is out of range.
     """
-    fields: dict[str, Any] = {name: value for name, value in given.items() if name not in NETWORK}
-    network: dict[str, Any] = {name: value for name, value in given.items() if name in NETWORK}
+    hints = get_type_hints(TrainArguments)
+    settings = {
+        name: value if value is None else fitting(name, hints.get(name), value) for name, value in given.items()
+    }
+    fields: dict[str, Any] = {name: value for name, value in settings.items() if name not in NETWORK}
+    network: dict[str, Any] = {name: value for name, value in settings.items() if name in NETWORK}
     fields |= {name: os.fspath(fields[name]) for name in PATHS if fields.get(name) is not None}
-    if fields.get("classes") is not None:
-        fields["classes"] = tuple(fields["classes"])
     if resume and (output / STATE_FILE).exists():
         saved = read_saved_state(output / STATE_FILE).config
         return replace(saved, output=output, options={**saved.options, **network}, **fields)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fcn_deploy.errors import TrainingError
+from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
@@ -77,6 +78,7 @@ class TrainResult:
         }
 
 
+@checked
 def train(
     *,
     output: StrPath,

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import fcn_deploy
 from fcn_deploy import BuildOptions, DataOptions
 from fcn_deploy.cli.main import cli
-from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.errors import FcnDeployError, UnknownNameError
 from fcn_deploy.training.arguments import NETWORK, TrainArguments
 from fcn_deploy.training.config import TrainConfig
 
@@ -89,6 +89,55 @@ def test_the_docstring_explains_each_argument_the_result_and_the_errors(name):
     parameters = inspect.signature(getattr(fcn_deploy, name)).parameters.keys() - {"progress"}
     explained = ", ".join(re.findall(r"^    (\w+(?:, \w+)*): ", text, re.MULTILINE)).split(", ")
     assert parameters <= set(explained)
+
+
+@pytest.mark.parametrize("given", [
+    {"train": {"output": "run", "start": "xx"}},
+    {"train": {"output": "run", "device": "gpu"}},
+    {"predict": {"model": "demo", "images": "a.png", "output": "o", "format": "jpg"}},
+    {"export": {"model": "demo", "input_kind": "int8"}},
+    {"quantize": {"model": "demo", "output": "q.onnx", "precision": "fp32"}},
+    {"build_engine": {"model": "demo", "output": "e", "precision": "fp8"}},
+])  # fmt: skip
+def test_an_unknown_word_is_named_with_the_known_ones(given):
+    ((name, arguments),) = given.items()
+    *_, (argument, word) = arguments.items()
+    with pytest.raises(UnknownNameError, match=rf"^unknown {argument.replace('_', ' ')} '{word}'.*\(known: "):
+        getattr(fcn_deploy, name)(**arguments)
+
+
+PREDICT = {"model": "demo", "images": "a.png", "output": "o"}
+
+
+@pytest.mark.parametrize(("name", "arguments", "message"), [
+    ("predict", {**PREDICT, "overlay": 2.0}, "overlay is 2.0; expected a number from 0 to 1"),
+    ("predict", {**PREDICT, "batch": 0}, "batch is 0; expected an integer of 1 or more"),
+    ("predict", {**PREDICT, "lanes": -1}, "lanes is -1; expected an integer from 1 to 64"),
+    ("predict", {**PREDICT, "images": []}, "images is empty; expected at least one"),
+    ("evaluate", {"model": "demo", "threads": 0}, "threads is 0; expected an integer from 1 to 1024"),
+    ("evaluate", {"model": "demo", "radius": -1}, "radius is -1; expected an integer of 0 or more"),
+    ("bench", {"seconds": -1}, "seconds is -1; expected a number of 0 or more"),
+    ("bench", {"seconds": "x"}, "seconds is 'x'; expected a number"),
+    ("bench", {"sizes": ["36x"]}, "sizes[0] is '36x'; expected a tuple of 2 numbers"),
+    ("bench", {"sizes": [(36, 0)]}, "sizes[0][1] is 0; expected an integer of 1 or more"),
+    ("bench", {"runners": []}, "runners is empty; expected at least one"),
+    ("train", {"output": "run", "epochs": "x"}, "epochs is 'x'; expected an integer"),
+    ("load", {"model": "demo", "batch": 0}, "batch is 0; expected an integer of 1 or more"),
+])  # fmt: skip
+def test_an_argument_out_of_range_is_one_clear_error(name, arguments, message):
+    with pytest.raises(FcnDeployError, match=f"^{re.escape(message)}$"):
+        getattr(fcn_deploy, name)(**arguments)
+
+
+def test_a_string_stands_for_a_list_of_names(tmp_path, small_onnx):
+    report = fcn_deploy.quantize(small_onnx, tmp_path / "half.onnx", precision="fp16", keep="score_fr")
+    assert report.path.exists()
+    with pytest.raises(UnknownNameError, match="unknown output 'label'"):
+        fcn_deploy.export("demo", tmp_path / "demo.onnx", outputs="labels,label")
+    with pytest.raises(UnknownNameError, match="unknown runner 'onnxruntimes'"):
+        fcn_deploy.bench("demo", "synthetic:2:0:48x64", runners="pytorch,onnxruntimes")
+    with pytest.raises(FcnDeployError, match=r"^/nowhere/x\.onnx does not exist"):
+        fcn_deploy.diagnose("/nowhere/x.onnx")
 
 
 # The fewest arguments that each command takes.

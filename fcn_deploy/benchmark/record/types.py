@@ -167,6 +167,9 @@ class Record:
     other_cores: float | None = None
     gpu_states: tuple[GpuState, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Record {self.model.name}, {len(self.rows)} rows, {self.created}>"
+
     def _repr_html_(self) -> str:
         """Show the record in a notebook as its page."""
         return str(import_module(PAGE).render_iframe(self))

@@ -10,12 +10,12 @@ import click
 from fcn_deploy.cli.options.command import Decorator, option
 from fcn_deploy.cli.options.completion import complete_models, complete_runner
 from fcn_deploy.cli.options.values import COUNT, parse_classes, picked
+from fcn_deploy.system.arguments import MOST_THREADS
 from fcn_deploy.vocabulary import BAD_IMAGES
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
 
-MOST_THREADS = 1024  # with far more, the back-ends end the process without an error
 SOURCES = "A list of 'image label' pairs, a Pascal VOC root, a folder of images, or synthetic[:COUNT[:SEED[:HxW]]]."
 
 

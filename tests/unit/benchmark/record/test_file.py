@@ -26,6 +26,10 @@ def test_a_record_survives_the_round_trip(tmp_path):
     assert read_record(tmp_path / "new" / "run.json") == RECORD
 
 
+def test_a_record_is_shown_as_one_line():
+    assert repr(RECORD) == f"<Record {RECORD.model.name}, {len(RECORD.rows)} rows, {RECORD.created}>"
+
+
 def test_every_kind_of_measurement_survives_the_round_trip():
     samples = Latency((1, 2), (3, 4), (5, 6), (7,), StepTimes((0, 1), (2, 3), (4, 5)))
     saturated = Saturated(9, 1.5, True, ((4, 0.5), (5, 1.0)))
