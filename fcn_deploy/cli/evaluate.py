@@ -31,7 +31,7 @@ from fcn_deploy.cli.output import emit, json_option
 @group("Data", image_options())
 @group(
     "What to run",
-    runner_option("onnxruntime for .onnx, else pytorch", "pytorch[:cpu|cuda] or onnxruntime[:cpu|cuda|...]."),
+    runner_option,
     model_option,
     radius_option,
     threads_option("the runner's own choice"),

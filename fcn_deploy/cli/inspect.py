@@ -17,7 +17,7 @@ from fcn_deploy.cli.output import emit, json_option
         "fcn-deploy inspect model.engine --json -",
     ]
 )
-@cloup.argument("file", help='ONNX file, engine or its sidecar (.json), checkpoint, or "demo".')
+@cloup.argument("file", help='ONNX file, engine or its sidecar (.json), checkpoint, recipe (.toml), or "demo".')
 @group(
     "Result",
     option("--layers", is_flag=True, help="List every layer of an engine, every convolution of an ONNX file."),

@@ -10,7 +10,7 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.values import COUNT, FILE, size_value
+from fcn_deploy.cli.options.values import COUNT, FILE, File, size_value
 from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import Size
 
@@ -65,7 +65,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
         "Triton model repository to write into.",
         was=("--triton",),
         metavar="DIR",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=File(path_type=Path, file_okay=False),
         required=True,
     ),
     option("--force", is_flag=True, help="Replace a model of that name."),

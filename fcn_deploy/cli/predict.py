@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 import cloup
+from click.core import ParameterSource
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
-from fcn_deploy.cli.options.values import COUNT
+from fcn_deploy.cli.options.values import COUNT, File
 from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import MASK_FORMATS
 
@@ -35,10 +36,7 @@ UNUSED_IMAGES = 3
 )
 @group(
     "What to run",
-    runner_option(
-        "tensorrt for an engine, onnxruntime for .onnx, else pytorch",
-        "pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
-    ),
+    runner_option,
     model_option,
     option("--batch", type=COUNT, default=1, help="Images of one shape, or tiles, per inference."),
     option("--tile", type=COUNT, metavar="N", help="Cut images into windows of at most N x N pixels."),
@@ -73,7 +71,9 @@ UNUSED_IMAGES = 3
 )
 @group(
     "Result",
-    output_option("output", "Folder of the results; a file for one image.", metavar="DIR", required=True, was=()),
+    output_option(
+        "output", "Folder of the results; a file for one image.", type=File(), metavar="DIR", required=True, was=()
+    ),
     option(
         "--format",
         "format",
@@ -83,7 +83,7 @@ UNUSED_IMAGES = 3
     ),
     option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours."),
     option("--alpha", type=click.FloatRange(0, 1), default=0.5, help="Opacity of the colours of --overlay."),
-    option("--areas", metavar="FILE", help="Write the pixels of each class in each image as CSV."),
+    option("--areas", type=File(), help="Write the pixels of each class in each image as CSV."),
     option("--skip-existing", is_flag=True, help="Skip images that have results already: continue a stopped run."),
     option("--keep-suffix", is_flag=True, help="Name the result of a.jpg a.jpg.png instead of a.png."),
     json_option,
@@ -123,6 +123,8 @@ def command(
 
     if given["tile"] is None and given["halo"] is not None:
         raise click.UsageError("--halo needs --tile")
+    if not overlay and click.get_current_context().get_parameter_source("alpha") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--alpha needs --overlay")
     if not distributed and (actors, ray_address) != (None, None):
         raise click.UsageError("--actors and --ray-address need --distributed")
     report = predict(

@@ -23,7 +23,7 @@ from fcn_deploy.benchmark.record.measurement import (
 )
 from fcn_deploy.benchmark.record.types import Built, Record, Row, Status
 from fcn_deploy.errors import RecordError
-from fcn_deploy.system.decode import decode, parse_json
+from fcn_deploy.system.decode import decode, is_schema, parse_json
 from fcn_deploy.system.files import write_text
 from fcn_deploy.vocabulary import Shape, shape_text
 
@@ -46,7 +46,7 @@ def from_json(text: str, name: str = "record") -> Record:
     if not isinstance(raw, dict) or raw.get("kind") != "bench":
         raise RecordError(f"{name} is not a benchmark record; fcn-deploy bench --json writes one")
     schema = raw.get("schema")
-    if schema not in (*OLD_ROWS, SCHEMA):
+    if not is_schema(schema, *OLD_ROWS, SCHEMA):
         newer = "; a newer fcn-deploy wrote it, install that one" if isinstance(schema, int) and schema > SCHEMA else ""
         raise RecordError(f"{name} has schema {schema}; this version reads schema 1, 2 and 3{newer}")
     given = {"rows": decode_old_rows(raw, name)} if schema in OLD_ROWS else {}
@@ -134,6 +134,8 @@ def check_record(record: Record, name: str) -> None:
     decode(Environment, record.environment, f"{name}: environment", RecordError)
     if record.model.card is not None:
         decode(Card, record.model.card, f"{name}: model.card", RecordError)
+    if not record.rows:
+        raise RecordError(f"{name} has no rows; expected one for each runner; measure it again with bench --json")
     if any(not 0 <= index < len(record.shapes) for index in record.rounds):
         raise RecordError(f"{name} has rounds of shapes that it does not list")
     found = next((fault for row in record.rows for fault in _row(record, row)), None)

@@ -47,12 +47,22 @@ class Option(cloup.Option):
         return extra
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
-        shown = self.opts
-        self.opts = [*shown, *self.was]
+        """Let the parser store the value of each old name on its own, so that two names given at once are seen."""
+        super().add_to_parser(parser, ctx)
+        own = self.name, self.opts
         try:
-            super().add_to_parser(parser, ctx)
+            for old in self.was:
+                self.name, self.opts = old, [old]
+                super().add_to_parser(parser, ctx)
         finally:
-            self.opts = shown
+            self.name, self.opts = own
+
+    def consume_value(self, ctx: click.Context, opts: Any) -> Any:
+        """Take the value of the name that was given; UsageError for an old and another name together."""
+        old = [name for name in self.was if name in opts]
+        if len(old) + (self.name in opts) > 1:
+            raise click.UsageError(f"{old[0]} is an earlier name of {self.opts[-1]}; give one of them", ctx)
+        return super().consume_value(ctx, {**opts, self.name: opts[old[0]]} if old else opts)
 
 
 class Command(cloup.Command):

@@ -55,16 +55,18 @@ model_option = option(
 radius_option = option(
     "--radius", type=click.IntRange(min=0), default=3, help="Half width of the boundary band, in pixels."
 )
+runner_option = option(
+    "--runner",
+    metavar="NAME",
+    shell_complete=complete_runner,
+    show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
+    help="pytorch[:cpu|cuda], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
+)
 
 
 def threads_option(default: str) -> Decorator:
     """Return --threads; `default` says in words what is taken without it."""
     return option("--threads", type=click.IntRange(1, MOST_THREADS), show_default=default, help="CPU threads.")
-
-
-def runner_option(default: str, about: str) -> Decorator:
-    """Return --runner; `default` says in words what is taken without it."""
-    return option("--runner", metavar="NAME", shell_complete=complete_runner, show_default=default, help=about)
 
 
 def image_options(

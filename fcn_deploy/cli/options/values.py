@@ -13,7 +13,18 @@ from fcn_deploy.errors import DataError, RecipeError, ShapeError
 from fcn_deploy.vocabulary import Shape, Size, parse_shape, parse_size
 
 COUNT = click.IntRange(min=1)
-FILE = click.Path(path_type=Path)
+
+
+class File(click.Path):
+    """A file or folder; never "-", which only --json and the reports of `bench` print."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "-":
+            self.fail("'-' prints nothing here; name a file or folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = File(path_type=Path)
 
 
 def parse_classes(text: str) -> tuple[str, ...]:

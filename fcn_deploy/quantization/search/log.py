@@ -19,7 +19,7 @@ import numpy as np
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.search.images import PassResult
-from fcn_deploy.system.decode import ExpectedError, decode, parse_json
+from fcn_deploy.system.decode import ExpectedError, decode, is_schema, parse_json
 from fcn_deploy.system.files import check_writable, output_error, write_text
 from fcn_deploy.system.plain import plain
 
@@ -126,7 +126,7 @@ class SearchLog:
             header = None
         if not isinstance(header, dict) or header.get("kind") != KIND or not isinstance(header.get("key"), dict):
             raise RecordError(f"{self.path} is no search log; name another file (--search-log)")
-        if header.get("schema") != SCHEMA:
+        if not is_schema(header.get("schema"), SCHEMA):
             raise RecordError(f"{self.path} has schema {header.get('schema')}; this version reads schema {SCHEMA}")
         wanted = plain(key)
         different = [name for name in sorted({*wanted, *header["key"]}) if wanted.get(name) != header["key"].get(name)]

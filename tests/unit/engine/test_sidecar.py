@@ -74,6 +74,7 @@ def test_fields_of_a_later_version_are_ignored():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"schema": True}, "not of kind engine, schema 1"),
         ({"schema": 2}, "not of kind engine, schema 1"),
         ({"plan_bytes": "many"}, "plan_bytes is 'many'; expected an integer"),
         (

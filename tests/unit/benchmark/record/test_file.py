@@ -102,6 +102,8 @@ def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
         (changed(rows=[{"runner": "x", "status": "fine"}]), r"rows\[0\]\.status is 'fine'; expected ok or failed"),
         (changed(rounds=[0]), r"pytorch has \[4\] samples for 1 rounds"),
         (changed(rounds=[0, 0, 0, 3]), "rounds of shapes that it does not list"),
+        (changed(schema=True), "schema True; this version reads schema 1, 2 and 3$"),
+        (changed(rows=[]), "has no rows; expected one for each runner"),
         (changed(schema=4), "schema 4; this version reads schema 1, 2 and 3; a newer fcn-deploy wrote it"),
         (changed(schema="x"), "schema x; this version reads schema 1, 2 and 3$"),
         (changed(other_cores=float("nan")), r"record: other_cores is nan; expected a finite number"),

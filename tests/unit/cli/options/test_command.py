@@ -114,6 +114,45 @@ def test_old_name_of_an_option_still_works_and_is_not_shown(old, new):
     assert renamed - {"--output", "--tolerance"} & shown == set()
 
 
+@pytest.mark.parametrize(
+    ("line", "old", "new"),
+    [
+        ("export demo --out a -o b", "--out", "--output"),
+        ("bench --max-images 2 --limit 1", "--limit", "--max-images"),
+        ("diagnose demo m.onnx --limit 1 --images 2", "--limit", "--max-images"),
+        ("package m.onnx -o x --size 33x47 --sizes 2x3", "--size", "--sizes"),
+    ],
+)
+def test_two_names_of_one_option_together_are_refused(line, old, new):
+    with pytest.raises(click.UsageError, match=f"^{old} is an earlier name of {new}; give one of them$"):
+        parsed(line)
+    assert parsed("bench --limit 1 --limit 2")["limit"] == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export demo -o -", "quantize m.onnx --precision fp16 -o -", "build-engine m.onnx -o -", "package m.onnx -o -",
+        "predict demo a.png -o -", "predict demo a.png -o x --areas -", "train --data a --val b -o -",
+        "quantize m.onnx --precision fp16 -o x --calib-cache -",
+    ],
+)  # fmt: skip
+def test_dash_is_refused_where_it_does_not_print(line):
+    with pytest.raises(click.BadParameter, match="'-' prints nothing here; name a file or folder"):
+        parsed(line)
+
+
+def test_option_without_the_one_it_needs_is_refused():
+    for option, needs in (("--alpha=0.5", "--overlay"), ("--halo=3", "--tile")):
+        assert f"needs {needs}" in output("predict", "demo", "a.png", "-o", "x", option)
+
+
+def test_commands_with_the_same_option_describe_it_alike():
+    assert "openvino or tensorrt" in " ".join(output("evaluate", "--help").split())
+    assert "tensorrt for an engine" in " ".join(output("evaluate", "--help").split())
+    assert "recipe (.toml)" in " ".join(output("inspect", "--help").split())
+
+
 def test_output_of_export_is_a_file_unless_it_names_tensors():
     for line, outputs, out in (
         ("export demo --output logits -o x.onnx", "logits", "x.onnx"),
