@@ -93,7 +93,7 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
         record = bench(
             model,
             data_options(given),
-            runners=None if runners is None else _specs(runners),
+            runners=runners,
             worst_frames=kept,
             progress=progress(),
             **picked(given, "model_name", "calibration", "radius"),
@@ -131,10 +131,3 @@ def _leave(
     statuses = [row.status for row in record.rows]
     failed = 1 if "failed" in statuses or "ok" not in statuses else 0
     click.get_current_context().exit(WORSE if broken else failed)
-
-
-def _specs(text: str) -> tuple[str, ...]:
-    specs = tuple(spec.strip() for spec in text.split(",") if spec.strip())
-    if not specs:
-        raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
-    return specs

@@ -10,12 +10,14 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, OnError, Sample, open_dataset
 from fcn_deploy.data.sample import Subset
 from fcn_deploy.errors import DataError
+from fcn_deploy.system.arguments import Positive, checked_fields
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
 GENERATED = "synthetic"
 
 
+@checked_fields
 @dataclass(frozen=True)
 class DataOptions:
     """Say which images, with which labels and classes.
@@ -36,7 +38,7 @@ class DataOptions:
     classes: Sequence[str] | None = None
     ignore_index: int | None = None
     split: str = "val"
-    limit: int | None = None
+    limit: Positive | None = None
     on_error: OnError = "raise"
 
     @classmethod

@@ -42,6 +42,12 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+def checked_fields(kind: type[T]) -> type[T]:
+    """Check the fields of a dataclass in the same way, whenever one is made."""
+    kind.__init__ = checked(kind.__init__)  # type: ignore[method-assign]
+    return kind
+
+
 def fitting(name: str, hint: Any, value: Any) -> Any:
     """Return the argument `name` as its type hint has it: a list as a tuple, and one name or path as a list of one.
 

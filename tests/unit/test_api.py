@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 import fcn_deploy
-from fcn_deploy import BuildOptions, DataOptions
+from fcn_deploy import BuildOptions, Cluster, DataOptions
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
 from fcn_deploy.training.arguments import NETWORK, TrainArguments
@@ -89,6 +89,16 @@ def test_the_docstring_explains_each_argument_the_result_and_the_errors(name):
     parameters = inspect.signature(getattr(fcn_deploy, name)).parameters.keys() - {"progress"}
     explained = ", ".join(re.findall(r"^    (\w+(?:, \w+)*): ", text, re.MULTILINE)).split(", ")
     assert parameters <= set(explained)
+
+
+def test_options_check_their_fields_as_the_functions_do():
+    assert DataOptions("images", classes="sky, road").classes == ("sky", "road")
+    with pytest.raises(FcnDeployError, match=r"^limit is 0; expected an integer of 1 or more$"):
+        DataOptions("images", limit=0)
+    with pytest.raises(UnknownNameError, match=r"^unknown on error 'stop' \(known: raise, skip\)$"):
+        DataOptions("images", on_error="stop")
+    with pytest.raises(FcnDeployError, match=r"^actors is 0; expected an integer of 1 or more$"):
+        Cluster(actors=0)
 
 
 @pytest.mark.parametrize("given", [

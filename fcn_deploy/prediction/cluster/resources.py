@@ -19,6 +19,7 @@ from fcn_deploy.model_file import kind_of
 from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.runners.registry import default_runner, device_of
 from fcn_deploy.sources.open_runners import USUAL_LANES
+from fcn_deploy.system.arguments import Positive, checked_fields
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import redirected, usable_cores
 
@@ -29,6 +30,7 @@ CONNECT_TIMEOUT_S = 10
 STORE_BYTES = 128 << 20  # of a cluster that is started here: names and results travel, images do not
 
 
+@checked_fields
 @dataclass(frozen=True)
 class Cluster:
     """Which cluster, and how many actors of it.
@@ -40,7 +42,7 @@ class Cluster:
     """
 
     address: str | None = None
-    actors: int | None = None
+    actors: Positive | None = None
 
 
 @dataclass(frozen=True)
