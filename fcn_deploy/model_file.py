@@ -61,7 +61,7 @@ def require_file(source: str | os.PathLike[str], *, sidecar_alone: bool = False)
     """
     path = file_of(source)
     if _is_file(path):
-        if is_sidecar(path) and not sidecar_alone:
+        if is_sidecar(path) and kind_of(path) == "engine" and not sidecar_alone:
             engine = path.with_suffix("")
             raise EngineError(f"{path} describes the engine {engine.name}, which is missing next to it; copy it there")
         return

@@ -242,8 +242,7 @@ def test_an_engine_never_replaces_the_model_that_it_is_built_from(name, fcn, tmp
 
 
 def test_what_stands_beside_an_engine_never_replaces_the_source(tmp_path):
-    source = tmp_path / "m.engine.json"
-    source.write_text("")
+    source = write_graph(tmp_path / "m.onnx").rename(tmp_path / "m.engine.json")
     with pytest.raises(OutputError, match=r"m\.engine\.json is the model itself"):
         _build(source, *SIZES, "-o", tmp_path / "m.engine")
 

@@ -115,3 +115,5 @@ def test_a_sidecar_without_its_engine_names_the_engine(tmp_path):
     with pytest.raises(EngineError, match=r"m\.engine\.json describes the engine m\.engine, which is missing next to"):
         require_file(tmp_path / "m.engine.json")
     require_file(tmp_path / "m.engine.json", sidecar_alone=True)
+    write_graph(tmp_path / "m.onnx").rename(tmp_path / "m.engine.json")
+    require_file(tmp_path / "m.engine.json")  # an ONNX file, whatever its name

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -130,16 +130,16 @@ def configure(flavor: Flavor, builder: Any, options: BuildOptions, fp16: bool, i
     if options.tf32 is False:
         config.clear_flag(trt.BuilderFlag.TF32)
     by_flag = flavor.traits.explicit_batch
-    flags = {
-        "TF32": options.tf32,
-        "REFIT": options.refit,
-        "STRIP_PLAN": options.strip,
-        "VERSION_COMPATIBLE": options.version_compatible,
-        "FP16": fp16 and by_flag,
-        "INT8": int8 and by_flag,
-    }
-    for name in (name for name, wanted in flags.items() if wanted):  # not every release has each of them
-        config.set_flag(getattr(trt.BuilderFlag, name))
+    wanted: tuple[tuple[bool | None, Callable[[], Any]], ...] = (  # not every release has each flag
+        (options.tf32, lambda: trt.BuilderFlag.TF32),
+        (options.refit, lambda: trt.BuilderFlag.REFIT),
+        (options.strip, lambda: trt.BuilderFlag.STRIP_PLAN),
+        (options.version_compatible, lambda: trt.BuilderFlag.VERSION_COMPATIBLE),
+        (fp16 and by_flag, lambda: trt.BuilderFlag.FP16),
+        (int8 and by_flag, lambda: trt.BuilderFlag.INT8),
+    )
+    for flag in (flag for asked, flag in wanted if asked):
+        config.set_flag(flag())
     if flavor.traits.names_targets:
         _set_targets(trt, config, options.sm)
     return config
