@@ -86,6 +86,8 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
     """
     from fcn_deploy.benchmark.bench import bench
 
+    if runners is not None and not runners.strip(", "):
+        raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
     gate, reports = Gate.of(given), Reports.of(given)
     baseline, record = gate.read_baseline(model, given["model_name"]), gate.read_record()
     kept = reports.frames() if record is None else None
