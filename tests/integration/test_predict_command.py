@@ -269,7 +269,7 @@ def many(tmp_path_factory):
 
 
 def wait_for_results(process: subprocess.Popen[str], masks: Path, count: int) -> None:
-    while process.poll() is None and len(list(masks.glob("*/*.png"))) < count:
+    while process.poll() is None and len(list(masks.glob("[!.]*/*.png"))) < count:
         time.sleep(0.005)
     assert process.poll() is None, process.communicate()
 
@@ -282,7 +282,7 @@ def test_a_run_that_was_killed_twice_is_finished_by_skip_existing_with_every_res
         wait_for_results(process, masks, enough)
         process.kill()
         process.communicate()
-        assert enough <= len(list(masks.glob("*/*.png"))) < 180
+        assert enough <= len(list(masks.glob("[!.]*/*.png"))) < 180
         assert not (tmp_path / "a.csv").exists()
     predict(onnx, many, "-o", masks, *extra, "--areas", tmp_path / "a.csv", "--skip-existing")
     predict(onnx, many, "-o", tmp_path / "whole", *extra, "--areas", tmp_path / "whole.csv")
@@ -303,7 +303,7 @@ def test_ctrl_c_and_a_polite_kill_leave_whole_results_and_no_temporary_files(onn
     stdout, stderr = finish(process)
     assert (process.returncode, stdout) == (code, "")
     assert "Traceback" not in stderr
-    assert 10 <= len(list(masks.glob("*/*.png"))) < 180
+    assert 10 <= len(list(masks.glob("[!.]*/*.png"))) < 180
     assert not list(masks.rglob("*.tmp"))
     assert files(tmp_path) == [f"masks/{name}" for name in files(masks)]
     for path in masks.glob("*/*.png"):

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, first_line, one_line
-from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import load_onnxruntime, quiet_options
 from fcn_deploy.model_file import require_file
 from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, provider_option_texts
@@ -135,6 +134,8 @@ def _create(
         # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
         return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's exceptions have no base of their own
+        from fcn_deploy.graph.load import load_graph  # reads with onnx, which ONNX Runtime does without
+
         load_graph(path)  # a damaged file gets the message that it gets everywhere
         raise GraphError(f"{path}: onnxruntime cannot use it: {reason_of(error)}") from error
 
