@@ -58,7 +58,7 @@ def image_axes(value: ir.Value) -> tuple[int, int, int] | None:
 
     Channels are last where the last dim is a fixed 1, 3 or 4 and the second is not, else second.
     """
-    dims = _dims(value)
+    dims = dims_of(value)
     if dims is None or len(dims) != 4:
         return None
     return (0, 1, 2) if dims[3] in CHANNEL_COUNTS and dims[1] not in CHANNEL_COUNTS else (0, 2, 3)
@@ -73,14 +73,14 @@ def image_input(model: ir.Model) -> ir.Value:
     for value in graph_inputs(model):
         if image_axes(value) is not None:
             return value
-    found = ", ".join(f"{value.name} {_dims(value)}" for value in graph_inputs(model)) or "none"
+    found = ", ".join(f"{value.name} {dims_of(value)}" for value in graph_inputs(model)) or "none"
     raise GraphError(f"the graph has no input of four dims to take for the image (its inputs: {found})")
 
 
 def fixed_dims(model: ir.Model) -> FixedDims:
     """Return N, H and W of the image input where the file fixes them."""
     value = image_input(model)
-    dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
+    dims, axes = dims_of(value) or (), image_axes(value) or (0, 0, 0)
     n, h, w = (dim if isinstance(dim, int) else None for dim in (dims[axis] for axis in axes))
     return n, h, w
 
@@ -130,21 +130,22 @@ def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
 def _bind(model: ir.Model, size: ImageSize) -> dict[str, int]:
     """Return numbers for the names of the image's dims, which other inputs may share."""
     value = image_input(model)
-    dims, axes = _dims(value) or (), image_axes(value) or (0, 0, 0)
+    dims, axes = dims_of(value) or (), image_axes(value) or (0, 0, 0)
     numbers = (size.batch, size.height, size.width)
     return {f"{value.name}@{axis}": number for axis, number in zip(axes, numbers, strict=True)} | {
         str(dims[axis]): number for axis, number in zip(axes, numbers, strict=True) if isinstance(dims[axis], str)
     }
 
 
-def _dims(value: ir.Value) -> tuple[int | str | None, ...] | None:
+def dims_of(value: ir.Value) -> tuple[int | str | None, ...] | None:
+    """Return each dim as a number, a name or None; None where the rank is unknown."""
     if value.shape is None:
         return None
     return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
 
 
 def _type_proto(value: ir.Value, bound: Mapping[str, int]) -> onnx.TypeProto:
-    dims = _dims(value)
+    dims = dims_of(value)
     if dims is None and value.const_value is not None:
         dims = tuple(int(dim) for dim in value.const_value.shape.numpy())
     dtype = value.dtype if value.dtype is not None else value.const_value.dtype if value.const_value else None
@@ -199,7 +200,7 @@ def _infer_types(
 
 def _annotated(value: ir.Value, found: onnx.TypeProto | None) -> onnx.TypeProto | None:
     """Return the file's own word on a value, else what inference told of its type alone."""
-    dims = _dims(value)
+    dims = dims_of(value)
     if value.dtype is not None and dims is not None and all(isinstance(dim, int) for dim in dims):
         return onnx.helper.make_tensor_type_proto(int(value.dtype), dims)
     if found is None and value.dtype is not None:

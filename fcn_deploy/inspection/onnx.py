@@ -13,7 +13,7 @@ from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
-from fcn_deploy.graph.sizes import graph_inputs
+from fcn_deploy.graph.sizes import dims_of, graph_inputs
 from fcn_deploy.inspection.ports import Port, contract
 
 
@@ -88,15 +88,9 @@ def _audit(path: Path) -> tuple[Audit | None, str]:
 
 
 def _ports(values: Iterable[ir.Value]) -> tuple[Port, ...]:
-    return tuple(Port(str(value.name), _dtype(value.dtype), _shape(value)) for value in values)
+    return tuple(Port(str(value.name), _dtype(value.dtype), dims_of(value) or ()) for value in values)
 
 
 def _dtype(dtype: ir.DataType | None) -> str:
     names = {ir.DataType.FLOAT: "float32", ir.DataType.DOUBLE: "float64"}
     return "unknown" if dtype is None else names.get(dtype, dtype.name.lower())
-
-
-def _shape(value: ir.Value) -> tuple[int | str | None, ...]:
-    if value.shape is None:
-        return ()
-    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)

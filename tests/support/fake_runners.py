@@ -72,3 +72,26 @@ class FakeRunner(Runner):
 
     def _close(self) -> None:
         self._log.append(f"{self.name} closed")
+
+
+class Sleeper(FakeRunner):
+    """Sleeps in one of the three steps."""
+
+    def __init__(self, step: str, seconds: float = 0.005) -> None:
+        super().__init__(f"sleeps in {step}")
+        self._step, self._seconds = step, seconds
+
+    def _sleep(self, step: str) -> None:
+        if step == self._step:
+            time.sleep(self._seconds)
+
+    def _upload(self, image: Any) -> None:
+        self._sleep("upload")
+        super()._upload(image)
+
+    def _execute(self) -> None:
+        self._sleep("execute")
+
+    def _download(self) -> dict[str, Any]:
+        self._sleep("download")
+        return super()._download()

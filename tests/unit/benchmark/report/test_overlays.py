@@ -14,21 +14,8 @@ from fcn_deploy.benchmark.worst_frames import (
     LOST,
     WorstFrames,
 )
-from fcn_deploy.data.sample import Sample
 from tests.support.bench_records import RECORD
-
-PALETTE = ((10, 20, 30), (40, 50, 60), (70, 80, 90))
-
-
-def sample(name: str, height: int = 5, width: int = 7) -> Sample:
-    return Sample(np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8), name)
-
-
-def offered(kept: WorstFrames, name: str, differing: int, row: int = 0) -> None:
-    reference = np.zeros((5, 7), np.uint8)
-    labels = reference.copy()
-    labels.flat[:differing] = 1
-    kept.offer(row, sample(name), reference, labels)
+from tests.support.worst_frames import PALETTE, offered
 
 
 def opened(uri: str) -> np.ndarray:

@@ -13,34 +13,11 @@ from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.timing.latency import Budget, measure
 from fcn_deploy.benchmark.timing.timed_runner import saturate
 from fcn_deploy.runners.tickets import Tickets
-from tests.support.fake_runners import MS, FakeRunner
+from tests.support.fake_runners import MS, FakeRunner, Sleeper
 from tests.support.scripted_runners import Scripted
 
 BATCH = np.zeros((2, 33, 47, 3), np.uint8)
 BUDGET = Budget(iterations=20, seconds=60, warmup=1, settle_ms=0, warmup_seconds=0)
-
-
-class Sleeper(FakeRunner):
-    """Sleeps in one of the three steps."""
-
-    def __init__(self, step: str, seconds: float = 0.005) -> None:
-        super().__init__(f"sleeps in {step}")
-        self._step, self._seconds = step, seconds
-
-    def _sleep(self, step: str) -> None:
-        if step == self._step:
-            time.sleep(self._seconds)
-
-    def _upload(self, image: Any) -> None:
-        self._sleep("upload")
-        super()._upload(image)
-
-    def _execute(self) -> None:
-        self._sleep("execute")
-
-    def _download(self) -> dict[str, Any]:
-        self._sleep("download")
-        return super()._download()
 
 
 class Device(FakeRunner):

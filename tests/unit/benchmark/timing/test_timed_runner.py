@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fcn_deploy.benchmark.timing.timed_runner import InProcess, saturate, time_once
-from tests.support.fake_runners import MS, FakeClock, FakeRunner
+from tests.support.fake_runners import MS, FakeClock, FakeRunner, Sleeper
 
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 FEEDS = {"image": IMAGE}
@@ -56,29 +56,6 @@ def test_work_on_another_thread_is_counted_where_the_runner_waits_for_it_and_nev
 
 
 BATCH = np.zeros((2, 33, 47, 3), np.uint8)
-
-
-class Sleeper(FakeRunner):
-    """Sleeps in one of the three steps."""
-
-    def __init__(self, step: str, seconds: float = 0.005) -> None:
-        super().__init__(f"sleeps in {step}")
-        self._step, self._seconds = step, seconds
-
-    def _sleep(self, step: str) -> None:
-        if step == self._step:
-            time.sleep(self._seconds)
-
-    def _upload(self, image: Any) -> None:
-        self._sleep("upload")
-        super()._upload(image)
-
-    def _execute(self) -> None:
-        self._sleep("execute")
-
-    def _download(self) -> dict[str, Any]:
-        self._sleep("download")
-        return super()._download()
 
 
 def test_the_harness_takes_less_than_a_hundredth_of_a_5_ms_call():
