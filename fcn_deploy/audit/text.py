@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.audit.audit import Audit, AuditRow
 from fcn_deploy.audit.rules import Finding
 from fcn_deploy.graph.sizes import ImageSize
-from fcn_deploy.system.formatting import NONE, count, number
+from fcn_deploy.system.formatting import NONE, bare_table, count, number
 from fcn_deploy.vocabulary import shape_text
 
 UNITS = ((10**9, "GMAC"), (10**6, "MMAC"), (10**3, "kMAC"), (1, "MAC"))
@@ -31,7 +30,7 @@ def summary(audit: Audit) -> list[str]:
 def table(audit: Audit, top: int | None = None) -> Table:
     """Return a row for each node in the graph's order; with `top`, only the largest and one for the rest."""
     unit = _unit(audit.macs)
-    found = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    found = bare_table(gap=1)
     found.add_column("node", overflow="fold")
     for column in ("operator", "type"):
         found.add_column(column, no_wrap=True)

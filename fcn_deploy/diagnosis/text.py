@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison, percent
 from fcn_deploy.metrics.bootstrap import Interval
-from fcn_deploy.system.formatting import NONE, count, number, points, share
+from fcn_deploy.system.formatting import NONE, bare_table, count, number, points, share
 
 TOP_LAYERS = 6
 STEPS_A_TABLE = 3
@@ -146,7 +145,7 @@ def _meaning(found: Diagnosis) -> str:
 
 
 def _table(first: str, *columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table(gap=1)
     table.add_column(first, overflow="fold")
     for column in columns:
         table.add_column(column, no_wrap=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fcn_deploy.evaluation.evaluate import AccuracyReport
 from fcn_deploy.metrics.scores import Scores
-from fcn_deploy.system.formatting import count, number
+from fcn_deploy.system.formatting import bare_table, count, number
 
 METRICS = {
     "pixel accuracy": "pixel_accuracy",
@@ -53,7 +52,7 @@ def _percent(fraction: float) -> str:
 
 
 def _table(first: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    table = bare_table()
     table.add_column(first, overflow="fold")
     for region in ("all", "boundary", "interior"):
         table.add_column(region, justify="right")

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -19,7 +18,7 @@ from fcn_deploy.graph.sizes import ImageSize
 from fcn_deploy.inspection.engine import EngineFile
 from fcn_deploy.inspection.inspect import Inspection
 from fcn_deploy.inspection.onnx import OnnxFile
-from fcn_deploy.system.formatting import count, number
+from fcn_deploy.system.formatting import bare_table, count, number
 
 MEGABYTE = 1_000_000
 OPERATORS_SHOWN, CLASSES_SHOWN = 8, 6
@@ -160,7 +159,7 @@ def layer_table(inspection: Inspection) -> Table | None:
         return None if found.audit is None else audit_table(found.audit)
     if not isinstance(found, EngineFile) or found.sidecar is None or not found.sidecar.layers:
         return None
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table(gap=1)
     for column in ("profile", "layer", "kind", "type", "fused from"):
         table.add_column(column, overflow="fold")
     for layer in found.sidecar.layers:

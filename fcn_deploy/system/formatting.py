@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
 import math
 
 NONE = "-"
@@ -42,3 +47,11 @@ def points(value: float | None) -> str:
 def count(number_of: int, word: str) -> str:
     """ "1 image", "2 images"."""
     return f"{number_of:,} {word}" + ("" if number_of == 1 else "s")
+
+
+def bare_table(gap: int = 0) -> Table:
+    """Return a table with a line under its head and no frame, and `gap` blanks to the right of each cell."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)

@@ -7,7 +7,6 @@ import io
 import re
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +17,7 @@ from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.remarks import headline, remarks
 from fcn_deploy.benchmark.report.sheets import Sheet, resized_measurements, sheets
+from fcn_deploy.system.formatting import bare_table
 
 # What a runner, a file or a class may be called and Markdown or HTML would read as markup.
 _MARKUP = re.compile(r"([\\`*_\[\]|~#!])")
@@ -46,7 +46,7 @@ def render(record: Record, details: bool = False) -> RenderableType:
 
 def as_table(sheet: Sheet) -> Table:
     """Build a table of rich's; the column without a head holds the status."""
-    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+    table = bare_table()
     for index, column in enumerate(sheet.columns):
         table.add_column(
             Text(column),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 
-from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.quantization.search.dry_run import SearchPlan
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
-from fcn_deploy.system.formatting import NONE, count, number
+from fcn_deploy.system.formatting import NONE, bare_table, count, number
 
 
 def render(report: SearchReport) -> list[RenderableType]:
@@ -36,7 +35,7 @@ def verdict(report: SearchReport) -> list[str]:
 
 def layer_table(report: SearchReport) -> Table:
     """Return the most sensitive layer first; those that were not measured last."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = bare_table(gap=1)
     table.add_column("this layer alone in INT8", overflow="fold")
     for column in ("mIoU lost", "labels changed, %"):
         table.add_column(column, justify="right", no_wrap=True)
