@@ -17,6 +17,7 @@ Kind = Literal["demo", "checkpoint", "recipe", "onnx", "engine"]
 CheckpointFormat = Literal["safetensors", "zip", "pickle"]
 
 DEMO = "demo"
+RECIPES = Path(__file__).parent / "recipes"
 KINDS = "an .onnx file, an engine, a checkpoint, a recipe (.toml), or demo"
 CHECKPOINTS = (".safetensors", ".pth", ".pt")
 SIDECAR = ".json"
@@ -96,17 +97,29 @@ def _near_models(path: Path) -> str:
         beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in (*SUFFIXES, ".bin", ".ckpt")]
     except OSError:  # a folder that may not be listed
         return ""
-    near = difflib.get_close_matches(path.name, beside, n=2, cutoff=0.75)
+    if _may_be_shipped(path):
+        beside += [shipped.name for shipped in RECIPES.glob("*.toml")]
+    near = difflib.get_close_matches(path.name, dict.fromkeys(beside), n=2, cutoff=0.75)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def file_of(source: str | os.PathLike[str]) -> Path:
-    """Return the file that `source` names: the demo's checkpoint for "demo", the engine for a sidecar next to one."""
+    """Return the file that `source` names.
+
+    That is the demo's checkpoint for "demo", the engine for a sidecar next to one, and a recipe of this package for its
+    name ("fcn8s-voc.toml") where the current folder has no such file.
+    """
     path = demo_path() if os.fspath(source) == DEMO else Path(source)
     if not is_sidecar(path):
-        return path
+        shipped = _may_be_shipped(path) and not _is_file(path) and _is_file(RECIPES / path)
+        return RECIPES / path if shipped else path
     described = path.with_suffix("")
     return described if _is_file(described) and kind_of(described) == "engine" else path
+
+
+def _may_be_shipped(path: Path) -> bool:
+    """Tell whether `path` is a name without a folder that a recipe of this package could have."""
+    return path.suffix == ".toml" and path.parent == Path()
 
 
 def demo_path() -> Path:

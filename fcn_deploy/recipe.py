@@ -1,5 +1,7 @@
 """Read a recipe: one TOML file per public checkpoint, with the facts that its weights do not say.
 
+The package ships one for each public checkpoint in recipes/; `fcn8s-voc.toml` names it from any folder.
+
     name = "FCN-8s, Pascal VOC"
     model = "fcn8s-caffe"
     checkpoint = "fcn8s_from_caffe.pth"
@@ -32,7 +34,7 @@ from typing import Annotated, Any
 
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
-from fcn_deploy.model_file import kind_of
+from fcn_deploy.model_file import RECIPES, file_of, kind_of
 from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
@@ -113,13 +115,13 @@ class Recipe:
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
+    """Read and check a recipe; the name of a shipped one will do.
 
     Raises:
         RecipeError: it cannot be read, is not TOML, or has an unknown key (with a near match), a missing one, or a
             value of the wrong kind.
     """
-    path = Path(path)
+    path = file_of(path)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -134,8 +136,8 @@ def load_recipe(path: Path) -> Recipe:
 def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
     """Find the checkpoint of `recipe`, and compare its hash with the recipe's.
 
-    Looked for at `given` (the file, or the folder that has it); without it beside the recipe, then in the current
-    folder.
+    Looked for at `given` (the file, or the folder that has it); without it next to the recipe (unless that is a shipped
+    one), then in the current folder.
 
     Raises:
         CheckpointError: it is nowhere (the message says where to fetch it), or its hash differs.
@@ -145,7 +147,8 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
 
 
 def _resolve(recipe: Recipe, given: Path | None) -> Path:
-    folders = [recipe.path.parent, Path()] if given is None else [given]
+    own = [] if recipe.path.parent == RECIPES else [recipe.path.parent]
+    folders = [*own, Path()] if given is None else [given]
     places = [place / recipe.checkpoint if place.is_dir() else place for place in folders]
     found = next((place for place in places if place.is_file()), None)
     if found is None:

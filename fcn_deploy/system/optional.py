@@ -16,6 +16,7 @@ EXTRAS = {
     "pycuda": "cuda",
     "pynvml": "nvml",
     "ray": "ray",
+    "tensorrt": "tensorrt",
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError
-from fcn_deploy.model_file import demo_path, file_of, kind_of, require_file
+from fcn_deploy.model_file import RECIPES, demo_path, file_of, kind_of, require_file
 from tests.support.onnx_files import write_graph
 
 PLAN_HEAD = bytes(12) + (3000).to_bytes(8, "little") + bytes((1, 7, 1, 116))
@@ -88,6 +88,16 @@ def test_a_missing_file_is_the_error_of_its_kind_with_names_near_it(tmp_path, na
     if name == "m.plan":
         with pytest.raises(error, match=r"m\.plan does not exist; did you mean m1\.plan\?"):
             require_file(tmp_path / name)
+
+
+def test_a_misspelt_shipped_recipe_brings_the_names_near_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    require_file("fcn8s-voc.toml")
+    assert file_of("fcn8s-voc.toml").parent == RECIPES
+    with pytest.raises(RecipeError, match=r"did you mean fcn8s-voc\.toml or"):
+        require_file("fcn8-voc.toml")
+    with pytest.raises(RecipeError, match=r"sub/fcn8s-voc\.toml does not exist"):
+        require_file("sub/fcn8s-voc.toml")
 
 
 def test_what_is_no_file_is_said_to_be_what_it_is(tmp_path):

@@ -12,8 +12,8 @@ import fcn_deploy
 
 PACKAGE = Path(fcn_deploy.__file__).parent
 UNIT = Path(__file__).parent
-# Not after a module: doubles in tests/api, pages, benchmarks/, the package as a whole.
-NOT_OF_A_MODULE = {"api", "docs", "benchmarks", "test_project.py", "test_api.py"}
+# Not after a module: doubles in tests/api, pages, the distribution, benchmarks/, the package as a whole.
+NOT_OF_A_MODULE = {"api", "docs", "distribution", "benchmarks", "test_project.py", "test_api.py"}
 # Lower rows know nothing of higher ones; within a row, packages do not import each other.
 ROWS = [
     {"errors", "version"},

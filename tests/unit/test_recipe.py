@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import CheckpointError, RecipeError
+from fcn_deploy.model_file import RECIPES
 from fcn_deploy.models.registry import MODELS
 from fcn_deploy.recipe import Published, load_recipe, resolve_checkpoint
 from fcn_deploy.vocabulary import Profile
-from tests.support import ROOT
 from tests.support.locked_folder import lock
 
-SHIPPED = sorted((ROOT / "export").glob("*.toml"))
+SHIPPED = sorted(RECIPES.glob("*.toml"))
 LEAST = 'name = "n"\ncheckpoint = "net.pth"\nurl = "https://example.org/net.pth"\n'
 CONTENT = b"weights"
 
@@ -173,3 +173,13 @@ def test_there_is_a_recipe_for_every_public_checkpoint():
         "fcn32s-voc", "fcn16s-voc", "fcn8s-voc", "fcn8s-atonce-voc",
         "fcn-resnet50-coco", "fcn-resnet101-coco", "vgg16-imagenet",
     }  # fmt: skip
+
+
+def test_a_shipped_recipe_is_found_by_its_name_and_its_checkpoint_in_the_current_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe(Path("fcn8s-voc.toml"))
+    assert recipe.path == RECIPES / "fcn8s-voc.toml"
+    with pytest.raises(CheckpointError, match=r"is missing \(looked for fcn8s_from_caffe\.pth\); fetch it from http"):
+        resolve_checkpoint(recipe)
+    (tmp_path / "fcn8s-voc.toml").write_text(LEAST)
+    assert load_recipe(Path("fcn8s-voc.toml")).name == "n"

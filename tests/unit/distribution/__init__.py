@@ -1,0 +1,1 @@
+"""What the project ships around the package: metadata, pins, images, workflows."""
