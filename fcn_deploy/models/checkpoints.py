@@ -1,22 +1,28 @@
-"""Load any recognised checkpoint with its model card, and write our own."""
+"""Load any recognised checkpoint with its model card, check that it fits, and write our own.
+
+The model of a file's tensors is identified by the card inside, or by the convention of its keys.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.card import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
 from fcn_deploy.errors import CheckpointError, RecipeError, UnknownNameError
-from fcn_deploy.models.check import check_finite, check_fit
-from fcn_deploy.models.identify import open_weights
-from fcn_deploy.models.registry import build, entry
-from fcn_deploy.models.weights_file import read_weights
+from fcn_deploy.models.conventions import CONVENTIONS, Convention, recognise
+from fcn_deploy.models.registry import build, entry, new_card
+from fcn_deploy.models.weights_file import Weights, printable, read_weights
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import shape_text
+
+LISTED = 4  # keys named in a message before the rest is only counted
 
 
 def load_checkpoint(
@@ -34,7 +40,7 @@ def load_checkpoint(
     network = _empty(card, path)
     check_fit(network, card.model, tensors, path)
     check_finite(tensors, path)
-    _assign_tensors(network, tensors)
+    network.load_state_dict(tensors, assign=True)  # the tensors themselves, not copies
     return network, card
 
 
@@ -58,6 +64,135 @@ def _empty(card: ModelCard, path: Path) -> nn.Module:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _assign_tensors(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Let the network have `tensors` themselves, not copies."""
-    network.load_state_dict(tensors, assign=True)
+def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
+    """Return the convention of a file's keys; CheckpointError with what was found if there is none."""
+    convention = recognise(tensors)
+    if convention is None:
+        known = "; ".join(convention.name for convention in CONVENTIONS)
+        raise CheckpointError(f"{path} follows no known convention: it has {listed(list(tensors))}; known: {known}")
+    return convention
+
+
+def open_weights(
+    weights: Weights,
+    path: Path,
+    model: str | None,
+    classes: Sequence[str] | None,
+    progress: Progress = SILENT,
+) -> tuple[ModelCard, dict[str, Tensor]]:
+    """Return the card, and the tensors under the names of the card's model; `progress` reports a choice that was made.
+
+    Raises:
+        CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
+    """
+    if CARD_KEY in weights.metadata:
+        return with_requested_names(_own_card(weights, path), path, model, classes), weights.tensors
+    card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
+    return card if classes is None else _with_classes(card, classes, path), tensors
+
+
+def with_requested_names(card: ModelCard, path: Path, model: str | None, classes: Sequence[str] | None) -> ModelCard:
+    """Return the card inside a file under the names that the user gave for its classes.
+
+    Raises:
+        UnknownNameError: no model is named `model`.
+        CheckpointError: the file holds another model, or not so many classes.
+    """
+    if model is not None:
+        entry(model)
+        _check_model(model, (card.model,), path, f"our own {card.model}")
+    return card if classes is None else _with_classes(card, classes, path)
+
+
+def _own_card(weights: Weights, path: Path) -> ModelCard:
+    try:
+        return ModelCard.from_json(weights.metadata[CARD_KEY], path)
+    except RecipeError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _card_by_keys(
+    tensors: dict[str, Tensor], path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress
+) -> tuple[ModelCard, dict[str, Tensor]]:
+    convention = convention_of(tensors, path)
+    if convention.family is None:
+        raise CheckpointError(
+            f"{path} is a classifier, {convention.name}: it has no segmentation head; "
+            f"train one from it with `fcn-deploy train --init {path}`"
+        )
+    tensors = convention.translate(tensors)
+    models = convention.family.models(tensors)
+    _check_model(model, models, path, convention.name)
+    if model is None and len(models) > 1:
+        progress.say(f"{path} may be {' or '.join(models)}: read as {models[0]}; --model says which it is")
+    names = numbered_classes(convention.num_classes(tensors, default=len(classes or ())))
+    card = new_card(model or models[0], names, **convention.family.options(tensors))
+    return replace(card, notes={"source": f"{path.name}, {convention.name}", CLASSES_NOTE: GUESSED}), tensors
+
+
+def _check_model(model: str | None, held: Sequence[str], path: Path, what: str) -> None:
+    if model is not None and model not in held:
+        raise CheckpointError(f"{path} holds {' or '.join(held)} ({what}), not {model}")
+
+
+def _with_classes(card: ModelCard, classes: Sequence[str], path: Path) -> ModelCard:
+    if len(classes) != card.num_classes:
+        raise CheckpointError(f"{path} has scores for {card.num_classes} classes, but {len(classes)} names were given")
+    names = class_names(classes)
+    palette = card.palette if names == card.classes else voc_palette(card.num_classes)
+    notes = {key: value for key, value in card.notes.items() if key != CLASSES_NOTE}
+    return replace(card, classes=names, palette=palette, notes=notes)
+
+
+def check_fit(model: nn.Module, model_name: str, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Compare names, shapes and kinds of number with what `model` has.
+
+    Raises:
+        CheckpointError: with the keys that are missing, unexpected, mis-shaped or whole numbers.
+    """
+    needed = model.state_dict()
+    missing = [key for key in needed if key not in tensors]
+    unexpected = [key for key in tensors if key not in needed]
+    misshaped = [
+        f"{key} {shape(value)} (expected {shape(needed[key])})"
+        for key, value in tensors.items()
+        if key in needed and value.shape != needed[key].shape
+    ]
+    kinds = [
+        f"{key} {str(value.dtype).removeprefix('torch.')}"
+        for key, value in tensors.items()
+        if key in needed and not same_kind(value, needed[key])
+    ]
+    found = {
+        "missing": missing, "unexpected": unexpected, "mis-shaped": misshaped, "not of floating point": kinds,
+    }  # fmt: skip
+    faults = [f"{len(keys)} {kind}: {listed(keys)}" for kind, keys in found.items() if keys]
+    if faults:
+        raise CheckpointError(f"{path} does not fit {model_name}: {'; '.join(faults)}")
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise CheckpointError naming the first tensor that holds NaN or infinity."""
+    for key, value in tensors.items():
+        if value.is_floating_point() and value.numel():
+            low, high = torch.aminmax(value)  # both are NaN if any element is, and no copy is made
+            if not (torch.isfinite(low) and torch.isfinite(high)):
+                kind = "NaN" if torch.isnan(low) else "infinite"
+                raise CheckpointError(
+                    f"{path}: {printable(key)} has {kind} values; take a checkpoint from before they appeared"
+                )
+
+
+def same_kind(tensor: Tensor, needed: Tensor) -> bool:
+    """Return whether `tensor` holds floating point where that is needed; a counter may be any number."""
+    return tensor.is_floating_point() or not needed.is_floating_point()
+
+
+def shape(tensor: Tensor) -> str:
+    return shape_text(tensor.shape) or "scalar"
+
+
+def listed(keys: Sequence[str], most: int = LISTED) -> str:
+    """Return the first few keys, and how many more there are."""
+    more = f" and {len(keys) - most} more" if len(keys) > most else ""
+    return printable(", ".join(keys[:most])) + more

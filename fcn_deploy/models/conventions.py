@@ -43,13 +43,13 @@ class Convention:
 
     Attributes:
         name: what users call it.
-        keys: matches each of its keys.
+        keys: pattern that matches each of its keys.
         translate: its state dict -> ours; keys it does not know stay as they are.
         family: None for a classifier, which can only start a training.
     """
 
     name: str
-    keys: re.Pattern[str]
+    keys: str
     translate: Callable[[State], dict[str, Tensor]]
     family: Family | None
 
@@ -61,13 +61,9 @@ class Convention:
 
 def recognise(state: State) -> Convention | None:
     """Return the convention that most keys speak for, or None if none has half of them."""
-    votes = [sum(bool(convention.keys.fullmatch(key)) for key in state) for convention in CONVENTIONS]
+    votes = [sum(bool(re.fullmatch(convention.keys, key)) for key in state) for convention in CONVENTIONS]
     best = max(votes)
     return CONVENTIONS[votes.index(best)] if 2 * best >= len(state) else None
-
-
-def known_names() -> str:
-    return "; ".join(convention.name for convention in CONVENTIONS)
 
 
 # ---- reading width, head and model from keys and shapes
@@ -87,7 +83,8 @@ def width_of(state: State, channels: Mapping[str, int]) -> float:
     return 1.0 if high == float("inf") else (low + high) / 2
 
 
-def _width_option(width: float) -> dict[str, Option]:
+def _width_option(state: State, channels: Mapping[str, int]) -> dict[str, Option]:
+    width = width_of(state, channels)
     return {} if width == 1.0 else {"width": width}
 
 
@@ -99,7 +96,7 @@ def _vgg_models(state: State) -> tuple[str, ...]:
 
 def _vgg_options(state: State) -> dict[str, Option]:
     channels = {f"backbone.stage{index}.conv1.weight": base for index, (_, base) in enumerate(STAGES, start=1)}
-    options = _width_option(width_of(state, channels | {"fc6.weight": FC_CHANNELS}))
+    options = _width_option(state, channels | {"fc6.weight": FC_CHANNELS})
     if "fc6.weight" not in state:
         options["head"] = "pool5"
     if any(re.fullmatch(r"upscore\w*\.bias", key) for key in state):
@@ -115,7 +112,7 @@ def _caffe_models(state: State) -> tuple[str, ...]:
 
 def _caffe_options(state: State) -> dict[str, Option]:
     channels = {f"conv{index}_1.weight": base for index, (_, base) in enumerate(STAGES, start=1)}
-    return _width_option(width_of(state, channels | {"fc6.weight": FC_CHANNELS}))
+    return _width_option(state, channels | {"fc6.weight": FC_CHANNELS})
 
 
 def _resnet_models(state: State) -> tuple[str, ...]:
@@ -124,7 +121,7 @@ def _resnet_models(state: State) -> tuple[str, ...]:
 
 def _resnet_options(state: State) -> dict[str, Option]:
     channels = {f"backbone.layer{index}.0.conv1.weight": base for index, (base, _, _) in enumerate(LAYERS, start=1)}
-    options = _width_option(width_of(state, channels))
+    options = _width_option(state, channels)
     if not any(key.startswith("aux_classifier.") for key in state):
         options["aux"] = False
     return options
@@ -192,42 +189,31 @@ _CAFFE = Family("score_fr.weight", _caffe_models, _caffe_options)
 _RESNET = Family("classifier.4.weight", _resnet_models, _resnet_options)
 _HEAD = r"fc[67]|score_\w+|upscore\w*"
 
+_RESNET_KEYS = r"conv1|bn1|layer\d\..+"
+
 VGG16_CLASSIFIER = Convention(
-    "torchvision VGG-16 (features.N, classifier.N)",
-    re.compile(r"(features|classifier)\.\d+\.\w+"),
-    _from_vgg16,
-    None,
+    "torchvision VGG-16 (features.N, classifier.N)", r"(features|classifier)\.\d+\.\w+", _from_vgg16, None
 )
 CONVENTIONS = (
     Convention(
         "our own (backbone.stage1.conv1, score_fr)",
-        re.compile(rf"(backbone\.stage\d\.conv\d|{_HEAD})\.(weight|bias)"),
+        rf"(backbone\.stage\d\.conv\d|{_HEAD})\.(weight|bias)",
         dict,
         _VGG,
     ),
     Convention(
         "the article's FCN classes (backbone.stage1.0)",
-        re.compile(r"(backbone\.stage\d\.\d+|classifier|upsample\w*|score_\w+)\.(weight|bias)"),
+        r"(backbone\.stage\d\.\d+|classifier|upsample\w*|score_\w+)\.(weight|bias)",
         _from_article,
         _VGG,
     ),
-    Convention(
-        "pytorch-fcn / Caffe FCN (conv1_1, score_fr)",
-        re.compile(rf"(conv\d_\d|{_HEAD})\.(weight|bias)"),
-        dict,
-        _CAFFE,
-    ),
+    Convention("pytorch-fcn / Caffe FCN (conv1_1, score_fr)", rf"(conv\d_\d|{_HEAD})\.(weight|bias)", dict, _CAFFE),
     Convention(
         "torchvision FCN-ResNet (backbone.layer1, classifier.N)",
-        re.compile(r"(backbone\.(conv1|bn1|layer\d\..+)|(aux_)?classifier\.\d+)\.\w+"),
+        rf"(backbone\.({_RESNET_KEYS})|(aux_)?classifier\.\d+)\.\w+",
         _with_batch_counts,
         _RESNET,
     ),
     VGG16_CLASSIFIER,
-    Convention(
-        "torchvision ResNet (conv1, layer1, fc)",
-        re.compile(r"(conv1|bn1|layer\d\..+|fc)\.\w+"),
-        _from_resnet,
-        None,
-    ),
+    Convention("torchvision ResNet (conv1, layer1, fc)", rf"({_RESNET_KEYS}|fc)\.\w+", _from_resnet, None),
 )

@@ -7,25 +7,12 @@ output are cropped to the finer size. Where 32 divides both sides nothing is cro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from fcn_deploy.models.layers import Crop, Fuse, init_convolutions, init_scores, scaled, upsample
 from fcn_deploy.vocabulary import HEADS, Head, Upsampling
-
-if TYPE_CHECKING:
-    from typing import TypedDict
-
-    from typing_extensions import Unpack
-
-    class Options(TypedDict, total=False):
-        width: float
-        head: Head
-        upsampling: Upsampling
-        learned: bool
-        upsample_bias: bool
-
 
 STAGES = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions and channels of VGG-16's stages
 FC_CHANNELS = 4096
@@ -62,7 +49,9 @@ class VGG16(nn.Module):
 
 
 class FCN(nn.Module):
-    """What FCN-32s, 16s and 8s share: backbone, head and coarse scores.
+    """What FCN-32s, 16s and 8s share: backbone, head, skips; a subclass lists its upsamplings, the coarsest first.
+
+    Before the second one the scores of pool4 are added, before the third those of pool3.
 
     Args:
         num_classes: C, background included.
@@ -77,6 +66,8 @@ class FCN(nn.Module):
 
     `forward` takes normalised float32[N, 3, H, W] and returns logits float32[N, C, H, W].
     """
+
+    upscores: ClassVar[tuple[tuple[str, int], ...]]  # name and factor
 
     def __init__(
         self,
@@ -93,17 +84,21 @@ class FCN(nn.Module):
             raise ValueError(f"head must be fc or pool5, not {head}")
         self.num_classes, self.width, self.head = num_classes, width, head
         self._upsampling = upsampling, learned, upsample_bias
-        self.backbone = VGG16(width)
+        self._add_stages()
         channels = scaled(STAGES[4][1], width)
         if head == "fc":
             channels = self._add_fc_layers(channels)
         self.score_fr = nn.Conv2d(channels, num_classes, 1)
         init_convolutions(self)
         init_scores(self.score_fr, std=0.01)
+        self._add_skips()
 
-    def _add_fc_layers(self, channels: int) -> int:
+    def _add_stages(self) -> None:
+        self.backbone = VGG16(self.width)
+
+    def _add_fc_layers(self, channels: int, padding: int = 3) -> int:
         hidden = scaled(FC_CHANNELS, self.width)
-        self.fc6 = nn.Conv2d(channels, hidden, 7, padding=3)
+        self.fc6 = nn.Conv2d(channels, hidden, 7, padding=padding)
         self.relu6 = nn.ReLU(inplace=True)
         self.drop6 = nn.Dropout()
         self.fc7 = nn.Conv2d(hidden, hidden, 1)
@@ -111,15 +106,25 @@ class FCN(nn.Module):
         self.drop7 = nn.Dropout()
         return hidden
 
-    def _up(self, factor: int) -> nn.ConvTranspose2d:
-        init, learned, bias = self._upsampling
-        return upsample(self.num_classes, factor, padding=factor // 2, init=init, learned=learned, bias=bias)
+    def _add_skips(self) -> None:
+        for stage in range(6 - len(self.upscores), 5):
+            self._add_score(stage)
+        for index, (name, factor) in enumerate(self.upscores):
+            if index:
+                self.add_module(f"fuse_pool{5 - index}", Fuse())
+            self._add_upscore(name, factor, padding=factor // 2)
+        self.crop = Crop()
 
-    def _skip(self, stage: int) -> nn.Conv2d:
-        """Return a 1x1 score on a pool, started at zero so that a finer net begins as the coarser one (the paper)."""
-        layer = nn.Conv2d(scaled(STAGES[stage - 1][1], self.width), self.num_classes, 1)
-        init_scores(layer, std=0)
-        return layer
+    def _add_score(self, stage: int) -> None:
+        """Add a 1x1 score on a pool, started at zero so that a finer net begins as the coarser one (the paper)."""
+        score = nn.Conv2d(scaled(STAGES[stage - 1][1], self.width), self.num_classes, 1)
+        init_scores(score, std=0)
+        self.add_module(f"score_pool{stage}", score)
+
+    def _add_upscore(self, name: str, factor: int, padding: int) -> None:
+        init, learned, bias = self._upsampling
+        layer = upsample(self.num_classes, factor, padding=padding, init=init, learned=learned, bias=bias)
+        self.add_module(name, layer)
 
     def coarse_scores(self, pool5: Tensor) -> Tensor:
         """Return float32[N, C', h, w] of pool5 -> float32[N, C, h, w]."""
@@ -129,56 +134,37 @@ class FCN(nn.Module):
         scores: Tensor = self.score_fr(pool5)
         return scores
 
+    def _pools(self, x: Tensor) -> dict[int, Tensor]:
+        return dict(zip((3, 4, 5), self.backbone(x), strict=True))
+
+    def _fuse(self, stage: int, coarse: Tensor, pool: Tensor) -> Tensor:
+        fused: Tensor = self.get_submodule(f"fuse_pool{stage}")(coarse, self.get_submodule(f"score_pool{stage}")(pool))
+        return fused
+
+    def forward(self, x: Tensor) -> Tensor:
+        pools = self._pools(x)
+        scores = self.coarse_scores(pools[5])
+        for index, (name, _) in enumerate(self.upscores):
+            if index:
+                scores = self._fuse(5 - index, scores, pools[5 - index])
+            scores = self.get_submodule(name)(scores)
+        logits: Tensor = self.crop(scores, x)
+        return logits
+
 
 class FCN32s(FCN):
     """Scores at stride 32, upsampled x32 at once."""
 
-    def __init__(self, num_classes: int, **options: Unpack[Options]) -> None:
-        super().__init__(num_classes, **options)
-        self.upscore32 = self._up(32)
-        self.crop = Crop()
-
-    def forward(self, x: Tensor) -> Tensor:
-        _, _, pool5 = self.backbone(x)
-        logits: Tensor = self.crop(self.upscore32(self.coarse_scores(pool5)), x)
-        return logits
+    upscores = (("upscore32", 32),)
 
 
 class FCN16s(FCN):
     """One skip: stride-32 scores x2, plus scores of pool4, x16."""
 
-    def __init__(self, num_classes: int, **options: Unpack[Options]) -> None:
-        super().__init__(num_classes, **options)
-        self.score_pool4 = self._skip(4)
-        self.upscore2 = self._up(2)
-        self.fuse_pool4 = Fuse()
-        self.upscore16 = self._up(16)
-        self.crop = Crop()
-
-    def forward(self, x: Tensor) -> Tensor:
-        _, pool4, pool5 = self.backbone(x)
-        fused = self.fuse_pool4(self.upscore2(self.coarse_scores(pool5)), self.score_pool4(pool4))
-        logits: Tensor = self.crop(self.upscore16(fused), x)
-        return logits
+    upscores = (("upscore2", 2), ("upscore16", 16))
 
 
 class FCN8s(FCN):
     """Two skips: x2, plus pool4, x2, plus pool3, x8."""
 
-    def __init__(self, num_classes: int, **options: Unpack[Options]) -> None:
-        super().__init__(num_classes, **options)
-        self.score_pool3 = self._skip(3)
-        self.score_pool4 = self._skip(4)
-        self.upscore2 = self._up(2)
-        self.fuse_pool4 = Fuse()
-        self.upscore_pool4 = self._up(2)
-        self.fuse_pool3 = Fuse()
-        self.upscore8 = self._up(8)
-        self.crop = Crop()
-
-    def forward(self, x: Tensor) -> Tensor:
-        pool3, pool4, pool5 = self.backbone(x)
-        fused = self.fuse_pool4(self.upscore2(self.coarse_scores(pool5)), self.score_pool4(pool4))
-        fused = self.fuse_pool3(self.upscore_pool4(fused), self.score_pool3(pool3))
-        logits: Tensor = self.crop(self.upscore8(fused), x)
-        return logits
+    upscores = (("upscore2", 2), ("upscore_pool4", 2), ("upscore8", 8))

@@ -62,7 +62,7 @@ def load_network(
 
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
     from fcn_deploy.graph.load import load_graph, load_weights, require_card
-    from fcn_deploy.models.identify import with_requested_names
+    from fcn_deploy.models.checkpoints import with_requested_names
     from fcn_deploy.models.registry import build
 
     graph = load_graph(path)
