@@ -79,7 +79,8 @@ def command(model: str, out: Path, profile_from: str | None, **given: Any) -> No
     The engine is a plain plan. Its sidecar, FILE.json, lists its inputs and outputs, the GPUs it runs on, and the
     precision of each layer. Nothing is built if both files exist and nothing that they depend on has changed.
 
-    TensorRT for RTX builds without a GPU, by default for Ampere GPUs and later.
+    TensorRT for RTX builds without a GPU, by default for compute capabilities 8.0, 8.6, 8.9, 12.0 and later.
+    Its engines never run on 9.0 (H100), and have no INT8 on 7.5 (T4): use --flavor tensorrt there.
     """
     from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.engine_build.profiles import given_profiles

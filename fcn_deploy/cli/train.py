@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     examples=[
         "fcn-deploy train --data VOC2012 --val VOC2012 --init vgg16.pth -o runs/voc",
         "fcn-deploy train --data photos --labels masks --val val.txt \\\n"
-        "    --classes road,car --init demo -o runs/streets",
+        "    --classes road,car --init demo --width 0.25 -o runs/streets",
         "fcn-deploy train --resume -o runs/streets",
     ]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -15,7 +16,8 @@ PURE = (click.Choice, click.IntRange, click.FloatRange)
 
 def calls(line: str) -> Iterator[list[str]]:
     """Yield the arguments of each `fcn-deploy` in a shell line."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+    without_descriptors = re.sub(r"(?<=\s)\d(?=>)", "", line)  # 2> is one token for a shell
+    lexer = shlex.shlex(without_descriptors, posix=True, punctuation_chars="|&;<>")
     lexer.whitespace_split = True
     call: list[str] = []
     for token in [*lexer, ";"]:
