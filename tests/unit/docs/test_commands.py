@@ -43,7 +43,9 @@ def test_lines_are_found_in_blocks_pipes_and_backticks():
     text = f"{block}\nSee `fcn-deploy train\n--init x` or `-o`.\n"
     assert command_lines(text) == ["find a | fcn-deploy predict m.onnx - -o out  # why", "fcn-deploy train --init x"]
     assert list(calls("pip install x && fcn-deploy bench ... 'a b' > out  # c")) == [["bench", "...", "a b"]]
-    assert list(calls("fcn-deploy bench m.onnx --seconds 2 2> log || exit 1")) == [["bench", "m.onnx", "--seconds", "2"]]
+    assert list(calls("fcn-deploy bench m.onnx --seconds 2 2> log || exit 1")) == [
+        ["bench", "m.onnx", "--seconds", "2"]
+    ]
     assert sum(len(lines) for lines in LINES.values()) > 50
 
 
