@@ -27,7 +27,7 @@ from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import profile_of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import REFERENCE, distributions
+from fcn_deploy.runners.registry import REFERENCE, distributions, is_plain
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.plain import plain
@@ -124,9 +124,10 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
 def _open_reference(
     model_source: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
 ) -> tuple[Runner | None, str]:
-    """Return the first PyTorch runner of the rows, or open one next to them; None and the reason if that fails."""
+    """Return the first plain PyTorch runner of the rows, or open one next to them; None and why if that fails."""
     for run in runs:
-        if run.runner is not None and run.spec.runner.partition(":")[0] == REFERENCE:
+        spec = run.spec.runner
+        if run.runner is not None and spec.partition(":")[0] == REFERENCE and is_plain(spec):
             return run.runner, ""
     try:
         return stack.enter_context(model_source.open(REFERENCE, threads=threads)), ""
@@ -174,6 +175,8 @@ def _time(
     shapes = tuple(dict.fromkeys(image.shape[:3] for image in own)) if timed else ()
     for shape in resized:
         time_rows(timed, shape, batches_of(images_for(shape, pool.images), shape[0]), plan)
+    for run, runner in timed:
+        run.notes += [note for note in runner.notes if note not in run.notes]
     found = shapes, tuple(shapes.index(own[index].shape[:3]) for index in rounds)
     return found, other_cores(before, CpuClock.read(workers))
 

@@ -48,7 +48,7 @@ def parse_spec(spec: str) -> RunnerSpec:
     """Split "onnxruntime:cuda:fp16" into the runner and the precision that the model is rewritten to.
 
     Raises:
-        UnknownNameError: no such runner or precision, two precisions, or one for PyTorch, which runs FP32.
+        UnknownNameError: no such runner or precision, two precisions, or one that PyTorch has not.
     """
     parts = spec.split(":")
     own = entry(spec).types
@@ -59,7 +59,7 @@ def parse_spec(spec: str) -> RunnerSpec:
     found = RunnerSpec(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
     line = entry(found.runner)
     if len(precisions) > 1 or (precisions and line.opens == "network"):
-        takes = "one precision" if line.opens != "network" else "no precision: it runs the network in FP32"
+        takes = "one precision" if line.opens != "network" else f"none but {', '.join(own)}"
         raise UnknownNameError(f"'{spec}': {parts[0]} takes {takes}")
     return found
 

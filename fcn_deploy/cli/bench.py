@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         metavar="LIST",
         shell_complete=complete_runners,
         show_default="by what is installed",
-        help="Comma-separated list of pytorch[:DEVICE], onnxruntime[:DEVICE][:PRECISION], "
+        help="Comma-separated list of pytorch[:DEVICE][:fp16|bf16][:compile], onnxruntime[:DEVICE][:PRECISION], "
         "openvino[:PRECISION][:DEVICE][:fp32|bf16], tensorrt[:PRECISION].",
     ),
     model_option,

@@ -1,10 +1,11 @@
-"""The reference: the PyTorch network behind the uint8 contract."""
+"""PyTorch behind the uint8 contract: as it comes, which is the reference, or made as fast as it gets."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,21 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.errors import RunnerError, UnknownNameError, first_line
+from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents, image_of
+from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
+from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, outputs_of
+from fcn_deploy.runners.repeats import RepeatedShapes
 from fcn_deploy.runners.tickets import Tickets
-from fcn_deploy.vocabulary import LABELS, LOGITS
+from fcn_deploy.vocabulary import LABELS, Shape
 
 
 class TorchRunner(Runner):
-    """`model` on "cpu" or "cuda". On a GPU the image goes through pinned memory and `execute` waits for the device."""
+    """`model` on a CPU or a GPU. On a GPU the image goes through pinned memory and `execute` waits for the device.
+
+    In a mode that is not plain, a shape that comes again has a compiled network or a CUDA graph; others run eagerly.
+    """
 
     def __init__(
         self,
@@ -29,15 +36,28 @@ class TorchRunner(Runner):
         model: torch.nn.Module,
         card: ModelCard,
         *,
-        device: str = "cpu",
+        mode: TorchMode = PLAIN,
         outputs: tuple[str, ...] = (LABELS,),
     ) -> None:
+        """With a `mode` of another type than FP32, `model` is converted in place."""
         super().__init__(name, card, outputs)
-        self._device = torch.device(device)
-        self._network: Contract | None = Contract(model, card).eval().to(self._device)
+        self._mode = mode
+        self._device = torch.device(mode.device)
+        contract = Contract(model, card) if mode.dtype is None else NarrowContract(model, card, mode.dtype)
+        self._network: Contract | None = contract.eval().to(self._device)
+        self._events: StepEvents | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Hold nothing of any image."""
         self._image: torch.Tensor | None = None
         self._results: dict[str, torch.Tensor] = {}
-        self._events: StepEvents | None = None
+        self._fixed: TorchShape | None = None
+        graphs = self._mode.compiled or (not self._mode.plain and self._device.type == "cuda")
+        what = "compiled network" if self._mode.compiled else "CUDA graph"
+        self._shapes: RepeatedShapes[TorchShape] | None = None
+        if graphs:
+            self._shapes = RepeatedShapes(self._open_shape, what=what, strict=self._mode.compiled)
 
     @classmethod
     def open(
@@ -50,31 +70,30 @@ class TorchRunner(Runner):
         threads: int | None,
         load: Callable[[], tuple[torch.nn.Module, ModelCard]] | None = None,
     ) -> TorchRunner:
-        """Load `source` on `device`; `threads` sets PyTorch's intra-op threads, for the whole process.
+        """Load `source` on `device`, "cpu" or "cuda", with types behind: "cuda:fp16", "cpu:bf16", "cuda:compile".
+
+        `threads` sets PyTorch's intra-op threads, for the whole process.
 
         Args:
-            load: gives the network in place of reading `source`; a GPU gets a copy, so that it stays on the CPU.
+            load: gives the network in place of reading `source`; where it is moved or converted, that is a copy.
 
         Raises:
-            RunnerError: CUDA was asked for and this PyTorch has none.
-            UnknownNameError: no such device.
+            RunnerError: CUDA was asked for and this PyTorch has none, or the mode is not to be had here.
+            UnknownNameError: no such device or type.
         """
-        if device not in ("cpu", "cuda"):
-            raise UnknownNameError.of("device of the pytorch runner", device, ("cpu", "cuda"))
-        if device == "cuda" and not torch.cuda.is_available():
-            built = f"CUDA {torch.version.cuda} but finds no GPU" if torch.version.cuda else "no CUDA"
-            raise RunnerError(f"{name}: PyTorch {torch.__version__} has {built}; use pytorch:cpu")
+        mode = parse_mode(name, device)
         if threads is not None:
             torch.set_num_threads(threads)
         model, card = load_network(source) if load is None else load()
-        if load is not None and device == "cuda":
+        if load is not None and (mode.device == "cuda" or mode.dtype is not None):
             model = copy.deepcopy(model)
-        return cls(name, model, card, device=device, outputs=outputs)
+        return cls(name, model, card, mode=mode, outputs=outputs)
 
     def clone(self) -> TorchRunner:
         self._require("opened", "uploaded", "executed")
         clone = copy.copy(self)
-        clone._state, clone._image, clone._results, clone._tickets = "opened", None, {}, Tickets(self.name, [{}])
+        clone._state, clone._tickets, clone._events = "opened", Tickets(self.name, [{}]), None
+        clone._begin()
         return clone
 
     def logits(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -86,30 +105,76 @@ class TorchRunner(Runner):
             logits: NDArray[np.float32] = self._network.logits(tensor).float().cpu().numpy()
         return logits
 
+    def _open_shape(self, shape: Shape) -> TorchShape:
+        assert self._network is not None
+        call = partial(outputs_of, self._network, names=self.output_names)
+        return TorchShape(call, shape, self._device, compiled=self._mode.compiled)
+
     def _upload(self, image: NDArray[np.uint8]) -> None:
-        tensor = torch.from_numpy(_writable(image))
+        writable = _writable(image)
+        self._fixed = self._shape_of(image)
+        if self._fixed is not None:
+            with self._timed(UPLOAD):
+                self._fixed.write(writable)
+            self._wait()
+            return
+        tensor = torch.from_numpy(writable)
         if self._device.type == "cuda":
             pinned = tensor.pin_memory()
             with self._timed(UPLOAD):
                 tensor = pinned.to(self._device, non_blocking=True)
-            torch.cuda.synchronize(self._device)
+            self._wait()
         self._image = tensor
 
+    def _shape_of(self, image: NDArray[np.uint8]) -> TorchShape | None:
+        """Return what runs images of this shape, None for the network itself."""
+        if self._shapes is None:
+            return None
+        batch, height, width, _ = image.shape
+        try:
+            return self._shapes.get((batch, height, width))
+        except RunnerError as error:
+            raise RunnerError(f"{self.name} failed on {list(image.shape)}: {error}") from error
+        finally:
+            self.notes = self._shapes.remarks
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
     def _execute(self) -> None:
+        try:
+            with self._timed(EXECUTE):
+                if self._fixed is None:
+                    self._run_eagerly()
+                else:
+                    self._fixed.run()
+            self._wait()
+        except RuntimeError as error:
+            shape = "" if self._image is None else f" on {list(self._image.shape)}"
+            raise RunnerError(f"{self.name} failed{shape}: {first_line(error)}") from error
+
+    def _run_eagerly(self) -> None:
+        """Run the network as it is, once more without CUDA graphs if there is no memory left beside them."""
         assert self._network is not None
         assert self._image is not None
-        try:
-            with torch.inference_mode():
-                with self._timed(EXECUTE):
-                    self._results = _outputs(self._network, self._image, self.output_names)
-                if self._device.type == "cuda":
-                    torch.cuda.synchronize(self._device)
-        except RuntimeError as error:
-            raise RunnerError(f"{self.name} failed on {list(self._image.shape)}: {first_line(error)}") from error
+        with torch.inference_mode():
+            try:
+                self._results = outputs_of(self._network, self._image, self.output_names)
+                return
+            except torch.cuda.OutOfMemoryError:
+                if self._shapes is None or not self._shapes.drop("the GPU has no memory left"):
+                    raise
+                self.notes = self._shapes.remarks
+            torch.cuda.empty_cache()
+            self._results = outputs_of(self._network, self._image, self.output_names)
 
     def _download(self) -> dict[str, NDArray[Any]]:
         with self._timed(DOWNLOAD):
-            arrays = {name: tensor.cpu().numpy() for name, tensor in self._results.items()}
+            if self._fixed is not None:
+                arrays = dict(self._fixed.read())
+            else:
+                arrays = {name: tensor.cpu().numpy() for name, tensor in self._results.items()}
         self.device_ns = None if self._events is None else self._events.read()
         return arrays
 
@@ -124,17 +189,10 @@ class TorchRunner(Runner):
         return self._events.around(step)
 
     def _close(self) -> None:
-        self._network, self._image, self._results = None, None, {}
+        self._begin()
+        self._network = self._shapes = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _outputs(network: Contract, image: torch.Tensor, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
-    if names == (LABELS,):
-        return {LABELS: network(image)}
-    logits = network.logits(image)
-    both = {LABELS: logits.argmax(1).to(network.label_dtype), LOGITS: logits.float()}
-    return {name: both[name] for name in names}
 
 
 def _writable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

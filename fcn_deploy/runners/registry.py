@@ -36,7 +36,7 @@ class Entry:
             engine.
         distributions: the packages whose versions belong to a measurement of it.
         devices: those that may be named after it, the default first; () if it has one device alone.
-        types: what may be named next to the device for the runner to compute in, without another file.
+        types: what may be named next to the device for the runner to compute in or by, without another file.
         rows: its rows of a benchmark of an FP32 model that names no runners, by the precision of each; "" is as it is.
         found_by: modules of which one must be installed for these rows; () if fcn-deploy requires its package.
         lanes: whether several of it over one model's weights do more on a CPU than one that has all cores.
@@ -71,7 +71,7 @@ class Entry:
 RUNNERS = {
     "pytorch": Entry(
         "PyTorch", "pytorch:TorchRunner", "torch", "network", ("torch",),
-        devices=("cpu", "cuda"), lanes=True, probes=("torch",),
+        devices=("cpu", "cuda"), types=("fp16", "bf16", "compile"), lanes=True, probes=("torch",),
     ),
     "onnxruntime": Entry(
         "ONNX Runtime", "ort.runner:OrtRunner", "onnxruntime", "onnx", ("onnxruntime-gpu", "onnxruntime"),
@@ -89,7 +89,7 @@ RUNNERS = {
         probes=("pycuda", "tensorrt_rtx", "tensorrt"),
     ),
 }  # fmt: skip
-# Its labels are those that the rows of a benchmark are compared with.
+# Its labels, computed as a user's own program does, are those that the rows of a benchmark are compared with.
 REFERENCE = "pytorch"
 
 
@@ -99,6 +99,11 @@ def entry(spec: str) -> Entry:
     if name not in RUNNERS:
         raise UnknownNameError.of("runner", name, RUNNERS)
     return RUNNERS[name]
+
+
+def is_plain(spec: str) -> bool:
+    """Whether a spec names no type: the runner computes as it does by itself."""
+    return not set(spec.split(":")[1:]) & set(entry(spec).types)
 
 
 def default_runner(kind: Kind) -> str:
@@ -140,8 +145,8 @@ def open_runner(
     load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
     provider: ProviderOptions | None = None,
 ) -> Runner:
-    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|tensorrt|...]",
-    "openvino[:cpu|gpu|npu][:fp32|bf16]" or "tensorrt[:precision of the engine]".
+    """Open `source` in the runner `spec`, "pytorch[:cpu|cuda][:fp16|bf16][:compile]",
+    "onnxruntime[:cpu|cuda|tensorrt|...]", "openvino[:cpu|gpu|npu][:fp32|bf16]" or "tensorrt[:precision of the engine]".
 
     Args:
         source: "demo", an .onnx file, for pytorch any checkpoint file, for tensorrt an engine.

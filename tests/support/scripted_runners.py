@@ -16,6 +16,7 @@ class Scripted:
     """Takes the given milliseconds in execute, one after the other and over again; nothing passes on any clock."""
 
     streams = False
+    notes = ()
 
     def __init__(self, name: str, execute_ms: Iterable[float], *, fail_at: int | None = None) -> None:
         self.name, self._times, self._fail_at = name, cycle(execute_ms), fail_at

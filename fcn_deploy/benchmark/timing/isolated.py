@@ -57,6 +57,14 @@ class InChild:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        try:
+            found: tuple[str, ...] = self._ask("notes")
+        except RunnerError:  # its process ended, which its row says
+            return ()
+        return found
+
     def time(self, batch: Image) -> Timing:
         self._send([batch])
         timing: Timing = self._ask("time", id(batch))
@@ -136,6 +144,9 @@ class _Child:
 
     def take(self, key: int, batch: Image) -> None:
         self._batches[key] = batch
+
+    def notes(self) -> tuple[str, ...]:
+        return self._runner.notes
 
     def time(self, key: int) -> Timing:
         return self._runner.time(self._batches[key])

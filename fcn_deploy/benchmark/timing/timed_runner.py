@@ -42,6 +42,10 @@ class TimedRunner(Protocol):
     def streams(self) -> bool:
         """Whether it can have several batches under way at once."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of its times must know, by now: a runner may choose how to run a shape when it meets it."""
+
     def time(self, batch: Image) -> Timing:
         """Time one inference of uint8[N, H, W, 3], step by step, each waiting for the device."""
 
@@ -55,6 +59,10 @@ class InProcess:
     def __init__(self, runner: Runner) -> None:
         self.runner, self.name, self.streams = runner, runner.name, runner.slots > 1
         runner.time_on_device = True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.runner.notes
 
     def time(self, batch: Image) -> Timing:
         return Timing(time_once(self.runner, {INPUT: batch}), self.runner.device_ns)

@@ -18,11 +18,13 @@ from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
 from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
-from fcn_deploy.runners.registry import RUNNERS, device_of
+from fcn_deploy.runners.registry import REFERENCE, RUNNERS, device_of
 
 About = Literal["bottleneck", "variance", "precision", "choice"]
 # Points of mean IoU: a larger loss makes a faster row too costly; a smaller one counts as equally accurate.
 COSTLY, SAME = 1.0, 0.3
+# Types that a PyTorch network may be converted to, as a runner's name has them.
+NARROW = ("fp16", "bf16")
 # A p99 beyond this many medians is mentioned.
 TAIL = 1.5
 
@@ -85,8 +87,10 @@ def _precision(record: Record, row: Row) -> Iterator[str]:
     if not line.fp16_on_x86 and spec.precision == "fp16" and device_of(spec.runner) == "cpu" and _is_x86(record):
         yield f"computed in FP32: {line.title} has no FP16 kernels for this CPU and converts the weights back"
     elif line.opens == "network" and row.status == "ok":
+        narrow = [part for part in spec.runner.split(":") if part in NARROW]
         tf32 = device_of(spec.runner) == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
-        yield "computed in FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
+        wide = "FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
+        yield f"computed in {narrow[0].upper() if narrow else wide}"
 
 
 def _is_x86(record: Record) -> bool:
@@ -108,12 +112,19 @@ def _payoff(record: Record, row: Row) -> Iterator[str]:
 
 def payoff_words(name: str, plain: str, quotient: Ratio, cost: Interval | None) -> str:
     """Write "onnxruntime:int8 pays: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU (...)"."""
-    low, high = quotient.low, quotient.high
-    interval = "" if low is None or high is None else f" ({1 / high:.2f} to {1 / low:.2f})"
-    speed = f"{1 / quotient.value:.2f} times as fast as {plain}{interval}"
+    speed = f"{_times(quotient)} {plain}{_interval(quotient)}"
     ends = "" if cost is None or cost.low is None or cost.high is None else f" ({cost.low:+.2f} to {cost.high:+.2f})"
     price = "" if cost is None else f", {cost.value:+.2f} points of mIoU{ends}"
     return f"{name} {_judgement(quotient, cost)}: {speed}{price}"
+
+
+def _times(quotient: Ratio) -> str:
+    return f"{1 / quotient.value:.2f} times as fast as"
+
+
+def _interval(quotient: Ratio) -> str:
+    low, high = quotient.low, quotient.high
+    return "" if low is None or high is None else f" ({1 / high:.2f} to {1 / low:.2f})"
 
 
 def _judgement(quotient: Ratio, cost: Interval | None) -> str:
@@ -173,7 +184,8 @@ def _choice(record: Record) -> Iterator[str]:
     reference = record.reference_accuracy(None)
     if reference is None:
         best = min(timed, key=lambda pair: pair[0])[1]
-        yield f"fastest here: {best.runner}; without a ground truth nothing is said of its accuracy but the agreement"
+        fastest = f"{best.runner}{_over_pytorch(record, best)}"
+        yield f"fastest here: {fastest}; without a ground truth nothing is said of its accuracy but the agreement"
         return
     faithful = [
         (median, row)
@@ -181,5 +193,21 @@ def _choice(record: Record) -> Iterator[str]:
         if is_reference(record, row)
         or (row.own.accuracy is not None and mean_change(reference, row.own.accuracy).value >= -SAME)
     ]
-    chosen = min(faithful, key=lambda pair: pair[0])[1].runner if faithful else "none that was timed"
-    yield f"fastest within {SAME} points of PyTorch's mIoU: {chosen}"
+    chosen = min(faithful, key=lambda pair: pair[0])[1] if faithful else None
+    named = "none that was timed" if chosen is None else f"{chosen.runner}{_over_pytorch(record, chosen)}"
+    yield f"fastest within {SAME} points of PyTorch's mIoU: {named}"
+
+
+def _over_pytorch(record: Record, row: Row) -> str:
+    """Write how many times as fast as the fastest of PyTorch's rows a row is; "" for a row of PyTorch, or without."""
+    timed = [
+        (float(np.median(own.total)), other)
+        for other in record.rows
+        if other.runner.partition(":")[0] == REFERENCE and (own := series(record, other.own))
+    ]
+    if not timed or row.runner.partition(":")[0] == REFERENCE:
+        return ""
+    best = min(timed, key=lambda pair: pair[0])[1]
+    quotient = speed_ratio(record, best, row)
+    assert quotient is not None  # both were timed
+    return f", {_times(quotient)} PyTorch's fastest row, {best.runner}{_interval(quotient)}"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -123,6 +126,35 @@ def test_pytorch_is_the_reference_even_if_it_is_not_to_be_timed(bench):
     assert [row.runner for row in record.rows] == ["onnxruntime"]
     assert record.rows[0].own.agreement.overall.pixels == 3 * 33 * 47
     assert len(reference.shapes) == 3
+
+
+def test_a_pytorch_row_of_another_type_is_never_the_reference(bench):
+    narrow = fake("pytorch:bf16", change=lambda labels: (label_of(labels) + 1) % 8)
+    runners = {"pytorch:bf16": narrow, "onnxruntime": fake("onnxruntime"), "pytorch": fake("pytorch")}
+    record = bench(runners, runners=("pytorch:bf16", "onnxruntime"))
+    assert record.reference.runner == "pytorch"
+    assert [row.own.agreement.overall.agreed for row in record.rows] == [0, 3 * 33 * 47]
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_notes_of_what_a_runner_chose_while_it_was_timed_stand_in_its_row(bench, monkeypatch, isolated):
+    class Learner(FakeRunner):
+        def _upload(self, image):
+            super()._upload(image)
+            self.notes = (f"chose for {len(self.shapes)}",)
+
+    class Child(nullcontext, Scripted):
+        pid = os.getpid()
+        notes = ("chose there",)
+
+        def __init__(self, name, *_, **__):
+            super().__init__(self)
+            Scripted.__init__(self, name, [1.0])
+
+    monkeypatch.setattr(run_module, "InChild", Child)
+    runner = Learner("onnxruntime", change=label_of, card=CARD, num_classes=8)
+    record = bench({"onnxruntime": runner, "pytorch": fake("pytorch")}, runners=("onnxruntime",), isolated=isolated)
+    assert record.rows[0].notes == (("chose there",) if isolated else (f"chose for {3 + 1 + 4}",))
 
 
 def test_while_it_is_timed_the_reference_gives_labels_alone(bench):

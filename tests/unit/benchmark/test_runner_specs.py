@@ -31,7 +31,7 @@ def test_a_precision_is_told_from_a_device(spec: str, expected: RunnerSpec, targ
 
 
 def test_what_a_runner_cannot_take_is_refused() -> None:
-    with pytest.raises(UnknownNameError, match="pytorch takes no precision: it runs the network in FP32"):
+    with pytest.raises(UnknownNameError, match="pytorch takes none but fp16, bf16, compile"):
         parse_spec("pytorch:fp16")
     with pytest.raises(UnknownNameError, match="onnxruntime takes one precision"):
         parse_spec("onnxruntime:fp16:int8")

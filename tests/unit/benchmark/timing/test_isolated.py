@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -46,6 +47,16 @@ def test_what_a_runner_refuses_is_told_in_its_own_words_and_its_process_goes_on(
         with pytest.raises(RunnerError, match=r"image.*expected uint8\[N, H, W, 3\]"):
             one.time(BATCH[..., :2])
         assert one.time(BATCH).total_ns > 0
+
+
+def test_notes_are_the_runners_by_now_and_none_of_a_dead_process(path):
+    with InChild("one", "pytorch:bf16", "demo") as one:
+        assert one.notes == ()
+        one._process.kill()
+        one._process.wait()
+        assert one.notes == ()
+    with InChild("two", "onnxruntime", str(write_graph(Path(path).with_name("float.onnx"), image="float"))) as two:
+        assert two.notes == ("normalises the image on the host (in upload)",)
 
 
 def test_a_runner_that_cannot_be_opened_says_why(tmp_path):

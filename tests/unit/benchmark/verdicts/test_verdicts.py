@@ -118,6 +118,8 @@ def test_pytorch_computes_in_fp32_and_its_convolutions_in_tf32_where_that_is_all
     assert said("precision", row("pytorch:cuda"), environment=allowed) == [
         "computed in FP32, convolutions in TF32 (cuDNN)"
     ]
+    assert said("precision", row("pytorch:cuda:fp16"), environment=allowed) == ["computed in FP16"]
+    assert said("precision", row("pytorch:compile:bf16"), environment=allowed) == ["computed in BF16"]
 
 
 def test_isolated_runners_took_turns_and_are_compared_round_by_round():
@@ -150,6 +152,24 @@ def test_speed_that_cost_points_is_not_called_a_gain():
     assert text.startswith("onnxruntime:int8 is faster and costs accuracy: 2.0")
     assert text.endswith(", -32.12 points of mIoU")
     assert choice == "fastest within 0.3 points of PyTorch's mIoU: onnxruntime"
+
+
+def test_the_headline_is_against_the_fastest_of_pytorchs_rows_and_names_it():
+    rows = (
+        row("pytorch", timed(1, 37, 2), accuracy=REFERENCE),
+        row("pytorch:compile", timed(1, 27, 2), accuracy=REFERENCE),
+        row("onnxruntime", timed(1, 12, 2), accuracy=REFERENCE),
+    )
+    (choice,) = said("choice", *rows)
+    start, _, interval = choice.partition(" (")
+    assert start.startswith("fastest within 0.3 points of PyTorch's mIoU: onnxruntime, 2.0")
+    assert start.endswith(" times as fast as PyTorch's fastest row, pytorch:compile")
+    low, high = (float(end) for end in interval.rstrip(")").split(" to "))
+    assert 1.98 < low <= 2 <= high < 2.02
+    (choice,) = said("choice", *rows, reference=None)
+    assert choice.startswith("fastest here: onnxruntime, 2.0")
+    assert "PyTorch's fastest row, pytorch:compile" in choice
+    assert said("choice", *rows[:2]) == ["fastest within 0.3 points of PyTorch's mIoU: pytorch:compile"]
 
 
 def test_without_truth_the_labels_that_agree_are_the_price():

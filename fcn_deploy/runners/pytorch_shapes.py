@@ -1,0 +1,156 @@
+"""Run a PyTorch network on images of one shape as fast as PyTorch does it: compiled, or as a CUDA graph."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.contract import Contract
+from fcn_deploy.errors import RunnerError, first_line
+from fcn_deploy.vocabulary import LABELS, LOGITS, Shape
+
+Call = Callable[[Tensor], dict[str, Tensor]]
+# Before a capture: the first runs choose kernels and allocate, which a graph cannot hold.
+RUNS_BEFORE_CAPTURE = 3
+
+
+class NarrowContract(Contract):
+    """The contract of a network whose weights and activations are of `dtype`, in channels-last memory.
+
+    The image is normalised in float32 and rounded once. NHWC images are channels-last as they come, so nothing is
+    transposed.
+    """
+
+    def __init__(self, model: torch.nn.Module, card: ModelCard, dtype: torch.dtype) -> None:
+        """Convert `model` in place."""
+        super().__init__(model.to(dtype).to(memory_format=torch.channels_last), card)  # type: ignore[call-overload]
+        self.dtype = dtype
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """uint8[N, H, W, 3] RGB -> dtype[N, 3, H, W] as the network expects it."""
+        x = image.permute(0, 3, 1, 2).to(torch.float32)
+        if self.flip:
+            x = x.flip(1)
+        return ((x - self.mean) / self.std).to(dtype=self.dtype, memory_format=torch.channels_last)
+
+
+def outputs_of(network: Contract, image: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return labels, logits float32, or both, of `image` uint8[N, H, W, 3]."""
+    if names == (LABELS,):
+        return {LABELS: network(image)}
+    logits = network.logits(image)
+    both = {LABELS: logits.argmax(1).to(network.label_dtype), LOGITS: logits.float()}
+    return {name: both[name] for name in names}
+
+
+class TorchShape:
+    """`call` on images of one shape; on a GPU a CUDA graph between pinned buffers.
+
+    Attributes:
+        remark: what it is, what opening it took, and why there is no graph where there might be one.
+    """
+
+    def __init__(self, call: Call, shape: Shape, device: torch.device, *, compiled: bool) -> None:
+        """Compile `call` if it is to be, and capture it on a GPU.
+
+        Raises:
+            RunnerError: the compiler fails, or the GPU has no memory for it.
+        """
+        started = time.perf_counter()
+        self._call: Call = torch.compile(call, dynamic=False) if compiled else call
+        self._on_gpu = device.type == "cuda"
+        self._image = torch.zeros((*shape, 3), dtype=torch.uint8, device=device)
+        self._pinned = torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=True) if self._on_gpu else self._image
+        self._graph: Any = None
+        self._why = ""
+        try:
+            with torch.inference_mode(), _tuned(self._on_gpu):
+                self._results = self._call(self._image)
+                if self._on_gpu:
+                    self._capture(device)
+        except Exception as error:  # torch._dynamo's, inductor's and the C++ compiler's have no base in common
+            what = "torch.compile failed" if compiled else "it failed"
+            raise RunnerError(f"{what}: {first_line(error)}") from error
+        self._host = {
+            name: torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
+            for name, result in self._results.items()
+            if self._on_gpu
+        }
+        made = " and ".join(["compiled"] * compiled + ["captured as a CUDA graph"] * (self._graph is not None))
+        self.remark = f"{made or 'run eagerly'} from its second run on, which took {_since(started)}{self._why}"
+
+    def write(self, image: NDArray[np.uint8]) -> None:
+        """Start to bring `image` to the device; the stream has it before what is started next."""
+        with torch.inference_mode():
+            self._pinned.copy_(torch.from_numpy(image))
+            if self._on_gpu:
+                self._image.copy_(self._pinned, non_blocking=True)
+
+    def run(self) -> None:
+        """Start the network."""
+        if self._graph is not None:
+            self._graph.replay()
+            return
+        with torch.inference_mode():
+            self._results = self._call(self._image)
+
+    def read(self) -> Mapping[str, NDArray[Any]]:
+        """Wait for the outputs; they are the caller's."""
+        if not self._on_gpu:
+            return {name: result.numpy().copy() for name, result in self._results.items()}
+        with torch.inference_mode():
+            for name, result in self._results.items():
+                self._host[name].copy_(result, non_blocking=True)
+        torch.cuda.current_stream(self._image.device).synchronize()
+        return {name: host.numpy().copy() for name, host in self._host.items()}
+
+    def close(self) -> None:
+        """Free the graph and its buffers."""
+        self._graph = None
+        self._results, self._host = {}, {}
+
+    def _capture(self, device: torch.device) -> None:
+        """Capture one run; without a graph, as where the network cannot be captured, each run is launched anew."""
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(RUNS_BEFORE_CAPTURE):
+                self._call(self._image)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=stream):
+                self._results = self._call(self._image)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            torch.cuda.synchronize(device)
+            self._why = f"; no CUDA graph: {first_line(error)}"
+            self._results = self._call(self._image)
+            return
+        self._graph = graph
+        graph.replay()
+        torch.cuda.synchronize(device)
+
+
+def _since(started: float) -> str:
+    return f"{time.perf_counter() - started:.1f} s"
+
+
+@contextmanager
+def _tuned(on_gpu: bool) -> Iterator[None]:
+    """Have cuDNN time its kernels for the shapes met within, as a shape that comes again is worth it."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = on_gpu or before
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

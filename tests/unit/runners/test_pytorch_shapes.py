@@ -1,0 +1,127 @@
+"""PyTorch in BF16 and compiled, for real on the CPU; what is a CUDA graph on a GPU is held by tests/gpu."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fcn_deploy.contract import Contract
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners import pytorch_shapes
+from fcn_deploy.runners.pytorch import TorchRunner
+from fcn_deploy.runners.pytorch_mode import TorchMode
+from fcn_deploy.runners.pytorch_shapes import NarrowContract
+from fcn_deploy.runners.registry import open_runner
+from tests.conftest import tiny_model
+
+SHAPES = [(1, 33, 47), (2, 65, 31), (1, 33, 47), (1, 33, 47)]
+# BF16 keeps 8 bits: on the tiny net's random weights, labels flip only where two logits are within about 1 %.
+SAME = 0.97
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+
+
+def image_of(shape: tuple[int, int, int]) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3)).astype(np.uint8)
+
+
+def labels_and_logits(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    model, card = tiny_model()
+    with torch.inference_mode():
+        logits = Contract(model, card).logits(torch.from_numpy(image)).numpy()
+    return logits.argmax(1), logits
+
+
+@pytest.fixture
+def bf16():
+    model, card = tiny_model()
+    mode = TorchMode("cpu", torch.bfloat16)
+    with TorchRunner("pytorch:cpu:bf16", model, card, mode=mode, outputs=("labels", "logits")) as runner:
+        yield runner
+
+
+def test_bf16_gives_nearly_the_labels_of_fp32(bf16):
+    for shape in SHAPES:
+        found = bf16.infer({"image": image_of(shape)})
+        labels, logits = labels_and_logits(image_of(shape))
+        assert found["labels"].dtype == np.uint8
+        assert found["logits"].dtype == np.float32
+        assert np.mean(found["labels"] == labels) > SAME
+        assert 0 < np.abs(found["logits"] - logits).max() < 0.05 * np.abs(logits).max()
+    assert bf16.notes == ()
+
+
+def test_bf16_weights_lie_channels_last_and_the_image_is_never_transposed(bf16):
+    network = bf16._network
+    assert {weight.dtype for weight in network.parameters()} == {torch.bfloat16}
+    assert all(
+        weight.is_contiguous(memory_format=torch.channels_last) for weight in network.parameters() if weight.ndim == 4
+    )
+    image = torch.from_numpy(image_of((2, 33, 47)))
+    assert network.normalise(image).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_bgr_card_flips_the_channels_in_any_type():
+    from dataclasses import replace
+
+    _, card = tiny_model()
+    card = replace(card, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), channel_order="BGR")
+    contract = NarrowContract(nn.Identity(), card, torch.bfloat16)
+    image = np.zeros((1, 2, 2, 3), np.uint8)
+    image[..., 0] = 128
+    assert contract(torch.from_numpy(image)).unique().tolist() == [2]
+
+
+def test_the_network_that_a_source_keeps_for_others_stays_in_fp32():
+    model, card = tiny_model()
+    with open_runner("pytorch:cpu:bf16", "demo", load=lambda: (model, card)) as runner:
+        runner.infer({"image": image_of((1, 33, 47))})
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+@needs_compiler
+def test_a_shape_that_comes_again_is_compiled_and_gives_the_same_labels():
+    model, card = tiny_model()
+    with TorchRunner("pytorch:cpu:compile", model, card, mode=TorchMode(compiled=True)) as runner:
+        for count, shape in enumerate(SHAPES):
+            labels = runner.infer({"image": image_of(shape)})["labels"]
+            expected, logits = labels_and_logits(image_of(shape))
+            best = np.sort(logits, axis=1)
+            clear = best[:, -1] - best[:, -2] > 1e-4 * np.abs(logits).max()
+            assert np.array_equal(labels[clear], expected[clear])
+            assert len(runner.notes) == (count >= 2)
+        (note,) = runner.notes
+        assert note.startswith("1x33x47: compiled from its second run on, which took ")
+        kept = labels.copy()
+        runner.infer({"image": 255 - image_of(SHAPES[0])})
+        assert np.array_equal(labels, kept)
+
+
+def test_a_compiler_that_fails_is_an_error_and_never_the_eager_network(monkeypatch):
+    def broken(image):
+        raise RuntimeError("InductorError: no such header\nwith a long tail")
+
+    monkeypatch.setattr(pytorch_shapes.torch, "compile", lambda call, **options: broken)
+    model, card = tiny_model()
+    with TorchRunner("pytorch:cpu:compile", model, card, mode=TorchMode(compiled=True)) as runner:
+        image = {"image": image_of((1, 33, 47))}
+        runner.infer(image)
+        with pytest.raises(RunnerError) as caught:
+            runner.infer(image)
+    assert str(caught.value).startswith("pytorch:cpu:compile failed on [1, 33, 47, 3]: torch.compile failed: Inductor")
+    assert "\n" not in str(caught.value)
+
+
+@needs_compiler
+def test_clones_compile_for_themselves_and_share_the_weights():
+    model, card = tiny_model()
+    mode = TorchMode(compiled=True)
+    with TorchRunner("pytorch:cpu:compile", model, card, mode=mode) as runner, runner.clone() as clone:
+        image = {"image": image_of((1, 33, 47))}
+        for _ in range(2):
+            assert np.array_equal(runner.infer(image)["labels"], clone.infer(image)["labels"])
+        assert clone._network is runner._network
+        assert len(runner.notes) == len(clone.notes) == 1
