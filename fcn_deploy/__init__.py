@@ -46,23 +46,9 @@ _MODULES = {
     "train": "fcn_deploy.training.loop",
 }
 __all__ = [
-    "BuildOptions",
-    "Cluster",
-    "DataOptions",
-    "Profile",
-    "SearchOptions",
-    "__version__",
-    "bench",
-    "build_engine",
-    "diagnose",
-    "evaluate",
-    "export",
-    "inspect",
-    "load",
-    "predict",
-    "quantize",
-    "train",
-]
+    "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "__version__", "bench", "build_engine",
+    "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize", "train",
+]  # fmt: skip
 
 
 if not TYPE_CHECKING:  # a type checker would take every misspelt name for an attribute

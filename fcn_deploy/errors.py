@@ -3,25 +3,6 @@
 Every message says what was found, what was expected and what to do. The command line prints one of these as a
 single line with exit code 1; anything else that escapes is a bug and shows its traceback. The base itself is raised for
 an argument of the wrong type or out of range.
-
-    FcnDeployError
-    ├── UnknownNameError           a model, runner, option or class name that does not exist (with near matches)
-    ├── CheckpointError            a weights file that cannot be read, or does not fit the model
-    ├── RecipeError                a recipe or model card that is malformed
-    ├── DataError                  a data set that cannot be used
-    │   ├── ImageError             one image or label file that cannot be decoded or used
-    │   └── LabelError             labels that do not fit their image or the classes
-    ├── ShapeError                 an array of the wrong shape or type
-    ├── ExportError                a graph that could not be exported
-    │   └── ParityError            exported, but its results differ from the reference
-    ├── GraphError                 an ONNX file that cannot be read or is not what was asked for
-    ├── EngineError                an engine that cannot be built, read or used
-    ├── SearchError                a search for layers that cannot meet its budget
-    ├── RunnerError                a runner that cannot be opened or failed while running
-    ├── TrainingError              a training run that cannot start, go on or be resumed
-    ├── RecordError                a benchmark record that cannot be read
-    ├── OutputError                a file or folder that cannot be written
-    └── MissingDependencyError     an optional package that is not installed, or does not load
 """
 
 from __future__ import annotations
@@ -34,16 +15,20 @@ class FcnDeployError(Exception):
     """Base of every error that a user can cause or fix."""
 
 
+def did_you_mean(found: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return "; did you mean A or B?" with the known names that are most like `found`; "" if none is."""
+    near = difflib.get_close_matches(found, list(known), n=2, cutoff=cutoff)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
 class UnknownNameError(FcnDeployError):
-    """A name that is not one of the known ones."""
+    """A model, runner, option or class name that does not exist (with near matches)."""
 
     @classmethod
     def of(cls, kind: str, found: str, known: Iterable[str]) -> UnknownNameError:
         """Say what `found` was meant to be: the near matches if there are any, and every known name."""
         names = sorted(known)
-        near = difflib.get_close_matches(found, names, n=2)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        return cls(f"unknown {kind} '{found}'{hint} (known: {', '.join(names)})")
+        return cls(f"unknown {kind} '{found}'{did_you_mean(found, names)} (known: {', '.join(names)})")
 
 
 class CheckpointError(FcnDeployError):

@@ -5,13 +5,12 @@ This is the only module that looks at the suffix or the first bytes of a model f
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 from pathlib import Path
 from typing import Literal
 
-from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError
+from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError, did_you_mean
 
 Kind = Literal["demo", "checkpoint", "recipe", "onnx", "engine"]
 CheckpointFormat = Literal["safetensors", "zip", "pickle"]
@@ -85,22 +84,21 @@ def _absence(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         if not path.parent.is_dir():
             return f"{path} does not exist: there is no folder {path.parent}"
-        return f"{path} does not exist; {_near_models(path) or f'expected {KINDS}'}"
+        return f"{path} does not exist{near_models(path) or f'; expected {KINDS}'}"
     except OSError as error:
         return f"cannot read {path}: {(error.strerror or str(error)).lower()}"
     return f"{path} is {'a folder' if stat.S_ISDIR(mode) else 'no regular file'}; expected {KINDS}"
 
 
-def _near_models(path: Path) -> str:
-    """Return "did you mean A or B?" of models in the folder of `path`; "" if none has a name like it."""
+def near_models(path: Path) -> str:
+    """Return "; did you mean A or B?" of models in the folder of `path`; "" if none has a name like it."""
     try:
         beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in (*SUFFIXES, ".bin", ".ckpt")]
     except OSError:  # a folder that may not be listed
         return ""
     if _may_be_shipped(path):
         beside += [shipped.name for shipped in RECIPES.glob("*.toml")]
-    near = difflib.get_close_matches(path.name, dict.fromkeys(beside), n=2, cutoff=0.75)
-    return f"did you mean {' or '.join(near)}?" if near else ""
+    return did_you_mean(path.name, dict.fromkeys(beside), cutoff=0.75)
 
 
 def file_of(source: str | os.PathLike[str]) -> Path:

@@ -24,7 +24,6 @@ Nothing is downloaded: a missing checkpoint is an error that says where it can b
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from typing import Annotated, Any
 
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
-from fcn_deploy.model_file import RECIPES, file_of, kind_of
+from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
 from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
@@ -125,7 +124,7 @@ def load_recipe(path: Path) -> Recipe:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror or error}{_near_files(path)}") from error
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror or error}{near_models(path)}") from error
     except ValueError as error:
         raise RecipeError(f"{path} is not TOML: {error}") from error
     if isinstance(raw.get("published"), dict):  # [published] for a single one
@@ -173,12 +172,3 @@ def _check_hash(recipe: Recipe, found: Path) -> None:
                 f"{found} is not the file that {recipe.path.name} is about: its {algorithm} begins {actual[:16]}, "
                 f"not {expected[:16]}; fetch it again from {recipe.url}"
             )
-
-
-def _near_files(path: Path) -> str:
-    try:
-        beside = [entry.name for entry in path.parent.glob("*.toml")] if path.parent.is_dir() else []
-    except OSError:  # a folder that may not be read
-        return ""
-    near = difflib.get_close_matches(path.name, beside, n=2)
-    return f"; did you mean {' or '.join(near)}?" if near else ""

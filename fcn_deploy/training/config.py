@@ -6,7 +6,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from fcn_deploy.card import Option
@@ -141,11 +141,11 @@ def _check_rates(config: TrainConfig) -> None:
 def command_line(config: TrainConfig) -> str:
     """Return `fcn-deploy train` with every option that is not at its default; what changes no result is left out."""
     words = ["fcn-deploy", "train", "--data", config.data, "--val", config.val, "--model", config.model]
-    for name, value in config.options.items():
-        words += ["--fixed-upsampling"] if name == "learned" else [f"--{name}", str(value)]
+    for name, option in config.options.items():
+        words += ["--fixed-upsampling"] if name == "learned" else [f"--{name}", str(option)]
     for name in _PLAIN:
-        if getattr(config, name) != _default(name):
-            words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+        if (value := getattr(config, name)) != getattr(TrainConfig, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
     words += _shaped(config)
     return shlex.join([*words, "-o", str(config.output)])
 
@@ -155,17 +155,12 @@ def _shaped(config: TrainConfig) -> list[str]:
     words = []
     if config.classes is not None:
         words += ["--classes", ",".join(config.classes)]
-    if config.crop != _default("crop"):
+    if config.crop != TrainConfig.crop:
         words += ["--crop", f"{config.crop[0]}x{config.crop[1]}"]
-    if config.scale != _default("scale"):
+    if config.scale != TrainConfig.scale:
         words += ["--scale", f"{config.scale[0]},{config.scale[1]}"]
     if not config.flip:
         words += ["--no-flip"]
     if config.amp is not None:
         words += ["--amp" if config.amp else "--no-amp"]
     return words
-
-
-def _default(name: str) -> object:
-    default = next(f.default for f in fields(TrainConfig) if f.name == name)
-    return None if default is MISSING else default

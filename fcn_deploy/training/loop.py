@@ -152,13 +152,15 @@ def run_training(
     material = open_run_inputs(config, progress)
     if saved is not None and saved.fingerprint != material.fingerprint:
         raise TrainingError(f"the data have changed since {config.output} was begun; --restart starts over")
-    stepper = Stepper(new_model(_resumed(config, saved), material.card, progress), material.card, config, precision)
+    begun = config if saved is None else replace(config, init=None)  # a resumed run takes its weights from its state
+    stepper = Stepper(new_model(begun, material.card, progress), material.card, config, precision)
     check_writable(config.output / STATE_FILE)  # after all else that can fail, so that a mistake leaves no folder
     run = Run(config, material, stepper, on_epoch, progress)
     if saved is not None:
         run.restore(saved)
     elif start == "restart":
-        _remove_run(config.output)
+        for name in FILES:
+            (config.output / name).unlink(missing_ok=True)
     progress.say(f"training; {config.output / LOG} gets one line per epoch")
     with StopRequest() as stop:
         run.train(stop)
@@ -187,16 +189,6 @@ def _existing_run(folder: Path, saved: SavedState) -> str:
         score = f", best mIoU {best:.1%}" if best is not None else ""
         return f"{folder} holds a finished run ({epochs} epochs{score}); choose another folder, or --restart"
     return f"{folder} holds a run stopped after {done} of {epochs} epochs; --resume goes on, --restart starts over"
-
-
-def _resumed(config: TrainConfig, saved: SavedState | None) -> TrainConfig:
-    """Return a resumed run takes its weights from its state, not again from where it once began."""
-    return config if saved is None else replace(config, init=None)
-
-
-def _remove_run(folder: Path) -> None:
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
 
 
 def _remove_partial_files(folder: Path) -> None:

@@ -123,31 +123,31 @@ class Run:
         position = self.position
         loss = f"loss {position.loss_sum / position.pixels:.3f}" if position.pixels else ""
         best = "" if position.best_mean_iou is None else f"best mIoU {position.best_mean_iou:.1%}"
-        return "  ".join(part for part in (loss, best) if part)
+        return "  ".join(filter(None, (loss, best)))
 
     def _close_epoch(self, stop: StopRequest) -> EpochRecord | None:
         """Validate, record, save. None, and nothing changed, if `stop` came during the validation."""
         position, epoch = self.position, len(self.position.history) + 1
         began = time.monotonic()
-        scored: Validation | None = None
+        scored: Validation | None = Validation()
         if not position.pixels:
             raise TrainingError(f"{self.config.data} has no labelled pixel in its {len(self.material.train)} images")
         if not self.stepper.weights_finite():  # the last step's loss was told before it
             raise TrainingError(self._diverged("largest weight", self._learning_rate(position.step - 1)))
         if epoch % self.config.eval_every == 0 or epoch == self.config.epochs:
             scored = self._validate(stop)
-            if scored is None:
-                return None
+        if scored is None:
+            return None
         record = EpochRecord(
             epoch,
             position.step,
             position.loss_sum / position.pixels,
             self._learning_rate(position.step - 1),
-            scored.mean_iou if scored else None,
-            scored.pixel_accuracy if scored else None,
-            scored.boundary_mean_iou if scored else None,
+            scored.mean_iou,
+            scored.pixel_accuracy,
+            scored.boundary_mean_iou,
             round(position.seconds + time.monotonic() - began, 3),
-            position.left_out + (scored.left_out if scored else 0),
+            position.left_out + scored.left_out,
         )
         self._save_epoch(record)
         return record

@@ -82,15 +82,6 @@ class SavedState:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class _StateJson:
-    """`SavedState` as the file has it: the configuration is JSON within JSON."""
-
-    position: Position
-    config: str
-    fingerprint: str
-
-
 def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, saved: SavedState) -> None:
     """Write the state of a run, whole or not at all.
 
@@ -102,7 +93,7 @@ def write_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, 
     for parameter, values in optimizer.state.items():
         if values.get("momentum_buffer") is not None:
             tensors[_MOMENTUM + names[parameter]] = _plain(values["momentum_buffer"])
-    text = json.dumps(plain(_StateJson(saved.position, saved.config.to_json(), saved.fingerprint)))
+    text = json.dumps(plain(saved) | {"config": saved.config.to_json()})
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {STATE_KEY: text})
 
@@ -116,9 +107,10 @@ def read_saved_state(path: Path) -> SavedState:
     try:
         with safe_open(path, framework="pt") as archive:
             text = (archive.metadata() or {})[STATE_KEY]
-        read = decode(_StateJson, parse_json(text, "its text", TrainingError), "its text", TrainingError)
-        return SavedState(read.position, TrainConfig.from_json(read.config), read.fingerprint)
-    except (OSError, SafetensorError, KeyError, TrainingError) as error:
+        raw = parse_json(text, "its text", TrainingError)
+        config = TrainConfig.from_json(raw["config"])  # JSON within JSON
+        return decode(SavedState, raw, "its text", TrainingError, given={"config": config})
+    except (OSError, SafetensorError, KeyError, TypeError, TrainingError) as error:
         raise TrainingError(f"{path} is not the state of a run ({error}); --restart starts over") from error
 
 

@@ -17,15 +17,15 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Validation:
-    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so, None where there is none.
+    """Fractions on a validation set; the boundary is what `metrics.boundary` calls so. None where there is none.
 
     Attributes:
         left_out: images that could not be used.
     """
 
-    mean_iou: float
-    pixel_accuracy: float
-    boundary_mean_iou: float | None
+    mean_iou: float | None = None
+    pixel_accuracy: float | None = None
+    boundary_mean_iou: float | None = None
     left_out: int = 0
 
 
