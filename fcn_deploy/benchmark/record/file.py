@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from fcn_deploy.benchmark.plain import SCHEMA, to_plain
 from fcn_deploy.benchmark.record.measurement import (
@@ -14,18 +13,15 @@ from fcn_deploy.benchmark.record.measurement import (
     Agreed,
     Agreement,
     Counts,
-    Frame,
     Latency,
     MarginAgreed,
     Measurement,
-    Memory,
-    Saturated,
 )
-from fcn_deploy.benchmark.record.types import Built, Record, Row, Status
+from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode, is_schema, parse_json
 from fcn_deploy.system.files import write_text
-from fcn_deploy.vocabulary import Shape, shape_text
+from fcn_deploy.vocabulary import shape_text
 
 # Schema 2 added fields alone: a record of schema 1 is one that did not measure them. Schema 3 has measurements in rows.
 OLD_ROWS = (1, 2)
@@ -49,7 +45,9 @@ def from_json(text: str, name: str = "record") -> Record:
     if not is_schema(schema, *OLD_ROWS, SCHEMA):
         newer = "; a newer fcn-deploy wrote it, install that one" if isinstance(schema, int) and schema > SCHEMA else ""
         raise RecordError(f"{name} has schema {schema}; this version reads schema 1, 2 and 3{newer}")
-    given = {"rows": decode_old_rows(raw, name)} if schema in OLD_ROWS else {}
+    given = {}
+    if schema in OLD_ROWS:
+        given["rows"] = tuple(row.as_row() for row in decode(_OldRecord, raw, name, RecordError).rows)
     record = decode(Record, raw, name, RecordError, given=given)
     check_record(record, name)
     return record
@@ -71,44 +69,20 @@ def read_record(path: Path) -> Record:
 
 
 @dataclass(frozen=True)
-class _Cell:
-    shape: Shape
-    latency: Latency
-    saturated: Saturated | None = None
-    memory: Memory | None = None
-    accuracy: Accuracy | None = None
+class _OldRow(Measurement, Row):
+    """A row of schema 1 or 2: the fields of its own measurement are the row's; `cells` are those on resized images."""
 
-
-@dataclass(frozen=True)
-class _OldRow:
-    runner: str
-    status: Status
-    reason: str = ""
-    notes: tuple[str, ...] = ()
-    latency: Latency | None = None
-    memory: Memory | None = None
-    accuracy: Accuracy | None = None
-    agreement: Agreement | None = None
-    built: Built | None = None
-    saturated: Saturated | None = None
-    frames: tuple[Frame, ...] = ()
-    cells: tuple[_Cell, ...] = ()
+    cells: tuple[Measurement, ...] = ()
 
     def as_row(self) -> Row:
-        own = Measurement(None, self.latency, self.saturated, self.memory, self.accuracy, self.agreement, self.frames)
-        found = [] if own == Measurement() else [own]
-        found += [Measurement(one.shape, one.latency, one.saturated, one.memory, one.accuracy) for one in self.cells]
-        return Row(self.runner, self.status, self.reason, self.notes, self.built, tuple(found))
+        own = Measurement(**{field.name: getattr(self, field.name) for field in fields(Measurement)})
+        measurements = (*(() if own == Measurement() else (own,)), *self.cells)
+        return Row(self.runner, self.status, self.reason, self.notes, self.built, measurements)
 
 
 @dataclass(frozen=True)
 class _OldRecord:
     rows: tuple[_OldRow, ...]
-
-
-def decode_old_rows(raw: Any, source: str) -> tuple[Row, ...]:
-    """Read the rows of a record of schema 1 or 2; RecordError with the place if they cannot be read."""
-    return tuple(row.as_row() for row in decode(_OldRecord, raw, source, RecordError).rows)
 
 
 @dataclass(frozen=True)
