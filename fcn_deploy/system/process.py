@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,6 @@ from fcn_deploy.system.plain import plain
 
 _MARK = b"fcn_deploy.child "
 _ERRORS = {kind.__name__: kind for kind in FcnDeployError.__subclasses__()}
-_OUT_OF_MEMORY = "; memory may have run out: close other programs, or use a smaller model, batch or image"
 Message = Callable[[Any], None]
 
 
@@ -59,24 +59,25 @@ def run_in_child(
         FcnDeployError, OSError: what the child's function raised.
         ChildError: the child ended without an answer, or gave none in time.
     """
+    started = time.monotonic()
     with tempfile.TemporaryFile() as errors:
-        child = start_module(
-            module, json.dumps(request), environment={"PYTHONUTF8": "1", **(environment or {})},
-            stdout=subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
-        late = threading.Event()
+        streams = {"stdout": subprocess.PIPE, "stderr": errors}
+        child = start_module(module, json.dumps(request), environment=environment, **streams)
+        timer = threading.Timer(timeout_s or threading.TIMEOUT_MAX, child.kill)
         try:
+            timer.start()
             on_start(child)
-            with _ended_after(timeout_s, child, late):
-                last = _last_word(child, on_message)
-                child.communicate()
+            last = _last_word(child, on_message)
+            child.communicate()
         except BaseException:
             child.kill()
             child.communicate()
             raise
+        finally:
+            timer.cancel()
         if last is not None:
             return _answer(last)
-        if late.is_set():
+        if timeout_s is not None and time.monotonic() - started >= timeout_s:
             raise ChildError(f"gave no answer within {timeout_s:.0f} s")
         raise ChildError(how_it_ended(child.returncode, errors))
 
@@ -84,15 +85,13 @@ def run_in_child(
 def start_module(
     module: str, *arguments: str, environment: Mapping[str, str] | None = None, **streams: Any
 ) -> subprocess.Popen[bytes]:
-    """Start `python -m module` so that it finds the modules which this process finds.
+    """Start `python -m module` so that it finds the modules which this process finds, and writes UTF-8.
 
     Args:
         streams: `stdin`, `stdout` and `stderr` as for `subprocess.Popen`.
     """
-    paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], env={**os.environ, **paths, **(environment or {})}, **streams
-    )
+    own = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1", **(environment or {})}
+    return subprocess.Popen([sys.executable, "-m", module, *arguments], env=os.environ | own, **streams)
 
 
 def how_it_ended(code: int, errors: IO[bytes]) -> str:
@@ -105,7 +104,9 @@ def how_it_ended(code: int, errors: IO[bytes]) -> str:
     lines = errors.read().decode(errors="replace").strip().splitlines()
     name = next((found.name for found in signal.Signals if found == -code), f"signal {-code}")
     how = f"was ended by {name}" if code < 0 else f"ended with exit code {code}"
-    return how + (_OUT_OF_MEMORY if name == "SIGKILL" else "") + (f": {lines[-1]}" if lines else "")
+    if name == "SIGKILL":
+        how = "was killed (SIGKILL), often because memory ran out"
+    return how + (f": {lines[-1]}" if lines else "")
 
 
 def answer_parent(work: Callable[[Any, Message], Any]) -> None:
@@ -149,25 +150,6 @@ def _answer(word: dict[str, Any]) -> Any:
     if "error" in word:
         raise _ERRORS.get(word["error"], FcnDeployError)(word["text"])
     return word["answer"]
-
-
-@contextmanager
-def _ended_after(seconds: float | None, child: subprocess.Popen[bytes], late: threading.Event) -> Iterator[None]:
-    """End the child, and set `late`, when the block takes longer than `seconds`."""
-
-    def end() -> None:
-        late.set()
-        child.kill()
-
-    if seconds is None:
-        yield
-        return
-    timer = threading.Timer(seconds, end)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def peak_bytes() -> int:

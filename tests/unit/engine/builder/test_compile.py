@@ -120,7 +120,9 @@ def test_a_listener_that_raises_ends_a_build_in_this_process(tmp_path):
 
 def test_a_child_that_dies_is_an_error_with_its_signal(tmp_path):
     progress = _Stopping(lambda: progress.children[0].kill())
-    with pytest.raises(EngineError, match=r"the builder's process was ended by SIGKILL; memory may have run out"):
+    with pytest.raises(
+        EngineError, match=r"the builder's process was killed \(SIGKILL\), often because memory ran out"
+    ):
         compile_in_child("rtx", _job(tmp_path), progress)
 
 
