@@ -20,25 +20,13 @@ def interrupts() -> Iterator[Callable[[], None]]:
 
     A second Ctrl-C raises at once. Outside the main thread nothing changes.
     """
-    pressed = False
+    with StopRequest(signal.SIGINT) as pressed:
 
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, previous)
+        def check() -> None:
+            if pressed:
+                raise KeyboardInterrupt
 
-    def check() -> None:
-        if pressed:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
         yield check
-        return
-    previous = signal.signal(signal.SIGINT, note)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGINT, previous)
     check()
 
 
@@ -48,7 +36,9 @@ class StopRequest:
     A second one has its usual effect. Outside the main thread, where Python takes no handlers, `signal` stays None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *numbers: signal.Signals) -> None:
+        """`numbers` are other signals to note."""
+        self._numbers = numbers or (signal.SIGINT, signal.SIGTERM)
         self.signal: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -57,7 +47,7 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in self._numbers:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
