@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -107,43 +108,35 @@ def speed(record: Record, measurement: Measurement) -> Speed | None:
 
 def fidelity(record: Record, measurement: Measurement) -> Fidelity:
     """Return the figures of a measurement's accuracy and agreement."""
-    agreement = measurement.agreement
-    own = Fidelity()
+    agreement, accuracy = measurement.agreement, measurement.accuracy
+    found = Fidelity()
     if agreement is not None:
         lowest = next(iter(agreement.by_margin), None)
-        own = Fidelity(
+        found = Fidelity(
             agreement=agreement.overall, agreement_boundary=agreement.boundary, agreement_lowest_margin=lowest
         )
-    if measurement.accuracy is None:
-        return own
-    own = _with_accuracy(own, measurement.accuracy)
-    reference = record.reference_accuracy(measurement.shape)
-    return own if reference is None else _with_changes(own, measurement.accuracy, reference, record.data.classes)
-
-
-def _with_accuracy(own: Fidelity, accuracy: Accuracy) -> Fidelity:
-    parts = regions(accuracy)
-    found = parts["all"]
-    return replace(
-        own,
-        mean_iou=100 * found.mean_iou,
-        pixel_accuracy=100 * found.pixel_accuracy,
-        mean_accuracy=100 * found.mean_accuracy,
-        frequency_weighted_iou=100 * found.frequency_weighted_iou,
-        boundary_mean_iou=100 * parts["boundary"].mean_iou,
-        interior_mean_iou=100 * parts["interior"].mean_iou,
+    if accuracy is None:
+        return found
+    own = regions(accuracy)
+    found = replace(
+        found,
+        mean_iou=100 * own["all"].mean_iou,
+        pixel_accuracy=100 * own["all"].pixel_accuracy,
+        mean_accuracy=100 * own["all"].mean_accuracy,
+        frequency_weighted_iou=100 * own["all"].frequency_weighted_iou,
+        boundary_mean_iou=100 * own["boundary"].mean_iou,
+        interior_mean_iou=100 * own["interior"].mean_iou,
     )
-
-
-def _with_changes(own: Fidelity, accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> Fidelity:
-    own_near, near = (regions(side)["boundary"].mean_iou for side in (accuracy, reference))
-    change = mean_change(reference, accuracy)
+    reference = record.reference_accuracy(measurement.shape)
+    if reference is None:
+        return found
+    other, change = regions(reference), mean_change(reference, accuracy)
     return replace(
-        own,
+        found,
         delta_points=change.value,
         delta_interval=None if change.low is None or change.high is None else (change.low, change.high),
-        boundary_delta_points=100 * (own_near - near),
-        worst_class=_worst_class(accuracy, reference, classes),
+        boundary_delta_points=100 * (own["boundary"].mean_iou - other["boundary"].mean_iou),
+        worst_class=_worst_class(own["all"].per_class_iou, other["all"].per_class_iou, record.data.classes),
     )
 
 
@@ -163,8 +156,7 @@ def _times_reference(record: Record, measurement: Measurement, total: NDArray[np
     return float(np.median(times.total_ms / total))
 
 
-def _worst_class(accuracy: Accuracy, reference: Accuracy, classes: tuple[str, ...]) -> tuple[str, float] | None:
-    own, other = (regions(side)["all"].per_class_iou for side in (accuracy, reference))
+def _worst_class(own: Sequence[float], other: Sequence[float], classes: Sequence[str]) -> tuple[str, float] | None:
     changes = [(100 * (a - b), index) for index, (a, b) in enumerate(zip(own, other, strict=True)) if a == a and b == b]
     loss, index = min(changes, default=(0.0, 0))
     return (classes[index], loss) if loss < 0 else None

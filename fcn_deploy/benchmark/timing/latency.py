@@ -19,7 +19,7 @@ from functools import partial
 from fcn_deploy.benchmark.images import Image
 from fcn_deploy.benchmark.record.measurement import Latency, StepTimes
 from fcn_deploy.benchmark.record.stability import is_known
-from fcn_deploy.benchmark.timing.timed_runner import Steps, TimedRunner, Timing, timed_runner_of
+from fcn_deploy.benchmark.timing.timed_runner import TimedRunner, Timing, timed_runner_of
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.interrupt import interrupts
@@ -37,35 +37,22 @@ STEADY_GAIN = 0.03
 
 @dataclass
 class Samples:
-    """Raw times of one runner in nanoseconds, one entry per round; `warmup_ns` is whole inferences, in order."""
+    """Raw times of one runner, one entry per round; `warmup_ns` is nanoseconds of whole inferences, in order."""
 
-    upload_ns: list[int] = field(default_factory=list)
-    execute_ns: list[int] = field(default_factory=list)
-    download_ns: list[int] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
     warmup_ns: list[int] = field(default_factory=list)
-    device_ns: list[Steps] = field(default_factory=list)
     failure: str | None = None
-
-    def add(self, timing: Timing) -> None:
-        self.upload_ns.append(timing.host[0])
-        self.execute_ns.append(timing.host[1])
-        self.download_ns.append(timing.host[2])
-        if timing.device is not None:
-            self.device_ns.append(timing.device)
 
     def latency(self) -> Latency:
         """Return the samples as plain data."""
-        return Latency(
-            tuple(self.upload_ns),
-            tuple(self.execute_ns),
-            tuple(self.download_ns),
-            tuple(self.warmup_ns),
-            StepTimes(*zip(*self.device_ns, strict=True)) if self.device_ns else None,
-        )
+        upload, execute, download = zip(*(timing.host for timing in self.timings), strict=True)
+        device = [timing.device for timing in self.timings if timing.device is not None]
+        by_events = StepTimes(*zip(*device, strict=True)) if device else None
+        return Latency(upload, execute, download, tuple(self.warmup_ns), by_events)
 
     @property
     def total_ns(self) -> list[int]:
-        return [sum(steps) for steps in zip(self.upload_ns, self.execute_ns, self.download_ns, strict=True)]
+        return [timing.total_ns for timing in self.timings]
 
 
 @dataclass(frozen=True)
@@ -209,8 +196,7 @@ def warm_up(runs: Sequence[Callable[[], int | None]], least: int, ceilings_s: li
 
 
 def _settle(sample: Samples, runner: TimedRunner, batch: Image, settle_ms: float) -> None:
-    last_ns = sample.execute_ns[-1] if sample.execute_ns else 0
-    if last_ns > 20 * settle_ms * 1e6:
+    if sample.timings and sample.timings[-1].host[1] > 20 * settle_ms * 1e6:
         return
     end = time.perf_counter() + settle_ms / 1e3
     while time.perf_counter() < end and sample.failure is None:
@@ -229,7 +215,7 @@ def _guarded(sample: Samples, runner: TimedRunner, batch: Image, keep: str = "ti
     if keep == "warmup":
         sample.warmup_ns.append(timing.total_ns)
     elif keep == "timed":
-        sample.add(timing)
+        sample.timings.append(timing)
     return timing.total_ns
 
 

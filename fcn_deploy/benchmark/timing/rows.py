@@ -107,36 +107,26 @@ def measure_saturation(
         For each runner what it did, or the message of the error that ended it.
     """
     chosen = commonest(batches)
-    found: list[list[tuple[int, float]] | str] = [[] for _ in runners]
+    found = [list[tuple[int, float]]() for _ in runners]
+    failures: dict[int, str] = {}
     title = "images a second"
     with progress.task(title, WINDOWS * len(runners)) as task, interrupts() as check, no_garbage_collection():
         for window in range(WINDOWS):
             for index in order_of(window, 1, len(runners)):
-                windows = found[index]
-                if not isinstance(windows, str) and not _enough(windows, seconds):
-                    found[index] = _another(runners[index], chosen, windows, seconds / WINDOWS)
+                # a slow runner's first stretch may be longer than all were to be
+                if index not in failures and _seconds(found[index]) < seconds:
+                    try:
+                        found[index].append(runners[index].saturate(chosen, seconds / WINDOWS))
+                    except FcnDeployError as error:
+                        failures[index] = str(error)
                 task.advance()
                 check()
     return [
-        windows if isinstance(windows, str) else _sum(windows, runner.streams)
-        for runner, windows in zip(runners, found, strict=True)
+        failures.get(index)
+        or Saturated(sum(images for images, _ in windows), _seconds(windows), runner.streams, tuple(windows))
+        for index, (runner, windows) in enumerate(zip(runners, found, strict=True))
     ]
 
 
-def _enough(windows: Sequence[tuple[int, float]], seconds: float) -> bool:
-    """Whether the stretches so far took `seconds`: a slow runner's first one may be longer than asked for."""
-    return sum(taken for _, taken in windows) >= seconds
-
-
-def _another(
-    runner: TimedRunner, batches: Sequence[Image], windows: list[tuple[int, float]], seconds: float
-) -> list[tuple[int, float]] | str:
-    try:
-        return [*windows, runner.saturate(batches, seconds)]
-    except FcnDeployError as error:
-        return str(error)
-
-
-def _sum(windows: Sequence[tuple[int, float]], streamed: bool) -> Saturated:
-    images, taken = (sum(column) for column in zip(*windows, strict=True))
-    return Saturated(int(images), float(taken), streamed, tuple(windows))
+def _seconds(windows: Sequence[tuple[int, float]]) -> float:
+    return float(sum(taken for _, taken in windows))

@@ -58,27 +58,21 @@ def _strip(index: int, name: str, total: Times, scale: Scale, top: float) -> Mar
     hint = (
         f"{name}: p50 {milliseconds(p50)}, p90 {milliseconds(p90)}, p99 {milliseconds(p99)} ms in {len(total)} rounds"
     )
-    ridge = [path(_ridge(within / p50, scale, base), "area")] if len(within) >= FEW else []
-    ticks = [
-        line(scale(value), base + 1, scale(value), base + 5, "tick") for value in np.unique((within / p50).round(3))
-    ]
-    marks = [
+    drawn = [path(_ridge(within / p50, scale, base), "area")] if len(within) >= FEW else []
+    places = map(scale, np.unique((within / p50).round(3)))
+    drawn += [line(x, base + 1, x, base + 5, "tick") for x in places]
+    drawn += [
         line(scale(value / p50), base - height, scale(value / p50), base + 1, "whisker")
         for value, height in ((p50, RIDGE), (p90, RIDGE / 2), (p99, RIDGE / 3))
         if value / p50 <= scale.high
     ]
-    beyond = _beyond(len(total) - len(within), float(total.max()), scale.end, top)
+    if beyond := len(total) - len(within):
+        words = f"{count(beyond, 'round')} beyond, up to {milliseconds(float(total.max()))} →"
+        drawn.append(text(scale.end, top + 28, words, "faint small", "end"))
     return element(
         "g", element("title", hint), text(8, top + 13, shorten(name, 28), "ink strong"),
-        text(scale.end, top + 13, figures, "ink small", "end"), *ridge, *ticks, *marks, *beyond,
-        class_=f"s{index % SERIES}",
+        text(scale.end, top + 13, figures, "ink small", "end"), *drawn, class_=f"s{index % SERIES}",
     )  # fmt: skip
-
-
-def _beyond(rounds: int, slowest: float, right: float, top: float) -> list[Markup]:
-    """Say how many rounds lie beyond the axis."""
-    words = f"{count(rounds, 'round')} beyond, up to {milliseconds(slowest)} →"
-    return [text(right, top + 28, words, "faint small", "end")] if rounds else []
 
 
 def _ridge(relative: Times, scale: Scale, base: float) -> list[tuple[float, float]]:

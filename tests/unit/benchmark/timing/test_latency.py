@@ -20,7 +20,7 @@ def test_runners_take_turns_and_a_different_one_begins_each_round():
     rounds, samples = measure(runners, [IMAGE], Budget(iterations=4, warmup=0, settle_ms=0))
     assert rounds == [0, 0, 0, 0]
     assert "".join(log) == "abc" + "bca" + "cab" + "abc"
-    assert [len(sample.execute_ns) for sample in samples] == [4, 4, 4]
+    assert [len(sample.timings) for sample in samples] == [4, 4, 4]
 
 
 def test_with_two_batches_and_two_runners_each_batch_meets_both_orders():
@@ -45,7 +45,7 @@ def test_warmups_are_kept_apart_and_cover_every_shape():
     assert len(sample.warmup_ns) == 4
     assert runner.shapes[:4] == [IMAGE.shape, IMAGE.shape, tall.shape, tall.shape]
     assert rounds == [0, 1, 2, 0]
-    assert len(sample.upload_ns) == len(sample.execute_ns) == len(sample.download_ns) == 4
+    assert len(sample.timings) == 4
 
 
 def test_the_time_budget_ends_the_rounds_but_not_before_three():
@@ -57,9 +57,9 @@ def test_a_runner_that_fails_half_way_is_left_out_and_the_others_go_on():
     bad, good = FakeRunner("bad", fail_at=3), FakeRunner("good")
     rounds, samples = measure([bad, good], [IMAGE], Budget(iterations=5, warmup=1, settle_ms=0, warmup_seconds=0))
     assert samples[0].failure == "bad ran out of memory"
-    assert samples[0].execute_ns == []
+    assert samples[0].timings == []
     assert len(bad.shapes) == 3
-    assert len(rounds) == len(samples[1].execute_ns) == 5
+    assert len(rounds) == len(samples[1].timings) == 5
     assert samples[1].failure is None
 
 
@@ -114,7 +114,7 @@ def test_a_turn_begins_untimed_until_the_last_runners_threads_have_come_to_rest(
     slow = FakeRunner("slow", sleep_s=0.03)
     quick = FakeRunner("quick", sleep_s=0.001)
     _, samples = measure([slow, quick], [IMAGE], Budget(iterations=3, warmup=0, settle_ms=1))
-    assert [len(sample.execute_ns) for sample in samples] == [3, 3]
+    assert [len(sample.timings) for sample in samples] == [3, 3]
     # before its first sample nobody knows how long the slow one takes
     assert len(slow.shapes) == 3 + 1
     assert len(quick.shapes) >= 3 + 3
@@ -133,4 +133,4 @@ RISING_CLOCKS = [80, 20, 9, 7, 5, 5, 5, 5, 5, 5, 5]
 def test_warm_ups_are_kept_in_order_apart_from_the_rounds():
     _, (sample,) = measure([Scripted("a", RISING_CLOCKS)], [IMAGE], Budget(iterations=3, settle_ms=0))
     assert sample.warmup_ns == [ms * MS for ms in RISING_CLOCKS[:8]]
-    assert sample.execute_ns == [5 * MS] * 3
+    assert sample.latency().execute_ns == (5 * MS,) * 3

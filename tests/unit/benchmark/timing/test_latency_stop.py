@@ -16,7 +16,7 @@ def test_timing_stops_once_every_median_is_known(monkeypatch):
     steady, livelier = Scripted("steady", [5.0]), Scripted("livelier", [4.9, 5.0, 5.1])
     rounds, samples = measure([steady, livelier], [IMAGE], Budget(iterations=500, warmup=0, settle_ms=0))
     assert len(rounds) == ROUNDS_TO_STOP == 100
-    assert [len(sample.execute_ns) for sample in samples] == [100, 100]
+    assert [len(sample.timings) for sample in samples] == [100, 100]
 
 
 def test_timing_goes_on_to_its_ceiling_for_one_whose_median_is_not_known(monkeypatch):
