@@ -90,7 +90,8 @@ class SlotLanes:
         return self._runner.submit(images)
 
     def result(self, ticket: Any) -> NDArray[Any]:
-        return self._runner.result(ticket)[LABELS]
+        labels: NDArray[Any] = self._runner.result(ticket)[LABELS]
+        return labels
 
     def discard(self, ticket: Any) -> None:
         with suppress(RunnerError):  # the slot is free again either way
@@ -115,7 +116,8 @@ def infer_function(runner: Runner, budget: MemoryBudget | None = None) -> Infer:
 
     def infer(images: NDArray[np.uint8]) -> NDArray[Any]:
         with budget.reserve(images.shape):
-            return runner.infer({INPUT: images})[LABELS]
+            labels: NDArray[Any] = runner.infer({INPUT: images})[LABELS]
+        return labels
 
     return infer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -12,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
-from fcn_deploy.vocabulary import INPUT, LABELS, Shape
+from fcn_deploy.vocabulary import LABELS, Shape
 
 UPLOAD, EXECUTE, DOWNLOAD = range(3)
 
@@ -46,9 +48,6 @@ class StepEvents:
             end.synchronize()
         upload, execute, download = (round(1e6 * self._elapsed_ms(begin, end)) for begin, end in self._pairs)
         return upload, execute, download
-
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class Runner(ABC):
@@ -84,22 +83,27 @@ class Runner(ABC):
         """Batches that may be under way at once; with 1, `submit` returns when the result is there."""
         return 1
 
-    def submit(self, image: NDArray[np.uint8]) -> Ticket:
-        """Start the inference of `image` uint8[N, H, W, 3]; its memory may be reused at once.
+    def submit(self, image: Any, *, on_gpu: bool = False) -> Ticket:
+        """Start the inference of `image` uint8[N, H, W, 3]; memory on the host may be reused at once.
 
         What was uploaded before is dropped.
 
         Raises:
             ShapeError: another type or shape, or one that the model does not take.
-            RunnerError: all slots are taken, the runner is closed, or the device refused.
+            RunnerError: all slots are taken, the runner is closed, the device refused, or there is no GPU for the
+                image or the outputs.
         """
         self._require("opened", "uploaded", "executed")
-        array = image_of({INPUT: image})
         slot = self._tickets.free_slot()
-        self._start(slot, array)
+        self._start(slot, self._taken(image, slot), on_gpu and self.require_gpu())
         return self._tickets.issue(slot)
 
-    def result(self, ticket: Ticket) -> dict[str, NDArray[Any]]:
+    def require_gpu(self) -> bool:
+        """Return True where images may lie on the GPU and outputs stay there; RunnerError where they cannot."""
+        self._gpu(None)
+        return True
+
+    def result(self, ticket: Ticket) -> dict[str, Any]:
         """Wait for a ticket's inference; its outputs, as `download` gives them. Tickets may come in any order.
 
         Raises:
@@ -108,14 +112,14 @@ class Runner(ABC):
         self._require("opened", "uploaded", "executed")
         return self._finish(self._tickets.redeem(ticket))
 
-    def stream(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, NDArray[Any]]]:
+    def stream(self, images: Iterable[Any], *, on_gpu: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the outputs of `images` in their order, as many under way at once as slots are free.
 
         An image that cannot be run, or an error of `images` itself, is raised after the results of those before it.
         """
-        return in_order(images, self.submit, self.result, self._tickets)
+        return in_order(images, partial(self.submit, on_gpu=on_gpu), self.result, self._tickets)
 
-    def upload(self, feeds: Arrays) -> None:
+    def upload(self, feeds: Mapping[str, Any]) -> None:
         """Bring `image` uint8[N, H, W, 3] to where the device reads it; returns when it is there.
 
         Raises:
@@ -123,7 +127,7 @@ class Runner(ABC):
             RunnerError: the runner is closed, or the device refused.
         """
         self._require("opened", "uploaded", "executed")
-        image = image_of(feeds)
+        image = self._taken(one_image(feeds), None)
         self._tickets.require_none()
         self._upload(image)
         self._state = "uploaded"
@@ -138,20 +142,24 @@ class Runner(ABC):
         self._execute()
         self._state = "executed"
 
-    def download(self) -> dict[str, NDArray[Any]]:
+    def download(self, *, on_gpu: bool = False) -> dict[str, Any]:
         """Return labels uint8|int32[N, H, W], logits float32[N, C, H, W], as host arrays that belong to the caller.
+
+        With `on_gpu` they are arrays on the GPU, of the caller too, in the types that the model gives.
 
         Raises:
             RunnerError: nothing was executed, the runner is closed, or the device failed.
         """
         self._require("executed")
-        return self._download()
+        return self._download_on_gpu() if on_gpu and self.require_gpu() else self._download()
 
-    def infer(self, feeds: Arrays) -> dict[str, NDArray[Any]]:
+    def infer(self, feeds: Mapping[str, Any], *, on_gpu: bool = False) -> dict[str, Any]:
         """Upload, execute, download."""
+        if on_gpu:
+            self.require_gpu()
         self.upload(feeds)
         self.execute()
-        return self.download()
+        return self.download(on_gpu=on_gpu)
 
     @classmethod
     def find_devices(cls) -> dict[str, tuple[str, ...]] | None:
@@ -183,8 +191,22 @@ class Runner(ABC):
     ) -> None:
         self.close()
 
+    def _gpu(self, slot: Any) -> tuple[int, int]:
+        """Return the number of the GPU, and the stream that reads an image for `slot`; RunnerError if there is none."""
+        raise RunnerError(
+            f"{self.name} takes images on the host and gives labels there; copy (tensor.cpu(), cupy.asnumpy(array)) "
+            "or open pytorch:cuda, onnxruntime:cuda or tensorrt"
+        )
+
+    def _taken(self, image: Any, slot: Any) -> NDArray[np.uint8] | GpuArray:
+        return gpu_image(image, *self._gpu(slot)) if is_on_gpu(image) else host_image(image)
+
+    def _download_on_gpu(self) -> dict[str, Any]:
+        raise NotImplementedError  # where `_gpu` returns, this is written
+
     @abstractmethod
-    def _upload(self, image: NDArray[np.uint8]) -> None: ...
+    def _upload(self, image: Any) -> None:
+        """Take uint8[N, H, W, 3] on the host or, where there is a `_gpu`, a GpuArray on it."""
 
     @abstractmethod
     def _execute(self) -> None: ...
@@ -195,14 +217,14 @@ class Runner(ABC):
     @abstractmethod
     def _close(self) -> None: ...
 
-    def _start(self, slot: Any, image: NDArray[np.uint8]) -> None:
+    def _start(self, slot: Any, image: Any, on_gpu: bool) -> None:
         """Start `image` in a free slot of `_tickets`: with one slot, run it and keep its outputs there."""
         self._state = "opened"
         self._upload(image)
         self._execute()
-        slot.update(self._download())
+        slot.update(self._download_on_gpu() if on_gpu else self._download())
 
-    def _finish(self, slot: Any) -> dict[str, NDArray[Any]]:
+    def _finish(self, slot: Any) -> dict[str, Any]:
         """Wait for the outputs of what `_start` put into the slot, and free it."""
         outputs = dict(slot)
         slot.clear()
@@ -214,22 +236,6 @@ class Runner(ABC):
         if self._state == "closed":
             raise RunnerError(f"runner {self.name} is closed; open it again")
         raise RunnerError(f"runner {self.name}: upload, execute and download go in this order")
-
-
-def image_of(feeds: Arrays) -> NDArray[np.uint8]:
-    """Return the one feed, checked and contiguous.
-
-    Raises:
-        ShapeError: saying what was found and what is needed.
-    """
-    if set(feeds) != {INPUT}:
-        raise ShapeError(f"the feeds are {sorted(feeds)}; expected '{INPUT}' alone")
-    image = np.asarray(feeds[INPUT])
-    if image.dtype != np.uint8 or image.ndim != 4 or image.shape[3] != 3 or 0 in image.shape:
-        raise ShapeError(
-            f"'{INPUT}' is {image.dtype}{list(image.shape)}; expected uint8[N, H, W, 3], RGB, with N, H, W >= 1"
-        )
-    return np.ascontiguousarray(image)
 
 
 def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:

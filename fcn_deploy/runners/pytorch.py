@@ -16,7 +16,9 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.models.network import load_network
-from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents, image_of
+from fcn_deploy.runners.arrays import GpuArray, host_image
+from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
+from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
 from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, outputs_of
 from fcn_deploy.runners.repeats import RepeatedShapes
@@ -101,7 +103,7 @@ class TorchRunner(Runner):
         if self._network is None:
             raise RunnerError(f"runner {self.name} is closed; open it again")
         with torch.inference_mode():
-            tensor = torch.from_numpy(_writable(image_of({"image": image}))).to(self._device)
+            tensor = _tensor_over(host_image(image)).to(self._device)
             logits: NDArray[np.float32] = self._network.logits(tensor).float().cpu().numpy()
         return logits
 
@@ -110,23 +112,28 @@ class TorchRunner(Runner):
         call = partial(outputs_of, self._network, names=self.output_names)
         return TorchShape(call, shape, self._device, compiled=self._mode.compiled)
 
-    def _upload(self, image: NDArray[np.uint8]) -> None:
-        writable = _writable(image)
+    def _gpu(self, slot: Any) -> tuple[int, int]:
+        if self._device.type != "cuda":
+            return super()._gpu(slot)
+        index = torch.cuda.current_device() if self._device.index is None else self._device.index
+        return index, torch.cuda.current_stream(index).cuda_stream or DEFAULT_STREAM
+
+    def _upload(self, image: NDArray[np.uint8] | GpuArray) -> None:
         self._fixed = self._shape_of(image)
+        tensor = _tensor_over(image)
         if self._fixed is not None:
             with self._timed(UPLOAD):
-                self._fixed.write(writable)
+                self._fixed.write(tensor)
             self._wait()
             return
-        tensor = torch.from_numpy(writable)
-        if self._device.type == "cuda":
+        if self._device.type == "cuda" and not tensor.is_cuda:
             pinned = tensor.pin_memory()
             with self._timed(UPLOAD):
                 tensor = pinned.to(self._device, non_blocking=True)
             self._wait()
         self._image = tensor
 
-    def _shape_of(self, image: NDArray[np.uint8]) -> TorchShape | None:
+    def _shape_of(self, image: NDArray[np.uint8] | GpuArray) -> TorchShape | None:
         """Return what runs images of this shape, None for the network itself."""
         if self._shapes is None:
             return None
@@ -178,6 +185,12 @@ class TorchRunner(Runner):
         self.device_ns = None if self._events is None else self._events.read()
         return arrays
 
+    def _download_on_gpu(self) -> dict[str, Any]:
+        results = self._results if self._fixed is None else self._fixed.results
+        copies = {name: tensor.clone() for name, tensor in results.items()}
+        self._wait()
+        return copies
+
     def _timed(self, step: int) -> AbstractContextManager[None]:
         if self._device.type != "cuda" or not self.time_on_device:
             return nullcontext()
@@ -195,6 +208,8 @@ class TorchRunner(Runner):
             torch.cuda.empty_cache()
 
 
-def _writable(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the image, copied if it is read-only: PyTorch would warn, although it never writes to an input."""
-    return image if image.flags.writeable else image.copy()
+def _tensor_over(image: NDArray[np.uint8] | GpuArray) -> torch.Tensor:
+    """Return a tensor in the memory of `image`; of a read-only one on the host a copy, as PyTorch would warn."""
+    if isinstance(image, GpuArray):
+        return torch.as_tensor(image, device=f"cuda:{image.device}")
+    return torch.from_numpy(image if image.flags.writeable else image.copy())

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -87,10 +86,18 @@ class TorchShape:
         made = " and ".join(["compiled"] * compiled + ["captured as a CUDA graph"] * (self._graph is not None))
         self.remark = f"{made or 'run eagerly'} from its second run on, which took {_since(started)}{self._why}"
 
-    def write(self, image: NDArray[np.uint8]) -> None:
+    @property
+    def results(self) -> Mapping[str, Tensor]:
+        """The outputs of the last run, which the next one writes over."""
+        return self._results
+
+    def write(self, image: Tensor) -> None:
         """Start to bring `image` to the device; the stream has it before what is started next."""
         with torch.inference_mode():
-            self._pinned.copy_(torch.from_numpy(image))
+            if image.is_cuda:
+                self._image.copy_(image, non_blocking=True)
+                return
+            self._pinned.copy_(image)
             if self._on_gpu:
                 self._image.copy_(self._pinned, non_blocking=True)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.memory import TensorMemory
 
@@ -40,7 +41,7 @@ class Slot:
 
     Attributes:
         stream: of its copies.
-        layouts: of the outputs of the last `compute`.
+        layouts: of the outputs of the last `compute`; given: outputs that stay on the GPU.
     """
 
     def __init__(
@@ -56,6 +57,9 @@ class Slot:
         self.memory = {name: TensorMemory(device, name, pinned=True) for name in inputs}
         self.memory |= {name: TensorMemory(device, name, pinned=name in read) for name in outputs}
         self.layouts: dict[str, Layout] = {}
+        self.given: dict[str, GpuArray] = {}
+        self._driver = driver
+        self._taken: GpuArray | None = None
         self._read = tuple(read)
         self._compute_stream = compute_stream
         self.stream = driver.Stream(NON_BLOCKING)
@@ -82,6 +86,14 @@ class Slot:
             self.memory[name].upload(array, self.stream)
         self._uploaded.record(self.stream)
 
+    def take(self, name: str, image: GpuArray) -> None:
+        """Start copying an input from elsewhere on the GPU, on the compute stream; keeps it until `finish`."""
+        self.settle()
+        self._pending, self._taken = True, image
+        self.memory[name].reserve(image.nbytes)
+        self._driver.memcpy_dtod_async(self.memory[name].address, image.address, image.nbytes, self._compute_stream)
+        self._uploaded.record(self._compute_stream)
+
     def compute(self, layouts: Mapping[str, Layout], enqueue: Callable[[dict[str, int], Any], None]) -> None:
         """Have `enqueue(addresses, compute stream)` put its work behind this slot's upload.
 
@@ -102,13 +114,27 @@ class Slot:
         for name in self._read:
             self.memory[name].download(self.layouts[name].nbytes, self.stream)
 
+    def give(self, ordinal: int) -> None:
+        """Start copying the outputs that are read to own memory on GPU `ordinal`, behind this slot's compute."""
+        self._pending = True
+        self.stream.wait_for_event(self._computed)
+        for name in self._read:
+            layout = self.layouts[name]
+            self.given[name] = GpuArray.empty(layout.shape, layout.dtype, ordinal)
+            self._driver.memcpy_dtod_async(
+                self.given[name].address, self.memory[name].address, layout.nbytes, self.stream
+            )
+
     def finish(self) -> None:
         """Wait for this slot's copies, and with a download for its compute; other slots go on."""
         self.stream.synchronize()
-        self._pending = False
+        self._pending, self._taken = False, None
 
-    def read(self) -> dict[str, NDArray[Any]]:
-        """Return the outputs that `download` and `finish` brought, as arrays of the caller's own."""
+    def read(self) -> dict[str, Any]:
+        """Return the outputs that `download` or `give`, and `finish`, brought, as arrays of the caller's own."""
+        if self.given:
+            given, self.given = self.given, {}
+            return given
         layouts = {name: self.layouts[name] for name in self._read}
         return {name: self.memory[name].read(layout.shape, layout.dtype) for name, layout in layouts.items()}
 

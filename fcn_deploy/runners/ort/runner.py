@@ -11,10 +11,21 @@ from numpy.typing import NDArray
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, ShapeError
 from fcn_deploy.graph.ports import GraphIO, describe_io
+from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM, copy_and_wait, primary_context
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.ort.session import open_session, reason_of
 from fcn_deploy.vocabulary import LABELS, Shape, shape_text
+
+# What a label map or logits may be, by onnxruntime's name.
+ELEMENT_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
 
 
 class OrtRunner(Runner):
@@ -85,14 +96,21 @@ class OrtRunner(Runner):
         profiles = self._asked.profiles
         return fixed and (not profiles or any(profile.accepts(shape) for profile in profiles))
 
-    def _upload(self, image: NDArray[np.uint8]) -> None:
+    def _gpu(self, slot: Any) -> tuple[int, int]:
+        work = self._io.host_work(self.output_names)
+        if self._device == "cpu" or work:
+            return super()._gpu(slot)
+        return self._asked.device_id, DEFAULT_STREAM
+
+    def _upload(self, image: NDArray[np.uint8] | GpuArray) -> None:
         batch, height, width, _ = image.shape
         self._choose_profile((batch, height, width))
-        prepared = self._io.prepare(image)
-        if self._device == "cpu":
-            self._binding.bind_cpu_input(self._io.image, prepared)
+        if isinstance(image, GpuArray):
+            self._bind_copy(image)
+        elif self._device == "cpu":
+            self._binding.bind_cpu_input(self._io.image, self._io.prepare(image))
         else:
-            self._bind_on_device(prepared)
+            self._bind_on_device(self._io.prepare(image))
         # A binding keeps the arrays of its last run and would want the next ones to have their shape.
         self._binding.clear_binding_outputs()
         for output in self._fetches:
@@ -115,14 +133,25 @@ class OrtRunner(Runner):
 
     def _bind_on_device(self, prepared: NDArray[Any]) -> None:
         """Copy into a device buffer that is kept while the shape stays."""
-        from onnxruntime import OrtValue
-
-        if self._device_image is None or tuple(self._device_image.shape()) != prepared.shape:
-            self._device_image = OrtValue.ortvalue_from_numpy(prepared, self._device, self._asked.device_id)
-        else:
-            self._device_image.update_inplace(prepared)
+        self._buffer(prepared.shape, prepared.dtype).update_inplace(prepared)
         self._binding.bind_ortvalue_input(self._io.image, self._device_image)
         self._binding.synchronize_inputs()
+
+    def _bind_copy(self, image: GpuArray) -> None:
+        """Copy within the GPU into that buffer, behind the work that makes the image, which may be freed then."""
+        buffer = self._buffer(image.shape, image.dtype)
+        with primary_context(image.device):
+            copy_and_wait(buffer.data_ptr(), image.address, image.nbytes, DEFAULT_STREAM)
+        self._binding.bind_ortvalue_input(self._io.image, buffer)
+
+    def _buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        from onnxruntime import OrtValue
+
+        if self._device_image is None or tuple(self._device_image.shape()) != shape:
+            self._device_image = OrtValue.ortvalue_from_shape_and_type(
+                list(shape), dtype.type, self._device, self._asked.device_id
+            )
+        return self._device_image
 
     def _execute(self) -> None:
         try:
@@ -135,5 +164,17 @@ class OrtRunner(Runner):
         arrays = self._binding.copy_outputs_to_cpu()
         return self._io.finish(dict(zip(self._fetches, arrays, strict=True)), self.output_names)
 
+    def _download_on_gpu(self) -> dict[str, Any]:
+        """Return the outputs of this run, whose memory the next run does not use."""
+        values = dict(zip(self._fetches, self._binding.get_outputs(), strict=True))
+        own = {name: values[str(getattr(self._io, name))] for name in self.output_names}
+        return {name: _shared(value, self._asked.device_id) for name, value in own.items()}
+
     def _close(self) -> None:
         self._binding = self._session = self._device_image = None
+
+
+def _shared(value: Any, device: int) -> GpuArray:
+    """Return an output on the GPU for other libraries to read; it keeps onnxruntime's memory."""
+    dtype = np.dtype(ELEMENT_TYPES[value.data_type()])
+    return GpuArray(value.data_ptr(), tuple(value.shape()), dtype, device, value)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fcn_deploy.engine.sidecar import read_plan
 from fcn_deploy.errors import EngineError, GraphError
 from fcn_deploy.model_file import file_of, require_file
+from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
@@ -109,27 +110,47 @@ class TrtRunner(Runner):
     def slots(self) -> int:
         return self._options.slots
 
-    def _start(self, slot: Slot, image: NDArray[np.uint8]) -> None:
+    def _gpu(self, slot: Any) -> tuple[int, int]:
+        if self._loaded.io.host_work(self.output_names):
+            return super()._gpu(slot)
+        return self._options.gpu, int(self._stream.handle)
+
+    def _start(self, slot: Slot, image: NDArray[np.uint8] | GpuArray, on_gpu: bool) -> None:
         array = self._prepared(image)
         self._state = "opened"
         with self._device.active(f"submitting {list(array.shape)}"):
-            slot.upload({self._image.name: array})
+            self._bring(slot, array)
             self._compute(slot, array.shape)
-            slot.download()
+            if on_gpu:
+                slot.give(self._options.gpu)
+            else:
+                slot.download()
 
-    def _finish(self, slot: Slot) -> dict[str, NDArray[Any]]:
+    def _finish(self, slot: Slot) -> dict[str, Any]:
         with self._device.active("waiting for a result"):
             slot.finish()
-            fetched = slot.read()
-        return self._loaded.io.finish(fetched, self.output_names)
+            return self._finished(slot.read())
 
-    def _upload(self, image: NDArray[np.uint8]) -> None:
+    def _finished(self, fetched: dict[str, Any]) -> dict[str, Any]:
+        """Return the outputs by their names here; those on the GPU are as the engine gives them."""
+        io = self._loaded.io
+        if any(isinstance(value, GpuArray) for value in fetched.values()):
+            return {name: fetched[str(getattr(io, name))] for name in self.output_names}
+        return io.finish(fetched, self.output_names)
+
+    def _bring(self, slot: Slot, array: NDArray[Any] | GpuArray) -> None:
+        if isinstance(array, GpuArray):
+            slot.take(self._image.name, array)
+        else:
+            slot.upload({self._image.name: array})
+
+    def _upload(self, image: NDArray[np.uint8] | GpuArray) -> None:
         self._state = "opened"  # whatever comes of it, the last image's results are gone
-        array = self._prepared(image)
+        array, slot = self._prepared(image), self._slots[0]
         with self._device.active(f"uploading {list(array.shape)}"):
-            with self._timed(UPLOAD, self._slots[0].stream):
-                self._slots[0].upload({self._image.name: array})
-            self._slots[0].finish()
+            with self._timed(UPLOAD, self._stream if isinstance(array, GpuArray) else slot.stream):
+                self._bring(slot, array)
+            slot.settle()
         self._shape = array.shape
 
     def _execute(self) -> None:
@@ -145,8 +166,13 @@ class TrtRunner(Runner):
                 self._slots[0].download()
             self._slots[0].finish()
             self.device_ns = None if self._events is None else self._events.read()
-            fetched = self._slots[0].read()
-        return self._loaded.io.finish(fetched, self.output_names)
+            return self._finished(self._slots[0].read())
+
+    def _download_on_gpu(self) -> dict[str, Any]:
+        with self._device.active("copying the outputs"):
+            self._slots[0].give(self._options.gpu)
+            self._slots[0].finish()
+            return self._finished(self._slots[0].read())
 
     def _timed(self, step: int, stream: Any) -> AbstractContextManager[None]:
         if not self.time_on_device:
@@ -177,11 +203,11 @@ class TrtRunner(Runner):
     def accepts(self, shape: Shape) -> bool:
         return any(profile.accepts(shape) for profile in self._loaded.profiles)
 
-    def _prepared(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+    def _prepared(self, image: NDArray[np.uint8] | GpuArray) -> NDArray[Any] | GpuArray:
         """Return what the engine takes; ShapeError if no profile holds it."""
         n, height, width, _ = image.shape
         choose_profile(self._loaded.profiles, (n, height, width))
-        return self._loaded.io.prepare(image)
+        return image if isinstance(image, GpuArray) else self._loaded.io.prepare(image)
 
     def _fetched(self, outputs: tuple[str, ...]) -> list[str]:
         try:

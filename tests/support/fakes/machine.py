@@ -15,11 +15,13 @@ import pytest
 
 from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.graph.load import find_card, load_graph
+from fcn_deploy.runners.cuda import driver_calls
 from fcn_deploy.vocabulary import Profile
 from tests.api.bindings import read
 from tests.api.doubles import Double
 from tests.support.fakes.cuda_bindings import bindings_of
 from tests.support.fakes.gpu import Gpu
+from tests.support.fakes.libcuda import LibCuda
 from tests.support.fakes.pycuda_driver import driver_of
 from tests.support.fakes.tensorrt_module import VERSIONS, library, write_plan
 
@@ -47,6 +49,8 @@ class Machine:
         }
         for name, module in modules.items():
             patch.setitem(sys.modules, name, self._strict(name, module) if name in REAL else module)
+        library_of = LibCuda(self.gpu)
+        patch.setattr(driver_calls, "driver_library", lambda: library_of)
 
     def build(
         self, onnx: Path, profiles: Sequence[Profile], *, flavor: str = "tensorrt_rtx", **changed: object

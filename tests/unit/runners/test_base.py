@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import RunnerError, ShapeError
-from fcn_deploy.runners.base import Runner, image_of
+from fcn_deploy.runners.arrays import host_image
+from fcn_deploy.runners.base import Runner
 from tests.support.fake_runners import FakeRunner
 
 IMAGE = np.zeros((2, 33, 47, 3), np.uint8)
@@ -81,7 +82,7 @@ def test_wrong_feeds_are_named_with_what_is_needed(feeds, found):
 
 def test_a_strided_image_is_made_contiguous_with_the_same_pixels():
     wide = np.arange(2 * 5 * 8 * 3, dtype=np.uint8).reshape(2, 5, 8, 3)
-    image = image_of({"image": wide[:, :, ::2]})
+    image = host_image(wide[:, :, ::2])
     assert image.flags.c_contiguous
     assert np.array_equal(image, wide[:, :, ::2])
 
