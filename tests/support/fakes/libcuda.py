@@ -48,9 +48,11 @@ class LibCuda:
         number = _number(address)
         if number >= 1 << 48:
             found._obj.value = 1
-            return 0
-        within = any(start <= number < start + block.size for start, block in self._gpu.blocks.items())
-        return 0 if within else INVALID_VALUE
+        elif any(start <= number < start + block.size for start, block in self._gpu.blocks.items()):
+            found._obj.value = 0
+        else:
+            return INVALID_VALUE
+        return 0
 
     def cuEventCreate(self, event: Any, flags: int) -> int:  # noqa: N802
         event._obj.value = len(self._events) + 1
