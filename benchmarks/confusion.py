@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks import ratio
 from benchmarks.suite import Measured
-from fcn_deploy.metrics.confusion import confusion_matrix
+from fcn_deploy.metrics.scores import confusion_matrix
 from fcn_deploy.system.optional import require
 from fcn_deploy.vocabulary import parse_size
 

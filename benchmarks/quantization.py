@@ -24,8 +24,7 @@ from fcn_deploy.data.options import DataOptions, open_for_model
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.boundary import Evaluation
-from fcn_deploy.metrics.confusion import Counts
-from fcn_deploy.metrics.scores import scores
+from fcn_deploy.metrics.scores import Counts, scores
 from fcn_deploy.quantization.calibration.images import CalibrationSet, open_checked
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.registry import open_runner

@@ -9,12 +9,11 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.completion import complete_runners
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, source_option
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
-from fcn_deploy.cli.options.values import picked
+from fcn_deploy.cli.options.values import complete_runners, picked
 from fcn_deploy.cli.output import emit, json_option
 from fcn_deploy.errors import FcnDeployError
 

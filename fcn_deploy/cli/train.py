@@ -21,7 +21,7 @@ from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.cli.output import emit, json_option, output_option
 
 if TYPE_CHECKING:
-    from fcn_deploy.training.arguments import TrainArguments
+    from fcn_deploy.training.setup import TrainArguments
 
 
 @cli_command(

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.data.classes import ClassList, find_classes
+from fcn_deploy.data.classes import ClassList, LabelRule, find_classes
 from fcn_deploy.data.images import SUFFIXES
-from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.pairs import Pair, PairDataset, find_voc_root, match_folders, read_list, read_voc_split
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
 from fcn_deploy.data.synthetic import dataset as synthetic

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from fcn_deploy.data.classes import ClassList, read_lines
+from fcn_deploy.data.classes import ClassList, LabelRule, read_lines
 from fcn_deploy.data.images import SUFFIXES, load_image, load_label
-from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.sample import Colour, Sample
 from fcn_deploy.errors import DataError, LabelError
 from fcn_deploy.system.progress import SILENT, Progress

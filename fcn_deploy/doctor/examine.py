@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcn_deploy.doctor import probes as doctor_probes
-from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import ProbeResult
-from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
+from fcn_deploy.doctor.verdicts import CapabilityVerdict, misfits, verdicts
 from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import cpu_model, package_versions
 from fcn_deploy.system.plain import plain

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.metrics.boundary import boundary_mask
-from fcn_deploy.metrics.confusion import Labels, check_labels
+from fcn_deploy.metrics.scores import Labels, check_labels
 
 QUANTILES = (0.1, 0.5)
 

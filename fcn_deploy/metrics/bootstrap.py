@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.metrics.confusion import Counts
-from fcn_deploy.metrics.scores import ratio
+from fcn_deploy.metrics.scores import Counts, ratio
 
 DRAWS = 1000
 LEVEL = 0.95

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.metrics.confusion import Counts, Labels, confusion_matrix
+from fcn_deploy.metrics.scores import Counts, Labels, confusion_matrix
 
 
 def boundary_mask(label: Labels, radius: int = 3) -> NDArray[np.bool_]:

@@ -18,8 +18,7 @@ from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
 from fcn_deploy.prediction.tiled import TiledLabeller
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.sources.open_runners import open_runners
+from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress

@@ -26,8 +26,7 @@ from fcn_deploy.prediction.pipeline import (
     reorder,
 )
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.sources.open_runners import open_runners
+from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.vocabulary import INPUT, LABELS

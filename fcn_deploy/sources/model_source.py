@@ -1,9 +1,11 @@
-"""One model file, whatever its kind: where it is, what it holds, and what a runner opens of it."""
+"""One model file, whatever its kind: where it is, what it holds, and the runners that open it."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -11,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
-from fcn_deploy.errors import GraphError
+from fcn_deploy.errors import GraphError, RunnerError
 from fcn_deploy.model_file import ERRORS, file_of, kind_of, require_file
 from fcn_deploy.models.network import load_network
 from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import default_runner, entry, open_runner
+from fcn_deploy.runners.registry import default_runner, device_of, entry, open_runner
 from fcn_deploy.system.files import StrPath, sha256
+from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -166,3 +169,50 @@ class ModelSource:
         self._network = None
         if self._folder is not None:
             self._folder.cleanup()
+
+
+# Two inferences of half the threads do more than one of all of them, which waits for the last thread of each layer.
+USUAL_LANES = 2
+
+
+def open_runners(
+    source: ModelSource,
+    stack: ExitStack,
+    *,
+    runner: str | None = None,
+    threads: int | None = None,
+    lanes: int | None = 1,
+) -> list[Runner]:
+    """Open `lanes` runners over one model's weights, which `stack` closes.
+
+    Args:
+        runner: spec as in `open_runner`; None for the default of the source's kind.
+        threads: CPU threads of each runner; None shares the cores out, or leaves the backend's choice to one runner.
+        lanes: inferences at a time, each with memory of its own; None for two on a CPU with cores for both, else one.
+
+    Raises:
+        UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
+        CheckpointError, GraphError, EngineError, ExportError, OutputError: the model cannot be read or exported.
+    """
+    spec = runner or source.default_runner
+    if entry(spec).opens == "engine" and lanes is not None and lanes > 1:
+        raise RunnerError("an engine is fed by its own slots; leave --lanes out")
+    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if _has_lanes(spec) else 1)
+    if wanted > 1 and threads is None and _has_lanes(spec):
+        threads = max(usable_cores() // wanted, 1)
+    first = stack.enter_context(source.open(spec, threads=threads))
+    return [first, *_clones(first, wanted - 1, lanes, stack)]
+
+
+def _has_lanes(spec: str) -> bool:
+    """Tell whether several inferences at a time pay: on a CPU, with a runner that has twins."""
+    return device_of(spec) == "cpu" and entry(spec).lanes
+
+
+def _clones(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:
+    for _ in range(count):
+        clone = first.clone()
+        if clone is not None:
+            yield stack.enter_context(clone)
+        elif asked is not None:
+            raise RunnerError(f"{first.name} runs one inference at a time; leave --lanes out")

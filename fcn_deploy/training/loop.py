@@ -12,10 +12,9 @@ from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.training.arguments import TrainArguments, config_of
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
-from fcn_deploy.training.setup import new_model, open_run_inputs
+from fcn_deploy.training.setup import TrainArguments, config_of, new_model, open_run_inputs
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_saved_state
 from fcn_deploy.training.step import Stepper, choose_device
 

@@ -16,9 +16,16 @@ from fcn_deploy.system.files import write_text
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import Once, Progress
-from fcn_deploy.training.augment import Augmentation
 from fcn_deploy.training.config import TrainConfig, command_line
-from fcn_deploy.training.loading import Batch, BatchKeys, TrainingImages, fill_colour, loader, worker_advice
+from fcn_deploy.training.loading import (
+    Augmentation,
+    Batch,
+    BatchKeys,
+    TrainingImages,
+    fill_colour,
+    loader,
+    worker_advice,
+)
 from fcn_deploy.training.setup import RunInputs
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_tensors, write_state
 from fcn_deploy.training.step import Stepper, default_warmup, learning_rate

@@ -14,9 +14,8 @@ from torch.nn.functional import cross_entropy
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.training.augment import generator
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.loading import Batch
+from fcn_deploy.training.loading import Batch, generator
 
 LONGEST_DEFAULT_WARMUP = 1000  # steps
 AUXILIARY_WEIGHT = 0.5  # torchvision references/segmentation/train.py, `criterion`

@@ -19,8 +19,8 @@ import fcn_deploy
 from fcn_deploy import BuildOptions, Cluster, DataOptions
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
-from fcn_deploy.training.arguments import NETWORK, TrainArguments
 from fcn_deploy.training.config import TrainConfig
+from fcn_deploy.training.setup import NETWORK, TrainArguments
 
 FUNCTIONS = [name for name in fcn_deploy.__all__ if name[0].islower()]
 SECTIONS = {"Returns:", "Raises:", "Example:"}

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import Decorator, option
-from fcn_deploy.cli.options.completion import complete_models, complete_runner
-from fcn_deploy.cli.options.values import COUNT, parse_classes, picked
+from fcn_deploy.cli.options.values import COUNT, complete_models, complete_runner, parse_classes, picked
 from fcn_deploy.system.arguments import MOST_THREADS
 from fcn_deploy.vocabulary import BAD_IMAGES
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from fcn_deploy.cli.options.command import option
-from fcn_deploy.cli.options.completion import complete_models
 from fcn_deploy.cli.options.data import (
     bad_images_option,
     classes_option,
@@ -13,7 +12,7 @@ from fcn_deploy.cli.options.data import (
     labels_option,
     source_option,
 )
-from fcn_deploy.cli.options.values import size_value
+from fcn_deploy.cli.options.values import complete_models, size_value
 from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_deploy.data.classes import ClassList
-from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.classes import ClassList, LabelRule
 from fcn_deploy.data.sample import Colour, Sample
 from fcn_deploy.data.synthetic.scene import render_scene
 from fcn_deploy.errors import DataError

@@ -15,8 +15,7 @@ from fcn_deploy.data.dataset import Dataset, OnError, Sample, iterate
 from fcn_deploy.data.digests import Frames
 from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.agreement import PixelShare
-from fcn_deploy.metrics.confusion import Counts, confusion_matrix
-from fcn_deploy.metrics.scores import scores
+from fcn_deploy.metrics.scores import Counts, confusion_matrix, scores
 from fcn_deploy.quantization.search.cache import TensorCache
 from fcn_deploy.runners.base import check_labels
 from fcn_deploy.system.progress import SILENT, Progress

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import ProbeResult
-from fcn_deploy.doctor.verdicts import CapabilityVerdict, verdicts
+from fcn_deploy.doctor.verdicts import CapabilityVerdict, misfits, verdicts
 from tests.support.doctor_findings import NO_DRIVER, OPENVINO, RTX, findings, ort
 
 NO_PYCUDA = ProbeResult(error="pycuda is not installed; try: pip install pycuda")

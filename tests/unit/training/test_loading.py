@@ -11,8 +11,7 @@ import torch
 
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError, ImageError
-from fcn_deploy.training.augment import Augmentation
-from fcn_deploy.training.loading import BatchKeys, TrainingImages, collate, fill_colour, loader
+from fcn_deploy.training.loading import Augmentation, BatchKeys, TrainingImages, collate, fill_colour, loader
 
 HOW = Augmentation((17, 23), (0.5, 2.0), True, (1, 2, 3), 255)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.classes import LabelRule
 from fcn_deploy.errors import LabelError
 
 FILE = Path("label.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fcn_deploy.training.augment import Augmentation, augment, generator
+from fcn_deploy.training.loading import Augmentation, augment, generator
 
 FILL, IGNORE = (124, 116, 104), 255
 

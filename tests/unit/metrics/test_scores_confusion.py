@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.metrics.confusion import confusion_matrix
+from fcn_deploy.metrics.scores import confusion_matrix
 
 INTEGERS = (np.uint8, np.int8, np.uint16, np.int16, np.int32, np.int64, np.uint64)
 

@@ -26,7 +26,7 @@ def offered(*words: str) -> list[str]:
         (("bench", "--runners", "pytorch,open"), ["pytorch,openvino"]),
         (("bench", "--runners", "onnxruntime:cuda:f"), ["onnxruntime:cuda:fp16"]),
         (("bench", "--runners", "tensorrt:i"), ["tensorrt:int8", "tensorrt:int8+fp16"]),
-        (("evaluate", "demo", "--runner", "pytorch:c"), ["pytorch:cpu", "pytorch:cuda"]),
+        (("evaluate", "demo", "--runner", "pytorch:c"), ["pytorch:cpu", "pytorch:cuda", "pytorch:compile"]),
         (("evaluate", "demo", "--runner", "pytorch:int"), []),
         (("train", "--model", "fcn-r"), ["fcn-resnet50", "fcn-resnet101"]),
         (("quantize", "x.onnx", "--precision", "int8"), ["int8", "int8+fp16"]),

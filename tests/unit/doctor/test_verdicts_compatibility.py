@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from fcn_deploy.doctor.compatibility import misfits
 from fcn_deploy.doctor.probes import ProbeResult
+from fcn_deploy.doctor.verdicts import misfits
 from tests.support.doctor_findings import GPU, findings, ort
 
 
