@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, overload
@@ -25,6 +26,7 @@ from fcn_deploy.prediction.pipeline import (
     infer_batches,
     reorder,
 )
+from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.arguments import Positive, Threads, checked
@@ -39,16 +41,17 @@ class Model:
     """`model(image)` gives labels; a list gives a list, any other iterable an iterator. Not thread-safe.
 
     An image is uint8[H, W, 3] RGB, or a path, which is read as `load_image` reads it. Labels are uint8[H, W] (int32
-    above 255 classes). An array uint8[N, H, W, 3] gives labels [N, H, W].
+    above 255 classes). An array uint8[N, H, W, 3] gives labels [N, H, W]. Arrays on the GPU that the model runs on are
+    taken as they are, one image in an inference.
 
     Attributes:
         card: classes, palette and the rest; None for a file of another tool that has none.
     """
 
-    def __init__(self, runner: Runner, stack: ExitStack, batch: int = 1) -> None:
-        """Use `runner`, which `stack` closes, on up to `batch` images of one shape at once."""
+    def __init__(self, runner: Runner, stack: ExitStack, batch: int = 1, on_gpu: bool = False) -> None:
+        """Use `runner`, which `stack` closes, on up to `batch` images of one shape at once; labels stay `on_gpu`."""
         self.card: ModelCard | None = runner.card
-        self._runner, self._stack, self._batch = runner, stack, batch
+        self._runner, self._stack, self._batch, self._on_gpu = runner, stack, batch, on_gpu
 
     def __repr__(self) -> str:
         card = self.card
@@ -73,16 +76,28 @@ class Model:
         """
         if isinstance(images, (str, os.PathLike)):
             images = load_image(Path(images))
+        if is_on_gpu(images):
+            batch = as_batch(images)
+            found = self._runner.infer({INPUT: batch}, on_gpu=self._on_gpu)[LABELS]
+            return found if batch is images else found[0]
         if isinstance(images, (list, tuple)):
             return list(self._stream(images))
         if hasattr(images, "__iter__") and not hasattr(images, "__array__"):
             return self._stream(images)
-        array = np.asarray(images)  # of a Pillow image, too
+        array = host_array(images)  # of a Pillow image, too
         whole = array if array.ndim == 4 else _image(array)[None]
-        labels = self._runner.infer({INPUT: whole})[LABELS]
+        labels = self._runner.infer({INPUT: whole}, on_gpu=self._on_gpu)[LABELS]
         return labels if array.ndim == 4 else labels[0]
 
-    def _stream(self, images: Iterable[Any]) -> Iterator[Labels]:
+    def _stream(self, images: Iterable[Any]) -> Iterator[Any]:
+        source = iter(images)
+        begun = list(islice(source, 1))
+        images = chain(begun, source)
+        if self._on_gpu or any(map(is_on_gpu, begun)):
+            batches = (BatchOfOne(image) if is_on_gpu(image) else _image(image)[None] for image in images)
+            for outputs in self._runner.stream(batches, on_gpu=self._on_gpu):
+                yield outputs[LABELS][0]
+            return
         loaded = (LoadedImage(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
         with open_lanes([self._runner]) as lanes:
             bounds = Bounds.of(1, self._batch, lanes.slots)
@@ -114,6 +129,7 @@ def load(
     model_name: str | None = None,
     threads: Threads | None = None,
     batch: Positive = 1,
+    on_gpu: bool = False,
 ) -> Model:
     """Open a model as a function from images to labels.
 
@@ -124,10 +140,13 @@ def load(
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         threads: CPU threads of one inference; None leaves the number to the runner.
         batch: images of one shape in one inference, for lists and iterables.
+        on_gpu: whether labels stay on the GPU, as arrays that PyTorch, CuPy and others take without a copy (DLPack and
+            the CUDA Array Interface); for "tensorrt", "onnxruntime:cuda" and "pytorch:cuda".
 
     Returns:
         A callable: uint8[H, W, 3] RGB in, labels uint8[H, W] out (int32 above 255 classes); a list, an iterable, an
-        array uint8[N, H, W, 3] or paths give as many. Close it, or use it as a context manager.
+        array uint8[N, H, W, 3] or paths give as many; images on the GPU (torch.Tensor, cupy.ndarray, a decoder's) are
+        taken as they are. Close it, or use it as a context manager.
 
     Raises:
         UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
@@ -143,14 +162,18 @@ def load(
     with ExitStack() as stack:
         source = stack.enter_context(ModelSource(model, model=model_name))
         opened = open_runners(source, stack, runner=runner, threads=threads)
-        return Model(opened[0], stack.pop_all(), batch)
+        if on_gpu:
+            opened[0].require_gpu()
+        return Model(opened[0], stack.pop_all(), batch, on_gpu)
 
 
 def _image(value: Any) -> Image:
     """Return uint8[H, W, 3]; ShapeError or ImageError otherwise."""
     if isinstance(value, (str, os.PathLike)):
         return load_image(Path(value))
-    array = np.asarray(value)
+    if is_on_gpu(value):
+        raise ShapeError("an image on a GPU comes after one on the host; give them apart")
+    array = host_array(value)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise ShapeError(f"an image is {array.dtype}{list(array.shape)}; expected uint8[H, W, 3], RGB")
     return array

@@ -98,6 +98,15 @@ def is_on_gpu(value: Any) -> bool:
     return hasattr(value, "__cuda_array_interface__")
 
 
+def as_batch(image: Any) -> Any:
+    """Return an image on a GPU as a batch, [N, H, W, 3] as it is and [H, W, 3] as a batch of one."""
+    if hasattr(image, "__cuda_array_interface__"):
+        shape = image.__cuda_array_interface__["shape"]
+    else:
+        shape = read_capsule(image.__dlpack__(stream=-1)).shape  # -1: no stream waits
+    return image if len(shape) == 4 else BatchOfOne(image)
+
+
 def one_image(feeds: Mapping[str, Any]) -> Any:
     """Return the feed called "image"; ShapeError if it is not the only one."""
     if set(feeds) != {INPUT}:

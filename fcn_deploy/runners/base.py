@@ -99,7 +99,7 @@ class Runner(ABC):
         return self._tickets.issue(slot)
 
     def require_gpu(self) -> bool:
-        """Return True where images may lie on the GPU and outputs stay there; RunnerError where they cannot."""
+        """Return True where images may lie on the GPU and outputs stay there; RunnerError elsewhere."""
         self._gpu(None)
         return True
 

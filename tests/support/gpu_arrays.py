@@ -38,9 +38,10 @@ class DlpackArray(_OnGpu):
         return CUDA, self.number
 
     def __dlpack__(self, *, stream: int | None = None) -> Any:
-        event = EventState(recorded=1, streams={1: self.stream})
-        self.gpu.put(self.stream, Work(record=(event, 1)))
-        self.gpu.put(self.gpu.streams[stream or 0], Work(wait=(event, 1)))
+        if stream != -1:
+            event = EventState(recorded=1, streams={1: self.stream})
+            self.gpu.put(self.stream, Work(record=(event, 1)))
+            self.gpu.put(self.gpu.streams[stream or 0], Work(wait=(event, 1)))
         return make_capsule(self.address, self.array.shape, self.array.dtype, (CUDA, self.number), self)
 
 

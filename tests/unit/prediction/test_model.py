@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import fcn_deploy
@@ -13,6 +14,7 @@ from fcn_deploy.errors import GraphError, ImageError, RunnerError, ShapeError, U
 from fcn_deploy.runners.registry import open_runner
 from tests.conftest import tiny_model
 from tests.support.fakes.machine import Machine
+from tests.support.gpu_arrays import DlpackArray, InterfaceArray
 from tests.support.tensorrt_nets import *  # noqa: F403
 from tests.support.tensorrt_nets import PROFILES, noise
 
@@ -113,6 +115,49 @@ def test_a_size_outside_the_profiles_is_told(net, monkeypatch):
             with pytest.raises(ShapeError, match="300"):
                 model(given)
     machine.check()
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize("library", [DlpackArray, InterfaceArray])
+def test_images_on_the_gpu_and_labels_that_stay_there(net, reference, monkeypatch, library, seed):
+    machine = Machine(monkeypatch, seed)
+    images = [noise((1, 33 + number % 2, 47), number)[0] for number in range(7)]
+    expected = [reference(image[None])["labels"][0] for image in images]
+    lent = [library(machine.gpu, image) for image in images]
+    pair = library(machine.gpu, noise((2, 33, 47)))
+    with fcn_deploy.load(machine.build(net, PROFILES)) as model:
+        assert np.array_equal(model(lent[0]), expected[0])
+        assert np.array_equal(model(pair), reference(noise((2, 33, 47)))["labels"])
+        assert all(map(np.array_equal, model(lent[:7]), expected))
+        assert all(map(np.array_equal, model(iter(lent[:7])), expected))
+        with pytest.raises(ShapeError, match=r"uint8\[1, 2, 33, 47, 3\]"):
+            model([pair])
+        with pytest.raises(ShapeError, match="an image on a GPU comes after one on the host; give them apart"):
+            model([images[0], lent[0]])
+    with fcn_deploy.load(machine.build(net, PROFILES), on_gpu=True) as model:
+        found = [model(lent[0]), *model([*lent[:4], *images[4:]]), model(images[0]), *model(pair)]
+    whole = reference(noise((2, 33, 47)))["labels"]
+    for labels, array in zip(found, [expected[0], *expected, expected[0], *whole], strict=True):
+        assert np.array_equal(machine.gpu.view(labels.address, labels.nbytes).reshape(labels.shape), array)
+    del labels
+    found.clear()
+    for image in (*lent, pair):
+        image.release()
+    machine.check()
+
+
+def test_labels_cannot_stay_on_a_gpu_that_is_not_there(net):
+    for spec in ("onnxruntime", "pytorch"):
+        with pytest.raises(RunnerError, match=f"^{spec} takes images on the host and gives labels there; copy"):
+            fcn_deploy.load(net if spec == "onnxruntime" else "demo", runner=spec, on_gpu=True)
+
+
+def test_tensors_of_the_host_are_images(net, reference):
+    image = noise((1, 33, 47))
+    with fcn_deploy.load(net) as model:
+        assert np.array_equal(model(torch.from_numpy(image)), reference(image)["labels"])
+        (labels,) = model([torch.from_numpy(image[0])])
+        assert np.array_equal(labels, reference(image)["labels"][0])
 
 
 def test_a_checkpoint_is_run_by_pytorch_and_a_closed_model_says_so(tmp_path):
