@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,14 @@ import cloup
 
 from fcn_deploy.cli.console import progress
 from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, source_option
+from fcn_deploy.cli.options.data import (
+    data_options,
+    image_options,
+    labels_option,
+    model_option,
+    radius_option,
+    source_option,
+)
 from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
+    from fcn_deploy.data.options import DataOptions
 
 
 @cli_command(
@@ -45,9 +54,8 @@ if TYPE_CHECKING:
     "Data",
     image_options(),
     radius_option,
-    source_option(
-        "--calib", "calibration", "Images to calibrate INT8 with (at most 100 of them), in the forms of --data."
-    ),
+    source_option("--calib", "calib", "Images to calibrate INT8 with (at most 100 of them), in the forms of --data."),
+    labels_option("--calib-labels", "calib_labels", "--calib"),
 )
 @group(
     "What to run",
@@ -96,11 +104,23 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
             data_options(given),
             runners=runners,
             worst_frames=kept,
+            calibration=_calibration(given["calib"], given["calib_labels"]),
             progress=progress(),
-            **picked(given, "model_name", "calibration", "radius"),
+            **picked(given, "model_name", "radius"),
             **timing(given),
         )
     _leave(record, gate, baseline, details, reports, kept)
+
+
+def _calibration(source: str | None, labels: str | None) -> str | DataOptions | None:
+    """Return the images of --calib, with the folder of their labels; UsageError for such a folder alone."""
+    if labels is None:
+        return source
+    if source is None:
+        raise click.UsageError("--calib-labels needs --calib, the images that they belong to")
+    from fcn_deploy.quantization.calibration.images import calibration_options
+
+    return replace(calibration_options(source), labels=labels)
 
 
 def _leave(

@@ -123,23 +123,25 @@ def _interrupted(number: int) -> int:
 
 def _failed(error: Exception) -> int:
     """Print an expected error in one line and return its exit code; raise any other one."""
+    code = 1
     if isinstance(error, FcnDeployError):
-        return _fail(str(error))
-    if isinstance(error, OSError):
-        code = _fail(os_error_line(error))
-        _discard_output()
-        return code
-    if isinstance(error, MemoryError):
-        return _fail(f"out of memory ({error or 'no more was granted'}); use a smaller batch, image or model")
-    if isinstance(error, click.ClickException):
+        message = str(error)
+    elif isinstance(error, OSError):
+        message = os_error_line(error)
+    elif isinstance(error, MemoryError):
+        message = f"out of memory ({error or 'no more was granted'}); use a smaller batch, image or model"
+    elif isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
-    raise error
-
-
-def _fail(message: str) -> int:
+    elif isinstance(error, click.UsageError):
+        code, command = error.exit_code, error.ctx.command_path if error.ctx else "fcn-deploy"
+        message = f"{' '.join(error.format_message().split())} (see {command} --help)"
+    else:
+        raise error
     click.echo(f"error: {message}", err=True)
-    return 1
+    if isinstance(error, OSError):
+        _discard_output()
+    return code
 
 
 def _prepare_process() -> list[int]:

@@ -85,7 +85,19 @@ def test_a_stream_without_the_signs_of_a_table_gets_question_marks(tmp_path):
     assert done.stdout.split() == [b"a", b"?", b"?", b"b"]
 
 
-def test_a_mistyped_command_is_a_usage_error(shell):
-    code, _, err = shell("exprot")
-    assert code == 2
-    assert "No such command 'exprot'" in err
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["exprot"], 2, "No such command 'exprot'. Did you mean 'export'? (see fcn-deploy --help)"),
+        (["bench", "--fram"], 2, "No such option '--fram'. Did you mean '--from'? (see fcn-deploy bench --help)"),
+        (["quantize", "demo", "-o", "x"], 2, "Missing option '--precision'. Choose from: fp16, int8, int8+fp16"),
+        (["predict", "demo"], 2, "Missing argument 'IMAGES...'. (see fcn-deploy predict --help)"),
+        (["export", "demo", "--checkpoint", "x.pth"], 2, "--checkpoint goes with a recipe (.toml)"),
+        (["export", "none.pth"], 1, "none.pth does not exist"),
+    ],
+)
+def test_every_mistake_is_one_line_of_one_style(shell, arguments, code, message):
+    found = shell(*arguments)
+    assert (found.code, found.out) == (code, "")
+    assert found.err.startswith(f"error: {message}")
+    assert len(found.err.splitlines()) == 1
