@@ -15,6 +15,7 @@ from typing import Any
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import REBUILD, read_header
 from fcn_deploy.errors import EngineError
+from fcn_deploy.graph.ports import Port
 from fcn_deploy.system.decode import Count, Filled, decode, is_schema, parse_json
 from fcn_deploy.system.files import sha256
 from fcn_deploy.system.plain import plain
@@ -26,8 +27,8 @@ SHOWN = 60  # characters of a value that differs
 
 
 @dataclass(frozen=True)
-class SidecarPort:
-    """An input or output: name, NumPy's name of its type ("uint8"), and dims with -1 for those that vary."""
+class SidecarPort(Port):
+    """An input or output in the file; dims that vary are -1."""
 
     name: Filled
     dtype: Filled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,14 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.vocabulary import LABELS, LOGITS
 
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")
 FIX = "fcn-deploy export writes such a file"
+_NUMPY_NAMES = {"float": "float32", "double": "float64"}
+_ONNXRUNTIME_NAMES = {numpy: name for name, numpy in _NUMPY_NAMES.items()}
 
 
 class NodeArg(Protocol):
@@ -29,6 +34,24 @@ class NodeArg(Protocol):
 
     @property
     def shape(self) -> Sequence[int | str | None]: ...
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output: its name, NumPy's name of its type, and its dims; -1, a name or None for one that varies."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+    @property
+    def type(self) -> str:
+        """As onnxruntime writes it, "tensor(uint8)"."""
+        return f"tensor({_ONNXRUNTIME_NAMES.get(self.dtype, self.dtype)})"
+
+    def __str__(self) -> str:
+        dims = ", ".join("?" if dim in (-1, None) else str(dim) for dim in self.shape)
+        return f"{self.name} {self.dtype}[{dims}]"
 
 
 @dataclass(frozen=True)
@@ -113,6 +136,29 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
             f"or logits, floats [N, C, H, W]; {FIX}"
         )
     return GraphIO(image, image_type, labels, logits, card)
+
+
+def graph_io_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
+    """Return the ports of a loaded graph. Errors as for `describe_io`."""
+    return describe_io(path, [port_of(v) for v in model.graph.inputs], [port_of(v) for v in model.graph.outputs], card)
+
+
+def port_of(value: ir.Value) -> Port:
+    """Return an input or output of a loaded graph; its shape is () where the rank is unknown."""
+    return Port(str(value.name), type_name(value.dtype), dims_of(value) or ())
+
+
+def type_name(dtype: ir.DataType | None) -> str:
+    """Return NumPy's name of a type, "unknown" of None."""
+    name = "unknown" if dtype is None else dtype.name.lower()
+    return _NUMPY_NAMES.get(name, name)
+
+
+def dims_of(value: ir.Value) -> tuple[int | str | None, ...] | None:
+    """Return each dim as a number, a name or None; None where the rank is unknown."""
+    if value.shape is None:
+        return None
+    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
 
 
 def _image_port(path: str, inputs: Sequence[NodeArg], card: ModelCard | None) -> tuple[str, type[np.generic]]:

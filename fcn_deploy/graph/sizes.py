@@ -12,6 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.ports import dims_of
 
 # Constants of up to this many elements are computed with: sizes, starts, ends, scales of a Resize. No weight is.
 SMALL = 256
@@ -135,13 +136,6 @@ def _bind(model: ir.Model, size: ImageSize) -> dict[str, int]:
     return {f"{value.name}@{axis}": number for axis, number in zip(axes, numbers, strict=True)} | {
         str(dims[axis]): number for axis, number in zip(axes, numbers, strict=True) if isinstance(dims[axis], str)
     }
-
-
-def dims_of(value: ir.Value) -> tuple[int | str | None, ...] | None:
-    """Return each dim as a number, a name or None; None where the rank is unknown."""
-    if value.shape is None:
-        return None
-    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
 
 
 def _type_proto(value: ir.Value, bound: Mapping[str, int]) -> onnx.TypeProto:

@@ -9,10 +9,8 @@ from pathlib import Path
 from fcn_deploy.engine.flavors import PlanHeader, read_header
 from fcn_deploy.engine.sidecar import Sidecar, read_description, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError
-from fcn_deploy.inspection.ports import Port, buffer_bytes, contract
+from fcn_deploy.inspection.ports import buffer_bytes, contract
 from fcn_deploy.system.environment import package_versions
-
-ITEM_BYTES = {"uint8": 1, "int8": 1, "bool": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
 @dataclass(frozen=True)
@@ -117,22 +115,14 @@ def _other_release(flavor: str, version: str) -> str:
     return "" if here == version else f"{flavor} {version} built it, here is {here}: a plan runs with its own release"
 
 
-def _ports(sidecar: Sidecar) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    inputs, outputs = (
-        tuple(Port(port.name, port.dtype, tuple(port.shape)) for port in ports)
-        for ports in (sidecar.inputs, sidecar.outputs)
-    )
-    return inputs, outputs
-
-
 def _contract(sidecar: Sidecar) -> str:
-    return contract(*_ports(sidecar), sidecar.card)
+    return contract(sidecar.inputs, sidecar.outputs, sidecar.card)
 
 
 def _memory(sidecar: Sidecar) -> tuple[ProfileMemory, ...]:
-    inputs, outputs = _ports(sidecar)
+    ports = (*sidecar.inputs, *sidecar.outputs)
     told = dict(enumerate(sidecar.activation_bytes))
     return tuple(
-        ProfileMemory(str(profile), told.get(index), buffer_bytes((*inputs, *outputs), ITEM_BYTES, profile.max))
+        ProfileMemory(str(profile), told.get(index), buffer_bytes(ports, profile.max))
         for index, profile in enumerate(sidecar.profiles)
     )

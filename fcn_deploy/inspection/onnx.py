@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
-from fcn_deploy.graph.sizes import dims_of, graph_inputs
-from fcn_deploy.inspection.ports import Port, contract
+from fcn_deploy.graph.ports import Port, port_of, type_name
+from fcn_deploy.graph.sizes import graph_inputs
+from fcn_deploy.inspection.ports import contract
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def inspect_onnx(path: Path) -> OnnxFile:
     tensors = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
     weight_bytes: Counter[str] = Counter()
     for tensor in tensors:
-        weight_bytes[_dtype(tensor.dtype)] += tensor.nbytes
-    inputs, outputs = _ports(graph_inputs(model)), _ports(model.graph.outputs)
+        weight_bytes[type_name(tensor.dtype)] += tensor.nbytes
+    inputs, outputs = tuple(map(port_of, graph_inputs(model))), tuple(map(port_of, model.graph.outputs))
     card = find_card(model, path)
     found, trouble = _audit(path)
     return OnnxFile(
@@ -85,12 +86,3 @@ def _audit(path: Path) -> tuple[Audit | None, str]:
         return audit(path), ""
     except FcnDeployError as error:
         return None, str(error).removeprefix(f"{path} ").removeprefix(f"{path}: ")
-
-
-def _ports(values: Iterable[ir.Value]) -> tuple[Port, ...]:
-    return tuple(Port(str(value.name), _dtype(value.dtype), dims_of(value) or ()) for value in values)
-
-
-def _dtype(dtype: ir.DataType | None) -> str:
-    names = {ir.DataType.FLOAT: "float32", ir.DataType.DOUBLE: "float64"}
-    return "unknown" if dtype is None else names.get(dtype, dtype.name.lower())

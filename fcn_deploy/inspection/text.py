@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -14,8 +13,9 @@ from fcn_deploy.audit.text import shares_line, summary, totals_line
 from fcn_deploy.audit.text import table as audit_table
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.sidecar import PrecisionShares, Sidecar
+from fcn_deploy.graph.ports import Port
 from fcn_deploy.graph.sizes import ImageSize
-from fcn_deploy.inspection.engine import EngineFile
+from fcn_deploy.inspection.engine import EngineFile, ProfileMemory
 from fcn_deploy.inspection.inspect import Inspection
 from fcn_deploy.inspection.onnx import OnnxFile
 from fcn_deploy.system.formatting import bare_table, count, number
@@ -102,7 +102,7 @@ def _built_for(sidecar: Sidecar) -> str:
     return f"{', '.join(place.sm) or 'unknown'}{gpu}"
 
 
-def _memory(memory: Any) -> str:
+def _memory(memory: ProfileMemory) -> str:
     parts = [memory.profile]
     if memory.activation_bytes is not None:
         parts.append(f"{_megabytes(memory.activation_bytes)} of activations")
@@ -131,11 +131,9 @@ def _layers(sidecar: Sidecar) -> str:
     return f"{len(sidecar.layers)} of {count(len(fused), 'ONNX node')}; by the type of what they read: {listed}"
 
 
-def _port_rows(inputs: Iterable[Any], outputs: Iterable[Any]) -> Iterator[Row]:
+def _port_rows(inputs: Iterable[Port], outputs: Iterable[Port]) -> Iterator[Row]:
     for word, ports in (("input", inputs), ("output", outputs)):
-        for port in ports:
-            dims = ", ".join("?" if dim in (-1, None) else str(dim) for dim in port.shape)
-            yield word, f"{port.name} {port.dtype}[{dims}]"
+        yield from ((word, str(port)) for port in ports)
 
 
 def _card_rows(card: ModelCard | None) -> Iterator[Row]:

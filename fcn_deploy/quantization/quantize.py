@@ -15,12 +15,13 @@ from fcn_deploy.data.digests import overlap
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
 from fcn_deploy.graph.load import PRECISION_KEY, find_card
+from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics, network_tensors
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE, choose_range
-from fcn_deploy.quantization.calibration.images import calibration_options, graph_io_of, open_checked
+from fcn_deploy.quantization.calibration.images import calibration_options, open_checked
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.quantization.check import check_rewritten
 from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float

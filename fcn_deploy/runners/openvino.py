@@ -7,7 +7,6 @@ that the device lacks for another one. So the request is checked, and a note say
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
-from fcn_deploy.graph.ports import GraphIO, describe_io
+from fcn_deploy.graph.ports import GraphIO, Port, describe_io
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
@@ -24,21 +23,12 @@ from fcn_deploy.vocabulary import LABELS
 
 # The types that may be asked for, by OpenVINO's names; FP16 is asked for by a file in FP16.
 TYPES = {"fp32": "f32", "bf16": "bf16"}
-# OpenVINO's element types by ONNX Runtime's names, which `graph_io` speaks.
-PORT_TYPES = {"u8": "uint8", "f32": "float", "f16": "float16", "i32": "int32", "i64": "int64"}
+# NumPy's names of OpenVINO's element types.
+PORT_TYPES = {"u8": "uint8", "f32": "float32", "f16": "float16", "i32": "int32", "i64": "int64"}
 # Layers that multiply, by the names in a compiled network, and what their types are called here.
 MULTIPLYING = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 CALLED = {"i8": "INT8", "u8": "INT8", "bf16": "BF16", "f16": "FP16", "f32": "FP32"}
 CARD = ["framework", CARD_KEY]
-
-
-@dataclass(frozen=True)
-class _Port:
-    """An input or output as `graph_io` reads it."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
 
 
 class OpenVinoRunner(Runner):
@@ -175,10 +165,10 @@ def _card(model: Any, source: str) -> ModelCard | None:
     return ModelCard.from_json(model.get_rt_info(CARD).astype(str), source) if model.has_rt_info(CARD) else None
 
 
-def _port(port: Any) -> _Port:
+def _port(port: Any) -> Port:
     kind, shape = port.element_type.to_string(), port.partial_shape
     dims = () if shape.rank.is_dynamic else tuple(d.get_length() if d.is_static else str(d) for d in shape)
-    return _Port(port.any_name, f"tensor({PORT_TYPES.get(kind, kind)})", dims)
+    return Port(port.any_name, PORT_TYPES.get(kind, kind), dims)
 
 
 def _reason(error: RuntimeError) -> str:

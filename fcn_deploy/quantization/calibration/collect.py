@@ -12,8 +12,9 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.float_layers import convolutions
+from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
-from fcn_deploy.quantization.calibration.images import CalibrationSet, graph_io_of
+from fcn_deploy.quantization.calibration.images import CalibrationSet
 from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, float_tensors
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress

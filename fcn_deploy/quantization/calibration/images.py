@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from types import SimpleNamespace
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
@@ -16,7 +14,7 @@ from fcn_deploy.data.dataset import Dataset, Sample, iterate
 from fcn_deploy.data.digests import Frames, pixel_digest
 from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked
 from fcn_deploy.errors import DataError
-from fcn_deploy.graph.ports import GraphIO, describe_io
+from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.quantization.calibration.measure import Feeds
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.interrupt import interrupts
@@ -24,7 +22,6 @@ from fcn_deploy.system.progress import SILENT, Progress
 
 # So many images are looked at before the work begins, to tell label maps from images.
 _LOOK_AT = 5
-_TYPES = {ir.DataType.FLOAT: "float", ir.DataType.FLOAT16: "float16"}
 
 
 @dataclass
@@ -139,11 +136,6 @@ def open_images(card: ModelCard | None, options: DataOptions, progress: Progress
     return dataset
 
 
-def graph_io_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
-    """Return the graph's input and outputs; GraphError if they are not those of a segmentation network."""
-    return describe_io(path, [_port(v) for v in model.graph.inputs], [_port(v) for v in model.graph.outputs], card)
-
-
 def reject_label_maps(samples: list[Sample], num_classes: int) -> None:
     """Raise DataError if all of `samples` have no more colours than a map of the classes would have.
 
@@ -166,10 +158,3 @@ def _most_colours(num_classes: int) -> int:
 def _colours(image: NDArray[np.uint8]) -> int:
     packed = image.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     return int(np.unique(packed).size)
-
-
-def _port(value: ir.Value) -> SimpleNamespace:
-    """Return a value as onnxruntime would describe it."""
-    shape = [dim if isinstance(dim, int) else str(dim) for dim in value.shape or ()]
-    kind = _TYPES.get(value.dtype, value.dtype.name.lower()) if value.dtype is not None else "unknown"
-    return SimpleNamespace(name=str(value.name), type=f"tensor({kind})", shape=shape)

@@ -18,9 +18,9 @@ import onnx_ir as ir
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import open_for_model
 from fcn_deploy.graph.load import find_card
+from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.graph.weights import weights_bytes
-from fcn_deploy.quantization.calibration.images import graph_io_of
 from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes

@@ -14,7 +14,8 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.calibration.images import CalibrationContent, graph_io_of, open_checked, reject_label_maps
+from fcn_deploy.graph.ports import graph_io_of
+from fcn_deploy.quantization.calibration.images import CalibrationContent, open_checked, reject_label_maps
 from tests.support.recorded_progress import RecordedProgress
 from tests.support.small_fcn import CARD, images, write_fcn
 
