@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from fcn_deploy.graph.float_layers import KEEP_KEY
 from fcn_deploy.graph.macs import operands
+from fcn_deploy.graph.nodes import producer
 from fcn_deploy.graph.sizes import TensorSize
 
 NAMES = {
@@ -81,11 +82,11 @@ def _why_not_narrow(node: ir.Node, data: ir.Value, weights: ir.Value, sizes: Map
     return ""
 
 
-def _source(value: ir.Value | None, past: tuple[str, ...]) -> ir.Node | None:
+def _source(value: ir.Value, past: tuple[str, ...]) -> ir.Node | None:
     """Return the DequantizeLinear that a value comes from, going back through the operators in `past`; None if none."""
-    node = value.producer() if value is not None else None
+    node = value.producer()
     while node is not None and node.op_type in past:
-        node = node.inputs[0].producer() if node.inputs[0] is not None else None
+        node = producer(node)
     return node if node is not None and node.op_type == "DequantizeLinear" else None
 
 

@@ -13,16 +13,17 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
+from fcn_deploy.graph.float_layers import QUANTISERS
 from fcn_deploy.graph.macs import OPERANDS
+from fcn_deploy.graph.nodes import operand, producer
 from fcn_deploy.graph.sizes import TensorSize
 
 Sizes = Mapping[str, TensorSize]
 STANDARD_DOMAINS = ("", "ai.onnx")
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 _INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear")
-_QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 # Their float operands may differ in type.
-_MAY_MIX = (*_QUANTISERS, "Resize", "Cast", "CastLike")
+_MAY_MIX = (*QUANTISERS, "Resize", "Cast", "CastLike")
 
 
 Level = Literal["error", "warning"]
@@ -51,18 +52,18 @@ def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:
 
 
 def _reads_uint8(node: ir.Node, sizes: Sizes) -> bool:
-    exempt = ("Cast", "Identity", *_QUANTISERS, *_INTEGER_OPERATORS)
+    exempt = ("Cast", "Identity", *QUANTISERS, *_INTEGER_OPERATORS)
     return node.op_type not in exempt and any(_dtype(value, sizes) == ir.DataType.UINT8 for value in node.inputs)
 
 
 def _quantised_value(node: ir.Node) -> ir.Value | None:
-    if node.op_type not in _QUANTISERS:
+    if node.op_type not in QUANTISERS:
         return None
     return node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]
 
 
 def _operand(node: ir.Node, position: int) -> np.ndarray | None:
-    value = node.inputs[position] if node.op_type in _QUANTISERS and position < len(node.inputs) else None
+    value = operand(node, position) if node.op_type in QUANTISERS else None
     return value.const_value.numpy() if value is not None and value.const_value is not None else None
 
 
@@ -90,8 +91,8 @@ def _casts_int64_to_uint8(node: ir.Node, sizes: Sizes) -> bool:
 
 
 def _is_quantised_deconvolution(node: ir.Node, sizes: Sizes) -> bool:
-    producers = [value.producer() for value in node.inputs[:2] if value is not None]
-    return node.op_type == "ConvTranspose" and any(p is not None and p.op_type == "DequantizeLinear" for p in producers)
+    makers = (producer(node), producer(node, 1)) if node.op_type == "ConvTranspose" else ()
+    return any(maker is not None and maker.op_type == "DequantizeLinear" for maker in makers)
 
 
 def _is_float16_grouped_conv(node: ir.Node, sizes: Sizes) -> bool:
@@ -101,7 +102,7 @@ def _is_float16_grouped_conv(node: ir.Node, sizes: Sizes) -> bool:
 
 def _parts_conv_from_relu(node: ir.Node, sizes: Sizes) -> bool:
     """Return a quantiser between a Conv and the ReLU that would have been fused into it."""
-    before = node.inputs[0].producer() if node.op_type == "QuantizeLinear" and node.inputs[0] is not None else None
+    before = producer(node) if node.op_type == "QuantizeLinear" else None
     if before is None or before.op_type not in OPERANDS:
         return False
     after = [use.node for use in node.outputs[0].uses() if use.node.op_type == "DequantizeLinear"]
@@ -169,7 +170,7 @@ NODE_RULES: dict[Level, dict[str, tuple[Callable[[ir.Node, Sizes], bool], str, s
             "quantise the inputs of Conv alone",
         ),
         "fp16-scale": (
-            lambda node, sizes: node.op_type in _QUANTISERS and _dtype(node.inputs[1], sizes) == ir.DataType.FLOAT16,
+            lambda node, sizes: node.op_type in QUANTISERS and _dtype(node.inputs[1], sizes) == ir.DataType.FLOAT16,
             "has an FP16 scale, which ONNX Runtime 1.31 optimises wrongly on the CPU",
             "keep scales in FP32, with Casts",
         ),

@@ -18,6 +18,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx_ir.passes import common
 
+from fcn_deploy.graph.macs import OPERANDS
+from fcn_deploy.graph.nodes import only_reader
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.vocabulary import LayerPrecision
 
@@ -26,16 +28,7 @@ HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 FED = "fed:"
 SHAPES = "shape/"  # under which arithmetic on shapes goes, see naming
 # What a layer is named after, where it holds one of these; other operators only carry or reshape.
-_MULTIPLYING = (
-    "Conv",
-    "ConvTranspose",
-    "Gemm",
-    "MatMul",
-    "ConvInteger",
-    "MatMulInteger",
-    "QLinearConv",
-    "QLinearMatMul",
-)
+_MULTIPLYING = tuple(OPERANDS)
 _PASS_THROUGH = ("Cast", "Identity", "QuantizeLinear", "DequantizeLinear")
 
 
@@ -85,9 +78,10 @@ def carrying_value(value: ir.Value) -> ir.Value:
     producer = value.producer()
     if producer is None or producer.op_type not in _MULTIPLYING or producer.name == value.name:
         return value
-    quantize = _only_reader(value, "QuantizeLinear")
-    dequantize = None if quantize is None else _only_reader(quantize.outputs[0], "DequantizeLinear")
-    return value if dequantize is None else dequantize.outputs[0]
+    quantize = only_reader(value)
+    dequantize = None if quantize is None else only_reader(quantize.outputs[0])
+    pair = quantize is not None and quantize.op_type == "QuantizeLinear"
+    return dequantize.outputs[0] if pair and dequantize is not None else value
 
 
 def find_layers(model: ir.Model, shared: Collection[str]) -> list[ComparedLayer]:
@@ -155,11 +149,6 @@ def _layer(value: ir.Value, known: Collection[str], order: Mapping[ir.Node, int]
     ordered = tuple(sorted(nodes, key=lambda node: order[node]))
     worker = _main_node(ordered)
     return ComparedLayer(worker.name or "", worker.op_type, str(value.name), tuple(reads), _precision(ordered), ordered)
-
-
-def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
-    readers = [use.node for use in value.uses()]
-    return readers[0] if len(readers) == 1 and readers[0].op_type == op_type else None
 
 
 def _main_node(nodes: Sequence[ir.Node]) -> ir.Node:

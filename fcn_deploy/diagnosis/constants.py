@@ -9,6 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
+from fcn_deploy.graph.nodes import operand
 
 Values = NDArray[np.float64]
 _ARITHMETIC = ("Sub", "Add", "Mul", "Div")
@@ -53,7 +54,7 @@ def constant_value(value: ir.Value | None) -> Values | None:
 def quantised_range(node: ir.Node) -> tuple[float, float] | None:
     """Return the (low, high) that a QuantizeLinear with one stored scale can tell apart; None for others."""
     scale = constant_value(node.inputs[1])
-    zero = node.inputs[2] if len(node.inputs) > 2 else None
+    zero = operand(node, 2)
     zero_point = constant_value(zero)
     signed = zero is not None and zero.dtype == ir.DataType.INT8
     if scale is None or scale.size != 1 or (zero is not None and zero_point is None):
@@ -69,8 +70,7 @@ def parameters(node: ir.Node) -> Parameters | None:
     if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None
     weight = constant_value(node.inputs[1])
-    bias = constant_value(node.inputs[2]) if len(node.inputs) > 2 else None
-    return None if weight is None else Parameters(weight, bias)
+    return None if weight is None else Parameters(weight, constant_value(operand(node, 2)))
 
 
 def normalisation(model: ir.Model) -> Normalisation | None:
@@ -130,10 +130,8 @@ def _applied(op_type: str, factor: Values, shift: Values, constant: Values) -> t
 
 
 def _dequantised(node: ir.Node, codes: Values) -> Values | None:
-    scale, zero_point = (
-        constant_value(node.inputs[1]),
-        constant_value(node.inputs[2]) if len(node.inputs) > 2 else np.zeros(1),
-    )
+    scale, zero = constant_value(node.inputs[1]), operand(node, 2)
+    zero_point = np.zeros(1) if zero is None else constant_value(zero)
     if scale is None or zero_point is None:
         return None
     axis = node.attributes.get_int("axis", 1)

@@ -20,8 +20,8 @@ from fcn_deploy.diagnosis.constants import Normalisation, Parameters, normalisat
 from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.graph.ports import graph_io_of
+from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.vocabulary import LABELS, LOGITS

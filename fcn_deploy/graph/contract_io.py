@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ExportError, UnknownNameError
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.nodes import add_constant, named_node
 from fcn_deploy.vocabulary import INPUT, InputKind
 
 CONTRACT_PREFIX = "contract/"
@@ -81,15 +81,9 @@ def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
     if card.std != (1.0, 1.0, 1.0):
         std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(1, 3, 1, 1))
         nodes.append(_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
-    _replace_input(old, nodes[-1].outputs[0])
+    old.replace_all_uses_with(nodes[-1].outputs[0])  # arithmetic on the image's sides included
     graph.inputs[:] = [image]
     graph.insert_before(graph[0], nodes)
-
-
-def _replace_input(old: ir.Value, new: ir.Value) -> None:
-    """Let the network read `new` instead of `old`, arithmetic on the image's sides included."""
-    for use in list(old.uses()):
-        use.node.replace_input_with(use.idx, new)
 
 
 def _with_labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> dict[str, ir.Value]:
@@ -105,7 +99,5 @@ def _with_labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> dict[str
     return {"labels": labels, "logits": logits}
 
 
-def _node(name: str, op_type: str, inputs: Sequence[ir.Value], attributes: dict[str, Any] | None = None) -> ir.Node:
-    node = ir.node(op_type, inputs, attributes, name=CONTRACT_PREFIX + name)
-    node.outputs[0].name = CONTRACT_PREFIX + name
-    return node
+def _node(name: str, *definition: Any) -> ir.Node:
+    return named_node(CONTRACT_PREFIX + name, *definition)

@@ -11,14 +11,8 @@ from fcn_deploy.graph.sizes import TensorSize
 
 # operator -> positions of its data input and of its weights.
 OPERANDS = {
-    "Conv": (0, 1),
-    "ConvTranspose": (0, 1),
-    "Gemm": (0, 1),
-    "MatMul": (0, 1),
-    "ConvInteger": (0, 1),
-    "MatMulInteger": (0, 1),
-    "QLinearConv": (0, 3),
-    "QLinearMatMul": (0, 3),
+    **dict.fromkeys(("Conv", "ConvTranspose", "Gemm", "MatMul", "ConvInteger", "MatMulInteger"), (0, 1)),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul"), (0, 3)),
 }
 _CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv")
 

@@ -1,14 +1,12 @@
-"""Add constants to a graph, and write and read its weights inside the file or next to it."""
+"""Write and read the weights of a graph inside the file or next to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError, OutputError
 from fcn_deploy.system.files import output_error
@@ -68,22 +66,7 @@ def catch_weight_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:
-    """Return a new initializer with the type and the shape of `array`."""
-    tensor = ir.tensor(array, name=name)
-    value = ir.Value(name=name, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape), const_value=tensor)
-    graph.register_initializer(value)
-    return value
-
-
 def graph_files(path: Path, model: ir.Model) -> tuple[Path, ...]:
     """Return the file that `model` was read from, then those of its external data, sorted."""
     tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
     return path, *sorted({Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)})
-
-
-def remove_unused_constants(graph: ir.Graph, values: Sequence[ir.Value | None]) -> None:
-    """Remove those of the initializers `values` that no node reads any more."""
-    for value in dict.fromkeys(values):
-        if value is not None and not value.uses():
-            graph.initializers.pop(str(value.name))

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import ExportError
 from fcn_deploy.graph.load import CONSTANT_PREFIX
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.nodes import add_constant, constant, named_node, only_reader, operand, producer
 
 TARGET_OPSET = 17
 # Attributes that opset 18 added to Resize, with the one value that means what opset 17 does.
@@ -29,26 +29,25 @@ def merge_slices(model: ir.Model) -> None:
     and ends may be computed.
     """
     for node in list(model.graph):
-        first = node.inputs[0].producer() if node.op_type == "Slice" and node.inputs[0] is not None else None
+        first = producer(node) if node.op_type == "Slice" else None
         if first is not None and first.op_type == "Slice" and _mergeable(first, node):
             _merge(model.graph, first, node)
 
 
 def _mergeable(first: ir.Node, second: ir.Node) -> bool:
-    between = first.outputs[0]
     axes = [_constant(first, 3), _constant(second, 3)]
     steps = [_constant(first, 4), _constant(second, 4)]
-    if any(value is None for value in axes + steps) or between.is_graph_output() or len(between.uses()) != 1:
+    if any(value is None for value in axes + steps) or only_reader(first.outputs[0]) is None:
         return False
     return not set(axes[0] or ()) & set(axes[1] or ())
 
 
 def _constant(node: ir.Node, position: int) -> tuple[int, ...] | None:
     """Return the integers of a constant input; None if it is absent, computed, or not told as axes >= 0."""
-    value = node.inputs[position] if position < len(node.inputs) else None
+    value = operand(node, position)
     if value is None or value.const_value is None:
         return None
-    numbers = tuple(int(number) for number in value.const_value.numpy().reshape(-1))
+    numbers = tuple(int(number) for number in constant(value).reshape(-1))
     return numbers if min(numbers, default=0) >= 0 else None
 
 
@@ -57,21 +56,19 @@ def _merge(graph: ir.Graph, first: ir.Node, second: ir.Node) -> None:
     operands = [_join(graph, first, second, position, new_nodes) for position in (1, 2, 3, 4)]
     graph.insert_before(second, new_nodes)
     second.replace_input_with(0, first.inputs[0])
-    for position, operand in enumerate(operands, start=1):
-        second.replace_input_with(position, operand)
+    for position, value in enumerate(operands, start=1):
+        second.replace_input_with(position, value)
     graph.remove(first, safe=True)
 
 
 def _join(graph: ir.Graph, first: ir.Node, second: ir.Node, position: int, new_nodes: list[ir.Node]) -> ir.Value:
     """Return one operand for both slices: a constant where both are constants, else a Concat of the two."""
     parts = [first.inputs[position], second.inputs[position]]
-    constants = [part.const_value for part in parts if part is not None]
-    if all(constant is not None for constant in constants):
-        joined = np.concatenate([constant.numpy().reshape(-1) for constant in constants if constant is not None])
-        return add_constant(graph, f"{second.name}/operand_{position}", joined)
-    concat = ir.node("Concat", parts, {"axis": 0}, metadata_props=dict(second.metadata_props))
-    concat.outputs[0].dtype = ir.DataType.INT64
-    concat.outputs[0].name = f"{second.name}/operand_{position}"
+    name = f"{second.name}/operand_{position}"
+    if all(part is not None and part.const_value is not None for part in parts):
+        return add_constant(graph, name, np.concatenate([constant(part).reshape(-1) for part in parts]))
+    concat = named_node(name, "Concat", parts, {"axis": 0}, ir.DataType.INT64)
+    concat.metadata_props.update(second.metadata_props)
     new_nodes.append(concat)
     return concat.outputs[0]
 

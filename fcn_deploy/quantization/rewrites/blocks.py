@@ -7,11 +7,21 @@ output channels it computes the same integers, in 25.6 ms in place of 29.7.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.graph.float_layers import convolutions
-from fcn_deploy.graph.weights import add_constant, remove_unused_constants
+from fcn_deploy.graph.nodes import (
+    add_constant,
+    constant,
+    named_node,
+    only_reader,
+    producer,
+    remove_unused_constants,
+    replace_node,
+)
 
 # A few blocks fit into the L3 cache beside the activations.
 BLOCK_BYTES = 8_000_000
@@ -43,7 +53,7 @@ def split_wide_convolutions(model: ir.Model, block_bytes: int = BLOCK_BYTES, ali
 
 def _weight_bytes(node: ir.Node) -> int:
     """Return bytes of the stored 8-bit weights; 0 if they are none."""
-    dequantize = node.inputs[1].producer() if node.inputs[1] is not None else None
+    dequantize = producer(node, 1)
     codes = dequantize.inputs[0] if dequantize is not None and dequantize.op_type == "DequantizeLinear" else None
     return codes.const_value.nbytes if codes is not None and codes.const_value is not None else 0
 
@@ -52,28 +62,25 @@ def _chain(node: ir.Node) -> list[ir.Node]:
     """Return the convolution, its Relu if it has one, and the QuantizeLinear behind them; empty if there is none."""
     chain = [node]
     while chain[-1].op_type != "QuantizeLinear":
-        result = chain[-1].outputs[0]
-        readers = list(result.uses())
-        if len(readers) != 1 or result.is_graph_output() or readers[0].node.op_type not in ("Relu", "QuantizeLinear"):
+        reader = only_reader(chain[-1].outputs[0])
+        if reader is None or reader.op_type not in ("Relu", "QuantizeLinear"):
             return []
-        chain.append(readers[0].node)
+        chain.append(reader)
     return chain
 
 
 def _edges(node: ir.Node, count: int, alignment: int) -> list[int]:
     """Return the output channels at which the second and each later of about `count` equal blocks begins."""
-    codes = node.inputs[1].producer().inputs[0]  # type: ignore[union-attr]
-    assert codes is not None
-    assert codes.const_value is not None
-    channels = int(codes.const_value.shape.numpy()[0])
+    channels = len(constant(producer(node, 1).inputs[0]))  # type: ignore[union-attr]
     width = -(-channels // (count * alignment)) * alignment
     return list(range(width, channels, width))
 
 
 def _split(graph: ir.Graph, chain: list[ir.Node], edges: list[int]) -> None:
     conv, quantize = chain[0], chain[-1]
-    parameters = [value.producer() for value in conv.inputs[1:] if value is not None]
+    parameters = [producer(conv, position) for position in range(1, len(conv.inputs))]
     dequantizers = [node for node in parameters if node is not None]
+    constants = [value for node in dequantizers for value in node.inputs]
     blocks = []
     for index in range(len(edges) + 1):
         value = conv.inputs[0]
@@ -82,46 +89,28 @@ def _split(graph: ir.Graph, chain: list[ir.Node], edges: list[int]) -> None:
             value = _copy(graph, node, inputs, index)
             inputs = [value, *(chain[-1].inputs[1:])]
         blocks.append(value)
-    concat = ir.node("Concat", blocks, {"axis": 1}, name=f"{conv.name}/blocks")
-    result, old = concat.outputs[0], quantize.outputs[0]
-    result.type, result.shape = old.type, old.shape
+    concat = named_node(f"{conv.name}/blocks", "Concat", blocks, {"axis": 1})
     graph.insert_before(quantize, concat)
-    ir.convenience.replace_all_uses_with(old, result)
-    for node in reversed(chain):
+    replace_node(graph, quantize, concat)
+    for node in (*reversed(chain[:-1]), *dequantizers):
         graph.remove(node, safe=True)
-    result.name = old.name
-    for node in dequantizers:
-        _remove(graph, node)
+    remove_unused_constants(graph, constants)
 
 
 def _part(graph: ir.Graph, dequantize: ir.Node, index: int, edges: list[int]) -> ir.Value:
     """Cut out one block of a weight or bias: codes, scales and zero points have the output channels in axis 0."""
-    operands = []
-    for value in dequantize.inputs:
-        assert value is not None
-        assert value.const_value is not None
-        array = np.split(value.const_value.numpy(), edges)[index]
-        operands.append(add_constant(graph, f"{value.name}/block{index}", array))
-    node = ir.node("DequantizeLinear", operands, dequantize.attributes, name=f"{dequantize.name}/block{index}")
-    return _place(graph, dequantize, node)
+    operands = [
+        add_constant(graph, f"{value.name}/block{index}", np.split(constant(value), edges)[index])
+        for value in dequantize.inputs
+        if value is not None
+    ]
+    return _copy(graph, dequantize, operands, index)
 
 
-def _copy(graph: ir.Graph, node: ir.Node, inputs: list[ir.Value | None], index: int) -> ir.Value:
-    """Return `node` again, for a block; a Relu reads the first of `inputs` alone."""
+def _copy(graph: ir.Graph, node: ir.Node, inputs: Sequence[ir.Value | None], index: int) -> ir.Value:
+    """Return the result of `node` again, for a block; a Relu reads the first of `inputs` alone."""
     inputs = inputs[:1] if node.op_type == "Relu" else inputs
-    copy = ir.node(node.op_type, inputs, node.attributes, name=f"{node.name}/block{index}")
+    copy = named_node(f"{node.name}/block{index}", node.op_type, inputs, node.attributes, node.outputs[0].dtype)
     copy.metadata_props.update(node.metadata_props)
-    return _place(graph, node, copy)
-
-
-def _place(graph: ir.Graph, model_node: ir.Node, node: ir.Node) -> ir.Value:
-    node.outputs[0].name, node.outputs[0].type = node.name, model_node.outputs[0].type
-    graph.insert_before(model_node, node)
-    return node.outputs[0]
-
-
-def _remove(graph: ir.Graph, dequantize: ir.Node) -> None:
-    """Remove a node that has no reader left, with its constants."""
-    constants = dequantize.inputs
-    graph.remove(dequantize, safe=True)
-    remove_unused_constants(graph, constants)
+    graph.insert_before(node, copy)
+    return copy.outputs[0]

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.graph.weights import add_constant, remove_unused_constants
+from fcn_deploy.graph.nodes import add_constant, constant, only_reader, operand, producer, remove_unused_constants
 
 DEFAULT_EPSILON = 1e-5
 
@@ -27,18 +27,17 @@ def fold_batch_norms(model: ir.Model) -> tuple[str, ...]:
 
 
 def _fold(model: ir.Model, norm: ir.Node) -> bool:
-    source = norm.inputs[0]
-    conv = None if source is None else source.producer()
-    if conv is None or conv.op_type != "Conv" or len(list(conv.outputs[0].uses())) != 1:
+    conv = producer(norm)
+    if conv is None or conv.op_type != "Conv" or only_reader(conv.outputs[0]) is None:
         return False
-    weight, bias = conv.inputs[1], conv.inputs[2] if len(conv.inputs) > 2 else None
+    weight, bias = conv.inputs[1], operand(conv, 2)
     own = [value for value in (weight, bias) if value is not None]
-    if any(value.const_value is None or len(list(value.uses())) != 1 for value in own) or weight is None:
+    if any(value.const_value is None or only_reader(value) is None for value in own) or weight is None:
         return False
     if any(value is None or value.const_value is None for value in norm.inputs[1:5]):
         return False
     gamma, beta, mean, variance = (_array(value) for value in norm.inputs[1:5])
-    epsilon = norm.attributes["epsilon"].as_float() if "epsilon" in norm.attributes else DEFAULT_EPSILON
+    epsilon = norm.attributes.get_float("epsilon", DEFAULT_EPSILON)
     # In double precision: sqrt and quotient of small variances lose bits that the FP32 weights still have.
     factor = gamma / np.sqrt(variance + epsilon)
     weights = _array(weight)
@@ -58,11 +57,7 @@ def _replace_norm(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
     """Replace the normalised result by the convolution's, under its name; remove what only `norm` read."""
     old, new = norm.outputs[0], conv.outputs[0]
     name, parameters = str(old.name), norm.inputs[1:5]
-    for use in list(old.uses()):
-        use.node.replace_input_with(use.idx, new)
-    for index, output in enumerate(graph.outputs):
-        if output is old:
-            graph.outputs[index] = new
+    old.replace_all_uses_with(new, replace_graph_outputs=True)
     graph.remove(norm, safe=True)
     new.name = name
     remove_unused_constants(graph, parameters)
@@ -73,6 +68,4 @@ def _store(value: ir.Value, array: NDArray[np.float64]) -> None:
 
 
 def _array(value: ir.Value | None) -> NDArray[np.float64]:
-    assert value is not None
-    assert value.const_value is not None
-    return value.const_value.numpy().astype(np.float64)
+    return constant(value).astype(np.float64)

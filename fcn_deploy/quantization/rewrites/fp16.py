@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.float_layers import QUANTISERS, REQUESTED, match_names, write_keep_reasons
-from fcn_deploy.graph.weights import add_constant
+from fcn_deploy.graph.nodes import add_constant, constant, insert_behind, named_node
 
 LARGEST_HALF = 65504.0
 NORMALISATION, WEIGHT_OVERFLOW = "normalisation", "weight beyond FP16"
@@ -152,13 +152,9 @@ class _Rewrite:
         """Return one Cast a value and type, shared by its readers, right behind the value's origin."""
         if (value, dtype) not in self._as:
             name = f"{value.name}/{'fp16' if dtype == HALF else 'fp32'}"
-            node = ir.node("Cast", [value], {"to": dtype.value}, name=name)
-            node.outputs[0].name, node.outputs[0].dtype, node.outputs[0].shape = name, dtype, value.shape
-            producer = value.producer()
-            if producer is None:
-                self._graph.insert_before(self._graph[0], node)
-            else:
-                self._graph.insert_after(producer, node)
+            node = named_node(name, "Cast", [value], {"to": dtype.value}, dtype)
+            node.outputs[0].shape = value.shape
+            insert_behind(self._graph, value, [node])
             self._as[value, dtype] = node.outputs[0]
         return self._as[value, dtype]
 
@@ -210,24 +206,19 @@ def _stored(value: ir.Value) -> bool:
     return value.producer() is None and value.const_value is not None
 
 
-def _array(value: ir.Value) -> NDArray[np.generic]:
-    assert value.const_value is not None
-    return value.const_value.numpy()
-
-
 def _half(value: ir.Value) -> NDArray[np.float16]:
     with np.errstate(over="ignore"):
-        return _array(value).astype(np.float16)
+        return constant(value).astype(np.float16)
 
 
 def _overflows(value: ir.Value) -> bool:
     if not _stored(value) or value.dtype != FLOAT:
         return False
-    array = _array(value)
+    array = constant(value)
     return array.size > 0 and bool(np.abs(array).max() > LARGEST_HALF)
 
 
 def _vanishing(value: ir.Value) -> float:
     """Return share of the elements that are not 0 in FP32 and are in FP16 (below 3e-8)."""
-    array = _array(value)
+    array = constant(value)
     return 0.0 if array.size == 0 else float(((_half(value) == 0) & (array != 0)).mean())

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from fcn_deploy.graph.float_layers import check_rewritable, write_keep_reasons
 from fcn_deploy.graph.load import check_complete, load_graph
+from fcn_deploy.graph.nodes import producer
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.graph.weights import check_external_data
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
@@ -84,7 +85,7 @@ def quantise_before_pools(model: ir.Model) -> list[str]:
 
 def _pair_behind(node: ir.Node) -> ir.Node | None:
     """Return the QuantizeLinear of a float MaxPool's result; None if there is none, or its input has a pair already."""
-    source = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
+    source = producer(node)
     if node.op_type != "MaxPool" or (source is not None and source.op_type == "DequantizeLinear"):
         return None
     readers = [use.node for use in node.outputs[0].uses()]

@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
-from fcn_deploy.graph.weights import add_constant, remove_unused_constants
+from fcn_deploy.graph.nodes import (
+    add_constant,
+    constant,
+    insert_behind,
+    named_node,
+    operand,
+    producer,
+    remove_unused_constants,
+)
 from fcn_deploy.vocabulary import Target
 
 Range = tuple[float, float]
@@ -54,9 +62,9 @@ def insert_qdq(model: ir.Model, target: Target, kept: Collection[str], ranges: M
         if node.name not in kept:
             _quantise_weights(model.graph, node, target, pairs)
     readers = [node for node in convolutions(model) if node.name not in kept]
-    for name, pair in pairs.items():
+    for pair in pairs.values():
         _rewire(pair, None if target == "cpu" else readers)
-        _place(model.graph, name, pair)
+        insert_behind(model.graph, pair.value, [pair.quantize, pair.dequantize])
 
 
 def _cpu_readers(model: ir.Model, kept: Collection[str]) -> list[ir.Node]:
@@ -71,10 +79,10 @@ def _cpu_readers(model: ir.Model, kept: Collection[str]) -> list[ir.Node]:
 
 def _source_convolution(node: ir.Node) -> ir.Node | None:
     """Return the convolution whose result `node` reads, through Relu and MaxPool alone."""
-    producer = node.inputs[0].producer() if node.inputs[0] is not None else None
-    while producer is not None and producer.op_type in ("Relu", "MaxPool") and producer.inputs[0] is not None:
-        producer = producer.inputs[0].producer()
-    return producer if producer is not None and producer.op_type == "Conv" else None
+    source = producer(node)
+    while source is not None and source.op_type in ("Relu", "MaxPool"):
+        source = producer(source)
+    return source if source is not None and source.op_type == "Conv" else None
 
 
 class QdqPair:
@@ -82,10 +90,11 @@ class QdqPair:
 
     def __init__(self, value: ir.Value, scale: ir.Value, zero_point: ir.Value) -> None:
         self.value = value
-        self.scale = float(_array(scale))
-        self.quantize = _node(f"{value.name}/q", "QuantizeLinear", [value, scale, zero_point], zero_point.dtype)
+        self.scale = float(constant(scale))
+        inputs = [value, scale, zero_point]
+        self.quantize = named_node(f"{value.name}/q", "QuantizeLinear", inputs, dtype=zero_point.dtype)
         inputs = [self.quantize.outputs[0], scale, zero_point]
-        self.dequantize = _node(f"{value.name}/dq", "DequantizeLinear", inputs, ir.DataType.FLOAT)
+        self.dequantize = named_node(f"{value.name}/dq", "DequantizeLinear", inputs, dtype=ir.DataType.FLOAT)
 
 
 def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range]) -> QdqPair:
@@ -121,17 +130,17 @@ def quantise_weight(
 
 def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Mapping[str, QdqPair]) -> None:
     source, weight = node.inputs[0], node.inputs[1]
-    bias = node.inputs[2] if target == "cpu" and len(node.inputs) > 2 else None
+    bias = operand(node, 2) if target == "cpu" else None
     assert source is not None
     assert weight is not None
     input_scale = pairs[str(source.name)].scale
     # int32 biases are in units of input scale * weight scale: a tiny weight scale would overflow them.
-    smallest = 0.0 if bias is None else np.abs(_array(bias)) / (input_scale * 2.0**30)
-    codes, scales = quantise_weight(_array(weight), smallest)
+    smallest = 0.0 if bias is None else np.abs(constant(bias)) / (input_scale * 2.0**30)
+    codes, scales = quantise_weight(constant(weight), smallest)
     node.replace_input_with(1, _dequantised(graph, node, str(weight.name), codes, scales))
     if bias is not None:
         bias_scales = scales * np.float32(input_scale)
-        codes = np.rint(_array(bias) / bias_scales).astype(np.int32)
+        codes = np.rint(constant(bias) / bias_scales).astype(np.int32)
         node.replace_input_with(2, _dequantised(graph, node, str(bias.name), codes, bias_scales))
     remove_unused_constants(graph, (weight, bias))
 
@@ -150,7 +159,7 @@ def _dequantised(
         add_constant(graph, f"{name}/scale", scales),
         add_constant(graph, f"{name}/zero_point", zero_points),
     ]
-    node = _node(f"{name}/dq", "DequantizeLinear", inputs, ir.DataType.FLOAT, axis=0)
+    node = named_node(f"{name}/dq", "DequantizeLinear", inputs, {"axis": 0}, ir.DataType.FLOAT)
     graph.insert_before(reader, node)
     return node.outputs[0]
 
@@ -161,26 +170,3 @@ def _rewire(pair: QdqPair, readers: list[ir.Node] | None) -> None:
         wanted = use.node is not pair.quantize and use.node.op_type != "Shape"
         if wanted and (readers is None or (use.node in readers and use.idx == 0)):
             use.node.replace_input_with(use.idx, pair.dequantize.outputs[0])
-
-
-def _place(graph: ir.Graph, name: str, pair: QdqPair) -> None:
-    producer = pair.value.producer()
-    nodes = [pair.quantize, pair.dequantize]
-    if producer is None:
-        graph.insert_before(graph[0], nodes)
-    else:
-        graph.insert_after(producer, nodes)
-
-
-def _node(
-    name: str, op_type: str, inputs: list[ir.Value], dtype: ir.DataType | None, axis: int | None = None
-) -> ir.Node:
-    node = ir.node(op_type, inputs, {} if axis is None else {"axis": axis}, name=name)
-    node.outputs[0].name = name
-    node.outputs[0].type = None if dtype is None else ir.TensorType(dtype)
-    return node
-
-
-def _array(value: ir.Value) -> NDArray[np.float32]:
-    assert value.const_value is not None
-    return np.asarray(value.const_value.numpy(), np.float32)

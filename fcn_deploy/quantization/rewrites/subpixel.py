@@ -12,14 +12,22 @@ moves one number a pixel instead of C.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.graph.float_layers import KEEP_KEY
-from fcn_deploy.graph.weights import add_constant, remove_unused_constants
+from fcn_deploy.graph.nodes import (
+    add_constant,
+    constant,
+    named_node,
+    only_reader,
+    operand,
+    producer,
+    remove_unused_constants,
+    replace_node,
+)
 
 UPSAMPLING = "upsampling"
 # Below, the shuffle costs what the transposed convolution does (stride 2 in FCN-8s: 0.1 ms of 120).
@@ -60,7 +68,7 @@ def phase_kernel(weight: NDArray[np.float32], stride: int) -> NDArray[np.float32
 
 
 def _fits(node: ir.Node) -> bool:
-    weight, bias = node.inputs[1], _bias(node)
+    weight, bias = node.inputs[1], operand(node, 2)
     if weight is None or weight.const_value is None or weight.const_value.dtype != ir.DataType.FLOAT:
         return False
     if bias is not None and bias.const_value is None:
@@ -74,9 +82,7 @@ def _fits(node: ir.Node) -> bool:
 
 def _crops(node: ir.Node) -> tuple[list[int], list[int]]:
     """Return rows and columns that the phases give beyond the node's result: before it, after it."""
-    assert node.inputs[1] is not None
-    assert node.inputs[1].const_value is not None
-    kernel, stride = int(node.inputs[1].const_value.shape.numpy()[2]), _ints(node, "strides", [1, 1])[0]
+    kernel, stride = constant(node.inputs[1]).shape[2], _ints(node, "strides", [1, 1])[0]
     pads, extra = _ints(node, "pads", [0] * 4), _ints(node, "output_padding", [0, 0])
     surplus = -(-kernel // stride) * stride - kernel
     return pads[:2], [surplus + pad - more for pad, more in zip(pads[2:], extra, strict=True)]
@@ -84,29 +90,25 @@ def _crops(node: ir.Node) -> tuple[list[int], list[int]]:
 
 def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
     """Put Conv, DepthToSpace and the crop in the node's place; gives the DepthToSpace."""
-    source, weight = node.inputs[0], node.inputs[1]
-    assert source is not None
-    assert weight is not None
-    assert weight.const_value is not None
+    source, weight, bias = node.inputs[0], node.inputs[1], operand(node, 2)
     name, stride = str(node.name), _ints(node, "strides", [1, 1])[0]
-    kernel = phase_kernel(weight.const_value.numpy(), stride)
-    inputs: list[ir.Value | None] = [source, add_constant(graph, f"{name}/phases", kernel)]
-    bias = _bias(node)
-    if bias is not None and bias.const_value is not None:
-        inputs.append(add_constant(graph, f"{name}/phases/bias", np.repeat(bias.const_value.numpy(), stride**2)))
+    kernel = phase_kernel(constant(weight), stride)
+    inputs = [source, add_constant(graph, f"{name}/phases", kernel)]
+    if bias is not None:
+        inputs.append(add_constant(graph, f"{name}/phases/bias", np.repeat(constant(bias), stride**2)))
     taps = kernel.shape[2]
-    conv = _node(name, "Conv", inputs, {"kernel_shape": [taps] * 2, "pads": [taps - 1] * 4})
+    conv = named_node(name, "Conv", inputs, {"kernel_shape": [taps] * 2, "pads": [taps - 1] * 4})
     conv.outputs[0].name = f"{name}/by_phase"  # the layer's own result, under its name, is behind the crop
     conv.metadata_props.update(node.metadata_props)
     conv.metadata_props[KEEP_KEY] = UPSAMPLING
-    shuffle = _node(f"{name}/shuffle", "DepthToSpace", conv.outputs, {"blocksize": stride, "mode": "CRD"})
+    shuffle = named_node(f"{name}/shuffle", "DepthToSpace", conv.outputs, {"blocksize": stride, "mode": "CRD"})
     before, after = _crops(node)
     ends = [-count if count else _TO_THE_END for count in after]
     bounds = {"starts": before, "ends": ends, "axes": [2, 3]}
     crop_inputs = [add_constant(graph, f"{name}/crop/{key}", np.array(numbers)) for key, numbers in bounds.items()]
-    crop = _node(f"{name}/crop", "Slice", [shuffle.outputs[0], *crop_inputs])
+    crop = named_node(f"{name}/crop", "Slice", [shuffle.outputs[0], *crop_inputs])
     graph.insert_before(node, [conv, shuffle, crop])
-    _replace_node(graph, node, crop)
+    replace_node(graph, node, crop)
     remove_unused_constants(graph, (weight, bias))
     return shuffle
 
@@ -114,7 +116,7 @@ def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
 def _label_before_shuffle(graph: ir.Graph, shuffle: ir.Node) -> None:
     """Let ArgMax look at the phases, if crops alone stand between the shuffle and an ArgMax over the classes."""
     moved = [shuffle.outputs[0]]
-    while (reader := _only_reader(moved[-1])) is not None and _is_crop(reader):
+    while (reader := only_reader(moved[-1])) is not None and _is_crop(reader):
         moved.append(reader.outputs[0])
     if reader is None or not _picks_first_class(reader):
         return
@@ -122,53 +124,36 @@ def _label_before_shuffle(graph: ir.Graph, shuffle: ir.Node) -> None:
     shuffle.replace_input_with(0, _labels_of_phases(graph, shuffle))
     for value in moved:  # they hold labels now, no longer the logits that their names may say
         value.name, value.shape = f"{value.name}/labels", None
-    squeeze = _node(f"{name}/squeeze", "Squeeze", [moved[-1], add_constant(graph, f"{name}/axis", np.array([1]))])
-    whole = _node(f"{name}/whole", "Cast", squeeze.outputs, {"to": ir.DataType.INT64.value})
+    squeeze = named_node(f"{name}/squeeze", "Squeeze", [moved[-1], add_constant(graph, f"{name}/axis", np.array([1]))])
+    whole = named_node(f"{name}/whole", "Cast", squeeze.outputs, {"to": ir.DataType.INT64.value})
     graph.insert_before(reader, [squeeze, whole])
-    _replace_node(graph, reader, whole)
+    replace_node(graph, reader, whole)
 
 
 def _labels_of_phases(graph: ir.Graph, shuffle: ir.Node) -> ir.Value:
     """Take the ArgMax before DepthToSpace, which takes no integers: float[N, C s^2, h, w] -> float[N, s^2, h, w]."""
     phases, name = shuffle.inputs[0], str(shuffle.name)
-    assert phases is not None
+    conv = producer(shuffle)
+    assert conv is not None
     count = shuffle.attributes["blocksize"].as_int() ** 2
-    shape_of = _node(f"{name}/shape_of_phases", "Shape", [phases])
+    shape_of = named_node(f"{name}/shape_of_phases", "Shape", [phases])
     sides = add_constant(graph, f"{name}/sides", np.array([2, 3]))
-    size = _node(f"{name}/size", "Gather", [shape_of.outputs[0], sides])  # opset 15 alone would let Shape do it
+    size = named_node(f"{name}/size", "Gather", [shape_of.outputs[0], sides])  # opset 15 alone would let Shape do it
     leading = add_constant(graph, f"{name}/leading", np.array([0, count]))
-    shape = _node(f"{name}/shape", "Concat", [leading, size.outputs[0]], {"axis": 0})
-    by_class = add_constant(graph, f"{name}/by_class", np.array([0, _channels(phases) // count, count, -1]))
-    flat = _node(f"{name}/flat", "Reshape", [phases, by_class])
-    argmax = _node(f"{name}/argmax", "ArgMax", flat.outputs, {"axis": 1, "keepdims": 0})
-    as_float = _node(f"{name}/argmax_as_float", "Cast", argmax.outputs, {"to": ir.DataType.FLOAT.value})
-    labels = _node(f"{name}/label_phases", "Reshape", [as_float.outputs[0], shape.outputs[0]])
+    shape = named_node(f"{name}/shape", "Concat", [leading, size.outputs[0]], {"axis": 0})
+    by_class = add_constant(graph, f"{name}/by_class", np.array([0, len(constant(conv.inputs[1])) // count, count, -1]))
+    flat = named_node(f"{name}/flat", "Reshape", [phases, by_class])
+    argmax = named_node(f"{name}/argmax", "ArgMax", flat.outputs, {"axis": 1, "keepdims": 0})
+    as_float = named_node(f"{name}/argmax_as_float", "Cast", argmax.outputs, {"to": ir.DataType.FLOAT.value})
+    labels = named_node(f"{name}/label_phases", "Reshape", [as_float.outputs[0], shape.outputs[0]])
     graph.insert_before(shuffle, [shape_of, size, shape, flat, argmax, as_float, labels])
     return labels.outputs[0]
 
 
-def _bias(node: ir.Node) -> ir.Value | None:
-    return node.inputs[2] if len(node.inputs) > 2 else None
-
-
-def _channels(phases: ir.Value) -> int:
-    """Return the output channels of the convolution that made the phases."""
-    conv = phases.producer()
-    assert conv is not None
-    assert conv.inputs[1] is not None
-    assert conv.inputs[1].const_value is not None
-    return int(conv.inputs[1].const_value.shape.numpy()[0])
-
-
-def _only_reader(value: ir.Value) -> ir.Node | None:
-    readers = [use.node for use in value.uses()]
-    return readers[0] if len(readers) == 1 and not value.is_graph_output() else None
-
-
 def _is_crop(node: ir.Node) -> bool:
     """Return whether a Slice cuts rows and columns alone."""
-    axes = node.inputs[3] if node.op_type == "Slice" and len(node.inputs) > 3 else None
-    return axes is not None and axes.const_value is not None and set(axes.const_value.numpy().tolist()) <= {2, 3}
+    axes = operand(node, 3) if node.op_type == "Slice" else None
+    return axes is not None and axes.const_value is not None and set(constant(axes).tolist()) <= {2, 3}
 
 
 def _picks_first_class(node: ir.Node) -> bool:
@@ -181,22 +166,5 @@ def _picks_first_class(node: ir.Node) -> bool:
     )
 
 
-def _replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
-    """Let the new node's result stand, under its name, where the old node's did; the old node goes."""
-    name, result = old.outputs[0].name, new.outputs[0]
-    result.type, result.shape = old.outputs[0].type, old.outputs[0].shape
-    ir.convenience.replace_all_uses_with(old.outputs[0], result, replace_graph_outputs=True)
-    graph.remove(old, safe=True)
-    result.name = name
-
-
 def _ints(node: ir.Node, name: str, default: Sequence[int]) -> list[int]:
     return list(node.attributes.get_ints(name, default))
-
-
-def _node(
-    name: str, op_type: str, inputs: Sequence[ir.Value | None], attributes: dict[str, Any] | None = None
-) -> ir.Node:
-    node = ir.node(op_type, inputs, attributes or {}, name=name)
-    node.outputs[0].name = name
-    return node
