@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.data.dataset import Dataset, OnError, Sample, iterate
-from fcn_deploy.system.interrupt import interrupts
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> str:
@@ -75,9 +74,7 @@ def overlap(calibration: Frames, validation: Frames) -> Overlap:
 def frames_of(dataset: Dataset, *, on_error: OnError = "raise", progress: Progress = SILENT) -> Frames:
     """Decode a whole data set for the sake of `overlap`; who goes through it anyway calls `Frames.add` on the way."""
     frames = Frames()
-    with progress.task(f"reading {dataset.name}", len(dataset)) as task, interrupts() as check:
-        for sample in iterate(dataset, on_error=on_error, progress=progress):
-            frames.add(sample)
-            task.advance()
-            check()
+    samples = iterate(dataset, on_error=on_error, progress=progress)
+    for sample in track(progress, f"reading {dataset.name}", samples, len(dataset)):
+        frames.add(sample)
     return frames

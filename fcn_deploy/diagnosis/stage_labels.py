@@ -16,8 +16,7 @@ from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
 from fcn_deploy.metrics.scores import Counts, Labels, confusion_matrix
 from fcn_deploy.runners.base import check_labels
-from fcn_deploy.system.interrupt import interrupts
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS
 
 
@@ -101,14 +100,12 @@ def _pass(
 ) -> ChainLabels:
     found = ChainLabels([StageLabels(stage, AgreementCounts(radius), AgreementCounts(radius)) for stage in stages])
     step = max(1, len(dataset) // keep)
-    with progress.task("comparing labels", len(dataset)) as task, interrupts() as check:
-        for index, sample in enumerate(iterate(dataset, on_error=on_error, progress=progress)):
-            _count(found, sample, num_classes)
-            found.names.append(sample.name)
-            if index % step == 0 and len(found.kept) < keep:
-                found.kept.append(sample.image[None])
-            task.advance()
-            check()
+    samples = iterate(dataset, on_error=on_error, progress=progress)
+    for index, sample in enumerate(track(progress, "comparing labels", samples, len(dataset))):
+        _count(found, sample, num_classes)
+        found.names.append(sample.name)
+        if index % step == 0 and len(found.kept) < keep:
+            found.kept.append(sample.image[None])
     return found
 
 

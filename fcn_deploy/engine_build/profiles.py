@@ -12,8 +12,7 @@ from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import FixedDims
 from fcn_deploy.quantization.calibration.images import open_images
 from fcn_deploy.recipe import Recipe
-from fcn_deploy.system.interrupt import interrupts
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import Profile, Shape
 
 # The networks' stride: their coarsest scores are 1/32 of the image.
@@ -54,12 +53,10 @@ def profile_of_images(card: ModelCard | None, data: DataOptions, batch: int, pro
 def profile_of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress: Progress = SILENT) -> Profile:
     """Return the same of a data set that is open already."""
     heights, widths = [], []
-    with progress.task(f"sizes of {dataset.name}", len(dataset)) as task, interrupts() as check:
-        for sample in iterate(dataset, on_error=on_error, progress=progress):
-            check()
-            heights.append(sample.image.shape[0])
-            widths.append(sample.image.shape[1])
-            task.advance()
+    samples = iterate(dataset, on_error=on_error, progress=progress)
+    for sample in track(progress, f"sizes of {dataset.name}", samples, len(dataset)):
+        heights.append(sample.image.shape[0])
+        widths.append(sample.image.shape[1])
     sides = [(_down(min(side)), _nearest(statistics.median(side)), _up(max(side))) for side in (heights, widths)]
     (low_h, mid_h, high_h), (low_w, mid_w, high_w) = sides
     return Profile((1, low_h, low_w), (1, mid_h, mid_w), (batch, high_h, high_w))

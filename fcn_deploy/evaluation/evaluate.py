@@ -16,9 +16,8 @@ from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.arguments import Threads, checked
 from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
-from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.plain import plain
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 SCHEMA = 1
@@ -100,15 +99,13 @@ def evaluate(
         classes = classes_of(card, dataset)
         with source.open(spec, threads=threads) as opened:
             counts = Evaluation(len(classes), ignore_index_for(len(classes)), radius)
-            with progress.task("evaluating", len(dataset)) as task, interrupts() as check:
-                for sample in iterate(dataset, on_error=options.on_error, progress=progress):
-                    if sample.label is None:
-                        raise DataError(f"{sample.name} has no labels; expected a labelled data set (--labels)")
-                    labels = opened.infer({INPUT: sample.image[None]})[LABELS]
-                    check_labels(spec, labels, len(classes))
-                    counts.update(sample.label[None], labels)
-                    task.advance()
-                    check()
+            samples = iterate(dataset, on_error=options.on_error, progress=progress)
+            for sample in track(progress, "evaluating", samples, len(dataset)):
+                if sample.label is None:
+                    raise DataError(f"{sample.name} has no labels; expected a labelled data set (--labels)")
+                labels = opened.infer({INPUT: sample.image[None]})[LABELS]
+                check_labels(spec, labels, len(classes))
+                counts.update(sample.label[None], labels)
         return AccuracyReport(
             source.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
             radius, scores(counts.overall), scores(counts.boundary), scores(counts.interior),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from fcn_deploy.system.interrupt import interrupts
+
+T = TypeVar("T")
 
 
 class Task(Protocol):
@@ -55,3 +59,16 @@ class _Silent:
 
 
 SILENT: Progress = _Silent()
+
+
+def track(progress: Progress, description: str, items: Iterable[T], total: int | None) -> Iterator[T]:
+    """Yield items, each of them a step of one line of progress; Ctrl-C ends the loop over them between two steps.
+
+    Args:
+        total: how many items will come; None if unknown.
+    """
+    with progress.task(description, total) as task, interrupts() as check:
+        for item in items:
+            yield item
+            task.advance()
+            check()

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.tiling.plan import Axis, Plan
 from fcn_deploy.tiling.run import Infer, Region, label_region
 from fcn_deploy.tiling.windows import ImageWindows
@@ -57,15 +56,10 @@ def measure_disagreement(
     cells = list(product(_label_ranges(exact.rows), _label_ranges(exact.columns)))
     chosen = cells if sample is None else [cells[index] for index in _evenly_spaced(len(cells), sample)]
     differing = pixels = 0
-    with progress.task("comparing with exact tiles", len(chosen)) as task:
-        for (top, bottom), (left, right) in chosen:
-            region = Region(top, left, bottom, right)
-            differs: NDArray[np.bool_] = label_region(infer, image, plan, region) != label_region(
-                infer, image, exact, region
-            )
-            differing += int(np.count_nonzero(differs))
-            pixels += differs.size
-            task.advance()
+    for (top, bottom), (left, right) in track(progress, "comparing with exact tiles", chosen, len(chosen)):
+        labels, others = (label_region(infer, image, each, Region(top, left, bottom, right)) for each in (plan, exact))
+        differing += int(np.count_nonzero(labels != others))
+        pixels += labels.size
     return Disagreement(differing, pixels, len(chosen), len(cells))
 
 

@@ -1,4 +1,4 @@
-"""Label an image of any size tile by tile: whole as an array, or band by band for a writer."""
+"""Label an image of any size tile by tile: band by band for a writer, or a part as an array."""
 
 from __future__ import annotations
 
@@ -28,24 +28,9 @@ class Region:
     right: int
 
 
-def label_whole_image(
-    infer: Infer, image: ImageWindows, plan: Plan, progress: Progress = SILENT, *, batch: int = 1
-) -> NDArray[Any]:
-    """Return labels [H, W] of the whole image, in the type that `infer` gives.
-
-    Args:
-        batch: tiles of one call, at most.
-
-    Raises:
-        ImageError: a window cannot be read.
-        RunnerError, ShapeError: from `infer`, or it gave labels of another shape.
-    """
-    return _stacked(label_bands(infer, image, plan, progress, batch=batch), plan.rows.side)
-
-
-def label_region(infer: Infer, image: ImageWindows, plan: Plan, region: Region, *, batch: int = 1) -> NDArray[Any]:
-    """Return labels [h, w] of a part of the image, as `label_whole_image` does; only the tiles that it needs run."""
-    return _stacked(label_bands(infer, image, plan, batch=batch, region=region), region.bottom - region.top)
+def label_region(infer: Infer, image: ImageWindows, plan: Plan, region: Region) -> NDArray[Any]:
+    """Return labels [h, w] of a part of the image; only the tiles that it needs run. Errors as for `label_bands`."""
+    return np.concatenate(list(label_bands(infer, image, plan, region=region)))
 
 
 def label_bands(
@@ -59,7 +44,15 @@ def label_bands(
 ) -> Iterator[NDArray[Any]]:
     """Yield labels [h, W] of one row of tiles after the other, from the top; no more than one such band is held.
 
-    The arrays belong to the caller. Errors as for `label_whole_image`.
+    The arrays belong to the caller; their type is that which `infer` gives.
+
+    Args:
+        batch: tiles of one call, at most.
+        region: the part to label; None is the whole image.
+
+    Raises:
+        ImageError: a window cannot be read.
+        RunnerError, ShapeError: from `infer`, or it gave labels of another shape.
     """
     region = region or Region(0, 0, plan.rows.side, plan.columns.side)
     rows = _windows_for(plan.rows, region.top, region.bottom)
@@ -118,15 +111,3 @@ def read_window(image: ImageWindows, top: int, left: int, height: int, width: in
     inside = image.read(top, left, min(height, image.height - top), min(width, image.width - left))
     below, beside = height - inside.shape[0], width - inside.shape[1]
     return np.pad(inside, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else inside
-
-
-def _stacked(bands: Iterator[NDArray[Any]], height: int) -> NDArray[Any]:
-    """Stack bands one below the other into one array, as they come."""
-    first = next(bands)
-    labels = np.empty((height, first.shape[1]), first.dtype)
-    labels[: len(first)] = first
-    top = len(first)
-    for band in bands:
-        labels[top : top + len(band)] = band
-        top += len(band)
-    return labels

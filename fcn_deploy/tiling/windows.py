@@ -21,15 +21,10 @@ MOST_PIXELS = 1 << 31  # a decoded RGB image of that size takes 8 GiB
 
 
 class ImageWindows(Protocol):
-    """An RGB image that can be read in parts, from one thread at a time."""
+    """An RGB image of `height` rows and `width` columns that can be read in parts, from one thread at a time."""
 
-    @property
-    def height(self) -> int:
-        """Rows."""
-
-    @property
-    def width(self) -> int:
-        """Columns."""
+    height: int
+    width: int
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
         """Return uint8[height, width, 3], a window that lies in the image; the array must not be written to."""

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,6 @@ from fcn_deploy.vocabulary import MaskFormat
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, INDEXED = 0, 3  # colour types of PNG
-
-
-class RowWriter(Protocol):
-    """An open file that takes rows from the top."""
-
-    def write(self, rows: NDArray[Any]) -> None:
-        """Write the next rows, labels [h, W]."""
-
-    def end(self) -> None:
-        """Finish the file after the last row."""
 
 
 def write_bands(
@@ -54,7 +44,7 @@ def write_bands(
         Whatever `bands` raises.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        rows: RowWriter | None = None
+        rows: NpyWriter | PngWriter | None = None
         written = 0
         for band in bands:
             written += len(band)
@@ -70,7 +60,7 @@ def write_bands(
 
 def _open(
     stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any], format: MaskFormat, palette: Sequence[Colour]
-) -> RowWriter:
+) -> NpyWriter | PngWriter:
     if format == "npy":
         return NpyWriter(stream, shape, dtype)
     if format == "indexed" and dtype != np.uint8:

@@ -34,7 +34,7 @@ from fcn_deploy.tiling.receptive_field.compute import (
     drop_weights,
     receptive_field_of,
 )
-from fcn_deploy.tiling.run import label_whole_image
+from fcn_deploy.tiling.run import label_bands
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.conftest import tiny_model
 from tests.support.peak_memory import peak_of
@@ -107,7 +107,8 @@ def check(path: Path, sides: tuple[int, int], tile: int, *, varied: bool = True)
     image, session = scene(*sides), open_cpu_session(path, threads=1)
     labels, logits = session.run(["labels", "logits"], {"image": image[None]})
     plan = plan_tiles(receptive_field_of(str(path), None), *sides, tile)
-    tiled = label_whole_image(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
+    bands = label_bands(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
+    tiled = np.concatenate(list(bands))
     differs = tiled != labels[0]
     bound = 2 * ROUNDING * float(np.abs(logits).max())
     assert not differs.any() or float(logit_margin(logits)[0][differs].max()) <= bound
@@ -156,7 +157,8 @@ def test_a_resnets_other_sides_have_the_labels_of_the_extended_image(resnet):
     session, image = open_cpu_session(resnet, threads=1), scene(643, 96)
     plan = plan_tiles(receptive_field_of(str(resnet), None), 643, 96, 488)
     assert not plan.exact
-    tiled = label_whole_image(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
+    bands = label_bands(lambda x: session.run(["labels"], {"image": x})[0], ArrayWindows(image), plan)
+    tiled = np.concatenate(list(bands))
     extended = np.pad(image, ((0, 5), (0, 0), (0, 0)), mode="edge")
     (labels,) = session.run(["labels"], {"image": extended[None]})
     (own,) = session.run(["labels"], {"image": image[None]})

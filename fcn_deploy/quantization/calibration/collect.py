@@ -16,7 +16,6 @@ from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
 from fcn_deploy.quantization.calibration.images import CalibrationSet
 from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, float_tensors
-from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 
 
@@ -122,15 +121,14 @@ def _measure(
 ) -> TensorStatistics:
     """Run the FP32 file on the images."""
     io = graph_io_of(model, str(source), card)
-    with interrupts() as check:
-        return calibrate(
-            source,
-            images.feeds(io, check),
-            histograms=wanted.histograms,
-            extremes=wanted.extremes,
-            total=len(images.coverage.names),
-            progress=progress,
-        )
+    return calibrate(
+        source,
+        images.feeds(io),
+        histograms=wanted.histograms,
+        extremes=wanted.extremes,
+        total=len(images.coverage.names),
+        progress=progress,
+    )
 
 
 def _write_cache(path: Path, key: CacheKey, seen: TensorStatistics, progress: Progress) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
@@ -17,8 +17,7 @@ from fcn_deploy.errors import DataError
 from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.quantization.calibration.measure import Feeds
 from fcn_deploy.system.files import StrPath
-from fcn_deploy.system.interrupt import interrupts
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 
 # So many images are looked at before the work begins, to tell label maps from images.
 _LOOK_AT = 5
@@ -75,15 +74,14 @@ class CalibrationSet:
     options: DataOptions
     coverage: CalibrationContent
 
-    def feeds(self, io: GraphIO, check: Callable[[], None] = lambda: None) -> Iterator[Feeds]:
-        """Yield what the graph takes, image by image; `check` may raise between two images.
+    def feeds(self, io: GraphIO) -> Iterator[Feeds]:
+        """Yield what the graph takes, image by image.
 
         Raises:
             DataError: the images are no longer those of the survey.
         """
         digests = iter(self.coverage.frames.digests)
         for sample in self._samples():
-            check()
             if next(digests, None) != pixel_digest(sample.image):
                 raise DataError(f"{sample.name} has changed since it was first read; start again")
             yield {io.image: io.prepare(sample.image[None])}
@@ -112,14 +110,11 @@ def open_checked(card: ModelCard | None, options: DataOptions, progress: Progres
     """
     dataset = open_images(card, options, progress)
     coverage = CalibrationContent(tuple(dataset.classes) or (card.classes if card is not None else ()))
-    with progress.task("reading calibration images", len(dataset)) as task, interrupts() as check:
-        samples = iterate(dataset, on_error=options.on_error, progress=progress)
-        first = list(islice(samples, _LOOK_AT))
-        reject_label_maps(first, len(coverage.classes))
-        for sample in chain(first, samples):
-            check()
-            coverage.add(sample)
-            task.advance()
+    samples = iterate(dataset, on_error=options.on_error, progress=progress)
+    first = list(islice(samples, _LOOK_AT))
+    reject_label_maps(first, len(coverage.classes))
+    for sample in track(progress, "reading calibration images", chain(first, samples), len(dataset)):
+        coverage.add(sample)
     return CalibrationSet(dataset, options, coverage)
 
 

@@ -19,7 +19,7 @@ from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.weights import catch_write_errors
 from fcn_deploy.quantization.calibration.histogram import Histogram
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -74,16 +74,15 @@ def calibrate(
     gathered = {name: Histogram() for name in histograms}
     largest = dict.fromkeys(watched, 0.0)
     count = 0
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder, progress.task("calibrating", total) as task:
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
         copy = _with_outputs(path, watched, Path(folder))
         gc.collect()  # nodes and values refer to each other; without this the graph's weights stay beside the session's
         session = open_cpu_session(copy)
-        for count, feed in enumerate(feeds, start=1):
+        for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):
             made = [name for name in watched if name not in feed]  # no session gives what it was fed
             seen = {**feed, **dict(zip(made, session.run(made, dict(feed)), strict=True))}
             for name in watched:
                 _observe(name, seen[name], gathered.get(name), largest, count)
-            task.advance()
     if count == 0:
         raise DataError("there is no calibration image; give a data set (--calib) with at least one")
     return TensorStatistics(count, gathered, largest)

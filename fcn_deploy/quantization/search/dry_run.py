@@ -27,9 +27,8 @@ from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_byt
 from fcn_deploy.quantization.search.images import require_labels
 from fcn_deploy.quantization.search.sensitivity import candidates, tensors_before
 from fcn_deploy.quantization.search.steps import LIVE
-from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.plain import plain
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import LABELS
 
 
@@ -90,16 +89,11 @@ def _plan_search(options: QuantizeOptions, progress: Progress) -> SearchPlan:
     size = (sample.image.shape[0], sample.image.shape[1])
     cuts = [tensors_before(model, layer, options.target) for layer in layers]
     cached = cache_bytes(model, cuts, size, len(dataset) * size[0] * size[1])
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
         feeds = {io.image: io.prepare(sample.image[None])}
         walk = _TimedWalk(model, io.fetches((LABELS,)), TensorCache(Path(folder)), len(dataset))
         whole = walk.suffix(feeds)
-        own = 0.0
-        with progress.task("timing one image", len(layers)) as task:
-            for cut in cuts:
-                check()
-                own += walk.to(cut, feeds)
-                task.advance()
+        own = sum(walk.to(cut, feeds) for cut in track(progress, "timing one image", cuts, len(cuts)))
         free = shutil.disk_usage(folder).free - weights_bytes(model)  # a part's, written while it is opened
     return SearchPlan(
         data=dataset.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +17,7 @@ from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.scores import Counts, confusion_matrix, scores
 from fcn_deploy.quantization.search.cache import TensorCache
 from fcn_deploy.runners.base import check_labels
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 
 Labels = NDArray[Any]
 IMAGE, TRUTH, REFERENCE = "image", "truth", "reference"
@@ -68,7 +67,6 @@ class SearchImages:
         cache: TensorCache,
         *,
         on_error: OnError = "raise",
-        check: Callable[[], None] = lambda: None,
         progress: Progress = SILENT,
     ) -> None:
         """Decode every image.
@@ -83,11 +81,9 @@ class SearchImages:
         self._ignore = ignore_index_for(len(classes))
         self.largest, self.pixels = (0, 0), 0
         state = hashlib.sha256()
-        with progress.task(f"reading {dataset.name}", len(dataset)) as task:
-            for sample in iterate(dataset, on_error=on_error, progress=progress):
-                state.update(self._add(sample))
-                task.advance()
-                check()
+        samples = iterate(dataset, on_error=on_error, progress=progress)
+        for sample in track(progress, f"reading {dataset.name}", samples, len(dataset)):
+            state.update(self._add(sample))
         self.digest = state.hexdigest()
         self.left_out = len(dataset) - len(self)
         if self._labelled == 0:

@@ -21,7 +21,6 @@ from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
 from fcn_deploy.quantization.search.smallest_set import Layers, smallest_set
 from fcn_deploy.quantization.search.steps import SearchedNetwork, StepRunner
 from fcn_deploy.system.files import StrPath
-from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 
 LOG_SUFFIX = ".search.jsonl"
@@ -75,19 +74,14 @@ def search_layers(
     """
     started = time.perf_counter()
     dataset = open_for_model(card, options.images, progress)
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder, interrupts() as check:
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
         cache = TensorCache(Path(folder))
         images = SearchImages(
-            dataset,
-            classes_of(card, dataset),
-            cache,
-            on_error=options.images.on_error,
-            check=check,
-            progress=progress,
+            dataset, classes_of(card, dataset), cache, on_error=options.images.on_error, progress=progress
         )
         steps = SearchLog(Path(options.log or log), _key(network, images, identity))
         progress.say(f"search log {steps.path}: {steps.found} steps are done")
-        run = _Search(network, options, StepRunner(network, images, cache, steps, check, progress), started, progress)
+        run = _Search(network, options, StepRunner(network, images, cache, steps, progress), started, progress)
         try:
             kept = run.choose()
         except SearchError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check
 from fcn_deploy.quantization.search.images import PassResult, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog, SearchStep
 from fcn_deploy.quantization.search.sensitivity import quantise_one_layer, tensors_before
-from fcn_deploy.system.progress import Progress
+from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.vocabulary import LABELS, Target
 
 LIVE = "live"
@@ -65,19 +65,12 @@ class SearchedNetwork:
 
 
 class StepRunner:
-    """Measures what the log does not hold yet; `check` may raise between two images, and the step is then lost."""
+    """Measures what the log does not hold yet; Ctrl-C ends a step between two images, and the step is then lost."""
 
     def __init__(
-        self,
-        network: SearchedNetwork,
-        images: SearchImages,
-        cache: TensorCache,
-        log: SearchLog,
-        check: Callable[[], None],
-        progress: Progress,
+        self, network: SearchedNetwork, images: SearchImages, cache: TensorCache, log: SearchLog, progress: Progress
     ) -> None:
-        self._network, self._images, self._cache, self._log = network, images, cache, log
-        self._check, self._progress = check, progress
+        self._network, self._images, self._cache, self._log, self._progress = network, images, cache, log, progress
         self._cut: list[str] = []  # the tensors that the cache holds of every image; none yet
         self.cached = 0
 
@@ -138,14 +131,11 @@ class StepRunner:
         before = self._cut or [network.io.image]
         made = [name for name in cut if name not in before]
         part = Subgraph(extract_subgraph(network.model, before, made), self._cache.folder) if made else None
-        with self._progress.task("FP32 up to the next layer", len(self._images)) as task:
-            for index in range(len(self._images)):
-                self._check()
-                tensors = self._cache.get(LIVE, index) if self._cut else self._start(index)
-                if part is not None:
-                    tensors |= part.run(tensors)
-                self._cache.put(LIVE, index, {name: tensors[name] for name in cut})
-                task.advance()
+        for index in self._numbers("FP32 up to the next layer"):
+            tensors = self._cache.get(LIVE, index) if self._cut else self._start(index)
+            if part is not None:
+                tensors |= part.run(tensors)
+            self._cache.put(LIVE, index, {name: tensors[name] for name in cut})
         self._cut = cut
 
     def _reserve(self) -> None:
@@ -161,6 +151,9 @@ class StepRunner:
         # a part's weights are written while it is opened
         check_disk_space(self._cache.folder, self.cached + weights_bytes(network.model))
 
+    def _numbers(self, words: str) -> Iterator[int]:
+        return track(self._progress, words, range(len(self._images)), len(self._images))
+
     def _start(self, index: int) -> dict[str, NDArray[Any]]:
         return {self._network.io.image: self._network.io.prepare(self._images.image(index))}
 
@@ -175,12 +168,9 @@ class StepRunner:
         labels = opened()
         size = len(self._images.classes)
         counts, same = np.zeros((size, size), np.int64), PixelShare()
-        with self._progress.task(words, len(self._images)) as task:
-            for index in range(len(self._images)):
-                self._check()
-                more_counts, more_same = self._images.score(index, labels(index))
-                counts, same = counts + more_counts, same + more_same
-                task.advance()
+        for index in self._numbers(words):
+            more_counts, more_same = self._images.score(index, labels(index))
+            counts, same = counts + more_counts, same + more_same
         measured = PassResult(counts, same, time.perf_counter() - wall, time.process_time() - cpu)
         if self._log.get(step) is None:
             self._log.add(step, measured)

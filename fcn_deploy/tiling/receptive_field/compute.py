@@ -157,7 +157,11 @@ def receptive_field_of(source: str, card: ModelCard | None, progress: Progress =
             f"{source} holds no model card, so nothing tells which pixels a label depends on; tiles need a model that "
             "fcn-deploy exported or built"
         )
-    return receptive_field_of_card(card, progress)
+    from fcn_deploy.models.registry import build
+    from fcn_deploy.onnx_export.trace import trace
+
+    with progress.task("tracing the network for its receptive field", None):
+        return ReceptiveField(trace(build(replace(card, options={**card.options, "width": THIN}))))
 
 
 def drop_weights(model: ir.Model) -> ir.Model:
@@ -179,12 +183,3 @@ def drop_weights(model: ir.Model) -> ir.Model:
 
 def _placeholder() -> ir.TensorProtocol:
     raise GraphError("the values of weights are not at hand where only receptive fields are asked for")
-
-
-def receptive_field_of_card(card: ModelCard, progress: Progress = SILENT) -> ReceptiveField:
-    """Compute the receptive field of the network of `card`; its weights are not read. Errors as above."""
-    from fcn_deploy.models.registry import build
-    from fcn_deploy.onnx_export.trace import trace
-
-    with progress.task("tracing the network for its receptive field", None):
-        return ReceptiveField(trace(build(replace(card, options={**card.options, "width": THIN}))))

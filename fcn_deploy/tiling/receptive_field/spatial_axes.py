@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.nodes import operand
 
 
 class NotUniform(Exception):  # noqa: N818 - it ends one attempt and becomes a GraphError, or a divisor
@@ -75,7 +76,7 @@ class NodeContext:
 
     def constant(self, position: int) -> list[int] | None:
         """Return the integers of an input; None if it is absent. GraphError if it is computed while the graph runs."""
-        value = self.node.inputs[position] if position < len(self.node.inputs) else None
+        value = operand(self.node, position)
         if value is None or not value.name:
             return None
         tensor = ir.convenience.get_const_tensor(value)

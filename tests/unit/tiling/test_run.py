@@ -12,7 +12,7 @@ from fcn_deploy.errors import RunnerError
 from fcn_deploy.tiling.disagreement import Disagreement, measure_disagreement
 from fcn_deploy.tiling.plan import plan_tiles
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
-from fcn_deploy.tiling.run import Region, label_bands, label_region, label_whole_image, read_window
+from fcn_deploy.tiling.run import Region, label_bands, label_region, read_window
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.support.random_nets import Layer, chain
 
@@ -32,7 +32,8 @@ WHOLE = summed(IMAGE[None])[0]
 @pytest.mark.parametrize("tile", [6, 7, 16, 61, 82, 83, 200])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_tiles_give_the_labels_of_the_whole_image(tile, batch):
-    labels = label_whole_image(summed, ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, tile), batch=batch)
+    bands = label_bands(summed, ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, tile), batch=batch)
+    labels = np.concatenate(list(bands))
     assert labels.dtype == np.uint8
     assert np.array_equal(labels, WHOLE)
 
@@ -45,7 +46,7 @@ def test_all_calls_have_one_shape_but_for_the_last_batch_of_a_row():
         return summed(images)
 
     plan = plan_tiles(FIELD, 61, 83, 20)
-    label_whole_image(noted, ArrayWindows(IMAGE), plan, batch=4)
+    assert len(list(label_bands(noted, ArrayWindows(IMAGE), plan, batch=4))) == len(plan.rows.starts)
     assert len(plan.columns.starts) == 5
     assert set(shapes) == {(4, *plan.shape, 3), (1, *plan.shape, 3)}
 
@@ -76,12 +77,12 @@ def test_beyond_the_image_its_last_row_and_column_repeat():
 
 def test_labels_of_another_shape_are_an_error():
     with pytest.raises(RunnerError, match=r"labels of tiles are \[1, 10, 10\]; expected \[1, "):
-        label_whole_image(lambda images: images[:, :10, :10, 0], ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, 20))
+        next(label_bands(lambda images: images[:, :10, :10, 0], ArrayWindows(IMAGE), plan_tiles(FIELD, 61, 83, 20)))
 
 
 def test_a_smaller_halo_is_measured_against_exact_tiles():
     plan, exact = plan_tiles(FIELD, 61, 83, 20, halo=0), plan_tiles(FIELD, 61, 83, 20)
-    small = label_whole_image(summed, ArrayWindows(IMAGE), plan)
+    small = np.concatenate(list(label_bands(summed, ArrayWindows(IMAGE), plan)))
     every = measure_disagreement(summed, ArrayWindows(IMAGE), plan, exact, sample=None)
     assert every == Disagreement(np.count_nonzero(small != WHOLE), WHOLE.size, exact.windows, exact.windows)
     assert every.differing > 0
