@@ -40,10 +40,14 @@ def test_every_item_is_a_step():
 
 def test_ctrl_c_ends_the_loop_when_the_step_is_done():
     progress, done, before = Counted(), [], signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
+
+    def loop():
         for item in track(progress, "reading", "abc", 3):
             signal.raise_signal(signal.SIGINT)
             done.append(item)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop()
     assert (done, progress.closed) == (["a"], True)
     assert signal.getsignal(signal.SIGINT) is before
 
