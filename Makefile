@@ -7,6 +7,7 @@ lint:
 	ruff format --check .
 	ruff check .
 	mypy
+	codespell README.md CHANGELOG.md CONTRIBUTING.md docs benchmarks fcn_deploy
 format:
 	ruff format .
 	ruff check --fix .
