@@ -106,7 +106,7 @@ def onnxruntime() -> Facts:
 
 def _missing_libraries(ort: Any, cuda: str) -> list[str]:
     """Return CUDA libraries that onnxruntime does not find, neither on the system nor in Python packages."""
-    from fcn_deploy.runners.ort.session import captured_output
+    from fcn_deploy.runners.ort.printed import captured_output
 
     if sys.platform == "win32":
         return []  # the names differ with every release; the providers' own attempt says what is missing

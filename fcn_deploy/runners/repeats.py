@@ -75,6 +75,12 @@ class RepeatedShapes(Generic[Kept]):
             self.close()
         return had
 
+    def refuse(self, shape: Shape, reason: str) -> None:
+        """Close what `shape` is run with, and run it without from then on."""
+        self._refused.add(shape)
+        self._kept.pop(shape).close()
+        self._say(f"{shape_text(shape)} has lost its {self._what}: {reason}")
+
     def close(self) -> None:
         """Close all that is kept."""
         while self._kept:

@@ -14,7 +14,7 @@ from fcn_deploy.errors import RunnerError, ShapeError
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.runners.ort.options import ProviderOptions
-from fcn_deploy.runners.ort.session import find_plugin
+from fcn_deploy.runners.ort.plugin import find_plugin
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.vocabulary import Profile
 from tests.conftest import tiny_model

@@ -7,8 +7,8 @@ TensorRTRTX-ExecutionProvider.html, and tensorrt_rtx_provider_options.h of the p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fcn_deploy.errors import GraphError, OutputError, RunnerError
@@ -18,7 +18,13 @@ from fcn_deploy.vocabulary import Profile, Shape, shape_text
 CUDA, TENSORRT, RTX = "cuda", "tensorrt", "nvtensorrtrtx"
 PREFIX = {TENSORRT: "trt", RTX: "nv"}  # of a provider's option names
 # What can be asked of which; of the others, nothing.
-ASKABLE = {"device_id": (CUDA, TENSORRT, RTX), "profiles": (TENSORRT, RTX), "cache": (TENSORRT, RTX)}
+ASKABLE = {
+    "device_id": (CUDA, TENSORRT, RTX),
+    "profiles": (TENSORRT, RTX),
+    "cache": (TENSORRT, RTX),
+    "fixed_shapes": ("cpu", CUDA),
+    "options": (CUDA, TENSORRT, RTX),
+}
 FP16_NOTE = (
     "the provider's network is weakly typed: with FP16 in the file, TensorRT may compute any node in FP16, those that "
     "were kept in FP32 too"
@@ -34,11 +40,17 @@ class ProviderOptions:
         profiles: ranges of N, H, W to build for; none leaves the choice to the provider, which rebuilds or falls back
             to general kernels as shapes come. The tensorrt provider runs one profile alone.
         cache: a folder for built engines, timings and kernels; None keeps nothing.
+        fixed_shapes: how many shapes that come again may have a session of their own, with weights and memory of its
+            own, in which sizes are fixed; on a GPU it is a CUDA graph. None is `runners.repeats.CAPACITY` on cuda, and
+            none elsewhere.
+        options: onnxruntime's own names and texts for the provider, which go before what is chosen otherwise.
     """
 
     device_id: int = 0
     profiles: tuple[Profile, ...] = ()
     cache: Path | None = None
+    fixed_shapes: int | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,20 +89,24 @@ def provider_option_texts(provider: str, path: Path, asked: ProviderOptions) -> 
     _refuse(provider, asked)
     texts = {"device_id": str(asked.device_id)} if provider in ASKABLE["device_id"] else {}
     if provider not in PREFIX:
-        return texts, ()
+        return texts | dict(asked.options), ()
     facts = read_facts(path)
     texts |= _profile_texts(provider, facts, asked.profiles)
     if asked.cache is not None:
         texts |= _cache_texts(provider, _cache_folder(asked.cache, facts.files, asked.profiles))
     if provider == RTX:
-        return texts, ()
-    return texts | _type_texts(facts), (FP16_NOTE,) if facts.half else ()
+        return texts | dict(asked.options), ()
+    return texts | _type_texts(facts) | dict(asked.options), (FP16_NOTE,) if facts.half else ()
 
 
 def _refuse(provider: str, asked: ProviderOptions) -> None:
-    for field, providers in ASKABLE.items():
-        if getattr(asked, field) and provider not in providers:
-            raise RunnerError(f"onnxruntime's {provider} provider takes no {field}; {', '.join(providers)} do")
+    for name, providers in ASKABLE.items():
+        if getattr(asked, name) and provider not in providers:
+            raise RunnerError(f"onnxruntime's {provider} provider takes no {name}; {', '.join(providers)} do")
+    if "enable_cuda_graph" in asked.options:
+        raise RunnerError(
+            "enable_cuda_graph holds for a session of one shape; say with fixed_shapes how many shapes may have one"
+        )
     if asked.device_id < 0:
         raise RunnerError(f"device_id {asked.device_id} is no GPU; they are counted from 0")
     if provider == TENSORRT and len(asked.profiles) > 1:

@@ -13,23 +13,20 @@ from fcn_deploy.errors import GraphError, RunnerError, ShapeError
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM, copy_and_wait, primary_context
-from fcn_deploy.runners.ort.options import ProviderOptions
-from fcn_deploy.runners.ort.session import open_session, reason_of
+from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.ort.first_runs import FirstRuns
+from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions
+from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
+from fcn_deploy.runners.ort.gpu_arrays import copy_from, copy_of, shared
+from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
+from fcn_deploy.runners.ort.session import is_memory, open_session, reason_of
 from fcn_deploy.vocabulary import LABELS, Shape, shape_text
-
-# What a label map or logits may be, by onnxruntime's name.
-ELEMENT_TYPES = {
-    "tensor(uint8)": np.uint8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-}
 
 
 class OrtRunner(Runner):
-    """One session; buffers of CUDA providers live on the GPU, those of every other provider on the host.
+    """One session for images of any shape; buffers of CUDA providers live on the GPU, of all others on the host.
+
+    On CUDA, shapes that come again have a session each, which is a CUDA graph.
 
     A graph that wants a normalised float image or gives logits alone is run too: the host does the rest, inside
     `upload` and `download`, and `notes` says so.
@@ -44,7 +41,10 @@ class OrtRunner(Runner):
         device: str = "cpu",
         outputs: tuple[str, ...] = (LABELS,),
         asked: ProviderOptions | None = None,
+        fixed: FixedSessions | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
+        """Run `session`; `fixed` opens others for shapes that come again, where there may be any."""
         super().__init__(name, io.card, outputs)
         self._session = session
         self._io = io
@@ -54,7 +54,15 @@ class OrtRunner(Runner):
         self._fetches = io.fetches(outputs)
         self._binding = session.io_binding()
         self._device_image: Any = None
-        self.notes = io.host_work(outputs)
+        self._opener, self._on_cuda = fixed, fixed is not None and fixed.provider == CUDA
+        self._pool: FixedPool | None = None
+        if fixed is not None and capacity(fixed):
+            self._pool = FixedPool(fixed, io, self._fetches, session.get_inputs()[0].shape)
+        self._fixed: FixedSession | None = None
+        self._shape: Shape = (0, 0, 0)
+        self._first_runs = FirstRuns()
+        self._own_notes = (*notes, *io.host_work(outputs))
+        self.notes = self._own_notes
 
     @classmethod
     def open(
@@ -73,19 +81,20 @@ class OrtRunner(Runner):
         text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         card = ModelCard.from_json(text, source) if text else None
         io = describe_io(source, session.get_inputs(), session.get_outputs(), card)
+        fixed = FixedSessions(
+            name, Path(source), device, threads, provider or ProviderOptions(), opened.layouts, opened.buffers
+        )
+        options: dict[str, Any] = {"device": opened.buffers, "outputs": outputs, "asked": provider}
         try:
-            runner = cls(name, session, io, device=opened.buffers, outputs=outputs, asked=provider)
+            return cls(name, session, io, **options, fixed=fixed, notes=opened.notes)
         except GraphError as error:
             raise GraphError(f"{source}: {error}") from error
-        runner.notes = opened.notes + runner.notes
-        return runner
 
     def clone(self) -> OrtRunner:
         self._require("opened", "uploaded", "executed")
-        clone = type(self)(
-            self.name, self._session, self._io, device=self._device, outputs=self.output_names, asked=self._asked
-        )
-        clone.notes = self.notes
+        options: dict[str, Any] = {"device": self._device, "outputs": self.output_names, "asked": self._asked}
+        clone = type(self)(self.name, self._session, self._io, **options, fixed=self._opener)
+        clone.notes = clone._own_notes = self._own_notes
         return clone
 
     def accepts(self, shape: Shape) -> bool:
@@ -104,13 +113,26 @@ class OrtRunner(Runner):
 
     def _upload(self, image: NDArray[np.uint8] | GpuArray) -> None:
         batch, height, width, _ = image.shape
-        self._choose_profile((batch, height, width))
-        if isinstance(image, GpuArray):
-            self._bind_copy(image)
-        elif self._device == "cpu":
-            self._binding.bind_cpu_input(self._io.image, self._io.prepare(image))
+        self._shape = (batch, height, width)
+        self._choose_profile(self._shape)
+        prepared = image if isinstance(image, GpuArray) else self._io.prepare(image)
+        self._fixed = None if self._pool is None else self._pool.get(self._shape)
+        if self._fixed is None:
+            self._bind(prepared)
+        elif isinstance(prepared, GpuArray):
+            copy_from(prepared, self._fixed.image.address)
         else:
-            self._bind_on_device(self._io.prepare(image))
+            self._fixed.image.write(prepared)
+        self._tell()
+
+    def _bind(self, prepared: NDArray[Any] | GpuArray) -> None:
+        """Bind the image to the session for any shape."""
+        if isinstance(prepared, GpuArray):
+            self._bind_copy(prepared)
+        elif self._device == "cpu":
+            self._binding.bind_cpu_input(self._io.image, prepared)
+        else:
+            self._bind_on_device(prepared)
         # A binding keeps the arrays of its last run and would want the next ones to have their shape.
         self._binding.clear_binding_outputs()
         for output in self._fetches:
@@ -140,8 +162,7 @@ class OrtRunner(Runner):
     def _bind_copy(self, image: GpuArray) -> None:
         """Copy within the GPU into that buffer, behind the work that makes the image, which may be freed then."""
         buffer = self._buffer(image.shape, image.dtype)
-        with primary_context(image.device):
-            copy_and_wait(buffer.data_ptr(), image.address, image.nbytes, DEFAULT_STREAM)
+        copy_from(image, buffer.data_ptr())
         self._binding.bind_ortvalue_input(self._io.image, buffer)
 
     def _buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
@@ -154,27 +175,59 @@ class OrtRunner(Runner):
         return self._device_image
 
     def _execute(self) -> None:
+        if self._fixed is not None:
+            try:
+                self._fixed.run()
+                return
+            except RunnerError as error:
+                self._leave_fixed(str(error))
+        with self._first_runs.timed(self._shape if self._on_cuda else None):
+            try:
+                self._run()
+            except RunnerError as error:
+                if self._pool is None or not is_memory(str(error)) or not self._pool.drop(str(error)):
+                    raise
+                self._run()
+        if self._pool is not None:
+            self._pool.learn(self._shape, self._binding.get_outputs())
+        self._tell()
+
+    def _run(self) -> None:
         try:
             self._session.run_with_iobinding(self._binding, self._run_options)
             self._binding.synchronize_outputs()
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise RunnerError(f"{self.name} failed while running: {reason_of(error)}") from error
 
+    def _leave_fixed(self, reason: str) -> None:
+        """Run what was uploaded in the session for any shape, now and for this shape from now on."""
+        assert self._pool is not None
+        assert self._fixed is not None
+        image = self._fixed.image.read()
+        self._fixed = None
+        self._pool.refuse(self._shape, reason)
+        self._bind(image)
+
+    def _tell(self) -> None:
+        remarks = () if self._pool is None else self._pool.remarks
+        self.notes = (*self._own_notes, *self._first_runs.remark, *remarks)
+
     def _download(self) -> dict[str, NDArray[Any]]:
-        arrays = self._binding.copy_outputs_to_cpu()
+        arrays = self._binding.copy_outputs_to_cpu() if self._fixed is None else self._fixed.read()
         return self._io.finish(dict(zip(self._fetches, arrays, strict=True)), self.output_names)
 
     def _download_on_gpu(self) -> dict[str, Any]:
         """Return the outputs of this run, whose memory the next run does not use."""
+        device = self._asked.device_id
+        if self._fixed is not None:
+            buffers = dict(zip(self._fetches, self._fixed.outputs, strict=True))
+            held = {name: buffers[str(getattr(self._io, name))] for name in self.output_names}
+            return {name: copy_of(buffer, device) for name, buffer in held.items()}
         values = dict(zip(self._fetches, self._binding.get_outputs(), strict=True))
         own = {name: values[str(getattr(self._io, name))] for name in self.output_names}
-        return {name: _shared(value, self._asked.device_id) for name, value in own.items()}
+        return {name: shared(value, device) for name, value in own.items()}
 
     def _close(self) -> None:
-        self._binding = self._session = self._device_image = None
-
-
-def _shared(value: Any, device: int) -> GpuArray:
-    """Return an output on the GPU for other libraries to read; it keeps onnxruntime's memory."""
-    dtype = np.dtype(ELEMENT_TYPES[value.data_type()])
-    return GpuArray(value.data_ptr(), tuple(value.shape()), dtype, device, value)
+        if self._pool is not None:
+            self._pool.close()
+        self._binding = self._session = self._device_image = self._fixed = None

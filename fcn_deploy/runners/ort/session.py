@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, first_line, one_line
+from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
 from fcn_deploy.graph.session import load_onnxruntime, quiet_options
 from fcn_deploy.model_file import require_file
+from fcn_deploy.runners.ort.layouts import Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, provider_option_texts
+from fcn_deploy.runners.ort.plugin import PLUGIN, find_plugin, plugin_device
+from fcn_deploy.runners.ort.printed import captured_output, printed_reason
 from fcn_deploy.system.optional import require
-from fcn_deploy.system.process import redirected
 
 SUFFIX = "ExecutionProvider"
 # Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.
@@ -33,11 +31,18 @@ LIBRARIES = {TENSORRT: "tensorrt"}
 
 @dataclass(frozen=True)
 class OpenSession:
-    """A session, notes on what it does otherwise than one might think, and where its bound buffers may lie."""
+    """A session.
+
+    Attributes:
+        notes: what it does otherwise than one might think.
+        buffers: where its bound buffers may lie.
+        layouts: options that a session for one shape may have beside the provider's own, to be measured.
+    """
 
     session: Any
     notes: tuple[str, ...]
     buffers: str
+    layouts: tuple[Texts, ...] = ({},)
 
 
 def open_session(
@@ -59,6 +64,7 @@ def open_session(
     texts, notes = provider_option_texts(provider, path, asked)
     if provider == "cpu":
         return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu")
+    layouts: tuple[Texts, ...] = layouts_for(path, asked.options) if provider == CUDA else (asked.options,)
     with captured_output() as printed:
         _load_libraries(ort, provider)
         try:
@@ -67,16 +73,72 @@ def open_session(
                 session = _create(ort, path, threads, device=device, texts=texts)
             else:
                 second = [(other, {"device_id": texts["device_id"]}) for other in SECOND.get(provider, ())]
-                session = _create(ort, path, threads, [(wanted, texts), *second])
+                layouts, refused, session = _laid_out(
+                    layouts,
+                    asked.options,
+                    lambda layout: _create(ort, path, threads, [(wanted, texts | layout), *second]),
+                )
+                notes += refused
         except GraphError as error:
-            raise RunnerError(f"{name}: {wanted} did not start: {_reason(printed()) or error}") from error
+            raise RunnerError(f"{name}: {wanted} did not start: {printed_reason(printed()) or error}") from error
         if session.get_providers()[0] != wanted:
-            reason = _reason(printed()) or "onnxruntime did not say why"
+            reason = printed_reason(printed()) or "onnxruntime did not say why"
             raise RunnerError(f"{name}: {wanted} did not start: {reason}; available here: cpu")
-    notes += _placement(name, session, wanted)
+    notes += (*_placement(name, session, wanted), *layout_text(layouts[0]))
     if plugin is not None:
         return OpenSession(session, (*notes, "copies to and from the GPU are timed with the run"), "cpu")
-    return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu")
+    return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu", layouts)
+
+
+def _laid_out(
+    layouts: tuple[Texts, ...], asked: Texts, create: Callable[[dict[str, str]], Any]
+) -> tuple[tuple[Texts, ...], tuple[str, ...], Any]:
+    """Return the layouts that this onnxruntime knows, a note on those that it does not, and the session.
+
+    Raises:
+        GraphError: nor does it take the options that were asked for alone.
+    """
+    try:
+        return layouts, (), create(dict(layouts[0]))
+    except GraphError as error:
+        if layouts[0] == asked:
+            raise
+        session = create(dict(asked))
+        return (asked,), (f"without {named(layouts[0])}: {error}",), session
+
+
+def open_session_of_sizes(
+    name: str,
+    path: Path,
+    provider: str,
+    threads: int | None,
+    asked: ProviderOptions,
+    sizes: Mapping[str, int],
+    texts: Mapping[str, str],
+) -> Any:
+    """Return a further session for what `open_session` opened, in which the input's dims are fixed.
+
+    The shape arithmetic of the graph is then done at opening and leaves no node behind.
+
+    Args:
+        sizes: name of a dim of the input -> its size.
+        texts: options beside the provider's own.
+
+    Raises:
+        RunnerError: it cannot be opened so, in onnxruntime's words.
+    """
+    ort = load_onnxruntime()
+    wanted = _full_name(ort, name, provider)
+    own = provider_option_texts(provider, path, asked)[0] | dict(texts)
+    chosen = [wanted] if provider == "cpu" else [(wanted, own)]
+    with captured_output():
+        try:
+            session = _create(ort, path, threads, chosen, sizes=sizes)
+        except GraphError as error:
+            raise RunnerError(str(error).removeprefix(f"{path}: ")) from error
+    if session.get_providers()[0] != wanted:
+        raise RunnerError(f"{wanted} did not start")
+    return session
 
 
 def short_names(providers: list[str]) -> list[str]:
@@ -116,9 +178,12 @@ def _create(
     *,
     device: Any = None,
     texts: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
 ) -> Any:
-    """Return a session on `providers`, or on a plugin's `device` with its options."""
+    """Return a session on `providers`, or on a plugin's `device` with its options; `sizes` fixes dims by name."""
     options = quiet_options(ort)
+    for dim, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(dim, size)
     if threads is not None:
         options.intra_op_num_threads = threads
     # Threads that spin between two calls take the cores from whatever runs next: a PyTorch inference of 10 ms
@@ -159,73 +224,11 @@ def _placement(name: str, session: Any, wanted: str) -> tuple[str, ...]:
     )
 
 
+def is_memory(message: str) -> bool:
+    """Whether a run failed for want of memory, by onnxruntime's, CUDA's or cuDNN's words."""
+    return re.search(r"failed to allocate|out of memory|alloc_failed|bad_alloc", message, re.IGNORECASE) is not None
+
+
 def reason_of(error: BaseException) -> str:
     """Return an onnxruntime message in one line, without its '[ONNXRuntimeError] : 1 : FAIL :' prefix."""
     return one_line(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip()) or error)
-
-
-def _reason(printed: str) -> str:
-    """Return the loader's message in what onnxruntime printed ("libcublasLt.so.13: cannot open shared object file")."""
-    for pattern in (r"with error: (.+)", r"Failed to create \w+\. (.+)", r"EP Error (.+)"):
-        match = re.search(pattern, printed)
-        if match:
-            words: str = re.sub(r"\x1b\[[0-9;]*m", "", match.group(1))
-            return words.strip()[:300]
-    return ""
-
-
-@contextlib.contextmanager
-def captured_output() -> Iterator[Callable[[], str]]:
-    """Keep what C++ and Python code prints inside the block; the value yielded reads it.
-
-    onnxruntime gives the reason why a provider does not load only on the process's standard error.
-    """
-    python = io.StringIO()
-    with tempfile.TemporaryFile() as sink, contextlib.ExitStack() as stack:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        stack.enter_context(contextlib.redirect_stdout(python))
-        stack.enter_context(contextlib.redirect_stderr(python))
-        for descriptor in (1, 2):
-            stack.enter_context(redirected(sink, descriptor))
-
-        def printed() -> str:
-            sink.seek(0)
-            return python.getvalue() + sink.read().decode(errors="replace")
-
-        yield printed
-
-
-# TensorRT for RTX's provider: https://nvidia.github.io/TensorRT-RTX-EP-ABI/installation.html
-PLUGIN = "onnxruntime_ep_nv_tensorrt_rtx"
-
-
-def find_plugin() -> ModuleType | None:
-    """Return the package of TensorRT for RTX's provider, None if it is not there or does not load."""
-    try:
-        return require(PLUGIN)
-    except MissingDependencyError:
-        return None
-
-
-def plugin_device(ort: ModuleType, plugin: ModuleType, device_id: int) -> Any:
-    """Return the GPU number `device_id` as the plugin offers it.
-
-    Raises:
-        RunnerError: the plugin does not load, or it offers no such GPU; in onnxruntime's words.
-    """
-    _register(ort, plugin)
-    devices = [device for device in ort.get_ep_devices() if device.ep_name == plugin.get_ep_name()]
-    if device_id >= len(devices):
-        raise RunnerError(f"{plugin.get_ep_name()} offers {len(devices)} GPUs and device_id is {device_id}")
-    return devices[device_id]
-
-
-@cache
-def _register(ort: ModuleType, plugin: ModuleType) -> None:
-    """Register the library once per process."""
-    try:
-        ort.register_execution_provider_library(plugin.get_ep_name(), plugin.get_library_path())
-    except Exception as error:  # onnxruntime's exceptions have no base of their own
-        reason = str(error).partition(" with error: ")[2] or str(error)
-        raise RunnerError(f"{plugin.get_ep_name()} did not start: {first_line(reason)}") from error

@@ -106,3 +106,14 @@ def test_all_is_given_up_for_good_and_said_once():
 def test_none_are_kept_where_none_may_be():
     shapes = RepeatedShapes(Maker(), what="graph", capacity=0)
     assert [shapes.get(A) for _ in range(4)] == [None] * 4
+
+
+def test_a_shape_whose_own_failed_is_run_without_from_then_on():
+    make = Maker()
+    shapes = RepeatedShapes(make, what="graph")
+    shapes.get(A)
+    assert shapes.get(A) is not None
+    shapes.refuse(A, "illegal access")
+    assert make.closed == [A]
+    assert [shapes.get(A) for _ in range(3)] == [None] * 3
+    assert shapes.remarks[-1] == "1x8x8 has lost its graph: illegal access"

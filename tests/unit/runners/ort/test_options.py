@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fcn_deploy.errors import GraphError, OutputError, RunnerError, ShapeError
-from fcn_deploy.runners.ort import session as ort_session
+from fcn_deploy.runners.ort import plugin as ort_plugin
 from fcn_deploy.runners.ort.options import ProviderOptions, provider_option_texts
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.vocabulary import Profile
@@ -151,9 +151,9 @@ class Elsewhere:
 def plugin(monkeypatch: pytest.MonkeyPatch, opened: list[Elsewhere], devices: int = 1) -> list[dict[str, str]]:
     """TensorRT for RTX's plugin as onnxruntime sees it, computing on the CPU; returns the options it is given."""
     name, given = "NvTensorRTRTXExecutionProvider", list[dict[str, str]]()
-    module = ModuleType(ort_session.PLUGIN)
+    module = ModuleType(ort_plugin.PLUGIN)
     module.get_ep_name, module.get_library_path = lambda: name, lambda: "plugin.so"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, ort_session.PLUGIN, module)
+    monkeypatch.setitem(sys.modules, ort_plugin.PLUGIN, module)
     offered = [type("Device", (), {"ep_name": name}) for _ in range(devices)]
     monkeypatch.setattr(onnxruntime, "register_execution_provider_library", lambda *_: None)
     monkeypatch.setattr(onnxruntime, "get_ep_devices", lambda: offered)
@@ -216,7 +216,7 @@ def test_a_plugin_that_does_not_load_says_which_library_is_missing(tmp_path, mon
 def test_without_the_plugin_the_message_names_the_package(tmp_path):
     if "NvTensorRTRTXExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has the provider built in")
-    if ort_session.find_plugin() is not None:
+    if ort_plugin.find_plugin() is not None:
         pytest.skip("the plugin is installed")
     with pytest.raises(RunnerError, match="try: pip install onnxruntime-ep-nv-tensorrt-rtx"):
         open_runner("onnxruntime:nvtensorrtrtx", str(write_graph(tmp_path / "m.onnx")))

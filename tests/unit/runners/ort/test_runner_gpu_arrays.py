@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.cuda import driver_calls
 from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.ort.runner import OrtRunner
 from fcn_deploy.runners.registry import open_runner
 from tests.support.onnx_files import write_graph
@@ -24,6 +26,7 @@ class HostDriver:
     def __init__(self) -> None:
         self.waiting: list[tuple[Any, ...]] = []
         self.contexts = 0
+        self.allocated: dict[int, np.ndarray] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("cuCtx"):
@@ -32,6 +35,16 @@ class HostDriver:
 
     def cuPointerGetAttribute(self, found: Any, attribute: int, address: Any) -> int:  # noqa: N802
         found._obj.value = 0
+        return 0
+
+    def cuMemAlloc_v2(self, found: Any, nbytes: Any) -> int:  # noqa: N802
+        memory = np.zeros(nbytes.value, np.uint8)
+        self.allocated[memory.ctypes.data] = memory
+        found._obj.value = memory.ctypes.data
+        return 0
+
+    def cuMemFree_v2(self, address: Any) -> int:  # noqa: N802
+        del self.allocated[address.value]
         return 0
 
     def cuMemcpyDtoDAsync_v2(self, target: Any, source: Any, nbytes: Any, stream: Any) -> int:  # noqa: N802
@@ -71,8 +84,10 @@ def content(array: GpuArray) -> np.ndarray:
     return kind.view(array.dtype).reshape(array.shape).copy()
 
 
-def test_an_image_on_the_gpu_is_copied_within_it_and_outputs_stay(tmp_path, cuda):
-    with open_runner("onnxruntime", str(write_graph(tmp_path / "net.onnx", outputs=BOTH)), outputs=BOTH) as runner:
+@pytest.mark.parametrize("fixed_shapes", [0, 1])
+def test_an_image_on_the_gpu_is_copied_within_it_and_outputs_stay(tmp_path, cuda, fixed_shapes):
+    path, asked = str(write_graph(tmp_path / "net.onnx", outputs=BOTH)), ProviderOptions(fixed_shapes=fixed_shapes)
+    with open_runner("onnxruntime", path, outputs=BOTH, provider=asked) as runner:
         kept = []
         for seed, shape in enumerate([(1, 33, 47), (1, 33, 47), (2, 20, 30), (1, 33, 47)]):
             image = noise(shape, seed)
@@ -84,10 +99,14 @@ def test_an_image_on_the_gpu_is_copied_within_it_and_outputs_stay(tmp_path, cuda
             assert np.array_equal(runner.result(ticket)["labels"], expected["labels"])
             kept.append((found, expected))
         assert cuda.contexts == 0
+        assert bool(cuda.allocated) == bool(fixed_shapes)  # a fixed session's outputs are copied out of its buffers
     for found, expected in kept:  # later runs write elsewhere, and a closed runner has no say in them
         for name in BOTH:
             assert found[name].dtype == expected[name].dtype
             assert np.array_equal(content(found[name]), expected[name])
+    del found, kept
+    gc.collect()
+    assert not cuda.allocated
 
 
 def test_work_for_the_host_excludes_the_gpu(tmp_path):

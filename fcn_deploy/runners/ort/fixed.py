@@ -1,0 +1,181 @@
+"""Run one shape in a session of its own: sizes fixed, buffers that stay, on a GPU as a CUDA graph.
+
+With N, H and W fixed, ONNX Runtime does the shape arithmetic of the graph at opening. None of it is left to the CPU,
+which a CUDA graph requires.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.ort.buffers import Buffer, Dims, make_buffer
+from fcn_deploy.runners.ort.layouts import Texts, named
+from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
+from fcn_deploy.runners.ort.session import open_session_of_sizes, reason_of
+
+GRAPH: Texts = {"enable_cuda_graph": "1"}
+WARM_UPS, RUNS = 3, 7  # the first run chooses kernels, the one after it may be captured
+
+
+@dataclass(frozen=True)
+class FixedPort:
+    """The name, dims and type of an input or an output, all fixed."""
+
+    name: str
+    dims: Dims
+    dtype: np.dtype[Any]
+
+
+class FixedSession:
+    """A session that runs `image` to `outputs`, both at addresses that stay.
+
+    Attributes:
+        image, outputs: what it reads and writes, on its device.
+        remark: which options it has, how long a run takes in each that was tried, and what opening took.
+    """
+
+    def __init__(
+        self, session: Any, image: tuple[str, Buffer], outputs: Mapping[str, Buffer], remark: str = ""
+    ) -> None:
+        self._session, self.remark = session, remark
+        name, self.image = image
+        self.outputs = tuple(outputs.values())
+        self._binding = session.io_binding()
+        self.image.bind_input(self._binding, name)
+        for output, buffer in outputs.items():
+            buffer.bind_output(self._binding, output)
+
+    def run(self) -> None:
+        """Run and wait.
+
+        Raises:
+            RunnerError: it failed, in onnxruntime's words.
+        """
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            raise RunnerError(reason_of(error)) from error
+
+    def read(self) -> list[NDArray[Any]]:
+        """Return the outputs, in their order, as arrays of the caller's own."""
+        return [buffer.read() for buffer in self.outputs]
+
+    def close(self) -> None:
+        """Let go of the session and its memory."""
+        self._session = self._binding = None
+
+
+@dataclass(frozen=True)
+class FixedSessions:
+    """Open sessions for one shape each of the file that `open_session` opened.
+
+    Attributes:
+        layouts: provider options to choose from by measuring.
+        device: where the buffers lie.
+    """
+
+    name: str
+    path: Path
+    provider: str
+    threads: int | None
+    asked: ProviderOptions
+    layouts: tuple[Texts, ...]
+    device: str
+
+    def open(self, dims: Sequence[int | str | None], image: FixedPort, outputs: Sequence[FixedPort]) -> FixedSession:
+        """Return the fastest session for `image`.
+
+        Args:
+            dims: of the input as the file has them, numbers and names.
+
+        Raises:
+            RunnerError: none can be opened or run; why the first could not.
+        """
+        started = time.perf_counter()
+        sizes = sizes_of(dims, image.dims)
+        buffers = [make_buffer(port.dims, port.dtype, self.device, self.asked.device_id) for port in (image, *outputs)]
+        bound = (image.name, buffers[0]), dict(zip((port.name for port in outputs), buffers[1:], strict=True))
+        make = partial(self._opened, sizes, bound)
+        graph = GRAPH if self.provider == CUDA else {}
+        fastest, times, failures = _fastest(make, [{**layout, **graph} for layout in self.layouts])
+        if fastest is None and graph:
+            fastest, times, _ = _fastest(make, self.layouts[:1])
+        if fastest is None:
+            raise RunnerError(failures[0])
+        kept, layout = fastest
+        kept.remark = _remark(layout, times, failures, time.perf_counter() - started)
+        return kept
+
+    def _opened(self, sizes: Mapping[str, int], bound: Any, texts: Texts) -> FixedSession:
+        session = open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, sizes, texts)
+        return FixedSession(session, *bound)
+
+
+def sizes_of(dims: Sequence[int | str | None], wanted: Dims) -> dict[str, int]:
+    """Return the size of each named dim.
+
+    Raises:
+        RunnerError: a dim that is free has no name, or one name stands for two sizes.
+    """
+    sizes: dict[str, int] = {}
+    for dim, size in zip(dims, wanted, strict=True):
+        if dim is None or (isinstance(dim, str) and sizes.setdefault(dim, size) != size):
+            raise RunnerError(f"the input's dims {list(dims)} have no name each, by which to fix them")
+    return sizes
+
+
+Candidate = tuple[FixedSession, Texts]
+
+
+def _fastest(
+    make: Callable[[Texts], FixedSession], layouts: Sequence[Texts]
+) -> tuple[Candidate | None, dict[str, float], list[str]]:
+    """Return the session that runs fastest with its options, the seconds of each, and why others failed."""
+    best: Candidate | None = None
+    times: dict[str, float] = {}
+    failures: list[str] = []
+    for layout in layouts:
+        try:
+            candidate = make(layout)
+            taken = _seconds(candidate)
+        except RunnerError as error:
+            failures.append(str(error))
+            continue
+        if best is None or taken < min(times.values()):
+            if best is not None:
+                best[0].close()
+            best = candidate, layout
+        else:
+            candidate.close()
+        times[named(layout)] = taken
+    return best, times, failures
+
+
+def _seconds(session: FixedSession) -> float:
+    """Return the median time of a run."""
+    for _ in range(WARM_UPS):
+        session.run()
+    times = []
+    for _ in range(RUNS):
+        started = time.perf_counter()
+        session.run()
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def _remark(layout: Texts, times: Mapping[str, float], failures: Sequence[str], seconds: float) -> str:
+    said = f"a session with its sizes fixed, {named(layout)}, from its second run on, opened in {seconds:.1f} s"
+    others = [f"{1e3 * taken:.3g} ms with {name}" for name, taken in times.items() if name != named(layout)]
+    if others:
+        said += f"; it runs in {1e3 * times[named(layout)]:.3g} ms, and in {', '.join(others)}"
+    return said + "".join(f"; failed: {failure}" for failure in failures)

@@ -1,0 +1,50 @@
+"""Keep a session of its own for each of the few shapes that come again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.graph.ports import GraphIO
+from fcn_deploy.runners.ort.fixed import FixedPort, FixedSession, FixedSessions
+from fcn_deploy.runners.ort.gpu_arrays import element_type
+from fcn_deploy.runners.ort.options import CUDA
+from fcn_deploy.runners.repeats import CAPACITY, RepeatedShapes
+from fcn_deploy.vocabulary import Shape
+
+
+def capacity(opener: FixedSessions) -> int:
+    """Return how many shapes may have a session of their own."""
+    asked = opener.asked.fixed_shapes
+    return asked if asked is not None else CAPACITY * (opener.provider == CUDA)
+
+
+class FixedPool(RepeatedShapes[FixedSession]):
+    """What `opener` opens for shapes that come again; the first run of a shape says what its outputs will be."""
+
+    def __init__(
+        self, opener: FixedSessions, io: GraphIO, fetches: Sequence[str], dims: Sequence[int | str | None]
+    ) -> None:
+        """Begin with none; `dims` are those of the input as the file has them."""
+        super().__init__(self._open, what="session of its own", capacity=capacity(opener))
+        self._opener, self._io, self._fetches, self._dims = opener, io, fetches, dims
+        self._outputs: dict[Shape, tuple[FixedPort, ...]] = {}
+
+    def learn(self, shape: Shape, outputs: Sequence[Any]) -> None:
+        """Note dims and types of the outputs that the session for any shape gave for `shape`."""
+        if shape not in self._outputs:
+            self._outputs[shape] = tuple(
+                FixedPort(name, tuple(value.shape()), element_type(value.data_type()))
+                for name, value in zip(self._fetches, outputs, strict=True)
+            )
+
+    def _open(self, shape: Shape) -> FixedSession:
+        if shape not in self._outputs:
+            raise RunnerError("its first run failed")
+        batch, height, width = shape
+        kind = np.dtype(self._io.image_type)
+        dims = (batch, height, width, 3) if kind == np.uint8 else (batch, 3, height, width)
+        return self._opener.open(self._dims, FixedPort(self._io.image, dims, kind), self._outputs[shape])

@@ -1,0 +1,44 @@
+"""Bring arrays between onnxruntime's memory on a GPU and that of other libraries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fcn_deploy.runners.arrays import GpuArray
+from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM, copy_and_wait, primary_context
+from fcn_deploy.runners.ort.buffers import Buffer
+
+# What an image, a label map or logits may be, by onnxruntime's name.
+ELEMENT_TYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+}
+
+
+def element_type(name: str) -> np.dtype[Any]:
+    """Return the type that onnxruntime calls `name`: "tensor(uint8)"."""
+    return np.dtype(ELEMENT_TYPES[name])
+
+
+def copy_from(image: GpuArray, address: int) -> None:
+    """Copy `image` to `address` on its GPU, behind the work that makes it; it may be freed then."""
+    with primary_context(image.device):
+        copy_and_wait(address, image.address, image.nbytes, DEFAULT_STREAM)
+
+
+def copy_of(buffer: Buffer, device: int) -> GpuArray:
+    """Return a copy of what a session wrote, which its next run leaves alone."""
+    with primary_context(device):
+        array = GpuArray.empty(buffer.shape, buffer.dtype, device)
+        copy_and_wait(array.address, buffer.address, array.nbytes, DEFAULT_STREAM)
+    return array
+
+
+def shared(value: Any, device: int) -> GpuArray:
+    """Return an output on the GPU for other libraries to read; it keeps onnxruntime's memory."""
+    return GpuArray(value.data_ptr(), tuple(value.shape()), element_type(value.data_type()), device, value)

@@ -1,0 +1,49 @@
+"""Choose how ONNX Runtime's CUDA provider lays activations out and fuses convolutions with their bias.
+
+Full-width FCN-8s on an H100, milliseconds at 360x480, 720x960 and 1024x2048, measured by hand with onnxruntime-gpu
+1.31.1 (docs/design/runners.md): FP16 default 1.80, 4.17, 11.6; NHWC 1.25, 3.11, 8.52; NHWC and fused 1.00, 2.39, 6.89.
+FP32 (TF32) default 2.62, 6.25, 16.0; NHWC 2.34, 5.28, 13.0; NHWC and fused 2.05, 7.05, 11.0. So in FP16 NHWC and fused
+is the rule; in FP32 whether to fuse is measured for each shape that comes again, and others are not fused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.runners.ort.options import read_facts
+
+Texts = Mapping[str, str]
+PLAIN: Texts = {}
+NHWC: Texts = {"prefer_nhwc": "1"}
+FUSED: Texts = {**NHWC, "fuse_conv_bias": "1"}
+
+
+def layouts_for(path: Path, asked: Texts) -> tuple[Texts, ...]:
+    """Return options worth measuring for one shape, the first of which holds for all others; never an empty tuple.
+
+    Args:
+        asked: options given by hand, which stand in each.
+    """
+    try:
+        facts = read_facts(path)
+    except GraphError:  # no segmentation network, which is said where its ports are read
+        return (asked,)
+    chosen: tuple[Texts, ...] = (NHWC, FUSED)
+    if facts.half:
+        chosen = (FUSED,)
+    elif facts.quantised:  # nothing was measured
+        chosen = (PLAIN,)
+    found = [{**layout, **asked} for layout in chosen]
+    return tuple(layout for index, layout in enumerate(found) if layout not in found[:index])
+
+
+def layout_text(layout: Texts) -> tuple[str, ...]:
+    """Return a note on the options of the provider; none where it has its own."""
+    return (f"provider options: {named(layout)}",) if layout else ()
+
+
+def named(layout: Texts) -> str:
+    """Return the options in a few words."""
+    return ", ".join(f"{name}={text}" for name, text in layout.items()) or "the provider's own options"

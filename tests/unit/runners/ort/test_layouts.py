@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from fcn_deploy.runners.ort.layouts import FUSED, NHWC, layout_text, layouts_for, named
+from tests.support.onnx_files import write_graph
+
+
+def test_fp32_is_measured_and_the_first_is_not_fused(tmp_path):
+    assert layouts_for(write_graph(tmp_path / "m.onnx"), {}) == (NHWC, FUSED)
+
+
+def test_fp16_has_its_rule(tmp_path):
+    path = write_graph(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float16), "half"))
+    onnx.save(model, path)
+    assert layouts_for(path, {}) == (FUSED,)
+
+
+def test_int8_stays_as_the_provider_has_it(tmp_path):
+    image = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3, "H", "W"])
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    stored = [numpy_helper.from_array(np.array(1, np.float32), "s"), numpy_helper.from_array(np.array(0, np.int8), "z")]
+    graph = helper.make_graph(nodes, "g", [image], [output], stored)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    assert layouts_for(tmp_path / "m.onnx", {}) == ({},)
+
+
+def test_what_was_given_by_hand_stands_in_each_and_leaves_no_repeats(tmp_path):
+    path = write_graph(tmp_path / "m.onnx")
+    assert layouts_for(path, {"prefer_nhwc": "0"}) == (
+        {"prefer_nhwc": "0"}, {"prefer_nhwc": "0", "fuse_conv_bias": "1"},
+    )  # fmt: skip
+    assert len(layouts_for(path, {"fuse_conv_bias": "1"})) == 1
+
+
+def test_a_file_that_cannot_be_read_is_refused_elsewhere(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"junk")
+    assert layouts_for(tmp_path / "m.onnx", {"a": "1"}) == ({"a": "1"},)
+
+
+@pytest.mark.parametrize(
+    ("layout", "note"), [({}, ()), (FUSED, ("provider options: prefer_nhwc=1, fuse_conv_bias=1",))]
+)
+def test_the_note_names_the_options(layout, note):
+    assert layout_text(layout) == note
+    assert named({}) == "the provider's own options"
