@@ -30,7 +30,7 @@ class Device(FakeRunner):
         self._worker = ThreadPoolExecutor(1)
         self._tickets = Tickets("asynchronous", [{} for _ in range(self.slots)])
 
-    def _start(self, slot: Any, image: Any) -> None:
+    def _start(self, slot: Any, image: Any, on_gpu: bool) -> None:
         slot["begun"] = self._worker.submit(self._work, image)
 
     def _finish(self, slot: Any) -> dict[str, Any]:
