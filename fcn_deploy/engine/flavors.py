@@ -123,7 +123,13 @@ def open_flavor(name: str | None = None) -> Flavor:
         EngineError: a release that the table does not know.
     """
     if name is None:
-        return _open_first()
+        reasons = []
+        for known in NAMES:
+            try:
+                return open_flavor(known)
+            except MissingDependencyError as error:
+                reasons.append(str(error))
+        raise MissingDependencyError("no TensorRT library: " + "; ".join(reasons))
     module = ALIASES.get(name, name)
     if module not in NAMES:
         raise UnknownNameError.of("flavor", name, (*NAMES, *ALIASES))
@@ -131,22 +137,8 @@ def open_flavor(name: str | None = None) -> Flavor:
     return Flavor(module, trt, trt.__version__, traits_of(module, trt.__version__))
 
 
-def _open_first() -> Flavor:
-    reasons = []
-    for name in NAMES:
-        try:
-            return open_flavor(name)
-        except MissingDependencyError as error:
-            reasons.append(str(error))
-    raise MissingDependencyError("no TensorRT library: " + "; ".join(reasons))
-
-
 def traits_of(name: str, version: str) -> Traits:
-    """Return the table's entry for a release.
-
-    Raises:
-        EngineError: the table has none.
-    """
+    """Return the table's entry for a release; EngineError if it has none."""
     found = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     for (module, first, beyond), traits in TABLE.items():
         if module == name and first <= found < beyond:

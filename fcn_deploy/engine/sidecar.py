@@ -130,11 +130,7 @@ def sidecar_path(engine: Path) -> Path:
 
 
 def read_sidecar(engine: Path) -> Sidecar:
-    """Read the sidecar of an engine; whether the plan is the one that it describes is not checked.
-
-    Raises:
-        EngineError: it is missing or cannot be read as one.
-    """
+    """Read the sidecar of an engine, as `read_description`; whether the plan is the one it describes is not checked."""
     return read_description(sidecar_path(engine))
 
 
@@ -161,10 +157,14 @@ def read_plan(engine: Path) -> tuple[bytes, Sidecar | None]:
 
 
 def read_description(path: Path) -> Sidecar:
-    """Read a sidecar by its own path; EngineError as for `read_sidecar`."""
+    """Read a sidecar by its own path; fields of a later version are ignored.
+
+    Raises:
+        EngineError: it is missing, not JSON, of another schema, or lacks a field or has a value of the wrong kind.
+    """
     source = f"{path} cannot be read as the description of an engine"
     try:
-        return parse_sidecar(path.read_text(encoding="utf-8"), source)
+        raw = parse_json(path.read_text(encoding="utf-8"), source, EngineError)
     except FileNotFoundError as error:
         raise EngineError(
             f"{path} is missing: it says what {path.stem} takes and gives; copy it along with the engine, or build "
@@ -172,15 +172,6 @@ def read_description(path: Path) -> Sidecar:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise EngineError(f"{source}: {error}") from error
-
-
-def parse_sidecar(text: str, source: str = "the sidecar") -> Sidecar:
-    """Read what `to_json` wrote; fields of a later version are ignored.
-
-    Raises:
-        EngineError: not JSON, another schema, a missing field or a value of the wrong kind.
-    """
-    raw = parse_json(text, source, EngineError)
     if not isinstance(raw, dict) or raw.get("kind") != "engine" or not is_schema(raw.get("schema"), SCHEMA):
         raise EngineError(f"{source}: it is not of kind engine, schema {SCHEMA}")
     return decode(Sidecar, raw, source, EngineError)

@@ -162,6 +162,7 @@ def _sidecar(
     compiled: Compiled,
     peak_bytes: int,
 ) -> Sidecar:
+    count = len(request.profiles)
     return Sidecar(
         flavor=request.flavor.name,
         version=request.flavor.version,
@@ -175,7 +176,8 @@ def _sidecar(
         inputs=compiled.inputs,
         outputs=compiled.outputs,
         profiles=request.profiles,
-        activation_bytes=_by_profile(compiled.activation_bytes, len(request.profiles)),
+        # by profile, where the library reports each one's and not only their sum, or nothing
+        activation_bytes=compiled.activation_bytes if len(compiled.activation_bytes) == count else (None,) * count,
         card=card,
         layers=compiled.layers,
         shares=None if found is None or not compiled.layers else compare_precision(found, compiled.layers),
@@ -188,16 +190,11 @@ def _sidecar(
 
 def built_for(flavor: Flavor, options: BuildOptions) -> BuiltFor:
     """Return where the plan will run; the names of this machine's first GPU and its driver if there is one."""
-    gpu = gpus()[0] if gpus() else None
-    own = (gpu.sm,) if gpu is not None else ()
+    gpu = next(iter(gpus()), None)
+    own = () if gpu is None else (gpu.sm,)
     named = tuple(dict.fromkeys(own[0] if sm == CURRENT and own else sm for sm in options.sm))
     sm = named or ((PORTABLE,) if flavor.traits.names_targets else own)
-    return BuiltFor(sm, gpu.name if gpu is not None else None, gpu.driver if gpu is not None else None)
-
-
-def _by_profile(found: tuple[int, ...], count: int) -> tuple[int | None, ...]:
-    """Split memory by profile; None where the library reports only the sum, or nothing."""
-    return found if len(found) == count else (None,) * count
+    return BuiltFor(sm) if gpu is None else BuiltFor(sm, gpu.name, gpu.driver)
 
 
 def _remarks(request: BuildRequest, sidecar: Sidecar, compiled: Compiled) -> list[str]:

@@ -27,7 +27,7 @@ from fcn_deploy.system.files import write_bytes
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import ChildError, Message, answer_parent, peak_bytes, run_in_child
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import Profile, Shape
+from fcn_deploy.vocabulary import Profile
 
 # NumPy's names of the types that a network's input or output may have.
 DTYPES = {
@@ -85,7 +85,9 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
     started = time.perf_counter()
     with capture_log(flavor.module) as log:
         parsed = parse(flavor, job.onnx)
-        _refuse_findings(parsed, job.onnx)
+        for found in parsed.findings:
+            names = "".join(f"node {name}: " for name in found.names)
+            raise EngineError(f"{job.onnx.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
         plan = _build(flavor, parsed, job, on_phase, log)
     data = memoryview(plan)
     with ThreadPoolExecutor(1) as pool:  # half a gigabyte takes 0.3 s to hash, and as long to write
@@ -103,12 +105,6 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
         warnings=tuple(dict.fromkeys(text for severity, text in log.messages if severity == "WARNING")),
         seconds=time.perf_counter() - started,
     )
-
-
-def _refuse_findings(parsed: Parsed, path: Path) -> None:
-    for found in parsed.findings:
-        names = "".join(f"node {name}: " for name in found.names)
-        raise EngineError(f"{path.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
 
 
 def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, log: LogMessages) -> Any:
@@ -137,19 +133,11 @@ def _add_profile(parsed: Parsed, config: Any, job: CompileJob, profile: Profile,
     """Add the three shapes of the image; its other dims are fixed by the file."""
     made = parsed.builder.create_optimization_profile()
     inputs = [parsed.network.get_input(index) for index in range(parsed.network.num_inputs)]
-    dims = next(list(tensor.shape) for tensor in inputs if tensor.name == job.image)
-    shapes = [_full(dims, job.axes, shape) for shape in (profile.min, profile.opt, profile.max)]
-    made.set_shape(job.image, *shapes)
+    dims = next(tuple(tensor.shape) for tensor in inputs if tensor.name == job.image)
+    varying = [dict(zip(job.axes, shape, strict=True)) for shape in (profile.min, profile.opt, profile.max)]
+    made.set_shape(job.image, *(tuple(given.get(axis, dim) for axis, dim in enumerate(dims)) for given in varying))
     if config.add_optimization_profile(made) < 0:
         raise EngineError(f"the builder refuses profile {profile}: {log.reason()}")
-
-
-def _full(dims: list[int], axes: tuple[int, int, int], shape: Shape) -> tuple[int, ...]:
-    """Return `dims` with (N, H, W) put in."""
-    filled = list(dims)
-    for axis, number in zip(axes, shape, strict=True):
-        filled[axis] = number
-    return tuple(filled)
 
 
 def _load_timing_cache(config: Any, path: Path) -> None:

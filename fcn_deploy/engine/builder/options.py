@@ -140,17 +140,11 @@ def configure(flavor: Flavor, builder: Any, options: BuildOptions, fp16: bool, i
     )
     for flag in (flag for asked, flag in wanted if asked):
         config.set_flag(flag())
-    if flavor.traits.names_targets:
-        _set_targets(trt, config, options.sm)
-    return config
-
-
-def _set_targets(trt: Any, config: Any, sm: tuple[str, ...]) -> None:
-    """Leave the number unset for one portable plan."""
-    if sm:
-        config.num_compute_capabilities = len(sm)
-        for index, name in enumerate(sm):
+    if flavor.traits.names_targets and options.sm:  # without any: one portable plan
+        config.num_compute_capabilities = len(options.sm)
+        for index, name in enumerate(options.sm):
             config.set_compute_capability(trt.ComputeCapability.__members__[name], index)
+    return config
 
 
 def check_maxima(model: ir.Model, profiles: tuple[Profile, ...], progress: Progress = SILENT) -> None:

@@ -6,7 +6,7 @@ TensorRT for RTX compiles kernels on first use; they are kept in a file next to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,19 +60,15 @@ class RuntimeCache:
     def __init__(self, config: Any, path: Path) -> None:
         self._path = path
         self._cache = config.create_runtime_cache()
-        self._loaded = path.read_bytes() if path.is_file() else b""
+        self._loaded, accepted = path.read_bytes() if path.is_file() else b"", False
+        with suppress(RuntimeError):
+            accepted = bool(self._loaded) and self._cache.deserialize(self._loaded)
         self.note = ""
-        if self._loaded and not self._accepts(self._loaded):
+        if self._loaded and not accepted:
             self.note = f"{path.name} is of another GPU, driver or release and is written again"
             self._loaded = b""
         if not config.set_runtime_cache(self._cache):
             raise RunnerError(f"TensorRT takes no runtime cache for {path.name}; open the runner without runtime_cache")
-
-    def _accepts(self, kernels: bytes) -> bool:
-        try:
-            return bool(self._cache.deserialize(kernels))
-        except RuntimeError:
-            return False
 
     def save(self) -> None:
         """Write what was compiled since. A folder that cannot be written costs the next start its compiling again."""
@@ -89,10 +85,11 @@ def create_context(loaded: LoadedEngine, device: CudaDevice, *arguments: Any) ->
     Raises:
         RunnerError: the activations do not fit into the GPU's memory, or TensorRT refused for another reason.
     """
-    with capture_log(loaded.flavor.module) as log:
-        context = _create(loaded.engine.create_execution_context, *arguments)
-    if context is not None:
-        return context
+    # Some releases raise where others give None; the log has the reason either way.
+    with capture_log(loaded.flavor.module) as log, suppress(RuntimeError):
+        context = loaded.engine.create_execution_context(*arguments)
+        if context is not None:
+            return context
     needed = activation_bytes(loaded.engine)
     free, total = device.free_bytes()
     raise RunnerError(
@@ -117,13 +114,6 @@ def activation_bytes(engine: Any) -> int:
     """Return the device memory of the activations, the largest over all profiles (`device_memory_size` until 10.0)."""
     newer = hasattr(engine, "device_memory_size_v2")
     return int(engine.device_memory_size_v2 if newer else engine.device_memory_size)
-
-
-def _create(create: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return create(*arguments)
-    except RuntimeError:  # some releases raise where others give None; the log has the reason either way
-        return None
 
 
 class Execution:
@@ -155,7 +145,9 @@ class Execution:
             self._profile, self._shape = index, None
         if shape != self._shape:
             self._call("set_input_shape", self._image.name, shape)
-            self._infer_shapes()
+            with self._refusals("infer_shapes") as log:
+                if missing := self._context.infer_shapes():
+                    raise RunnerError(f"TensorRT cannot infer the shapes: {', '.join(missing)} not set: {log.reason()}")
             self._shape = shape
         return {port.name: self._layout(port.name, port.dtype) for port in self._loaded.outputs}
 
@@ -176,13 +168,7 @@ class Execution:
     def _call(self, method: str, *arguments: Any) -> None:
         with self._refusals(method) as log:
             if not getattr(self._context, method)(*arguments):
-                raise RunnerError(f"TensorRT refused {method}{_shown(arguments)}: {log.reason()}")
-
-    def _infer_shapes(self) -> None:
-        with self._refusals("infer_shapes") as log:
-            missing: Sequence[str] = self._context.infer_shapes()
-            if missing:
-                raise RunnerError(f"TensorRT cannot infer the shapes: {', '.join(missing)} not set: {log.reason()}")
+                raise RunnerError(f"TensorRT refused {method}({', '.join(map(str, arguments))}): {log.reason()}")
 
     def _layout(self, name: str, dtype: Any) -> Layout:
         shape = tuple(self._context.get_tensor_shape(name))
@@ -218,7 +204,3 @@ def choose_profile(profiles: Sequence[Profile], shape: Shape) -> int:
         )
     pixels = math.prod(shape)
     return min(holding, key=lambda index: abs(math.log(pixels / math.prod(profiles[index].opt))))
-
-
-def _shown(arguments: Sequence[Any]) -> str:
-    return "(" + ", ".join(map(str, arguments)) + ")"

@@ -20,10 +20,7 @@ from fcn_deploy.runners.trt.context import Execution, activation_bytes, create_c
 from fcn_deploy.runners.trt.engine import LoadedEngine
 from fcn_deploy.system.optional import require
 
-
-def require_graphs() -> Any:
-    """Return `cuda.bindings.driver`; MissingDependencyError if cuda-bindings is not installed."""
-    return require("cuda.bindings.driver")
+BINDINGS = "cuda.bindings.driver"
 
 
 class CudaGraph:
@@ -39,7 +36,7 @@ class CudaGraph:
             MissingDependencyError: cuda-bindings is not installed.
             RunnerError: the work cannot be captured.
         """
-        self._cuda = require_graphs()
+        self._cuda: Any = require(BINDINGS)
         self._stream = self._cuda.CUstream(stream.handle)
         graph = self._captured(work)
         try:
@@ -102,7 +99,7 @@ class GraphedExecution:
 
     def __init__(self, loaded: LoadedEngine, device: CudaDevice) -> None:
         """Raise MissingDependencyError without cuda-bindings, RunnerError without memory or with TensorRT 8.6."""
-        require_graphs()  # now, and not at the second image
+        require(BINDINGS)  # now, and not at the second image
         if not hasattr(loaded.flavor.module, "ExecutionContextAllocationStrategy"):
             raise RunnerError(f"{loaded.flavor.title} shares no memory between contexts; open it without CUDA graphs")
         self._loaded = loaded
