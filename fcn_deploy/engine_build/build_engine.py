@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build
@@ -118,8 +117,14 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
             reasons = reasons_to_build(target, key)
             if not reasons and not request.force:
                 return BuildReport(target, read_sidecar(target), built=False)
-            _report_reasons(reasons, target, request.force, progress)
-            report = _build(request, flavor, model, source, profiles, key, target, progress)
+            if target.exists():
+                progress.say(f"building {target.name} again: {'; '.join(reasons) or '--force'}")
+            with tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True) as folder:
+                onnx, fp16 = _typed_file(request, flavor, model, Path(folder), progress)
+                graph = source.graph.pop if source.graph else None
+                name, digest = model.path.name, source.sha256
+                job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)
+                report = build(job, target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
 
 
@@ -140,43 +145,26 @@ def _profiles(
     return profiles
 
 
-def _report_reasons(reasons: tuple[str, ...], target: Path, force: bool, progress: Progress) -> None:
-    """Report why an existing engine is built again."""
-    if target.exists():
-        why = "; ".join(reasons) if reasons else "--force" if force else ""
-        progress.say(f"building {target.name} again: {why}")
-
-
-def _build(
-    request: EngineRequest,
-    flavor: Flavor,
-    model: ModelSource,
-    source: BuildSource,
-    profiles: tuple[Profile, ...],
-    key: dict[str, Any],
-    target: Path,
-    progress: Progress,
-) -> BuildReport:
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True) as folder:
-        onnx = model.onnx_file()
-        rewrite, fp16 = _rewrite_precision(request.precision, flavor)
-        if rewrite is not None:
-            rewritten = Path(folder) / f"{model.path.stem}.{rewrite}.onnx"
-            report = quantize(
-                onnx,
-                rewritten,
-                precision=rewrite,
-                calibration=request.calibration,
-                method=request.method,
-                keep=nodes_kept_in_float(request, model),
-                progress=progress,
-            )
-            progress.say(_rewrite_note(report))
-            onnx = rewritten
-        graph = source.graph.pop if source.graph else None
-        name, digest = model.path.name, source.sha256
-        job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)
-        return build(job, target, progress)
+def _typed_file(
+    request: EngineRequest, flavor: Flavor, model: ModelSource, folder: Path, progress: Progress
+) -> tuple[Path, bool]:
+    """Return the ONNX file whose types the engine takes, and whether FP16 is a flag of the builder (8.6)."""
+    onnx = model.onnx_file()
+    precision, fp16 = _rewrite_precision(request.precision, flavor)
+    if precision is None:
+        return onnx, fp16
+    rewritten = folder / f"{model.path.stem}.{precision}.onnx"
+    report = quantize(
+        onnx,
+        rewritten,
+        precision=precision,
+        calibration=request.calibration,
+        method=request.method,
+        keep=nodes_kept_in_float(request, model),
+        progress=progress,
+    )
+    progress.say(_rewrite_note(report))
+    return rewritten, fp16
 
 
 def _rewrite_note(report: QuantizeReport) -> str:

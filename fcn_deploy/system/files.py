@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from fcn_deploy.errors import FcnDeployError, OutputError
 
@@ -150,9 +149,10 @@ def write_bytes(target: Path, data: bytes) -> None:
     """Write `data` to `target` whole or not at all; OutputError as for `atomic_path`, which costs more."""
     with _write_errors(target):
         target = _regular(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
         temporary = temporary_path(target)
         try:
-            with _created(temporary) as stream:
+            with temporary.open("xb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -160,15 +160,6 @@ def write_bytes(target: Path, data: bytes) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-
-def _created(path: Path) -> IO[bytes]:
-    """Open a new file, and make its folders if necessary."""
-    try:
-        return path.open("xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
 
 
 def write_text(target: Path, text: str) -> None:
