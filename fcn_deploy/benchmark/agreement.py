@@ -40,24 +40,35 @@ class LabelComparison:
     by_image: list[Counts] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
 
-    def count(
-        self,
-        image: str,
-        labels: Labels,
-        target: Labels | None,
-        reference: Labels | None = None,
-        margins: Labels | None = None,
-    ) -> None:
-        """Add one image; all arrays are [1, H, W]. RunnerError if a label is not a class of the data set."""
-        if target is not None:
+    def add(
+        self, runner: Runner, sample: Sample, reference: Labels | None = None, margins: Labels | None = None
+    ) -> dict[str, Labels] | None:
+        """Run one image and count its labels; return the runner's outputs, None from its first failure on.
+
+        Args:
+            reference, margins: [1, H, W], the reference's labels and the margins of its logits.
+        """
+        if self.failure is not None:
+            return None
+        try:
+            outputs = runner.infer({INPUT: sample.image[None]})
+            self._count(sample, outputs[LABELS], reference, margins)
+        except FcnDeployError as error:
+            self.failure = str(error)
+            return None
+        return outputs
+
+    def _count(self, sample: Sample, labels: Labels, reference: Labels | None, margins: Labels | None) -> None:
+        """Raise RunnerError if a label is not a class of the data set."""
+        if sample.label is not None:
             check_labels(self.name, labels, self.accuracy.num_classes)
             before = self.accuracy.overall.copy()
-            self.accuracy.update(target, labels)
+            self.accuracy.update(sample.label[None], labels)
             self.by_image.append(self.accuracy.overall - before)
         if reference is not None:
             agreed = self.agreement.overall.agreed
             self.agreement.update(reference, labels, margins)
-            self.frames.append(Frame(image, self.agreement.overall.agreed - agreed, labels.size))
+            self.frames.append(Frame(sample.name, self.agreement.overall.agreed - agreed, labels.size))
 
 
 def compare_labels(
@@ -91,36 +102,13 @@ def compare_labels(
     own = empty("the reference" if reference is None else reference.name)
     results = [own if runner is reference else empty(runner.name) for runner in runners]
     for sample in samples:
-        feeds = {INPUT: sample.image[None]}
-        target = None if sample.label is None else sample.label[None]
-        labels, margins = (
-            (None, None) if reference is None else _reference_labels(own, reference, sample.name, target, feeds)
-        )
+        outputs = None if reference is None else own.add(reference, sample)
+        labels, margins = (None, None) if outputs is None else (outputs[LABELS], logit_margin(outputs[LOGITS]))
         for place, (runner, result) in enumerate(zip(runners, results, strict=True)):
-            if result is not own and result.failure is None:
-                try:
-                    found = runner.infer(feeds)[LABELS]
-                    result.count(sample.name, found, target, labels, margins)
-                    if worst_frames is not None and labels is not None:
-                        worst_frames.offer(place, sample, labels[0], found[0])
-                except FcnDeployError as error:
-                    result.failure = str(error)
+            found = None if result is own else result.add(runner, sample, labels, margins)
+            if found is not None and labels is not None and worst_frames is not None:
+                worst_frames.offer(place, sample, labels[0], found[LABELS][0])
     return results, own
-
-
-def _reference_labels(
-    own: LabelComparison, reference: Runner, image: str, target: Labels | None, feeds: dict[str, Any]
-) -> tuple[Labels | None, Labels | None]:
-    """Return the reference's labels and margins of one image; None, None from its first failure on."""
-    if own.failure is not None:
-        return None, None
-    try:
-        outputs = reference.infer(feeds)
-        own.count(image, outputs[LABELS], target)
-    except FcnDeployError as error:
-        own.failure = str(error)
-        return None, None
-    return outputs[LABELS], logit_margin(outputs[LOGITS])
 
 
 def accuracy_of(result: LabelComparison) -> Accuracy | None:

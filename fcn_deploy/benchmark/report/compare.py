@@ -33,23 +33,20 @@ def comparison_sheet(found: Comparison) -> Sheet:
 
 
 def _cells(row: RowChange) -> list[tuple[str, ...]]:
-    accuracy = _accuracy_cells(row.accuracy)
+    accuracy: tuple[str, ...] = (NONE,) * 3
+    if row.accuracy is not None:
+        then, now = number(row.accuracy.before, 2), number(row.accuracy.after, 2)
+        accuracy = (then, now, interval(row.accuracy.change))
     if not row.speed:
         state = "" if row.fate == "compared" else row.fate
         return [(row.runner, NONE, NONE, NONE, state, *accuracy)]
-    return [
-        (_name(row, change), *_speed_cells(change), *(accuracy if index == 0 else ("",) * 3))
-        for index, change in enumerate(row.speed)
-    ]
-
-
-def _name(row: RowChange, change: SpeedChange) -> str:
-    return row.runner if change.shape is None else f"{row.runner} {shape_text(change.shape)}"
-
-
-def _speed_cells(change: SpeedChange) -> tuple[str, ...]:
-    times = milliseconds(change.before_ms), milliseconds(change.after_ms)
-    return (*times, percent(change.ratio), verdict(change.ratio))
+    lines = []
+    for change in row.speed:
+        name = row.runner if change.shape is None else f"{row.runner} {shape_text(change.shape)}"
+        times = milliseconds(change.before_ms), milliseconds(change.after_ms)
+        lines.append((name, *times, percent(change.ratio), verdict(change.ratio), *accuracy))
+        accuracy = ("",) * 3  # only next to the row's first times
+    return lines
 
 
 def verdict(ratio: Ratio) -> str:
@@ -65,12 +62,6 @@ def percent(ratio: Ratio) -> str:
     if ratio.low is None or ratio.high is None:
         return value
     return f"{value} ({100 * (ratio.low - 1):+.1f} to {100 * (ratio.high - 1):+.1f})"
-
-
-def _accuracy_cells(change: AccuracyChange | None) -> tuple[str, ...]:
-    if change is None:
-        return (NONE,) * 3
-    return number(change.before, 2), number(change.after, 2), interval(change.change)
 
 
 def remarks(found: Comparison) -> list[str]:

@@ -30,21 +30,17 @@ DIFFERENCES = {
 
 
 @dataclass(frozen=True)
-class OverlayLayer:
-    """One picture of a frame: its name and a data URI of what is laid over the photograph, "" for nothing."""
-
-    name: str
-    uri: str = ""
-
-
-@dataclass(frozen=True)
 class Shown:
-    """One frame of one row: the key of its photograph, its layers and a line about it."""
+    """One frame of one row: the key of its photograph, a line about it, and its pictures.
+
+    Attributes:
+        layers: name and data URI of what is laid over the photograph, "" for nothing.
+    """
 
     photo: str
     name: str
     caption: str
-    layers: tuple[OverlayLayer, ...]
+    layers: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -68,14 +64,11 @@ def overlays(record: Record, kept: WorstFrames) -> Overlays:
     photos: dict[str, tuple[str, int, int]] = {}
     keys: dict[str, str] = {}
     rows = []
-    for place, frames in sorted(kept.rows.items()):
-        if not frames or place >= len(record.rows):
-            continue
+    for row, frames in [(row, kept.rows[place]) for place, row in enumerate(record.rows) if kept.rows.get(place)]:
         for frame in frames:
             if frame.name not in keys:
                 keys[frame.name] = f"photo{len(keys)}"
                 photos[keys[frame.name]] = (photo_uri(frame.image), frame.image.shape[1], frame.image.shape[0])
-        row = record.rows[place]
         rows.append((row.runner, tuple(_shown(frame, keys[frame.name], row, reference, kept) for frame in frames)))
     differences = tuple((words, f"rgb{colour[:3]}") for words, colour in DIFFERENCES.values())
     return Overlays(photos, tuple(rows), _legend(kept), differences)
@@ -90,10 +83,9 @@ def _name(frame: WorstFrame, row: Row) -> str:
 
 def _shown(frame: WorstFrame, photo: str, row: Row, reference: str, kept: WorstFrames) -> Shown:
     maps = [("ground truth", frame.truth), (reference, frame.reference), (row.runner, frame.labels)]
-    layers = [OverlayLayer("image")]
-    layers += [OverlayLayer(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
-    layers.append(OverlayLayer("difference", difference_uri(frame.difference)))
-    return Shown(photo, _name(frame, row), _caption(frame), tuple(layers))
+    layers = [(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
+    layers = [("image", ""), *layers, ("difference", difference_uri(frame.difference))]
+    return Shown(photo, _name(frame, row), _caption(frame), layers)
 
 
 def _caption(frame: WorstFrame) -> str:
@@ -135,11 +127,8 @@ def difference_uri(codes: NDArray[np.uint8]) -> str:
     """
     framed = np.pad(codes, 1)
     wide = np.lib.stride_tricks.sliding_window_view(framed, (3, 3)).max(axis=(2, 3))
-    colours = np.zeros((5, 4), np.uint8)
-    colours[ALIKE] = VEIL
-    for code, (_, colour) in DIFFERENCES.items():
-        colours[code] = colour
-    return _uri(colours[wide], "PNG")
+    colours = {ALIKE: VEIL} | {code: colour for code, (_, colour) in DIFFERENCES.items()}
+    return _uri(np.array([colours[code] for code in range(len(colours))], np.uint8)[wide], "PNG")
 
 
 def _uri(pixels: NDArray[np.uint8], kind: str, **settings: int) -> str:

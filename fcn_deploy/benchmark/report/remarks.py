@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from fcn_deploy.benchmark.record.summary import speed
@@ -116,9 +117,5 @@ def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
         return "none"
     if len(sizes) == 1:
         return f"{sizes[0][0]}x{sizes[0][1]}"
-    smallest, largest = min(sizes, key=_pixels), max(sizes, key=_pixels)
+    smallest, largest = (end(sizes, key=lambda size: math.prod(size[:2])) for end in (min, max))
     return f"{len(sizes)} sizes, {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"
-
-
-def _pixels(size: tuple[int, int, int]) -> int:
-    return size[0] * size[1]

@@ -38,12 +38,12 @@ def sheets(record: Record) -> list[Sheet]:
 def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
     reference = record.reference.runner if record.reference is not None else REFERENCE
-    busy = any(row.own.saturated is not None for row in record.rows)
-    heads = ("runner", "", "median", "p90", "p99", "images/s", *["busy/s"] * busy)
+    saturated = any(row.own.saturated is not None for row in record.rows)
+    heads = ("runner", "", "median", "p90", "p99", "images/s", *["busy/s"] * saturated)
     rows = []
     for row in record.rows:
-        *times, images, reference_times, up, run, down, memory = _speed_cells(record, row.own)
-        cells = (*times, images, *[_busy(row.own)] * busy, reference_times, up, run, down, memory)
+        *times, images, busy, reference_times, up, run, down, memory = _speed_cells(record, row.own)
+        cells = (*times, images, *[busy] * saturated, reference_times, up, run, down, memory)
         rows.append((row.runner, _state(record, row), *cells))
     return Sheet("Speed", (*heads, f"× {reference}", "up", "run", "down", "peak MiB"), tuple(rows), words=(0, 1))
 
@@ -53,21 +53,15 @@ def _state(record: Record, row: Row) -> str:
     return "unstable" if row.status == "ok" and timed is not None and timed.unstable else row.status
 
 
-def _busy(found: Measurement) -> str:
-    """Write images per second when the next one never had to wait."""
-    if found.saturated is None or not found.saturated.seconds:
-        return NONE
-    return number(found.saturated.images / found.saturated.seconds, 1)
-
-
 def _speed_cells(record: Record, found: Measurement) -> list[str]:
     timed = speed(record, found)
     memory = NONE if found.memory is None else number(found.memory.peak_bytes / MIB, 0)
     if timed is None:
-        return [NONE] * 8 + [memory]
+        return [NONE] * 9 + [memory]
     times = map(milliseconds, (timed.median_ms, timed.p90_ms, timed.p99_ms))
+    rates = number(timed.images_per_s, 1), number(timed.saturated_images_per_s, 1), number(timed.times_reference, 2)
     steps = map(milliseconds, (timed.upload_ms, timed.execute_ms, timed.download_ms))
-    return [*times, number(timed.images_per_s, 1), number(timed.times_reference, 2), *steps, memory]
+    return [*times, *rates, *steps, memory]
 
 
 def fidelity_sheet(record: Record) -> Sheet:
@@ -106,9 +100,9 @@ def sizes_sheet(record: Record) -> Sheet:
     rows = []
     for row, found in resized_measurements(record):
         batch, height, width = found.shape or (0, 0, 0)
-        median, p90, _, images, times, *_, memory = _speed_cells(record, found)
+        median, p90, _, images, busy, times, *_, memory = _speed_cells(record, found)
         mean_iou, delta, *_ = _fidelity_cells(fidelity(record, found), is_reference(record, row))
-        cells = (median, p90, images, _busy(found), times, memory, mean_iou, delta)
+        cells = (median, p90, images, busy, times, memory, mean_iou, delta)
         rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
     return Sheet("Sizes and batches", (*heads, "mIoU", "Δ"), tuple(rows), words=(0, 1))
 

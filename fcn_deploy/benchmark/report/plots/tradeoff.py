@@ -74,7 +74,7 @@ def _places(record: Record) -> tuple[str, list[Point]]:
     for unit, share_of in _SHARES.items():
         places = []
         for index, row in enumerate(record.rows):
-            timed, share = speed(record, row.own), share_of(record, index)
+            timed, share = speed(record, row.own), share_of(record, row)
             if timed is not None and share is not None and not math.isnan(share):
                 ms = timed.median_ms / record.settings.batch
                 ends = _ends(record, row) if unit == MEAN_IOU else (None, None)
@@ -94,19 +94,18 @@ def _ends(record: Record, row: Row) -> tuple[float | None, float | None]:
     return None if change.low is None else base + change.low, None if change.high is None else base + change.high
 
 
-def _mean_iou(record: Record, index: int) -> float | None:
-    return fidelity(record, record.rows[index].own).mean_iou
-
-
-def _alike(record: Record, index: int) -> float | None:
+def _alike(record: Record, row: Row) -> float | None:
     """Return the per cent of labels that agree with the reference; 100 for the reference itself."""
-    agreement = record.rows[index].own.agreement
+    agreement = row.own.agreement
     if agreement is None:
-        return 100.0 if is_reference(record, record.rows[index]) else None
+        return 100.0 if is_reference(record, row) else None
     return 100 * agreement.overall.agreed / agreement.overall.pixels if agreement.overall.pixels else None
 
 
-_SHARES: dict[str, Callable[[Record, int], float | None]] = {MEAN_IOU: _mean_iou, "labels as the reference's": _alike}
+_SHARES: dict[str, Callable[[Record, Row], float | None]] = {
+    MEAN_IOU: lambda record, row: fidelity(record, row.own).mean_iou,
+    "labels as the reference's": _alike,
+}
 
 
 def _points(places: list[Point], across_ms: Scale, upwards: Scale, width: float) -> list[Markup]:
