@@ -9,7 +9,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.options.command import cli_command, group, option, refuse_without
 from fcn_deploy.cli.options.data import (
     data_options,
     image_options,
@@ -114,10 +114,9 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
 
 def _calibration(source: str | None, labels: str | None) -> str | DataOptions | None:
     """Return the images of --calib, with the folder of their labels; UsageError for such a folder alone."""
-    if labels is None:
+    refuse_without("calib", "calib_labels", because=", the images that they belong to")
+    if source is None or labels is None:
         return source
-    if source is None:
-        raise click.UsageError("--calib-labels needs --calib, the images that they belong to")
     from fcn_deploy.quantization.calibration.images import calibration_options
 
     return replace(calibration_options(source), labels=labels)

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from importlib import metadata
 
 import click
 
@@ -27,14 +26,6 @@ def set_verbosity(context: click.Context, parameter: click.Parameter, given: boo
         raise click.UsageError("-v and -q exclude each other; give one of them", context)
 
 
-def is_quiet() -> bool:
-    return _verbosity() == "quiet"
-
-
-def is_verbose() -> bool:
-    return _verbosity() == "verbose"
-
-
 def _verbosity() -> str | None:
     context = click.get_current_context(silent=True)
     return None if context is None else context.meta.get(VERBOSITY)
@@ -42,7 +33,7 @@ def _verbosity() -> str | None:
 
 def notice(line: str) -> None:
     """Print a line on standard error, unless -q."""
-    if not is_quiet():
+    if _verbosity() != "quiet":
         click.echo(line, err=True)
 
 
@@ -100,16 +91,16 @@ class _TimedProgress:
 
 def progress() -> Progress:
     """Return bars where standard error is a terminal, otherwise notices alone; with -v times too, with -q nothing."""
-    if is_quiet():
+    if _verbosity() == "quiet":
         return SILENT
     shown: Progress = TerminalProgress() if sys.stderr.isatty() else _PipeProgress()
-    return _TimedProgress(shown) if is_verbose() else shown
+    return _TimedProgress(shown) if _verbosity() == "verbose" else shown
 
 
 @contextmanager
 def described(context: click.Context) -> Iterator[None]:
     """With -v: print the versions first, the time last, and the traceback of an expected error."""
-    if not is_verbose():
+    if _verbosity() != "verbose":
         yield
         return
     click.echo(_versions(), err=True)
@@ -125,11 +116,8 @@ def described(context: click.Context) -> Iterator[None]:
 
 def _versions() -> str:
     from fcn_deploy.runners.registry import distributions
+    from fcn_deploy.system.environment import package_versions
 
-    found = [f"fcn-deploy {__version__}", f"Python {platform.python_version()}"]
-    for name in ("onnx", *distributions()):
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join([*found, platform.platform()])
+    found = {"fcn-deploy": __version__, "Python": platform.python_version()}
+    found |= package_versions(("onnx", *distributions()))
+    return ", ".join([*(f"{name} {version}" for name, version in found.items()), platform.platform()])

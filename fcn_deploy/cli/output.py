@@ -94,8 +94,6 @@ def show(*parts: RenderableType) -> None:
     """Print text line by line as it is, tables as wide as the terminal and 100 columns wide in a pipe."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPE_WIDTH)
+    console = Console(highlight=False, width=None if Console().is_terminal else PIPE_WIDTH)
     for part in parts:
         click.echo(part) if isinstance(part, str) else console.print(part)

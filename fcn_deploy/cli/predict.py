@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 import cloup
-from click.core import ParameterSource
 
 from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.options.command import cli_command, group, option, refuse_without
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
 from fcn_deploy.cli.options.values import COUNT, File
 from fcn_deploy.cli.output import emit, json_option, output_option
@@ -121,12 +120,9 @@ def command(
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.prediction.text import render
 
-    if given["tile"] is None and given["halo"] is not None:
-        raise click.UsageError("--halo needs --tile")
-    if not overlay and click.get_current_context().get_parameter_source("alpha") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--alpha needs --overlay")
-    if not distributed and (actors, ray_address) != (None, None):
-        raise click.UsageError("--actors and --ray-address need --distributed")
+    refuse_without("tile", "halo")
+    refuse_without("overlay", "alpha")
+    refuse_without("distributed", "actors", "ray_address")
     report = predict(
         model,
         images,

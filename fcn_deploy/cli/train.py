@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from fcn_deploy.cli.console import notice, progress
-from fcn_deploy.cli.options.command import cli_command, group
+from fcn_deploy.cli.options.command import cli_command, group, typed
 from fcn_deploy.cli.options.training import (
     AUGMENTATION_OPTIONS,
     DATA_OPTIONS,
@@ -64,8 +63,7 @@ def command(start: str | None, output: Path, **options: Any) -> None:
 
 def _given(options: dict[str, Any], *, may_lack_data: bool) -> TrainArguments:
     """Return the options of the command line itself, so that a resumed run keeps its own settings."""
-    typed = click.get_current_context().get_parameter_source
-    given: Any = {name: value for name, value in options.items() if typed(name) is ParameterSource.COMMANDLINE}
+    given: Any = {name: value for name, value in options.items() if typed(name)}
     for name in () if may_lack_data else ("data", "val"):
         if name not in given:
             raise click.UsageError(f"Missing option '--{name}'.")

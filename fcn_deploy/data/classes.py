@@ -71,7 +71,8 @@ def read_classes(path: Path) -> ClassList:
         DataError: not a text file, no classes, a name twice, a colour twice or outside 0..255, or colours for some
             classes only.
     """
-    entries = [_entry(path, number, line) for number, line in _lines(path)]
+    lines = [(number, line) for number, line in read_lines(path) if line and not line.startswith("#")]
+    entries = [_entry(path, number, line) for number, line in lines]
     ignored = tuple(colour for name, colour in entries if name == "ignore" and colour is not None)
     kept = [(name, colour) for name, colour in entries if name != "ignore" or colour is None]
     if not kept:
@@ -88,10 +89,6 @@ def read_classes(path: Path) -> ClassList:
     if len(set(colours + ignored)) != len(colours + ignored):
         raise DataError(f"{path} gives the same colour to two classes; an RGB-coded label could mean either")
     return ClassList(plain.names, colours, ignored)
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    return [(number, line) for number, line in read_lines(path) if line and not line.startswith("#")]
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
@@ -153,12 +150,10 @@ class LabelRule:
 
     def describe(self) -> str:
         """Return the rule in one line, for a person."""
+        if self.ignore_index is not None:
+            return f"label {self.ignore_index} counts as unlabelled"
         values = " and ".join(str(value) for value in dict.fromkeys(self.raw_unlabelled))
-        return (
-            f"label {values} counts as unlabelled"
-            if self.ignore_index is not None
-            else (f"labels {values} count as unlabelled; set the ignore index if they do not")
-        )
+        return f"labels {values} count as unlabelled; set the ignore index if they do not"
 
     def apply(self, raw: NDArray[Any], path: Path) -> NDArray[Any]:
         """Return labels of a file's values.

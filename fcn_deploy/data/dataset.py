@@ -34,15 +34,10 @@ def open_dataset(
     """Open a data set without decoding any of it.
 
     Args:
-        source: a list file of `image label` pairs, a Pascal VOC root (or the VOCdevkit above it), a folder of
-            images, one image file, or "synthetic", "synthetic:COUNT[:SEED[:HEIGHTxWIDTH]]".
-        labels: the folder of label maps for a folder of images (the file for one image); without it the samples
-            have no labels.
+        source, labels, ignore_index, split, limit: as in `DataOptions`; the source may be one image file too, with the
+            file of its labels, or the VOCdevkit above a Pascal VOC root.
         classes: class names; they win over a `classes.txt` beside the list, in the VOC root, or in or above the
             images folder, which wins over VOC's own names for the VOC layout. Generated scenes take eight.
-        ignore_index: the one label value that is unlabelled; without it 255 and C (see `labels`).
-        split: which list of the VOC layout.
-        limit: at most so many samples, spread evenly over the data set.
         progress: gets the label rule and what was left out.
 
     Raises:

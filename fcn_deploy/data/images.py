@@ -39,16 +39,7 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         ImageError: missing, empty, cut off, not an image, a folder, too large for Pillow's limit on decompressed
             pixels, or 32 bits a channel.
     """
-    return rgb_array(_decode(path), path)
-
-
-def decode_large(path: Path, most_pixels: int) -> Image.Image:
-    """Decode an image of up to `most_pixels`, which may be beyond Pillow's limit, upright and in the file's own mode.
-
-    Raises:
-        ImageError: as for `load_image`, save for the limit.
-    """
-    return _decode(path, most_pixels)
+    return rgb_array(decode(path), path)
 
 
 def rgb_array(image: Image.Image, path: Path) -> NDArray[np.uint8]:
@@ -85,7 +76,7 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
         LabelError: an RGB-coded file with no `colours` or with a colour that is not among them, a JPEG (its loss
             makes new labels), or a kind of file that holds no labels.
     """
-    image = _decode(path)
+    image = decode(path)
     if image.format in ("JPEG", "MPO"):
         raise LabelError(f"{path} is a JPEG, whose loss changes labels; save label maps as PNG")
     if image.mode in ("RGB", "RGBA"):
@@ -102,8 +93,15 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _decode(path: Path, most_pixels: int | None = None) -> Image.Image:
-    """Open, decode and turn upright; `format` is kept. `most_pixels` stands in place of Pillow's limit."""
+def decode(path: Path, most_pixels: int | None = None) -> Image.Image:
+    """Decode an image, upright and in the file's own mode, with the file's `format`.
+
+    Args:
+        most_pixels: the limit in place of Pillow's.
+
+    Raises:
+        ImageError: as for `load_image`.
+    """
     path = Path(path)
     try:
         if path.is_dir():
@@ -169,17 +167,13 @@ def decode_colours(pixels: NDArray[np.uint8], colours: Mapping[Colour, int], pat
     Raises:
         LabelError: a colour that is not in `colours`: which, where first, in how many pixels.
     """
-    codes = _codes(pixels)
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    codes = np.asarray((red << np.uint32(16)) | (green << np.uint32(8)) | blue)
     labels = np.take(_table(tuple(colours.items())), codes)
     if (labels == _UNKNOWN).any():
         raise _unknown_colour(codes, labels == _UNKNOWN, path)
     narrow = all(0 <= label <= 255 for label in colours.values())
     return labels.astype(np.uint8) if narrow else labels
-
-
-def _codes(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
-    return np.asarray((red << np.uint32(16)) | (green << np.uint32(8)) | blue)
 
 
 @lru_cache(maxsize=2)

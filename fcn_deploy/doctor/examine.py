@@ -53,10 +53,10 @@ class Examination:
         return {**plain(self), "broken": self.broken}
 
 
-def examine(progress: Progress = SILENT, *, timeout_s: float = TIMEOUT_S) -> Examination:
+def examine(progress: Progress = SILENT) -> Examination:
     """Ask every package, which takes about 3 s, and judge the answers."""
     started = time.monotonic()
-    findings = ask_all(tuple(doctor_probes.probes()), progress, timeout_s)
+    findings = ask_all(tuple(doctor_probes.probes()), progress, TIMEOUT_S)
     versions = package_versions(tuple(dict.fromkeys((*PACKAGES, *distributions()))))
     machine = {"cpu": cpu_model(), "cores": usable_cores(), "python": sys.version.split()[0], "packages": versions}
     return Examination(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)

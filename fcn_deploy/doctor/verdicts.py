@@ -177,7 +177,8 @@ def _cuda_above_driver(findings: Findings) -> Iterator[str]:
     if supported is None:
         return
     wanted = {"torch": findings["torch"].facts.get("cuda"), "onnxruntime": findings["onnxruntime"].facts.get("cuda")}
-    wanted |= {f"tensorrt_rtx_cu{major}": str(major) for major in _rtx_majors()}
+    rtx = package_versions([f"tensorrt_rtx_cu{major}" for major in (12, 13, 14)])
+    wanted |= {name: name.removeprefix("tensorrt_rtx_cu") for name in rtx}
     for name, version in wanted.items():
         if version and int(version.partition(".")[0]) > supported[0]:
             yield (
@@ -196,10 +197,6 @@ def _two_cudas(findings: Findings) -> Iterator[str]:
             f"torch brings the libraries of CUDA {ours} and onnxruntime {ort['version']} wants those of CUDA "
             f"{ort['cuda']}; try: pip install 'onnxruntime-gpu[cuda,cudnn]'"
         )
-
-
-def _rtx_majors() -> list[int]:
-    return [major for major in (12, 13, 14) if package_versions([f"tensorrt_rtx_cu{major}"])]
 
 
 def _unmet_requirements(names: Sequence[str]) -> Iterator[str]:

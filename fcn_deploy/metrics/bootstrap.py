@@ -78,7 +78,7 @@ def iou_change(before: Counts, after: Counts, *, draws: int = DRAWS, seed: int =
     """
     if before.shape != after.shape or before.ndim != 3 or before.shape[1] != before.shape[2] or not len(before):
         raise ShapeError(f"counts are {before.shape} and {after.shape}; expected two stacks [I, C, C] of one shape")
-    mean, classes = _change(before.sum(axis=0)[None], after.sum(axis=0)[None])
+    mean, classes = _differences(_parts(before.sum(axis=0)[None]), _parts(after.sum(axis=0)[None]))
     if len(before) < 2:
         return IouChange(Interval(float(mean[0])), tuple(Interval(float(value)) for value in classes[0]))
     weights = multiplicities(len(before), draws, seed)
@@ -87,10 +87,6 @@ def iou_change(before: Counts, after: Counts, *, draws: int = DRAWS, seed: int =
         interval(float(mean[0]), drawn_mean, level),
         tuple(interval(float(value), drawn_classes[:, index], level) for index, value in enumerate(classes[0])),
     )
-
-
-def _change(before: Counts, after: Counts) -> tuple[Values, Values]:
-    return _differences(_parts(before), _parts(after))
 
 
 def _drawn(counts: Counts, weights: NDArray[np.int64]) -> Values:

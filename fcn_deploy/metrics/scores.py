@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fcn_deploy.errors import ShapeError
+from fcn_deploy.vocabulary import shape_text
 
 Counts = NDArray[np.int64]
 Labels = NDArray[Any]  # of any integer dtype
@@ -50,7 +51,8 @@ def confusion_matrix(target: Labels, pred: Labels, num_classes: int, ignore_inde
 def check_labels(target: Labels, pred: Labels) -> None:
     """Raise ShapeError unless both are integer arrays of one shape."""
     if target.shape != pred.shape:
-        raise ShapeError(f"target is {_shape(target)} and prediction {_shape(pred)}; expected the same shape")
+        shapes = [shape_text(labels.shape) or "a scalar" for labels in (target, pred)]
+        raise ShapeError(f"target is {shapes[0]} and prediction {shapes[1]}; expected the same shape")
     for name, labels in (("target", target), ("prediction", pred)):
         if labels.dtype.kind not in "iub":
             raise ShapeError(f"{name} is {labels.dtype}; expected integer labels (argmax of the logits)")
@@ -87,10 +89,6 @@ def _check_range(name: str, labels: Labels, num_classes: int) -> None:
             f"{name} has label {int(labels[outside][0])} in {int(outside.sum())} counted pixels; "
             f"expected 0 to {num_classes - 1}"
         )
-
-
-def _shape(labels: Labels) -> str:
-    return " x ".join(str(side) for side in labels.shape) or "a scalar"
 
 
 @dataclass(frozen=True)

@@ -88,22 +88,20 @@ def _read_safetensors(path: Path) -> Weights:
 
 def _check_archive(path: Path) -> None:
     try:
-        names = _names_in(path) if zipfile.is_zipfile(path) else None
+        if not zipfile.is_zipfile(path):
+            raise CheckpointError(f"{path} {TRUNCATED}")
+        with zipfile.ZipFile(path) as archive:
+            names = [name.rpartition("/")[2] for name in archive.namelist()]
+    except CheckpointError:
+        raise
     except Exception as error:  # foreign bytes: zipfile raises many kinds on a damaged table of contents
         raise CheckpointError(f"{path} is damaged ({printable(first_line(error))}); fetch or copy it again") from error
-    if names is None:
-        raise CheckpointError(f"{path} {TRUNCATED}")
     if "constants.pkl" in names:
         raise CheckpointError(
             f"{path} is a TorchScript archive, which holds code that is never executed; save its state_dict() instead"
         )
     if "data.pkl" not in names:
         raise CheckpointError(f"{path} is no checkpoint: a zip archive that PyTorch did not write")
-
-
-def _names_in(path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        return [name.rpartition("/")[2] for name in archive.namelist()]
 
 
 def _what_it_is(head: bytes) -> str:
@@ -148,11 +146,9 @@ def _pickle_message(path: Path, reason: str) -> str:
     if found or "Unsupported" in reason:
         name = f" ({found.group(1)})" if found else ""
         return f"{path} holds code{name}, which is never executed; save its state_dict() instead"
-    return (
-        f"{path} {TRUNCATED}"
-        if "EOF" in reason
-        else f"{path} is no readable checkpoint: {printable(first_line(reason))}"
-    )
+    if "EOF" in reason:
+        return f"{path} {TRUNCATED}"
+    return f"{path} is no readable checkpoint: {printable(first_line(reason))}"
 
 
 def printable(text: str) -> str:

@@ -24,8 +24,6 @@ from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import nn
 
 
@@ -47,10 +45,8 @@ class ModelSource:
         progress: Progress = SILENT,
         *,
         model: str | None = None,
-        classes: Sequence[str] | None = None,
-        checkpoint: Path | None = None,
     ) -> None:
-        """`model`, `classes` and `checkpoint` are those of `load_network`.
+        """Find the file; `model` is that of `load_network`.
 
         Raises:
             GraphError, EngineError, CheckpointError, RecipeError: there is no such file.
@@ -62,7 +58,7 @@ class ModelSource:
             raise ERRORS[self.kind](
                 f"{self.text} says in its model card what it holds; --model is for checkpoints that do not"
             )
-        self._classes, self._checkpoint, self._progress = classes, checkpoint, progress
+        self._progress = progress
         self._network: tuple[nn.Module, ModelCard] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._exported: Path | None = None
@@ -75,7 +71,7 @@ class ModelSource:
             RecipeError, CheckpointError: the recipe cannot be read, or its checkpoint is not there.
         """
         recipe = self.recipe
-        return file_of(self.text) if recipe is None else resolve_checkpoint(recipe, self._checkpoint)
+        return file_of(self.text) if recipe is None else resolve_checkpoint(recipe)
 
     @cached_property
     def recipe(self) -> Recipe | None:
@@ -112,9 +108,7 @@ class ModelSource:
     def network(self) -> tuple[nn.Module, ModelCard]:
         """Load the PyTorch network, which belongs to this source, and its card; see `load_network` for the errors."""
         if self._network is None:
-            self._network = load_network(
-                self.text, model=self.model, classes=self._classes, checkpoint=self._checkpoint, progress=self._progress
-            )
+            self._network = load_network(self.text, model=self.model, progress=self._progress)
         return self._network
 
     def onnx_file(self) -> Path:
@@ -136,22 +130,13 @@ class ModelSource:
         return self._exported
 
     def file_for(self, spec: str) -> str:
-        """Return the file that runner `spec` opens; a runner of ONNX files gets `onnx_file`.
-
-        Raises:
-            CheckpointError, EngineError, ExportError, OutputError: the source cannot be read or exported.
-        """
+        """Return the file that runner `spec` opens; a runner of ONNX files gets `onnx_file`, with its errors."""
         if self.kind == "engine":
             return str(self.path)
         return str(self.onnx_file()) if entry(spec).opens == "onnx" else self.text
 
     def open(self, spec: str, *, threads: int | None = None) -> Runner:
-        """Open runner `spec` on this model.
-
-        Raises:
-            RunnerError, UnknownNameError: as for `open_runner`.
-            CheckpointError, GraphError, EngineError, ExportError, OutputError: it cannot be read or exported.
-        """
+        """Open runner `spec` on this model; raises as `open_runner` and `onnx_file` do."""
         return open_runner(spec, self.file_for(spec), threads=threads, load=self.network)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
@@ -197,16 +182,12 @@ def open_runners(
     spec = runner or source.default_runner
     if entry(spec).opens == "engine" and lanes is not None and lanes > 1:
         raise RunnerError("an engine is fed by its own slots; leave --lanes out")
-    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if _has_lanes(spec) else 1)
-    if wanted > 1 and threads is None and _has_lanes(spec):
+    shared = device_of(spec) == "cpu" and entry(spec).lanes  # several at a time pay
+    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if shared else 1)
+    if wanted > 1 and threads is None and shared:
         threads = max(usable_cores() // wanted, 1)
     first = stack.enter_context(source.open(spec, threads=threads))
     return [first, *_clones(first, wanted - 1, lanes, stack)]
-
-
-def _has_lanes(spec: str) -> bool:
-    """Tell whether several inferences at a time pay: on a CPU, with a runner that has twins."""
-    return device_of(spec) == "cpu" and entry(spec).lanes
 
 
 def _clones(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:

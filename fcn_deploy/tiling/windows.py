@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn_deploy.data.images import decode_large, open_header, rgb_array
+from fcn_deploy.data.images import decode, open_header, rgb_array
 from fcn_deploy.errors import ImageError, ShapeError
 
 MOST_PIXELS = 1 << 31  # a decoded RGB image of that size takes 8 GiB
@@ -81,7 +81,7 @@ def open_windows(path: Path, *, most_pixels: int = MOST_PIXELS) -> ImageWindows:
         raise ImageError(f"{path} is a device or a pipe; expected an image file")
     if path.suffix.lower() == ".npy" and path.is_file():
         return _npy(path)
-    return _uncompressed(path, most_pixels) or DecodedWindows(path, decode_large(path, most_pixels))
+    return _uncompressed(path, most_pixels) or DecodedWindows(path, decode(path, most_pixels))
 
 
 def _npy(path: Path) -> RawWindows:

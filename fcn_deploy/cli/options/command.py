@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 import cloup
+from click.core import ParameterSource
 
 from fcn_deploy.cli import console
 
@@ -119,6 +120,19 @@ def group(title: str, *options: Decorator | Sequence[Decorator]) -> Decorator:
     """Put options, or sequences of them, under one heading of the help, in this order."""
     flat = [each for entry in options for each in (entry if isinstance(entry, Sequence) else (entry,))]
     return cloup.option_group(title, *flat)
+
+
+def typed(name: str) -> bool:
+    """Tell whether the running command's parameter `name` is given on the command line itself."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def refuse_without(needed: str, *names: str, because: str = "") -> None:
+    """Raise UsageError for the first of the parameters `names` that is given while `needed` is not."""
+    flags = {parameter.name: parameter.opts[-1] for parameter in click.get_current_context().command.params}
+    for name in names:
+        if typed(name) and not typed(needed):
+            raise click.UsageError(f"{flags[name]} needs {flags[needed]}{because}")
 
 
 def verbosity_options() -> list[click.Parameter]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.command import option, refuse_without, typed
 from fcn_deploy.cli.options.report import Reports
 
 if TYPE_CHECKING:
@@ -59,10 +58,8 @@ class Gate:
     def of(cls, given: Mapping[str, Any]) -> Gate:
         """Raise UsageError for limits without a baseline, and for `--from` with options of a measurement."""
         gate = cls(**{field.name: given[field.name] for field in fields(cls)})
-        limits = {"--max-miou-drop": gate.max_miou_drop, "--max-slowdown": gate.max_slowdown}
-        asked = [name for name, limit in limits.items() if limit is not None] + ["--relative"] * gate.relative
-        if gate.baseline is None and asked:
-            raise click.UsageError(f"{asked[0]} needs --baseline, a record to compare with")
+        limits = ("max_miou_drop", "max_slowdown", "relative")
+        refuse_without("baseline", *limits, because=", a record to compare with")
         if gate.from_path is not None:
             _refuse_measuring()
         return gate
@@ -112,11 +109,9 @@ class Gate:
 
 def _refuse_measuring() -> None:
     """Raise UsageError for an option that says how to measure."""
-    context = click.get_current_context()
-    parameters = [parameter for parameter in context.command.params if parameter.expose_value]
+    parameters = [parameter for parameter in click.get_current_context().command.params if parameter.expose_value]
     always = {"details", *(field.name for options in (Gate, Reports) for field in fields(options))}
-    known = {parameter.name: parameter for parameter in parameters if parameter.name not in always}
-    given = [name for name in known if name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    given = [parameter for parameter in parameters if parameter.name not in always and typed(str(parameter.name))]
     if given:
-        names = ", ".join(known[name].opts[0] if known[name].opts[0][0] == "-" else name.upper() for name in given)
-        raise click.UsageError(f"--from measures nothing; leave out {names}")
+        names = (each.opts[0] if each.opts[0][0] == "-" else str(each.name).upper() for each in given)
+        raise click.UsageError(f"--from measures nothing; leave out {', '.join(names)}")

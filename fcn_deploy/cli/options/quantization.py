@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.command import option, refuse_without
 from fcn_deploy.cli.options.data import image_options, labels_option, source_option
 from fcn_deploy.cli.options.values import COUNT, FILE
 from fcn_deploy.vocabulary import METHODS
@@ -83,8 +83,9 @@ def search_options(given: Mapping[str, Any], calibration: DataOptions | None) ->
         UsageError: an option is given without the one that it needs.
     """
     drop, source = given["max_miou_drop"], given["search_data"]
+    names = ("search_data", "data_labels", "data_split", "search_images", "time_budget", "search_log", "dry_run")
+    refuse_without("max_miou_drop", *names, because=", which starts the search")
     if drop is None:
-        _refuse_alone(given)
         return None
     if source is None:
         raise click.UsageError("--max-miou-drop needs a labelled set to measure on (--data)")
@@ -102,17 +103,3 @@ def search_options(given: Mapping[str, Any], calibration: DataOptions | None) ->
         limit=given["search_images"],
     )
     return SearchOptions(data, drop, given["time_budget"], given["search_log"])
-
-
-def _refuse_alone(given: Mapping[str, Any]) -> None:
-    flags = {
-        "--data": given["search_data"],
-        "--data-labels": given["data_labels"],
-        "--max-search-images": given["search_images"],
-        "--time-budget": given["time_budget"],
-        "--search-log": given["search_log"],
-        "--dry-run": given["dry_run"] or None,
-    }
-    alone = [flag for flag, value in flags.items() if value is not None]
-    if alone:
-        raise click.UsageError(f"{alone[0]} needs --max-miou-drop, which starts the search")

@@ -77,7 +77,7 @@ def test_a_negative_prediction_is_an_error():
 
 def test_shapes_that_differ_and_floats_are_an_error():
     labels = np.zeros((2, 33, 47), np.uint8)
-    with pytest.raises(ShapeError, match="target is 2 x 33 x 47 and prediction 33 x 47; expected the same shape"):
+    with pytest.raises(ShapeError, match="target is 2x33x47 and prediction 33x47; expected the same shape"):
         confusion_matrix(labels, labels[0], 3)
     with pytest.raises(ShapeError, match="prediction is float32; expected integer labels"):
         confusion_matrix(labels, labels.astype(np.float32), 3)
