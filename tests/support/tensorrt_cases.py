@@ -210,7 +210,7 @@ def test_two_threads_with_a_runner_each_work_at_once(machine, net, reference):
 def test_fewer_slots_and_memory_held_from_the_start_change_nothing(machine, net, reference, slots):
     engine = str(machine.build(net, PROFILES))
     images = [noise(random_shape(random.Random(seed)), seed) for seed in range(8)]
-    with TrtRunner.open("tensorrt", engine, options=TrtOptions(slots=slots, preallocate=True)) as runner:
+    with TrtRunner.open("tensorrt", engine, engine=TrtOptions(slots=slots, preallocate=True)) as runner:
         for results, image in zip(runner.stream(images), images, strict=True):
             require_same(machine, results, reference(image))
 

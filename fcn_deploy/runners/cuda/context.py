@@ -25,7 +25,7 @@ class CudaDevice:
 
     Attributes:
         driver: the module `pycuda.driver`.
-        name: "NVIDIA L4"; sm: its compute capability, "SM89".
+        ordinal: its number; name: "NVIDIA L4"; sm: its compute capability, "SM89".
     """
 
     def __init__(self, ordinal: int = 0) -> None:
@@ -36,6 +36,7 @@ class CudaDevice:
             RunnerError: there is no driver, no such GPU, or it cannot be used.
         """
         self.driver: Any = load_driver()
+        self.ordinal = ordinal
         try:
             count = self.driver.Device.count()
             if not 0 <= ordinal < count:

@@ -27,22 +27,25 @@ class TrtOptions:
     """Choices of the tensorrt runner that do not change its results.
 
     Attributes:
-        gpu: ordinal, as CUDA_VISIBLE_DEVICES leaves them.
-        slots: inferences that may be under way at once, with memory for the images and results of each.
+        slots: inferences of a stream that may be under way at once, with memory for the images and results of each.
+        streams: inferences that are computed at once, each with activation memory of its own.
         preallocate: hold memory for the largest shape of every profile from the start; else it grows on demand.
-        cuda_graphs: start an inference by one call: less work for the CPU, more memory for each new shape.
+        cuda_graphs: start an inference by one call: less work for the CPU, more memory for each new shape; None where
+            they hold.
         runtime_cache: keep kernels that TensorRT for RTX compiled on this GPU in a file beside the engine.
     """
 
-    gpu: int = 0
     slots: int = 3
+    streams: int = 1
     preallocate: bool = False
-    cuda_graphs: bool = False
+    cuda_graphs: bool | None = None
     runtime_cache: bool = True
 
     def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise ValueError(f"slots is {self.slots}; expected 1 or more")
+        if self.slots < 1 or self.streams < 1:
+            raise RunnerError(
+                f"an engine with {self.streams} streams of {self.slots} slots runs nothing; give 1 or more"
+            )
 
 
 def runtime_cache_path(engine: Path, sm: str) -> Path:
@@ -99,15 +102,13 @@ def create_context(loaded: LoadedEngine, device: CudaDevice, *arguments: Any) ->
     )
 
 
-def create_rtx_context(
-    loaded: LoadedEngine, device: CudaDevice, options: TrtOptions
-) -> tuple[Any, RuntimeCache | None]:
-    """Return an execution context of TensorRT for RTX, which captures CUDA graphs itself, with its runtime cache."""
+def runtime_config(loaded: LoadedEngine, device: CudaDevice, options: TrtOptions) -> tuple[Any, RuntimeCache | None]:
+    """Return what contexts of TensorRT for RTX are created from: it captures CUDA graphs itself, and keeps kernels."""
     config = loaded.engine.create_runtime_config()
-    if options.cuda_graphs:
+    if options.cuda_graphs is not False:
         config.cuda_graph_strategy = loaded.flavor.module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
     cache = RuntimeCache(config, runtime_cache_path(loaded.path, device.sm)) if options.runtime_cache else None
-    return create_context(loaded, device, config), cache
+    return config, cache
 
 
 def activation_bytes(engine: Any) -> int:

@@ -23,6 +23,13 @@ from fcn_deploy.system.optional import require
 BINDINGS = "cuda.bindings.driver"
 
 
+def require_graphs(loaded: LoadedEngine) -> None:
+    """Raise MissingDependencyError without cuda-bindings, RunnerError with TensorRT 8.6."""
+    require(BINDINGS)
+    if not hasattr(loaded.flavor.module, "ExecutionContextAllocationStrategy"):
+        raise RunnerError(f"{loaded.flavor.title} shares no memory between contexts; give --no-cuda-graphs")
+
+
 class CudaGraph:
     """What `work` put on `stream`, to be started again and again. Call it inside `CudaDevice.active`.
 
@@ -70,10 +77,10 @@ class CudaGraph:
         try:
             status, *results = getattr(self._cuda, function)(*arguments)
         except RuntimeError as error:  # of cuda-bindings itself: the driver is too old to have the function
-            raise RunnerError(f"CUDA graph: {one_line(error)}; open the runner without CUDA graphs") from error
+            raise RunnerError(f"CUDA graph: {one_line(error)}; leave them out (--no-cuda-graphs)") from error
         if status != self._cuda.CUresult.CUDA_SUCCESS:
             name = str(status).rpartition(".")[2]
-            raise RunnerError(f"CUDA graph: {function} failed with {name}; open the runner without CUDA graphs")
+            raise RunnerError(f"CUDA graph: {function} failed with {name}; leave them out (--no-cuda-graphs)")
         return results[0] if results else None
 
 
@@ -95,13 +102,20 @@ class GraphedExecution:
     """As `Execution`; the third and later inferences of one shape and addresses are a single launch.
 
     The first runs plainly, which settles what TensorRT decides on a new shape; the second is captured.
+
+    Attributes:
+        note: why no more is captured; "" while there are graphs.
     """
 
-    def __init__(self, loaded: LoadedEngine, device: CudaDevice) -> None:
-        """Raise MissingDependencyError without cuda-bindings, RunnerError without memory or with TensorRT 8.6."""
-        require(BINDINGS)  # now, and not at the second image
-        if not hasattr(loaded.flavor.module, "ExecutionContextAllocationStrategy"):
-            raise RunnerError(f"{loaded.flavor.title} shares no memory between contexts; open it without CUDA graphs")
+    def __init__(self, loaded: LoadedEngine, device: CudaDevice, *, strict: bool = True) -> None:
+        """Hold memory for the activations; work that cannot be captured is an error if `strict`, else runs plainly.
+
+        Raises:
+            MissingDependencyError: cuda-bindings is not installed.
+            RunnerError: there is too little memory, or it is TensorRT 8.6.
+        """
+        require_graphs(loaded)  # now, and not at the second image
+        self._strict, self.note = strict, ""
         self._loaded = loaded
         self._device = device
         self._bytes = max(activation_bytes(loaded.engine), 1)
@@ -150,12 +164,24 @@ class GraphedExecution:
 
     def _replay(self, known: _CapturedGraph, addresses: Mapping[str, int], stream: Any) -> None:
         try:
-            if known.graph is None:
-                known.graph = CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))
-            known.graph.launch()
+            if known.graph is None and not self.note:
+                known.graph = self._captured(known, addresses, stream)
+            if known.graph is not None:
+                known.graph.launch()
+            else:
+                known.execution.enqueue(addresses, stream)
         except BaseException:
             known.close()
             raise
+
+    def _captured(self, known: _CapturedGraph, addresses: Mapping[str, int], stream: Any) -> CudaGraph | None:
+        try:
+            return CudaGraph(stream, lambda: known.execution.enqueue(addresses, stream))
+        except RunnerError as error:
+            if self._strict:
+                raise
+            self.note = f"no more CUDA graphs: {error}"
+            return None
 
     def _execution(self) -> Execution:
         strategy = self._loaded.flavor.module.ExecutionContextAllocationStrategy.USER_MANAGED

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,18 +16,15 @@ from fcn_deploy.model_file import file_of, require_file
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.cuda.context import CudaDevice
-from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
+from fcn_deploy.runners.cuda.slots import Layout, Slot
 from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.runners.trt.context import (
-    Execution,
-    RuntimeCache,
     TrtOptions,
     choose_profile,
-    create_context,
-    create_rtx_context,
 )
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
 from fcn_deploy.runners.trt.graphs import GraphedExecution
+from fcn_deploy.runners.trt.lanes import Lanes
 from fcn_deploy.vocabulary import LABELS, Shape
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
@@ -34,7 +33,8 @@ NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
 class TrtRunner(Runner):
     """One engine on one GPU.
 
-    It has `options.slots` slots: one image is copied to the GPU while another is computed and a third comes back.
+    It has `options.slots` slots for each stream: one image is copied to the GPU while another is computed and a third
+    comes back.
 
     A runner may be used from several threads in turn, never at once; a thread of its own needs a runner of its own.
     """
@@ -60,17 +60,17 @@ class TrtRunner(Runner):
         self._options = options or TrtOptions()
         self._image = loaded.ports[0]
         self._shape: tuple[int, ...] = ()
-        self._cache: RuntimeCache | None = None
         self._events: StepEvents | None = None
         self.notes = () if loaded.sidecar is not None else (NO_SIDECAR,)
         self.notes += loaded.io.host_work(outputs)
         with device.active("opening the runner"), ExitStack() as undo:
             undo.callback(loaded.close)
             self._fetches = self._fetched(outputs)
-            self._stream = device.driver.Stream(NON_BLOCKING)
-            self._execution = self._execution_of(loaded)
-            undo.callback(self._execution.close)
-            self._slots = [self._slot(undo) for _ in range(self._options.slots)]
+            self._lanes = Lanes(loaded, device, self._options)
+            undo.callback(self._lanes.close)
+            self.notes += self._lanes.notes
+            self._slots = [self._slot(number, undo) for number in range(self.slots)]
+            self._lane_of = {slot: self._lanes[number] for number, slot in enumerate(self._slots)}
             if self._options.preallocate:
                 self._preallocate()
             undo.pop_all()
@@ -85,9 +85,10 @@ class TrtRunner(Runner):
         device: str = "",
         outputs: tuple[str, ...] = (LABELS,),
         threads: int | None = None,
-        options: TrtOptions | None = None,
+        engine: TrtOptions | None = None,
+        gpu: int = 0,
     ) -> TrtRunner:
-        """Open the engine file `source`.
+        """Open the engine file `source` on the GPU of number `gpu`, as CUDA_VISIBLE_DEVICES leaves them.
 
         Args:
             device: the precision that the engine must have according to its sidecar ("fp16"); "" takes any.
@@ -99,21 +100,20 @@ class TrtRunner(Runner):
             EngineError: the engine cannot be used here, or is not of that precision.
         """
         require_file(source)
-        options = options or TrtOptions()
         path = file_of(source)
         plan, sidecar = read_plan(path)  # before the GPU, whose absence would hide that the file is damaged
-        gpu = CudaDevice(options.gpu)
-        loaded = load_engine(path, plan, sidecar, gpu, device)
-        return cls(name, loaded, gpu, outputs=outputs, options=options)
+        found = CudaDevice(gpu)
+        loaded = load_engine(path, plan, sidecar, found, device)
+        return cls(name, loaded, found, outputs=outputs, options=engine)
 
     @property
     def slots(self) -> int:
-        return self._options.slots
+        return self._options.slots * self._options.streams
 
     def _gpu(self, slot: Any) -> tuple[int, int]:
         if self._loaded.io.host_work(self.output_names):
             return super()._gpu(slot)
-        return self._options.gpu, int(self._stream.handle)
+        return self._device.ordinal, int(self._lane_of[slot or self._slots[0]].stream.handle)
 
     def _start(self, slot: Slot, image: NDArray[np.uint8] | GpuArray, on_gpu: bool) -> None:
         array = self._prepared(image)
@@ -122,7 +122,7 @@ class TrtRunner(Runner):
             self._bring(slot, array)
             self._compute(slot, array.shape)
             if on_gpu:
-                slot.give(self._options.gpu)
+                slot.give(self._device.ordinal)
             else:
                 slot.download()
 
@@ -148,7 +148,7 @@ class TrtRunner(Runner):
         self._state = "opened"  # whatever comes of it, the last image's results are gone
         array, slot = self._prepared(image), self._slots[0]
         with self._device.active(f"uploading {list(array.shape)}"):
-            with self._timed(UPLOAD, self._stream if isinstance(array, GpuArray) else slot.stream):
+            with self._timed(UPLOAD, self._lane_of[slot].stream if isinstance(array, GpuArray) else slot.stream):
                 self._bring(slot, array)
             slot.settle()
         self._shape = array.shape
@@ -156,22 +156,22 @@ class TrtRunner(Runner):
     def _execute(self) -> None:
         self._state = "uploaded"
         with self._device.active(f"running {list(self._shape)}"):
-            with self._timed(EXECUTE, self._stream):
+            with self._timed(EXECUTE, self._lane_of[self._slots[0]].stream):
                 self._compute(self._slots[0], self._shape)
             self._slots[0].settle()
 
     def _download(self) -> dict[str, NDArray[Any]]:
-        with self._device.active("downloading"):
-            with self._timed(DOWNLOAD, self._slots[0].stream):
-                self._slots[0].download()
-            self._slots[0].finish()
-            self.device_ns = None if self._events is None else self._events.read()
-            return self._finished(self._slots[0].read())
+        return self._fetched_by(self._slots[0].download)
 
     def _download_on_gpu(self) -> dict[str, Any]:
-        with self._device.active("copying the outputs"):
-            self._slots[0].give(self._options.gpu)
+        return self._fetched_by(partial(self._slots[0].give, self._device.ordinal))
+
+    def _fetched_by(self, start: Callable[[], None]) -> dict[str, Any]:
+        with self._device.active("downloading"):
+            with self._timed(DOWNLOAD, self._slots[0].stream):
+                start()
             self._slots[0].finish()
+            self.device_ns = None if self._events is None else self._events.read()
             return self._finished(self._slots[0].read())
 
     def _timed(self, step: int, stream: Any) -> AbstractContextManager[None]:
@@ -185,20 +185,23 @@ class TrtRunner(Runner):
         driver_error = self._device.driver.Error
         with self._device.active("closing the runner"), ExitStack() as last:
             last.callback(self._loaded.close)
-            last.callback(self._execution.close)
+            last.callback(self._lanes.close)
             for slot in self._slots:
                 last.callback(slot.close)
             for slot in self._slots:
                 with suppress(driver_error):  # of a result that nobody waits for
                     slot.settle()
-            if self._cache is not None:
-                self._cache.save()
-            self._cache = None
+            self._lanes.save_cache()
             self._events = None
-            del self._slots, self._stream
+            self._lane_of.clear()
+            del self._slots
 
     def _compute(self, slot: Slot, shape: tuple[int, ...]) -> None:
-        slot.compute(self._execution.prepare(shape, self._stream), self._execution.enqueue)
+        lane = self._lane_of[slot]
+        slot.compute(lane.execution.prepare(shape, lane.stream), lane.execution.enqueue)
+        note = lane.execution.note if isinstance(lane.execution, GraphedExecution) else ""
+        if note and note not in self.notes:
+            self.notes += (note,)
 
     def accepts(self, shape: Shape) -> bool:
         return any(profile.accepts(shape) for profile in self._loaded.profiles)
@@ -215,20 +218,9 @@ class TrtRunner(Runner):
         except GraphError as error:
             raise EngineError(f"{self._loaded.path}: {error}") from error
 
-    def _execution_of(self, loaded: LoadedEngine) -> Execution | GraphedExecution:
-        options = self._options
-        if loaded.flavor.traits.runtime_config:
-            context, self._cache = create_rtx_context(loaded, self._device, options)
-            if self._cache is not None and self._cache.note:
-                self.notes += (self._cache.note,)
-            return Execution(loaded, context)
-        if options.cuda_graphs:
-            return GraphedExecution(loaded, self._device)
-        return Execution(loaded, create_context(loaded, self._device))
-
-    def _slot(self, undo: ExitStack) -> Slot:
+    def _slot(self, number: int, undo: ExitStack) -> Slot:
         outputs = [port.name for port in self._loaded.outputs]
-        slot = Slot(self._device, self._stream, [self._image.name], outputs, self._fetches)
+        slot = Slot(self._device, self._lanes[number].stream, [self._image.name], outputs, self._fetches)
         undo.callback(slot.close)
         return slot
 
@@ -236,7 +228,6 @@ class TrtRunner(Runner):
         """Allocate memory for the largest shape of every profile, in every slot."""
         for profile in self._loaded.profiles:
             shape = self._image.tensor_shape(profile.max)
-            layouts = self._execution.prepare(shape, self._stream)
-            layouts[self._image.name] = Layout(shape, self._image.dtype)
-            for slot in self._slots:
-                slot.reserve(layouts)
+            for slot, lane in self._lane_of.items():
+                layouts = lane.execution.prepare(shape, lane.stream)
+                slot.reserve(layouts | {self._image.name: Layout(shape, self._image.dtype)})

@@ -177,6 +177,8 @@ def driver_of(gpu: Gpu) -> ModuleType:
         gpu.put(stream._state, Work(run=copy))
 
     def memcpy_dtod_async(dest: int, src: int, size: int, stream: Stream) -> None:
+        _fail(gpu, "memcpy_dtod_async", "cuMemcpyDtoDAsync")
+
         def copy() -> None:
             gpu.view(dest, size)[:] = gpu.view(src, size)
 

@@ -121,11 +121,11 @@ def drive_run(release, monkeypatch, onnx):
             onnx, PROFILES, flavor=release.flavor, options={"version_compatible": True}, version="other"
         )
         for cuda_graphs in (False, release.version != "8.6.1"):
-            with TrtRunner.open("tensorrt", str(engine), options=TrtOptions(cuda_graphs=cuda_graphs)) as runner:
+            with TrtRunner.open("tensorrt", str(engine), engine=TrtOptions(cuda_graphs=cuda_graphs)) as runner:
                 for _ in runner.stream(noise((1, 33, 47)) for _ in range(9)):
                     pass
                 runner.time_on_device = True
-                runner.infer({"image": noise((1, 33, 47))})
+                runner.infer({"image": noise((1, 33, 47))}, on_gpu=True)
         machine.gpu.fail_next("create_execution_context")
         with pytest.raises(RunnerError, match="makes no execution context"):
             TrtRunner.open("tensorrt", str(engine))

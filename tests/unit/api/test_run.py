@@ -21,7 +21,7 @@ from tests.support.tensorrt_nets import PROFILES, noise
 
 
 def labels(engine, images, **options):
-    with TrtRunner.open("tensorrt", str(engine), options=TrtOptions(**options)) as runner:
+    with TrtRunner.open("tensorrt", str(engine), engine=TrtOptions(**options)) as runner:
         found = [outputs["labels"] for outputs in runner.stream(images)]
         assert np.array_equal(runner.infer({"image": images[0]})["labels"], found[0])
     return found
@@ -39,7 +39,7 @@ def test_images_run_in_every_profile(release, cuda_graphs, machine, monkeypatch,
     runs(release, monkeypatch)
     engine = machine.build(net, PROFILES, flavor=release.flavor)
     if cuda_graphs and release.version == "8.6.1":
-        message = "TensorRT 8.6.1 shares no memory between contexts; open it without CUDA graphs"
+        message = "TensorRT 8.6.1 shares no memory between contexts; give --no-cuda-graphs"
         assert refusal(RunnerError, engine, cuda_graphs=True) == message
         return
     images = [noise(profile.opt, seed) for seed in range(6) for profile in PROFILES]

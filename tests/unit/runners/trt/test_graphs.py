@@ -26,7 +26,7 @@ def machine(request, monkeypatch):
 
 def open_graphed(machine: Machine, net, **options) -> TrtRunner:
     engine = machine.build(net, PROFILES, flavor="tensorrt")
-    return TrtRunner.open("tensorrt", str(engine), options=TrtOptions(cuda_graphs=True, **options))
+    return TrtRunner.open("tensorrt", str(engine), engine=TrtOptions(cuda_graphs=True, **options))
 
 
 def test_the_first_inference_of_a_shape_runs_plainly_the_second_is_captured_the_third_only_launched(
@@ -96,7 +96,7 @@ def test_a_failed_capture_says_how_to_do_without(machine, net):
         machine.gpu.fail_next("cuStreamEndCapture")
         with pytest.raises(
             RunnerError,
-            match="cuStreamEndCapture failed with CUDA_ERROR_STREAM_CAPTURE_INVALIDATED; open the runner without CUDA",
+            match="cuStreamEndCapture failed with CUDA_ERROR_STREAM_CAPTURE_INVALIDATED; leave them out",
         ):
             runner.infer({"image": noise((1, 33, 47))})
 
@@ -108,7 +108,7 @@ def test_a_driver_that_is_too_old_for_graphs_says_how_to_do_without(machine, net
     with open_graphed(machine, net) as runner:
         runner.infer({"image": noise((1, 33, 47))})
         monkeypatch.setattr(sys.modules["cuda.bindings.driver"], "cuStreamBeginCapture", lacking)
-        with pytest.raises(RunnerError, match=r"cuStreamBeginCapture_v2 is not found; open the runner without CUDA"):
+        with pytest.raises(RunnerError, match=r"cuStreamBeginCapture_v2 is not found; leave them out"):
             runner.infer({"image": noise((1, 33, 47))})
 
 
@@ -138,7 +138,7 @@ def test_without_cuda_bindings_the_extra_is_named(machine, net, monkeypatch):
 def test_tensorrt_for_rtx_is_asked_to_capture_by_itself(machine, net, reference, asked, strategy):
     engine = machine.build(net, PROFILES)
     image = noise((2, 33, 47))
-    with TrtRunner.open("tensorrt", str(engine), options=TrtOptions(cuda_graphs=asked)) as runner:
+    with TrtRunner.open("tensorrt", str(engine), engine=TrtOptions(cuda_graphs=asked)) as runner:
         (config,) = machine.gpu.configs
         assert config.cuda_graph_strategy.name == strategy
         for _ in range(3):
@@ -162,7 +162,7 @@ def test_a_cache_of_another_gpu_is_said_and_replaced_and_a_runner_may_do_without
     engine = machine.build(net, PROFILES)
     cache = engine.with_name("net.engine.sm89.cache")
     cache.write_bytes(b"kernels of another GPU")
-    with TrtRunner.open("tensorrt", str(engine), options=TrtOptions(runtime_cache=False)) as runner:
+    with TrtRunner.open("tensorrt", str(engine), engine=TrtOptions(runtime_cache=False)) as runner:
         assert runner.notes == ()
     assert cache.read_bytes() == b"kernels of another GPU"
     with TrtRunner.open("tensorrt", str(engine)) as runner:

@@ -37,7 +37,7 @@ def test_memory_grows_with_the_images_and_is_not_taken_again(machine, net):
 
 def test_preallocated_memory_never_grows(machine, net):
     engine = str(machine.build(net, PROFILES))
-    with TrtRunner.open("tensorrt", engine, options=TrtOptions(preallocate=True)) as runner:
+    with TrtRunner.open("tensorrt", engine, engine=TrtOptions(preallocate=True)) as runner:
         held, allocations = machine.gpu.used_bytes, machine.gpu.made["device"]
         list(runner.stream(noise(profile.max) for profile in PROFILES for _ in range(3)))
         assert (machine.gpu.used_bytes, machine.gpu.made["device"]) == (held, allocations)
@@ -122,7 +122,7 @@ def test_no_pycuda_and_no_driver_are_told_apart_in_one_line(machine, net, monkey
 
 def test_a_gpu_that_is_not_there_is_one_line(machine, net):
     with pytest.raises(RunnerError, match="there is no GPU 3; CUDA shows 1 to this process"):
-        TrtRunner.open("tensorrt", str(machine.build(net, PROFILES)), options=TrtOptions(gpu=3))
+        TrtRunner.open("tensorrt", str(machine.build(net, PROFILES)), gpu=3)
 
 
 def test_outputs_the_engine_lacks_are_refused_with_the_mend(machine, net, tmp_path):
