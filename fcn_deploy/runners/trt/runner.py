@@ -24,7 +24,7 @@ from fcn_deploy.runners.trt.context import (
 )
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
 from fcn_deploy.runners.trt.graphs import GraphedExecution
-from fcn_deploy.runners.trt.lanes import Lanes
+from fcn_deploy.runners.trt.streams import ComputeStreams
 from fcn_deploy.vocabulary import LABELS, Shape
 
 NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
@@ -66,11 +66,11 @@ class TrtRunner(Runner):
         with device.active("opening the runner"), ExitStack() as undo:
             undo.callback(loaded.close)
             self._fetches = self._fetched(outputs)
-            self._lanes = Lanes(loaded, device, self._options)
-            undo.callback(self._lanes.close)
-            self.notes += self._lanes.notes
+            self._streams = ComputeStreams(loaded, device, self._options)
+            undo.callback(self._streams.close)
+            self.notes += self._streams.notes
             self._slots = [self._slot(number, undo) for number in range(self.slots)]
-            self._lane_of = {slot: self._lanes[number] for number, slot in enumerate(self._slots)}
+            self._stream_of = {slot: self._streams[number] for number, slot in enumerate(self._slots)}
             if self._options.preallocate:
                 self._preallocate()
             undo.pop_all()
@@ -113,7 +113,7 @@ class TrtRunner(Runner):
     def _gpu(self, slot: Any) -> tuple[int, int]:
         if self._loaded.io.host_work(self.output_names):
             return super()._gpu(slot)
-        return self._device.ordinal, int(self._lane_of[slot or self._slots[0]].stream.handle)
+        return self._device.ordinal, int(self._stream_of[slot or self._slots[0]].stream.handle)
 
     def _start(self, slot: Slot, image: NDArray[np.uint8] | GpuArray, on_gpu: bool) -> None:
         array = self._prepared(image)
@@ -148,7 +148,7 @@ class TrtRunner(Runner):
         self._state = "opened"  # whatever comes of it, the last image's results are gone
         array, slot = self._prepared(image), self._slots[0]
         with self._device.active(f"uploading {list(array.shape)}"):
-            with self._timed(UPLOAD, self._lane_of[slot].stream if isinstance(array, GpuArray) else slot.stream):
+            with self._timed(UPLOAD, self._stream_of[slot].stream if isinstance(array, GpuArray) else slot.stream):
                 self._bring(slot, array)
             slot.settle()
         self._shape = array.shape
@@ -156,7 +156,7 @@ class TrtRunner(Runner):
     def _execute(self) -> None:
         self._state = "uploaded"
         with self._device.active(f"running {list(self._shape)}"):
-            with self._timed(EXECUTE, self._lane_of[self._slots[0]].stream):
+            with self._timed(EXECUTE, self._stream_of[self._slots[0]].stream):
                 self._compute(self._slots[0], self._shape)
             self._slots[0].settle()
 
@@ -185,21 +185,21 @@ class TrtRunner(Runner):
         driver_error = self._device.driver.Error
         with self._device.active("closing the runner"), ExitStack() as last:
             last.callback(self._loaded.close)
-            last.callback(self._lanes.close)
+            last.callback(self._streams.close)
             for slot in self._slots:
                 last.callback(slot.close)
             for slot in self._slots:
                 with suppress(driver_error):  # of a result that nobody waits for
                     slot.settle()
-            self._lanes.save_cache()
+            self._streams.save_cache()
             self._events = None
-            self._lane_of.clear()
+            self._stream_of.clear()
             del self._slots
 
     def _compute(self, slot: Slot, shape: tuple[int, ...]) -> None:
-        lane = self._lane_of[slot]
-        slot.compute(lane.execution.prepare(shape, lane.stream), lane.execution.enqueue)
-        note = lane.execution.note if isinstance(lane.execution, GraphedExecution) else ""
+        computing = self._stream_of[slot]
+        slot.compute(computing.execution.prepare(shape, computing.stream), computing.execution.enqueue)
+        note = computing.execution.note if isinstance(computing.execution, GraphedExecution) else ""
         if note and note not in self.notes:
             self.notes += (note,)
 
@@ -220,7 +220,7 @@ class TrtRunner(Runner):
 
     def _slot(self, number: int, undo: ExitStack) -> Slot:
         outputs = [port.name for port in self._loaded.outputs]
-        slot = Slot(self._device, self._lanes[number].stream, [self._image.name], outputs, self._fetches)
+        slot = Slot(self._device, self._streams[number].stream, [self._image.name], outputs, self._fetches)
         undo.callback(slot.close)
         return slot
 
@@ -228,6 +228,6 @@ class TrtRunner(Runner):
         """Allocate memory for the largest shape of every profile, in every slot."""
         for profile in self._loaded.profiles:
             shape = self._image.tensor_shape(profile.max)
-            for slot, lane in self._lane_of.items():
-                layouts = lane.execution.prepare(shape, lane.stream)
+            for slot, computing in self._stream_of.items():
+                layouts = computing.execution.prepare(shape, computing.stream)
                 slot.reserve(layouts | {self._image.name: Layout(shape, self._image.dtype)})

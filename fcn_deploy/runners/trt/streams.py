@@ -14,15 +14,15 @@ from fcn_deploy.runners.trt.graphs import GraphedExecution, require_graphs
 
 
 @dataclass
-class Lane:
+class ComputeStream:
     """Inferences in `execution`, one after another on `stream`."""
 
     stream: Any
     execution: Execution | GraphedExecution
 
 
-class Lanes:
-    """As many lanes as `options.streams` says. Make and close it inside `CudaDevice.active`.
+class ComputeStreams:
+    """As many streams as `options.streams` says. Make and close it inside `CudaDevice.active`.
 
     Attributes:
         notes: why there are no CUDA graphs where nobody said whether there should be, and of the runtime cache.
@@ -46,17 +46,17 @@ class Lanes:
             self._config, self._cache = runtime_config(loaded, device, options)
             self.notes += (self._cache.note,) if self._cache is not None and self._cache.note else ()
         self._graphs = self._config is None and self._captures()
-        self.lanes: list[Lane] = []
+        self.all: list[ComputeStream] = []
         try:
             for _ in range(options.streams):
-                self.lanes.append(Lane(device.driver.Stream(NON_BLOCKING), self._execution()))
+                self.all.append(ComputeStream(device.driver.Stream(NON_BLOCKING), self._execution()))
         except BaseException:
             self.close()
             raise
 
-    def __getitem__(self, slot: int) -> Lane:
-        """Return the lane of a slot: neighbours have different ones."""
-        return self.lanes[slot % len(self.lanes)]
+    def __getitem__(self, slot: int) -> ComputeStream:
+        """Return the stream of a slot: neighbours have different ones."""
+        return self.all[slot % len(self.all)]
 
     def save_cache(self) -> None:
         """Write the kernels that TensorRT for RTX compiled."""
@@ -65,9 +65,9 @@ class Lanes:
 
     def close(self) -> None:
         """Let go of the contexts; nothing may be under way."""
-        for lane in self.lanes:
-            lane.execution.close()
-        self.lanes.clear()
+        for one in self.all:
+            one.execution.close()
+        self.all.clear()
         self._cache = self._config = None
 
     def _captures(self) -> bool:

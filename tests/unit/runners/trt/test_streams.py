@@ -53,7 +53,7 @@ def test_two_streams_of_slots_give_the_labels_of_onnxruntime(machine, net, refer
 def test_neighbouring_images_are_computed_on_different_streams(machine, net, flavor):
     with open_with(machine, net, flavor, streams=3, slots=1, cuda_graphs=False) as runner:
         tickets = [runner.submit(noise((1, 33, 47))) for _ in range(3)]
-        computing = [lane.stream.handle for lane in runner._lanes.lanes]
+        computing = [one.stream.handle for one in runner._streams.all]
         assert len(set(computing)) == 3
         waiting = [handle for handle in computing if machine.gpu.streams[handle].queue]
         assert len(waiting) == 3 or machine.gpu._random is not None
