@@ -153,7 +153,7 @@ class LabelRule:
         if self.ignore_index is not None:
             return f"label {self.ignore_index} counts as unlabelled"
         values = " and ".join(str(value) for value in dict.fromkeys(self.raw_unlabelled))
-        return f"labels {values} count as unlabelled; set the ignore index if they do not"
+        return f"labels {values} count as unlabelled (--ignore-index changes that)"
 
     def apply(self, raw: NDArray[Any], path: Path) -> NDArray[Any]:
         """Return labels of a file's values.
@@ -185,5 +185,5 @@ class LabelRule:
         more = f" and {len(found) - 4} more values" if len(found) > 4 else ""
         return LabelError(
             f"{path} has label {shown}{more}; expected 0 to {self.num_classes - 1} for {self.num_classes} classes: "
-            f"name the missing classes, or set the ignore index if such pixels are unlabelled"
+            f"name the missing classes, or set --ignore-index if such pixels are unlabelled"
         )

@@ -70,7 +70,7 @@ def _open_files(
     labelled = pairs[0][1] is not None
     if listed is None and labelled:
         raise DataError(
-            f"nobody named the classes of {source}; put classes.txt (one name a line) in {folders[0]}, "
+            f"no class names for {source}; put classes.txt (one name per line) in {folders[0]}, "
             "or give the class names (--classes)"
         )
     rule = LabelRule(len(listed.names) if listed else 0, ignore_index)

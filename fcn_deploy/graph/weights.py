@@ -51,7 +51,7 @@ def check_external_data(model: ir.Model, path: Path) -> None:
             found = f"{data.stat().st_size} bytes" if data.is_file() else "no such file"
             raise GraphError(
                 f"{path}: its external data cannot be read: {data} must hold {end} bytes for {value.name}, found "
-                f"{found}; the data file must stand beside it, whole"
+                f"{found}; the data file must be next to it, whole"
             )
 
 
@@ -62,7 +62,7 @@ def catch_weight_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise GraphError(
-            f"{path}: its external data cannot be read ({error}); the data file must stand beside it, whole"
+            f"{path}: its external data cannot be read ({error}); the data file must be next to it, whole"
         ) from error
 
 

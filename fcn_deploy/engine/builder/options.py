@@ -55,7 +55,7 @@ class BuildOptions:
         if self.optimization_level is not None and not 0 <= self.optimization_level <= 5:
             raise EngineError(f"optimization level {self.optimization_level} does not exist; expected 0 to 5")
         if self.workspace_bytes is not None and self.workspace_bytes < 1:
-            raise EngineError(f"a workspace of {self.workspace_bytes} bytes is none; leave it out for no limit")
+            raise EngineError(f"the workspace is {self.workspace_bytes} bytes; expected 1 or more, or no option")
 
     def asked(self) -> dict[str, Any]:
         """Return what was not left at its default, as plain data."""

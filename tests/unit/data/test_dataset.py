@@ -43,7 +43,7 @@ def test_the_label_rule_is_told_once(listed):
     notes = RecordedProgress()
     dataset = open_dataset(str(listed), progress=notes)
     assert len(list(iterate(dataset, progress=notes))) == 3
-    assert notes.lines == [f"{listed}: labels 255 and 3 count as unlabelled; set the ignore index if they do not"]
+    assert notes.lines == [f"{listed}: labels 255 and 3 count as unlabelled (--ignore-index changes that)"]
 
 
 def test_paths_with_blanks_are_quoted_or_parted_by_a_tab(tmp_path):

@@ -17,7 +17,7 @@ def test_only_what_was_asked_for_is_listed():
 def test_options_out_of_range_are_refused():
     with pytest.raises(EngineError, match="optimization level 6 does not exist"):
         BuildOptions(optimization_level=6)
-    with pytest.raises(EngineError, match="a workspace of 0 bytes"):
+    with pytest.raises(EngineError, match="the workspace is 0 bytes"):
         BuildOptions(workspace_bytes=0)
 
 
