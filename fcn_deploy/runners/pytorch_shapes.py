@@ -14,6 +14,7 @@ from torch import Tensor
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
+from fcn_deploy.runners.transfers import Download, Upload
 from fcn_deploy.vocabulary import LABELS, LOGITS, Shape
 
 Call = Callable[[Tensor], dict[str, Tensor]]
@@ -67,7 +68,7 @@ class TorchShape:
         self._call: Call = torch.compile(call, dynamic=False) if compiled else call
         self._on_gpu = device.type == "cuda"
         self._image = torch.zeros((*shape, 3), dtype=torch.uint8, device=device)
-        self._pinned = torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=True) if self._on_gpu else self._image
+        self._upload = Upload(self._image)
         self._graph: Any = None
         self._why = ""
         try:
@@ -78,13 +79,13 @@ class TorchShape:
         except Exception as error:  # torch._dynamo's, inductor's and the C++ compiler's have no base in common
             what = "torch.compile failed" if compiled else "it failed"
             raise RunnerError(f"{what}: {first_line(error)}") from error
-        self._host = {
-            name: torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
-            for name, result in self._results.items()
-            if self._on_gpu
-        }
+        # Without a graph each run writes elsewhere.
+        captured: Mapping[str, Tensor] = {} if self._graph is None else self._results
+        self._downloads = {name: Download(result) for name, result in captured.items()}
         made = " and ".join(["compiled"] * compiled + ["captured as a CUDA graph"] * (self._graph is not None))
         self.remark = f"{made or 'run eagerly'} from its second run on, which took {_since(started)}{self._why}"
+        if self._on_gpu:
+            self.remark += f"; images are copied {self._upload.way}"
 
     @property
     def results(self) -> Mapping[str, Tensor]:
@@ -92,14 +93,8 @@ class TorchShape:
         return self._results
 
     def write(self, image: Tensor) -> None:
-        """Start to bring `image` to the device; the stream has it before what is started next."""
-        with torch.inference_mode():
-            if image.is_cuda:
-                self._image.copy_(image, non_blocking=True)
-                return
-            self._pinned.copy_(image)
-            if self._on_gpu:
-                self._image.copy_(self._pinned, non_blocking=True)
+        """Bring `image` to the device, and wait."""
+        self._upload.write(image)
 
     def run(self) -> None:
         """Start the network."""
@@ -111,18 +106,14 @@ class TorchShape:
 
     def read(self) -> Mapping[str, NDArray[Any]]:
         """Wait for the outputs; they are the caller's."""
-        if not self._on_gpu:
-            return {name: result.numpy().copy() for name, result in self._results.items()}
-        with torch.inference_mode():
-            for name, result in self._results.items():
-                self._host[name].copy_(result, non_blocking=True)
-        torch.cuda.current_stream(self._image.device).synchronize()
-        return {name: host.numpy().copy() for name, host in self._host.items()}
+        if self._graph is not None:
+            return {name: download.read() for name, download in self._downloads.items()}
+        return {name: result.cpu().numpy().copy() for name, result in self._results.items()}
 
     def close(self) -> None:
         """Free the graph and its buffers."""
         self._graph = None
-        self._results, self._host = {}, {}
+        self._results, self._downloads = {}, {}
 
     def _capture(self, device: torch.device) -> None:
         """Capture one run; without a graph, as where the network cannot be captured, each run is launched anew."""

@@ -14,6 +14,7 @@ from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.transfers import Download, Upload
 from tests.conftest import tiny_model
 
 pytestmark = [
@@ -121,3 +122,15 @@ def test_onnxruntimes_graphs_are_bounded_and_right_in_any_order_of_shapes(onnx_f
         for seed in range(25):
             _check_labels(runner, reference, (1, 32 + int(chance.integers(0, 4)), 47), seed, 0.01)
         assert len(runner._pool) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 33, 47, 3), (1, 1024, 2048, 3)])
+def test_every_way_of_copying_brings_all_of_it(shape):
+    array = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    tensor = torch.zeros(shape, dtype=torch.uint8, device="cuda")
+    upload, download = Upload(tensor), Download(tensor)
+    for write in (upload.write, upload._by_numpy, upload._by_torch, upload._directly):
+        for read in (download.read, download._pinned, download._directly):
+            tensor.zero_()
+            write(torch.from_numpy(array))
+            assert np.array_equal(read(), array)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fcn_deploy.runners.transfers import Download, Upload
 
 Dims = tuple[int, ...]
 
@@ -15,6 +18,10 @@ class Buffer(Protocol):
 
     shape: Dims
     dtype: np.dtype[Any]
+
+    @property
+    def way(self) -> str:
+        """How the input is copied, in words; "" if there is nothing to say."""
 
     @property
     def address(self) -> int: ...
@@ -30,6 +37,8 @@ class Buffer(Protocol):
 
 class OrtBuffer:
     """Memory of ONNX Runtime's; copies go through pageable memory of the host."""
+
+    way = ""
 
     def __init__(self, shape: Dims, dtype: np.dtype[Any], device: str, ordinal: int) -> None:
         from onnxruntime import OrtValue
@@ -56,47 +65,51 @@ class OrtBuffer:
 
 
 class TorchBuffer:
-    """Memory of PyTorch's, with pinned memory beside it on a GPU, so that copies run at the full speed of the bus."""
+    """Memory of PyTorch's, to which copies go in whichever way is fastest (`runners.transfers`)."""
 
     def __init__(self, shape: Dims, dtype: np.dtype[Any], device: str, ordinal: int) -> None:
         import torch
 
-        kind, on_gpu = torch.from_numpy(np.empty(0, dtype)).dtype, device != "cpu"
+        self._upload: Upload | None = None
+        self._download: Download | None = None
         self.shape, self.dtype = shape, dtype
         self._place = device, ordinal
-        self._tensor = torch.zeros(shape, dtype=kind, device=f"{device}:{ordinal}" if on_gpu else device)
-        self._host = torch.empty(shape, dtype=kind, pin_memory=True) if on_gpu else self._tensor
-        if on_gpu:
-            torch.cuda.current_stream(self._tensor.device).synchronize()  # the zeros are there before the first write
+        kind = torch.from_numpy(np.empty(0, dtype)).dtype
+        self._tensor = torch.zeros(shape, dtype=kind, device=device if device == "cpu" else f"{device}:{ordinal}")
+
+    @property
+    def way(self) -> str:
+        return "" if self._upload is None else self._upload.way
 
     @property
     def address(self) -> int:
         return int(self._tensor.data_ptr())
 
     def bind_input(self, binding: Any, name: str) -> None:
+        from fcn_deploy.runners.transfers import Upload
+
+        self._upload = self._upload or Upload(self._tensor)
         binding.bind_input(name, *self._place, self.dtype.type, list(self.shape), self.address)
 
     def bind_output(self, binding: Any, name: str) -> None:
+        self._reader()
         binding.bind_output(name, *self._place, self.dtype.type, list(self.shape), self.address)
 
     def write(self, array: NDArray[Any]) -> None:
         import torch
 
+        assert self._upload is not None
         # Not written to; a read-only array makes PyTorch warn.
-        self._host.copy_(torch.from_numpy(array if array.flags.writeable else array.copy()))
-        self._transfer(self._tensor, self._host)
+        self._upload.write(torch.from_numpy(array if array.flags.writeable else array.copy()))
 
     def read(self) -> NDArray[Any]:
-        self._transfer(self._host, self._tensor)
-        array: NDArray[Any] = self._host.numpy().copy()
-        return array
+        return self._reader().read()
 
-    def _transfer(self, target: Any, source: Any) -> None:
-        if self._host is not self._tensor:
-            import torch
+    def _reader(self) -> Download:
+        from fcn_deploy.runners.transfers import Download
 
-            target.copy_(source, non_blocking=True)
-            torch.cuda.current_stream(self._tensor.device).synchronize()
+        self._download = self._download or Download(self._tensor)
+        return self._download
 
 
 def make_buffer(shape: Dims, dtype: np.dtype[Any], device: str, ordinal: int) -> Buffer:

@@ -25,6 +25,8 @@ from fcn_deploy.runners.ort.session import open_session_of_sizes, reason_of
 
 GRAPH: Texts = {"enable_cuda_graph": "1"}
 WARM_UPS, RUNS = 3, 7  # the first run chooses kernels, the one after it may be captured
+# After so long no further options are tried: a full-width network takes some seconds to open, a small one far less.
+TRYING_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class FixedSessions:
         """
         started = time.perf_counter()
         sizes = sizes_of(dims, image.dims)
-        buffers = [make_buffer(port.dims, port.dtype, self.device, self.asked.device_id) for port in (image, *outputs)]
+        buffers = [self._buffer(port) for port in (image, *outputs)]
         bound = (image.name, buffers[0]), dict(zip((port.name for port in outputs), buffers[1:], strict=True))
         make = partial(self._opened, sizes, bound)
         graph = GRAPH if self.provider == CUDA else {}
@@ -114,7 +116,14 @@ class FixedSessions:
             raise RunnerError(failures[0])
         kept, layout = fastest
         kept.remark = _remark(layout, times, failures, time.perf_counter() - started)
+        kept.remark += f"; images are copied {kept.image.way}" if kept.image.way else ""
         return kept
+
+    def _buffer(self, port: FixedPort) -> Buffer:
+        try:
+            return make_buffer(port.dims, port.dtype, self.device, self.asked.device_id)
+        except Exception as error:  # of onnxruntime or PyTorch: no memory
+            raise RunnerError(reason_of(error)) from error
 
     def _opened(self, sizes: Mapping[str, int], bound: Any, texts: Texts) -> FixedSession:
         session = open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, sizes, texts)
@@ -140,11 +149,14 @@ Candidate = tuple[FixedSession, Texts]
 def _fastest(
     make: Callable[[Texts], FixedSession], layouts: Sequence[Texts]
 ) -> tuple[Candidate | None, dict[str, float], list[str]]:
-    """Return the session that runs fastest with its options, the seconds of each, and why others failed."""
+    """Return the session that runs fastest with its options, the seconds of each tried, and why others failed."""
     best: Candidate | None = None
     times: dict[str, float] = {}
     failures: list[str] = []
+    started = time.perf_counter()
     for layout in layouts:
+        if best is not None and time.perf_counter() - started > TRYING_S:
+            break
         try:
             candidate = make(layout)
             taken = _seconds(candidate)

@@ -35,10 +35,16 @@ def test_a_session_reads_and_writes_them_at_addresses_that_stay(tmp_path, kind):
         assert np.array_equal(scores, expected[1])
 
 
+class NoBinding:
+    def __getattr__(self, name: str):
+        return lambda *arguments: None
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, np.float32, np.float16])
 def test_every_type_of_a_port_is_held(dtype):
     for kind in (OrtBuffer, TorchBuffer):
         buffer = kind((2, 3), np.dtype(dtype), "cpu", 0)
+        buffer.bind_input(NoBinding(), "image")
         array = np.arange(6).reshape(2, 3).astype(dtype)
         array.flags.writeable = False
         buffer.write(array)

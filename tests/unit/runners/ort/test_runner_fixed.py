@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import TensorProto, helper
 
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.ort import fixed
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.registry import open_runner
 from tests.support.cuda_sessions import Opened, install
@@ -165,14 +167,16 @@ def half_file(path: Path) -> Path:
 
 
 def test_an_fp16_file_gets_the_rule_of_its_type_and_a_graph_at_its_second_run(tmp_path, cuda):
+    cuda.seconds = lambda opened: 0.0 if "fuse_conv_bias" in opened.options else 0.01
     with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
         for _ in range(4):
             check(runner, (1, 8, 9))
         check(runner, (2, 8, 9))
         notes = " | ".join(runner.notes)
     rule = {"device_id": "0", "prefer_nhwc": "1", "fuse_conv_bias": "1"}
-    assert [one.options for one in cuda.opened] == [rule, rule | {"enable_cuda_graph": "1"}]
-    assert [one.sizes for one in cuda.opened] == [{}, {"N": 1, "H": 8, "W": 9}]
+    assert [one.options for one in cuda.opened[:2]] == [rule, rule | {"enable_cuda_graph": "1"}]
+    assert cuda.opened[0].sizes == {}
+    assert all(one.sizes == {"N": 1, "H": 8, "W": 9} and one.graph for one in cuda.fixed)
     assert "provider options: prefer_nhwc=1, fuse_conv_bias=1" in notes
     assert "1x8x9: a session with its sizes fixed, prefer_nhwc=1, fuse_conv_bias=1, enable_cuda_graph=1" in notes
     assert "the first run of a shape chooses kernels: " in notes
@@ -180,14 +184,19 @@ def test_an_fp16_file_gets_the_rule_of_its_type_and_a_graph_at_its_second_run(tm
 
 
 @pytest.mark.parametrize("fused_is_faster", [True, False])
-def test_an_fp32_file_is_measured_fused_and_not_and_the_faster_one_stays(tmp_path, cuda, fused_is_faster):
-    cuda.seconds = lambda opened: 0.02 if ("fuse_conv_bias" in opened.options) != fused_is_faster else 0.0
+def test_a_shape_that_comes_again_is_measured_in_each_layout_and_keeps_the_fastest(tmp_path, cuda, fused_is_faster):
+    def seconds(opened: Opened) -> float:
+        wrong = ("fuse_conv_bias" in opened.options) != fused_is_faster or "prefer_nhwc" not in opened.options
+        return 0.02 if wrong else 0.0
+
+    cuda.seconds = seconds
     with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx"))) as runner:
         for _ in range(4):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    general, plain, fused = cuda.opened
+    general, plain, fused, own = cuda.opened
     assert general.options == {"device_id": "0", "prefer_nhwc": "1"}
+    assert own.options == {"device_id": "0", "enable_cuda_graph": "1"}
     assert plain.graph
     assert fused.graph
     assert (plain.runs < fused.runs) == fused_is_faster
@@ -203,7 +212,9 @@ def test_options_given_by_hand_stand_in_every_session(tmp_path, cuda):
         check(runner, (1, 8, 9))
         check(runner, (1, 8, 9))
     expected = {"device_id": "1", "prefer_nhwc": "1", "fuse_conv_bias": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-    assert [one.options for one in cuda.opened] == [expected, expected | {"enable_cuda_graph": "1"}]
+    assert [one.options for one in cuda.opened[:2]] == [expected, expected | {"enable_cuda_graph": "1"}]
+    for one in cuda.opened:
+        assert one.options.items() >= {("fuse_conv_bias", "0"), ("cudnn_conv_algo_search", "HEURISTIC")}
 
 
 def test_no_graphs_where_none_are_asked_for(tmp_path, cuda):
@@ -238,7 +249,7 @@ def test_a_graph_that_cannot_be_captured_leaves_a_session_of_fixed_sizes(tmp_pat
         for _ in range(3):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    assert [one.graph for one in cuda.opened] == [False, True, False]
+    assert [one.graph for one in cuda.opened] == [False, *[True] * 3, False]
     assert cuda.opened[-1].runs > 2
     assert "failed: onnxruntime cannot use it: This session cannot use the graph capture feature" in notes
 
@@ -253,11 +264,13 @@ def test_no_memory_for_a_session_of_its_own_leaves_the_general_one_and_is_tried_
         for _ in range(5):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    assert len(cuda.fixed) == 2  # with a graph, and without
+    assert len(cuda.fixed) == 4  # three layouts with a graph, and one without
     assert "1x8x9 has no session of its own: onnxruntime cannot use it: CUDA error 2: out of memory" in notes
 
 
 def test_a_session_of_its_own_that_fails_later_hands_its_image_to_the_general_one(tmp_path, cuda):
+    cuda.seconds = lambda opened: 0.0 if "fuse_conv_bias" in opened.options else 0.01
+
     def fail(opened: Opened) -> None:
         if opened.sizes and opened.runs > 12:
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 700: an illegal memory access")
@@ -268,7 +281,26 @@ def test_a_session_of_its_own_that_fails_later_hands_its_image_to_the_general_on
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
     assert "1x8x9 has lost its session of its own: CUDA failure 700" in notes
+    assert len(cuda.fixed) == 3
+
+
+def test_no_further_layouts_are_tried_once_opening_has_taken_long(tmp_path, cuda, monkeypatch):
+    monkeypatch.setattr(fixed, "TRYING_S", 0.0)
+    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+        for _ in range(3):
+            check(runner, (1, 8, 9))
     assert len(cuda.fixed) == 1
+
+
+def test_no_memory_for_the_buffers_leaves_the_general_session(tmp_path, cuda, monkeypatch):
+    def refuse(*given):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 6.00 MiB")
+
+    monkeypatch.setattr(fixed, "make_buffer", refuse)
+    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+        for _ in range(3):
+            check(runner, (1, 8, 9))
+        assert "1x8x9 has no session of its own: CUDA out of memory. Tried to allocate 6.00 MiB" in runner.notes
 
 
 def test_out_of_memory_in_the_middle_gives_up_the_sessions_of_single_shapes_and_goes_on(tmp_path, cuda):
