@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option
 from fcn_deploy.cli.options.values import COUNT, FILE, size_value
-from fcn_deploy.cli.output import emit, json_option
 from fcn_deploy.vocabulary import Size
 
 

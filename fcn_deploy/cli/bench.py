@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option, refuse_without
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (
     data_options,
     image_options,
@@ -22,7 +22,6 @@ from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.values import complete_runners, picked
-from fcn_deploy.cli.output import emit, json_option
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
 
 def _calibration(source: str | None, labels: str | None) -> str | DataOptions | None:
     """Return the images of --calib, with the folder of their labels; UsageError for such a folder alone."""
-    refuse_without("calib", "calib_labels", because=", the images that they belong to")
+    refuse_without("calib", "calib_labels", words="needs --calib, the images that they belong to")
     if source is None or labels is None:
         return source
     from fcn_deploy.quantization.calibration.images import calibration_options

@@ -8,12 +8,11 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.quantization import CALIBRATION_IMAGES, keep_option, method_option
 from fcn_deploy.cli.options.values import COUNT, FILE, picked, shape_value
-from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import PRECISIONS
 
 MIB = 1 << 20

@@ -7,11 +7,10 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option
 from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
 from fcn_deploy.cli.options.values import COUNT, picked
-from fcn_deploy.cli.output import emit, json_option
 
 DIVERGES = 3
 IMAGES = 32

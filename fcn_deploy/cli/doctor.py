@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group
-from fcn_deploy.cli.output import emit, json_option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option
 
 
 @cli_command(examples=["fcn-deploy doctor", "fcn-deploy doctor --json doctor.json", "fcn-deploy doctor --verbose"])

@@ -6,8 +6,8 @@ from typing import Any
 
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option
 from fcn_deploy.cli.options.data import (
     data_options,
     image_options,
@@ -17,7 +17,6 @@ from fcn_deploy.cli.options.data import (
     threads_option,
 )
 from fcn_deploy.cli.options.values import picked
-from fcn_deploy.cli.output import emit, json_option
 
 
 @cli_command(

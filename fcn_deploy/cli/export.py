@@ -8,11 +8,10 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import Command, cli_command, group, option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option, model_option
 from fcn_deploy.cli.options.values import FILE
-from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import INPUT_KINDS
 
 

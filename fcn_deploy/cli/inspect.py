@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
-from fcn_deploy.cli.output import emit, json_option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option
 
 
 @cli_command(

@@ -8,11 +8,10 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option, refuse_without
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, refuse_without
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
 from fcn_deploy.cli.options.values import COUNT, File
-from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3

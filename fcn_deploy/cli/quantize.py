@@ -8,8 +8,8 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import progress
-from fcn_deploy.cli.options.command import cli_command, group, option
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.quantization import (
     CALIBRATION_IMAGES,
@@ -21,7 +21,6 @@ from fcn_deploy.cli.options.quantization import (
     search_options,
 )
 from fcn_deploy.cli.options.values import FILE, picked
-from fcn_deploy.cli.output import emit, json_option, output_option
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.console import notice, progress
-from fcn_deploy.cli.options.command import cli_command, group, typed
+from fcn_deploy.cli.console import emit, notice, progress
+from fcn_deploy.cli.options.command import cli_command, group, json_option, output_option, typed
 from fcn_deploy.cli.options.training import (
     AUGMENTATION_OPTIONS,
     DATA_OPTIONS,
@@ -17,7 +17,6 @@ from fcn_deploy.cli.options.training import (
     RUN_OPTIONS,
 )
 from fcn_deploy.cli.options.values import FILE
-from fcn_deploy.cli.output import emit, json_option, output_option
 
 if TYPE_CHECKING:
     from fcn_deploy.training.setup import TrainArguments

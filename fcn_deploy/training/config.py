@@ -42,11 +42,6 @@ class TrainConfig:
         output: folder of the run; it gets best, last and state.safetensors and log.jsonl.
         model, options: name and constructor options in the model registry.
         scale: the crop at the smallest factor, the window of the image that it is cut from, has at most WINDOW_PIXELS.
-        warmup: steps over which the rate rises linearly; None is a twentieth of the run.
-        poly_power: exponent of the rate's decay.
-        clip_norm: largest L2 norm of a step's gradient; 0 does not clip.
-        workers: processes that load images; 0 loads in this one. The results are the same.
-        eval_every: epochs between validations; the last epoch always has one.
     """
 
     data: str

@@ -116,6 +116,20 @@ def option(*names: str, was: Sequence[str] = (), **attrs: Any) -> Decorator:
     return cloup.option(*names, cls=Option, was=was, **attrs)
 
 
+json_option = option(
+    "--json",
+    metavar="FILE",
+    expose_value=False,
+    callback=console.remember_json_path,
+    help="Write the result as JSON; - prints it instead of the text.",
+)
+
+
+def output_option(dest: str, help: str, *, was: Sequence[str] = ("--out",), **attrs: Any) -> Decorator:
+    """Return -o/--output, the file or folder that a command writes."""
+    return option("-o", "--output", dest, was=was, help=help, **{"metavar": "FILE", **attrs})
+
+
 def group(title: str, *options: Decorator | Sequence[Decorator]) -> Decorator:
     """Put options, or sequences of them, under one heading of the help, in this order."""
     flat = [each for entry in options for each in (entry if isinstance(entry, Sequence) else (entry,))]
@@ -127,12 +141,12 @@ def typed(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
-def refuse_without(needed: str, *names: str, because: str = "") -> None:
-    """Raise UsageError for the first of the parameters `names` that is given while `needed` is not."""
+def refuse_without(needed: str, *names: str, words: str = "") -> None:
+    """Raise UsageError (`words`) for the first of the parameters `names` that is given while `needed` is not."""
     flags = {parameter.name: parameter.opts[-1] for parameter in click.get_current_context().command.params}
     for name in names:
         if typed(name) and not typed(needed):
-            raise click.UsageError(f"{flags[name]} needs {flags[needed]}{because}")
+            raise click.UsageError(f"{flags[name]} {words or f'needs {flags[needed]}'}")
 
 
 def verbosity_options() -> list[click.Parameter]:

@@ -59,7 +59,7 @@ class Gate:
         """Raise UsageError for limits without a baseline, and for `--from` with options of a measurement."""
         gate = cls(**{field.name: given[field.name] for field in fields(cls)})
         limits = ("max_miou_drop", "max_slowdown", "relative")
-        refuse_without("baseline", *limits, because=", a record to compare with")
+        refuse_without("baseline", *limits, words="needs --baseline, a record to compare with")
         if gate.from_path is not None:
             _refuse_measuring()
         return gate

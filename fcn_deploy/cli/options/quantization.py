@@ -84,7 +84,7 @@ def search_options(given: Mapping[str, Any], calibration: DataOptions | None) ->
     """
     drop, source = given["max_miou_drop"], given["search_data"]
     names = ("search_data", "data_labels", "data_split", "search_images", "time_budget", "search_log", "dry_run")
-    refuse_without("max_miou_drop", *names, because=", which starts the search")
+    refuse_without("max_miou_drop", *names, words="needs --max-miou-drop, which starts the search")
     if drop is None:
         return None
     if source is None:

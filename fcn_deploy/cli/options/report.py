@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fcn_deploy.cli.console import STDOUT, json_path, leave
 from fcn_deploy.cli.options.command import option
-from fcn_deploy.cli.output import STDOUT, json_path, leave
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
