@@ -9,8 +9,7 @@ from typing import Any
 import onnx_ir as ir
 
 from fcn_deploy.audit.arithmetic import has_quantisation, precision
-from fcn_deploy.audit.preflight import preflight
-from fcn_deploy.audit.rules import Finding
+from fcn_deploy.audit.preflight import Finding, preflight
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import check_complete, load_graph
 from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands

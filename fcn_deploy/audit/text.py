@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.audit.audit import Audit, AuditRow
-from fcn_deploy.audit.rules import Finding
+from fcn_deploy.audit.preflight import Finding
 from fcn_deploy.graph.sizes import ImageSize
-from fcn_deploy.system.formatting import NONE, bare_table, count, number
+from fcn_deploy.system.formatting import NONE, bare_table, count, number, some
 from fcn_deploy.vocabulary import shape_text
 
 UNITS = ((10**9, "GMAC"), (10**6, "MMAC"), (10**3, "kMAC"), (1, "MAC"))
@@ -50,7 +50,7 @@ def table(audit: Audit, top: int | None = None) -> Table:
 def totals_line(audit: Audit) -> str:
     """ "INT8 93.1 %, FP16 6.2 %, FP32 0.7 % of 74.2 GMAC at 360x480"; the shares add up to 100.0."""
     unknown = audit.unknown
-    left_out = f"; not counted: {_names([row.name for row in unknown])}, whose size the graph does not tell"
+    left_out = f"; not counted: {some([row.name for row in unknown], NAMES_SHOWN)}, whose size the graph does not tell"
     return shares_line(audit.totals, audit.size) + (left_out if unknown else "")
 
 
@@ -65,7 +65,7 @@ def shares_line(totals: Mapping[str, int], size: ImageSize) -> str:
 
 def finding_line(finding: Finding) -> str:
     """Render nodes, problem and fix in one line."""
-    names = f"{_names(finding.names)}: " if finding.names else ""
+    names = f"{some(finding.names, NAMES_SHOWN)}: " if finding.names else ""
     return f"{names}{finding.problem}" + (f"; {finding.mend}" if finding.mend else "")
 
 
@@ -99,9 +99,3 @@ def _unit(macs: int) -> tuple[int, str]:
 
 def _significant(value: float) -> str:
     return number(value, 0 if value >= 100 or value == int(value) else 1 if value >= 10 else 2)
-
-
-def _names(names: Iterable[str]) -> str:
-    shown = list(names)
-    more = len(shown) - NAMES_SHOWN
-    return ", ".join(shown[:NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fcn_deploy.diagnosis.causes import layer_causes, normalisation_causes
 from fcn_deploy.diagnosis.compared_layers import ComparedLayer, IsolatedLayers, carrying_value, find_layers
 from fcn_deploy.diagnosis.tensor_error import TensorError
-from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TensorSource
+from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TorchSource
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
 from fcn_deploy.errors import GraphError, first_line
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
@@ -61,7 +61,7 @@ class LayerError:
 
 def layer_errors(
     stage: OnnxSource,
-    other: TensorSource,
+    other: OnnxSource | TorchSource,
     images: Images,
     tolerances: Tolerances,
     *,
@@ -82,7 +82,7 @@ def layer_errors(
     """
     layers, tensor_errors = _tensor_errors(stage, other, images, progress)
     judged = _layer_error(layers, tensor_errors, tolerances, least)
-    folded = not stage.has_batch_norms
+    folded = not any(node.op_type == "BatchNormalization" for node in stage.model.graph)
     return tuple(
         error if not error.out_of_line else _with_causes(error, layer, tensor_errors, stage, other, folded)
         for error, layer in zip(judged, layers, strict=True)
@@ -90,7 +90,7 @@ def layer_errors(
 
 
 def _tensor_errors(
-    stage: OnnxSource, other: TensorSource, images: Images, progress: Progress
+    stage: OnnxSource, other: OnnxSource | TorchSource, images: Images, progress: Progress
 ) -> tuple[list[ComparedLayer], dict[str, TensorError]]:
     """Return the layers in order, and the error of every tensor that both networks have."""
     shared = _shared_tensors(stage, other.names)
@@ -155,7 +155,7 @@ def _with_host_layer(
     layers: list[ComparedLayer],
     tensor_errors: dict[str, TensorError],
     stage: OnnxSource,
-    other: TensorSource,
+    other: OnnxSource | TorchSource,
     images: Images,
 ) -> list[ComparedLayer]:
     """Add the host's normalisation as the first layer if the graph takes floats."""
@@ -193,12 +193,12 @@ def _with_causes(
     layer: ComparedLayer,
     tensor_errors: Mapping[str, TensorError],
     stage: OnnxSource,
-    other: TensorSource,
+    other: OnnxSource | TorchSource,
     folded: bool,
 ) -> LayerError:
     """Add the likely causes to an error."""
     if layer.name == HOST or layer.name.startswith(CONTRACT_PREFIX):
-        causes = normalisation_causes(other.normalisation(), stage.normalisation())
+        causes = normalisation_causes(other.normalisation, stage.normalisation)
     else:
         known = other.parameters(layer.name, folded=folded)
         causes = layer_causes(layer, tensor_errors[layer.tensor], tensor_errors, known, error.bound)

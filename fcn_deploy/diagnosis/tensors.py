@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -32,26 +32,7 @@ Reader = Callable[[NDArray[np.uint8]], Tensors]
 ENTRY = "normalised image"
 
 
-class TensorSource(Protocol):
-    """A network whose inner tensors can be read.
-
-    Attributes:
-        names: the tensors that it can give; ENTRY is among them.
-    """
-
-    names: Collection[str]
-
-    def open(self, names: Sequence[str], folder: Path) -> Reader:
-        """Return a function from uint8[N, H, W, 3] to those tensors; `folder` is for temporary files."""
-
-    def normalisation(self) -> Normalisation | None:
-        """Return what it does to the image; None where that is not known."""
-
-    def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
-        """Return weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
-
-
-def tensor_source(stage: Stage) -> TensorSource | None:
+def tensor_source(stage: Stage) -> OnnxSource | TorchSource | None:
     """Return the tensors of a stage; None for an engine, which shows none."""
     if stage.network is not None and stage.card is not None:
         return TorchSource(stage.network, stage.card)
@@ -63,23 +44,22 @@ class OnnxSource:
 
     Attributes:
         model: the graph; io: its ports; entry: its name for the normalised image.
+        names: the tensors that it can give; ENTRY is among them.
+        normalisation: what it does to the image; None where that is not known.
     """
 
     def __init__(self, path: Path, card: ModelCard | None) -> None:
         self.model = _load(path)
         self.io = graph_io_of(self.model, str(path), card)
         self.entry = normalised_image(self.model) if self.io.image_type is np.uint8 else self.io.image
-        self.names: Collection[str] = [*comparable_tensors(self.model, self.io.labels), ENTRY]
+        self.names = [*comparable_tensors(self.model, self.io.labels), ENTRY]
         own = normalisation(self.model)
-        self._normalisation = Normalisation.of_card(card) if own is None and card is not None else own
+        self.normalisation = Normalisation.of_card(card) if own is None and card is not None else own
         self._path = path
         self._layers: dict[bool, Mapping[str, ir.Node]] = {}
 
-    @property
-    def has_batch_norms(self) -> bool:
-        return any(node.op_type == "BatchNormalization" for node in self.model.graph)
-
     def open(self, names: Sequence[str], folder: Path) -> Reader:
+        """Return a function from uint8[N, H, W, 3] to those tensors; `folder` is for temporary files."""
         wanted = {name: self.entry if name == ENTRY else name for name in names}
         inner = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor != self.io.image))
         part = Subgraph(extract_subgraph(self.model, [self.io.image], inner), folder) if inner else None
@@ -91,10 +71,8 @@ class OnnxSource:
 
         return read
 
-    def normalisation(self) -> Normalisation | None:
-        return self._normalisation
-
     def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
+        """Return weights of a layer, with the batch norm behind it if `folded`; None where they are not known."""
         if folded not in self._layers:
             model = _load(self._path)
             if folded:
@@ -113,17 +91,17 @@ def _load(path: Path) -> ir.Model:
 
 
 class TorchSource:
-    """A PyTorch network whose modules hand out their results.
+    """A PyTorch network whose modules hand out their results, as `OnnxSource` does.
 
     Known are modules without parts of their own: what a larger one gives need not be what its export calls so.
     """
 
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
-        self._contract, self._card = Contract(network, card).eval(), card
+        self._contract, self.normalisation = Contract(network, card).eval(), Normalisation.of_card(card)
         self._modules = {name: module for name, module in network.named_modules() if not list(module.children())}
         self._norms = any(isinstance(module, nn.BatchNorm2d) for module in self._modules.values())
         self._contract_names = [f"{CONTRACT_PREFIX}{name}" for name in self._normalised(torch.zeros(1, 1, 1, 3))]
-        self.names: Collection[str] = [*self._modules, *self._contract_names, ENTRY, LOGITS, LABELS]
+        self.names = [*self._modules, *self._contract_names, ENTRY, LOGITS, LABELS]
 
     def open(self, names: Sequence[str], folder: Path) -> Reader:
         hooked = {name: self._modules[name] for name in names if name in self._modules}
@@ -139,9 +117,6 @@ class TorchSource:
             return {name: found[name].numpy() for name in names if name in found}
 
         return read
-
-    def normalisation(self) -> Normalisation | None:
-        return Normalisation.of_card(self._card)
 
     def parameters(self, layer: str, *, folded: bool) -> Parameters | None:
         weight = getattr(self._modules.get(layer), "weight", None)

@@ -12,25 +12,23 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import ExportError, UnknownNameError
+from fcn_deploy.errors import ExportError
 from fcn_deploy.graph.nodes import add_constant, named_node
-from fcn_deploy.vocabulary import INPUT, InputKind
+from fcn_deploy.vocabulary import INPUT, OUTPUTS, InputKind
 
 CONTRACT_PREFIX = "contract/"
 
 
-def graft_contract(model: ir.Model, card: ModelCard, *, input_kind: InputKind, outputs: Sequence[str]) -> None:
-    """Give a traced graph (`x` -> `logits`) its public input and outputs, in place.
+def graft_contract(model: ir.Model, card: ModelCard, input_kind: InputKind) -> None:
+    """Give a traced graph (`x` -> `logits`) its public input and the outputs `labels` and `logits`, in place.
 
     Args:
         model: one float32[N, 3, H, W] input, one float32[N, C, H, W] output.
         card: preprocessing and class count.
         input_kind: "uint8" for `image` uint8[N, H, W, 3] RGB; "float" for float32[N, 3, H, W], already in the card's
             channel order and normalised.
-        outputs: of "labels" and "logits", in the order wanted.
 
     Raises:
-        UnknownNameError: an output that does not exist.
         ExportError: the traced graph has not the form above.
     """
     graph = model.graph
@@ -45,17 +43,16 @@ def graft_contract(model: ir.Model, card: ModelCard, *, input_kind: InputKind, o
         _graft_head(graph, card)
     else:
         graph.inputs[0].name, graph.inputs[0].shape = INPUT, ir.Shape(["N", 3, "H", "W"])
-    set_outputs(model, _with_labels(graph, logits, card), outputs)
+    graph.outputs.append(_labels(graph, logits, card))
+    keep_outputs(model, OUTPUTS)
 
 
-def set_outputs(model: ir.Model, available: dict[str, ir.Value], outputs: Sequence[str]) -> None:
-    """Expose the named values as the graph's outputs; what only the others need is removed."""
+def keep_outputs(model: ir.Model, names: Sequence[str]) -> None:
+    """Make `names` the graph's only outputs, in that order; what the others alone need is removed."""
     from onnx_ir.passes import common
 
-    for name in outputs:
-        if name not in available:
-            raise UnknownNameError.of("output", name, available)
-    model.graph.outputs[:] = [available[name] for name in outputs]
+    outputs = {value.name: value for value in model.graph.outputs}
+    model.graph.outputs[:] = [outputs[name] for name in names]
     common.RemoveUnusedNodesPass()(model)
 
 
@@ -86,7 +83,7 @@ def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
     graph.insert_before(graph[0], nodes)
 
 
-def _with_labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> dict[str, ir.Value]:
+def _labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> ir.Value:
     """Append ArgMax over classes and the cast to labels, by way of float: TensorRT documents no INT64 -> UINT8."""
     nodes = [_node("argmax", "ArgMax", [logits], {"axis": 1, "keepdims": 0})]
     target = ir.DataType.INT32 if card.wide_labels else ir.DataType.UINT8
@@ -96,7 +93,7 @@ def _with_labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> dict[str
     labels = nodes[-1].outputs[0]
     labels.name, labels.dtype, labels.shape = "labels", target, ir.Shape(["N", "H", "W"])
     graph.extend(nodes)
-    return {"labels": labels, "logits": logits}
+    return labels
 
 
 def _node(name: str, *definition: Any) -> ir.Node:

@@ -101,12 +101,9 @@ def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
     import numpy as np
     import torch
 
-    weights = {name: value.const_value for name, value in graph.graph.initializers.items() if _is_weight(name)}
-    return {name: torch.from_numpy(np.array(data.numpy())) for name, data in weights.items() if data is not None}
-
-
-def _is_weight(name: str) -> bool:
-    return not name.startswith((CONTRACT_PREFIX, CONSTANT_PREFIX))
+    stored = {name: value.const_value for name, value in graph.graph.initializers.items() if value.const_value}
+    weights = {name: data for name, data in stored.items() if not name.startswith((CONTRACT_PREFIX, CONSTANT_PREFIX))}
+    return {name: torch.from_numpy(np.array(data.numpy())) for name, data in weights.items()}
 
 
 def check_complete(model: ir.Model, path: Path) -> None:

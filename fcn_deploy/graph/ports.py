@@ -138,6 +138,16 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
     return GraphIO(image, image_type, labels, logits, card)
 
 
+def contract_line(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], card: ModelCard | None) -> str:
+    """Return whether a runner can keep "uint8 image in, labels out" with these ports, and what the host does for it."""
+    try:
+        io = describe_io("", inputs, outputs, card)
+    except GraphError as error:
+        return f"no: {str(error).removeprefix(': ')}"
+    work = io.host_work((LABELS,))
+    return "uint8 RGB image in, labels out" + (f"; a runner {' and '.join(work)}" if work else "")
+
+
 def graph_io_of(model: ir.Model, path: str, card: ModelCard | None) -> GraphIO:
     """Return the ports of a loaded graph. Errors as for `describe_io`."""
     return describe_io(path, [port_of(v) for v in model.graph.inputs], [port_of(v) for v in model.graph.outputs], card)

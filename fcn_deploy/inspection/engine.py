@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_deploy.engine.flavors import PlanHeader, read_header
 from fcn_deploy.engine.sidecar import Sidecar, read_description, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError
-from fcn_deploy.inspection.ports import buffer_bytes, contract
+from fcn_deploy.graph.ports import Port, contract_line
 from fcn_deploy.system.environment import package_versions
+from fcn_deploy.vocabulary import Shape
+
+ITEM_BYTES = {"uint8": 1, "int8": 1, "bool": 1, "float16": 2, "int32": 4, "float32": 4, "int64": 8}
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _other_release(flavor: str, version: str) -> str:
 
 
 def _contract(sidecar: Sidecar) -> str:
-    return contract(sidecar.inputs, sidecar.outputs, sidecar.card)
+    return contract_line(sidecar.inputs, sidecar.outputs, sidecar.card)
 
 
 def _memory(sidecar: Sidecar) -> tuple[ProfileMemory, ...]:
@@ -126,3 +130,23 @@ def _memory(sidecar: Sidecar) -> tuple[ProfileMemory, ...]:
         ProfileMemory(str(profile), told.get(index), buffer_bytes(ports, profile.max))
         for index, profile in enumerate(sidecar.profiles)
     )
+
+
+def buffer_bytes(ports: Iterable[Port], shape: Shape) -> int | None:
+    """Return bytes of one set of input and output buffers for (N, H, W); None if a type or a rank is unknown."""
+    total = 0
+    for port in ports:
+        size = ITEM_BYTES.get(port.dtype)
+        if size is None or len(port.shape) not in (3, 4):
+            return None
+        for dim, usual in zip(port.shape, _dims(port, shape), strict=True):
+            size *= dim if isinstance(dim, int) and dim > 0 else usual
+        total += size
+    return total
+
+
+def _dims(port: Port, shape: Shape) -> tuple[int, ...]:
+    batch, height, width = shape
+    if len(port.shape) == 3:
+        return shape
+    return (batch, height, width, 1) if port.shape[3] in (1, 3, 4) else (batch, 1, height, width)

@@ -13,9 +13,8 @@ from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
-from fcn_deploy.graph.ports import Port, port_of, type_name
+from fcn_deploy.graph.ports import Port, contract_line, port_of, type_name
 from fcn_deploy.graph.sizes import graph_inputs
-from fcn_deploy.inspection.ports import contract
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class OnnxFile:
 
     Attributes:
         producer: tool and version as the file tells them; opsets: version by domain ("" is ONNX's own).
-        contract: see `ports.contract`.
+        contract: see `contract_line`.
         precision: what `quantize` noted ("int8+fp16"); None if it made nothing of the file.
         parameters: elements of all initializers; weight_bytes: by type; data_files: that hold weights outside.
         operators: number of nodes by operator.
@@ -69,7 +68,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
         opsets=dict(model.opset_imports),
         inputs=inputs,
         outputs=outputs,
-        contract=contract(inputs, outputs, card),
+        contract=contract_line(inputs, outputs, card),
         card=card,
         precision=model.metadata_props.get(PRECISION_KEY),
         parameters=sum(tensor.size for tensor in tensors),

@@ -18,7 +18,7 @@ from fcn_deploy.graph.sizes import ImageSize
 from fcn_deploy.inspection.engine import EngineFile, ProfileMemory
 from fcn_deploy.inspection.inspect import Inspection
 from fcn_deploy.inspection.onnx import OnnxFile
-from fcn_deploy.system.formatting import bare_table, count, number
+from fcn_deploy.system.formatting import bare_table, count, number, some
 
 MEGABYTE = 1_000_000
 OPERATORS_SHOWN, CLASSES_SHOWN = 8, 6
@@ -142,9 +142,7 @@ def _card_rows(card: ModelCard | None) -> Iterator[Row]:
         return
     options = "".join(f", {name} {value}" for name, value in card.options.items())
     yield "model", f"{card.model}{options}"
-    more = len(card.classes) - CLASSES_SHOWN
-    names = ", ".join(card.classes[:CLASSES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    yield "classes", f"{card.num_classes}: {names}"
+    yield "classes", f"{card.num_classes}: {some(card.classes, CLASSES_SHOWN)}"
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (card.mean, card.std))
     yield "image", f"{card.channel_order}, less {mean}, by {std}"
     yield from (("card", f"{name.replace('_', ' ')}: {text}") for name, text in card.notes.items())

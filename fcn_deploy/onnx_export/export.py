@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import GraphError, UnknownNameError
-from fcn_deploy.graph.contract_io import graft_contract, set_outputs
+from fcn_deploy.graph.contract_io import graft_contract, keep_outputs
 from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
@@ -155,7 +155,7 @@ def export_model(
     with atomic_path(target) as temporary:
         with progress.task("tracing", None), interrupts():
             graph = trace(model)
-            graft_contract(graph, card, input_kind=input_kind, outputs=OUTPUTS)
+            graft_contract(graph, card, input_kind)
             _describe(graph, model, card)
             data_name = save_graph(graph, temporary)
         reference = Contract(model, card)
@@ -165,7 +165,8 @@ def export_model(
         if wanted != OUTPUTS:
             feeds = input_feed(reference, random_image(NARROWED_SHAPE, seed=0), input_kind)
             proven = open_cpu_session(temporary).run(list(wanted), feeds)
-            _narrow(graph, temporary, wanted)
+            keep_outputs(graph, wanted)
+            save_graph(graph, temporary)
             _check_narrowed(temporary, wanted, feeds, proven)
         nodes, weights = len(graph.graph), weights_bytes(graph)
     data_path = target.resolve().with_name(data_name) if data_name else None
@@ -190,12 +191,6 @@ def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> None:
     graph.metadata_props.update({CARD_KEY: card.to_json(), UNUSED_KEY: json.dumps(unused)})
     graph.producer_name, graph.producer_version = "fcn-deploy", __version__
     graph.graph.name = card.model
-
-
-def _narrow(graph: ir.Model, path: Path, wanted: tuple[str, ...]) -> None:
-    values = {str(value.name): value for value in graph.graph.outputs}
-    set_outputs(graph, values, wanted)
-    save_graph(graph, path)
 
 
 def _check_narrowed(

@@ -18,10 +18,9 @@ from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.runners.base import Runner, check_labels
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.tiling.disagreement import measure_disagreement
 from fcn_deploy.tiling.plan import Plan, plan_for_runner, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
-from fcn_deploy.tiling.run import label_bands
+from fcn_deploy.tiling.run import label_bands, measure_disagreement
 from fcn_deploy.tiling.windows import ArrayWindows, ImageWindows, open_windows
 from fcn_deploy.tiling.writing import write_bands
 from fcn_deploy.vocabulary import shape_text

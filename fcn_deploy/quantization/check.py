@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,7 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.system.interrupt import interrupts
-from fcn_deploy.system.progress import SILENT, Progress, Task
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 RUNNER = "onnxruntime"
@@ -46,21 +45,13 @@ def check_rewritten(
         with open_runner(RUNNER, str(path)) as runner:
             runner.infer({INPUT: random_image((1, 33, 47), 0)})
         return None
-    with progress.task("checking", 2 * len(images)) as task, interrupts() as check:
-        # One after the other: two sessions of a full-width network would be the largest memory of all.
-        before, after = (_labels(file, images, task, check) for file in (source, path))
+    # One after the other: two sessions of a full-width network would be the largest memory of all.
+    before, after = (_labels(file, images, progress) for file in (source, path))
     agreed = sum(int(np.count_nonzero(a == b)) for a, b in zip(before, after, strict=True))
     return PixelShare(agreed, sum(labels.size for labels in before))
 
 
-def _labels(
-    path: Path, images: Sequence[NDArray[np.uint8]], task: Task, check: Callable[[], None]
-) -> list[NDArray[np.generic]]:
+def _labels(path: Path, images: Sequence[NDArray[np.uint8]], progress: Progress) -> list[NDArray[np.generic]]:
     """Return the labels that ONNX Runtime gives of each image."""
-    labels = []
     with open_runner(RUNNER, str(path)) as runner:
-        for image in images:
-            labels.append(runner.infer({INPUT: image})[LABELS])
-            task.advance()
-            check()
-    return labels
+        return [runner.infer({INPUT: image})[LABELS] for image in track(progress, "checking", images, len(images))]

@@ -19,10 +19,10 @@ from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics, network_tensors
+from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE, choose_range
 from fcn_deploy.quantization.calibration.images import calibration_options, open_checked
-from fcn_deploy.quantization.calibration.measure import TensorStatistics
+from fcn_deploy.quantization.calibration.measure import TensorStatistics, network_tensors
 from fcn_deploy.quantization.check import check_rewritten
 from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
 from fcn_deploy.quantization.report import QuantizeReport

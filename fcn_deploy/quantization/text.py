@@ -11,7 +11,7 @@ from fcn_deploy.data.digests import Overlap
 from fcn_deploy.quantization.calibration.collect import CacheUse
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search.text import render as render_search
-from fcn_deploy.system.formatting import count
+from fcn_deploy.system.formatting import count, some
 
 NAMES_SHOWN = 3
 TENSORS_SHOWN = 5
@@ -81,7 +81,7 @@ def _few_colours(names: Sequence[str], images: int) -> list[str]:
     if not names:
         return []
     verb = "has" if len(names) == 1 else "have"
-    examples = _some([Path(name).name for name in names])
+    examples = some([Path(name).name for name in names], NAMES_SHOWN)
     return [f"{len(names)} of the {images} {verb} as few colours as a label map; is this a photograph? {examples}"]
 
 
@@ -90,8 +90,10 @@ def _repeats(groups: Sequence[Sequence[str]], images: int) -> list[str]:
         return []
     more = sum(len(group) - 1 for group in groups)
     verb = "repeats" if more == 1 else "repeat"
-    examples = _some([" = ".join(Path(name).name for name in group[:NAMES_SHOWN]) for group in groups])
-    return [f"{more} of the {images} calibration images {verb} another one, pixel for pixel: {examples}"]
+    alike = [" = ".join(Path(name).name for name in group[:NAMES_SHOWN]) for group in groups]
+    return [
+        f"{more} of the {images} calibration images {verb} another one, pixel for pixel: {some(alike, NAMES_SHOWN)}"
+    ]
 
 
 def _overlap(found: Overlap | None) -> list[str]:
@@ -102,7 +104,7 @@ def _overlap(found: Overlap | None) -> list[str]:
     line = f"{len(found.shared)} of the {images} also {verb} in the validation set"
     if not found.shared:
         return [line]
-    return [f"{line}, whose score they flatter: {_some([Path(name).name for name, _ in found.shared])}"]
+    return [f"{line}, whose score they flatter: {some([Path(name).name for name, _ in found.shared], NAMES_SHOWN)}"]
 
 
 def _cache(use: CacheUse | None) -> list[str]:
@@ -111,8 +113,3 @@ def _cache(use: CacheUse | None) -> list[str]:
     if use.measured == 0:
         return [f"measurements taken from {use.path}; the images were not run for them"]
     return [f"{count(use.measured, 'tensor')} measured, {use.taken} taken from {use.path}"]
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

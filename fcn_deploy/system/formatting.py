@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-import math
 
 NONE = "-"
 
@@ -47,6 +48,12 @@ def points(value: float | None) -> str:
 def count(number_of: int, word: str) -> str:
     """ "1 image", "2 images"."""
     return f"{number_of:,} {word}" + ("" if number_of == 1 else "s")
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return the first `most` names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def bare_table(gap: int = 0) -> Table:

@@ -1,21 +1,23 @@
-"""Label an image of any size tile by tile: band by band for a writer, or a part as an array."""
+"""Label an image of any size tile by tile: band by band for a writer; measure what a smaller halo changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.tiling.plan import Axis, Plan
 from fcn_deploy.tiling.windows import ImageWindows
 
 # uint8[N, H, W, 3] RGB -> integers [N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
+SAMPLE = 4  # exact tiles that are run to measure what a smaller halo changes
 
 
 @dataclass(frozen=True)
@@ -111,3 +113,61 @@ def read_window(image: ImageWindows, top: int, left: int, height: int, width: in
     inside = image.read(top, left, min(height, image.height - top), min(width, image.width - left))
     below, beside = height - inside.shape[0], width - inside.shape[1]
     return np.pad(inside, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else inside
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Labels of one plan that are not those of an exact one.
+
+    Attributes:
+        differing, pixels: how many of how many compared.
+        tiles, of_tiles: exact tiles that were run for it, and those of the whole image.
+    """
+
+    differing: int
+    pixels: int
+    tiles: int
+    of_tiles: int
+
+    @property
+    def share(self) -> float:
+        return self.differing / self.pixels
+
+    def __str__(self) -> str:
+        return (
+            f"{self.share:.3%} of {self.pixels:,} labels differ from the whole image's "
+            f"({self.tiles} of {self.of_tiles} exact tiles looked at)"
+        )
+
+
+def measure_disagreement(
+    infer: Infer,
+    image: ImageWindows,
+    plan: Plan,
+    exact: Plan,
+    *,
+    sample: int | None = SAMPLE,
+    progress: Progress = SILENT,
+) -> Disagreement:
+    """Compare `plan` with `exact` on `sample` tiles of the latter, spread evenly; None takes all.
+
+    Errors as for `label_bands`.
+    """
+    cells = list(product(_label_ranges(exact.rows), _label_ranges(exact.columns)))
+    chosen = cells if sample is None else [cells[index] for index in _evenly_spaced(len(cells), sample)]
+    differing = pixels = 0
+    for (top, bottom), (left, right) in track(progress, "comparing with exact tiles", chosen, len(chosen)):
+        labels, others = (label_region(infer, image, each, Region(top, left, bottom, right)) for each in (plan, exact))
+        differing += int(np.count_nonzero(labels != others))
+        pixels += labels.size
+    return Disagreement(differing, pixels, len(chosen), len(cells))
+
+
+def _label_ranges(axis: Axis) -> list[tuple[int, int]]:
+    return [(first, last) for first, last in axis.label_ranges if last > first]
+
+
+def _evenly_spaced(count: int, sample: int) -> list[int]:
+    """Return `sample` of `count` indices, in the middles of equal parts."""
+    taken = min(count, sample)
+    return [(2 * index + 1) * count // (2 * taken) for index in range(taken)]

@@ -18,7 +18,7 @@ from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.cli.predict import command
 from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.contract_io import graft_contract, set_outputs
+from fcn_deploy.graph.contract_io import graft_contract, keep_outputs
 from fcn_deploy.graph.load import load_graph, read_card
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
@@ -69,7 +69,7 @@ def network(name: str, folder: Path, **options: object) -> Path:
     model, card = tiny_model(name, **options)
     balanced(model, card)
     graph = trace(model)
-    graft_contract(graph, card, input_kind="uint8", outputs=("labels", "logits"))
+    graft_contract(graph, card, "uint8")
     path = folder / "m.onnx"
     graph.metadata_props[CARD_KEY] = card.to_json()
     save_graph(graph, path)
@@ -139,7 +139,7 @@ def test_phases_and_the_network_of_the_card_have_the_graphs_field(fcn8s):
     graph = load_graph(fcn8s)
     before = ReceptiveField(graph).halos(31, 7)
     assert receptive_field_of("fcn8s.engine", read_card(fcn8s)).halos(31, 7) == before
-    set_outputs(graph, {"labels": graph.graph.outputs[0]}, ("labels",))
+    keep_outputs(graph, ("labels",))
     assert upsample_by_phases(graph) == ["upscore8"]
     assert {"DepthToSpace", "Reshape"} <= {node.op_type for node in graph.graph}
     assert ReceptiveField(graph).halos(31, 7) == before

@@ -10,12 +10,11 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import OutputError
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
 from fcn_deploy.quantization.calibration.images import CalibrationSet
-from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, float_tensors
+from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, network_tensors
 from fcn_deploy.system.progress import SILENT, Progress
 
 
@@ -104,11 +103,6 @@ def all_tensors(model: ir.Model, wanted: TensorSelection) -> TensorSelection:
     inputs = [str(node.inputs[0].name) for node in convolutions(model) if node.inputs[0] is not None]
     extremes = [*wanted.extremes, *network_tensors(model)]
     return TensorSelection(list(dict.fromkeys([*wanted.histograms, *inputs])), list(dict.fromkeys(extremes)))
-
-
-def network_tensors(model: ir.Model) -> list[str]:
-    """Return float results behind the contract's normalisation, which stays in FP32."""
-    return [name for name in float_tensors(model) if not name.startswith(CONTRACT_PREFIX)]
 
 
 def _measure(

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, GraphError
+from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
@@ -88,14 +89,14 @@ def calibrate(
     return TensorStatistics(count, gathered, largest)
 
 
-def float_tensors(model: ir.Model) -> list[str]:
-    """Return the float results of all nodes; `model` stays as it is."""
+def network_tensors(model: ir.Model) -> list[str]:
+    """Return float results but those of the contract, whose normalisation stays in FP32; `model` stays as it is."""
     from onnx_ir.passes import common
 
     typed = model.clone()  # which shares the weights
     common.ShapeInferencePass()(typed)
-    outputs = [output for node in typed.graph for output in node.outputs]
-    return [str(output.name) for output in outputs if output.dtype == ir.DataType.FLOAT]
+    floats = [out for node in typed.graph for out in node.outputs if out.dtype == ir.DataType.FLOAT]
+    return [str(out.name) for out in floats if not str(out.name).startswith(CONTRACT_PREFIX)]
 
 
 def _observe(

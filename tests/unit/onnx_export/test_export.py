@@ -133,14 +133,14 @@ def test_labels_alone_is_the_default_and_leaves_no_other_output(tmp_path, traced
 
 
 def test_a_final_file_that_differs_from_the_proven_one_is_refused(tmp_path, monkeypatch, traced_before):
-    narrow = export_module._narrow
+    keep = export_module.keep_outputs
 
-    def spoil(graph, path, wanted):
+    def spoil(graph, names):
         bias = graph.graph.initializers["score_fr.bias"]
         bias.const_value = onnx_ir.tensor(bias.const_value.numpy() + np.arange(5, dtype=np.float32), name=bias.name)
-        narrow(graph, path, wanted)
+        keep(graph, names)
 
-    monkeypatch.setattr(export_module, "_narrow", spoil)
+    monkeypatch.setattr(export_module, "keep_outputs", spoil)
     model, card = tiny_model("fcn32s")
     with pytest.raises(GraphError, match="gives other results than the proven one"):
         export_model(model, card, tmp_path / "never.onnx", shapes=SHAPES)

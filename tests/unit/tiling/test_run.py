@@ -9,10 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.tiling.disagreement import Disagreement, measure_disagreement
 from fcn_deploy.tiling.plan import plan_tiles
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
-from fcn_deploy.tiling.run import Region, label_bands, label_region, read_window
+from fcn_deploy.tiling.run import Disagreement, Region, label_bands, label_region, measure_disagreement, read_window
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.support.random_nets import Layer, chain
 

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from fcn_deploy.errors import DataError, GraphError, OutputError
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.calibration.measure import calibrate, float_tensors
+from fcn_deploy.quantization.calibration.measure import calibrate, network_tensors
 from tests.support.small_fcn import images, write_fcn, write_host_normalised
 
 
@@ -72,7 +72,7 @@ def test_a_nan_is_named_with_its_tensor_and_its_image(fcn):
         calibrate(fcn, [{"image": images(1)[0]}], histograms=[], extremes=["pool", "conv3"])
 
 
-def test_float_tensors_leave_out_integers(fcn):
-    names = float_tensors(load_graph(fcn))
-    assert {"conv1", "logits", "contract/labels_as_float"} <= set(names)
-    assert not {"contract/argmax", "labels"} & set(names)
+def test_network_tensors_leave_out_integers_and_the_contract(fcn):
+    names = network_tensors(load_graph(fcn))
+    assert {"conv1", "logits"} <= set(names)
+    assert not {"contract/argmax", "contract/labels_as_float", "labels"} & set(names)
