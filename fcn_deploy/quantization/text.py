@@ -90,10 +90,8 @@ def _repeats(groups: Sequence[Sequence[str]], images: int) -> list[str]:
         return []
     more = sum(len(group) - 1 for group in groups)
     verb = "repeats" if more == 1 else "repeat"
-    alike = [" = ".join(Path(name).name for name in group[:NAMES_SHOWN]) for group in groups]
-    return [
-        f"{more} of the {images} calibration images {verb} another one, pixel for pixel: {some(alike, NAMES_SHOWN)}"
-    ]
+    alike = some([" = ".join(Path(name).name for name in group[:NAMES_SHOWN]) for group in groups], NAMES_SHOWN)
+    return [f"{more} of the {images} calibration images {verb} another one, pixel for pixel: {alike}"]
 
 
 def _overlap(found: Overlap | None) -> list[str]:
