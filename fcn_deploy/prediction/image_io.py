@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +21,22 @@ from fcn_deploy.prediction.pipeline import (
     FinishedImage,
     LabelledImage,
     LoadedImage,
+    Pending,
     batch_images,
     infer_batches,
     prefetch,
 )
 from fcn_deploy.prediction.report import count_pixels
+from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
 from fcn_deploy.runners.base import check_labels
+
+Value = TypeVar("Value")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class ImageIO:
-    """How images are decoded and their results written; its methods run in a pool of threads.
+    """How images are decoded and their results written; its methods run in the threads or processes of an `ImagePool`.
 
     Attributes:
         num_classes: C; 0 where it is not known.
@@ -82,11 +89,48 @@ class ImageIO:
         return self._count(labels)
 
 
+class ImagePool(Protocol):
+    """The interface of what runs an `ImageIO` for several images at a time."""
+
+    def load(self, item: LazyImage) -> Pending[LoadedImage | FinishedImage]:
+        """Start `ImageIO.load`."""
+
+    def write(self, value: LabelledImage | FinishedImage) -> Pending[FinishedImage]:
+        """Start `ImageIO.write`."""
+
+    def close(self) -> None:
+        """Wait for what is under way; drop the rest."""
+
+
+class ImageThreads:
+    """A pool of `workers` threads."""
+
+    def __init__(self, image_io: ImageIO, workers: int, clock: StageClock) -> None:
+        self._image_io, self._clock = image_io, clock
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="image")
+
+    def load(self, item: LazyImage) -> Future[LoadedImage | FinishedImage]:
+        return self._pool.submit(self._timed, DECODING, self._image_io.load, item)
+
+    def write(self, value: LabelledImage | FinishedImage) -> Future[FinishedImage]:
+        return self._pool.submit(self._timed, WRITING, self._image_io.write, value)
+
+    def _timed(self, stage: str, function: Callable[[Value], Result], value: Value) -> Result:
+        started = time.perf_counter()
+        try:
+            return function(value)
+        finally:
+            self._clock.add_work(stage, time.perf_counter() - started)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
 def label_images(
-    work: Iterable[LazyImage], image_io: ImageIO, lanes: Lanes, batch: int, bounds: Bounds, workers: int
+    work: Iterable[LazyImage], pool: ImagePool, lanes: Lanes, batch: int, bounds: Bounds, clock: StageClock
 ) -> Iterator[FinishedImage]:
-    """Yield each image when it is finished; at most `bounds.images` decoded images are held."""
-    with ThreadPoolExecutor(workers, thread_name_prefix="image") as pool:
-        loaded = prefetch(pool, image_io.load, work, bounds.decoded)
-        labelled = infer_batches(batch_images(loaded, batch, bounds.grouped), lanes)
-        yield from prefetch(pool, image_io.write, labelled, bounds.written)
+    """Yield each image when it is finished, then close `pool`; at most `bounds.images` decoded images are held."""
+    with closing(pool):
+        loaded = prefetch(pool.load, work, bounds.decoded, clock, DECODING)
+        labelled = infer_batches(batch_images(loaded, batch, bounds.grouped), lanes, clock)
+        yield from prefetch(pool.write, labelled, bounds.written, clock, WRITING)

@@ -9,13 +9,14 @@ from typing import Protocol
 
 from fcn_deploy.card import ModelCard, voc_palette
 from fcn_deploy.errors import OutputError
-from fcn_deploy.prediction.image_io import ImageIO, label_images
+from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, label_images
 from fcn_deploy.prediction.images.lazy_images import iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import open_lanes
 from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
+from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.prediction.tiled import TiledLabeller
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource, open_runners
@@ -46,6 +47,10 @@ class Labeller(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Remarks on the runner and the tiles, so far."""
 
+    @property
+    def clock(self) -> StageClock | None:
+        """The time spent waiting for each stage; None where the stages do not overlap or run elsewhere."""
+
     def label(self, sources: Sequence[ImageSource]) -> Generator[FinishedImage, None, None]:
         """Write the results of every image; yield each when it is finished, in the order of `sources`."""
 
@@ -69,6 +74,7 @@ class LocalLabeller:
         classes = 0 if self.card is None else self.card.num_classes
         self._image_io = ImageIO(self.outputs, classes, options.areas is not None, options.skip_existing)
         self._lanes = stack.enter_context(open_lanes(runners))
+        self.clock = StageClock() if options.tiling is None else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -77,10 +83,10 @@ class LocalLabeller:
     def label(self, sources: Sequence[ImageSource]) -> Generator[FinishedImage, None, None]:
         if self._tiled is not None:
             return self._tiled.label(sources, self._image_io)
+        assert self.clock is not None
         bounds = Bounds.of(self._workers, self._batch, self._lanes.slots)
-        finished = label_images(
-            iterate_images(sources), self._image_io, self._lanes, self._batch, bounds, self._workers
-        )
+        pool = ImageThreads(self._image_io, self._workers, self.clock)
+        finished = label_images(iterate_images(sources), pool, self._lanes, self._batch, bounds, self.clock)
         return reorder(finished, lambda value: value.index)
 
     def interruptible(self) -> AbstractContextManager[Callable[[], None]]:

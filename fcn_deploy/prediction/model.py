@@ -27,6 +27,7 @@ from fcn_deploy.prediction.pipeline import (
     reorder,
 )
 from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
+from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.arguments import Positive, Threads, checked
@@ -101,7 +102,7 @@ class Model:
         loaded = (LoadedImage(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
         with open_lanes([self._runner]) as lanes:
             bounds = Bounds.of(1, self._batch, lanes.slots)
-            values = infer_batches(batch_images(loaded, self._batch, bounds.grouped), lanes)
+            values = infer_batches(batch_images(loaded, self._batch, bounds.grouped), lanes, StageClock())
             for value in reorder(values, _index):
                 if isinstance(value, FinishedImage):
                     assert value.error is not None

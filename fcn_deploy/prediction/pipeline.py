@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, RunnerError, ShapeError
 from fcn_deploy.prediction.inference import Lanes
+from fcn_deploy.prediction.stage_clock import INFERENCE, StageClock
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -83,19 +84,32 @@ class Bounds:
         return self.decoded + self.grouped + self.inferred + self.written
 
 
+class Pending(Protocol[Result_co]):
+    """The interface of a result that is being computed; `concurrent.futures.Future` has it."""
+
+    def result(self) -> Result_co:
+        """Wait for the result; raise what its computation raised."""
+
+    def cancel(self) -> object:
+        """Say that the result is no longer needed."""
+
+
 def prefetch(
-    pool: Executor, function: Callable[[Value], Result], values: Iterable[Value], bound: int
+    submit: Callable[[Value], Pending[Result]], values: Iterable[Value], bound: int, clock: StageClock, stage: str
 ) -> Iterator[Result]:
-    """Yield `function` of each value, in order, computed by `pool` for at most `bound` values ahead of the consumer."""
-    waiting: deque[Future[Result]] = deque()
+    """Yield the result of each value, in order, submitted at most `bound` values ahead of the consumer.
+
+    The time spent waiting for results counts as `stage`'s.
+    """
+    waiting: deque[Pending[Result]] = deque()
     try:
         for value in values:
-            waiting.append(pool.submit(function, value))
+            waiting.append(submit(value))
             del value
             if len(waiting) == bound:
-                yield waiting.popleft().result()
+                yield clock.wait(stage, waiting.popleft().result)
         while waiting:
-            yield waiting.popleft().result()
+            yield clock.wait(stage, waiting.popleft().result)
     finally:
         for future in waiting:
             future.cancel()
@@ -149,10 +163,10 @@ def batch_images(
 
 
 def infer_batches(
-    values: Iterable[list[LoadedImage] | FinishedImage], lanes: Lanes
+    values: Iterable[list[LoadedImage] | FinishedImage], lanes: Lanes, clock: StageClock
 ) -> Iterator[LabelledImage | FinishedImage]:
     """Yield the labels of every image; one that the runner rejects is finished with its error, and the rest go on."""
-    feed = _InFlight(lanes)
+    feed = _InFlight(lanes, clock)
     try:
         for value in values:
             if isinstance(value, FinishedImage):
@@ -170,8 +184,8 @@ def infer_batches(
 class _InFlight:
     """Batches in flight. A rejected one (out of memory, or no profile of the engine) is tried again in halves."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, lanes: Lanes, clock: StageClock) -> None:
+        self._lanes, self._clock = lanes, clock
         self.waiting: deque[tuple[list[LoadedImage], Any]] = deque()
 
     def submit(self, batch: list[LoadedImage]) -> Iterator[LabelledImage | FinishedImage]:
@@ -179,7 +193,8 @@ class _InFlight:
         if len(self.waiting) == self._lanes.slots:
             yield from self.collect()
         try:
-            self.waiting.append((batch, self._lanes.submit(stack_images(batch))))
+            images = stack_images(batch)
+            self.waiting.append((batch, self._clock.wait(INFERENCE, lambda: self._lanes.submit(images))))
         except (RunnerError, ShapeError) as error:
             yield from self._refused(batch, error)
 
@@ -187,7 +202,7 @@ class _InFlight:
         """Wait for the oldest batch and yield its results."""
         batch, ticket = self.waiting.popleft()
         try:
-            labels = self._lanes.result(ticket)
+            labels = self._clock.wait(INFERENCE, lambda: self._lanes.result(ticket))
         except (RunnerError, ShapeError) as error:
             yield from self._refused(batch, error)
             return

@@ -144,6 +144,7 @@ def _run(options: PredictOptions, sources: list[ImageSource], labeller: Labeller
             task.advance(note=f"{counts.rate():.1f} images/s")
             check()
         counts.check()
+    seconds = counts.seconds()
     return PredictReport(
         model=options.model,
         runner=labeller.name,
@@ -152,8 +153,9 @@ def _run(options: PredictOptions, sources: list[ImageSource], labeller: Labeller
         written=counts.written,
         skipped=counts.skipped,
         failures=tuple(counts.failures),
-        seconds=counts.seconds(),
+        seconds=seconds,
         classes=classes,
         pixels=None if table is None else tuple(table.total.tolist()),
         notes=labeller.notes,
+        waited=None if labeller.clock is None else labeller.clock.shares(seconds),
     )

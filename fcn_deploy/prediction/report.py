@@ -39,6 +39,7 @@ class PredictReport:
         written: images whose results were written; skipped: whose results were there.
         seconds: from the first image to the last, the opening of the model not included.
         pixels: of each class in `classes`, skipped images included; None where they were not counted.
+        waited: the part of the time, 0..1, spent waiting for each stage; None of tiles and of a cluster.
     """
 
     model: str
@@ -52,6 +53,7 @@ class PredictReport:
     classes: tuple[str, ...]
     pixels: tuple[int, ...] | None
     notes: tuple[str, ...] = ()
+    waited: dict[str, float] | None = None
 
     @property
     def images_per_s(self) -> float:

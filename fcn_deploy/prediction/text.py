@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fcn_deploy.prediction.report import PredictReport
+from fcn_deploy.prediction.stage_clock import bound
 from fcn_deploy.system.formatting import count, number, share
 
 MOST_LISTED = 20
@@ -14,10 +15,17 @@ def render(report: PredictReport) -> str:
 
 
 def headline(report: PredictReport) -> str:
-    """Render counts, place, seconds and images per second, in one line."""
+    """Render counts, place, seconds, images per second and what bounds them, in one line."""
     skipped = f", {count(report.skipped, 'image')} had theirs already" if report.skipped else ""
     speed = f" in {number(report.seconds, 1)} s ({number(report.images_per_s, 1)} images/s)" if report.written else ""
-    return f"{report.runner} wrote {count(report.written, 'label map')} to {report.target}{speed}{skipped}"
+    bounded = f"; {bound_line(report.waited)}" if report.written and report.waited is not None else ""
+    return f"{report.runner} wrote {count(report.written, 'label map')} to {report.target}{speed}{skipped}{bounded}"
+
+
+def bound_line(waited: dict[str, float]) -> str:
+    """Say which stage bound a run, and for what part of the time the run waited for each."""
+    parts = ", ".join(f"{part:.0%} for {stage}" for stage, part in waited.items())
+    return f"bound by {bound(waited)} (waited {parts})"
 
 
 def areas(report: PredictReport) -> list[str]:

@@ -6,9 +6,9 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,7 +58,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         OutputError: the folder or the file cannot be written (the message has the reason and the fix).
     """
     with _write_errors(target):
-        target = _regular(target)
+        target = _regular(target).absolute()
     folder = temporary_path(target)
     try:
         with _write_errors(target):
@@ -75,7 +75,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def temporary_path(target: Path) -> Path:
     """Return a hidden name next to `target`; file names may have 255 bytes, so a long one is cut."""
     name = os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])
-    return target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+    return target.with_name(f".{name}.{secrets.token_hex(4)}.tmp")
 
 
 def target_of_temporary(name: str) -> str:
@@ -94,10 +94,13 @@ def remove_temporary(path: Path) -> None:
 
 
 def _regular(target: Path) -> Path:
-    """Resolve symbolic links; raise OSError or OutputError if something other than a file is there."""
-    target = Path(target).resolve()
+    """Return where a link at `target` points to; raise OSError or OutputError if something not a file is there."""
+    target = Path(target)
     try:
-        kind = target.stat().st_mode
+        kind = target.lstat().st_mode
+        if stat.S_ISLNK(kind):
+            target = target.resolve()
+            kind = target.stat().st_mode
     except FileNotFoundError:
         return target
     if stat.S_ISDIR(kind):
@@ -173,7 +176,7 @@ def check_writable(target: Path) -> None:
         folder = _regular(target).parent
         while not folder.exists():
             folder = folder.parent
-        probe = folder / f".{uuid.uuid4().hex[:8]}.probe"
+        probe = folder / f".{secrets.token_hex(4)}.probe"
         probe.mkdir()
         probe.rmdir()
 

@@ -155,7 +155,7 @@ class RayLabeller:
         with ModelSource(options.model, progress, model=options.checkpoint_model) as source:
             self.card: ModelCard | None = source.card()
         self.outputs = choose_outputs(options, self.card)
-        self.name = ""
+        self.name, self.clock = "", None
         self.notes: tuple[str, ...] = ()
         with progress.task("starting Ray", None):
             self._ray = stack.enter_context(ray_session(cluster))

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import ImageError, OutputError, RunnerError
-from fcn_deploy.prediction.image_io import ImageIO, label_images
+from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, label_images
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import ThreadLanes
 from fcn_deploy.prediction.pipeline import Batcher, Bounds, FinishedImage, LoadedImage, prefetch, reorder
+from fcn_deploy.prediction.stage_clock import DECODING, INFERENCE, WRITING, StageClock, bound
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
 
@@ -63,14 +64,12 @@ def red(images: np.ndarray) -> np.ndarray:
     return images[..., 0].copy()
 
 
-def run(work, infer, written, *, batch=1, workers=3, lanes=1) -> list[FinishedImage]:
+def run(work, infer, written, *, batch=1, workers=3, lanes=1, clock=None) -> list[FinishedImage]:
     with closing(ThreadLanes([infer] * lanes)) as fed:
         bounds = Bounds.of(workers, batch, fed.slots)
-        return list(
-            reorder(
-                label_images(work, ImageIO(written, 0), fed, batch, bounds, workers), lambda finished: finished.index
-            )
-        )
+        clock = clock or StageClock()
+        pool = ImageThreads(ImageIO(written, 0), workers, clock)
+        return list(reorder(label_images(work, pool, fed, batch, bounds, clock), lambda one: one.index))
 
 
 @pytest.mark.parametrize(("batch", "lanes"), [(1, 1), (1, 2), (4, 1), (5, 2)])
@@ -183,7 +182,8 @@ def test_a_write_that_fails_stops_the_run_and_no_thread_stays():
 def test_nothing_is_started_further_ahead_than_the_bound():
     started = []
     with ThreadPoolExecutor(2) as pool:
-        results = prefetch(pool, lambda value: started.append(value) or value, iter(range(100)), 3)
+        submit = lambda value: pool.submit(lambda: started.append(value) or value)  # noqa: E731
+        results = prefetch(submit, iter(range(100)), 3, StageClock(), DECODING)
         assert next(results) == 0
         time.sleep(0.02)
         assert sorted(started) == [0, 1, 2]
@@ -202,3 +202,20 @@ def test_decoding_inference_and_writing_overlap():
     run(map(slow_load, items(Alive(), 20)), infer, Written(0.02), workers=2)
     # one after the other 20 * 60 ms; two threads for 20 * 40 ms of waiting take 400 ms and a little at both ends
     assert time.perf_counter() - started < 0.9
+
+
+@pytest.mark.parametrize("slow", [DECODING, INFERENCE, WRITING])
+def test_the_stage_that_a_run_waits_for_most_is_said_to_bound_it(slow):
+    def load(item):
+        return LazyImage(item.index, item.name, lambda: time.sleep(0.01 * (slow == DECODING)) or item.load())
+
+    def infer(images):
+        time.sleep(0.01 * (slow == INFERENCE))
+        return red(images)
+
+    clock, started = StageClock(), time.perf_counter()
+    run(map(load, items(Alive(), 20)), infer, Written(0.01 * (slow == WRITING)), workers=1, clock=clock)
+    shares = clock.shares(time.perf_counter() - started)
+    assert bound(shares) == slow
+    assert shares[slow] > 0.5
+    assert sum(shares.values()) <= 1

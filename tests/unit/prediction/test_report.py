@@ -23,5 +23,6 @@ def test_the_json_has_counts_failures_and_the_rate():
         "classes": ["road", "car"],
         "pixels": [5, 7],
         "notes": [],
+        "waited": None,
         "images_per_s": 1.5,
     }
