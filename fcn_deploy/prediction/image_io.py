@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ImageIO:
-    """How images are decoded and their results written; its methods run in the threads or processes of an `ImagePool`.
+    """How images are decoded and their results written; its methods run in the threads or processes of an `ImageWorkers`.
 
     Attributes:
         num_classes: C; 0 where it is not known.
@@ -89,7 +89,7 @@ class ImageIO:
         return self._count(labels)
 
 
-class ImagePool(Protocol):
+class ImageWorkers(Protocol):
     """The interface of what runs an `ImageIO` for several images at a time."""
 
     def load(self, item: LazyImage) -> Pending[LoadedImage | FinishedImage]:
@@ -127,7 +127,7 @@ class ImageThreads:
 
 
 def label_images(
-    work: Iterable[LazyImage], pool: ImagePool, lanes: Lanes, batch: int, bounds: Bounds, clock: StageClock
+    work: Iterable[LazyImage], pool: ImageWorkers, lanes: Lanes, batch: int, bounds: Bounds, clock: StageClock
 ) -> Iterator[FinishedImage]:
     """Yield each image when it is finished, then close `pool`; at most `bounds.images` decoded images are held."""
     with closing(pool):
