@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ImageIO:
-    """How images are decoded and their results written; its methods run in the threads or processes of an `ImageWorkers`.
+    """How images are decoded and their results written; its methods run in threads or processes.
 
     Attributes:
         num_classes: C; 0 where it is not known.

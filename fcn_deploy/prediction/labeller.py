@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from fcn_deploy.card import ModelCard, voc_palette
-from fcn_deploy.errors import OutputError
-from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, label_images
+from fcn_deploy.errors import OutputError, first_line
+from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, ImageWorkers, label_images
 from fcn_deploy.prediction.images.lazy_images import iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import open_lanes
@@ -18,6 +18,7 @@ from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
 from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.prediction.tiled import TiledLabeller
+from fcn_deploy.prediction.workers.pool import ImageProcesses
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.interrupt import interrupts
@@ -26,6 +27,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.receptive_field.compute import receptive_field_of
 
 MAX_WORKERS = 16
+ENOUGH_IMAGES = 200  # for which it pays to start processes
 
 
 class Labeller(Protocol):
@@ -61,8 +63,19 @@ class Labeller(Protocol):
 class LocalLabeller:
     """A model opened in this process, which `stack` closes."""
 
-    def __init__(self, options: PredictOptions, stack: ExitStack, progress: Progress = SILENT) -> None:
-        """Open the model; errors as for `predict`."""
+    def __init__(
+        self, options: PredictOptions, stack: ExitStack, progress: Progress = SILENT, *, images: int = 0
+    ) -> None:
+        """Open the model; errors as for `predict`.
+
+        Args:
+            images: how many there will be; for many, processes are started that decode and write them.
+        """
+        self._workers = options.workers or min(usable_cores() + EXTRA_IO_THREADS, MAX_WORKERS)
+        self._notes: tuple[str, ...] = ()
+        self._processes = None
+        if images >= ENOUGH_IMAGES and options.tiling is None:
+            self._processes = self._start_processes(stack)
         source = stack.enter_context(ModelSource(options.model, progress, model=options.checkpoint_model))
         lanes = options.lanes if options.tiling is None else 1
         runners = open_runners(source, stack, runner=options.runner, threads=options.threads, lanes=lanes)
@@ -70,7 +83,6 @@ class LocalLabeller:
         self.card, self.name = self._runner.card, self._runner.name
         self.outputs = choose_outputs(options, self.card)
         self._tiled = _tiled_labeller(options, self._runner, progress)
-        self._workers = options.workers or min(usable_cores() + EXTRA_IO_THREADS, MAX_WORKERS)
         classes = 0 if self.card is None else self.card.num_classes
         self._image_io = ImageIO(self.outputs, classes, options.areas is not None, options.skip_existing)
         self._lanes = stack.enter_context(open_lanes(runners))
@@ -78,16 +90,39 @@ class LocalLabeller:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return self._runner.notes if self._tiled is None else (*self._runner.notes, *self._tiled.notes)
+        return (*self._runner.notes, *self._notes, *(() if self._tiled is None else self._tiled.notes))
 
     def label(self, sources: Sequence[ImageSource]) -> Generator[FinishedImage, None, None]:
         if self._tiled is not None:
             return self._tiled.label(sources, self._image_io)
         assert self.clock is not None
         bounds = Bounds.of(self._workers, self._batch, self._lanes.slots)
-        pool = ImageThreads(self._image_io, self._workers, self.clock)
+        pool = self._open_workers(bounds, self.clock)
         finished = label_images(iterate_images(sources), pool, self._lanes, self._batch, bounds, self.clock)
         return reorder(finished, lambda value: value.index)
+
+    def _start_processes(self, stack: ExitStack) -> ImageProcesses | None:
+        """Start processes before the model is opened; None, and a note, where that is not possible."""
+        try:
+            processes = ImageProcesses(self._workers)
+        except (OSError, AttributeError) as error:  # AttributeError: no memfd_create, so not Linux
+            self._notes = (f"threads decode and write images, processes cannot ({first_line(error)})",)
+            return None
+        stack.callback(processes.close)
+        return processes
+
+    def _open_workers(self, bounds: Bounds, clock: StageClock) -> ImageWorkers:
+        processes, self._processes = self._processes, None
+        if processes is not None:
+            try:
+                processes.begin(self._image_io, bounds.images, clock)
+            except OSError as error:
+                processes.close()
+                self._notes = (f"threads decode and write images, processes cannot ({first_line(error)})",)
+            else:
+                self._notes = (f"{self._workers} processes decode and write images",)
+                return processes
+        return ImageThreads(self._image_io, self._workers, clock)
 
     def interruptible(self) -> AbstractContextManager[Callable[[], None]]:
         return interrupts()

@@ -113,29 +113,34 @@ def predict(
         tiling=None if tile is None else Tiling(tile, halo),
     )
     sources = options.sources(stdin)
+    total = count_images(sources)
     with ExitStack() as stack:
-        labeller = _open_labeller(options, cluster, stack, progress)
+        labeller = _open_labeller(options, cluster, total or 0, stack, progress)
         labeller.outputs.check_names(sources)
         if options.skip_existing:
             labeller.outputs.remove_partial_files()
-        return _run(options, sources, labeller, progress)
+        return _run(options, sources, total, labeller, progress)
 
 
-def _open_labeller(options: PredictOptions, cluster: Cluster | None, stack: ExitStack, progress: Progress) -> Labeller:
+def _open_labeller(
+    options: PredictOptions, cluster: Cluster | None, images: int, stack: ExitStack, progress: Progress
+) -> Labeller:
     if cluster is None:
-        return LocalLabeller(options, stack, progress)
+        return LocalLabeller(options, stack, progress, images=images)
     from fcn_deploy.prediction.cluster.labeller import RayLabeller
 
     return RayLabeller(options, cluster, stack, progress)
 
 
-def _run(options: PredictOptions, sources: list[ImageSource], labeller: Labeller, progress: Progress) -> PredictReport:
+def _run(
+    options: PredictOptions, sources: list[ImageSource], total: int | None, labeller: Labeller, progress: Progress
+) -> PredictReport:
     classes = () if labeller.card is None else labeller.card.classes
     counts = RunCounts()
     with ExitStack() as stack:
         table = None if options.areas is None else stack.enter_context(open_area_table(options.areas, classes))
         bar = progress if options.tiling is None else SILENT  # tiles have a bar of their own
-        task = stack.enter_context(bar.task("predicting", count_images(sources)))
+        task = stack.enter_context(bar.task("predicting", total))
         check = stack.enter_context(labeller.interruptible())
         for finished in stack.enter_context(closing(labeller.label(sources))):
             counts.add(finished)

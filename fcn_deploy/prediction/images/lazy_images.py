@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path, PurePosixPath
 
@@ -25,11 +26,13 @@ class LazyImage:
         index: 0, 1, 2, ... without a gap.
         name: what its results are named after; a frame's is "clip.mp4/000041".
         load: returns uint8[H, W, 3] RGB, from any thread; ImageError if it cannot.
+        portable: whether another process may call `load`.
     """
 
     index: int
     name: PurePosixPath
     load: Callable[[], NDArray[np.uint8]]
+    portable: bool = False
 
 
 def iterate_images(sources: Sequence[ImageSource]) -> Iterator[LazyImage]:
@@ -39,7 +42,7 @@ def iterate_images(sources: Sequence[ImageSource]) -> Iterator[LazyImage]:
         if source.is_video:
             yield from _frames(source, numbers)
         else:
-            yield LazyImage(next(numbers), source.name, _loader(source))
+            yield LazyImage(next(numbers), source.name, partial(_load_source, source), portable=True)
 
 
 def count_images(sources: Sequence[ImageSource]) -> int | None:
@@ -69,12 +72,9 @@ def frame_name(video: PurePosixPath, number: int) -> PurePosixPath:
     return video / f"{number:06}"
 
 
-def _loader(source: ImageSource) -> Callable[[], NDArray[np.uint8]]:
-    def load() -> NDArray[np.uint8]:
-        with source.local() as path:
-            return _load(path)
-
-    return load
+def _load_source(source: ImageSource) -> NDArray[np.uint8]:
+    with source.local() as path:
+        return _load(path)
 
 
 def _load(path: Path) -> NDArray[np.uint8]:

@@ -1,0 +1,1 @@
+"""Decode and write images in processes, past the lock of one Python process."""

@@ -1,0 +1,191 @@
+"""Give images to processes that decode and write them, over memory that they share with this one.
+
+Everything here runs in the thread that passes images along. A process answers its tasks in order, so what it was asked
+is a queue here, and an answer needs no name.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import socket
+import subprocess
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import IO, Any, Generic, TypeVar
+
+import numpy as np
+
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.prediction.image_io import ImageIO
+from fcn_deploy.prediction.images.lazy_images import LazyImage
+from fcn_deploy.prediction.pipeline import FinishedImage, LabelledImage, LoadedImage, Pending
+from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
+from fcn_deploy.prediction.workers.slots import Slots
+from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTask
+from fcn_deploy.system.process import how_it_ended, start_module
+
+Result = TypeVar("Result")
+
+
+class _Expected(Generic[Result]):
+    """A result that a process will give."""
+
+    def __init__(self, receive: Callable[[], None], finish: Callable[[Answer], Result]) -> None:
+        self._receive, self._finish = receive, finish
+        self.answer: Answer | None = None
+
+    def result(self) -> Result:
+        while self.answer is None:
+            self._receive()
+        if isinstance(self.answer.value, Exception):
+            raise self.answer.value
+        return self._finish(self.answer)
+
+    def cancel(self) -> None:
+        """Do nothing: `ImageProcesses.close` drops what is not begun."""
+
+
+class _Known(Generic[Result]):
+    """A result that needs no process."""
+
+    def __init__(self, value: Result) -> None:
+        self._value = value
+
+    def result(self) -> Result:
+        return self._value
+
+    def cancel(self) -> None:
+        """Do nothing."""
+
+
+class _Process:
+    """One process, with what it was asked and has not answered."""
+
+    def __init__(self, memory: int) -> None:
+        """Start it, which takes it a moment; OSError if it cannot be started."""
+        self.expected: deque[_Expected[Any]] = deque()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._child = start_module(
+                "fcn_deploy.prediction.workers.process", str(theirs.fileno()), str(memory),
+                pass_fds=(theirs.fileno(), memory),
+                stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors,
+            )  # fmt: skip
+        self.connection = Connection(ours.detach())
+
+    def ask(self, task: object) -> None:
+        """Send a task; RunnerError if the process has ended."""
+        try:
+            self.connection.send_bytes(pickle.dumps(task))
+        except ConnectionError:
+            raise self._lost() from None
+
+    def receive(self) -> None:
+        """Take the answer to the oldest task; RunnerError if the process has ended."""
+        try:
+            answer: Answer = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, ConnectionError):
+            raise self._lost() from None
+        self.expected.popleft().answer = answer
+
+    def _lost(self) -> RunnerError:
+        how = how_it_ended(self._child.wait(), self._errors)
+        return RunnerError(f"a process that decodes and writes images {how}; continue with --skip-existing")
+
+    def close(self) -> None:
+        """Wait until it has finished what it began."""
+        self.connection.close()
+        self._child.wait()
+        self._errors.close()
+
+
+class ImageProcesses:
+    """A pool of processes, with the interface of `ImageWorkers`."""
+
+    def __init__(self, count: int) -> None:
+        """Start `count` processes; OSError if they, or the memory they share, cannot be had."""
+        self._stack = ExitStack()
+        with ExitStack() as stack:
+            self._memory = os.memfd_create("fcn-deploy images")
+            stack.callback(os.close, self._memory)
+            self._threads = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="frame"))
+            self._selector = stack.enter_context(selectors.DefaultSelector())
+            self._processes = []
+            for _ in range(count):
+                process = _Process(self._memory)
+                stack.callback(process.close)
+                self._processes.append(process)
+                self._selector.register(process.connection, selectors.EVENT_READ, process)
+            self._stack = stack.pop_all()
+
+    def begin(self, image_io: ImageIO, images: int, clock: StageClock) -> None:
+        """Say how images are decoded and written, and how many are held at most; OSError without memory for them."""
+        self._image_io, self._clock = image_io, clock
+        self._slots = Slots(self._memory, images)
+        self._free = list(range(images))
+        self._taken: dict[int, int] = {}  # index of an image -> its slot
+        for process in self._processes:
+            process.ask((image_io, images))
+
+    def load(self, item: LazyImage) -> Pending[LoadedImage | FinishedImage]:
+        slot = self._taken[item.index] = self._free.pop()
+        if not item.portable:
+            return self._threads.submit(self._load_here, item, slot)
+
+        def finish(answer: Answer) -> LoadedImage | FinishedImage:
+            self._clock.add_work(DECODING, answer.seconds)
+            if isinstance(answer.value, FinishedImage):
+                return answer.value
+            return LoadedImage(item.index, item.name, self._slots.image(slot, answer.value))
+
+        return self._ask(LoadTask(item, slot), finish)
+
+    def write(self, value: LabelledImage | FinishedImage) -> Pending[FinishedImage]:
+        if isinstance(value, FinishedImage):
+            self._free.append(self._taken.pop(value.index))
+            return _Known(value)
+        loaded, labels = value.loaded, value.labels
+        slot, shape = self._taken.pop(loaded.index), loaded.image.shape
+        np.copyto(self._slots.labels(slot, shape[:2], labels.dtype), labels)
+
+        def finish(answer: Answer) -> FinishedImage:
+            self._clock.add_work(WRITING, answer.seconds)
+            self._slots.free(slot, shape)
+            self._free.append(slot)
+            finished: FinishedImage = answer.value
+            return finished
+
+        return self._ask(WriteTask(loaded.index, loaded.name, slot, shape, labels.dtype.str), finish)
+
+    def close(self) -> None:
+        self._slots.stop()
+        self._stack.close()
+
+    def _load_here(self, item: LazyImage, slot: int) -> LoadedImage | FinishedImage:
+        """Decode what only this process can, in one of its threads."""
+        loaded = self._image_io.load(item)
+        if isinstance(loaded, FinishedImage):
+            return loaded
+        image = self._slots.image(slot, loaded.image.shape)
+        np.copyto(image, loaded.image)
+        return LoadedImage(item.index, item.name, image)
+
+    def _ask(self, task: Task, finish: Callable[[Answer], Result]) -> _Expected[Result]:
+        self._receive(0)
+        process = min(self._processes, key=lambda process: len(process.expected))
+        expected = _Expected(self._receive, finish)
+        process.expected.append(expected)
+        process.ask(task)
+        return expected
+
+    def _receive(self, timeout: float | None = None) -> None:
+        """Take the answers that are there; wait for one up to `timeout` seconds, or as long as it takes."""
+        for key, _ in self._selector.select(timeout):
+            key.data.receive()

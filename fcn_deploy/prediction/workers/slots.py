@@ -1,0 +1,58 @@
+"""Memory that processes share, in slots of one image and its labels each."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+# Bytes from one slot to the next. Only what was written takes memory, so a slot may be as large as any image.
+STRIDE = 2 << 30
+_ALIGNMENT = 64
+_LARGE = 64 << 20  # bytes from which on the memory of a slot is given back when it is free
+
+
+class Slots:
+    """`count` slots in the anonymous file `descriptor`: the image first, then the labels.
+
+    The file is none of /dev/shm, whose size containers limit, and goes with the last process that has it open.
+    """
+
+    def __init__(self, descriptor: int, count: int) -> None:
+        """Map the file; OSError if there is no room for that many addresses."""
+        self.count = count
+        os.ftruncate(descriptor, (count + 1) * STRIDE)  # one more for the flag
+        self._memory = mmap.mmap(descriptor, (count + 1) * STRIDE)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody needs any more results."""
+        return self._memory[self.count * STRIDE] != 0
+
+    def stop(self) -> None:
+        """Tell every process to drop what it has not begun."""
+        self._memory[self.count * STRIDE] = 1
+
+    def image(self, slot: int, shape: Sequence[int]) -> NDArray[np.uint8]:
+        """Return uint8[H, W, 3] in the slot; MemoryError if it and its labels do not fit."""
+        if int(np.prod(shape)) // 3 * 7 + _ALIGNMENT > STRIDE:  # labels have up to four bytes a pixel
+            raise MemoryError
+        image: NDArray[np.uint8] = self._array(slot * STRIDE, shape, np.uint8)
+        return image
+
+    def labels(self, slot: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+        """Return labels [H, W] of the image in the slot."""
+        pixels = shape[0] * shape[1]
+        return self._array(slot * STRIDE + -(-3 * pixels // _ALIGNMENT) * _ALIGNMENT, shape, dtype)
+
+    def free(self, slot: int, shape: Sequence[int]) -> None:
+        """Give back the memory of an image that nobody uses any more, if it is much."""
+        if shape[0] * shape[1] * 3 >= _LARGE:
+            self._memory.madvise(mmap.MADV_REMOVE, slot * STRIDE, STRIDE)
+
+    def _array(self, offset: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+        return np.ndarray(tuple(shape), dtype, self._memory, offset)
