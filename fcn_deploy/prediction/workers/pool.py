@@ -111,7 +111,7 @@ class ImageProcesses:
 
     def __init__(self, count: int) -> None:
         """Start `count` processes; OSError if they, or the memory they share, cannot be had."""
-        self._stack = ExitStack()
+        self._begun = False
         with ExitStack() as stack:
             self._memory = os.memfd_create("fcn-deploy images")
             stack.callback(os.close, self._memory)
@@ -129,6 +129,7 @@ class ImageProcesses:
         """Say how images are decoded and written, and how many are held at most; OSError without memory for them."""
         self._image_io, self._clock = image_io, clock
         self._slots = Slots(self._memory, images)
+        self._begun = True
         self._free = list(range(images))
         self._taken: dict[int, int] = {}  # index of an image -> its slot
         for process in self._processes:
@@ -165,7 +166,8 @@ class ImageProcesses:
         return self._ask(WriteTask(loaded.index, loaded.name, slot, shape, labels.dtype.str), finish)
 
     def close(self) -> None:
-        self._slots.stop()
+        if self._begun:
+            self._slots.stop()
         self._stack.close()
 
     def _load_here(self, item: LazyImage, slot: int) -> LoadedImage | FinishedImage:

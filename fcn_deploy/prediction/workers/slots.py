@@ -41,18 +41,17 @@ class Slots:
         """Return uint8[H, W, 3] in the slot; MemoryError if it and its labels do not fit."""
         if int(np.prod(shape)) // 3 * 7 + _ALIGNMENT > STRIDE:  # labels have up to four bytes a pixel
             raise MemoryError
-        image: NDArray[np.uint8] = self._array(slot * STRIDE, shape, np.uint8)
+        image: NDArray[np.uint8] = np.ndarray(tuple(shape), np.uint8, self._memory, slot * STRIDE)
         return image
 
     def labels(self, slot: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
         """Return labels [H, W] of the image in the slot."""
         pixels = shape[0] * shape[1]
-        return self._array(slot * STRIDE + -(-3 * pixels // _ALIGNMENT) * _ALIGNMENT, shape, dtype)
+        offset = -(-3 * pixels // _ALIGNMENT) * _ALIGNMENT
+        labels: NDArray[Any] = np.ndarray(tuple(shape), dtype, self._memory, slot * STRIDE + offset)
+        return labels
 
     def free(self, slot: int, shape: Sequence[int]) -> None:
         """Give back the memory of an image that nobody uses any more, if it is much."""
         if shape[0] * shape[1] * 3 >= _LARGE:
             self._memory.madvise(mmap.MADV_REMOVE, slot * STRIDE, STRIDE)
-
-    def _array(self, offset: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
-        return np.ndarray(tuple(shape), dtype, self._memory, offset)
