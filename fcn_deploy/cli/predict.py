@@ -59,7 +59,7 @@ UNUSED_IMAGES = 3
         "--workers",
         type=click.IntRange(1, 256),
         show_default="cores + 2, at most 16",
-        help="Threads that decode and write images.",
+        help="Processes (for few images: threads) that decode and write images.",
     ),
     option("--distributed", is_flag=True, help="Use several processes, on one machine or a cluster, by Ray Data."),
     option("--actors", type=COUNT, show_default="one per device", help="Processes that hold the model."),

@@ -189,8 +189,8 @@ class _InFlight:
         self.waiting: deque[tuple[list[LoadedImage], Any]] = deque()
 
     def submit(self, batch: list[LoadedImage]) -> Iterator[LabelledImage | FinishedImage]:
-        """Start on a batch; yield the results of the oldest one first if all slots are taken."""
-        if len(self.waiting) == self._lanes.slots:
+        """Start on a batch; yield the results of the oldest ones first if all slots are taken."""
+        while len(self.waiting) >= self._lanes.slots:  # a refused batch comes back as two
             yield from self.collect()
         try:
             images = stack_images(batch)

@@ -36,9 +36,11 @@ Result = TypeVar("Result")
 class _Expected(Generic[Result]):
     """A result that a process will give."""
 
-    def __init__(self, receive: Callable[[], None], finish: Callable[[Answer], Result]) -> None:
+    def __init__(
+        self, receive: Callable[[], None], finish: Callable[[Answer], Result], answer: Answer | None = None
+    ) -> None:
         self._receive, self._finish = receive, finish
-        self.answer: Answer | None = None
+        self.answer = answer
 
     def result(self) -> Result:
         while self.answer is None:
@@ -49,19 +51,6 @@ class _Expected(Generic[Result]):
 
     def cancel(self) -> None:
         """Do nothing: `ImageProcesses.close` drops what is not begun."""
-
-
-class _Known(Generic[Result]):
-    """A result that needs no process."""
-
-    def __init__(self, value: Result) -> None:
-        self._value = value
-
-    def result(self) -> Result:
-        return self._value
-
-    def cancel(self) -> None:
-        """Do nothing."""
 
 
 class _Process:
@@ -151,7 +140,7 @@ class ImageProcesses:
     def write(self, value: LabelledImage | FinishedImage) -> Pending[FinishedImage]:
         if isinstance(value, FinishedImage):
             self._free.append(self._taken.pop(value.index))
-            return _Known(value)
+            return _Expected(self._receive, lambda answer: value, Answer(value, 0))
         loaded, labels = value.loaded, value.labels
         slot, shape = self._taken.pop(loaded.index), loaded.image.shape
         np.copyto(self._slots.labels(slot, shape[:2], labels.dtype), labels)

@@ -15,7 +15,16 @@ from fcn_deploy.errors import ImageError, OutputError, RunnerError
 from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, label_images
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import ThreadLanes
-from fcn_deploy.prediction.pipeline import Batcher, Bounds, FinishedImage, LoadedImage, prefetch, reorder
+from fcn_deploy.prediction.pipeline import (
+    Batcher,
+    Bounds,
+    FinishedImage,
+    LoadedImage,
+    batch_images,
+    infer_batches,
+    prefetch,
+    reorder,
+)
 from fcn_deploy.prediction.stage_clock import DECODING, INFERENCE, WRITING, StageClock, bound
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
@@ -95,6 +104,30 @@ def test_the_images_alive_never_exceed_the_bound_whatever_is_slow(batch, infer_s
     assert alive.total == 200
     assert alive.most <= bound
     assert bound < 60
+
+
+def test_no_more_batches_are_under_way_than_there_are_slots_where_many_are_refused():
+    class Counted(ThreadLanes):
+        now = most = 0
+
+        def submit(self, images):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            return super().submit(images)
+
+        def result(self, ticket):
+            self.now -= 1
+            return super().result(ticket)
+
+    def infer(images):
+        if images.max() % 3 == 0:
+            raise RunnerError("out of memory")
+        return red(images)
+
+    loaded = (LoadedImage(index, PurePosixPath(), np.full((2, 2, 3), index, np.uint8)) for index in range(200))
+    with closing(Counted([infer, infer])) as lanes:
+        assert len(list(infer_batches(batch_images(loaded, 4, 16), lanes, StageClock()))) == 200
+        assert lanes.most == lanes.slots
 
 
 def test_batches_hold_images_of_one_shape_and_are_full_where_they_can_be():
