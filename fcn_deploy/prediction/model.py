@@ -26,8 +26,8 @@ from fcn_deploy.prediction.pipeline import (
     infer_batches,
     reorder,
 )
-from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
 from fcn_deploy.prediction.stage_clock import StageClock
+from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.arguments import Positive, Threads, checked
