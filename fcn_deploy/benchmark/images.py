@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +18,6 @@ from PIL import Image as PillowImage
 
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError
-from fcn_deploy.system.progress import Task
 from fcn_deploy.vocabulary import Shape, Size
 
 Image = NDArray[np.uint8]
@@ -47,8 +46,8 @@ class ImagePool:
     labelled: int = 0
     _bytes: int = 0
 
-    def watch(self, samples: Iterable[Sample], task: Task, check: Callable[[], None]) -> Iterator[Sample]:
-        """Yield the same samples and count them; after each one `task` advances and `check` may raise.
+    def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yield the same samples and count them.
 
         Raises:
             DataError: batches of an image's size would not fit into memory; raised now, not after the comparison.
@@ -63,8 +62,6 @@ class ImagePool:
                 self.images.append(sample.image)
                 self._bytes += sample.image.nbytes
             yield sample
-            task.advance()
-            check()
 
 
 def batches_of(images: Sequence[Image], batch: int) -> list[Image]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fcn_deploy.benchmark.agreement import compare_labels
+from fcn_deploy.benchmark.row_labels import compare_labels
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.metrics.scores import scores
 from tests.support.fake_runners import FakeRunner
