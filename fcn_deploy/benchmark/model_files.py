@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fcn_deploy.audit.audit import audit
@@ -53,9 +53,8 @@ class ModelFiles:
         if spec.precision in (None, "fp32"):
             return self.model_source.file_for(spec.runner), None
         path, seconds = self._rewrite(str(spec.precision), spec.target)
-        shares = {kind: float(macs) for kind, macs in audit(Path(path)).totals.items()}
         size, digest = Path(path).stat().st_size, graph_digest(Path(path))
-        return path, rec.Built("onnx", size, seconds, _normalised(shares), sha256=digest)
+        return path, rec.Built("onnx", size, seconds, _shares(audit(Path(path)).totals), sha256=digest)
 
     def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
         """Open the spec's runner, under the spec's name."""
@@ -100,13 +99,11 @@ class ModelFiles:
 
 
 def _built(sidecar: Sidecar, seconds: float) -> rec.Built:
-    shares = {} if sidecar.shares is None else {kind: float(macs) for kind, macs in sidecar.shares.built.items()}
+    shares = {} if sidecar.shares is None else _shares(sidecar.shares.built)
     where = f"{sidecar.flavor} {sidecar.version}, {', '.join(sidecar.built_for.sm)}, {sidecar.profiles[0]}"
-    return rec.Built(
-        "engine", sidecar.plan_bytes, seconds + sidecar.seconds, _normalised(shares), where, sidecar.plan_sha256
-    )
+    return rec.Built("engine", sidecar.plan_bytes, seconds + sidecar.seconds, shares, where, sidecar.plan_sha256)
 
 
-def _normalised(shares: dict[str, float]) -> dict[str, float]:
-    total = sum(shares.values())
-    return {kind: value / total for kind, value in shares.items()} if total else {}
+def _shares(macs: Mapping[str, int]) -> dict[str, float]:
+    total = sum(macs.values())
+    return {kind: value / total for kind, value in macs.items()} if total else {}

@@ -23,6 +23,9 @@ from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import entry
 from fcn_deploy.vocabulary import Shape, Size, shape_text
 
+# Another machine or installation could have opened the same file.
+ABOUT_MACHINE = (RunnerError, MissingDependencyError)
+
 
 @dataclass
 class RowRun:
@@ -88,7 +91,7 @@ def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stac
     """
     runs = [_open(files, spec, threads, stack) for spec in specs]
     errors = [run.error for run in runs]
-    about_file = [error for error in errors if error is not None and not _about_machine(error)]
+    about_file = [error for error in errors if error is not None and not isinstance(error, ABOUT_MACHINE)]
     if about_file and all(errors):
         raise about_file[0]
     return runs
@@ -109,13 +112,8 @@ def _open(files: ModelFiles, spec: RunnerSpec, threads: int, stack: ExitStack) -
 
 
 def _status(files: ModelFiles, spec: RunnerSpec, error: FcnDeployError, built: rec.Built | None) -> rec.Status:
-    if _about_machine(error):
+    if isinstance(error, ABOUT_MACHINE):
         return "skipped" if built is None else "built"
     # PyTorch has nothing to run: an ONNX file of another tool, or one whose FP32 weights are gone.
     from_onnx = files.model_source.kind == "onnx" and entry(spec.runner).opens == "network"
     return "skipped" if from_onnx and isinstance(error, GraphError) else "failed"
-
-
-def _about_machine(error: FcnDeployError) -> bool:
-    """Whether another machine or installation could have opened the same file."""
-    return isinstance(error, (RunnerError, MissingDependencyError))

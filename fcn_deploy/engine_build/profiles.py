@@ -57,22 +57,14 @@ def profile_of_dataset(dataset: Dataset, on_error: OnError, batch: int, progress
     for sample in track(progress, f"sizes of {dataset.name}", samples, len(dataset)):
         heights.append(sample.image.shape[0])
         widths.append(sample.image.shape[1])
-    sides = [(_down(min(side)), _nearest(statistics.median(side)), _up(max(side))) for side in (heights, widths)]
-    (low_h, mid_h, high_h), (low_w, mid_w, high_w) = sides
+    (low_h, mid_h, high_h), (low_w, mid_w, high_w) = map(_rounded, (heights, widths))
     return Profile((1, low_h, low_w), (1, mid_h, mid_w), (batch, high_h, high_w))
 
 
-def _down(side: int) -> int:
-    """Round down to the stride, but not to 0."""
-    return side // STRIDE * STRIDE or side
-
-
-def _nearest(side: float) -> int:
-    return max(1, round(side / STRIDE)) * STRIDE
-
-
-def _up(side: int) -> int:
-    return -(-side // STRIDE) * STRIDE
+def _rounded(sides: Sequence[int]) -> tuple[int, int, int]:
+    """Return the least side rounded down to the stride, but not to 0, the median to the nearest, the largest up."""
+    least, usual, largest = min(sides), round(statistics.median(sides) / STRIDE), -(-max(sides) // STRIDE)
+    return least // STRIDE * STRIDE or least, max(1, usual) * STRIDE, largest * STRIDE
 
 
 def default_profile(recipe: Recipe | None, fixed: FixedDims, batch: int | None) -> tuple[Profile, str]:

@@ -55,26 +55,16 @@ class Ratio:
         return self.high is not None and self.high < 1 and self.value < 1 / (1 + SAME)
 
 
-@dataclass(frozen=True)
-class _Centre:
-    """The median of a series, the variance of that figure and the degrees of freedom behind the variance."""
-
-    median: float
-    variance: float
-    freedom: float
-
-
 def ratio(before: Times, after: Times) -> Ratio:
     """Divide the median of `after` by that of `before`: two runs, float[rounds] each, in the order of the rounds."""
     first, second = _logarithms(before), _logarithms(after)
     value = math.exp(float(np.median(second) - np.median(first)))
     if min(len(first), len(second)) < MIN_ROUNDS:
         return Ratio(value)
-    one, two = _centre(first), _centre(second)
-    variance = one.variance + two.variance
+    (one, one_freedom), (two, two_freedom) = _variance(first), _variance(second)
     # Welch and Satterthwaite's degrees of freedom
-    parts = one.variance**2 / one.freedom + two.variance**2 / two.freedom
-    return _interval(value, variance, variance**2 / parts if parts else one.freedom + two.freedom)
+    parts = one**2 / one_freedom + two**2 / two_freedom
+    return _interval(value, one + two, (one + two) ** 2 / parts if parts else one_freedom + two_freedom)
 
 
 def paired_ratio(before: Times, after: Times) -> Ratio:
@@ -83,8 +73,7 @@ def paired_ratio(before: Times, after: Times) -> Ratio:
     value = math.exp(float(np.median(quotients)))
     if len(quotients) < MIN_ROUNDS:
         return Ratio(value)
-    centre = _centre(quotients)
-    return _interval(value, centre.variance, centre.freedom)
+    return _interval(value, *_variance(quotients))
 
 
 def _logarithms(times: Times) -> NDArray[np.float64]:
@@ -92,12 +81,13 @@ def _logarithms(times: Times) -> NDArray[np.float64]:
     return np.asarray(np.log(np.maximum(np.asarray(times, np.float64), 1e-9)))
 
 
-def _centre(values: NDArray[np.float64]) -> _Centre:
+def _variance(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the variance of the median of a series, and the degrees of freedom behind it."""
     blocks = min(BLOCKS, len(values) // 2)
     medians = np.array([np.median(block) for block in np.array_split(values, blocks)])
     worth = _independent_share(medians - medians.mean())
     freedom = max(1.0, blocks * worth - 1)
-    return _Centre(float(np.median(values)), float(medians.var(ddof=1)) / (blocks * worth), freedom)
+    return float(medians.var(ddof=1)) / (blocks * worth), freedom
 
 
 def _independent_share(deviations: NDArray[np.float64]) -> float:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from fcn_deploy.benchmark.record.summary import speed
-from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
@@ -49,7 +49,9 @@ def circumstances(record: Record) -> list[str]:
     built = {"built": "built, and not run"}
     lines = [f"{r.runner} {built.get(r.status, r.status)}: {r.reason}" for r in record.rows if r.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
-    lines += [line for row in record.rows if (line := _instability(record, row))]
+    for row in record.rows:
+        if (timed := speed(record, row.own)) is not None and timed.unstable:
+            lines.append(f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again")
     if record.reference is None and record.reference_reason:
         lines.append(f"no PyTorch reference: {record.reference_reason}")
     lines += _doubts(record)
@@ -70,13 +72,6 @@ def _doubts(record: Record) -> list[str]:
     if 0 < rounds < FEW_ROUNDS:
         lines.append(f"{count(rounds, 'round')} only: p90 and p99 are little else than the slowest (see --seconds)")
     return lines
-
-
-def _instability(record: Record, row: Row) -> str:
-    timed = speed(record, row.own)
-    if timed is None or not timed.unstable:
-        return ""
-    return f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again"
 
 
 def _meaning(record: Record) -> str:

@@ -60,14 +60,11 @@ def _variance(record: Record, row: Row) -> Iterator[str]:
     relative = own.total / np.median(own.total)
     known = f"the median is known to ± {100 * found.uncertainty:.1f} %"
     tail = float(np.percentile(relative, 99))
-    slow = f", but one round in a hundred takes {tail:.1f} times as long" if _has_tail(record, tail) else ""
+    one_shape = len(set(record.rounds)) == 1  # p99 of several sizes is always far from the median, and says nothing
+    has_tail = one_shape and tail > TAIL and len(record.rounds) >= 100
+    slow = f", but one round in a hundred takes {tail:.1f} times as long" if has_tail else ""
     state = "unsteady" if found.reasons else "steady"
     yield f"{state}: {known}, the middle half of the rounds spans {100 * found.spread:.1f} %{slow}"
-
-
-def _has_tail(record: Record, tail: float) -> bool:
-    """Whether p99 is far from the median; with images of several sizes it always is, and says nothing."""
-    return tail > TAIL and len(record.rounds) >= 100 and len(set(record.rounds)) == 1
 
 
 def _precision(record: Record, row: Row) -> Iterator[str]:
@@ -84,17 +81,14 @@ def _precision(record: Record, row: Row) -> Iterator[str]:
     line = RUNNERS.get(spec.runner.partition(":")[0])  # None for a runner of a later version's record
     if line is None:
         return
-    if not line.fp16_on_x86 and spec.precision == "fp16" and device_of(spec.runner) == "cpu" and _is_x86(record):
+    on_x86 = str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
+    if not line.fp16_on_x86 and spec.precision == "fp16" and device_of(spec.runner) == "cpu" and on_x86:
         yield f"computed in FP32: {line.title} has no FP16 kernels for this CPU and converts the weights back"
     elif line.opens == "network" and row.status == "ok":
         narrow = [part for part in spec.runner.split(":") if part in NARROW]
         tf32 = device_of(spec.runner) == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
         wide = "FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
         yield f"computed in {narrow[0].upper() if narrow else wide}"
-
-
-def _is_x86(record: Record) -> bool:
-    return str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
 
 
 def _payoff(record: Record, row: Row) -> Iterator[str]:
