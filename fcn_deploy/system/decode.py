@@ -11,6 +11,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,14 +42,13 @@ class _FaultError(Exception):
 
     def __init__(self, sentence: str, *, of_value: bool = False) -> None:
         super().__init__(sentence)
-        self.sentence, self.of_value = sentence, of_value
-        self.path = ""
+        self.of_value, self.path = of_value, ""
 
-    def text(self) -> str:
+    def __str__(self) -> str:
         path = self.path.removeprefix(".")
         if self.of_value:
-            return f"{path or 'it'} {self.sentence}"
-        return f"{path}: {self.sentence}" if path else self.sentence
+            return f"{path or 'it'} {self.args[0]}"
+        return f"{path}: {self.args[0]}" if path else str(self.args[0])
 
 
 def decode(
@@ -77,7 +77,7 @@ def decode(
     try:
         value: T = decoder.object(kind, raw, given or {}) if is_dataclass(kind) else decoder.value(kind, raw)
     except _FaultError as fault:
-        raise error(f"{source}: {fault.text()}") from fault
+        raise error(f"{source}: {fault}") from fault
     return value
 
 
@@ -171,15 +171,10 @@ class _Decoder:
 
     def _tuple(self, kinds: tuple[Any, ...], raw: Any) -> tuple[Any, ...]:
         endless = len(kinds) == 2 and kinds[1] is Ellipsis
-        _fitting(
-            raw,
-            isinstance(raw, list) and (endless or len(raw) == len(kinds)),
-            "a list" if endless else f"a list of {len(kinds)}",
-        )
+        fits = isinstance(raw, list) and (endless or len(raw) == len(kinds))
+        _fitting(raw, fits, "a list" if endless else f"a list of {len(kinds)}")
         each = [kinds[0]] * len(raw) if endless else kinds
-        return tuple(
-            self._within(index, kind, value) for index, (kind, value) in enumerate(zip(each, raw, strict=True))
-        )
+        return tuple(self._within(index, *pair) for index, pair in enumerate(zip(each, raw, strict=True)))
 
     def _union(self, options: tuple[Any, ...], raw: Any) -> Any:
         """Decode as the only option that is not None, or as the first scalar that fits."""
@@ -189,10 +184,8 @@ class _Decoder:
         if len(kinds) == 1:
             return self.value(kinds[0], raw)
         for kind in kinds:
-            try:
+            with suppress(_FaultError):
                 return _scalar(kind, raw)
-            except _FaultError:
-                continue
         raise _mismatch(raw, " or ".join(_SCALARS[kind] for kind in kinds))
 
     def _checked(self, kind: Any, checks: tuple[Callable[[Any], Any], ...], raw: Any) -> Any:

@@ -18,6 +18,7 @@ from fcn_deploy.errors import MissingDependencyError, RunnerError, one_line
 from fcn_deploy.system.optional import require
 
 DRIVER_LIBRARIES = ("libcuda", "nvcuda")
+REMEDY = "engines run where an NVIDIA GPU and its driver are"
 
 
 class CudaDevice:
@@ -84,21 +85,16 @@ def load_driver() -> ModuleType:
     try:
         driver = require("pycuda.driver")
     except MissingDependencyError as error:
-        if not any(library in str(error) for library in DRIVER_LIBRARIES):
-            _explain_driver_error(error)
-            raise
-        reason = one_line(error.__cause__ or error)
-        raise RunnerError(f"no NVIDIA driver: {reason}; engines run where an NVIDIA GPU and its driver are") from error
+        if any(library in str(error) for library in DRIVER_LIBRARIES):
+            reason = one_line(error.__cause__ or error)
+            raise RunnerError(f"no NVIDIA driver: {reason}; {REMEDY}") from error
+        try:  # where there is no driver, a package that is compiled on installation would not help
+            driver_library()
+        except OSError as missing:
+            raise RunnerError(f"{missing}; {REMEDY}, and with PyCUDA") from error
+        raise
     try:
         driver.init()
     except driver.Error as error:
         raise RunnerError(f"the NVIDIA driver does not start: {one_line(error)}") from error
     return driver
-
-
-def _explain_driver_error(error: MissingDependencyError) -> None:
-    """Raise RunnerError where there is no driver: a package that is compiled on installation would not help there."""
-    try:
-        driver_library()
-    except OSError as missing:
-        raise RunnerError(f"{missing}; engines run where an NVIDIA GPU and its driver are, and with PyCUDA") from error
