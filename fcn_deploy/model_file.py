@@ -16,6 +16,7 @@ Kind = Literal["demo", "checkpoint", "recipe", "onnx", "engine"]
 CheckpointFormat = Literal["safetensors", "zip", "pickle"]
 
 DEMO = "demo"
+DEMO_CHECKPOINT = Path(__file__).parent / "demo" / "demo.safetensors"
 RECIPES = Path(__file__).parent / "recipes"
 KINDS = "an .onnx file, an engine, a checkpoint, a recipe (.toml), or demo"
 CHECKPOINTS = (".safetensors", ".pth", ".pt")
@@ -107,7 +108,7 @@ def file_of(source: str | os.PathLike[str]) -> Path:
     That is the demo's checkpoint for "demo", the engine for a sidecar next to one, and a recipe of this package for its
     name ("fcn8s-voc.toml") where the current folder has no such file.
     """
-    path = demo_path() if os.fspath(source) == DEMO else Path(source)
+    path = DEMO_CHECKPOINT if os.fspath(source) == DEMO else Path(source)
     if not is_sidecar(path):
         shipped = _may_be_shipped(path) and not _is_file(path) and _is_file(RECIPES / path)
         return RECIPES / path if shipped else path
@@ -118,11 +119,6 @@ def file_of(source: str | os.PathLike[str]) -> Path:
 def _may_be_shipped(path: Path) -> bool:
     """Tell whether `path` is a name without a folder that a recipe of this package could have."""
     return path.suffix == ".toml" and path.parent == Path()
-
-
-def demo_path() -> Path:
-    """Return the checkpoint that ships with the package."""
-    return Path(__file__).parent / "demo" / "demo.safetensors"
 
 
 def is_sidecar(path: Path) -> bool:

@@ -9,6 +9,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.bench import GATE_OPTIONS, TIMING_OPTIONS, WORSE, Gate, from_option, timing
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (
     data_options,
@@ -18,9 +19,7 @@ from fcn_deploy.cli.options.data import (
     radius_option,
     source_option,
 )
-from fcn_deploy.cli.options.gate import GATE_OPTIONS, WORSE, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
-from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.values import complete_runners, picked
 from fcn_deploy.errors import FcnDeployError
 
@@ -147,6 +146,4 @@ def _leave(
         click.echo(f"worse than the baseline: {line}", err=True)
     if errors:
         raise errors[0]
-    statuses = [row.status for row in record.rows]
-    failed = 1 if "failed" in statuses or "ok" not in statuses else 0
-    click.get_current_context().exit(WORSE if broken else failed)
+    click.get_current_context().exit(WORSE if broken else int(record.failed))

@@ -11,14 +11,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.system.progress import SILENT, Progress, Task
+from fcn_deploy.system.progress import SILENT, Progress, Silent, Task
 from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:
@@ -58,11 +58,8 @@ class _Bar:
         self._progress.update(self._task_id, advance=steps, **fields)  # type: ignore[attr-defined]
 
 
-class _PipeProgress:
+class _PipeProgress(Silent):
     """No bars; notices still reach standard error."""
-
-    def task(self, description: str, total: int | None) -> AbstractContextManager[Task]:
-        return SILENT.task(description, total)
 
     def say(self, line: str) -> None:
         click.echo(line, err=True)

@@ -20,10 +20,7 @@ PADDING = 100
 class CaffeFCN(FCN):
     """What the released nets share; a subclass lists its upsamplings, and where the maps are cut.
 
-    Args:
-        num_classes: C, background included.
-        width: multiplies every channel count but C and the input's 3.
-        learned: whether training changes the transposed convolutions (the authors keep them bilinear).
+    The arguments are those of `FCN`; the authors keep the transposed convolutions bilinear, so they are not `learned`.
 
     `forward` takes float32[N, 3, H, W], BGR minus the mean, and returns logits float32[N, C, H, W].
     """

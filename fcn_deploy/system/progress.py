@@ -49,7 +49,9 @@ class _SilentTask:
         return None
 
 
-class _Silent:
+class Silent:
+    """Report nothing."""
+
     @contextmanager
     def task(self, description: str, total: int | None) -> Iterator[Task]:
         yield _SilentTask()
@@ -58,7 +60,7 @@ class _Silent:
         return None
 
 
-SILENT: Progress = _Silent()
+SILENT: Progress = Silent()
 
 
 def track(progress: Progress, description: str, items: Iterable[T], total: int | None) -> Iterator[T]:

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.model_file import demo_path
+from fcn_deploy.model_file import DEMO_CHECKPOINT
 from fcn_deploy.system.files import sha256
 
 RECIPE = """
@@ -33,7 +33,7 @@ def _call(*arguments: object) -> str:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The demo as a checkpoint and an ONNX file of unknown suffix, and as a recipe in capitals."""
     folder = tmp_path_factory.mktemp("models")
-    shutil.copy(demo_path(), folder / "weights.ckpt")
+    shutil.copy(DEMO_CHECKPOINT, folder / "weights.ckpt")
     (folder / "R.TOML").write_text(RECIPE)
     _call("export", "demo", "-o", folder / "m.onnx")
     shutil.copy(folder / "m.onnx", folder / "graph.model")

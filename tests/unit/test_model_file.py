@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError
-from fcn_deploy.model_file import RECIPES, demo_path, file_of, kind_of, require_file
+from fcn_deploy.model_file import DEMO_CHECKPOINT, RECIPES, file_of, kind_of, require_file
 from tests.support.onnx_files import write_graph
 
 PLAN_HEAD = bytes(12) + (3000).to_bytes(8, "little") + bytes((1, 7, 1, 116))
@@ -37,13 +37,13 @@ def test_the_suffix_tells_the_kind_in_any_case_of_letters(name, kind):
 
 
 def test_the_content_tells_the_kind_whatever_the_suffix(tmp_path):
-    (tmp_path / "own.ckpt").write_bytes(demo_path().read_bytes())
+    (tmp_path / "own.ckpt").write_bytes(DEMO_CHECKPOINT.read_bytes())
     torch.save({"a": torch.zeros(3)}, tmp_path / "zip.bin")
     torch.save({"a": torch.zeros(3)}, tmp_path / "pickle", _use_new_zipfile_serialization=False)
     (tmp_path / "graph.model").write_bytes(write_graph(tmp_path / "m.onnx").read_bytes())
     (tmp_path / "rtx").write_bytes(b"vtrt" + PLAN_HEAD)
     (tmp_path / "trt.bin").write_bytes(b"ftrt" + PLAN_HEAD)
-    (tmp_path / "own.onnx").write_bytes(demo_path().read_bytes())
+    (tmp_path / "own.onnx").write_bytes(DEMO_CHECKPOINT.read_bytes())
     (tmp_path / "graph.pth").write_bytes((tmp_path / "m.onnx").read_bytes())
     (tmp_path / "plan.onnx").write_bytes(b"ftrt" + PLAN_HEAD)
     (tmp_path / "cut.onnx").write_bytes(b"")
@@ -74,7 +74,7 @@ def test_a_sidecar_tells_that_an_unknown_file_is_an_engine(tmp_path):
 
 def test_a_sidecar_alone_names_itself(tmp_path):
     assert file_of(tmp_path / "m.engine.json") == tmp_path / "m.engine.json"
-    assert file_of("demo") == demo_path()
+    assert file_of("demo") == DEMO_CHECKPOINT
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,12 @@ class Record:
         """Show the record in a notebook as its page."""
         return str(import_module(PAGE).render_iframe(self))
 
+    @property
+    def failed(self) -> bool:
+        """Whether a row failed, or none was measured."""
+        statuses = [row.status for row in self.rows]
+        return "failed" in statuses or "ok" not in statuses
+
     def reference_row(self, shape: Shape | None = None) -> Row | None:
         """Return the reference's row, if it was timed on images of `shape`."""
         name = None if self.reference is None else self.reference.runner

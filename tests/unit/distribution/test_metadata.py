@@ -10,7 +10,7 @@ import pytest
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 
-from fcn_deploy.model_file import RECIPES, demo_path
+from fcn_deploy.model_file import DEMO_CHECKPOINT, RECIPES
 from fcn_deploy.system.optional import EXTRAS
 from tests.support import ROOT
 
@@ -75,7 +75,11 @@ def test_package_data_has_the_demo_and_every_recipe():
 
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     patterns = tables["package-data"]["fcn_deploy"]
-    files = [demo_path(), *RECIPES.iterdir(), *(ROOT / "fcn_deploy" / "benchmark" / "report" / "templates").iterdir()]
+    files = [
+        DEMO_CHECKPOINT,
+        *RECIPES.iterdir(),
+        *(ROOT / "fcn_deploy" / "benchmark" / "report" / "templates").iterdir(),
+    ]
     named = [path.relative_to(ROOT / "fcn_deploy").as_posix() for path in files if path.name != "__pycache__"]
     assert [name for name in named if not any(fnmatch(name, pattern) for pattern in patterns)] == []
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fcn_deploy.errors import CheckpointError
-from fcn_deploy.model_file import demo_path
+from fcn_deploy.model_file import DEMO_CHECKPOINT
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
@@ -72,8 +72,8 @@ def test_whole_numbers_are_no_weights_to_start_from(tmp_path: Path):
 
 
 def test_the_demo_is_a_start_by_its_name():
-    network, _ = load_network(demo_path())
-    other = build(load_network(demo_path())[1])
+    network, _ = load_network(DEMO_CHECKPOINT)
+    other = build(load_network(DEMO_CHECKPOINT)[1])
     report = load_weights_into(other, Path("demo"))
     assert report.fresh == []
     assert all(torch.equal(value, network.state_dict()[key]) for key, value in other.state_dict().items())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fcn_deploy.errors import CheckpointError, EngineError, GraphError
-from fcn_deploy.model_file import demo_path
+from fcn_deploy.model_file import DEMO_CHECKPOINT
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export import export as export_module
@@ -28,8 +28,8 @@ keep_float = ["score_fr"]
 
 def test_the_demo_has_a_file_a_card_and_a_network():
     with ModelSource("demo") as source:
-        assert (source.kind, source.path, source.default_runner) == ("demo", demo_path(), "pytorch")
-        assert source.digest() == (sha256(demo_path()), demo_path().stat().st_size)
+        assert (source.kind, source.path, source.default_runner) == ("demo", DEMO_CHECKPOINT, "pytorch")
+        assert source.digest() == (sha256(DEMO_CHECKPOINT), DEMO_CHECKPOINT.stat().st_size)
         network, card = source.network()
         assert source.card() is card
         assert source.network()[0] is network
@@ -37,7 +37,7 @@ def test_the_demo_has_a_file_a_card_and_a_network():
 
 def test_a_recipe_in_capitals_is_a_recipe(tmp_path):
     (tmp_path / "R.TOML").write_text(RECIPE)
-    (tmp_path / "weights.safetensors").write_bytes(demo_path().read_bytes())
+    (tmp_path / "weights.safetensors").write_bytes(DEMO_CHECKPOINT.read_bytes())
     with ModelSource(tmp_path / "R.TOML") as source:
         assert source.path == tmp_path / "weights.safetensors"
         assert source.recipe is not None

@@ -4,8 +4,8 @@ import cloup
 import pytest
 from click.testing import CliRunner
 
+from fcn_deploy.cli.options.bench import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.command import group
-from fcn_deploy.cli.options.timing import TIMING_OPTIONS, timing
 
 
 def parsed(*arguments: str) -> dict:

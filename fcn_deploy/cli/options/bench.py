@@ -1,4 +1,4 @@
-"""The options of `bench` that read a record: show it again, or compare a run with it and fail if it is worse."""
+"""The options of `bench` alone: how it measures, and the records that it shows again or compares with."""
 
 from __future__ import annotations
 
@@ -11,13 +11,40 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import option, refuse_without, typed
+from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.report import Reports
+from fcn_deploy.cli.options.values import COUNT, picked, size_value
+from fcn_deploy.vocabulary import Size
 
-if TYPE_CHECKING:
-    from fcn_deploy.benchmark.baseline.compare import Comparison
-    from fcn_deploy.benchmark.record.types import Record
-
+LONGEST_SIDE = 1 << 16
 WORSE = 3  # exit code: measured, and worse than the limits allow
+
+
+def sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[tuple[int, int], ...]:
+    """ "360x480,720x960" as ((360, 480), (720, 960)), height first."""
+    return tuple(dict.fromkeys(_size(part) for part in _parts(text)))
+
+
+def batches(text: str) -> tuple[int, ...]:
+    """ "1,4" as (1, 4)."""
+    found = _parts(text)
+    for part in found:
+        if not re.fullmatch(r"\d{1,9}", part) or int(part) < 1:
+            raise click.BadParameter(f"'{part}' is not a number of images; write 4, or 1,4")
+    if not found:
+        raise click.BadParameter("it names no number of images; write 4, or 1,4")
+    return tuple(dict.fromkeys(map(int, found)))
+
+
+def _parts(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _size(text: str) -> Size:
+    size = size_value(text)
+    if max(size) > LONGEST_SIDE:
+        raise click.BadParameter(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give smaller sizes")
+    return size
 
 
 def points(text: str) -> float:
@@ -33,6 +60,71 @@ def percent(text: str) -> float:
     if found is None:
         raise click.BadParameter(f"'{text}' is not a percentage; write 5% for five per cent")
     return float(found[1]) / 100
+
+
+TIMING_OPTIONS = (
+    option("--iterations", type=COUNT, default=500, help="Largest number of rounds."),
+    option(
+        "--seconds",
+        type=click.FloatRange(min=0),
+        default=20.0,
+        help="Stop after this time, but after at least 3 rounds.",
+    ),
+    option(
+        "--stop-at",
+        "tolerance",
+        was=("--tolerance",),
+        type=percent,
+        default="1%",
+        help="Stop early, after at least 100 rounds, once every median is known to within this; 0% disables it.",
+    ),
+    option(
+        "--warmup",
+        type=click.IntRange(min=0),
+        default=3,
+        help="Least number of untimed runs of each image size; more follow until they are steady. 0 for none.",
+    ),
+    option(
+        "--sizes",
+        callback=sizes,
+        metavar="LIST",
+        help="Also time the images resized to these sizes: 360x480,720x960. With --batch this makes a grid.",
+    ),
+    option(
+        "--batch",
+        "batches",
+        type=batches,
+        default="1",
+        metavar="LIST",
+        help="Images per inference: 4, or 1,4. The original sizes are timed with the first.",
+    ),
+    option(
+        "--saturation",
+        type=click.FloatRange(min=0),
+        default=1.5,
+        metavar="SECONDS",
+        help="Time to measure images per second with a queue that is never empty; 0 to skip it.",
+    ),
+    option("--no-memory", is_flag=True, help="Do not measure peak memory, which opens each runner again."),
+    option("--isolate", is_flag=True, help="Time each runner in a process of its own."),
+    threads_option("usable cores"),
+)
+
+
+def timing(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parsed values as keyword arguments of `bench`."""
+    names = ("iterations", "seconds", "warmup", "sizes", "batches", "saturation", "threads")
+    return {
+        **picked(given, *names),
+        "stop_at": given["tolerance"] or None,
+        "memory": not given["no_memory"],
+        "isolated": given["isolate"],
+    }
+
+
+if TYPE_CHECKING:
+    from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.record.types import Record
 
 
 GATE_OPTIONS = (
