@@ -1,16 +1,20 @@
-"""Full-width FCN-8s on a GPU, uint8 image to uint8 labels on the host: peers as a user would write them, and ours.
+"""FCN-8s on a GPU, uint8 image to uint8 labels on the host: ours, PyTorch at its best, and peers as a user writes them.
 
-As in `peers`, weights are random, and beside each row stands the time of its multiply-adds at the speed of the GPU's
-own matrix product in the same type. Convolutions of float32 compute in TF32, PyTorch's and ONNX Runtime's default.
+As in `peers`, weights of a full-width network are random, and beside each row stands the time of its multiply-adds at
+the speed of the GPU's own matrix product in the same type. Convolutions of float32 compute in TF32, PyTorch's and ONNX
+Runtime's default.
 """
 
 from __future__ import annotations
 
 import copy
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -23,11 +27,51 @@ from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.runner_specs import parse_spec
 from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import open_dataset
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import FcnDeployError, RunnerError, UnknownNameError
+from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import gpu_names
+from fcn_deploy.vocabulary import INPUT
+
+# As users write them, by `peer_programs`.
+THEIRS = ("PyTorch eager", "PyTorch eager, FP16", "torch.compile", "ONNX Runtime")
+OURS_IN_PYTORCH = OURS + "pytorch"
+COMPILED = "compile"
+FIRST_RUNS = 3  # the second of a shape opens what all later ones run in
+
+
+@dataclass
+class Opened:
+    """Our runners, by name; why others are not there; the seconds of the first runs of each size."""
+
+    runners: dict[str, Runner] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    first_runs_s: dict[str, list[float]] = field(default_factory=dict)
+
+    def open(self, specs: Sequence[str], files: ModelFiles, stack: ExitStack) -> None:
+        for spec in specs:
+            try:
+                self.runners[OURS + spec] = stack.enter_context(files.open(parse_spec(spec)))
+            except UnknownNameError:
+                raise
+            except FcnDeployError as error:
+                self.failed[OURS + spec] = str(error)
+
+    def warm_up(self, image: Image) -> None:
+        """Run each on `image` until it runs as it will; one that fails is out."""
+        for name, runner in list(self.runners.items()):
+            times = self.first_runs_s.setdefault(name, [])
+            try:
+                for _ in range(FIRST_RUNS):
+                    started = time.perf_counter()
+                    runner.infer({INPUT: image[None]})
+                    times.append(time.perf_counter() - started)
+            except FcnDeployError as error:
+                self.failed[name] = str(error)
+                del self.runners[name]
 
 
 def measure(
@@ -35,65 +79,140 @@ def measure(
     width: float,
     sizes: Sequence[str],
     ours: Mapping[str, str],
+    theirs: Sequence[str],
     device: str,
     rounds: int,
     pause_s: float,
+    settle_ms: float,
     compile_seconds: float,
+    budget_s: float,
 ) -> Measured:
     """A row a size.
 
     Args:
+        model: a network of random weights, or "demo".
         sizes: "HxW".
         ours: spec, as `fcn-deploy bench --runners` takes it -> the type of its convolutions.
+        theirs: which of `THEIRS` run; the first of all is what labels are compared with.
         device: of the peers, as PyTorch calls it.
-        compile_seconds: given to torch.compile for each size.
+        settle_ms: how long each turn runs untimed first.
+        compile_seconds: given to torch.compile for each size, where it is among `theirs`.
+        budget_s: no further size begins after so long, and our compiled rows end after half of it.
 
     Raises:
         RunnerError: PyTorch finds no GPU.
+        UnknownNameError: one of `ours` or `theirs` is none.
     """
+    started = time.perf_counter()
     names = gpu_names()
     if device == "cuda" and not names:
         raise RunnerError(
             "PyTorch finds no NVIDIA GPU, and this suite measures one; python -m benchmarks peers does without"
         )
-    torch.manual_seed(0)
-    card = new_card(model, VOC_CLASSES, width=width)
-    network = build(card).eval()
+    _check_names(ours, theirs)
+    network, card = network_of(model, width)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
         files = ModelFiles(stack.enter_context(ModelSource(str(folder / "fp32.onnx"))), folder)
-        opened = {spec: stack.enter_context(files.open(parse_spec(spec))) for spec in ours}
-        notes = {OURS + spec: list(runner.notes) for spec, runner in opened.items()}
+        opened = Opened()
+        opened.open(list(ours), files, stack)
         products = limits.gpu_products(device)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for size in sizes:
+            taken = time.perf_counter() - started
+            if rows and taken > budget_s:
+                break
+            _drop_compiled(opened, taken > budget_s / 2)
             image = open_dataset(f"synthetic:1:0:{size}")[0].image
-            found = their_programs(network, card, image, folder / "user.onnx", device, compile_seconds)
-            for spec, runner in opened.items():
-                found.add(OURS + spec, program_of(runner), ours[spec])
+            found = Field(not_run=dict(opened.failed))
+            add_theirs(found, network, card, image, folder, device, compile_seconds, theirs)
+            opened.warm_up(image)
+            found.not_run |= opened.failed
+            for spec, kind in ours.items():
+                if OURS + spec in opened.runners:
+                    found.add(OURS + spec, program_of(opened.runners[OURS + spec]), kind)
             height, wide = image.shape[:2]
             count = audit(folder / "fp32.onnx", height=height, width=wide).macs
-            rows.append(race(f"{model}, width {width:g}, {size}", found, image, products, count, rounds, pause_s))
-    facts = {**FACTS, "warm_ups": ratio.WARM_UPS, "notes": notes}
+            question = f"{model}, width {width:g}, {size}" if model != "demo" else f"demo, width 0.25, {size}"
+            row = race(question, found, image, products, count, rounds, pause_s, settle_ms, is_answer)
+            rows.append(row | over_pytorch(row))
+        notes = {name: list(runner.notes) for name, runner in opened.runners.items()}
+    facts = {
+        **FACTS,
+        "warm_ups": ratio.WARM_UPS,
+        "notes": notes,
+        "first_runs_s": opened.first_runs_s,
+        "seconds": time.perf_counter() - started,
+        "left_out": list(sizes[len(rows) :]),
+    }
     return rows, facts | ({"device": names[0]} if device == "cuda" else {})
 
 
-def their_programs(
-    network: torch.nn.Module, card: ModelCard, image: Image, path: Path, device: str, compile_seconds: float
-) -> Field:
-    """PyTorch eager, in half precision and compiled, and ONNX Runtime: logits come back to the host, as is common."""
-    found = Field()
+def network_of(model: str, width: float) -> tuple[torch.nn.Module, ModelCard]:
+    """The demo, or a network of random weights."""
+    if model == "demo":
+        return load_network("demo")
+    torch.manual_seed(0)
+    card = new_card(model, VOC_CLASSES, width=width)
+    return build(card).eval(), card
+
+
+def is_answer(name: str) -> bool:
+    """Whether a program is what we deploy: PyTorch's rows are ours in code, and the baseline."""
+    return name.startswith(OURS) and not name.startswith(OURS_IN_PYTORCH)
+
+
+def over_pytorch(row: Mapping[str, Any]) -> dict[str, Any]:
+    """PyTorch's fastest program in a row, None if none ran, and how many times as fast each of ours is."""
+    medians: Mapping[str, float] = row["median_ms"]
+    pytorch = [name for name in medians if name.startswith((OURS_IN_PYTORCH, "PyTorch", "torch."))]
+    best = min(pytorch, key=lambda name: medians[name], default=None)
+    over = {} if best is None else {name: medians[best] / medians[name] for name in medians if is_answer(name)}
+    return {"fastest_pytorch": best, "times_fastest_pytorch": over}
+
+
+def _check_names(ours: Sequence[str] | Mapping[str, str], theirs: Sequence[str]) -> None:
+    """Raise UnknownNameError for a name that is none, before minutes have passed."""
+    for spec in ours:
+        parse_spec(spec)
+    for name in theirs:
+        if name not in THEIRS:
+            raise UnknownNameError.of("program", name, THEIRS)
+
+
+def _drop_compiled(opened: Opened, late: bool) -> None:
+    """Compiling a further size takes long."""
+    for name in [name for name in opened.runners if late and COMPILED in name.split(":")]:
+        opened.failed[name] = "no time was left to compile it for this size"
+        del opened.runners[name]
+
+
+def add_theirs(
+    found: Field,
+    network: torch.nn.Module,
+    card: ModelCard,
+    image: Image,
+    folder: Path,
+    device: str,
+    compile_seconds: float,
+    wanted: Sequence[str],
+) -> None:
+    """Add programs as users write them, in the order of `wanted`: logits come back to the host, as is common."""
     on_device = copy.deepcopy(network).to(device)
-    half = copy.deepcopy(on_device).half()
-    found.add("PyTorch eager", peer_programs.pytorch(on_device, card, device), "TF32")
-    found.add("PyTorch eager, FP16", peer_programs.pytorch(half, card, device, torch.half), "FP16")
-    try:
-        program = peer_programs.compiled(on_device, card, image, compile_seconds, device=device)
-        found.add("torch.compile", program, "TF32")
-    except RunnerError as error:
-        found.not_run["torch.compile"] = str(error)
-    peer_programs.export_logits(network, image, card, path)
-    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
-    found.add("ONNX Runtime", peer_programs.onnxruntime(path, card, provider), "TF32")
-    return found
+    for name in wanted:
+        program, kind = peer_programs.pytorch(on_device, card, device), "TF32"
+        if name == "PyTorch eager, FP16":
+            half = copy.deepcopy(on_device).half()
+            program, kind = peer_programs.pytorch(half, card, device, torch.half), "FP16"
+        elif name == "torch.compile":
+            try:
+                program = peer_programs.compiled(on_device, card, image, compile_seconds, device=device)
+            except RunnerError as error:
+                found.not_run[name] = str(error)
+                continue
+        elif name == "ONNX Runtime":
+            peer_programs.export_logits(network, image, card, folder / "user.onnx")
+            provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+            program = peer_programs.onnxruntime(folder / "user.onnx", card, provider)
+        found.add(name, program, kind)

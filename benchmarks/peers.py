@@ -136,15 +136,19 @@ def race(
     multiply_adds: int,
     rounds: int,
     pause_s: float,
+    settle_ms: float = 0.0,
+    is_ours: Callable[[str], bool] = lambda name: name.startswith(OURS),
 ) -> dict[str, Any]:
-    """All programs and products in turn; the fastest of ours is `ours`."""
+    """All programs and products in turn; the fastest of ours is `ours`, or of all where none of ours ran."""
     same = agreement(found, image)
     cases: dict[str, Callable[[], object]] = {name: _call(program, image) for name, program in found.programs.items()}
     named = {key: f"{key[1]}, {key[0]} product" for key in products}
     cases |= {named[key]: product.call for key, product in products.items()}
-    samples = ratio.time_ms(cases, rounds, pause_s=pause_s)
+    samples = ratio.time_ms(cases, rounds, pause_s=pause_s, settle_ms=settle_ms)
     multiplied = {key: samples.pop(name) for key, name in named.items()}
-    best = min((name for name in samples if name.startswith(OURS)), key=lambda name: median(samples[name]))
+    best = min(
+        filter(is_ours, samples) if any(map(is_ours, samples)) else samples, key=lambda name: median(samples[name])
+    )
     return {
         **ratio.row(question, samples, best),
         "computes_in": found.computes_in,

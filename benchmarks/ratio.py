@@ -11,12 +11,19 @@ WARM_UPS = 3
 
 
 def time_ms(
-    cases: Mapping[str, Callable[[], object]], rounds: int, *, warm_ups: int = WARM_UPS, pause_s: float = 0.0
+    cases: Mapping[str, Callable[[], object]],
+    rounds: int,
+    *,
+    warm_ups: int = WARM_UPS,
+    pause_s: float = 0.0,
+    settle_ms: float = 0.0,
 ) -> dict[str, list[float]]:
     """Milliseconds of each call: `rounds` rounds, each case once a round, so that a busy spell meets them all.
 
     Args:
         pause_s: before each call. Threads of the call before may spin for a while and would take a core from this one.
+        settle_ms: how long each call runs untimed before, as in a stream of frames: caches are warm, and a GPU that
+            waited for the program before is awake. Not for calls that take longer by themselves.
     """
     for _ in range(warm_ups):
         for call in cases.values():
@@ -25,6 +32,10 @@ def time_ms(
     for _ in range(rounds):
         for name, call in cases.items():
             time.sleep(pause_s)
+            if samples[name] and samples[name][-1] < settle_ms:
+                end = time.perf_counter() + settle_ms / 1e3
+                while time.perf_counter() < end:
+                    call()
             start = time.perf_counter_ns()
             call()
             samples[name].append((time.perf_counter_ns() - start) / 1e6)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu, limits, peers
+from benchmarks import limits, peers
 from benchmarks import peer_programs as programs
 from benchmarks.peers import OURS, Field
 from fcn_deploy.card import ModelCard
@@ -136,23 +136,3 @@ def test_a_narrow_network_is_raced_end_to_end(monkeypatch):
     assert set(row["computes_in"].values()) <= set(row["limit_ms"])
     assert row["multiply_adds"] > 0
     assert "not judged here" in facts["accuracy"]
-
-
-@pytest.mark.long
-def test_the_suite_of_the_gpu_is_raced_on_a_cpu(monkeypatch):
-    monkeypatch.setattr(limits, "GPU_SIDE", 64)
-    monkeypatch.setattr(programs, "compiled", lambda *given, **named: (_ for _ in ()).throw(RunnerError("no compiler")))
-    rows, facts = gpu.measure("fcn8s", 0.25, ["33x47"], {"onnxruntime": "FP32"}, "cpu", 2, 0.0, 1.0)
-    (row,) = rows
-    names = ["PyTorch eager", "PyTorch eager, FP16", "ONNX Runtime", OURS + "onnxruntime"]
-    assert list(row["median_ms"]) == names
-    assert row["same_labels"]["ONNX Runtime"] == 1
-    assert row["same_labels"]["PyTorch eager, FP16"] > 0.9
-    assert set(row["computes_in"].values()) <= set(row["limit_ms"])
-    assert "device" not in facts
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_the_suite_of_the_gpu_wants_one():
-    with pytest.raises(RunnerError, match="PyTorch finds no NVIDIA GPU"):
-        gpu.measure("fcn8s", 0.25, ["33x47"], {}, "cuda", 2, 0.0, 1.0)
