@@ -147,7 +147,7 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
 
 def _resolve(recipe: Recipe, given: Path | None) -> Path:
     own = [] if recipe.path.parent == RECIPES else [recipe.path.parent]
-    folders = [*own, Path()] if given is None else [given]
+    folders = [*own, Path.cwd()] if given is None else [given]
     places = [place / recipe.checkpoint if place.is_dir() else place for place in folders]
     found = next((place for place in places if place.is_file()), None)
     if found is None:

@@ -1,8 +1,8 @@
 """A repository of `package --triton` in a real Triton Inference Server, asked over HTTP.
 
-Needs `tritonserver`: NVIDIA's container has it, and `pip install --no-deps nvidia-pytriton` brings one without an ONNX
-Runtime backend. Where that is missing a backend in Python stands in for it; configuration, warm-up and batching are
-the server's own either way.
+Needs `tritonserver`: NVIDIA's container has it on its PATH, and `pip install --no-deps nvidia-pytriton` brings one
+inside its package, without an ONNX Runtime backend. Where that is missing a backend in Python stands in for it;
+configuration, warm-up and batching are the server's own either way.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Server:
                 "--allow-grpc=false", "--allow-metrics=false", "--disable-auto-complete-config",
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            # The Python inside the backend's stub takes its packages from the first `python3` on PATH.
+            env=os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
             | ({"LD_LIBRARY_PATH": str(libraries)} if libraries.is_dir() else {}),
         )  # fmt: skip
 
