@@ -1,4 +1,4 @@
-.PHONY: check ci lint unit test long format docs api
+.PHONY: check ci lint unit test long format docs site edge api
 # check: before each commit, 3 minutes on two cores. ci: what .ci/run runs, 10 minutes. long: what ci leaves out.
 # docs: render tables and figures from benchmarks/results, pictures from the demo model, and the map of the package.
 check: lint unit
@@ -20,6 +20,11 @@ docs:
 	python -m benchmarks.figures
 	python -m benchmarks.pictures
 	python -m tests.support.folder_table
+# site: docs/ as web pages, in site/. edge: docs/edge.md's installation without PyTorch, in a new environment, tested.
+site:
+	mkdocs build --strict
+edge:
+	bash tests/support/edge.sh
 long:
 	pytest -m long
 # api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).

@@ -17,6 +17,7 @@ import cloup
 from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.files import os_error_line
+from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
 
 # section -> command (module in this package) -> its line in the overview. A module is imported when it is called.
@@ -126,6 +127,8 @@ def _failed(error: Exception) -> int:
     code = 1
     if isinstance(error, FcnDeployError):
         message = str(error)
+    elif (missing := absence(error)) is not None:
+        message = missing
     elif isinstance(error, OSError):
         message = os_error_line(error)
     elif isinstance(error, MemoryError):

@@ -49,8 +49,7 @@ CUDA_LIBRARIES = (
 
 def torch() -> Facts:
     """Return the build of PyTorch, a convolution on the CPU, and one on the GPU if it was built for CUDA."""
-    import torch as pytorch
-
+    pytorch = require("torch")
     image = pytorch.ones(1, 3, 5, 7)
     pytorch.nn.functional.conv2d(image, pytorch.ones(2, 3, 3, 3))
     facts = {"version": pytorch.__version__, "cuda": pytorch.version.cuda, "gpu_error": ""}
@@ -62,13 +61,18 @@ def torch() -> Facts:
     return facts
 
 
-def export_packages() -> Facts:
-    """Return what `export` stands on beside PyTorch and ONNX Runtime."""
+def onnx_packages() -> Facts:
+    """Return what reads and rewrites ONNX files."""
     import onnx
     import onnx_ir  # noqa: F401
-    import onnxscript  # noqa: F401
 
     return {"ir_version": onnx.IR_VERSION, "opset": onnx.defs.onnx_opset_version()}
+
+
+def tracer() -> Facts:
+    """Return what PyTorch traces a network with."""
+    require("onnxscript")
+    return {}
 
 
 def image_packages() -> Facts:
@@ -211,7 +215,8 @@ def flavor(name: str) -> Facts:
 PROBES: dict[str, Callable[[], Facts]] = {
     "driver": ask_driver,
     "torch": torch,
-    "export packages": export_packages,
+    "onnx packages": onnx_packages,
+    "onnxscript": tracer,
     "image packages": image_packages,
     "onnxruntime": onnxruntime,
     "cuda": partial(provider, "cuda"),

@@ -41,7 +41,7 @@ def _machine_rows(examination: Examination) -> Iterator[tuple[str, str]]:
 def _package_rows(examination: Examination) -> Iterator[tuple[str, str]]:
     findings = examination.findings
     shown = {
-        "torch": ("torch", _torch), "onnx": ("export packages", _onnx),
+        "torch": ("torch", _torch), "onnx": ("onnx packages", _onnx),
         "onnxruntime": ("onnxruntime", _onnxruntime), "onnxruntime-gpu": ("onnxruntime", _onnxruntime),
     }  # fmt: skip
     probed = {runner: line for runner, line in RUNNERS.items() if not line.probes}

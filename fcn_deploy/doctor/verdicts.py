@@ -33,9 +33,10 @@ ENGINES = {"RTX": "tensorrt_rtx", "TensorRT": "tensorrt"}
 PROVIDERS = {"CUDA": "cuda", "TensorRT": "tensorrt provider", "TensorRT for RTX": "nvtensorrtrtx"}
 # What the project is broken without, and the probes that it needs.
 CORE = {
-    "train and evaluate": ("torch", "image packages"),
-    "export": ("torch", "export packages", "onnxruntime"),
-    "audit and quantize": ("export packages", "onnxruntime", "image packages"),
+    "train": ("torch", "image packages"),
+    "export": ("torch", "onnxscript", "onnx packages", "onnxruntime"),
+    "audit and quantize": ("onnx packages", "onnxruntime", "image packages"),
+    "predict and evaluate from ONNX files": ("onnxruntime", "image packages"),
     "bench on the CPU": ("torch", "onnxruntime", "image packages"),
 }
 Judgement = tuple[bool, str]  # able, reason
@@ -59,7 +60,8 @@ def verdicts(findings: Findings) -> tuple[CapabilityVerdict, ...]:
 
 
 def _core(findings: Findings, *needed: str) -> Judgement:
-    reasons = [f"{name}: {findings[name].error}" for name in needed if findings[name].error]
+    errors = {name: findings[name].error for name in needed if findings[name].error}
+    reasons = [error if error.startswith(name) else f"{name}: {error}" for name, error in errors.items()]
     return not reasons, "; ".join(reasons)
 
 
@@ -210,8 +212,14 @@ def _unmet_requirements(names: Sequence[str]) -> Iterator[str]:
             needed = Requirement(text)
             if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
                 continue
-            found, wanted = package_versions([needed.name]).get(needed.name), f"{needed.name}{needed.specifier}"
+            found, wanted = _installed(needed.name), f"{needed.name}{needed.specifier}"
             if found is None:
                 yield f"{name} needs {wanted}, which is not installed; pip install '{wanted}'"
             elif not needed.specifier.contains(found, prereleases=True):
                 yield f"{name} needs {wanted}, and {found} is installed; pip install '{wanted}'"
+
+
+def _installed(name: str) -> str | None:
+    """Return the version of a package, or of another that puts its files into the same folder; None without one."""
+    same = (name, *ONE_FOLDER) if name in ONE_FOLDER else (name,)
+    return next(iter(package_versions(same).values()), None)

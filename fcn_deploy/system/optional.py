@@ -20,6 +20,8 @@ EXTRAS = {
     "tensorrt_rtx": "rtx",
     "torchmetrics": "peers",
 }
+# Dependencies that an installation which only runs ONNX files can do without (docs/edge.md).
+LEFT_OUT = {"torch": "PyTorch", "onnxscript": "onnxscript"}
 
 
 def require(module: str) -> ModuleType:
@@ -41,6 +43,14 @@ def require(module: str) -> ModuleType:
         left = ", ".join(found.__path__)
         raise MissingDependencyError(f"{module} is not installed, only {left} is left; try: {_install_command(module)}")
     return found
+
+
+def absence(error: BaseException) -> str | None:
+    """Return the line for an import that failed because one of `LEFT_OUT` is not installed; None for another error."""
+    name = error.name if isinstance(error, ModuleNotFoundError) else None
+    if name not in LEFT_OUT:
+        return None
+    return f"this needs {LEFT_OUT[name]}, which is not installed; try: {_install_command(name)}"
 
 
 def _install_command(module: str) -> str:

@@ -28,7 +28,8 @@ def findings(**changes: ProbeResult) -> dict[str, ProbeResult]:
     whole = {
         "driver": DRIVER,
         "torch": ProbeResult({"version": "2.13.0+cu130", "cuda": "13.0", "gpu_error": ""}),
-        "export packages": ProbeResult({"ir_version": 13, "opset": 26}),
+        "onnx packages": ProbeResult({"ir_version": 13, "opset": 26}),
+        "onnxscript": ProbeResult(),
         "image packages": ProbeResult(),
         "onnxruntime": ort(),
         "cuda": ProbeResult({"notes": []}),

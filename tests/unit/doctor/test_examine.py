@@ -84,7 +84,7 @@ def test_an_openvino_that_does_not_load_is_a_finding(package):
 def test_a_broken_core_package_breaks_what_stands_on_it_and_nothing_else():
     broken = ProbeResult(error="its process was ended by SIGSEGV")
     unable = {found.capability for found in verdicts(findings(onnxruntime=broken)) if not found.able}
-    assert unable == {"export", "audit and quantize", "bench on the CPU"}
+    assert unable == {"export", "audit and quantize", "predict and evaluate from ONNX files", "bench on the CPU"}
     examination = Examination({}, {}, (), verdicts(findings(onnxruntime=broken)), 1.0)
     assert examination.broken
     assert "can export: no, onnxruntime: its process was ended by SIGSEGV" in verdict_lines(examination)

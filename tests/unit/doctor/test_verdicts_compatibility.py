@@ -38,6 +38,15 @@ def test_requirements_that_are_not_met_are_named_with_what_is_there(tmp_path, mo
     )
 
 
+def test_one_build_of_onnxruntime_stands_for_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    install(tmp_path, "fcn-deploy", "0.1.0", "onnxruntime-gpu>=1.20")
+    install(tmp_path, "onnxruntime", "1.31.1")
+    assert misfits(findings(), {}) == ()
+    (tmp_path / "onnxruntime-1.31.1.dist-info").rename(tmp_path / "x")
+    assert misfits(findings(), {})[0].startswith("fcn-deploy needs onnxruntime-gpu>=1.20, which is not installed")
+
+
 def test_a_driver_too_old_for_a_major_cuda_version_is_named_a_minor_one_is_not():
     old = ProbeResult({"version": "550", "cuda": [12, 4], "gpus": [GPU]})
     torch = ProbeResult({"version": "2.13", "cuda": "12.8", "gpu_error": ""})
