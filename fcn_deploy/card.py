@@ -133,14 +133,10 @@ def ignore_index_for(num_classes: int) -> int:
 def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
     """Return the Pascal VOC colour map: bit 3k, 3k+1, 3k+2 of the label is bit 7-k of red, green, blue."""
 
-    def colour(label: int) -> tuple[int, int, int]:
-        channels = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                channels[channel] |= ((label >> (3 * bit + channel)) & 1) << (7 - bit)
-        return channels[0], channels[1], channels[2]
+    def level(label: int, channel: int) -> int:
+        return sum(((label >> (3 * bit + channel)) & 1) << (7 - bit) for bit in range(8))
 
-    return tuple(colour(label) for label in range(num_classes))
+    return tuple((level(label, 0), level(label, 1), level(label, 2)) for label in range(num_classes))
 
 
 def numbered_classes(count: int) -> tuple[str, ...]:

@@ -24,9 +24,7 @@ Nothing is downloaded: a missing checkpoint is an error that says where it can b
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +32,7 @@ from typing import Annotated, Any
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
-from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
+from fcn_deploy.system.decode import Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
 
@@ -42,19 +40,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-def _hexadecimal(least: int, most: int) -> Callable[[str], str]:
-    """Check that text is that many hexadecimal digits, and put it in lower case."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(f"[0-9a-f]{{{least},{most}}}", text.lower()):
-            raise ExpectedError(
-                f"{least} to {most} hexadecimal digits" if least < most else f"{most} hexadecimal digits"
-            )
-        return text.lower()
-
-    return check
 
 
 FileName = Annotated[str, matching(r"(?!\.{1,2}$)[^/\\]+", "a file name without a folder")]
@@ -94,9 +79,9 @@ class Recipe:
     checkpoint: FileName
     url: Filled
     model: Filled | None = None
-    sha256: Annotated[str, _hexadecimal(64, 64)] | None = None
-    sha256_prefix: Annotated[str, _hexadecimal(6, 64)] | None = None
-    md5: Annotated[str, _hexadecimal(32, 32)] | None = None
+    sha256: Annotated[str, str.lower, matching("[0-9a-f]{64}", "64 hexadecimal digits")] | None = None
+    sha256_prefix: Annotated[str, str.lower, matching("[0-9a-f]{6,64}", "6 to 64 hexadecimal digits")] | None = None
+    md5: Annotated[str, str.lower, matching("[0-9a-f]{32}", "32 hexadecimal digits")] | None = None
     classes: ClassNames | None = None
     mean: Triple | None = None
     std: Triple | None = None

@@ -28,13 +28,7 @@ from fcn_deploy.cli.options.values import picked
 )
 @cloup.argument("model", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo".')
 @group("Data", image_options())
-@group(
-    "What to run",
-    runner_option,
-    model_option,
-    radius_option,
-    threads_option("the runner's own choice"),
-)
+@group("What to run", runner_option, model_option, radius_option, threads_option("the runner's own choice"))
 @group("Result", json_option)
 def command(model: str, **given: Any) -> None:
     """Measure the accuracy of a model on a labelled data set.

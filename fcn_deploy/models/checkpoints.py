@@ -74,11 +74,7 @@ def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
 
 
 def open_weights(
-    weights: Weights,
-    path: Path,
-    model: str | None,
-    classes: Sequence[str] | None,
-    progress: Progress = SILENT,
+    weights: Weights, path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress = SILENT
 ) -> tuple[ModelCard, dict[str, Tensor]]:
     """Return the card, and the tensors under the names of the card's model; `progress` reports a choice that was made.
 

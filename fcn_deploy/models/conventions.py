@@ -196,10 +196,7 @@ VGG16_CLASSIFIER = Convention(
 )
 CONVENTIONS = (
     Convention(
-        "our own (backbone.stage1.conv1, score_fr)",
-        rf"(backbone\.stage\d\.conv\d|{_HEAD})\.(weight|bias)",
-        dict,
-        _VGG,
+        "our own (backbone.stage1.conv1, score_fr)", rf"(backbone\.stage\d\.conv\d|{_HEAD})\.(weight|bias)", dict, _VGG
     ),
     Convention(
         "the article's FCN classes (backbone.stage1.0)",

@@ -39,13 +39,7 @@ class ModelSource:
         model: what a checkpoint holds where its keys leave a choice.
     """
 
-    def __init__(
-        self,
-        source: StrPath,
-        progress: Progress = SILENT,
-        *,
-        model: str | None = None,
-    ) -> None:
+    def __init__(self, source: StrPath, progress: Progress = SILENT, *, model: str | None = None) -> None:
         """Find the file; `model` is that of `load_network`.
 
         Raises:

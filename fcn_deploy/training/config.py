@@ -94,12 +94,11 @@ class TrainConfig:
 
 def differences(saved: TrainConfig, asked: TrainConfig) -> list[str]:
     """Return one "option: saved, now asked" for each field that would make a continued run another run."""
-    found = []
-    for name in (f.name for f in fields(TrainConfig) if f.name not in FREE):
-        before, now = getattr(saved, name), getattr(asked, name)
-        if before != now:
-            found.append(f"{name.replace('_', '-')} was {before}, now {now}")
-    return found
+    return [
+        f"{name.replace('_', '-')} was {getattr(saved, name)}, now {getattr(asked, name)}"
+        for name in (field.name for field in fields(TrainConfig))
+        if name not in FREE and getattr(saved, name) != getattr(asked, name)
+    ]
 
 
 def _check_counts(config: TrainConfig) -> None:

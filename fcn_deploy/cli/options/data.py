@@ -28,6 +28,18 @@ def labels_option(flag: str, dest: str, of: str, was: Sequence[str] = ()) -> Dec
     return option(flag, dest, was=was, metavar="DIR", help=f"Folder of label maps, if {of} is a folder of images.")
 
 
+def split_option(flag: str, dest: str, of: str, default: str, was: Sequence[str] = ()) -> Decorator:
+    """Return the option for the list of the set that `of` names."""
+    about = f"List to read, if {of} is a Pascal VOC root."
+    return option(flag, dest, was=was, default=default, metavar="NAME", help=about)
+
+
+def count_option(flag: str, dest: str, of: str, default: int | None = None, was: Sequence[str] = ()) -> Decorator:
+    """Return the option for the largest number of images of the set that `of` names; `default` None takes all."""
+    about, shown = f"Largest number of images of {of}, spread over it.", True if default else "all"
+    return option(flag, dest, was=was, type=COUNT, default=default, show_default=shown, help=about)
+
+
 classes_option = option(
     "--classes",
     metavar="NAMES",
@@ -82,23 +94,8 @@ def image_options(
     return (
         source_option(flag, "data", default="generated images" if flag == "--data" else None),
         labels_option(f"{own}labels", "labels", flag, was=("--labels",) if old else ()),
-        option(
-            f"{own}split",
-            "split",
-            was=("--split",) if old else (),
-            default=split,
-            metavar="NAME",
-            help=f"List to read, if {flag} is a Pascal VOC root.",
-        ),
-        option(
-            "--max-images",
-            "limit",
-            was=was,
-            type=COUNT,
-            default=limit,
-            show_default=True if limit else "all",
-            help=f"Largest number of images of {flag}, spread over it.",
-        ),
+        split_option(f"{own}split", "split", flag, split, was=("--split",) if old else ()),
+        count_option("--max-images", "limit", flag, limit, was=was),
         classes_option,
         ignore_index_option,
         bad_images_option,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import option, refuse_without
-from fcn_deploy.cli.options.data import image_options, labels_option, source_option
-from fcn_deploy.cli.options.values import COUNT, FILE
+from fcn_deploy.cli.options.data import count_option, image_options, labels_option, source_option, split_option
+from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.vocabulary import METHODS
 
 if TYPE_CHECKING:
@@ -50,15 +50,8 @@ SEARCH_OPTIONS = (
     ),
     source_option("--data", "search_data", "Labelled set of the search, in the forms of --calib."),
     labels_option("--data-labels", "data_labels", "--data"),
-    option("--data-split", default="val", metavar="NAME", help="List to read, if --data is a Pascal VOC root."),
-    option(
-        "--max-search-images",
-        "search_images",
-        was=("--search-images",),
-        type=COUNT,
-        show_default="all",
-        help="Largest number of images of --data, spread over it.",
-    ),
+    split_option("--data-split", "data_split", "--data", "val"),
+    count_option("--max-search-images", "search_images", "--data", was=("--search-images",)),
     option(
         "--time-budget",
         type=click.FloatRange(min=0),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.console import STDOUT, json_path, leave
-from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.command import Decorator, option
 from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
@@ -19,20 +19,15 @@ if TYPE_CHECKING:
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
 
+
+def _report(kind: str, about: str) -> Decorator:
+    return option(f"--{kind}", f"{kind}_path", metavar="FILE", help=about)
+
+
 REPORT_OPTIONS = (
-    option("--html", "html_path", metavar="FILE", help="Write a page with plots and the worst frames."),
-    option(
-        "--markdown",
-        "markdown_path",
-        metavar="FILE",
-        help="Write the tables as Markdown; - prints them instead of the text.",
-    ),
-    option(
-        "--csv",
-        "csv_path",
-        metavar="FILE",
-        help="Write one line per row, size and batch; - prints them instead of the text.",
-    ),
+    _report("html", "Write a page with plots and the worst frames."),
+    _report("markdown", "Write the tables as Markdown; - prints them instead of the text."),
+    _report("csv", "Write one line per row, size and batch; - prints them instead of the text."),
 )
 
 
