@@ -5,12 +5,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fcn_deploy.runners.ort.layouts import FUSED, NHWC, layout_text, layouts_for, named
+from fcn_deploy.runners.ort.layouts import FUSED, HEURISTIC, NHWC, layout_text, layouts_for, named
 from tests.support.onnx_files import write_graph
 
 
 def test_fp32_is_not_fused_by_rule(tmp_path):
-    assert layouts_for(write_graph(tmp_path / "m.onnx"), {}) == (NHWC, FUSED, {})
+    assert layouts_for(write_graph(tmp_path / "m.onnx"), {}) == (NHWC, FUSED, {**NHWC, **HEURISTIC}, {})
 
 
 def test_fp16_is_fused_by_rule(tmp_path):
@@ -18,7 +18,7 @@ def test_fp16_is_fused_by_rule(tmp_path):
     model = onnx.load(path)
     model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float16), "half"))
     onnx.save(model, path)
-    assert layouts_for(path, {}) == (FUSED, NHWC, {})
+    assert layouts_for(path, {}) == (FUSED, NHWC, {**FUSED, **HEURISTIC}, {})
 
 
 def test_int8_stays_as_the_provider_has_it(tmp_path):
@@ -36,10 +36,9 @@ def test_int8_stays_as_the_provider_has_it(tmp_path):
 
 def test_what_was_given_by_hand_stands_in_each_and_leaves_no_repeats(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
-    assert layouts_for(path, {"prefer_nhwc": "0"}) == (
-        {"prefer_nhwc": "0"}, {"prefer_nhwc": "0", "fuse_conv_bias": "1"},
-    )  # fmt: skip
-    assert layouts_for(path, {"fuse_conv_bias": "1"}) == (FUSED, {"fuse_conv_bias": "1"})
+    asked = {"prefer_nhwc": "0", "cudnn_conv_algo_search": "DEFAULT"}
+    assert layouts_for(path, asked) == (asked, {**asked, "fuse_conv_bias": "1"})
+    assert layouts_for(path, {"fuse_conv_bias": "1"}) == (FUSED, {**FUSED, **HEURISTIC}, {"fuse_conv_bias": "1"})
 
 
 def test_a_file_that_cannot_be_read_is_refused_elsewhere(tmp_path):

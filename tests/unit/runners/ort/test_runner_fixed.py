@@ -22,6 +22,7 @@ from tests.support.small_fcn import write_fcn
 
 PIXELS = np.array([[30, 25, 60], [0, 50, 0], [10, 19, 70]], np.uint8)
 BOTH = ("labels", "logits")
+RULE = {"device_id": "0", "prefer_nhwc": "1", "fuse_conv_bias": "1"}
 ON_CPU = ProviderOptions(fixed_shapes=2)
 
 
@@ -149,6 +150,10 @@ def cuda(monkeypatch):
     return install(monkeypatch)
 
 
+def slow_but_for_the_rule(opened: Opened) -> float:
+    return 0.0 if opened.options.keys() - {"enable_cuda_graph"} == RULE.keys() else 0.01
+
+
 def half_file(path: Path) -> Path:
     """`write_graph`, with a detour over FP16 before the arg max; PIXELS' logits are exact there."""
     model = onnx.load(write_graph(path))
@@ -167,14 +172,13 @@ def half_file(path: Path) -> Path:
 
 
 def test_an_fp16_file_gets_the_rule_of_its_type_and_a_graph_at_its_second_run(tmp_path, cuda):
-    cuda.seconds = lambda opened: 0.0 if "fuse_conv_bias" in opened.options else 0.01
+    cuda.seconds = slow_but_for_the_rule
     with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
         for _ in range(4):
             check(runner, (1, 8, 9))
         check(runner, (2, 8, 9))
         notes = " | ".join(runner.notes)
-    rule = {"device_id": "0", "prefer_nhwc": "1", "fuse_conv_bias": "1"}
-    assert [one.options for one in cuda.opened[:2]] == [rule, rule | {"enable_cuda_graph": "1"}]
+    assert [one.options for one in cuda.opened[:2]] == [RULE, RULE | {"enable_cuda_graph": "1"}]
     assert cuda.opened[0].sizes == {}
     assert all(one.sizes == {"N": 1, "H": 8, "W": 9} and one.graph for one in cuda.fixed)
     assert "provider options: prefer_nhwc=1, fuse_conv_bias=1" in notes
@@ -187,6 +191,7 @@ def test_an_fp16_file_gets_the_rule_of_its_type_and_a_graph_at_its_second_run(tm
 def test_a_shape_that_comes_again_is_measured_in_each_layout_and_keeps_the_fastest(tmp_path, cuda, fused_is_faster):
     def seconds(opened: Opened) -> float:
         wrong = ("fuse_conv_bias" in opened.options) != fused_is_faster or "prefer_nhwc" not in opened.options
+        wrong = wrong or "cudnn_conv_algo_search" in opened.options
         return 0.02 if wrong else 0.0
 
     cuda.seconds = seconds
@@ -194,11 +199,11 @@ def test_a_shape_that_comes_again_is_measured_in_each_layout_and_keeps_the_faste
         for _ in range(4):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    general, plain, fused, own = cuda.opened
+    general, plain, fused, heuristic, own = cuda.opened
     assert general.options == {"device_id": "0", "prefer_nhwc": "1"}
     assert own.options == {"device_id": "0", "enable_cuda_graph": "1"}
-    assert plain.graph
-    assert fused.graph
+    assert all(one.graph for one in (plain, fused, heuristic))
+    assert heuristic.options["cudnn_conv_algo_search"] == "HEURISTIC"
     assert (plain.runs < fused.runs) == fused_is_faster
     named = "fuse_conv_bias=1, " if fused_is_faster else ""
     assert f"fixed, prefer_nhwc=1, {named}enable_cuda_graph=1, from its second run on, opened in" in notes
@@ -249,7 +254,7 @@ def test_a_graph_that_cannot_be_captured_leaves_a_session_of_fixed_sizes(tmp_pat
         for _ in range(3):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    assert [one.graph for one in cuda.opened] == [False, *[True] * 3, False]
+    assert [one.graph for one in cuda.opened] == [False, *[True] * 4, False]
     assert cuda.opened[-1].runs > 2
     assert "failed: onnxruntime cannot use it: This session cannot use the graph capture feature" in notes
 
@@ -264,12 +269,12 @@ def test_no_memory_for_a_session_of_its_own_leaves_the_general_one_and_is_tried_
         for _ in range(5):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    assert len(cuda.fixed) == 4  # three layouts with a graph, and one without
+    assert len(cuda.fixed) == 5  # four choices with a graph, and one without
     assert "1x8x9 has no session of its own: onnxruntime cannot use it: CUDA error 2: out of memory" in notes
 
 
 def test_a_session_of_its_own_that_fails_later_hands_its_image_to_the_general_one(tmp_path, cuda):
-    cuda.seconds = lambda opened: 0.0 if "fuse_conv_bias" in opened.options else 0.01
+    cuda.seconds = slow_but_for_the_rule
 
     def fail(opened: Opened) -> None:
         if opened.sizes and opened.runs > 12:
@@ -281,7 +286,20 @@ def test_a_session_of_its_own_that_fails_later_hands_its_image_to_the_general_on
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
     assert "1x8x9 has lost its session of its own: CUDA failure 700" in notes
-    assert len(cuda.fixed) == 3
+    assert len(cuda.fixed) == 4
+
+
+def test_a_choice_that_fails_while_it_is_timed_is_left_out_and_named(tmp_path, cuda):
+    def fail(opened: Opened) -> None:
+        if "cudnn_conv_algo_search" in opened.options:
+            raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED")
+
+    cuda.on_run = fail
+    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+        for _ in range(4):
+            check(runner, (1, 8, 9))
+        (note,) = (note for note in runner.notes if note.startswith("1x8x9"))
+    assert note.endswith("; failed: CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED")
 
 
 def test_no_further_layouts_are_tried_once_opening_has_taken_long(tmp_path, cuda, monkeypatch):
