@@ -8,7 +8,8 @@ an argument of the wrong type or out of range.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class FcnDeployError(Exception):
@@ -19,6 +20,15 @@ def did_you_mean(found: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return "; did you mean A or B?" with the known names that are most like `found`; "" if none is."""
     near = difflib.get_close_matches(found, list(known), n=2, cutoff=cutoff)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+@contextmanager
+def restated(kind: Callable[[str], Exception], *caught: type[Exception], prefix: str = "") -> Iterator[None]:
+    """Raise an error of the types `caught` again as one of `kind`, its message behind `prefix`."""
+    try:
+        yield
+    except caught as error:
+        raise kind(f"{prefix}{error}") from error
 
 
 class UnknownNameError(FcnDeployError):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import class_names, ignore_index_for, voc_palette
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.errors import DataError, LabelError, RecipeError
+from fcn_deploy.errors import DataError, LabelError, RecipeError, restated
 
 FILE_NAME = "classes.txt"
 VOC_VOID: Colour = (224, 224, 192)  # the colour of VOC's void band, label 255
@@ -40,10 +40,8 @@ class ClassList:
     @classmethod
     def of(cls, names: Sequence[str]) -> ClassList:
         """Return `names` with the Pascal VOC colour map, its void colour unlabelled; DataError for a bad name."""
-        try:
+        with restated(DataError, RecipeError):
             return cls(class_names(names), voc_palette(len(names)), (VOC_VOID,))
-        except RecipeError as error:
-            raise DataError(str(error)) from error
 
     def colours(self, unlabelled: int) -> dict[Colour, int]:
         """Label of each colour; those in `ignored` get `unlabelled`."""
@@ -77,10 +75,8 @@ def read_classes(path: Path) -> ClassList:
     kept = [(name, colour) for name, colour in entries if name != "ignore" or colour is None]
     if not kept:
         raise DataError(f"{path} names no class; expected one name a line")
-    try:
+    with restated(DataError, DataError, prefix=f"{path}: "):
         plain = ClassList.of([name for name, _ in kept])
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
     colours = tuple(colour for _, colour in kept if colour is not None)
     if not colours:
         return ClassList(plain.names, plain.palette, plain.ignored + ignored)

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from fcn_deploy.engine.gpus import driver_library, gpus
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import RunnerError, restated
 
 
 def ask_driver() -> dict[str, Any]:
@@ -17,10 +17,8 @@ def ask_driver() -> dict[str, Any]:
         RunnerError: there is no driver, or it does not start.
     """
     windows = sys.platform == "win32"
-    try:
+    with restated(RunnerError, OSError):
         cuda = driver_library()
-    except OSError as error:
-        raise RunnerError(str(error)) from error
     if code := cuda.cuInit(0):
         raise RunnerError(f"the NVIDIA driver does not start: {_cuda_error(cuda, code)}")
     version = ctypes.c_int()

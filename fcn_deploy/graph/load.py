@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError
+from fcn_deploy.errors import GraphError, restated
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.weights import catch_weight_errors
 from fcn_deploy.model_file import require_file
@@ -85,10 +85,8 @@ def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
     unused = decode(tuple[str, ...], parse_json(text, source, GraphError), source, GraphError)
     with catch_weight_errors(path):
         weights = _state_dict(graph)
-    try:
+    with restated(GraphError, RuntimeError, prefix=f"{path}: weights do not fit its model card: "):
         outcome = model.load_state_dict(weights, strict=False, assign=True)
-    except RuntimeError as error:
-        raise GraphError(f"{path}: weights do not fit its model card: {error}") from error
     missing = sorted(set(outcome.missing_keys) - set(unused))
     if missing or outcome.unexpected_keys:
         raise GraphError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from fcn_deploy.errors import GraphError
+from fcn_deploy.errors import GraphError, restated
 
 
 def simplify(model: ir.Model) -> None:
@@ -17,10 +17,8 @@ def simplify(model: ir.Model) -> None:
     if model.functions:
         common.InlinePass()(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    try:
+    with restated(GraphError, ValueError, prefix="the graph runs in a circle: "):
         model.graph.sort()
-    except ValueError as error:
-        raise GraphError(f"the graph runs in a circle: {error}") from error
 
 
 def name_nodes(model: ir.Model) -> None:

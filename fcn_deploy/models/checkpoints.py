@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_deploy.card import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
-from fcn_deploy.errors import CheckpointError, RecipeError, UnknownNameError
+from fcn_deploy.errors import CheckpointError, RecipeError, UnknownNameError, restated
 from fcn_deploy.models.conventions import CONVENTIONS, Convention, recognise
 from fcn_deploy.models.registry import build, entry, new_card
 from fcn_deploy.models.weights_file import Weights, printable, read_weights
@@ -57,11 +57,8 @@ def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
 
 def _empty(card: ModelCard, path: Path) -> nn.Module:
     """Return the network without memory: no time goes into initial weights that are then replaced."""
-    try:
-        with torch.device("meta"):
-            return build(card)
-    except (RecipeError, UnknownNameError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
+    with restated(CheckpointError, RecipeError, UnknownNameError, prefix=f"{path}: "), torch.device("meta"):
+        return build(card)
 
 
 def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
@@ -82,7 +79,9 @@ def open_weights(
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
     """
     if CARD_KEY in weights.metadata:
-        return with_requested_names(_own_card(weights, path), path, model, classes), weights.tensors
+        with restated(CheckpointError, RecipeError):
+            card = ModelCard.from_json(weights.metadata[CARD_KEY], path)
+        return with_requested_names(card, path, model, classes), weights.tensors
     card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
     return card if classes is None else _with_classes(card, classes, path), tensors
 
@@ -98,13 +97,6 @@ def with_requested_names(card: ModelCard, path: Path, model: str | None, classes
         entry(model)
         _check_model(model, (card.model,), path, f"our own {card.model}")
     return card if classes is None else _with_classes(card, classes, path)
-
-
-def _own_card(weights: Weights, path: Path) -> ModelCard:
-    try:
-        return ModelCard.from_json(weights.metadata[CARD_KEY], path)
-    except RecipeError as error:
-        raise CheckpointError(str(error)) from error
 
 
 def _card_by_keys(

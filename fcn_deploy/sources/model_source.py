@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
@@ -142,9 +141,7 @@ class ModelSource:
     def __enter__(self) -> ModelSource:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._network = None
         if self._folder is not None:
             self._folder.cleanup()

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fcn_deploy.card import class_names
-from fcn_deploy.errors import DataError, RecipeError, ShapeError
+from fcn_deploy.errors import DataError, RecipeError, ShapeError, restated
 from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, Shape, Size, parse_shape, parse_size
 
 COUNT = click.IntRange(min=1)
@@ -41,10 +41,8 @@ def parse_classes(text: str) -> tuple[str, ...]:
         return read_classes(Path(text)).names
     if text.endswith(".txt") and "," not in text:
         raise DataError(f"--classes {text}: there is no such file")
-    try:
+    with restated(DataError, RecipeError, prefix=f"--classes {text}: "):
         return class_names(text.split(","))
-    except RecipeError as error:
-        raise DataError(f"--classes {text}: {error}") from error
 
 
 def picked(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -54,18 +52,14 @@ def picked(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def size_value(text: str) -> Size:
     """Parse "360x480" for click, which names the option in the error."""
-    try:
+    with restated(click.BadParameter, ShapeError):
         return parse_size(text)
-    except ShapeError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def shape_value(text: str) -> Shape:
     """Parse "1x360x480" for click, which names the option in the error."""
-    try:
+    with restated(click.BadParameter, ShapeError):
         return parse_shape(text)
-    except ShapeError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 def _is_file(text: str) -> bool:

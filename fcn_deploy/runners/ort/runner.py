@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError, RunnerError, ShapeError
+from fcn_deploy.errors import GraphError, RunnerError, ShapeError, restated
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
@@ -85,10 +85,8 @@ class OrtRunner(Runner):
             name, Path(source), device, threads, provider or ProviderOptions(), opened.layouts, opened.buffers
         )
         options: dict[str, Any] = {"device": opened.buffers, "outputs": outputs, "asked": provider}
-        try:
+        with restated(GraphError, GraphError, prefix=f"{source}: "):
             return cls(name, session, io, **options, fixed=fixed, notes=opened.notes)
-        except GraphError as error:
-            raise GraphError(f"{source}: {error}") from error
 
     def clone(self) -> OrtRunner:
         self._require("opened", "uploaded", "executed")

@@ -17,7 +17,7 @@ import numpy as np
 from fcn_deploy.engine.flavors import NAMES, REBUILD, Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log, create
 from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, sidecar_path
-from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError
+from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, restated
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.vocabulary import Profile, Shape
@@ -184,10 +184,8 @@ def _diagnosis(trt: Any, runtime: Any, plan: bytes) -> str:
 def _io(path: Path, ports: Sequence[EnginePort], sidecar: Sidecar | None) -> GraphIO:
     inputs = [port for port in ports if port.is_input]
     outputs = [port for port in ports if not port.is_input]
-    try:
+    with restated(EngineError, GraphError):
         return describe_io(str(path), inputs, outputs, sidecar.card if sidecar is not None else None)
-    except GraphError as error:
-        raise EngineError(str(error)) from error
 
 
 def ports_of(path: Path, trt: ModuleType, engine: Any) -> tuple[EnginePort, ...]:

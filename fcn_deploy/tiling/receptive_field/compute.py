@@ -18,7 +18,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import GraphError
+from fcn_deploy.errors import GraphError, restated
 from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_sizes
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.system.progress import SILENT, Progress
@@ -65,12 +65,10 @@ class ReceptiveField:
             str(out.name): f"{node.op_type} node {node.name}" for node in model.graph for out in node.outputs
         }
         self._halos: dict[tuple[int, int], tuple[Halo, Halo]] = {}
-        try:
+        with restated(GraphError, NotUniform, prefix="no tile of it gives the whole image's labels: "):
             fields = _propagate_all(model, PROBE, PROBE)
             self.alignment = math.lcm(*(valid.stride.numerator for field in fields.values() for valid in field.ranges))
             self._check_sides(PROBE, PROBE)
-        except NotUniform as error:
-            raise GraphError(f"no tile of it gives the whole image's labels: {error}") from error
         self.divisor, self.tied_by = 1, ""
         try:
             self._check_sides(PROBE + 1, PROBE + 1)
@@ -93,10 +91,8 @@ class ReceptiveField:
         """
         rests = height % self.alignment, width % self.alignment
         if rests not in self._halos:
-            try:
+            with restated(GraphError, NotUniform, prefix=f"sides of windows must be multiples of {self.divisor}: "):
                 self._halos[rests] = self._check_sides(PROBE + rests[0], PROBE + rests[1])
-            except NotUniform as error:
-                raise GraphError(f"sides of windows must be multiples of {self.divisor}: {error}") from error
         return self._halos[rests]
 
     def _check_sides(self, height: int, width: int) -> tuple[Halo, Halo]:
