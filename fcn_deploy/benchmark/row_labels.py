@@ -162,8 +162,8 @@ class RowLabels:
         """Fill in accuracy on images resized to (height, width); a runner that raises gets none."""
         if set(self.pool.sizes) == {size}:  # the images as they are
             for run in runs:
-                if None in run.accuracy:
-                    run.accuracy[size] = replace(run.accuracy[None], by_image=())
+                if None in run.found and (accuracy := run.found[None].accuracy) is not None:
+                    run.accuracy[size] = replace(accuracy, by_image=())
             return
         running = [(run, run.runner) for run in runs if run.ok and run.runner is not None]
         results, _ = self._results([runner for _, runner in running], None, ImagePool(keep_images=False), size)
@@ -199,11 +199,10 @@ def _fill_in(run: RowRun, result: LabelComparison, *, compared: bool) -> None:
     if result.failure is not None:
         run.fail(result.failure)
         return
-    accuracy = accuracy_of(result)
-    if accuracy is not None:
-        run.accuracy[None] = accuracy
+    if (accuracy := accuracy_of(result)) is not None:
+        run.keep(None, accuracy=accuracy)
     if compared:
-        run.agreement, run.frames = agreement_of(result.agreement), _without_folder(result.frames)
+        run.keep(None, agreement=agreement_of(result.agreement), frames=_without_folder(result.frames))
 
 
 def _without_folder(frames: Sequence[Frame]) -> tuple[Frame, ...]:

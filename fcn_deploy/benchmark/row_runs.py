@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.record import types as rec
-from fcn_deploy.benchmark.record.measurement import (
-    Accuracy,
-    Agreement,
-    Frame,
-    Latency,
-    Measurement,
-    Memory,
-    Saturated,
-)
+from fcn_deploy.benchmark.record.measurement import Accuracy, Measurement
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.runners.base import Runner
@@ -34,8 +27,8 @@ class RowRun:
     Attributes:
         file: what the runner opened.
         error: why it was not opened.
-        latency, saturated, memory: by N, H, W of the images; under None on the data set's own sizes.
-        accuracy: by H, W of the images; under None on the data set's own sizes.
+        found: what was measured, by N, H, W of the images; under None on the data set's own sizes.
+        accuracy: on resized images, by H, W.
     """
 
     spec: RunnerSpec
@@ -46,12 +39,8 @@ class RowRun:
     file: str = ""
     runner: Runner | None = None
     error: FcnDeployError | None = None
-    latency: dict[Shape | None, Latency] = field(default_factory=dict)
-    saturated: dict[Shape | None, Saturated] = field(default_factory=dict)
-    memory: dict[Shape | None, Memory] = field(default_factory=dict)
-    accuracy: dict[Size | None, Accuracy] = field(default_factory=dict)
-    agreement: Agreement | None = None
-    frames: tuple[Frame, ...] = ()
+    found: dict[Shape | None, Measurement] = field(default_factory=dict)
+    accuracy: dict[Size, Accuracy] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -60,7 +49,11 @@ class RowRun:
     @property
     def resized(self) -> list[Shape]:
         """N, H, W of the resized images that the row was timed on."""
-        return [shape for shape in self.latency if shape is not None]
+        return [shape for shape in self.found if shape is not None]
+
+    def keep(self, shape: Shape | None, **parts: Any) -> None:
+        """Add parts of a `Measurement` on images of `shape`."""
+        self.found[shape] = replace(self.found.get(shape) or Measurement(shape), **parts)
 
     def fail(self, reason: str) -> None:
         self.status, self.reason = "failed", reason
@@ -73,13 +66,9 @@ class RowRun:
             self.notes.append(f"{shape_text(shape)}{doing}: {reason}")
 
     def row(self) -> rec.Row:
-        own = replace(self._measurement(None), agreement=self.agreement, frames=self.frames)
-        measurements = (*(() if own == Measurement() else (own,)), *map(self._measurement, self.resized))
-        return rec.Row(self.spec.text, self.status, self.reason, tuple(self.notes), self.built, measurements)
-
-    def _measurement(self, shape: Shape | None) -> Measurement:
-        accuracy = self.accuracy.get(None if shape is None else shape[1:])
-        return Measurement(shape, self.latency.get(shape), self.saturated.get(shape), self.memory.get(shape), accuracy)
+        own = [self.found[None]] if None in self.found else []
+        resized = [replace(self.found[shape], accuracy=self.accuracy.get(shape[1:])) for shape in self.resized]
+        return rec.Row(self.spec.text, self.status, self.reason, tuple(self.notes), self.built, (*own, *resized))
 
 
 def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stack: ExitStack) -> list[RowRun]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from fcn_deploy.errors import EngineError, MissingDependencyError, UnknownNameError
@@ -56,8 +55,8 @@ class Traits:
     node_names: bool = True
     names_targets: bool = False
     runtime_config: bool = False
-    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    refused_without_gpu: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    refused: Mapping[str, str] = field(default_factory=dict)
+    refused_without_gpu: Mapping[str, str] = field(default_factory=dict)
 
 
 _NO_TARGETS = "it builds for the GPU at hand; build there, or take --flavor rtx"

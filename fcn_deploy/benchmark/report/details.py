@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from fcn_deploy.benchmark.record.summary import class_changes, is_reference, mean_change, most_changed, regions
-from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, number, points, share
@@ -28,24 +28,16 @@ def detail_sheets(record: Record) -> list[Sheet]:
 
 def _region_sheets(record: Record) -> Iterator[Sheet]:
     """Yield the four accuracies of the FCN paper in per cent: everywhere, near label changes, away from them."""
-    rows = tuple(cells for row in record.rows for cells in _region_rows(record, row))
-    yield Sheet("The FCN paper's accuracies", HEADS, rows, words=(0, 1))
-
-
-def _region_rows(record: Record, row: Row) -> Iterator[tuple[str, ...]]:
-    if row.own.accuracy is None:
-        return
-    for name, found in regions(row.own.accuracy).items():
-        figures = (number(100 * getattr(found, metric), 2) for metric in METRICS)
-        first = name == "all"
-        yield (row.runner if first else "", name, *figures, _change(record, row) if first else "")
-
-
-def _change(record: Record, row: Row) -> str:
+    rows = []
     reference = record.reference_accuracy(None)
-    if reference is None or row.own.accuracy is None:
-        return NONE
-    return "ref" if is_reference(record, row) else interval(mean_change(reference, row.own.accuracy))
+    for row, own in [(row, row.own.accuracy) for row in record.rows if row.own.accuracy is not None]:
+        runner, change = row.runner, NONE
+        if reference is not None:
+            change = "ref" if is_reference(record, row) else interval(mean_change(reference, own))
+        for name, found in regions(own).items():
+            rows.append((runner, name, *(number(100 * getattr(found, metric), 2) for metric in METRICS), change))
+            runner = change = ""  # only next to the row's first region
+    yield Sheet("The FCN paper's accuracies", HEADS, tuple(rows), words=(0, 1))
 
 
 def _class_sheets(record: Record) -> Iterator[Sheet]:

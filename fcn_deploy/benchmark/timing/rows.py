@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fcn_deploy.benchmark.images import Image, commonest
-from fcn_deploy.benchmark.record.measurement import Memory, Saturated
+from fcn_deploy.benchmark.record.measurement import Saturated
 from fcn_deploy.benchmark.row_runs import RowRun
 from fcn_deploy.benchmark.timing.latency import Budget, measure, no_garbage_collection, order_of
 from fcn_deploy.benchmark.timing.memory import measure_memory
@@ -48,24 +48,21 @@ def time_rows(timed: Sequence[TimedRow], shape: Shape | None, batches: Sequence[
     if not running:
         return []
     rounds, samples = measure([runner for _, runner in running], batches, plan.budget, plan.progress, plan.watch)
-    for (run, _), sample in zip(running, samples, strict=True):
+    lasting = []
+    for (run, runner), sample in zip(running, samples, strict=True):
         if sample.failure is not None:
             run.fail_at(shape, sample.failure)
         else:
-            run.latency[shape] = sample.latency()
-    _saturate([(run, runner) for run, runner in running if shape in run.latency], shape, batches, plan)
+            run.keep(shape, latency=sample.latency())
+            lasting.append((run, runner))
+    if plan.saturation_s > 0 and lasting:
+        found = measure_saturation([runner for _, runner in lasting], batches, plan.saturation_s, plan.progress)
+        for (run, _), saturated in zip(lasting, found, strict=True):
+            if isinstance(saturated, str):
+                run.fail_at(shape, saturated, ", one after the other")
+            else:
+                run.keep(shape, saturated=saturated)
     return rounds
-
-
-def _saturate(timed: Sequence[TimedRow], shape: Shape | None, batches: Sequence[Image], plan: TimingPlan) -> None:
-    if plan.saturation_s <= 0 or not timed:
-        return
-    found = measure_saturation([runner for _, runner in timed], batches, plan.saturation_s, plan.progress)
-    for (run, _), saturated in zip(timed, found, strict=True):
-        if isinstance(saturated, str):
-            run.fail_at(shape, saturated, ", one after the other")
-        else:
-            run.saturated[shape] = saturated
 
 
 def measure_row_memory(
@@ -79,16 +76,17 @@ def measure_row_memory(
     largest = max(own, key=lambda shape: shape[0] * shape[1] * shape[2], default=None)
     with progress.task("measuring memory", sum(1 + len(run.resized) for run in running)) as task:
         for run in running:
-            known: dict[Shape, Memory] = {}
             for shape in dict.fromkeys([*([] if largest is None else [largest]), *run.resized]):
                 try:
-                    known[shape] = measure_memory(run.spec.runner, run.file, shape, threads=threads, model=model)
+                    memory = measure_memory(run.spec.runner, run.file, shape, threads=threads, model=model)
                 except RunnerError as error:
                     run.notes.append(str(error))
+                else:
+                    if shape in run.found:
+                        run.keep(shape, memory=memory)
+                    if shape == largest:
+                        run.keep(None, memory=memory)
                 task.advance()
-            run.memory = {shape: known[shape] for shape in run.resized if shape in known}
-            if largest in known:
-                run.memory[None] = known[largest]
 
 
 def measure_saturation(
