@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Protocol
 
 from fcn_deploy.benchmark.images import Image
 from fcn_deploy.runners.base import Runner
@@ -56,8 +54,8 @@ class TimedRunner(Protocol):
 class InProcess:
     """Time a runner in this process; its threads and its memory are shared with the other runners."""
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner, self.name, self.streams = runner, runner.name, runner.slots > 1
+    def __init__(self, runner: Runner, clock: Clock = time.perf_counter_ns) -> None:
+        self.runner, self.name, self.streams, self._clock = runner, runner.name, runner.slots > 1, clock
         runner.time_on_device = True
 
     @property
@@ -65,41 +63,30 @@ class InProcess:
         return self.runner.notes
 
     def time(self, batch: Image) -> Timing:
-        return Timing(time_once(self.runner, {INPUT: batch}), self.runner.device_ns)
+        clock, runner, feeds = self._clock, self.runner, {INPUT: batch}
+        start = clock()
+        runner.upload(feeds)
+        uploaded = clock()
+        runner.execute()
+        executed = clock()
+        runner.download()
+        return Timing((uploaded - start, executed - uploaded, clock() - executed), runner.device_ns)
 
     def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
-        return saturate(self.runner, batches, seconds)
+        """Return the images done after the first result, and the seconds from there to the last one.
 
-
-def time_once(runner: Runner, feeds: Mapping[str, NDArray[Any]], clock: Clock = time.perf_counter_ns) -> Steps:
-    """Return nanoseconds of upload, execute and download of one inference."""
-    start = clock()
-    runner.upload(feeds)
-    uploaded = clock()
-    runner.execute()
-    executed = clock()
-    runner.download()
-    return uploaded - start, executed - uploaded, clock() - executed
-
-
-def saturate(runner: Runner, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
-    """Return the images done after the first result, and the seconds from there to the last one.
-
-    A runner that streams has all its slots full; of any other the next inference begins when the last has ended. The
-    first result is where the clock starts: until then the slots were filling.
-
-    Raises:
-        FcnDeployError: the runner failed.
-    """
-    least = MIN_STREAMED if runner.slots > 1 else MIN_LOOPED
-    results = runner.stream(_until(batches, 1 + least, time.perf_counter() + seconds))
-    next(results)
-    start = end = time.perf_counter()
-    images = 0
-    for outputs in results:
-        end = time.perf_counter()
-        images += len(next(iter(outputs.values())))
-    return images, end - start
+        A runner that streams has all its slots full; of any other the next inference begins when the last has ended.
+        The first result is where the clock starts: until then the slots were filling.
+        """
+        least = MIN_STREAMED if self.streams else MIN_LOOPED
+        results = self.runner.stream(_until(batches, 1 + least, time.perf_counter() + seconds))
+        next(results)
+        start = end = time.perf_counter()
+        images = 0
+        for outputs in results:
+            end = time.perf_counter()
+            images += len(next(iter(outputs.values())))
+        return images, end - start
 
 
 def _until(batches: Sequence[Image], least: int, deadline: float) -> Iterator[Image]:

@@ -12,7 +12,7 @@ import pytest
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
 from fcn_deploy.benchmark.timing.machine import CpuClock, contended, other_cores
-from fcn_deploy.benchmark.timing.timed_runner import time_once
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from tests.support.fake_runners import FakeRunner
 
 RUNS = 400
@@ -128,7 +128,7 @@ def test_times_of_real_sleeps_are_told_apart():
     runners = [FakeRunner(str(index), sleep_s=seconds) for index, seconds in enumerate((0.002, 0.002, 0.0024))]
     image = np.zeros((1, 3, 5, 3), np.uint8)
     for _ in range(5):  # until the machine is quiet enough to sleep as long as asked for
-        totals = np.array([[sum(time_once(runner, {"image": image})) for runner in runners] for _ in range(240)])
+        totals = np.array([[InProcess(runner).time(image).total_ns for runner in runners] for _ in range(240)])
         if np.median(totals[:, 1]) < 2.4e6:
             break
     assert paired_ratio(totals[:, 0], totals[:, 2]).longer
@@ -161,11 +161,12 @@ def test_the_rates_hold_for_real_work():
     the machine shows in caches and clocks alone."""
     runners = [Working(str(index)) for index in range(3)]
     runners[2].products = 210
-    image = {"image": np.zeros((1, 3, 5, 3), np.uint8)}
+    timed = [InProcess(runner, time.thread_time_ns) for runner in runners]
+    image = np.zeros((1, 3, 5, 3), np.uint8)
     equal = found = 0
     start = CpuClock.read()
     for _ in range(40):
-        totals = np.array([[sum(time_once(one, image, time.thread_time_ns)) for one in runners] for _ in range(60)])
+        totals = np.array([[one.time(image).total_ns for one in timed] for _ in range(60)])
         again, slower = paired_ratio(totals[:, 0], totals[:, 1]), paired_ratio(totals[:, 0], totals[:, 2])
         equal += not (again.longer or again.shorter)
         found += slower.longer

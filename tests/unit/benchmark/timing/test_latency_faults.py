@@ -11,7 +11,7 @@ import pytest
 
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.timing.latency import Budget, measure
-from fcn_deploy.benchmark.timing.timed_runner import saturate
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.runners.tickets import Tickets
 from tests.support.fake_runners import MS, FakeRunner, Sleeper
 from tests.support.scripted_runners import Scripted
@@ -64,7 +64,7 @@ def test_a_runner_that_sleeps_5_ms_shows_them_where_it_sleeps(step):
 def test_an_asynchronous_runner_that_returns_at_once_is_timed_by_its_completion():
     with Device() as runner:
         _, (sample,) = measure([runner], [BATCH], BUDGET)
-        images, seconds = saturate(runner, [BATCH], 0.2)
+        images, seconds = InProcess(runner).saturate([BATCH], 0.2)
     assert min(sample.total_ns) >= 5 * MS
     # Two images in 5 ms; the first result is where the clock starts, so the filling of the slots lends nothing.
     assert images / seconds <= 2 / 0.005

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.timing.rows import measure_saturation
-from fcn_deploy.benchmark.timing.timed_runner import saturate
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.errors import RunnerError
 from tests.support.fake_runners import FakeRunner
 from tests.support.scripted_runners import Scripted
@@ -35,4 +35,4 @@ def test_a_runner_that_fails_under_load_gives_its_reason_and_the_others_go_on():
     assert reason == "broken ran out of memory"
     assert saturated.images == 6
     with pytest.raises(RunnerError, match="ran out of memory"):
-        saturate(FakeRunner("x", fail_at=2), [BATCH], 0.1)
+        InProcess(FakeRunner("x", fail_at=2)).saturate([BATCH], 0.1)

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fcn_deploy.benchmark.timing.timed_runner import InProcess, saturate, time_once
+from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from tests.support.fake_runners import MS, FakeClock, FakeRunner, Sleeper
 
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
-FEEDS = {"image": IMAGE}
 
 
 class AsynchronousRunner(FakeRunner):
@@ -36,20 +35,20 @@ class AsynchronousRunner(FakeRunner):
 def test_each_step_gets_its_own_time():
     clock = FakeClock()
     with FakeRunner(steps_ms=(1, 20, 3), clock=clock) as runner:
-        assert time_once(runner, FEEDS, clock) == (1 * MS, 20 * MS, 3 * MS)
+        assert InProcess(runner, clock).time(IMAGE).host == (1 * MS, 20 * MS, 3 * MS)
 
 
 def test_a_runner_that_sleeps_in_download_shows_it_in_download():
     clock = FakeClock()
     with FakeRunner(steps_ms=(0, 2, 50), clock=clock) as runner:
-        assert time_once(runner, FEEDS, clock) == (0, 2 * MS, 50 * MS)
+        assert InProcess(runner, clock).time(IMAGE).host == (0, 2 * MS, 50 * MS)
 
 
 def test_work_on_another_thread_is_counted_where_the_runner_waits_for_it_and_never_lost():
     with AsynchronousRunner(waits=True) as honest:
-        _, execute, _ = time_once(honest, FEEDS)
+        _, execute, _ = InProcess(honest).time(IMAGE).host
     with AsynchronousRunner(waits=False) as hasty:
-        upload, launch, download = time_once(hasty, FEEDS)
+        upload, launch, download = InProcess(hasty).time(IMAGE).host
     assert execute >= 300 * MS
     assert launch < 300 * MS
     assert upload + launch + download >= 300 * MS
@@ -84,7 +83,7 @@ def test_the_harness_takes_less_than_a_hundredth_of_a_5_ms_call():
 
 
 def test_images_a_second_of_a_loop_are_those_of_one_inference_after_the_other():
-    images, seconds = saturate(Sleeper("execute"), [BATCH], 0.1)
+    images, seconds = InProcess(Sleeper("execute")).saturate([BATCH], 0.1)
     assert images / seconds <= 2 / 0.005
     assert images >= 2
 
@@ -94,6 +93,6 @@ def test_what_fills_the_slots_is_not_counted_among_images_a_second():
         def _execute(self) -> None:
             time.sleep(0.3 if len(self.shapes) == 1 else 0.001)
 
-    images, seconds = saturate(SlowAtFirst(), [BATCH], 0.1)
+    images, seconds = InProcess(SlowAtFirst()).saturate([BATCH], 0.1)
     assert images == 2  # the time was up before the first result; one more is the least
     assert seconds < 0.3
