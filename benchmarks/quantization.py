@@ -130,7 +130,7 @@ def circumstances(source: Path, folder: Path, images: CalibrationSet, validation
         "model": {"name": card.model, "options": dict(card.options), "sha256": sha256(source)},
         "data": folder.name,
         "classes": list(card.classes),
-        "calibration_images": [str(Path(name).relative_to(folder)) for name in images.coverage.names],
+        "calibration_images": [str(Path(name).relative_to(folder)) for name in images.coverage.frames.names],
         "validation_images": len(frames.names),
         "images_in_both": len(overlap(images.coverage.frames, frames).shared),
         "boundary_radius": RADIUS,

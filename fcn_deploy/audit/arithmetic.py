@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from fcn_deploy.graph.float_layers import KEEP_KEY
+from fcn_deploy.graph.float_layers import INTEGER_OPERATORS, KEEP_KEY
 from fcn_deploy.graph.macs import operands
 from fcn_deploy.graph.nodes import producer
 from fcn_deploy.graph.sizes import TensorSize
@@ -24,7 +24,6 @@ NAMES = {
 }
 UNKNOWN = "unknown"
 _NARROW = ("INT8", "FP8")
-_INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
 # A compiler moves a dequantisation of the data past these; the TensorRT for RTX builder was seen to do so.
 _MOVABLE = ("Cast", "Identity", "Transpose", "Reshape", "Slice", "MaxPool", "Squeeze", "Unsqueeze", "Flatten")
 # Past these a scale for each channel still stands at the same axis.
@@ -33,7 +32,7 @@ _SAME_AXES = ("Cast", "Identity")
 
 def has_quantisation(model: ir.Model) -> bool:
     """Return whether any node of the graph is about quantised numbers."""
-    kinds = (*_INTEGER_OPERATORS, "DequantizeLinear")
+    kinds = (*INTEGER_OPERATORS, "DequantizeLinear")
     return any(node.op_type in kinds for node in model.graph)
 
 
@@ -52,7 +51,7 @@ def precision(node: ir.Node, sizes: Mapping[str, TensorSize], quantised: bool) -
         return UNKNOWN, ""
     data, weights = pair
     kept = node.metadata_props.get(KEEP_KEY, "")
-    if node.op_type in _INTEGER_OPERATORS:
+    if node.op_type in INTEGER_OPERATORS:
         return _name(data, sizes), kept
     why_not = _why_not_narrow(node, data, weights, sizes)
     if not why_not:

@@ -83,23 +83,25 @@ class Audit:
         }
 
 
-def audit(path: Path, *, batch: int | None = None, height: int | None = None, width: int | None = None) -> Audit:
+def audit(
+    path: Path,
+    *,
+    batch: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    model: ir.Model | None = None,
+) -> Audit:
     """Read an ONNX file of this or another tool and say what it computes, and what TensorRT would make of it.
 
     Args:
         batch, height, width: of the image; by default what is fixed in the file, else 1 x 360 x 480.
+        model: the graph, where it was read from `path` already; it is simplified on the way.
 
     Raises:
         GraphError: not ONNX, no image input, nothing that multiplies, weights missing beside the file, or a size that
             the file does not allow.
     """
-    return audit_graph(load_graph(path), path, batch=batch, height=height, width=width)
-
-
-def audit_graph(
-    model: ir.Model, path: Path, *, batch: int | None = None, height: int | None = None, width: int | None = None
-) -> Audit:
-    """Return `audit` of a graph that was read from `path` already; it is simplified on the way."""
+    model = load_graph(path) if model is None else model
     simplify(model)
     check_complete(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):

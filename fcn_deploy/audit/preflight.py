@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from fcn_deploy.graph.float_layers import QUANTISERS
+from fcn_deploy.graph.float_layers import INTEGER_OPERATORS, QUANTISERS
 from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.nodes import operand, producer
 from fcn_deploy.graph.sizes import TensorSize, fixed_dims, image_input
@@ -22,7 +22,6 @@ from fcn_deploy.graph.sizes import TensorSize, fixed_dims, image_input
 Sizes = Mapping[str, TensorSize]
 STANDARD_DOMAINS = ("", "ai.onnx")
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
-_INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear")
 # Their float operands may differ in type.
 _MAY_MIX = (*QUANTISERS, "Resize", "Cast", "CastLike")
 
@@ -57,7 +56,7 @@ def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:
 
 
 def _reads_uint8(node: ir.Node, sizes: Sizes) -> bool:
-    exempt = ("Cast", "Identity", *QUANTISERS, *_INTEGER_OPERATORS)
+    exempt = ("Cast", "Identity", *QUANTISERS, *INTEGER_OPERATORS, "DynamicQuantizeLinear")
     return node.op_type not in exempt and any(_dtype(value, sizes) == ir.DataType.UINT8 for value in node.inputs)
 
 
@@ -119,7 +118,7 @@ def _parts_conv_from_relu(node: ir.Node, sizes: Sizes) -> bool:
 NODE_RULES: dict[Level, dict[str, tuple[Callable[[ir.Node, Sizes], bool], str, str]]] = {
     "error": {
         "integer-operator": (
-            lambda node, sizes: node.op_type in _INTEGER_OPERATORS,
+            lambda node, sizes: node.op_type in (*INTEGER_OPERATORS, "DynamicQuantizeLinear"),
             "is an operator that TensorRT's parser does not have",
             "write the quantisation as QuantizeLinear and DequantizeLinear",
         ),

@@ -79,14 +79,12 @@ def run_chain(
             raise RunnerError(f"{len(running)} of {len(stages)} stages runs here, so nothing can be compared ({told})")
         try:
             return _pass(running, dataset, num_classes, keep, radius, on_error, progress)
-        except _StageError as failed:
-            failed.stage.status, failed.stage.reason = "failed", failed.reason
+        except _StageError:
+            continue
 
 
 class _StageError(Exception):
-    def __init__(self, stage: Stage, reason: str) -> None:
-        super().__init__(reason)
-        self.stage, self.reason = stage, reason
+    """A stage failed, and is marked so."""
 
 
 def _pass(
@@ -135,5 +133,6 @@ def _infer(stage: Stage, sample: Sample, num_classes: int) -> tuple[Labels, NDAr
         outputs = stage.runner.infer({INPUT: sample.image[None]})
         check_labels(stage.name, outputs[LABELS], num_classes)
     except FcnDeployError as error:
-        raise _StageError(stage, str(error)) from error
+        stage.status, stage.reason = "failed", str(error)
+        raise _StageError from error
     return outputs[LABELS], outputs.get(LOGITS)

@@ -15,7 +15,9 @@ FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", 
 COMPUTED_WEIGHT = "weight or bias is computed, not stored"
 
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
-_QUANTISED = (*QUANTISERS, "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear")
+# That compute with integers; TensorRT has none of them.
+INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
+_QUANTISED = (*QUANTISERS, *INTEGER_OPERATORS, "DynamicQuantizeLinear")
 
 
 def convolutions(model: ir.Model) -> list[ir.Node]:

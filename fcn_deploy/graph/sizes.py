@@ -43,8 +43,10 @@ class ImageSize:
 
 @dataclass
 class _Known:
-    """What is known so far, by value name."""
+    """What is known so far, by value name; and the versions of operators and format that the file is of."""
 
+    opsets: list[onnx.OperatorSetIdProto]
+    ir_version: int
     types: dict[str, onnx.TypeProto] = field(default_factory=dict)
     constants: dict[str, NDArray[np.generic]] = field(default_factory=dict)
 
@@ -112,7 +114,8 @@ def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
     Returns:
         An entry for every value of the main graph; subgraphs are not entered.
     """
-    known = _Known()
+    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
+    known = _Known(opsets, model.ir_version)
     bound = _bind(model, size)
     for value in model.graph.inputs:
         known.types[str(value.name)] = _type_proto(value, bound)
@@ -120,9 +123,8 @@ def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
         known.types[name] = _type_proto(value, {})
         if value.const_value is not None and value.const_value.size <= SMALL:
             known.constants[name] = value.const_value.numpy()
-    opsets = [onnx.helper.make_opsetid(domain, version) for domain, version in model.opset_imports.items()]
     for node in model.graph:
-        _infer(node, known, opsets, model.ir_version)
+        _infer(node, known)
     names = [str(value.name) for node in model.graph for value in node.outputs]
     found = {name: _tensor_size(proto) for name, proto in known.types.items()}
     return dict.fromkeys(names, TensorSize(None, None)) | found
@@ -148,13 +150,13 @@ def _type_proto(value: ir.Value, bound: Mapping[str, int]) -> onnx.TypeProto:
     return onnx.helper.make_tensor_type_proto(int(dtype or 0), dims)
 
 
-def _infer(node: ir.Node, known: _Known, opsets: list[onnx.OperatorSetIdProto], ir_version: int) -> None:
+def _infer(node: ir.Node, known: _Known) -> None:
     """Add the types, and the small constant results, of one node."""
     proto = ir.to_proto(node)
     names = [name for name in proto.input if name]
     types: dict[str, onnx.TypeProto] = {}
     if all(name in known.types for name in names):
-        types = _infer_types(proto, known, opsets, ir_version)
+        types = _infer_types(proto, names, known)
     for value in node.outputs:
         if not value.name:
             continue
@@ -164,14 +166,11 @@ def _infer(node: ir.Node, known: _Known, opsets: list[onnx.OperatorSetIdProto], 
         if found is not None:
             known.types[value.name] = found
     if _computable(node, names, known):
-        known.constants.update(_compute(proto, names, known, opsets, ir_version))
+        known.constants.update(_compute(proto, names, known))
 
 
-def _infer_types(
-    proto: onnx.NodeProto, known: _Known, opsets: list[onnx.OperatorSetIdProto], ir_version: int
-) -> dict[str, onnx.TypeProto]:
-    version = {opset.domain: opset.version for opset in opsets}.get(proto.domain, 1)
-    names = [name for name in proto.input if name]
+def _infer_types(proto: onnx.NodeProto, names: list[str], known: _Known) -> dict[str, onnx.TypeProto]:
+    version = {opset.domain: opset.version for opset in known.opsets}.get(proto.domain, 1)
     data = {name: onnx.numpy_helper.from_array(known.constants[name]) for name in names if name in known.constants}
     expected = (
         onnx.defs.SchemaError,
@@ -183,11 +182,9 @@ def _infer_types(
     )
     try:
         schema = onnx.defs.get_schema(proto.op_type, min(version, onnx.defs.onnx_opset_version()), proto.domain)
-        return dict(
-            onnx.shape_inference.infer_node_outputs(
-                schema, proto, {name: known.types[name] for name in names}, data, None, opsets, ir_version
-            )
-        )
+        types = {name: known.types[name] for name in names}
+        infer = onnx.shape_inference.infer_node_outputs
+        return dict(infer(schema, proto, types, data, None, known.opsets, known.ir_version))
     except expected:
         return {}
 
@@ -212,9 +209,7 @@ def _computable(node: ir.Node, names: list[str], known: _Known) -> bool:
     return node.domain in ("", "ai.onnx") and all(name in known.constants for name in names)
 
 
-def _compute(
-    proto: onnx.NodeProto, names: list[str], known: _Known, opsets: list[onnx.OperatorSetIdProto], ir_version: int
-) -> dict[str, NDArray[np.generic]]:
+def _compute(proto: onnx.NodeProto, names: list[str], known: _Known) -> dict[str, NDArray[np.generic]]:
     """Run one node with ONNX's reference implementation; {} where that cannot."""
     from onnx.reference import ReferenceEvaluator
 
@@ -227,7 +222,7 @@ def _compute(
     outputs = [onnx.helper.make_value_info(name, onnx.TypeProto()) for name in proto.output]
     graph = onnx.helper.make_graph([proto], "one node", inputs, outputs)
     try:
-        model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
+        model = onnx.helper.make_model(graph, opset_imports=known.opsets, ir_version=known.ir_version)
         results = ReferenceEvaluator(model).run(None, feeds)
     except Exception:  # one that the reference cannot run leaves its result unknown
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,15 +79,10 @@ class Subgraph:
 
     def __init__(self, model: ir.Model, folder: Path, *, threads: int | None = None) -> None:
         """Open a model of `extract_subgraph`; its file is written into `folder` and removed again."""
-        path = folder / "part.onnx"
-        with catch_write_errors(folder):
-            data = save_graph(model, path)
-        try:
+        with catch_write_errors(folder), tempfile.TemporaryDirectory(dir=folder) as own:
+            path = Path(own, "part.onnx")
+            save_graph(model, path)
             self._session = open_cpu_session(path, threads=threads)
-        finally:
-            path.unlink()
-            if data is not None:
-                path.with_name(data).unlink()
         self.inputs = tuple(str(value.name) for value in model.graph.inputs)
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
 

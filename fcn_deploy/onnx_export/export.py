@@ -146,9 +146,7 @@ def export_model(
         tolerance: see `proof.TOLERANCE`.
 
     Raises:
-        ExportError: the model cannot be expressed in opset 17.
-        ParityError: a proof failed; nothing is left behind.
-        OutputError: the file cannot be written.
+        UnknownNameError, ExportError, ParityError, OutputError: as for `export`.
     """
     started = time.perf_counter()
     wanted = _checked(outputs)

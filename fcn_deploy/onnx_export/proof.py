@@ -15,7 +15,7 @@ from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.metrics.agreement import logit_margin
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import INPUT, InputKind, Shape, shape_text
+from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, InputKind, Shape, shape_text
 
 if TYPE_CHECKING:
     from fcn_deploy.contract import Contract
@@ -62,11 +62,17 @@ def prove(
     Raises:
         ParityError: a shape failed; the message names it and the largest difference.
     """
+    import torch
+
     session = open_cpu_session(path)
     ticks = []
     with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
         for seed, shape in enumerate(shapes):
-            ticks.append(_prove_shape(session, reference, shape, seed, input_kind, tolerance))
+            image = random_image(shape, seed)
+            with torch.inference_mode():
+                expected = reference.logits(torch.from_numpy(image)).numpy()
+            labels, logits = session.run([LABELS, LOGITS], input_feed(reference, image, input_kind))
+            ticks.append(compare(shape, expected, logits, labels, tolerance))
             task.advance(note=shape_text(shape))
             check()
     failed = [tick for tick in ticks if not tick.passed]
@@ -99,25 +105,6 @@ def input_feed(reference: Contract, image: NDArray[np.uint8], input_kind: InputK
     return {INPUT: reference.normalise(torch.from_numpy(image)).numpy()}
 
 
-def _prove_shape(
-    session: object,
-    reference: Contract,
-    shape: Shape,
-    seed: int,
-    input_kind: InputKind,
-    tolerance: float,
-) -> ShapeProof:
-    import torch
-
-    image = random_image(shape, seed)
-    with torch.inference_mode():
-        expected = reference.logits(torch.from_numpy(image)).numpy()
-    labels, logits = session.run(["labels", "logits"], input_feed(reference, image, input_kind))  # type: ignore[attr-defined]
-    if logits.shape != expected.shape or labels.shape != shape:
-        return ShapeProof(shape, float("inf"), labels.size, labels.size, False)
-    return compare(shape, expected, logits, labels, tolerance)
-
-
 def compare(
     shape: Shape,
     expected: NDArray[np.float32],
@@ -126,6 +113,8 @@ def compare(
     tolerance: float,
 ) -> ShapeProof:
     """Judge one shape's results: float32[N, C, H, W] logits of both sides and the graph's own labels [N, H, W]."""
+    if logits.shape != expected.shape or labels.shape != shape:
+        return ShapeProof(shape, float("inf"), labels.size, labels.size, False)
     scale = float(np.abs(expected).max()) or 1.0
     difference = float(np.abs(logits - expected).max())
     differing = labels != expected.argmax(1)

@@ -28,7 +28,7 @@ from fcn_deploy.graph.sizes import fixed_dims, graph_inputs
 from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable, output_error, temporary_path
-from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import Profile
 
 LABELS_FILE = "labels.txt"
@@ -94,11 +94,9 @@ def _write(
     (folder / "config.pbtxt").write_text(config_text(name, served), encoding="utf-8")
     if served.classes:
         (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in served.classes), encoding="utf-8")
-    with progress.task("copying", len(files)) as task:
-        for index, file in enumerate(files):
-            # External data is named inside the ONNX file, so it keeps its name.
-            shutil.copyfile(file, version / (served.file if index == 0 else file.name))
-            task.advance()
+    for index, file in enumerate(track(progress, "copying", files, len(files))):
+        # External data is named inside the ONNX file, so it keeps its name.
+        shutil.copyfile(file, version / (served.file if index == 0 else file.name))
 
 
 def _replace(temporary: Path, target: Path) -> None:

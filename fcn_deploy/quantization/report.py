@@ -92,7 +92,7 @@ class QuantizeReport:
         if self.overlap is not None:
             shared = {"validation_images": self.overlap.validation, "shared": plain(self.overlap.shared)}
         return {
-            "images": coverage.names,
+            "images": coverage.frames.names,
             "repeated_images": plain(coverage.frames.repeated),
             "images_of_few_colours": coverage.few_colours,
             "validation_overlap": shared,

@@ -119,7 +119,7 @@ def test_the_same_images_under_other_names_in_another_order_are_the_same(place):
     report = place.quantize(out="second.onnx")
     assert place.runs == 0
     assert report.coverage is not None
-    assert [Path(name).stem for name in report.coverage.names] == list("abcdef")
+    assert [Path(name).stem for name in report.coverage.frames.names] == list("abcdef")
     # The card names the data set by its path alone, so even the metadata are the same.
     assert place.bytes_of("first.onnx") == place.bytes_of("second.onnx")
 

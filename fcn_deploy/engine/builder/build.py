@@ -15,7 +15,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from fcn_deploy.audit.audit import Audit, audit_graph
+from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_in_child
 from fcn_deploy.engine.builder.layers import compare_precision
@@ -132,7 +132,7 @@ def _audit(request: BuildRequest, model: ir.Model) -> Audit | None:
     if not model.functions and not any(node.op_type in OPERANDS for node in model.graph):
         return None
     batch, height, width = request.profiles[0].opt
-    found = audit_graph(model, request.onnx, batch=batch, height=height, width=width)
+    found = audit(request.onnx, batch=batch, height=height, width=width, model=model)
     errors = [finding for finding in found.findings if finding.level == "error"]
     if errors:
         first = errors[0]

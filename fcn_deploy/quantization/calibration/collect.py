@@ -120,7 +120,7 @@ def _measure(
         images.feeds(io),
         histograms=wanted.histograms,
         extremes=wanted.extremes,
-        total=len(images.coverage.names),
+        total=len(images.coverage.frames.names),
         progress=progress,
     )
 

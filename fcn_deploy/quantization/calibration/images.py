@@ -51,10 +51,6 @@ class CalibrationContent:
             self.pixels = pixels if self.pixels is None else self.pixels + pixels
 
     @property
-    def names(self) -> list[str]:
-        return self.frames.names
-
-    @property
     def missing(self) -> tuple[str, ...]:
         """Classes without a pixel."""
         if self.pixels is None:

@@ -15,7 +15,7 @@ from fcn_deploy.graph.weights import check_external_data
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.quantization.rewrites.fp16 import Fp16Report, to_fp16
-from fcn_deploy.quantization.rewrites.qdq import QdqPair, Range, insert_qdq
+from fcn_deploy.quantization.rewrites.qdq import QdqPair, Range, insert_qdq, quantised_tensors
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.vocabulary import Target
 
@@ -47,13 +47,13 @@ def to_int8(
 
     Args:
         kept: convolution -> why it stays in float.
-        ranges: tensor -> (low, high), for each of `qdq.quantised_tensors` and no other.
+        ranges: tensor -> (low, high) that 8 bits cover, of each of `qdq.quantised_tensors` at least.
         wide: node -> why it stays in FP32 where the rest becomes FP16; None to leave the rest in FP32.
 
     Returns:
         What became of the rest; None where it stays in FP32.
     """
-    insert_qdq(model, target, kept, ranges)
+    insert_qdq(model, target, kept, {name: ranges[name] for name in quantised_tensors(model, target, kept)})
     write_keep_reasons(model, kept)
     if target == "cpu":
         quantise_before_pools(model)

@@ -72,42 +72,38 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
     Raises:
         As for `quantize`, before its calibration.
     """
-    with checked_options(options, target, progress) as checked:
-        return _plan_search(checked, progress)
-
-
-def _plan_search(options: QuantizeOptions, progress: Progress) -> SearchPlan:
-    assert options.search is not None
-    model = load_rewritable(options.source)
-    card = find_card(model, options.source)
-    kept = layers_kept_in_float(model, options)
-    layers = tuple(candidates(model, kept))
-    dataset = open_for_model(card, options.search.images, progress)
-    sample = next(iter(iterate(dataset, on_error=options.search.images.on_error)))
-    require_labels(sample)
-    io = graph_io_of(model, str(options.source), card)
-    size = (sample.image.shape[0], sample.image.shape[1])
-    cuts = [tensors_before(model, layer, options.target) for layer in layers]
-    cached = cache_bytes(model, cuts, size, len(dataset) * size[0] * size[1])
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
-        feeds = {io.image: io.prepare(sample.image[None])}
-        walk = _TimedWalk(model, io.fetches((LABELS,)), TensorCache(Path(folder)), len(dataset))
-        whole = walk.suffix(feeds)
-        own = sum(walk.to(cut, feeds) for cut in track(progress, "timing one image", cuts, len(cuts)))
-        free = shutil.disk_usage(folder).free - weights_bytes(model)  # a part's, written while it is opened
-    return SearchPlan(
-        data=dataset.name,
-        images=len(dataset),
-        size=size,
-        layers=layers,
-        kept=kept,
-        pass_seconds=whole,
-        own_seconds=own,
-        most_sets=3 * len(layers).bit_length(),
-        cached_bytes=cached,
-        free_bytes=free,
-        folder=Path(folder).parent,
-    )
+    with checked_options(options, target, progress) as options:
+        assert options.search is not None
+        model = load_rewritable(options.source)
+        card = find_card(model, options.source)
+        kept = layers_kept_in_float(model, options)
+        layers = tuple(candidates(model, kept))
+        dataset = open_for_model(card, options.search.images, progress)
+        sample = next(iter(iterate(dataset, on_error=options.search.images.on_error)))
+        require_labels(sample)
+        io = graph_io_of(model, str(options.source), card)
+        size = (sample.image.shape[0], sample.image.shape[1])
+        cuts = [tensors_before(model, layer, options.target) for layer in layers]
+        cached = cache_bytes(model, cuts, size, len(dataset) * size[0] * size[1])
+        with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
+            feeds = {io.image: io.prepare(sample.image[None])}
+            walk = _TimedWalk(model, io.fetches((LABELS,)), TensorCache(Path(folder)), len(dataset))
+            whole = walk.suffix(feeds)
+            own = sum(walk.to(cut, feeds) for cut in track(progress, "timing one image", cuts, len(cuts)))
+            free = shutil.disk_usage(folder).free - weights_bytes(model)  # a part's, written while it is opened
+        return SearchPlan(
+            data=dataset.name,
+            images=len(dataset),
+            size=size,
+            layers=layers,
+            kept=kept,
+            pass_seconds=whole,
+            own_seconds=own,
+            most_sets=3 * len(layers).bit_length(),
+            cached_bytes=cached,
+            free_bytes=free,
+            folder=Path(folder).parent,
+        )
 
 
 class _TimedWalk:

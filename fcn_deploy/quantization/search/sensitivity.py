@@ -10,30 +10,18 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.graph.subgraph import extract_subgraph, live_tensors_before
 from fcn_deploy.quantization.rewrites.int8 import to_int8
-from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
+from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.vocabulary import Target
 
 ALONE = "another layer is measured"
 
 
 def candidates(model: ir.Model, kept: Mapping[str, str]) -> list[str]:
-    """Return the convolutions that would be INT8, in the graph's order.
-
-    Raises:
-        GraphError: one has no name, or shares it with another, so that no list could name it.
-    """
-    names = [node.name or "" for node in convolutions(model)]
-    doubtful = next((name for name in names if not name or names.count(name) > 1), None)
-    if doubtful is not None:
-        raise GraphError(
-            f"{names.count(doubtful)} convolutions are named '{doubtful}'; a search for layers needs a name for each, "
-            "as fcn-deploy export gives it"
-        )
-    return [name for name in names if name not in kept]
+    """Return the convolutions that would be INT8, in the order of the graph, in which each has a name of its own."""
+    return [str(node.name) for node in convolutions(model) if node.name not in kept]
 
 
 def tensors_before(model: ir.Model, layer: str, target: Target) -> list[str]:
@@ -61,10 +49,9 @@ def quantise_one_layer(
     """Return the part of `model` between two sets of tensors with `layer` alone in INT8; `model` stays as it is.
 
     Args:
-        ranges: tensor -> (low, high), of at least the tensors that the whole INT8 graph quantises.
+        ranges: tensor -> (low, high), as for `to_int8`.
     """
     part = extract_subgraph(model, inputs, outputs)
     kept = {node.name or "": ALONE for node in convolutions(part) if node.name != layer}
-    names = quantised_tensors(part, target, kept)
-    to_int8(part, target, kept, {name: ranges[name] for name in names})
+    to_int8(part, target, kept, ranges)
     return part

@@ -17,7 +17,7 @@ from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.graph.weights import weights_bytes
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.rewrites.int8 import to_int8
-from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
+from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space
 from fcn_deploy.quantization.search.images import PassResult, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog, SearchStep
@@ -59,8 +59,7 @@ class SearchedNetwork:
         """Return the graph that would be written with `kept` in float."""
         part = extract_subgraph(self.model, [self.io.image], self.outputs)
         reasons = {**self.kept, **dict.fromkeys(kept, SEARCHED)}
-        names = quantised_tensors(part, self.target, reasons)
-        to_int8(part, self.target, reasons, {name: self.ranges[name] for name in names}, self.wide)
+        to_int8(part, self.target, reasons, self.ranges, self.wide)
         return part
 
 
@@ -76,7 +75,7 @@ class StepRunner:
 
     def fp32(self) -> PassResult:
         """Measure the FP32 graph; its labels become the reference."""
-        return self._log.get(FP32) or self._run_fp32()
+        return self._result(FP32, "FP32", self._open_fp32)
 
     def int8_except(self, layers: Sequence[str]) -> PassResult:
         """Measure the graph with all layers in INT8 but `layers`."""
@@ -86,9 +85,7 @@ class StepRunner:
             part = Subgraph(self._network.whole(step.layers), self._cache.folder)
             return lambda index: self._labels(part, self._start(index))
 
-        return self._log.get(step) or self._measure(
-            step, f"INT8 with {len(layers)} in float" if layers else "all in INT8", opened
-        )
+        return self._result(step, f"INT8 with {len(layers)} in float" if layers else "all in INT8", opened)
 
     def logged(self, layer: str) -> PassResult | None:
         """Return the logged result of `layer` alone in INT8; None if it is not in the log."""
@@ -104,22 +101,18 @@ class StepRunner:
             part = Subgraph(model, self._cache.folder)
             return lambda index: self._labels(part, self._cache.get(LIVE, index))
 
-        return self.logged(layer) or self._measure(SearchStep("only", (layer,)), f"{layer} alone", opened)
+        return self._result(SearchStep("only", (layer,)), f"{layer} alone", opened)
 
-    def _run_fp32(self) -> PassResult:
+    def _open_fp32(self) -> LabelsOf:
         network = self._network
+        part = Subgraph(extract_subgraph(network.model, [network.io.image], network.outputs), self._cache.folder)
 
-        def opened() -> LabelsOf:
-            part = Subgraph(extract_subgraph(network.model, [network.io.image], network.outputs), self._cache.folder)
+        def labels(index: int) -> NDArray[Any]:
+            found = self._labels(part, self._start(index))
+            self._images.store_reference(index, found)
+            return found
 
-            def labels(index: int) -> NDArray[Any]:
-                found = self._labels(part, self._start(index))
-                self._images.store_reference(index, found)
-                return found
-
-            return labels
-
-        return self._measure(FP32, "FP32", opened)
+        return labels
 
     def _move_to(self, cut: list[str]) -> None:
         """Let the cache hold the tensors of `cut`, computed from those of the cut before, or from the images."""
@@ -160,10 +153,20 @@ class StepRunner:
     def _labels(self, part: Subgraph, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         return self._network.io.finish(part.run(tensors), (LABELS,))[LABELS]
 
-    def _measure(self, step: SearchStep, words: str, opened: Callable[[], LabelsOf]) -> PassResult:
-        """Score the labels of all images by the function that `opened` returns, and log the step."""
+    def _result(self, step: SearchStep, words: str, opened: Callable[[], LabelsOf]) -> PassResult:
+        """Return the logged result of a step, or measure and log it."""
+        known = self._log.get(step)
+        if known is not None:
+            return known
         if step != FP32 and not self._images.has_reference:
-            self._run_fp32()  # after a resumption: the log does not hold FP32's labels
+            self._measure("FP32", self._open_fp32)  # after a resumption: the log does not hold FP32's labels
+        measured = self._measure(words, opened)
+        self._log.add(step, measured)
+        self._progress.say(_line(step, measured, self._log.get(FP32)))
+        return measured
+
+    def _measure(self, words: str, opened: Callable[[], LabelsOf]) -> PassResult:
+        """Score the labels of all images by the function that `opened` returns."""
         wall, cpu = time.perf_counter(), time.process_time()
         labels = opened()
         size = len(self._images.classes)
@@ -171,11 +174,7 @@ class StepRunner:
         for index in self._numbers(words):
             more_counts, more_same = self._images.score(index, labels(index))
             counts, same = counts + more_counts, same + more_same
-        measured = PassResult(counts, same, time.perf_counter() - wall, time.process_time() - cpu)
-        if self._log.get(step) is None:
-            self._log.add(step, measured)
-            self._progress.say(_line(step, measured, self._log.get(FP32)))
-        return measured
+        return PassResult(counts, same, time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def _line(step: SearchStep, measured: PassResult, reference: PassResult | None) -> str:

@@ -170,8 +170,7 @@ def drop_weights(model: ir.Model) -> ir.Model:
         if tensor is None:
             continue
         if tensor.nbytes > WEIGHTS_BYTES:
-            shape = ir.Shape([int(dim) for dim in tensor.shape.numpy()])
-            value.const_value = ir.LazyTensor(_placeholder, dtype=tensor.dtype, shape=shape, name=value.name)
+            value.const_value = ir.LazyTensor(_placeholder, tensor.dtype, shape=tensor.shape, name=value.name)
         else:
             value.const_value = ir.tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=value.name)
     return model
