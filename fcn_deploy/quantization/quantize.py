@@ -31,8 +31,7 @@ from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
 from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
-from fcn_deploy.quantization.search.sensitivity import candidates
-from fcn_deploy.quantization.search.steps import SearchedNetwork
+from fcn_deploy.quantization.search.steps import SearchedNetwork, candidates
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress

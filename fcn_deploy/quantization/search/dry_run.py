@@ -25,8 +25,7 @@ from fcn_deploy.quantization.options import QuantizeOptions, checked_options, la
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.search.cache import TensorCache, Tensors, cache_bytes
 from fcn_deploy.quantization.search.images import require_labels
-from fcn_deploy.quantization.search.sensitivity import candidates, tensors_before
-from fcn_deploy.quantization.search.steps import LIVE
+from fcn_deploy.quantization.search.steps import LIVE, candidates, tensors_before
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import LABELS

@@ -1,4 +1,8 @@
-"""Run the steps of a search, each a pass over all images, and write each to the log when it is done."""
+"""Run the steps of a search, each a pass over all images, and write each to the log when it is done.
+
+What stands before a layer computes the same whether or not the layer is quantised. So its tensors are computed once,
+and the effect of that layer alone needs no more than the part of the graph behind them.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.graph.float_layers import SEARCHED
+from fcn_deploy.graph.float_layers import SEARCHED, convolutions
 from fcn_deploy.graph.ports import GraphIO
-from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
+from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph, live_tensors_before
 from fcn_deploy.graph.weights import weights_bytes
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.rewrites.int8 import to_int8
@@ -21,11 +25,11 @@ from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space
 from fcn_deploy.quantization.search.images import PassResult, SearchImages
 from fcn_deploy.quantization.search.log import SearchLog, SearchStep
-from fcn_deploy.quantization.search.sensitivity import quantise_one_layer, tensors_before
 from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.vocabulary import LABELS, Target
 
 LIVE = "live"
+ALONE = "another layer is measured"
 FP32 = SearchStep("fp32")
 LabelsOf = Callable[[int], NDArray[Any]]  # an image's number -> its labels, [1, H, W]
 
@@ -61,6 +65,44 @@ class SearchedNetwork:
         reasons = {**self.kept, **dict.fromkeys(kept, SEARCHED)}
         to_int8(part, self.target, reasons, self.ranges, self.wide)
         return part
+
+
+def candidates(model: ir.Model, kept: Mapping[str, str]) -> list[str]:
+    """Return the convolutions that would be INT8, in the order of the graph, in which each has a name of its own."""
+    return [str(node.name) for node in convolutions(model) if node.name not in kept]
+
+
+def tensors_before(model: ir.Model, layer: str, target: Target) -> list[str]:
+    """Return the FP32 tensors from which the network with `layer` alone in INT8 can be computed to its end.
+
+    For "tensorrt" the graph is cut right before the layer. For "cpu" every reader of the layer's input reads 8 bits, so
+    the cut is before the first of them.
+    """
+    node = next(node for node in model.graph if node.name == layer)
+    source = node.inputs[0]
+    if target == "tensorrt" or source is None:
+        return live_tensors_before(model, layer)
+    readers = {use.node for use in source.uses() if use.node.op_type != "Shape"}
+    return live_tensors_before(model, str(next(node.name for node in model.graph if node in readers)))
+
+
+def quantise_one_layer(
+    model: ir.Model,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    layer: str,
+    target: Target,
+    ranges: Mapping[str, Range],
+) -> ir.Model:
+    """Return the part of `model` between two sets of tensors with `layer` alone in INT8; `model` stays as it is.
+
+    Args:
+        ranges: tensor -> (low, high), as for `to_int8`.
+    """
+    part = extract_subgraph(model, inputs, outputs)
+    kept = {node.name or "": ALONE for node in convolutions(part) if node.name != layer}
+    to_int8(part, target, kept, ranges)
+    return part
 
 
 class StepRunner:

@@ -170,7 +170,8 @@ def drop_weights(model: ir.Model) -> ir.Model:
         if tensor is None:
             continue
         if tensor.nbytes > WEIGHTS_BYTES:
-            value.const_value = ir.LazyTensor(_placeholder, tensor.dtype, shape=tensor.shape, name=value.name)
+            shape = ir.Shape(tensor.shape.numpy())
+            value.const_value = ir.LazyTensor(_placeholder, dtype=tensor.dtype, shape=shape, name=value.name)
         else:
             value.const_value = ir.tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=value.name)
     return model

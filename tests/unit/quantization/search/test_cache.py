@@ -13,7 +13,7 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.quantization.search import cache as search_cache
 from fcn_deploy.quantization.search.cache import TensorCache, cache_bytes, check_disk_space
-from fcn_deploy.quantization.search.sensitivity import tensors_before
+from fcn_deploy.quantization.search.steps import tensors_before
 from tests.support.small_fcn import images, write_fcn
 
 

@@ -12,7 +12,7 @@ from fcn_deploy.quantization.calibration.histogram import choose_range
 from fcn_deploy.quantization.calibration.measure import calibrate
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.rewrites.qdq import quantised_tensors
-from fcn_deploy.quantization.search.sensitivity import candidates, quantise_one_layer, tensors_before
+from fcn_deploy.quantization.search.steps import candidates, quantise_one_layer, tensors_before
 from fcn_deploy.vocabulary import TARGETS
 from tests.support.small_fcn import images, write_fcn
 
