@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from fcn_deploy.benchmark.report.sheets import fidelity_sheet, speed_sheet
 from fcn_deploy.cli.main import cli
 from tests.support import ROOT
+from tests.support.bench_records import RECORD
 from tests.support.pages import DOCS
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,3 +37,16 @@ def test_the_quoted_output_is_that_of_the_page():
 def test_every_command_has_a_row():
     rows = re.findall(r"^\| `fcn-deploy ([a-z-]+)` \|[^|]*\|[^|]*\|$", TEXT, re.MULTILINE)
     assert sorted(rows) == sorted(cli.list_commands(None))
+
+
+def test_the_tables_of_the_page_have_the_heads_of_today_and_each_is_explained():
+    heads = [line.split() for line in BENCH.splitlines() if line.startswith("runner ")]
+    sheets = (speed_sheet(RECORD), fidelity_sheet(RECORD))
+    today = [
+        [word for column in sheet.columns if column not in ("", "busy/s") for word in column.split()]
+        for sheet in sheets
+    ]
+    assert [[word for word in line if word != "busy/s"] for line in heads if "MB" not in line] == [*today, *today]
+    explained = re.findall(r"^\| ([^|`]+) \|", BENCH.split("## The columns")[1].split("\n\n")[1], re.MULTILINE)
+    named = {column.strip() for cell in explained for column in cell.split(",")}
+    assert [column for sheet in sheets for column in sheet.columns if column and column not in {*named, "runner"}] == []
