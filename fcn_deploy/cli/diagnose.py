@@ -9,7 +9,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option
-from fcn_deploy.cli.options.data import data_options, image_options, model_option, radius_option, threads_option
+from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options
 from fcn_deploy.cli.options.values import COUNT, picked
 
 DIVERGES = 3
@@ -41,9 +41,7 @@ IMAGES = 32
         help="Change a limit, such as int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 "
         "(% error); repeatable.",
     ),
-    model_option,
-    radius_option,
-    threads_option("the runner's own choice"),
+    RUN_OPTIONS,
 )
 @group("Result", json_option)
 def command(stages: tuple[str, ...], tolerances: tuple[str, ...], **given: Any) -> None:

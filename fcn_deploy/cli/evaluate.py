@@ -8,14 +8,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option
-from fcn_deploy.cli.options.data import (
-    data_options,
-    image_options,
-    model_option,
-    radius_option,
-    runner_option,
-    threads_option,
-)
+from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options, runner_option
 from fcn_deploy.cli.options.values import picked
 
 
@@ -28,7 +21,7 @@ from fcn_deploy.cli.options.values import picked
 )
 @cloup.argument("model", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo".')
 @group("Data", image_options())
-@group("What to run", runner_option, model_option, radius_option, threads_option("the runner's own choice"))
+@group("What to run", runner_option, RUN_OPTIONS)
 @group("Result", json_option)
 def command(model: str, **given: Any) -> None:
     """Measure the accuracy of a model on a labelled data set.

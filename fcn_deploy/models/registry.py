@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from fcn_deploy.card import (
-    CAFFE_MEAN,
-    CAFFE_STD,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    ChannelOrder,
-    ModelCard,
-    Option,
-    Triple,
-    class_names,
-)
+from fcn_deploy.card import CAFFE_MEAN, CAFFE_STD, ModelCard, Option, class_names
 from fcn_deploy.errors import RecipeError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,29 +16,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """Where a model's constructor is and what its images are made of."""
+    """Where a model's constructor is, and fields of its card that say how its images are prepared."""
 
     constructor: str
-    summary: str
-    mean: Triple = IMAGENET_MEAN
-    std: Triple = IMAGENET_STD
-    channel_order: ChannelOrder = "RGB"
+    images: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _caffe(constructor: str, summary: str) -> ModelEntry:
-    return ModelEntry(f"fcn_caffe:{constructor}", summary, CAFFE_MEAN, CAFFE_STD, "BGR")
-
-
+CAFFE = {"mean": CAFFE_MEAN, "std": CAFFE_STD, "channel_order": "BGR"}
 MODELS = {
-    "fcn32s": ModelEntry("fcn_vgg:FCN32s", "FCN-32s on VGG-16"),
-    "fcn16s": ModelEntry("fcn_vgg:FCN16s", "FCN-16s on VGG-16"),
-    "fcn8s": ModelEntry("fcn_vgg:FCN8s", "FCN-8s on VGG-16"),
-    "fcn32s-caffe": _caffe("CaffeFCN32s", "the authors' FCN-32s: padding 100 and its crops"),
-    "fcn16s-caffe": _caffe("CaffeFCN16s", "the authors' FCN-16s"),
-    "fcn8s-caffe": _caffe("CaffeFCN8s", "the authors' FCN-8s"),
-    "fcn8s-atonce-caffe": _caffe("CaffeFCN8sAtOnce", "the authors' FCN-8s trained at once, scaled skips"),
-    "fcn-resnet50": ModelEntry("fcn_resnet:fcn_resnet50", "FCN on a dilated ResNet-50 (torchvision's names)"),
-    "fcn-resnet101": ModelEntry("fcn_resnet:fcn_resnet101", "FCN on a dilated ResNet-101 (torchvision's names)"),
+    "fcn32s": ModelEntry("fcn_vgg:FCN32s"),
+    "fcn16s": ModelEntry("fcn_vgg:FCN16s"),
+    "fcn8s": ModelEntry("fcn_vgg:FCN8s"),
+    "fcn32s-caffe": ModelEntry("fcn_caffe:CaffeFCN32s", CAFFE),
+    "fcn16s-caffe": ModelEntry("fcn_caffe:CaffeFCN16s", CAFFE),
+    "fcn8s-caffe": ModelEntry("fcn_caffe:CaffeFCN8s", CAFFE),
+    "fcn8s-atonce-caffe": ModelEntry("fcn_caffe:CaffeFCN8sAtOnce", CAFFE),
+    "fcn-resnet50": ModelEntry("fcn_resnet:fcn_resnet50"),
+    "fcn-resnet101": ModelEntry("fcn_resnet:fcn_resnet101"),
 }
 
 
@@ -61,10 +45,7 @@ def entry(model: str) -> ModelEntry:
 
 def new_card(model: str, classes: Sequence[str], **options: Option) -> ModelCard:
     """Return a card for `model` with its own preprocessing and the given classes and options."""
-    line = entry(model)
-    return ModelCard(
-        model, class_names(classes), options, mean=line.mean, std=line.std, channel_order=line.channel_order
-    )
+    return ModelCard(model, class_names(classes), options, **entry(model).images)
 
 
 def build(card: ModelCard) -> nn.Module:

@@ -80,6 +80,10 @@ def threads_option(default: str) -> Decorator:
     return option("--threads", type=click.IntRange(1, MOST_THREADS), show_default=default, help="CPU threads.")
 
 
+# Of the commands that run a model on a data set and print what they counted.
+RUN_OPTIONS = (model_option, radius_option, threads_option("the runner's own choice"))
+
+
 def image_options(
     flag: str = "--data", *, split: str = "val", limit: int | None = None, was: Sequence[str] = ("--limit",)
 ) -> tuple[Decorator, ...]:
