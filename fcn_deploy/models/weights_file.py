@@ -44,25 +44,19 @@ def read_weights(path: Path) -> Weights:
     """
     path = Path(path)
     with reading(path, CheckpointError):
-        return _read(path)
-
-
-def _read(path: Path) -> Weights:
-    require_file(path)
-    with path.open("rb") as stream:
-        head = stream.read(512)
+        require_file(path)
+        with path.open("rb") as stream:
+            head = stream.read(512)
+        form = checkpoint_format(head)
+        if form == "safetensors":
+            return _read_safetensors(path)
+        if form == "zip":
+            _check_archive(path)
+        if form is not None:
+            return Weights(_read_pickled(path, mmap=form == "zip"))
     if not head:
         raise CheckpointError(f"{path} is empty; fetch or copy it again")
-    form = checkpoint_format(head)
-    if form == "safetensors":
-        return _read_safetensors(path)
-    if form == "zip":
-        _check_archive(path)
-    elif form is None:
-        raise CheckpointError(
-            f"{path} is no checkpoint: {_what_it_is(head)}; expected a .safetensors, .pth or .pt file"
-        )
-    return Weights(_read_pickled(path, mmap=form == "zip"))
+    raise CheckpointError(f"{path} is no checkpoint: {_what_it_is(head)}; expected a .safetensors, .pth or .pt file")
 
 
 def _read_safetensors(path: Path) -> Weights:

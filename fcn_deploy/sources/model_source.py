@@ -167,8 +167,7 @@ def open_runners(
         lanes: inferences at a time, each with memory of its own; None for two on a CPU with cores for both, else one.
 
     Raises:
-        UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
-        CheckpointError, GraphError, EngineError, ExportError, OutputError: the model cannot be read or exported.
+        FcnDeployError: as `ModelSource.open` does.
     """
     spec = runner or source.default_runner
     if entry(spec).opens == "engine" and lanes is not None and lanes > 1:
