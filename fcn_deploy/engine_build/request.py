@@ -72,7 +72,7 @@ def build_key(
     options = {name: value for name, value in request.options.asked().items() if name not in ("sm", "timing_cache")}
     key: dict[str, Any] = {
         "model": source.sha256,
-        "model card": source.card_sha256,
+        "model card": None if source.card is None else hashlib.sha256(source.card.to_json().encode()).hexdigest(),
         "precision": request.precision or AS_IT_IS,
         "library": f"{flavor.name} {flavor.version}",
         "built for": list(target.sm),
@@ -121,10 +121,6 @@ class BuildSource:
     card: ModelCard | None
     fixed: FixedDims
     graph: list[ir.Model] = field(default_factory=list)
-
-    @property
-    def card_sha256(self) -> str | None:
-        return None if self.card is None else hashlib.sha256(self.card.to_json().encode()).hexdigest()
 
 
 def check_target(target: Path, model: ModelSource) -> None:

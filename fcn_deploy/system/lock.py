@@ -44,19 +44,14 @@ def building(target: Path, progress: Progress = SILENT) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; return those that were made, the innermost first."""
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
 def _acquire(lock: FileLock, folder: Path, notice: str, progress: Progress) -> list[Path]:
-    """Wait for the lock; return the folders that were made for it."""
+    """Wait for the lock; return the folders that were made for it, the innermost first."""
     while True:
-        made = _make_folders(folder)
+        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
+            return made
         except Timeout:
             progress.say(notice)
             with suppress(FileNotFoundError):  # the other build failed, and removed the folder that it had made
@@ -65,6 +60,4 @@ def _acquire(lock: FileLock, folder: Path, notice: str, progress: Progress) -> l
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            return made
-        else:
             return made

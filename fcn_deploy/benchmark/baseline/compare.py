@@ -92,17 +92,12 @@ def compare_records(baseline: Record, record: Record, *, relative: bool = False)
     """
     check_same(baseline, record)
     no_speed = obstacle_to_speed(baseline, record)
-    if relative and not no_speed:
-        _check_reference(baseline, record)
+    for side, name in ((baseline, "the baseline"), (record, "this run")):
+        if relative and not no_speed and side.reference_row() is None:
+            raise RecordError(f"{name} has no timed row of PyTorch to measure by; have pytorch among --runners")
     rows = tuple(_changes(baseline, record, timed=not no_speed, relative=relative))
     reference = None if no_speed else _reference_change(baseline, record)
     return Comparison(baseline.created, relative, reference, no_speed, tuple(remarks(baseline, record)), rows)
-
-
-def _check_reference(baseline: Record, record: Record) -> None:
-    for side, name in ((baseline, "the baseline"), (record, "this run")):
-        if side.reference_row() is None:
-            raise RecordError(f"{name} has no timed row of PyTorch to measure by; have pytorch among --runners")
 
 
 def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -> Iterator[RowChange]:

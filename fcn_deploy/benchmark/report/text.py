@@ -100,7 +100,9 @@ def render_csv(record: Record) -> str:
 
 
 def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
-    batch, height, width = found.shape or (record.settings.batch, *_only_size(record))
+    sizes = {shape[1:] for shape in record.shapes}
+    height_width: tuple[int | None, ...] = sizes.pop() if len(sizes) == 1 else (None, None)
+    batch, height, width = found.shape or (record.settings.batch, *height_width)
     memory, agreement, built = found.memory, found.agreement, None if found.shape else row.built
     figures = summarise(record, found)
     line = figures | {
@@ -114,8 +116,3 @@ def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
         "unstable": int(figures["unstable"]) if "unstable" in figures else None,
     }  # fmt: skip
     return {column: line[column] for column in COLUMNS if line.get(column) is not None}
-
-
-def _only_size(record: Record) -> tuple[int | None, int | None]:
-    sizes = {shape[1:] for shape in record.shapes}
-    return sizes.pop() if len(sizes) == 1 else (None, None)

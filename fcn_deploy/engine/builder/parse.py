@@ -58,22 +58,17 @@ def parse(flavor: Flavor, path: Path) -> Parsed:
 
 def _start(flavor: Flavor, log: LogMessages) -> tuple[Any, Any, Any]:
     """Return a builder, an empty network and its parser; EngineError where the library gives none."""
-    trt = flavor.module
+    trt, flags = flavor.module, flavor.module.NetworkDefinitionCreationFlag
+    bits = 1 << int(flags.STRONGLY_TYPED) if flavor.traits.typed_flag else 0
+    if flavor.traits.explicit_batch:
+        bits = 1 << int(flags.EXPLICIT_BATCH)
     builder = create(trt, trt.Builder)
-    network = None if builder is None else builder.create_network(_network_flags(flavor))
+    network = None if builder is None else builder.create_network(bits)
     # An empty network is false, so not `if not network`.
     parser = None if network is None else create(trt, trt.OnnxParser, network)
     if parser is None:
         raise EngineError(f"{flavor.title} cannot start: {log.reason('it gives no reason')}; see fcn-deploy doctor")
     return builder, network, parser
-
-
-def _network_flags(flavor: Flavor) -> int:
-    """Return bits of NetworkDefinitionCreationFlag."""
-    flags = flavor.module.NetworkDefinitionCreationFlag
-    if flavor.traits.explicit_batch:
-        return 1 << int(flags.EXPLICIT_BATCH)
-    return 1 << int(flags.STRONGLY_TYPED) if flavor.traits.typed_flag else 0
 
 
 def _finding(flavor: Flavor, error: Any) -> Finding:
