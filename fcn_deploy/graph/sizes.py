@@ -28,6 +28,11 @@ class TensorSize:
     dtype: ir.DataType | None
     shape: tuple[int, ...] | None
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the value; 0 if its size is not known."""
+        return 0 if self.dtype is None or self.shape is None else int(math.prod(self.shape) * self.dtype.itemsize)
+
 
 @dataclass(frozen=True)
 class ImageSize:

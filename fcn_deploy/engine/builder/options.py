@@ -5,7 +5,6 @@ It drops options that it does not have, and accepts profiles of which the larges
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -166,13 +165,7 @@ def widest_node(model: ir.Model, sizes: Mapping[str, TensorSize]) -> tuple[str, 
     """Return the node whose inputs and outputs hold the most bytes together, which no reuse of memory can avoid."""
     found = ("", 0)
     for node in model.graph:
-        values = [value for value in (*node.inputs, *node.outputs) if value is not None]
-        needed = sum(_bytes(sizes.get(str(value.name))) for value in values)
+        names = [str(value.name) for value in (*node.inputs, *node.outputs) if value is not None]
+        needed = sum(sizes[name].nbytes for name in names if name in sizes)
         found = max(found, (str(node.name), needed), key=lambda item: item[1])
     return found
-
-
-def _bytes(size: TensorSize | None) -> int:
-    if size is None or size.shape is None or size.dtype is None:
-        return 0
-    return int(math.prod(size.shape) * size.dtype.itemsize)

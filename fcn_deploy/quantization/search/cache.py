@@ -12,7 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import OutputError
-from fcn_deploy.graph.sizes import ImageSize, TensorSize, tensor_sizes
+from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
 from fcn_deploy.system.files import output_error
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -64,7 +64,7 @@ def cache_bytes(model: ir.Model, cuts: Iterable[Sequence[str]], largest: tuple[i
         pixels: of all images.
     """
     sizes = tensor_sizes(model, ImageSize(1, *largest))
-    fullest = max((sum(_bytes(sizes[name]) for name in cut) for cut in cuts), default=0)
+    fullest = max((sum(sizes[name].nbytes for name in cut) for cut in cuts), default=0)
     return int(fullest * pixels / (largest[0] * largest[1]))
 
 
@@ -76,10 +76,3 @@ def check_disk_space(folder: Path, needed: int) -> None:
             f"the search keeps up to {needed / 1e9:.2f} GB of activations in {folder.parent} and "
             f"{max(free, 0) / 1e9:.2f} GB are free; take fewer images (--max-search-images) or another folder (TMPDIR)"
         )
-
-
-def _bytes(size: TensorSize) -> int:
-    """Return the bytes of a tensor; 0 if its size is not known."""
-    if size.dtype is None or size.shape is None:
-        return 0
-    return int(np.prod(size.shape) * size.dtype.itemsize)
