@@ -54,7 +54,9 @@ class Opened:
     def open(self, specs: Sequence[str], files: ModelFiles, stack: ExitStack) -> None:
         for spec in specs:
             try:
-                self.runners[OURS + spec] = stack.enter_context(files.open(parse_spec(spec)))
+                runner = stack.enter_context(files.open(parse_spec(spec)))
+                runner.tune_at_once = True
+                self.runners[OURS + spec] = runner
             except UnknownNameError:
                 raise
             except FcnDeployError as error:

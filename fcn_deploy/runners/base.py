@@ -59,6 +59,8 @@ class Runner(ABC):
         notes: what a reader of a measurement must know (work done on the host, nodes left to another device).
         device_ns: nanoseconds of the last upload, execute and download by events on the device; None where there
             are none, or nobody set `time_on_device`.
+        tune_at_once: whether a shape that comes again is tuned for (compiled, captured, measured) at its second run, as
+            where many are to be timed; else once its runs have taken about as long as that will.
 
     `upload`, `execute`, `download` and `infer` work on one batch and wait for each step; they are refused while tickets
     are open. `submit` and `result` keep up to `slots` batches under way.
@@ -73,6 +75,7 @@ class Runner(ABC):
         self.output_names = output_names
         self.notes: tuple[str, ...] = ()
         self.time_on_device = False
+        self.tune_at_once = False
         self.device_ns: tuple[int, int, int] | None = None
         self._state = "opened"
         self._tickets: Tickets[Any] = Tickets(name, [{}])

@@ -22,6 +22,7 @@ from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
 from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, outputs_of
 from fcn_deploy.runners.repeats import RepeatedShapes
+from fcn_deploy.runners.run_times import RunTimes
 from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.vocabulary import LABELS, Shape
 
@@ -59,7 +60,10 @@ class TorchRunner(Runner):
         what = "compiled network" if self._mode.compiled else "CUDA graph"
         self._shapes: RepeatedShapes[TorchShape] | None = None
         if graphs:
-            self._shapes = RepeatedShapes(self._open_shape, what=what, strict=self._mode.compiled)
+            self._shapes = RepeatedShapes(
+                self._open_shape, what=what, strict=self._mode.compiled, worth=self._is_worth_it
+            )
+        self._run_times = RunTimes()
 
     @classmethod
     def open(
@@ -107,6 +111,10 @@ class TorchRunner(Runner):
             logits: NDArray[np.float32] = self._network.logits(tensor).float().cpu().numpy()
         return logits
 
+    def _is_worth_it(self, shape: Shape) -> bool:
+        """Whether a shape that came again shall be captured by now; a compiled network was asked for."""
+        return self._mode.compiled or self.tune_at_once or self._run_times.repaid(shape)
+
     def _open_shape(self, shape: Shape) -> TorchShape:
         assert self._network is not None
         call = partial(outputs_of, self._network, names=self.output_names)
@@ -151,12 +159,12 @@ class TorchRunner(Runner):
 
     def _execute(self) -> None:
         try:
-            with self._timed(EXECUTE):
-                if self._fixed is None:
-                    self._run_eagerly()
-                else:
+            if self._fixed is None:
+                self._run_eagerly()
+            else:
+                with self._timed(EXECUTE):
                     self._fixed.run()
-            self._wait()
+                self._wait()
         except RuntimeError as error:
             shape = "" if self._image is None else f" on {list(self._image.shape)}"
             raise RunnerError(f"{self.name} failed{shape}: {first_line(error)}") from error
@@ -165,16 +173,21 @@ class TorchRunner(Runner):
         """Run the network as it is, once more without CUDA graphs if there is no memory left beside them."""
         assert self._network is not None
         assert self._image is not None
-        with torch.inference_mode():
+        batch, height, width, _ = self._image.shape
+        with self._run_times.timed((batch, height, width)), torch.inference_mode():
             try:
-                self._results = outputs_of(self._network, self._image, self.output_names)
-                return
+                self._launch(self._network, self._image)
             except torch.cuda.OutOfMemoryError:
                 if self._shapes is None or not self._shapes.drop("the GPU has no memory left"):
                     raise
                 self.notes = self._shapes.remarks
-            torch.cuda.empty_cache()
-            self._results = outputs_of(self._network, self._image, self.output_names)
+                torch.cuda.empty_cache()
+                self._launch(self._network, self._image)
+
+    def _launch(self, network: Contract, image: torch.Tensor) -> None:
+        with self._timed(EXECUTE):
+            self._results = outputs_of(network, image, self.output_names)
+        self._wait()
 
     def _download(self) -> dict[str, NDArray[Any]]:
         with self._timed(DOWNLOAD):

@@ -83,7 +83,7 @@ class TorchShape:
         captured: Mapping[str, Tensor] = {} if self._graph is None else self._results
         self._downloads = {name: Download(result) for name, result in captured.items()}
         made = " and ".join(["compiled"] * compiled + ["captured as a CUDA graph"] * (self._graph is not None))
-        self.remark = f"{made or 'run eagerly'} from its second run on, which took {_since(started)}{self._why}"
+        self.remark = f"{made or 'run eagerly'} in {_since(started)}{self._why}"
         if self._on_gpu:
             self.remark += f"; images are copied {self._upload.way}"
 

@@ -27,7 +27,7 @@ Kept = TypeVar("Kept", bound=Costly)
 
 
 class RepeatedShapes(Generic[Kept]):
-    """What `make` gives for a shape from its second run on, for at most `capacity` shapes.
+    """What `make` gives for a shape from its second run on, once it is worth it, for at most `capacity` shapes.
 
     Once all places are taken, a shape must come twice as often as the last one had to before it replaces the one that
     was used longest ago. So n runs cost at most capacity + log2(n) makings, in whatever order the shapes come.
@@ -36,9 +36,22 @@ class RepeatedShapes(Generic[Kept]):
     """
 
     def __init__(
-        self, make: Callable[[Shape], Kept], *, what: str, capacity: int = CAPACITY, strict: bool = False
+        self,
+        make: Callable[[Shape], Kept],
+        *,
+        what: str,
+        capacity: int = CAPACITY,
+        strict: bool = False,
+        worth: Callable[[Shape], bool] = lambda shape: True,
     ) -> None:
-        """Begin with nothing kept; `what` names it in the remarks, and `strict` raises an error of `make`."""
+        """Begin with nothing kept.
+
+        Args:
+            what: its name in the remarks.
+            strict: whether an error of `make` is raised.
+            worth: whether a shape that came again shall have it by now.
+        """
+        self._worth = worth
         self._make, self._what, self._capacity, self._strict = make, what, capacity, strict
         self._kept: OrderedDict[Shape, Kept] = OrderedDict()
         self._runs: Counter[Shape] = Counter()
@@ -62,7 +75,7 @@ class RepeatedShapes(Generic[Kept]):
         if self._capacity == 0 or shape in self._refused:
             return None
         self._runs[shape] += 1
-        if self._runs[shape] < self._needed:
+        if self._runs[shape] < self._needed or not self._worth(shape):
             return None
         return self._earned(shape)
 

@@ -52,6 +52,7 @@ def _measure_here(spec: str, source: str, shape: Shape, threads: int | None, mod
     baseline = peak_bytes()
     with open_runner(spec, source, threads=threads, load=partial(load_network, source, model=model)) as runner:
         # On a GPU the second run of a shape may open what all later ones run in, with memory of its own.
+        runner.tune_at_once = True
         for _ in range(1 if device_of(spec) == "cpu" else 2):
             runner.infer({"image": np.full((*shape, 3), 127, np.uint8)})
         free_after = _free_device_bytes(spec)

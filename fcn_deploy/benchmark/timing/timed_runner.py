@@ -56,7 +56,7 @@ class InProcess:
 
     def __init__(self, runner: Runner, clock: Clock = time.perf_counter_ns) -> None:
         self.runner, self.name, self.streams, self._clock = runner, runner.name, runner.slots > 1, clock
-        runner.time_on_device = True
+        runner.time_on_device = runner.tune_at_once = True
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -186,7 +186,7 @@ def _seconds(session: FixedSession) -> float:
 
 
 def _remark(layout: Texts, times: Mapping[str, float], failures: Sequence[str], seconds: float) -> str:
-    said = f"a session with its sizes fixed, {named(layout)}, from its second run on, opened in {seconds:.1f} s"
+    said = f"a session with its sizes fixed, {named(layout)}, opened in {seconds:.1f} s"
     others = [f"{1e3 * taken:.3g} ms with {name}" for name, taken in times.items() if name != named(layout)]
     if others:
         said += f"; it runs in {1e3 * times[named(layout)]:.3g} ms, and in {', '.join(others)}"

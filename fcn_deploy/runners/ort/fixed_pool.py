@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,15 @@ class FixedPool(RepeatedShapes[FixedSession]):
     """What `opener` opens for shapes that come again; the first run of a shape says what its outputs will be."""
 
     def __init__(
-        self, opener: FixedSessions, io: GraphIO, fetches: Sequence[str], dims: Sequence[int | str | None]
+        self,
+        opener: FixedSessions,
+        io: GraphIO,
+        fetches: Sequence[str],
+        dims: Sequence[int | str | None],
+        worth: Callable[[Shape], bool],
     ) -> None:
         """Begin with none; `dims` are those of the input as the file has them."""
-        super().__init__(self._open, what="session of its own", capacity=capacity(opener))
+        super().__init__(self._open, what="session of its own", capacity=capacity(opener), worth=worth)
         self._opener, self._io, self._fetches, self._dims = opener, io, fetches, dims
         self._outputs: dict[Shape, tuple[FixedPort, ...]] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
-from fcn_deploy.runners.ort.first_runs import FirstRuns
 from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
 from fcn_deploy.runners.ort.gpu_arrays import copy_from, copy_of, shared
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
 from fcn_deploy.runners.ort.session import is_memory, open_session, reason_of
+from fcn_deploy.runners.run_times import RunTimes
 from fcn_deploy.vocabulary import LABELS, Shape, shape_text
 
 
@@ -43,6 +44,7 @@ class OrtRunner(Runner):
         asked: ProviderOptions | None = None,
         fixed: FixedSessions | None = None,
         notes: tuple[str, ...] = (),
+        opening_s: float = 0.0,
     ) -> None:
         """Run `session`; `fixed` opens others for shapes that come again, where there may be any."""
         super().__init__(name, io.card, outputs)
@@ -57,10 +59,10 @@ class OrtRunner(Runner):
         self._opener, self._on_cuda = fixed, fixed is not None and fixed.provider == CUDA
         self._pool: FixedPool | None = None
         if fixed is not None and capacity(fixed):
-            self._pool = FixedPool(fixed, io, self._fetches, session.get_inputs()[0].shape)
+            self._pool = FixedPool(fixed, io, self._fetches, session.get_inputs()[0].shape, self._is_worth_it)
         self._fixed: FixedSession | None = None
         self._shape: Shape = (0, 0, 0)
-        self._first_runs = FirstRuns()
+        self._run_times = RunTimes(opening_s)
         self._own_notes = (*notes, *io.host_work(outputs))
         self.notes = self._own_notes
 
@@ -76,7 +78,9 @@ class OrtRunner(Runner):
         provider: ProviderOptions | None = None,
     ) -> OrtRunner:
         """Open the .onnx file `source` on the provider `device`; see `ort_session.open_session` for the errors."""
+        started = time.perf_counter()
         opened = open_session(name, Path(source), device, threads, provider)
+        opening_s = time.perf_counter() - started
         session = opened.session
         text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
         card = ModelCard.from_json(text, source) if text else None
@@ -86,13 +90,16 @@ class OrtRunner(Runner):
         )
         options: dict[str, Any] = {"device": opened.buffers, "outputs": outputs, "asked": provider}
         with restated(GraphError, GraphError, prefix=f"{source}: "):
-            return cls(name, session, io, **options, fixed=fixed, notes=opened.notes)
+            return cls(name, session, io, **options, fixed=fixed, notes=opened.notes, opening_s=opening_s)
 
     def clone(self) -> OrtRunner:
         self._require("opened", "uploaded", "executed")
         options: dict[str, Any] = {"device": self._device, "outputs": self.output_names, "asked": self._asked}
-        clone = type(self)(self.name, self._session, self._io, **options, fixed=self._opener)
+        clone = type(self)(
+            self.name, self._session, self._io, **options, fixed=self._opener, opening_s=self._run_times.opening_s
+        )
         clone.notes = clone._own_notes = self._own_notes
+        clone.tune_at_once = self.tune_at_once
         return clone
 
     def accepts(self, shape: Shape) -> bool:
@@ -179,7 +186,7 @@ class OrtRunner(Runner):
                 return
             except RunnerError as error:
                 self._leave_fixed(str(error))
-        with self._first_runs.timed(self._shape if self._on_cuda else None):
+        with self._run_times.timed(self._shape):
             try:
                 self._run()
             except RunnerError as error:
@@ -206,9 +213,13 @@ class OrtRunner(Runner):
         self._pool.refuse(self._shape, reason)
         self._bind(image)
 
+    def _is_worth_it(self, shape: Shape) -> bool:
+        """Whether a shape that came again shall have a session by now; by hand asked for, at its second run."""
+        return self.tune_at_once or self._asked.fixed_shapes is not None or self._run_times.repaid(shape)
+
     def _tell(self) -> None:
         remarks = () if self._pool is None else self._pool.remarks
-        self.notes = (*self._own_notes, *self._first_runs.remark, *remarks)
+        self.notes = (*self._own_notes, *(self._run_times.remark if self._on_cuda else ()), *remarks)
 
     def _download(self) -> dict[str, NDArray[Any]]:
         arrays = self._binding.copy_outputs_to_cpu() if self._fixed is None else self._fixed.read()

@@ -49,6 +49,13 @@ def test_the_first_run_of_a_shape_gets_nothing_and_the_second_makes_it_once():
     assert shapes.remarks == ("1x8x8: made",)
 
 
+def test_a_shape_waits_until_it_is_worth_it():
+    make, worth = Maker(), [False, False, True]
+    shapes = RepeatedShapes(make, what="graph", worth=lambda shape: worth.pop(0))
+    assert [shapes.get(A) is None for _ in range(5)] == [True, True, True, False, False]
+    assert make.made == [A]
+
+
 def test_the_least_recently_used_makes_room_for_a_shape_that_came_twice_as_often():
     make = Maker()
     shapes = RepeatedShapes(make, what="graph", capacity=2)

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.ort import fixed
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.registry import open_runner
@@ -57,7 +58,7 @@ def test_the_second_run_of_a_shape_opens_a_session_whose_results_are_those_of_th
             assert (found["labels"].dtype, found["logits"].dtype) == (np.uint8, np.float32)
         assert np.array_equal(first["labels"], classes_of((2, 33, 47)))
         (note,) = (note for note in runner.notes if note not in own)
-    assert note.startswith("2x33x47: a session with its sizes fixed, the provider's own options, from its second run")
+    assert note.startswith("2x33x47: a session with its sizes fixed, the provider's own options, opened in")
 
 
 def test_a_network_with_crops_gives_the_same_labels_in_either_session(fcn):
@@ -150,6 +151,12 @@ def cuda(monkeypatch):
     return install(monkeypatch)
 
 
+def open_tuned(path: Path, provider: ProviderOptions | None = None) -> Runner:
+    runner = open_runner("onnxruntime:cuda", str(path), provider=provider)
+    runner.tune_at_once = True
+    return runner
+
+
 def slow_but_for_the_rule(opened: Opened) -> float:
     return 0.0 if opened.options.keys() - {"enable_cuda_graph"} == RULE.keys() else 0.01
 
@@ -173,7 +180,7 @@ def half_file(path: Path) -> Path:
 
 def test_an_fp16_file_gets_the_rule_of_its_type_and_a_graph_at_its_second_run(tmp_path, cuda):
     cuda.seconds = slow_but_for_the_rule
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(4):
             check(runner, (1, 8, 9))
         check(runner, (2, 8, 9))
@@ -195,7 +202,7 @@ def test_a_shape_that_comes_again_is_measured_in_each_layout_and_keeps_the_faste
         return 0.02 if wrong else 0.0
 
     cuda.seconds = seconds
-    with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(write_graph(tmp_path / "m.onnx")) as runner:
         for _ in range(4):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
@@ -206,14 +213,26 @@ def test_a_shape_that_comes_again_is_measured_in_each_layout_and_keeps_the_faste
     assert heuristic.options["cudnn_conv_algo_search"] == "HEURISTIC"
     assert (plain.runs < fused.runs) == fused_is_faster
     named = "fuse_conv_bias=1, " if fused_is_faster else ""
-    assert f"fixed, prefer_nhwc=1, {named}enable_cuda_graph=1, from its second run on, opened in" in notes
+    assert f"fixed, prefer_nhwc=1, {named}enable_cuda_graph=1, opened in" in notes
     runs_in, others_in = re.search(r"it runs in (\S+) ms, and in (\S+) ms with prefer", notes).groups()
     assert float(runs_in) < 20 <= float(others_in)
 
 
+def test_without_word_of_many_runs_a_session_is_opened_once_its_shape_has_run_as_long_as_that_takes(tmp_path, cuda):
+    cuda.seconds = lambda opened: 0.0 if opened.sizes else 0.05
+    with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx"))) as runner:
+        runner._run_times.opening_s = 0.3
+        for _ in range(int(0.3 / 0.05)):
+            check(runner, (1, 8, 9))
+        assert not cuda.fixed
+        for _ in range(10):
+            check(runner, (1, 8, 9))
+    assert len(cuda.opened) == 5
+
+
 def test_options_given_by_hand_stand_in_every_session(tmp_path, cuda):
     asked = ProviderOptions(device_id=1, options={"fuse_conv_bias": "0", "cudnn_conv_algo_search": "HEURISTIC"})
-    with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx")), provider=asked) as runner:
+    with open_tuned(write_graph(tmp_path / "m.onnx"), asked) as runner:
         check(runner, (1, 8, 9))
         check(runner, (1, 8, 9))
     expected = {"device_id": "1", "prefer_nhwc": "1", "fuse_conv_bias": "0", "cudnn_conv_algo_search": "HEURISTIC"}
@@ -224,7 +243,7 @@ def test_options_given_by_hand_stand_in_every_session(tmp_path, cuda):
 
 def test_no_graphs_where_none_are_asked_for(tmp_path, cuda):
     asked = ProviderOptions(fixed_shapes=0)
-    with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx")), provider=asked) as runner:
+    with open_tuned(write_graph(tmp_path / "m.onnx"), asked) as runner:
         for _ in range(3):
             check(runner, (1, 8, 9))
     assert len(cuda.opened) == 1
@@ -236,7 +255,7 @@ def test_options_that_this_onnxruntime_does_not_know_are_left_out_with_a_note(tm
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Unknown provider option: prefer_nhwc")
 
     cuda.on_open = refuse
-    with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(write_graph(tmp_path / "m.onnx")) as runner:
         check(runner, (1, 8, 9))
         assert "without prefer_nhwc=1" in runner.notes[0]
         assert "Unknown provider option" in runner.notes[0]
@@ -250,7 +269,7 @@ def test_a_graph_that_cannot_be_captured_leaves_a_session_of_fixed_sizes(tmp_pat
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : This session cannot use the graph capture feature")
 
     cuda.on_open = refuse
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(3):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
@@ -265,7 +284,7 @@ def test_no_memory_for_a_session_of_its_own_leaves_the_general_one_and_is_tried_
             raise RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : CUDA error 2: out of memory")
 
     cuda.on_open = refuse
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(5):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
@@ -281,7 +300,7 @@ def test_a_session_of_its_own_that_fails_later_hands_its_image_to_the_general_on
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 700: an illegal memory access")
 
     cuda.on_run = fail
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(6):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
@@ -295,7 +314,7 @@ def test_a_choice_that_fails_while_it_is_timed_is_left_out_and_named(tmp_path, c
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDNN_FE failure 11: CUDNN_BACKEND_API_FAILED")
 
     cuda.on_run = fail
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(4):
             check(runner, (1, 8, 9))
         (note,) = (note for note in runner.notes if note.startswith("1x8x9"))
@@ -304,7 +323,7 @@ def test_a_choice_that_fails_while_it_is_timed_is_left_out_and_named(tmp_path, c
 
 def test_no_further_layouts_are_tried_once_opening_has_taken_long(tmp_path, cuda, monkeypatch):
     monkeypatch.setattr(fixed, "TRYING_S", 0.0)
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(3):
             check(runner, (1, 8, 9))
     assert len(cuda.fixed) == 1
@@ -315,14 +334,14 @@ def test_no_memory_for_the_buffers_leaves_the_general_session(tmp_path, cuda, mo
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 6.00 MiB")
 
     monkeypatch.setattr(fixed, "make_buffer", refuse)
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(3):
             check(runner, (1, 8, 9))
         assert "1x8x9 has no session of its own: CUDA out of memory. Tried to allocate 6.00 MiB" in runner.notes
 
 
 def test_out_of_memory_in_the_middle_gives_up_the_sessions_of_single_shapes_and_goes_on(tmp_path, cuda):
-    with open_runner("onnxruntime:cuda", str(half_file(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(2):
             check(runner, (1, 8, 9))
         failures = iter([True])
@@ -345,7 +364,7 @@ def test_out_of_memory_with_nothing_to_give_up_is_an_error(tmp_path, cuda):
         raise RuntimeError("[ONNXRuntimeError] : 6 : FAIL : Failed to allocate memory for requested buffer")
 
     cuda.on_run = fail
-    with open_runner("onnxruntime:cuda", str(write_graph(tmp_path / "m.onnx"))) as runner:
+    with open_tuned(write_graph(tmp_path / "m.onnx")) as runner:
         with pytest.raises(RunnerError, match="failed while running: Failed to allocate memory"):
             runner.infer({"image": image_of((1, 8, 9))})
         with pytest.raises(RunnerError, match="failed while running"):
