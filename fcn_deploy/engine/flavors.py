@@ -20,6 +20,9 @@ from fcn_deploy.model_file import RTX_TAG, TENSORRT_TAG
 from fcn_deploy.system.optional import require
 
 TENSORRT, RTX = "tensorrt", "tensorrt_rtx"
+# The GPUs of portable plans of TensorRT for RTX, as release 1.7.1 listed them when it refused one on an H100.
+PORTABLE_GPUS = "compute capability 8.0, 8.6, 8.9, 12.0 and later, not 9.0"
+_PORTABLE_BEFORE_120 = (80, 86, 89)
 # Asked in this order where nobody says which: TensorRT for RTX builds on any machine.
 NAMES = (RTX, TENSORRT)
 ALIASES = {"rtx": RTX, "tensorrt-rtx": RTX, "trt": TENSORRT}
@@ -87,6 +90,12 @@ TABLE: dict[tuple[str, tuple[int, ...], tuple[int, ...]], Traits] = {
         },
     ),
 }
+
+
+def runs_portable(sm: str) -> bool:
+    """Return whether a GPU ("SM86") runs portable plans of TensorRT for RTX."""
+    number = int(sm.removeprefix("SM"))
+    return number in _PORTABLE_BEFORE_120 or number >= 120
 
 
 @dataclass(frozen=True)

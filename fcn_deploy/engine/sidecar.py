@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.engine.flavors import REBUILD, read_header
+from fcn_deploy.engine.flavors import PORTABLE_GPUS, REBUILD, read_header
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port
 from fcn_deploy.system.decode import Count, Filled, decode, is_schema, parse_json
@@ -47,6 +47,10 @@ class BuiltFor:
     sm: tuple[str, ...]
     gpu: Filled | None = None
     driver: Filled | None = None
+
+    def targets(self) -> str:
+        """ "SM86, SM89", or what portable means."""
+        return f"portable ({PORTABLE_GPUS})" if self.sm == (PORTABLE,) else ", ".join(self.sm)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def _written(report: BuildReport) -> str:
 
 
 def _profile_lines(sidecar: Sidecar) -> list[str]:
-    lines = [f"{sidecar.flavor} {sidecar.version}, for {', '.join(sidecar.built_for.sm)}; N x H x W:"]
+    lines = [f"{sidecar.flavor} {sidecar.version}, for {sidecar.built_for.targets()}; N x H x W:"]
     for profile, activations in zip(sidecar.profiles, sidecar.activation_bytes, strict=True):
         memory = "" if activations is None else f"   {activations / 1e6:.1f} MB of activations"
         lines.append(f"  {profile}{memory}")

@@ -99,7 +99,7 @@ def _engine_rows(found: EngineFile) -> Iterator[Row]:
 def _built_for(sidecar: Sidecar) -> str:
     place = sidecar.built_for
     gpu = f", by a machine with {place.gpu}, CUDA {place.driver}" if place.gpu else ", by a machine without a GPU"
-    return f"{', '.join(place.sm) or 'unknown'}{gpu}"
+    return f"{place.targets() or 'unknown'}{gpu}"
 
 
 def _memory(memory: ProfileMemory) -> str:

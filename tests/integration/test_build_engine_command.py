@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.cli.build_engine import command
+from fcn_deploy.engine.gpus import Gpu
 from fcn_deploy.engine.sidecar import matches_plan, read_sidecar, sidecar_path
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.model_file import file_of
@@ -58,11 +59,19 @@ def test_an_engine_and_its_sidecar_are_written_and_described(fcn, tmp_path):
     out = tmp_path / "new" / "m.engine"
     result = _build(fcn, *SIZES, "-o", out)
     assert f"wrote {out}" in result.output
-    assert "for portable; N x H x W:" in result.output
+    assert "for portable (compute capability 8.0, 8.6, 8.9, 12.0 and later, not 9.0); N x H x W:" in result.output
     assert "1x2x2 .. 2x34x46 .. 3x100x158" in result.output
     assert "built as FP32 100.0 %" in result.output
     assert "as the file's types ask" in result.output
     assert {path.name for path in out.parent.iterdir()} == {"m.engine", "m.engine.json"}
+
+
+@pytest.mark.parametrize(("sm", "warned"), [("SM90", True), ("SM89", False)])
+def test_a_portable_engine_that_this_gpu_cannot_run_is_reported(fcn, tmp_path, monkeypatch, sm, warned):
+    monkeypatch.setattr("fcn_deploy.engine.builder.build.gpus", lambda: (Gpu("NVIDIA H100", sm, "13.0"),))
+    result = _build(fcn, *SIZES, "-o", tmp_path / "m.engine")
+    assert ("does not run on this machine's NVIDIA H100, SM90" in result.stderr) == warned
+    assert ("--flavor tensorrt builds for this GPU" in result.stderr) == warned
 
 
 def test_nothing_is_done_where_nothing_has_changed(fcn, tmp_path):

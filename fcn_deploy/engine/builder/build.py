@@ -20,7 +20,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_in_child
 from fcn_deploy.engine.builder.layers import compare_precision
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_maxima, check_options
-from fcn_deploy.engine.flavors import Flavor
+from fcn_deploy.engine.flavors import PORTABLE_GPUS, Flavor, runs_portable
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.errors import GraphError
@@ -204,4 +204,10 @@ def _remarks(request: BuildRequest, sidecar: Sidecar, compiled: Compiled) -> lis
     if typed and sidecar.shares is not None and sidecar.shares.disagreements:
         count, first = len(sidecar.shares.disagreements), sidecar.shares.disagreements[0]
         lines.append(f"WARNING: {count} layers were not built in the type that the file asks for; first {first}")
+    gpu = next(iter(gpus()), None)
+    if gpu is not None and sidecar.built_for.sm == (PORTABLE,) and not runs_portable(gpu.sm):
+        lines.append(
+            f"WARNING: the engine does not run on this machine's {gpu.name}, {gpu.sm}, but on {PORTABLE_GPUS}; "
+            "--flavor tensorrt builds for this GPU"
+        )
     return lines

@@ -9,7 +9,7 @@ import pytest
 
 from fcn_deploy.engine import flavors
 from fcn_deploy.engine.builder.options import BuildOptions, check_options, known_sm
-from fcn_deploy.engine.flavors import RTX, TABLE, TENSORRT, Flavor, open_flavor, traits_of
+from fcn_deploy.engine.flavors import RTX, TABLE, TENSORRT, Flavor, open_flavor, runs_portable, traits_of
 from fcn_deploy.errors import EngineError, MissingDependencyError, UnknownNameError
 
 
@@ -105,3 +105,8 @@ def test_an_architecture_that_the_library_lacks_is_refused_with_those_it_has():
         check_options(flavor, BuildOptions(sm=("SM90",)), False)
     with pytest.raises(EngineError, match="--sm current: this machine shows no GPU"):
         check_options(flavor, BuildOptions(sm=("CURRENT",)), False)
+
+
+def test_portable_plans_run_on_the_gpus_that_the_library_named():
+    known = ("SM75", "SM80", "SM86", "SM87", "SM89", "SM90", "SM100", "SM120", "SM121")
+    assert [sm for sm in known if runs_portable(sm)] == ["SM80", "SM86", "SM89", "SM120", "SM121"]

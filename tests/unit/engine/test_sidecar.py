@@ -123,3 +123,8 @@ def test_differences_name_both_values_and_shorten_hashes():
         'options was none, now {"tf32": false}',
         "old was x, now none",
     )
+
+
+def test_portable_is_explained_and_named_architectures_are_listed():
+    assert BuiltFor(("portable",)).targets() == "portable (compute capability 8.0, 8.6, 8.9, 12.0 and later, not 9.0)"
+    assert BuiltFor(("SM86", "SM89")).targets() == "SM86, SM89"
