@@ -2,7 +2,7 @@
 # check: before each commit, 3 minutes on two cores. ci: what .ci/run runs, 10 minutes. long: what ci leaves out.
 # docs: render tables and figures from benchmarks/results, pictures from the demo model, and the map of the package.
 check: lint unit
-ci: lint test
+ci: lint site test
 lint:
 	ruff format --check .
 	ruff check .
@@ -20,9 +20,10 @@ docs:
 	python -m benchmarks.figures
 	python -m benchmarks.pictures
 	python -m tests.support.folder_table
+	python -m tests.support.cli_pages
 # site: docs/ as web pages, in site/. edge: docs/edge.md's installation without PyTorch, in a new environment, tested.
 site:
-	mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 edge:
 	bash tests/support/edge.sh
 long:

@@ -51,8 +51,8 @@ def bench(
     Args:
         model: an .onnx file, a checkpoint, a recipe or "demo".
         data: images, as for `evaluate`, with or without labels; None generates them.
-        runners: "pytorch[:DEVICE][:fp16|bf16][:compile]", "onnxruntime[:DEVICE][:PRECISION]",
-            "openvino[:PRECISION][:DEVICE][:fp32|bf16]" or "tensorrt[:PRECISION]"; one given twice shows the noise. With
+        runners: `pytorch[:DEVICE][:fp16|bf16][:compile]`, `onnxruntime[:DEVICE][:PRECISION]`,
+            `openvino[:PRECISION][:DEVICE][:fp32|bf16]` or `tensorrt[:PRECISION]`; one given twice shows the noise. With
             a precision (fp16, int8, int8+fp16) the model is rewritten for this run, and "tensorrt" builds an engine.
             None is what is installed.
         model_name: the network that a checkpoint holds, where its keys leave a choice.

@@ -24,7 +24,7 @@ OPTIONAL = {name: list(map(Requirement, lines)) for name, lines in PROJECT["opti
 PINS = [Requirement(line) for line in (ROOT / "constraints.txt").read_text().split("\n") if line]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # Built from source or tied to the machine: nothing to pin, and `all` leaves them out.
-UNPINNED = {"cuda", "docs", "graphs", "rtx-cuda", "tensorrt", "tensorrt-cuda"}
+UNPINNED = {"cuda", "graphs", "rtx-cuda", "tensorrt", "tensorrt-cuda"}
 
 
 def _key(name: str) -> str:
@@ -61,7 +61,7 @@ def test_the_supported_pythons_are_the_classified_ones():
 def test_all_names_every_extra_that_installs_anywhere():
     (everything,) = OPTIONAL["all"]
     assert everything.name == PROJECT["name"]
-    assert everything.extras == set(OPTIONAL) - UNPINNED - {"all", "dev"}
+    assert everything.extras == set(OPTIONAL) - UNPINNED - {"all", "dev", "docs"}
 
 
 def test_a_message_names_only_extras_that_exist_and_hold_the_package():
