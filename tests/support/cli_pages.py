@@ -52,7 +52,7 @@ def _page(name: str) -> str:
 
 
 def _table(kind: str, records: list[tuple[str, str] | None]) -> str:
-    rows = [_row(names, text) for names, text in filter(None, records)]
+    rows = [_row(names, text) for names, text in filter(None, records) if not names.endswith("--help")]
     return "\n".join([f"| {kind} | |", "|---|---|", *rows, ""])
 
 
