@@ -32,17 +32,17 @@ _ORIENTATION = 0x0112  # EXIF tag: 1 upright, 2..8 mirrored or turned
 _UNKNOWN = 0xFFFF  # label of a colour that has none
 
 
-def load_image(path: Path) -> NDArray[np.uint8]:
-    """Read an image as uint8[H, W, 3] RGB, upright; the array is the caller's.
+def load_image(path: Path, *, writable: bool = True) -> NDArray[np.uint8]:
+    """Read an image as uint8[H, W, 3] RGB, upright; the array is the caller's, and costs a copy if it is `writable`.
 
     Raises:
         ImageError: missing, empty, cut off, not an image, a folder, too large for Pillow's limit on decompressed
             pixels, or 32 bits a channel.
     """
-    return rgb_array(decode(path), path)
+    return rgb_array(decode(path), path, writable=writable)
 
 
-def rgb_array(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+def rgb_array(image: Image.Image, path: Path, *, writable: bool = True) -> NDArray[np.uint8]:
     """Return a decoded image, or a part of it, as uint8[H, W, 3] RGB by the rules above; `path` is for messages.
 
     Raises:
@@ -54,7 +54,8 @@ def rgb_array(image: Image.Image, path: Path) -> NDArray[np.uint8]:
         high_byte = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(high_byte[:, :, None], 3, axis=2)
     try:
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        rgb = image if image.mode == "RGB" else image.convert("RGB")
+        return np.array(rgb) if writable else np.asarray(rgb)
     except ValueError as error:
         raise ImageError(f"{path} cannot be converted to RGB ({error}); convert it first") from error
 

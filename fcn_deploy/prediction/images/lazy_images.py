@@ -81,10 +81,10 @@ def _load(path: Path) -> NDArray[np.uint8]:
     try:
         kind = path.stat().st_mode
     except OSError:
-        return load_image(path)  # which reports what is wrong with it
+        return load_image(path, writable=False)  # which reports what is wrong with it
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
         raise ImageError(f"{path} is a device or a pipe; expected an image file")
-    return load_image(path)
+    return load_image(path, writable=False)
 
 
 def _raise_later(error: DataError) -> Callable[[], NDArray[np.uint8]]:

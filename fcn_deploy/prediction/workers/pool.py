@@ -31,6 +31,9 @@ from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTas
 from fcn_deploy.system.process import how_it_ended, start_module
 
 Result = TypeVar("Result")
+# glibc gives memory of this size back to the system after each image and takes it again, page by page; up to there it
+# is kept.
+_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
 
 
 class _Expected(Generic[Result]):
@@ -63,7 +66,7 @@ class _Process:
         ours, theirs = socket.socketpair()
         with theirs:
             self._child = start_module(
-                "fcn_deploy.prediction.workers.process", str(theirs.fileno()), str(memory),
+                "fcn_deploy.prediction.workers.process", str(theirs.fileno()), str(memory), environment=_ENVIRONMENT,
                 pass_fds=(theirs.fileno(), memory),
                 stdin=subprocess.DEVNULL, stdout=self._errors, stderr=self._errors,
             )  # fmt: skip
