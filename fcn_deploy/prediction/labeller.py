@@ -27,7 +27,8 @@ from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.receptive_field.compute import receptive_field_of
 
 MAX_WORKERS = 16
-ENOUGH_IMAGES = 200  # for which it pays to start processes
+# From so many on it pays to decode and write in processes. On fewer cores inference leaves Python's lock time enough.
+ENOUGH_IMAGES, ENOUGH_CORES = 100, 4
 
 
 class Labeller(Protocol):
@@ -74,7 +75,7 @@ class LocalLabeller:
         self._workers = options.workers or min(usable_cores() + EXTRA_IO_THREADS, MAX_WORKERS)
         self._notes: tuple[str, ...] = ()
         self._processes = None
-        if images >= ENOUGH_IMAGES and options.tiling is None:
+        if images >= ENOUGH_IMAGES and usable_cores() >= ENOUGH_CORES and options.tiling is None:
             self._processes = self._start_processes(stack)
         source = stack.enter_context(ModelSource(options.model, progress, model=options.checkpoint_model))
         lanes = options.lanes if options.tiling is None else 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,11 +16,26 @@ from PIL import Image
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.prediction.labeller import ENOUGH_IMAGES
-from tests.integration.test_predict_command import files, start, wait_for_results
+from tests.integration.test_predict_command import files, wait_for_results
 from tests.support.child_process import finish
 from tests.support.onnx_files import write_graph
 
-COUNT = ENOUGH_IMAGES + 200
+COUNT = ENOUGH_IMAGES + 300
+CODE = """
+from fcn_deploy.cli.main import main
+from fcn_deploy.prediction import labeller
+
+labeller.ENOUGH_CORES = 1
+main()
+"""
+
+
+def start(*arguments: object, **options) -> subprocess.Popen[str]:
+    """Start `fcn-deploy predict` as on a machine with enough cores."""
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE, "predict", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, **options,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +137,7 @@ def test_more_images_take_no_more_memory_in_all_processes_together(onnx, tmp_pat
     source = tmp_path / "one.jpg"
     Image.fromarray(SyntheticDataset(1, 0, (600, 800))[0].image).save(source)
     peaks = []
-    for count in (ENOUGH_IMAGES, ENOUGH_IMAGES + 300):
+    for count in (ENOUGH_IMAGES + 100, COUNT + 100):
         folder = Path(tmp_path, str(count))
         folder.mkdir()
         for index in range(count):

@@ -49,6 +49,7 @@ def photos(tmp_path):
 def predicted(monkeypatch, photos: Path, masks: str, runner: FakeRunner, enough: int, **given: Any) -> PredictReport:
     monkeypatch.setattr(module, "open_runners", lambda *args, **options: [runner])
     monkeypatch.setattr(module, "ENOUGH_IMAGES", enough)
+    monkeypatch.setattr(module, "ENOUGH_CORES", 1)
     (photos.parent / "fake.onnx").touch()
     return predict(photos.parent / "fake.onnx", photos, photos.parent / masks, **{"workers": 3, **given})
 
@@ -70,6 +71,12 @@ def test_results_are_those_of_threads_byte_for_byte(monkeypatch, photos, batch):
     assert ours.pixels == theirs.pixels
     assert contents(photos.parent / "processes") == contents(photos.parent / "threads")
     assert areas[0].read_bytes() == areas[1].read_bytes()
+
+
+def test_few_cores_and_few_images_are_left_to_threads(monkeypatch, photos):
+    assert predicted(monkeypatch, photos, "few images", FakeRunner(card=CARD), 41).notes == ()
+    monkeypatch.setattr(module, "usable_cores", lambda: 0)
+    assert predicted(monkeypatch, photos, "few cores", FakeRunner(card=CARD), 40).notes == ()
 
 
 def test_a_run_that_was_stopped_is_continued(monkeypatch, photos):
