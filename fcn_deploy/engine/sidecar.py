@@ -26,6 +26,13 @@ PORTABLE = "portable"
 SHOWN = 60  # characters of a value that differs
 
 
+# TensorRT's names of types -> NumPy's; those that NumPy lacks (BF16, FP8) are not for a host to read.
+DTYPES = {
+    "FLOAT": "float32", "HALF": "float16", "INT8": "int8", "UINT8": "uint8", "INT32": "int32", "INT64": "int64",
+    "BOOL": "bool",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class SidecarPort(Port):
     """An input or output in the file; dims that vary are -1."""

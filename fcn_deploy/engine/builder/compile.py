@@ -20,7 +20,7 @@ from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import Parsed, parse
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log
-from fcn_deploy.engine.sidecar import EngineLayer, SidecarPort
+from fcn_deploy.engine.sidecar import DTYPES, EngineLayer, SidecarPort
 from fcn_deploy.errors import EngineError
 from fcn_deploy.system.decode import decode
 from fcn_deploy.system.files import write_bytes
@@ -29,11 +29,7 @@ from fcn_deploy.system.process import ChildError, Message, answer_parent, peak_b
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile
 
-# NumPy's names of the types that a network's input or output may have.
-DTYPES = {
-    "FLOAT": "float32", "HALF": "float16", "BF16": "bfloat16", "INT8": "int8", "UINT8": "uint8", "INT32": "int32",
-    "INT64": "int64", "BOOL": "bool", "FP8": "float8_e4m3fn",
-}  # fmt: skip
+ALL_DTYPES = {**DTYPES, "BF16": "bfloat16", "FP8": "float8_e4m3fn"}
 
 OnPhase = Callable[[str, int], None]
 
@@ -149,7 +145,7 @@ def _load_timing_cache(config: Any, path: Path) -> None:
 
 def _port(tensor: Any) -> SidecarPort:
     name = tensor.dtype.name
-    return SidecarPort(tensor.name, DTYPES.get(name, name.lower()), tuple(tensor.shape))
+    return SidecarPort(tensor.name, ALL_DTYPES.get(name, name.lower()), tuple(tensor.shape))
 
 
 def make_monitor(trt: ModuleType, on_phase: OnPhase) -> Any:

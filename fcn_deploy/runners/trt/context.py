@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fcn_deploy.engine.logger import LogMessages, capture_log
 from fcn_deploy.errors import OutputError, RunnerError, ShapeError, one_line
 from fcn_deploy.runners.cuda.context import CudaDevice
@@ -171,11 +173,11 @@ class Execution:
             if not getattr(self._context, method)(*arguments):
                 raise RunnerError(f"TensorRT refused {method}({', '.join(map(str, arguments))}): {log.reason()}")
 
-    def _layout(self, name: str, dtype: Any) -> Layout:
+    def _layout(self, name: str, dtype: str) -> Layout:
         shape = tuple(self._context.get_tensor_shape(name))
         if any(dim < 0 for dim in shape):
             raise RunnerError(f"'{name}' has a shape that depends on its values, {list(shape)}; expected a fixed one")
-        return Layout(shape, dtype)
+        return Layout(shape, np.dtype(dtype))
 
     @contextmanager
     def _refusals(self, method: str) -> Iterator[LogMessages]:

@@ -12,47 +12,30 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from fcn_deploy.engine.flavors import NAMES, REBUILD, Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log, create
-from fcn_deploy.engine.sidecar import PORTABLE, Sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import DTYPES, PORTABLE, Sidecar, SidecarPort, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, MissingDependencyError, restated
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.vocabulary import Profile, Shape
 
-# TensorRT's name of a type -> NumPy's and ONNX's. Types that NumPy lacks (BF16, FP8) are not for a host to read.
-TYPES = {
-    "FLOAT": (np.float32, "tensor(float)"),
-    "HALF": (np.float16, "tensor(float16)"),
-    "UINT8": (np.uint8, "tensor(uint8)"),
-    "INT8": (np.int8, "tensor(int8)"),
-    "INT32": (np.int32, "tensor(int32)"),
-    "INT64": (np.int64, "tensor(int64)"),
-    "BOOL": (np.bool_, "tensor(bool)"),
-}
-
 
 @dataclass(frozen=True)
-class EnginePort:
-    """An input or output; `type` in ONNX's words ("tensor(uint8)"), `shape` with -1 for dims that vary."""
+class EnginePort(SidecarPort):
+    """An input or output of an engine; dims that vary are -1."""
 
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
     is_input: bool
 
     def images(self, shape: Sequence[int]) -> Shape:
         """Return N, H, W of an image tensor's shape: uint8[N, H, W, 3] or float[N, 3, H, W]."""
-        height, width = (1, 2) if self.dtype == np.uint8 else (2, 3)
+        height, width = (1, 2) if self.dtype == "uint8" else (2, 3)
         return int(shape[0]), int(shape[height]), int(shape[width])
 
     def tensor_shape(self, images: Shape) -> tuple[int, ...]:
         """Return the shape of an image tensor for N, H, W."""
         count, height, width = images
-        return (count, height, width, 3) if self.dtype == np.uint8 else (count, 3, height, width)
+        return (count, height, width, 3) if self.dtype == "uint8" else (count, 3, height, width)
 
 
 @dataclass
@@ -201,14 +184,13 @@ def ports_of(path: Path, trt: ModuleType, engine: Any) -> tuple[EnginePort, ...]
 
 def _port(path: Path, trt: ModuleType, engine: Any, name: str) -> EnginePort:
     type_name = str(engine.get_tensor_dtype(name)).rpartition(".")[2]
-    if type_name not in TYPES:
+    if type_name not in DTYPES:
         raise EngineError(f"{path}: '{name}' is {type_name}, which NumPy does not have; build it with float outputs")
     if engine.get_tensor_format(name) != trt.TensorFormat.LINEAR:
         layout = engine.get_tensor_format_desc(name)
         raise EngineError(f"{path}: '{name}' is laid out as {layout}; expected LINEAR: build it without I/O formats")
-    dtype, onnx_type = TYPES[type_name]
     is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-    return EnginePort(name, onnx_type, tuple(engine.get_tensor_shape(name)), np.dtype(dtype), is_input)
+    return EnginePort(name, DTYPES[type_name], tuple(engine.get_tensor_shape(name)), is_input)
 
 
 def profiles_of(engine: Any, image: EnginePort) -> tuple[Profile, ...]:

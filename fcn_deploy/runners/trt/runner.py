@@ -230,4 +230,4 @@ class TrtRunner(Runner):
             shape = self._image.tensor_shape(profile.max)
             for slot, computing in self._stream_of.items():
                 layouts = computing.execution.prepare(shape, computing.stream)
-                slot.reserve(layouts | {self._image.name: Layout(shape, self._image.dtype)})
+                slot.reserve(layouts | {self._image.name: Layout(shape, np.dtype(self._image.dtype))})
