@@ -81,34 +81,26 @@ def command(model: str, out: Path, profile_from: str | None, **given: Any) -> No
     TensorRT for RTX builds without a GPU, by default for compute capabilities 8.0, 8.6, 8.9, 12.0 and later.
     Its engines never run on 9.0 (H100), and have no INT8 on 7.5 (T4): use --flavor tensorrt there.
     """
+    from fcn_deploy.engine.builder.options import BuildOptions, parse_sm
     from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.engine_build.profiles import given_profiles
     from fcn_deploy.engine_build.text import render
 
+    workspace = given["workspace_mib"]
+    options = BuildOptions(
+        sm=() if given["sm"] is None else parse_sm(given["sm"]),
+        workspace_bytes=None if workspace is None else workspace * MIB,
+        **picked(given, *_BUILDER_NAMES),
+    )
+    measured = {**given, "data": profile_from, "labels": None, "limit": None}  # all images; with --classes and the like
     report = build_engine(
         model,
         out,
         profiles=given_profiles(given["least"], given["usual"], given["most"]),
-        profile_from=None if profile_from is None else _images(profile_from, given),
-        options=_options(given),
+        profile_from=None if profile_from is None else data_options(measured),
+        options=options,
         calibration=None if given["data"] is None else data_options(given),
         **picked(given, "precision", "max_batch", "flavor", "method", "keep", "force"),
         progress=progress(),
     )
     emit(report.to_plain, lambda: render(report))
-
-
-def _images(source: str, given: dict[str, Any]) -> Any:
-    """Return all images of --profile-from; --classes and the like are those of --calib."""
-    return data_options({**given, "data": source, "labels": None, "limit": None})
-
-
-def _options(given: dict[str, Any]) -> Any:
-    from fcn_deploy.engine.builder.options import BuildOptions, parse_sm
-
-    workspace = given["workspace_mib"]
-    return BuildOptions(
-        sm=() if given["sm"] is None else parse_sm(given["sm"]),
-        workspace_bytes=None if workspace is None else workspace * MIB,
-        **picked(given, *_BUILDER_NAMES),
-    )

@@ -45,7 +45,12 @@ def confusion_matrix(target: Labels, pred: Labels, num_classes: int, ignore_inde
     if target.dtype == np.uint8 and num_classes <= 255:
         return _count_uint8(target, pred, num_classes, ignore_index)
     counted = target != ignore_index
-    return _count(target[counted], pred[counted], num_classes)
+    target, pred = target[counted], pred[counted]
+    _check_range("target", target, num_classes)
+    _check_range("prediction", pred, num_classes)
+    codes = target.astype(np.int64) * num_classes + pred.astype(np.int64)
+    counts = np.bincount(codes, minlength=num_classes**2).reshape(num_classes, num_classes)
+    return counts.astype(np.int64, copy=False)
 
 
 def check_labels(target: Labels, pred: Labels) -> None:
@@ -72,14 +77,6 @@ def _count_uint8(target: Labels, pred: Labels, num_classes: int, ignore_index: i
     if rows[num_classes:].any():
         _check_range("target", target[target != ignore_index], num_classes)
     return rows[:num_classes].astype(np.int64)
-
-
-def _count(target: Labels, pred: Labels, num_classes: int) -> Counts:
-    _check_range("target", target, num_classes)
-    _check_range("prediction", pred, num_classes)
-    codes = target.astype(np.int64) * num_classes + pred.astype(np.int64)
-    counts = np.bincount(codes, minlength=num_classes**2).reshape(num_classes, num_classes)
-    return counts.astype(np.int64, copy=False)
 
 
 def _check_range(name: str, labels: Labels, num_classes: int) -> None:

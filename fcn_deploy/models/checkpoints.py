@@ -37,7 +37,8 @@ def load_checkpoint(
     if model is not None:
         entry(model)  # report a mistyped name before a large file is read
     card, tensors = open_weights(read_weights(path), path, model, classes, progress)
-    network = _empty(card, path)
+    with restated(CheckpointError, RecipeError, UnknownNameError, prefix=f"{path}: "), torch.device("meta"):
+        network = build(card)  # without memory: no time goes into initial weights that are then replaced
     check_fit(network, card.model, tensors, path)
     check_finite(tensors, path)
     network.load_state_dict(tensors, assign=True)  # the tensors themselves, not copies
@@ -53,12 +54,6 @@ def save_model(path: Path, model: nn.Module, card: ModelCard) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {CARD_KEY: card.to_json()})
-
-
-def _empty(card: ModelCard, path: Path) -> nn.Module:
-    """Return the network without memory: no time goes into initial weights that are then replaced."""
-    with restated(CheckpointError, RecipeError, UnknownNameError, prefix=f"{path}: "), torch.device("meta"):
-        return build(card)
 
 
 def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
