@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -14,12 +16,14 @@ import pytest
 import torch
 from PIL import Image
 
+import fcn_deploy
 from fcn_deploy.data.classes import read_classes
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.pairs import read_list
 from fcn_deploy.models.checkpoints import load_checkpoint
 from fcn_deploy.recipe import Recipe, load_recipe
 from tests.support import ROOT
+from tests.support.bench_records import ROWS, with_rows
 from tests.support.reference_nets import resnet_state
 
 
@@ -102,6 +106,22 @@ def test_a_fine_tuned_checkpoint_can_be_read_after_the_script(tmp_path: Path, mo
     run(script("checkpoints.md", "python", "torch.load"))
     _, card = load_checkpoint(Path("weights.pth"))
     assert (card.model, card.num_classes) == ("fcn-resnet50", 5)
+
+
+def test_the_gate_against_pytorch_passes_and_fails(monkeypatch: pytest.MonkeyPatch):
+    gate = script("ci-gate.md", "python", "sys.exit")
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(gate))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "fcn_deploy.bench"
+    ]
+    inspect.signature(fcn_deploy.bench).bind(*call.args, **{str(word.arg): None for word in call.keywords})
+    reference, worse, *_ = ROWS
+    monkeypatch.setattr(fcn_deploy, "bench", lambda *_, **__: with_rows(reference))
+    run(gate)
+    monkeypatch.setattr(fcn_deploy, "bench", lambda *_, **__: with_rows(reference, worse))
+    with pytest.raises(SystemExit, match=r"onnxruntime is not within 0\.3 points of PyTorch's mIoU"):
+        run(gate)
 
 
 def test_the_recipe_of_the_page_is_one_and_its_table_has_every_field(tmp_path: Path):
