@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.quantization.quantize import quantize
     from fcn_deploy.quantization.search.search import SearchOptions
+    from fcn_deploy.runners.engine_options import TrtOptions
     from fcn_deploy.training.loop import train
     from fcn_deploy.vocabulary import Profile
 
@@ -34,6 +35,7 @@ _MODULES = {
     "DataOptions": "fcn_deploy.data.options",
     "Profile": "fcn_deploy.vocabulary",
     "SearchOptions": "fcn_deploy.quantization.search.search",
+    "TrtOptions": "fcn_deploy.runners.engine_options",
     "bench": "fcn_deploy.benchmark.bench",
     "build_engine": "fcn_deploy.engine_build.build_engine",
     "diagnose": "fcn_deploy.diagnosis.diagnose",
@@ -46,8 +48,8 @@ _MODULES = {
     "train": "fcn_deploy.training.loop",
 }
 __all__ = [
-    "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "__version__", "bench", "build_engine",
-    "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize", "train",
+    "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "bench",
+    "build_engine", "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize", "train",
 ]  # fmt: skip
 
 

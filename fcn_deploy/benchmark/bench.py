@@ -13,6 +13,7 @@ from fcn_deploy.benchmark.timing.rows import SECONDS
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.quantization.calibration.images import calibration_options
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.arguments import NotNegative, Positive, Threads, checked
 from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
@@ -39,6 +40,7 @@ def bench(
     memory: bool = True,
     isolated: bool = False,
     threads: Threads | None = None,
+    engine: TrtOptions | None = None,
     radius: Count = 3,
     worst_frames: WorstFrames | None = None,
     progress: Progress = SILENT,
@@ -68,6 +70,7 @@ def bench(
         memory: whether to measure peak memory, which opens each runner again in a process of its own.
         isolated: whether each runner is timed in a process of its own.
         threads: CPU threads of every runner; None is all usable cores.
+        engine: streams, slots and CUDA graphs of the rows of "tensorrt"; None leaves its own.
         radius: half width of the boundary band in pixels.
         worst_frames: collects the frames on which the rows differ most, for the HTML page.
 
@@ -101,6 +104,7 @@ def bench(
         budget=Budget(iterations, seconds, warmup, tolerance=stop_at),
         batch=batches[0],
         threads=threads,
+        engine=engine,
         radius=radius,
         memory=memory,
         sizes=tuple(sizes),

@@ -15,6 +15,7 @@ from fcn_deploy.engine_build.build_engine import build_engine
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
@@ -30,13 +31,14 @@ class ModelFiles:
         folder: Path,
         *,
         calibration: DataOptions | None = None,
+        engine: TrtOptions | None = None,
         profiles: Callable[[], tuple[Profile, ...]] = tuple,
         progress: Progress = SILENT,
     ) -> None:
         """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default."""
         self.model_source = model_source
         self._folder = folder
-        self._calibration = calibration
+        self._calibration, self._engine_options = calibration, engine
         self._profiles = profiles
         self._progress = progress
         self._rewritten: dict[tuple[str, str], tuple[str, float]] = {}
@@ -59,7 +61,8 @@ class ModelFiles:
     def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
         """Open the spec's runner, under the spec's name."""
         path, _ = self.file_for(spec)
-        runner = open_runner(spec.runner, path, threads=threads, load=self.model_source.network)
+        engine = self._engine_options if spec.is_engine else None
+        runner = open_runner(spec.runner, path, threads=threads, load=self.model_source.network, engine=engine)
         runner.name = spec.text
         return runner
 

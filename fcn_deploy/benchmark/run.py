@@ -15,7 +15,7 @@ from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
-from fcn_deploy.benchmark.runner_specs import check_calibration, parse_spec
+from fcn_deploy.benchmark.runner_specs import check_calibration, check_engines, parse_spec
 from fcn_deploy.benchmark.timing.isolated import InChild
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.machine import CpuClock, GpuWatch, other_cores
@@ -27,6 +27,7 @@ from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import profile_of_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import REFERENCE, distributions, is_plain
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
@@ -57,6 +58,7 @@ class BenchOptions:
     budget: Budget = field(default_factory=Budget)
     batch: int = 1
     threads: int | None = None
+    engine: TrtOptions | None = None
     radius: int = 3
     memory: bool = True
     sizes: tuple[tuple[int, int], ...] = ()
@@ -70,6 +72,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     """Measure and return the record; failures and errors as for `bench`."""
     specs = [parse_spec(spec) for spec in options.runners]
     check_calibration(specs, options.calibration)
+    check_engines(specs, options.engine)
     check_shapes(options.sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
@@ -83,6 +86,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             model_source,
             Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True))),
             calibration=options.calibration,
+            engine=options.engine,
             profiles=lambda: _profiles(dataset, options, progress),
             progress=progress,
         )
@@ -102,7 +106,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             timed = _enter(runs, options, threads, stack)
             (shapes, rounds), others = _time(timed, resized, pool, options.batch, plan)
         if options.memory:
-            measure_row_memory(runs, options.model, shapes, threads, progress)
+            measure_row_memory(runs, options.model, shapes, threads, progress, options.engine)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             model=rec.BenchmarkedModel(
@@ -153,7 +157,14 @@ def _enter(runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitS
             timed.append((run, InProcess(run.runner)))
             continue
         try:
-            child = InChild(run.spec.text, run.spec.runner, run.file, threads=threads, model=options.model)
+            child = InChild(
+                run.spec.text,
+                run.spec.runner,
+                run.file,
+                threads=threads,
+                model=options.model,
+                engine=options.engine if run.spec.is_engine else None,
+            )
         except RunnerError as error:
             run.fail(str(error))
             continue

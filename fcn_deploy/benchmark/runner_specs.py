@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.errors import DataError, GraphError, UnknownNameError
+from fcn_deploy.errors import DataError, GraphError, RunnerError, UnknownNameError
 from fcn_deploy.graph.float_layers import check_rewritable
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.model_file import kind_of
-from fcn_deploy.runners.registry import RUNNERS, default_runner, entry, int8_target
+from fcn_deploy.runners.engine_options import TrtOptions
+from fcn_deploy.runners.registry import RUNNERS, default_runner, entry, gpu_of, int8_target
 from fcn_deploy.vocabulary import PRECISIONS
 
 # What a user means as a precision and not as a device: int4, fp8, bf16, float16, fp16+int8.
@@ -53,8 +54,13 @@ def parse_spec(spec: str) -> RunnerSpec:
     parts = spec.split(":")
     own = entry(spec).types
     for part in parts[1:]:
-        if part not in (*PRECISIONS, *own) and (entry(spec).device == "" or re.fullmatch(PRECISION_LIKE, part)):
+        if (
+            part not in (*PRECISIONS, *own)
+            and not part.isdecimal()
+            and (entry(spec).device == "" or re.fullmatch(PRECISION_LIKE, part))
+        ):
             raise UnknownNameError.of(f"precision of {parts[0]}", part, {*PRECISIONS, *own})
+    gpu_of(spec)
     precisions = [part for part in parts[1:] if part in PRECISIONS and part not in own]
     found = RunnerSpec(spec, ":".join(part for part in parts if part not in precisions), next(iter(precisions), None))
     line = entry(found.runner)
@@ -103,3 +109,9 @@ def check_calibration(specs: Sequence[RunnerSpec], calibration: DataOptions | No
             f"{needing[0]} needs images to calibrate with, other ones than those of --data; name them with --calib, or "
             "leave it out"
         )
+
+
+def check_engines(specs: Sequence[RunnerSpec], engine: TrtOptions | None) -> None:
+    """Raise RunnerError if there are options for engines and no row of one."""
+    if engine is not None and not any(spec.is_engine for spec in specs):
+        raise RunnerError("no row runs an engine; streams, slots, CUDA graphs and preallocation are for tensorrt")

@@ -19,6 +19,7 @@ from fcn_deploy.cli.options.data import (
     radius_option,
     source_option,
 )
+from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.values import complete_runners, picked
 from fcn_deploy.errors import FcnDeployError
@@ -63,12 +64,13 @@ if TYPE_CHECKING:
         shell_complete=complete_runners,
         show_default="by what is installed",
         help="Comma-separated list of pytorch[:DEVICE][:fp16|bf16][:compile], onnxruntime[:DEVICE][:PRECISION], "
-        "openvino[:PRECISION][:DEVICE][:fp32|bf16], tensorrt[:PRECISION].",
+        "openvino[:PRECISION][:DEVICE][:fp32|bf16], tensorrt[:PRECISION][:GPU].",
     ),
     model_option,
     from_option,
 )
 @group("Timing", TIMING_OPTIONS)
+@group("Engines (tensorrt)", ENGINE_OPTIONS)
 @group("Gate", GATE_OPTIONS)
 @group(
     "Report",
@@ -103,6 +105,7 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
             runners=runners,
             worst_frames=kept,
             calibration=_calibration(given["calib"], given["calib_labels"]),
+            engine=engine_options(given),
             progress=progress(),
             **picked(given, "model_name", "radius"),
             **timing(given),

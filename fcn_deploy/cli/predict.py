@@ -11,6 +11,7 @@ import cloup
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, refuse_without
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
+from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
 from fcn_deploy.cli.options.values import COUNT, File
 from fcn_deploy.vocabulary import MASK_FORMATS
 
@@ -67,6 +68,7 @@ UNUSED_IMAGES = 3
         "--ray-address", metavar="HOST:PORT", show_default="the running one", help="Ray cluster; 'local' starts one."
     ),
 )
+@group("Engines (tensorrt)", ENGINE_OPTIONS)
 @group(
     "Result",
     output_option(
@@ -129,6 +131,7 @@ def command(
         cluster=Cluster(ray_address, actors) if distributed else None,
         overlay=alpha if overlay else None,
         stdin=sys.stdin.buffer,
+        engine=engine_options(given),
         progress=progress(),
         **given,
     )

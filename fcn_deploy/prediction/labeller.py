@@ -79,7 +79,9 @@ class LocalLabeller:
             self._processes = self._start_processes(stack)
         source = stack.enter_context(ModelSource(options.model, progress, model=options.checkpoint_model))
         lanes = options.lanes if options.tiling is None else 1
-        runners = open_runners(source, stack, runner=options.runner, threads=options.threads, lanes=lanes)
+        runners = open_runners(
+            source, stack, runner=options.runner, threads=options.threads, lanes=lanes, engine=options.engine
+        )
         self._runner, self._batch = runners[0], options.batch
         self.card, self.name = self._runner.card, self._runner.name
         self.outputs = choose_outputs(options, self.card)

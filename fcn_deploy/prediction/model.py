@@ -28,6 +28,7 @@ from fcn_deploy.prediction.pipeline import (
 from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
@@ -128,18 +129,20 @@ def load(
     threads: Threads | None = None,
     batch: Positive = 1,
     on_gpu: bool = False,
+    engine: TrtOptions | None = None,
 ) -> Model:
     """Open a model as a function from images to labels.
 
     Args:
         model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
-        runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]", "openvino[:cpu|...]" or "tensorrt"; None is
+        runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]", "openvino[:cpu|...]" or "tensorrt[:GPU]"; None is
             tensorrt for an engine, onnxruntime for an .onnx file, else pytorch.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         threads: CPU threads of one inference; None leaves the number to the runner.
         batch: images of one shape in one inference, for lists and iterables.
         on_gpu: whether labels stay on the GPU, as arrays that PyTorch, CuPy and others take without a copy (DLPack and
             the CUDA Array Interface); for "tensorrt", "onnxruntime:cuda" and "pytorch:cuda".
+        engine: streams, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
 
     Returns:
         A callable: uint8[H, W, 3] RGB in, labels uint8[H, W] out (int32 above 255 classes); a list, an iterable, an
@@ -159,7 +162,7 @@ def load(
     """
     with ExitStack() as stack:
         source = stack.enter_context(ModelSource(model, model=model_name))
-        opened = open_runners(source, stack, runner=runner, threads=threads)
+        opened = open_runners(source, stack, runner=runner, threads=threads, engine=engine)
         if on_gpu:
             opened[0].require_gpu()
         return Model(opened[0], stack.pop_all(), batch, on_gpu)

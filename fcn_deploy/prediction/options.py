@@ -12,6 +12,7 @@ from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.prediction.outputs import SUFFIX
 from fcn_deploy.prediction.tiled import Tiling
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.files import check_writable
 from fcn_deploy.vocabulary import MaskFormat
 
@@ -37,6 +38,7 @@ class PredictOptions:
     checkpoint_model: str | None = None
     workers: int | None = None
     tiling: Tiling | None = None
+    engine: TrtOptions | None = None
 
     @property
     def single(self) -> bool:

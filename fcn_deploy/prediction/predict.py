@@ -17,6 +17,7 @@ from fcn_deploy.prediction.labeller import Labeller, LocalLabeller
 from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.report import PredictReport, RunCounts, open_area_table
 from fcn_deploy.prediction.tiled import Tiling
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.decode import Count, at_least
 from fcn_deploy.system.files import StrPath
@@ -38,6 +39,7 @@ def predict(
     threads: Threads | None = None,
     lanes: Annotated[int, at_least(1, 64)] | None = None,
     workers: Annotated[int, at_least(1, 256)] | None = None,
+    engine: TrtOptions | None = None,
     cluster: Cluster | None = None,
     format: MaskFormat = "indexed",
     overlay: Annotated[float, at_least(0, 1, "a number")] | None = None,
@@ -66,6 +68,7 @@ def predict(
         threads: CPU threads of one inference; None divides the cores by the lanes.
         lanes: inferences at the same time, each with memory of its own; None is 2 on a CPU.
         workers: processes, or for few images threads, that decode and write them; None is cores + 2, at most 16.
+        engine: streams, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
         cluster: which Ray processes run it, on one machine or several; None for this process alone.
         format: "indexed" PNG with the palette, "raw" grey PNG (value = label), or "npy", a NumPy array.
         overlay: opacity 0..1 of the colours in NAME.overlay.jpg; None writes no overlays.
@@ -110,6 +113,7 @@ def predict(
         lanes=lanes,
         checkpoint_model=model_name,
         workers=workers,
+        engine=engine,
         tiling=None if tile is None else Tiling(tile, halo),
     )
     sources = options.sources(stdin)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError, ShapeError, one_line
-from fcn_deploy.runners.cuda.driver_calls import allocate, free, let_wait, ordinal_of, primary_context
 from fcn_deploy.runners.dlpack import CUDA, CUDA_MANAGED, Described, make_capsule, read_capsule
+from fcn_deploy.runners.driver_calls import allocate, free, let_wait, ordinal_of, primary_context
 from fcn_deploy.vocabulary import INPUT
 
 

@@ -18,7 +18,7 @@ from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.arrays import GpuArray, host_image
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
-from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
 from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, outputs_of
 from fcn_deploy.runners.repeats import RepeatedShapes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from fcn_deploy.card import ModelCard
     from fcn_deploy.runners.base import Runner
+    from fcn_deploy.runners.engine_options import TrtOptions
     from fcn_deploy.runners.ort.options import ProviderOptions
 
 
@@ -43,6 +44,7 @@ class Entry:
         activation_bytes: peak memory on a CPU for each value of the widest layer of an FP32 network, cautiously.
         fp16_on_x86: whether its CPU kernels compute an FP16 network in FP16 on x86, and not in FP32.
         provider_options: whether it takes `ProviderOptions`.
+        numbered: the devices of which one is chosen by its number: "onnxruntime:cuda:1"; "" for its only one.
         probes: the names of the doctor's own probes for it; () has the doctor run a small file on each device.
     """
 
@@ -59,6 +61,7 @@ class Entry:
     activation_bytes: int = 16
     fp16_on_x86: bool = True
     provider_options: bool = False
+    numbered: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
 
     @property
@@ -76,6 +79,7 @@ RUNNERS = {
     "onnxruntime": Entry(
         "ONNX Runtime", "ort.runner:OrtRunner", "onnxruntime", "onnx", ("onnxruntime-gpu", "onnxruntime"),
         devices=("cpu", "cuda"), rows=("", "int8"), lanes=True, fp16_on_x86=False, provider_options=True,
+        numbered=("cuda", "tensorrt", "nvtensorrtrtx"),
         probes=("onnxruntime", "cuda", "tensorrt provider", "nvtensorrtrtx"),
     ),
     "openvino": Entry(
@@ -85,7 +89,7 @@ RUNNERS = {
     ),
     "tensorrt": Entry(
         "TensorRT", "trt.runner:TrtRunner", "pycuda", "engine", ("tensorrt", "tensorrt-rtx"),
-        devices=(), rows=("fp16", "int8+fp16"), found_by=("tensorrt_rtx", "tensorrt"),
+        devices=(), numbered=("",), rows=("fp16", "int8+fp16"), found_by=("tensorrt_rtx", "tensorrt"),
         probes=("pycuda", "tensorrt_rtx", "tensorrt"),
     ),
 }  # fmt: skip
@@ -132,8 +136,25 @@ def class_of(name: str) -> type[Runner]:
 def device_of(spec: str) -> str:
     """ "openvino:fp32" -> "cpu", "onnxruntime:cuda" -> "cuda"; "" where the runner has one device alone."""
     line = entry(spec)
-    named = [part for part in spec.split(":")[1:] if part not in line.types]
+    named = [part for part in spec.split(":")[1:] if part not in line.types and not part.isdecimal()]
     return named[0] if named else line.device
+
+
+def gpu_of(spec: str) -> int | None:
+    """ "tensorrt:fp16:1" -> 1, the number of the GPU as CUDA_VISIBLE_DEVICES leaves them; None if it names none.
+
+    Raises:
+        RunnerError: two numbers, or one of a device that has none.
+    """
+    numbers = [part for part in spec.split(":")[1:] if part.isdecimal()]
+    line = entry(spec)
+    place = device_of(spec) if line.devices else ""
+    if len(numbers) > 1 or (numbers and place not in line.numbered):
+        raise RunnerError(
+            f"'{spec}': a single number names a GPU of tensorrt or onnxruntime:cuda; for other runners set "
+            "CUDA_VISIBLE_DEVICES"
+        )
+    return int(numbers[0]) if numbers else None
 
 
 def open_runner(
@@ -144,9 +165,12 @@ def open_runner(
     threads: int | None = None,
     load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
     provider: ProviderOptions | None = None,
+    engine: TrtOptions | None = None,
 ) -> Runner:
     """Open `source` in the runner `spec`, "pytorch[:cpu|cuda][:fp16|bf16][:compile]",
     "onnxruntime[:cpu|cuda|tensorrt|...]", "openvino[:cpu|gpu|npu][:fp32|bf16]" or "tensorrt[:precision of the engine]".
+
+    A number chooses the GPU: "tensorrt:1", "onnxruntime:cuda:1".
 
     Args:
         source: "demo", an .onnx file, for pytorch any checkpoint file, for tensorrt an engine.
@@ -154,6 +178,7 @@ def open_runner(
         threads: CPU threads of one inference; None leaves the backend's own choice.
         load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
         provider: GPU number, profiles and cache for one of onnxruntime's GPU providers.
+        engine: streams, slots and CUDA graphs for tensorrt.
 
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
@@ -163,8 +188,19 @@ def open_runner(
     line = entry(spec)
     _check_types(spec, line)
     _check_kind(spec, line, source)
-    device = spec.partition(":")[2] or line.device
+    device = ":".join(part for part in spec.split(":")[1:] if not part.isdecimal()) or line.device
     given: dict[str, object] = {"load": load} if line.opens == "network" else {}
+    gpu = gpu_of(spec)
+    if gpu is not None and line.provider_options:
+        from fcn_deploy.runners.ort.options import ProviderOptions
+
+        provider = replace(provider or ProviderOptions(), device_id=gpu)
+    elif gpu is not None:
+        given["gpu"] = gpu
+    if engine is not None:
+        if line.opens != "engine":
+            raise RunnerError(f"{spec} runs no engine; streams, slots, CUDA graphs and preallocation are for tensorrt")
+        given["engine"] = engine
     if provider is not None:
         if not line.provider_options:
             raise RunnerError(f"{spec} has no providers; provider options are for onnxruntime:cuda|tensorrt|...")

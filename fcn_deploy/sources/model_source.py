@@ -17,6 +17,7 @@ from fcn_deploy.model_file import ERRORS, file_of, kind_of, require_file
 from fcn_deploy.models.network import load_network
 from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import default_runner, device_of, entry, open_runner
 from fcn_deploy.system.files import StrPath, sha256
 from fcn_deploy.system.process import usable_cores
@@ -128,9 +129,9 @@ class ModelSource:
             return str(self.path)
         return str(self.onnx_file()) if entry(spec).opens == "onnx" else self.text
 
-    def open(self, spec: str, *, threads: int | None = None) -> Runner:
+    def open(self, spec: str, *, threads: int | None = None, engine: TrtOptions | None = None) -> Runner:
         """Open runner `spec` on this model; raises as `open_runner` and `onnx_file` do."""
-        return open_runner(spec, self.file_for(spec), threads=threads, load=self.network)
+        return open_runner(spec, self.file_for(spec), threads=threads, load=self.network, engine=engine)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
         """Return notes on the file that runner `spec` opened."""
@@ -158,6 +159,7 @@ def open_runners(
     runner: str | None = None,
     threads: int | None = None,
     lanes: int | None = 1,
+    engine: TrtOptions | None = None,
 ) -> list[Runner]:
     """Open `lanes` runners over one model's weights, which `stack` closes.
 
@@ -165,6 +167,7 @@ def open_runners(
         runner: spec as in `open_runner`; None for the default of the source's kind.
         threads: CPU threads of each runner; None shares the cores out, or leaves the backend's choice to one runner.
         lanes: inferences at a time, each with memory of its own; None for two on a CPU with cores for both, else one.
+        engine: as for `open_runner`.
 
     Raises:
         FcnDeployError: as `ModelSource.open` does.
@@ -176,7 +179,7 @@ def open_runners(
     wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if shared else 1)
     if wanted > 1 and threads is None and shared:
         threads = max(usable_cores() // wanted, 1)
-    first = stack.enter_context(source.open(spec, threads=threads))
+    first = stack.enter_context(source.open(spec, threads=threads, engine=engine))
     return [first, *_clones(first, wanted - 1, lanes, stack)]
 
 

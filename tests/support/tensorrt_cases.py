@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.runners.trt.context import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
 from tests.support.tensorrt_nets import BOTH, PROFILES, noise, random_shape, write_float_net

@@ -23,6 +23,7 @@ from typing import IO, Any
 from fcn_deploy.benchmark.images import Image
 from fcn_deploy.benchmark.timing.timed_runner import InProcess, Timing
 from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.process import how_it_ended, start_module
 
 CLOSING_S = 20
@@ -32,12 +33,20 @@ class InChild:
     """Time the runner `name` in a child process; a context manager that ends the process."""
 
     def __init__(
-        self, name: str, spec: str, source: str, *, threads: int | None = None, model: str | None = None
+        self,
+        name: str,
+        spec: str,
+        source: str,
+        *,
+        threads: int | None = None,
+        model: str | None = None,
+        engine: TrtOptions | None = None,
     ) -> None:
         """Open `source` in the runner `spec`, in a fresh process.
 
         Args:
             model: what a checkpoint holds where its keys leave a choice.
+            engine: as for `open_runner`.
 
         Raises:
             RunnerError: it cannot be opened there.
@@ -48,7 +57,7 @@ class InChild:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
         self._process = start_module(__name__, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors)
         try:
-            self.streams = bool(self._ask("open", spec, source, threads, model))
+            self.streams = bool(self._ask("open", spec, source, threads, model, engine))
         except BaseException:
             self.close()
             raise
@@ -131,11 +140,13 @@ class _Child:
     def __init__(self) -> None:
         self._batches: dict[int, Image] = {}
 
-    def open(self, spec: str, source: str, threads: int | None, model: str | None) -> bool:
+    def open(self, spec: str, source: str, threads: int | None, model: str | None, engine: TrtOptions | None) -> bool:
         from fcn_deploy.models.network import load_network
         from fcn_deploy.runners.registry import open_runner
 
-        runner = open_runner(spec, source, threads=threads, load=partial(load_network, source, model=model))
+        runner = open_runner(
+            spec, source, threads=threads, load=partial(load_network, source, model=model), engine=engine
+        )
         self._runner = InProcess(runner)
         # Never enabled again: this process creates little garbage, and a collection would be counted as the runner's.
         gc.collect()

@@ -12,6 +12,7 @@ from fcn_deploy.benchmark.timing.latency import Budget, measure, no_garbage_coll
 from fcn_deploy.benchmark.timing.memory import measure_memory
 from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
 from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Shape
@@ -66,7 +67,12 @@ def time_rows(timed: Sequence[TimedRow], shape: Shape | None, batches: Sequence[
 
 
 def measure_row_memory(
-    runs: Sequence[RowRun], model: str | None, own: Sequence[Shape], threads: int, progress: Progress = SILENT
+    runs: Sequence[RowRun],
+    model: str | None,
+    own: Sequence[Shape],
+    threads: int,
+    progress: Progress = SILENT,
+    engine: TrtOptions | None = None,
 ) -> None:
     """Fill in peak memory at the largest of the data set's own shapes and at each other one that was timed.
 
@@ -76,9 +82,12 @@ def measure_row_memory(
     largest = max(own, key=lambda shape: shape[0] * shape[1] * shape[2], default=None)
     with progress.task("measuring memory", sum(1 + len(run.resized) for run in running)) as task:
         for run in running:
+            asked = engine if run.spec.is_engine else None
             for shape in dict.fromkeys([*([] if largest is None else [largest]), *run.resized]):
                 try:
-                    memory = measure_memory(run.spec.runner, run.file, shape, threads=threads, model=model)
+                    memory = measure_memory(
+                        run.spec.runner, run.file, shape, threads=threads, model=model, engine=asked
+                    )
                 except RunnerError as error:
                     run.notes.append(str(error))
                 else:

@@ -71,7 +71,7 @@ runner_option = option(
     metavar="NAME",
     shell_complete=complete_runner,
     show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
-    help="pytorch[:cpu|cuda][:fp16|bf16][:compile], onnxruntime[:cpu|cuda|...], openvino or tensorrt.",
+    help="pytorch[:cpu|cuda][:fp16|bf16][:compile], onnxruntime[:cpu|cuda|...], openvino or tensorrt[:GPU].",
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fcn_deploy.runners.arrays import GpuArray
-from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM, copy_and_wait, primary_context
+from fcn_deploy.runners.driver_calls import DEFAULT_STREAM, copy_and_wait, primary_context
 from fcn_deploy.runners.ort.buffers import Buffer
 
 # What an image, a label map or logits may be, by onnxruntime's name.

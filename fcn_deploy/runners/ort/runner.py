@@ -14,7 +14,7 @@ from fcn_deploy.errors import GraphError, RunnerError, ShapeError, restated
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
 from fcn_deploy.runners.ort.gpu_arrays import copy_from, copy_of, shared

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +18,10 @@ from fcn_deploy.errors import OutputError, RunnerError, ShapeError, one_line
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.memory import MIB
 from fcn_deploy.runners.cuda.slots import Layout
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt.engine import LoadedEngine
 from fcn_deploy.system.files import write_bytes
 from fcn_deploy.vocabulary import Profile, Shape, shape_text
-
-
-@dataclass(frozen=True)
-class TrtOptions:
-    """Choices of the tensorrt runner that do not change its results.
-
-    Attributes:
-        slots: inferences of a stream that may be under way at once, with memory for the images and results of each.
-        streams: inferences that are computed at once, each with activation memory of its own.
-        preallocate: hold memory for the largest shape of every profile from the start; else it grows on demand.
-        cuda_graphs: start an inference by one call: less work for the CPU, more memory for each new shape; None where
-            they hold.
-        runtime_cache: keep kernels that TensorRT for RTX compiled on this GPU in a file beside the engine.
-    """
-
-    slots: int = 3
-    streams: int = 1
-    preallocate: bool = False
-    cuda_graphs: bool | None = None
-    runtime_cache: bool = True
-
-    def __post_init__(self) -> None:
-        if self.slots < 1 or self.streams < 1:
-            raise RunnerError(
-                f"an engine with {self.streams} streams of {self.slots} slots runs nothing; give 1 or more"
-            )
 
 
 def runtime_cache_path(engine: Path, sm: str) -> Path:

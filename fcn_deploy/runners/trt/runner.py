@@ -17,11 +17,9 @@ from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import Layout, Slot
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.tickets import Tickets
-from fcn_deploy.runners.trt.context import (
-    TrtOptions,
-    choose_profile,
-)
+from fcn_deploy.runners.trt.context import choose_profile
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine
 from fcn_deploy.runners.trt.graphs import GraphedExecution
 from fcn_deploy.runners.trt.streams import ComputeStreams

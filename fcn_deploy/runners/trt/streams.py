@@ -8,7 +8,8 @@ from typing import Any
 from fcn_deploy.errors import MissingDependencyError, RunnerError
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING
-from fcn_deploy.runners.trt.context import Execution, RuntimeCache, TrtOptions, create_context, runtime_config
+from fcn_deploy.runners.engine_options import TrtOptions
+from fcn_deploy.runners.trt.context import Execution, RuntimeCache, create_context, runtime_config
 from fcn_deploy.runners.trt.engine import LoadedEngine
 from fcn_deploy.runners.trt.graphs import GraphedExecution, require_graphs
 

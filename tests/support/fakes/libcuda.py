@@ -1,4 +1,4 @@
-"""The driver's own library over a fake GPU, as `runners/cuda/driver_calls.py` calls it by ctypes."""
+"""The driver's own library over a fake GPU, as `runners/driver_calls.py` calls it by ctypes."""
 
 from __future__ import annotations
 

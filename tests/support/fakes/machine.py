@@ -15,7 +15,7 @@ import pytest
 
 from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.graph.load import find_card, load_graph
-from fcn_deploy.runners.cuda import driver_calls
+from fcn_deploy.runners import driver_calls
 from fcn_deploy.vocabulary import Profile
 from tests.api.bindings import read
 from tests.api.doubles import Double

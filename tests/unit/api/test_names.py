@@ -8,7 +8,7 @@ from fcn_deploy.engine.builder.compile import compile_plan
 from fcn_deploy.engine.builder.parse import parse
 from fcn_deploy.engine.flavors import TABLE, traits_of
 from fcn_deploy.errors import EngineError, RunnerError
-from fcn_deploy.runners.trt.context import TrtOptions
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.api.bindings import RELEASES, read
 from tests.api.sources import FILES, PACKAGE, attributes, module_names

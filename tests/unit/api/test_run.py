@@ -10,7 +10,7 @@ import pytest
 from fcn_deploy.doctor.probe_model import load_error
 from fcn_deploy.engine.flavors import open_flavor
 from fcn_deploy.errors import EngineError, RunnerError
-from fcn_deploy.runners.trt.context import TrtOptions
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.api.bindings import RELEASES
 from tests.support.fakes.tensorrt_module import Engine, Severity, TensorFormat

@@ -43,7 +43,7 @@ def bench(monkeypatch, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"a model")
 
     def start(fakes, **options):
-        def open_fake(spec, source, *, threads, load):
+        def open_fake(spec, source, *, threads, load, engine=None):
             found = fakes[spec]
             if isinstance(found, Exception):
                 raise found
@@ -311,7 +311,7 @@ def test_isolated_runners_are_opened_anew_in_their_own_process_and_those_of_this
     class Child(Scripted):
         pid = 0
 
-        def __init__(self, name, spec, source, *, threads, model):
+        def __init__(self, name, spec, source, *, threads, model, engine):
             super().__init__(name, [5.0])
             opened.append((name, spec))
             if spec == "onnxruntime:dml":

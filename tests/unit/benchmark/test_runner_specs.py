@@ -9,7 +9,7 @@ import pytest
 from fcn_deploy.benchmark import runner_specs
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, default_specs, parse_spec
-from fcn_deploy.errors import EngineError, UnknownNameError
+from fcn_deploy.errors import EngineError, RunnerError, UnknownNameError
 from fcn_deploy.sources.model_source import ModelSource
 from tests.support.small_fcn import write_fcn
 
@@ -23,6 +23,8 @@ from tests.support.small_fcn import write_fcn
         ("onnxruntime:fp16:cuda", RunnerSpec("onnxruntime:fp16:cuda", "onnxruntime:cuda", "fp16"), "tensorrt"),
         ("tensorrt:int8+fp16", RunnerSpec("tensorrt:int8+fp16", "tensorrt", "int8+fp16"), "tensorrt"),
         ("pytorch:cuda", RunnerSpec("pytorch:cuda", "pytorch:cuda", None), "tensorrt"),
+        ("tensorrt:fp16:1", RunnerSpec("tensorrt:fp16:1", "tensorrt:1", "fp16"), "tensorrt"),
+        ("onnxruntime:cuda:1:int8", RunnerSpec("onnxruntime:cuda:1:int8", "onnxruntime:cuda:1", "int8"), "tensorrt"),
     ],
 )
 def test_a_precision_is_told_from_a_device(spec: str, expected: RunnerSpec, target: str) -> None:
@@ -32,9 +34,11 @@ def test_a_precision_is_told_from_a_device(spec: str, expected: RunnerSpec, targ
 
 def test_what_a_runner_cannot_take_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="pytorch takes none but fp16, bf16, compile"):
-        parse_spec("pytorch:fp16")
+        parse_spec("pytorch:int8")
     with pytest.raises(UnknownNameError, match="onnxruntime takes one precision"):
         parse_spec("onnxruntime:fp16:int8")
+    with pytest.raises(RunnerError, match="'pytorch:1': a single number names a GPU of tensorrt or onnx"):
+        parse_spec("pytorch:1")
     with pytest.raises(UnknownNameError, match="unknown runner 'tensort'; did you mean tensorrt"):
         parse_spec("tensort:fp16")
 

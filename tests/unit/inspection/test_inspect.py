@@ -109,7 +109,8 @@ def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
     assert told["contract"] == "uint8 RGB image in, labels out"
     # 2 x 50 x 70 pixels of 3 + 1 + 3 * 4 bytes; 10 x 10 of the same
     assert told["profile"] == (
-        "1x33x47 .. 1x33x47 .. 2x50x70; 5.0 MB of activations; 0.1 MB for each set of input and output at the largest; "
+        "1x33x47 .. 1x33x47 .. 2x50x70; 5.0 MB of activations for each stream; "
+        "0.1 MB for each set of input and output at the largest; "
         "1x1x1 .. 1x1x1 .. 1x10x10; 1,600 bytes for each set of input and output at the largest"
     )
     assert told["precision"] == "int8; built as INT8 90.0 %, FP32 10.0 % of 1 kMAC at 33x47"

@@ -21,7 +21,19 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.doctor.examine import ask_all
 from fcn_deploy.doctor.verdicts import verdicts
 from fcn_deploy.errors import RunnerError, UnknownNameError
-from fcn_deploy.runners.registry import RUNNERS, class_of, default_runner, distributions, int8_target, open_runner
+from fcn_deploy.runners import registry
+from fcn_deploy.runners.engine_options import TrtOptions
+from fcn_deploy.runners.ort.options import ProviderOptions
+from fcn_deploy.runners.registry import (
+    RUNNERS,
+    class_of,
+    default_runner,
+    device_of,
+    distributions,
+    gpu_of,
+    int8_target,
+    open_runner,
+)
 from fcn_deploy.system.progress import SILENT
 from tests.support import mirror_runner
 from tests.support.doctor_findings import findings
@@ -117,3 +129,36 @@ def test_an_unknown_device_and_an_absent_one_are_told_apart():
 def test_precision_of_another_file_is_answered_with_quantize(spec):
     with pytest.raises(UnknownNameError, match=r"in the types that it has; rewrite it first: fcn-deploy quantize"):
         open_runner(spec, "model.onnx")
+
+
+def test_a_number_behind_the_device_chooses_the_gpu(tmp_path, monkeypatch):
+    assert [gpu_of(spec) for spec in ("tensorrt", "tensorrt:1", "tensorrt:fp16:2", "onnxruntime:cuda:3")] == [
+        None, 1, 2, 3,
+    ]  # fmt: skip
+    assert [device_of(spec) for spec in ("tensorrt:1", "onnxruntime:cuda:3")] == ["", "cuda"]
+    for spec in ("onnxruntime:1", "pytorch:cuda:1", "openvino:gpu:1", "tensorrt:1:2"):
+        with pytest.raises(
+            RunnerError, match=f"^'{spec}': a single number names a GPU of tensorrt or onnxruntime:cuda"
+        ):
+            gpu_of(spec)
+    opened = {}
+
+    class Opened:
+        @classmethod
+        def open(cls, name, source, **given):
+            opened[name] = (given["device"], given.get("gpu"), given.get("provider"))
+
+    monkeypatch.setattr(registry, "class_of", lambda name: Opened)
+    for name in ("e.engine", "m.onnx"):
+        (tmp_path / name).write_bytes(b"x")
+    open_runner("tensorrt:fp16:1", str(tmp_path / "e.engine"))
+    open_runner("onnxruntime:cuda:2", str(tmp_path / "m.onnx"))
+    assert opened == {
+        "tensorrt:fp16:1": ("fp16", 1, None),
+        "onnxruntime:cuda:2": ("cuda", None, ProviderOptions(device_id=2)),
+    }
+
+
+def test_options_of_engines_are_refused_by_other_runners():
+    with pytest.raises(RunnerError, match=r"^pytorch runs no engine; streams, slots, CUDA graphs and prealloc"):
+        open_runner("pytorch", "demo", engine=TrtOptions(streams=2))

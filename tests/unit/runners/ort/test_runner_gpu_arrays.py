@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners import driver_calls
 from fcn_deploy.runners.arrays import GpuArray
-from fcn_deploy.runners.cuda import driver_calls
-from fcn_deploy.runners.cuda.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.ort.runner import OrtRunner
 from fcn_deploy.runners.registry import open_runner

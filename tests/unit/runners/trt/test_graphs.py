@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import MissingDependencyError, RunnerError
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt import graphs as trt_graphs
-from fcn_deploy.runners.trt.context import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.support.fakes.machine import Machine
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)

@@ -7,8 +7,8 @@ import pytest
 
 from fcn_deploy.errors import MissingDependencyError, RunnerError
 from fcn_deploy.runners.cuda import context as cuda_context
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.runners.trt.context import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.support.fakes.machine import Machine
 from tests.support.tensorrt_cases import *  # noqa: F403

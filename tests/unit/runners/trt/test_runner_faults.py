@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import FcnDeployError, RunnerError
-from fcn_deploy.runners.cuda import driver_calls
+from fcn_deploy.runners import driver_calls
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.runners.trt.context import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from fcn_deploy.system.files import sha256
 from tests.support.fakes.machine import Machine

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.runners.trt.context import TrtOptions
+from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.api.bindings import RELEASES
 from tests.support.fakes.machine import Machine

@@ -1,0 +1,32 @@
+"""The options of `bench` and `predict` for running an engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fcn_deploy.cli.options.command import option
+from fcn_deploy.cli.options.values import COUNT
+
+if TYPE_CHECKING:
+    from fcn_deploy.runners.engine_options import TrtOptions
+
+ENGINE_OPTIONS = (
+    option("--streams", type=COUNT, show_default="1", help="Inferences at once, each with its own activation memory."),
+    option("--slots", type=COUNT, show_default="3", help="Images under way on each stream."),
+    option(
+        "--cuda-graphs/--no-cuda-graphs",
+        default=None,
+        show_default="where they hold",
+        help="Start an inference as one CUDA graph.",
+    ),
+    option("--preallocate", is_flag=True, default=None, help="Hold memory for the largest size from the start."),
+)
+_NAMES = ("streams", "slots", "cuda_graphs", "preallocate")
+
+
+def engine_options(given: dict[str, Any]) -> TrtOptions | None:
+    """Take the values of `ENGINE_OPTIONS` out of `given`; None if none was given."""
+    from fcn_deploy.runners.engine_options import TrtOptions
+
+    asked = {name: value for name in _NAMES if (value := given.pop(name)) is not None}
+    return TrtOptions(**asked) if asked else None
