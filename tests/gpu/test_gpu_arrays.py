@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import fcn_deploy
 from fcn_deploy.errors import RunnerError, ShapeError
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.onnx_export.proof import random_image
@@ -21,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU that PyTorch can use"),
 ]
 SHAPES = ((1, 33, 47), (3, 65, 31), (1, 33, 47), (2, 128, 96))
-SPECS = ["pytorch:cuda", "onnxruntime:cuda"]
+SPECS = ["pytorch:cuda", "pytorch:cuda:fp16", "onnxruntime:cuda"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runner(request, onnx_file):
     import onnxruntime
 
-    if request.param != "pytorch:cuda" and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    if "onnxruntime" in request.param and "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has no CUDA provider")
     with open_runner(request.param, str(onnx_file), outputs=("labels", "logits")) as opened:
         yield opened
@@ -48,57 +49,102 @@ def interface(tensor: torch.Tensor, **changed: object) -> SimpleNamespace:
     return SimpleNamespace(__cuda_array_interface__=told, keeps=tensor)
 
 
+def host(outputs: dict[str, object]) -> dict[str, np.ndarray]:
+    """Outputs on the GPU, or on the host, as NumPy's arrays."""
+    return {name: torch.from_dlpack(value).cpu().numpy() for name, value in outputs.items()}
+
+
+def require_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Logits within the ten bits of TF32 and FP16, which a shape's own session or graph may round otherwise."""
+    scale = np.abs(expected["logits"]).max()
+    np.testing.assert_allclose(found["logits"], expected["logits"], rtol=0, atol=1e-2 * scale)
+    best = np.sort(expected["logits"], axis=1)
+    clear = best[:, -1] - best[:, -2] > 2e-2 * scale
+    assert clear.any()
+    assert np.array_equal(found["labels"][clear], expected["labels"][clear])
+
+
 @pytest.mark.parametrize("protocol", ["DLPack", "interface"])
-def test_tensors_give_the_labels_of_numpys_arrays_with_and_without_a_copy_to_the_host(runner, protocol):
-    for seed, shape in enumerate(SHAPES):
+def test_tensors_give_the_outputs_of_numpys_arrays_with_and_without_a_copy_to_the_host(runner, protocol):
+    for seed, shape in enumerate(SHAPES * 2):
         image = random_image(shape, seed)
         expected = runner.infer({"image": image})
         tensor = torch.from_numpy(image).cuda()
-        lent = (
-            tensor if protocol == "DLPack" else interface(tensor, stream=torch.cuda.default_stream().cuda_stream or 1)
-        )
-        assert np.array_equal(runner.infer({"image": lent})["labels"], expected["labels"])
+        default = torch.cuda.default_stream().cuda_stream or 1
+        lent = tensor if protocol == "DLPack" else interface(tensor, stream=default)
+        require_same(runner.infer({"image": lent}), expected)
         kept = runner.result(runner.submit(lent, on_gpu=True))
         runner.infer({"image": random_image(shape, seed + 100)})  # writes to no memory of the caller
-        for name, array in expected.items():
-            found = torch.from_dlpack(kept[name])
-            assert found.is_cuda
-            np.testing.assert_allclose(found.cpu().numpy(), array, rtol=0, atol=1e-5 * np.abs(array).max())
-            assert torch.equal(torch.as_tensor(kept[name], device="cuda"), found)
+        require_same(host(kept), expected)
+        for value in kept.values():
+            assert torch.from_dlpack(value).is_cuda
+            assert torch.equal(torch.as_tensor(value, device="cuda"), torch.from_dlpack(value))
 
 
-def test_an_image_is_waited_for_on_its_own_stream(runner):
+@pytest.mark.parametrize("protocol", ["DLPack", "interface"])
+def test_an_image_is_waited_for_on_its_own_stream(runner, protocol):
     """The stream sleeps for tens of milliseconds before it writes the image."""
-    shape = (1, 128, 96)
-    image = random_image(shape, 1)
-    expected = runner.infer({"image": image})["labels"]
+    image = random_image((1, 128, 96), 1)
+    expected = runner.infer({"image": image})
     source, side = torch.from_numpy(image).cuda(), torch.cuda.Stream()
-    torch.cuda.synchronize()
-    for protocol in ("DLPack", "interface"):
+    for _ in range(4):  # the runs of the network itself, and those of a graph
         tensor = torch.zeros_like(source)
         torch.cuda.synchronize()
         with torch.cuda.stream(side):
             torch.cuda._sleep(100_000_000)
             tensor.copy_(source)
-            lent = tensor if protocol == "DLPack" else interface(tensor, stream=side.cuda_stream)
-            ticket = runner.submit(lent)
-        assert np.array_equal(runner.result(ticket)["labels"], expected), protocol
+            # PyTorch's DLPack tells the current stream alone; the interface names its own.
+            ticket = runner.submit(tensor) if protocol == "DLPack" else None
+        if ticket is None:
+            ticket = runner.submit(interface(tensor, stream=side.cuda_stream))
+        require_same(runner.result(ticket), expected)
 
 
-def test_labels_outlive_the_runner_and_their_memory_comes_back(onnx_file, runner):
+def test_outputs_outlive_the_runner(runner):
     image = random_image((1, 128, 96), 2)
-    expected = runner.infer({"image": image})["labels"]
-    kept = [runner.infer({"image": image}, on_gpu=True)["labels"] for _ in range(5)]
+    expected = runner.infer({"image": image})
+    kept = [runner.infer({"image": image}, on_gpu=True) for _ in range(5)]
     runner.close()
     gc.collect()
-    assert all(np.array_equal(torch.from_dlpack(one).cpu().numpy(), expected) for one in kept)
+    for outputs in kept:
+        require_same(host(outputs), expected)
+
+
+def test_memory_of_outputs_comes_back(runner):
+    image = random_image((1, 512, 512), 2)
+
+    def taken() -> int:
+        for _ in range(20):
+            kept = [runner.infer({"image": image}, on_gpu=True) for _ in range(5)]
+            del kept
+        gc.collect()
+        torch.cuda.synchronize()
+        return torch.cuda.mem_get_info()[0]
+
+    taken()
+    first = taken()
+    assert first - taken() < 8 << 20
 
 
 def test_a_part_of_a_batch_that_is_not_aligned_runs(runner):
     batch = random_image((3, 33, 47), 5)  # 33 x 47 x 3 bytes are odd
-    expected = runner.infer({"image": batch[1:2]})["labels"]
+    expected = runner.infer({"image": batch[1:2]})
     tensor = torch.from_numpy(batch).cuda()
-    assert np.array_equal(runner.infer({"image": tensor[1:2]})["labels"], expected)
+    for _ in range(3):
+        require_same(runner.infer({"image": tensor[1:2]}), expected)
+
+
+def test_a_model_takes_tensors_and_leaves_labels_on_the_gpu(onnx_file):
+    images = [random_image((1, 64, 96), seed)[0] for seed in range(5)]
+    for spec in SPECS:
+        try:
+            model = fcn_deploy.load(onnx_file, runner=spec, on_gpu=True)
+        except RunnerError as error:
+            pytest.skip(str(error))
+        with model:
+            found = [torch.from_dlpack(one) for one in model([torch.from_numpy(image).cuda() for image in images])]
+            assert all(one.is_cuda and tuple(one.shape) == (64, 96) for one in found)
+            assert torch.equal(torch.from_dlpack(model(torch.from_numpy(images[4]).cuda())), found[4])
 
 
 def test_tensors_that_cannot_be_taken_are_one_line_and_the_runner_goes_on(runner):
@@ -115,10 +161,9 @@ def test_tensors_that_cannot_be_taken_are_one_line_and_the_runner_goes_on(runner
         with pytest.raises(kind, match=words) as caught:
             runner.infer({"image": value})
         assert "\n" not in str(caught.value)
-    expected = runner.infer({"image": image})["labels"]
-    assert np.array_equal(runner.infer({"image": tensor})["labels"], expected)
-    assert np.array_equal(runner.infer({"image": tensor.cpu()})["labels"], expected)
-    assert np.array_equal(runner.infer({"image": tensor.cpu().pin_memory()})["labels"], expected)
+    expected = runner.infer({"image": image})
+    for value in (tensor, tensor.cpu(), tensor.cpu().pin_memory()):
+        require_same(runner.infer({"image": value}), expected)
 
 
 def test_a_runner_of_the_cpu_says_what_to_do_with_a_tensor_of_the_gpu(onnx_file):
