@@ -32,7 +32,7 @@ from typing import Annotated, Any
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import file_of, kind_of, near_models
-from fcn_deploy.system.decode import Filled, decode, matching
+from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
 
@@ -43,6 +43,13 @@ else:
 
 
 FileName = Annotated[str, matching(r"(?!\.{1,2}$)[^/\\]+", "a file name without a folder")]
+
+
+def in_bytes(value: Triple) -> Triple:
+    """Return a mean or standard deviation; ExpectedError if it is that of images divided by 255."""
+    if 0 < max(value) < 1:
+        raise ExpectedError(f"units of 0 to 255: {', '.join(f'{255 * number:.6g}' for number in value)}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,11 @@ class Recipe:
         path: the recipe's own file.
         name: for people.
         checkpoint: file name of the weights.
-        url: where they can be fetched.
+        url: where they can be fetched; "" if nobody else can.
         model: name in the model registry; None for a classifier, which only starts a training (`train --init`).
         sha256, sha256_prefix, md5: whichever is published, lower-case hexadecimal.
         classes: class names, if they are not those of Pascal VOC.
-        mean, std, channel_order: where they differ from the model's own.
+        mean, std, channel_order: where they differ from the model's own; in units of 0..255.
         keep_float: ONNX nodes to keep out of INT8.
         shapes: sizes that a deployment might serve; advice, not a limit of the model.
         published: results that others measured.
@@ -77,14 +84,14 @@ class Recipe:
     path: Path
     name: Filled
     checkpoint: FileName
-    url: Filled
+    url: str = ""
     model: Filled | None = None
     sha256: Annotated[str, str.lower, matching("[0-9a-f]{64}", "64 hexadecimal digits")] | None = None
     sha256_prefix: Annotated[str, str.lower, matching("[0-9a-f]{6,64}", "6 to 64 hexadecimal digits")] | None = None
     md5: Annotated[str, str.lower, matching("[0-9a-f]{32}", "32 hexadecimal digits")] | None = None
     classes: ClassNames | None = None
-    mean: Triple | None = None
-    std: Triple | None = None
+    mean: Annotated[Triple, in_bytes] | None = None
+    std: Annotated[Triple, in_bytes] | None = None
     channel_order: ChannelOrder | None = None
     keep_float: tuple[str, ...] = ()
     shapes: Profile | None = None
@@ -132,9 +139,8 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
         found = next((place for place in places if place.is_file()), None)
         if found is None:
             looked = " and ".join(dict.fromkeys(str(place) for place in places))
-            raise CheckpointError(
-                f"{recipe.checkpoint} is missing (looked for {looked}); fetch it from {recipe.url} and put it there"
-            )
+            source = f"fetch it from {recipe.url} and put it there" if recipe.url else "put it there"
+            raise CheckpointError(f"{recipe.checkpoint} is missing (looked for {looked}); {source}")
         _check_hash(recipe, found)
     return found
 
@@ -150,5 +156,5 @@ def _check_hash(recipe: Recipe, found: Path) -> None:
         if expected and not actual.startswith(expected):
             raise CheckpointError(
                 f"{found} is not the file that {recipe.path.name} is about: its {algorithm} begins {actual[:16]}, "
-                f"not {expected[:16]}; fetch it again from {recipe.url}"
+                f"not {expected[:16]}; fetch it again{f' from {recipe.url}' if recipe.url else ''}"
             )

@@ -64,6 +64,11 @@ def test_what_a_recipe_does_not_say_stays_as_the_model_has_it(tmp_path: Path):
         ('classes = ["a", "a"]', "classes: class name 'a' stands at 0 and again at 1"),
         ("mean = [1, 2]", "mean is [1, 2]; expected a list of 3"),
         ('std = [1, "2", 3]', "std[1] is '2'; expected a finite number"),
+        (
+            "mean = [0.485, 0.456, 0.406]",
+            "mean is [0.485, 0.456, 0.406]; expected units of 0 to 255: 123.675, 116.28, 103.53",
+        ),
+        ("std = [0.5, 0.5, 0.5]", "std is [0.5, 0.5, 0.5]; expected units of 0 to 255: 127.5, 127.5, 127.5"),
         ("mean = [1, nan, 3]", "mean[1] is nan; expected a finite number"),
         ('channel_order = "GBR"', "channel_order is 'GBR'; expected RGB or BGR"),
         ("shapes = 3", "shapes is 3; expected a table"),
@@ -91,7 +96,7 @@ def test_a_checkpoint_is_a_file_name_so_that_a_recipe_can_be_moved(tmp_path: Pat
 
 
 def test_missing_keys_are_listed(tmp_path: Path):
-    assert "missing checkpoint, url" in refused(tmp_path, 'name = "n"')
+    assert "missing checkpoint" in refused(tmp_path, 'name = "n"')
 
 
 @pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe\x00"])
@@ -139,6 +144,17 @@ def test_a_missing_checkpoint_says_where_to_fetch_it_and_where_to_put_it(given: 
         resolve_checkpoint(recipe, tmp_path / given if given else None)
     assert str(place) in str(caught.value)
     assert "fetch it from https://example.org/net.pth and put it there" in str(caught.value)
+
+
+def test_a_private_checkpoint_needs_no_address(tmp_path: Path):
+    least = "".join(line for line in LEAST.splitlines(keepends=True) if "url" not in line)
+    recipe = load_recipe(written(tmp_path, f'{least}md5 = "{"0" * 32}"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n'))
+    assert recipe.mean == (0.0, 0.0, 0.0)
+    with pytest.raises(CheckpointError, match=r"net\.pth is missing \(looked for .*\); put it there$"):
+        resolve_checkpoint(recipe)
+    (tmp_path / "net.pth").write_bytes(CONTENT)
+    with pytest.raises(CheckpointError, match=r"fetch it again$"):
+        resolve_checkpoint(recipe)
 
 
 @pytest.mark.parametrize(
