@@ -106,10 +106,9 @@ class Profile:
 
     def __post_init__(self) -> None:
         for word, shape in (("min", self.min), ("opt", self.opt), ("max", self.max)):
-            if any(number < 1 for number in shape):
-                raise EngineError(f"profile {self}: {word} {shape_text(shape)} has a number below 1")
-            if any(number > LARGEST_DIM for number in shape):
-                raise EngineError(f"profile {self}: {word} {shape_text(shape)} has a number above {LARGEST_DIM}")
+            if min(shape) < 1 or max(shape) > LARGEST_DIM:
+                bound = "below 1" if min(shape) < 1 else f"above {LARGEST_DIM}"
+                raise EngineError(f"profile {self}: {word} {shape_text(shape)} has a number {bound}")
         for index, axis in enumerate("NHW"):
             low, usual, high = self.min[index], self.opt[index], self.max[index]
             if not low <= usual <= high:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,11 +93,13 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
     row got worse than the baseline by more than the limits allow.
     """
     from fcn_deploy.benchmark.bench import bench
+    from fcn_deploy.benchmark.record.file import read_record
 
     if runners is not None and not runners.strip(", "):
         raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
     gate, reports = Gate.of(given), Reports.of(given)
-    baseline, record = gate.read_baseline(model, given["model_name"]), gate.read_record()
+    baseline = gate.read_baseline(model, given["model_name"])
+    record = None if gate.from_path is None else read_record(Path(gate.from_path))
     kept = reports.frames() if record is None else None
     if record is None:
         record = bench(

@@ -16,7 +16,6 @@ def ask_driver() -> dict[str, Any]:
     Raises:
         RunnerError: there is no driver, or it does not start.
     """
-    windows = sys.platform == "win32"
     with restated(RunnerError, OSError):
         cuda = driver_library()
     if code := cuda.cuInit(0):
@@ -24,7 +23,7 @@ def ask_driver() -> dict[str, Any]:
     version = ctypes.c_int()
     cuda.cuDriverGetVersion(ctypes.byref(version))
     return {
-        "version": _driver_version(windows),
+        "version": _driver_version(),
         "cuda": [version.value // 1000, version.value % 1000 // 10],
         "gpus": [
             {"name": gpu.name, "sm": gpu.sm, "memory_bytes": _memory_bytes(cuda, index)}
@@ -40,10 +39,10 @@ def _cuda_error(cuda: ctypes.CDLL, code: int) -> str:
     return f"{(name.value or b'an unknown error').decode()} ({code})"
 
 
-def _driver_version(windows: bool) -> str | None:
+def _driver_version() -> str | None:
     """Return the version that nvidia-smi shows, "580.65.06"; None without NVML (JetPack)."""
     try:
-        nvml = ctypes.CDLL("nvml.dll" if windows else "libnvidia-ml.so.1")
+        nvml = ctypes.CDLL("nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1")
     except OSError:
         return None
     text = ctypes.create_string_buffer(96)

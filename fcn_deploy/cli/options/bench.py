@@ -156,12 +156,6 @@ class Gate:
             _refuse_measuring()
         return gate
 
-    def read_record(self) -> Record | None:
-        """Return the record to show again; None if one is to be measured."""
-        from fcn_deploy.benchmark.record.file import read_record
-
-        return None if self.from_path is None else read_record(Path(self.from_path))
-
     def read_baseline(self, source: str, model: str | None) -> Record | None:
         """Return the baseline, checked as far as is possible before anything is measured.
 
