@@ -83,10 +83,8 @@ def _crowded(record: Record, name: str) -> Iterator[str]:
 
 def _check_model(baseline: Record, name: str, sha256: str) -> None:
     if baseline.model.sha256 != sha256:
-        then, now = (f"{part} (SHA-256 {digest[:8]}...)" for part, digest in (
-            (baseline.model.name, baseline.model.sha256), (name, sha256),
-        ))  # fmt: skip
-        raise RecordError(_of_other("model", then, now))
+        models = ((baseline.model.name, baseline.model.sha256), (name, sha256))
+        raise RecordError(_of_other("model", *(f"{part} (SHA-256 {digest[:8]}...)" for part, digest in models)))
 
 
 def _of_other(what: str, then: str, now: str) -> str:

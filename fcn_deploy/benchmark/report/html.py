@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,7 +24,7 @@ from fcn_deploy.benchmark.report.plots.sizes import size_plots
 from fcn_deploy.benchmark.report.plots.svg import STYLE, THEME, element, marker
 from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
 from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline, verdict_lines
-from fcn_deploy.benchmark.report.sheets import Sheet, fidelity_sheet, sheets, sizes_sheet, speed_sheet
+from fcn_deploy.benchmark.report.sheets import Sheet, sheets
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.version import __version__
 
@@ -101,19 +102,15 @@ def _prose(line: str) -> str:
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
     """Return the tables in their order, each with the plots of its figures."""
-    drawn = {part.sheet.title: part for part in _with_plots(record)}
-    first, *rest = (drawn.get(sheet.title, Section(sheet)) for sheet in sheets(record))
-    return [first, *map(Section, more), *rest]
-
-
-def _with_plots(record: Record) -> list[Section]:
     timing = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
     measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.resized]
-    return [
-        Section(speed_sheet(record), verdict_lines(record), SPEED_NOTE if timing else "", timing),
-        Section(fidelity_sheet(record), (), CLASSES_NOTE, class_plots(record)),
-        Section(sizes_sheet(record), (), "Images and labels are resized to each size.", size_plots(record), measured),
-    ]
+    drawn: dict[str, tuple[Any, ...]] = {
+        "Speed": (verdict_lines(record), SPEED_NOTE, timing),
+        "Accuracy": ((), CLASSES_NOTE, class_plots(record)),
+        "Sizes and batches": ((), "Images and labels are resized to each size.", size_plots(record), measured),
+    }
+    first, *rest = (Section(sheet, *drawn.get(sheet.title, ())) for sheet in sheets(record))
+    return [first, *map(Section, more), *rest]
 
 
 def _key(series: int) -> Markup:
