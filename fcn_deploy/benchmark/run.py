@@ -16,6 +16,7 @@ from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
 from fcn_deploy.benchmark.runner_specs import check_calibration, check_engines, parse_spec
+from fcn_deploy.benchmark.timing.energy import EnergyMeter
 from fcn_deploy.benchmark.timing.isolated import InChild
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.machine import CpuClock, GpuWatch, other_cores
@@ -102,7 +103,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
                 if opened is not None:
                     opened.close()
         with GpuWatch() as gpus:
-            plan = TimingPlan(options.budget, options.saturation_s, gpus.look, progress)
+            plan = TimingPlan(options.budget, options.saturation_s, gpus.look, progress, EnergyMeter(gpus))
             timed = _enter(runs, options, threads, stack)
             (shapes, rounds), others = _time(timed, resized, pool, options.batch, plan)
         if options.memory:

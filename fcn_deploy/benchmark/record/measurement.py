@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fcn_deploy.vocabulary import Shape
 
@@ -43,12 +43,14 @@ class Saturated:
     Attributes:
         streamed: whether several were under way at once; otherwise one inference followed the other.
         windows: [images, seconds] of each stretch, runners in turn; `images` and `seconds` are their sums.
+        joules: what each device that counts ("gpu 0", "cpu") used in those seconds, whatever else ran on it.
     """
 
     images: int
     seconds: float
     streamed: bool = False
     windows: tuple[tuple[int, float], ...] = ()
+    joules: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

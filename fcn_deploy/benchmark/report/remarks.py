@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from fcn_deploy.benchmark.record.summary import speed
-from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
@@ -49,6 +49,7 @@ def circumstances(record: Record) -> list[str]:
     built = {"built": "built, and not run"}
     lines = [f"{r.runner} {built.get(r.status, r.status)}: {r.reason}" for r in record.rows if r.status != "ok"]
     lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
+    lines += [line for row in record.rows if (line := _energy(row))]
     for row in record.rows:
         if (timed := speed(record, row.own)) is not None and timed.unstable:
             lines.append(f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again")
@@ -58,6 +59,18 @@ def circumstances(record: Record) -> list[str]:
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
     return [*lines, *([""] if lines else []), _meaning(record)]
+
+
+def _energy(row: Row) -> str:
+    """Return joules of an image and watts of each device that counts; "" where none does."""
+    busy = row.own.saturated
+    if busy is None or not busy.images or busy.seconds <= 0:
+        return ""
+    used = [
+        f"{joules / busy.images:.3g} J an image on {name} ({joules / busy.seconds:.0f} W)"
+        for name, joules in busy.joules.items()
+    ]
+    return f"{row.runner}: {', '.join(used)}, idle power included" if used else ""
 
 
 def _doubts(record: Record) -> list[str]:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psutil
@@ -109,6 +110,15 @@ class GpuWatch:
             return
         self._next = now + EVERY_S
         self.states += [self._state(index, now - self._start) for index in range(len(self._handles))]
+
+    def joules(self) -> dict[int, float]:
+        """Return what each GPU has used since its driver was loaded; those that do not count are missing."""
+        found = {}
+        for index, handle in enumerate(self._handles if self._nvml is not None else ()):
+            millijoules = self._query(partial(self._nvml.nvmlDeviceGetTotalEnergyConsumption, handle))
+            if millijoules is not None:
+                found[index] = millijoules / 1000
+        return found
 
     def free_bytes(self, gpu: int) -> int | None:
         if self._nvml is None or gpu >= len(self._handles):

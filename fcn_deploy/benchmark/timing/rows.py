@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fcn_deploy.benchmark.images import Image, commonest
 from fcn_deploy.benchmark.record.measurement import Saturated
 from fcn_deploy.benchmark.row_runs import RowRun
+from fcn_deploy.benchmark.timing.energy import EnergyMeter, Joules, added
 from fcn_deploy.benchmark.timing.latency import Budget, measure, no_garbage_collection, order_of
 from fcn_deploy.benchmark.timing.memory import measure_memory
 from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
@@ -29,12 +31,14 @@ class TimingPlan:
     Attributes:
         saturation_s: of every row and shape; 0 leaves it out.
         watch: called between rounds, untimed.
+        meter: reads the energy of each runner that is saturated; None leaves it out.
     """
 
     budget: Budget
     saturation_s: float
     watch: Callable[[], None] = lambda: None
     progress: Progress = SILENT
+    meter: EnergyMeter | None = None
 
 
 def time_rows(timed: Sequence[TimedRow], shape: Shape | None, batches: Sequence[Image], plan: TimingPlan) -> list[int]:
@@ -57,7 +61,9 @@ def time_rows(timed: Sequence[TimedRow], shape: Shape | None, batches: Sequence[
             run.keep(shape, latency=sample.latency())
             lasting.append((run, runner))
     if plan.saturation_s > 0 and lasting:
-        found = measure_saturation([runner for _, runner in lasting], batches, plan.saturation_s, plan.progress)
+        found = measure_saturation(
+            [runner for _, runner in lasting], batches, plan.saturation_s, plan.progress, plan.meter
+        )
         for (run, _), saturated in zip(lasting, found, strict=True):
             if isinstance(saturated, str):
                 run.fail_at(shape, saturated, ", one after the other")
@@ -103,6 +109,7 @@ def measure_saturation(
     batches: Sequence[Image],
     seconds: float = SECONDS,
     progress: Progress = SILENT,
+    meter: EnergyMeter | None = None,
 ) -> list[Saturated | str]:
     """Run each of `runners` for `seconds` in three stretches, in turn: a busy moment does not hit one runner alone.
 
@@ -115,6 +122,8 @@ def measure_saturation(
     """
     chosen = commonest(batches)
     found = [list[tuple[int, float]]() for _ in runners]
+    joules = [list[Joules]() for _ in runners]
+    meter = meter or EnergyMeter.without()
     failures: dict[int, str] = {}
     title = "images a second"
     with progress.task(title, WINDOWS * len(runners)) as task, interrupts() as check, no_garbage_collection():
@@ -123,14 +132,22 @@ def measure_saturation(
                 # a slow runner's first stretch may be longer than all were to be
                 if index not in failures and _seconds(found[index]) < seconds:
                     try:
-                        found[index].append(runners[index].saturate(chosen, seconds / WINDOWS))
+                        stretch, used = meter.around(partial(runners[index].saturate, chosen, seconds / WINDOWS))
+                        found[index].append(stretch)
+                        joules[index].append(used)
                     except FcnDeployError as error:
                         failures[index] = str(error)
                 task.advance()
                 check()
     return [
         failures.get(index)
-        or Saturated(sum(images for images, _ in windows), _seconds(windows), runner.streams, tuple(windows))
+        or Saturated(
+            sum(images for images, _ in windows),
+            _seconds(windows),
+            runner.streams,
+            tuple(windows),
+            added(joules[index]),
+        )
         for index, (runner, windows) in enumerate(zip(runners, found, strict=True))
     ]
 

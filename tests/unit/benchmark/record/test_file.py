@@ -32,7 +32,7 @@ def test_a_record_is_shown_as_one_line():
 
 def test_every_kind_of_measurement_survives_the_round_trip():
     samples = Latency((1, 2), (3, 4), (5, 6), (7,), StepTimes((0, 1), (2, 3), (4, 5)))
-    saturated = Saturated(9, 1.5, True, ((4, 0.5), (5, 1.0)))
+    saturated = Saturated(9, 1.5, True, ((4, 0.5), (5, 1.0)), {"gpu 0": 450.5})
     cell = Measurement(
         (2, 33, 47), samples, saturated, None, replace(ROWS[0].own.accuracy, by_image=(((1, 2), (3, 4)),))
     )
@@ -48,6 +48,12 @@ def test_a_record_of_schema_1_is_one_that_measured_less():
     assert read_record(old) == RECORD
 
 
+def with_energy(old: dict) -> dict:
+    """What an older record did not measure, and a newer one holds as nothing."""
+    busy = old["saturated"]
+    return old | {"saturated": None if busy is None else busy | {"joules": {}}}
+
+
 def test_a_record_of_schema_2_keeps_all_that_it_measured():
     """A real one: two runners on two images, and at 33x47 in batches of 1 and 2."""
     raw, record = json.loads((GOLDEN / "bench_schema2.json").read_text()), read_record(GOLDEN / "bench_schema2.json")
@@ -55,9 +61,9 @@ def test_a_record_of_schema_2_keeps_all_that_it_measured():
     for old, row in zip(raw["rows"], record.rows, strict=True):
         assert row.own.shape is None
         parts = ("latency", "saturated", "memory", "accuracy", "agreement", "frames")
-        assert {part: plain(row.own)[part] for part in parts} == {part: old[part] for part in parts}
+        assert {part: plain(row.own)[part] for part in parts} == {part: with_energy(old)[part] for part in parts}
         assert [found.shape for found in row.resized] == [(1, 33, 47), (2, 33, 47)]
-        assert plain(row.resized) == [cell | {"agreement": None, "frames": []} for cell in old["cells"]]
+        assert plain(row.resized) == [with_energy(cell) | {"agreement": None, "frames": []} for cell in old["cells"]]
         assert (row.runner, row.status, list(row.notes), plain(row.built)) == (
             old["runner"], old["status"], old["notes"], old["built"],
         )  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fcn_deploy.benchmark.report.remarks import headline, verdict_lines
-from tests.support.bench_records import RECORD
+from fcn_deploy.benchmark.record.measurement import Saturated
+from fcn_deploy.benchmark.report.remarks import circumstances, headline, verdict_lines
+from tests.support.bench_records import RECORD, ROWS, remeasured, with_rows
 
 
 def test_the_headline_says_that_runners_had_a_process_each():
@@ -20,3 +21,10 @@ def test_a_line_for_each_row_and_the_choice_at_the_end():
         "pytorch", "onnxruntime", "tensorrt", "fastest within 0.3 points of PyTorch's mIoU",
     ]  # fmt: skip
     assert lines[0].startswith("pytorch: bound by compute: 92 % of 40 ms. ")
+
+
+def test_the_energy_of_an_image_is_told_where_a_device_counts_it():
+    busy = remeasured(ROWS[1], saturated=Saturated(600, 1.5, joules={"cpu": 90.0, "gpu 0": 600.0}))
+    lines = circumstances(with_rows(ROWS[0], busy))
+    assert "onnxruntime: 0.15 J an image on cpu (60 W), 1 J an image on gpu 0 (400 W), idle power included" in lines
+    assert not any("J an image" in line for line in circumstances(RECORD))

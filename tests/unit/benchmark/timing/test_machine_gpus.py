@@ -51,6 +51,11 @@ class FakeNvml(ModuleType):
             raise NVMLError("Not Supported")
         return 312_500  # milliwatts
 
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
+        if handle == "gpu 1":
+            raise NVMLError("Not Supported")
+        return 1_234_500  # millijoules
+
     def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:  # noqa: N802
         return 61
 
@@ -107,3 +112,9 @@ def test_free_memory_is_that_of_the_gpu_that_is_asked_for(nvml):
     assert free_bytes() == 3 << 30
     assert free_bytes(2) is None
     assert nvml.open == 0
+
+
+def test_the_energy_of_gpus_that_count_it_is_read_in_joules(nvml):
+    with GpuWatch() as watch:
+        assert watch.joules() == {0: 1234.5}
+    assert watch.joules() == {}

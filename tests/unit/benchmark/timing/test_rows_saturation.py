@@ -23,6 +23,17 @@ def test_saturation_is_measured_in_turn_and_summed_over_its_stretches():
     assert not found[0].streamed
 
 
+def test_the_joules_of_each_runner_are_those_of_its_stretches():
+    class Meter:
+        def around(self, call):
+            images, seconds = call()
+            return (images, seconds), {"gpu 0": 100 * seconds}
+
+    found = measure_saturation([Scripted("fast", [5]), Scripted("slow", [2000])], [BATCH], 0.3, meter=Meter())
+    assert [one.joules for one in found] == [{"gpu 0": pytest.approx(30)}, {"gpu 0": pytest.approx(200)}]
+    assert measure_saturation([Scripted("fast", [5])], [BATCH], 0.3)[0].joules == {}
+
+
 def test_images_a_second_of_several_sizes_are_those_of_the_commonest():
     runner = Scripted("a", [100])
     measure_saturation([runner], [BATCH[:, ::2], BATCH, BATCH], 0.3)
