@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import onnx_ir as ir
+
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, restated
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.graph.nodes import schema_of
 from fcn_deploy.graph.weights import catch_weight_errors
 from fcn_deploy.model_file import require_file
 from fcn_deploy.system.decode import decode, parse_json
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
     import torch
 
 # Metadata: JSON list of the state-dict keys that the inference graph does not need (an auxiliary head, counters).
@@ -30,8 +33,6 @@ def load_graph(path: Path) -> ir.Model:
     Raises:
         GraphError: missing, not an ONNX model, or empty (an empty file parses as a model without a graph).
     """
-    import onnx_ir as ir
-
     require_file(path)
     try:
         model = ir.load(path)
@@ -96,7 +97,6 @@ def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
 
 
 def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
-    import numpy as np
     import torch
 
     stored = {name: value.const_value for name, value in graph.graph.initializers.items() if value.const_value}
@@ -109,8 +109,6 @@ def check_complete(model: ir.Model, path: Path) -> None:
 
     Less strict than ONNX's own checker: operators that nobody knows may pass.
     """
-    import onnx_ir as ir
-
     made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
     for node in model.graph:
         try:
@@ -120,20 +118,10 @@ def check_complete(model: ir.Model, path: Path) -> None:
         for value in node.inputs:
             if value is not None and id(value) not in made and value.producer() is None:
                 raise GraphError(f"{path} is damaged: node {node.name} reads {value.name}, which nothing makes")
-        least_inputs, least_outputs = _minimum_arity(node, model.opset_imports.get(node.domain, 1))
+        schema = schema_of(node, model.opset_imports.get(node.domain, 1))
+        least_inputs, least_outputs = (0, 1) if schema is None else (schema.min_input, max(1, schema.min_output))
         if len(node.inputs) < least_inputs or len(node.outputs) < least_outputs:
             raise GraphError(
                 f"{path} is damaged: node {node.name}, a {node.op_type}, has {len(node.inputs)} inputs and "
                 f"{len(node.outputs)} outputs; expected {least_inputs} and {least_outputs} at least"
             )
-
-
-def _minimum_arity(node: ir.Node, opset: int) -> tuple[int, int]:
-    """Return the fewest inputs and outputs that ONNX allows a node; (0, 1) for an operator that it does not define."""
-    import onnx
-
-    try:
-        schema = onnx.defs.get_schema(node.op_type, min(opset, onnx.defs.onnx_opset_version()), node.domain)
-    except onnx.defs.SchemaError:
-        return 0, 1
-    return schema.min_input, max(1, schema.min_output)

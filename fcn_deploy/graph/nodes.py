@@ -1,4 +1,4 @@
-"""Make, replace and read the nodes and constants of a graph."""
+"""Make, replace and read the nodes and constants of a graph, and find how ONNX defines an operator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
@@ -54,6 +55,14 @@ def producer(node: ir.Node, position: int = 0) -> ir.Node | None:
     """Return the node that makes an operand; None if it is an input or a constant, or left out."""
     value = operand(node, position)
     return None if value is None else value.producer()
+
+
+def schema_of(node: ir.Node, opset: int) -> onnx.defs.OpSchema | None:
+    """Return ONNX's definition of a node's operator at an opset, or at the newest known one; None if it has none."""
+    try:
+        return onnx.defs.get_schema(node.op_type, min(opset, onnx.defs.onnx_opset_version()), node.domain)
+    except onnx.defs.SchemaError:
+        return None
 
 
 def add_constant(graph: ir.Graph, name: str, array: NDArray[np.generic]) -> ir.Value:

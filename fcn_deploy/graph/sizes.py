@@ -12,6 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.nodes import schema_of
 from fcn_deploy.graph.ports import dims_of
 
 # Constants of up to this many elements are computed with: sizes, starts, ends, scales of a Resize. No weight is.
@@ -161,7 +162,7 @@ def _infer(node: ir.Node, known: _Known) -> None:
     names = [name for name in proto.input if name]
     types: dict[str, onnx.TypeProto] = {}
     if all(name in known.types for name in names):
-        types = _infer_types(proto, names, known)
+        types = _infer_types(node, proto, names, known)
     for value in node.outputs:
         if not value.name:
             continue
@@ -174,11 +175,12 @@ def _infer(node: ir.Node, known: _Known) -> None:
         known.constants.update(_compute(proto, names, known))
 
 
-def _infer_types(proto: onnx.NodeProto, names: list[str], known: _Known) -> dict[str, onnx.TypeProto]:
-    version = {opset.domain: opset.version for opset in known.opsets}.get(proto.domain, 1)
+def _infer_types(node: ir.Node, proto: onnx.NodeProto, names: list[str], known: _Known) -> dict[str, onnx.TypeProto]:
+    schema = schema_of(node, {opset.domain: opset.version for opset in known.opsets}.get(node.domain, 1))
+    if schema is None:
+        return {}
     data = {name: onnx.numpy_helper.from_array(known.constants[name]) for name in names if name in known.constants}
     expected = (
-        onnx.defs.SchemaError,
         onnx.checker.ValidationError,
         onnx.shape_inference.InferenceError,
         RuntimeError,
@@ -186,7 +188,6 @@ def _infer_types(proto: onnx.NodeProto, names: list[str], known: _Known) -> dict
         TypeError,
     )
     try:
-        schema = onnx.defs.get_schema(proto.op_type, min(version, onnx.defs.onnx_opset_version()), proto.domain)
         types = {name: known.types[name] for name in names}
         infer = onnx.shape_inference.infer_node_outputs
         return dict(infer(schema, proto, types, data, None, known.opsets, known.ir_version))

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import ExportError
 from fcn_deploy.graph.load import CONSTANT_PREFIX
-from fcn_deploy.graph.nodes import add_constant, constant, named_node, only_reader, operand, producer
+from fcn_deploy.graph.nodes import add_constant, constant, named_node, only_reader, operand, producer, schema_of
 
 TARGET_OPSET = 17
 # Attributes that opset 18 added to Resize, with the one value that means what opset 17 does.
@@ -88,7 +88,7 @@ def lower_opset(model: ir.Model) -> None:
             raise ExportError(f"node {node.name} uses {node.domain}.{node.op_type}, which is not a standard operator")
         if node.op_type == "Resize":
             _lower_resize(node)
-        elif not _unchanged(node.op_type, found):
+        elif not _unchanged(node, found):
             raise ExportError(
                 f"node {node.name} is a {node.op_type}, which opset {TARGET_OPSET} defines otherwise than opset "
                 f"{found}; express it with other operators in the model"
@@ -97,15 +97,9 @@ def lower_opset(model: ir.Model) -> None:
     model.opset_imports[""] = TARGET_OPSET
 
 
-def _unchanged(op_type: str, opset: int) -> bool:
-    import onnx
-
-    try:
-        target = onnx.defs.get_schema(op_type, TARGET_OPSET)
-        found = onnx.defs.get_schema(op_type, opset)
-    except onnx.defs.SchemaError:
-        return False
-    return bool(target.since_version == found.since_version)
+def _unchanged(node: ir.Node, opset: int) -> bool:
+    target, found = schema_of(node, TARGET_OPSET), schema_of(node, opset)
+    return target is not None and found is not None and target.since_version == found.since_version
 
 
 def _lower_resize(node: ir.Node) -> None:

@@ -12,7 +12,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.graph.ports import graph_io_of
-from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
+from fcn_deploy.quantization.calibration.cache import cache_key, read_cache, write_cache
 from fcn_deploy.quantization.calibration.images import CalibrationSet
 from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, network_tensors
 from fcn_deploy.system.progress import SILENT, Progress
@@ -93,7 +93,10 @@ def collect_statistics(
         measured = _measure(source, model, card, images, missing, progress)
         seen = measured if seen is None else seen.merge(measured)
         if found.ours:
-            _write_cache(cache, key, seen, progress)
+            try:
+                write_cache(cache, key, seen)
+            except OutputError as error:  # what was measured is not lost
+                progress.say(f"{error}; the calibration is not kept")
     use = CacheUse(cache, taken, len({*missing.histograms, *missing.extremes}), found.reason)
     return seen.only(wanted.histograms, wanted.extremes), use
 
@@ -123,11 +126,3 @@ def _measure(
         total=len(images.coverage.frames.names),
         progress=progress,
     )
-
-
-def _write_cache(path: Path, key: CacheKey, seen: TensorStatistics, progress: Progress) -> None:
-    """Write the cache; what was measured is not lost where that fails."""
-    try:
-        write_cache(path, key, seen)
-    except OutputError as error:
-        progress.say(f"{error}; the calibration is not kept")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.float_layers import QUANTISERS, REQUESTED, match_names, write_keep_reasons
-from fcn_deploy.graph.nodes import add_constant, constant, insert_behind, named_node
+from fcn_deploy.graph.nodes import add_constant, constant, insert_behind, named_node, schema_of
 
 LARGEST_HALF = 65504.0
 NORMALISATION, WEIGHT_OVERFLOW = "normalisation", "weight beyond FP16"
@@ -183,11 +183,8 @@ class _Rewrite:
 
 def _typed(node: ir.Node, opset: int) -> tuple[list[tuple[int, set[str]]], list[tuple[int, set[str]]]]:
     """Return (index, types that the operator admits) of the float inputs and outputs with a type variable."""
-    import onnx
-
-    try:
-        schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
-    except onnx.defs.SchemaError:  # an operator of another domain: nothing is known of it, so it stays as it is
+    schema = schema_of(node, opset)
+    if schema is None:  # an operator of another domain: nothing is known of it, so it stays as it is
         return [], []
     variables = {constraint.type_param_str: set(constraint.allowed_type_strs) for constraint in schema.type_constraints}
 

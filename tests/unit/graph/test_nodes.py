@@ -15,6 +15,7 @@ from fcn_deploy.graph.nodes import (
     producer,
     remove_unused_constants,
     replace_node,
+    schema_of,
 )
 
 
@@ -67,3 +68,10 @@ def test_what_follows_an_input_comes_first():
     graph, _ = chain()
     insert_behind(graph, graph.inputs[0], [named_node("neg", "Neg", [graph.inputs[0]])])
     assert [node.op_type for node in graph] == ["Neg", "Relu", "Add"]
+
+
+def test_an_operator_is_defined_as_of_its_opset_or_of_the_newest():
+    _, (relu, _) = chain()
+    assert schema_of(relu, 13).since_version == 13
+    assert schema_of(relu, 10_000).since_version >= 14
+    assert schema_of(ir.node("FusedConv", relu.inputs, domain="com.microsoft"), 1) is None
