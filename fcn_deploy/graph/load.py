@@ -99,9 +99,9 @@ def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:
 def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
     import torch
 
-    stored = {name: value.const_value for name, value in graph.graph.initializers.items() if value.const_value}
+    stored = {name: value.const_value for name, value in graph.graph.initializers.items()}
     weights = {name: data for name, data in stored.items() if not name.startswith((CONTRACT_PREFIX, CONSTANT_PREFIX))}
-    return {name: torch.from_numpy(np.array(data.numpy())) for name, data in weights.items()}
+    return {name: torch.from_numpy(np.array(data.numpy())) for name, data in weights.items() if data is not None}
 
 
 def check_complete(model: ir.Model, path: Path) -> None:
