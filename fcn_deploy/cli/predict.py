@@ -13,6 +13,7 @@ from fcn_deploy.cli.options.command import cli_command, group, json_option, opti
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
 from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
 from fcn_deploy.cli.options.values import COUNT, File
+from fcn_deploy.system.arguments import MOST_LANES, MOST_WORKERS
 from fcn_deploy.vocabulary import MASK_FORMATS
 
 UNUSED_IMAGES = 3
@@ -52,13 +53,13 @@ UNUSED_IMAGES = 3
     threads_option("the cores, divided by --lanes"),
     option(
         "--lanes",
-        type=click.IntRange(1, 64),
+        type=click.IntRange(1, MOST_LANES),
         show_default="2 on a CPU",
         help="Inferences at the same time; each needs its own memory.",
     ),
     option(
         "--workers",
-        type=click.IntRange(1, 256),
+        type=click.IntRange(1, MOST_WORKERS),
         show_default="cores + 2, at most 16",
         help="Processes (for few images: threads) that decode and write images.",
     ),

@@ -18,7 +18,7 @@ from fcn_deploy.prediction.options import PredictOptions
 from fcn_deploy.prediction.report import PredictReport, RunCounts, open_area_table
 from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.runners.engine_options import TrtOptions
-from fcn_deploy.system.arguments import Positive, Threads, checked
+from fcn_deploy.system.arguments import MOST_LANES, MOST_WORKERS, Positive, Threads, checked
 from fcn_deploy.system.decode import Count, at_least
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
@@ -37,8 +37,8 @@ def predict(
     tile: Positive | None = None,
     halo: Count | None = None,
     threads: Threads | None = None,
-    lanes: Annotated[int, at_least(1, 64)] | None = None,
-    workers: Annotated[int, at_least(1, 256)] | None = None,
+    lanes: Annotated[int, at_least(1, MOST_LANES)] | None = None,
+    workers: Annotated[int, at_least(1, MOST_WORKERS)] | None = None,
     engine: TrtOptions | None = None,
     cluster: Cluster | None = None,
     format: MaskFormat = "indexed",

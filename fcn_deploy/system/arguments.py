@@ -17,6 +17,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_THREADS = 1024  # with far more, the back-ends end the process without an error
+MOST_LANES, MOST_WORKERS = 64, 256  # of `predict`: inferences at the same time, threads that decode and write
 Positive = Annotated[int, at_least(1)]
 NotNegative = Annotated[float, at_least(0, noun="a number")]
 Threads = Annotated[int, at_least(1, MOST_THREADS)]
