@@ -31,7 +31,7 @@ from typing import Annotated, Any
 
 from fcn_deploy.card import ChannelOrder, ClassNames, Triple
 from fcn_deploy.errors import CheckpointError, RecipeError
-from fcn_deploy.model_file import file_of, kind_of, near_models
+from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
 from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
@@ -133,7 +133,8 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
     Raises:
         CheckpointError: it is nowhere (the message says where to fetch it), or its hash differs.
     """
-    folders = [recipe.path.parent, Path()] if given is None else [given]
+    own = [] if recipe.path.parent == RECIPES else [recipe.path.parent]
+    folders = [*own, Path.cwd()] if given is None else [given]
     with reading(given or recipe.path.parent, CheckpointError):
         places = [place / recipe.checkpoint if place.is_dir() else place for place in folders]
         found = next((place for place in places if place.is_file()), None)
