@@ -13,18 +13,21 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks import limits, peer_programs, ratio
-from benchmarks.peer_programs import Image
+from benchmarks.peer_programs import Image, Program
 from benchmarks.peers import FACTS, OURS, Field, program_of, race
 from benchmarks.suite import Measured
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.runner_specs import parse_spec
+from fcn_deploy.benchmark.timing.energy import EnergyMeter
+from fcn_deploy.benchmark.timing.machine import GpuWatch
 from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.errors import FcnDeployError, RunnerError, UnknownNameError
@@ -34,6 +37,7 @@ from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import gpu_names
+from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import INPUT
 
 # As users write them, by `peer_programs`.
@@ -87,6 +91,7 @@ def measure(
     pause_s: float,
     settle_ms: float,
     compile_seconds: float,
+    energy_s: float,
     budget_s: float,
 ) -> Measured:
     """A row a size.
@@ -99,6 +104,7 @@ def measure(
         device: of the peers, as PyTorch calls it.
         settle_ms: how long each turn runs untimed first.
         compile_seconds: given to torch.compile for each size, where it is among `theirs`.
+        energy_s: how long each program runs for its joules, where the GPU counts them.
         budget_s: no further size begins after so long, and our compiled rows end after half of it.
 
     Raises:
@@ -117,6 +123,7 @@ def measure(
         folder = Path(name)
         export_model(network, card, folder / "fp32.onnx", shapes=((1, 33, 47),))
         files = ModelFiles(stack.enter_context(ModelSource(str(folder / "fp32.onnx"))), folder)
+        watch = stack.enter_context(GpuWatch())
         opened = Opened()
         opened.open(list(ours), files, stack)
         products = limits.gpu_products(device)
@@ -138,7 +145,7 @@ def measure(
             count = audit(folder / "fp32.onnx", height=height, width=wide).macs
             question = f"{model}, width {width:g}, {size}" if model != "demo" else f"demo, width 0.25, {size}"
             row = race(question, found, image, products, count, rounds, pause_s, settle_ms, is_answer)
-            rows.append(row | over_pytorch(row))
+            rows.append(row | over_pytorch(row) | {"joules": joules_of(found.programs, image, watch, energy_s)})
         notes = {name: list(runner.notes) for name, runner in opened.runners.items()}
     facts = {
         **FACTS,
@@ -147,6 +154,8 @@ def measure(
         "first_runs_s": opened.first_runs_s,
         "seconds": time.perf_counter() - started,
         "left_out": list(sizes[len(rows) :]),
+        "gpu_states": plain(watch.states),
+        "nvml": watch.reason,
     }
     return rows, facts | ({"device": names[0]} if device == "cuda" else {})
 
@@ -172,6 +181,28 @@ def over_pytorch(row: Mapping[str, Any]) -> dict[str, Any]:
     best = min(pytorch, key=lambda name: medians[name], default=None)
     over = {} if best is None else {name: medians[best] / medians[name] for name in medians if is_answer(name)}
     return {"fastest_pytorch": best, "times_fastest_pytorch": over}
+
+
+def joules_of(
+    programs: Mapping[str, Program], image: Image, watch: GpuWatch, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Joules of an image by each counter, each program running alone for `seconds`; a look at the GPU after each."""
+    meter, found = EnergyMeter(watch), {}
+    if not meter.read() or seconds <= 0:
+        return {}
+    for name, program in programs.items():
+        (count, _), joules = meter.around(partial(_run_for, program, image, seconds))
+        found[name] = {counter: used / count for counter, used in joules.items()}
+        watch.look()
+    return found
+
+
+def _run_for(program: Program, image: Image, seconds: float) -> tuple[int, float]:
+    started, count = time.perf_counter(), 0
+    while (taken := time.perf_counter() - started) < seconds or not count:
+        program(image)
+        count += 1
+    return count, taken
 
 
 def _check_names(ours: Sequence[str] | Mapping[str, str], theirs: Sequence[str]) -> None:

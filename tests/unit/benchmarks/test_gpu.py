@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from tests.support.fake_runners import FakeRunner
 
 SETTINGS = {
     "model": "fcn8s", "width": 0.05, "sizes": ["33x47"], "ours": {"onnxruntime": "FP32"}, "theirs": ["PyTorch eager"],
-    "device": "cpu", "rounds": 2, "pause_s": 0.0, "settle_ms": 1.0, "compile_seconds": 1.0, "budget_s": 60.0,
+    "device": "cpu", "rounds": 2, "pause_s": 0.0, "settle_ms": 1.0, "compile_seconds": 1.0, "energy_s": 0.1,
+    "budget_s": 60.0,
 }  # fmt: skip
 
 
@@ -101,6 +103,37 @@ def test_ours_is_compared_with_the_fastest_of_pytorch_in_whatever_form():
         "times_fastest_pytorch": {OURS + "onnxruntime:cuda": 0.5, OURS + "onnxruntime:cuda:fp16": 1.25},
     }
     assert [is_answer(name) for name in medians] == [False, False, False, False, True, True]
+
+
+def test_each_program_runs_alone_for_its_joules(monkeypatch):
+    class Watch:
+        reason, looks, used = "", 0, 0.0
+
+        def joules(self):
+            self.used += 5.0
+            return {0: self.used}
+
+        def look(self):
+            self.looks += 1
+
+    calls, watch = {"quick": 0, "slow": 0}, Watch()
+
+    def program(name: str, seconds: float):
+        def run(image):
+            calls[name] += 1
+            time.sleep(seconds)
+
+        return run
+
+    programs = {"quick": program("quick", 0.001), "slow": program("slow", 0.2)}
+    found = gpu.joules_of(programs, np.zeros((2, 2, 3), np.uint8), watch, 0.1)
+    assert calls["quick"] > 10
+    assert calls["slow"] == 1
+    assert found["slow"] == {"gpu 0": pytest.approx(5.0, rel=0.1)}
+    assert found["quick"] == {"gpu 0": pytest.approx(5.0 / calls["quick"], rel=0.1)}
+    assert watch.looks == 2
+    monkeypatch.setattr(watch, "joules", dict)
+    assert gpu.joules_of(programs, np.zeros((2, 2, 3), np.uint8), watch, 0.1) == {}
 
 
 def test_unknown_programs_and_runners_are_answered_with_the_names():
