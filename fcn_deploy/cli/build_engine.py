@@ -36,6 +36,9 @@ _BUILDER = (
     option("--optimization-level", type=click.IntRange(0, 5), show_default="TensorRT's own", help="0 builds fastest."),
     option("--tf32/--no-tf32", default=None, show_default="TensorRT's own", help="Use TF32 for FP32 products."),
     option("--refit", is_flag=True, help="Build a plan whose weights can be exchanged."),
+    option(
+        "--refit-from", metavar="ENGINE", help="Exchange the weights of an engine built with --refit; do not build."
+    ),
     option("--strip", is_flag=True, help="Build a plan without weights."),
     option("--version-compatible", is_flag=True, help="Build a plan that later releases load too."),
     option("--hardware-compatible", is_flag=True, help="Build a plan for Ampere GPUs and later."),
@@ -100,7 +103,7 @@ def command(model: str, out: Path, profile_from: str | None, **given: Any) -> No
         profile_from=None if profile_from is None else data_options(measured),
         options=options,
         calibration=None if given["data"] is None else data_options(given),
-        **picked(given, "precision", "max_batch", "flavor", "method", "keep", "force"),
+        **picked(given, "precision", "max_batch", "flavor", "method", "keep", "refit_from", "force"),
         progress=progress(),
     )
     emit(report.to_plain, lambda: render(report))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build
 from fcn_deploy.engine.builder.options import BuildOptions, check_options
+from fcn_deploy.engine.builder.refit import check_refit
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import read_sidecar, reasons_to_build
@@ -48,6 +50,7 @@ def build_engine(
     calibration: StrPath | DataOptions | None = None,
     method: Method = "mse",
     keep: Sequence[str] = (),
+    refit_from: StrPath | None = None,
     force: bool = False,
     progress: Progress = SILENT,
 ) -> BuildReport:
@@ -67,6 +70,8 @@ def build_engine(
         calibration: images, as for `quantize`, for INT8 and for the overflow check of FP16.
         method: how INT8 ranges are chosen from the values, as for `quantize`.
         keep: names or patterns of nodes to leave in float, as for `quantize`.
+        refit_from: an engine built with `BuildOptions(refit=True)` from the same network, whose weights are exchanged
+            for the model's in place of building: with the sizes and the library that it has, on a GPU.
         force: whether to build even if nothing has changed.
 
     Returns:
@@ -86,18 +91,21 @@ def build_engine(
         >>> report.built, fcn_deploy.build_engine("demo.onnx", "demo.engine", profiles=[size]).built
         (True, False)
     """
+    old = None if refit_from is None else read_sidecar(Path(refit_from))
+    asked = options or BuildOptions()
     request = EngineRequest(
         source=os.fspath(model),
         precision=precision,
-        profiles=tuple(profiles),
+        profiles=tuple(profiles) or (() if old is None or profile_from is not None else old.profiles),
         profile_images=None if profile_from is None else DataOptions.of(profile_from, split="train"),
         max_batch=max_batch,
-        flavor=flavor,
-        options=options or BuildOptions(),
+        flavor=flavor or (None if old is None else old.flavor),
+        options=asked if old is None else replace(asked, refit=True),
         calibration=None if calibration is None else calibration_options(calibration),
         method=method,
         keep=tuple(keep),
         force=force,
+        refit_from=None if refit_from is None else Path(refit_from),
     )
     return _build_or_reuse(request, Path(output), progress)
 
@@ -113,6 +121,8 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
         source = inspect_source(model, request.precision)
         profiles = _profiles(request, model, source, progress)
         key = build_key(request, flavor, model, source, profiles, progress)
+        if request.refit_from is not None:
+            check_refit(request.refit_from, read_sidecar(request.refit_from), key)
         with building(target, progress):
             reasons = reasons_to_build(target, key)
             if not reasons and not request.force:
@@ -124,7 +134,7 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
                 graph = source.graph.pop if source.graph else None
                 name, digest = model.path.name, source.sha256
                 job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)
-                report = build(job, target, progress)
+                report = build(replace(job, refit_from=request.refit_from), target, progress)
     return BuildReport(target, report.sidecar, reasons=reasons)
 
 

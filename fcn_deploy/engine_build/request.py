@@ -46,6 +46,7 @@ class EngineRequest:
     method: Method
     keep: tuple[str, ...]
     force: bool
+    refit_from: Path | None = None
 
 
 def check_together(request: EngineRequest) -> None:

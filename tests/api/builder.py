@@ -20,6 +20,8 @@ class Building:
     Attributes:
         errors: what the parser is to say against the file, as keyword arguments of `_error`.
         accepts: whether the parser takes a file against which it says nothing; inputs: how many it finds.
+        refits: what an engine says of itself and of weights that it is given: whether it can be loaded, whether it is
+            refittable, which weights are missing, whether it takes them.
         plan: what the build gives; cache_fits: whether timing caches do.
         starts, parses: whether the library gives a builder, and a parser.
         configs, networks: every configuration, and the flags of every network, that was asked for.
@@ -32,6 +34,8 @@ class Building:
         self.plan: bytes | None = PLAN
         self.starts = self.parses = True
         self.cache_fits = True
+        self.refits: dict[str, Any] = {"loads": True, "refittable": True, "missing": [], "takes": True}
+        self.refitted: list[str] = []
         self.configs: list[Config] = []
         self.networks: list[int] = []
         self.double: Double | None = None
@@ -67,6 +71,39 @@ class Building:
             parse_from_file=lambda path: self.accepts and not self.errors,
             num_errors=len(self.errors),
             get_error=lambda index: self._error(**self.errors[index]),
+        )
+
+    def Runtime(self, logger: Any) -> Any:  # noqa: N802
+        self.logger = logger
+        return SimpleNamespace(deserialize_cuda_engine=self._load)
+
+    def Refitter(self, engine: Any, logger: Any) -> Any:  # noqa: N802
+        return SimpleNamespace(
+            get_missing_weights=lambda: self.refits["missing"], refit_cuda_engine=lambda: self.refits["takes"]
+        )
+
+    def OnnxParserRefitter(self, refitter: Any, logger: Any) -> Any:  # noqa: N802
+        def refit(path: str) -> bool:
+            self.refitted.append(path)
+            return not self.errors
+
+        return SimpleNamespace(
+            refit_from_file=refit,
+            num_errors=len(self.errors),
+            get_error=lambda index: self._error(**self.errors[index]),
+        )
+
+    def _load(self, plan: bytes) -> Any:
+        if not self.refits["loads"]:
+            self.say("ERROR", "Error Code 1: Serialization")
+            return None
+        flags: set[str] = set()
+        return SimpleNamespace(
+            refittable=self.refits["refittable"],
+            create_serialization_config=lambda: SimpleNamespace(
+                set_flag=lambda flag: flags.add(flag.name) is None, flags=flags
+            ),
+            serialize_with_config=lambda config: plan + b" with other weights" + repr(sorted(config.flags)).encode(),
         )
 
     def _network(self, flags: int) -> Any:

@@ -12,7 +12,7 @@ PACKAGE = Path(fcn_deploy.__file__).parent
 FILES = tuple(
     sorted(
         [
-            *(PACKAGE / "engine" / "builder" / f"{name}.py" for name in ("compile", "options", "parse")),
+            *(PACKAGE / "engine" / "builder" / f"{name}.py" for name in ("compile", "options", "parse", "refit")),
             PACKAGE / "engine" / "logger.py",
             *PACKAGE.glob("runners/trt/*.py"),
             *PACKAGE.glob("runners/cuda/*.py"),

@@ -13,6 +13,7 @@ import pytest
 from fcn_deploy.engine.builder.compile import CompileJob
 from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.flavors import Flavor, traits_of
+from fcn_deploy.engine.sidecar import BuiltFor, EngineLayer, Sidecar, SidecarPort, sidecar_path
 from fcn_deploy.vocabulary import Profile
 from tests.api.bindings import CUDA, RELEASES, Release, read
 from tests.api.builder import Building
@@ -64,6 +65,26 @@ def job(folder: Path, **asked: Any) -> CompileJob:
     return CompileJob(
         folder / "net.onnx", folder / "net.engine", "image", (0, 1, 2), PROFILES, options, fp16=True, int8=True
     )
+
+
+def write_engine(
+    path: Path,
+    release: Release,
+    options: dict[str, Any],
+    key: dict[str, Any] | None = None,
+    profiles: tuple[Profile, ...] = PROFILES,
+) -> Path:
+    """A file that stands for an engine of a release, with its sidecar."""
+    path.write_bytes(b"an engine")
+    ports = [SidecarPort(name, "uint8", (-1, -1, -1, *rest)) for name, *rest in (("image", 3), ("labels",))]
+    layer = EngineLayer("fc6", "conv", "FP16", ("fc6",))
+    sidecar = Sidecar(
+        release.flavor, version_of(release), "linux x86_64", BuiltFor(("SM89",)), "0" * 64, 9, "net.onnx", "0" * 64,
+        "fp16", (ports[0],), (ports[1],), profiles, (1000, None)[: len(profiles)], layers=(layer,), options=options,
+        key=key or {},
+    )  # fmt: skip
+    sidecar_path(path).write_text(sidecar.to_json())
+    return path
 
 
 @pytest.fixture

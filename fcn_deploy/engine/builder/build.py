@@ -43,6 +43,7 @@ class BuildRequest:
         name, sha256: of the file that the user gave, which `onnx` was perhaps made from; for the sidecar.
         key: for the sidecar; see there.
         fp16: FP16 on a library without typed networks (TensorRT 8.6), for the FP32 graph.
+        refit_from: an engine whose weights are exchanged in place of building.
         graph: gives the graph of `onnx` where it was read already, and keeps nothing of it; None reads the file.
     """
 
@@ -55,6 +56,7 @@ class BuildRequest:
     key: Mapping[str, Any] = field(default_factory=dict)
     fp16: bool = False
     graph: Callable[[], ir.Model] | None = None
+    refit_from: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
             options=request.options,
             fp16=request.fp16 or (found is not None and "FP16" in found.totals),
             int8=found is not None and "INT8" in found.totals,
+            refit_from=request.refit_from,
         )
         card, precision = find_card(model, request.onnx), precision_of(model, {} if found is None else found.totals)
         del model  # as large as its weights, and the builder needs room for its own

@@ -18,9 +18,10 @@ from typing import Any
 from fcn_deploy.engine.builder.layers import read_activation_bytes, read_layers
 from fcn_deploy.engine.builder.options import BuildOptions, configure
 from fcn_deploy.engine.builder.parse import Parsed, parse
+from fcn_deploy.engine.builder.refit import refit
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log
-from fcn_deploy.engine.sidecar import DTYPES, EngineLayer, SidecarPort
+from fcn_deploy.engine.sidecar import DTYPES, EngineLayer, SidecarPort, read_sidecar
 from fcn_deploy.errors import EngineError
 from fcn_deploy.system.decode import decode
 from fcn_deploy.system.files import write_bytes
@@ -41,6 +42,7 @@ class CompileJob:
     Attributes:
         onnx, plan: the file to read and the one to write.
         image: the name of the image input; axes: positions of N, H and W in it.
+        refit_from: an engine whose weights are exchanged in place of building.
         fp16, int8: whether the graph asks for them; only a library without typed networks needs to be told.
     """
 
@@ -52,6 +54,7 @@ class CompileJob:
     options: BuildOptions
     fp16: bool = False
     int8: bool = False
+    refit_from: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,23 +87,34 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
         for found in parsed.findings:
             names = "".join(f"node {name}: " for name in found.names)
             raise EngineError(f"{job.onnx.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
-        plan = _build(flavor, parsed, job, on_phase, log)
+        if job.refit_from is None:
+            plan = _build(flavor, parsed, job, on_phase, log)
+        else:
+            plan = refit(flavor, job.refit_from, job.onnx, log)
     data = memoryview(plan)
     with ThreadPoolExecutor(1) as pool:  # half a gigabyte takes 0.3 s to hash, and as long to write
         digest = pool.submit(hashlib.sha256, data)
         with job.plan.open("wb") as stream:
             stream.write(data)
-    network = parsed.network
+    network, (layers, activation_bytes) = parsed.network, _read_details(job, log)
     return Compiled(
         plan_sha256=digest.result().hexdigest(),
         plan_bytes=data.nbytes,
         inputs=tuple(_port(network.get_input(index)) for index in range(network.num_inputs)),
         outputs=tuple(_port(network.get_output(index)) for index in range(network.num_outputs)),
-        layers=read_layers(log.lines),
-        activation_bytes=read_activation_bytes(log.lines),
+        layers=layers,
+        activation_bytes=activation_bytes,
         warnings=tuple(dict.fromkeys(text for severity, text in log.messages if severity == "WARNING")),
         seconds=time.perf_counter() - started,
     )
+
+
+def _read_details(job: CompileJob, log: LogMessages) -> tuple[tuple[EngineLayer, ...], tuple[int, ...]]:
+    """Return the layers and the activation memory by profile, of the builder or of the engine that was refitted."""
+    if job.refit_from is None:
+        return read_layers(log.lines), read_activation_bytes(log.lines)
+    old = read_sidecar(job.refit_from)
+    return old.layers, tuple(size for size in old.activation_bytes if size is not None)
 
 
 def _build(flavor: Flavor, parsed: Parsed, job: CompileJob, on_phase: OnPhase, log: LogMessages) -> Any:

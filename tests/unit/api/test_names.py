@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fcn_deploy.engine.builder.compile import compile_plan
@@ -14,7 +16,7 @@ from tests.api.bindings import RELEASES, read
 from tests.api.sources import FILES, PACKAGE, attributes, module_names
 from tests.support.fakes.machine import Machine
 from tests.support.fakes.tensorrt_module import Engine, TensorFormat, plan_header
-from tests.support.tensorrt_api import ASKED, builds, every_release, job, runs, version_of
+from tests.support.tensorrt_api import ASKED, builds, every_release, job, runs, version_of, write_engine
 from tests.support.tensorrt_nets import PROFILES, net, noise  # noqa: F401  (a fixture)
 
 # What some releases lack -> where it is used all the same. Anything else is used everywhere.
@@ -27,6 +29,8 @@ ONLY = {
     "BuilderFlag.STRIP_PLAN": lambda traits: "strip" not in traits.refused,
     "ComputeCapability": lambda traits: traits.names_targets,
     "CudaGraphStrategy.WHOLE_GRAPH_CAPTURE": lambda traits: traits.runtime_config,
+    "OnnxParserRefitter": lambda traits: not traits.explicit_batch,
+    "SerializationFlag.INCLUDE_REFIT": lambda traits: not (traits.explicit_batch or traits.typed_flag),
     # These two are asked of the module: the runner does without.
     "EngineInvalidityDiagnostics": lambda traits: traits.names_targets,
     "ExecutionContextAllocationStrategy.USER_MANAGED": lambda traits: not traits.explicit_batch,
@@ -108,6 +112,9 @@ def drive_build(release, folder):
         wanted = job(folder, **asked)
         if not any(flavor.refusal(name, has_gpu=True) for name in wanted.options.asked()):
             compile_plan(flavor, wanted)
+    if release.version != "8.6.1":
+        old = write_engine(folder / "old.engine", release, ASKED["refit"])
+        compile_plan(flavor, replace(job(folder, refit=True), refit_from=old))
     building.errors = [{"desc": "bad"}]
     parse(flavor, folder / "net.onnx")
     return {(release.title, name) for name in flavor.module.touched}
