@@ -167,4 +167,5 @@ def _run(
         pixels=None if table is None else tuple(table.total.tolist()),
         notes=labeller.notes,
         waited=None if labeller.clock is None else labeller.clock.shares(seconds),
+        first_s=counts.first_s,
     )

@@ -40,6 +40,7 @@ class PredictReport:
         seconds: from the first image to the last, the opening of the model not included.
         pixels: of each class in `classes`, skipped images included; None where they were not counted.
         waited: the part of the time, 0..1, spent waiting for each stage; None of tiles and of a cluster.
+        first_s: the part of `seconds` up to the first result; on a GPU, choosing kernels may be most of it.
     """
 
     model: str
@@ -54,10 +55,15 @@ class PredictReport:
     pixels: tuple[int, ...] | None
     notes: tuple[str, ...] = ()
     waited: dict[str, float] | None = None
+    first_s: float = 0.0
 
     @property
     def images_per_s(self) -> float:
         return self.written / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def images_per_s_after_first(self) -> float:
+        return (self.written - 1) / (self.seconds - self.first_s) if self.seconds > self.first_s else 0.0
 
     def to_plain(self) -> dict[str, Any]:
         """Return counts, time and failures as JSON holds them."""
@@ -71,6 +77,7 @@ class RunCounts:
     written: int = 0
     skipped: int = 0
     failures: list[Failure] = field(default_factory=list)
+    first_s: float = 0.0
     _refused: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
@@ -85,6 +92,7 @@ class RunCounts:
             self.skipped += 1
         else:
             self.written += 1
+            self.first_s = self.first_s or self.seconds()
 
     def seconds(self) -> float:
         return time.perf_counter() - self._started
