@@ -30,7 +30,7 @@ from fcn_deploy.benchmark.timing.energy import EnergyMeter
 from fcn_deploy.benchmark.timing.machine import GpuWatch
 from fcn_deploy.card import VOC_CLASSES, ModelCard
 from fcn_deploy.data.dataset import open_dataset
-from fcn_deploy.errors import FcnDeployError, RunnerError, UnknownNameError
+from fcn_deploy.errors import FcnDeployError, RunnerError, UnknownNameError, first_line
 from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export.export import export_model
@@ -49,18 +49,19 @@ FIRST_RUNS = 3  # the second of a shape opens what all later ones run in
 
 @dataclass
 class Opened:
-    """Our runners, by name; why others are not there; the seconds of the first runs of each size."""
+    """Our runners, by name; why others failed; the seconds of the first runs of each size; all that were there."""
 
     runners: dict[str, Runner] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     first_runs_s: dict[str, list[float]] = field(default_factory=dict)
+    all: dict[str, Runner] = field(default_factory=dict)
 
     def open(self, specs: Sequence[str], files: ModelFiles, stack: ExitStack) -> None:
         for spec in specs:
             try:
                 runner = stack.enter_context(files.open(parse_spec(spec)))
                 runner.tune_at_once = True
-                self.runners[OURS + spec] = runner
+                self.runners[OURS + spec] = self.all[OURS + spec] = runner
             except UnknownNameError:
                 raise
             except FcnDeployError as error:
@@ -128,13 +129,11 @@ def measure(
         opened.open(list(ours), files, stack)
         products = limits.gpu_products(device)
         rows: list[dict[str, Any]] = []
-        for size in sizes:
-            taken = time.perf_counter() - started
-            if rows and taken > budget_s:
-                break
-            _drop_compiled(opened, taken > budget_s / 2)
+        left_out: dict[str, str] = {}
+
+        def row_of(size: str) -> dict[str, Any]:
             image = open_dataset(f"synthetic:1:0:{size}")[0].image
-            found = Field(not_run=dict(opened.failed))
+            found = Field()
             add_theirs(found, network, card, image, folder, device, compile_seconds, theirs)
             opened.warm_up(image)
             found.not_run |= opened.failed
@@ -143,17 +142,30 @@ def measure(
                     found.add(OURS + spec, program_of(opened.runners[OURS + spec]), kind)
             height, wide = image.shape[:2]
             count = audit(folder / "fp32.onnx", height=height, width=wide).macs
-            question = f"{model}, width {width:g}, {size}" if model != "demo" else f"demo, width 0.25, {size}"
+            question = f"{card.model}, width {card.options.get('width', 1):g}, {size}"
             row = race(question, found, image, products, count, rounds, pause_s, settle_ms, is_answer)
-            rows.append(row | over_pytorch(row) | {"joules": joules_of(found.programs, image, watch, energy_s)})
-        notes = {name: list(runner.notes) for name, runner in opened.runners.items()}
+            return row | over_pytorch(row) | {"joules": joules_of(found.programs, image, watch, energy_s)}
+
+        for size in sizes:
+            taken = time.perf_counter() - started
+            if rows and taken > budget_s:
+                left_out[size] = f"{taken:.0f} s had passed"
+                continue
+            _drop_compiled(opened, taken > budget_s / 2)
+            try:
+                rows.append(row_of(size))
+            except Exception as error:  # of CUDA and any library: what was measured before is kept
+                if not rows:
+                    raise
+                left_out[size] = first_line(error)
+        notes = {name: list(runner.notes) for name, runner in opened.all.items()}
     facts = {
         **FACTS,
         "warm_ups": ratio.WARM_UPS,
         "notes": notes,
         "first_runs_s": opened.first_runs_s,
         "seconds": time.perf_counter() - started,
-        "left_out": list(sizes[len(rows) :]),
+        "left_out": left_out,
         "gpu_states": plain(watch.states),
         "nvml": watch.reason,
     }

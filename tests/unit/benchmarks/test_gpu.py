@@ -47,20 +47,36 @@ def test_every_program_is_raced_at_every_size():
         assert set(row["computes_in"].values()) <= set(row["limit_ms"])
         assert row["not_run"] == {}
     assert all(len(times) == 2 * gpu.FIRST_RUNS for times in facts["first_runs_s"].values())
-    assert (facts["left_out"], "device" in facts) == ([], False)
+    assert (facts["left_out"], "device" in facts) == ({}, False)
     assert facts["seconds"] > 0
 
 
 def test_the_demo_is_raced_with_its_own_weights():
     (row,), _ = measure(model="demo", sizes=["64x96"])
-    assert row["question"] == "demo, width 0.25, 64x96"
+    assert row["question"] == "fcn8s, width 0.25, 64x96"
     assert row["same_labels"][OURS + "onnxruntime"] == 1
 
 
 def test_no_size_begins_once_the_time_is_over():
     rows, facts = measure(sizes=["33x47", "40x40", "48x48"], budget_s=0.0, theirs=[], ours={"onnxruntime": "FP32"})
-    assert (len(rows), facts["left_out"]) == (1, ["40x40", "48x48"])
+    assert (len(rows), list(facts["left_out"])) == (1, ["40x40", "48x48"])
     assert rows[0]["fastest_pytorch"] is None
+
+
+def test_a_size_that_fails_leaves_those_before_it_in_the_record(monkeypatch):
+    race = gpu.race
+
+    def failing(question, *given):
+        if "40x40" in question:
+            raise RuntimeError("CUDA error: out of memory\nwith more")
+        return race(question, *given)
+
+    monkeypatch.setattr(gpu, "race", failing)
+    rows, facts = measure(sizes=["33x47", "40x40"])
+    assert [row["question"][-5:] for row in rows] == ["33x47"]
+    assert facts["left_out"] == {"40x40": "CUDA error: out of memory"}
+    with pytest.raises(RuntimeError, match="out of memory"):
+        measure(sizes=["40x40"])
 
 
 def test_rows_that_cannot_be_opened_or_run_say_why_and_the_others_race(monkeypatch):
@@ -74,7 +90,7 @@ def test_rows_that_cannot_be_opened_or_run_say_why_and_the_others_race(monkeypat
     assert list(row["median_ms"]) == ["PyTorch eager", OURS + "onnxruntime"]
     assert "made for FP32 and BF16" in row["not_run"][OURS + "pytorch:cpu:fp16"]
     assert "torch.compile failed: no such header" in row["not_run"][OURS + "pytorch:compile"]
-    assert list(facts["notes"]) == [OURS + "onnxruntime"]
+    assert list(facts["notes"]) == [OURS + "pytorch:compile", OURS + "onnxruntime"]
 
 
 def test_a_compiled_row_has_no_further_size_when_time_runs_out():
