@@ -27,13 +27,16 @@ from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.pipeline import FinishedImage, LabelledImage, LoadedImage, Pending
 from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
 from fcn_deploy.prediction.workers.slots import Slots
-from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTask
+from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTask, share
 from fcn_deploy.system.process import how_it_ended, start_module
 
 Result = TypeVar("Result")
 # glibc gives memory of this size back to the system after each image and takes it again, page by page; up to there it
 # is kept.
 _ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
+# Tasks of a process that are not answered. So many fit into a socket, however long their paths are: this process never
+# waits to send while the other one waits to send too.
+_MOST_ASKED = 8
 
 
 class _Expected(Generic[Result]):
@@ -98,6 +101,10 @@ class _Process:
         self._errors.close()
 
 
+def _load_of(process: _Process) -> int:
+    return len(process.expected)
+
+
 class ImageProcesses:
     """A pool of processes, with the interface of `ImageWorkers`."""
 
@@ -107,7 +114,7 @@ class ImageProcesses:
         with ExitStack() as stack:
             self._memory = os.memfd_create("fcn-deploy images")
             stack.callback(os.close, self._memory)
-            self._threads = stack.enter_context(ThreadPoolExecutor(2, thread_name_prefix="frame"))
+            self._threads = stack.enter_context(ThreadPoolExecutor(count, thread_name_prefix="frame"))
             self._selector = stack.enter_context(selectors.DefaultSelector())
             self._processes = []
             for _ in range(count):
@@ -130,7 +137,7 @@ class ImageProcesses:
     def load(self, item: LazyImage) -> Pending[LoadedImage | FinishedImage]:
         slot = self._taken[item.index] = self._free.pop()
         if not item.portable:
-            return self._threads.submit(self._load_here, item, slot)
+            return self._threads.submit(lambda: share(self._image_io.load(item), self._slots, slot))
 
         def finish(answer: Answer) -> LoadedImage | FinishedImage:
             self._clock.add_work(DECODING, answer.seconds)
@@ -162,18 +169,10 @@ class ImageProcesses:
             self._slots.stop()
         self._stack.close()
 
-    def _load_here(self, item: LazyImage, slot: int) -> LoadedImage | FinishedImage:
-        """Decode what only this process can, in one of its threads."""
-        loaded = self._image_io.load(item)
-        if isinstance(loaded, FinishedImage):
-            return loaded
-        image = self._slots.image(slot, loaded.image.shape)
-        np.copyto(image, loaded.image)
-        return LoadedImage(item.index, item.name, image)
-
     def _ask(self, task: Task, finish: Callable[[Answer], Result]) -> _Expected[Result]:
         self._receive(0)
-        process = min(self._processes, key=lambda process: len(process.expected))
+        while len((process := min(self._processes, key=_load_of)).expected) >= _MOST_ASKED:
+            self._receive()
         expected = _Expected(self._receive, finish)
         process.expected.append(expected)
         process.ask(task)

@@ -24,15 +24,8 @@ class LoadTask:
     slot: int
 
     def run(self, image_io: ImageIO, slots: Slots) -> tuple[int, ...] | FinishedImage:
-        loaded = image_io.load(self.item)
-        if isinstance(loaded, FinishedImage):
-            return loaded
-        try:
-            np.copyto(slots.image(self.slot, loaded.image.shape), loaded.image)
-        except MemoryError:
-            refused = ImageError(f"{self.item.name} is too large; cut it into tiles (--tile 1024)")
-            return FinishedImage(self.item.index, self.item.name, error=refused)
-        return loaded.image.shape
+        loaded = share(image_io.load(self.item), slots, self.slot)
+        return loaded if isinstance(loaded, FinishedImage) else loaded.image.shape
 
 
 @dataclass(frozen=True)
@@ -51,6 +44,19 @@ class WriteTask:
 
 
 Task = LoadTask | WriteTask
+
+
+def share(loaded: LoadedImage | FinishedImage, slots: Slots, slot: int) -> LoadedImage | FinishedImage:
+    """Return the image in its slot, or finished as too large for one; a finished image as it is."""
+    if isinstance(loaded, FinishedImage):
+        return loaded
+    try:
+        image = slots.image(slot, loaded.image.shape)
+    except MemoryError:
+        refused = ImageError(f"{loaded.name} is too large; cut it into tiles (--tile 1024)")
+        return FinishedImage(loaded.index, loaded.name, error=refused)
+    np.copyto(image, loaded.image)
+    return LoadedImage(loaded.index, loaded.name, image)
 
 
 @dataclass(frozen=True)

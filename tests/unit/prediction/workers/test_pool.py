@@ -27,6 +27,7 @@ from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.prediction.report import PredictReport
 from fcn_deploy.prediction.stage_clock import StageClock
+from fcn_deploy.prediction.workers import pool as pool_module
 from fcn_deploy.prediction.workers.pool import ImageProcesses
 from tests.support.fake_runners import FakeRunner
 
@@ -141,7 +142,9 @@ def solid(shape: tuple[int, int], value: int) -> np.ndarray:
     return np.full((*shape, 3), value, np.uint8)
 
 
-def run(outputs: Outputs, count: int, *, portable: bool = True, infer_s: float = 0) -> list[FinishedImage]:
+def run(
+    outputs: Outputs, count: int, *, portable: bool = True, infer_s: float = 0, batch: int = 4, classes: int = 0
+) -> list[FinishedImage]:
     """Label `count` images by their red values; no more slots are there than the bounds say."""
 
     def infer(images: np.ndarray) -> np.ndarray:
@@ -156,9 +159,9 @@ def run(outputs: Outputs, count: int, *, portable: bool = True, infer_s: float =
     )
     clock = StageClock()
     with closing(ThreadLanes([infer, infer])) as lanes, closing(ImageProcesses(2)) as pool:
-        bounds = Bounds.of(2, 4, lanes.slots)
-        pool.begin(ImageIO(outputs, 0), bounds.images, clock)
-        return list(reorder(label_images(items, pool, lanes, 4, bounds, clock), lambda one: one.index))
+        bounds = Bounds.of(2, batch, lanes.slots)
+        pool.begin(ImageIO(outputs, classes, count=classes > 0), bounds.images, clock)
+        return list(reorder(label_images(items, pool, lanes, batch, bounds, clock), lambda one: one.index))
 
 
 @pytest.mark.parametrize("infer_s", [0, 0.01])
@@ -183,3 +186,17 @@ def test_a_write_that_fails_stops_the_run_and_no_process_or_thread_stays(tmp_pat
 def test_an_error_of_the_program_in_a_process_is_shown(tmp_path):
     with pytest.raises(RunnerError, match="ended with exit code 1: ZeroDivisionError: a bug"):
         run(Dying(tmp_path, "npy", ()), 20)
+
+
+def test_no_process_has_more_tasks_than_its_socket_holds(tmp_path, monkeypatch):
+    asked = []
+    ask = pool_module._Process.ask
+
+    def counted(self, task: object) -> None:
+        asked.append(len(self.expected))
+        ask(self, task)
+
+    monkeypatch.setattr(pool_module._Process, "ask", counted)
+    finished = run(Outputs(tmp_path, "npy", ()), 300, batch=100, classes=1000)
+    assert sum(one.error is None for one in finished) == 270
+    assert max(asked) == pool_module._MOST_ASKED
