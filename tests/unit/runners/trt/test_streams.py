@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.api.bindings import RELEASES
@@ -124,5 +124,5 @@ def test_tensorrt_8_6_runs_one_stream_without_graphs(machine, net, monkeypatch, 
 
 @pytest.mark.parametrize("options", [{"slots": 0}, {"streams": 0}])
 def test_no_slots_and_no_streams_are_refused(options):
-    with pytest.raises(RunnerError, match="runs nothing; give 1 or more"):
+    with pytest.raises(FcnDeployError, match=f"{next(iter(options))} is 0; expected an integer of 1 or more"):
         TrtOptions(**options)
