@@ -86,7 +86,7 @@ def image_packages() -> Facts:
 def onnxruntime() -> Facts:
     """Build and providers, a small file on the CPU, a file of onnx's newest IR, and the CUDA libraries it wants."""
     from fcn_deploy.graph.session import load_onnxruntime
-    from fcn_deploy.runners.ort.session import short_names
+    from fcn_deploy.runners.ort.placement import short_names
 
     ort = load_onnxruntime()
     version = getattr(ort, "cuda_version", "") or ""

@@ -7,7 +7,8 @@ which a CUDA graph requires.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from fcn_deploy.runners.ort.layouts import Texts, named
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
 from fcn_deploy.runners.ort.session import open_session_of_sizes, reason_of
 
+Stamp = tuple[int, int, int]  # inode, bytes, nanoseconds of the last change
 GRAPH: Texts = {"enable_cuda_graph": "1"}
 WARM_UPS, RUNS = 3, 7  # the first run chooses kernels, the one after it may be captured
 # After so long no further options are tried: a full-width network takes some seconds to open, a small one far less.
@@ -84,6 +86,7 @@ class FixedSessions:
     Attributes:
         layouts: provider options to choose from by measuring.
         device: where the buffers lie.
+        stamps: of the files at that time: a session that is opened later must not be of another network.
     """
 
     name: str
@@ -93,6 +96,7 @@ class FixedSessions:
     asked: ProviderOptions
     layouts: tuple[Texts, ...]
     device: str
+    stamps: Mapping[Path, Stamp]
 
     def open(self, dims: Sequence[int | str | None], image: FixedPort, outputs: Sequence[FixedPort]) -> FixedSession:
         """Return the fastest session for `image`.
@@ -104,6 +108,8 @@ class FixedSessions:
             RunnerError: none can be opened or run; why the first could not.
         """
         started = time.perf_counter()
+        if stamps_of(self.stamps) != self.stamps:
+            raise RunnerError(f"{self.path.name} has changed since it was opened; open it again")
         sizes = sizes_of(dims, image.dims)
         buffers = [self._buffer(port) for port in (image, *outputs)]
         bound = (image.name, buffers[0]), dict(zip((port.name for port in outputs), buffers[1:], strict=True))
@@ -128,6 +134,16 @@ class FixedSessions:
     def _opened(self, sizes: Mapping[str, int], bound: Any, texts: Texts) -> FixedSession:
         session = open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, sizes, texts)
         return FixedSession(session, *bound)
+
+
+def stamps_of(files: Iterable[Path]) -> dict[Path, Stamp]:
+    """Return what tells a file from one written later under its name; of a file that is not there nothing."""
+    found = {}
+    for file in files:
+        with suppress(OSError):
+            known = file.stat()
+            found[file] = known.st_ino, known.st_size, known.st_mtime_ns
+    return found
 
 
 def sizes_of(dims: Sequence[int | str | None], wanted: Dims) -> dict[str, int]:

@@ -10,10 +10,8 @@ that comes again the others are timed too, in the order of how likely they are; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from fcn_deploy.errors import GraphError
-from fcn_deploy.runners.ort.options import read_facts
+from fcn_deploy.runners.ort.options import GraphFacts
 
 Texts = Mapping[str, str]
 PLAIN: Texts = {}
@@ -22,15 +20,14 @@ FUSED: Texts = {**NHWC, "fuse_conv_bias": "1"}
 HEURISTIC: Texts = {"cudnn_conv_algo_search": "HEURISTIC"}
 
 
-def layouts_for(path: Path, asked: Texts) -> tuple[Texts, ...]:
+def layouts_for(facts: GraphFacts | None, asked: Texts) -> tuple[Texts, ...]:
     """Return options worth measuring for one shape, the first of which holds for all others; never an empty tuple.
 
     Args:
+        facts: of the file; None if it has no image, which is said where its ports are read.
         asked: options given by hand, which stand in each.
     """
-    try:
-        facts = read_facts(path)
-    except GraphError:  # no segmentation network, which is said where its ports are read
+    if facts is None:
         return (asked,)
     first, second = (FUSED, NHWC) if facts.half else (NHWC, FUSED)
     chosen: tuple[Texts, ...] = (first, second, {**first, **HEURISTIC}, PLAIN)

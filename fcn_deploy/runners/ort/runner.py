@@ -15,7 +15,7 @@ from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
-from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions
+from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions, stamps_of
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
 from fcn_deploy.runners.ort.gpu_arrays import copy_from, copy_of, shared
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
@@ -86,8 +86,9 @@ class OrtRunner(Runner):
         card = ModelCard.from_json(text, source) if text else None
         io = describe_io(source, session.get_inputs(), session.get_outputs(), card)
         fixed = FixedSessions(
-            name, Path(source), device, threads, provider or ProviderOptions(), opened.layouts, opened.buffers
-        )
+            name, Path(source), device, threads, provider or ProviderOptions(), opened.layouts, opened.buffers,
+            stamps_of(opened.files),
+        )  # fmt: skip
         options: dict[str, Any] = {"device": opened.buffers, "outputs": outputs, "asked": provider}
         with restated(GraphError, GraphError, prefix=f"{source}: "):
             return cls(name, session, io, **options, fixed=fixed, notes=opened.notes, opening_s=opening_s)

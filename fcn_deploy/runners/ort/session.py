@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,20 @@ from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, U
 from fcn_deploy.graph.session import load_onnxruntime, quiet_options
 from fcn_deploy.model_file import require_file
 from fcn_deploy.runners.ort.layouts import Texts, layout_text, layouts_for, named
-from fcn_deploy.runners.ort.options import CUDA, RTX, TENSORRT, ProviderOptions, provider_option_texts
+from fcn_deploy.runners.ort.options import (
+    CUDA,
+    RTX,
+    TENSORRT,
+    GraphFacts,
+    ProviderOptions,
+    provider_option_texts,
+    read_facts,
+)
+from fcn_deploy.runners.ort.placement import SUFFIX, placement, short_names
 from fcn_deploy.runners.ort.plugin import PLUGIN, find_plugin, plugin_device
 from fcn_deploy.runners.ort.printed import captured_output, printed_reason
 from fcn_deploy.system.optional import require
 
-SUFFIX = "ExecutionProvider"
 # Providers over CUDA libraries, which may lie in Python packages that only `preload_dlls` finds.
 CUDA_FAMILY = (CUDA, TENSORRT, RTX)
 # What the parts of a graph that a provider does not take fall to before the CPU.
@@ -37,12 +44,14 @@ class OpenSession:
         notes: what it does otherwise than one might think.
         buffers: where its bound buffers may lie.
         layouts: options that a session for one shape may have beside the provider's own, to be measured.
+        files: what it was read from, where sessions for one shape may be opened later.
     """
 
     session: Any
     notes: tuple[str, ...]
     buffers: str
     layouts: tuple[Texts, ...] = ({},)
+    files: tuple[Path, ...] = ()
 
 
 def open_session(
@@ -62,9 +71,11 @@ def open_session(
     wanted = _full_name(ort, name, provider) if plugin is None else plugin.get_ep_name()
     require_file(path)
     texts, notes = provider_option_texts(provider, path, asked)
+    facts = _facts(path) if provider == CUDA or asked.fixed_shapes else None
+    files = () if facts is None else facts.files
     if provider == "cpu":
-        return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu")
-    layouts: tuple[Texts, ...] = layouts_for(path, asked.options) if provider == CUDA else (asked.options,)
+        return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu", files=files)
+    layouts = layouts_for(facts, asked.options)
     with captured_output() as printed:
         _load_libraries(ort, provider)
         try:
@@ -84,10 +95,17 @@ def open_session(
         if session.get_providers()[0] != wanted:
             reason = printed_reason(printed()) or "onnxruntime did not say why"
             raise RunnerError(f"{name}: {wanted} did not start: {reason}; available here: cpu")
-    notes += (*_placement(name, session, wanted), *layout_text(layouts[0]))
+    notes += (*placement(name, session, wanted), *layout_text(layouts[0]))
     if plugin is not None:
         return OpenSession(session, (*notes, "copies to and from the GPU are timed with the run"), "cpu")
-    return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu", layouts)
+    return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu", layouts, files)
+
+
+def _facts(path: Path) -> GraphFacts | None:
+    try:
+        return read_facts(path)
+    except GraphError:  # a message of the file comes from where it is opened, or where its ports are read
+        return None
 
 
 def _laid_out(
@@ -118,7 +136,8 @@ def open_session_of_sizes(
 ) -> Any:
     """Return a further session for what `open_session` opened, in which the input's dims are fixed.
 
-    The shape arithmetic of the graph is then done at opening and leaves no node behind.
+    The shape arithmetic of the graph is then done at opening and leaves no node behind. Nothing that is printed is
+    captured: other threads may be printing results.
 
     Args:
         sizes: name of a dim of the input -> its size.
@@ -131,19 +150,13 @@ def open_session_of_sizes(
     wanted = _full_name(ort, name, provider)
     own = provider_option_texts(provider, path, asked)[0] | dict(texts)
     chosen = [wanted] if provider == "cpu" else [(wanted, own)]
-    with captured_output():
-        try:
-            session = _create(ort, path, threads, chosen, sizes=sizes)
-        except GraphError as error:
-            raise RunnerError(str(error).removeprefix(f"{path}: ")) from error
+    try:
+        session = _create(ort, path, threads, chosen, sizes=sizes)
+    except GraphError as error:
+        raise RunnerError(str(error).removeprefix(f"{path}: ")) from error
     if session.get_providers()[0] != wanted:
         raise RunnerError(f"{wanted} did not start")
     return session
-
-
-def short_names(providers: list[str]) -> list[str]:
-    """["CPUExecutionProvider", ...] -> ["cpu", ...]"""
-    return [provider.removesuffix(SUFFIX).lower() for provider in providers]
 
 
 def _full_name(ort: ModuleType, name: str, provider: str) -> str:
@@ -203,25 +216,6 @@ def _create(
 
         load_graph(path)  # a damaged file gets the message that it gets everywhere
         raise GraphError(f"{path}: onnxruntime cannot use it: {reason_of(error)}") from error
-
-
-def _placement(name: str, session: Any, wanted: str) -> tuple[str, ...]:
-    """Return which nodes other providers got; RunnerError if `wanted` got none."""
-    if not hasattr(session, "get_provider_graph_assignment_info"):  # onnxruntime < 1.24
-        return ()
-    subgraphs = session.get_provider_graph_assignment_info()
-    placed = {part.ep_name: Counter[str]() for part in subgraphs}
-    for part in subgraphs:
-        placed[part.ep_name].update(node.op_type for node in part.get_nodes())
-    if not placed.get(wanted):
-        raise RunnerError(f"{name}: {wanted} took no node of the graph; all of it would run elsewhere")
-    total = sum(sum(nodes.values()) for nodes in placed.values())
-    return tuple(
-        f"{sum(nodes.values())} of {total} nodes run on {short_names([provider])[0]}: "
-        + ", ".join(f"{operator} {count}" for operator, count in nodes.most_common(4))
-        for provider, nodes in placed.items()
-        if provider != wanted
-    )
 
 
 def is_memory(message: str) -> bool:

@@ -118,6 +118,21 @@ def test_a_clone_has_sessions_of_its_own(tmp_path):
         assert clone._pool.get((1, 8, 9)) is not runner._pool.get((1, 8, 9))
 
 
+@pytest.mark.parametrize("change", ["other weights", "gone"])
+def test_a_file_that_has_changed_meanwhile_is_never_mixed_with_the_one_that_was_opened(tmp_path, change):
+    path = write_graph(tmp_path / "m.onnx")
+    with open_runner("onnxruntime", str(path), provider=ON_CPU) as runner:
+        check(runner, (1, 8, 9))
+        path.unlink()
+        if change == "other weights":
+            write_graph(path, outputs=BOTH)
+        for _ in range(3):
+            check(runner, (1, 8, 9))
+        assert runner.notes == (
+            "1x8x9 has no session of its own: m.onnx has changed since it was opened; open it again",
+        )
+
+
 def without_names(path: Path) -> Path:
     model = onnx.load(path)
     for dim in model.graph.input[0].type.tensor_type.shape.dim:
