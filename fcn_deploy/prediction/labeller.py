@@ -109,7 +109,7 @@ class LocalLabeller:
         try:
             processes = ImageProcesses(self._workers)
         except (OSError, AttributeError) as error:  # AttributeError: no memfd_create, so not Linux
-            self._notes = (f"threads decode and write images, processes cannot ({first_line(error)})",)
+            self._notes = _threads_instead(error)
             return None
         stack.callback(processes.close)
         return processes
@@ -121,7 +121,7 @@ class LocalLabeller:
                 processes.begin(self._image_io, bounds.images, clock)
             except OSError as error:
                 processes.close()
-                self._notes = (f"threads decode and write images, processes cannot ({first_line(error)})",)
+                self._notes = _threads_instead(error)
             else:
                 self._notes = (f"{self._workers} processes decode and write images",)
                 return processes
@@ -129,6 +129,10 @@ class LocalLabeller:
 
     def interruptible(self) -> AbstractContextManager[Callable[[], None]]:
         return interrupts()
+
+
+def _threads_instead(error: Exception) -> tuple[str, ...]:
+    return (f"threads decode and write images, processes cannot ({first_line(error)})",)
 
 
 def choose_outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:

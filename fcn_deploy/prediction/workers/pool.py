@@ -31,9 +31,12 @@ from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTas
 from fcn_deploy.system.process import how_it_ended, start_module
 
 Result = TypeVar("Result")
-# glibc gives memory of this size back to the system after each image and takes it again, page by page; up to there it
-# is kept.
-_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20)}
+_ENVIRONMENT = {
+    # glibc gives memory of an image's size back to the system after each one and takes it again, page by page.
+    "MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    # NumPy's BLAS starts a thread for each core.
+    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
+}  # fmt: skip
 # Tasks of a process that are not answered. So many fit into a socket, however long their paths are: this process never
 # waits to send while the other one waits to send too.
 _MOST_ASKED = 8

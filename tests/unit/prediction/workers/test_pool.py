@@ -200,3 +200,12 @@ def test_no_process_has_more_tasks_than_its_socket_holds(tmp_path, monkeypatch):
     finished = run(Outputs(tmp_path, "npy", ()), 300, batch=100, classes=1000)
     assert sum(one.error is None for one in finished) == 270
     assert max(asked) == pool_module._MOST_ASKED
+
+
+def test_a_process_has_one_thread(tmp_path):
+    """NumPy would start one for each core, in each process."""
+    with closing(ImageProcesses(1)) as pool:
+        pool.begin(ImageIO(Outputs(tmp_path, "npy", ()), 0), 4, StageClock())
+        pool.load(LazyImage(0, PurePosixPath("0"), partial(solid, (2, 2), 1), portable=True)).result()
+        threads = [child.num_threads() for child in psutil.Process().children()]
+    assert threads == [1]
