@@ -90,17 +90,17 @@ def _doubts(record: Record) -> list[str]:
 def _meaning(record: Record) -> str:
     """Explain the columns in one paragraph."""
     sentences = [
-        "Times are upload, run and download of one batch, the host waiting for the result.",
+        "Times are of one batch, upload, run and download, the host waiting for the result.",
         "Peak MiB is of a process that holds this runner alone.",
     ]
     if any(row.own.saturated is not None for row in record.rows):
-        sentences.append("Busy/s: images/s when the next one never has to wait.")
+        sentences.append("Saturated: the next image never has to wait.")
     if any(row.own.agreement is not None for row in record.rows):
         sentences += [
-            "Δ: points more or less than PyTorch.",
-            "Same: % of pixels that PyTorch labels alike;",
+            "Change: points more or less than PyTorch.",
+            "Agreement: % of pixels that PyTorch labels alike;",
             f"boundary: within {record.settings.radius} px of a change of its label;",
-            f"low margin: where its two best logits differ by less than {_lowest_edge(record)}.",
+            f"low-margin: where its two best logits differ by less than {_lowest_edge(record)}.",
         ]
     return " ".join(sentences)
 

@@ -39,13 +39,14 @@ def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
     reference = record.reference.runner if record.reference is not None else REFERENCE
     saturated = any(row.own.saturated is not None for row in record.rows)
-    heads = ("runner", "", "median", "p90", "p99", "images/s", *["busy/s"] * saturated)
+    heads = ("runner", "", "median ms", "p90 ms", "p99 ms", "images/s", *["saturated images/s"] * saturated)
     rows = []
     for row in record.rows:
         *times, images, busy, reference_times, up, run, down, memory = _speed_cells(record, row.own)
         cells = (*times, images, *[busy] * saturated, reference_times, up, run, down, memory)
         rows.append((row.runner, _state(record, row), *cells))
-    return Sheet("Speed", (*heads, f"× {reference}", "up", "run", "down", "peak MiB"), tuple(rows), words=(0, 1))
+    steps = ("upload ms", "run ms", "download ms", "peak MiB")
+    return Sheet("Speed", (*heads, f"× {reference}", *steps), tuple(rows), words=(0, 1))
 
 
 def _state(record: Record, row: Row) -> str:
@@ -66,7 +67,8 @@ def _speed_cells(record: Record, found: Measurement) -> list[str]:
 
 def fidelity_sheet(record: Record) -> Sheet:
     """Return accuracy against the ground truth, and agreement with the reference's labels, in per cent."""
-    heads = ("runner", "mIoU", "Δ", "boundary mIoU", "Δ", "same", "boundary", "low margin", "most lost")
+    agreement = ("agreement %", "boundary agreement %", "low-margin agreement %")
+    heads = ("runner", "mIoU %", "change points", "boundary mIoU %", "change points", *agreement, "worst class, points")
     rows = (
         (row.runner, *_fidelity_cells(fidelity(record, row.own), is_reference(record, row)))
         for row in record.rows
@@ -96,7 +98,8 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
     reference = record.reference.runner if record.reference is not None else REFERENCE
-    heads = ("runner", "size", "batch", "median", "p90", "images/s", "busy/s", f"× {reference}", "peak MiB")
+    speeds = ("median ms", "p90 ms", "images/s", "saturated images/s", f"× {reference}", "peak MiB")
+    heads = ("runner", "size", "batch", *speeds, "mIoU %", "change points")
     rows = []
     for row, found in resized_measurements(record):
         batch, height, width = found.shape or (0, 0, 0)
@@ -104,7 +107,7 @@ def sizes_sheet(record: Record) -> Sheet:
         mean_iou, delta, *_ = _fidelity_cells(fidelity(record, found), is_reference(record, row))
         cells = (median, p90, images, busy, times, memory, mean_iou, delta)
         rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
-    return Sheet("Sizes and batches", (*heads, "mIoU", "Δ"), tuple(rows), words=(0, 1))
+    return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
 
 
 def resized_measurements(record: Record) -> Iterator[tuple[Row, Measurement]]:
@@ -123,4 +126,4 @@ def built_sheet(record: Record) -> Sheet:
             shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
             cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
             rows.append((row.runner, *cells, shares or NONE))
-    return Sheet("Files made", ("runner", "file", "MB", "made in s", "arithmetic"), tuple(rows))
+    return Sheet("Files made", ("runner", "file", "MB", "made in s", "multiply-adds by type"), tuple(rows))

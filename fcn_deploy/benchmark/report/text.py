@@ -48,8 +48,9 @@ def as_table(sheet: Sheet) -> Table:
     """Build a table of rich's; the column without a head holds the status."""
     table = bare_table()
     for index, column in enumerate(sheet.columns):
+        widest = max((len(row[index]) for row in sheet.rows), default=0)
         table.add_column(
-            Text(column),
+            Text(column if len(column) <= widest else two_lines(column)),
             overflow="fold" if index == 0 else "ellipsis",
             justify="left" if index == 0 or not column else "right",
         )
@@ -61,6 +62,13 @@ def as_table(sheet: Sheet) -> Table:
             )
         )
     return table
+
+
+def two_lines(head: str) -> str:
+    """Return a head broken where its longer line is shortest; a single word as it is."""
+    words = head.split(" ")
+    breaks = [" ".join(words[:place]) + "\n" + " ".join(words[place:]) for place in range(1, len(words))]
+    return min(breaks, key=lambda text: max(map(len, text.split("\n"))), default=head)
 
 
 def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:

@@ -64,7 +64,7 @@ def test_a_record_of_schema_1_is_shown_again_and_written_in_the_schema_of_today(
 
 def test_details_are_printed_on_request(saved):
     path = saved("run.json", accuracy=WORSE)
-    assert "road" not in invoke("--from", path).stdout.split("most lost")[1].replace("road -40.00", "")
+    assert "road" not in invoke("--from", path).stdout.split("worst class,")[1].replace("road -40.00", "")
     text = " ".join(invoke("--from", path, "--details").stdout.split())
     assert "class pytorch onnxruntime" in text
     assert "road 90.00 -40.00" in text
