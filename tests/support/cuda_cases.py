@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.memory import TensorMemory
 from fcn_deploy.runners.cuda.slots import NON_BLOCKING, Layout, Slot
@@ -57,6 +58,42 @@ def finish(device: CudaDevice, slot: Slot) -> np.ndarray:
     with device.active("testing"):
         slot.finish()
         return slot.read()["out"]
+
+
+def copied(device: CudaDevice, nbytes: int) -> Callable[[dict[str, int], object], None]:
+    return lambda addresses, stream: device.driver.memcpy_dtod_async(addresses["out"], addresses["in"], nbytes, stream)
+
+
+def pass_on(device: CudaDevice, slot: Slot, data: GpuArray) -> None:
+    """As `start`, with an input that lies elsewhere on the GPU and an output that stays there."""
+    with device.active("testing"):
+        slot.take("in", data)
+        slot.compute({"out": Layout(data.shape, data.dtype)}, copied(device, data.nbytes))
+        slot.give(device.ordinal)
+
+
+def test_arrays_pass_from_slot_to_slot_within_the_gpu(device):
+    """Nothing waits until the last is read; each array is dropped as soon as it was given."""
+    for size in (1, 1001, 1 << 20):
+        data = noise(size, size)
+        with slots_of(device) as slots:
+            with device.active("testing"):
+                passed = GpuArray.empty(data.shape, data.dtype, device.ordinal)
+                slots[0].memory["in"].upload(data, slots[0].stream)
+                slots[0].stream.synchronize()
+                device.driver.memcpy_dtod_async(
+                    passed.address, slots[0].memory["in"].address, data.nbytes, slots[0].stream
+                )
+                slots[0].stream.synchronize()
+            for turn in range(7):
+                pass_on(device, slots[turn % 3], passed)
+                passed = finish(device, slots[turn % 3])
+            with device.active("testing"):
+                slots[0].take("in", passed)
+                slots[0].compute({"out": Layout(data.shape, data.dtype)}, copied(device, data.nbytes))
+                slots[0].download()
+            del passed
+            assert np.array_equal(finish(device, slots[0]), data)
 
 
 def test_bytes_of_100_sizes_come_back_unharmed_in_any_order(device):
