@@ -12,6 +12,8 @@ from fcn_deploy.vocabulary import Shape, shape_text
 CAPACITY = 4
 # A shape that comes once should cost no more than its inference; one that came twice will most often come again.
 RUNS_TO_EARN = 2
+# Where every image has a size of its own, what is known of so many is forgotten, and counted anew.
+MOST_COUNTED = 4096
 
 
 class Costly(Protocol):
@@ -74,6 +76,8 @@ class RepeatedShapes(Generic[Kept]):
             return self._kept[shape]
         if self._capacity == 0 or shape in self._refused:
             return None
+        if shape not in self._runs and len(self._runs) >= MOST_COUNTED:
+            self._runs.clear()
         self._runs[shape] += 1
         if self._runs[shape] < self._needed or not self._worth(shape):
             return None

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fcn_deploy.runners.repeats import MOST_COUNTED
+from fcn_deploy.system.formatting import count
 from fcn_deploy.vocabulary import Shape
 
 
@@ -16,6 +18,7 @@ class RunTimes:
     def __init__(self, opening_s: float = 0.0) -> None:
         """Begin with none; `opening_s` is what opening the runner took."""
         self.opening_s = opening_s
+        self._costs: tuple[int, float, float] = 0, float("inf"), 0.0
         self._first: dict[Shape, float] = {}
         self._later: defaultdict[Shape, float] = defaultdict(float)
 
@@ -27,8 +30,13 @@ class RunTimes:
         taken = time.perf_counter() - started
         if shape in self._first:
             self._later[shape] += taken
-        else:
-            self._first[shape] = taken
+            return
+        if len(self._first) >= MOST_COUNTED:
+            self._first.clear()
+            self._later.clear()
+        self._first[shape] = taken
+        number, least, most = self._costs
+        self._costs = number + 1, min(least, taken), max(most, taken)
 
     def repaid(self, shape: Shape) -> bool:
         """Return whether the later runs of `shape` have taken as long as opening and its first run did.
@@ -41,8 +49,8 @@ class RunTimes:
     @property
     def remark(self) -> tuple[str, ...]:
         """Say what first runs cost; () without any."""
-        if not self._first:
+        number, least, most = self._costs
+        if not number:
             return ()
-        least, most = min(self._first.values()), max(self._first.values())
-        each = f"{least:.2f} s" if len(self._first) == 1 else f"{least:.2f} to {most:.2f} s"
-        return (f"the first run of a shape chooses kernels: {each} for {len(self._first)} shape(s)",)
+        each = f"{least:.2f} s" if number == 1 else f"{least:.2f} to {most:.2f} s"
+        return (f"the first run of a shape chooses kernels: {each} for {count(number, 'shape')}",)

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fcn_deploy.errors import RunnerError
 from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.runners.ort.fixed import FixedPort, FixedSession, FixedSessions
 from fcn_deploy.runners.ort.gpu_arrays import element_type
 from fcn_deploy.runners.ort.options import CUDA
-from fcn_deploy.runners.repeats import CAPACITY, RepeatedShapes
+from fcn_deploy.runners.repeats import CAPACITY, MOST_COUNTED, RepeatedShapes
 from fcn_deploy.vocabulary import Shape
 
 
@@ -34,21 +33,25 @@ class FixedPool(RepeatedShapes[FixedSession]):
         worth: Callable[[Shape], bool],
     ) -> None:
         """Begin with none; `dims` are those of the input as the file has them."""
-        super().__init__(self._open, what="session of its own", capacity=capacity(opener), worth=worth)
+        super().__init__(self._open, what="session of its own", capacity=capacity(opener), worth=self._is_worth_it)
+        self._worth_of_any = worth
         self._opener, self._io, self._fetches, self._dims = opener, io, fetches, dims
         self._outputs: dict[Shape, tuple[FixedPort, ...]] = {}
 
     def learn(self, shape: Shape, outputs: Sequence[Any]) -> None:
         """Note dims and types of the outputs that the session for any shape gave for `shape`."""
         if shape not in self._outputs:
+            if len(self._outputs) >= MOST_COUNTED:
+                self._outputs.clear()
             self._outputs[shape] = tuple(
                 FixedPort(name, tuple(value.shape()), element_type(value.data_type()))
                 for name, value in zip(self._fetches, outputs, strict=True)
             )
 
+    def _is_worth_it(self, shape: Shape) -> bool:
+        return shape in self._outputs and self._worth_of_any(shape)
+
     def _open(self, shape: Shape) -> FixedSession:
-        if shape not in self._outputs:
-            raise RunnerError("its first run failed")
         batch, height, width = shape
         kind = np.dtype(self._io.image_type)
         dims = (batch, height, width, 3) if kind == np.uint8 else (batch, 3, height, width)

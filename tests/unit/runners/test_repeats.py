@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners import repeats
 from fcn_deploy.runners.repeats import RepeatedShapes
 
 A, B, C = (1, 8, 8), (1, 16, 16), (1, 24, 24)
@@ -124,3 +125,13 @@ def test_a_shape_whose_own_failed_is_run_without_from_then_on():
     assert make.closed == [A]
     assert [shapes.get(A) for _ in range(3)] == [None] * 3
     assert shapes.remarks[-1] == "1x8x8 has lost its graph: illegal access"
+
+
+def test_sizes_without_number_are_forgotten(monkeypatch):
+    monkeypatch.setattr(repeats, "MOST_COUNTED", 10)
+    shapes = RepeatedShapes(Maker(), what="graph")
+    for side in range(1, 100):
+        assert shapes.get((1, side, side)) is None
+    assert len(shapes._runs) <= 10
+    shapes.get(A)
+    assert shapes.get(A) is not None

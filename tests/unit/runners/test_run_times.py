@@ -27,9 +27,9 @@ def test_the_first_run_of_each_shape_is_told_and_no_later_one(clock):
     assert times.remark == ()
     for seconds in (0.4, 0.1):
         run(times, clock, A, seconds)
-    assert times.remark == ("the first run of a shape chooses kernels: 0.40 s for 1 shape(s)",)
+    assert times.remark == ("the first run of a shape chooses kernels: 0.40 s for 1 shape",)
     run(times, clock, B, 1.5)
-    assert re.search(r"0\.40 to 1\.50 s for 2 shape", times.remark[0])
+    assert re.search(r"0\.40 to 1\.50 s for 2 shapes", times.remark[0])
 
 
 def test_later_runs_repay_opening_and_the_first_run_of_their_own_shape(clock):
@@ -49,3 +49,12 @@ def test_a_run_that_fails_is_none():
     with pytest.raises(ValueError, match="no"), times.timed(A):
         raise ValueError("no")
     assert times.remark == ()
+
+
+def test_sizes_without_number_are_forgotten_and_their_costs_are_not(clock, monkeypatch):
+    monkeypatch.setattr(run_times, "MOST_COUNTED", 10)
+    times = RunTimes()
+    for side in range(1, 36):
+        run(times, clock, (1, side, side), side / 10)
+    assert len(times._first) <= 10
+    assert times.remark[0].endswith("0.10 to 3.50 s for 35 shapes")

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.ort import fixed
+from fcn_deploy.runners.ort import fixed, fixed_pool
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.registry import open_runner
 from tests.support.cuda_sessions import Opened, install
@@ -384,4 +384,20 @@ def test_out_of_memory_with_nothing_to_give_up_is_an_error(tmp_path, cuda):
             runner.infer({"image": image_of((1, 8, 9))})
         with pytest.raises(RunnerError, match="failed while running"):
             runner.infer({"image": image_of((1, 8, 9))})
-        assert "1x8x9 has no session of its own: its first run failed" in runner.notes
+        assert not cuda.fixed
+        cuda.on_run = lambda opened: None
+        check(runner, (1, 8, 9))
+        assert not cuda.fixed  # nothing is known of its outputs before a run of it
+        check(runner, (1, 8, 9))
+        assert cuda.fixed
+
+
+def test_images_that_all_have_a_size_of_their_own_hold_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(fixed_pool, "MOST_COUNTED", 5)
+    with open_runner("onnxruntime", str(write_graph(tmp_path / "m.onnx")), provider=ON_CPU) as runner:
+        for width in range(4, 30):
+            check(runner, (1, 8, width))
+        assert len(runner._pool._outputs) <= 5
+        for _ in range(3):
+            check(runner, (1, 8, 4))
+        assert len(runner._pool) == 1
