@@ -7,7 +7,8 @@ Interface (`__cuda_array_interface__`, numba.readthedocs.io/en/stable/cuda/cuda_
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +95,8 @@ def is_on_gpu(value: Any) -> bool:
     if isinstance(value, (np.ndarray, BatchOfOne)):
         return isinstance(value, BatchOfOne)
     if hasattr(value, "__dlpack_device__"):
-        return value.__dlpack_device__()[0] in (CUDA, CUDA_MANAGED)
+        with _readable(value):
+            return value.__dlpack_device__()[0] in (CUDA, CUDA_MANAGED)
     return hasattr(value, "__cuda_array_interface__")
 
 
@@ -115,11 +117,21 @@ def one_image(feeds: Mapping[str, Any]) -> Any:
 
 
 def host_array(value: Any) -> NDArray[Any]:
-    """Return what NumPy reads of `value`: of a DLPack array of the host a view."""
-    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
-        view: NDArray[Any] = np.from_dlpack(value)
-        return view
-    return np.asarray(value)
+    """Return what NumPy reads of `value`, of a DLPack array of the host a view; ShapeError if it reads nothing."""
+    with _readable(value):
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            view: NDArray[Any] = np.from_dlpack(value)
+            return view
+        return np.asarray(value)
+
+
+@contextmanager
+def _readable(value: Any) -> Iterator[None]:
+    """Turn what another library raises over an array that neither NumPy nor CUDA reads into ShapeError."""
+    try:
+        yield
+    except Exception as error:
+        raise ShapeError(f"'{INPUT}' is no array that can be read: {_library(value)}: {one_line(error)}") from error
 
 
 def host_image(value: Any) -> NDArray[np.uint8]:
@@ -166,14 +178,14 @@ def _by_dlpack(image: Any, ordinal: int, stream: int) -> tuple[Described, object
         capsule = image.__dlpack__(stream=stream)
         return read_capsule(capsule), capsule
     except Exception as error:  # of any library
-        library = type(image).__module__.partition(".")[0]
-        raise RunnerError(f"'{INPUT}': {library} does not give it by DLPack: {one_line(error)}") from error
+        raise RunnerError(f"'{INPUT}': {_library(image)} does not give it by DLPack: {one_line(error)}") from error
 
 
 def _by_interface(image: Any, ordinal: int, stream: int) -> tuple[Described, object]:
     """Read what the CUDA Array Interface says, and have `stream` wait for the one that it names."""
-    told = image.__cuda_array_interface__
-    dtype, address, earlier = np.dtype(told["typestr"]), int(told["data"][0] or 0), told.get("stream")
+    with _readable(image):
+        told = image.__cuda_array_interface__
+        dtype, address, earlier = np.dtype(told["typestr"]), int(told["data"][0] or 0), told.get("stream")
     with primary_context(ordinal):
         if address:
             _check_gpu(ordinal_of(address), ordinal)
@@ -188,6 +200,10 @@ def _by_interface(image: Any, ordinal: int, stream: int) -> tuple[Described, obj
     strides = told.get("strides")
     steps = None if strides is None else tuple(stride // dtype.itemsize for stride in strides)
     return Described(address, tuple(told["shape"]), steps, str(dtype), (CUDA, ordinal)), image
+
+
+def _library(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]
 
 
 def _is_row_major(found: Described) -> bool:

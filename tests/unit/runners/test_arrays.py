@@ -66,3 +66,21 @@ def test_a_runner_without_a_gpu_says_what_to_do():
             with pytest.raises(RunnerError, match=words):
                 call()
         assert runner.infer({"image": IMAGE})["labels"].shape == (1, 40, 52)
+
+
+def test_an_array_that_nobody_reads_is_one_line():
+    class Elsewhere:
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 8, 0  # of Apple's
+
+        def __dlpack__(self, **asked: object) -> object:
+            raise BufferError("it lies in\nMetal's memory")
+
+    with open_runner("pytorch", "demo") as runner:
+        for value, words in (
+            (torch.from_numpy(IMAGE).to("meta"), "'image' is no array that can be read: torch: "),
+            (Elsewhere(), "'image' is no array that can be read: tests: it lies in Metal's memory$"),
+        ):
+            with pytest.raises(ShapeError, match=words) as caught:
+                runner.infer({"image": value})
+            assert "\n" not in str(caught.value)

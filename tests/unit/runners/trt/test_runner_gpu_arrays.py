@@ -122,6 +122,7 @@ def bad_images(gpu):
             RunnerError,
             r"the stream 77, which is none of GPU 0 \(cuEventRecord fail",
         ),
+        InterfaceArray(gpu, right, typestr="uint8?"): (ShapeError, "is no array that can be read: tests: .*uint8"),
         DlpackArray(gpu, right, 1): (RunnerError, r"lies on GPU 1 and the model on GPU 0; copy it there first"),
         DlpackArray(gpu, right.astype(np.int64)): (ShapeError, r"int64\[1, 33, 48, 3\] on GPU 0"),
         DlpackArray(gpu, np.zeros((5, 33, 48, 3), np.uint8)): (ShapeError, "no profile of the engine holds 5x33x48"),
