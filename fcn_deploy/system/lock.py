@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +47,7 @@ def building(target: Path, progress: Progress = SILENT) -> Iterator[None]:
 
 def _acquire(lock: FileLock, folder: Path, notice: str, progress: Progress) -> list[Path]:
     """Wait for the lock; return the folders that were made for it, the innermost first."""
+    waits = False
     while True:
         made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,10 +55,12 @@ def _acquire(lock: FileLock, folder: Path, notice: str, progress: Progress) -> l
             lock.acquire(timeout=0)
             return made
         except Timeout:
-            progress.say(notice)
-            with suppress(FileNotFoundError):  # the other build failed, and removed the folder that it had made
-                lock.acquire(poll_interval=POLL_S)
-                return made
+            if not waits:
+                progress.say(notice)
+            waits = True
+            time.sleep(POLL_S)
+        except FileNotFoundError:  # the other build failed, and removed the folder that it had made
+            continue
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import pathlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +22,5 @@ def lock(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         return real(path, *args, **options)
 
     monkeypatch.setattr(os, "stat", stat)
+    if sys.version_info < (3, 11):  # there pathlib has taken os.stat over when it was imported
+        monkeypatch.setattr(pathlib._NormalAccessor, "stat", staticmethod(stat))

@@ -39,6 +39,7 @@ def copy_of(buffer: Buffer, device: int) -> GpuArray:
     return array
 
 
-def shared(value: Any, device: int) -> GpuArray:
-    """Return an output on the GPU for other libraries to read; it keeps onnxruntime's memory."""
-    return GpuArray(value.data_ptr(), tuple(value.shape()), element_type(value.data_type()), device, value)
+def shared(value: Any, binding: Any, device: int) -> GpuArray:
+    """Return an output of `binding` on the GPU for other libraries to read; it keeps onnxruntime's memory."""
+    owner = (value, binding)
+    return GpuArray(value.data_ptr(), tuple(value.shape()), element_type(value.data_type()), device, owner)

@@ -233,9 +233,11 @@ class OrtRunner(Runner):
             buffers = dict(zip(self._fetches, self._fixed.outputs, strict=True))
             held = {name: buffers[str(getattr(self._io, name))] for name in self.output_names}
             return {name: copy_of(buffer, device) for name, buffer in held.items()}
-        values = dict(zip(self._fetches, self._binding.get_outputs(), strict=True))
+        # Up to onnxruntime 1.23 the memory is the binding's and not the value's, so the next run gets another binding.
+        binding, self._binding = self._binding, self._session.io_binding()
+        values = dict(zip(self._fetches, binding.get_outputs(), strict=True))
         own = {name: values[str(getattr(self._io, name))] for name in self.output_names}
-        return {name: shared(value, device) for name, value in own.items()}
+        return {name: shared(value, binding, device) for name, value in own.items()}
 
     def _close(self) -> None:
         if self._pool is not None:

@@ -134,14 +134,15 @@ class Elsewhere:
         self.run_entries: list[str | None] = []
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._session, name)
+        found = getattr(self._session, name)
+        return self._assignment if name == "get_provider_graph_assignment_info" else found  # onnxruntime >= 1.24
+
+    def _assignment(self) -> list[Any]:
+        parts = self._session.get_provider_graph_assignment_info()
+        return [type("Part", (), {"ep_name": self._provider, "get_nodes": part.get_nodes}) for part in parts]
 
     def get_providers(self) -> list[str]:
         return [self._provider]
-
-    def get_provider_graph_assignment_info(self) -> list[Any]:
-        parts = self._session.get_provider_graph_assignment_info()
-        return [type("Part", (), {"ep_name": self._provider, "get_nodes": part.get_nodes}) for part in parts]
 
     def run_with_iobinding(self, binding: Any, options: Any = None) -> None:
         self.run_entries.append(options and options.get_run_config_entry("nv_profile_index"))
