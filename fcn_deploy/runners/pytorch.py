@@ -118,7 +118,8 @@ class TorchRunner(Runner):
     def _open_shape(self, shape: Shape) -> TorchShape:
         assert self._network is not None
         call = partial(outputs_of, self._network, names=self.output_names)
-        return TorchShape(call, shape, self._device, compiled=self._mode.compiled)
+        captured = self._device.type == "cuda"
+        return TorchShape(call, shape, self._device, compiled=self._mode.compiled, captured=captured)
 
     def _gpu(self, slot: Any) -> tuple[int, int]:
         if self._device.type != "cuda":

@@ -58,33 +58,32 @@ class TorchShape:
         remark: what it is, what opening it took, and why there is no graph where there might be one.
     """
 
-    def __init__(self, call: Call, shape: Shape, device: torch.device, *, compiled: bool) -> None:
-        """Compile `call` if it is to be, and capture it on a GPU.
+    def __init__(self, call: Call, shape: Shape, device: torch.device, *, compiled: bool, captured: bool) -> None:
+        """Compile `call` if it is to be compiled, and capture it, on a GPU, if it is to be captured.
 
         Raises:
             RunnerError: the compiler fails, or the GPU has no memory for it.
         """
         started = time.perf_counter()
         self._call: Call = torch.compile(call, dynamic=False) if compiled else call
-        self._on_gpu = device.type == "cuda"
         self._image = torch.zeros((*shape, 3), dtype=torch.uint8, device=device)
         self._upload = Upload(self._image)
         self._graph: Any = None
         self._why = ""
         try:
-            with torch.inference_mode(), _tuned(self._on_gpu):
+            with torch.inference_mode(), _tuned(captured):
                 self._results = self._call(self._image)
-                if self._on_gpu:
+                if captured:
                     self._capture(device)
         except Exception as error:  # torch._dynamo's, inductor's and the C++ compiler's have no base in common
             what = "torch.compile failed" if compiled else "it failed"
             raise RunnerError(f"{what}: {first_line(error)}") from error
         # Without a graph each run writes elsewhere.
-        captured: Mapping[str, Tensor] = {} if self._graph is None else self._results
-        self._downloads = {name: Download(result) for name, result in captured.items()}
+        stay: Mapping[str, Tensor] = {} if self._graph is None else self._results
+        self._downloads = {name: Download(result) for name, result in stay.items()}
         made = " and ".join(["compiled"] * compiled + ["captured as a CUDA graph"] * (self._graph is not None))
         self.remark = f"{made or 'run eagerly'} in {_since(started)}{self._why}"
-        if self._on_gpu:
+        if captured:
             self.remark += f"; images are copied {self._upload.way}"
 
     @property
@@ -144,10 +143,10 @@ def _since(started: float) -> str:
 
 
 @contextmanager
-def _tuned(on_gpu: bool) -> Iterator[None]:
+def _tuned(choose: bool) -> Iterator[None]:
     """Have cuDNN time its kernels for the shapes met within, as a shape that comes again is worth it."""
     before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = on_gpu or before
+    torch.backends.cudnn.benchmark = choose or before
     try:
         yield
     finally:

@@ -1,8 +1,12 @@
-"""PyTorch in BF16 and compiled, for real on the CPU; what is a CUDA graph on a GPU is held by tests/gpu."""
+"""PyTorch in BF16 and compiled, for real on the CPU; CUDA graphs by a double here, and for real in tests/gpu."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +18,7 @@ from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners import pytorch_shapes
 from fcn_deploy.runners.pytorch import TorchRunner
 from fcn_deploy.runners.pytorch_mode import TorchMode
-from fcn_deploy.runners.pytorch_shapes import NarrowContract
+from fcn_deploy.runners.pytorch_shapes import RUNS_BEFORE_CAPTURE, NarrowContract, TorchShape
 from fcn_deploy.runners.registry import open_runner
 from tests.conftest import tiny_model
 
@@ -125,3 +129,116 @@ def test_clones_compile_for_themselves_and_share_the_weights():
             assert np.array_equal(runner.infer(image)["labels"], clone.infer(image)["labels"])
         assert clone._network is runner._network
         assert len(runner.notes) == len(clone.notes) == 1
+
+
+# CUDA graphs, by a double: a capture runs the call once, and a replay runs it again into the same outputs.
+
+
+class Graphs:
+    """What stands for torch.cuda while `pytorch_shapes` captures; `refuse` is raised within a capture."""
+
+    def __init__(self, refuse: Exception | None = None) -> None:
+        self.refuse, self.log = refuse, []
+        self.call: Any = None
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cuda = torch.cuda
+        monkeypatch.setattr(cuda, "Stream", lambda device: SimpleNamespace(wait_stream=lambda other: None))
+        monkeypatch.setattr(cuda, "current_stream", lambda device: SimpleNamespace(wait_stream=lambda other: None))
+        monkeypatch.setattr(cuda, "stream", lambda stream: nullcontext())
+        monkeypatch.setattr(cuda, "synchronize", lambda device: None)
+        monkeypatch.setattr(cuda, "CUDAGraph", lambda: SimpleNamespace(replay=self.replay))
+        monkeypatch.setattr(cuda, "graph", self.capture)
+
+    @contextmanager
+    def capture(self, graph: Any, stream: Any) -> Iterator[None]:
+        self.log.append("capture")
+        yield
+        if self.refuse is not None:
+            raise self.refuse
+        self.log.append("captured")
+
+    def replay(self) -> None:
+        self.log.append("replay")
+        with torch.inference_mode():
+            for name, result in self.call.original(self.call.image).items():
+                self.call.results[name].copy_(result)
+
+
+class Recorded:
+    """Remembers its first image and its last outputs, which a graph reads and writes."""
+
+    def __init__(self, original: Any, graphs: Graphs) -> None:
+        self.original, self.graphs = original, graphs
+        graphs.call = self
+
+    def __call__(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.graphs.log.append("run")
+        self.image, self.results = image, self.original(image)
+        return self.results
+
+
+def doubled(image: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {"labels": image[..., 0] // 2}
+
+
+def captured_shape(monkeypatch: pytest.MonkeyPatch, graphs: Graphs) -> TorchShape:
+    graphs.install(monkeypatch)
+    return TorchShape(Recorded(doubled, graphs), (1, 4, 5), torch.device("cpu"), compiled=False, captured=True)
+
+
+def test_a_graph_is_captured_after_runs_that_choose_kernels_and_replayed_into_the_same_buffers(monkeypatch):
+    graphs = Graphs()
+    shape = captured_shape(monkeypatch, graphs)
+    assert graphs.log == ["run"] * (1 + RUNS_BEFORE_CAPTURE) + ["capture", "run", "captured", "replay"]
+    assert not torch.backends.cudnn.benchmark  # as it was
+    kept = []
+    for seed in range(3):
+        image = np.random.default_rng(seed).integers(0, 256, (1, 4, 5, 3)).astype(np.uint8)
+        shape.write(torch.from_numpy(image))
+        shape.run()
+        kept.append((image, shape.read()["labels"]))
+    assert graphs.log[-3:] == ["replay"] * 3
+    assert all(np.array_equal(found, image[..., 0] // 2) for image, found in kept)
+    assert shape.remark.startswith("captured as a CUDA graph in ")
+
+
+def test_what_cannot_be_captured_is_launched_each_time_and_says_so(monkeypatch):
+    graphs = Graphs(RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore"))
+    shape = captured_shape(monkeypatch, graphs)
+    image = np.full((1, 4, 5, 3), 8, np.uint8)
+    shape.write(torch.from_numpy(image))
+    shape.run()
+    assert (shape.read()["labels"] == 4).all()
+    assert graphs.log[-1] == "run"
+    assert shape.remark.startswith("run eagerly in ")
+    assert "; no CUDA graph: CUDA error: operation not permitted when stream is capturing" in shape.remark
+
+
+def test_no_memory_for_a_graph_is_an_error_of_the_shape(monkeypatch):
+    graphs = Graphs(torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    with pytest.raises(RunnerError, match=r"^it failed: CUDA out of memory\. Tried to allocate 2 GiB$"):
+        captured_shape(monkeypatch, graphs)
+
+
+def test_out_of_memory_in_an_eager_run_gives_up_the_graphs_and_runs_again(monkeypatch):
+    model, card = tiny_model()
+    with TorchRunner("pytorch:cpu:bf16", model, card, mode=TorchMode("cpu", torch.bfloat16)) as runner:
+        expected = runner.infer({"image": image_of((1, 33, 47))})["labels"]
+        dropped: list[str] = []
+        runner._shapes = SimpleNamespace(
+            get=lambda shape: None, remarks=("gave up",), drop=lambda reason: dropped.append(reason) or True
+        )
+        failures = iter([torch.cuda.OutOfMemoryError("CUDA out of memory")])
+        launch = runner._launch
+
+        def fail_once(network, image):
+            if (error := next(failures, None)) is not None:
+                raise error
+            launch(network, image)
+
+        monkeypatch.setattr(runner, "_launch", fail_once)
+        assert np.array_equal(runner.infer({"image": image_of((1, 33, 47))})["labels"], expected)
+        assert dropped == ["the GPU has no memory left"]
+        assert runner.notes == ("gave up",)
+        runner._shapes = None
