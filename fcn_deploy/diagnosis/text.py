@@ -44,7 +44,7 @@ def headline(found: Diagnosis) -> str:
 def step_table(found: Diagnosis) -> Table:
     """Return a row for each stage, against the stage before it."""
     table = _table("stage", "type")
-    _add_numbers(table, "mIoU", "Δ before", "same", "boundary", "")
+    _add_numbers(table, "mIoU %", "change, points", "agreement %", "at boundaries %", "")
     for step in found.steps:
         miou = NONE if step.mean_iou is None else number(100 * step.mean_iou, 2)
         table.add_row(step.name, step.claim, miou, *_figures(step.before), _state(step))
@@ -54,7 +54,7 @@ def step_table(found: Diagnosis) -> Table:
 def total_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
     """Return a row for each of `steps`, against the first stage."""
     table = _table(f"against {found.steps[0].name}")
-    _add_numbers(table, "Δ first", "same", "boundary")
+    _add_numbers(table, "change, points", "agreement %", "at boundaries %")
     for step in steps:
         table.add_row(step.name, *_figures(step.first))
     return table
@@ -62,7 +62,7 @@ def total_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
 
 def class_table(found: Diagnosis, steps: Sequence[StageComparison]) -> Table:
     """Return points of IoU that each class gained in each of `steps`, with intervals."""
-    table = _table("Δ IoU against the stage before")
+    table = _table("change of IoU, points")
     for step in steps:
         table.add_column(step.name, justify="right", overflow="fold")
     for index, name in enumerate(found.classes):
@@ -138,8 +138,8 @@ def _meaning(found: Diagnosis) -> str:
     intervals = "" if found.labelled < 2 else " (95 % of 1000 draws of the images)"
     one = " One labelled image has no interval." if found.labelled == 1 else ""
     return (
-        f"Δ: points of mean IoU{intervals}; same: % of the pixels with the same label; boundary: of those within "
-        f"{found.radius} px of a change of label. Error: RMS of a layer's result less that of the other stage, over "
+        f"Change: points of mean IoU{intervals}; agreement: % of the pixels with the same label; at boundaries: of those "
+        f"within {found.radius} px of a change of label. Error: RMS of a layer's result less that of the other stage, over "
         f"the other's RMS, when fed the other stage's tensors.{one}"
     )
 
