@@ -138,9 +138,9 @@ def _meaning(found: Diagnosis) -> str:
     intervals = "" if found.labelled < 2 else " (95 % of 1000 draws of the images)"
     one = " One labelled image has no interval." if found.labelled == 1 else ""
     return (
-        f"Change: points of mean IoU{intervals}; agreement: % of the pixels with the same label; at boundaries: of those "
-        f"within {found.radius} px of a change of label. Error: RMS of a layer's result less that of the other stage, over "
-        f"the other's RMS, when fed the other stage's tensors.{one}"
+        f"Change: points of mean IoU{intervals}; agreement: % of the pixels with the same label; at boundaries: of "
+        f"those within {found.radius} px of a change of label. Error: RMS of a layer's result less that of the other "
+        f"stage, over the other's RMS, when fed the other stage's tensors.{one}"
     )
 
 
