@@ -33,7 +33,10 @@ def table(record: dict[str, Any]) -> str:
 
 def accuracy_table(record: dict[str, Any]) -> str:
     """Markdown: a row a file, in points against the first, with the intervals that the record holds."""
-    lines = ["| file | mIoU, % | change, points (95 % interval) | at boundaries, points | same labels | MB |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| file | mIoU, % | change, points (95 % interval) | at boundaries, points | same labels | MB |",
+        "|---|---|---|---|---|---|",
+    ]
     for index, row in enumerate(record["rows"]):
         change, boundary = (_change(*row[name]) if index else "" for name in ("change", "boundary_change"))
         same = f"{share(*row['same_labels'])} %" if index else ""
