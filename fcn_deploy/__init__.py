@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
+    from fcn_deploy.adoption.adopt import adopt
     from fcn_deploy.benchmark.bench import bench
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.diagnosis.diagnose import diagnose
@@ -36,6 +37,7 @@ _MODULES = {
     "Profile": "fcn_deploy.vocabulary",
     "SearchOptions": "fcn_deploy.quantization.search.search",
     "TrtOptions": "fcn_deploy.runners.engine_options",
+    "adopt": "fcn_deploy.adoption.adopt",
     "bench": "fcn_deploy.benchmark.bench",
     "build_engine": "fcn_deploy.engine_build.build_engine",
     "diagnose": "fcn_deploy.diagnosis.diagnose",
@@ -48,8 +50,8 @@ _MODULES = {
     "train": "fcn_deploy.training.loop",
 }
 __all__ = [
-    "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "bench",
-    "build_engine", "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize", "train",
+    "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "adopt",
+    "bench", "build_engine", "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize", "train",
 ]  # fmt: skip
 
 

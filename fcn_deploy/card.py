@@ -18,6 +18,8 @@ from fcn_deploy.system.plain import plain
 CARD_KEY = "fcn_deploy.card"
 CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count
 
+FOREIGN = "foreign"  # the model of a card whose network is another tool's: its file is all that is known of it
+
 ChannelOrder = Literal["RGB", "BGR"]
 Option = str | int | float | bool
 Triple = tuple[float, float, float]
@@ -59,7 +61,7 @@ class ModelCard:
     """What a model is and how its images are made ready.
 
     Attributes:
-        model: name in the model registry ("fcn8s").
+        model: name in the model registry ("fcn8s"), or "foreign" of a file that `adopt` took from another tool.
         classes: class names; index = label.
         options: keyword arguments of the model's constructor beside the class count (width, head, ...).
         palette: one RGB triple (0..255) a class.
@@ -92,6 +94,11 @@ class ModelCard:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the network is another tool's, so that PyTorch cannot build it."""
+        return self.model == FOREIGN
 
     @property
     def wide_labels(self) -> bool:

@@ -32,6 +32,7 @@ SECTIONS = {
     },
     "Deploy": {
         "export": "Write a model as ONNX and prove it equal to PyTorch.",
+        "adopt": "Take in an ONNX file of another tool, with a proof.",
         "quantize": "Rewrite a model to FP16 or INT8.",
         "build-engine": "Build a TensorRT engine, with or without a GPU.",
     },
@@ -50,6 +51,7 @@ MEANT = {
     "benchmark": "bench", "compare": "bench", "time": "bench", "profile": "bench",
     "eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate",
     "fit": "train", "convert": "export", "onnx": "export",
+    "import": "adopt", "graft": "adopt", "wrap": "adopt",
     "int8": "quantize", "fp16": "quantize", "quantise": "quantize", "calibrate": "quantize",
     "build": "build-engine", "engine": "build-engine", "trt": "build-engine", "tensorrt": "build-engine",
     "info": "inspect", "show": "inspect", "check": "audit", "lint": "audit", "debug": "diagnose", "bisect": "diagnose",

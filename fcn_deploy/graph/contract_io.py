@@ -38,12 +38,12 @@ def graft_contract(model: ir.Model, card: ModelCard, input_kind: InputKind) -> N
         )
     logits = graph.outputs[0]
     logits.name, logits.shape = "logits", ir.Shape(["N", card.num_classes, "H", "W"])
-    _remove_inner_shapes(graph)
+    remove_inner_shapes(graph)
     if input_kind == "uint8":
-        _graft_head(graph, card)
+        graft_image(graph, card)
     else:
         graph.inputs[0].name, graph.inputs[0].shape = INPUT, ir.Shape(["N", 3, "H", "W"])
-    graph.outputs.append(_labels(graph, logits, card))
+    graph.outputs.append(graft_labels(graph, logits, card))
     keep_outputs(model, OUTPUTS)
 
 
@@ -56,42 +56,79 @@ def keep_outputs(model: ir.Model, names: Sequence[str]) -> None:
     common.RemoveUnusedNodesPass()(model)
 
 
-def _remove_inner_shapes(graph: ir.Graph) -> None:
+def remove_inner_shapes(graph: ir.Graph) -> None:
     """Remove inner shapes: they hold the exporter's formulas, and every reader infers its own."""
     for node in graph:
         for value in node.outputs:
-            if value is not graph.outputs[0]:
+            if value not in graph.outputs:
                 value.shape = None
 
 
-def _graft_head(graph: ir.Graph, card: ModelCard) -> None:
-    """Add image -> Cast -> Transpose -> (channels reversed) -> Sub mean -> Div std; TensorRT wants the Cast first."""
+def graft_image(
+    graph: ir.Graph,
+    card: ModelCard,
+    *,
+    channels: int = 1,
+    dtype: ir.DataType = ir.DataType.FLOAT,
+    dims: Sequence[int | str] = ("N", "H", "W"),
+) -> None:
+    """Replace the graph's only input by `image` uint8[N, H, W, 3] RGB, in place.
+
+    Adds image -> Cast -> Transpose -> (channels reversed) -> Sub mean -> Div std -> (Cast); TensorRT wants the Cast
+    first. A mean of 0 and a std of 1 add no node.
+
+    Args:
+        channels: the axis of the channels in the old input, 1 or 3.
+        dtype: the type that the graph computes its input in.
+        dims: N, H and W of the new input.
+    """
     old = graph.inputs[0]
-    image = ir.Value(name=INPUT, type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape(["N", "H", "W", 3]))
-    cast = _node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})
-    nodes = [cast, _node("to_nchw", "Transpose", cast.outputs, {"perm": [0, 3, 1, 2]})]
+    image = ir.Value(name=INPUT, type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape([*dims, 3]))
+    nodes = [_node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})]
+    if channels == 1:
+        nodes.append(_node("to_nchw", "Transpose", nodes[-1].outputs, {"perm": [0, 3, 1, 2]}))
     if card.channel_order == "BGR":
         order = add_constant(graph, CONTRACT_PREFIX + "channel_order", np.array([2, 1, 0], np.int64))
-        nodes.append(_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": 1}))
-    mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(1, 3, 1, 1))
-    nodes.append(_node("subtract_mean", "Sub", [nodes[-1].outputs[0], mean]))
+        nodes.append(_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": channels}))
+    shape = (1, 3, 1, 1) if channels == 1 else (3,)
+    if card.mean != (0.0, 0.0, 0.0):
+        mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(shape))
+        nodes.append(_node("subtract_mean", "Sub", [nodes[-1].outputs[0], mean]))
     if card.std != (1.0, 1.0, 1.0):
-        std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(1, 3, 1, 1))
+        std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(shape))
         nodes.append(_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
-    old.replace_all_uses_with(nodes[-1].outputs[0])  # arithmetic on the image's sides included
+    if dtype != ir.DataType.FLOAT:
+        nodes.append(_node("to_half", "Cast", nodes[-1].outputs, {"to": dtype.value}))
+    old.replace_all_uses_with(nodes[-1].outputs[0], replace_graph_outputs=False)  # arithmetic on its sides included
     graph.inputs[:] = [image]
     graph.insert_before(graph[0], nodes)
 
 
-def _labels(graph: ir.Graph, logits: ir.Value, card: ModelCard) -> ir.Value:
-    """Append ArgMax over classes and the cast to labels, by way of float: TensorRT documents no INT64 -> UINT8."""
-    nodes = [_node("argmax", "ArgMax", [logits], {"axis": 1, "keepdims": 0})]
+def graft_labels(
+    graph: ir.Graph, logits: ir.Value, card: ModelCard, dims: Sequence[int | str] = ("N", "H", "W")
+) -> ir.Value:
+    """Append ArgMax over the classes of float32[N, C, H, W]; returns the labels."""
+    node = _node("argmax", "ArgMax", [logits], {"axis": 1, "keepdims": 0})
+    graph.append(node)
+    return graft_label_type(graph, node.outputs[0], card, dims)
+
+
+def graft_label_type(
+    graph: ir.Graph, values: ir.Value, card: ModelCard, dims: Sequence[int | str] = ("N", "H", "W")
+) -> ir.Value:
+    """Append the cast of integers or floats [N, H, W] to labels, by way of float: TensorRT documents no INT64 -> UINT8.
+
+    Returns:
+        `labels` uint8[N, H, W], int32 above 255 classes.
+    """
     target = ir.DataType.INT32 if card.wide_labels else ir.DataType.UINT8
-    if not card.wide_labels:
-        nodes.append(_node("labels_as_float", "Cast", nodes[-1].outputs, {"to": ir.DataType.FLOAT.value}))
-    nodes.append(_node("to_labels", "Cast", nodes[-1].outputs, {"to": target.value}))
+    nodes: list[ir.Node] = []
+    if not card.wide_labels and values.dtype != ir.DataType.FLOAT:
+        nodes.append(_node("labels_as_float", "Cast", [values], {"to": ir.DataType.FLOAT.value}))
+        values = nodes[-1].outputs[0]
+    nodes.append(_node("to_labels", "Cast", [values], {"to": target.value}))
     labels = nodes[-1].outputs[0]
-    labels.name, labels.dtype, labels.shape = "labels", target, ir.Shape(["N", "H", "W"])
+    labels.name, labels.dtype, labels.shape = "labels", target, ir.Shape(dims)
     graph.extend(nodes)
     return labels
 

@@ -59,7 +59,7 @@ def require_card(model: ir.Model, path: Path) -> ModelCard:
     """Return the model card of a loaded graph; `path` is for the message."""
     card = find_card(model, path)
     if card is None:
-        raise GraphError(f"{path} holds no model card; export it with `fcn-deploy export`")
+        raise GraphError(f"{path} holds no model card; `fcn-deploy adopt` writes one with it")
     return card
 
 

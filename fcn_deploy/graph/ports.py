@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")
-FIX = "fcn-deploy export writes such a file"
+FIX = "`fcn-deploy adopt` writes such a file"
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
 _ONNXRUNTIME_NAMES = {numpy: name for name, numpy in _NUMPY_NAMES.items()}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fcn_deploy.errors import EngineError
+from fcn_deploy.errors import EngineError, GraphError
 from fcn_deploy.model_file import file_of, kind_of, require_file
 from fcn_deploy.recipe import load_recipe, resolve_checkpoint
 from fcn_deploy.system.progress import SILENT, Progress
@@ -60,12 +60,22 @@ def load_network(
     return network, replace(card, **recipe.card_changes())
 
 
+def refuse_foreign(card: ModelCard, path: Path) -> None:
+    """Raise GraphError for a network of another tool: PyTorch cannot build it."""
+    if card.is_foreign:
+        raise GraphError(
+            f"{path} was adopted from another tool, so PyTorch has no network of it; run it with onnxruntime, openvino "
+            "or tensorrt"
+        )
+
+
 def _from_onnx(path: Path, model: str | None, classes: Sequence[str] | None) -> tuple[nn.Module, ModelCard]:
     from fcn_deploy.graph.load import load_graph, load_weights, require_card
     from fcn_deploy.models.checkpoints import with_requested_names
     from fcn_deploy.models.registry import build
 
     graph = load_graph(path)
+    refuse_foreign(require_card(graph, path), path)
     card = with_requested_names(require_card(graph, path), path, model, classes)
     network = build(card)
     load_weights(network, graph, path)

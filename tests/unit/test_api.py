@@ -21,6 +21,7 @@ from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.setup import NETWORK, TrainArguments
+from tests.support.foreign_nets import foreign_net
 
 FUNCTIONS = [name for name in fcn_deploy.__all__ if name[0].islower()]
 SECTIONS = {"Returns:", "Raises:", "Example:"}
@@ -58,9 +59,10 @@ def test_train_takes_what_a_run_is_configured_by_and_explains_it():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with the file that the example of `export` writes; the other examples read it."""
+    """A folder with the file that the example of `export` writes, and a foreign one; the other examples read them."""
     folder = tmp_path_factory.mktemp("examples")
     run_example("export", folder)
+    foreign_net(folder / "unet.onnx")
     return folder
 
 
@@ -152,6 +154,7 @@ def test_a_string_stands_for_a_list_of_names(tmp_path, small_onnx):
 
 # The fewest arguments that each command takes.
 COMMANDS = {
+    "adopt": ["m.onnx"],
     "bench": [],
     "build_engine": ["m.onnx", "-o", "m.engine"],
     "diagnose": ["demo", "m.onnx"],

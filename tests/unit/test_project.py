@@ -29,7 +29,7 @@ ROWS = [
     {"sources", "tiling"},
     {"quantization"},
     {"engine_build"},
-    {"packaging", "evaluation", "diagnosis", "doctor", "inspection", "prediction", "training"},
+    {"adoption", "packaging", "evaluation", "diagnosis", "doctor", "inspection", "prediction", "training"},
     {"benchmark"},
     {"cli"},
 ]

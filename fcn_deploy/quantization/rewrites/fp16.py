@@ -127,8 +127,13 @@ class _Rewrite:
         """Cast the inputs of a node without float results (Shape, ArgMax) to FP32, unless it may read FP16."""
         inputs, _ = _typed(node, self._opset)
         admitted = node.op_type not in QUANTISERS and all("tensor(float16)" in allowed for _, allowed in inputs)
-        if node.name in self._kept or not admitted:
+        values = [node.inputs[index] for index, _ in inputs]
+        computed_wide = any(value is not None and value.dtype == FLOAT and not _stored(value) for value in values)
+        if node.name in self._kept or not admitted or computed_wide:
             self._widen(node)
+        elif any(value is not None and value.dtype == HALF for value in values):  # Greater: both operands of one type
+            for index, _ in inputs:
+                self._read_as(node, index, HALF)
 
     def _widen(self, node: ir.Node) -> None:
         if node.op_type == "Cast":

@@ -96,7 +96,7 @@ def test_every_runner_gets_a_row_whatever_becomes_of_it(bench):
 
 def test_pytorch_is_skipped_where_an_onnx_file_holds_no_network_for_it(bench):
     """An ONNX file of another tool, or a rewritten one: there is nothing that PyTorch could have done."""
-    reason = "m.onnx holds no model card; export it with `fcn-deploy export`"
+    reason = "m.onnx holds no model card; `fcn-deploy adopt` writes one with it"
     record = bench({"pytorch": GraphError(reason), "onnxruntime": fake("onnxruntime")})
     assert [(row.status, row.reason) for row in record.rows] == [("skipped", reason), ("ok", "")]
     assert (record.reference, record.reference_reason) == (None, reason)

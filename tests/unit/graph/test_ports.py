@@ -16,5 +16,5 @@ def test_a_file_of_another_kind_of_network_says_what_it_lacks():
     text = contract_line([Port("x", "float32", (1, 10))], [Port("y", "float32", (1, 5))], None)
     assert text == (
         "no: its input is 'x' tensor(float)[1, 10]; expected one image, uint8[N, H, W, 3] or float[N, 3, H, W]; "
-        "fcn-deploy export writes such a file"
+        "`fcn-deploy adopt` writes such a file"
     )

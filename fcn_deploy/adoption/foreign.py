@@ -1,0 +1,87 @@
+"""Read an ONNX file of another tool in the form that the grafts rely on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.load import check_complete, find_card, load_graph
+from fcn_deploy.graph.session import newest_ir_version
+from fcn_deploy.graph.simplify import name_nodes, simplify
+from fcn_deploy.graph.weights import catch_weight_errors, check_external_data
+
+OLDEST_OPSET = 9
+# Files of older opsets are lifted: INT8 needs 13, and Squeeze and Unsqueeze have taken their axes as inputs since.
+KEPT_OPSET, TARGET_OPSET = 13, 17
+ONNX_DOMAINS = ("", "ai.onnx")
+
+
+def load_foreign(path: Path) -> ir.Model:
+    """Read the file: functions inlined, constants among the initializers, every node with a name of its own.
+
+    The opset is at least 13, the IR version one that the installed ONNX Runtime reads.
+
+    Raises:
+        GraphError: not ONNX, damaged, adopted or exported by us already, of an opset that cannot be lifted, with
+            operators of another domain, or with external data that is missing or outside the file's folder.
+    """
+    model = load_graph(path)
+    card = find_card(model, path)
+    if card is not None:
+        raise GraphError(
+            f"{path} holds a model card already ({card.model}, {card.num_classes} classes); use it as it is"
+        )
+    _check_data_folder(model, path)
+    check_external_data(model, path)
+    model = _lifted(model, path)
+    simplify(model)
+    check_complete(model, path)
+    _check_operators(model, path)
+    for name in [value.name for value in model.graph.inputs if value.name in model.graph.initializers]:
+        model.graph.inputs[:] = [value for value in model.graph.inputs if value.name != name]
+    model.ir_version = min(model.ir_version, newest_ir_version())
+    name_nodes(model)
+    return model
+
+
+def _check_data_folder(model: ir.Model, path: Path) -> None:
+    folder = path.resolve().parent
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if isinstance(tensor, ir.ExternalTensor) and not Path(tensor.path).resolve().is_relative_to(folder):
+            raise GraphError(
+                f"{path}: weight {value.name} is in {tensor.location}, outside the file's folder; "
+                "put the data file next to it and save the model again"
+            )
+
+
+def _lifted(model: ir.Model, path: Path) -> ir.Model:
+    """Return the graph in an opset that quantize takes; onnx's converter lifts old ones, and the proof tries that."""
+    opset = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 1))
+    if opset >= KEPT_OPSET:
+        return model
+    trouble = "expected 9 or later"
+    if opset >= OLDEST_OPSET:
+        from onnx import version_converter
+
+        try:
+            with catch_weight_errors(path):
+                proto = onnx.load(str(path))
+            return ir.from_proto(version_converter.convert_version(proto, TARGET_OPSET))
+        except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
+            trouble = (
+                f"which onnx's converter cannot lift to {TARGET_OPSET} ({str(error).strip().splitlines()[0][:120]})"
+            )
+    raise GraphError(f"{path} is of opset {opset}, {trouble}; export it again with opset {TARGET_OPSET}")
+
+
+def _check_operators(model: ir.Model, path: Path) -> None:
+    unknown = {f"{node.domain}.{node.op_type}" for node in model.graph if node.domain not in ONNX_DOMAINS}
+    if unknown:
+        raise GraphError(
+            f"{path} has operators that ONNX does not define ({', '.join(sorted(unknown)[:3])}); export it without "
+            "the optimisations or the plug-ins that made them"
+        )

@@ -1,0 +1,82 @@
+"""The given file in ONNX Runtime: what an adopted file is proven against, and the sizes that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fcn_deploy.adoption.image_port import ImagePort
+from fcn_deploy.adoption.score_port import ScorePort
+from fcn_deploy.card import ModelCard
+from fcn_deploy.errors import GraphError, first_line
+from fcn_deploy.graph.session import open_any_ir_session
+from fcn_deploy.onnx_export.proof import random_image
+from fcn_deploy.vocabulary import Shape
+
+# Sides that most networks take, where the file fixes none: the first that runs shows what the outputs are.
+TRIED = ((1, 64, 96), (1, 128, 192), (1, 256, 384), (1, 224, 224), (1, 512, 512))
+ODD = ((1, 33, 47), (1, 63, 97), (1, 101, 157))
+DIVISORS = (2, 4, 8, 14, 16, 28, 32, 64, 128)
+SMALLEST_SIDE = 32
+
+
+class GivenFile:
+    """The file as it is, on normalised images."""
+
+    def __init__(self, path: Path, port: ImagePort, card: ModelCard) -> None:
+        """Open it; `card` has the normalisation.
+
+        Raises:
+            GraphError: ONNX Runtime cannot.
+        """
+        self.path, self.port, self.card = path, port, card
+        try:
+            self._session = open_any_ir_session(path)
+        except Exception as error:
+            raise GraphError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
+        self.names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Return every output for uint8[N, H, W, 3] RGB; what ONNX Runtime raises goes through."""
+        results = self._session.run(self.names, self.port.feed(image, self.card))
+        return dict(zip(self.names, results, strict=True))
+
+    def first_run(self) -> tuple[Shape, dict[str, NDArray[Any]]]:
+        """Run the first size that it takes: (N, H, W) and the outputs.
+
+        Raises:
+            GraphError: it takes none of them; ONNX Runtime's words on the last.
+        """
+        trouble: object = ""
+        for shape in dict.fromkeys(map(self.port.bound, TRIED)):
+            try:
+                return shape, self.run(random_image(shape, 0))
+            except Exception as error:
+                trouble = error
+        raise GraphError(f"{self.path}: ONNX Runtime cannot run it: {first_line(trouble)}")
+
+    def takes(self, shape: Shape, score: ScorePort) -> bool:
+        """Return whether it runs at (N, H, W) and gives scores of that size."""
+        try:
+            found = self.run(random_image(shape, 0))[score.name]
+        except Exception:
+            return False
+        return found.ndim == score.rank and score.fits(shape[1], shape[2], found.shape)
+
+    def divisor(self, score: ScorePort) -> int | None:
+        """Return the number of which sides must be multiples, 1 for any; None if no number fits or they are fixed."""
+        if None not in self.port.fixed[1:]:
+            return None
+        if all(self.takes(self.port.bound(shape), score) for shape in ODD):
+            return 1
+        return next((number for number in DIVISORS if all(self.takes(s, score) for s in self.multiples(number))), None)
+
+    def multiples(self, number: int) -> Sequence[Shape]:
+        """Return sizes whose sides are odd multiples of `number`."""
+        odd = -(-SMALLEST_SIDE // number) | 1
+        sides = odd * number, (odd + 2) * number
+        return [self.port.bound((1, *sides)), self.port.bound((1, *sides[::-1]))]
