@@ -34,7 +34,7 @@ def remarks(record: Record) -> list[str]:
 
 
 def verdict_lines(record: Record) -> list[str]:
-    """Return one line for each row that was measured or made, then which precision pays, then the choice."""
+    """Return one line for each row that was measured or made, then which precision is worth it, then the choice."""
     found = verdicts(record)
     lines = []
     for place, row in enumerate(record.rows):

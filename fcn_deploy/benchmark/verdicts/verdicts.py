@@ -105,7 +105,7 @@ def _payoff(record: Record, row: Row) -> Iterator[str]:
 
 
 def payoff_words(name: str, plain: str, quotient: Ratio, cost: Interval | None) -> str:
-    """Write "onnxruntime:int8 pays: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU (...)"."""
+    """Write "onnxruntime:int8 is worth it: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU"."""
     speed = f"{_times(quotient)} {plain}{_interval(quotient)}"
     ends = "" if cost is None or cost.low is None or cost.high is None else f" ({cost.low:+.2f} to {cost.high:+.2f})"
     price = "" if cost is None else f", {cost.value:+.2f} points of mIoU{ends}"
@@ -123,11 +123,11 @@ def _interval(quotient: Ratio) -> str:
 
 def _judgement(quotient: Ratio, cost: Interval | None) -> str:
     if quotient.low is None:
-        return "was timed for too few rounds to tell whether it pays"
+        return "was timed for too few rounds to tell whether it is worth it"
     if not quotient.shorter:
-        return "does not pay here"
+        return "is slower here" if quotient.longer else "is not known to be faster here"
     proven = cost is not None and cost.value < -COSTLY and (cost.high is None or cost.high < 0)
-    return "is faster and costs accuracy" if proven else "pays"
+    return "is faster and costs accuracy" if proven else "is worth it"
 
 
 def _agreement(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Words from figures: what bounds a row, how steady it was, what precision ran, what pays."""
+"""Words from figures: what bounds a row, how steady it was, what precision ran, which is worth it."""
 
 from __future__ import annotations
 
@@ -131,20 +131,20 @@ def test_isolated_runners_took_turns_and_are_compared_round_by_round():
     settings = replace(RECORD.settings, isolated=True)
     rows = (row(latency=plain, accuracy=REFERENCE), row("onnxruntime:int8", quick, accuracy=REFERENCE))
     (text, _) = said("choice", *rows, settings=settings)
-    assert text.startswith("onnxruntime:int8 pays: 1.05 times as fast as onnxruntime (1.05 to 1.05)")
+    assert text.startswith("onnxruntime:int8 is worth it: 1.05 times as fast as onnxruntime (1.05 to 1.05)")
 
 
-def test_a_precision_pays_where_it_is_faster_and_not_where_it_is_not():
+def test_a_precision_is_worth_it_if_it_is_faster_and_slower_or_unknown_if_not():
     plain = row(accuracy=REFERENCE)
     half = row("onnxruntime:int8", timed(1, 7, 2), accuracy=REFERENCE)
     (text, _) = said("choice", plain, half)
-    assert text.startswith("onnxruntime:int8 pays: 2.0")
+    assert text.startswith("onnxruntime:int8 is worth it: 2.0")
     assert " times as fast as onnxruntime (" in text
     assert text.endswith(", +0.00 points of mIoU")
     (text, _) = said("choice", plain, row("onnxruntime:fp16", timed(1, 27, 2), accuracy=REFERENCE))
-    assert text.startswith("onnxruntime:fp16 does not pay here: 0.67 times as fast")
+    assert text.startswith("onnxruntime:fp16 is slower here: 0.67 times as fast")
     (text, _) = said("choice", plain, row("onnxruntime:fp16", timed(1, 17.01, 2), accuracy=REFERENCE))
-    assert text.startswith("onnxruntime:fp16 does not pay here: 1.00 times as fast")
+    assert text.startswith("onnxruntime:fp16 is not known to be faster here: 1.00 times as fast")
 
 
 def test_speed_that_cost_points_is_not_called_a_gain():
@@ -182,14 +182,16 @@ def test_without_truth_the_labels_that_agree_are_the_price():
 def test_engines_alone_are_compared_with_the_fp16_one():
     (text, choice) = said("choice", row("tensorrt:fp16"), row("tensorrt:int8", timed(1, 7, 2)))
     assert choice == "fastest within 0.3 points of PyTorch's mIoU: none that was timed"
-    assert text.startswith("tensorrt:int8 pays: 2.0")
+    assert text.startswith("tensorrt:int8 is worth it: 2.0")
     assert "as fast as tensorrt:fp16" in text
 
 
 def test_too_few_rounds_settle_nothing():
     record = replace(RECORD, rows=(ROWS[0], ROWS[1], replace(ROWS[1], runner="onnxruntime:int8")))
     texts = [verdict.text for verdict in verdicts(record) if verdict.about == "choice"]
-    assert texts[0].startswith("onnxruntime:int8 was timed for too few rounds to tell whether it pays: 1.00 times")
+    assert texts[0].startswith(
+        "onnxruntime:int8 was timed for too few rounds to tell whether it is worth it: 1.00 times"
+    )
 
 
 def test_a_runner_of_a_later_version_does_not_keep_a_record_from_being_shown():
