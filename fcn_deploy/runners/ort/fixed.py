@@ -108,8 +108,7 @@ class FixedSessions:
             RunnerError: none can be opened or run; why the first could not.
         """
         started = time.perf_counter()
-        if stamps_of(self.stamps) != self.stamps:
-            raise RunnerError(f"{self.path.name} has changed since it was opened; open it again")
+        self._check_files()
         sizes = sizes_of(dims, image.dims)
         buffers = [self._buffer(port) for port in (image, *outputs)]
         bound = (image.name, buffers[0]), dict(zip((port.name for port in outputs), buffers[1:], strict=True))
@@ -124,6 +123,15 @@ class FixedSessions:
         kept.remark = _remark(layout, times, failures, time.perf_counter() - started)
         kept.remark += f"; images are copied {kept.image.way}" if kept.image.way else ""
         return kept
+
+    def open_plainly(self) -> Any:
+        """Return a session for any shape with no other options than those asked for; RunnerError as for `open`."""
+        self._check_files()
+        return open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, {}, {})
+
+    def _check_files(self) -> None:
+        if stamps_of(self.stamps) != self.stamps:
+            raise RunnerError(f"{self.path.name} has changed since it was opened; open it again")
 
     def _buffer(self, port: FixedPort) -> Buffer:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM, copy_and_wait, primary_context
@@ -29,6 +30,32 @@ def copy_from(image: GpuArray, address: int) -> None:
     """Copy `image` to `address` on its GPU, behind the work that makes it; it may be freed then."""
     with primary_context(image.device):
         copy_and_wait(address, image.address, image.nbytes, DEFAULT_STREAM)
+
+
+class DeviceImage:
+    """Memory of onnxruntime's for an image, kept while the shape stays.
+
+    Attributes:
+        value: what a session is bound to.
+    """
+
+    def __init__(self, device: str, ordinal: int) -> None:
+        self._device, self._ordinal = device, ordinal
+        self.value: Any = None
+
+    def write(self, image: NDArray[Any] | GpuArray) -> Any:
+        """Bring an image from the host or from elsewhere on the GPU, behind the work that makes it; return `value`."""
+        from onnxruntime import OrtValue
+
+        if self.value is None or tuple(self.value.shape()) != image.shape:
+            self.value = OrtValue.ortvalue_from_shape_and_type(
+                list(image.shape), image.dtype.type, self._device, self._ordinal
+            )
+        if isinstance(image, GpuArray):
+            copy_from(image, self.value.data_ptr())
+        else:
+            self.value.update_inplace(image)
+        return self.value
 
 
 def copy_of(buffer: Buffer, device: int) -> GpuArray:

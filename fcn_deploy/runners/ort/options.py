@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fcn_deploy.errors import GraphError, OutputError, RunnerError
+from fcn_deploy.errors import GraphError, OutputError, RunnerError, ShapeError
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile, Shape, shape_text
 
@@ -114,6 +114,19 @@ def _refuse(provider: str, asked: ProviderOptions) -> None:
             f"onnxruntime's tensorrt provider runs one profile and {len(asked.profiles)} are given; give one that "
             "spans them, or use onnxruntime:nvtensorrtrtx or an engine"
         )
+
+
+def profile_index(name: str, profiles: Sequence[Profile], shape: Shape) -> int:
+    """Return the first profile that holds (N, H, W); a provider given a shape outside would build again.
+
+    Raises:
+        ShapeError: there is none; the message begins with `name`.
+    """
+    index = next((index for index, profile in enumerate(profiles) if profile.accepts(shape)), None)
+    if index is None:
+        listed = "; ".join(map(str, profiles))
+        raise ShapeError(f"{name}: {shape_text(shape)} lies in none of the profiles: {listed}")
+    return index
 
 
 def read_facts(path: Path) -> GraphFacts:

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError, RunnerError, ShapeError, restated
+from fcn_deploy.errors import GraphError, RunnerError, restated
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions, stamps_of
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
-from fcn_deploy.runners.ort.gpu_arrays import copy_from, copy_of, shared
-from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
+from fcn_deploy.runners.ort.gpu_arrays import DeviceImage, copy_from, copy_of, shared
+from fcn_deploy.runners.ort.layouts import Texts, named
+from fcn_deploy.runners.ort.options import CUDA, ProviderOptions, profile_index
 from fcn_deploy.runners.ort.session import is_memory, open_session, reason_of
 from fcn_deploy.runners.run_times import RunTimes
-from fcn_deploy.vocabulary import LABELS, Shape, shape_text
+from fcn_deploy.vocabulary import LABELS, Shape
 
 
 class OrtRunner(Runner):
@@ -55,7 +56,9 @@ class OrtRunner(Runner):
         self._run_options: Any = None
         self._fetches = io.fetches(outputs)
         self._binding = session.io_binding()
-        self._device_image: Any = None
+        self._device_image: DeviceImage | None = None
+        self._host_image: NDArray[Any] | None = None
+        self._layout: Texts = self._asked.options if fixed is None else fixed.layouts[0]
         self._opener, self._on_cuda = fixed, fixed is not None and fixed.provider == CUDA
         self._pool: FixedPool | None = None
         if fixed is not None and capacity(fixed):
@@ -100,7 +103,7 @@ class OrtRunner(Runner):
             self.name, self._session, self._io, **options, fixed=self._opener, opening_s=self._run_times.opening_s
         )
         clone.notes = clone._own_notes = self._own_notes
-        clone.tune_at_once = self.tune_at_once
+        clone.tune_at_once, clone._layout = self.tune_at_once, self._layout
         return clone
 
     def accepts(self, shape: Shape) -> bool:
@@ -133,52 +136,29 @@ class OrtRunner(Runner):
 
     def _bind(self, prepared: NDArray[Any] | GpuArray) -> None:
         """Bind the image to the session for any shape."""
-        if isinstance(prepared, GpuArray):
-            self._bind_copy(prepared)
-        elif self._device == "cpu":
-            self._binding.bind_cpu_input(self._io.image, prepared)
+        if isinstance(prepared, GpuArray) or self._device != "cpu":
+            self._device_image = self._device_image or DeviceImage(self._device, self._asked.device_id)
+            self._binding.bind_ortvalue_input(self._io.image, self._device_image.write(prepared))
+            self._binding.synchronize_inputs()
         else:
-            self._bind_on_device(prepared)
+            self._host_image = prepared
+            self._binding.bind_cpu_input(self._io.image, prepared)
+        self._bind_outputs()
+
+    def _bind_outputs(self) -> None:
         # A binding keeps the arrays of its last run and would want the next ones to have their shape.
         self._binding.clear_binding_outputs()
         for output in self._fetches:
             self._binding.bind_output(output, self._device, self._asked.device_id if self._device != "cpu" else 0)
 
     def _choose_profile(self, shape: Shape) -> None:
-        """Run under the first profile that holds (N, H, W); a provider given a shape outside would build again."""
         profiles = self._asked.profiles
-        if not profiles:
-            return
-        index = next((index for index, profile in enumerate(profiles) if profile.accepts(shape)), None)
-        if index is None:
-            listed = "; ".join(map(str, profiles))
-            raise ShapeError(f"{self.name}: {shape_text(shape)} lies in none of the profiles: {listed}")
+        index = profile_index(self.name, profiles, shape) if profiles else 0
         if len(profiles) > 1:
             import onnxruntime
 
             self._run_options = onnxruntime.RunOptions()
             self._run_options.add_run_config_entry("nv_profile_index", str(index))
-
-    def _bind_on_device(self, prepared: NDArray[Any]) -> None:
-        """Copy into a device buffer that is kept while the shape stays."""
-        self._buffer(prepared.shape, prepared.dtype).update_inplace(prepared)
-        self._binding.bind_ortvalue_input(self._io.image, self._device_image)
-        self._binding.synchronize_inputs()
-
-    def _bind_copy(self, image: GpuArray) -> None:
-        """Copy within the GPU into that buffer, behind the work that makes the image, which may be freed then."""
-        buffer = self._buffer(image.shape, image.dtype)
-        copy_from(image, buffer.data_ptr())
-        self._binding.bind_ortvalue_input(self._io.image, buffer)
-
-    def _buffer(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-        from onnxruntime import OrtValue
-
-        if self._device_image is None or tuple(self._device_image.shape()) != shape:
-            self._device_image = OrtValue.ortvalue_from_shape_and_type(
-                list(shape), dtype.type, self._device, self._asked.device_id
-            )
-        return self._device_image
 
     def _execute(self) -> None:
         if self._fixed is not None:
@@ -191,8 +171,11 @@ class OrtRunner(Runner):
             try:
                 self._run()
             except RunnerError as error:
-                if self._pool is None or not is_memory(str(error)) or not self._pool.drop(str(error)):
-                    raise
+                if is_memory(str(error)):
+                    if self._pool is None or not self._pool.drop(str(error)):
+                        raise
+                else:
+                    self._reopen_plainly(error)
                 self._run()
         if self._pool is not None:
             self._pool.learn(self._shape, self._binding.get_outputs())
@@ -204,6 +187,20 @@ class OrtRunner(Runner):
             self._binding.synchronize_outputs()
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise RunnerError(f"{self.name} failed while running: {reason_of(error)}") from error
+
+    def _reopen_plainly(self, error: RunnerError) -> None:
+        """Open the session for any shape again, without the layout that was chosen; raise `error` if there was none."""
+        if self._opener is None or self._layout == self._asked.options:
+            raise error
+        self._session = self._opener.open_plainly()
+        reason = str(error).removeprefix(f"{self.name} failed while running: ")
+        self._own_notes += (f"without {named(self._layout)}, which failed: {reason}",)
+        self._layout, self._binding = self._asked.options, self._session.io_binding()
+        if self._device_image is None:
+            self._binding.bind_cpu_input(self._io.image, self._host_image)
+        else:
+            self._binding.bind_ortvalue_input(self._io.image, self._device_image.value)
+        self._bind_outputs()
 
     def _leave_fixed(self, reason: str) -> None:
         """Run what was uploaded in the session for any shape, now and for this shape from now on."""
@@ -242,4 +239,4 @@ class OrtRunner(Runner):
     def _close(self) -> None:
         if self._pool is not None:
             self._pool.close()
-        self._binding = self._session = self._device_image = self._fixed = None
+        self._binding = self._session = self._device_image = self._host_image = self._fixed = None

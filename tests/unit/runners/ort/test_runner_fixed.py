@@ -401,3 +401,23 @@ def test_images_that_all_have_a_size_of_their_own_hold_no_memory(tmp_path, monke
         for _ in range(3):
             check(runner, (1, 8, 4))
         assert len(runner._pool) == 1
+
+
+def test_a_layout_that_fails_is_left_for_the_providers_own_and_the_image_is_run_again(tmp_path, cuda):
+    def fail(opened: Opened) -> None:
+        if "prefer_nhwc" in opened.options:
+            raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDNN_FE failure 9: CUDNN_STATUS_NOT_SUPPORTED")
+
+    cuda.on_run = fail
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
+        check(runner, (1, 8, 9))
+        assert [one.options for one in cuda.opened[1:]] == [{"device_id": "0"}]
+        assert "without prefer_nhwc=1, fuse_conv_bias=1, which failed: CUDNN_FE failure 9: " in " ".join(runner.notes)
+        with runner.clone() as clone:
+            check(clone, (2, 8, 9))
+        for _ in range(3):
+            check(runner, (1, 8, 9))
+        assert len(runner._pool) == 1
+        cuda.on_run = lambda opened: fail(Opened({"prefer_nhwc": "1"}, {})) if not opened.sizes else None
+        with pytest.raises(RunnerError, match="failed while running: CUDNN_FE failure 9"):
+            runner.infer({"image": image_of((2, 8, 9))})
