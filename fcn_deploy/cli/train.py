@@ -10,11 +10,11 @@ import click
 from fcn_deploy.cli.console import emit, notice, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, typed
 from fcn_deploy.cli.options.data import (
+    LABEL_OPTIONS,
     bad_images_option,
-    classes_option,
-    ignore_index_option,
     labels_option,
     source_option,
+    split_option,
 )
 from fcn_deploy.cli.options.values import FILE, complete_models, size_value
 from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS
@@ -34,10 +34,11 @@ def _range(text: str) -> tuple[float, float]:
 DATA_OPTIONS = (
     source_option("--data", "data"),
     labels_option("--labels", "labels", "--data"),
-    source_option("--val", "val", "Validation set, in the forms of --data."),
+    split_option("--split", "split", "--data", "train"),
+    source_option("--val", "val", "Validation set, in the forms of --data, or a share of --data such as 0.2."),
     labels_option("--val-labels", "val_labels", "--val"),
-    classes_option,
-    ignore_index_option,
+    split_option("--val-split", "val_split", "--val", "val"),
+    *LABEL_OPTIONS,
     bad_images_option,
 )
 MODEL_OPTIONS = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fcn_deploy.card import VOC_CLASSES
-from fcn_deploy.data.classes import ClassList, LabelRule, find_classes
-from fcn_deploy.data.images import SUFFIXES
-from fcn_deploy.data.pairs import Pair, PairDataset, find_voc_root, match_folders, read_list, read_voc_split
+from fcn_deploy.data.classes import ClassList, find_classes
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.layouts import find_pairs, refuse_labels
+from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
 from fcn_deploy.data.synthetic import dataset as synthetic
 from fcn_deploy.errors import DataError
@@ -27,6 +28,9 @@ def open_dataset(
     labels: str | None = None,
     classes: Sequence[str] | None = None,
     ignore_index: int | None = None,
+    label_values: Sequence[int] | None = None,
+    reduce_zero_label: bool = False,
+    label_suffix: str | None = None,
     split: str = "val",
     limit: int | None = None,
     progress: Progress = SILENT,
@@ -34,11 +38,13 @@ def open_dataset(
     """Open a data set without decoding any of it.
 
     Args:
-        source, labels, ignore_index, split, limit: as in `DataOptions`; the source may be one image file too, with the
-            file of its labels, or the VOCdevkit above a Pascal VOC root.
-        classes: class names; they win over a `classes.txt` beside the list, in the VOC root, or in or above the
-            images folder, which wins over VOC's own names for the VOC layout. Generated scenes take eight.
-        progress: gets the label rule and what was left out.
+        source, labels, ignore_index, label_values, reduce_zero_label, label_suffix, split, limit: as in
+            `DataOptions`; the source may be one image file too, with the file of its labels, or the VOCdevkit above a
+            Pascal VOC root.
+        classes: class names, or `NAME R G B` entries; they win over a `classes.txt` next to the list, in the VOC root,
+            or in or above the images folder, which wins over VOC's and Cityscapes' own names. Generated scenes take
+            eight.
+        progress: gets what was chosen and what was left out.
 
     Raises:
         DataError: nothing there, nothing in it, a malformed list, class names that nobody gave, or `labels` for what
@@ -47,59 +53,28 @@ def open_dataset(
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}; expected at least 1 image")
     if source.split(":")[0] == "synthetic":
-        _refuse_labels(labels, f"{source} is generated with its labels")
+        refuse_labels(labels, f"{source} is generated with its labels")
         dataset: Dataset = synthetic.open_source(source, classes, ignore_index)
-    else:
-        with reading(Path(source), DataError):
-            dataset = _open_files(Path(source), labels, classes, ignore_index, split, progress)
-    return dataset if limit is None else evenly_spaced(dataset, limit)
-
-
-def _open_files(
-    source: Path,
-    labels: str | None,
-    classes: Sequence[str] | None,
-    ignore_index: int | None,
-    split: str,
-    progress: Progress,
-) -> Dataset:
-    if not source.exists():
-        raise DataError(f"data set {source} does not exist; expected a list file, a folder or 'synthetic'")
-    pairs, folders, fallback = _find_pairs(source, None if labels is None else Path(labels), split, progress)
-    listed = find_classes(folders, classes) or fallback
-    labelled = pairs[0][1] is not None
-    if listed is None and labelled:
+        return dataset if limit is None else evenly_spaced(dataset, limit)
+    path = Path(source)
+    with reading(path, DataError):
+        if not path.exists():
+            raise DataError(f"data set {source} does not exist; expected a list file, a folder or 'synthetic'")
+        found = find_pairs(path, None if labels is None else Path(labels), label_suffix, split, progress)
+        listed = find_classes(found.folders, classes) or found.classes
+    if listed is None and found.labelled:
         raise DataError(
-            f"no class names for {source}; put classes.txt (one name per line) in {folders[0]}, "
+            f"no class names for {source}; put classes.txt (one name per line) in {found.folders[0]}, "
             "or give the class names (--classes)"
         )
-    rule = LabelRule(len(listed.names) if listed else 0, ignore_index)
-    if labelled:
-        progress.say(f"{source}: {rule.describe()}")
-    return PairDataset(str(source), pairs, listed or ClassList((), ()), rule)
-
-
-def _find_pairs(
-    source: Path, labels: Path | None, split: str, progress: Progress
-) -> tuple[list[Pair], list[Path], ClassList | None]:
-    """Return the pairs, the folders where `classes.txt` may be, and the classes if there is none."""
-    if source.is_file() and source.suffix.lower() in SUFFIXES:
-        return [(source, labels)], [source.parent], None
-    if source.is_file():
-        _refuse_labels(labels, f"{source} is a list, which names the label of each image itself")
-        return read_list(source), [source.parent], None
-    root = find_voc_root(source) if labels is None else None
-    if root is not None:
-        return read_voc_split(root, split), [root], ClassList.of(VOC_CLASSES)
-    folders = [source, source.parent] if labels is None else [source, source.parent, labels, labels.parent]
-    return match_folders(source, labels, progress), folders, None
-
-
-def _refuse_labels(labels: str | Path | None, why: str) -> None:
-    if labels is not None:
-        raise DataError(
-            f"{labels} would not be looked at: a folder of labels goes with a folder of images, and {why}; leave it out"
-        )
+    listed = listed or ClassList((), ())
+    rule = LabelRule(len(listed.names))
+    if found.labelled:
+        rule = LabelRule.of(len(listed.names), ignore_index, label_values, reduce_zero_label)
+    if rule == LabelRule(len(listed.names)) and found.values is not None and len(found.values) == len(listed.names):
+        rule = replace(rule, values=found.values, void=found.void)
+    pairs = PairDataset(source, found.pairs, listed, rule)
+    return pairs if limit is None else evenly_spaced(pairs, limit)
 
 
 def iterate(dataset: Dataset, *, on_error: OnError = "raise", progress: Progress = SILENT) -> Iterator[Sample]:

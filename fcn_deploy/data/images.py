@@ -60,14 +60,23 @@ def rgb_array(image: Image.Image, path: Path, *, writable: bool = True) -> NDArr
         raise ImageError(f"{path} cannot be converted to RGB ({error}); convert it first") from error
 
 
-def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArray[Any]:
+def load_label(
+    path: Path,
+    colours: Mapping[Colour, int] | None = None,
+    *,
+    grey_is_colour: bool = False,
+    values_first: bool = False,
+) -> NDArray[Any]:
     """Read a label map as it stands in the file: no rule about unlabelled pixels is applied.
 
     Indexed files give their indices, grey ones (8, 16 or 32 bits) their values, RGB ones the label of each colour.
-    Alpha is dropped; the EXIF orientation is applied if the label file itself carries one.
+    An RGB file whose pixels are all grey and not all among the colours is read as a grey one. Alpha is dropped; the
+    EXIF orientation is applied if the label file itself carries one.
 
     Args:
         colours: label of each RGB triple, for RGB-coded files.
+        grey_is_colour: the values of 8-bit and 1-bit grey files are colours too.
+        values_first: an RGB file whose pixels are all grey is read as a grey one even where the colours are known.
 
     Returns:
         uint8, uint16 or int32 [H, W]; the array is the caller's.
@@ -80,10 +89,10 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
     image = decode(path)
     if image.format in ("JPEG", "MPO"):
         raise LabelError(f"{path} is a JPEG, whose loss changes labels; save label maps as PNG")
-    if image.mode in ("RGB", "RGBA"):
+    if image.mode in ("RGB", "RGBA") or (grey_is_colour and image.mode in ("L", "1")):
         if colours is None:
             raise LabelError(f"{path} is RGB-coded and no colours are known; give 'NAME R G B' lines in classes.txt")
-        return decode_colours(np.asarray(image), colours, path)
+        return _colour_labels(np.asarray(image.convert("RGB")), colours, path, grey_is_colour, values_first)
     if image.mode == "1":
         return np.array(image.convert("L")) & 1
     if image.mode in ("LA", "PA"):
@@ -92,6 +101,23 @@ def load_label(path: Path, colours: Mapping[Colour, int] | None = None) -> NDArr
         raise LabelError(f"{path} has Pillow mode {image.mode}; expected an indexed, grey or RGB label map")
     values = np.array(image)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _colour_labels(
+    pixels: NDArray[np.uint8], colours: Mapping[Colour, int], path: Path, grey_is_colour: bool, values_first: bool
+) -> NDArray[Any]:
+    if values_first and _is_grey(pixels):
+        return np.array(pixels[..., 0])
+    try:
+        return decode_colours(pixels, colours, path)
+    except LabelError:
+        if grey_is_colour or not _is_grey(pixels):
+            raise
+        return np.array(pixels[..., 0])
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    return bool((pixels[..., :1] == pixels[..., 1:]).all())
 
 
 def decode(path: Path, most_pixels: int | None = None) -> Image.Image:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, OnError, Sample, open_dataset
 from fcn_deploy.data.sample import Subset
+from fcn_deploy.data.survey import check_labels
 from fcn_deploy.errors import DataError
 from fcn_deploy.system.arguments import Positive, checked_fields
 from fcn_deploy.system.files import StrPath
@@ -26,9 +27,13 @@ class DataOptions:
         source: a list of "image label" pairs, a Pascal VOC root, a folder of images, or
             "synthetic[:COUNT[:SEED[:HxW]]]"; None generates scenes.
         labels: the folder of label maps, where the source is a folder of images.
-        classes: class names, index = label; None takes those of the data set, else the model's.
-        ignore_index: the label value that is unlabelled; None takes the data set's rule, else 255.
-        split: which list of a Pascal VOC root.
+        classes: class names, index = label, or "NAME R G B" entries where label maps are coded by colour; None takes
+            those of the data set, else the model's.
+        ignore_index: the label value that is unlabelled; None takes 255 and the value one past the last class.
+        label_values: the value of each class in the label maps; None for 0, 1, 2, ...
+        reduce_zero_label: the classes count from 1 in the label maps, and 0 is unlabelled.
+        label_suffix: what follows an image's name in the name of its label map, such as "_mask"; None finds it.
+        split: which list of a Pascal VOC root, or which folder of Cityscapes' or Roboflow's layout.
         limit: the largest number of images, spread over the data set; None takes all.
         on_error: at an unreadable image "raise" DataError, or "skip" it with a notice.
     """
@@ -37,6 +42,9 @@ class DataOptions:
     labels: StrPath | None = None
     classes: Sequence[str] | None = None
     ignore_index: int | None = None
+    label_values: Sequence[int] | None = None
+    reduce_zero_label: bool = False
+    label_suffix: str | None = None
     split: str = "val"
     limit: Positive | None = None
     on_error: OnError = "raise"
@@ -50,14 +58,15 @@ class DataOptions:
 
 
 def open_for_model(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
-    """Open the data set; where nobody names its classes they are the model's.
+    """Open the data set and look at its labels; where nobody names its classes they are the model's.
 
     Raises:
-        DataError: it cannot be opened, or its classes are not the model's.
+        DataError: it cannot be opened, its classes are not the model's, or its labels are probably not read rightly.
     """
     dataset = open_unchecked(options, card, progress)
     if card is not None and dataset.classes:
         check_classes(card, dataset.classes, dataset.name)
+    check_labels(dataset, training=False, on_error=options.on_error, progress=progress)
     return dataset
 
 
@@ -94,6 +103,9 @@ def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progr
             labels=None if options.labels is None else os.fspath(options.labels),
             classes=classes,
             ignore_index=options.ignore_index,
+            label_values=options.label_values,
+            reduce_zero_label=options.reduce_zero_label,
+            label_suffix=options.label_suffix,
             split=options.split,
             limit=options.limit,
             progress=progress,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
+LabelPair = tuple[NDArray[Any], NDArray[Any]]  # [H, W] each: the values in the file, and the labels as in `Sample`
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Dataset(Protocol):
 
     def __getitem__(self, index: int) -> Sample: ...
 
+    def read_label(self, index: int) -> LabelPair | None:
+        """Decode the label map of a sample alone; None without labels."""
+
 
 class Subset:
     """Some samples of a data set, in the order of `indices`."""
@@ -59,6 +63,9 @@ class Subset:
 
     def __getitem__(self, index: int) -> Sample:
         return self.whole[self.indices[index]]
+
+    def read_label(self, index: int) -> LabelPair | None:
+        return self.whole.read_label(self.indices[index])
 
 
 def evenly_spaced(dataset: Dataset, limit: int) -> Dataset:

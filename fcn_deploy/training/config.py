@@ -28,8 +28,9 @@ FREE = ("output", "device", "workers", "save_seconds")
 
 # Options whose text on the command line is simply their value.
 _PLAIN = (
-    "labels", "val_labels", "ignore_index", "init", "epochs", "batch", "lr", "momentum", "weight_decay", "warmup",
-    "poly_power", "clip_norm", "seed", "eval_every", "bad_images",
+    "labels", "split", "val_labels", "val_split", "ignore_index", "label_suffix", "init",
+    "epochs", "batch", "lr", "momentum", "weight_decay", "warmup", "poly_power", "clip_norm",
+    "seed", "eval_every", "bad_images",
 )  # fmt: skip
 
 
@@ -38,7 +39,8 @@ class TrainConfig:
     """Hold what to train, on what, and how: the settings that `train` explains.
 
     Attributes:
-        data, val: training and validation sources, as `data.dataset.open_dataset` takes them.
+        data, val: training and validation sources, as `data.dataset.open_dataset` takes them; val may also be the
+            share of the training set, such as "0.2", that the seed draws.
         output: folder of the run; it gets best, last and state.safetensors and log.jsonl.
         model, options: name and constructor options in the model registry.
         scale: the crop at the smallest factor, the window of the image that it is cut from, has at most WINDOW_PIXELS.
@@ -51,6 +53,11 @@ class TrainConfig:
     val_labels: str | None = None
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = None
+    label_values: tuple[int, ...] | None = None
+    reduce_zero_label: bool = False
+    label_suffix: str | None = None
+    split: str = "train"
+    val_split: str = "val"
     model: str = "fcn8s"
     options: Mapping[str, Option] = field(default_factory=dict)
     init: str | None = None
@@ -149,6 +156,10 @@ def _shaped(config: TrainConfig) -> list[str]:
     words = []
     if config.classes is not None:
         words += ["--classes", ",".join(config.classes)]
+    if config.label_values is not None:
+        words += ["--label-values", ",".join(map(str, config.label_values))]
+    if config.reduce_zero_label:
+        words += ["--reduce-zero-label"]
     if config.crop != TrainConfig.crop:
         words += ["--crop", f"{config.crop[0]}x{config.crop[1]}"]
     if config.scale != TrainConfig.scale:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fcn_deploy.data.splits import share_of, write_list
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Start = Literal["new", "resume", "restart"]
 FILES = (STATE_FILE, LOG, BEST, LAST)
+VAL_LIST = "val.txt"  # the images that --val 0.2 keeps apart
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,11 @@ def train(
         start: "new" refuses a folder that holds a run, "resume" continues it with its settings (or begins one, if
             there is none), "restart" deletes it.
         on_epoch: called with the record of each finished epoch.
-        settings: `data` and `val` (needed to begin a run), in the forms of `evaluate`, and any of these, with their
-            defaults:
+        settings: `data` and `val` (needed to begin a run), in the forms of `evaluate`, `val` also as a share of `data`
+            such as "0.2" (its images are listed in val.txt), and any of these, with their defaults:
             labels, val_labels = None: folders of label maps, where data and val are folders of images.
-            classes, ignore_index = None: class names and the unlabelled value; None takes the data set's.
+            classes, ignore_index, label_values, reduce_zero_label, label_suffix, split, val_split: how label maps are
+            found and read, as in `DataOptions`; split = "train" is that of `data`, val_split = "val" that of `val`.
             bad_images = "stop": what to do at an unreadable image; "skip" leaves it out.
             model = "fcn8s"; init = None: the network, and the checkpoint that its weights start from; None is random.
             width = 1.0, head = "fc", upsampling = "bilinear", learned = True: shape of the network.
@@ -154,6 +157,8 @@ def run_training(
     begun = config if saved is None else replace(config, init=None)  # a resumed run takes its weights from its state
     stepper = Stepper(new_model(begun, material.card, progress), material.card, config, precision)
     check_writable(config.output / STATE_FILE)  # after all else that can fail, so that a mistake leaves no folder
+    if share_of(config.val) is not None:
+        write_list(material.val, config.output / VAL_LIST)
     run = Run(config, material, stepper, on_epoch, progress)
     if saved is not None:
         run.restore(saved)

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.data.dataset import Dataset, open_dataset
+from fcn_deploy.data.dataset import Dataset, OnError, open_dataset
+from fcn_deploy.data.splits import in_both, share_of, split_off
+from fcn_deploy.data.survey import check_labels
 from fcn_deploy.errors import DataError, TrainingError
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.models.transfer import load_weights_into
@@ -38,6 +40,11 @@ class TrainArguments(TypedDict, total=False):
     val_labels: StrPath
     classes: Sequence[str]
     ignore_index: int
+    label_values: Sequence[int]
+    reduce_zero_label: bool
+    label_suffix: str
+    split: str
+    val_split: str
     bad_images: BadImages
     model: str
     init: StrPath
@@ -107,15 +114,45 @@ def open_run_inputs(config: TrainConfig, progress: Progress = SILENT) -> RunInpu
         DataError: a set cannot be opened, is empty, or the two have different classes.
         UnknownNameError: no such model.
     """
-    common = {"classes": config.classes, "ignore_index": config.ignore_index, "progress": progress}
-    train = open_dataset(config.data, labels=config.labels, split="train", **common)  # type: ignore[arg-type]
-    val = open_dataset(config.val, labels=config.val_labels, split="val", **common)  # type: ignore[arg-type]
+    train, val = _open_both(config, progress)
     for option, dataset in (("--data", train), ("--val", val)):
         _check_labelled(option, dataset, skip_bad=config.bad_images == "skip")
     if train.classes != val.classes:
         raise DataError(f"the classes differ: {_difference(train, val)}; name them with --classes")
+    for dataset in (train, val):
+        on_error: OnError = "skip" if config.bad_images == "skip" else "raise"
+        check_labels(dataset, training=dataset is train, on_error=on_error, progress=progress)
+    if common := in_both(train, val):
+        progress.say(
+            f"{common} of the {len(val)} validation images are training images too: their mIoU says nothing of new "
+            "images (--val 0.2 keeps a fifth of --data apart)"
+        )
     card = replace(new_card(config.model, train.classes, **config.options), palette=train.palette)
     return RunInputs(train, val, card, _fingerprint(config, train, val))
+
+
+def _open_both(config: TrainConfig, progress: Progress) -> tuple[Dataset, Dataset]:
+    train = _open(config, config.data, config.labels, config.split, progress)
+    share = share_of(config.val)
+    if share is None:
+        return train, _open(config, config.val, config.val_labels, config.val_split, progress)
+    if config.val_labels is not None:
+        raise DataError(f"--val-labels goes with a folder of images, and --val {config.val} is a share of --data")
+    return split_off(train, share, config.seed)
+
+
+def _open(config: TrainConfig, source: str, labels: str | None, split: str, progress: Progress) -> Dataset:
+    return open_dataset(
+        source,
+        labels=labels,
+        classes=config.classes,
+        ignore_index=config.ignore_index,
+        label_values=config.label_values,
+        reduce_zero_label=config.reduce_zero_label,
+        label_suffix=config.label_suffix,
+        split=split,
+        progress=progress,
+    )
 
 
 def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT) -> nn.Module:

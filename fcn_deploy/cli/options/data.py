@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import Decorator, option
-from fcn_deploy.cli.options.values import COUNT, complete_models, complete_runner, parse_classes, picked
+from fcn_deploy.cli.options.values import (
+    COUNT,
+    complete_models,
+    complete_runner,
+    parse_class_list,
+    parse_classes,
+    parse_values,
+    picked,
+)
 from fcn_deploy.system.arguments import MOST_THREADS
 from fcn_deploy.vocabulary import BAD_IMAGES
 
@@ -16,6 +24,8 @@ if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
 
 SOURCES = "A list of 'image label' pairs, a Pascal VOC root, a folder of images, or synthetic[:COUNT[:SEED[:HxW]]]."
+
+CLASSES = "Class names: a file with one name per line, or a comma-separated list."
 
 
 def source_option(flag: str, dest: str, about: str = SOURCES, default: str | None = None) -> Decorator:
@@ -30,7 +40,7 @@ def labels_option(flag: str, dest: str, of: str, was: Sequence[str] = ()) -> Dec
 
 def split_option(flag: str, dest: str, of: str, default: str, was: Sequence[str] = ()) -> Decorator:
     """Return the option for the list of the set that `of` names."""
-    about = f"List to read, if {of} is a Pascal VOC root."
+    about = f"Part to read, if {of} is a root of Pascal VOC, Cityscapes or Roboflow."
     return option(flag, dest, was=was, default=default, metavar="NAME", help=about)
 
 
@@ -44,11 +54,43 @@ classes_option = option(
     "--classes",
     metavar="NAMES",
     type=parse_classes,
-    help="Class names: a file with one name per line, or a comma-separated list.",
+    help=CLASSES,
 )
-ignore_index_option = option(
-    "--ignore-index", type=int, show_default="255", help="Label value of unlabelled pixels in the files."
+# How label maps are read, for every set of the command.
+LABEL_OPTIONS = (
+    option(
+        "--classes",
+        metavar="NAMES",
+        type=parse_class_list,
+        help=CLASSES,
+    ),
+    option(
+        "--ignore-index",
+        type=int,
+        show_default="255 and one past the last class",
+        help="Label value of unlabelled pixels in the files.",
+    ),
+    option(
+        "--label-values",
+        metavar="N,N,...",
+        type=parse_values,
+        show_default="0,1,2,...",
+        help="Value of each class in the label maps; 0,255 for black and white.",
+    ),
+    option(
+        "--reduce-zero-label",
+        is_flag=True,
+        show_default=False,
+        help="The label maps count the classes from 1, and 0 is unlabelled.",
+    ),
+    option(
+        "--label-suffix",
+        metavar="TEXT",
+        show_default="found by itself",
+        help="What follows an image's name in the name of its label map, such as _mask.",
+    ),
 )
+LABEL_NAMES = ("classes", "ignore_index", "label_values", "reduce_zero_label", "label_suffix")
 bad_images_option = option(
     "--bad-images",
     type=click.Choice(BAD_IMAGES),
@@ -100,8 +142,7 @@ def image_options(
         labels_option(f"{own}labels", "labels", flag, was=("--labels",) if old else ()),
         split_option(f"{own}split", "split", flag, split, was=("--split",) if old else ()),
         count_option("--max-images", "limit", flag, limit, was=was),
-        classes_option,
-        ignore_index_option,
+        *LABEL_OPTIONS,
         bad_images_option,
     )
 
@@ -113,5 +154,5 @@ def data_options(given: Mapping[str, Any]) -> DataOptions:
     return DataOptions(
         source=given["data"],
         on_error="skip" if given["bad_images"] == "skip" else "raise",
-        **picked(given, "labels", "classes", "ignore_index", "split", "limit"),
+        **picked(given, "labels", "split", "limit", *LABEL_NAMES),
     )

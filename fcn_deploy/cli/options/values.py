@@ -45,6 +45,27 @@ def parse_classes(text: str) -> tuple[str, ...]:
         return class_names(text.split(","))
 
 
+def parse_class_list(text: str) -> tuple[str, ...]:
+    """Read the classes of a data set: as `parse_classes`, or entries NAME R G B, which a file may have too.
+
+    Raises:
+        DataError: as for `parse_classes`, or a colour that cannot be used.
+    """
+    if _is_file(text):
+        from fcn_deploy.data.classes import read_classes
+
+        return read_classes(Path(text)).entries
+    return parse_classes(text)
+
+
+def parse_values(text: str) -> tuple[int, ...]:
+    """Parse "0,255" for click, which names the option in the error."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"'{text}' is not a list of whole numbers such as 0,255") from None
+
+
 def picked(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return the values of these options as keyword arguments of the library function that calls them the same."""
     return {name: given[name] for name in names}

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fcn_deploy.data.classes import ClassList, LabelRule
-from fcn_deploy.data.sample import Colour, Sample
+from fcn_deploy.data.classes import ClassList
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.data.sample import Colour, LabelPair, Sample
 from fcn_deploy.data.synthetic.scene import render_scene
 from fcn_deploy.errors import DataError
 
@@ -62,6 +63,10 @@ class SyntheticDataset:
         image, label = render_scene(np.random.default_rng((self.seed, index)), *self.size)
         name = f"synthetic:{self.seed}:{index}"
         return Sample(image, LabelRule(len(self.classes), self.ignore_index).apply(label, Path(name)), name)
+
+    def read_label(self, index: int) -> LabelPair | None:
+        label = self[index].label
+        return None if label is None else (label, label)
 
 
 def open_source(source: str, classes: Sequence[str] | None = None, ignore_index: int | None = None) -> SyntheticDataset:

@@ -39,13 +39,6 @@ def test_a_list_of_pairs_is_read_relative_to_its_folder(listed):
     assert sample.name.endswith("2.jpg")
 
 
-def test_the_label_rule_is_told_once(listed):
-    notes = RecordedProgress()
-    dataset = open_dataset(str(listed), progress=notes)
-    assert len(list(iterate(dataset, progress=notes))) == 3
-    assert notes.lines == [f"{listed}: labels 255 and 3 count as unlabelled (--ignore-index changes that)"]
-
-
 def test_paths_with_blanks_are_quoted_or_parted_by_a_tab(tmp_path):
     save_pair(tmp_path / "my images/a b.png", tmp_path / "my labels/a.png", [[0, 1]])
     (tmp_path / "tab.txt").write_text("# a remark\n\nmy images/a b.png\tmy labels/a.png\r\n")
@@ -172,8 +165,8 @@ def test_files_without_a_partner_are_left_out_and_told(folders):
 
 def test_folders_that_do_not_match_are_an_error(folders):
     for name in "abc":
-        (folders / f"lbl/{name}.png").rename(folders / f"lbl/{name}_label.png")
-    with pytest.raises(DataError, match=r"a\.jpg and a_label\.png"):
+        (folders / f"lbl/{name}.png").rename(folders / f"lbl/{name}_colour.png")
+    with pytest.raises(DataError, match=r"a\.jpg and a_colour\.png"):
         open_dataset(str(folders / "img"), labels=str(folders / "lbl"), classes=list("xyz"))
     with pytest.raises(DataError, match="nowhere does not exist"):
         open_dataset(str(folders / "img"), labels=str(folders / "nowhere"), classes=list("xyz"))
@@ -266,7 +259,7 @@ def test_colours_marked_as_unlabelled_stay_so_under_any_ignore_index(ignore_inde
 def test_a_value_that_stands_for_no_class_is_refused_beside_colours(tmp_path):
     save_pair(tmp_path / "a.jpg", tmp_path / "a.png", [[0, 1, 255]])
     (tmp_path / "val.txt").write_text("a.jpg a.png\n")
-    (tmp_path / "classes.txt").write_text("road 1 1 1\nsky 2 2 2\nignore 0 0 0\n")
+    (tmp_path / "classes.txt").write_text("road 1 1 1\nsky 2 2 3\nignore 0 0 0\n")
     with pytest.raises(LabelError, match=r"has label 255 \(1 pixels\)"):
         open_dataset(str(tmp_path / "val.txt"), ignore_index=-1)[0]
 

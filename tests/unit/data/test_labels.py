@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fcn_deploy.data.classes import LabelRule
-from fcn_deploy.errors import LabelError
+from fcn_deploy.data.labels import LabelRule
+from fcn_deploy.errors import DataError, LabelError
 
 FILE = Path("label.png")
 
@@ -75,3 +75,33 @@ def test_every_value_is_a_class_or_unlabelled_or_an_error(num_classes, ignore_in
         return
     nothing = 255 if num_classes <= 255 else -1
     assert rule.apply(raw, FILE)[0].tolist() == [nothing if value in unlabelled else value for value in raw[0].tolist()]
+
+
+def test_each_class_may_have_a_value_of_its_own():
+    rule = LabelRule.of(3, values=[255, 0, 30])
+    assert rule.apply(np.array([[0, 255, 30]], np.uint8), FILE).tolist() == [[1, 0, 2]]
+    with pytest.raises(LabelError, match=r"label 1 \(1 pixels\); expected 255,0,30 for 3 classes"):
+        rule.apply(np.array([[1, 0]], np.uint8), FILE)
+    assert LabelRule.of(2, values=[0, 1]).apply(np.array([[0, 255, 1]], np.uint8), FILE).tolist() == [[0, 255, 1]]
+    assert LabelRule.of(2, 9, [7, 8]).apply(np.array([[9, 8, 7]], np.uint8), FILE).tolist() == [[255, 1, 0]]
+
+
+def test_zero_may_be_unlabelled_and_the_classes_count_from_1():
+    rule = LabelRule.of(150, reduce_zero_label=True)
+    assert rule.apply(np.array([[0, 1, 150, 255]], np.uint8), FILE).tolist() == [[255, 0, 149, 255]]
+    with pytest.raises(LabelError, match="label 151"):
+        rule.apply(np.array([[151]], np.uint8), FILE)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"values": [0, 255], "reduce_zero_label": True}, "exclude each other"),
+        ({"values": [0, 0]}, "has a value twice"),
+        ({"values": [0, 255], "ignore_index": 255}, "or the one of --ignore-index"),
+        ({"values": [0, 1, 2]}, "--label-values 0,1,2 are 3 values for 2 classes"),
+    ],
+)
+def test_a_rule_that_contradicts_itself_is_refused(options, words):
+    with pytest.raises(DataError, match=words):
+        LabelRule.of(2, **options)

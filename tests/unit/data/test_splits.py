@@ -1,0 +1,42 @@
+"""Splitting a set by a seed, and images that are in two sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fcn_deploy.data.dataset import open_dataset
+from fcn_deploy.data.splits import in_both, share_of, split_off, write_list
+from fcn_deploy.errors import DataError
+from tests.support.masks import write_masks
+
+
+def test_a_share_is_a_number_between_0_and_1():
+    assert (share_of("0.2"), share_of("val.txt")) == (0.2, None)
+    for text in ("0", "1", "20", "-0.1", "nan"):
+        with pytest.raises(DataError, match="expected more than 0 and less than 1"):
+            share_of(text)
+
+
+def test_a_split_is_decided_by_the_seed_and_parts_every_image_once():
+    whole = open_dataset("synthetic:10:0:33x47")
+    train, val = split_off(whole, 0.2, seed=0)
+    assert (len(train), len(val), in_both(train, val), in_both(whole, val)) == (8, 2, 0, 2)
+    assert val.indices == split_off(whole, 0.2, seed=0)[1].indices != split_off(whole, 0.2, seed=1)[1].indices
+    assert sorted(train.indices + val.indices) == list(range(10))
+    assert [len(part) for part in split_off(open_dataset("synthetic:2"), 0.01, 0)] == [1, 1]
+    assert [len(part) for part in split_off(open_dataset("synthetic:2"), 0.99, 0)] == [1, 1]
+    with pytest.raises(DataError, match="has 1 image; expected at least 2"):
+        split_off(open_dataset("synthetic:1"), 0.5, 0)
+
+
+def test_the_list_of_a_split_opens_as_the_same_set(tmp_path):
+    write_masks(tmp_path, (0, 255), count=4)
+    (tmp_path / "classes.txt").write_text("back 0 0 0\nobject 255 255 255\n")
+    whole = open_dataset(str(tmp_path / "images"), labels=str(tmp_path / "masks"))
+    _, val = split_off(whole, 0.5, seed=0)
+    (tmp_path / "run").mkdir()
+    write_list(val, tmp_path / "run/val.txt")
+    read = open_dataset(str(tmp_path / "run/val.txt"))
+    assert (len(read), read.classes, in_both(whole, read)) == (2, ("back", "object"), 2)
+    assert np.array_equal(read[1].label, val[1].label)
