@@ -96,7 +96,8 @@ def adopt(
     Args:
         model: an .onnx file with one float32, float16 or uint8 image batch in, and logits, probabilities or labels out.
         output: the file to write; None is the model's name with .fcn.onnx, in the current folder.
-        mean, std: of the three channels, in `channel_order`, of the image in 0..255 divided by `scale`.
+        mean: of the three channels, in `channel_order`, of the image in 0..255 divided by `scale`.
+        std: the standard deviation in the same units.
         scale: 255 for a network of images in 0..1; None is 1.
         channel_order: the order that the network expects, "RGB" or "BGR".
         no_normalisation: whether the graph takes images of 0..255 and normalises them itself.
