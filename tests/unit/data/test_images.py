@@ -233,3 +233,12 @@ def test_an_image_past_the_limit_of_pixels_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)  # 6 pixels are more than twice that, where Pillow refuses
     with pytest.raises(ImageError, match="too large"):
         load_image(path)
+
+
+def test_pixels_are_the_same_without_the_copy_that_makes_them_writable(tmp_path):
+    pixels = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    own, lent = load_image(tmp_path / "a.png"), load_image(tmp_path / "a.png", writable=False)
+    assert np.array_equal(own, pixels)
+    assert np.array_equal(lent, pixels)
+    assert (own.flags.writeable, lent.flags.writeable) == (True, False)

@@ -109,6 +109,18 @@ def test_the_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
     assert (tmp_path / "real").read_text() == "new"
 
 
+def test_a_link_to_nothing_gets_its_file_and_a_link_among_the_folders_stays(tmp_path, monkeypatch):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "folder").symlink_to(tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "b.txt")
+    monkeypatch.chdir(tmp_path)
+    write_text(Path("folder/a.txt"), "a")
+    write_text(Path("link"), "b")
+    assert {path.name: path.read_text() for path in (tmp_path / "real").iterdir()} == {"a.txt": "a", "b.txt": "b"}
+    assert (tmp_path / "folder").is_symlink()
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_a_device_is_not_replaced_by_a_file():
     with pytest.raises(OutputError, match="it is a device or a pipe; give a file name"):
         write_text(Path("/dev/null"), "x")
