@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any, overload
@@ -102,12 +102,14 @@ class Model:
         loaded = (LoadedImage(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
         with open_lanes([self._runner]) as lanes:
             bounds = Bounds.of(1, self._batch, lanes.slots)
-            values = infer_batches(batch_images(loaded, self._batch, bounds.grouped), lanes, StageClock())
-            for value in reorder(values, _index):
-                if isinstance(value, FinishedImage):
-                    assert value.error is not None
-                    raise value.error
-                yield value.labels
+            grouped = batch_images(loaded, self._batch, bounds.grouped)
+            # Closed here: where it is left to the garbage collector (Python 3.10), tickets would stay open until then.
+            with closing(infer_batches(grouped, lanes, StageClock())) as values:
+                for value in reorder(values, _index):
+                    if isinstance(value, FinishedImage):
+                        assert value.error is not None
+                        raise value.error
+                    yield value.labels
 
     def close(self) -> None:
         """Let go of the model and the device; a second call does nothing."""

@@ -164,7 +164,7 @@ def batch_images(
 
 def infer_batches(
     values: Iterable[list[LoadedImage] | FinishedImage], lanes: Lanes, clock: StageClock
-) -> Iterator[LabelledImage | FinishedImage]:
+) -> Generator[LabelledImage | FinishedImage, None, None]:
     """Yield the labels of every image; one that the runner rejects is finished with its error, and the rest go on."""
     feed = _InFlight(lanes, clock)
     try:
