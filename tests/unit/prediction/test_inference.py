@@ -16,7 +16,8 @@ torchs = set(sys.modules)  # a build for CUDA imports cuda.bindings
 from fcn_deploy.cli.main import cli
 cli(sys.argv[1:], standalone_mode=False)
 print([name for name in sys.modules if name.startswith(("fcn_deploy.runners.cuda", "fcn_deploy.runners.trt"))])
-print([name for name in {*sys.modules} - torchs if name.partition(".")[0] in ("pycuda", "tensorrt", "tensorrt_rtx", "cuda")])
+cuda = ("pycuda", "tensorrt", "tensorrt_rtx", "cuda")
+print([name for name in {*sys.modules} - torchs if name.partition(".")[0] in cuda])
 """
 
 
