@@ -68,6 +68,7 @@ class ModelCard:
         mean, std: subtracted from and divided into each channel, in units of 0..255, in `channel_order`.
         channel_order: order of the channels that the network itself expects; images are RGB for every user.
         notes: free facts (source, licence, the command that trained it).
+        divisor: height and width of images must be multiples of this, 1 where any size will do.
     """
 
     model: Filled
@@ -78,6 +79,7 @@ class ModelCard:
     std: Triple = IMAGENET_STD
     channel_order: ChannelOrder = "RGB"
     notes: Mapping[str, str] = field(default_factory=dict)
+    divisor: Annotated[int, at_least(1)] = 1
 
     def __post_init__(self) -> None:
         if not self.classes:

@@ -188,12 +188,10 @@ def _card(
 ) -> ModelCard:
     names, notes = card_classes(path, graph, score, classes)
     source = {"adopted from": path.name, "adopted from SHA-256": sha256(path)}
-    if divisor != 1 and divisor is not None:
-        source["sizes"] = f"multiples of {divisor}"
     given_card = given.card
     return ModelCard(
         FOREIGN, names, mean=given_card.mean, std=given_card.std, channel_order=given_card.channel_order,
-        notes=source | notes,
+        notes=source | notes, divisor=divisor or 1,
     )  # fmt: skip
 
 

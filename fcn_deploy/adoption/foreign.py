@@ -9,7 +9,6 @@ import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import check_complete, find_card, load_graph
-from fcn_deploy.graph.session import newest_ir_version
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.graph.weights import catch_weight_errors, check_external_data
 
@@ -22,7 +21,7 @@ ONNX_DOMAINS = ("", "ai.onnx")
 def load_foreign(path: Path) -> ir.Model:
     """Read the file: functions inlined, constants among the initializers, every node with a name of its own.
 
-    The opset is at least 13, the IR version one that the installed ONNX Runtime reads.
+    The opset is at least 13.
 
     Raises:
         GraphError: not ONNX, damaged, adopted or exported by us already, of an opset that cannot be lifted, with
@@ -42,7 +41,6 @@ def load_foreign(path: Path) -> ir.Model:
     _check_operators(model, path)
     for name in [value.name for value in model.graph.inputs if value.name in model.graph.initializers]:
         model.graph.inputs[:] = [value for value in model.graph.inputs if value.name != name]
-    model.ir_version = min(model.ir_version, newest_ir_version())
     name_nodes(model)
     return model
 

@@ -13,7 +13,7 @@ from fcn_deploy.adoption.image_port import ImagePort
 from fcn_deploy.adoption.score_port import ScorePort
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError, first_line
-from fcn_deploy.graph.session import open_any_ir_session
+from fcn_deploy.graph.session import open_cpu_session, readable
 from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.vocabulary import Shape
 
@@ -35,7 +35,8 @@ class GivenFile:
         """
         self.path, self.port, self.card = path, port, card
         try:
-            self._session = open_any_ir_session(path)
+            with readable(path) as file:
+                self._session = open_cpu_session(file)
         except Exception as error:
             raise GraphError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
         self.names = [output.name for output in self._session.get_outputs()]

@@ -23,7 +23,8 @@ from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.metrics.agreement import AgreementCounts, PixelShare, logit_margin
 from fcn_deploy.metrics.boundary import Evaluation
 from fcn_deploy.metrics.scores import Counts
-from fcn_deploy.runners.base import Runner, check_labels
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, Size
 

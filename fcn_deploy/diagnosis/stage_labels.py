@@ -15,7 +15,7 @@ from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
 from fcn_deploy.metrics.scores import Counts, Labels, confusion_matrix
-from fcn_deploy.runners.base import check_labels
+from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS
 

@@ -11,7 +11,7 @@ from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
 from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.boundary import Evaluation
 from fcn_deploy.metrics.scores import Scores, scores
-from fcn_deploy.runners.base import check_labels
+from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.arguments import Threads, checked
 from fcn_deploy.system.decode import Count

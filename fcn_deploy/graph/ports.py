@@ -135,6 +135,10 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
             f"{path}: its outputs are {_listed(outputs)}; expected labels, integers [N, H, W], "
             f"or logits, floats [N, C, H, W]; {FIX}"
         )
+    if labels is None and next(port.shape for port in outputs if port.name == logits)[1:2] in ([1], (1,)):
+        raise GraphError(
+            f"{path}: its logits have one channel, of which the arg max is always 0; {FIX}, of two classes"
+        )
     return GraphIO(image, image_type, labels, logits, card)
 
 

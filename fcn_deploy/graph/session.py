@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -53,15 +56,37 @@ def newest_ir_version() -> int:
     return far
 
 
-def open_any_ir_session(path: Path) -> Any:
-    """Open a session as `open_cpu_session` does, also of a file whose IR version is too new: by its number alone."""
+def ir_version_trouble(message: str) -> str:
+    """Return what to do where ONNX Runtime's `message` refuses an IR version; "" for any other message."""
+    found = re.search(r"model IR version: (\d+), max supported IR version: (\d+)", message)
+    return "" if found is None else too_new(int(found[1]), int(found[2]))
+
+
+def too_new(version: int, newest: int) -> str:
+    """Say that a file's IR version is too new for the installed ONNX Runtime, and what to do."""
+    return (
+        f"it is of ONNX's IR version {version}, and the installed ONNX Runtime reads {newest} at most; `fcn-deploy "
+        "adopt` and `fcn-deploy quantize` write one that it reads"
+    )
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Yield a file that the installed ONNX Runtime reads: `path`, or a temporary copy of a lower IR version.
+
+    The copy differs in that number alone, and shares the external data.
+    """
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
     if model.ir_version <= newest_ir_version():
-        return open_cpu_session(path)
+        yield path
+        return
     model.ir_version = newest_ir_version()
-    ort = load_onnxruntime()
-    options = quiet_options(ort)
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.resolve().parent))
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+        copy = Path(folder, path.name)
+        copy.write_bytes(model.SerializeToString())
+        entries = (entry for tensor in model.graph.initializer for entry in tensor.external_data)
+        for name in {entry.value for entry in entries if entry.key == "location"}:
+            Path(folder, name).symlink_to(path.resolve().parent / name)
+        yield copy

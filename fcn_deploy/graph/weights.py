@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import onnx_ir as ir
 
-from fcn_deploy.errors import GraphError, OutputError
+from fcn_deploy.errors import GraphError, MissingDependencyError, OutputError
+from fcn_deploy.graph.session import newest_ir_version
 from fcn_deploy.system.files import output_error
 
 # A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
 INLINE_LIMIT_BYTES = 2_000_000_000
+# Every ONNX Runtime that this package runs with reads this IR version.
+READ_BY_ALL = 10
 
 
 def weights_bytes(model: ir.Model) -> int:
@@ -22,12 +25,24 @@ def weights_bytes(model: ir.Model) -> int:
 
 
 def save_graph(model: ir.Model, path: Path) -> str | None:
-    """Write the file; returns the name of the external data beside it, if the weights need one."""
+    """Write the file in an IR version that the installed ONNX Runtime reads.
+
+    Returns:
+        The name of the external data beside it, if the weights need one.
+    """
+    lower_ir_version(model)
     data_name = f"{path.name}.data" if weights_bytes(model) > INLINE_LIMIT_BYTES else None
     if data_name is None:  # weights that were read from beside another file would still be named as there
         ir.external_data.load_to_model(model)
     ir.save(model, path, external_data=data_name)
     return data_name
+
+
+def lower_ir_version(model: ir.Model) -> None:
+    """Give the model an IR version that the installed ONNX Runtime reads; nothing else of it depends on the number."""
+    if model.ir_version > READ_BY_ALL:
+        with suppress(MissingDependencyError):
+            model.ir_version = min(model.ir_version, newest_ir_version())
 
 
 @contextmanager

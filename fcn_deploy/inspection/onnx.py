@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import onnx_ir as ir
 
 from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.errors import FcnDeployError, MissingDependencyError
 from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
 from fcn_deploy.graph.ports import Port, contract_line, port_of, type_name
+from fcn_deploy.graph.session import newest_ir_version, too_new
 from fcn_deploy.graph.sizes import graph_inputs
+from fcn_deploy.graph.weights import READ_BY_ALL
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class OnnxFile:
         precision: what `quantize` noted ("int8+fp16"); None if it made nothing of the file.
         parameters: elements of all initializers; weight_bytes: by type; data_files: that hold weights outside.
         operators: number of nodes by operator.
+        remarks: what one should know before running it.
         audit: at the size that the file fixes, else 360x480; None with `audit_error` saying why there is none.
     """
 
@@ -44,6 +48,7 @@ class OnnxFile:
     operators: Mapping[str, int]
     audit: Audit | None
     audit_error: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 def inspect_onnx(path: Path) -> OnnxFile:
@@ -77,7 +82,17 @@ def inspect_onnx(path: Path) -> OnnxFile:
         operators=dict(Counter(node.op_type for node in model.graph).most_common()),
         audit=found,
         audit_error=trouble,
+        remarks=_remarks(model),
     )
+
+
+def _remarks(model: ir.Model) -> tuple[str, ...]:
+    if model.ir_version <= READ_BY_ALL:
+        return ()
+    with suppress(MissingDependencyError):
+        newest = newest_ir_version()
+        return (too_new(model.ir_version, newest),) if model.ir_version > newest else ()
+    return ()
 
 
 def _audit(path: Path) -> tuple[Audit | None, str]:

@@ -45,7 +45,7 @@ def lines(inspection: Inspection) -> list[str]:
         rows += [("parameters", f"{found.parameters:,} in {count(found.tensors, 'tensor')}"), *_card_rows(found.card)]
     width = max(len(name) for name, _ in rows)
     marks = [f"fault: {line}" for line in inspection.faults]
-    if isinstance(found, EngineFile):
+    if isinstance(found, EngineFile | OnnxFile):
         marks += [f"note: {line}" for line in found.remarks]
     return [f"{name:<{width}}  {text}" for name, text in rows] + marks
 
@@ -145,6 +145,8 @@ def _card_rows(card: ModelCard | None) -> Iterator[Row]:
     yield "classes", f"{card.num_classes}: {some(card.classes, CLASSES_SHOWN)}"
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (card.mean, card.std))
     yield "image", f"{card.channel_order}, less {mean}, by {std}"
+    if card.divisor > 1:
+        yield "sizes", f"sides that are multiples of {card.divisor}"
     yield from (("card", f"{name.replace('_', ' ')}: {text}") for name, text in card.notes.items())
 
 

@@ -28,7 +28,7 @@ from fcn_deploy.prediction.pipeline import (
 )
 from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
-from fcn_deploy.runners.base import check_labels
+from fcn_deploy.runners.label_checks import check_labels
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fcn_deploy.card import voc_palette
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.data.writing import label_image, save_image, save_labels
@@ -117,7 +118,9 @@ class Outputs:
     def _coloured(self, labels: NDArray[Any]) -> Image.Image:
         if labels.dtype == np.uint8:
             return label_image(labels, self.palette).convert("RGB")
-        return Image.fromarray(np.asarray(self.palette, np.uint8)[labels])
+        most = int(labels.max()) + 1
+        palette = self.palette if most <= len(self.palette) else voc_palette(most)  # a file without a card
+        return Image.fromarray(np.asarray(palette, np.uint8)[labels])
 
     def read(self, name: PurePosixPath) -> NDArray[Any]:
         """Read the labels that `write` wrote; DataError if they cannot be read."""

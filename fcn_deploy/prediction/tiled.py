@@ -16,7 +16,8 @@ from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import infer_function
 from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.prediction.report import count_pixels
-from fcn_deploy.runners.base import Runner, check_labels
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.plan import Plan, plan_for_runner, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import GraphError
+from fcn_deploy.errors import GraphError, RunnerError
+from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.session import readable
+from fcn_deploy.graph.sizes import fixed_dims
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.runners.registry import open_runner
@@ -16,6 +19,7 @@ from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 RUNNER = "onnxruntime"
+MADE_UP = ((1, 33, 47), (1, 64, 96), (1, 256, 384))
 
 
 def check_rewritten(
@@ -26,7 +30,7 @@ def check_rewritten(
     Args:
         path: the rewritten file.
         source: the FP32 file that it was made from.
-        images: uint8[N, H, W, 3] each; without any the file runs on one made-up image.
+        images: uint8[N, H, W, 3] each; without any the file runs on one made-up image of a size that it takes.
 
     Returns:
         Pixels whose label is the FP32 file's; None without images.
@@ -42,13 +46,29 @@ def check_rewritten(
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise GraphError(f"the rewritten graph is not valid ONNX: {error}") from error
     if not images:
-        with open_runner(RUNNER, str(path)) as runner:
-            runner.infer({INPUT: random_image((1, 33, 47), 0)})
+        _run_on_made_up_image(path)
         return None
     # One after the other: two sessions of a full-width network would be the largest memory of all.
-    before, after = (_labels(file, images, progress) for file in (source, path))
+    with readable(source) as given:
+        before, after = (_labels(file, images, progress) for file in (given, path))
     agreed = sum(int(np.count_nonzero(a == b)) for a, b in zip(before, after, strict=True))
     return PixelShare(agreed, sum(labels.size for labels in before))
+
+
+def _run_on_made_up_image(path: Path) -> None:
+    """Run the file at its own size where it has one, else at odd sides, else at those that more networks take."""
+    fixed = fixed_dims(load_graph(path))
+    with open_runner(RUNNER, str(path)) as runner:
+        divisor = 1 if runner.card is None else runner.card.divisor
+        for shape in MADE_UP:
+            bound = [own or number * divisor for own, number in zip(fixed, shape, strict=True)]
+            try:
+                runner.infer({INPUT: random_image((fixed[0] or 1, bound[1], bound[2]), 0)})
+            except RunnerError:
+                if shape == MADE_UP[-1]:
+                    raise
+            else:
+                return
 
 
 def _labels(path: Path, images: Sequence[NDArray[np.uint8]], progress: Progress) -> list[NDArray[np.generic]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image
+from fcn_deploy.runners.label_checks import require_size_of_image
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import LABELS, Shape
 
@@ -79,6 +80,7 @@ class Runner(ABC):
         self.device_ns: tuple[int, int, int] | None = None
         self._state = "opened"
         self._tickets: Tickets[Any] = Tickets(name, [{}])
+        self._image_size: Shape = (0, 0, 0)
 
     @property
     def slots(self) -> int:
@@ -97,8 +99,9 @@ class Runner(ABC):
         """
         self._require("opened", "uploaded", "executed")
         slot = self._tickets.free_slot()
-        self._start(slot, self._taken(image, slot), on_gpu and self.require_gpu())
-        return self._tickets.issue(slot)
+        taken = self._taken(image, slot)
+        self._start(slot, taken, on_gpu and self.require_gpu())
+        return self._tickets.issue(slot, _shape_of(taken))
 
     def require_gpu(self) -> bool:
         """Return True where images may lie on the GPU and outputs stay there; RunnerError elsewhere."""
@@ -112,7 +115,8 @@ class Runner(ABC):
             RunnerError: not an open ticket of this runner, or the inference failed; the slot is free again either way.
         """
         self._require("opened", "uploaded", "executed")
-        return self._finish(self._tickets.redeem(ticket))
+        outputs = self._finish(self._tickets.redeem(ticket))
+        return require_size_of_image(self.name, outputs, ticket.shape, self.card)
 
     def stream(self, images: Iterable[Any], *, on_gpu: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the outputs of `images` in their order, as many under way at once as slots are free.
@@ -132,7 +136,7 @@ class Runner(ABC):
         image = self._taken(one_image(feeds), None)
         self._tickets.require_none()
         self._upload(image)
-        self._state = "uploaded"
+        self._state, self._image_size = "uploaded", _shape_of(image)
 
     def execute(self) -> None:
         """Run the network on what was uploaded; returns when the device is done, not when it was asked.
@@ -153,7 +157,8 @@ class Runner(ABC):
             RunnerError: nothing was executed, the runner is closed, or the device failed.
         """
         self._require("executed")
-        return self._download_on_gpu() if on_gpu and self.require_gpu() else self._download()
+        outputs = self._download_on_gpu() if on_gpu and self.require_gpu() else self._download()
+        return require_size_of_image(self.name, outputs, self._image_size, self.card)
 
     def infer(self, feeds: Mapping[str, Any], *, on_gpu: bool = False) -> dict[str, Any]:
         """Upload, execute, download."""
@@ -238,9 +243,6 @@ class Runner(ABC):
         raise RunnerError(f"runner {self.name}: upload, execute and download go in this order")
 
 
-def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:
-    """RunnerError if the runner `name` gave a label that is none of the classes."""
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= num_classes:
-        outside = lowest if lowest < 0 else highest
-        raise RunnerError(f"{name} gives label {outside}, but there are {num_classes} classes")
+def _shape_of(image: NDArray[np.uint8] | GpuArray) -> Shape:
+    batch, height, width, _ = image.shape
+    return batch, height, width

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.vocabulary import Shape
 
 Slot = TypeVar("Slot")
 Image = TypeVar("Image")
@@ -16,9 +17,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, eq=False)
 class Ticket:
-    """An image on its way through a runner; hand it to `result`, once."""
+    """An image batch of (N, H, W) on its way through a runner; hand it to `result`, once."""
 
     number: int
+    shape: Shape = (0, 0, 0)
 
 
 class Tickets(Generic[Slot]):
@@ -47,11 +49,11 @@ class Tickets(Generic[Slot]):
             )
         return self._free[0]
 
-    def issue(self, slot: Slot) -> Ticket:
-        """Return the ticket of a free slot that has begun its work."""
+    def issue(self, slot: Slot, shape: Shape = (0, 0, 0)) -> Ticket:
+        """Return the ticket of a free slot that has begun its work on an image batch of `shape`."""
         self._free.remove(slot)
         self._issued += 1
-        ticket = Ticket(self._issued)
+        ticket = Ticket(self._issued, shape)
         self._open[ticket] = slot
         return ticket
 

@@ -13,12 +13,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import DataError, GraphError
+from fcn_deploy.errors import DataError, GraphError, first_line
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
-from fcn_deploy.graph.weights import catch_write_errors
+from fcn_deploy.graph.weights import catch_write_errors, lower_ir_version
 from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.system.progress import SILENT, Progress, track
 
@@ -69,7 +69,8 @@ def calibrate(
 
     Raises:
         DataError: there was no image.
-        GraphError: a tensor is NaN or infinite on an image: its name and the image's number.
+        GraphError: a tensor is NaN or infinite on an image: its name and the image's number; or the graph does not
+            take an image.
     """
     watched = list(dict.fromkeys([*histograms, *extremes]))
     gathered = {name: Histogram() for name in histograms}
@@ -81,7 +82,11 @@ def calibrate(
         session = open_cpu_session(copy)
         for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):
             made = [name for name in watched if name not in feed]  # no session gives what it was fed
-            seen = {**feed, **dict(zip(made, session.run(made, dict(feed)), strict=True))}
+            try:
+                results = session.run(made, dict(feed))
+            except Exception as error:  # onnxruntime's exceptions have no base of their own
+                raise GraphError(f"{path} does not run on calibration image {count}: {first_line(error)}") from error
+            seen = {**feed, **dict(zip(made, results, strict=True))}
             for name in watched:
                 _observe(name, seen[name], gathered.get(name), largest, count)
     if count == 0:
@@ -131,6 +136,7 @@ def _with_outputs(path: Path, names: Sequence[str], folder: Path) -> Path:
             values[name].dtype = ir.DataType.FLOAT
             model.graph.outputs.append(values[name])
     target = folder / "watched.onnx"
+    lower_ir_version(model)
     with catch_write_errors(folder):
         ir.save(model, target, external_data="watched.data")
     return target

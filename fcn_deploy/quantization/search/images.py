@@ -16,7 +16,7 @@ from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.scores import Counts, confusion_matrix, scores
 from fcn_deploy.quantization.search.cache import TensorCache
-from fcn_deploy.runners.base import check_labels
+from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.system.progress import SILENT, Progress, track
 
 Labels = NDArray[Any]

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
-from fcn_deploy.graph.session import load_onnxruntime, quiet_options
+from fcn_deploy.graph.session import ir_version_trouble, load_onnxruntime, quiet_options
 from fcn_deploy.model_file import require_file
 from fcn_deploy.runners.ort.layouts import Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import (
@@ -215,7 +215,8 @@ def _create(
         from fcn_deploy.graph.load import load_graph  # reads with onnx, which ONNX Runtime does without
 
         load_graph(path)  # a damaged file gets the message that it gets everywhere
-        raise GraphError(f"{path}: onnxruntime cannot use it: {reason_of(error)}") from error
+        reason = ir_version_trouble(str(error)) or f"onnxruntime cannot use it: {reason_of(error)}"
+        raise GraphError(f"{path}: {reason}") from error
 
 
 def is_memory(message: str) -> bool:

@@ -58,7 +58,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_new_runner_is_benchmarked(mirror, tmp_path):
     source = str(write_fcn(tmp_path / "fcn.onnx"))
     for seed in range(2):
-        image = np.random.default_rng(seed).integers(0, 255, (33, 47, 3), np.uint8)
+        image = np.random.default_rng(seed).integers(0, 255, (34, 46, 3), np.uint8)
         Image.fromarray(image).save(tmp_path / f"{seed}.png")
     assert [spec for spec in default_specs(source, False) if "mirror" in spec] == ["mirror", "mirror:fp16"]
     record = run_bench(
