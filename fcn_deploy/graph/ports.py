@@ -136,9 +136,7 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
             f"or logits, floats [N, C, H, W]; {FIX}"
         )
     if labels is None and next(port.shape for port in outputs if port.name == logits)[1:2] in ([1], (1,)):
-        raise GraphError(
-            f"{path}: its logits have one channel, of which the arg max is always 0; {FIX}, of two classes"
-        )
+        raise GraphError(f"{path}: its logits have one channel, whose arg max is always 0; {FIX}, of two classes")
     return GraphIO(image, image_type, labels, logits, card)
 
 
