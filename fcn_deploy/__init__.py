@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.adoption.adopt import adopt
     from fcn_deploy.benchmark.bench import bench
     from fcn_deploy.data.options import DataOptions
+    from fcn_deploy.data_check.check import check_data
     from fcn_deploy.diagnosis.diagnose import diagnose
     from fcn_deploy.engine.builder.options import BuildOptions
     from fcn_deploy.engine_build.build_engine import build_engine
@@ -40,6 +41,7 @@ _MODULES = {
     "adopt": "fcn_deploy.adoption.adopt",
     "bench": "fcn_deploy.benchmark.bench",
     "build_engine": "fcn_deploy.engine_build.build_engine",
+    "check_data": "fcn_deploy.data_check.check",
     "diagnose": "fcn_deploy.diagnosis.diagnose",
     "evaluate": "fcn_deploy.evaluation.evaluate",
     "export": "fcn_deploy.onnx_export.export",
@@ -51,7 +53,8 @@ _MODULES = {
 }
 __all__ = [
     "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "adopt",
-    "bench", "build_engine", "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize", "train",
+    "bench", "build_engine", "check_data", "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize",
+    "train",
 ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ SECTIONS = {
         "doctor": "Show what this machine can run, and why not the rest.",
     },
     "Train": {
+        "data": "Check labelled images before they are used.",
         "train": "Train an FCN on a labelled data set.",
         "evaluate": "Measure the accuracy of a model on a labelled data set.",
     },
@@ -49,6 +50,7 @@ SECTIONS = {
 # What users of other tools type, and the command that does it here.
 MEANT = {
     "benchmark": "bench", "compare": "bench", "time": "bench", "profile": "bench",
+    "dataset": "data", "data-check": "data",
     "eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate",
     "fit": "train", "convert": "export", "onnx": "export",
     "import": "adopt", "graft": "adopt", "wrap": "adopt",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fcn_deploy.card import ModelCard
+from fcn_deploy.data.class_map import with_map
+from fcn_deploy.data.classes import ClassList
 from fcn_deploy.data.dataset import Dataset, OnError, Sample, open_dataset
-from fcn_deploy.data.sample import Subset
+from fcn_deploy.data.pairs import PairDataset
+from fcn_deploy.data.sample import LabelPair, Subset
 from fcn_deploy.data.survey import check_labels
 from fcn_deploy.errors import DataError
 from fcn_deploy.system.arguments import Positive, checked_fields
@@ -33,6 +37,7 @@ class DataOptions:
         label_values: the value of each class in the label maps; None for 0, 1, 2, ...
         reduce_zero_label: the classes count from 1 in the label maps, and 0 is unlabelled.
         label_suffix: what follows an image's name in the name of its label map, such as "_mask"; None finds it.
+        class_map: a TOML file of "class of the data set" = "class of the model"; see `data.class_map`.
         split: which list of a Pascal VOC root, or which folder of Cityscapes' or Roboflow's layout.
         limit: the largest number of images, spread over the data set; None takes all.
         on_error: at an unreadable image "raise" DataError, or "skip" it with a notice.
@@ -45,6 +50,7 @@ class DataOptions:
     label_values: Sequence[int] | None = None
     reduce_zero_label: bool = False
     label_suffix: str | None = None
+    class_map: StrPath | None = None
     split: str = "val"
     limit: Positive | None = None
     on_error: OnError = "raise"
@@ -111,6 +117,8 @@ def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progr
             progress=progress,
         )
 
+    if options.class_map is not None:
+        return with_map(attempt(options.classes), Path(options.class_map), card.classes if card is not None else None)
     try:
         return attempt(options.classes)
     except DataError:
@@ -128,6 +136,19 @@ class Unlabelled(Subset):
 
     def __getitem__(self, index: int) -> Sample:
         return replace(super().__getitem__(index), label=None)
+
+    def read_label(self, index: int) -> LabelPair | None:
+        return None
+
+
+def without_labels(dataset: Dataset) -> Dataset:
+    """Return the images of `dataset` alone; label files are not opened."""
+    if isinstance(dataset, PairDataset):
+        images = [(image, None) for image, _ in dataset.pairs]
+        return replace(dataset, pairs=images, class_list=ClassList((), ()))
+    if isinstance(dataset, Subset):
+        return Unlabelled(Subset(without_labels(dataset.whole), dataset.indices))
+    return Unlabelled(dataset)
 
 
 def open_or_generate(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:

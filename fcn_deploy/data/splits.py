@@ -63,7 +63,11 @@ def write_list(dataset: Dataset, path: Path) -> None:
 
     Nothing is written for a set that is not made of files.
     """
-    whole, indices = (dataset.whole, dataset.indices) if isinstance(dataset, Subset) else (dataset, range(len(dataset)))
+    whole: Dataset = dataset
+    indices = list(range(len(dataset)))
+    while isinstance(whole, Subset):
+        indices = [whole.indices[index] for index in indices]
+        whole = whole.whole
     if not isinstance(whole, PairDataset):
         return
     pairs = [[str(part.resolve()) for part in whole.pairs[index] if part is not None] for index in indices]

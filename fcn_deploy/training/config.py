@@ -56,6 +56,7 @@ class TrainConfig:
     label_values: tuple[int, ...] | None = None
     reduce_zero_label: bool = False
     label_suffix: str | None = None
+    class_map: str | None = None
     split: str = "train"
     val_split: str = "val"
     model: str = "fcn8s"
@@ -158,6 +159,8 @@ def _shaped(config: TrainConfig) -> list[str]:
         words += ["--classes", ",".join(config.classes)]
     if config.label_values is not None:
         words += ["--label-values", ",".join(map(str, config.label_values))]
+    if config.class_map is not None:
+        words += ["--map", config.class_map]
     if config.reduce_zero_label:
         words += ["--reduce-zero-label"]
     if config.crop != TrainConfig.crop:

@@ -102,8 +102,8 @@ def train(
         settings: `data` and `val` (needed to begin a run), in the forms of `evaluate`, `val` also as a share of `data`
             such as "0.2" (its images are listed in val.txt), and any of these, with their defaults:
             labels, val_labels = None: folders of label maps, where data and val are folders of images.
-            classes, ignore_index, label_values, reduce_zero_label, label_suffix, split, val_split: how label maps are
-            found and read, as in `DataOptions`; split = "train" is that of `data`, val_split = "val" that of `val`.
+            classes, ignore_index, label_values, label_suffix, class_map = None, reduce_zero_label = False: how label
+            maps are found and read, as in `DataOptions`; split = "train", val_split = "val": parts of data and val.
             bad_images = "stop": what to do at an unreadable image; "skip" leaves it out.
             model = "fcn8s"; init = None: the network, and the checkpoint that its weights start from; None is random.
             width = 1.0, head = "fc", upsampling = "bilinear", learned = True: shape of the network.

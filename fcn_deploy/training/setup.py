@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from fcn_deploy.card import ModelCard
+from fcn_deploy.data.class_map import with_map
 from fcn_deploy.data.dataset import Dataset, OnError, open_dataset
 from fcn_deploy.data.splits import in_both, share_of, split_off
 from fcn_deploy.data.survey import check_labels
@@ -28,7 +29,7 @@ from fcn_deploy.training.state import STATE_FILE, read_saved_state
 from fcn_deploy.vocabulary import BadImages, Device, Head, Upsampling
 
 NETWORK = ("width", "head", "upsampling", "learned")  # go into the constructor of the network
-PATHS = ("data", "val", "labels", "val_labels", "init")
+PATHS = ("data", "val", "labels", "val_labels", "init", "class_map")
 
 
 class TrainArguments(TypedDict, total=False):
@@ -43,6 +44,7 @@ class TrainArguments(TypedDict, total=False):
     label_values: Sequence[int]
     reduce_zero_label: bool
     label_suffix: str
+    class_map: StrPath
     split: str
     val_split: str
     bad_images: BadImages
@@ -142,7 +144,7 @@ def _open_both(config: TrainConfig, progress: Progress) -> tuple[Dataset, Datase
 
 
 def _open(config: TrainConfig, source: str, labels: str | None, split: str, progress: Progress) -> Dataset:
-    return open_dataset(
+    dataset = open_dataset(
         source,
         labels=labels,
         classes=config.classes,
@@ -153,6 +155,7 @@ def _open(config: TrainConfig, source: str, labels: str | None, split: str, prog
         split=split,
         progress=progress,
     )
+    return dataset if config.class_map is None else with_map(dataset, Path(config.class_map), None)
 
 
 def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT) -> nn.Module:

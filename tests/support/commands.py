@@ -48,6 +48,6 @@ def _check(name: str, rest: list[str]) -> None:
         raise click.UsageError(f"{left} are too many")
     for parameter in command.params:
         value = values.get(parameter.name)
-        if value is not None and isinstance(parameter.type, PURE):
+        if isinstance(value, (str, tuple, list)) and isinstance(parameter.type, PURE):
             for each in value if isinstance(value, (tuple, list)) else (value,):
                 parameter.type.convert(each, parameter, within)

@@ -157,6 +157,7 @@ COMMANDS = {
     "adopt": ["m.onnx"],
     "bench": [],
     "build_engine": ["m.onnx", "-o", "m.engine"],
+    "check_data": ["check", "photos"],
     "diagnose": ["demo", "m.onnx"],
     "evaluate": ["demo"],
     "export": ["demo"],
@@ -179,7 +180,8 @@ def test_the_command_calls_the_function_with_its_own_defaults(name, tmp_path, mo
         raise FcnDeployError("called")
 
     monkeypatch.setattr(f"{fcn_deploy._MODULES[name]}.{name}", called)
-    result = CliRunner().invoke(cli, [name.replace("_", "-"), *COMMANDS[name]])
+    command = "data" if name == "check_data" else name.replace("_", "-")
+    result = CliRunner().invoke(cli, [command, *COMMANDS[name]])
     assert str(result.exception) == "called", result.output
     (given,) = calls
     for parameter in signature.parameters.values():

@@ -29,7 +29,17 @@ ROWS = [
     {"sources", "tiling"},
     {"quantization"},
     {"engine_build"},
-    {"adoption", "packaging", "evaluation", "diagnosis", "doctor", "inspection", "prediction", "training"},
+    {
+        "adoption",
+        "data_check",
+        "packaging",
+        "evaluation",
+        "diagnosis",
+        "doctor",
+        "inspection",
+        "prediction",
+        "training",
+    },
     {"benchmark"},
     {"cli"},
 ]

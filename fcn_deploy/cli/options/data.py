@@ -89,8 +89,14 @@ LABEL_OPTIONS = (
         show_default="found by itself",
         help="What follows an image's name in the name of its label map, such as _mask.",
     ),
+    option(
+        "--map",
+        "class_map",
+        metavar="FILE",
+        help='TOML file of "class of the data" = "class of the model", "" for unlabelled.',
+    ),
 )
-LABEL_NAMES = ("classes", "ignore_index", "label_values", "reduce_zero_label", "label_suffix")
+LABEL_NAMES = ("classes", "ignore_index", "label_values", "reduce_zero_label", "label_suffix", "class_map")
 bad_images_option = option(
     "--bad-images",
     type=click.Choice(BAD_IMAGES),

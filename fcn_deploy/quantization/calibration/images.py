@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, Sample, iterate
 from fcn_deploy.data.digests import Frames, pixel_digest
-from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked
-from fcn_deploy.errors import DataError
+from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked, without_labels
+from fcn_deploy.errors import DataError, ImageError
 from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.quantization.calibration.measure import Feeds
 from fcn_deploy.system.files import StrPath
@@ -115,15 +115,22 @@ def open_checked(card: ModelCard | None, options: DataOptions, progress: Progres
 
 
 def open_images(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
-    """Open the calibration set. Its classes must be the model's if it has labels; images alone may be any.
+    """Open the calibration set. Its labels only say which classes it shows: those of other classes are not read.
 
     Raises:
-        DataError: it cannot be opened, its first image cannot be used, or its classes are not the model's.
+        DataError: it cannot be opened, or its first image cannot be used.
     """
     dataset = open_unchecked(options, card, progress)
-    first = next(iter(iterate(dataset, on_error=options.on_error)))
-    if card is not None and first.label is not None:
-        check_classes(card, dataset.classes, dataset.name)
+    try:
+        first = next(iter(iterate(dataset, on_error=options.on_error)))
+        if card is not None and first.label is not None:
+            check_classes(card, dataset.classes, dataset.name)
+    except ImageError:
+        raise
+    except DataError as error:
+        progress.say(f"the images of {dataset.name} are used without their labels: {error}")
+        dataset = without_labels(dataset)
+        next(iter(iterate(dataset, on_error=options.on_error)))
     return dataset
 
 

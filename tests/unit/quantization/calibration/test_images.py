@@ -121,3 +121,15 @@ def test_frames_of_both_sets_are_named_with_their_names_in_either(folder, tmp_pa
     ]
     assert (found.calibration, found.validation) == (3, 3)
     assert overlap(calibration, Frames()) == Overlap((), 3, 0)
+
+
+def test_labels_of_other_classes_are_left_aside_with_a_notice(folder):
+    recorded = RecordedProgress()
+    options = DataOptions(str(folder), labels=str(folder.parent / "maps"), classes=("a", "b", "c", "d"))
+    found = open_checked(CARD, options, recorded)
+    assert (len(found.dataset), found.coverage.pixels) == (3, None)
+    (line,) = [line for line in recorded.lines if "without their labels" in line]
+    assert "the model has 3 classes" in line
+    unreadable = DataOptions(str(folder), labels=str(folder.parent / "maps"), ignore_index=7, limit=2)
+    assert len(open_checked(CARD, unreadable, recorded).first(5)) == 2
+    assert "has label 255" in recorded.lines[-1]

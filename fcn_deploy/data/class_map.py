@@ -1,0 +1,107 @@
+"""Turn the classes of a data set into those of a model: `--map`, a TOML file of `"its class" = "the model's class"`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fcn_deploy.card import ignore_index_for, voc_palette
+from fcn_deploy.data.sample import Dataset, LabelPair, Sample, Subset
+from fcn_deploy.errors import DataError, did_you_mean
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def read_class_map(path: Path) -> dict[str, str]:
+    """Read the map; "" stands for unlabelled.
+
+    Raises:
+        DataError: missing, no TOML, or anything but texts.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path} cannot be read as TOML ({error})") from error
+    if not raw or not all(isinstance(value, str) for value in raw.values()):
+        raise DataError(f'{path} must have lines of the form "class of the data set" = "class of the model"')
+    return {name: str(value) for name, value in raw.items()}
+
+
+class Mapped(Subset):
+    """A data set with the classes that its own become."""
+
+    def __init__(self, whole: Dataset, table: Sequence[int | None], classes: Sequence[str]) -> None:
+        """Map class i of `whole` to the label `table[i]` of `classes`, or to unlabelled where that is None."""
+        super().__init__(whole, range(len(whole)))
+        void = ignore_index_for(len(classes))
+        # Of the labels of `whole`, 255 and -1 (the last entry) are unlabelled.
+        self._labels = np.full(max(len(table), 255) + 1, void, np.uint8 if void == 255 else np.int32)
+        for own, label in enumerate(table):
+            self._labels[own] = void if label is None else label
+        self.classes = tuple(classes)
+        colours = list(voc_palette(len(classes)))
+        for colour, label in zip(reversed(whole.palette), reversed(table), strict=True):
+            if label is not None:
+                colours[label] = colour
+        self.palette = tuple(colours)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        return sample if sample.label is None else replace(sample, label=self._labels[sample.label])
+
+    def read_label(self, index: int) -> LabelPair | None:
+        found = super().read_label(index)
+        return None if found is None else (found[0], self._labels[found[1]])
+
+
+def with_map(dataset: Dataset, path: Path, classes: Sequence[str] | None) -> Dataset:
+    """Return the data set with the classes of the map.
+
+    Args:
+        classes: those of the model, which the map must name; None takes them from the map, in its order.
+
+    A class that the map leaves out keeps its name, if that is a class of the model.
+
+    Raises:
+        DataError: the map cannot be read, or names a class that the data set or the model does not have, or leaves one
+            out that the model does not have.
+    """
+    given = read_class_map(path)
+    own = {_plain(name): name for name in dataset.classes}
+    if unknown := next((name for name in given if _plain(name) not in own), None):
+        raise DataError(
+            f"{path} maps '{unknown}', which is no class of {dataset.name}{_near(unknown, dataset.classes)}"
+        )
+    named = {_plain(name): value for name, value in given.items()}
+    targets = tuple(classes or dict.fromkeys(value for value in given.values() if value))
+    places = {_plain(name): label for label, name in enumerate(targets)}
+    table = [_label(name, named.get(_plain(name), name), places, path, targets) for name in dataset.classes]
+    return Mapped(dataset, table, targets)
+
+
+def _label(name: str, value: str, places: Mapping[str, int], path: Path, targets: Sequence[str]) -> int | None:
+    if not value:
+        return None
+    if _plain(value) not in places:
+        said = f"maps '{name}' to '{value}'" if value != name else f"leaves out '{name}'"
+        raise DataError(
+            f'{path} {said}, which is no class of the model{_near(value, targets)}; name one, or "" for unlabelled'
+        )
+    return places[_plain(value)]
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    return did_you_mean(name, known).rstrip("?") or f" ({', '.join(known[:5])}{', ...' if len(known) > 5 else ''})"
+
+
+def _plain(name: str) -> str:
+    return name.strip().casefold()

@@ -1,0 +1,1 @@
+"""Check labelled images before they are used: `fcn-deploy data check`."""

@@ -1,0 +1,73 @@
+"""A data set is read with the classes of a model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.class_map import with_map
+from fcn_deploy.data.dataset import open_dataset
+from fcn_deploy.data.options import DataOptions, open_for_model
+from fcn_deploy.data.survey import count_labels
+from fcn_deploy.errors import DataError
+from tests.support.masks import write_masks
+
+CARD = ModelCard("fcn8s", ("road", "sidewalk", "sky", "car"))
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Four classes, in rows, with a row that is unlabelled."""
+    write_masks(tmp_path, (0, 1, 2, 3, 255), count=1, size=(5, 2))
+    (tmp_path / "map.toml").write_text('Pavement = "sidewalk"\n"Lane Marking" = "road"\nBicyclist = ""\n')
+    return DataOptions(
+        tmp_path / "images",
+        labels=tmp_path / "masks",
+        classes=("Sky", "Pavement", "Lane Marking", "Bicyclist"),
+        class_map=tmp_path / "map.toml",
+    )
+
+
+def test_labels_become_those_of_the_model_and_classes_without_one_unlabelled(options):
+    dataset = open_for_model(CARD, options)
+    assert dataset.classes == CARD.classes
+    assert dataset[0].label[:, 0].tolist() == [2, 1, 0, 255, 255]
+    assert dataset[0].label.dtype == np.uint8
+    raw, label = dataset.read_label(0)
+    assert (raw[:, 0].tolist(), label[:, 0].tolist()) == ([0, 1, 2, 3, 255], [2, 1, 0, 255, 255])
+    assert count_labels(dataset).unlabelled == {3: 2, 255: 2}
+    assert len(dataset.palette) == 4
+
+
+def test_without_a_model_the_map_gives_the_classes_in_its_order(options, tmp_path):
+    (tmp_path / "map.toml").write_text('Pavement = "ground"\n"Lane Marking" = "ground"\nBicyclist = ""\nSky = "sky"\n')
+    whole = open_dataset(str(options.source), labels=str(options.labels), classes=options.classes)
+    dataset = with_map(whole, tmp_path / "map.toml", None)
+    assert dataset.classes == ("ground", "sky")
+    assert dataset[0].label[:, 0].tolist() == [1, 0, 0, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('Pavment = "sidewalk"', r"maps 'Pavment', which is no class of .*did you mean Pavement"),
+        (
+            'Pavement = "sidewalks"',
+            r"maps 'Pavement' to 'sidewalks', which is no class of the model.*did you mean side",
+        ),
+        ('Pavement = "sidewalk"', r"leaves out 'Lane Marking', .*name one, or \"\" for unlabelled"),
+        ("Pavement = 1", "must have lines of the form"),
+        ("Pavement", "cannot be read as TOML"),
+    ],
+)
+def test_a_map_that_does_not_fit_is_one_clear_error(options, tmp_path, text, words):
+    (tmp_path / "map.toml").write_text(text)
+    with pytest.raises(DataError, match=words):
+        open_for_model(CARD, options)
+
+
+def test_a_map_that_is_missing_is_an_error(options, tmp_path):
+    (tmp_path / "map.toml").unlink()
+    with pytest.raises(DataError, match=r"map\.toml does not exist"):
+        open_for_model(CARD, options)
