@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.run import BenchOptions, run_bench
-from fcn_deploy.benchmark.runner_specs import default_specs
+from fcn_deploy.benchmark.runner_specs import rows_of
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.rows import SECONDS
 from fcn_deploy.benchmark.worst_frames import WorstFrames
@@ -24,10 +24,11 @@ CALIBRATION_SCENES = "synthetic:32:1:192x256"  # of the size of the generated da
 
 @checked
 def bench(
-    model: StrPath = "demo",
+    models: StrPath | Sequence[StrPath] = "demo",
     data: StrPath | DataOptions | None = None,
     *,
     runners: Sequence[str] | None = None,
+    reference: StrPath | None = None,
     model_name: str | None = None,
     calibration: StrPath | DataOptions | None = None,
     iterations: Positive = 500,
@@ -45,18 +46,21 @@ def bench(
     worst_frames: WorstFrames | None = None,
     progress: Progress = SILENT,
 ) -> Record:
-    """Compare the speed and the accuracy of a model's runners.
+    """Compare the speed and the accuracy of a model's runners, or of several files side by side.
 
     The runners take turns on every image, and their labels are compared with PyTorch's, pixel by pixel. A runner that
     cannot be opened is skipped, one that fails is failed, each with its reason in its row; the others go on.
 
     Args:
-        model: an .onnx file, a checkpoint, a recipe or "demo".
+        models: an .onnx file, an engine, a checkpoint, a recipe or "demo"; or several with the same classes.
         data: images, as for `evaluate`, with or without labels; None generates them.
         runners: `pytorch[:DEVICE][:fp16|bf16][:compile]`, `onnxruntime[:DEVICE][:PRECISION]`,
             `openvino[:PRECISION][:DEVICE][:fp32|bf16]` or `tensorrt[:PRECISION]`; one given twice shows the noise. With
             a precision (fp16, int8, int8+fp16) the model is rewritten for this run, and "tensorrt" builds an engine.
-            None is what is installed.
+            None is what is installed and can take the file; several files run as they are. Of several, each has the
+            rows that can take it.
+        reference: what the others are compared with; None is the first of `models`. A file that is not among them
+            joins them.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         calibration: images for INT8, as for `quantize`, other ones than those of `data`; None generates them where
             `data` is generated too.
@@ -82,7 +86,8 @@ def bench(
     Raises:
         UnknownNameError: no such runner or provider.
         CheckpointError, GraphError, ExportError: no runner can use the file.
-        DataError: the data set cannot be used, or not with the model's classes; INT8 without calibration images.
+        DataError: the data set cannot be used, or not with the model's classes; two files with other classes; INT8
+            without calibration images.
 
     Example:
         >>> import fcn_deploy
@@ -91,14 +96,15 @@ def bench(
         >>> [(row.runner, row.status) for row in record.rows], record.data.images
         ([('pytorch', 'ok')], 2)
     """
-    source, images = os.fspath(model), DataOptions.of(data)
+    sources, images = _sources(models, reference), DataOptions.of(data)
     if calibration is None and images.source is None:
         calibration = CALIBRATION_SCENES
-    specs = default_specs(source, calibration is not None) if runners is None else tuple(runners)
+    (source, specs), *others = rows_of(sources, runners, calibration is not None)
     options = BenchOptions(
         source=source,
         model=model_name,
         runners=specs,
+        others=tuple(others),
         data=images,
         calibration=None if calibration is None else calibration_options(calibration),
         budget=Budget(iterations, seconds, warmup, tolerance=stop_at),
@@ -114,3 +120,13 @@ def bench(
         worst_frames=worst_frames,
     )
     return run_bench(options, progress)
+
+
+def _sources(models: StrPath | Sequence[StrPath], reference: StrPath | None) -> list[str]:
+    """Return the files, the reference first."""
+    given = [models] if isinstance(models, (str, os.PathLike)) else list(models)
+    texts = [os.fspath(model) for model in given]
+    if reference is None:
+        return texts
+    first = os.fspath(reference)
+    return [first, *(text for text in texts if text != first)]

@@ -12,6 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.images import ImagePool, resized
+from fcn_deploy.benchmark.models import OpenedReference
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Accuracy, Agreed, Agreement, Frame, MarginAgreed
 from fcn_deploy.benchmark.row_runs import RowRun
@@ -94,8 +95,8 @@ def compare_labels(
 
     Args:
         samples: images with or without ground truth; without, agreement alone is counted.
-        reference: a runner that gives "labels" and "logits"; None leaves agreement out. It may be one of `runners`,
-            and is then run once per image.
+        reference: gives "labels", and "logits" for agreement by margin; None leaves agreement out. It may be one of
+            `runners`, and is then run once per image.
         worst_frames: gets every image whose labels can be compared, with the place of the runner.
 
     Returns:
@@ -112,7 +113,8 @@ def compare_labels(
     results = [own if runner is reference else empty(runner.name) for runner in runners]
     for sample in samples:
         outputs = None if reference is None else own.add(reference, sample)
-        labels, margins = (None, None) if outputs is None else (outputs[LABELS], logit_margin(outputs[LOGITS]))
+        labels = None if outputs is None else outputs[LABELS]
+        margins = None if outputs is None or LOGITS not in outputs else logit_margin(outputs[LOGITS])
         for place, (runner, result) in enumerate(zip(runners, results, strict=True)):
             found = None if result is own else result.add(runner, sample, labels, margins)
             if found is not None and labels is not None and worst_frames is not None:
@@ -137,7 +139,7 @@ class RowLabels:
     progress: Progress
 
     def compare(
-        self, runs: Sequence[RowRun], reference: Runner | None, worst_frames: WorstFrames | None
+        self, runs: Sequence[RowRun], opened: OpenedReference | None, worst_frames: WorstFrames | None
     ) -> rec.Reference | None:
         """Fill in accuracy and agreement on the images as they are; a runner that raises fails its row.
 
@@ -145,19 +147,20 @@ class RowLabels:
             What the labels were compared with; None without a reference, or if that raised.
         """
         running = [(place, run, run.runner) for place, run in enumerate(runs) if run.runner is not None]
+        reference = None if opened is None else opened.runner
         if worst_frames is not None:
             worst_frames.begin(self.classes, self.dataset.palette, [place for place, _, _ in running])
-        if reference is not None:
+        if reference is not None and opened is not None and opened.margins:
             reference.output_names = (LABELS, LOGITS)
         results, own = self._results(
             [runner for _, _, runner in running], reference, self.pool, worst_frames=worst_frames
         )
         if reference is not None:
             reference.output_names = (LABELS,)
-        lasted = reference is not None and own.failure is None
+        lasted = own.failure is None
         for (_, run, _), result in zip(running, results, strict=True):
-            _fill_in(run, result, compared=lasted and result is not own)
-        return rec.Reference(own.name, accuracy_of(own)) if lasted else None
+            _fill_in(run, result, compared=opened is not None and lasted and result is not own)
+        return rec.Reference(opened.spec, accuracy_of(own), opened.file) if opened is not None and lasted else None
 
     def compare_at(self, size: Size, runs: Sequence[RowRun]) -> None:
         """Fill in accuracy on images resized to (height, width); a runner that raises gets none."""

@@ -25,6 +25,7 @@ class RowRun:
     """One runner while it is measured; `row` returns what was found.
 
     Attributes:
+        label: of the model, as in `rec.Row.file`; `model`: what its checkpoint holds, where the keys leave a choice.
         file: what the runner opened.
         error: why it was not opened.
         found: what was measured, by N, H, W of the images; under None on the data set's own sizes.
@@ -32,6 +33,8 @@ class RowRun:
     """
 
     spec: RunnerSpec
+    label: str = ""
+    model: str | None = None
     status: rec.Status = "ok"
     reason: str = ""
     notes: list[str] = field(default_factory=list)
@@ -41,6 +44,10 @@ class RowRun:
     error: FcnDeployError | None = None
     found: dict[Shape | None, Measurement] = field(default_factory=dict)
     accuracy: dict[Size, Accuracy] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return rec.named(self.label, self.spec.text)
 
     @property
     def ok(self) -> bool:
@@ -68,17 +75,20 @@ class RowRun:
     def row(self) -> rec.Row:
         own = [self.found[None]] if None in self.found else []
         resized = [replace(self.found[shape], accuracy=self.accuracy.get(shape[1:])) for shape in self.resized]
-        return rec.Row(self.spec.text, self.status, self.reason, tuple(self.notes), self.built, (*own, *resized))
+        notes, found = tuple(self.notes), (*own, *resized)
+        return rec.Row(self.spec.text, self.status, self.reason, notes, self.built, found, self.label)
 
 
-def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stack: ExitStack) -> list[RowRun]:
+def open_rows(
+    files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stack: ExitStack, label: str = ""
+) -> list[RowRun]:
     """Make the file of every spec and open its runner; `stack` closes them.
 
     Raises:
         UnknownNameError: no such runner or provider: a typo, not a fact about the machine.
         CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
     """
-    runs = [_open(files, spec, threads, stack) for spec in specs]
+    runs = [_open(files, RowRun(spec, label, files.model_source.model), threads, stack) for spec in specs]
     errors = [run.error for run in runs]
     about_file = [error for error in errors if error is not None and not isinstance(error, ABOUT_MACHINE)]
     if about_file and all(errors):
@@ -86,8 +96,8 @@ def open_rows(files: ModelFiles, specs: Sequence[RunnerSpec], threads: int, stac
     return runs
 
 
-def _open(files: ModelFiles, spec: RunnerSpec, threads: int, stack: ExitStack) -> RowRun:
-    run = RowRun(spec)
+def _open(files: ModelFiles, run: RowRun, threads: int, stack: ExitStack) -> RowRun:
+    spec = run.spec
     try:
         run.file, run.built = files.file_for(spec)
         run.runner = stack.enter_context(files.open(spec, threads=threads))

@@ -12,10 +12,11 @@ from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
 from fcn_deploy.benchmark.model_files import ModelFiles
+from fcn_deploy.benchmark.models import BenchModel, check_same_classes, labels_of, open_reference
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
-from fcn_deploy.benchmark.runner_specs import check_calibration, check_engines, parse_spec
+from fcn_deploy.benchmark.runner_specs import RunnerSpec, check_calibration, check_engines, parse_spec
 from fcn_deploy.benchmark.timing.energy import EnergyMeter
 from fcn_deploy.benchmark.timing.isolated import InChild
 from fcn_deploy.benchmark.timing.latency import Budget
@@ -26,13 +27,12 @@ from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import profile_of_dataset
-from fcn_deploy.errors import FcnDeployError, RunnerError
-from fcn_deploy.runners.base import Runner
+from fcn_deploy.errors import RunnerError
+from fcn_deploy.model_file import kind_of
 from fcn_deploy.runners.engine_options import TrtOptions
-from fcn_deploy.runners.registry import REFERENCE, distributions, is_plain
+from fcn_deploy.runners.registry import distributions
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Profile, Shape
@@ -43,7 +43,9 @@ class BenchOptions:
     """What to measure; what is not listed means the same as the argument of `bench`.
 
     Attributes:
+        source, runners: the first file, which the others are compared with, and its rows.
         model: what a checkpoint holds where its keys leave a choice.
+        others: further files, each with its rows.
         calibration: images to calibrate INT8 with; without them INT8 is rejected.
         batch: images per inference, when the data set's own sizes are timed.
         sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the data
@@ -54,6 +56,7 @@ class BenchOptions:
     source: str = "demo"
     model: str | None = None
     runners: tuple[str, ...] = ("pytorch", "onnxruntime")
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()
     data: DataOptions = field(default_factory=DataOptions)
     calibration: DataOptions | None = None
     budget: Budget = field(default_factory=Budget)
@@ -68,51 +71,58 @@ class BenchOptions:
     saturation_s: float = SECONDS
     worst_frames: WorstFrames | None = None
 
+    @property
+    def rows(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """All files, each with its rows."""
+        return (self.source, self.runners), *self.others
+
 
 def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     """Measure and return the record; failures and errors as for `bench`."""
-    specs = [parse_spec(spec) for spec in options.runners]
+    asked = [(source, tuple(map(parse_spec, rows))) for source, rows in options.rows]
+    specs = [spec for _, found in asked for spec in found]
     check_calibration(specs, options.calibration)
     check_engines(specs, options.engine)
     check_shapes(options.sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
-        model_source = stack.enter_context(ModelSource(options.source, progress, model=options.model))
-        sha256, size_bytes = model_source.digest()
+        models = _models(asked, options.model, stack, progress)
+        described = [model.describe() for model in models]
         # The data set first: a typo in its path should not cost the minute that an export takes.
-        card = model_source.card()
+        card = next((model.card for model in models if model.card is not None), None)
         dataset = open_or_generate(card, options.data, progress)
         pool = ImagePool(max((options.batch, *options.batches)))
-        files = ModelFiles(
-            model_source,
-            Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True))),
-            calibration=options.calibration,
-            engine=options.engine,
-            profiles=lambda: _profiles(dataset, options, progress),
-            progress=progress,
-        )
-        runs = open_rows(files, specs, threads, stack)
-        runner, reason = _open_reference(model_source, runs, threads, stack)
+        runs = []
+        for model in models:
+            files = ModelFiles(
+                model.source,
+                Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True))),
+                calibration=options.calibration,
+                engine=options.engine,
+                profiles=lambda: _profiles(dataset, options, progress),
+                progress=progress,
+            )
+            runs += open_rows(files, model.specs, threads, stack, model.label)
+        opened, reason = open_reference(models[0], runs, threads, stack)
         labels = RowLabels(dataset, classes_of(card, dataset), options.radius, options.data.on_error, pool, progress)
-        reference = labels.compare(runs, runner, options.worst_frames)
+        reference = labels.compare(runs, opened, options.worst_frames)
         resized = shapes_of(options.sizes, options.batches, pool.sizes)
         for size in dict.fromkeys(shape[1:] for shape in resized if pool.labelled):
             labels.compare_at(size, runs)
         if options.isolated:
-            for opened in (runner, *(run.runner for run in runs)):
-                if opened is not None:
-                    opened.close()
+            for runner in (None if opened is None else opened.runner, *(run.runner for run in runs)):
+                if runner is not None:
+                    runner.close()
         with GpuWatch() as gpus:
             plan = TimingPlan(options.budget, options.saturation_s, gpus.look, progress, EnergyMeter(gpus))
             timed = _enter(runs, options, threads, stack)
             (shapes, rounds), others = _time(timed, resized, pool, options.batch, plan)
         if options.memory:
-            measure_row_memory(runs, options.model, shapes, threads, progress, options.engine)
+            measure_row_memory(runs, shapes, threads, progress, options.engine)
         return rec.Record(
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            model=rec.BenchmarkedModel(
-                model_source.path.name, sha256, size_bytes, None if card is None else plain(card)
-            ),
+            model=described[0],
+            others=tuple(described[1:]),
             data=_describe(labels),
             settings=_settings(options, threads, resized),
             environment=_environment(threads, gpus),
@@ -126,18 +136,21 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         )
 
 
-def _open_reference(
-    model_source: ModelSource, runs: list[RowRun], threads: int, stack: ExitStack
-) -> tuple[Runner | None, str]:
-    """Return the first plain PyTorch runner of the rows, or open one next to them; None and why if that fails."""
-    for run in runs:
-        spec = run.spec.runner
-        if run.runner is not None and spec.partition(":")[0] == REFERENCE and is_plain(spec):
-            return run.runner, ""
-    try:
-        return stack.enter_context(model_source.open(REFERENCE, threads=threads)), ""
-    except FcnDeployError as error:
-        return None, str(error)
+def _models(
+    asked: Sequence[tuple[str, tuple[RunnerSpec, ...]]], model: str | None, stack: ExitStack, progress: Progress
+) -> list[BenchModel]:
+    """Find every file and read its card; DataError if they have other classes. `model` is of checkpoints alone."""
+    sources = []
+    for text, _ in asked:
+        named = None if len(asked) > 1 and kind_of(text) in ("onnx", "engine") else model
+        sources.append(stack.enter_context(ModelSource(text, progress, model=named)))
+    labels = labels_of([source.path for source in sources])
+    models = [
+        BenchModel(source, label, specs, source.card())
+        for source, label, (_, specs) in zip(sources, labels, asked, strict=True)
+    ]
+    check_same_classes(models)
+    return models
 
 
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
@@ -159,11 +172,11 @@ def _enter(runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitS
             continue
         try:
             child = InChild(
-                run.spec.text,
+                run.name,
                 run.spec.runner,
                 run.file,
                 threads=threads,
-                model=options.model,
+                model=run.model,
                 engine=options.engine if run.spec.is_engine else None,
             )
         except RunnerError as error:

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 @cli_command(
     examples=[
-        "fcn-deploy bench",
         "fcn-deploy bench model.onnx --data val.txt --calib train.txt \\\n"
         "    --runners pytorch,onnxruntime:int8 --html report.html",
+        "fcn-deploy bench fcn8s.onnx fcn8s.int8.onnx fcn16s.onnx --data val.txt",
         "fcn-deploy bench model.onnx --data val.txt --baseline main.json \\\n    --max-miou-drop 0.3",
     ],
     hints={
@@ -48,7 +48,11 @@ if TYPE_CHECKING:
     },
 )
 @cloup.argument(
-    "model", default="demo", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo", the default.'
+    "models",
+    nargs=-1,
+    metavar="[MODEL]...",
+    help='Engines, .onnx files, checkpoints, recipes (.toml), or "demo", the default. Several files need the same '
+    "classes; the first is what the others are compared with.",
 )
 @group(
     "Data",
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
         help="Comma-separated list of pytorch[:DEVICE][:fp16|bf16][:compile], onnxruntime[:DEVICE][:PRECISION], "
         "openvino[:PRECISION][:DEVICE][:fp32|bf16], tensorrt[:PRECISION][:GPU].",
     ),
+    option("--reference", metavar="FILE", help="What the others are compared with, in place of the first."),
     model_option,
     from_option,
 )
@@ -79,11 +84,14 @@ if TYPE_CHECKING:
     REPORT_OPTIONS,
     json_option,
 )
-def command(model: str, runners: str | None, details: bool, **given: Any) -> None:
-    """Compare the speed and the accuracy of a model's runners.
+def command(models: tuple[str, ...], runners: str | None, details: bool, **given: Any) -> None:
+    """Compare the speed and the accuracy of a model's runners, or of several files.
 
     Without --data the images are generated. The runners take turns on every image; their labels are compared with
     PyTorch's, pixel by pixel. The images of --sizes are resized by Pillow (bilinear; labels by nearest neighbour).
+
+    Of several files each has the rows that can take it: without --runners as it is, in every runner that is installed
+    (engines: in tensorrt).
 
     With a PRECISION (fp16, int8, int8+fp16) the model is rewritten for this run; "tensorrt" builds an engine. Their
     time and size are measured too. An engine that cannot run here is built, and its row has the reason. DEVICE is cpu,
@@ -98,19 +106,19 @@ def command(model: str, runners: str | None, details: bool, **given: Any) -> Non
     if runners is not None and not runners.strip(", "):
         raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
     gate, reports = Gate.of(given), Reports.of(given)
-    baseline = gate.read_baseline(model, given["model_name"])
+    baseline = gate.read_baseline((models or ("demo",))[0], given["model_name"])
     record = None if gate.from_path is None else read_record(Path(gate.from_path))
     kept = reports.frames() if record is None else None
     if record is None:
         record = bench(
-            model,
+            models or "demo",
             data_options(given),
             runners=runners,
             worst_frames=kept,
             calibration=_calibration(given["calib"], given["calib_labels"]),
             engine=engine_options(given),
             progress=progress(),
-            **picked(given, "model_name", "radius"),
+            **picked(given, "model_name", "radius", "reference"),
             **timing(given),
         )
     _leave(record, gate, baseline, details, reports, kept)

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError, UnknownNameError
+from fcn_deploy.graph.nodes import operand
 
 # Metadata of a node: why it was left out of INT8 or FP16 on purpose.
 KEEP_KEY = "fcn_deploy.keep"
@@ -37,6 +38,15 @@ def check_rewritable(model: ir.Model, path: object) -> None:
         raise GraphError(f"{path} holds FP16 weights already; give the FP32 file that it was made from")
     if not convolutions(model):
         raise GraphError(f"{path} has no convolution; expected a convolutional network")
+
+
+def for_cpu_alone(model: ir.Model) -> bool:
+    """Whether the graph is quantised in a way that TensorRT rejects: to UINT8, or with integer operators."""
+    return any(
+        node.op_type in INTEGER_OPERATORS
+        or (node.op_type in QUANTISERS and (zero := operand(node, 2)) is not None and zero.dtype == ir.DataType.UINT8)
+        for node in model.graph
+    )
 
 
 def first_layers(model: ir.Model) -> list[str]:

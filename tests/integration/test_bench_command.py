@@ -62,6 +62,40 @@ def test_an_onnx_file_of_another_tool_is_measured_and_pytorch_is_skipped(tmp_pat
     assert result.exit_code == 0
 
 
+def test_several_files_are_compared_with_the_first(small_onnx, tmp_path):
+    """Without --runners each runs as it is; the table has a line for each file, and fits 100 columns."""
+    from fcn_deploy.quantization.quantize import quantize
+
+    int8 = tmp_path / "small.int8.onnx"
+    quantize(small_onnx, int8, precision="int8", calibration="synthetic:4:9:33x47", target="cpu")
+    files = ["bench", str(small_onnx), str(int8), "--data", DATA, *QUICK, "--no-memory"]
+    run = tmp_path / "run.json"
+    result = invoke(
+        *files, "--json", str(run), "--csv", str(tmp_path / "run.csv"), "--html", str(tmp_path / "run.html")
+    )
+    record = read_record(run)
+    rows = {row.name: row for row in record.rows}
+    assert {"small pytorch", "small onnxruntime", "small.int8 onnxruntime"} <= set(rows)
+    assert "small.int8 pytorch" not in rows
+    assert record.reference.name == "small pytorch"
+    assert rows["small.int8 onnxruntime"].own.agreement.overall.pixels == 3 * 33 * 47
+    assert "\nsmall.int8 " in result.stdout
+    assert "\n  onnxruntime" in result.stdout
+    assert "small.int8 onnxruntime" in (tmp_path / "run.html").read_text()
+    head, *lines = (tmp_path / "run.csv").read_text().splitlines()
+    assert head.endswith(",file")
+    assert lines[-1].endswith(",small.int8")
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    other = invoke(*files, "--reference", str(int8), "--runners", "onnxruntime", "--json", "-")
+    assert json.loads(other.stdout)["reference"]["file"] == "small.int8"
+
+
+def test_files_of_other_classes_do_not_share_a_table(small_onnx, tmp_path):
+    other = save_small_model(tmp_path / "other.safetensors", ("cat", "dog"))
+    with pytest.raises(DataError, match=r"has 8 classes \(sky, .*\) and .*other\.safetensors has 2 \(cat, dog\)"):
+        invoke("bench", str(small_onnx), str(other), "--data", DATA)
+
+
 def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(small_onnx):
     runners = ["--runners", "pytorch,onnxruntime:fp16,onnxruntime:int8", "--calib", "synthetic:4:9:33x47"]
     result = invoke("bench", str(small_onnx), "--data", DATA, *QUICK, *runners, "--no-memory", "--json", "-")

@@ -59,7 +59,7 @@ def remarks(baseline: Record, record: Record) -> Iterator[str]:
     for package in distributions():
         if then.get(package) != now.get(package):
             yield f"{package} was {then.get(package, 'not there')} and is {now.get(package, 'not there')}"
-    timed = [(row.runner, speed(baseline, row.own)) for row in baseline.rows]
+    timed = [(row.name, speed(baseline, row.own)) for row in baseline.rows]
     unsteady = [runner for runner, found in timed if found is not None and found.unstable]
     if unsteady:
         yield f"unstable in the baseline: {', '.join(unsteady)}; measure a new one on a quiet machine"

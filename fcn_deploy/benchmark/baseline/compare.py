@@ -105,27 +105,27 @@ def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -
     for key, row in now.items():
         before = then.get(key)
         if before is None:
-            yield RowChange(row.runner, "new", "not in the baseline")
+            yield RowChange(row.name, "new", "not in the baseline")
         elif before.status != "ok":
-            yield RowChange(row.runner, "new", f"{before.status} in the baseline: {before.reason}")
+            yield RowChange(row.name, "new", f"{before.status} in the baseline: {before.reason}")
         elif row.status != "ok":
-            yield RowChange(row.runner, "lost", f"measured in the baseline, {row.status} now: {row.reason}")
+            yield RowChange(row.name, "lost", f"measured in the baseline, {row.status} now: {row.reason}")
         else:
             speed = tuple(speed_changes(baseline, before, record, row, relative=relative)) if timed else ()
             missing = untimed(baseline, before, record, row) if timed else ""
             yield RowChange(
-                row.runner, "compared", missing, speed, accuracy_change(before.own.accuracy, row.own.accuracy)
+                row.name, "compared", missing, speed, accuracy_change(before.own.accuracy, row.own.accuracy)
             )
     for key, row in then.items():
         if key not in now:
-            yield RowChange(row.runner, "gone", "in the baseline, and not in this run")
+            yield RowChange(row.name, "gone", "in the baseline, and not in this run")
 
 
 def _by_name(record: Record) -> dict[tuple[str, int], Row]:
     """Map each row by its runner and its position among rows of that runner, from 0."""
     rows: dict[tuple[str, int], Row] = {}
     for row in record.rows:
-        rows[row.runner, sum(name == row.runner for name, _ in rows)] = row
+        rows[row.name, sum(name == row.name for name, _ in rows)] = row
     return rows
 
 
@@ -142,7 +142,7 @@ def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | N
     if before is None or after is None:
         return None
     change = next(speed_changes(baseline, before, record, after), None)
-    return None if change is None else (after.runner, change.ratio)
+    return None if change is None else (after.name, change.ratio)
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,9 @@ def check_record(record: Record, name: str) -> None:
 def _row(record: Record, row: Row) -> Iterator[str]:
     shapes = [found.shape for found in row.measurements]
     if len(set(shapes)) < len(shapes):
-        yield f"{row.runner} has two measurements of one shape"
+        yield f"{row.name} has two measurements of one shape"
     for found in row.measurements:
-        name = row.runner if found.shape is None else f"{row.runner} at {shape_text(found.shape)}"
+        name = row.name if found.shape is None else f"{row.name} at {shape_text(found.shape)}"
         yield from (f"{name} {fault}" for fault in _measurement(record, found))
 
 

@@ -17,6 +17,7 @@ from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
 from fcn_deploy.metrics.scores import Scores, scores
+from fcn_deploy.runners.registry import REFERENCE, RUNNERS
 
 REGIONS = ("all", "boundary", "interior")
 
@@ -203,7 +204,15 @@ def class_changes(record: Record, row: Row) -> tuple[ClassChange, ...]:
 
 def is_reference(record: Record, row: Row) -> bool:
     """Whether the row is what the others are compared with."""
-    return record.reference is not None and row.runner == record.reference.runner
+    return record.reference is not None and row.name == record.reference.name
+
+
+def reference_words(record: Record) -> str:
+    """Return "PyTorch" where it is the reference of a single file, else the reference's name."""
+    found = record.reference
+    if found is None or (not found.file and found.runner.partition(":")[0] == REFERENCE):
+        return RUNNERS[REFERENCE].title
+    return found.name
 
 
 def most_changed(row: Row, count: int = 5) -> tuple[Frame, ...]:

@@ -36,11 +36,17 @@ class Built:
     sha256: str = ""
 
 
+def named(file: str, runner: str) -> str:
+    """Return "fcn8s onnxruntime", or the runner alone where the file has no label."""
+    return f"{file} {runner}" if file else runner
+
+
 @dataclass(frozen=True)
 class Row:
     """One runner. `reason` says why it is not ok.
 
     Attributes:
+        file: the `label` of the model that it ran, where the record has several; "" for the only one.
         built: the file that was made for the row; None if it opened one that was there.
         measurements: on the data set's own sizes first, then on resized images; what did not run is missing.
     """
@@ -51,6 +57,12 @@ class Row:
     notes: tuple[str, ...] = ()
     built: Built | None = None
     measurements: tuple[Measurement, ...] = ()
+    file: str = ""
+
+    @property
+    def name(self) -> str:
+        """The runner, after the file's label where there are several files."""
+        return named(self.file, self.runner)
 
     @property
     def own(self) -> Measurement:
@@ -69,12 +81,18 @@ class Row:
 
 @dataclass(frozen=True)
 class BenchmarkedModel:
-    """The file that was measured; `card` is its model card as plain data, None if it has none."""
+    """A file that was measured; `card` is its model card as plain data, None if it has none.
+
+    Attributes:
+        label: what its rows are called by where the record has several files: the file's name, as much as tells them
+            apart; "" for the only one.
+    """
 
     name: str
     sha256: str
     size_bytes: int
     card: dict[str, Any] | None
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,10 +134,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Reference:
-    """What labels are compared with; its own accuracy, None without ground truth."""
+    """What labels are compared with; its own accuracy, None without ground truth.
+
+    Attributes:
+        file: as in `Row`.
+    """
 
     runner: str
     accuracy: Accuracy | None
+    file: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its row's name."""
+        return named(self.file, self.runner)
 
 
 @dataclass(frozen=True)
@@ -147,6 +175,8 @@ class Record:
 
     Attributes:
         created: ISO 8601, UTC.
+        model: the first file, which the others are compared with.
+        others: the further files.
         shapes: N, H, W of each batch of the data set's own sizes.
         rounds: index into `shapes` of each round; entry i of every row's own latency belongs to round i.
         other_cores: cores that other processes kept busy while timing, on average; None if it was too short to say.
@@ -166,6 +196,7 @@ class Record:
     rows: tuple[Row, ...]
     other_cores: float | None = None
     gpu_states: tuple[GpuState, ...] = ()
+    others: tuple[BenchmarkedModel, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Record {self.model.name}, {len(self.rows)} rows, {self.created}>"
@@ -175,6 +206,11 @@ class Record:
         return str(import_module(PAGE).render_iframe(self))
 
     @property
+    def models(self) -> tuple[BenchmarkedModel, ...]:
+        """All files, in the order of their rows."""
+        return self.model, *self.others
+
+    @property
     def failed(self) -> bool:
         """Whether a row failed, or none was measured."""
         statuses = [row.status for row in self.rows]
@@ -182,9 +218,9 @@ class Record:
 
     def reference_row(self, shape: Shape | None = None) -> Row | None:
         """Return the reference's row, if it was timed on images of `shape`."""
-        name = None if self.reference is None else self.reference.runner
+        name = None if self.reference is None else self.reference.name
         timed = (row for row in self.rows if (found := row.at(shape)) is not None and found.latency is not None)
-        return next((row for row in timed if row.runner == name), None)
+        return next((row for row in timed if row.name == name), None)
 
     def reference_at(self, shape: Shape | None) -> Measurement | None:
         """Return what the reference's row measured on images of `shape`, if it was timed on them."""

@@ -31,7 +31,7 @@ def _region_sheets(record: Record) -> Iterator[Sheet]:
     rows = []
     reference = record.reference_accuracy(None)
     for row, own in [(row, row.own.accuracy) for row in record.rows if row.own.accuracy is not None]:
-        runner, change = row.runner, NONE
+        runner, change = row.name, NONE
         if reference is not None:
             change = "ref" if is_reference(record, row) else interval(mean_change(reference, own))
         for name, found in regions(own).items():
@@ -42,8 +42,8 @@ def _region_sheets(record: Record) -> Iterator[Sheet]:
 
 def _class_sheets(record: Record) -> Iterator[Sheet]:
     """Yield the points of IoU that each class gained against the reference, a few rows of the record per sheet."""
-    found = [(row.runner, changes) for row in record.rows if (changes := class_changes(record, row))]
-    reference = "" if record.reference is None else record.reference.runner
+    found = [(row.name, changes) for row in record.rows if (changes := class_changes(record, row))]
+    reference = "" if record.reference is None else record.reference.name
     for part in _chunks(found, A_SHEET):
         heads = ("class", reference, *(runner for runner, _ in part))
         first = part[0][1]
@@ -56,7 +56,7 @@ def _class_sheets(record: Record) -> Iterator[Sheet]:
 
 def _margin_sheets(record: Record) -> Iterator[Sheet]:
     """Yield the per cent of pixels that keep their label, by how sure the reference was of it."""
-    agreements = [(row.runner, row.own.agreement) for row in record.rows]
+    agreements = [(row.name, row.own.agreement) for row in record.rows]
     found = [(runner, agreement) for runner, agreement in agreements if agreement is not None and agreement.by_margin]
     for part in _chunks(found, A_SHEET):
         bins = part[0][1].by_margin
@@ -77,7 +77,7 @@ def _margin_sheets(record: Record) -> Iterator[Sheet]:
 def _frame_sheets(record: Record) -> Iterator[Sheet]:
     """Yield the frames with the least agreement of each row."""
     rows = tuple(
-        (row.runner if index == 0 else "", _shortened(frame.name), share(frame.agreed, frame.pixels))
+        (row.name if index == 0 else "", _shortened(frame.name), share(frame.agreed, frame.pixels))
         for row in record.rows
         for index, frame in enumerate(most_changed(row))
     )

@@ -103,7 +103,7 @@ def _prose(line: str) -> str:
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
     """Return the tables in their order, each with the plots of its figures."""
     timing = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
-    measured = [(index, row.runner) for index, row in enumerate(record.rows) if row.resized]
+    measured = [(index, row.name) for index, row in enumerate(record.rows) if row.resized]
     drawn: dict[str, tuple[Any, ...]] = {
         "Speed": (verdict_lines(record), SPEED_NOTE, timing),
         "Accuracy": ((), CLASSES_NOTE, class_plots(record)),

@@ -60,7 +60,7 @@ class Overlays:
 
 def overlays(record: Record, kept: WorstFrames) -> Overlays:
     """Return the worst frames of each row, as many as were kept."""
-    reference = record.reference.runner if record.reference is not None else "the reference"
+    reference = record.reference.name if record.reference is not None else "the reference"
     photos: dict[str, tuple[str, int, int]] = {}
     keys: dict[str, str] = {}
     rows = []
@@ -69,7 +69,7 @@ def overlays(record: Record, kept: WorstFrames) -> Overlays:
             if frame.name not in keys:
                 keys[frame.name] = f"photo{len(keys)}"
                 photos[keys[frame.name]] = (photo_uri(frame.image), frame.image.shape[1], frame.image.shape[0])
-        rows.append((row.runner, tuple(_shown(frame, keys[frame.name], row, reference, kept) for frame in frames)))
+        rows.append((row.name, tuple(_shown(frame, keys[frame.name], row, reference, kept) for frame in frames)))
     differences = tuple((words, f"rgb{colour[:3]}") for words, colour in DIFFERENCES.values())
     return Overlays(photos, tuple(rows), _legend(kept), differences)
 
@@ -82,7 +82,7 @@ def _name(frame: WorstFrame, row: Row) -> str:
 
 
 def _shown(frame: WorstFrame, photo: str, row: Row, reference: str, kept: WorstFrames) -> Shown:
-    maps = [("ground truth", frame.truth), (reference, frame.reference), (row.runner, frame.labels)]
+    maps = [("ground truth", frame.truth), (reference, frame.reference), (row.name, frame.labels)]
     layers = [(name, labels_uri(labels, kept.palette)) for name, labels in maps if labels is not None]
     layers = [("image", ""), *layers, ("difference", difference_uri(frame.difference))]
     return Shown(photo, _name(frame, row), _caption(frame), layers)

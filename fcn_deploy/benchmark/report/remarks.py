@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fcn_deploy.benchmark.record.summary import speed
+from fcn_deploy.benchmark.record.summary import reference_words, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
-from fcn_deploy.system.formatting import count, number
+from fcn_deploy.system.formatting import NONE, count, number
 
 FEW_ROUNDS = 30
 
@@ -21,8 +21,9 @@ def headline(record: Record) -> str:
     network = f"{card['model']}, {len(card['classes'])} classes, " if card else ""
     threads = count(settings.threads, "CPU thread")
     how = f"{'a process each, ' * settings.isolated}runners in turn, {threads} each"
+    names = ", ".join(model.name for model in record.models)
     return (
-        f"{record.model.name}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
+        f"{names}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
         f"{count(len(record.rounds), 'round')} of batch {settings.batch}, {how}; times in ms"
     )
 
@@ -40,19 +41,19 @@ def verdict_lines(record: Record) -> list[str]:
     for place, row in enumerate(record.rows):
         about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
         if about:
-            lines.append(f"{row.runner}: {'. '.join([about[0], *(text[:1].upper() + text[1:] for text in about[1:])])}")
+            lines.append(f"{row.name}: {'. '.join([about[0], *(text[:1].upper() + text[1:] for text in about[1:])])}")
     return lines + [verdict.text for verdict in found if verdict.about == "choice"]
 
 
 def circumstances(record: Record) -> list[str]:
     """Return reasons, notes, doubts, and what the columns mean."""
     built = {"built": "built, and not run"}
-    lines = [f"{r.runner} {built.get(r.status, r.status)}: {r.reason}" for r in record.rows if r.status != "ok"]
-    lines += [f"{row.runner}: {note}" for row in record.rows for note in row.notes]
+    lines = [f"{r.name} {built.get(r.status, r.status)}: {r.reason}" for r in record.rows if r.status != "ok"]
+    lines += [f"{row.name}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _energy(row))]
     for row in record.rows:
         if (timed := speed(record, row.own)) is not None and timed.unstable:
-            lines.append(f"{row.runner}: unstable, {', and '.join(timed.instability)}; measure again")
+            lines.append(f"{row.name}: unstable, {', and '.join(timed.instability)}; measure again")
     if record.reference is None and record.reference_reason:
         lines.append(f"no PyTorch reference: {record.reference_reason}")
     lines += _doubts(record)
@@ -70,7 +71,7 @@ def _energy(row: Row) -> str:
         f"{joules / busy.images:.3g} J an image on {name} ({joules / busy.seconds:.0f} W)"
         for name, joules in busy.joules.items()
     ]
-    return f"{row.runner}: {', '.join(used)}, idle power included" if used else ""
+    return f"{row.name}: {', '.join(used)}, idle power included" if used else ""
 
 
 def _doubts(record: Record) -> list[str]:
@@ -96,19 +97,20 @@ def _meaning(record: Record) -> str:
     if any(row.own.saturated is not None for row in record.rows):
         sentences.append("Saturated: the next image never has to wait.")
     if any(row.own.agreement is not None for row in record.rows):
+        words, edge = reference_words(record), _lowest_edge(record)
         sentences += [
-            "Change: points more or less than PyTorch.",
-            "Agreement: % of pixels that PyTorch labels alike;",
-            f"boundary: within {record.settings.radius} px of a change of its label;",
-            f"low-margin: where its two best logits differ by less than {_lowest_edge(record)}.",
+            f"Change: points more or less than {words}.",
+            f"Agreement: % of pixels that {words} labels alike;",
+            f"boundary: within {record.settings.radius} px of a change of its label{'.' if edge == NONE else ';'}",
         ]
+        sentences += [] if edge == NONE else [f"low-margin: where its two best logits differ by less than {edge}."]
     return " ".join(sentences)
 
 
 def _lowest_edge(record: Record) -> str:
     agreements = [row.own.agreement for row in record.rows if row.own.agreement is not None]
     bins = [agreement.by_margin for agreement in agreements if agreement.by_margin]
-    return number(bins[0][0].high, 3) if bins else "-"
+    return number(bins[0][0].high, 3) if bins else NONE
 
 
 def environment_line(environment: dict[str, Any]) -> str:

@@ -37,14 +37,14 @@ def sheets(record: Record) -> list[Sheet]:
 
 def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
-    reference = record.reference.runner if record.reference is not None else REFERENCE
+    reference = record.reference.name if record.reference is not None else REFERENCE
     saturated = any(row.own.saturated is not None for row in record.rows)
     heads = ("runner", "", "median ms", "p90 ms", "p99 ms", "images/s", *["saturated images/s"] * saturated)
     rows = []
     for row in record.rows:
         *times, images, busy, reference_times, up, run, down, memory = _speed_cells(record, row.own)
         cells = (*times, images, *[busy] * saturated, reference_times, up, run, down, memory)
-        rows.append((row.runner, _state(record, row), *cells))
+        rows.append((row.name, _state(record, row), *cells))
     steps = ("upload ms", "run ms", "download ms", "peak MiB")
     return Sheet("Speed", (*heads, f"× {reference}", *steps), tuple(rows), words=(0, 1))
 
@@ -70,7 +70,7 @@ def fidelity_sheet(record: Record) -> Sheet:
     agreement = ("agreement %", "boundary agreement %", "low-margin agreement %")
     heads = ("runner", "mIoU %", "change points", "boundary mIoU %", "change points", *agreement, "worst class, points")
     rows = (
-        (row.runner, *_fidelity_cells(fidelity(record, row.own), is_reference(record, row)))
+        (row.name, *_fidelity_cells(fidelity(record, row.own), is_reference(record, row)))
         for row in record.rows
         if row.status == "ok"
     )
@@ -97,7 +97,7 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
 
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
-    reference = record.reference.runner if record.reference is not None else REFERENCE
+    reference = record.reference.name if record.reference is not None else REFERENCE
     speeds = ("median ms", "p90 ms", "images/s", "saturated images/s", f"× {reference}", "peak MiB")
     heads = ("runner", "size", "batch", *speeds, "mIoU %", "change points")
     rows = []
@@ -106,7 +106,7 @@ def sizes_sheet(record: Record) -> Sheet:
         median, p90, _, images, busy, times, *_, memory = _speed_cells(record, found)
         mean_iou, delta, *_ = _fidelity_cells(fidelity(record, found), is_reference(record, row))
         cells = (median, p90, images, busy, times, memory, mean_iou, delta)
-        rows.append((row.runner, f"{height}x{width}", str(batch), *cells))
+        rows.append((row.name, f"{height}x{width}", str(batch), *cells))
     return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
 
 
@@ -125,5 +125,5 @@ def built_sheet(record: Record) -> Sheet:
         if row.built is not None:
             shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
             cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
-            rows.append((row.runner, *cells, shares or NONE))
+            rows.append((row.name, *cells, shares or NONE))
     return Sheet("Files made", ("runner", "file", "MB", "made in s", "multiply-adds by type"), tuple(rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -37,15 +38,20 @@ STYLES = {
 def render(record: Record, details: bool = False) -> RenderableType:
     """Render speed, accuracy and agreement, and what was left out and why; `details`: the fidelity in full."""
     parts: list[RenderableType] = [Text(headline(record)), ""]
+    labels = tuple(model.label for model in record.models if model.label)
     for sheet in sheets(record):
-        parts += [as_table(sheet), ""]
+        parts += [as_table(sheet, labels), ""]
     for sheet in detail_sheets(record) if details else ():
-        parts += [Text(f"{sheet.title}:"), as_table(sheet), ""]
+        parts += [Text(f"{sheet.title}:"), as_table(sheet, labels), ""]
     return Group(*parts, *(Text(line) for line in remarks(record)))
 
 
-def as_table(sheet: Sheet) -> Table:
-    """Build a table of rich's; the column without a head holds the status."""
+def as_table(sheet: Sheet, labels: tuple[str, ...] = ()) -> Table:
+    """Build a table of rich's; the column without a head holds the status.
+
+    Args:
+        labels: of the files, where there are several: each gets a line of its own above the names of its runners.
+    """
     table = bare_table()
     for index, column in enumerate(sheet.columns):
         widest = max((len(row[index]) for row in sheet.rows), default=0)
@@ -54,7 +60,7 @@ def as_table(sheet: Sheet) -> Table:
             overflow="fold" if index == 0 else "ellipsis",
             justify="left" if index == 0 or not column else "right",
         )
-    for row in sheet.rows:
+    for row in _grouped(sheet.rows, labels):
         table.add_row(
             *(
                 Text(cell, "" if column else STYLES.get(cell, ""))
@@ -62,6 +68,17 @@ def as_table(sheet: Sheet) -> Table:
             )
         )
     return table
+
+
+def _grouped(rows: Sequence[tuple[str, ...]], labels: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows; where the file changes, first a row with its label alone, so that names stay short."""
+    last = ""
+    for name, *cells in rows:
+        label = next((label for label in labels if name.startswith(f"{label} ")), "")
+        if label and label != last:
+            yield (label, *("" for _ in cells))
+        last = label or last
+        yield (f"  {name[len(label) + 1 :]}" if label else name, *cells)
 
 
 def two_lines(head: str) -> str:
@@ -97,10 +114,11 @@ def escaped(words: str) -> str:
 def render_csv(record: Record) -> str:
     """Return a head and a line for each row on the data set's own sizes, then one for each row and other shape.
 
-    What was not measured is empty. `height` and `width` are empty where the data set has several sizes.
+    What was not measured is empty. Where the record has several files, the last column is the row's. `height` and
+    `width` are empty where the data set has several sizes.
     """
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(stream, _columns(record), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(_line(record, row, row.own) for row in record.rows)
     writer.writerows(_line(record, row, found) for row, found in resized_measurements(record))
@@ -114,7 +132,7 @@ def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
     memory, agreement, built = found.memory, found.agreement, None if found.shape else row.built
     figures = summarise(record, found)
     line = figures | {
-        "runner": row.runner, "status": row.status, "reason": row.reason,
+        "runner": row.runner, "status": row.status, "reason": row.reason, "file": row.file,
         "batch": batch, "height": height, "width": width,
         "peak_bytes": memory and memory.peak_bytes, "device_bytes": memory and memory.device_bytes,
         "file_bytes": built and built.size_bytes, "file_sha256": built and built.sha256,
@@ -123,4 +141,8 @@ def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
         "compared_pixels": agreement and agreement.overall.pixels,
         "unstable": int(figures["unstable"]) if "unstable" in figures else None,
     }  # fmt: skip
-    return {column: line[column] for column in COLUMNS if line.get(column) is not None}
+    return {column: line[column] for column in _columns(record) if line.get(column) is not None}
+
+
+def _columns(record: Record) -> tuple[str, ...]:
+    return (*COLUMNS, "file") if record.others else COLUMNS

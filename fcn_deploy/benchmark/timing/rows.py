@@ -74,7 +74,6 @@ def time_rows(timed: Sequence[TimedRow], shape: Shape | None, batches: Sequence[
 
 def measure_row_memory(
     runs: Sequence[RowRun],
-    model: str | None,
     own: Sequence[Shape],
     threads: int,
     progress: Progress = SILENT,
@@ -92,7 +91,7 @@ def measure_row_memory(
             for shape in dict.fromkeys([*([] if largest is None else [largest]), *run.resized]):
                 try:
                     memory = measure_memory(
-                        run.spec.runner, run.file, shape, threads=threads, model=model, engine=asked
+                        run.spec.runner, run.file, shape, threads=threads, model=run.model, engine=asked
                     )
                 except RunnerError as error:
                     run.notes.append(str(error))

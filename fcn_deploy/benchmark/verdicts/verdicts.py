@@ -12,7 +12,7 @@ import numpy as np
 from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
-from fcn_deploy.benchmark.record.summary import is_reference, mean_change
+from fcn_deploy.benchmark.record.summary import is_reference, mean_change, reference_words
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
 from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck
@@ -92,16 +92,16 @@ def _precision(record: Record, row: Row) -> Iterator[str]:
 
 
 def _payoff(record: Record, row: Row) -> Iterator[str]:
-    """Compare a row of lower precision with the same runner's row of the model as it is."""
-    spec, plain = _spec(row), _plain_row(record, row)
-    if plain is None or spec.precision is None:
+    """Compare a row of lower precision, or of another file, with the same runner's row of the model as it is."""
+    plain = _plain_row(record, row)
+    if plain is None:
         return
     quotient = speed_ratio(record, plain, row)
     if quotient is None:
         return
     before, after = plain.own.accuracy, row.own.accuracy
     cost = None if before is None or after is None else mean_change(before, after)
-    yield f"{payoff_words(row.runner, plain.runner, quotient, cost)}{_agreement(row) if cost is None else ''}"
+    yield f"{payoff_words(row.name, plain.name, quotient, cost)}{_agreement(record, row) if cost is None else ''}"
 
 
 def payoff_words(name: str, plain: str, quotient: Ratio, cost: Interval | None) -> str:
@@ -130,12 +130,12 @@ def _judgement(quotient: Ratio, cost: Interval | None) -> str:
     return "is faster and costs accuracy" if proven else "is worth it"
 
 
-def _agreement(row: Row) -> str:
+def _agreement(record: Record, row: Row) -> str:
     agreement = row.own.agreement
     if agreement is None or not agreement.overall.pixels:
         return ""
     agreed = math.floor(10_000 * agreement.overall.agreed / agreement.overall.pixels) / 100
-    return f", {agreed:.2f} % of the labels as PyTorch's"
+    return f", {agreed:.2f} % of the labels as {reference_words(record)}'s"
 
 
 def _spec(row: Row) -> RunnerSpec:
@@ -147,9 +147,14 @@ def _spec(row: Row) -> RunnerSpec:
 
 
 def _plain_row(record: Record, row: Row) -> Row | None:
-    """Return the timed row of the same runner on the model as it is, or in FP16 if there is none."""
-    spec = _spec(row)
-    others = [(_spec(other), other) for other in record.rows if other.own.latency is not None]
+    """Return the timed row of the same runner on the model as it is, or in FP16 if there is none; of another file than
+    the reference's, the same row of that one.
+    """
+    spec, timed = _spec(row), [other for other in record.rows if other.own.latency is not None]
+    if spec.precision is None:
+        first = record.model.label
+        return next((other for other in timed if first == other.file != row.file and other.runner == row.runner), None)
+    others = [(_spec(other), other) for other in timed if other.file == row.file]
     for precision in (None, "fp16"):
         for other, found in others:
             if other.runner == spec.runner and other.precision == precision != spec.precision:
@@ -178,8 +183,7 @@ def _choice(record: Record) -> Iterator[str]:
     reference = record.reference_accuracy(None)
     if reference is None:
         best = min(timed, key=lambda pair: pair[0])[1]
-        fastest = f"{best.runner}{_over_pytorch(record, best)}"
-        yield f"fastest here: {fastest}; without a ground truth nothing is said of its accuracy but the agreement"
+        yield f"fastest here: {best.name}{_over_pytorch(record, best)}; {_unjudged(record, best)}"
         return
     faithful = [
         (median, row)
@@ -188,8 +192,17 @@ def _choice(record: Record) -> Iterator[str]:
         or (row.own.accuracy is not None and mean_change(reference, row.own.accuracy).value >= -SAME)
     ]
     chosen = min(faithful, key=lambda pair: pair[0])[1] if faithful else None
-    named = "none that was timed" if chosen is None else f"{chosen.runner}{_over_pytorch(record, chosen)}"
-    yield f"fastest within {SAME} points of PyTorch's mIoU: {named}"
+    named = "none that was timed" if chosen is None else f"{chosen.name}{_over_pytorch(record, chosen)}"
+    yield f"fastest within {SAME} points of {reference_words(record)}'s mIoU: {named}"
+
+
+def _unjudged(record: Record, row: Row) -> str:
+    """Say why nothing is known of what the row's speed costs."""
+    if record.reference is not None:
+        return "without a ground truth nothing is said of its accuracy but the agreement"
+    if row.own.accuracy is None:
+        return "without a ground truth and without a reference nothing is said of its accuracy"
+    return "without a reference nothing is said of what it costs in mIoU (see --reference)"
 
 
 def _over_pytorch(record: Record, row: Row) -> str:
@@ -197,11 +210,15 @@ def _over_pytorch(record: Record, row: Row) -> str:
     timed = [
         (float(np.median(own.total)), other)
         for other in record.rows
-        if other.runner.partition(":")[0] == REFERENCE and (own := series(record, other.own))
+        if other.file == record.model.label and _is_pytorch(other) and (own := series(record, other.own))
     ]
-    if not timed or row.runner.partition(":")[0] == REFERENCE:
+    if not timed or (_is_pytorch(row) and row.file == record.model.label):
         return ""
     best = min(timed, key=lambda pair: pair[0])[1]
     quotient = speed_ratio(record, best, row)
     assert quotient is not None  # both were timed
-    return f", {_times(quotient)} PyTorch's fastest row, {best.runner}{_interval(quotient)}"
+    return f", {_times(quotient)} PyTorch's fastest row, {best.name}{_interval(quotient)}"
+
+
+def _is_pytorch(row: Row) -> bool:
+    return row.runner.partition(":")[0] == REFERENCE

@@ -157,6 +157,29 @@ def test_notes_of_what_a_runner_chose_while_it_was_timed_stand_in_its_row(bench,
     assert record.rows[0].notes == (("chose there",) if isolated else (f"chose for {3 + 1 + 4}",))
 
 
+def test_of_several_files_the_first_is_the_reference_of_all_rows(bench, tmp_path):
+    (tmp_path / "b.onnx").write_bytes(b"another")
+    runner = fake("onnxruntime", change=loses_class_2)  # the fixture opens the same runner for both files
+    others = ((str(tmp_path / "b.onnx"), ("onnxruntime",)),)
+    record = bench({"pytorch": fake("pytorch"), "onnxruntime": runner}, others=others)
+    assert [row.name for row in record.rows] == ["m pytorch", "m onnxruntime", "b onnxruntime"]
+    assert (record.reference.file, record.reference.runner) == ("m", "pytorch")
+    assert [model.name for model in record.models] == ["m.onnx", "b.onnx"]
+    assert record.rows[2].own.agreement == record.rows[1].own.agreement
+    assert from_json(to_json(record)) == record
+
+
+def test_without_pytorch_the_first_row_of_several_files_is_the_reference_and_has_no_margins(bench, tmp_path):
+    (tmp_path / "b.onnx").write_bytes(b"another")
+    fakes = {"pytorch": GraphError("adopted"), "onnxruntime": fake("onnxruntime"), "openvino": fake("openvino")}
+    others = ((str(tmp_path / "b.onnx"), ("openvino",)),)
+    record = bench(fakes, runners=("onnxruntime",), others=others)
+    assert record.reference.name == "m onnxruntime"
+    assert record.rows[1].own.agreement.overall.pixels == 3 * 33 * 47
+    assert record.rows[1].own.agreement.by_margin == ()
+    assert record.reference_row() == record.rows[0]
+
+
 def test_while_it_is_timed_the_reference_gives_labels_alone(bench):
     outputs = []
 

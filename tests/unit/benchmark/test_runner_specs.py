@@ -8,9 +8,10 @@ import pytest
 
 from fcn_deploy.benchmark import runner_specs
 from fcn_deploy.benchmark.model_files import ModelFiles
-from fcn_deploy.benchmark.runner_specs import RunnerSpec, default_specs, parse_spec
+from fcn_deploy.benchmark.runner_specs import RunnerSpec, default_specs, parse_spec, rows_of
 from fcn_deploy.errors import EngineError, RunnerError, UnknownNameError
 from fcn_deploy.sources.model_source import ModelSource
+from tests.support.int8_fcn import int8
 from tests.support.small_fcn import write_fcn
 
 
@@ -49,6 +50,7 @@ def test_what_a_runner_cannot_take_is_refused() -> None:
         ("onnxruntime:int4", r"precision of onnxruntime 'int4'; did you mean int8\?.*fp16, fp32, int8, int8\+fp16"),
         ("openvino:fp64", r"unknown precision of openvino 'fp64'.*bf16"),
         ("onnxruntime:cuda:fp16+int8", r"unknown precision of onnxruntime 'fp16\+int8'"),
+        ("tensorrt:fp99xyz", r"unknown precision of tensorrt 'fp99xyz'.*fp16, fp32, int8, int8\+fp16"),
         ("tensorrt:cuda", r"unknown precision of tensorrt 'cuda'"),
     ],
 )
@@ -83,7 +85,36 @@ def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, mon
     assert "tensorrt:fp16" in default_specs(str(tmp_path / "fp32.onnx"), False)
     to_fp16(model, nodes_kept_in_fp32(model))
     save_graph(model, tmp_path / "half.onnx")
-    assert default_specs(str(tmp_path / "half.onnx"), True) == ("pytorch", "onnxruntime", "openvino", "tensorrt")
+    assert default_specs(str(tmp_path / "half.onnx"), True) == ("onnxruntime", "openvino", "tensorrt")
+
+
+def cpu_file(folder: Path) -> str:
+    """A network quantised for CPUs, with zero points of UINT8, which TensorRT rejects."""
+    return str(int8(write_fcn(folder / "m.onnx"), "cpu"))
+
+
+def test_a_file_for_cpus_gets_no_row_of_tensorrt_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there")
+    path = cpu_file(tmp_path)
+    assert default_specs(path, True) == ("onnxruntime", "openvino")
+    assert rows_of([path], ["tensorrt"], True) == ((path, ("tensorrt",)),)  # asked for: its row says why it failed
+
+
+def test_each_of_several_files_has_the_rows_that_can_take_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there")
+    rewritten, engine = cpu_file(tmp_path), str(tmp_path / "e.engine")
+    Path(engine).write_bytes(b"vtrtjunk")
+    files = ["demo", rewritten, engine]
+    as_they_are = [("pytorch", "onnxruntime", "openvino"), ("onnxruntime", "openvino"), ("tensorrt",)]
+    assert rows_of(files, None, True) == tuple(zip(files, as_they_are, strict=True))
+    asked = ["pytorch", "onnxruntime:int8", "onnxruntime", "tensorrt", "tensorrt:fp16"]
+    assert rows_of(files, asked, True) == (
+        ("demo", tuple(asked)),
+        (rewritten, ("onnxruntime",)),
+        (engine, ("tensorrt",)),
+    )
+    with pytest.raises(RunnerError, match=r"none of the runners opens .*e\.engine; add tensorrt"):
+        rows_of(files, ["onnxruntime"], True)
 
 
 def test_an_engine_has_the_row_of_the_runner_that_opens_it(tmp_path: Path) -> None:

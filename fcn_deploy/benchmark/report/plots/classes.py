@@ -33,11 +33,11 @@ def class_plots(record: Record, width: int = WIDTH) -> list[Markup]:
     """Draw the reference's IoU and each other row's change, one picture each; only IoUs without a reference."""
     own = record.reference_accuracy(None)
     if own is None or record.reference is None:
-        scored = [(index, row.runner, row.own.accuracy) for index, row in enumerate(record.rows)]
+        scored = [(index, row.name, row.own.accuracy) for index, row in enumerate(record.rows)]
         return [_ious(record, name, found, index, width) for index, name, found in scored if found is not None]
-    changes = [(index, row.runner, class_changes(record, row)) for index, row in enumerate(record.rows)]
+    changes = [(index, row.name, class_changes(record, row)) for index, row in enumerate(record.rows)]
     return [
-        _ious(record, record.reference.runner, own, reference_place(record), width),
+        _ious(record, record.reference.name, own, reference_place(record), width),
         *(_changes(name, [(one.name, one.change) for one in own], index, width) for index, name, own in changes if own),
     ]
 

@@ -25,7 +25,7 @@ Times = NDArray[np.float64]
 
 def latency_plot(record: Record, width: int = WIDTH, *, alone: bool = False) -> Markup | None:
     """Draw a strip for each timed row: density of its rounds, every round as a tick, p50 p90 p99; None without rows."""
-    found = [(index, row.runner, series(record, row.own)) for index, row in enumerate(record.rows)]
+    found = [(index, row.name, series(record, row.own)) for index, row in enumerate(record.rows)]
     timed = [(index, name, times.total_ms) for index, name, times in found if times is not None]
     if not timed:
         return None

@@ -86,7 +86,7 @@ def _curves(record: Record, metric: Metric, batch: int) -> list[Curve]:
         found = [(one.shape, metric.value(record, one)) for one in row.resized if one.shape and one.shape[0] == batch]
         known = sorted((float(_pixels(shape)), v) for shape, v in found if v is not None and not math.isnan(v))
         if known:
-            curves.append(Curve(row.runner, index, tuple(known)))
+            curves.append(Curve(row.name, index, tuple(known)))
     return curves
 
 

@@ -79,7 +79,7 @@ def _places(record: Record) -> tuple[str, list[Point]]:
                 ms = timed.median_ms / record.settings.batch
                 ends = _ends(record, row) if unit == MEAN_IOU else (None, None)
                 said = f"{share:.2f} %" if unit == MEAN_IOU else f"{math.floor(1000 * share) / 1000:g} %"
-                places.append(Point(row.runner, index, ms, share, said, *ends))
+                places.append(Point(row.name, index, ms, share, said, *ends))
         if places:
             return unit, places
     return "", []

@@ -1,0 +1,113 @@
+"""Hold the files of a benchmark: what each is called, which rows it has, and that they can share one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.row_runs import RowRun
+from fcn_deploy.benchmark.runner_specs import RunnerSpec
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.options import check_classes
+from fcn_deploy.errors import DataError, FcnDeployError
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import REFERENCE, is_plain
+from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.plain import plain
+
+
+@dataclass(frozen=True)
+class BenchModel:
+    """One file with its rows.
+
+    Attributes:
+        label: what its rows are called by; "" where it is the only file.
+        card: None for a file without one.
+    """
+
+    source: ModelSource
+    label: str
+    specs: tuple[RunnerSpec, ...]
+    card: ModelCard | None
+
+    def describe(self) -> rec.BenchmarkedModel:
+        """Return the file as the record has it."""
+        sha256, size_bytes = self.source.digest()
+        card = None if self.card is None else plain(self.card)
+        return rec.BenchmarkedModel(self.source.path.name, sha256, size_bytes, card, self.label)
+
+
+@dataclass(frozen=True)
+class OpenedReference:
+    """What labels are compared with: a row's own runner, or one that has no row; `margins`: whether it has logits."""
+
+    runner: Runner
+    spec: str
+    file: str = ""
+
+    @property
+    def margins(self) -> bool:
+        return self.spec.partition(":")[0] == REFERENCE
+
+
+def labels_of(paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the shortest name of each file that no other has: its stem, its name, then with the folders above it.
+
+    A single file has none.
+    """
+    if len(paths) < 2:
+        return ("",) * len(paths)
+    wholes = [path.resolve() for path in paths]
+    deepest = max(len(path.parts) for path in wholes)
+    names = [
+        ["/".join((*_above(path, depth), last)) for depth in range(deepest) for last in (path.stem, path.name)]
+        for path in wholes
+    ]
+    labels = []
+    for place, own in enumerate(names):
+        others = names[:place] + names[place + 1 :]
+        free = (name for name, *taken in zip(own, *others, strict=True) if name not in taken)
+        labels.append(next(free, own[-1]))
+    return tuple(labels)
+
+
+def _above(path: Path, depth: int) -> tuple[str, ...]:
+    return path.parent.parts[-depth:] if depth else ()
+
+
+def check_same_classes(models: Sequence[BenchModel]) -> None:
+    """Raise DataError, with both lists, if two files have other classes: their rows cannot share one data set."""
+    carded = [(model, model.card) for model in models if model.card is not None]
+    for model, card in carded[1:]:
+        first, own = carded[0]
+        try:
+            check_classes(own, card.classes, model.source.text)
+        except DataError as error:
+            raise DataError(
+                f"{first.source.text} has {own.num_classes} classes ({', '.join(own.classes)}) and {model.source.text} "
+                f"has {card.num_classes} ({', '.join(card.classes)}); compare files of the same classes"
+            ) from error
+
+
+def open_reference(
+    model: BenchModel, runs: Sequence[RowRun], threads: int, stack: ExitStack
+) -> tuple[OpenedReference | None, str]:
+    """Return what labels and times are compared with; None and why if there is nothing.
+
+    That is the first plain PyTorch row of the first file. Without one it is PyTorch next to the rows; among several
+    files the file's first row, because the others shall have a speed-up.
+    """
+    own = [run for run in runs if run.label == model.label and run.runner is not None]
+    plain_rows = [run for run in own if run.spec.runner.partition(":")[0] == REFERENCE and is_plain(run.spec.runner)]
+    if model.label:
+        plain_rows += [run for run in own if run.spec.precision is None and is_plain(run.spec.runner)]
+    for run in plain_rows:
+        assert run.runner is not None
+        return OpenedReference(run.runner, run.spec.text, run.label), ""
+    try:
+        return OpenedReference(stack.enter_context(model.source.open(REFERENCE, threads=threads)), REFERENCE), ""
+    except FcnDeployError as error:
+        return None, str(error)
