@@ -14,10 +14,11 @@ from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, MissingDependencyError
 from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
-from fcn_deploy.graph.ports import Port, contract_line, port_of, type_name
+from fcn_deploy.graph.ports import Port, contract_line, graph_io_of, port_of, type_name
 from fcn_deploy.graph.session import newest_ir_version, too_new
-from fcn_deploy.graph.sizes import graph_inputs
+from fcn_deploy.graph.sizes import choose_size, graph_inputs, tensor_sizes
 from fcn_deploy.graph.weights import READ_BY_ALL
+from fcn_deploy.vocabulary import shape_text
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
         opsets=dict(model.opset_imports),
         inputs=inputs,
         outputs=outputs,
-        contract=contract_line(inputs, outputs, card),
+        contract=_contract(model, path, card),
         card=card,
         precision=model.metadata_props.get(PRECISION_KEY),
         parameters=sum(tensor.size for tensor in tensors),
@@ -84,6 +85,20 @@ def inspect_onnx(path: Path) -> OnnxFile:
         audit_error=trouble,
         remarks=_remarks(model),
     )
+
+
+def _contract(model: ir.Model, path: Path, card: ModelCard | None) -> str:
+    """Return `contract_line`, or that the labels have not the image's size, at the size of the audit."""
+    line = contract_line([*map(port_of, graph_inputs(model))], [*map(port_of, model.graph.outputs)], card)
+    if line.startswith("no: "):
+        return line
+    io, size = graph_io_of(model, str(path), card), choose_size(model, None, None, None)
+    shape = tensor_sizes(model, size)[str(io.labels or io.logits)].shape
+    sides = () if shape is None else shape[-2:]
+    if sides in ((), (size.height, size.width)):
+        return line
+    given = shape_text(sides)
+    return f"no: labels of {given} for an image of {size}; `fcn-deploy adopt` writes a file that fits"
 
 
 def _remarks(model: ir.Model) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ def lines(inspection: Inspection) -> list[str]:
     width = max(len(name) for name, _ in rows)
     marks = [f"fault: {line}" for line in inspection.faults]
     if isinstance(found, EngineFile | OnnxFile):
-        marks += [f"note: {line}" for line in found.remarks]
+        word = "note" if isinstance(found, EngineFile) else "warning"
+        marks += [f"{word}: {line}" for line in found.remarks]
     return [f"{name:<{width}}  {text}" for name, text in rows] + marks
 
 
