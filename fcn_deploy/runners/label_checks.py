@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,12 +22,22 @@ def require_size_of_image(name: str, outputs: dict[str, Any], image: Shape, card
     if labels is None or tuple(labels.shape) == image:
         return outputs
     found, expected = shape_text(labels.shape), shape_text(image)
-    if card is not None and card.divisor > 1:
-        raise RunnerError(
-            f"{name} gives labels {found} for images {expected}: the model takes sides that are multiples of "
-            f"{card.divisor}"
-        )
-    raise RunnerError(f"{name} gives labels {found} for images {expected}; `fcn-deploy adopt` writes a file that fits")
+    cause = size_trouble(image, None, card) or "`fcn-deploy adopt` writes a file that fits"
+    raise RunnerError(f"{name} gives labels {found} for images {expected}; {cause}")
+
+
+def size_trouble(image: Shape, own: Sequence[object] | None, card: ModelCard | None) -> str:
+    """Return why an image batch of (N, H, W) does not fit the model; "" if it does as far as is known.
+
+    Args:
+        own: the dims that the file fixes, where the image has others.
+    """
+    if own is not None:
+        return f"the file takes {list(own)} alone, not {shape_text(image)}"
+    divisor = 1 if card is None else card.divisor
+    if any(side % divisor for side in image[1:]):
+        return f"the model takes sides that are multiples of {divisor}, not {shape_text(image[1:])}"
+    return ""
 
 
 def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError, RunnerError, ShapeError, restated
+from fcn_deploy.errors import GraphError, RunnerError, restated
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions, stamps_of
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
 from fcn_deploy.runners.ort.gpu_arrays import DeviceImage, copy_from, copy_of, shared
@@ -186,10 +187,9 @@ class OrtRunner(Runner):
             self._session.run_with_iobinding(self._binding, self._run_options)
             self._binding.synchronize_outputs()
         except Exception as error:  # onnxruntime's exceptions have no base of their own
-            if not self.accepts(self._shape):
-                dims = self._session.get_inputs()[0].shape
-                raise ShapeError(f"{self.name}: the file takes {list(dims)} alone, not {list(self._shape)}") from error
-            raise RunnerError(f"{self.name} failed while running: {reason_of(error)}") from error
+            own = None if self.accepts(self._shape) else self._session.get_inputs()[0].shape
+            reason = size_trouble(self._shape, own, self.card) or reason_of(error)
+            raise RunnerError(f"{self.name} failed while running: {reason}") from error
 
     def _reopen_plainly(self, error: RunnerError) -> None:
         """Open the session for any shape again, without the layout that was chosen; raise `error` if there was none."""

@@ -44,5 +44,5 @@ def test_an_adopted_unet_names_the_sizes_that_it_takes(tmp_path):
     report = fcn_deploy.adopt(unet(tmp_path / "unet.onnx"), tmp_path / "u.fcn.onnx", mean=MEAN, std=STD)
     with fcn_deploy.load(report.path) as model:
         assert model(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
-        with pytest.raises(RunnerError):
+        with pytest.raises(RunnerError, match="the model takes sides that are multiples of 8, not 33x47"):
             model(np.zeros((33, 47, 3), np.uint8))
