@@ -8,8 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from benchmarks.record import newest
-from fcn_deploy.benchmark.report.plots.scale import Scale, from_zero
-from fcn_deploy.benchmark.report.plots.svg import drawing, element, line, shorten, text
+from fcn_deploy.page.scale import Scale, from_zero
+from fcn_deploy.page.svg import drawing, element, line, shorten, text
 from fcn_deploy.system.files import write_text
 from fcn_deploy.system.formatting import milliseconds
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fcn_deploy import load
-from fcn_deploy.benchmark.report.plots.scale import Scale
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_PALETTE, SyntheticDataset
 from fcn_deploy.data.writing import label_image, save_image
+from fcn_deploy.page.scale import Scale
 
 DOCS = Path(__file__).parent.parent / "docs"
 IMAGES = DOCS / "images"

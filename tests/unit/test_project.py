@@ -21,7 +21,7 @@ ROWS = [
     {"vocabulary"},
     {"system"},
     {"card"},
-    {"contract", "recipe"},
+    {"contract", "recipe", "page"},
     {"metrics", "data", "graph"},
     {"models", "audit"},
     {"onnx_export", "engine"},

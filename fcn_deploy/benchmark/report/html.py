@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.types import Record
@@ -21,11 +18,12 @@ from fcn_deploy.benchmark.report.overlays import overlays
 from fcn_deploy.benchmark.report.plots.classes import class_plots
 from fcn_deploy.benchmark.report.plots.latency import latency_plot
 from fcn_deploy.benchmark.report.plots.sizes import size_plots
-from fcn_deploy.benchmark.report.plots.svg import STYLE, THEME, element, marker
 from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
 from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline, verdict_lines
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
 from fcn_deploy.benchmark.worst_frames import WorstFrames
+from fcn_deploy.page.svg import element, marker
+from fcn_deploy.page.template import styles, template
 from fcn_deploy.version import __version__
 
 NOT_KEPT = (
@@ -63,11 +61,11 @@ def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[She
         more: further tables, which follow the first one.
     """
     pictures = overlays(record, kept) if kept is not None else None
-    return _environment().get_template("report.html").render(
+    return template(__package__ or "", "report.html").render(
         version=__version__,
         title=record.model.name,
         headline=headline(record).splitlines(),
-        styles=THEME + STYLE + Markup(resources.files(__package__).joinpath("templates/report.css").read_text("utf-8")),
+        styles=styles(),
         parts=_parts(record, more),
         details=detail_sheets(record),
         remarks=[line for line in circumstances(record) if line],
@@ -84,20 +82,6 @@ def render_iframe(record: Record) -> str:
     """Return the page within an iframe, for a notebook: neither's styles reach the other."""
     page = render_html(record)
     return element("iframe", srcdoc=page, title=f"fcn-deploy bench {record.model.name}", sandbox="", style=FRAME_STYLE)
-
-
-@cache
-def _environment() -> Environment:
-    """Escape every value, and raise for one that is missing instead of leaving a gap."""
-    loader = PackageLoader(__package__ or "", "templates")
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters["prose"] = _prose
-    return found
-
-
-def _prose(line: str) -> str:
-    """Keep a number on the line of its per cent sign, and of its plus-minus."""
-    return line.replace(" %", "\u00a0%").replace("± ", "±\u00a0")
 
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:

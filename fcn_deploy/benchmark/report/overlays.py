@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.worst_frames import ALIKE, BOTH_WRONG, GAINED, LOST, UNLABELLED, WorstFrame, WorstFrames
+from fcn_deploy.page.pictures import data_uri, labels_uri, photo_uri
 from fcn_deploy.system.formatting import count, number
 
-# A photograph as PNG is much larger and shows no more.
-QUALITY = 85
 # Colours that keep apart for the colour-blind, on the photograph behind 60 % black.
 VEIL = (0, 0, 0, 150)
 DIFFERENCES = {
@@ -107,19 +101,6 @@ def _legend(kept: WorstFrames) -> tuple[tuple[str, str], ...]:
     )
 
 
-def photo_uri(image: NDArray[np.uint8]) -> str:
-    """Encode uint8[h, w, 3] as a JPEG data URI."""
-    return _uri(image, "JPEG", quality=QUALITY)
-
-
-def labels_uri(labels: NDArray[Any], palette: Sequence[tuple[int, int, int]]) -> str:
-    """Encode integer[h, w] as a PNG data URI, transparent where a label is not in the palette."""
-    colours = np.zeros((len(palette) + 1, 4), np.uint8)
-    colours[:-1, :3], colours[:-1, 3] = palette, 255
-    known = (labels >= 0) & (labels < len(palette))
-    return _uri(colours[np.where(known, labels, len(palette))], "PNG")
-
-
 def difference_uri(codes: NDArray[np.uint8]) -> str:
     """Encode uint8[h, w] of the five codes as a PNG data URI, dark where the labels are alike.
 
@@ -128,10 +109,4 @@ def difference_uri(codes: NDArray[np.uint8]) -> str:
     framed = np.pad(codes, 1)
     wide = np.lib.stride_tricks.sliding_window_view(framed, (3, 3)).max(axis=(2, 3))
     colours = {ALIKE: VEIL} | {code: colour for code, (_, colour) in DIFFERENCES.items()}
-    return _uri(np.array([colours[code] for code in range(len(colours))], np.uint8)[wide], "PNG")
-
-
-def _uri(pixels: NDArray[np.uint8], kind: str, **settings: int) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, kind, optimize=True, **settings)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return data_uri(np.array([colours[code] for code in range(len(colours))], np.uint8)[wide], "PNG")

@@ -79,6 +79,7 @@ def test_package_data_has_the_demo_and_every_recipe():
         DEMO_CHECKPOINT,
         *RECIPES.iterdir(),
         *(ROOT / "fcn_deploy" / "benchmark" / "report" / "templates").iterdir(),
+        ROOT / "fcn_deploy" / "page" / "page.css",
     ]
     named = [path.relative_to(ROOT / "fcn_deploy").as_posix() for path in files if path.name != "__pycache__"]
     assert [name for name in named if not any(fnmatch(name, pattern) for pattern in patterns)] == []

@@ -12,11 +12,11 @@ from markupsafe import Markup
 from fcn_deploy.benchmark.record.measurement import Accuracy
 from fcn_deploy.benchmark.record.summary import class_changes
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.benchmark.report.plots.scale import Scale, across
-from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, line, shorten, text
 from fcn_deploy.benchmark.report.sheets import reference_place
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.scores import scores
+from fcn_deploy.page.scale import Scale, across
+from fcn_deploy.page.svg import SERIES, WIDTH, drawing, element, line, shorten, text
 from fcn_deploy.system.formatting import number, points
 
 LINE, TOP, BOTTOM, NAME, VALUE = 18, 24, 26, 104, 44

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.benchmark.report.plots.scale import Scale, across
-from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, line, path, shorten, text
+from fcn_deploy.page.scale import Scale, across
+from fcn_deploy.page.svg import SERIES, WIDTH, drawing, element, line, path, shorten, text
 from fcn_deploy.system.formatting import count, milliseconds
 
 STRIP, RIDGE, TOP, BOTTOM = 56, 28, 6, 36

@@ -14,8 +14,8 @@ from fcn_deploy.benchmark.record.measurement import Measurement
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.summary import fidelity
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.benchmark.report.plots.scale import Scale, across, centred, from_zero, positive, up
-from fcn_deploy.benchmark.report.plots.svg import SERIES, WIDTH, drawing, element, marker, path, shorten, text
+from fcn_deploy.page.scale import Scale, across, centred, from_zero, positive, up
+from fcn_deploy.page.svg import SERIES, WIDTH, drawing, element, marker, path, shorten, text
 from fcn_deploy.system.formatting import milliseconds, number
 from fcn_deploy.vocabulary import Shape
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.summary import fidelity, is_reference, mean_change, regions, speed
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.report.plots.scale import Scale, across, centred, positive, up
-from fcn_deploy.benchmark.report.plots.svg import WIDTH, drawing, line, marker, path, shorten, text
+from fcn_deploy.page.scale import Scale, across, centred, positive, up
+from fcn_deploy.page.svg import WIDTH, drawing, line, marker, path, shorten, text
 from fcn_deploy.system.formatting import milliseconds
 
 HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 280, 44, 12, 24, 40

@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from fcn_deploy.benchmark.report.overlays import DIFFERENCES, VEIL, difference_uri, labels_uri, overlays, photo_uri
+from fcn_deploy.benchmark.report.overlays import DIFFERENCES, VEIL, difference_uri, overlays
 from fcn_deploy.benchmark.worst_frames import (
     GAINED,
     LOST,
@@ -22,13 +22,6 @@ def opened(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
 
 
-def test_labels_become_their_colours_and_what_is_no_class_becomes_transparent():
-    pixels = opened(labels_uri(np.array([[0, 2, 255]], np.uint8), PALETTE))
-    assert pixels.tolist() == [[[10, 20, 30, 255], [70, 80, 90, 255], [0, 0, 0, 0]]]
-    wide = opened(labels_uri(np.array([[1, -1]], np.int32), PALETTE))
-    assert wide.tolist() == [[[40, 50, 60, 255], [0, 0, 0, 0]]]
-
-
 def test_a_pixel_that_differs_is_drawn_three_wide_with_the_gravest_on_top():
     codes = np.zeros((4, 6), np.uint8)
     codes[1, 1], codes[1, 3] = GAINED, LOST
@@ -36,14 +29,6 @@ def test_a_pixel_that_differs_is_drawn_three_wide_with_the_gravest_on_top():
     gained, lost = (DIFFERENCES[code][1] for code in (GAINED, LOST))
     assert [tuple(pixel) for pixel in pixels[0]] == [gained, gained, lost, lost, lost, VEIL]
     assert {tuple(pixel) for pixel in pixels[3]} == {VEIL}
-
-
-def test_a_photograph_is_a_small_jpeg():
-    image = np.full((33, 47, 3), (200, 100, 50), np.uint8)
-    pixels = opened(photo_uri(image))
-    assert pixels.shape == (33, 47, 3)
-    # quality 85 of a plain colour
-    assert abs(pixels.astype(int) - image).max() <= 3
 
 
 def test_a_photograph_of_two_rows_is_stored_once_and_the_legend_names_what_is_to_be_seen():

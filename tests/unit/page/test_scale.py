@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fcn_deploy.benchmark.report.plots.scale import Scale, centred, from_zero, positive
+from fcn_deploy.page.scale import Scale, centred, from_zero, positive
 
 
 def test_a_scale_maps_its_ends_and_a_logarithmic_one_its_middle():

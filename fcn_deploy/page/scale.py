@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fcn_deploy.benchmark.report.plots.svg import line, text
+from fcn_deploy.page.svg import line, text
 
 # A range this wide reads better by its ratios than by its differences.
 WIDE = 3.0

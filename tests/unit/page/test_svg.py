@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from fcn_deploy.benchmark.report.plots.svg import DARK, LIGHT, element, marker, shorten
+from fcn_deploy.page.svg import DARK, LIGHT, element, marker, shorten
 
 
 def test_text_and_attributes_are_escaped_and_underscores_become_hyphens():
