@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fcn_deploy.benchmark.record.summary import summarise
@@ -15,10 +14,10 @@ if TYPE_CHECKING:
 SCHEMA = 3
 
 
-def to_plain(record: Record, comparison: Comparison | None = None, broken: Sequence[str] = ()) -> dict[str, Any]:
+def to_plain(record: Record, comparison: Comparison | None = None) -> dict[str, Any]:
     """Return the record as JSON holds it; samples in nanoseconds.
 
-    Each measurement gets a `summary`, and the record a `comparison` with the broken limits, for readers without this
+    Each measurement gets a `summary`, and the record a `comparison`, for readers without this
     package: neither is read back.
     """
     whole: dict[str, Any] = {"schema": SCHEMA, "kind": "bench", **plain(record)}
@@ -27,4 +26,4 @@ def to_plain(record: Record, comparison: Comparison | None = None, broken: Seque
             measurement["summary"] = plain(summarise(record, measured))
     if comparison is None:
         return whole
-    return {**whole, "comparison": {**plain(comparison), "broken": list(broken)}}
+    return {**whole, "comparison": plain(comparison)}

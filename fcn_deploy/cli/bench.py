@@ -106,7 +106,7 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
     if runners is not None and not runners.strip(", "):
         raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
     gate, reports = Gate.of(given), Reports.of(given)
-    baseline = gate.read_baseline((models or ("demo",))[0], given["model_name"])
+    baseline = gate.read_baseline()
     record = None if gate.from_path is None else read_record(Path(gate.from_path))
     kept = reports.frames() if record is None else None
     if record is None:
@@ -148,16 +148,16 @@ def _leave(
         return [render(record, details), *([] if comparison is None else [render_comparison(comparison)])]
 
     comparison: Comparison | None = None
-    broken, errors = list[str](), list[FcnDeployError]()
+    errors = list[FcnDeployError]()
     # A measurement must not be lost because the baseline is of other data or one file cannot be written.
     with keep_error(errors):
-        comparison, broken = gate.compare(baseline, record)
+        comparison = gate.compare(baseline, record)
     with keep_error(errors):
-        emit(lambda: to_plain(record, comparison, broken), rendered)
+        emit(lambda: to_plain(record, comparison), rendered)
     with keep_error(errors):
         reports.write(record, kept, comparison)
-    for line in broken:
+    for line in () if comparison is None else comparison.broken:
         click.echo(f"worse than the baseline: {line}", err=True)
     if errors:
         raise errors[0]
-    click.get_current_context().exit(WORSE if broken else int(record.failed))
+    click.get_current_context().exit(WORSE if comparison is not None and comparison.worse else int(record.failed))

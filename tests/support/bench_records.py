@@ -51,11 +51,12 @@ def bench_row(
     notes: tuple[str, ...] = (),
     built: rec.Built | None = None,
     resized: tuple[Measurement, ...] = (),
+    file: str = "",
     **own: Any,
 ) -> rec.Row:
     """A row; `own` is what was measured on the data set's own sizes."""
     measurements = (*((Measurement(**own),) if own else ()), *resized)
-    return rec.Row(name, status, reason, notes, built, measurements)
+    return rec.Row(name, status, reason, notes, built, measurements, file)
 
 
 def remeasured(row: rec.Row, *, resized: tuple[Measurement, ...] | None = None, **own: Any) -> rec.Row:

@@ -1,64 +1,24 @@
-"""Compare two records of one model, row by row, and check the changes against limits."""
+"""Compare two records, row by row, and judge the changes by limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from fcn_deploy.benchmark.baseline.changes import AccuracyChange, RowChange
 from fcn_deploy.benchmark.baseline.comparable import check_same, obstacle_to_speed, remarks
+from fcn_deploy.benchmark.baseline.limits import Limits, broken_limits, unjudged_limits
 from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.benchmark.baseline.speed_change import SpeedChange, speed_changes, untimed
+from fcn_deploy.benchmark.baseline.speed_change import speed_changes, untimed
 from fcn_deploy.benchmark.record.measurement import Accuracy
 from fcn_deploy.benchmark.record.summary import mean_change
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
-from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.scores import scores
 
-Fate = Literal["compared", "lost", "gone", "new"]
-
-
-@dataclass(frozen=True)
-class AccuracyChange:
-    """Mean IoU then and now in per cent, and the change in points.
-
-    Attributes:
-        change: with a paired interval over the images where both records hold the counts of each, else the bare
-            difference.
-    """
-
-    before: float
-    after: float
-    change: Interval
-
-    @property
-    def paired(self) -> bool:
-        return self.change.low is not None
-
-    @property
-    def lower(self) -> bool:
-        """Whether it fell: by more than the choice of the images explains, where there is an interval."""
-        return self.change.high < 0 if self.change.high is not None else self.change.value < 0
-
-
-@dataclass(frozen=True)
-class RowChange:
-    """What became of one row.
-
-    Attributes:
-        fate: "lost": measured then and not now; "gone": of the baseline, and not asked for; "new": not in the
-            baseline, or not measured there.
-        reason: why a row is not compared, or which of its times are not.
-    """
-
-    runner: str
-    fate: Fate
-    reason: str = ""
-    speed: tuple[SpeedChange, ...] = ()
-    accuracy: AccuracyChange | None = None
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -71,6 +31,8 @@ class Comparison:
         reference: the reference row's name and how its own time changed; None where it was not timed on both sides.
         no_speed: why times are not compared; "" if they are.
         remarks: what else differs between the two runs.
+        broken: a line for each limit that a row breaks: which row, by how much, on what evidence.
+        unjudged: a line for each limit that could not be judged, and why.
     """
 
     created: str
@@ -79,16 +41,26 @@ class Comparison:
     no_speed: str
     remarks: tuple[str, ...]
     rows: tuple[RowChange, ...]
+    broken: tuple[str, ...] = ()
+    unjudged: tuple[str, ...] = ()
+
+    @property
+    def worse(self) -> bool:
+        """Whether a row got worse by more than the limits allow."""
+        return bool(self.broken)
 
 
-def compare_records(baseline: Record, record: Record, *, relative: bool = False) -> Comparison:
-    """Compare `record` with `baseline`; nothing is measured.
+def compare_records(
+    baseline: Record, record: Record, *, relative: bool = False, limits: Limits = NO_LIMITS
+) -> Comparison:
+    """Compare `record` with `baseline`, of this model or of another one; nothing is measured.
 
     Args:
         relative: compare times as shares of the reference row's in the same rounds, for machines whose speed varies.
+        limits: how much worse a row may be.
 
     Raises:
-        RecordError: the baseline is of another model or other data; or `relative`, and a side has no such row.
+        RecordError: the baseline is of other classes or other data; or `relative`, and a side has no such row.
     """
     check_same(baseline, record)
     no_speed = obstacle_to_speed(baseline, record)
@@ -97,7 +69,11 @@ def compare_records(baseline: Record, record: Record, *, relative: bool = False)
             raise RecordError(f"{name} has no timed row of PyTorch to measure by; have pytorch among --runners")
     rows = tuple(_changes(baseline, record, timed=not no_speed, relative=relative))
     reference = None if no_speed else _reference_change(baseline, record)
-    return Comparison(baseline.created, relative, reference, no_speed, tuple(remarks(baseline, record)), rows)
+    against = reference[0] if relative and reference else ""
+    return Comparison(
+        baseline.created, relative, reference, no_speed, tuple(remarks(baseline, record)), rows,
+        broken_limits(rows, limits, against), unjudged_limits(rows, limits, no_speed),
+    )  # fmt: skip
 
 
 def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -> Iterator[RowChange]:
@@ -143,26 +119,3 @@ def _reference_change(baseline: Record, record: Record) -> tuple[str, Ratio] | N
         return None
     change = next(speed_changes(baseline, before, record, after), None)
     return None if change is None else (after.name, change.ratio)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much worse a row may be than in the baseline; None: by any amount.
-
-    A limit is broken by a change beyond it that is also more than chance explains: 95 % intervals, of times from
-    blocks of rounds, of mean IoU from paired images; where there are no counts of each image, any drop beyond the limit
-    breaks it. A row that was measured then and cannot be now breaks every limit.
-
-    Attributes:
-        miou_drop: points of mean IoU that a row may lose.
-        slowdown: share of its time that a row may take longer (0.05: five per cent).
-    """
-
-    miou_drop: float | None = None
-    slowdown: float | None = None
-
-    def forbid_drop(self, drop: AccuracyChange) -> bool:
-        return self.miou_drop is not None and drop.lower and -drop.change.value > self.miou_drop
-
-    def forbid_slowdown(self, ratio: Ratio) -> bool:
-        return self.slowdown is not None and ratio.longer and ratio.value > 1 + self.slowdown

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fcn_deploy.benchmark.baseline.compare import AccuracyChange, Comparison, Limits, RowChange
-from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
-from fcn_deploy.benchmark.baseline.speed_change import SpeedChange
+from fcn_deploy.benchmark.baseline.changes import RowChange
+from fcn_deploy.benchmark.baseline.compare import Comparison
+from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.report.text import as_table
-from fcn_deploy.system.formatting import NONE, milliseconds, number, short_ms
+from fcn_deploy.system.formatting import NONE, milliseconds, number
 from fcn_deploy.vocabulary import shape_text
 
 
@@ -86,56 +86,3 @@ def _meaning(rows: Sequence[RowChange]) -> str:
     if any(not change.paired for change in changes):
         sentences.append("points without brackets are bare differences, for want of counts of each image;")
     return " ".join([*sentences, "equal: not told from chance. Two runs differ as wholes by more than that."])
-
-
-def broken_limits(found: Comparison, limits: Limits) -> list[str]:
-    """Write one line for each limit that a row breaks: which row, by how much, on what evidence."""
-    return [line for row in found.rows for line in _broken(found, row, limits)]
-
-
-def _broken(found: Comparison, row: RowChange, limits: Limits) -> Iterator[str]:
-    if row.fate == "lost" and limits != Limits():
-        yield f"{row.runner}: {row.reason}"
-    if row.accuracy is not None and limits.forbid_drop(row.accuracy):
-        yield f"{row.runner}: {_accuracy_words(row.accuracy)}; at most {limits.miou_drop:g} are allowed"
-    for change in row.speed:
-        if limits.slowdown is not None and limits.forbid_slowdown(change.ratio):
-            yield f"{row.runner}{_speed_words(change, found)}; at most {100 * limits.slowdown:g} % is allowed"
-
-
-def _accuracy_words(drop: AccuracyChange) -> str:
-    """Write "mean IoU fell by 0.52 points, 58.35 to 57.83 (95 % interval over the images: 0.31 to 0.80)"."""
-    change = drop.change
-    if change.low is None or change.high is None:
-        evidence = "the bare difference: no counts of each image on both sides"
-    else:
-        evidence = f"95 % interval over the images: {-change.high:.2f} to {-change.low:.2f}"
-    return f"mean IoU fell by {-change.value:.2f} points, {drop.before:.2f} to {drop.after:.2f} ({evidence})"
-
-
-def _speed_words(change: SpeedChange, comparison: Comparison) -> str:
-    """Write " at 1x360x480: 7.1 % slower, 20.0 to 21.4 ms (95 % interval: 5.9 to 8.3 %), most of it in compute"."""
-    where = "" if change.shape is None else f" at {shape_text(change.shape)}"
-    low, high = change.ratio.low, change.ratio.high
-    interval = (
-        "" if low is None or high is None else f", 95 % interval: {100 * (low - 1):.1f} to {100 * (high - 1):.1f} %"
-    )
-    against = f" against {comparison.reference[0]}" if comparison.relative and comparison.reference else ""
-    return (
-        f"{where}: {100 * (change.ratio.value - 1):.1f} % slower{against} ({short_ms(change.before_ms)} ms then, "
-        f"{short_ms(change.after_ms)} now{interval}), most of it in {change.step}"
-    )
-
-
-def unchecked_limits(found: Comparison, limits: Limits) -> list[str]:
-    """Write one line for each limit that could not be checked, and why: a gate that checks nothing says so."""
-    lines = []
-    if limits.slowdown is not None:
-        if found.no_speed:
-            lines.append(f"--max-slowdown was not judged: {found.no_speed}")
-        lines += [
-            f"--max-slowdown was not judged for {row.runner}: fewer than {MIN_ROUNDS} rounds (--seconds, --iterations)"
-            for row in found.rows
-            if any(change.ratio.low is None for change in row.speed)
-        ]
-    return lines + [f"{row.runner}: {row.reason}" for row in found.rows if row.fate == "gone"]

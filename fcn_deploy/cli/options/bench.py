@@ -156,14 +156,12 @@ class Gate:
             _refuse_measuring()
         return gate
 
-    def read_baseline(self, source: str, model: str | None) -> Record | None:
+    def read_baseline(self) -> Record | None:
         """Return the baseline, checked as far as is possible before anything is measured.
 
         Raises:
-            RecordError: it cannot be read, is of another model than `source`, or holds no accuracy where a limit is
-                set on that.
+            RecordError: it cannot be read, or holds no accuracy where a limit is set on that.
         """
-        from fcn_deploy.benchmark.baseline.comparable import check_source
         from fcn_deploy.benchmark.record.file import read_record
         from fcn_deploy.errors import RecordError
 
@@ -172,25 +170,23 @@ class Gate:
         baseline = read_record(Path(self.baseline))
         if self.max_miou_drop is not None and all(row.own.accuracy is None for row in baseline.rows):
             raise RecordError(f"{self.baseline} holds no accuracy; --max-miou-drop needs one of labelled images")
-        if self.from_path is None:
-            check_source(baseline, source, model=model)
         return baseline
 
-    def compare(self, baseline: Record | None, record: Record) -> tuple[Comparison | None, list[str]]:
-        """Return the comparison (None without a baseline) and a line for each limit that is broken.
+    def compare(self, baseline: Record | None, record: Record) -> Comparison | None:
+        """Return the comparison; None without a baseline.
 
         Limits that cannot be judged are named on standard error, also with -q: their absence would look like a pass.
         """
-        from fcn_deploy.benchmark.baseline.compare import Limits, compare_records
-        from fcn_deploy.benchmark.report.compare import broken_limits, unchecked_limits
+        from fcn_deploy.benchmark.baseline.compare import compare_records
+        from fcn_deploy.benchmark.baseline.limits import Limits
 
         if baseline is None:
-            return None, []
-        found = compare_records(baseline, record, relative=self.relative)
+            return None
         limits = Limits(self.max_miou_drop, self.max_slowdown)
-        for line in unchecked_limits(found, limits):
+        found = compare_records(baseline, record, relative=self.relative, limits=limits)
+        for line in found.unjudged:
             click.echo(line, err=True)
-        return found, broken_limits(found, limits)
+        return found
 
 
 def _refuse_measuring() -> None:

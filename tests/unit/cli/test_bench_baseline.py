@@ -162,10 +162,11 @@ def test_a_baseline_that_is_none_is_said_before_anything_is_measured(saved, tmp_
             invoke("demo", "--baseline", str(tmp_path / f"{name}.json"))
 
 
-def test_a_baseline_of_another_model_is_refused_before_anything_is_measured(saved, tmp_path):
-    (tmp_path / "new.onnx").write_bytes(b"not even ONNX: it is never opened")
-    with pytest.raises(RecordError, match=r"of another model: m\.onnx \(SHA-256 00000000\.\.\.\); here new\.onnx"):
-        invoke(str(tmp_path / "new.onnx"), "--baseline", saved("then.json"))
+def test_a_baseline_of_another_model_is_compared_and_the_change_is_said(saved):
+    then = saved("then.json", model=replace(RECORD.model, name="old.onnx", sha256="1" * 64))
+    result = invoke("--from", saved("now.json", 27), "--baseline", then, "--max-slowdown", "5%")
+    assert result.exit_code == 3
+    assert "the model changed: old.onnx (SHA-256 11111111...) then, m.onnx" in " ".join(result.stdout.split())
 
 
 def test_a_limit_on_accuracy_needs_a_baseline_that_has_some(saved):

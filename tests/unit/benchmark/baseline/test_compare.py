@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.baseline.compare import Limits, compare_records
+from fcn_deploy.benchmark.baseline.compare import compare_records
+from fcn_deploy.benchmark.baseline.limits import Limits
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Accuracy, Latency, Measurement
-from fcn_deploy.benchmark.report.compare import broken_limits, unchecked_limits
 from fcn_deploy.errors import RecordError
 from tests.support.bench_records import MS, RECORD, ROWS, WORSE, bench_row, remeasured
 
@@ -33,7 +33,9 @@ def row(name: str = "onnxruntime", ms: float = 17, accuracy: Accuracy | None = N
 
 
 def broken(baseline: rec.Record, now: rec.Record, *, relative: bool = False, **limits) -> list[str]:
-    return broken_limits(compare_records(baseline, now, relative=relative), Limits(**limits))
+    found = compare_records(baseline, now, relative=relative, limits=Limits(**limits))
+    assert found.worse == bool(found.broken)
+    return list(found.broken)
 
 
 def images(*lost: int) -> Accuracy:
@@ -63,9 +65,9 @@ def test_with_too_few_rounds_nothing_is_judged():
     short = replace(RECORD, rows=(ROWS[1],))
     slow = remeasured(ROWS[1], latency=replace(ROWS[0].own.latency, execute_ns=(99 * MS,) * 4))
     assert broken(short, replace(RECORD, rows=(slow,)), slowdown=0.05) == []
-    comparison = compare_records(short, replace(RECORD, rows=(slow,)))
+    comparison = compare_records(short, replace(RECORD, rows=(slow,)), limits=Limits(slowdown=0.05))
     assert comparison.rows[0].speed[0].ratio.low is None
-    (line,) = unchecked_limits(comparison, Limits(slowdown=0.05))
+    (line,) = comparison.unjudged
     assert line.startswith("--max-slowdown was not judged for onnxruntime: fewer than 8 rounds")
 
 
@@ -136,7 +138,6 @@ def test_without_counts_of_each_image_the_bare_difference_decides_and_says_so():
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({"model": replace(RECORD.model, sha256="1" * 64)}, r"of another model: m\.onnx \(SHA-256 11111111"),
         ({"data": replace(RECORD.data, classes=("road", "car"))}, "of other classes: road, car; here road, pole"),
         ({"data": replace(RECORD.data, images=3)}, "of other data: 3 images of list.txt"),
         ({"data": replace(RECORD.data, labelled=0)}, "of other data: 2 images of list.txt, 0 with labels"),
@@ -146,6 +147,30 @@ def test_without_counts_of_each_image_the_bare_difference_decides_and_says_so():
 def test_a_baseline_of_something_else_is_refused(changes, found):
     with pytest.raises(RecordError, match=found):
         compare_records(replace(RECORD, **changes), RECORD)
+
+
+def test_a_baseline_of_other_weights_is_compared_and_the_change_is_said():
+    older = replace(RECORD.model, name="old.onnx", sha256="1" * 64)
+    before, after = images(*[10] * 4), images(*[20] * 4)
+    baseline, now = record(row(accuracy=before), model=older), record(row(ms=25, accuracy=after))
+    comparison = compare_records(baseline, now, limits=Limits(miou_drop=0.3, slowdown=0.05))
+    assert comparison.remarks[0] == (
+        "the model changed: old.onnx (SHA-256 11111111...) then, m.onnx (SHA-256 00000000...) now; accuracy and speed "
+        "are compared all the same"
+    )
+    drop, slower = comparison.broken
+    assert "mean IoU fell" in drop
+    assert "slower" in slower
+
+
+def test_of_several_files_each_is_compared_with_its_own_rows():
+    files = {"model": replace(RECORD.model, label="a"), "others": (replace(RECORD.model, label="b", sha256="2" * 64),)}
+    now = record(row(), row(file="a"), row(ms=30, file="b"), **files)
+    changed = replace(files["others"][0], sha256="3" * 64)
+    comparison = compare_records(replace(now, others=(changed,)), now)
+    assert [change.runner for change in comparison.rows] == ["onnxruntime", "a onnxruntime", "b onnxruntime"]
+    assert not any(change.ratio.longer for found in comparison.rows for change in found.speed)
+    assert comparison.remarks[0].startswith("the model changed: m.onnx (SHA-256 33333333...) then")
 
 
 def test_other_truth_under_the_same_name_is_other_data():
@@ -169,10 +194,10 @@ def test_other_truth_under_the_same_name_is_other_data():
 def test_another_machine_or_other_conditions_leave_accuracy_alone(changes, found):
     before, after = images(*[10] * 4), images(*[20] * 4)
     baseline, now = record(row(accuracy=before), **changes), record(row(ms=99, accuracy=after))
-    comparison = compare_records(baseline, now)
+    comparison = compare_records(baseline, now, limits=Limits(miou_drop=0.3, slowdown=0.05))
     assert found.replace("\\", "") in comparison.no_speed
     assert comparison.rows[0].speed == ()
-    (line,) = broken_limits(comparison, Limits(miou_drop=0.3, slowdown=0.05))
+    (line,) = comparison.broken
     assert "mean IoU fell" in line
 
 
@@ -192,9 +217,7 @@ def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit()
     }
     assert broken(baseline, now, slowdown=0.05)[0].startswith("onnxruntime: measured in the baseline, failed now")
     assert broken(baseline, now) == []
-    assert unchecked_limits(compare_records(baseline, now), Limits(miou_drop=1)) == [
-        "onnxruntime:fp16: in the baseline, and not in this run"
-    ]
+    assert compare_records(baseline, now).unjudged == ("onnxruntime:fp16: in the baseline, and not in this run",)
 
 
 def test_a_runner_that_stands_twice_is_compared_in_its_order():
