@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fcn_deploy.errors import RecipeError
-from fcn_deploy.system.decode import Filled, at_least, decode, parse_json
+from fcn_deploy.system.decode import ExpectedError, Filled, at_least, decode, parse_json
 from fcn_deploy.system.plain import plain
 
 CARD_KEY = "fcn_deploy.card"
@@ -54,6 +54,16 @@ def class_names(names: Sequence[str]) -> tuple[str, ...]:
 
 ClassNames = Annotated[tuple[str, ...], class_names]
 Byte = Annotated[int, at_least(0, 255)]
+
+
+def in_bytes(value: Triple) -> Triple:
+    """Return a mean or standard deviation; ExpectedError if it is that of images divided by 255."""
+    if 0 < max(value) < 1:
+        raise ExpectedError(f"units of 0 to 255: {', '.join(f'{255 * number:.6g}' for number in value)}")
+    return value
+
+
+Pixels = Annotated[Triple, in_bytes]
 
 
 @dataclass(frozen=True)

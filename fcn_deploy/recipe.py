@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from fcn_deploy.card import ChannelOrder, ClassNames, Triple
+from fcn_deploy.card import ChannelOrder, ClassNames, Pixels
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
-from fcn_deploy.system.decode import ExpectedError, Filled, decode, matching
+from fcn_deploy.system.decode import Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.vocabulary import Profile
 
@@ -43,13 +43,6 @@ else:
 
 
 FileName = Annotated[str, matching(r"(?!\.{1,2}$)[^/\\]+", "a file name without a folder")]
-
-
-def in_bytes(value: Triple) -> Triple:
-    """Return a mean or standard deviation; ExpectedError if it is that of images divided by 255."""
-    if 0 < max(value) < 1:
-        raise ExpectedError(f"units of 0 to 255: {', '.join(f'{255 * number:.6g}' for number in value)}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -73,6 +66,7 @@ class Recipe:
         url: where they can be fetched; "" if nobody else can.
         model: name in the model registry; None for a classifier, which only starts a training (`train --init`).
         sha256, sha256_prefix, md5: whichever is published, lower-case hexadecimal.
+        weights: which state dict of the checkpoint: model, ema (averaged) or a key path.
         classes: class names, if they are not those of Pascal VOC.
         mean, std, channel_order: where they differ from the model's own; in units of 0..255.
         keep_float: ONNX nodes to keep out of INT8.
@@ -89,9 +83,10 @@ class Recipe:
     sha256: Annotated[str, str.lower, matching("[0-9a-f]{64}", "64 hexadecimal digits")] | None = None
     sha256_prefix: Annotated[str, str.lower, matching("[0-9a-f]{6,64}", "6 to 64 hexadecimal digits")] | None = None
     md5: Annotated[str, str.lower, matching("[0-9a-f]{32}", "32 hexadecimal digits")] | None = None
+    weights: Filled | None = None
     classes: ClassNames | None = None
-    mean: Annotated[Triple, in_bytes] | None = None
-    std: Annotated[Triple, in_bytes] | None = None
+    mean: Pixels | None = None
+    std: Pixels | None = None
     channel_order: ChannelOrder | None = None
     keep_float: tuple[str, ...] = ()
     shapes: Profile | None = None

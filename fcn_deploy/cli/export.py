@@ -10,7 +10,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.data import classes_option, model_option
+from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option
 from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.vocabulary import INPUT_KINDS
 
@@ -32,6 +32,7 @@ class _Export(Command):
     examples=[
         "fcn-deploy export best.safetensors",
         "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
+        "fcn-deploy export net.ckpt --weights ema --mean 127.5,127.5,127.5 --std 127.5,127.5,127.5",
         "fcn-deploy export demo --outputs labels,logits -o demo.onnx",
     ],
 )
@@ -43,6 +44,23 @@ class _Export(Command):
     model_option,
     classes_option,
     option("--checkpoint", type=FILE, help="Checkpoint file that the recipe refers to."),
+    option(
+        "--weights",
+        metavar="KEY",
+        show_default="model where there are both",
+        help="Which weights of a checkpoint: model, ema (averaged), or their key in the file (state_dict.model).",
+    ),
+)
+@group(
+    "Normalisation",
+    normalisation_option("mean", "Subtracted from each channel"),
+    normalisation_option("std", "Divided into each channel after that"),
+    option(
+        "--channel-order",
+        type=click.Choice(["RGB", "BGR"]),
+        show_default="the model's own",
+        help="Order of the channels that the network expects; images are RGB for every user.",
+    ),
 )
 @group(
     "Graph",

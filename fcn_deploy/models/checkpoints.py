@@ -5,6 +5,7 @@ The model of a file's tensors is identified by the card inside, or by the conven
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from fcn_deploy.card import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
 from fcn_deploy.errors import CheckpointError, RecipeError, UnknownNameError, restated
 from fcn_deploy.models.conventions import CONVENTIONS, Convention, recognise
-from fcn_deploy.models.registry import build, entry, new_card
+from fcn_deploy.models.registry import MODELS, build, entry, new_card
+from fcn_deploy.models.state_dicts import said_architecture, state_dict_of
 from fcn_deploy.models.weights_file import Weights, printable, read_weights
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
@@ -26,7 +28,11 @@ LISTED = 4  # keys named in a message before the rest is only counted
 
 
 def load_checkpoint(
-    path: Path, model: str | None = None, classes: Sequence[str] | None = None, progress: Progress = SILENT
+    path: Path,
+    model: str | None = None,
+    classes: Sequence[str] | None = None,
+    weights: str | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[nn.Module, ModelCard]:
     """Load the network of a checkpoint file, in evaluation mode, on the CPU, and its card; see `load_network`.
 
@@ -36,7 +42,7 @@ def load_checkpoint(
     """
     if model is not None:
         entry(model)  # report a mistyped name before a large file is read
-    card, tensors = open_weights(read_weights(path), path, model, classes, progress)
+    card, tensors = open_weights(read_weights(path), path, model, classes, weights, progress)
     with restated(CheckpointError, RecipeError, UnknownNameError, prefix=f"{path}: "), torch.device("meta"):
         network = build(card)  # without memory: no time goes into initial weights that are then replaced
     check_fit(network, card.model, tensors, path)
@@ -66,18 +72,27 @@ def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
 
 
 def open_weights(
-    weights: Weights, path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress = SILENT
+    held: Weights,
+    path: Path,
+    model: str | None,
+    classes: Sequence[str] | None,
+    weights: str | None = None,
+    progress: Progress = SILENT,
 ) -> tuple[ModelCard, dict[str, Tensor]]:
     """Return the card, and the tensors under the names of the card's model; `progress` reports a choice that was made.
+
+    Args:
+        weights: which of several state dicts, as for `state_dict_of`.
 
     Raises:
         CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
     """
-    if CARD_KEY in weights.metadata:
+    if CARD_KEY in held.metadata:
         with restated(CheckpointError, RecipeError):
-            card = ModelCard.from_json(weights.metadata[CARD_KEY], path)
-        return with_requested_names(card, path, model, classes), weights.tensors
-    card, tensors = _card_by_keys(weights.tensors, path, model, classes, progress)
+            card = ModelCard.from_json(held.metadata[CARD_KEY], path)
+        return with_requested_names(card, path, model, classes), state_dict_of(held, path)
+    tensors = state_dict_of(held, path, weights, progress)
+    card, tensors = _card_by_keys(tensors, path, model, classes, said_architecture(held), progress)
     return card if classes is None else _with_classes(card, classes, path), tensors
 
 
@@ -95,7 +110,12 @@ def with_requested_names(card: ModelCard, path: Path, model: str | None, classes
 
 
 def _card_by_keys(
-    tensors: dict[str, Tensor], path: Path, model: str | None, classes: Sequence[str] | None, progress: Progress
+    tensors: dict[str, Tensor],
+    path: Path,
+    model: str | None,
+    classes: Sequence[str] | None,
+    said: str,
+    progress: Progress,
 ) -> tuple[ModelCard, dict[str, Tensor]]:
     convention = convention_of(tensors, path)
     if convention.family is None:
@@ -106,11 +126,35 @@ def _card_by_keys(
     tensors = convention.translate(tensors)
     models = convention.family.models(tensors)
     _check_model(model, models, path, convention.name)
-    if model is None and len(models) > 1:
-        progress.say(f"{path} may be {' or '.join(models)}: read as {models[0]}; --model says which it is")
+    chosen = _model_said(model, said, models, path, progress)
     names = numbered_classes(convention.num_classes(tensors, default=len(classes or ())))
-    card = new_card(model or models[0], names, **convention.family.options(tensors))
+    card = new_card(chosen, names, **convention.family.options(tensors))
     return replace(card, notes={"source": f"{path.name}, {convention.name}", CLASSES_NOTE: GUESSED}), tensors
+
+
+def _model_said(model: str | None, said: str, models: Sequence[str], path: Path, progress: Progress) -> str:
+    """Return which of `models`, all of the same keys, a file holds: `model`, else what its training script stored.
+
+    Raises:
+        CheckpointError: the script stored another network's name, or nobody says which it is.
+    """
+    by_name = {_plain(name): name for name in (*MODELS, *models)}
+    stored = by_name.get(_plain(said))
+    if stored is not None and stored not in models:
+        raise CheckpointError(f"{path} calls itself {printable(said)}, but holds the keys of {' or '.join(models)}")
+    if model is not None and stored not in (None, model):
+        progress.say(f"{path} calls itself {printable(said)}: read as {model}, as was asked for")
+    if not (model or stored) and len(models) > 1:
+        raise CheckpointError(
+            f"{path} may be {' or '.join(models)}: they have the same keys and give other labels; "
+            f"choose with --model {models[0]}, or with `model` in a recipe"
+        )
+    return model or stored or models[0]
+
+
+def _plain(name: str) -> str:
+    """Return a network's name as training scripts have it too: FCN8sAtOnce, fcn_resnet50."""
+    return re.sub(r"[^a-z0-9]|caffe", "", name.lower())
 
 
 def _check_model(model: str | None, held: Sequence[str], path: Path, what: str) -> None:

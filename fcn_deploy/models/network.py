@@ -24,6 +24,7 @@ def load_network(
     model: str | None = None,
     classes: Sequence[str] | None = None,
     checkpoint: Path | None = None,
+    weights: str | None = None,
     progress: Progress = SILENT,
 ) -> tuple[nn.Module, ModelCard]:
     """Load the network, in evaluation mode, on the CPU, and the card of `source`; weights stay mapped from the file.
@@ -35,7 +36,9 @@ def load_network(
             other source must agree.
         classes: class names, as many as the source has; else the card's, VOC's for 21 classes, or class_0, ...
         checkpoint: where the weights of a recipe are, if not next to it or in the current folder.
-        progress: reports which model was taken where a checkpoint leaves a choice and `model` does not make it.
+        weights: which state dict of a checkpoint: "model", "ema" (averaged) or a key path; None takes a recipe's, else
+            those that are not averaged.
+        progress: reports what was chosen in a checkpoint, and what was left out.
 
     Raises:
         UnknownNameError: no model is named `model`.
@@ -53,10 +56,15 @@ def load_network(
     from fcn_deploy.models.checkpoints import load_checkpoint
 
     if kind != "recipe":
-        return load_checkpoint(path, model, classes, progress)
+        return load_checkpoint(path, model, classes, weights, progress)
     recipe = load_recipe(path)
-    weights = resolve_checkpoint(recipe, checkpoint)
-    network, card = load_checkpoint(weights, model or recipe.model, classes or recipe.classes, progress)
+    network, card = load_checkpoint(
+        resolve_checkpoint(recipe, checkpoint),
+        model or recipe.model,
+        classes or recipe.classes,
+        weights or recipe.weights,
+        progress,
+    )
     return network, replace(card, **recipe.card_changes())
 
 

@@ -12,6 +12,7 @@ from fcn_deploy.errors import CheckpointError
 from fcn_deploy.model_file import file_of
 from fcn_deploy.models.checkpoints import check_finite, convention_of, listed, same_kind, shape
 from fcn_deploy.models.conventions import VGG16_CLASSIFIER, Convention
+from fcn_deploy.models.state_dicts import state_dict_of
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.recipe import checkpoint_of
 
@@ -53,9 +54,9 @@ def load_weights_into(model: nn.Module, path: Path | str) -> Transfer:
             another shape (another width).
     """
     path = checkpoint_of(file_of(path))
-    weights = read_weights(path)
-    convention = convention_of(weights.tensors, path)
-    tensors = _named_as_in(model, convention, convention.translate(weights.tensors))
+    held = state_dict_of(read_weights(path), path)
+    convention = convention_of(held, path)
+    tensors = _named_as_in(model, convention, convention.translate(held))
     needed = model.state_dict()
     fits = {key: value for key, value in tensors.items() if key in needed and _fits(value, needed[key])}
     differing = [key for key in tensors if key in needed and key not in fits]

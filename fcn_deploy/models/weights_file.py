@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import pickle
 import re
-import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,34 +11,42 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import torch
-from torch import Tensor
 
 from fcn_deploy.errors import CheckpointError, first_line
 from fcn_deploy.model_file import checkpoint_format, is_onnx, require_file
+from fcn_deploy.models.inert_pickle import read_pickle
 from fcn_deploy.system.files import reading
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts keep the state dict
-PREFIXES = ("module.", "_orig_mod.")  # DataParallel's and torch.compile's
+# What no training script stores, and only an attack calls; a file that names it is not read at all.
+_HOSTILE = re.compile(
+    r"(os|posix|nt|sys|subprocess|socket|shutil|importlib|runpy|ctypes)\."
+    r"|(builtins|__builtin__)\.(eval|exec|execfile|compile|open|__import__)$"
+)
 TRUNCATED = "is truncated: it ends before its contents do; fetch or copy it again"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file holds: tensors by name, and the text that stands beside them (safetensors' metadata)."""
+    """What a file holds.
 
-    tensors: dict[str, Tensor]
+    Attributes:
+        content: tensors by name, or mappings that have such; of a damaged or foreign pickle anything.
+        metadata: the text next to them (safetensors).
+        code: classes and functions that the file names, none of which was imported.
+    """
+
+    content: Any
     metadata: Mapping[str, str] = field(default_factory=dict)
+    code: tuple[str, ...] = ()
 
 
 def read_weights(path: Path) -> Weights:
-    """Read a state dict, memory-mapped where the format allows, floating point as float32.
+    """Read a file of weights, memory-mapped where the format allows.
 
-    The format is told from the content: safetensors, PyTorch's zip or PyTorch's format of before 2020. Wrappers
-    (`{"state_dict": ...}`) and the prefix of DataParallel are taken off.
+    The format is told from the content: safetensors, PyTorch's zip or PyTorch's format of before 2020.
 
     Raises:
-        CheckpointError: missing, a folder, empty, truncated, holding code, or no checkpoint at all.
+        CheckpointError: missing, a folder, empty, truncated, an attack, or no checkpoint at all.
     """
     path = Path(path)
     with reading(path, CheckpointError):
@@ -53,7 +59,7 @@ def read_weights(path: Path) -> Weights:
         if form == "zip":
             _check_archive(path)
         if form is not None:
-            return Weights(_read_pickled(path, mmap=form == "zip"))
+            return _read_pickled(path, zipped=form == "zip")
     if not head:
         raise CheckpointError(f"{path} is empty; fetch or copy it again")
     raise CheckpointError(f"{path} is no checkpoint: {_what_it_is(head)}; expected a .safetensors, .pth or .pt file")
@@ -72,7 +78,7 @@ def _read_safetensors(path: Path) -> Weights:
         if size < 8 + header_bytes + end:
             raise CheckpointError(f"{path} {TRUNCATED}")
         with safetensors.safe_open(path, framework="pt", device="cpu") as archive:
-            tensors = {name: _as_float32(archive.get_tensor(name)) for name in archive.keys()}  # noqa: SIM118
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
             return Weights(tensors, dict(archive.metadata() or {}))
     except CheckpointError:
         raise
@@ -104,6 +110,8 @@ def _what_it_is(head: bytes) -> str:
         return "it is a web page (a download that went to a log-in or an error page)"
     if text.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer (run `git lfs pull`)"
+    if head[257:262] == b"ustar":
+        return "it is a tar archive (unpack it first)"
     if head.startswith(b"\x89HDF"):
         return "it is an HDF5 file (Keras)"
     if is_onnx(head):
@@ -111,65 +119,26 @@ def _what_it_is(head: bytes) -> str:
     return f"it starts with {head[:8]!r}"
 
 
-def _read_pickled(path: Path, *, mmap: bool) -> dict[str, Tensor]:
+def _read_pickled(path: Path, *, zipped: bool) -> Weights:
     try:
-        with torch.serialization.safe_globals(_numpy_numbers()), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols; what cannot be read is an error below
-            return _state_dict(torch.load(path, map_location="cpu", weights_only=True, mmap=mmap), path)
-    except CheckpointError:
-        raise
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(_pickle_message(path, str(error))) from error
+        content, stubs = read_pickle(path, zipped=zipped)
     except Exception as error:  # foreign bytes: a damaged pickle can make its reader raise anything
-        if re.search(r"EOF|ran out of input|corrupted|PytorchStreamReader|truncated|end of file", f"{error}", re.I):
+        if isinstance(error, EOFError) or re.search(r"EOF|ran out of input|truncated|end of file", f"{error}", re.I):
             raise CheckpointError(f"{path} {TRUNCATED}") from error
         raise CheckpointError(f"{path} is no readable checkpoint: {printable(first_line(error))}") from error
+    hostile = [stub for stub in stubs if _HOSTILE.match(stub)]
+    if hostile:
+        raise code_error(path, hostile[0])
+    return Weights(content, {}, stubs)
 
 
-def _numpy_numbers() -> list[Any]:
-    """Return what unpickles NumPy scalars (a best score next to the weights): constructors that run nothing."""
-    import numpy as np
-
-    scalar = np.float64(0).__reduce__()[0]
-    dtypes = {type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)}
-    return [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), np.dtype, *dtypes]
-
-
-def _pickle_message(path: Path, reason: str) -> str:
-    found = re.search(r"(?:GLOBAL|global|class|function)\s+([\w.]*\.[\w.]+)", reason)
-    if found or "Unsupported" in reason:
-        name = f" ({found.group(1)})" if found else ""
-        return f"{path} holds code{name}, which is never executed; save its state_dict() instead"
-    if "EOF" in reason:
-        return f"{path} {TRUNCATED}"
-    return f"{path} is no readable checkpoint: {printable(first_line(reason))}"
+def code_error(path: Path, name: str) -> CheckpointError:
+    """Return the error of a file whose weights are out of reach behind the class or function `name`."""
+    return CheckpointError(
+        f"{path} holds code ({printable(name)}), which is never executed; save its state_dict() instead"
+    )
 
 
 def printable(text: str) -> str:
     """Return `text` from a file as one line that any terminal can show."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def _state_dict(loaded: Any, path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a state dict, out of its wrappers and without its prefixes."""
-    for wrapper in WRAPPERS * 2:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a state dict of named tensors")
-    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
-    if not tensors:
-        found = printable(", ".join(str(key) for key in list(loaded)[:5])) or "nothing"
-        raise CheckpointError(f"{path} holds no tensors (found {found}); looked into {', '.join(WRAPPERS)} too")
-    for key, value in tensors.items():
-        if value.layout is not torch.strided or value.is_meta:
-            kind = "meta" if value.is_meta else value.layout
-            raise CheckpointError(f"{path}: {printable(key)} is a {kind} tensor; save dense tensors with their values")
-    for prefix in PREFIXES * 2:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return {name: _as_float32(value) for name, value in tensors.items()}
-
-
-def _as_float32(tensor: Tensor) -> Tensor:
-    return tensor.detach().float() if tensor.is_floating_point() else tensor.detach()

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.card import CARD_KEY, ChannelOrder, ModelCard, Pixels
 from fcn_deploy.contract import Contract
-from fcn_deploy.errors import GraphError, UnknownNameError
+from fcn_deploy.errors import ExportError, GraphError, RecipeError, UnknownNameError, restated
 from fcn_deploy.graph.contract_io import graft_contract, keep_outputs
 from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
@@ -74,6 +74,10 @@ def export(
     model_name: str | None = None,
     classes: Sequence[str] | None = None,
     checkpoint: StrPath | None = None,
+    weights: str | None = None,
+    mean: Pixels | None = None,
+    std: Pixels | None = None,
+    channel_order: ChannelOrder | None = None,
     input_kind: InputKind = "uint8",
     outputs: Sequence[str] = ("labels",),
     tolerance: NotNegative = TOLERANCE,
@@ -87,6 +91,11 @@ def export(
         model_name: the network that a checkpoint holds ("fcn8s", "fcn8s-caffe", ...); None reads it from the keys.
         classes: class names, index = label; None takes those of the model.
         checkpoint: the weights of a recipe, where they are not beside it.
+        weights: which weights of a checkpoint: "model", "ema" (averaged) or their key in the file; None takes those of
+            the recipe, else those that are not averaged.
+        mean, std: subtracted from and divided into each channel, in units of 0 to 255, in the order of `channel_order`;
+            None takes the model's own.
+        channel_order: "RGB" or "BGR", as the network expects it; images are RGB for every user.
         input_kind: "uint8" takes `image` uint8[N, H, W, 3] RGB, "float" float32[N, 3, H, W] already normalised.
         outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.
         tolerance: the largest logit difference from PyTorch that passes, relative to the largest logit.
@@ -113,8 +122,12 @@ def export(
         model=model_name,
         classes=classes,
         checkpoint=None if checkpoint is None else Path(checkpoint),
+        weights=weights,
         progress=progress,
     )
+    given: dict[str, Any] = {"mean": mean, "std": std, "channel_order": channel_order}
+    with restated(ExportError, RecipeError):
+        card = replace(card, **{name: value for name, value in given.items() if value is not None})
     return export_model(
         network,
         card,

@@ -36,7 +36,7 @@ def _export(*arguments: object) -> Result:
 def caffe_checkpoint(tmp_path: Path) -> Path:
     model, _ = tiny_model("fcn8s-caffe", classes=21)
     path = tmp_path / "fcn8s_from_caffe.pth"
-    torch.save(model.state_dict(), path)
+    torch.save({"arch": "FCN8s", "model_state_dict": model.state_dict()}, path)
     return path
 
 
@@ -57,11 +57,26 @@ def test_a_recipe_names_its_checkpoint_and_its_facts_reach_the_card(caffe_checkp
         f'url = "https://example.org/x.pth"\nmd5 = "{md5}"\nmean = [1.0, 2.0, 3.0]\n'
     )
     result = _export(recipe, "-o", tmp_path / "out.onnx", "--json", "-")
-    report = json.loads(result.output)
+    assert "calls itself FCN8s: read as fcn8s-atonce-caffe, as was asked for" in result.stderr
+    report = json.loads(result.stdout)
     assert report["card"]["mean"] == [1.0, 2.0, 3.0]
     assert report["card"]["model"] == "fcn8s-atonce-caffe"
     assert len(report["ticks"]) >= 8
     assert all(tick["passed"] for tick in report["ticks"])
+
+
+def test_the_normalisation_can_be_given_in_units_of_0_to_255_alone(tmp_path):
+    given = ["--mean", "127.5,127,126.5", "--std", "128,127,126", "--channel-order", "BGR"]
+    _export("demo", *given, "-o", tmp_path / "out.onnx")
+    card = read_card(tmp_path / "out.onnx")
+    assert (card.mean, card.std, card.channel_order) == ((127.5, 127.0, 126.5), (128.0, 127.0, 126.0), "BGR")
+    with pytest.raises(FcnDeployError, match=r"mean is \(0.485, 0.456, 0.406\); .* 0 to 255: 123.675, 116.28, 103.53"):
+        _export("demo", "--mean", "0.485,0.456,0.406", "-o", tmp_path / "x.onnx")
+    with pytest.raises(FcnDeployError, match="std above 0"):
+        _export("demo", "--std", "1,0,1", "-o", tmp_path / "x.onnx")
+    for wrong in ("1,2", "a,b,c", ""):
+        assert "is not three numbers" in _export("demo", "--std", wrong, "-o", tmp_path / "x.onnx").output
+    assert not (tmp_path / "x.onnx").exists()
 
 
 def test_an_exported_file_is_exported_again_with_other_outputs(tmp_path):

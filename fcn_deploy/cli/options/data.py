@@ -14,6 +14,7 @@ from fcn_deploy.cli.options.values import (
     complete_runner,
     parse_class_list,
     parse_classes,
+    parse_triple,
     parse_values,
     picked,
 )
@@ -121,6 +122,17 @@ runner_option = option(
     show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
     help="pytorch[:cpu|cuda][:fp16|bf16][:compile], onnxruntime[:cpu|cuda|...], openvino or tensorrt[:GPU].",
 )
+
+
+def normalisation_option(name: str, about: str) -> Decorator:
+    """Return --mean or --std."""
+    return option(
+        f"--{name}",
+        metavar="X,X,X",
+        type=parse_triple,
+        show_default="the model's own",
+        help=f"{about}, in units of 0 to 255, in the order of --channel-order.",
+    )
 
 
 def threads_option(default: str) -> Decorator:

@@ -66,6 +66,17 @@ def parse_values(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"'{text}' is not a list of whole numbers such as 0,255") from None
 
 
+def parse_triple(text: str) -> tuple[float, ...]:
+    """Parse "123.7,116.3,103.5" for click, which names the option in the error; the library checks the numbers."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 3:
+        raise click.BadParameter(f"'{text}' is not three numbers with commas between them, as in 123.7,116.3,103.5")
+    return numbers
+
+
 def picked(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return the values of these options as keyword arguments of the library function that calls them the same."""
     return {name: given[name] for name in names}

@@ -107,7 +107,7 @@ def test_weights_that_are_no_real_numbers_are_named(kind: torch.dtype, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("tensor", "kind"), [(torch.eye(3).to_sparse(), "torch.sparse_coo"), (torch.zeros(3, device="meta"), "meta")]
+    ("tensor", "kind"), [(torch.eye(3).to_sparse(), "sparse"), (torch.zeros(3, device="meta"), "meta")]
 )
 def test_weights_without_plain_values_are_named(tensor: torch.Tensor, kind: str, tmp_path: Path):
     torch.save({"fc7.bias": tensor}, tmp_path / "net.pth")
@@ -204,7 +204,7 @@ def test_missing_unexpected_and_misshaped_keys_are_each_listed(tmp_path: Path):
     state["optimizer_step"] = torch.zeros(1)
     state["fc7.bias"] = torch.zeros(7)
     torch.save(state, tmp_path / "net.pth")
-    message = refused(tmp_path / "net.pth")
+    message = refused(tmp_path / "net.pth", model="fcn8s-caffe")
     assert "does not fit fcn8s-caffe" in message
     assert "5 missing: conv1_1.bias, conv1_2.bias, conv2_1.bias, conv2_2.bias and 1 more" in message
     assert "1 unexpected: optimizer_step" in message

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import onnx
@@ -49,13 +50,33 @@ def test_the_demo_is_named():
     assert load_network("demo")[1].num_classes == 8
 
 
-def test_fcn8s_is_assumed_where_the_keys_cannot_tell_it_from_at_once(tmp_path: Path):
+def test_keys_of_two_networks_need_the_name_of_one(tmp_path: Path):
     torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
-    recorded = RecordedProgress()
-    assert load_network(str(path), progress=recorded)[1].model == "fcn8s-caffe"
-    assert recorded.lines == [
-        f"{path} may be fcn8s-caffe or fcn8s-atonce-caffe: read as fcn8s-caffe; --model says which it is"
-    ]
+    with pytest.raises(
+        CheckpointError, match=r"may be fcn8s-caffe or fcn8s-atonce-caffe: .*; choose with --model fcn8"
+    ):
+        load_network(str(path))
+    for model in ("fcn8s-caffe", "fcn8s-atonce-caffe"):
+        assert load_network(str(path), model=model)[1].model == model
+
+
+@pytest.mark.parametrize(
+    ("said", "model"), [("FCN8sAtOnce", "fcn8s-atonce-caffe"), ("FCN8s", "fcn8s-caffe"), ("fcn8s-caffe", "fcn8s-caffe")]
+)
+@pytest.mark.parametrize("as_argument", [False, True])
+def test_the_name_that_a_training_script_stored_is_obeyed(said: str, model: str, as_argument: bool, tmp_path: Path):
+    state = caffe_state("fcn8s-caffe", classes=5)
+    stored = {"args": argparse.Namespace(model=said)} if as_argument else {"arch": said}
+    torch.save({"epoch": 3, "model_state_dict": state} | stored, tmp_path / "net.pth")
+    assert load_network(tmp_path / "net.pth")[1].model == model
+
+
+def test_a_name_that_the_keys_contradict_is_refused(tmp_path: Path):
+    torch.save({"arch": "FCN16s", "model_state_dict": caffe_state("fcn8s-caffe", classes=5)}, tmp_path / "net.pth")
+    with pytest.raises(CheckpointError, match="calls itself FCN16s, but holds the keys of fcn8s-caffe or fcn8s-at"):
+        load_network(tmp_path / "net.pth")
+    torch.save({"arch": "DataParallel", "model_state_dict": caffe_state("fcn16s-caffe", 5)}, tmp_path / "net.pth")
+    assert load_network(tmp_path / "net.pth")[1].model == "fcn16s-caffe"
 
 
 def test_a_choice_that_the_user_made_is_not_told(tmp_path: Path):
