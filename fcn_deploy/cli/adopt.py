@@ -8,21 +8,10 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.card import Triple
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option
-from fcn_deploy.cli.options.values import FILE
-
-
-def _three(ctx: click.Context, param: click.Parameter, text: str | None) -> Triple | None:
-    if text is None:
-        return None
-    try:
-        a, b, c = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise click.BadParameter(f"'{text}' is not three numbers with commas, as in 123.7,116.3,103.5") from error
-    return a, b, c
+from fcn_deploy.cli.options.values import FILE, parse_triple
 
 
 @cli_command(
@@ -36,8 +25,8 @@ def _three(ctx: click.Context, param: click.Parameter, text: str | None) -> Trip
 @cloup.argument("model", type=FILE, help="An .onnx file of another tool: one image batch in, scores or labels out.")
 @group(
     "Image",
-    option("--mean", metavar="A,B,C", callback=_three, help="Mean of each channel, in the network's order, 0..255."),
-    option("--std", metavar="A,B,C", callback=_three, help="Standard deviation of each channel, likewise."),
+    option("--mean", metavar="A,B,C", type=parse_triple, help="Mean of each channel, in the network's order, 0..255."),
+    option("--std", metavar="A,B,C", type=parse_triple, help="Standard deviation of each channel, likewise."),
     option(
         "--scale",
         type=click.FloatRange(min=0, min_open=True),

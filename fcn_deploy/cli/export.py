@@ -57,7 +57,7 @@ class _Export(Command):
     normalisation_option("std", "Divided into each channel after that"),
     option(
         "--channel-order",
-        type=click.Choice(["RGB", "BGR"]),
+        type=click.Choice(("RGB", "BGR"), case_sensitive=False),
         show_default="the model's own",
         help="Order of the channels that the network expects; images are RGB for every user.",
     ),

@@ -73,7 +73,7 @@ def parse_triple(text: str) -> tuple[float, ...]:
     except ValueError:
         numbers = ()
     if len(numbers) != 3:
-        raise click.BadParameter(f"'{text}' is not three numbers with commas between them, as in 123.7,116.3,103.5")
+        raise click.BadParameter(f"'{text}' is not three numbers with commas, as in 123.7,116.3,103.5")
     return numbers
 
 
