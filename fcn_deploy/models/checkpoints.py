@@ -127,7 +127,9 @@ def _card_by_keys(
     models = convention.family.models(tensors)
     _check_model(model, models, path, convention.name)
     chosen = _model_said(model, said, models, path, progress)
-    names = numbered_classes(convention.num_classes(tensors, default=len(classes or ())))
+    count = convention.num_classes(tensors, default=len(classes or ()))
+    tensors = _without_other_head(tensors, count, path, progress)
+    names = numbered_classes(count)
     card = new_card(chosen, names, **convention.family.options(tensors))
     return replace(card, notes={"source": f"{path.name}, {convention.name}", CLASSES_NOTE: GUESSED}), tensors
 
@@ -150,6 +152,18 @@ def _model_said(model: str | None, said: str, models: Sequence[str], path: Path,
             f"choose with --model {models[0]}, or with `model` in a recipe"
         )
     return model or stored or models[0]
+
+
+def _without_other_head(tensors: dict[str, Tensor], classes: int, path: Path, progress: Progress) -> dict[str, Tensor]:
+    """Leave out an auxiliary head of another class count, which a new head next to it leaves behind."""
+    scores = tensors.get("aux_classifier.4.weight")
+    if scores is None or scores.shape[:1] == (classes,):
+        return tensors
+    progress.say(
+        f"{path}: left out the auxiliary head, which has {scores.shape[0]} classes where the head has {classes}; "
+        "labels do not depend on it"
+    )
+    return {key: value for key, value in tensors.items() if not key.startswith("aux_classifier.")}
 
 
 def _plain(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import inspect
 import re
@@ -10,14 +9,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-import torch
 
 import fcn_deploy
-from fcn_deploy.models.checkpoints import load_checkpoint
 from fcn_deploy.recipe import Recipe, load_recipe
 from tests.support import ROOT
 from tests.support.bench_records import ROWS, with_rows
-from tests.support.reference_nets import resnet_state
 
 
 def page(name: str) -> str:
@@ -33,17 +29,6 @@ def script(name: str, language: str, holds: str) -> str:
 
 def run(block: str) -> None:
     exec(compile(block, "page", "exec"), {})
-
-
-def test_a_fine_tuned_checkpoint_can_be_read_after_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    state = resnet_state(classes=5, blocks=(3, 4, 6, 3))
-    state["aux_classifier.4.weight"] = torch.zeros(21, *state["aux_classifier.4.weight"].shape[1:])
-    state = {f"model.{key}": value for key, value in state.items()}
-    torch.save({"state_dict": state, "args": argparse.Namespace(lr=0.1)}, "checkpoint.pth")
-    run(script("checkpoints.md", "python", "torch.load"))
-    _, card = load_checkpoint(Path("weights.pth"))
-    assert (card.model, card.num_classes) == ("fcn-resnet50", 5)
 
 
 def test_the_gate_against_pytorch_passes_and_fails(monkeypatch: pytest.MonkeyPatch):

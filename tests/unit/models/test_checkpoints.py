@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from fcn_deploy.errors import CheckpointError, OutputError, RecipeError
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import MODELS, build, new_card
-from tests.support.reference_nets import caffe_state, vgg16_state
+from tests.support.recorded_progress import RecordedProgress
+from tests.support.reference_nets import caffe_state, resnet_logits, resnet_state, vgg16_state
 
 CLASSES = ("sky", "pole", "sign")
 
@@ -161,3 +163,21 @@ def test_a_classifier_says_that_it_has_no_segmentation_head(tmp_path: Path):
     torch.save(vgg16_state(10), tmp_path / "vgg16.pth")
     with pytest.raises(CheckpointError, match=r"no segmentation head.*fcn-deploy train --init .*vgg16\.pth"):
         load_network(tmp_path / "vgg16.pth")
+
+
+def test_an_auxiliary_head_of_other_classes_is_left_out_and_said(tmp_path: Path):
+    blocks = (3, 4, 6, 3)
+    state = resnet_state(5, blocks) | {
+        key: value for key, value in resnet_state(21, blocks).items() if key.startswith("aux_classifier.")
+    }
+    arguments = argparse.Namespace(model="fcn_resnet50", dataset="coco", aux_loss=True)
+    torch.save({"model": state, "optimizer": {}, "epoch": 29, "args": arguments}, path := tmp_path / "model_29.pth")
+    recorded = RecordedProgress()
+    network, card = load_network(path, progress=recorded)
+    assert (card.model, card.num_classes, card.options["aux"]) == ("fcn-resnet50", 5, False)
+    assert recorded.lines == [
+        f"{path}: left out the auxiliary head, which has 21 classes where the head has 5; labels do not depend on it"
+    ]
+    x = torch.randn(2, 3, 33, 47)
+    with torch.inference_mode():
+        assert torch.allclose(network(x), resnet_logits(state, x, blocks), rtol=1e-4, atol=1e-3)
