@@ -30,9 +30,9 @@ class _Export(Command):
 @cli_command(
     cls=_Export,
     examples=[
-        "fcn-deploy export best.safetensors",
         "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
-        "fcn-deploy export net.ckpt --weights ema --mean 127.5,127.5,127.5 --std 127.5,127.5,127.5",
+        "fcn-deploy export last.ckpt --weights ema --mean 127.5,127.5,127.5 \\\n"
+        "    --std 127.5,127.5,127.5",
         "fcn-deploy export demo --outputs labels,logits -o demo.onnx",
     ],
 )
