@@ -31,8 +31,7 @@ class _Export(Command):
     cls=_Export,
     examples=[
         "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
-        "fcn-deploy export last.ckpt --weights ema --mean 127.5,127.5,127.5 \\\n"
-        "    --std 127.5,127.5,127.5",
+        "fcn-deploy export last.ckpt --weights ema --mean 127.5,127.5,127.5 \\\n    --std 127.5,127.5,127.5",
         "fcn-deploy export demo --outputs labels,logits -o demo.onnx",
     ],
 )
