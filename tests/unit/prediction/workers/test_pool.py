@@ -36,6 +36,19 @@ SHAPES = ((3, 5), (5, 3), (4, 4))
 BROKEN = 7
 
 
+EARLIER: set[int] = set()  # children that another test of this process left
+
+
+@pytest.fixture(autouse=True)
+def _count_earlier_children():
+    EARLIER.clear()
+    EARLIER.update(child.pid for child in psutil.Process().children())
+
+
+def children() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.pid not in EARLIER]
+
+
 @pytest.fixture
 def photos(tmp_path):
     """40 images of three shapes whose red value is their number modulo 4; one is no image."""
@@ -92,14 +105,14 @@ class Killing(FakeRunner):
 
     def _execute(self) -> None:
         if len(self.shapes) == 5:
-            for child in psutil.Process().children():
+            for child in children():
                 child.kill()
 
 
 def test_a_process_that_was_killed_is_one_line_and_leaves_no_other(monkeypatch, photos):
     with pytest.raises(RunnerError, match=r"a process that decodes and writes images was killed \(SIGKILL\), often"):
         predicted(monkeypatch, photos, "masks", Killing(card=CARD), 1)
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def refuse(*arguments: object) -> int:
@@ -114,7 +127,7 @@ def test_without_memory_to_share_threads_do_the_work_and_a_note_says_why(monkeyp
     (note,) = report.notes
     assert note.startswith("threads decode and write images, processes cannot (")
     assert "No space left on device" in note
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def test_a_system_without_anonymous_files_uses_threads(monkeypatch, photos):
@@ -179,7 +192,7 @@ def test_a_write_that_fails_stops_the_run_and_no_process_or_thread_stays(tmp_pat
     with pytest.raises(OutputError, match="no space is left"):
         run(Full(tmp_path, "npy", ()), 100_000)
     assert {path.name for path in tmp_path.iterdir()} <= {f"{index}.npy" for index in range(5)}
-    assert psutil.Process().children() == []
+    assert children() == []
     assert threading.active_count() == before
 
 
@@ -207,5 +220,5 @@ def test_a_process_has_one_thread(tmp_path):
     with closing(ImageProcesses(1)) as pool:
         pool.begin(ImageIO(Outputs(tmp_path, "npy", ()), 0), 4, StageClock())
         pool.load(LazyImage(0, PurePosixPath("0"), partial(solid, (2, 2), 1), portable=True)).result()
-        threads = [child.num_threads() for child in psutil.Process().children()]
+        threads = [child.num_threads() for child in children()]
     assert threads == [1]
