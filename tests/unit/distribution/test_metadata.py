@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+from importlib.metadata import version
 
 import pytest
 from packaging.markers import Marker
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 
 from fcn_deploy.model_file import DEMO_CHECKPOINT, RECIPES
 from fcn_deploy.system.optional import EXTRAS
+from fcn_deploy.version import __version__
 from tests.support import ROOT
 
 if sys.version_info >= (3, 11):
@@ -68,6 +70,14 @@ def test_a_message_names_only_extras_that_exist_and_hold_the_package():
     packages = {"cuda": "cuda-bindings", "pynvml": "nvidia-ml-py"}
     for module, extra in EXTRAS.items():
         assert _key(packages.get(module, module)) in {_key(needed.name) for needed in OPTIONAL[extra]}
+
+
+def test_the_version_is_that_of_the_changelog_the_citation_and_the_installation():
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("CHANGELOG.md", "CITATION.cff")}
+    released = re.findall(r"^## (\d+\.\d+\.\d+) - \d{4}-\d\d-\d\d$", texts["CHANGELOG.md"], re.MULTILINE)
+    assert released[0] == __version__
+    assert f"\nversion: {__version__}\n" in texts["CITATION.cff"]
+    assert version("fcn-deploy") == __version__, 'run `pip install -e ".[dev]" -c constraints.txt` again'
 
 
 def test_package_data_has_the_demo_and_every_recipe():
