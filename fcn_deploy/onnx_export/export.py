@@ -93,8 +93,9 @@ def export(
         checkpoint: the weights of a recipe, where they are not beside it.
         weights: which weights of a checkpoint: "model", "ema" (averaged) or their key in the file; None takes those of
             the recipe, else those that are not averaged.
-        mean, std: subtracted from and divided into each channel, in units of 0 to 255, in the order of `channel_order`;
-            None takes the model's own.
+        mean: subtracted from each channel, in units of 0 to 255, in the order of `channel_order`; None takes the
+            model's own.
+        std: divided into each channel after that, in the same units; None takes the model's own.
         channel_order: "RGB" or "BGR", as the network expects it; images are RGB for every user.
         input_kind: "uint8" takes `image` uint8[N, H, W, 3] RGB, "float" float32[N, 3, H, W] already normalised.
         outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.

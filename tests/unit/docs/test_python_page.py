@@ -42,3 +42,15 @@ def test_the_blocks_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     small = small.replace("epochs=40", "epochs=1").replace("seconds=5", "seconds=0.2, saturation=0, memory=False")
     exec(compile(small, "docs/python.md", "exec"), {})
     assert (tmp_path / "masks" / "photo.overlay.jpg").exists()
+
+
+def test_docstrings_name_each_argument_by_itself():
+    """The Python reference is made from them, and one entry for two arguments is none of either."""
+    wrong = []
+    for name in fcn_deploy.__all__:
+        function = getattr(fcn_deploy, name)
+        found = re.search(r"^Args:\n((?:    .*\n|\n)+)", inspect.getdoc(function) or "", re.MULTILINE)
+        if inspect.isfunction(function) and found:
+            entries = re.findall(r"^    (\w[^:]*):", found[1], re.MULTILINE)
+            wrong += [(name, entry) for entry in entries if entry not in inspect.signature(function).parameters]
+    assert wrong == []
