@@ -116,7 +116,9 @@ def _caffe_options(state: State) -> dict[str, Option]:
 
 
 def _resnet_models(state: State) -> tuple[str, ...]:
-    return ("fcn-resnet101",) if any(key.startswith("backbone.layer3.6.") for key in state) else ("fcn-resnet50",)
+    head = "deeplabv3" if any(key.startswith("classifier.0.convs.") for key in state) else "fcn"
+    depth = 101 if any(key.startswith("backbone.layer3.6.") for key in state) else 50
+    return (f"{head}-resnet{depth}",)
 
 
 def _resnet_options(state: State) -> dict[str, Option]:
@@ -208,6 +210,12 @@ CONVENTIONS = (
     Convention(
         "torchvision FCN-ResNet (backbone.layer1, classifier.N)",
         rf"(backbone\.({_RESNET_KEYS})|(aux_)?classifier\.\d+)\.\w+",
+        _with_batch_counts,
+        _RESNET,
+    ),
+    Convention(
+        "torchvision DeepLabV3-ResNet (backbone.layer1, classifier.0.convs)",
+        rf"(backbone\.({_RESNET_KEYS})|(aux_)?classifier\.(\d+|0\.(convs|project)\.[\d.]+))\.\w+",
         _with_batch_counts,
         _RESNET,
     ),

@@ -115,10 +115,13 @@ class FCNResNet(nn.Module):
         super().__init__()
         self.backbone = ResNet(blocks, width)
         layer3, layer4 = (scaled(base, width) * EXPANSION for base, _, _ in LAYERS[2:])
-        self.classifier = FCNHead(layer4, num_classes)
+        self.classifier = self._head(layer4, num_classes)
         self.aux_classifier = FCNHead(layer3, num_classes) if aux else None
         self.resize = Resize()
         init_convolutions(self)
+
+    def _head(self, in_channels: int, num_classes: int) -> nn.Sequential:
+        return FCNHead(in_channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         _, layer4 = self.backbone(x)

@@ -33,6 +33,8 @@ MODELS = {
     "fcn8s-atonce-caffe": ModelEntry("fcn_caffe:CaffeFCN8sAtOnce", CAFFE),
     "fcn-resnet50": ModelEntry("fcn_resnet:fcn_resnet50"),
     "fcn-resnet101": ModelEntry("fcn_resnet:fcn_resnet101"),
+    "deeplabv3-resnet50": ModelEntry("deeplab:deeplabv3_resnet50"),
+    "deeplabv3-resnet101": ModelEntry("deeplab:deeplabv3_resnet101"),
 }
 
 

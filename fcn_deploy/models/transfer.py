@@ -16,8 +16,8 @@ from fcn_deploy.models.state_dicts import state_dict_of
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.recipe import checkpoint_of
 
-# Layers whose shape depends on the classes or on the stride: they may differ between two models of one family.
-_OWN_TO_A_MODEL = re.compile(r"(score_|upscore|(aux_)?classifier\.4\.).*")
+# Layers whose shape depends on the classes, the stride or the head: they may differ between two models of one backbone.
+_OWN_TO_A_MODEL = re.compile(r"(score_|upscore|classifier\.|aux_classifier\.4\.).*")
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,10 @@ def lower_opset(model: ir.Model) -> None:
             raise ExportError(f"node {node.name} uses {node.domain}.{node.op_type}, which is not a standard operator")
         if node.op_type == "Resize":
             _lower_resize(node)
+        elif _is_global_mean(node):
+            node.op_type = "GlobalAveragePool"
+            node.resize_inputs(1)
+            node.attributes.clear()
         elif not _unchanged(node, found):
             raise ExportError(
                 f"node {node.name} is a {node.op_type}, which opset {TARGET_OPSET} defines otherwise than opset "
@@ -100,6 +104,21 @@ def lower_opset(model: ir.Model) -> None:
 def _unchanged(node: ir.Node, opset: int) -> bool:
     target, found = schema_of(node, TARGET_OPSET), schema_of(node, opset)
     return target is not None and found is not None and target.since_version == found.since_version
+
+
+def _is_global_mean(node: ir.Node) -> bool:
+    """Tell whether `node` is the mean over H and W of N, C, H, W, which is an operator of its own in every opset."""
+    axes, image = operand(node, 1), operand(node, 0)
+    return (
+        node.op_type == "ReduceMean"
+        and node.attributes.get_int("keepdims", 1) == 1
+        and image is not None
+        and image.shape is not None
+        and len(image.shape) == 4
+        and axes is not None
+        and axes.const_value is not None
+        and {int(axis) % 4 for axis in constant(axes).reshape(-1)} == {2, 3}
+    )
 
 
 def _lower_resize(node: ir.Node) -> None:

@@ -215,10 +215,55 @@ def resnet_state(classes: int, blocks: tuple[int, ...], aux: bool = True, stem: 
     return state
 
 
+def deeplab_state(classes: int, blocks: tuple[int, ...], aux: bool = True, stem: int = 8) -> State:
+    state = {key: value for key, value in resnet_state(classes, blocks, aux, stem).items() if key[:10] != "classifier"}
+    cin, inner = 32 * stem, 4 * stem
+    kernels = {"0.0": 1, "1.0": 3, "2.0": 3, "3.0": 3, "4.1": 1}
+    layers = {f"classifier.0.convs.{name}": (cin, kernel) for name, kernel in kernels.items()}
+    layers |= {"classifier.0.project.0": (5 * inner, 1), "classifier.1": (inner, 3)}
+    for name, (fan_in, kernel) in layers.items():
+        conv(state, name, fan_in, inner, kernel, bias=False)
+        before, _, index = name.rpartition(".")
+        _batch_norm(state, f"{before}.{int(index) + 1}", inner)
+    conv(state, "classifier.4", inner, classes, 1)
+    return state
+
+
+def _batch_normed(state: State, name: str, value: Tensor) -> Tensor:
+    mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
+    return F.batch_norm(value, mean, var, state[f"{name}.weight"], state[f"{name}.bias"], eps=1e-5)
+
+
+def deeplab_logits(state: State, x: Tensor, blocks: tuple[int, ...]) -> Tensor:
+    def layer(name: str, value: Tensor, rate: int = 1) -> Tensor:
+        weight = state[f"{name}.weight"]
+        before, _, index = name.rpartition(".")
+        value = F.conv2d(value, weight, None, 1, rate if weight.shape[-1] == 3 else 0, rate)
+        return _batch_normed(state, f"{before}.{int(index) + 1}", value).relu()
+
+    features = resnet_features(state, x, blocks)[3]
+    branches = [layer("classifier.0.convs.0.0", features)]
+    branches += [layer(f"classifier.0.convs.{index}.0", features, 12 * index) for index in (1, 2, 3)]
+    mean = layer("classifier.0.convs.4.1", features.mean((2, 3), keepdim=True))
+    joined = torch.cat([*branches, mean.expand_as(branches[0])], 1)
+    value = layer("classifier.1", layer("classifier.0.project.0", joined))
+    value = F.conv2d(value, state["classifier.4.weight"], state["classifier.4.bias"])
+    return F.interpolate(value, size=x.shape[2:], mode="bilinear", align_corners=False)
+
+
 def resnet_logits(state: State, x: Tensor, blocks: tuple[int, ...], head: str = "classifier") -> Tensor:
+    outputs = resnet_features(state, x, blocks)
+    value = outputs[2] if head == "aux_classifier" else outputs[3]
+    value = _batch_normed(state, f"{head}.1", F.conv2d(value, state[f"{head}.0.weight"], None, 1, 1)).relu()
+    value = F.conv2d(value, state[f"{head}.4.weight"], state[f"{head}.4.bias"])
+    return F.interpolate(value, size=x.shape[2:], mode="bilinear", align_corners=False)
+
+
+def resnet_features(state: State, x: Tensor, blocks: tuple[int, ...]) -> list[Tensor]:
+    """The outputs of the four layers."""
+
     def norm(name: str, value: Tensor) -> Tensor:
-        mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
-        return F.batch_norm(value, mean, var, state[f"{name}.weight"], state[f"{name}.bias"], eps=1e-5)
+        return _batch_normed(state, name, value)
 
     def bottleneck(name: str, value: Tensor, stride: int, dilation: int) -> Tensor:
         out = norm(f"{name}.bn1", F.conv2d(value, state[f"{name}.conv1.weight"])).relu()
@@ -239,7 +284,4 @@ def resnet_logits(state: State, x: Tensor, blocks: tuple[int, ...], head: str = 
         for block in range(count):
             value = bottleneck(f"backbone.layer{layer}.{block}", value, *(others if block else first))
         outputs.append(value)
-    value = outputs[2] if head == "aux_classifier" else outputs[3]
-    value = norm(f"{head}.1", F.conv2d(value, state[f"{head}.0.weight"], None, 1, 1)).relu()
-    value = F.conv2d(value, state[f"{head}.4.weight"], state[f"{head}.4.bias"])
-    return F.interpolate(value, size=x.shape[2:], mode="bilinear", align_corners=False)
+    return outputs

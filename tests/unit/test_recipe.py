@@ -187,7 +187,8 @@ def test_a_shipped_recipe_is_whole(path: Path):
 def test_there_is_a_recipe_for_every_public_checkpoint():
     assert {path.stem for path in SHIPPED} == {
         "fcn32s-voc", "fcn16s-voc", "fcn8s-voc", "fcn8s-atonce-voc",
-        "fcn-resnet50-coco", "fcn-resnet101-coco", "vgg16-imagenet",
+        "fcn-resnet50-coco", "fcn-resnet101-coco", "deeplabv3-resnet50-coco", "deeplabv3-resnet101-coco",
+        "vgg16-imagenet",
     }  # fmt: skip
 
 

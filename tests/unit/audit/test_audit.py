@@ -92,6 +92,7 @@ def test_a_crop_computed_from_the_input_size_is_followed(tmp_path):
         ("fcn8s-caffe", "uint8"),
         pytest.param("fcn8s", "float", marks=pytest.mark.long),
         pytest.param("fcn-resnet50", "uint8", marks=pytest.mark.long),
+        pytest.param("deeplabv3-resnet50", "uint8", marks=pytest.mark.long),
     ],
 )
 def test_every_size_in_an_exported_network_is_known_and_right(name, input_kind, tmp_path):

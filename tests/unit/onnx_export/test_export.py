@@ -21,6 +21,7 @@ from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export import export as export_module
 from fcn_deploy.onnx_export.export import ExportReport, export_model
 from fcn_deploy.onnx_export.proof import PROOF_SHAPES, prove, random_image
+from fcn_deploy.onnx_export.trace import trace
 from tests.conftest import tiny_model
 
 SHAPES = ((1, 1, 1), (3, 33, 47))
@@ -266,6 +267,25 @@ def test_an_operator_that_opset_17_defines_otherwise_is_named(tmp_path):
     _, card = tiny_model("fcn32s", classes=1)
     with pytest.raises(ExportError, match="ReduceMax, which opset 17 defines otherwise"):
         export_model(_Sorting().eval(), card, tmp_path / "x.onnx")
+
+
+class _Averaging(torch.nn.Module):
+    def __init__(self, axes: tuple[int, ...], keepdim: bool) -> None:
+        super().__init__()
+        self.axes, self.keepdim = axes, keepdim
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = x.mean(self.axes, keepdim=self.keepdim)
+        return x + (mean if self.keepdim else mean.mean())
+
+
+def test_the_mean_over_all_positions_is_an_operator_of_opset_17():
+    graph = trace(_Averaging((-1, -2), keepdim=True).eval()).graph
+    (pool,) = [node for node in graph if node.op_type == "GlobalAveragePool"]
+    assert (len(pool.inputs), dict(pool.attributes)) == (1, {})
+    for axes, keepdim in (((1,), True), ((2,), True), ((2, 3), False)):
+        with pytest.raises(ExportError, match="ReduceMean, which opset 17 defines otherwise"):
+            trace(_Averaging(axes, keepdim).eval())
 
 
 def test_a_graph_with_a_wrong_mean_fails_the_proof(exported):
