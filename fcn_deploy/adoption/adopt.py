@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,11 +134,13 @@ def adopt(
         raise GraphError(f"{target} is the given file itself, which is the reference; give another file (-o)")
     check_writable(target)
     wanted = _checked_outputs(outputs)
+    if not 0 < threshold < 1:
+        raise GraphError(f"the threshold is {threshold:g}; expected a probability between 0 and 1, neither of them")
     said = Preprocessing(mean, std, scale, channel_order, no_normalisation)
     with progress.task(f"reading {path.name}", None):
         graph = load_foreign(path)
         given, size, results = _first_run(path, graph, said)
-        score = choose_score_port(path, results, size, given.port.channels == 3, scores)
+        score, size = _choose(given, size, results, scores)
         meaning = score_meaning(graph, score, threshold)
         divisor = given.divisor(score)
         card = _card(path, given, score, classes, graph, divisor)
@@ -181,6 +184,19 @@ def _first_run(path: Path, graph: ir.Model, said: Preprocessing) -> tuple[GivenF
             trouble = trouble or error
     assert trouble is not None
     raise trouble
+
+
+def _choose(given: GivenFile, size: Shape, results: dict[str, Any], asked: str | None) -> tuple[ScorePort, Shape]:
+    """Return the output to make labels of and the size at which it fits: `size`, or one that the file has stored."""
+    last = given.port.channels == 3
+    try:
+        return choose_score_port(given.path, results, size, last, asked), size
+    except GraphError as error:
+        own = given.at_own_size(results)
+        if own is not None:
+            with suppress(GraphError):
+                return choose_score_port(given.path, own[1], own[0], last, asked), own[0]
+        raise error
 
 
 def _card(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,20 @@ class GivenFile:
             except Exception as error:
                 trouble = error
         raise GraphError(f"{self.path}: ONNX Runtime cannot run it: {first_line(trouble)}")
+
+    def at_own_size(self, results: Mapping[str, NDArray[Any]]) -> tuple[Shape, dict[str, NDArray[Any]]] | None:
+        """Run it at the size of an output that `results` show; the port is fixed there from then on. None if it fails.
+
+        An exporter that traces with dynamic axes may store the sides of its example in a Resize.
+        """
+        for array in results.values():
+            for height, width in (array.shape[-2:], array.shape[1:3]) if array.ndim >= 3 else ():
+                shape = self.port.bound((1, height, width))
+                with suppress(Exception):
+                    found = self.run(random_image(shape, 0))
+                    self.port = replace(self.port, fixed=shape)
+                    return shape, found
+        return None
 
     def takes(self, shape: Shape, score: ScorePort) -> bool:
         """Return whether it runs at (N, H, W) and gives scores of that size."""

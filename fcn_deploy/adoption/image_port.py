@@ -13,6 +13,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.ports import dims_of, port_of
 from fcn_deploy.graph.sizes import FixedDims, graph_inputs
+from fcn_deploy.system.formatting import count
 from fcn_deploy.vocabulary import Shape
 
 TYPES = {ir.DataType.FLOAT: np.float32, ir.DataType.FLOAT16: np.float16, ir.DataType.UINT8: np.uint8}
@@ -78,11 +79,13 @@ def image_ports(model: ir.Model, path: Path) -> tuple[ImagePort, ...]:
         raise GraphError(f"{path}: the rank of its input {inputs[0].name} is unknown; export it with four dims")
     if dtype not in TYPES or len(dims) != 4:
         raise GraphError(f"{path}: its input is {listed}; {EXPECTED}")
-    axes = [axis for axis in (1, 3) if dims[axis] == 3] or [axis for axis in (1, 3) if not isinstance(dims[axis], int)]
+    axes = [axis for axis in (1, 3) if dims[axis] == 3]
+    few = next((dim for dim in (dims[1], dims[3]) if dim in (1, 2, 4)), None)
+    if not axes and few is not None:
+        raise GraphError(f"{path}: its input has {count(few, 'channel')}; {EXPECTED}")
+    axes = axes or [axis for axis in (1, 3) if not isinstance(dims[axis], int)]
     if not axes:
-        channels = next((dim for dim in (dims[1], dims[3]) if dim in (1, 4)), None)
-        found = f"{channels} channel{'s' if channels != 1 else ''}" if channels else listed
-        raise GraphError(f"{path}: its input has {found}; {EXPECTED}")
+        raise GraphError(f"{path}: its input is {listed}; {EXPECTED}")
     return tuple(_port(inputs[0], dims, axis) for axis in axes)
 
 

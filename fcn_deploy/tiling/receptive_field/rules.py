@@ -56,6 +56,8 @@ def propagate(node: ir.Node, fields: dict[str, SpatialAxes], sizes: Mapping[str,
     result = sizes[str(node.outputs[0].name)].shape
     found = tuple(None if value is None else fields.get(str(value.name)) for value in node.inputs)
     step = NodeContext(node, found, shapes, result or ())
+    if result is None and sum(field is not None for field in found) > 1 and None not in shapes:
+        raise NotUniform(step.name, "the tensors that it joins have not one size at sides like these")
     if result is None:
         raise GraphError(f"{step.name}: the size of its result cannot be told, so tiles cannot either")
     rule = _RULES.get(node.op_type)

@@ -12,7 +12,7 @@ import pytest
 from fcn_deploy.adoption.adopt import AdoptReport, adopt
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.onnx_export.proof import random_image
-from tests.support.foreign_nets import MEAN, STD, foreign_net, unet
+from tests.support.foreign_nets import MEAN, STD, Net, foreign_net, unet
 
 NORMALISED = {"mean": MEAN, "std": STD}
 
@@ -106,3 +106,78 @@ def test_the_command_prints_how_the_file_was_read_and_the_proof(shell, tmp_path)
     assert "output scores: one logit; a pixel is 'polyp' above 0.4\n" in done.out
     assert "sides of images: any\n" in done.out
     assert read_card(out).classes == ("background", "polyp")
+
+
+@pytest.mark.parametrize("opset", [9, 11, 13, 18, 21])
+def test_opsets_from_9_on_are_lifted_or_kept(opset, tmp_path):
+    report = _adopted(foreign_net(tmp_path / "net.onnx", opset=opset), **NORMALISED)
+    assert {entry.version for entry in onnx.load(report.path).opset_import if entry.domain == ""} == {
+        17 if opset < 13 else opset
+    }
+
+
+def test_sides_that_an_exporter_stored_in_a_resize_are_the_only_ones(tmp_path):
+    net = Net()
+    size = net.constant(np.array([1, 4, 48, 64], np.int64))
+    net.add("Resize", net.conv("input", 3, 4, stride=2), "", "", size, to="scores", mode="linear")
+    image = ("input", "float32", ["N", 3, "H", "W"])
+    report = _adopted(net.save(tmp_path / "net.onnx", image, [("scores", 1, ["N", 4, "h", "w"])], 17), **NORMALISED)
+    assert (report.divisor, report.size) == (None, (1, 48, 64))
+    assert [dim.dim_value for dim in onnx.load(report.path).graph.input[0].type.tensor_type.shape.dim] == [1, 48, 64, 3]
+
+
+@pytest.mark.parametrize("options", [
+    {"stride": 4}, {"output": "sigmoid", "classes": 1}, {"classes": 1}, {"output": "nhwc"}, {"image": "float16"},
+], ids=str)  # fmt: skip
+def test_logits_and_labels_of_one_file_agree(options, tmp_path):
+    report = _adopted(foreign_net(tmp_path / "net.onnx", **options), **NORMALISED, outputs=["labels", "logits"])
+    labels, logits = _outputs(report.path, random_image((1, 35, 50), 0))
+    assert logits.dtype == np.float32
+    assert logits.shape == (1, report.card.num_classes, 35, 50)
+    assert np.array_equal(logits.argmax(1), labels)
+
+
+def test_the_threshold_is_a_probability_whatever_the_file_gives(tmp_path):
+    """The same network with and without its Sigmoid, cut at 0.3."""
+    labels = []
+    for output in ("sigmoid", "logits"):
+        net = foreign_net(tmp_path / f"{output}.onnx", output=output, classes=1)
+        report = _adopted(net, **NORMALISED, threshold=0.3)
+        labels.append(_outputs(report.path, random_image((1, 64, 96), 1))[0])
+    assert np.array_equal(*labels)
+    x = foreign_net(tmp_path / "x.onnx", output="sigmoid", classes=1)
+    image = random_image((1, 64, 96), 1)
+    normalised = ((image - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).astype(np.float32)
+    assert np.array_equal(labels[0], _outputs(x, normalised.transpose(0, 3, 1, 2))[0][:, 0] > 0.3)
+
+
+def test_bgr_and_scale_are_those_of_the_card(tmp_path):
+    net = foreign_net(tmp_path / "net.onnx")
+    mean, std = (0.4, 0.45, 0.5), (0.2, 0.25, 0.3)
+    report = _adopted(net, mean=mean, std=std, scale=255.0, channel_order="BGR")
+    image = random_image((1, 33, 47), 1)
+    x = (image[..., ::-1].astype(np.float32) / 255 - np.float32(mean)) / np.float32(std)
+    (scores,) = _outputs(net, x.transpose(0, 3, 1, 2).astype(np.float32))
+    assert (_outputs(report.path, image)[0] != scores.argmax(1)).mean() < 1e-3  # divided first or last: rounding
+    assert report.card.channel_order == "BGR"
+
+
+@pytest.mark.parametrize(("operator", "number", "mean", "std"), [
+    ("Sub", 123.7, 0.0, 1.0),
+    ("Sub", 0.485, 0.0, 255.0),
+    ("Div", 255.0, 0.0, 1.0),
+    ("Mul", 1 / 255, 0.0, 1.0),
+])  # fmt: skip
+def test_the_first_node_tells_what_images_the_graph_takes(operator, number, mean, std, tmp_path):
+    net = Net()
+    net.conv(net.add(operator, "input", net.constant(np.float32(number))), 3, 4, to="scores")
+    image = ("input", "float32", ["N", 3, "H", "W"])
+    report = _adopted(net.save(tmp_path / "net.onnx", image, [("scores", 1, ["N", 4, "H", "W"])], 17))
+    assert (report.card.mean, report.card.std) == ((mean,) * 3, (std,) * 3)
+
+
+def test_above_255_classes_labels_are_int32(tmp_path):
+    report = _adopted(foreign_net(tmp_path / "net.onnx", classes=300), **NORMALISED)
+    (labels,) = _outputs(report.path, random_image((1, 64, 96), 1))
+    assert labels.dtype == np.int32
+    assert labels.max() > 255

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
+import fcn_deploy
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
+from tests.support.foreign_nets import MEAN, STD, unet
 from tests.support.random_nets import Layer, chain, model_of
 from tests.support.small_fcn import write_fcn
 
@@ -201,3 +203,11 @@ def test_labels_at_another_stride_than_the_images_are_refused():
     nodes = [helper.make_node("MaxPool", ["x"], ["logits"], name="pool", kernel_shape=[2, 2], strides=[2, 2])]
     with pytest.raises(GraphError, match="not the image's"):
         ReceptiveField(model_of(nodes, {}, channels=3))
+
+
+def test_a_unet_has_tiles_at_multiples_of_its_stride(tmp_path):
+    """Its Concat joins tensors of one size at those sides alone."""
+    adopted = fcn_deploy.adopt(unet(tmp_path / "unet.onnx"), tmp_path / "a.onnx", mean=MEAN, std=STD)
+    field = ReceptiveField(load_graph(adopted.path))
+    assert (field.alignment, field.divisor) == (8, 8)
+    assert field.tied_by.startswith("Concat node")
