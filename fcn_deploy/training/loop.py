@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fcn_deploy.data.splits import share_of, write_list
-from fcn_deploy.errors import TrainingError
+from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.opening import opening_lines
+from fcn_deploy.training.page import write_page
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import TrainArguments, config_of, new_model, open_run_inputs
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_saved_state
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 Start = Literal["new", "resume", "restart"]
-FILES = (STATE_FILE, LOG, BEST, LAST)
+PAGE = "report.html"
+FILES = (STATE_FILE, LOG, BEST, LAST, PAGE)
 VAL_LIST = "val.txt"  # the images that --val 0.2 keeps apart
 
 
@@ -51,6 +54,12 @@ class TrainResult:
         return self.config.output / LAST
 
     @property
+    def page(self) -> Path | None:
+        """Return the page about the run, if it was written."""
+        path = self.config.output / PAGE
+        return path if path.is_file() else None
+
+    @property
     def seconds(self) -> float:
         """Return the time spent in epochs, validation included."""
         return sum(record.seconds for record in self.position.history)
@@ -76,6 +85,7 @@ class TrainResult:
             "best_epoch": self.position.best_epoch,
             "best": str(self.best),
             "last": str(self.last),
+            "page": None if self.page is None else str(self.page),
         }
 
 
@@ -95,7 +105,8 @@ def train(
 
     Args:
         output: the folder of the run; it gets best.safetensors and last.safetensors (weights with their model card),
-            log.jsonl (one line per epoch) and state.safetensors, from which the run can be resumed.
+            log.jsonl (one line per epoch), state.safetensors, from which the run can be resumed, and at its end
+            report.html (curves, classes, frames).
         start: "new" refuses a folder that holds a run, "resume" continues it with its settings (or begins one, if
             there is none), "restart" deletes it.
         on_epoch: called with the record of each finished epoch.
@@ -165,11 +176,26 @@ def run_training(
     elif start == "restart":
         for name in FILES:
             (config.output / name).unlink(missing_ok=True)
+    for line in opening_lines(config, stepper.contract.model, material, precision.device.type, run.position.step):
+        progress.say(line)
     progress.say(f"training; {config.output / LOG} gets one line per epoch")
     with StopRequest() as stop:
         run.train(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
+    if finished:
+        _write_page(run, progress)
     return TrainResult(config, run.position, None if finished else stop.signal, saved is not None)
+
+
+def _write_page(run: Run, progress: Progress) -> None:
+    """Write the page; a run is not lost because that fails."""
+    folder = run.config.output
+    try:
+        with progress.task("writing the page", None):
+            device = run.stepper.precision.device
+            write_page(folder / PAGE, folder / BEST, run.config, run.position, run.material, device)
+    except FcnDeployError as error:
+        progress.say(f"{folder / PAGE} is not written: {error}")
 
 
 def _saved_run(config: TrainConfig, start: Start) -> SavedState | None:

@@ -26,6 +26,7 @@ from fcn_deploy.training.loading import (
     loader,
     worker_advice,
 )
+from fcn_deploy.training.opening import Pace
 from fcn_deploy.training.setup import RunInputs
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_tensors, write_state
 from fcn_deploy.training.step import Stepper, default_warmup, learning_rate
@@ -54,10 +55,12 @@ class Run:
         self.warmup = default_warmup(self.total_steps) if config.warmup is None else config.warmup
         self.save_after = time.monotonic() + config.save_seconds
         self.save_epoch_after = 0.0
+        self.pace = Pace(self.steps_per_epoch, config.epochs)
 
     def restore(self, saved: SavedState) -> None:
         read_tensors(self.config.output / STATE_FILE, self.stepper.contract.model, self.stepper.optimizer)
         self.position = saved.position
+        self.pace.epochs -= len(self.position.history)
         if self.position.scaler:
             self.stepper.scaler.load_state_dict(self.position.scaler)
 
@@ -68,7 +71,7 @@ class Run:
                 self._train_epoch(batches, stop)
                 record = None if stop else self._close_epoch(stop)
                 if record is None:
-                    self._save_state()
+                    self._save_midway()
                     return
                 self.on_epoch(record)
 
@@ -92,10 +95,13 @@ class Run:
             while self.position.step < end and not stop:
                 began = time.monotonic()
                 self._step(next(batches))
-                self.position.seconds += time.monotonic() - began
+                seconds = time.monotonic() - began
+                self.position.seconds += seconds
                 task.advance(1, self._note())
+                if estimate := self.pace.after(seconds):
+                    self.progress.say(estimate)
                 if time.monotonic() > self.save_after:
-                    self._save_state()
+                    self._save_midway()
 
     def _step(self, batch: Batch) -> None:
         position = self.position
@@ -155,6 +161,7 @@ class Run:
             scored.boundary_mean_iou,
             round(position.seconds + time.monotonic() - began, 3),
             position.left_out + scored.left_out,
+            scored.per_class_iou,
         )
         self._save_epoch(record)
         return record
@@ -190,15 +197,27 @@ class Run:
             save_model(folder / LAST, model, card)
             self._save_state()
 
-    def _card(self, record: EpochRecord) -> ModelCard:
-        score = "not validated" if record.mean_iou is None else f"{record.mean_iou:.4f} on {self.config.val}"
+    def _card(self, record: EpochRecord | None) -> ModelCard:
+        """Return the card with where the weights come from; without a record they are those within an epoch."""
+        validated = record is not None and record.mean_iou is not None
+        score = f"{record.mean_iou:.4f} on {self.config.val}" if record and validated else "not validated"
+        done = record.epoch if record else f"{self.position.step / self.steps_per_epoch:.2f}"
         notes = {
             "command": command_line(self.config),
             "training_data": f"{self.config.data} ({len(self.material.train)} images)",
-            "epoch": f"{record.epoch} of {self.config.epochs}",
+            "epoch": f"{done} of {self.config.epochs}",
             "mean_iou": score,
         }
         return replace(self.material.card, notes=notes)
+
+    def _save_midway(self) -> None:
+        """Leave, next to the state, a checkpoint of the weights so far, which every command takes."""
+        began = time.monotonic()
+        if self.stepper.weights_finite():
+            save_model(self.config.output / LAST, self.stepper.contract.model, self._card(None))
+        spent = time.monotonic() - began
+        self._save_state()
+        self.save_after += _SAVING_SHARE * spent
 
     def _save_state(self) -> None:
         began = time.monotonic()

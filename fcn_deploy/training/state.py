@@ -36,6 +36,7 @@ class EpochRecord:
             the last also if no label of the set borders on another.
         seconds: time spent on it, validation included.
         left_out: training and validation images that could not be used.
+        per_class_iou: fractions on the validation set; None of a class that is neither in its labels nor predicted.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class EpochRecord:
     boundary_mean_iou: float | None
     seconds: float
     left_out: int = 0  # has a value of its own for the states written before it was counted
+    per_class_iou: tuple[float | None, ...] | None = None  # likewise
 
 
 @dataclass

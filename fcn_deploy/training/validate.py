@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ class Validation:
 
     Attributes:
         left_out: images that could not be used.
+        per_class_iou: None of a class that is neither in the labels nor predicted.
     """
 
     mean_iou: float | None = None
     pixel_accuracy: float | None = None
     boundary_mean_iou: float | None = None
     left_out: int = 0
+    per_class_iou: tuple[float | None, ...] | None = None
 
 
 def validate(
@@ -68,4 +71,5 @@ def _summary(evaluation: Evaluation, dataset: Dataset) -> Validation:
         raise DataError(f"{dataset.name} has no labelled pixel; mIoU needs some")
     overall = scores(evaluation.overall)
     boundary = scores(evaluation.boundary).mean_iou if evaluation.boundary.any() else None
-    return Validation(overall.mean_iou, overall.pixel_accuracy, boundary, len(dataset) - evaluation.images)
+    ious = tuple(None if math.isnan(iou) else float(iou) for iou in overall.per_class_iou)
+    return Validation(overall.mean_iou, overall.pixel_accuracy, boundary, len(dataset) - evaluation.images, ious)

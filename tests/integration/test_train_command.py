@@ -36,7 +36,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 
 
 def started(folder: Path) -> list[str]:
-    """All lines but those of the epochs that a run which ends well prints on standard error in a pipe."""
+    """All lines but those of the network and the epochs that a run which ends well prints on standard error."""
     return [f"training; {folder / 'log.jsonl'} gets one line per epoch"]
 
 
@@ -44,7 +44,8 @@ def epochs_left_out(err: str) -> list[str]:
     """The lines but those of the epochs, which are there also where no terminal is."""
     lines = err.splitlines()
     assert any(re.fullmatch(r"epoch +\d+  loss .* s", line) for line in lines)
-    return [line for line in lines if not line.startswith("epoch ")]
+    assert re.match(r"fcn8s: [\d,]+ parameters, (random weights|weights of step \d+), cpu; 9 training images", lines[0])
+    return [line for line in lines[1:] if not line.startswith("epoch ")]
 
 
 def wait_for_lines(log: Path, count: int, process: subprocess.Popen[str]) -> None:

@@ -90,6 +90,7 @@ def test_package_data_has_the_demo_and_every_recipe():
         *RECIPES.iterdir(),
         *(ROOT / "fcn_deploy" / "benchmark" / "report" / "templates").iterdir(),
         ROOT / "fcn_deploy" / "page" / "page.css",
+        *(ROOT / "fcn_deploy" / "training" / "templates").iterdir(),
     ]
     named = [path.relative_to(ROOT / "fcn_deploy").as_posix() for path in files if path.name != "__pycache__"]
     assert [name for name in named if not any(fnmatch(name, pattern) for pattern in patterns)] == []

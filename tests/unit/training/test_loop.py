@@ -14,8 +14,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from fcn_deploy.data.options import DataOptions
+from fcn_deploy.evaluation.evaluate import evaluate
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
+from fcn_deploy.onnx_export.export import export
 from fcn_deploy.system.plain import plain
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training import state as state_module
@@ -25,6 +28,7 @@ from fcn_deploy.training.run import Run
 from fcn_deploy.training.state import read_saved_state
 from fcn_deploy.training.step import Stepper
 from tests.conftest import tiny_model
+from tests.support.masks import write_masks
 from tests.support.recorded_progress import RecordedProgress
 from tests.support.training_runs import killed_at, same_tensors, tiny_runs
 
@@ -39,7 +43,7 @@ def test_a_run_leaves_best_last_state_and_a_line_an_epoch(config):
     seen = []
     result = run_training(config, on_epoch=seen.append)
     assert sorted(path.name for path in config.output.iterdir()) == [
-        "best.safetensors", "last.safetensors", "log.jsonl", "state.safetensors",
+        "best.safetensors", "last.safetensors", "log.jsonl", "report.html", "state.safetensors",
     ]  # fmt: skip
     lines = [json.loads(line) for line in (config.output / "log.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["step"]) for line in lines] == [(1, 2), (2, 4), (3, 6)]
@@ -182,11 +186,68 @@ def test_a_state_from_before_left_out_was_counted_can_be_resumed(config, monkeyp
     assert [record.left_out for record in run_training(config, start="resume").position.history] == [0, 0, 0]
 
 
-def test_the_log_is_named_before_the_first_step(config, monkeypatch):
+def test_the_network_and_the_log_are_named_before_the_first_step(config, monkeypatch):
     recorded = RecordedProgress()
     monkeypatch.setattr(Run, "train", lambda self, stop: None)
     run_training(config, progress=recorded)
-    assert recorded.lines == [f"training; {config.output / 'log.jsonl'} gets one line per epoch"]
+    assert recorded.lines == [
+        "fcn8s: 64,376 parameters, random weights, cpu; 5 training images, 2 for validation, 2 steps an epoch",
+        f"training; {config.output / 'log.jsonl'} gets one line per epoch",
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_run_stopped_at_any_step_leaves_a_checkpoint_that_every_command_takes(config, tmp_path, monkeypatch, number):
+    step = Stepper.step
+
+    def interrupted(self, batch, at, lr):
+        if at == number:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, at, lr)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "step", interrupted)
+        result = run_training(replace(config, save_seconds=1e6))
+    model, card = load_network(result.last)
+    state = load_file(config.output / "state.safetensors")
+    assert all(torch.equal(value, state[f"model.{name}"]) for name, value in model.state_dict().items())
+    assert card.notes["epoch"] == f"{(number + 1) / 2:.2f} of 3"
+    scores = evaluate(result.last, "synthetic:1:0:33x47")
+    assert scores.images == 1
+    assert export(result.last, tmp_path / "last.onnx").path.is_file()
+    assert run_training(replace(config, init=str(result.last), output=tmp_path / "more", epochs=1)).position.step == 2
+
+
+def test_a_killed_run_leaves_a_checkpoint_too(config):
+    killed_at(1, config)
+    assert load_network(config.output / "last.safetensors")[1].notes["epoch"] == "0.50 of 3"
+
+
+def test_the_log_has_the_iou_of_each_class(config):
+    result = run_training(config)
+    ious = result.position.history[-1].per_class_iou
+    known = [iou for iou in ious if iou is not None]
+    assert len(ious) == 8
+    assert sum(known) / len(known) == pytest.approx(result.position.history[-1].mean_iou)
+    assert json.loads((config.output / "log.jsonl").read_text().splitlines()[-1])["per_class_iou"] == list(ious)
+    assert read_saved_state(config.output / "state.safetensors").position.history[-1].per_class_iou == ious
+
+
+def test_a_split_of_the_training_set_is_listed_and_trained_on(config, tmp_path):
+    write_masks(tmp_path / "set", (0, 255), count=5)
+    recorded = RecordedProgress()
+    own = replace(
+        config, data=str(tmp_path / "set/images"), labels=str(tmp_path / "set/masks"), val="0.4", epochs=1,
+        classes=("back", "object"), label_values=(0, 255),
+    )  # fmt: skip
+    result = run_training(own, progress=recorded)
+    assert any("3 training images, 2 for validation" in line for line in recorded.lines)
+    assert len((config.output / "val.txt").read_text().splitlines()) == 2
+    data = DataOptions(config.output / "val.txt", label_values=(0, 255))
+    assert evaluate(result.best, data).overall.mean_iou == pytest.approx(result.position.best_mean_iou)
+    both = RecordedProgress()
+    run_training(replace(own, val=own.data, val_labels=own.labels), start="restart", progress=both)
+    assert any(line.startswith("5 of the 5 validation images are training images too") for line in both.lines)
 
 
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):
