@@ -53,6 +53,10 @@ class DataError(FcnDeployError):
     """A data set that cannot be used."""
 
 
+class UnnamedClassesError(DataError):
+    """A labelled data set whose classes nobody named."""
+
+
 class ImageError(DataError):
     """One image or label file that cannot be decoded or used."""
 

@@ -13,7 +13,7 @@ from fcn_deploy.data.layouts import find_pairs, refuse_labels
 from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
 from fcn_deploy.data.synthetic import dataset as synthetic
-from fcn_deploy.errors import DataError
+from fcn_deploy.errors import DataError, UnnamedClassesError
 from fcn_deploy.system.files import reading
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -47,8 +47,8 @@ def open_dataset(
         progress: gets what was chosen and what was left out.
 
     Raises:
-        DataError: nothing there, nothing in it, a malformed list, class names that nobody gave, or `labels` for what
-            has its own.
+        DataError: nothing there, nothing in it, a malformed list, or `labels` for what has its own.
+        UnnamedClassesError: nobody gave the class names.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}; expected at least 1 image")
@@ -63,7 +63,7 @@ def open_dataset(
         found = find_pairs(path, None if labels is None else Path(labels), label_suffix, split, progress)
         listed = find_classes(found.folders, classes) or found.classes
     if listed is None and found.labelled:
-        raise DataError(
+        raise UnnamedClassesError(
             f"no class names for {source}; put classes.txt (one name per line) in {found.folders[0]}, "
             "or give the class names (--classes)"
         )

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import DataOptions, open_unchecked
 from fcn_deploy.data.survey import LabelCounts
 from fcn_deploy.data_check.contact_sheet import write_contact_sheet
-from fcn_deploy.errors import DataError
+from fcn_deploy.errors import DataError, UnnamedClassesError
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.progress import SILENT, Progress, Task, track
@@ -34,6 +34,7 @@ class DataReport:
         notes: what was chosen or left out when the set was opened.
         problems: files that cannot be used, each with its reason, and why nothing can be learned from the set.
         sheet: the picture of six overlays, if one was asked for.
+        named: whether anybody named the classes; else "class" 7 of `counts` is the value 7 of the files.
     """
 
     data: str
@@ -43,11 +44,12 @@ class DataReport:
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     sheet: Path | None = None
+    named: bool = True
 
     @property
     def remarks(self) -> list[str]:
-        """Classes without a pixel and the unlabelled share, if there are label maps."""
-        return self.counts.remarks() if self.counts.maps else []
+        """Classes without a pixel and the unlabelled share, if there are label maps and their classes are known."""
+        return self.counts.remarks() if self.counts.maps and self.named else []
 
     def to_plain(self) -> dict[str, Any]:
         """Return the report as JSON holds it; shares are fractions 0..1 of all pixels."""
@@ -67,6 +69,7 @@ class DataReport:
                     "images": counts.images[label],
                 }
                 for label, name in enumerate(counts.classes)
+                if self.named or counts.pixels[label]
             ],
             "unlabelled": {
                 "share": counts.unlabelled.total() / total,
@@ -106,17 +109,37 @@ def check_data(data: StrPath | DataOptions, *, sheet: StrPath | None = None, pro
     if sheet is not None:
         check_writable(Path(sheet))
     noted = _Noted(progress)
-    dataset = open_unchecked(options, None, noted)
-    report = DataReport(dataset.name, len(dataset), LabelCounts(tuple(dataset.classes)), notes=noted.lines)
+    dataset, named = _open(options, noted)
+    counts = LabelCounts(tuple(dataset.classes))
+    report = DataReport(dataset.name, len(dataset), counts, notes=noted.lines, named=named)
     usable = _read_all(dataset, report, progress)
+    if not named:
+        _tell_values(report)
     if not usable:
         raise DataError(f"none of the {len(dataset)} images of {dataset.name} can be used; first: {report.problems[0]}")
-    if report.counts.maps and (problem := report.counts.problem()) is not None:
+    if named and report.counts.maps and (problem := report.counts.problem()) is not None:
         report.problems.append(problem)
     if sheet is not None:
         report.sheet = Path(sheet)
         write_contact_sheet(dataset, usable, report.sheet)
     return report
+
+
+def _open(options: DataOptions, progress: Progress) -> tuple[Dataset, bool]:
+    """Open the set; where nobody named its classes, with each value of 8 bits as a class of its own, and False."""
+    try:
+        return open_unchecked(options, None, progress), True
+    except UnnamedClassesError:
+        if options.label_values is not None:
+            raise
+        values = [str(value) for value in range(256)]
+        return open_unchecked(replace(options, classes=values), None, SILENT), False
+
+
+def _tell_values(report: DataReport) -> None:
+    report.notes.append("nobody named the classes (--classes); these are the values in the label maps")
+    if report.counts.present == ("0", "255"):
+        report.notes.append("black and white: if 255 is a class, give --classes background,NAME --label-values 0,255")
 
 
 Look = tuple[tuple[int, int], LabelCounts | None]

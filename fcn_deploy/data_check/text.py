@@ -40,8 +40,11 @@ def _classes(report: DataReport) -> Table:
     for title in ("label", "class", "pixels", "images with it"):
         table.add_column(title, justify="left" if title == "class" else "right", overflow="fold")
     for label, name in enumerate(counts.classes):
-        table.add_row(str(label), name, percent(counts.pixels[label], counts.total), str(counts.images[label]))
-    table.add_row("", "unlabelled", percent(counts.unlabelled.total(), counts.total), "")
+        if report.named or counts.pixels[label]:
+            shown = name if report.named else ""
+            table.add_row(str(label), shown, percent(counts.pixels[label], counts.total), str(counts.images[label]))
+    if report.named:
+        table.add_row("", "unlabelled", percent(counts.unlabelled.total(), counts.total), "")
     return table
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.dataset import Dataset, OnError, iterate
-from fcn_deploy.data.options import DataOptions
+from fcn_deploy.data.options import DataOptions, without_labels
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import FixedDims
 from fcn_deploy.quantization.calibration.images import open_images
@@ -46,7 +46,7 @@ def profile_of_images(card: ModelCard | None, data: DataOptions, batch: int, pro
     Raises:
         DataError: the images cannot be opened.
     """
-    dataset = open_images(card, data)  # silently: what is said of labels does not concern their sizes
+    dataset = without_labels(open_images(card, data))  # silently: labels do not matter here
     return profile_of_dataset(dataset, data.on_error, batch, progress)
 
 

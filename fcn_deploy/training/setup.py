@@ -121,14 +121,14 @@ def open_run_inputs(config: TrainConfig, progress: Progress = SILENT) -> RunInpu
         _check_labelled(option, dataset, skip_bad=config.bad_images == "skip")
     if train.classes != val.classes:
         raise DataError(f"the classes differ: {_difference(train, val)}; name them with --classes")
-    for dataset in (train, val):
+    common = in_both(train, val)
+    same = common == len(val) == len(train)
+    for dataset in (train,) if same else (train, val):
         on_error: OnError = "skip" if config.bad_images == "skip" else "raise"
         check_labels(dataset, training=dataset is train, on_error=on_error, progress=progress)
-    if common := in_both(train, val):
-        progress.say(
-            f"{common} of the {len(val)} validation images are training images too: their mIoU says nothing of new "
-            "images (--val 0.2 keeps a fifth of --data apart)"
-        )
+    if common:
+        found = "--val is --data" if same else f"{common} of the {len(val)} validation images are training images too"
+        progress.say(f"{found}: its mIoU says nothing of new images (--val 0.2 keeps a fifth of --data apart)")
     card = replace(new_card(config.model, train.classes, **config.options), palette=train.palette)
     return RunInputs(train, val, card, _fingerprint(config, train, val))
 

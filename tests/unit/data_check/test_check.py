@@ -60,3 +60,16 @@ def test_images_alone_and_sets_of_which_nothing_can_be_used(tmp_path):
     (tmp_path / "images/0.png").write_bytes(b"")
     with pytest.raises(DataError, match="none of the 1 images"):
         check_data(options(tmp_path))
+
+
+def test_without_class_names_the_values_are_shown(tmp_path):
+    write_masks(tmp_path, (0, 255), size=(4, 2))
+    found = check_data(DataOptions(tmp_path / "images", labels=tmp_path / "masks"))
+    assert (found.named, found.problems, found.remarks) == (False, [], [])
+    assert [(each["name"], each["share"]) for each in found.to_plain()["classes"]] == [("0", 0.5), ("255", 0.5)]
+    assert found.notes == [
+        "nobody named the classes (--classes); these are the values in the label maps",
+        "black and white: if 255 is a class, give --classes background,NAME --label-values 0,255",
+    ]
+    with pytest.raises(DataError, match="no class names"):
+        check_data(DataOptions(tmp_path / "images", labels=tmp_path / "masks", label_values=(0, 255)))

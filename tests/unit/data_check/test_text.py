@@ -33,3 +33,10 @@ def test_sizes_shares_and_problems_are_shown():
 def test_a_set_of_images_alone_has_no_table():
     text = shown(DataReport("photos", 1, LabelCounts(()), Counter({(3, 4): 1})))
     assert text == "photos: 1 image, 0 label maps sizes: 4 x 3 (1 image), width x height no problem found"
+
+
+def test_without_class_names_only_the_values_that_occur_are_listed():
+    counts = LabelCounts(tuple(map(str, range(256))), Counter({0: 3, 255: 1}), Counter({0: 1, 255: 1}), maps=1)
+    text = shown(DataReport("photos", 1, counts, Counter({(2, 2): 1}), named=False))
+    assert "images with it ─" in text.replace("─" * 2, "─")
+    assert "0 75 % 1 255 25 % 1 no problem found" in text

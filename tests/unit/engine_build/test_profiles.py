@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fcn_deploy.card import ModelCard
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine_build.profiles import (
     DEFAULT,
@@ -21,6 +22,7 @@ from fcn_deploy.graph.sizes import fixed_dims
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.vocabulary import Profile
 from tests.support.audit_graphs import int8_conv
+from tests.support.masks import write_masks
 
 
 def test_opt_alone_is_a_fixed_size_and_each_profile_needs_one_of_each():
@@ -37,6 +39,17 @@ def test_images_give_their_extremes_and_median_rounded_to_the_stride(tmp_path):
     profile = profile_of_images(None, DataOptions(str(tmp_path)), 4)
     # 70 -> 64, 100 -> 96, 170 -> 192; 20 is below a stride and stays, 47 -> 32 (47 / 32 = 1.47), 300 -> 320.
     assert profile == Profile((1, 64, 20), (1, 96, 32), (4, 192, 320))
+
+
+def test_a_list_gives_its_sizes_whatever_its_labels_are(tmp_path):
+    write_masks(tmp_path, (0, 7, 9), size=(64, 96))
+    (tmp_path / "list.txt").write_text("".join(f"images/{index}.png masks/{index}.png\n" for index in range(3)))
+    card = ModelCard("fcn8s", ("road", "sky"))
+    for classes in (None, "\n".join("abcdefghijk")):
+        if classes:
+            (tmp_path / "classes.txt").write_text(classes)
+        profile = profile_of_images(card, DataOptions(tmp_path / "list.txt"), 2)
+        assert profile == Profile((1, 64, 96), (1, 64, 96), (2, 64, 96))
 
 
 def test_what_the_file_fixes_wins_and_a_profile_beside_it_is_refused(tmp_path):

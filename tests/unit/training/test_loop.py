@@ -247,7 +247,10 @@ def test_a_split_of_the_training_set_is_listed_and_trained_on(config, tmp_path):
     assert evaluate(result.best, data).overall.mean_iou == pytest.approx(result.position.best_mean_iou)
     both = RecordedProgress()
     run_training(replace(own, val=own.data, val_labels=own.labels), start="restart", progress=both)
-    assert any(line.startswith("5 of the 5 validation images are training images too") for line in both.lines)
+    assert sum(line.startswith("--val is --data: its mIoU says nothing of new images") for line in both.lines) == 1
+    some = RecordedProgress()
+    run_training(replace(own, val=str(config.output / "val.txt")), start="restart", progress=some)
+    assert any(line.startswith("2 of the 2 validation images are training images too") for line in some.lines)
 
 
 def test_batch_norm_statistics_survive_a_resume(config, tmp_path):

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
-from fcn_deploy.cli.options.values import parse_classes
+from fcn_deploy.cli.options.values import parse_class_list, parse_classes, parse_values
 from fcn_deploy.errors import DataError
 from tests.support.locked_folder import lock
 
@@ -44,3 +45,18 @@ def test_a_file_in_a_folder_that_may_not_be_entered(tmp_path: Path, monkeypatch:
     lock(monkeypatch, tmp_path)
     with pytest.raises(DataError, match=r"names\.txt: (permission denied|there is no such file)"):
         parse_classes(str(tmp_path / "names.txt"))
+
+
+def test_the_classes_of_a_data_set_may_have_colours(tmp_path: Path):
+    path = tmp_path / "labelmap.txt"
+    path.write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:48,112,32::\n", encoding="utf-8")
+    assert parse_class_list(str(path)) == ("background 0 0 0", "cat 48 112 32")
+    path.write_text("sky\nroad\n", encoding="utf-8")
+    assert parse_class_list(str(path)) == ("sky", "road")
+    assert parse_class_list("a 0 0 0,b 255 255 255") == ("a 0 0 0", "b 255 255 255")
+
+
+def test_label_values_are_whole_numbers_with_commas():
+    assert parse_values("0,255") == (0, 255)
+    with pytest.raises(click.BadParameter, match="'0;255' is not a list of whole numbers such as 0,255"):
+        parse_values("0;255")
