@@ -73,7 +73,7 @@ class LabelComparison:
         if sample.label is not None:
             check_labels(self.name, labels, self.accuracy.num_classes)
             before = self.accuracy.overall.copy()
-            self.accuracy.update(sample.label[None], labels)
+            self.accuracy.update(sample.label[None], sample.counted(labels))
             self.by_image.append(self.accuracy.overall - before)
         if reference is not None:
             agreed = self.agreement.overall.agreed

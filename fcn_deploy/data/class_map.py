@@ -1,4 +1,7 @@
-"""Turn the classes of a data set into those of a model: `--map`, a TOML file of `"its class" = "the model's class"`."""
+"""Turn the classes of a data set into those of a model: `--map`, a TOML file of `"its class" = "the model's class"`.
+
+A table `[model]` has the model's classes that count as another one of it, as a data set without trucks calls them cars.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ else:
     import tomli as tomllib
 
 
-def read_class_map(path: Path) -> dict[str, str]:
-    """Read the map; "" stands for unlabelled.
+def read_class_map(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Read the map of the data's classes, where "" stands for unlabelled, and that of the model's.
 
     Raises:
         DataError: missing, no TOML, or anything but texts.
@@ -31,22 +34,32 @@ def read_class_map(path: Path) -> dict[str, str]:
         raise DataError(f"{path} does not exist") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path} cannot be read as TOML ({error})") from error
-    if not raw or not all(isinstance(value, str) for value in raw.values()):
+    model = raw.pop("model") if isinstance(raw.get("model"), dict) else {}
+    if not (raw or model) or not all(isinstance(value, str) for value in (*raw.values(), *model.values())):
         raise DataError(f'{path} must have lines of the form "class of the data set" = "class of the model"')
-    return {name: str(value) for name, value in raw.items()}
+    return raw, model
 
 
 class Mapped(Subset):
     """A data set with the classes that its own become."""
 
-    def __init__(self, whole: Dataset, table: Sequence[int | None], classes: Sequence[str]) -> None:
-        """Map class i of `whole` to the label `table[i]` of `classes`, or to unlabelled where that is None."""
+    def __init__(
+        self, whole: Dataset, table: Sequence[int | None], classes: Sequence[str], merged: Mapping[int, int]
+    ) -> None:
+        """Map class i of `whole` to the label `table[i]` of `classes`, or to unlabelled where that is None.
+
+        Args:
+            merged: labels of a model that count as another one.
+        """
         super().__init__(whole, range(len(whole)))
         void = ignore_index_for(len(classes))
         # Of the labels of `whole`, 255 and -1 (the last entry) are unlabelled.
         self._labels = np.full(max(len(table), 255) + 1, void, np.uint8 if void == 255 else np.int32)
         for own, label in enumerate(table):
             self._labels[own] = void if label is None else label
+        self._merged = None if not merged else np.arange(len(classes)).astype(self._labels.dtype)
+        for label, other in merged.items():
+            self._merged[label] = other  # type: ignore[index]
         self.classes = tuple(classes)
         colours = list(voc_palette(len(classes)))
         for colour, label in zip(reversed(whole.palette), reversed(table), strict=True):
@@ -56,7 +69,9 @@ class Mapped(Subset):
 
     def __getitem__(self, index: int) -> Sample:
         sample = super().__getitem__(index)
-        return sample if sample.label is None else replace(sample, label=self._labels[sample.label])
+        return (
+            sample if sample.label is None else replace(sample, label=self._labels[sample.label], merged=self._merged)
+        )
 
     def read_label(self, index: int) -> LabelPair | None:
         found = super().read_label(index)
@@ -75,7 +90,9 @@ def with_map(dataset: Dataset, path: Path, classes: Sequence[str] | None) -> Dat
         DataError: the map cannot be read, or names a class that the data set or the model does not have, or leaves one
             out that the model does not have.
     """
-    given = read_class_map(path)
+    given, model = read_class_map(path)
+    if model and classes is None:
+        raise DataError(f"{path} has a table [model], and there is no model whose classes it could mean; leave it out")
     own = {_plain(name): name for name in dataset.classes}
     if unknown := next((name for name in given if _plain(name) not in own), None):
         raise DataError(
@@ -85,7 +102,14 @@ def with_map(dataset: Dataset, path: Path, classes: Sequence[str] | None) -> Dat
     targets = tuple(classes or dict.fromkeys(value for value in given.values() if value))
     places = {_plain(name): label for label, name in enumerate(targets)}
     table = [_label(name, named.get(_plain(name), name), places, path, targets) for name in dataset.classes]
-    return Mapped(dataset, table, targets)
+    return Mapped(dataset, table, targets, _merged(model, places, path, targets))
+
+
+def _merged(model: Mapping[str, str], places: Mapping[str, int], path: Path, targets: Sequence[str]) -> dict[int, int]:
+    for name in (*model, *model.values()):
+        if _plain(name) not in places:
+            raise DataError(f"{path} has '{name}' in [model], which is no class of the model{_near(name, targets)}")
+    return {places[_plain(name)]: places[_plain(value)] for name, value in model.items()}
 
 
 def _label(name: str, value: str, places: Mapping[str, int], path: Path, targets: Sequence[str]) -> int | None:

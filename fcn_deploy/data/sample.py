@@ -21,11 +21,17 @@ class Sample:
         image: uint8[H, W, 3], RGB.
         label: uint8[H, W] with 255 where unlabelled; int32[H, W] with -1 above 255 classes; None without labels.
         name: the image file as its list gave it, or "synthetic:SEED:INDEX".
+        merged: integer[C], the class that each class of a model counts as against this label; None for itself.
     """
 
     image: NDArray[np.uint8]
     label: NDArray[Any] | None
     name: str
+    merged: NDArray[Any] | None = None
+
+    def counted(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Return a model's labels, of any shape, as they count against the label."""
+        return labels if self.merged is None else self.merged[labels]
 
 
 class Dataset(Protocol):

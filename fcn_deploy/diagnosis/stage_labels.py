@@ -122,7 +122,7 @@ def _count(found: ChainLabels, sample: Sample, num_classes: int) -> None:
             entry.first.update(first, labels, margins)
         if sample.label is not None:
             entry.counts.append(
-                confusion_matrix(sample.label[None], labels, num_classes, ignore_index_for(num_classes))
+                confusion_matrix(sample.label[None], sample.counted(labels), num_classes, ignore_index_for(num_classes))
             )
         before = labels
 

@@ -105,7 +105,7 @@ def evaluate(
                     raise DataError(f"{sample.name} has no labels; expected a labelled data set (--labels)")
                 labels = opened.infer({INPUT: sample.image[None]})[LABELS]
                 check_labels(spec, labels, len(classes))
-                counts.update(sample.label[None], labels)
+                counts.update(sample.label[None], sample.counted(labels))
         return AccuracyReport(
             source.path.name, sha256, spec, dataset.name, classes, counts.images, len(dataset) - counts.images,
             radius, scores(counts.overall), scores(counts.boundary), scores(counts.interior),

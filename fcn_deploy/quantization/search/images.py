@@ -110,7 +110,8 @@ class SearchImages:
         check_labels("the rewritten graph", labels, len(self.classes))
         truth = self._cache.get(TRUTH, index)[TRUTH]
         same = int(np.count_nonzero(labels == self._cache.get(REFERENCE, index)[REFERENCE]))
-        return confusion_matrix(truth, labels, len(self.classes), self._ignore), PixelShare(same, labels.size)
+        counted = self._counted(labels)
+        return confusion_matrix(truth, counted, len(self.classes), self._ignore), PixelShare(same, labels.size)
 
     def _add(self, sample: Sample) -> bytes:
         """Store a sample; return bytes that identify it."""
@@ -118,6 +119,7 @@ class SearchImages:
         index = len(self)
         self._cache.put(IMAGE, index, {IMAGE: sample.image[None]})
         self._cache.put(TRUTH, index, {TRUTH: label[None]})
+        self._counted = sample.counted
         self.frames.add(sample)
         height, width = label.shape
         self._labelled += int(np.count_nonzero(label != self._ignore))

@@ -48,6 +48,17 @@ def test_without_a_model_the_map_gives_the_classes_in_its_order(options, tmp_pat
     assert dataset[0].label[:, 0].tolist() == [1, 0, 0, 255, 255]
 
 
+def test_classes_that_the_data_do_not_tell_apart_count_as_one(options, tmp_path):
+    with (tmp_path / "map.toml").open("a") as file:
+        file.write('[model]\ncar = "road"\n')
+    sample = open_for_model(CARD, options)[0]
+    assert sample.counted(np.array([[0, 1, 2, 3]], np.uint8)).tolist() == [[0, 1, 2, 0]]
+    whole = open_dataset(str(options.source), labels=str(options.labels), classes=options.classes)
+    assert whole[0].counted(np.array([3])).tolist() == [3]
+    with pytest.raises(DataError, match=r"has a table \[model\], and there is no model"):
+        with_map(whole, tmp_path / "map.toml", None)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -57,6 +68,11 @@ def test_without_a_model_the_map_gives_the_classes_in_its_order(options, tmp_pat
             r"maps 'Pavement' to 'sidewalks', which is no class of the model.*did you mean side",
         ),
         ('Pavement = "sidewalk"', r"leaves out 'Lane Marking', .*name one, or \"\" for unlabelled"),
+        (
+            'Bicyclist = ""\n"Lane Marking" = "road"\nPavement = "road"\n[model]\ntruk = "car"',
+            r"has 'truk' in \[model\]",
+        ),
+        ('Bicyclist = ""\n"Lane Marking" = "road"\nPavement = "road"\n[model]\ncar = "van"', r"has 'van' in \[model\]"),
         ("Pavement = 1", "must have lines of the form"),
         ("Pavement", "cannot be read as TOML"),
     ],
