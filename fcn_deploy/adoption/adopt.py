@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import onnx_ir as ir
 
-from fcn_deploy.adoption.classes import card_classes
-from fcn_deploy.adoption.foreign import load_foreign
-from fcn_deploy.adoption.given_file import GivenFile
 from fcn_deploy.adoption.graft import graft
-from fcn_deploy.adoption.image_port import ImagePort, image_ports
-from fcn_deploy.adoption.normalisation import Preprocessing, settle_normalisation
-from fcn_deploy.adoption.proof import proof_shapes, prove_adopted
-from fcn_deploy.adoption.score_meaning import ScoreMeaning, score_meaning
-from fcn_deploy.adoption.score_port import ScorePort, choose_score_port
-from fcn_deploy.card import CARD_KEY, FOREIGN, ChannelOrder, ModelCard, Triple
+from fcn_deploy.adoption.image_port import ImagePort
+from fcn_deploy.adoption.normalisation import Preprocessing
+from fcn_deploy.adoption.proof import prove_adopted
+from fcn_deploy.adoption.read import read_given
+from fcn_deploy.adoption.score_meaning import ScoreMeaning
+from fcn_deploy.adoption.score_port import ScorePort
+from fcn_deploy.card import CARD_KEY, ChannelOrder, ModelCard, Triple
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.contract_io import keep_outputs
 from fcn_deploy.graph.weights import save_graph, weights_bytes
@@ -28,11 +25,11 @@ from fcn_deploy.model_file import kind_of, require_file
 from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof
 from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.decode import at_least
-from fcn_deploy.system.files import StrPath, atomic_path, check_writable, sha256
+from fcn_deploy.system.files import StrPath, atomic_path, check_writable
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
-from fcn_deploy.vocabulary import OUTPUTS, Shape
+from fcn_deploy.vocabulary import LOGITS, OUTPUTS, Shape, Size
 
 SUFFIX = ".fcn.onnx"
 Probability = Annotated[float, at_least(0, 1, noun="a number")]
@@ -88,6 +85,7 @@ def adopt(
     classes: Sequence[str] | None = None,
     threshold: Probability = 0.5,
     scores: str | None = None,
+    size: Size | None = None,
     outputs: Sequence[str] = ("labels",),
     tolerance: NotNegative = TOLERANCE,
     progress: Progress = SILENT,
@@ -105,6 +103,7 @@ def adopt(
         classes: class names, index = label; for a network with one channel the name of its class.
         threshold: the probability from which on a pixel is of the class of a network with one channel.
         scores: the name of the output to make labels of; None chooses.
+        size: (H, W) of an image that the network takes; None tries the usual ones.
         outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.
         tolerance: the largest score difference from the given file that passes, relative to the largest score.
 
@@ -138,30 +137,35 @@ def adopt(
         raise GraphError(f"the threshold is {threshold:g}; expected a probability between 0 and 1, neither of them")
     said = Preprocessing(mean, std, scale, channel_order, no_normalisation)
     with progress.task(f"reading {path.name}", None):
-        graph = load_foreign(path)
-        given, size, results = _first_run(path, graph, said)
-        score, size = _choose(given, size, results, scores)
-        meaning = score_meaning(graph, score, threshold)
-        divisor = given.divisor(score)
-        card = _card(path, given, score, classes, graph, divisor)
-    if "logits" in wanted and score.is_labels:
+        found = read_given(path, said, classes=classes, threshold=threshold, asked=scores, size=size)
+    if LOGITS in wanted and found.scores.is_labels:
         raise GraphError(f"{path} gives labels alone; leave logits out of --outputs")
+    graph = found.graph
     with atomic_path(target) as temporary:
-        graft(graph, given.port, score, meaning, card)
-        _describe(graph, card)
+        graft(graph, found.given.port, found.scores, found.meaning, found.card)
+        _describe(graph, found.card)
         data_name = save_graph(graph, temporary)
-        shapes = proof_shapes(given, divisor, size)
-        ticks = prove_adopted(temporary, given, score, meaning, shapes, tolerance, progress)
-        if not score.is_labels and wanted != OUTPUTS:
+        ticks = prove_adopted(temporary, found, tolerance, progress)
+        if not found.scores.is_labels and wanted != OUTPUTS:
             keep_outputs(graph, wanted)
             save_graph(graph, temporary)
         nodes, weights = len(graph.graph), weights_bytes(graph)
-    data_path = target.resolve().with_name(data_name) if data_name else None
-    seconds = time.perf_counter() - started
     return AdoptReport(
-        target, data_path, path, given.port, score, meaning, ticks, divisor, size, tolerance, nodes, weights, seconds,
-        card,
-    )  # fmt: skip
+        path=target,
+        data_path=target.resolve().with_name(data_name) if data_name else None,
+        source=path,
+        image=found.given.port,
+        scores=found.scores,
+        meaning=found.meaning,
+        ticks=ticks,
+        divisor=found.divisor,
+        size=found.size,
+        tolerance=tolerance,
+        nodes=nodes,
+        weights_bytes=weights,
+        seconds=time.perf_counter() - started,
+        card=found.card,
+    )
 
 
 def _checked_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
@@ -169,46 +173,6 @@ def _checked_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
         if name not in OUTPUTS:
             raise UnknownNameError.of("output", name, OUTPUTS)
     return tuple(name for name in OUTPUTS if name in outputs) or ("labels",)
-
-
-def _first_run(path: Path, graph: ir.Model, said: Preprocessing) -> tuple[GivenFile, Shape, dict[str, Any]]:
-    """Open the given file in the layout in which it runs; the file, the size and its outputs."""
-    trouble: GraphError | None = None
-    for port in image_ports(graph, path):
-        mean, std = settle_normalisation(path, graph, port, said)
-        card = ModelCard(FOREIGN, ("?",), mean=mean, std=std, channel_order=said.channel_order)
-        given = GivenFile(path, port, card)
-        try:
-            return given, *given.first_run()
-        except GraphError as error:
-            trouble = trouble or error
-    assert trouble is not None
-    raise trouble
-
-
-def _choose(given: GivenFile, size: Shape, results: dict[str, Any], asked: str | None) -> tuple[ScorePort, Shape]:
-    """Return the output to make labels of and the size at which it fits: `size`, or one that the file has stored."""
-    last = given.port.channels == 3
-    try:
-        return choose_score_port(given.path, results, size, last, asked), size
-    except GraphError as error:
-        own = given.at_own_size(results)
-        if own is not None:
-            with suppress(GraphError):
-                return choose_score_port(given.path, own[1], own[0], last, asked), own[0]
-        raise error
-
-
-def _card(
-    path: Path, given: GivenFile, score: ScorePort, classes: Sequence[str] | None, graph: ir.Model, divisor: int | None
-) -> ModelCard:
-    names, notes = card_classes(path, graph, score, classes)
-    source = {"adopted from": path.name, "adopted from SHA-256": sha256(path)}
-    given_card = given.card
-    return ModelCard(
-        FOREIGN, names, mean=given_card.mean, std=given_card.std, channel_order=given_card.channel_order,
-        notes=source | notes, divisor=divisor or 1,
-    )  # fmt: skip
 
 
 def _describe(graph: ir.Model, card: ModelCard) -> None:

@@ -77,7 +77,7 @@ def _lifted(model: ir.Model, path: Path) -> ir.Model:
 
 
 def _check_operators(model: ir.Model, path: Path) -> None:
-    unknown = {f"{node.domain}.{node.op_type}" for node in model.graph if node.domain not in ONNX_DOMAINS}
+    unknown = {f"{node.domain}.{node.op_type}" for node in model.graph.all_nodes() if node.domain not in ONNX_DOMAINS}
     if unknown:
         raise GraphError(
             f"{path} has operators that ONNX does not define ({', '.join(sorted(unknown)[:3])}); export it without "

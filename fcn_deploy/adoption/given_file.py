@@ -17,7 +17,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError, first_line
 from fcn_deploy.graph.session import open_cpu_session, readable
 from fcn_deploy.onnx_export.proof import random_image
-from fcn_deploy.vocabulary import Shape
+from fcn_deploy.vocabulary import Shape, Size, shape_text
 
 # Sides that most networks take, where the file fixes none: the first that runs shows what the outputs are.
 TRIED = ((1, 64, 96), (1, 128, 192), (1, 256, 384), (1, 224, 224), (1, 512, 512))
@@ -48,19 +48,33 @@ class GivenFile:
         results = self._session.run(self.names, self.port.feed(image, self.card))
         return dict(zip(self.names, results, strict=True))
 
-    def first_run(self) -> tuple[Shape, dict[str, NDArray[Any]]]:
-        """Run the first size that it takes: (N, H, W) and the outputs.
+    def first_run(self, size: Size | None = None) -> tuple[Shape, dict[str, NDArray[Any]]]:
+        """Run the first size that it takes, or `size`: (N, H, W) and the outputs.
 
         Raises:
             GraphError: it takes none of them; ONNX Runtime's words on the last.
         """
         trouble: object = ""
-        for shape in dict.fromkeys(map(self.port.bound, TRIED)):
+        tried = TRIED if size is None else ((1, *size),)
+        for shape in dict.fromkeys(map(self.port.bound, tried)):
             try:
                 return shape, self.run(random_image(shape, 0))
             except Exception as error:
                 trouble = error
-        raise GraphError(f"{self.path}: ONNX Runtime cannot run it: {first_line(trouble)}")
+        listed = ", ".join(shape_text(self.port.bound(shape)[1:]) for shape in tried)
+        raise GraphError(
+            f"{self.path}: ONNX Runtime cannot run it at {listed}; give a size that it takes (--size): "
+            f"{first_line(trouble)}"
+        )
+
+    def fix(self, score: ScorePort, size: Shape, *, sides: bool) -> None:
+        """Fix N at 1 where it takes no batch of two, and the sides at those of `size`, which it takes, if asked."""
+        n, h, w = self.port.fixed
+        if n is None and not self.takes((2, *size[1:]), score):
+            n = 1
+        if sides:
+            _, h, w = size
+        self.port = replace(self.port, fixed=(n, h, w))
 
     def at_own_size(self, results: Mapping[str, NDArray[Any]]) -> tuple[Shape, dict[str, NDArray[Any]]] | None:
         """Run it at the size of an output that `results` show; the port is fixed there from then on. None if it fails.
@@ -72,7 +86,7 @@ class GivenFile:
                 shape = self.port.bound((1, height, width))
                 with suppress(Exception):
                     found = self.run(random_image(shape, 0))
-                    self.port = replace(self.port, fixed=shape)
+                    self.port = replace(self.port, fixed=(self.port.fixed[0], height, width))
                     return shape, found
         return None
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.adoption.given_file import ODD, GivenFile
+from fcn_deploy.adoption.given_file import ODD
+from fcn_deploy.adoption.read import ForeignNetwork
 from fcn_deploy.adoption.score_meaning import ScoreMeaning
-from fcn_deploy.adoption.score_port import ScorePort
 from fcn_deploy.errors import ParityError
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.onnx_export.proof import ShapeProof, compare, random_image
@@ -25,33 +24,29 @@ HALF_TOLERANCE = 5e-3
 LABELS_TOLERANCE = 1e-3
 
 
-def proof_shapes(given: GivenFile, divisor: int | None, first: Shape) -> list[Shape]:
+def proof_shapes(found: ForeignNetwork) -> list[Shape]:
     """Return the sizes of the proof: odd ones, multiples of the divisor, or the only one; and a batch of two."""
-    if divisor is None:
+    given, first = found.given, found.size
+    if found.divisor is None:
         shapes = [first]
-    elif divisor == 1:
+    elif found.divisor == 1:
         shapes = [*(given.port.bound(shape) for shape in ODD), first]
     else:
-        shapes = [*given.multiples(divisor), first]
+        shapes = [*given.multiples(found.divisor), first]
     if given.port.fixed[0] is None:
         shapes.append((2, *first[1:]))
     return list(dict.fromkeys(shapes))
 
 
 def prove_adopted(
-    path: Path,
-    given: GivenFile,
-    score: ScorePort,
-    meaning: ScoreMeaning,
-    shapes: Sequence[Shape],
-    tolerance: float,
-    progress: Progress = SILENT,
+    path: Path, found: ForeignNetwork, tolerance: float, progress: Progress = SILENT
 ) -> tuple[ShapeProof, ...]:
     """Run `path`, which must have all its outputs, and the given file on the same images of each shape.
 
     Raises:
         ParityError: a shape failed; the message names the worst.
     """
+    given, score, shapes = found.given, found.scores, proof_shapes(found)
     session = open_cpu_session(path)
     if score.dtype == "float16":
         tolerance = max(tolerance, HALF_TOLERANCE)
@@ -60,14 +55,13 @@ def prove_adopted(
         for seed, shape in enumerate(shapes):
             image = random_image(shape, seed)
             expected = resized(score.canonical(given.run(image)[score.name]), shape, nearest=score.is_labels)
-            found = dict(
-                zip([out.name for out in session.get_outputs()], session.run(None, {INPUT: image}), strict=True)
-            )
+            names = [out.name for out in session.get_outputs()]
+            results = dict(zip(names, session.run(None, {INPUT: image}), strict=True))
             if score.is_labels:
-                ticks.append(_compare_labels(shape, expected, found[LABELS]))
+                ticks.append(_compare_labels(shape, expected, results[LABELS]))
             else:
-                pair = _as_given(found[LOGITS], expected, meaning)
-                ticks.append(compare(shape, *pair, found[LABELS], tolerance))
+                pair = _as_given(results[LOGITS], expected, found.meaning)
+                ticks.append(compare(shape, *pair, results[LABELS], tolerance))
             task.advance(note=shape_text(shape))
             check()
     failed = [tick for tick in ticks if not tick.passed]

@@ -11,7 +11,7 @@ import cloup
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option
-from fcn_deploy.cli.options.values import FILE, parse_triple
+from fcn_deploy.cli.options.values import FILE, parse_triple, size_value
 
 
 @cli_command(
@@ -38,6 +38,13 @@ from fcn_deploy.cli.options.values import FILE, parse_triple
         type=click.Choice(("rgb", "bgr"), case_sensitive=False),
         default="rgb",
         help="Order of the channels that the network expects.",
+    ),
+    option(
+        "--size",
+        type=size_value,
+        metavar="HxW",
+        show_default="the first of the usual ones that runs",
+        help="Size of an image that the network takes.",
     ),
     option(
         "--no-normalisation", is_flag=True, help="The graph takes 0..255 and normalises, or needs no normalisation."

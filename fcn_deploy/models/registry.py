@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fcn_deploy.card import CAFFE_MEAN, CAFFE_STD, ModelCard, Option, class_names
+from fcn_deploy.card import CAFFE_MEAN, CAFFE_STD, FOREIGN, ModelCard, Option, class_names
 from fcn_deploy.errors import RecipeError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ MODELS = {
 
 
 def entry(model: str) -> ModelEntry:
-    """Return the registry line of `model`; UnknownNameError (with near matches) if there is none."""
+    """Return the registry line of `model`.
+
+    Raises:
+        UnknownNameError: there is none; the message has near matches.
+        RecipeError: it is another tool's network.
+    """
+    if model == FOREIGN:
+        raise RecipeError("the network was adopted from another tool, so PyTorch has none of it; give its .onnx file")
     if model not in MODELS:
         raise UnknownNameError.of("model", model, MODELS)
     return MODELS[model]

@@ -12,6 +12,8 @@ from PIL import Image
 
 import fcn_deploy
 from fcn_deploy.data.options import DataOptions
+from fcn_deploy.errors import RecipeError
+from fcn_deploy.models.registry import build
 from tests.support.bench_model import invoke
 from tests.support.foreign_nets import MEAN, STD, foreign_net, unet
 
@@ -106,6 +108,8 @@ def test_search_audit_diagnose_inspect_and_predict_take_an_adopted_file(shell, t
     assert "labels as of the whole image" in done.err + done.out
     with Image.open(tmp_path / "out" / "0.png") as written:
         assert written.size == SIZE[::-1]
+    with pytest.raises(RecipeError, match="the network was adopted from another tool, so PyTorch has none of it"):
+        build(adopted.card)
     refused = shell("evaluate", adopted.path, "--runner", "pytorch", "--data", data.source, *labelled)
     assert refused.code == 1
     assert "was adopted from another tool, so PyTorch has no network of it; run it with onnxruntime" in refused.err

@@ -9,7 +9,9 @@ import onnx
 import onnxruntime
 import pytest
 
+import fcn_deploy
 from fcn_deploy.adoption.adopt import AdoptReport, adopt
+from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.onnx_export.proof import random_image
 from tests.support.foreign_nets import MEAN, STD, Net, foreign_net, unet
@@ -181,3 +183,44 @@ def test_above_255_classes_labels_are_int32(tmp_path):
     (labels,) = _outputs(report.path, random_image((1, 64, 96), 1))
     assert labels.dtype == np.int32
     assert labels.max() > 255
+
+
+def fixed_by_a_reshape(path: Path) -> Path:
+    """A network with named sides that takes 40 x 56 alone, one image at a time."""
+    net = Net()
+    flat = net.add("Reshape", net.conv("input", 3, 4), net.constant(np.array([1, 4, 40, 56], np.int64)))
+    net.add("Relu", flat, to="scores")
+    image = ("input", "float32", ["N", 3, "H", "W"])
+    return net.save(path, image, [("scores", 1, ["N", 4, "H", "W"])], 17)
+
+
+def test_a_size_that_nobody_tries_is_asked_for_and_then_the_only_one(tmp_path):
+    net = fixed_by_a_reshape(tmp_path / "net.onnx")
+    with pytest.raises(GraphError, match=r"cannot run it at 64x96, .*; give a size that it takes \(--size\)"):
+        _adopted(net, **NORMALISED)
+    report = _adopted(net, **NORMALISED, size=(40, 56))
+    assert (report.divisor, report.image.fixed) == (None, (1, 40, 56))
+    assert [tick.shape for tick in report.ticks] == [(1, 40, 56)]
+
+
+def test_softmax_over_the_last_axis_is_left_out_too(tmp_path):
+    """As Keras writes it."""
+    net = Net()
+    x = net.conv(net.add("Transpose", "image", perm=[0, 3, 1, 2]), 3, 4)
+    net.add("Softmax", net.add("Transpose", x, perm=[0, 2, 3, 1]), to="softmax", axis=-1)
+    image = ("image", "float32", ["unk__1", None, None, 3])
+    report = _adopted(
+        net.save(tmp_path / "net.onnx", image, [("softmax", 1, ["unk__1", None, None, 4])], 13), scale=127.5
+    )
+    assert (report.divisor, report.meaning.activation) == (1, "Softmax")
+    assert "Softmax" not in {node.op_type for node in onnx.load(report.path).graph.node}
+
+
+def test_a_quantised_file_is_adopted_as_it_is(tmp_path):
+    """Q/DQ pairs of another tool, here made by `quantize`, without a card."""
+    net = foreign_net(tmp_path / "net.onnx", image="uint8", layout="NHWC")
+    calibration = "synthetic:2:0:48x64"
+    fcn_deploy.quantize(net, tmp_path / "qdq.onnx", precision="int8", target="cpu", calibration=calibration)
+    report = _adopted(tmp_path / "qdq.onnx")
+    assert report.divisor == 1
+    assert "QuantizeLinear" in {node.op_type for node in onnx.load(report.path).graph.node}
