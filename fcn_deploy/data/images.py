@@ -66,6 +66,7 @@ def load_label(
     *,
     grey_is_colour: bool = False,
     values_first: bool = False,
+    white: int = 1,
 ) -> NDArray[Any]:
     """Read a label map as it stands in the file: no rule about unlabelled pixels is applied.
 
@@ -76,6 +77,7 @@ def load_label(
     Args:
         colours: label of each RGB triple, for RGB-coded files.
         grey_is_colour: the values of 8-bit and 1-bit grey files are colours too.
+        white: the value of white in 1-bit files.
         values_first: an RGB file whose pixels are all grey is read as a grey one even where the colours are known.
 
     Returns:
@@ -94,7 +96,8 @@ def load_label(
             raise LabelError(f"{path} is RGB-coded and no colours are known; give 'NAME R G B' lines in classes.txt")
         return _colour_labels(np.asarray(image.convert("RGB")), colours, path, grey_is_colour, values_first)
     if image.mode == "1":
-        return np.array(image.convert("L")) & 1
+        ones: NDArray[np.uint8] = np.array(image.convert("L")) // 255
+        return ones * np.uint8(white)
     if image.mode in ("LA", "PA"):
         image = image.getchannel(0)
     if image.mode not in ("L", "P") and not image.mode.startswith("I"):

@@ -73,6 +73,7 @@ class PairDataset:
             self._colours,
             grey_is_colour=self.class_list.grey,
             values_first=self.rule.values is not None and not self.class_list.coloured,
+            white=255 if 255 in (self.rule.values or ()) else 1,
         )
         return raw, self.rule.apply(raw, path)
 

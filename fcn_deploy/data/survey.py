@@ -13,6 +13,7 @@ import numpy as np
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import OnError
 from fcn_deploy.data.labels import VOID
+from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Dataset, LabelPair, Subset, evenly_spaced
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import DataError
@@ -180,7 +181,7 @@ def check_labels(dataset: Dataset, *, training: bool, on_error: OnError = "raise
 
     Args:
         training: whether fewer than two classes are an error. To score a set, one may be enough, unless 255 is
-            unlabelled in it: then the maps are probably black and white.
+            unlabelled in it and nobody said so: then the maps are probably black and white.
 
     Raises:
         DataError: the set is no use, or a label map cannot be used.
@@ -193,7 +194,8 @@ def check_labels(dataset: Dataset, *, training: bool, on_error: OnError = "raise
     counts = count_labels(dataset, on_error=on_error, most=MOST, progress=progress)
     if not counts.maps:
         return
-    if (training or counts.black_and_white) and (problem := counts.problem()) is not None:
+    meant = isinstance(whole, PairDataset) and whole.rule.ignore_index is not None
+    if (training or (counts.black_and_white and not meant)) and (problem := counts.problem()) is not None:
         raise DataError(f"{dataset.name}: {problem}")
     where = f"{dataset.name} ({MOST} of {len(dataset)} label maps)" if len(dataset) > MOST else dataset.name
     for line in counts.remarks():

@@ -139,3 +139,11 @@ def test_grey_masks_saved_as_rgb_are_read_by_value(tmp_path):
             str(tmp_path / "images"), labels=str(tmp_path / "masks"), classes=POLYP, label_values=given
         )
         assert dataset[0].label[::20, 0].tolist() == expected
+
+
+def test_1_bit_masks_go_along_with_black_and_white_ones(tmp_path):
+    write_masks(tmp_path, (0, 255))
+    Image.open(tmp_path / "masks/1.png").convert("1").save(tmp_path / "masks/1.png")
+    folders = {"source": str(tmp_path / "images"), "labels": str(tmp_path / "masks"), "classes": POLYP}
+    assert values(open_dataset(**folders, label_values=(0, 255))) == [[0, 1]] * 3
+    assert open_dataset(**folders)[1].label[::20, 0].tolist() == [0, 1]

@@ -47,6 +47,16 @@ def test_a_black_and_white_mask_asks_for_the_values_of_its_classes(tmp_path, tra
         opened(tmp_path, ["background", "polyp"], ignore_index=7)[0]
 
 
+def test_one_class_next_to_255_can_be_scored_where_255_is_said_to_be_unlabelled(tmp_path):
+    dataset = opened(write_masks(tmp_path, (0, 255), size=(40, 8)), ["background", "polyp"], ignore_index=255)
+    assert said(dataset, training=False) == [
+        "class polyp has no pixel",
+        "50 % of the pixels are 255, which is unlabelled",
+    ]
+    with pytest.raises(DataError, match="class polyp has no pixel"):
+        check_labels(dataset, training=True)
+
+
 def test_classes_without_a_pixel_and_unlabelled_pixels_are_told(tmp_path):
     assert said(opened(write_masks(tmp_path, (0, 1)), ["a", "b"])) == []
     assert said(opened(tmp_path, ["a", "b", "c"])) == ["class c has no pixel"]
