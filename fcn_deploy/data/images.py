@@ -96,8 +96,8 @@ def load_label(
             raise LabelError(f"{path} is RGB-coded and no colours are known; give 'NAME R G B' lines in classes.txt")
         return _colour_labels(np.asarray(image.convert("RGB")), colours, path, grey_is_colour, values_first)
     if image.mode == "1":
-        ones: NDArray[np.uint8] = np.array(image.convert("L")) // 255
-        return ones * np.uint8(white)
+        on = np.asarray(image.convert("L")) > 0
+        return np.where(on, white, 0).astype(np.uint8)
     if image.mode in ("LA", "PA"):
         image = image.getchannel(0)
     if image.mode not in ("L", "P") and not image.mode.startswith("I"):
