@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Start = Literal["new", "resume", "restart"]
 PAGE = "report.html"
 FILES = (STATE_FILE, LOG, BEST, LAST, PAGE)
-VAL_LIST = "val.txt"  # the images that --val 0.2 keeps apart
+VAL_LIST = Path("val", "list.txt")  # the images that --val 0.2 keeps apart
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def train(
             there is none), "restart" deletes it.
         on_epoch: called with the record of each finished epoch.
         settings: `data` and `val` (needed to begin a run), in the forms of `evaluate`, `val` also as a share of `data`
-            such as "0.2" (its images are listed in val.txt), and any of these, with their defaults:
+            such as "0.2" (its images are listed in val/list.txt), and any of these, with their defaults:
             labels, val_labels = None: folders of label maps, where data and val are folders of images.
             classes, ignore_index, label_values, label_suffix, class_map = None, reduce_zero_label = False: how label
             maps are found and read, as in `DataOptions`; split = "train", val_split = "val": parts of data and val.

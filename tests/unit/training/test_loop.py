@@ -242,14 +242,14 @@ def test_a_split_of_the_training_set_is_listed_and_trained_on(config, tmp_path):
     )  # fmt: skip
     result = run_training(own, progress=recorded)
     assert any("3 training images, 2 for validation" in line for line in recorded.lines)
-    assert len((config.output / "val.txt").read_text().splitlines()) == 2
-    data = DataOptions(config.output / "val.txt", label_values=(0, 255))
+    assert len((config.output / "val/list.txt").read_text().splitlines()) == 2
+    data = DataOptions(config.output / "val/list.txt", label_values=(0, 255))
     assert evaluate(result.best, data).overall.mean_iou == pytest.approx(result.position.best_mean_iou)
     both = RecordedProgress()
     run_training(replace(own, val=own.data, val_labels=own.labels), start="restart", progress=both)
     assert sum(line.startswith("--val is --data: its mIoU says nothing of new images") for line in both.lines) == 1
     some = RecordedProgress()
-    run_training(replace(own, val=str(config.output / "val.txt")), start="restart", progress=some)
+    run_training(replace(own, val=str(config.output / "val/list.txt")), start="restart", progress=some)
     assert any(line.startswith("2 of the 2 validation images are training images too") for line in some.lines)
 
 
