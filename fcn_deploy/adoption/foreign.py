@@ -15,6 +15,8 @@ from fcn_deploy.graph.weights import catch_weight_errors, check_external_data
 OLDEST_OPSET = 9
 # Files of older opsets are lifted: INT8 needs 13, and Squeeze and Unsqueeze have taken their axes as inputs since.
 KEPT_OPSET, TARGET_OPSET = 13, 17
+# From here on Resize says how pixels are placed; onnx's converter writes the new default, which is another one.
+RESIZE_OPSET = 11
 ONNX_DOMAINS = ("", "ai.onnx")
 
 
@@ -68,12 +70,25 @@ def _lifted(model: ir.Model, path: Path) -> ir.Model:
         try:
             with catch_weight_errors(path):
                 proto = onnx.load(str(path))
-            return ir.from_proto(version_converter.convert_version(proto, TARGET_OPSET))
+            lifted = ir.from_proto(version_converter.convert_version(proto, TARGET_OPSET))
+            if opset < RESIZE_OPSET:
+                _place_pixels_as_before(lifted)
+            return lifted
         except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
             trouble = (
                 f"which onnx's converter cannot lift to {TARGET_OPSET} ({str(error).strip().splitlines()[0][:120]})"
             )
     raise GraphError(f"{path} is of opset {opset}, {trouble}; export it again with opset {TARGET_OPSET}")
+
+
+def _place_pixels_as_before(model: ir.Model) -> None:
+    """Say what Upsample and Resize meant before opset 11: pixels placed by their corners, and the lower of two."""
+    for node in model.graph:
+        if node.op_type == "Resize" and "coordinate_transformation_mode" not in node.attributes:
+            node.attributes["coordinate_transformation_mode"] = ir.AttrString(
+                "coordinate_transformation_mode", "asymmetric"
+            )
+            node.attributes["nearest_mode"] = ir.AttrString("nearest_mode", "floor")
 
 
 def _check_operators(model: ir.Model, path: Path) -> None:

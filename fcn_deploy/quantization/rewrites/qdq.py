@@ -42,7 +42,10 @@ def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str]) ->
         GraphError: all convolutions are kept, or the opset is too old for per-channel scales.
     """
     if model.opset_imports[""] < OLDEST_OPSET:
-        raise GraphError(f"the graph is of opset {model.opset_imports['']}; expected {OLDEST_OPSET} or later for INT8")
+        raise GraphError(
+            f"the graph is of opset {model.opset_imports['']}; expected {OLDEST_OPSET} or later for INT8; "
+            "`fcn-deploy adopt` lifts it"
+        )
     quantised = [node for node in convolutions(model) if node.name not in kept]
     if not quantised:
         raise GraphError(f"all {len(convolutions(model))} convolutions are kept in float; nothing is left for INT8")

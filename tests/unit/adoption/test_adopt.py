@@ -224,3 +224,15 @@ def test_a_quantised_file_is_adopted_as_it_is(tmp_path):
     report = _adopted(tmp_path / "qdq.onnx")
     assert report.divisor == 1
     assert "QuantizeLinear" in {node.op_type for node in onnx.load(report.path).graph.node}
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+@pytest.mark.parametrize(("opset", "operator"), [(9, "Upsample"), (10, "Resize")])
+def test_resizes_of_old_opsets_keep_their_places_of_pixels(opset, operator, mode, tmp_path):
+    """onnx's converter alone gives scores that differ by a third of the largest."""
+    net = Net()
+    x, scales = net.conv("input", 3, 4, stride=2), net.constant(np.array([1, 1, 2, 2], np.float32))
+    net.add(operator, x, scales, to="scores", mode=mode)
+    image = ("input", "float32", ["N", 3, "H", "W"])
+    scores = [("scores", 1, ["N", 4, "h", "w"])]
+    assert _adopted(net.save(tmp_path / "net.onnx", image, scores, opset), **NORMALISED).divisor == 2

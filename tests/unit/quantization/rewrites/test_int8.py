@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
+from fcn_deploy.audit.audit import audit
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.float_layers import COMPUTED_WEIGHT, choose_float_layers
+from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
+from tests.support.foreign_nets import foreign_net
 from tests.support.small_fcn import write_foreign
 
 
@@ -38,3 +43,29 @@ def test_external_data_that_is_cut_is_told_before_a_rewrite(tmp_path):
     data.unlink()
     with pytest.raises(GraphError, match=r"data\.bin must hold .* found no such file"):
         load_rewritable(path)
+
+
+def test_weights_behind_identity_and_cast_are_quantised_as_stored_ones(tmp_path):
+    """The second convolution reads the first one's bias through an Identity, and FP16 weights through a Cast."""
+    path = foreign_net(tmp_path / "net.onnx")
+    model = onnx.load(path)
+    first, second, score = [node for node in model.graph.node if node.op_type == "Conv"]
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    half = numpy_helper.to_array(stored[second.input[1]]).astype(np.float16)
+    stored[second.input[1]].CopyFrom(numpy_helper.from_array(half, second.input[1]))
+    copies = [
+        helper.make_node("Identity", [first.input[2]], ["same_bias"]),
+        helper.make_node("Cast", [second.input[1]], ["wide"], to=onnx.TensorProto.FLOAT),
+    ]
+    second.input[2], second.input[1] = "same_bias", "wide"
+    for copy in copies:
+        model.graph.node.insert(0, copy)
+    onnx.save(model, path)
+    loaded = load_rewritable(path)
+    assert COMPUTED_WEIGHT not in choose_float_layers(loaded).values()
+    assert "Cast" not in {node.op_type for node in loaded.graph}
+    rows = {row.name: row.precision for row in audit(path).rows}
+    assert rows[second.name] == "FP32"
+    report = quantize(path, tmp_path / "half.onnx", precision="fp16")
+    assert report.half is not None
+    assert {first.name, second.name, score.name} <= set(report.half.converted)
