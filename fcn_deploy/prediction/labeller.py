@@ -145,7 +145,9 @@ def choose_outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:
     if card is not None and card.wide_labels and options.format == "indexed":
         raise OutputError(f"an indexed PNG holds 256 classes and the model has {card.num_classes}; use --format raw")
     if card is None and options.areas is not None:
-        raise OutputError(f"{options.model} holds no model card, so its classes are not known; leave --areas out")
+        raise OutputError(
+            f"{options.model} holds no model card, so its classes are not known; `fcn-deploy adopt` writes one"
+        )
     if options.tiling is not None and options.overlay is not None:
         raise OutputError("an overlay needs the whole image in memory; leave --overlay or --tile out")
     target = options.target

@@ -17,6 +17,7 @@ from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
 from fcn_deploy.graph.ports import GraphIO, Port, describe_io
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
 from fcn_deploy.vocabulary import LABELS
@@ -98,7 +99,8 @@ class OpenVinoRunner(Runner):
         try:
             self._request.infer(share_outputs=True)
         except RuntimeError as error:
-            raise RunnerError(f"{self.name} failed while running: {_reason(error)}") from error
+            reason = size_trouble(self._image_size, None, self.card) or _reason(error)
+            raise RunnerError(f"{self.name} failed while running: {reason}") from error
 
     def _download(self) -> dict[str, NDArray[Any]]:
         fetched = {name: self._request.get_tensor(name).data.copy() for name in self._fetches}

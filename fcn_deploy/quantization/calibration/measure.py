@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, GraphError, first_line
 from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
-from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.weights import catch_write_errors, lower_ir_version
 from fcn_deploy.quantization.calibration.histogram import Histogram
+from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.system.progress import SILENT, Progress, track
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -85,13 +86,24 @@ def calibrate(
             try:
                 results = session.run(made, dict(feed))
             except Exception as error:  # onnxruntime's exceptions have no base of their own
-                raise GraphError(f"{path} does not run on calibration image {count}: {first_line(error)}") from error
+                reason = _size_trouble(path, session, feed) or first_line(error)
+                raise GraphError(f"{path} does not run on calibration image {count}: {reason}") from error
             seen = {**feed, **dict(zip(made, results, strict=True))}
             for name in watched:
                 _observe(name, seen[name], gathered.get(name), largest, count)
     if count == 0:
         raise DataError("there is no calibration image; give a data set (--calib) with at least one")
     return TensorStatistics(count, gathered, largest)
+
+
+def _size_trouble(path: Path, session: Any, feed: Feeds) -> str:
+    """Return why the image does not fit the file, by the dims that it fixes and by its card; "" if it seems to."""
+    port = session.get_inputs()[0]
+    n, h, w = (feed[port.name].shape[axis] for axis in ((0, 1, 2) if port.type == "tensor(uint8)" else (0, 2, 3)))
+    fits = all(
+        dim == number for dim, number in zip(port.shape, feed[port.name].shape, strict=True) if isinstance(dim, int)
+    )
+    return size_trouble((n, h, w), None if fits else port.shape, find_card(load_graph(path), path))
 
 
 def network_tensors(model: ir.Model) -> list[str]:

@@ -151,7 +151,7 @@ def receptive_field_of(source: str, card: ModelCard | None, progress: Progress =
     if card is None:
         raise GraphError(
             f"{source} holds no model card, so nothing tells which pixels a label depends on; tiles need a model that "
-            "fcn-deploy exported or built"
+            "fcn-deploy exported, adopted or built"
         )
     from fcn_deploy.models.registry import build
     from fcn_deploy.onnx_export.trace import trace
