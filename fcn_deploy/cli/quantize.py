@@ -78,7 +78,7 @@ def command(model: Path, out: Path, **given: Any) -> None:
         given, "precision", "method", "percentile", "calibration_cache", "target", "keep", "quantize_first",
         "quantize_scores", "recipe",
     )  # fmt: skip
-    options |= {"calibration": calibration, "search": search_options(given, calibration)}
+    options |= {"calibration": calibration, "search": search_options(given)}
     if given["dry_run"]:
         plan = plan_search(QuantizeOptions(model, **options), out, progress())
         emit(plan.to_plain, lambda: render_plan(plan))

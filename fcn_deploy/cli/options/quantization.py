@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import option, refuse_without
-from fcn_deploy.cli.options.data import count_option, image_options, labels_option, source_option, split_option
+from fcn_deploy.cli.options.data import (
+    count_option,
+    data_options,
+    image_options,
+    labels_option,
+    source_option,
+    split_option,
+)
 from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.vocabulary import METHODS
 
 if TYPE_CHECKING:
-    from fcn_deploy.data.options import DataOptions
     from fcn_deploy.quantization.search.search import SearchOptions
 
 CALIBRATION_IMAGES = image_options("--calib", split="train", limit=100, was=("--limit", "--images"))
@@ -40,7 +46,7 @@ cache_option = option(
 keep_option = option(
     "--keep", multiple=True, metavar="NODE", help="Leave this node in float; score_* is a pattern; repeatable."
 )
-# `--classes`, `--ignore-index` and `--bad-images` apply to both sets.
+# `--bad-images` and the options of how label maps are read apply to both sets.
 SEARCH_OPTIONS = (
     option(
         "--max-miou-drop",
@@ -69,7 +75,7 @@ SEARCH_OPTIONS = (
 )
 
 
-def search_options(given: Mapping[str, Any], calibration: DataOptions | None) -> SearchOptions | None:
+def search_options(given: Mapping[str, Any]) -> SearchOptions | None:
     """Return the parsed values of `SEARCH_OPTIONS` for the library; None without --max-miou-drop.
 
     Raises:
@@ -85,11 +91,10 @@ def search_options(given: Mapping[str, Any], calibration: DataOptions | None) ->
     for flag, number in (("--max-miou-drop", drop), ("--time-budget", given["time_budget"] or 0.0)):
         if not math.isfinite(number):
             raise click.UsageError(f"{flag} {number} is not a finite number")
-    from fcn_deploy.data.options import DataOptions
     from fcn_deploy.quantization.search.search import SearchOptions
 
     data = replace(
-        calibration or DataOptions(),
+        data_options(given),
         source=source,
         labels=given["data_labels"],
         split=given["data_split"],
