@@ -30,7 +30,7 @@ class LabelRule:
         num_classes: C.
         ignore_index: the one value that is unlabelled; None for the rule in the module's docstring.
         values: the value of each class in the files; None for 0 to C - 1. Then C is not unlabelled of itself.
-        void: unlabelled values besides.
+        void: further unlabelled values.
     """
 
     num_classes: int

@@ -53,7 +53,7 @@ class EpochRecord:
 
 @dataclass
 class Position:
-    """How far a run is, beside its weights and momentum.
+    """How far a run is, next to its weights and momentum.
 
     Attributes:
         step: steps done.
