@@ -41,14 +41,14 @@ def class_names(names: Sequence[str]) -> tuple[str, ...]:
     """Check class names: none empty, none twice.
 
     Raises:
-        RecipeError: saying which name stands where.
+        RecipeError: naming the class that appears twice, with both positions.
     """
     cleaned = tuple(name.strip() for name in names)
     for index, name in enumerate(cleaned):
         if not name:
             raise RecipeError(f"class {index} has an empty name")
         if cleaned.index(name) != index:
-            raise RecipeError(f"class name '{name}' stands at {cleaned.index(name)} and again at {index}")
+            raise RecipeError(f"class name '{name}' appears at {cleaned.index(name)} and again at {index}")
     return cleaned
 
 
@@ -73,7 +73,7 @@ class ModelCard:
     Attributes:
         model: name in the model registry ("fcn8s"), or "foreign" of a file that `adopt` took from another tool.
         classes: class names; index = label.
-        options: keyword arguments of the model's constructor beside the class count (width, head, ...).
+        options: keyword arguments of the model's constructor in addition to the class count (width, head, ...).
         palette: one RGB triple (0..255) a class.
         mean, std: subtracted from and divided into each channel, in units of 0..255, in `channel_order`.
         channel_order: order of the channels that the network itself expects; images are RGB for every user.
@@ -124,7 +124,7 @@ class ModelCard:
 
     @property
     def classes_guessed(self) -> bool:
-        """Whether nobody named the classes, so that other names of the same number are as good."""
+        """Whether the class names are generated, so that other names of the same number are as good."""
         return self.notes.get(CLASSES_NOTE) == GUESSED or self.classes == _numbers(self.num_classes)
 
     def to_json(self) -> str:
@@ -159,7 +159,7 @@ def voc_palette(num_classes: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def numbered_classes(count: int) -> tuple[str, ...]:
-    """Names for classes that nobody named: VOC's for 21, else class_0, class_1, ..."""
+    """Return names for unnamed classes: VOC's for 21, else class_0, class_1, ..."""
     return VOC_CLASSES if count == len(VOC_CLASSES) else _numbers(count)
 
 

@@ -63,7 +63,7 @@ class Recipe:
         path: the recipe's own file.
         name: for people.
         checkpoint: file name of the weights.
-        url: where they can be fetched; "" if nobody else can.
+        url: where they can be fetched; "" if they are not public.
         model: name in the model registry; None for a classifier, which only starts a training (`train --init`).
         sha256, sha256_prefix, md5: whichever is published, lower-case hexadecimal.
         weights: which state dict of the checkpoint: model, ema (averaged) or a key path.

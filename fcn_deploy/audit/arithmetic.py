@@ -26,7 +26,7 @@ UNKNOWN = "unknown"
 _NARROW = ("INT8", "FP8")
 # A compiler moves a dequantisation of the data past these; the TensorRT for RTX builder was seen to do so.
 _MOVABLE = ("Cast", "Identity", "Transpose", "Reshape", "Slice", "MaxPool", "Squeeze", "Unsqueeze", "Flatten")
-# Past these a scale for each channel still stands at the same axis.
+# Behind these a scale per channel is still at the same axis.
 _SAME_AXES = ("Cast", "Identity")
 
 

@@ -98,7 +98,7 @@ def audit(
         model: the graph, where it was read from `path` already; it is simplified on the way.
 
     Raises:
-        GraphError: not ONNX, no image input, nothing that multiplies, weights missing beside the file, or a size that
+        GraphError: not ONNX, no image input, nothing that multiplies, weights missing next to the file, or a size that
             the file does not allow.
     """
     model = load_graph(path) if model is None else model

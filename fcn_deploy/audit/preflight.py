@@ -41,14 +41,14 @@ class Finding:
         rule: its short name ("zero-point").
         level: "error" if the file would be rejected or give wrong masks, else "warning".
         names: the nodes or tensors concerned, in the graph's order; empty if it is the file as a whole.
-        problem, mend: what is wrong, to be read after the names and a colon, and what to do.
+        problem, fix: what is wrong, to be read after the names and a colon, and what to do.
     """
 
     rule: str
     level: Level
     names: tuple[str, ...]
     problem: str
-    mend: str
+    fix: str
 
 
 def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:
@@ -209,7 +209,7 @@ def _weight_findings(model: ir.Model) -> Iterator[Finding]:
     tensors = [(name, value.const_value) for name, value in model.graph.initializers.items()]
     names = [name for name, tensor in tensors if tensor is not None and not _finite(tensor)]
     if names:
-        problem = "holds NaN or infinite numbers, which TensorRT builds without a word"
+        problem = "holds NaN or infinite numbers, which TensorRT builds without an error"
         yield Finding("weights", "error", tuple(names), problem, "export from a sound checkpoint")
 
 

@@ -66,7 +66,7 @@ def shares_line(totals: Mapping[str, int], size: ImageSize) -> str:
 def finding_line(finding: Finding) -> str:
     """Render nodes, problem and fix in one line."""
     names = f"{some(finding.names, NAMES_SHOWN)}: " if finding.names else ""
-    return f"{names}{finding.problem}" + (f"; {finding.mend}" if finding.mend else "")
+    return f"{names}{finding.problem}" + (f"; {finding.fix}" if finding.fix else "")
 
 
 def _largest(rows: Sequence[AuditRow], top: int | None) -> tuple[Sequence[AuditRow], Sequence[AuditRow]]:

@@ -2,7 +2,7 @@
 
 Run as a whole, every layer behind a faulty one looks faulty too. Fed with the tensors that the other network had at
 the same places, a layer shows its own error alone, and errors before it neither hide it nor blame it. A layer is what
-stands between tensors that both networks know by name; Q/DQ pairs and casts on the way belong to the layer that reads
+lies between tensors that both networks know by name; Q/DQ pairs and casts on the way belong to the layer that reads
 them.
 """
 

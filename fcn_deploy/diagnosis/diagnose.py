@@ -106,7 +106,7 @@ def _compare_stages(
         else:
             diverged = {step.name for step in steps if step.reasons}
             steps.append(_step(labels, ran[stage.name], diverged, tolerances, progress))
-            gc.collect()  # nodes and values refer to each other; one step's graphs would stay beside the next one's
+            gc.collect()  # nodes and values refer to each other; without this they overlap
     return tuple(steps)
 
 

@@ -36,7 +36,7 @@ TOLERANCES: Tolerances = {
 # Logits this far apart, as a share of the largest one, are no longer a matter of rounding in FP32: two logits may each
 # be off by the 1e-4 that the proof of an export grants.
 ROUNDING = 2e-4
-# A layer is also out of line if it errs so many times more than the median of the layers of its precision, and more
+# A layer also stands out if its error is this many times the median of the layers of its precision, and more
 # than this share of its limit.
 TIMES_MEDIAN, LEAST_SHARE = 4.0, 0.25
 FEWEST_FOR_MEDIAN = 4

@@ -17,7 +17,7 @@ class CapabilityVerdict:
     """Whether something can be done here.
 
     Attributes:
-        capability: what, to stand behind "can".
+        capability: what it can do, as the words after "can".
         able: whether.
         reason: why not, with the fix; or what was tried.
         core: whether the project is broken without it.

@@ -197,7 +197,7 @@ def reasons_to_build(engine: Path, key: Mapping[str, Any]) -> tuple[str, ...]:
     if not engine.is_file():
         return (f"there is no {engine.name} yet",)
     if not sidecar_path(engine).is_file():
-        return (f"{engine.name} has no {sidecar_path(engine).name} beside it",)
+        return (f"{engine.name} has no {sidecar_path(engine).name} next to it",)
     try:
         sidecar = read_sidecar(engine)
     except EngineError as error:

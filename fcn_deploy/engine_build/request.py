@@ -57,7 +57,7 @@ def check_together(request: EngineRequest) -> None:
         raise EngineError(f"{given} go with a rewrite, and none is asked for; add --precision fp16, int8 or int8+fp16")
     if request.profiles and (request.profile_images is not None or request.max_batch is not None):
         given = "--profile-from" if request.profile_images is not None else "--max-batch"
-        raise EngineError(f"{given} would have no effect beside --min, --opt and --max; leave one of them out")
+        raise EngineError(f"{given} would have no effect together with --min, --opt and --max; leave one of them out")
 
 
 def build_key(
@@ -112,7 +112,7 @@ class BuildSource:
 
     Attributes:
         sha256: of its files.
-        card: None where the file has none. A recipe decides it beside the checkpoint, so `sha256` does not say it.
+        card: None for a file without one. A recipe decides it apart from the checkpoint, so `sha256` does not cover it.
         fixed: dims of the image that the file fixes.
         graph: that of a file which is built as it is, for the builder to take out; else empty, because a graph is as
             large as its weights.
@@ -125,7 +125,7 @@ class BuildSource:
 
 
 def check_target(target: Path, model: ModelSource) -> None:
-    """Raise OutputError if the engine, or what stands beside it, would replace the model that it is built from."""
+    """Raise OutputError if the engine, or a file next to it, would replace the model that it is built from."""
     for own in {Path(model.text), model.path}:
         for path in (target, sidecar_path(target)):
             if own.exists() and path.exists() and path.samefile(own):

@@ -107,7 +107,7 @@ def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
 def check_complete(model: ir.Model, path: Path) -> None:
     """Raise GraphError if a value is made by no node, or a node lacks inputs; `path` is for the message.
 
-    Less strict than ONNX's own checker: operators that nobody knows may pass.
+    Less strict than ONNX's own checker: unknown operators may pass.
     """
     made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
     for node in model.graph:

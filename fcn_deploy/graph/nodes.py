@@ -32,7 +32,7 @@ def insert_behind(graph: ir.Graph, value: ir.Value, nodes: Sequence[ir.Node]) ->
 
 
 def replace_node(graph: ir.Graph, old: ir.Node, new: ir.Node) -> None:
-    """Let the new node's result stand, under its name and with its type, where the old one's did; the old node goes."""
+    """Replace a node: the new node's result takes the old one's name, type and place, and the old node is removed."""
     name, result = old.outputs[0].name, new.outputs[0]
     result.type, result.shape = old.outputs[0].type, old.outputs[0].shape
     old.outputs[0].replace_all_uses_with(result, replace_graph_outputs=True)

@@ -113,9 +113,9 @@ def choose_size(model: ir.Model, batch: int | None, height: int | None, width: i
 def tensor_sizes(model: ir.Model, size: ImageSize) -> dict[str, TensorSize]:
     """Return types and shapes by value name, with the image of `size`.
 
-    ONNX's own shape inference, node by node, and beside it the arithmetic on shapes is carried out (with ONNX's
+    Runs ONNX's own shape inference, node by node, and computes the arithmetic on shapes (with ONNX's
     reference implementation), since crops and resizes take their sizes from it. Where a node cannot be inferred (an
-    operator of another tool), the file's own annotation stands in if its dims are numbers. Weights are not read.
+    operator of another tool), the file's own annotation is used if its dims are numbers. Weights are not read.
 
     Returns:
         An entry for every value of the main graph; subgraphs are not entered.

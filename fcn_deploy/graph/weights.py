@@ -12,7 +12,7 @@ from fcn_deploy.errors import GraphError, MissingDependencyError, OutputError
 from fcn_deploy.graph.session import newest_ir_version
 from fcn_deploy.system.files import output_error
 
-# A protobuf message cannot exceed 2 GiB; larger weights go into a file beside it. Some room is left for the graph.
+# A protobuf message cannot exceed 2 GiB; larger weights go into a file next to it. Some room is left for the graph.
 INLINE_LIMIT_BYTES = 2_000_000_000
 # Every ONNX Runtime that this package runs with reads this IR version.
 READ_BY_ALL = 10
@@ -28,11 +28,11 @@ def save_graph(model: ir.Model, path: Path) -> str | None:
     """Write the file in an IR version that the installed ONNX Runtime reads.
 
     Returns:
-        The name of the external data beside it, if the weights need one.
+        The name of the external data next to it, if the weights need one.
     """
     lower_ir_version(model)
     data_name = f"{path.name}.data" if weights_bytes(model) > INLINE_LIMIT_BYTES else None
-    if data_name is None:  # weights that were read from beside another file would still be named as there
+    if data_name is None:  # weights read from next to another file would keep the name that they have there
         ir.external_data.load_to_model(model)
     ir.save(model, path, external_data=data_name)
     return data_name
@@ -55,7 +55,7 @@ def catch_write_errors(folder: Path) -> Iterator[None]:
 
 
 def check_external_data(model: ir.Model, path: Path) -> None:
-    """Raise GraphError if weights beside the file are missing or cut; nothing of them is read."""
+    """Raise GraphError if the weights next to the file are missing or cut off; reads none of them."""
     for value in model.graph.initializers.values():
         tensor = value.const_value
         if not isinstance(tensor, ir.ExternalTensor):

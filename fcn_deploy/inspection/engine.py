@@ -38,7 +38,7 @@ class EngineFile:
     Attributes:
         header: None if only the sidecar is there.
         sidecar: None if there is none, or none that can be read.
-        faults: what stands against using it; remarks: what one should know.
+        faults: reasons not to use it; remarks: what one should know.
     """
 
     header: PlanHeader | None
@@ -50,7 +50,7 @@ class EngineFile:
 
 
 def inspect_engine(path: Path, sha256: str) -> EngineFile:
-    """Read a plan's header and what stands beside it; `sha256` is the plan's.
+    """Read a plan's header and the sidecar next to it; `sha256` is the plan's.
 
     Raises:
         EngineError: empty, or it does not begin like a plan and no sidecar says that it is one.
@@ -84,15 +84,15 @@ def inspect_sidecar(path: Path) -> EngineFile:
     """
     sidecar = read_description(path)
     engine = path.with_suffix("").name
-    remarks = (f"its engine, {engine}, is not beside it", *_remarks(None, sidecar))
+    remarks = (f"its engine, {engine}, is not next to it", *_remarks(None, sidecar))
     return EngineFile(None, sidecar, _contract(sidecar), _memory(sidecar), (), remarks)
 
 
 def _sidecar(path: Path) -> tuple[Sidecar | None, tuple[str, ...], tuple[str, ...]]:
     """Return the sidecar, or a remark that there is none, or a fault that it cannot be read."""
-    beside = sidecar_path(path)
-    if not beside.is_file():
-        return None, (f"{beside.name}, which would tell ports, profiles and precision, is not beside it",), ()
+   expected = sidecar_path(path)
+    if not expected.is_file():
+        return None, (f"{expected.name}, which holds ports, profiles and precision, is not next to it",), ()
     try:
         return read_sidecar(path), (), ()
     except EngineError as error:

@@ -34,7 +34,7 @@ class Inspection:
     """A file and what is in it.
 
     Attributes:
-        path: of the file that was looked into: for a sidecar with its engine beside it, the engine.
+        path: of the file that was looked into: for a sidecar with its engine next to it, the engine.
         kind: "onnx", "engine", "sidecar" or "checkpoint".
     """
 
@@ -46,7 +46,7 @@ class Inspection:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What stands against using the file."""
+        """The reasons not to use the file."""
         return self.found.faults if isinstance(self.found, EngineFile) else ()
 
     def to_plain(self) -> dict[str, Any]:

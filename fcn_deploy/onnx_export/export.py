@@ -90,7 +90,7 @@ def export(
         output: the file to write; None is the model's name with .onnx, in the current folder.
         model_name: the network that a checkpoint holds ("fcn8s", "fcn8s-caffe", ...); None reads it from the keys.
         classes: class names, index = label; None takes those of the model.
-        checkpoint: the weights of a recipe, where they are not beside it.
+        checkpoint: the weights of a recipe, if they are not next to it.
         weights: which weights of a checkpoint: "model", "ema" (averaged) or their key in the file; None takes those of
             the recipe, else those that are not averaged.
         mean: subtracted from each channel, in units of 0 to 255, in the order of `channel_order`; None takes the

@@ -100,7 +100,7 @@ def _write(
 
 
 def _replace(temporary: Path, target: Path) -> None:
-    """Move the new model in place; one that is there goes only when the new one stands."""
+    """Move the new model in place; an existing one is removed only once the new one is complete."""
     old = temporary.with_suffix(".old")
     if target.exists():
         target.rename(old)
@@ -121,7 +121,7 @@ def _engine(source: Path, options: TritonOptions) -> ServedModel:
             "the machine that serves, or package the ONNX file"
         )
     if not matches_plan(sidecar, source):
-        raise EngineError(f"the file beside {source} describes another engine; build the engine again")
+        raise EngineError(f"the file next to {source} describes another engine; build the engine again")
     if not options.gpu:
         raise EngineError(f"{source} is an engine and runs on a GPU; leave out --cpu")
     _check_profiles(sidecar.profiles, options.warmup)

@@ -52,7 +52,7 @@ class ServedModel:
         batch: images that Triton may put together; 0 where the file fixes N.
         warmup: (H, W) of images that are run before the model is ready.
         profiles: optimization profiles of an engine.
-        classes: names, index = label; () if nobody named them.
+        classes: names, index = label; () if they have no names.
     """
 
     backend: str

@@ -24,7 +24,7 @@ Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
 
 
 class Lanes(Protocol):
-    """An interface that takes batches and returns their labels, several at a time; a ticket stands for a result."""
+    """An interface that takes batches and returns their labels, several at a time; a ticket identifies a result."""
 
     @property
     def slots(self) -> int:

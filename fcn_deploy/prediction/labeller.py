@@ -27,7 +27,7 @@ from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.receptive_field.compute import receptive_field_of
 
 MAX_WORKERS = 16
-# From so many on it pays to decode and write in processes. On fewer cores inference leaves Python's lock time enough.
+# From this many cores on it pays to decode and write in processes. With fewer, Python's lock is free often enough.
 ENOUGH_IMAGES, ENOUGH_CORES = 100, 4
 
 

@@ -19,7 +19,7 @@ from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.plain import plain
 
 SCHEMA = 1
-# An error of the runner can be due to one image (too large for the memory); so many in a row are due to the runner.
+# An error of the runner can be due to one image (too large for the memory); this many in a row are due to the runner.
 MAX_CONSECUTIVE_RUNNER_ERRORS = 3
 
 

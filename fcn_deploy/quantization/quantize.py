@@ -132,7 +132,7 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
         )
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
-    if half and seen is not None:  # before the pairs stand between a tensor and its readers
+    if half and seen is not None:  # before the pairs come between a tensor and its readers
         wide = nodes_beyond_fp16(model, seen.largest) | wide
     searched = None
     if options.search is not None:
@@ -184,7 +184,7 @@ def _search(
     target: Path,
     progress: Progress,
 ) -> SearchReport:
-    """Return the log stands beside `target` unless it was named."""
+    """Return the path of the search's log: next to `target` unless it was named."""
     assert options.search is not None
     io, layers = graph_io_of(model, str(options.source), card), tuple(candidates(model, kept))
     # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.
@@ -219,6 +219,6 @@ def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOp
 
 
 def _size(path: Path) -> int:
-    """Return bytes of a file and of the external data beside it."""
+    """Return the bytes of a file and of the external data next to it."""
     data = path.with_name(f"{path.name}.data")
     return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)

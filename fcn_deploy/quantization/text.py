@@ -97,9 +97,9 @@ def _repeats(groups: Sequence[Sequence[str]], images: int) -> list[str]:
 def _overlap(found: Overlap | None) -> list[str]:
     if found is None:
         return []
-    verb = "stands" if len(found.shared) == 1 else "stand"
+    verb = "is" if len(found.shared) == 1 else "are"
     images = count(found.calibration, "calibration image")
-    line = f"{len(found.shared)} of the {images} also {verb} in the validation set"
+    line = f"{len(found.shared)} of the {images} {verb} also in the validation set"
     if not found.shared:
         return [line]
     return [f"{line}, whose score they flatter: {some([Path(name).name for name, _ in found.shared], NAMES_SHOWN)}"]

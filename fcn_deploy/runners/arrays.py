@@ -85,7 +85,7 @@ class GpuArray:
 
 @dataclass(frozen=True)
 class BatchOfOne:
-    """An image [H, W, 3] on a GPU that stands for a batch of it alone."""
+    """An image [H, W, 3] on a GPU, as a batch of one."""
 
     image: Any
 

@@ -18,7 +18,7 @@ class TrtOptions:
         preallocate: hold memory for the largest shape of every profile from the start; else it grows on demand.
         cuda_graphs: start an inference by one call: less work for the CPU, more memory for each new shape; None where
             they hold.
-        runtime_cache: keep kernels that TensorRT for RTX compiled on this GPU in a file beside the engine.
+        runtime_cache: keep kernels that TensorRT for RTX compiled on this GPU in a file next to the engine.
     """
 
     slots: Positive = 3

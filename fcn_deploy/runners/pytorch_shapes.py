@@ -115,7 +115,7 @@ class TorchShape:
         self._results, self._downloads = {}, {}
 
     def _capture(self, device: torch.device) -> None:
-        """Capture one run; without a graph, as where the network cannot be captured, each run is launched anew."""
+        """Capture one run; without a graph, as where the network cannot be captured, each run is launched again."""
         stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):

@@ -12,7 +12,7 @@ from fcn_deploy.vocabulary import Shape, shape_text
 CAPACITY = 4
 # A shape that comes once should cost no more than its inference; one that came twice will most often come again.
 RUNS_TO_EARN = 2
-# Where every image has a size of its own, what is known of so many is forgotten, and counted anew.
+# If every image has a size of its own, the counts of this many shapes are dropped, and counting starts again.
 MOST_COUNTED = 4096
 
 
@@ -121,7 +121,7 @@ class RepeatedShapes(Generic[Kept]):
 
     def _make_room(self) -> None:
         """Close what was used longest ago; what all other shapes have earned so far is forgotten."""
-        self._say(f"more than {self._capacity} shapes come again; only so many have a {self._what} at a time")
+        self._say(f"more than {self._capacity} shapes come again; only {self._capacity} have a {self._what} at a time")
         self._kept.popitem(last=False)[1].close()
         self._needed *= 2
         self._runs.clear()

@@ -26,7 +26,7 @@ _REASONS = {
     errno.EFBIG: "the file would be larger than the file system or a limit (`ulimit -f`) allows",
     errno.EEXIST: "a file of that name is in the way",
     errno.ENOENT: "there is no such file or folder",
-    errno.EPIPE: "nobody reads it any more",
+    errno.EPIPE: "its reader is gone",
     errno.EISDIR: "it is a folder; give a file name",
 }
 

@@ -1,7 +1,7 @@
 """Run a function in a Python process of its own, and ask what this process may and does use.
 
 A child prints marked lines of JSON on its standard output, whatever libraries print between them: messages, and at the
-end an answer or an error. Its standard error goes to a temporary file, because nobody reads a pipe during the work and
+end an answer or an error. Its standard error goes to a temporary file, because a pipe is not read during the work and
 a full one would halt it.
 """
 

@@ -1,6 +1,6 @@
 """Build an engine from a typed ONNX file: check it, compile it in a child process, compare the result with the file.
 
-The engine is the library's plain plan, which NVIDIA's own tools load; all else stands in the JSON file beside it.
+The engine is the library's plain plan, which NVIDIA's own tools load; everything else is in the JSON file next to it.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _image(model: ir.Model, name: str) -> tuple[str, tuple[int, int, int]]:
     value = image_input(model)
     others = [str(other.name) for other in graph_inputs(model) if other is not value]
     if others:
-        raise GraphError(f"{name} takes {', '.join(others)} beside the image {value.name}; expected the image alone")
+        raise GraphError(f"{name} takes {', '.join(others)} besides the image {value.name}; expected the image alone")
     axes = image_axes(value)
     assert axes is not None
     return str(value.name), axes
@@ -141,7 +141,7 @@ def _audit(request: BuildRequest, model: ir.Model) -> Audit | None:
         first = errors[0]
         names = ", ".join(first.names[:FINDINGS_SHOWN]) + (", ..." if len(first.names) > FINDINGS_SHOWN else "")
         more = f" ({len(errors) - 1} more: fcn-deploy audit)" if len(errors) > 1 else ""
-        raise GraphError(f"{request.name}: {names}: {first.problem}; {first.mend}{more}".replace(": : ", ": "))
+        raise GraphError(f"{request.name}: {names}: {first.problem}; {first.fix}{more}".replace(": : ", ": "))
     return found
 
 

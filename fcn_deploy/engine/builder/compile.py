@@ -86,7 +86,7 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
         parsed = parse(flavor, job.onnx)
         for found in parsed.findings:
             names = "".join(f"node {name}: " for name in found.names)
-            raise EngineError(f"{job.onnx.name}: {names}{found.problem}" + (f"; {found.mend}" if found.mend else ""))
+            raise EngineError(f"{job.onnx.name}: {names}{found.problem}" + (f"; {found.fix}" if found.fix else ""))
         if job.refit_from is None:
             plan = _build(flavor, parsed, job, on_phase, log)
         else:

@@ -56,7 +56,7 @@ def _layer(match: re.Match[str]) -> EngineLayer:
 
 
 def _precision(text: str) -> str:
-    """Return the type in the library's words; as they stand where they are unknown."""
+    """Return the type named by the library's words, or these words if they are unknown."""
     known = [_WORDS[word] for word in re.findall(r"\w+", text.lower()) if word in _WORDS]
     return known[0] if known else text.strip()
 

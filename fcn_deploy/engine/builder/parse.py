@@ -37,7 +37,7 @@ def parser_findings(path: Path, flavor: str | None = None) -> tuple[Finding, ...
 
 
 def parse(flavor: Flavor, path: Path) -> Parsed:
-    """Parse the file, with external data beside it.
+    """Parse the file, with the external data next to it.
 
     Any bytes pass the parser of some releases, as a network without inputs and outputs; that is a finding too.
 

@@ -60,7 +60,7 @@ def find_sources(
 
     A folder gives its images and those of its sub-folders, by name; hidden files are passed over. A glob gives the
     files that match ("**" for any depth), a list its first column, "-" the paths on `stdin`, one a line or each
-    ended by a zero byte. Names are paths below the folder, below what stands before the glob's first wildcard, or
+    ended by a zero byte. Names are paths below the folder, below the part before the glob's first wildcard, or
     as the list has them; a file by itself has its own name. "s3://bucket/folder" is a folder, or a file, of object
     storage.
 

@@ -30,7 +30,7 @@ class Slots:
 
     @property
     def stopped(self) -> bool:
-        """Whether nobody needs any more results."""
+        """Whether no more results are needed."""
         return self._memory[self.count * STRIDE] != 0
 
     def stop(self) -> None:
@@ -52,6 +52,6 @@ class Slots:
         return labels
 
     def free(self, slot: int, shape: Sequence[int]) -> None:
-        """Give back the memory of an image that nobody uses any more, if it is much."""
+        """Give back the memory of an image that is no longer used, if it is much."""
         if shape[0] * shape[1] * 3 >= _LARGE:
             self._memory.madvise(mmap.MADV_REMOVE, slot * STRIDE, STRIDE)

@@ -32,7 +32,7 @@ from fcn_deploy.system.plain import plain
 
 FORMAT = 1
 METADATA_KEY = "fcn_deploy.calibration"
-_HEAD = 4096  # bytes in which the metadata's key stands
+_HEAD = 4096  # bytes in which to look for the metadata's key
 _UNREADABLE = (SafetensorError, RecordError, OSError, KeyError, TypeError, ValueError, AttributeError)
 
 

@@ -47,7 +47,7 @@ class CacheUse:
 
     Attributes:
         taken, measured: tensors found in it, and tensors for which the graph was run.
-        reason: why it could not be used as it stood; empty if it could, or if there was none.
+        reason: why it could not be used unchanged; empty if it could, or if there was none.
     """
 
     path: Path

@@ -28,7 +28,7 @@ class CalibrationContent:
     """What the calibration images contain.
 
     Attributes:
-        classes: names, index = label; empty if nobody named them.
+        classes: names, index = label; empty if they have no names.
         pixels: int64[C] labelled pixels of each class; None where the set has no labels.
         frames: the images, in the order in which they are run.
         few_colours: names of those that have no more colours than a label map would have.
@@ -149,7 +149,7 @@ def reject_label_maps(samples: list[Sample], num_classes: int) -> None:
 
 
 def _most_colours(num_classes: int) -> int:
-    """Return how many colours a label map of so many classes, or of an unknown number (0), may have."""
+    """Return how many colours a label map of `classes` classes, or of an unknown number (0), may have."""
     return (num_classes or 31) + 1
 
 

@@ -79,7 +79,7 @@ def calibrate(
     count = 0
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
         copy = _with_outputs(path, watched, Path(folder))
-        gc.collect()  # nodes and values refer to each other; without this the graph's weights stay beside the session's
+        gc.collect()  # nodes and values refer to each other, so the graph's weights would stay in memory until then
         session = open_cpu_session(copy)
         for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):
             made = [name for name in watched if name not in feed]  # no session gives what it was fed

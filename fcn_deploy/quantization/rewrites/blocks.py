@@ -23,7 +23,7 @@ from fcn_deploy.graph.nodes import (
     replace_node,
 )
 
-# A few blocks fit into the L3 cache beside the activations.
+# A few blocks fit into the L3 cache together with the activations.
 BLOCK_BYTES = 8_000_000
 # Blocks of a number of channels that the kernels' registers do not divide were slower than the whole.
 ALIGNMENT = 64
@@ -33,7 +33,7 @@ def split_wide_convolutions(model: ir.Model, block_bytes: int = BLOCK_BYTES, ali
     """Rewrite in place each convolution of 8-bit weights larger than `block_bytes`, whose result ends in 8 bits.
 
     Args:
-        alignment: each block but the last has a multiple of so many output channels.
+        alignment: each block but the last has a multiple of this many output channels.
 
     The graph is one of `insert_qdq` for CPUs: DequantizeLinear, Conv, Relu or not, QuantizeLinear, each the only reader
     of the one before. The 8-bit results are concatenated, so every value stays as it was.

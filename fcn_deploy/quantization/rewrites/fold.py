@@ -1,7 +1,7 @@
 """Fold batch normalisation into the convolution before it, so that 8 bits or FP16 hold the weights that are used.
 
 An exported file keeps them apart, because then each weight bears its state-dict name; every runtime folds them, but
-none can once a DequantizeLinear stands between the stored weight and the convolution.
+none can once a DequantizeLinear comes between the stored weight and the convolution.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def to_int8(
         wide: node -> why it stays in FP32 where the rest becomes FP16; None to leave the rest in FP32.
 
     Returns:
-        What became of the rest; None where it stays in FP32.
+        The result of converting the rest to FP16; None if it stays in FP32.
     """
     insert_qdq(model, target, kept, {name: ranges[name] for name in quantised_tensors(model, target, kept)})
     write_keep_reasons(model, kept)

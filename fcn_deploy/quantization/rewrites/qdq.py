@@ -1,9 +1,9 @@
 """Insert QuantizeLinear / DequantizeLinear pairs where the engine that will run the graph expects them.
 
 Both targets quantise the inputs of convolutions, per tensor, and their weights, per output channel; nothing else.
-- "tensorrt": int8, zero points 0, biases in float. A convolution left in float reads float: the pair stands on
+- "tensorrt": int8, zero points 0, biases in float. A convolution left in float reads float: the pair is on
   the edge to the quantised reader, not on the tensor.
-- "cpu": ONNX Runtime's fastest kernels: uint8 activations, int32 biases. The pair stands on the tensor, for every
+- "cpu": ONNX Runtime's fastest kernels: uint8 activations, int32 biases. The pair is on the tensor, for every
   reader, so that the convolution before it also ends in 8 bits (Conv, Relu, MaxPool and the pair become two kernels).
 """
 

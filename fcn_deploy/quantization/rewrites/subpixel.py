@@ -5,8 +5,8 @@ t = ceil(k / s): an ordinary convolution with C s^2 output channels, then DepthT
 deconvolution layer the same as a convolutional layer?", arXiv:1609.07009). ONNX Runtime's ConvTranspose scatters each
 product into the output instead, which for the x8 upsampling of FCN-8s costs as much as a tenth of the INT8 network.
 
-The largest logit of a pixel does not depend on where the pixel stands, so ArgMax moves before the shuffle, which then
-moves one number a pixel instead of C.
+The largest logit of a pixel does not depend on where the pixel is, so ArgMax moves before the shuffle, which then
+moves one number per pixel instead of C.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _by_phases(graph: ir.Graph, node: ir.Node) -> ir.Node:
 
 
 def _label_before_shuffle(graph: ir.Graph, shuffle: ir.Node) -> None:
-    """Let ArgMax look at the phases, if crops alone stand between the shuffle and an ArgMax over the classes."""
+    """Let ArgMax read the phases, if only crops come between the shuffle and an ArgMax over the classes."""
     moved = [shuffle.outputs[0]]
     while (reader := only_reader(moved[-1])) is not None and _is_crop(reader):
         moved.append(reader.outputs[0])

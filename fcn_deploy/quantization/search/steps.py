@@ -1,6 +1,6 @@
 """Run the steps of a search, each a pass over all images, and write each to the log when it is done.
 
-What stands before a layer computes the same whether or not the layer is quantised. So its tensors are computed once,
+The nodes before a layer compute the same whether or not the layer is quantised. So its tensors are computed once,
 and the effect of that layer alone needs no more than the part of the graph behind them.
 """
 

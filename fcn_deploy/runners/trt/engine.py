@@ -43,7 +43,7 @@ class LoadedEngine:
     """An engine on a device.
 
     Attributes:
-        path: its plan; sidecar: what stands beside it, None for an engine of another tool.
+        path: its plan; sidecar: the file next to it, None for an engine of another tool.
         engine: the library's ICudaEngine; runtime: its IRuntime, which must outlive it.
         ports: inputs, then outputs; io: what they mean to a segmentation runner.
         profiles: in the engine's order.

@@ -187,7 +187,7 @@ class TrtRunner(Runner):
             for slot in self._slots:
                 last.callback(slot.close)
             for slot in self._slots:
-                with suppress(driver_error):  # of a result that nobody waits for
+                with suppress(driver_error):  # of a result that is not waited for
                     slot.settle()
             self._streams.save_cache()
             self._events = None

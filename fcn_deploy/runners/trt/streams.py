@@ -26,7 +26,7 @@ class ComputeStreams:
     """As many streams as `options.streams` says. Make and close it inside `CudaDevice.active`.
 
     Attributes:
-        notes: why there are no CUDA graphs where nobody said whether there should be, and of the runtime cache.
+        notes: why there are no CUDA graphs by default, and what the runtime cache does.
     """
 
     def __init__(self, loaded: LoadedEngine, device: CudaDevice, options: TrtOptions) -> None:

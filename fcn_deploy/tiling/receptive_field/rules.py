@@ -77,7 +77,7 @@ def _pointwise(step: NodeContext) -> SpatialAxes:
             if varying and step.node.op_type not in ("QuantizeLinear", "DequantizeLinear", "BatchNormalization"):
                 raise GraphError(f"{step.name} has a constant that varies with the place in the image")
         elif field.axes != main.axes or len(shape or ()) != rank:
-            raise GraphError(f"{step.name} joins tensors whose rows and columns stand at different dims")
+            raise GraphError(f"{step.name} joins tensors whose rows and columns are at different dims")
     return _intersected(step, given)
 
 

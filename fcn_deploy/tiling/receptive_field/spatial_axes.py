@@ -30,7 +30,7 @@ class SpatialAxes:
     """Rows and columns of one tensor.
 
     Attributes:
-        axes: where they stand among its dims; the same axis twice where both were flattened into one.
+        axes: their positions among its dims; the same axis twice where both were flattened into one.
         ranges: which of their indices are valid.
     """
 
@@ -146,7 +146,7 @@ def after_interpolation(valid: ValidRange, size: int, shift: Fraction) -> ValidR
     """Map a range through interpolation to `size`: output o reads both neighbours of (o + shift) in / out - shift.
 
     `shift` is 1/2 for pixel centres aligned by half, 0 for `asymmetric`. At integral positions the second neighbour
-    weighs nothing, but 0 times a value is asked for all the same.
+    has weight 0, but is multiplied all the same, so it must exist.
     """
     scale = Fraction(size, valid.size)
     first = (valid.first + shift) * scale - shift  # the smallest real o with a position >= first

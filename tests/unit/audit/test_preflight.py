@@ -33,7 +33,7 @@ def test_each_fault_is_named_with_its_node(rule, tmp_path):
     finding = next(one for one in found.findings if one.rule == rule)
     assert finding.level == ("error" if rule in ERRORS else "warning")
     assert name in finding.names
-    assert finding.mend
+    assert finding.fix
     assert found.rejected == (rule in ERRORS)
 
 

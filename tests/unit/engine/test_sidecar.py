@@ -113,7 +113,7 @@ def test_each_reason_to_build_again_is_told(tmp_path):
     sidecar_path(engine).write_text("{")
     assert "cannot be read as the description of an engine" in reasons_to_build(engine, SIDECAR.key)[0]
     sidecar_path(engine).unlink()
-    assert reasons_to_build(engine, SIDECAR.key) == ("m.engine has no m.engine.json beside it",)
+    assert reasons_to_build(engine, SIDECAR.key) == ("m.engine has no m.engine.json next to it",)
 
 
 def test_differences_name_both_values_and_shorten_hashes():

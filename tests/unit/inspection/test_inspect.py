@@ -117,7 +117,7 @@ def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
     assert told["layers"] == "2 of 3 ONNX nodes; by the type of what they read: INT8 1, no type 1"
     assert "fault" not in told
     assert "promised" not in told
-    assert rows(sidecar_path(plan)) == told  # the JSON's name means the engine beside it
+    assert rows(sidecar_path(plan)) == told  # the JSON's name means the engine next to it
     table = layer_table(inspect(str(plan)))
     assert table is not None
     assert table.row_count == 2
@@ -138,7 +138,7 @@ def test_without_a_sidecar_the_header_tells_library_and_release(tmp_path):
     for tag, name in ((b"vtrt", "tensorrt_rtx"), (b"ftrt", "tensorrt")):
         told = rows(write_plan(tmp_path / "m.engine", tag=tag, version=(10, 3, 0, 26)))
         assert told["built with"] == f"{name} 10.3.0.26"
-        assert "m.engine.json, which would tell ports, profiles and precision, is not beside it" in told["note"]
+        assert "m.engine.json, which holds ports, profiles and precision, is not next to it" in told["note"]
     assert inspect(str(write_plan(tmp_path / "without_suffix"))).kind == "engine"
 
 
@@ -190,7 +190,7 @@ def test_a_sidecar_alone_is_read_and_says_that_its_engine_is_elsewhere(tmp_path)
     plan.unlink()
     told = rows(sidecar_path(plan))
     assert told["precision"].startswith("int8; built as")
-    assert "its engine, m.engine, is not beside it" in told["note"]
+    assert "its engine, m.engine, is not next to it" in told["note"]
 
 
 @pytest.mark.parametrize(

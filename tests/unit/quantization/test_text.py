@@ -47,7 +47,7 @@ def test_frames_of_the_validation_set_are_counted_and_named():
     shared = tuple((f"photos/{index}.png", f"val/{index}.png") for index in range(5))
     report = _report(_coverage("abcdef"), overlap=Overlap(shared, 6, 9))
     assert calibration_lines(report)[1] == (
-        "5 of the 6 calibration images also stand in the validation set, whose score they flatter: "
+        "5 of the 6 calibration images are also in the validation set, whose score they flatter: "
         "0.png, 1.png, 2.png and 2 more"
     )
     plain = QuantizeReport.calibration_plain(report)["validation_overlap"]
@@ -57,7 +57,7 @@ def test_frames_of_the_validation_set_are_counted_and_named():
 
 def test_no_overlap_is_said_where_there_is_a_validation_set_and_only_there():
     report = _report(_coverage("ab"), overlap=Overlap((), 2, 9))
-    assert calibration_lines(report)[1] == "0 of the 2 calibration images also stand in the validation set"
+    assert calibration_lines(report)[1] == "0 of the 2 calibration images are also in the validation set"
     assert QuantizeReport.calibration_plain(_report(_coverage("ab")))["validation_overlap"] is None
 
 

@@ -146,8 +146,8 @@ def test_an_overflowing_network_stays_finite_with_its_nodes_kept(tmp_path):
     logits = onnx.reference.ReferenceEvaluator(broken).run(["logits"], {"image": image[:, :4, :6]})[0]
     assert not np.isfinite(logits).all()
     largest = {"conv1": 1e5, "relu1": 1e5, "pool": 1e5}
-    mended, _ = _convert(path, **nodes_beyond_fp16(load_graph(path), largest))
-    assert np.abs(_run(mended, image)["logits"] - expected).max() < 5e-3 * np.abs(expected).max()
+    converted, _ = _convert(path, **nodes_beyond_fp16(load_graph(path), largest))
+    assert np.abs(_run(converted, image)["logits"] - expected).max() < 5e-3 * np.abs(expected).max()
 
 
 def test_a_name_that_is_not_there_is_answered_with_the_near_one(fcn):
