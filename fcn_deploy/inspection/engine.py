@@ -90,7 +90,7 @@ def inspect_sidecar(path: Path) -> EngineFile:
 
 def _sidecar(path: Path) -> tuple[Sidecar | None, tuple[str, ...], tuple[str, ...]]:
     """Return the sidecar, or a remark that there is none, or a fault that it cannot be read."""
-   expected = sidecar_path(path)
+    expected = sidecar_path(path)
     if not expected.is_file():
         return None, (f"{expected.name}, which holds ports, profiles and precision, is not next to it",), ()
     try:

@@ -111,7 +111,7 @@ def _run(infer: Infer, image: ImageWindows, plan: Plan, top: int, lefts: Sequenc
 def read_window(image: ImageWindows, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
     """Return uint8[height, width, 3]; beyond the image its last row and column repeat."""
     inside = image.read(top, left, min(height, image.height - top), min(width, image.width - left))
-below, right = height - inside.shape[0], width - inside.shape[1]
+    below, right = height - inside.shape[0], width - inside.shape[1]
     return np.pad(inside, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else inside
 
 

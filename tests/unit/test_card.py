@@ -27,7 +27,7 @@ def test_fields_of_a_later_version_are_passed_over():
         ("model", ["x"], "model is ['x']; expected text"),
         ("classes", "ab", "classes is 'ab'; expected a list"),
         ("classes", [0, 1], "classes[0] is 0; expected text"),
-        ("classes", ["a", "a"], "class name 'a' stands at 0 and again at 1"),
+        ("classes", ["a", "a"], "class name 'a' appears at 0 and again at 1"),
         ("classes", [], "at least one class name"),
         ("options", [1], "options is [1]; expected a table"),
         (

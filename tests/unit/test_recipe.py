@@ -61,7 +61,7 @@ def test_what_a_recipe_does_not_say_stays_as_the_model_has_it(tmp_path: Path):
         ('md5 = "xyz"', "md5 is 'xyz'; expected 32 hexadecimal digits"),
         ('sha256 = "397923af"', "sha256 is '397923af'; expected 64 hexadecimal digits"),
         ('classes = "a"', "classes is 'a'; expected a list"),
-        ('classes = ["a", "a"]', "classes: class name 'a' stands at 0 and again at 1"),
+        ('classes = ["a", "a"]', "classes: class name 'a' appears at 0 and again at 1"),
         ("mean = [1, 2]", "mean is [1, 2]; expected a list of 3"),
         ('std = [1, "2", 3]', "std[1] is '2'; expected a finite number"),
         (

@@ -140,7 +140,7 @@ TORCHVISION = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     ({**NORMALISED, "scale": 255.0}, "--mean 123.7,116.3,103.5 is of images in 0..255, and --scale 255 divides"),
     ({**NORMALISED, "no_normalisation": True}, "--no-normalisation says that its own nodes normalise; leave --mean"),
     ({**NORMALISED, "classes": ["a", "b"]}, "has 4 classes, and --classes names 2"),
-    ({**NORMALISED, "classes": ["a", "a", "b", "c"]}, "class name 'a' stands at 0 and again at 1"),
+    ({**NORMALISED, "classes": ["a", "a", "b", "c"]}, "class name 'a' appears at 0 and again at 1"),
     ({**NORMALISED, "scores": "score"}, "unknown output 'score'; did you mean scores?"),
     ({**NORMALISED, "threshold": 1.0}, "the threshold is 1; expected a probability between 0 and 1"),
 ], ids=lambda value: "-".join(value) if isinstance(value, dict) else None)  # fmt: skip

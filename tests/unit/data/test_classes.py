@@ -39,7 +39,7 @@ def test_the_voc_colour_map_knows_the_void_colour():
     [
         ("", "names no class"),
         ("# only a remark\n", "names no class"),
-        ("sky\nroad\nsky\n", "'sky' stands at 0 and again at 2"),
+        ("sky\nroad\nsky\n", "'sky' appears at 0 and again at 2"),
         ("sky 1 2 3\nroad\n", "colours for 1 of 2 classes"),
         ("sky 1 2 3\nroad 1 2 3\n", "same colour to two classes"),
         ("sky 1 2 3\nignore 1 2 3\n", "same colour to two classes"),

@@ -155,7 +155,7 @@ def test_a_recipe_finds_its_checkpoint_where_the_caller_says(tmp_path: Path):
 
 def test_a_class_name_given_twice_is_refused(tmp_path: Path):
     torch.save(caffe_state("fcn32s-caffe", 3), tmp_path / "net.pth")
-    with pytest.raises(RecipeError, match="'a' stands at 0 and again at 2"):
+    with pytest.raises(RecipeError, match="'a' appears at 0 and again at 2"):
         load_network(tmp_path / "net.pth", classes=("a", "b", "a"))
 
 

@@ -31,7 +31,7 @@ def test_a_list_longer_than_a_file_name_is_no_file():
         ("", "--classes names no class; give a file"),
         (" , ,", "--classes names no class"),
         ("a,,b", "--classes a,,b: class 1 has an empty name"),
-        ("a,b,a", "class name 'a' stands at 0 and again at 2"),
+        ("a,b,a", "class name 'a' appears at 0 and again at 2"),
         ("names.txt", "--classes names.txt: there is no such file"),
     ],
 )
