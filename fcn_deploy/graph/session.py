@@ -13,15 +13,29 @@ from typing import Any
 
 from fcn_deploy.system.optional import require
 
-QUIET = 4  # fatal alone; what matters is raised
+WARNINGS, ERRORS, QUIET = 2, 3, 4  # QUIET: fatal alone; what matters is raised
 
 
 def load_onnxruntime() -> ModuleType:
-    """Return the package with its telemetry off; MissingDependencyError if it is not there."""
+    """Return the package with its telemetry off; MissingDependencyError if it is not there.
+
+    Nor does it print warnings that belong to no session: version 1.31 has one for every session on CUDA.
+    """
     ort = require("onnxruntime")
     if hasattr(ort, "disable_telemetry_events"):
         ort.disable_telemetry_events()
+    ort.set_default_logger_severity(ERRORS)
     return ort
+
+
+@contextmanager
+def warnings_printed(ort: ModuleType) -> Iterator[None]:
+    """Let warnings be printed inside the block: the reason why a provider does not start is one."""
+    ort.set_default_logger_severity(WARNINGS)
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(ERRORS)
 
 
 def quiet_options(ort: ModuleType) -> Any:

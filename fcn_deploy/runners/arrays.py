@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fcn_deploy.errors import RunnerError, ShapeError, one_line
 from fcn_deploy.runners.dlpack import CUDA, CUDA_MANAGED, Described, make_capsule, read_capsule
 from fcn_deploy.runners.driver_calls import allocate, free, let_wait, ordinal_of, primary_context
-from fcn_deploy.vocabulary import INPUT
+from fcn_deploy.vocabulary import INPUT, Shape
 
 
 class GpuArray:
@@ -114,6 +114,12 @@ def one_image(feeds: Mapping[str, Any]) -> Any:
     if set(feeds) != {INPUT}:
         raise ShapeError(f"the feeds are {sorted(feeds)}; expected '{INPUT}' alone")
     return feeds[INPUT]
+
+
+def shape_of(image: NDArray[np.uint8] | GpuArray) -> Shape:
+    """Return (N, H, W) of uint8[N, H, W, 3]."""
+    batch, height, width, _ = image.shape
+    return batch, height, width
 
 
 def host_array(value: Any) -> NDArray[Any]:

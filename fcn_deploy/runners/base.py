@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image
+from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image, shape_of
 from fcn_deploy.runners.label_checks import require_size_of_image
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import LABELS, Shape
@@ -101,7 +101,7 @@ class Runner(ABC):
         slot = self._tickets.free_slot()
         taken = self._taken(image, slot)
         self._start(slot, taken, on_gpu and self.require_gpu())
-        return self._tickets.issue(slot, _shape_of(taken))
+        return self._tickets.issue(slot, shape_of(taken))
 
     def require_gpu(self) -> bool:
         """Return True where images may lie on the GPU and outputs stay there; RunnerError elsewhere."""
@@ -115,8 +115,7 @@ class Runner(ABC):
             RunnerError: not an open ticket of this runner, or the inference failed; the slot is free again either way.
         """
         self._require("opened", "uploaded", "executed")
-        outputs = self._finish(self._tickets.redeem(ticket))
-        return require_size_of_image(self.name, outputs, ticket.shape, self.card)
+        return require_size_of_image(self.name, self._finish(self._tickets.redeem(ticket)), ticket.shape, self.card)
 
     def stream(self, images: Iterable[Any], *, on_gpu: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the outputs of `images` in their order, as many under way at once as slots are free.
@@ -132,11 +131,9 @@ class Runner(ABC):
             ShapeError: another name, type or shape.
             RunnerError: the runner is closed, or the device refused.
         """
-        self._require("opened", "uploaded", "executed")
-        image = self._taken(one_image(feeds), None)
-        self._tickets.require_none()
+        image = self._image_of(feeds)
         self._upload(image)
-        self._state, self._image_size = "uploaded", _shape_of(image)
+        self._state, self._image_size = "uploaded", shape_of(image)
 
     def execute(self) -> None:
         """Run the network on what was uploaded; returns when the device is done, not when it was asked.
@@ -161,12 +158,12 @@ class Runner(ABC):
         return require_size_of_image(self.name, outputs, self._image_size, self.card)
 
     def infer(self, feeds: Mapping[str, Any], *, on_gpu: bool = False) -> dict[str, Any]:
-        """Upload, execute, download."""
-        if on_gpu:
-            self.require_gpu()
-        self.upload(feeds)
-        self.execute()
-        return self.download(on_gpu=on_gpu)
+        """Upload, execute, download; some runners queue all three and wait once."""
+        image = self._image_of(feeds)
+        self._state = "opened"
+        outputs = self._run_all(image, on_gpu and self.require_gpu())
+        self._state, self._image_size = "executed", shape_of(image)
+        return require_size_of_image(self.name, outputs, self._image_size, self.card)
 
     @classmethod
     def find_devices(cls) -> dict[str, tuple[str, ...]] | None:
@@ -203,6 +200,12 @@ class Runner(ABC):
             "or open pytorch:cuda, onnxruntime:cuda or tensorrt"
         )
 
+    def _image_of(self, feeds: Mapping[str, Any]) -> NDArray[np.uint8] | GpuArray:
+        self._require("opened", "uploaded", "executed")
+        image = self._taken(one_image(feeds), None)
+        self._tickets.require_none()
+        return image
+
     def _taken(self, image: Any, slot: Any) -> NDArray[np.uint8] | GpuArray:
         return gpu_image(image, *self._gpu(slot)) if is_on_gpu(image) else host_image(image)
 
@@ -222,12 +225,16 @@ class Runner(ABC):
     @abstractmethod
     def _close(self) -> None: ...
 
+    def _run_all(self, image: Any, on_gpu: bool) -> dict[str, Any]:
+        """Upload, execute and download; a backend that can do with one wait writes its own."""
+        self._upload(image)
+        self._execute()
+        return self._download_on_gpu() if on_gpu else self._download()
+
     def _start(self, slot: Any, image: Any, on_gpu: bool) -> None:
         """Start `image` in a free slot of `_tickets`: with one slot, run it and keep its outputs there."""
         self._state = "opened"
-        self._upload(image)
-        self._execute()
-        slot.update(self._download_on_gpu() if on_gpu else self._download())
+        slot.update(self._run_all(image, on_gpu))
 
     def _finish(self, slot: Any) -> dict[str, Any]:
         """Wait for the outputs of what `_start` put into the slot, and free it."""
@@ -241,8 +248,3 @@ class Runner(ABC):
         if self._state == "closed":
             raise RunnerError(f"runner {self.name} is closed; open it again")
         raise RunnerError(f"runner {self.name}: upload, execute and download go in this order")
-
-
-def _shape_of(image: NDArray[np.uint8] | GpuArray) -> Shape:
-    batch, height, width, _ = image.shape
-    return batch, height, width

@@ -16,7 +16,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.models.network import load_network
-from fcn_deploy.runners.arrays import GpuArray, host_image
+from fcn_deploy.runners.arrays import GpuArray, host_image, shape_of
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
@@ -24,6 +24,7 @@ from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, output
 from fcn_deploy.runners.repeats import RepeatedShapes
 from fcn_deploy.runners.run_times import RunTimes
 from fcn_deploy.runners.tickets import Tickets
+from fcn_deploy.runners.transfers import tensor_over
 from fcn_deploy.vocabulary import LABELS, Shape
 
 
@@ -127,8 +128,29 @@ class TorchRunner(Runner):
         index = torch.cuda.current_device() if self._device.index is None else self._device.index
         return index, torch.cuda.current_stream(index).cuda_stream or DEFAULT_STREAM
 
+    def _run_all(self, image: NDArray[np.uint8] | GpuArray, on_gpu: bool) -> dict[str, Any]:
+        self._fixed = self._shape_of(image)
+        if self._fixed is not None and self._fixed.whole is not None and not on_gpu and not isinstance(image, GpuArray):
+            try:
+                return dict(self._fixed.infer(image))
+            except RuntimeError as error:
+                self._leave_fixed(image, first_line(error))
+        self._bring(image)
+        self._execute()
+        return self._download_on_gpu() if on_gpu else self._download()
+
+    def _leave_fixed(self, image: NDArray[np.uint8], reason: str) -> None:
+        """Run images of this shape eagerly, now and from now on."""
+        assert self._shapes is not None
+        self._fixed = None
+        self._shapes.refuse(shape_of(image), reason)
+        self.notes = self._shapes.remarks
+
     def _upload(self, image: NDArray[np.uint8] | GpuArray) -> None:
         self._fixed = self._shape_of(image)
+        self._bring(image)
+
+    def _bring(self, image: NDArray[np.uint8] | GpuArray) -> None:
         tensor = _tensor_over(image)
         if self._fixed is not None:
             with self._timed(UPLOAD):
@@ -146,9 +168,8 @@ class TorchRunner(Runner):
         """Return what runs images of this shape, None for the network itself."""
         if self._shapes is None:
             return None
-        batch, height, width, _ = image.shape
         try:
-            return self._shapes.get((batch, height, width))
+            return self._shapes.get(shape_of(image))
         except RunnerError as error:
             raise RunnerError(f"{self.name} failed on {list(image.shape)}: {error}") from error
         finally:
@@ -226,4 +247,4 @@ def _tensor_over(image: NDArray[np.uint8] | GpuArray) -> torch.Tensor:
     """Return a tensor in the memory of `image`; of a read-only one on the host a copy, as PyTorch would warn."""
     if isinstance(image, GpuArray):
         return torch.as_tensor(image, device=f"cuda:{image.device}")
-    return torch.from_numpy(image if image.flags.writeable else image.copy())
+    return tensor_over(image)

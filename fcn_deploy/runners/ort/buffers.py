@@ -65,7 +65,7 @@ class OrtBuffer:
 
 
 class TorchBuffer:
-    """Memory of PyTorch's, to which copies go in whichever way is fastest (`runners.transfers`)."""
+    """Memory of PyTorch's, `tensor`, to which copies go in whichever way is fastest (`runners.transfers`)."""
 
     def __init__(self, shape: Dims, dtype: np.dtype[Any], device: str, ordinal: int) -> None:
         import torch
@@ -75,7 +75,7 @@ class TorchBuffer:
         self.shape, self.dtype = shape, dtype
         self._place = device, ordinal
         kind = torch.from_numpy(np.empty(0, dtype)).dtype
-        self._tensor = torch.zeros(shape, dtype=kind, device=device if device == "cpu" else f"{device}:{ordinal}")
+        self.tensor = torch.zeros(shape, dtype=kind, device=device if device == "cpu" else f"{device}:{ordinal}")
 
     @property
     def way(self) -> str:
@@ -83,12 +83,12 @@ class TorchBuffer:
 
     @property
     def address(self) -> int:
-        return int(self._tensor.data_ptr())
+        return int(self.tensor.data_ptr())
 
     def bind_input(self, binding: Any, name: str) -> None:
         from fcn_deploy.runners.transfers import Upload
 
-        self._upload = self._upload or Upload(self._tensor)
+        self._upload = self._upload or Upload(self.tensor)
         binding.bind_input(name, *self._place, self.dtype.type, list(self.shape), self.address)
 
     def bind_output(self, binding: Any, name: str) -> None:
@@ -96,11 +96,10 @@ class TorchBuffer:
         binding.bind_output(name, *self._place, self.dtype.type, list(self.shape), self.address)
 
     def write(self, array: NDArray[Any]) -> None:
-        import torch
+        from fcn_deploy.runners.transfers import tensor_over
 
         assert self._upload is not None
-        # Not written to; a read-only array makes PyTorch warn.
-        self._upload.write(torch.from_numpy(array if array.flags.writeable else array.copy()))
+        self._upload.write(tensor_over(array))
 
     def read(self) -> NDArray[Any]:
         return self._reader().read()
@@ -108,7 +107,7 @@ class TorchBuffer:
     def _reader(self) -> Download:
         from fcn_deploy.runners.transfers import Download
 
-        self._download = self._download or Download(self._tensor)
+        self._download = self._download or Download(self.tensor)
         return self._download
 
 

@@ -16,19 +16,20 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.ort.buffers import Buffer, Dims, make_buffer
-from fcn_deploy.runners.ort.layouts import Texts, named
+from fcn_deploy.runners.ort.fixed_session import FixedSession, stream_for
+from fcn_deploy.runners.ort.layouts import Layouts, Texts, named
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
 from fcn_deploy.runners.ort.session import open_session_of_sizes, reason_of
 
 Stamp = tuple[int, int, int]  # inode, bytes, nanoseconds of the last change
 GRAPH: Texts = {"enable_cuda_graph": "1"}
 WARM_UPS, RUNS = 3, 7  # the first run chooses kernels, the one after it may be captured
-# After so long no further options are tried: a full-width network takes some seconds to open, a small one far less.
+# No further options are tried that would end later than so, if they open as slowly as the slowest before.
 TRYING_S = 4.0
+STREAM = "user_compute_stream"
 
 
 @dataclass(frozen=True)
@@ -40,51 +41,12 @@ class FixedPort:
     dtype: np.dtype[Any]
 
 
-class FixedSession:
-    """A session that runs `image` to `outputs`, both at addresses that stay.
-
-    Attributes:
-        image, outputs: what it reads and writes, on its device.
-        remark: which options it has, how long a run takes in each that was tried, and what opening took.
-    """
-
-    def __init__(
-        self, session: Any, image: tuple[str, Buffer], outputs: Mapping[str, Buffer], remark: str = ""
-    ) -> None:
-        self._session, self.remark = session, remark
-        name, self.image = image
-        self.outputs = tuple(outputs.values())
-        self._binding = session.io_binding()
-        self.image.bind_input(self._binding, name)
-        for output, buffer in outputs.items():
-            buffer.bind_output(self._binding, output)
-
-    def run(self) -> None:
-        """Run and wait.
-
-        Raises:
-            RunnerError: it failed, in onnxruntime's words.
-        """
-        try:
-            self._session.run_with_iobinding(self._binding)
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
-            raise RunnerError(reason_of(error)) from error
-
-    def read(self) -> list[NDArray[Any]]:
-        """Return the outputs, in their order, as arrays of the caller's own."""
-        return [buffer.read() for buffer in self.outputs]
-
-    def close(self) -> None:
-        """Let go of the session and its memory."""
-        self._session = self._binding = None
-
-
 @dataclass(frozen=True)
 class FixedSessions:
     """Open sessions for one shape each of the file that `open_session` opened.
 
     Attributes:
-        layouts: provider options to choose from by measuring.
+        layouts: provider options of the sessions.
         device: where the buffers lie.
         stamps: of the files at that time: a session that is opened later must not be of another network.
     """
@@ -94,7 +56,7 @@ class FixedSessions:
     provider: str
     threads: int | None
     asked: ProviderOptions
-    layouts: tuple[Texts, ...]
+    layouts: Layouts
     device: str
     stamps: Mapping[Path, Stamp]
 
@@ -112,22 +74,30 @@ class FixedSessions:
         sizes = sizes_of(dims, image.dims)
         buffers = [self._buffer(port) for port in (image, *outputs)]
         bound = (image.name, buffers[0]), dict(zip((port.name for port in outputs), buffers[1:], strict=True))
-        make = partial(self._opened, sizes, bound)
-        graph = GRAPH if self.provider == CUDA else {}
-        fastest, times, failures = _fastest(make, [{**layout, **graph} for layout in self.layouts])
-        if fastest is None and graph:
-            fastest, times, _ = _fastest(make, self.layouts[:1])
-        if fastest is None:
-            raise RunnerError(failures[0])
-        kept, layout = fastest
-        kept.remark = _remark(layout, times, failures, time.perf_counter() - started)
-        kept.remark += f"; images are copied {kept.image.way}" if kept.image.way else ""
-        return kept
+        stream, graph = stream_for(buffers), GRAPH if self.provider == CUDA else {}
+        graphs = [{**layout, **graph} for layout in self.layouts.fixed]
+        tries: list[tuple[Any, Sequence[Texts]]] = [(stream, graphs)]
+        if stream is not None:
+            tries.append((None, graphs[:2]))
+        if graph:
+            tries.append((None, self.layouts.fixed[:1]))
+        why: list[str] = []
+        for used, layouts in tries:
+            best, times, failures = _fastest(partial(self._opened, sizes, bound, used), layouts)
+            why += failures
+            if best is not None:
+                kept, layout = best
+                kept.remark = _remark(layout, times, why, time.perf_counter() - started)
+                kept.remark += f"; step by step, images are copied {kept.image.way}" if kept.image.way else ""
+                if used is not None:
+                    kept.try_whole(used)
+                return kept
+        raise RunnerError(why[0])
 
-    def open_plainly(self) -> Any:
-        """Return a session for any shape with no other options than those asked for; RunnerError as for `open`."""
+    def open_general(self, texts: Texts) -> Any:
+        """Return a session for any shape with the options `texts`; RunnerError as for `open`."""
         self._check_files()
-        return open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, {}, {})
+        return open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, {}, texts)
 
     def _check_files(self) -> None:
         if stamps_of(self.stamps) != self.stamps:
@@ -139,7 +109,8 @@ class FixedSessions:
         except Exception as error:  # of onnxruntime or PyTorch: no memory
             raise RunnerError(reason_of(error)) from error
 
-    def _opened(self, sizes: Mapping[str, int], bound: Any, texts: Texts) -> FixedSession:
+    def _opened(self, sizes: Mapping[str, int], bound: Any, stream: Any, layout: Texts) -> FixedSession:
+        texts = layout if stream is None else {**layout, STREAM: str(stream.cuda_stream)}
         session = open_session_of_sizes(self.name, self.path, self.provider, self.threads, self.asked, sizes, texts)
         return FixedSession(session, *bound)
 
@@ -177,9 +148,10 @@ def _fastest(
     best: Candidate | None = None
     times: dict[str, float] = {}
     failures: list[str] = []
-    started = time.perf_counter()
+    started, slowest = time.perf_counter(), 0.0
     for layout in layouts:
-        if best is not None and time.perf_counter() - started > TRYING_S:
+        begun = time.perf_counter()
+        if best is not None and begun - started + slowest > TRYING_S:
             break
         try:
             candidate = make(layout)
@@ -187,6 +159,7 @@ def _fastest(
         except RunnerError as error:
             failures.append(str(error))
             continue
+        slowest = max(slowest, time.perf_counter() - begun)
         if best is None or taken < min(times.values()):
             if best is not None:
                 best[0].close()
@@ -213,5 +186,5 @@ def _remark(layout: Texts, times: Mapping[str, float], failures: Sequence[str], 
     said = f"a session with its sizes fixed, {named(layout)}, opened in {seconds:.1f} s"
     others = [f"{1e3 * taken:.3g} ms with {name}" for name, taken in times.items() if name != named(layout)]
     if others:
-        said += f"; it runs in {1e3 * times[named(layout)]:.3g} ms, and in {', '.join(others)}"
-    return said + "".join(f"; failed: {failure}" for failure in failures)
+        said += f"; it runs, without copies, in {1e3 * times[named(layout)]:.3g} ms, and in {', '.join(others)}"
+    return said + "".join(f"; failed: {failure}" for failure in dict.fromkeys(failures))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fcn_deploy.graph.ports import GraphIO
-from fcn_deploy.runners.ort.fixed import FixedPort, FixedSession, FixedSessions
+from fcn_deploy.runners.ort.fixed import FixedPort, FixedSessions
+from fcn_deploy.runners.ort.fixed_session import FixedSession
 from fcn_deploy.runners.ort.gpu_arrays import element_type
 from fcn_deploy.runners.ort.options import CUDA
 from fcn_deploy.runners.repeats import CAPACITY, MOST_COUNTED, RepeatedShapes

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fcn_deploy.errors import GraphError, OutputError, RunnerError, ShapeError
 from fcn_deploy.system.files import sha256
@@ -127,6 +128,18 @@ def profile_index(name: str, profiles: Sequence[Profile], shape: Shape) -> int:
         listed = "; ".join(map(str, profiles))
         raise ShapeError(f"{name}: {shape_text(shape)} lies in none of the profiles: {listed}")
     return index
+
+
+def profile_options(name: str, profiles: Sequence[Profile], shape: Shape) -> Any:
+    """Return onnxruntime's options for a run of (N, H, W), None where it needs none; ShapeError as `profile_index`."""
+    index = profile_index(name, profiles, shape) if profiles else 0
+    if len(profiles) < 2:
+        return None
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("nv_profile_index", str(index))
+    return options
 
 
 def read_facts(path: Path) -> GraphFacts:

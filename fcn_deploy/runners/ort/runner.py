@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, restated
-from fcn_deploy.graph.ports import GraphIO, describe_io
-from fcn_deploy.runners.arrays import GpuArray
+from fcn_deploy.graph.ports import GraphIO
+from fcn_deploy.runners.arrays import GpuArray, shape_of
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.label_checks import size_trouble
-from fcn_deploy.runners.ort.fixed import FixedSession, FixedSessions, stamps_of
+from fcn_deploy.runners.ort.fixed import FixedSessions, stamps_of
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
+from fcn_deploy.runners.ort.fixed_session import FixedSession
 from fcn_deploy.runners.ort.gpu_arrays import DeviceImage, copy_from, copy_of, shared
 from fcn_deploy.runners.ort.layouts import Texts, named
-from fcn_deploy.runners.ort.options import CUDA, ProviderOptions, profile_index
-from fcn_deploy.runners.ort.session import is_memory, open_session, reason_of
+from fcn_deploy.runners.ort.options import CUDA, ProviderOptions, profile_options
+from fcn_deploy.runners.ort.session import is_memory, open_session, read_io, reason_of
 from fcn_deploy.runners.run_times import RunTimes
 from fcn_deploy.vocabulary import LABELS, Shape
 
@@ -54,12 +54,11 @@ class OrtRunner(Runner):
         self._io = io
         self._device = device
         self._asked = asked or ProviderOptions()
-        self._run_options: Any = None
         self._fetches = io.fetches(outputs)
         self._binding = session.io_binding()
         self._device_image: DeviceImage | None = None
         self._host_image: NDArray[Any] | None = None
-        self._layout: Texts = self._asked.options if fixed is None else fixed.layouts[0]
+        self._general: tuple[Texts, ...] = () if fixed is None else fixed.layouts.general
         self._opener, self._on_cuda = fixed, fixed is not None and fixed.provider == CUDA
         self._pool: FixedPool | None = None
         if fixed is not None and capacity(fixed):
@@ -67,8 +66,7 @@ class OrtRunner(Runner):
         self._fixed: FixedSession | None = None
         self._shape: Shape = (0, 0, 0)
         self._run_times = RunTimes(opening_s)
-        self._own_notes = (*notes, *io.host_work(outputs))
-        self.notes = self._own_notes
+        self.notes = self._own_notes = (*notes, *io.host_work(outputs))
 
     @classmethod
     def open(
@@ -86,9 +84,7 @@ class OrtRunner(Runner):
         opened = open_session(name, Path(source), device, threads, provider)
         opening_s = time.perf_counter() - started
         session = opened.session
-        text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-        card = ModelCard.from_json(text, source) if text else None
-        io = describe_io(source, session.get_inputs(), session.get_outputs(), card)
+        io = read_io(source, session)
         fixed = FixedSessions(
             name, Path(source), device, threads, provider or ProviderOptions(), opened.layouts, opened.buffers,
             stamps_of(opened.files),
@@ -104,7 +100,7 @@ class OrtRunner(Runner):
             self.name, self._session, self._io, **options, fixed=self._opener, opening_s=self._run_times.opening_s
         )
         clone.notes = clone._own_notes = self._own_notes
-        clone.tune_at_once, clone._layout = self.tune_at_once, self._layout
+        clone.tune_at_once, clone._general = self.tune_at_once, self._general
         return clone
 
     def accepts(self, shape: Shape) -> bool:
@@ -121,19 +117,37 @@ class OrtRunner(Runner):
             return super()._gpu(slot)
         return self._asked.device_id, DEFAULT_STREAM
 
+    def _run_all(self, image: NDArray[np.uint8] | GpuArray, on_gpu: bool) -> dict[str, Any]:
+        prepared = self._prepare(image)
+        queued = self._fixed is not None and self._fixed.whole is not None and not on_gpu
+        if queued and self._fixed is not None and not isinstance(prepared, GpuArray):
+            try:
+                return self._finished(self._fixed.infer(prepared))
+            except RunnerError as error:
+                self._refuse_fixed(str(error))
+        self._bring(prepared)
+        self._execute()
+        return self._download_on_gpu() if on_gpu else self._download()
+
     def _upload(self, image: NDArray[np.uint8] | GpuArray) -> None:
-        batch, height, width, _ = image.shape
-        self._shape = (batch, height, width)
-        self._choose_profile(self._shape)
-        prepared = image if isinstance(image, GpuArray) else self._io.prepare(image)
-        self._fixed = None if self._pool is None else self._pool.get(self._shape)
+        self._bring(self._prepare(image))
+
+    def _prepare(self, image: NDArray[np.uint8] | GpuArray) -> NDArray[Any] | GpuArray:
+        """Choose the session for the image; return what it takes."""
+        self._shape = shape_of(image)
+        self._run_options = profile_options(self.name, self._asked.profiles, self._shape)
+        was, self._fixed = self._fixed, None if self._pool is None else self._pool.get(self._shape)
+        if self._fixed is not was:
+            self._tell()
+        return image if isinstance(image, GpuArray) else self._io.prepare(image)
+
+    def _bring(self, prepared: NDArray[Any] | GpuArray) -> None:
         if self._fixed is None:
             self._bind(prepared)
         elif isinstance(prepared, GpuArray):
             copy_from(prepared, self._fixed.image.address)
         else:
             self._fixed.image.write(prepared)
-        self._tell()
 
     def _bind(self, prepared: NDArray[Any] | GpuArray) -> None:
         """Bind the image to the session for any shape."""
@@ -152,32 +166,23 @@ class OrtRunner(Runner):
         for output in self._fetches:
             self._binding.bind_output(output, self._device, self._asked.device_id if self._device != "cpu" else 0)
 
-    def _choose_profile(self, shape: Shape) -> None:
-        profiles = self._asked.profiles
-        index = profile_index(self.name, profiles, shape) if profiles else 0
-        if len(profiles) > 1:
-            import onnxruntime
-
-            self._run_options = onnxruntime.RunOptions()
-            self._run_options.add_run_config_entry("nv_profile_index", str(index))
-
     def _execute(self) -> None:
         if self._fixed is not None:
             try:
                 self._fixed.run()
                 return
             except RunnerError as error:
-                self._leave_fixed(str(error))
+                image = self._fixed.image.read()
+                self._refuse_fixed(str(error))
+                self._bind(image)
         with self._run_times.timed(self._shape):
-            try:
-                self._run()
-            except RunnerError as error:
-                if is_memory(str(error)):
-                    if self._pool is None or not self._pool.drop(str(error)):
-                        raise
-                else:
-                    self._reopen_plainly(error)
-                self._run()
+            while True:
+                try:
+                    self._run()
+                    break
+                except RunnerError as error:
+                    if not is_memory(str(error)) or self._pool is None or not self._pool.drop(str(error)):
+                        self._reopen(error)
         if self._pool is not None:
             self._pool.learn(self._shape, self._binding.get_outputs())
         self._tell()
@@ -191,28 +196,26 @@ class OrtRunner(Runner):
             reason = size_trouble(self._shape, own, self.card) or reason_of(error)
             raise RunnerError(f"{self.name} failed while running: {reason}") from error
 
-    def _reopen_plainly(self, error: RunnerError) -> None:
-        """Open the session for any shape again, without the layout that was chosen; raise `error` if there was none."""
-        if self._opener is None or self._layout == self._asked.options:
+    def _reopen(self, error: RunnerError) -> None:
+        """Open the session for any shape again, with the next options; raise `error` if there are none."""
+        if self._opener is None or len(self._general) < 2 or not self.accepts(self._shape):
             raise error
-        self._session = self._opener.open_plainly()
+        failed, *others = self._general
+        self._session = self._opener.open_general(others[0])
         reason = str(error).removeprefix(f"{self.name} failed while running: ")
-        self._own_notes += (f"without {named(self._layout)}, which failed: {reason}",)
-        self._layout, self._binding = self._asked.options, self._session.io_binding()
+        self._own_notes += (f"with {named(others[0])} in place of {named(failed)}, which failed: {reason}",)
+        self._general, self._binding = tuple(others), self._session.io_binding()
         if self._device_image is None:
             self._binding.bind_cpu_input(self._io.image, self._host_image)
         else:
             self._binding.bind_ortvalue_input(self._io.image, self._device_image.value)
         self._bind_outputs()
 
-    def _leave_fixed(self, reason: str) -> None:
-        """Run what was uploaded in the session for any shape, now and for this shape from now on."""
+    def _refuse_fixed(self, reason: str) -> None:
+        """Run images of this shape in the session for any shape, now and from now on."""
         assert self._pool is not None
-        assert self._fixed is not None
-        image = self._fixed.image.read()
         self._fixed = None
         self._pool.refuse(self._shape, reason)
-        self._bind(image)
 
     def _is_worth_it(self, shape: Shape) -> bool:
         """Whether a shape that came again shall have a session by now; by hand asked for, at its second run."""
@@ -223,7 +226,9 @@ class OrtRunner(Runner):
         self.notes = (*self._own_notes, *(self._run_times.remark if self._on_cuda else ()), *remarks)
 
     def _download(self) -> dict[str, NDArray[Any]]:
-        arrays = self._binding.copy_outputs_to_cpu() if self._fixed is None else self._fixed.read()
+        return self._finished(self._binding.copy_outputs_to_cpu() if self._fixed is None else self._fixed.read())
+
+    def _finished(self, arrays: list[NDArray[Any]]) -> dict[str, NDArray[Any]]:
         return self._io.finish(dict(zip(self._fetches, arrays, strict=True)), self.output_names)
 
     def _download_on_gpu(self) -> dict[str, Any]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
-from fcn_deploy.graph.session import ir_version_trouble, load_onnxruntime, quiet_options
+from fcn_deploy.graph.ports import GraphIO, describe_io
+from fcn_deploy.graph.session import ir_version_trouble, load_onnxruntime, quiet_options, warnings_printed
 from fcn_deploy.model_file import require_file
-from fcn_deploy.runners.ort.layouts import Texts, layout_text, layouts_for, named
+from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import (
     CUDA,
     RTX,
@@ -43,14 +45,14 @@ class OpenSession:
     Attributes:
         notes: what it does otherwise than one might think.
         buffers: where its bound buffers may lie.
-        layouts: options that a session for one shape may have beside the provider's own, to be measured.
+        layouts: options that sessions may have beside the provider's own.
         files: what it was read from, where sessions for one shape may be opened later.
     """
 
     session: Any
     notes: tuple[str, ...]
     buffers: str
-    layouts: tuple[Texts, ...] = ({},)
+    layouts: Layouts = field(default_factory=Layouts)
     files: tuple[Path, ...] = ()
 
 
@@ -76,7 +78,7 @@ def open_session(
     if provider == "cpu":
         return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu", files=files)
     layouts = layouts_for(facts, asked.options)
-    with captured_output() as printed:
+    with captured_output() as printed, warnings_printed(ort):
         _load_libraries(ort, provider)
         try:
             if plugin is not None:
@@ -95,7 +97,7 @@ def open_session(
         if session.get_providers()[0] != wanted:
             reason = printed_reason(printed()) or "onnxruntime did not say why"
             raise RunnerError(f"{name}: {wanted} did not start: {reason}; available here: cpu")
-    notes += (*placement(name, session, wanted), *layout_text(layouts[0]))
+    notes += (*placement(name, session, wanted), *layout_text(layouts.general[0]))
     if plugin is not None:
         return OpenSession(session, (*notes, "copies to and from the GPU are timed with the run"), "cpu")
     return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu", layouts, files)
@@ -109,20 +111,20 @@ def _facts(path: Path) -> GraphFacts | None:
 
 
 def _laid_out(
-    layouts: tuple[Texts, ...], asked: Texts, create: Callable[[dict[str, str]], Any]
-) -> tuple[tuple[Texts, ...], tuple[str, ...], Any]:
+    layouts: Layouts, asked: Texts, create: Callable[[dict[str, str]], Any]
+) -> tuple[Layouts, tuple[str, ...], Any]:
     """Return the layouts that this onnxruntime knows, a note on those that it does not, and the session.
 
     Raises:
         GraphError: nor does it take the options that were asked for alone.
     """
     try:
-        return layouts, (), create(dict(layouts[0]))
+        return layouts, (), create(dict(layouts.general[0]))
     except GraphError as error:
-        if layouts[0] == asked:
+        if layouts.general[0] == asked:
             raise
         session = create(dict(asked))
-        return (asked,), (f"without {named(layouts[0])}: {error}",), session
+        return Layouts((asked,), (asked,)), (f"without {named(layouts.general[0])}: {error}",), session
 
 
 def open_session_of_sizes(
@@ -217,6 +219,13 @@ def _create(
         load_graph(path)  # a damaged file gets the message that it gets everywhere
         reason = ir_version_trouble(str(error)) or f"onnxruntime cannot use it: {reason_of(error)}"
         raise GraphError(f"{path}: {reason}") from error
+
+
+def read_io(source: str, session: Any) -> GraphIO:
+    """Return the ports of a session's graph; GraphError if they are not a segmentation network's."""
+    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+    card = ModelCard.from_json(text, source) if text else None
+    return describe_io(source, session.get_inputs(), session.get_outputs(), card)
 
 
 def is_memory(message: str) -> bool:

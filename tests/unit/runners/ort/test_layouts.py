@@ -5,21 +5,24 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fcn_deploy.runners.ort.layouts import FUSED, HEURISTIC, NHWC, layout_text, layouts_for, named
+from fcn_deploy.runners.ort.layouts import FUSED, HEURISTIC, NHWC, Layouts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import read_facts
 from tests.support.onnx_files import write_graph
 
-
-def test_fp32_is_not_fused_by_rule(tmp_path):
-    assert layouts_for(read_facts(write_graph(tmp_path / "m.onnx")), {}) == (NHWC, FUSED, {**NHWC, **HEURISTIC}, {})
+QUICK, QUICK_FUSED = {**NHWC, **HEURISTIC}, {**FUSED, **HEURISTIC}
 
 
-def test_fp16_is_fused_by_rule(tmp_path):
+def test_any_shape_gets_the_quick_search_and_the_exhaustive_one_where_that_fails(tmp_path):
+    assert layouts_for(read_facts(write_graph(tmp_path / "m.onnx")), {}).general == (QUICK, NHWC, {})
+
+
+def test_what_opens_quickly_is_measured_first(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
+    assert layouts_for(read_facts(path), {}).fixed == (QUICK_FUSED, QUICK, FUSED, NHWC)
     model = onnx.load(path)
     model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float16), "half"))
     onnx.save(model, path)
-    assert layouts_for(read_facts(path), {}) == (FUSED, NHWC, {**FUSED, **HEURISTIC}, {})
+    assert layouts_for(read_facts(path), {}).fixed == (QUICK_FUSED, FUSED, QUICK, {})
 
 
 def test_int8_stays_as_the_provider_has_it(tmp_path):
@@ -32,22 +35,20 @@ def test_int8_stays_as_the_provider_has_it(tmp_path):
     stored = [numpy_helper.from_array(np.array(1, np.float32), "s"), numpy_helper.from_array(np.array(0, np.int8), "z")]
     graph = helper.make_graph(nodes, "g", [image], [output], stored)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-    assert layouts_for(read_facts(tmp_path / "m.onnx"), {}) == ({},)
+    assert layouts_for(read_facts(tmp_path / "m.onnx"), {}) == Layouts()
 
 
 def test_what_was_given_by_hand_stands_in_each_and_leaves_no_repeats(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
     asked = {"prefer_nhwc": "0", "cudnn_conv_algo_search": "DEFAULT"}
-    assert layouts_for(read_facts(path), asked) == (asked, {**asked, "fuse_conv_bias": "1"})
-    assert layouts_for(read_facts(path), {"fuse_conv_bias": "1"}) == (
-        FUSED,
-        {**FUSED, **HEURISTIC},
-        {"fuse_conv_bias": "1"},
+    assert layouts_for(read_facts(path), asked) == Layouts((asked,), ({**asked, "fuse_conv_bias": "1"}, asked))
+    assert layouts_for(read_facts(path), {"fuse_conv_bias": "1"}) == Layouts(
+        (QUICK_FUSED, FUSED, {"fuse_conv_bias": "1"}), (QUICK_FUSED, FUSED)
     )
 
 
 def test_a_file_without_an_image_is_refused_elsewhere():
-    assert layouts_for(None, {"a": "1"}) == ({"a": "1"},)
+    assert layouts_for(None, {"a": "1"}) == Layouts(({"a": "1"},), ({"a": "1"},))
 
 
 @pytest.mark.parametrize(

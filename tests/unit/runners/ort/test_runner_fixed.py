@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,20 @@ from onnx import TensorProto, helper
 
 from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners import transfers
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.ort import fixed, fixed_pool
+from fcn_deploy.runners.ort.buffers import TorchBuffer
 from fcn_deploy.runners.ort.options import ProviderOptions
 from fcn_deploy.runners.registry import open_runner
 from tests.support.cuda_sessions import Opened, install
 from tests.support.onnx_files import CARD, write_graph
 from tests.support.small_fcn import write_fcn
 
+NHWC = {"device_id": "0", "prefer_nhwc": "1"}
 PIXELS = np.array([[30, 25, 60], [0, 50, 0], [10, 19, 70]], np.uint8)
 BOTH = ("labels", "logits")
+QUICK = {"device_id": "0", "prefer_nhwc": "1", "cudnn_conv_algo_search": "HEURISTIC"}
 RULE = {"device_id": "0", "prefer_nhwc": "1", "fuse_conv_bias": "1"}
 ON_CPU = ProviderOptions(fixed_shapes=2)
 
@@ -200,10 +205,13 @@ def test_an_fp16_file_gets_the_rule_of_its_type_and_a_graph_at_its_second_run(tm
             check(runner, (1, 8, 9))
         check(runner, (2, 8, 9))
         notes = " | ".join(runner.notes)
-    assert [one.options for one in cuda.opened[:2]] == [RULE, RULE | {"enable_cuda_graph": "1"}]
+    assert [one.options for one in cuda.opened[:2]] == [
+        QUICK,
+        QUICK | {"fuse_conv_bias": "1", "enable_cuda_graph": "1"},
+    ]
     assert cuda.opened[0].sizes == {}
     assert all(one.sizes == {"N": 1, "H": 8, "W": 9} and one.graph for one in cuda.fixed)
-    assert "provider options: prefer_nhwc=1, fuse_conv_bias=1" in notes
+    assert "provider options: prefer_nhwc=1, cudnn_conv_algo_search=HEURISTIC" in notes
     assert "1x8x9: a session with its sizes fixed, prefer_nhwc=1, fuse_conv_bias=1, enable_cuda_graph=1" in notes
     assert "the first run of a shape chooses kernels: " in notes
     assert cuda.opened[0].runs == 2
@@ -221,15 +229,14 @@ def test_a_shape_that_comes_again_is_measured_in_each_layout_and_keeps_the_faste
         for _ in range(4):
             check(runner, (1, 8, 9))
         notes = " | ".join(runner.notes)
-    general, plain, fused, heuristic, own = cuda.opened
-    assert general.options == {"device_id": "0", "prefer_nhwc": "1"}
-    assert own.options == {"device_id": "0", "enable_cuda_graph": "1"}
-    assert all(one.graph for one in (plain, fused, heuristic))
-    assert heuristic.options["cudnn_conv_algo_search"] == "HEURISTIC"
+    general, quick_fused, quick, fused, plain = cuda.opened
+    assert general.options == QUICK
+    assert all(one.graph for one in (quick_fused, quick, fused, plain))
+    assert quick.options == QUICK | {"enable_cuda_graph": "1"}
     assert (plain.runs < fused.runs) == fused_is_faster
     named = "fuse_conv_bias=1, " if fused_is_faster else ""
     assert f"fixed, prefer_nhwc=1, {named}enable_cuda_graph=1, opened in" in notes
-    runs_in, others_in = re.search(r"it runs in (\S+) ms, and in (\S+) ms with prefer", notes).groups()
+    runs_in, others_in = re.search(r"it runs, without copies, in (\S+) ms, and in (\S+) ms with prefer", notes).groups()
     assert float(runs_in) < 20 <= float(others_in)
 
 
@@ -272,7 +279,7 @@ def test_options_that_this_onnxruntime_does_not_know_are_left_out_with_a_note(tm
     cuda.on_open = refuse
     with open_tuned(write_graph(tmp_path / "m.onnx")) as runner:
         check(runner, (1, 8, 9))
-        assert "without prefer_nhwc=1" in runner.notes[0]
+        assert "without prefer_nhwc=1, cudnn_conv_algo_search=HEURISTIC: " in runner.notes[0]
         assert "Unknown provider option" in runner.notes[0]
         check(runner, (1, 8, 9))
     assert cuda.opened[-1].options == {"device_id": "0", "enable_cuda_graph": "1"}
@@ -403,21 +410,113 @@ def test_images_that_all_have_a_size_of_their_own_hold_no_memory(tmp_path, monke
         assert len(runner._pool) == 1
 
 
-def test_a_layout_that_fails_is_left_for_the_providers_own_and_the_image_is_run_again(tmp_path, cuda):
+@pytest.mark.parametrize(
+    ("unfit", "opened", "told"),
+    [
+        ("cudnn_conv_algo_search", [NHWC], "with prefer_nhwc=1 in place of prefer_nhwc=1, cudnn_conv_algo_search=HEUR"),
+        ("prefer_nhwc", [NHWC, {"device_id": "0"}], "with the provider's own options in place of prefer_nhwc=1, which"),
+    ],
+)
+def test_options_that_fail_are_left_for_the_next_and_the_image_is_run_again(tmp_path, cuda, unfit, opened, told):
     def fail(opened: Opened) -> None:
-        if "prefer_nhwc" in opened.options:
+        if unfit in opened.options:
             raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDNN_FE failure 9: CUDNN_STATUS_NOT_SUPPORTED")
 
     cuda.on_run = fail
     with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         check(runner, (1, 8, 9))
-        assert [one.options for one in cuda.opened[1:]] == [{"device_id": "0"}]
-        assert "without prefer_nhwc=1, fuse_conv_bias=1, which failed: CUDNN_FE failure 9: " in " ".join(runner.notes)
+        assert [one.options for one in cuda.opened[1:]] == opened
+        assert told in " ".join(runner.notes)
+        assert "failed: CUDNN_FE failure 9: " in " ".join(runner.notes)
         with runner.clone() as clone:
             check(clone, (2, 8, 9))
         for _ in range(3):
             check(runner, (1, 8, 9))
         assert len(runner._pool) == 1
-        cuda.on_run = lambda opened: fail(Opened({"prefer_nhwc": "1"}, {})) if not opened.sizes else None
-        with pytest.raises(RunnerError, match="failed while running: CUDNN_FE failure 9"):
-            runner.infer({"image": image_of((2, 8, 9))})
+
+
+def test_an_error_that_every_choice_of_options_meets_is_raised(tmp_path, cuda):
+    def fail(opened: Opened) -> None:
+        raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDNN_FE failure 9: CUDNN_STATUS_NOT_SUPPORTED")
+
+    cuda.on_run = fail
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
+        for _ in range(2):
+            with pytest.raises(RunnerError, match="failed while running: CUDNN_FE failure 9"):
+                runner.infer({"image": image_of((2, 8, 9))})
+    assert len(cuda.opened) == 3
+
+
+# Queued with one wait, by buffers of PyTorch's on the host
+
+
+@pytest.fixture
+def queued(cuda, monkeypatch):
+    """Have every session of its own run with one wait, whatever is faster."""
+    monkeypatch.setattr(fixed, "make_buffer", lambda shape, dtype, device, ordinal: TorchBuffer(shape, dtype, "cpu", 0))
+    monkeypatch.setattr(fixed, "stream_for", lambda buffers: HostStream())
+    monkeypatch.setattr(transfers.torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(transfers, "times_of", lambda ways: {name: 1.0 + (name != chosen) for name in ways})
+    chosen = transfers.ONE_THREAD
+    return cuda
+
+
+class HostStream:
+    cuda_stream = 4711
+
+    def synchronize(self) -> None:
+        pass
+
+
+def test_upload_run_and_download_are_queued_where_that_is_faster(tmp_path, queued):
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
+        for shape in [(1, 8, 9)] * 4 + [(2, 8, 9)] * 4 + [(1, 8, 9)]:
+            check(runner, shape)
+        assert runner._fixed.whole is not None
+        kept = runner.infer({"image": image_of((1, 8, 9))})["labels"]
+        runner.infer({"image": PIXELS[(classes_of((1, 8, 9)) + 1) % 3]})
+        assert np.array_equal(kept, classes_of((1, 8, 9)))
+        runner.upload({"image": image_of((1, 8, 9))})
+        runner.execute()
+        assert np.array_equal(runner.download()["labels"], classes_of((1, 8, 9)))
+        notes = " | ".join(runner.notes)
+    assert all(one.options["user_compute_stream"] == "4711" for one in queued.fixed)
+    assert "; 1e+03 ms from host to host with one wait, images copied pinned, one thread (2e+03 with a wait" in notes
+
+
+def test_a_run_with_one_wait_that_fails_hands_its_image_to_the_general_session(tmp_path, queued):
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
+        for _ in range(3):
+            check(runner, (1, 8, 9))
+
+        def fail(opened: Opened) -> None:
+            if opened.sizes:
+                raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 700: an illegal memory access")
+
+        queued.on_run = fail
+        for _ in range(3):
+            check(runner, (1, 8, 9))
+        assert "1x8x9 has lost its session of its own: CUDA failure 700: an illegal memory access" in runner.notes
+
+
+def test_other_outputs_with_one_wait_leave_the_steps(tmp_path, queued, monkeypatch):
+    monkeypatch.setattr(transfers, "_same", lambda found, expected: False)
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
+        for _ in range(4):
+            check(runner, (1, 8, 9))
+        assert runner._fixed.whole is None
+        assert "; one wait for all steps failed: queued with one wait (pinned, one thread)" in " ".join(runner.notes)
+
+
+def test_a_provider_that_takes_no_stream_runs_step_by_step(tmp_path, queued):
+    def refuse(opened: Opened) -> None:
+        if "user_compute_stream" in opened.options:
+            raise RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Unknown provider option: user_compute_stream")
+
+    queued.on_open = refuse
+    with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
+        for _ in range(4):
+            check(runner, (1, 8, 9))
+        assert runner._fixed is not None
+        assert runner._fixed.whole is None
+    assert queued.fixed[-1].graph
