@@ -138,13 +138,20 @@ def race(
     pause_s: float,
     settle_ms: float = 0.0,
     is_ours: Callable[[str], bool] = lambda name: name.startswith(OURS),
+    product_rounds: int | None = None,
 ) -> dict[str, Any]:
-    """All programs and products in turn; the fastest of ours is `ours`, or of all where none of ours ran."""
+    """All programs and products in turn; the fastest of ours is `ours`, or of all where none of ours ran.
+
+    With `product_rounds` the products have so many rounds of their own, after the programs.
+    """
     same = agreement(found, image)
     cases: dict[str, Callable[[], object]] = {name: _call(program, image) for name, program in found.programs.items()}
     named = {key: f"{key[1]}, {key[0]} product" for key in products}
-    cases |= {named[key]: product.call for key, product in products.items()}
-    samples = ratio.time_ms(cases, rounds, pause_s=pause_s, settle_ms=settle_ms)
+    multiply: dict[str, Callable[[], object]] = {named[key]: product.call for key, product in products.items()}
+    apart = product_rounds is not None
+    samples = ratio.time_ms(cases if apart else cases | multiply, rounds, pause_s=pause_s, settle_ms=settle_ms)
+    if product_rounds is not None:
+        samples |= ratio.time_ms(multiply, product_rounds, warm_ups=1)
     multiplied = {key: samples.pop(name) for key, name in named.items()}
     best = min(
         filter(is_ours, samples) if any(map(is_ours, samples)) else samples, key=lambda name: median(samples[name])

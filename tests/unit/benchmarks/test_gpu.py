@@ -38,8 +38,10 @@ def test_every_program_is_raced_at_every_size():
     ours = {"pytorch": "FP32", "pytorch:bf16": "FP16", "onnxruntime": "FP32"}
     rows, facts = measure(ours=ours, sizes=["33x47", "40x40"])
     assert [row["question"] for row in rows] == ["fcn8s, width 0.05, 33x47", "fcn8s, width 0.05, 40x40"]
-    for row in rows:
-        assert list(row["median_ms"]) == names
+    for row, ran in zip(rows, (names, names[1:]), strict=True):  # as users write them, at the first size
+        assert list(row["median_ms"]) == ran
+        assert {len(times) for times in row["samples_ms"].values()} == {2}
+        assert {len(times) for times in row["products_ms"].values()} == {gpu.PRODUCT_ROUNDS}
         assert row["ours"] == OURS + "onnxruntime"
         assert row["fastest_pytorch"] in names[:3]
         assert row["times_fastest_pytorch"].keys() == {OURS + "onnxruntime"}

@@ -15,11 +15,12 @@ from torch import nn
 
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.runners import pytorch_shapes
+from fcn_deploy.runners import pytorch_shapes, transfers
 from fcn_deploy.runners.pytorch import TorchRunner
 from fcn_deploy.runners.pytorch_mode import TorchMode
 from fcn_deploy.runners.pytorch_shapes import RUNS_BEFORE_CAPTURE, NarrowContract, TorchShape
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.transfers import ALL_THREADS
 from tests.conftest import tiny_model
 
 SHAPES = [(1, 33, 47), (2, 65, 31), (1, 33, 47), (1, 33, 47)]
@@ -143,7 +144,9 @@ class Graphs:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         cuda = torch.cuda
-        monkeypatch.setattr(cuda, "Stream", lambda device: SimpleNamespace(wait_stream=lambda other: None))
+        monkeypatch.setattr(
+            cuda, "Stream", lambda device: SimpleNamespace(wait_stream=lambda other: None, synchronize=lambda: None)
+        )
         monkeypatch.setattr(cuda, "current_stream", lambda device: SimpleNamespace(wait_stream=lambda other: None))
         monkeypatch.setattr(cuda, "stream", lambda stream: nullcontext())
         monkeypatch.setattr(cuda, "synchronize", lambda device: None)
@@ -190,7 +193,9 @@ def captured_shape(monkeypatch: pytest.MonkeyPatch, graphs: Graphs) -> TorchShap
 def test_a_graph_is_captured_after_runs_that_choose_kernels_and_replayed_into_the_same_buffers(monkeypatch):
     graphs = Graphs()
     shape = captured_shape(monkeypatch, graphs)
-    assert graphs.log == ["run"] * (1 + RUNS_BEFORE_CAPTURE) + ["capture", "run", "captured", "replay"]
+    expected = ["run"] * (1 + RUNS_BEFORE_CAPTURE) + ["capture", "run", "captured", "replay"]
+    assert graphs.log[: len(expected)] == expected
+    assert set(graphs.log[len(expected) :]) == {"replay"}  # to choose between steps and one wait
     assert not torch.backends.cudnn.benchmark  # as it was
     kept = []
     for seed in range(3):
@@ -201,6 +206,19 @@ def test_a_graph_is_captured_after_runs_that_choose_kernels_and_replayed_into_th
     assert graphs.log[-3:] == ["replay"] * 3
     assert all(np.array_equal(found, image[..., 0] // 2) for image, found in kept)
     assert shape.remark.startswith("captured as a CUDA graph in ")
+    assert " ms from host to host with " in shape.remark
+
+
+def test_a_graph_gives_the_same_with_one_wait_and_its_outputs_are_the_callers(monkeypatch):
+    monkeypatch.setattr(transfers, "times_of", lambda ways: {name: float(name != ALL_THREADS) for name in ways})
+    shape = captured_shape(monkeypatch, Graphs())
+    kept = []
+    for seed in range(3):
+        image = np.random.default_rng(seed).integers(0, 256, (1, 4, 5, 3)).astype(np.uint8)
+        kept.append((image, shape.infer(image)["labels"]))
+    assert all(np.array_equal(found, image[..., 0] // 2) for image, found in kept)
+    shape.close()
+    assert shape.whole is None
 
 
 def test_what_cannot_be_captured_is_launched_each_time_and_says_so(monkeypatch):
