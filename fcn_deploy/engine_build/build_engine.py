@@ -15,7 +15,13 @@ from fcn_deploy.engine.builder.refit import check_refit
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.gpus import gpus
 from fcn_deploy.engine.sidecar import read_sidecar, reasons_to_build
-from fcn_deploy.engine_build.profiles import check_fixed, default_profile, profile_of_images
+from fcn_deploy.engine_build.profiles import (
+    check_divisor,
+    check_fixed,
+    default_profile,
+    in_multiples,
+    profile_of_images,
+)
 from fcn_deploy.engine_build.request import (
     BuildSource,
     EngineRequest,
@@ -149,7 +155,11 @@ def _profiles(
     else:
         profile, origin = default_profile(model.recipe, source.fixed, request.max_batch)
         profiles = (profile,)
+    divisor = 1 if source.card is None else source.card.divisor
+    if origin:
+        profiles = tuple(in_multiples(profile, divisor) for profile in profiles)
     check_fixed(profiles, source.fixed)
+    check_divisor(profiles, divisor)
     if origin:
         progress.say(f"profile {profiles[0]} (N x H x W; {origin}; --min, --opt and --max set another)")
     return profiles

@@ -102,6 +102,25 @@ def check_fixed(profiles: Sequence[Profile], dims: FixedDims) -> None:
                 )
 
 
+def in_multiples(profile: Profile, divisor: int) -> Profile:
+    """Return the profile with sides that are multiples of `divisor`: the least down, the usual nearest, the most up."""
+    (n, *least), (usual_n, *usual), (most_n, *most) = profile.min, profile.opt, profile.max
+    low = [max(1, side // divisor) * divisor for side in least]
+    middle = [max(1, round(side / divisor)) * divisor for side in usual]
+    high = [-(-side // divisor) * divisor for side in most]
+    return Profile((n, low[0], low[1]), (usual_n, middle[0], middle[1]), (most_n, high[0], high[1]))
+
+
+def check_divisor(profiles: Sequence[Profile], divisor: int) -> None:
+    """Raise EngineError for a profile with sides that the model does not take; the builder would tell it late."""
+    for profile in profiles:
+        wrong = [side for shape in (profile.min, profile.opt, profile.max) for side in shape[1:] if side % divisor]
+        if wrong:
+            raise EngineError(
+                f"profile {profile} has a side of {wrong[0]}; the model takes sides that are multiples of {divisor}"
+            )
+
+
 def _apply_fixed(shape: Shape, fixed: FixedDims) -> Shape:
     n, h, w = (own if given is None else given for own, given in zip(shape, fixed, strict=True))
     return n, h, w

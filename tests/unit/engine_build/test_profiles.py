@@ -11,9 +11,11 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine_build.profiles import (
     DEFAULT,
     DYNAMIC,
+    check_divisor,
     check_fixed,
     default_profile,
     given_profiles,
+    in_multiples,
     profile_of_images,
 )
 from fcn_deploy.errors import EngineError
@@ -75,3 +77,11 @@ def test_the_sizes_of_a_recipe_come_before_the_default_in_any_case_of_letters(tm
     )
     assert default_profile(recipe, DYNAMIC, 9)[0].max == (9, 512, 512)
     assert default_profile(ModelSource("demo").recipe, DYNAMIC, None) == (DEFAULT, "the default")
+
+
+def test_sides_that_the_model_does_not_take_are_rounded_or_refused():
+    assert in_multiples(DEFAULT, 1) == DEFAULT
+    assert in_multiples(DEFAULT, 64) == Profile((1, 64, 64), (1, 384, 512), (1, 1088, 1920))
+    check_divisor([in_multiples(DEFAULT, 64)], 64)
+    with pytest.raises(EngineError, match="has a side of 360; the model takes sides that are multiples of 32"):
+        check_divisor([DEFAULT], 32)
