@@ -1,7 +1,8 @@
-"""Building engines: time, peak memory and size by model and precision, beside Polygraphy on the same typed files.
+"""Building engines: time, peak memory and size by model and precision, next to Polygraphy on the same typed files.
 
-Both commands start anew each time, take turns, and drive the same TensorRT for RTX; no GPU is needed. Ours checks the
-file first, audits it, and compares the builder's layer list with it; Polygraphy builds and writes. Weights are random.
+Each command runs in a new process each time, they take turns, and both drive the same TensorRT for RTX; no GPU is
+needed. Ours checks the file first, audits it, and compares the builder's layer list with it; Polygraphy builds and
+writes. Weights are random.
 
 It takes about ten minutes and 4 GB with full-width networks.
 """

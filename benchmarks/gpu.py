@@ -1,6 +1,6 @@
 """FCN-8s on a GPU, uint8 image to uint8 labels on the host: ours, PyTorch at its best, and peers as a user writes them.
 
-As in `peers`, weights of a full-width network are random, and beside each row stands the time of its multiply-adds at
+As in `peers`, weights of a full-width network are random, and next to each row is the time of its multiply-adds at
 the speed of the GPU's own matrix product in the same type. Convolutions of float32 compute in TF32, PyTorch's and ONNX
 Runtime's default.
 """
@@ -107,11 +107,11 @@ def measure(
         settle_ms: how long each turn runs untimed first.
         compile_seconds: given to torch.compile for each size, where it is among `theirs`.
         energy_s: how long each program runs for its joules, where the GPU counts them.
-        budget_s: no further size begins after so long, and our compiled rows end after half of it.
+        budget_s: no further size starts after this time, and our compiled rows end after half of it.
 
     Raises:
         RunnerError: PyTorch finds no GPU.
-        UnknownNameError: one of `ours` or `theirs` is none.
+        UnknownNameError: one of `ours` or `theirs` is not a known name.
     """
     started = time.perf_counter()
     names = gpu_names()
@@ -221,7 +221,7 @@ def _run_for(program: Program, image: Image, seconds: float) -> tuple[int, float
 
 
 def _check_names(ours: Sequence[str] | Mapping[str, str], theirs: Sequence[str]) -> None:
-    """Raise UnknownNameError for a name that is none, before minutes have passed."""
+    """Raise UnknownNameError for an unknown name, before anything is timed."""
     for spec in ours:
         parse_spec(spec)
     for name in theirs:

@@ -1,7 +1,7 @@
 """How fast this machine multiplies matrices, in each type: the floor under any network's time.
 
-[4096, 1024] x [1024, 1024] four times, one behind the other, so that what a library does to its first operand weighs
-little. Each library here is asked, and the fastest counts, so that the limit is the machine's and not a library's.
+[4096, 1024] x [1024, 1024] four times, one after the other, so that a library's preparation of its first operand hardly
+counts. Each library here is timed and the fastest is taken, so that the limit is the machine's and not a library's.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Full-width FCN-8s end to end, uint8 image to uint8 labels: peers as a user would write them, and ours, in turn.
 
-Beside each row stands the time that the network's multiply-adds would take at the speed of this machine's fastest
+Next to each row is the time that the network's multiply-adds would take at the speed of this machine's fastest
 matrix product in the same type, measured in the same rounds. Weights are random: the time of dense arithmetic does not
 depend on them, and accuracy is judged by the suite `quantization`, on a trained network.
 """
@@ -185,7 +185,7 @@ def _call(program: Program, image: Image) -> Callable[[], Image]:
 
 
 def _keep_to(cores: int) -> None:
-    """Let this process run on so many cores, so that everybody's default is as many threads."""
+    """Restrict this process to `cores` cores, so that every library starts that many threads by default."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     torch.set_num_threads(cores)

@@ -1,14 +1,14 @@
-"""Whole runs over folders of JPEGs: `predict` beside a plain loop over the same runner, and what memory does.
+"""Whole runs over folders of JPEGs: `predict` and a plain loop over the same runner, with their memory.
 
 The loop reads, infers and writes one image after the other, as one writes it first, with all cores for the inference.
 Both have the same options of the runner otherwise, leave the same label maps (compared), take turns in processes of
-their own, and are timed from the first image to the last. Memory is the peak of a process that labels so many images.
+their own, and are timed from the first image to the last. Memory is the peak of a process that labels all images.
 
-Beside them stands what bounds `predict`: the same run with a runner that costs nothing, and the inferences alone, of
+Two more rows show what limits `predict`: the same run with a runner that costs nothing, and the inferences alone, of
 one image over and over.
 
 On a CPU the loop's inference has all cores already, so what there is to gain is the time in which the loop reads and
-writes: little beside an FP32 network, more beside an INT8 one or with overlays. On a GPU it is all of that time:
+writes: little with an FP32 network, more with an INT8 one or with overlays. On a GPU it is all of that time:
 
     python -m benchmarks predict --set 'models=["demo:fp16"]' --set runner=onnxruntime:cuda --set images=1000
 

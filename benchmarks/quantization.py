@@ -1,4 +1,4 @@
-"""How far FP16 and INT8 move a trained network's accuracy, with onnxruntime's own quantiser beside them.
+"""How far FP16 and INT8 move a trained network's accuracy, compared with onnxruntime's own quantiser.
 
 Every file is made from one FP32 file, calibrated with the same images and scored on the same others, one in OpenVINO
 too. It takes about ten minutes and writes figures alone into the record, no images.

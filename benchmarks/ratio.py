@@ -18,7 +18,7 @@ def time_ms(
     pause_s: float = 0.0,
     settle_ms: float = 0.0,
 ) -> dict[str, list[float]]:
-    """Milliseconds of each call: `rounds` rounds, each case once a round, so that a busy spell meets them all.
+    """Return the milliseconds of each call: `rounds` rounds, each case once per round, so that other load affects all.
 
     Args:
         pause_s: before each call. Threads of the call before may spin for a while and would take a core from this one.

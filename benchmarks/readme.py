@@ -134,7 +134,7 @@ def pages() -> list[Path]:
 
 
 def rendered(text: str) -> str:
-    """`text` with every block between `<!-- results:NAME -->` and `<!-- end -->` made anew."""
+    """Return `text` with every block between `<!-- results:NAME -->` and `<!-- end -->` rendered again."""
     return _BLOCK.sub(lambda found: found[1] + _newest_table(found["name"]) + found[3], text)
 
 

@@ -56,7 +56,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def newest(name: str, folder: Path | None = None) -> dict[str, Any] | None:
-    """The record of suite `name` that was written last; None if there is none."""
+    """Return the record of suite `name` that was written last, or None."""
     ages = {path: age for path in (folder or RESULTS).glob("*.json") if (age := _age(path, name)) is not None}
     return read(max(ages, key=lambda path: ages[path])) if ages else None
 

@@ -20,7 +20,7 @@ SEEDS = {"train": 1001, "val": 1002}  # the demo's own are 1 and 2
 
 
 def measure(calibration: int, validation: int) -> Measured:
-    """The rows of `quantization.measure` with so many scenes each."""
+    """Return the rows of `quantization.measure` with these numbers of scenes."""
     with tempfile.TemporaryDirectory() as name, ModelSource("demo") as demo:
         folder = Path(name) / "scenes"
         for split, count in (("train", calibration), ("val", validation)):

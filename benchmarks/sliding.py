@@ -1,4 +1,4 @@
-"""Patch-by-patch classification beside one fully convolutional pass: the same scores, many times the work.
+"""Patch-by-patch classification compared with one fully convolutional pass: the same scores, many times the work.
 
 A score of the coarse map is a function of one patch of the image, its receptive field: so the network can be slid over
 the image as a classifier of patches. Both ways end with the coarse scores; the upsampling behind them is the same.

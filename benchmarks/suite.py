@@ -23,13 +23,13 @@ Measured = tuple[list[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Suite:
-    """What `suites/NAME.toml` says.
+    """One benchmark, as read from `suites/NAME.toml`.
 
     Attributes:
         question: what the numbers answer, in a sentence.
-        module: the module beside this one whose `measure(**parameters)` gives the rows and what else is to be known.
+        module: the module next to this one whose `measure(**parameters)` returns the rows and the remarks on them.
         packages: distributions whose versions go into the record.
-        parameters: as the file has them; each may be given anew on the command line.
+        parameters: as the file has them; the command line may replace each.
     """
 
     name: str

@@ -2,9 +2,9 @@
 
 Each run is a process of its own, as each `fcn-deploy bench` is. In it three runners that multiply matrices take turns
 under the command's own defaults (warm-up, settling, stop on stability): two are the same, the third has more to do.
-Rows of one run are compared round by round, as the words under the table do; each run is held against the one before
+Rows of one run are compared round by round, as the words under the table do; each run is compared with the one before
 it as `--baseline` does, with its refusal where other processes were at work, and as `--baseline --relative` does.
-Beside them stands what the harness itself adds to an inference.
+A further row shows what the harness itself adds to an inference.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def in_turn(records: Sequence[Record]) -> Count:
 
 
 def between(records: Sequence[Record], *, relative: bool) -> Count:
-    """Each run against the one before; the slower runner then stands under the name of the one that it follows."""
+    """Compare each run with the one before; the slower runner then takes the name of the one that it follows."""
     found = Count()
     for baseline, record in pairwise(records):
         comparison = compare_records(baseline, record, relative=relative)

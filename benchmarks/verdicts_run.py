@@ -21,13 +21,13 @@ from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.process import answer_parent
 from fcn_deploy.vocabulary import LABELS
 
-ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first stands where the reference does
+ONE, SAME, SLOWER = "pytorch", "one", "slower"  # the first takes the place of the reference
 THREADS = 1
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 
 
 class Multiplier(Runner):
-    """An inference is so many products of square matrices; the image is copied in and a channel of it copied out."""
+    """Runner whose inference is a number of products of square matrices; copies the image in and a channel out."""
 
     def __init__(self, name: str, products: int, side: int) -> None:
         super().__init__(name, None)

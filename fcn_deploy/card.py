@@ -74,7 +74,7 @@ class ModelCard:
         model: name in the model registry ("fcn8s"), or "foreign" of a file that `adopt` took from another tool.
         classes: class names; index = label.
         options: keyword arguments of the model's constructor in addition to the class count (width, head, ...).
-        palette: one RGB triple (0..255) a class.
+        palette: one RGB triple (0..255) per class.
         mean, std: subtracted from and divided into each channel, in units of 0..255, in `channel_order`.
         channel_order: order of the channels that the network itself expects; images are RGB for every user.
         notes: free facts (source, licence, the command that trained it).

@@ -118,10 +118,10 @@ class MissingDependencyError(FcnDeployError):
 
 
 def first_line(error: object) -> str:
-    """Return the first line of an exception's text, at most 300 characters; its type's name where it has none."""
+    """Return the first line of an exception's text, at most 300 characters; its type's name if it has no text."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def one_line(error: object) -> str:
-    """Return an exception's text without its line breaks, at most 300 characters; its type's name where it has none."""
+    """Return an exception's text without its line breaks, at most 300 characters; its type's name if it has no text."""
     return " ".join(str(error).split())[:300] or type(error).__name__

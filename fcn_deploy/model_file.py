@@ -1,6 +1,6 @@
 """Decide what kind of model a name means: the demo, a checkpoint, a recipe, an ONNX file or an engine.
 
-This is the only module that looks at the suffix or the first bytes of a model file to tell its kind.
+This is the only module that looks at the suffix or the first bytes of a model file to decide its kind.
 """
 
 from __future__ import annotations

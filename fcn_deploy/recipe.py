@@ -151,6 +151,6 @@ def _check_hash(recipe: Recipe, found: Path) -> None:
         actual = digest(found, algorithm) if expected else ""
         if expected and not actual.startswith(expected):
             raise CheckpointError(
-                f"{found} is not the file that {recipe.path.name} is about: its {algorithm} begins {actual[:16]}, "
+                f"{found} is not the file that {recipe.path.name} is about: its {algorithm} starts with {actual[:16]}, "
                 f"not {expected[:16]}; fetch it again{f' from {recipe.url}' if recipe.url else ''}"
             )

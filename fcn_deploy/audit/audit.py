@@ -26,7 +26,7 @@ class AuditRow:
     Attributes:
         name: the node's, or its output's where it has none; op_type: its ONNX operator.
         precision: see `arithmetic.precision`.
-        output_shape, macs: at the audited size; None where the graph does not tell.
+        output_shape, macs: at the audited size; None if the graph does not define them.
         reason: why it is not in INT8, or what it was kept in float for; "" if there is nothing to say.
     """
 
@@ -62,7 +62,7 @@ class Audit:
 
     @property
     def unknown(self) -> tuple[AuditRow, ...]:
-        """Rows whose multiply-adds the graph does not tell."""
+        """Rows whose multiply-adds cannot be computed from the graph."""
         return tuple(row for row in self.rows if row.macs is None)
 
     @property

@@ -133,7 +133,7 @@ def _versions() -> str:
 
 
 def remember_json_path(context: click.Context, parameter: click.Parameter, path: str | None) -> None:
-    """Store the path for `emit`; raise OutputError before the work begins if the file cannot be written."""
+    """Store the path for `emit`; raise OutputError, before the work starts, if the file cannot be written."""
     from fcn_deploy.system.files import check_writable
 
     if path not in (None, STDOUT):

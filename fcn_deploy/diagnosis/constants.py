@@ -97,7 +97,7 @@ def normalised_image(model: ir.Model) -> str:
 
 
 def _image_path(model: ir.Model) -> list[ir.Node]:
-    """Return the nodes, one after the other, that prepare the image before the network begins."""
+    """Return the nodes, one after the other, that prepare the image before the network."""
     value = model.graph.inputs[0]
     path: list[ir.Node] = []
     while True:

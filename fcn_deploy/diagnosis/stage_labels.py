@@ -75,8 +75,8 @@ def run_chain(
     while True:
         running = [stage for stage in stages if stage.status == "ok" and stage.runner is not None]
         if len(running) < 2:
-            told = "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.status != "ok")
-            raise RunnerError(f"{len(running)} of {len(stages)} stages runs here, so nothing can be compared ({told})")
+            reasons = "; ".join(f"{stage.name}: {stage.reason}" for stage in stages if stage.status != "ok")
+            raise RunnerError(f"{len(running)} of {len(stages)} stages runs here; nothing can be compared ({reasons})")
         try:
             return _pass(running, dataset, num_classes, keep, radius, on_error, progress)
         except _StageError:

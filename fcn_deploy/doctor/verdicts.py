@@ -131,7 +131,7 @@ def _no_gpu(findings: Findings) -> str:
 def _gpu_names(findings: Findings) -> str:
     """Return the GPUs; the driver's own probe may have failed where a package's did not."""
     found = findings["driver"].facts.get("gpus") or ()
-    return ", ".join(f"{gpu['name']} ({gpu['sm']})" for gpu in found) or "a GPU that the driver does not tell of"
+    return ", ".join(f"{gpu['name']} ({gpu['sm']})" for gpu in found) or "a GPU that the driver does not list"
 
 
 OWN = "fcn-deploy"
@@ -167,7 +167,7 @@ def _newest_ir(findings: Findings, versions: Mapping[str, str]) -> Iterator[str]
     ort = findings["onnxruntime"].facts
     if ort and not ort["reads_newest_ir"]:
         yield (
-            f"onnx {versions.get('onnx', '')} writes IR version {ort['newest_ir']} unless told otherwise, which "
+            f"onnx {versions.get('onnx', '')} writes IR version {ort['newest_ir']} by default, which "
             f"onnxruntime {ort['version']} does not read; files of fcn-deploy are not concerned, for others set "
             "ir_version when they are saved"
         )
@@ -205,7 +205,7 @@ def _unmet_requirements(names: Sequence[str]) -> Iterator[str]:
     """Report requirements of these distributions that the installed packages do not meet (as `pip check`)."""
     try:
         from packaging.requirements import Requirement
-    except ImportError:  # comes with onnxruntime, and its absence is told there
+    except ImportError:  # comes with onnxruntime, and its absence is reported there
         return
     for name in package_versions(names):
         for text in importlib.metadata.requires(name) or ():

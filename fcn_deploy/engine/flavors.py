@@ -23,7 +23,7 @@ TENSORRT, RTX = "tensorrt", "tensorrt_rtx"
 # The GPUs of portable plans of TensorRT for RTX, as release 1.7.1 listed them when it refused one on an H100.
 PORTABLE_GPUS = "compute capability 8.0, 8.6, 8.9, 12.0 and later, not 9.0"
 _PORTABLE_BEFORE_120 = (80, 86, 89)
-# Asked in this order where nobody says which: TensorRT for RTX builds on any machine.
+# Tried in this order if none is chosen: TensorRT for RTX builds on any machine.
 NAMES = (RTX, TENSORRT)
 ALIASES = {"rtx": RTX, "tensorrt-rtx": RTX, "trt": TENSORRT}
 
@@ -37,13 +37,13 @@ _LENGTH, _VERSION = slice(16, 24), slice(24, 28)
 
 @dataclass(frozen=True)
 class Traits:
-    """What one line of releases has and has not.
+    """The capabilities of one line of releases.
 
     Attributes:
         title: for people.
         explicit_batch: the network is made with EXPLICIT_BATCH, and types come from builder flags (FP16, INT8).
-        typed_flag: STRONGLY_TYPED must be asked for; where neither is set, it goes without saying.
-        monitor: the build tells its progress and can be cancelled.
+        typed_flag: STRONGLY_TYPED must be asked for. If neither flag is set, every network is typed.
+        monitor: the build reports its progress and can be cancelled.
         node_names: an error of the parser names its node.
         names_targets: the architectures are set on the configuration, so no GPU is needed.
         runtime_config: engines make a runtime configuration (CUDA graphs, kernel cache).
@@ -103,7 +103,7 @@ class Flavor:
     """One library, loaded.
 
     Attributes:
-        name: its module's, "tensorrt" or "tensorrt_rtx"; module: the module; version: as it tells it, "1.7.1.116".
+        name: its module's, "tensorrt" or "tensorrt_rtx"; module: the module; version: as it reports it, "1.7.1.116".
     """
 
     name: str
@@ -157,7 +157,7 @@ def traits_of(name: str, version: str) -> Traits:
 
 @dataclass(frozen=True)
 class PlanHeader:
-    """What a plan says of itself.
+    """The header of a plan.
 
     Attributes:
         flavor: "tensorrt" or "tensorrt_rtx"; version: "1.7.1.116".
@@ -170,7 +170,7 @@ class PlanHeader:
 
 
 def read_header(path: Path, *, known: bool = False) -> PlanHeader | None:
-    """Return the header of a plan; None if it does not begin like one and is `known` to be one from its sidecar.
+    """Return the header of a plan; None if it does not start like one, but its sidecar (`known`) says that it is.
 
     Raises:
         EngineError: the file is empty, ends within the header, or is no plan.
@@ -181,7 +181,7 @@ def read_header(path: Path, *, known: bool = False) -> PlanHeader | None:
         raise EngineError(f"{path} is empty; {REBUILD}")
     flavor = FLAVORS.get(head[:4])
     if flavor is None and not known:
-        raise EngineError(f"{path} is no engine: it begins with {head[:8]!r}; build one with fcn-deploy build-engine")
+        raise EngineError(f"{path} is no engine: it starts with {head[:8]!r}; build one with fcn-deploy build-engine")
     if len(head) < HEADER_BYTES:
         raise EngineError(f"{path} is truncated: it has {len(head)} bytes; copy it again, or {REBUILD}")
     if flavor is None:

@@ -17,7 +17,7 @@ class Gpu:
     """One device.
 
     Attributes:
-        name: as the driver tells it; sm: its compute capability, "SM89"; driver: the highest CUDA version that the
+        name: as the driver reports it; sm: its compute capability, "SM89"; driver: the highest CUDA version that the
         driver supports, "12.8".
     """
 

@@ -1,7 +1,7 @@
 """Collect the log messages of a TensorRT library through the one logger that it accepts per process.
 
-The library keeps the first logger that it meets, for builders, parsers and runtimes alike, and tells a failure in no
-other way than through it. So there is one, it never filters, and whoever calls the library listens meanwhile.
+The library keeps the first logger that it meets, for builders, parsers and runtimes alike, and reports failures only
+through it. So there is one, it never filters, and whoever calls the library listens meanwhile.
 """
 
 from __future__ import annotations

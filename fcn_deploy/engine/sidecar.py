@@ -66,7 +66,7 @@ class EngineLayer:
 
     Attributes:
         name, kind: the builder's ("correlation", "deconv", "kgen", ...).
-        precision: type of its first input ("INT8", "FP16", "FP32"); "" where the builder does not tell.
+        precision: type of its first input ("INT8", "FP16", "FP32"); "" if the builder does not report it.
         nodes: the ONNX nodes that were fused into it, as far as the builder names them.
         profile: index of the optimization profile that it serves.
     """
@@ -103,7 +103,7 @@ class Sidecar:
         plan_sha256, plan_bytes: of the engine file that this belongs to.
         onnx_name, onnx_sha256: the file that was built and the hash of it with its external data.
         precision: "fp32", "fp16", "int8", "int8+fp16", or "typed" for a file of another tool.
-        profiles: in the engine's order; activation_bytes: device memory of each one's activations, None if not told.
+        profiles: in the engine's order; activation_bytes: device memory of each one's activations or None.
         layers: the builder's own list; empty where it gave none. shares: None where nothing could be counted.
         options: build options that were not left at their defaults.
         key: all that the plan follows from, by name, for the question whether it is up to date.

@@ -91,7 +91,7 @@ def default_profile(recipe: Recipe | None, fixed: FixedDims, batch: int | None) 
 
 
 def check_fixed(profiles: Sequence[Profile], dims: FixedDims) -> None:
-    """Raise EngineError for a profile that goes beyond what the file fixes; the builder would tell it late."""
+    """Raise EngineError for a profile that goes beyond what the file fixes; the builder would reject it late."""
     for axis, fixed in zip("NHW", dims, strict=True):
         for profile in profiles:
             found = [shape["NHW".index(axis)] for shape in (profile.min, profile.opt, profile.max)]

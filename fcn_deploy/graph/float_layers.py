@@ -16,7 +16,7 @@ FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", 
 COMPUTED_WEIGHT = "weight or bias is computed, not stored"
 
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
-# That compute with integers; TensorRT has none of them.
+# That compute with integers; TensorRT lacks them.
 INTEGER_OPERATORS = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul")
 _QUANTISED = (*QUANTISERS, *INTEGER_OPERATORS, "DynamicQuantizeLinear")
 

@@ -62,7 +62,7 @@ class GraphIO:
         image: the input's name.
         image_type: np.uint8 for [N, H, W, 3] RGB; a float type for normalised [N, 3, H, W].
         labels, logits: the outputs' names, None where the graph lacks one.
-        card: the model card, None where the file has none.
+        card: the model card, None for a file without one.
     """
 
     image: str

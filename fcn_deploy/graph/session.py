@@ -56,7 +56,7 @@ def open_cpu_session(path: Path, *, threads: int | None = None) -> Any:
 
 @lru_cache(maxsize=1)
 def newest_ir_version() -> int:
-    """Return the newest IR version of ONNX that the installed ONNX Runtime reads, which its error tells."""
+    """Return the newest IR version of ONNX that the installed ONNX Runtime reads, as its error names it."""
     import onnx
 
     far = 10_000

@@ -24,7 +24,7 @@ FixedDims = tuple[int | None, int | None, int | None]
 
 @dataclass(frozen=True)
 class TensorSize:
-    """Element type and dims of one value; None for what the graph does not tell."""
+    """Element type and dims of one value; None for what the graph does not define."""
 
     dtype: ir.DataType | None
     shape: tuple[int, ...] | None
@@ -196,7 +196,7 @@ def _infer_types(node: ir.Node, proto: onnx.NodeProto, names: list[str], known: 
 
 
 def _annotated(value: ir.Value, found: onnx.TypeProto | None) -> onnx.TypeProto | None:
-    """Return the file's own word on a value, else what inference told of its type alone."""
+    """Return the type and dims that the file declares for a value, else the type that inference found."""
     dims = dims_of(value)
     if value.dtype is not None and dims is not None and all(isinstance(dim, int) for dim in dims):
         return onnx.helper.make_tensor_type_proto(int(value.dtype), dims)

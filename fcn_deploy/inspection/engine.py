@@ -22,7 +22,7 @@ class ProfileMemory:
     """Device memory of one profile.
 
     Attributes:
-        activation_bytes: as the builder tells it; None if it does not.
+        activation_bytes: as the builder reports it, else None.
         buffer_bytes: of one set of input and output buffers at the profile's maximum.
     """
 
@@ -53,13 +53,13 @@ def inspect_engine(path: Path, sha256: str) -> EngineFile:
     """Read a plan's header and the sidecar next to it; `sha256` is the plan's.
 
     Raises:
-        EngineError: empty, or it does not begin like a plan and no sidecar says that it is one.
+        EngineError: empty, or it does not start like a plan and no sidecar describes it.
     """
     size = path.stat().st_size
     sidecar, missing, faults = _sidecar(path)
     header = read_header(path, known=sidecar is not None and sidecar.plan_sha256 == sha256)
-    told = header.plan_bytes if header is not None else None
-    whole = told or (sidecar.plan_bytes if sidecar is not None else 0)
+    in_header = header.plan_bytes if header is not None else None
+    whole = in_header or (sidecar.plan_bytes if sidecar is not None else 0)
     if size < whole:
         faults += (f"it is truncated: {size:,} of {whole:,} bytes; copy or build it again",)
     elif sidecar is not None and sidecar.plan_sha256 != sha256:
@@ -69,7 +69,7 @@ def inspect_engine(path: Path, sha256: str) -> EngineFile:
     return EngineFile(
         header=header,
         sidecar=sidecar,
-        contract="unknown: an engine tells it only where it is loaded" if sidecar is None else _contract(sidecar),
+        contract="unknown: it can be read only where the engine is loaded" if sidecar is None else _contract(sidecar),
         memory=() if sidecar is None else _memory(sidecar),
         faults=faults,
         remarks=(*missing, *_remarks(header, sidecar)),
@@ -125,9 +125,9 @@ def _contract(sidecar: Sidecar) -> str:
 
 def _memory(sidecar: Sidecar) -> tuple[ProfileMemory, ...]:
     ports = (*sidecar.inputs, *sidecar.outputs)
-    told = dict(enumerate(sidecar.activation_bytes))
+    reported = dict(enumerate(sidecar.activation_bytes))
     return tuple(
-        ProfileMemory(str(profile), told.get(index), buffer_bytes(ports, profile.max))
+        ProfileMemory(str(profile), reported.get(index), buffer_bytes(ports, profile.max))
         for index, profile in enumerate(sidecar.profiles)
     )
 

@@ -26,7 +26,7 @@ class OnnxFile:
     """One file.
 
     Attributes:
-        producer: tool and version as the file tells them; opsets: version by domain ("" is ONNX's own).
+        producer: tool and version that the file names; opsets: version by domain ("" is ONNX's own).
         contract: see `contract_line`.
         precision: what `quantize` noted ("int8+fp16"); None if it made nothing of the file.
         parameters: elements of all initializers; weight_bytes: by type; data_files: that hold weights outside.

@@ -115,7 +115,7 @@ def _memory(memory: ProfileMemory) -> str:
 def _precision_rows(precision: str, shares: PrecisionShares | None) -> Iterator[Row]:
     """Yield what was built, and what the file's types promised where that is another thing."""
     if shares is None:
-        yield "precision", f"{precision}; the builder's list does not tell what it chose"
+        yield "precision", f"{precision}; the builder's layer list does not show what it chose"
         return
     size = ImageSize(*shares.size)
     yield "precision", f"{precision}; built as {shares_line(shares.built, size)}"
@@ -125,7 +125,7 @@ def _precision_rows(precision: str, shares: PrecisionShares | None) -> Iterator[
 
 def _layers(sidecar: Sidecar) -> str:
     if not sidecar.layers:
-        return "not told by the builder"
+        return "not reported by the builder"
     kinds = Counter(layer.precision or "no type" for layer in sidecar.layers)
     fused = {node for layer in sidecar.layers for node in layer.nodes}
     listed = ", ".join(f"{kind} {number_of}" for kind, number_of in kinds.most_common())

@@ -93,7 +93,7 @@ class Scores:
     """Fractions 0..1; nan where nothing was there to be scored.
 
     Attributes:
-        per_class_iou: one a class; nan for a class that is neither in the truth nor in the prediction.
+        per_class_iou: one per class; nan for a class that is neither in the truth nor in the prediction.
         pixels: how many pixels were counted.
     """
 

@@ -43,7 +43,7 @@ def _mergeable(first: ir.Node, second: ir.Node) -> bool:
 
 
 def _constant(node: ir.Node, position: int) -> tuple[int, ...] | None:
-    """Return the integers of a constant input; None if it is absent, computed, or not told as axes >= 0."""
+    """Return the integers of a constant input; None if it is absent, computed, or has axes below 0."""
     value = operand(node, position)
     if value is None or value.const_value is None:
         return None

@@ -162,7 +162,7 @@ def _classes(card: ModelCard | None) -> tuple[str, ...]:
 def _port(value: ir.Value) -> SidecarPort:
     """Return an input or output of a graph; dims that vary are -1."""
     if value.dtype is None or value.shape is None:
-        raise GraphError(f"the graph does not tell the type or the rank of {value.name}; export it again")
+        raise GraphError(f"the graph does not define the type or the rank of {value.name}; export it again")
     dims = tuple(dim if isinstance(dim, int) else -1 for dim in value.shape)
     return SidecarPort(str(value.name), value.dtype.numpy().name, dims)
 

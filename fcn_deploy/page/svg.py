@@ -81,7 +81,7 @@ def path(points: list[tuple[float, float]], class_: str) -> Markup:
 
 
 def marker(x: float, y: float, series: int, hint: str = "") -> Markup:
-    """Draw the shape and colour of a series: two cues, as some cannot tell the colours apart; `hint` is a tooltip."""
+    """Draw the shape and colour of a series: two cues, for readers who see no colours; `hint` is a tooltip."""
     drawn = _shape(x, y, series % 4, 5.0)
     title = (element("title", hint),) if hint else ()
     return element("path", *title, d=drawn, class_=f"mark s{series % SERIES}")

@@ -1,4 +1,4 @@
-"""Measure how long a run waits for each of its stages, which tells what bounds it."""
+"""Measure how long a run waits for each of its stages, to find which one limits it."""
 
 from __future__ import annotations
 

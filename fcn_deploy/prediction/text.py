@@ -38,7 +38,7 @@ def bound_line(waited: dict[str, float]) -> str:
 
 
 def areas(report: PredictReport) -> list[str]:
-    """Return one line a class, the largest first; nothing where pixels were not counted."""
+    """Return one line per class, the largest first; [] if pixels were not counted."""
     if report.pixels is None:
         return []
     pixels = sum(report.pixels)

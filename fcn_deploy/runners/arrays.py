@@ -190,8 +190,9 @@ def _by_dlpack(image: Any, ordinal: int, stream: int) -> tuple[Described, object
 def _by_interface(image: Any, ordinal: int, stream: int) -> tuple[Described, object]:
     """Read what the CUDA Array Interface says, and have `stream` wait for the one that it names."""
     with _readable(image):
-        told = image.__cuda_array_interface__
-        dtype, address, earlier = np.dtype(told["typestr"]), int(told["data"][0] or 0), told.get("stream")
+        described = image.__cuda_array_interface__
+        dtype, earlier = np.dtype(described["typestr"]), described.get("stream")
+        address = int(described["data"][0] or 0)
     with primary_context(ordinal):
         if address:
             _check_gpu(ordinal_of(address), ordinal)
@@ -200,12 +201,12 @@ def _by_interface(image: Any, ordinal: int, stream: int) -> tuple[Described, obj
                 let_wait(stream, int(earlier))
             except RunnerError as error:
                 raise RunnerError(
-                    f"'{INPUT}' names the stream {earlier}, which is none of GPU {ordinal} ({error}); make it on a "
+                    f"'{INPUT}' names the stream {earlier}, which is not one of GPU {ordinal} ({error}); make it on a "
                     "stream of that GPU"
                 ) from error
-    strides = told.get("strides")
+    strides = described.get("strides")
     steps = None if strides is None else tuple(stride // dtype.itemsize for stride in strides)
-    return Described(address, tuple(told["shape"]), steps, str(dtype), (CUDA, ordinal)), image
+    return Described(address, tuple(described["shape"]), steps, str(dtype), (CUDA, ordinal)), image
 
 
 def _library(value: Any) -> str:

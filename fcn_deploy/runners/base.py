@@ -55,7 +55,7 @@ class Runner(ABC):
 
     Attributes:
         name: what the user asked for ("onnxruntime:cuda").
-        card: the model card, None where the file has none.
+        card: the model card, None for a file without one.
         output_names: the outputs that `download` returns.
         notes: what a reader of a measurement must know (work done on the host, nodes left to another device).
         device_ns: nanoseconds of the last upload, execute and download by events on the device; None where there

@@ -59,7 +59,7 @@ class Described:
 
 
 def read_capsule(capsule: Any) -> Described:
-    """Read a capsule, which must be kept as long as the array is used; ValueError if it is none."""
+    """Read a capsule, which must be kept as long as the array is used; ValueError if it is not one."""
     if not _is_valid(capsule, _NAME):
         raise ValueError(f"{type(capsule).__name__} is no DLPack capsule, or was used before")
     tensor = ctypes.cast(_pointer(capsule, _NAME), ctypes.POINTER(_DLManagedTensor)).contents.tensor

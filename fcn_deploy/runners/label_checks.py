@@ -41,7 +41,7 @@ def size_trouble(image: Shape, own: Sequence[object] | None, card: ModelCard | N
 
 
 def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:
-    """RunnerError if the runner `name` gave a label that is none of the classes."""
+    """Raise RunnerError if the runner `name` returned a label that is not a class."""
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= num_classes:
         outside = lowest if lowest < 0 else highest

@@ -176,5 +176,5 @@ def _port(port: Any) -> Port:
 def _reason(error: RuntimeError) -> str:
     """Return OpenVINO's message without the lines that name its source files, at most 300 characters."""
     lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
-    return " ".join(told or lines)[:300]
+    details = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
+    return " ".join(details or lines)[:300]

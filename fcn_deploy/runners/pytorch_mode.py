@@ -45,7 +45,7 @@ def parse_mode(name: str, text: str) -> TorchMode:
 
     Raises:
         UnknownNameError: no such device or type, or two of them.
-        RunnerError: PyTorch has no CUDA here, no such type there, or no compiler; the message begins with `name`.
+        RunnerError: PyTorch has no CUDA here, no such type there, or no compiler; the message starts with `name`.
     """
     line = RUNNERS["pytorch"]
     parts = text.split(":")

@@ -58,7 +58,7 @@ class Tickets(Generic[Slot]):
         return ticket
 
     def redeem(self, ticket: Ticket) -> Slot:
-        """Return the slot of an open ticket, which is free from now on; RunnerError if it is none of this runner's."""
+        """Return the slot of an open ticket, which is free from now on; RunnerError for another runner's ticket."""
         slot = self._open.pop(ticket, None)
         if slot is None:
             raise RunnerError(

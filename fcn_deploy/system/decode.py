@@ -82,7 +82,7 @@ def decode(
 
 
 def parse_json(text: str, source: str, error: type[FcnDeployError]) -> Any:
-    """Parse JSON; raise `error`, naming `source`, if `text` is none."""
+    """Parse JSON; raise `error`, naming `source`, if `text` is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as failure:

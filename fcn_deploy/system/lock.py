@@ -14,7 +14,7 @@ from fcn_deploy.system.files import output_error
 from fcn_deploy.system.progress import SILENT, Progress
 
 POLL_S = 0.1
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # a file system has none to give
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # of a file system without locks
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Plan which windows of an image are run, and which labels of each are used.
 
 All windows of an image have one size, so that one optimization profile, one CUDA graph and one set of buffers serve
-them. They begin at multiples of the total stride. The last one ends with the image; that both hold is arranged by the
-window's side, which leaves the same remainder by the stride as the image's.
+them. They start at multiples of the total stride, and the last one ends with the image: the window's side leaves the
+same remainder as the image's when divided by the stride.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Axis:
     Attributes:
         side: of the image; `extended`: that of the image with its last row or column repeated, which is what is cut.
         window: side of every window.
-        starts: where they begin.
-        seams: where the labels of one end and those of the next begin: 0, ..., extended, one more than the starts.
+        starts: first pixel of each.
+        seams: where the labels of one end and those of the next start: 0, ..., extended, one more than the starts.
     """
 
     side: int
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def overhead(self) -> float:
-        """Pixels run over pixels of the image: 1 is none."""
+        """Pixels run divided by pixels of the image; 1 means that nothing is computed twice."""
         return self.windows * self.rows.window * self.columns.window / (self.rows.side * self.columns.side)
 
 
@@ -166,7 +166,7 @@ def _axis(side: int, extended: int, tile: int, halo: Halo, field: ReceptiveField
     count = _count(extended, window, halo, alignment)
     if count == 0:
         raise ShapeError(
-            f"tiles of {tile} pixels are too small: {halo.before} + {halo.after} of them are halo and windows begin "
+            f"tiles of {tile} pixels are too small: {halo.before} + {halo.after} of them are halo and windows start "
             f"at multiples of {alignment}; take --tile {smallest_tile(field)} or more, or a smaller --halo, which "
             "changes some labels"
         )

@@ -76,7 +76,7 @@ def label_bands(
 
 @dataclass(frozen=True)
 class _WindowPlace:
-    """Where a window begins along one side, and which labels [first, last) of the image are taken from it."""
+    """First pixel of a window along one side, and the labels [first, last) of the image that are taken from it."""
 
     start: int
     first: int
@@ -98,7 +98,7 @@ def _windows_for(axis: Axis, first: int, last: int) -> list[_WindowPlace]:
 
 
 def _run(infer: Infer, image: ImageWindows, plan: Plan, top: int, lefts: Sequence[int]) -> NDArray[Any]:
-    """Return labels [N, h, w] of the windows that begin at row `top` and columns `lefts`."""
+    """Return labels [N, h, w] of the windows that start at row `top` and columns `lefts`."""
     windows = np.stack([read_window(image, top, left, *plan.shape) for left in lefts])
     labels = infer(windows)
     if labels.shape != windows.shape[:3]:

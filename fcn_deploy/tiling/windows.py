@@ -1,7 +1,7 @@
 """Read windows of an image without copying it whole: arrays, uncompressed files, and decoded ones.
 
 Of NPY, binary PPM and uncompressed RGB TIFF only the window is read. Of all other formats Pillow decodes the whole
-image once, at 4 bytes a pixel for RGB, and windows are cut from that.
+image once, at 4 bytes per pixel for RGB, and windows are cut from that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RawWindows:
     def __init__(self, path: Path, offset: int, height: int, width: int) -> None:
         """Check the file's size; ImageError if it ends before the image does."""
         if path.stat().st_size < offset + height * width * 3:
-            raise ImageError(f"{path} is cut off: its header tells of {height}x{width} pixels; copy it again")
+            raise ImageError(f"{path} is cut off: its header promises {height}x{width} pixels; copy it again")
         self._path, self._offset = path, offset
         self.height, self.width = height, width
 
@@ -75,7 +75,7 @@ def open_windows(path: Path, *, most_pixels: int = MOST_PIXELS) -> ImageWindows:
     """Return the image in `path`, by its suffix (.npy) or its content.
 
     Raises:
-        ImageError: missing, damaged, not an image, 32 bits a channel, or larger than `most_pixels`.
+        ImageError: missing, damaged, not an image, 32 bits per channel, or larger than `most_pixels`.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ImageError(f"{path} is a device or a pipe; expected an image file")
@@ -99,7 +99,7 @@ def _uncompressed(path: Path, most_pixels: int) -> RawWindows | None:
     """Return rows of RGB one after the other, as Pillow's list of pieces shows; None for all else, errors included."""
     try:
         with warnings.catch_warnings(), open_header(path, most_pixels) as image:
-            warnings.simplefilter("ignore")  # what it warns of, decoding will tell
+            warnings.simplefilter("ignore")  # decoding reports the same fault
             width, height = image.size
             pieces = getattr(image, "tile", [])
             upright = image.getexif().get(0x0112, 1) == 1

@@ -84,7 +84,7 @@ class NpyWriter:
 
 
 class PngWriter:
-    """A PNG of 8 bits a pixel with a palette, or grey of 8 or 16 bits."""
+    """A PNG of 8 bits per pixel with a palette, or grey of 8 or 16 bits."""
 
     def __init__(
         self, stream: IO[bytes], shape: tuple[int, int], *, wide: bool, palette: Sequence[Colour] | None
@@ -102,7 +102,7 @@ class PngWriter:
     def write(self, rows: NDArray[Any]) -> None:
         values = np.where(rows < 0, 65535, rows).astype(">u2") if self._wide else rows
         flat = np.ascontiguousarray(values).view(np.uint8).reshape(len(rows), -1)
-        filtered = np.pad(flat, ((0, 0), (1, 0)))  # each row begins with the number of its filter: 0, none
+        filtered = np.pad(flat, ((0, 0), (1, 0)))  # each row starts with the number of its filter: 0, none
         self._data(self._deflate.compress(filtered.data))
 
     def end(self) -> None:

@@ -44,7 +44,7 @@ def fcn(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """Seven images of two sizes and label maps of the first and last class beside them."""
+    """Seven images of two sizes and label maps of the first and last class next to them."""
     for folder in ("photos", "maps"):
         (tmp_path / folder).mkdir()
     for index in range(7):

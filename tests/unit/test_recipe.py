@@ -170,7 +170,7 @@ def test_another_file_under_the_name_is_told_by_its_hash(line: str, tmp_path: Pa
     (tmp_path / "net.pth").write_bytes(CONTENT)
     assert resolve_checkpoint(recipe) == tmp_path / "net.pth"
     (tmp_path / "net.pth").write_bytes(CONTENT + b"!")
-    with pytest.raises(CheckpointError, match=r"is not the file that net\.toml is about: its (sha256|md5) begins"):
+    with pytest.raises(CheckpointError, match=r"is not the file that net\.toml is about: its (sha256|md5) starts with"):
         resolve_checkpoint(recipe)
 
 

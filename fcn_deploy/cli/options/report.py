@@ -41,7 +41,7 @@ class Reports:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Reports:
-        """Check before the work begins that every file can be written.
+        """Check before the work starts that every file can be written.
 
         Raises:
             UsageError: two files have one name, or two are to be printed.

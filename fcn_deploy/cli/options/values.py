@@ -107,14 +107,14 @@ Parts = dict[str, tuple[str, ...]]  # name -> what may follow behind a colon
 
 
 def complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the models that begin so."""
+    """Return the models whose names start with it."""
     from fcn_deploy.models.registry import MODELS
 
     return [name for name in MODELS if name.startswith(incomplete)]
 
 
 def complete_runner(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the runners that begin so, with a device or a type after a colon."""
+    """Return the runners whose names start with it, with a device or a type after a colon."""
     return _with_parts(_parts(), incomplete)
 
 
@@ -135,7 +135,7 @@ def _parts(precisions: tuple[str, ...] = ()) -> Parts:
 
 
 def _with_parts(after: Parts, incomplete: str) -> list[str]:
-    """Return the names that begin so; behind "name:" the parts that are not in it yet."""
+    """Return the names that start with it; after "name:" the parts that are not in it yet."""
     *done, last = incomplete.split(":")
     if not done:
         return [name for name in after if name.startswith(last)]

@@ -43,7 +43,7 @@ class CompileJob:
         onnx, plan: the file to read and the one to write.
         image: the name of the image input; axes: positions of N, H and W in it.
         refit_from: an engine whose weights are exchanged in place of building.
-        fp16, int8: whether the graph asks for them; only a library without typed networks needs to be told.
+        fp16, int8: whether the graph asks for them; only a library without typed networks needs them.
     """
 
     onnx: Path
@@ -75,7 +75,7 @@ def compile_plan(flavor: Flavor, job: CompileJob, on_phase: OnPhase = lambda nam
     """Build and write the plan.
 
     Args:
-        on_phase: told the name and the steps of each phase of the build as it begins; what it raises ends the build.
+        on_phase: called with the name and steps of each phase when it starts; an exception in it ends the build.
 
     Raises:
         EngineError: the file is rejected or the build fails, in TensorRT's own words.
@@ -163,7 +163,7 @@ def _port(tensor: Any) -> SidecarPort:
 
 
 def make_monitor(trt: ModuleType, on_phase: OnPhase) -> Any:
-    """Return an IProgressMonitor that reports each phase that begins, by name and number of steps.
+    """Return an IProgressMonitor that reports the name and number of steps of each phase when it starts.
 
     What `on_phase` raises is kept in `raised` and ends the build at its next step; the build then returns None.
     """

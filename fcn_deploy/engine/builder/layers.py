@@ -38,7 +38,7 @@ def read_layers(lines: Iterable[str]) -> tuple[EngineLayer, ...]:
 
 
 def read_activation_bytes(lines: Iterable[str]) -> tuple[int, ...]:
-    """Return device memory of the activations by profile, as far as the log tells it."""
+    """Return the device memory of the activations by profile, as far as the log has it."""
     return tuple(int(match[1]) for line in lines if (match := _ACTIVATIONS.search(line)) is not None)
 
 

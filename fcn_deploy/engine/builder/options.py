@@ -112,7 +112,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def configure(flavor: Flavor, builder: Any, options: BuildOptions, fp16: bool, int8: bool) -> Any:
-    """Return a builder configuration of these options; the library is asked to tell its layers in detail.
+    """Return a builder configuration of these options; the library is asked to list its layers in detail.
 
     Args:
         fp16, int8: what the graph's types ask for; said by flags where the library has no typed networks (8.6).

@@ -1,6 +1,6 @@
 """Exchange the weights of an engine that was built for it (BuilderFlag.REFIT), in place of building: on a GPU.
 
-The library matches weights by their names and cannot tell whether the graph is otherwise the one that was built: the
+The library matches weights by their names and does not check whether the graph is otherwise the one that was built: the
 caller compares what the engine's sidecar says.
 """
 
@@ -44,7 +44,7 @@ def refit(flavor: Flavor, path: Path, onnx: Path, log: LogMessages) -> Any:
     if engine is None:
         raise EngineError(f"{path}: {flavor.title} cannot load it: {log.reason('it gives no reason')}; {BUILD}")
     if not engine.refittable:
-        raise EngineError(f"{path} is not refittable, as {flavor.title} says; {BUILD}")
+        raise EngineError(f"{path} is not refittable according to {flavor.title}; {BUILD}")
     refitter = create(trt, trt.Refitter, engine)
     parser = None if refitter is None else create(trt, trt.OnnxParserRefitter, refitter)
     if parser is None or not parser.refit_from_file(str(onnx)):

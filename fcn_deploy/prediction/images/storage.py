@@ -38,7 +38,7 @@ class Storage:
 
     @classmethod
     def of(cls, address: str) -> Storage:
-        """Check the scheme of `address` without connecting; UnknownNameError if it is none of `SCHEMES`."""
+        """Check the scheme of `address` without connecting; UnknownNameError if it is not one of `SCHEMES`."""
         match = _ADDRESS.fullmatch(address)
         scheme = match[1].lower() if match else ""
         if scheme not in SCHEMES:

@@ -98,7 +98,7 @@ class _Process:
         return RunnerError(f"a process that decodes and writes images {how}; continue with --skip-existing")
 
     def close(self) -> None:
-        """Wait until it has finished what it began."""
+        """Wait until it has finished its current work."""
         self.connection.close()
         self._child.wait()
         self._errors.close()

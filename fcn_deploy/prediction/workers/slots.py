@@ -19,7 +19,7 @@ _LARGE = 64 << 20  # bytes from which on the memory of a slot is given back when
 class Slots:
     """`count` slots in the anonymous file `descriptor`: the image first, then the labels.
 
-    The file is none of /dev/shm, whose size containers limit, and goes with the last process that has it open.
+    The file is not in /dev/shm, whose size containers limit, and disappears with the last process that has it open.
     """
 
     def __init__(self, descriptor: int, count: int) -> None:
@@ -39,7 +39,7 @@ class Slots:
 
     def image(self, slot: int, shape: Sequence[int]) -> NDArray[np.uint8]:
         """Return uint8[H, W, 3] in the slot; MemoryError if it and its labels do not fit."""
-        if int(np.prod(shape)) // 3 * 7 + _ALIGNMENT > STRIDE:  # labels have up to four bytes a pixel
+        if int(np.prod(shape)) // 3 * 7 + _ALIGNMENT > STRIDE:  # labels have up to four bytes per pixel
             raise MemoryError
         image: NDArray[np.uint8] = np.ndarray(tuple(shape), np.uint8, self._memory, slot * STRIDE)
         return image

@@ -19,7 +19,7 @@ from fcn_deploy.quantization.calibration.measure import Feeds
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress, track
 
-# So many images are looked at before the work begins, to tell label maps from images.
+# This many images are read before the work starts, to distinguish label maps from images.
 _LOOK_AT = 5
 
 

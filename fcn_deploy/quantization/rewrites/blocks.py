@@ -70,7 +70,7 @@ def _chain(node: ir.Node) -> list[ir.Node]:
 
 
 def _edges(node: ir.Node, count: int, alignment: int) -> list[int]:
-    """Return the output channels at which the second and each later of about `count` equal blocks begins."""
+    """Return the output channels at which the second and each later of about `count` equal blocks starts."""
     channels = len(constant(producer(node, 1).inputs[0]))  # type: ignore[union-attr]
     width = -(-channels // (count * alignment)) * alignment
     return list(range(width, channels, width))

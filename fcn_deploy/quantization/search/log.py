@@ -61,7 +61,7 @@ class SearchLog:
     """
 
     def __init__(self, path: Path, key: Mapping[str, Any]) -> None:
-        """Open the log, or begin one.
+        """Open the log, or start one.
 
         Args:
             key: plain data that says which search this is.

@@ -37,7 +37,7 @@ class SearchReport:
         recipe: what `keep_float` of a recipe must name: what the user asked to keep and what was found.
         frames: the images it was measured on.
         complete: False if the time was up before all that could be tried was.
-        steps, steps_before: how many are in the log, and how many were there when the search began.
+        steps, steps_before: how many are in the log, and how many were there when the search started.
         own_seconds, own_cpu_seconds: wall and processor time that the layers alone took, from the tensors before each.
         pass_cpu_seconds: processor time of one pass of the whole FP32 graph over the same images.
         cached_bytes: of FP32 tensors on disk at most; 0 if none were needed.

@@ -37,7 +37,7 @@ class TensorMemory:
 
     @property
     def address(self) -> int:
-        """Where the device's half begins; 0 before the first `reserve`."""
+        """Address of the device's half; 0 before the first `reserve`."""
         return 0 if self._allocation is None else int(self._allocation)
 
     def reserve(self, nbytes: int) -> None:

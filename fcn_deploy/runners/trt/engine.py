@@ -68,7 +68,7 @@ class LoadedEngine:
 
 
 def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) -> None:
-    """Whether an engine can run with this library on this GPU, as far as its sidecar tells.
+    """Whether an engine can run with this library on this GPU, as far as its sidecar says.
 
     Raises:
         EngineError: another release of the library, another GPU architecture, or a plan without weights.
@@ -145,7 +145,7 @@ def _deserialize(
             if engine is not None:
                 return flavor, runtime, engine
             reasons.append(f"{flavor.title} cannot load it: {_reason(log)}{_diagnosis(trt, runtime, plan)}")
-    lacking = "" if sidecar is not None else f"; {sidecar_path(path).name}, which tells what built it, is missing"
+    lacking = "" if sidecar is not None else f"; {sidecar_path(path).name}, which says what built it, is missing"
     raise EngineError(f"{path}: {'; '.join(reasons)}{lacking}; {REBUILD}")
 
 

@@ -33,7 +33,7 @@ def require_graphs(loaded: LoadedEngine) -> None:
 class CudaGraph:
     """What `work` put on `stream`, to be started again and again. Call it inside `CudaDevice.active`.
 
-    The addresses that the work reads and writes are part of the graph. PyCUDA has none of this.
+    The addresses that the work reads and writes are part of the graph. PyCUDA lacks this.
     """
 
     def __init__(self, stream: Any, work: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ class ComputeStream:
 
 
 class ComputeStreams:
-    """As many streams as `options.streams` says. Make and close it inside `CudaDevice.active`.
+    """`options.streams` execution contexts, each with a CUDA stream. Make and close it inside `CudaDevice.active`.
 
     Attributes:
         notes: why there are no CUDA graphs by default, and what the runtime cache does.

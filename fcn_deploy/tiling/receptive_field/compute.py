@@ -2,7 +2,7 @@
 
 A window of the image is followed through the graph, node by node, as two ranges of indices for each tensor (rows and
 columns): those whose values are the whole image's. What is lost of the labels at each side is the halo. Pools that
-round up, crops, paddings of 100 and skips move the ranges as they move the data. Windows must begin at multiples of the
+round up, crops, paddings of 100 and skips move the ranges as they move the data. Windows must start at multiples of the
 total stride, or pools and strides would see other groups of pixels.
 
 A true border of the image costs nothing: there, window and whole image meet the same padding.
@@ -28,7 +28,7 @@ from fcn_deploy.tiling.receptive_field.spatial_axes import NotUniform, SpatialAx
 # Far larger than any receptive field, and a multiple of every total stride up to 8192 times 3, 5 and 7.
 PROBE = 8192 * 105
 
-# Tensors above this are weights, of which only the shape tells what a label sees; those below may be sizes and pads.
+# Tensors above this are weights, of which only the shape affects what a label sees; those below may be sizes and pads.
 WEIGHTS_BYTES = 1 << 16
 # Channels change nothing about which pixels a label sees, so the network is built as thin as it can be.
 THIN = 0.05
@@ -50,7 +50,7 @@ class ReceptiveField:
     """What `model` needs around a label.
 
     Attributes:
-        alignment: windows begin at multiples of this: the total stride.
+        alignment: windows start at multiples of this: the total stride.
         divisor: sides for which labels of windows can equal the whole image's are multiples of this; 1 if all are.
             Larger where the graph interpolates to the image's size, which stretches by side / ceil(side / stride).
         tied_by: the node that does; "" where `divisor` is 1.
@@ -150,7 +150,7 @@ def receptive_field_of(source: str, card: ModelCard | None, progress: Progress =
         return ReceptiveField(drop_weights(load_graph(Path(source))))
     if card is None:
         raise GraphError(
-            f"{source} holds no model card, so nothing tells which pixels a label depends on; tiles need a model that "
+            f"{source} holds no model card, so the pixels that a label depends on are unknown; tiles need a model that "
             "fcn-deploy exported, adopted or built"
         )
     from fcn_deploy.models.registry import build

@@ -59,7 +59,7 @@ def propagate(node: ir.Node, fields: dict[str, SpatialAxes], sizes: Mapping[str,
     if result is None and sum(field is not None for field in found) > 1 and None not in shapes:
         raise NotUniform(step.name, "the tensors that it joins have not one size at sides like these")
     if result is None:
-        raise GraphError(f"{step.name}: the size of its result cannot be told, so tiles cannot either")
+        raise GraphError(f"{step.name}: the size of its result is unknown, so the image cannot be cut into tiles")
     rule = _RULES.get(node.op_type)
     if rule is None:
         raise GraphError(f"{step.name} may look at the whole image, so no tile is known to be exact")

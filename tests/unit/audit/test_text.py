@@ -44,7 +44,7 @@ def test_shares_add_up_to_100_where_rounding_each_would_not():
 def test_a_node_of_unknown_size_is_said_not_to_count():
     unknown = AuditRow("odd", "Conv", "FP32", None, None, "")
     line = totals_line(_audit((*ROWS, unknown)))
-    assert line.endswith("of 74.2 GMAC at 360x480; not counted: odd, whose size the graph does not tell")
+    assert line.endswith("of 74.2 GMAC at 360x480; not counted: odd: the graph lacks their sizes")
     assert "odd" in _text(_audit((*ROWS, unknown)))
 
 

@@ -66,4 +66,4 @@ def test_the_libraries_of_two_cudas_do_not_serve_each_other():
 
 def test_files_of_onnxs_newest_ir_version_that_onnxruntime_does_not_read_are_a_misfit():
     (line,) = misfits(findings(onnxruntime=ort(newest_ir=14, reads_newest_ir=False)), {"onnx": "1.23.2"})
-    assert line.startswith("onnx 1.23.2 writes IR version 14 unless told otherwise, which onnxruntime 1.31.1 does not")
+    assert line.startswith("onnx 1.23.2 writes IR version 14 by default, which onnxruntime 1.31.1 does not")

@@ -73,22 +73,22 @@ def rows(source: Path) -> dict[str, str]:
 
 
 def test_an_onnx_file_tells_ports_contract_card_weights_and_precision(tmp_path):
-    told = rows(write_fcn(tmp_path / "fcn.onnx"))
-    assert told["input"] == "image uint8[N, H, W, 3]"
-    assert told["output"].startswith("labels uint8[N, H, W]")
-    assert told["contract"] == "uint8 RGB image in, labels out"
-    assert told["precision"].startswith("FP32 100.0 % of ")
-    assert told["sha256"] == sha256(tmp_path / "fcn.onnx")
+    reported = rows(write_fcn(tmp_path / "fcn.onnx"))
+    assert reported["input"] == "image uint8[N, H, W, 3]"
+    assert reported["output"].startswith("labels uint8[N, H, W]")
+    assert reported["contract"] == "uint8 RGB image in, labels out"
+    assert reported["precision"].startswith("FP32 100.0 % of ")
+    assert reported["sha256"] == sha256(tmp_path / "fcn.onnx")
 
 
 def test_weights_are_counted_by_type_and_their_file_is_named(tmp_path):
     model = onnx.load(write_graph(tmp_path / "m.onnx"))
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((7, 11), np.float16), "half"))
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=100)
-    told = rows(tmp_path / "m.onnx")
+    reported = rows(tmp_path / "m.onnx")
     # mean 3, std 3 and one 1 in float32, 77 in float16
-    assert told["weights"] == "84 numbers, 154 bytes float16, 28 bytes float32, in w.bin"
-    assert told["precision"].startswith("unknown: holds none of Conv")
+    assert reported["weights"] == "84 numbers, 154 bytes float16, 28 bytes float32, in w.bin"
+    assert reported["precision"].startswith("unknown: holds none of Conv")
 
 
 def test_what_the_host_does_for_a_float_file_is_in_the_contract(tmp_path):
@@ -103,21 +103,21 @@ def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(inspect_engine_module, "_other_release", lambda *_: "")
     plan = write_plan(tmp_path / "m.engine")
     write_sidecar(plan)
-    told = rows(plan)
-    assert told["built with"] == "tensorrt_rtx 1.7.1.116 on linux x86_64 in 1.2 s"
-    assert told["built for"] == "SM86, SM120, by a machine without a GPU"
-    assert told["contract"] == "uint8 RGB image in, labels out"
+    reported = rows(plan)
+    assert reported["built with"] == "tensorrt_rtx 1.7.1.116 on linux x86_64 in 1.2 s"
+    assert reported["built for"] == "SM86, SM120, by a machine without a GPU"
+    assert reported["contract"] == "uint8 RGB image in, labels out"
     # 2 x 50 x 70 pixels of 3 + 1 + 3 * 4 bytes; 10 x 10 of the same
-    assert told["profile"] == (
+    assert reported["profile"] == (
         "1x33x47 .. 1x33x47 .. 2x50x70; 5.0 MB of activations for each stream; "
         "0.1 MB for each set of input and output at the largest; "
         "1x1x1 .. 1x1x1 .. 1x10x10; 1,600 bytes for each set of input and output at the largest"
     )
-    assert told["precision"] == "int8; built as INT8 90.0 %, FP32 10.0 % of 1 kMAC at 33x47"
-    assert told["layers"] == "2 of 3 ONNX nodes; by the type of what they read: INT8 1, no type 1"
-    assert "fault" not in told
-    assert "promised" not in told
-    assert rows(sidecar_path(plan)) == told  # the JSON's name means the engine next to it
+    assert reported["precision"] == "int8; built as INT8 90.0 %, FP32 10.0 % of 1 kMAC at 33x47"
+    assert reported["layers"] == "2 of 3 ONNX nodes; by the type of what they read: INT8 1, no type 1"
+    assert "fault" not in reported
+    assert "promised" not in reported
+    assert rows(sidecar_path(plan)) == reported  # the JSON's name means the engine next to it
     table = layer_table(inspect(str(plan)))
     assert table is not None
     assert table.row_count == 2
@@ -129,16 +129,16 @@ def test_what_was_built_in_another_type_stands_beside_what_was_promised(tmp_path
     plan = write_plan(tmp_path / "m.engine")
     line = "score: INT8 in the file, FP32 in the engine"
     write_sidecar(plan, shares=PrecisionShares((1, 33, 47), {"INT8": 1000}, {"INT8": 900, "FP32": 100}, (line,)))
-    told = rows(plan)
-    assert told["promised"] == "INT8 100.0 % of 1 kMAC at 33x47"
-    assert line in told["note"]
+    reported = rows(plan)
+    assert reported["promised"] == "INT8 100.0 % of 1 kMAC at 33x47"
+    assert line in reported["note"]
 
 
 def test_without_a_sidecar_the_header_tells_library_and_release(tmp_path):
     for tag, name in ((b"vtrt", "tensorrt_rtx"), (b"ftrt", "tensorrt")):
-        told = rows(write_plan(tmp_path / "m.engine", tag=tag, version=(10, 3, 0, 26)))
-        assert told["built with"] == f"{name} 10.3.0.26"
-        assert "m.engine.json, which holds ports, profiles and precision, is not next to it" in told["note"]
+        reported = rows(write_plan(tmp_path / "m.engine", tag=tag, version=(10, 3, 0, 26)))
+        assert reported["built with"] == f"{name} 10.3.0.26"
+        assert "m.engine.json, which holds ports, profiles and precision, is not next to it" in reported["note"]
     assert inspect(str(write_plan(tmp_path / "without_suffix"))).kind == "engine"
 
 
@@ -188,9 +188,9 @@ def test_a_sidecar_alone_is_read_and_says_that_its_engine_is_elsewhere(tmp_path)
     plan = write_plan(tmp_path / "m.engine")
     write_sidecar(plan)
     plan.unlink()
-    told = rows(sidecar_path(plan))
-    assert told["precision"].startswith("int8; built as")
-    assert "its engine, m.engine, is not next to it" in told["note"]
+    reported = rows(sidecar_path(plan))
+    assert reported["precision"].startswith("int8; built as")
+    assert "its engine, m.engine, is not next to it" in reported["note"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_sidecar_alone_is_read_and_says_that_its_engine_is_elsewhere(tmp_path)
     [
         ("m.engine", b"", EngineError, "m.engine is empty"),
         ("m.engine", b"vtrt" + bytes(8), EngineError, "m.engine is truncated: it has 12 bytes"),
-        ("m.engine", b"<html>" * 9, EngineError, r"is no engine: it begins with b'<html><h'"),
+        ("m.engine", b"<html>" * 9, EngineError, r"is no engine: it starts with b'<html><h'"),
         ("m.plan", bytes(99), EngineError, "is no engine"),
         ("m.json", b'{"kind": "run"}', EngineError, "not of kind engine, schema 1"),
         ("m.onnx", b"", GraphError, "is not an ONNX model"),
@@ -221,6 +221,6 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
 
 
 def test_the_demo_checkpoint_tells_its_model_and_parameters():
-    told = {line.split("  ")[0]: line for line in lines(inspect("demo"))}
-    assert "941,800 in 35 tensors" in told["parameters"]
-    assert "fcn8s, width 0.25, head pool5" in told["model"]
+    reported = {line.split("  ")[0]: line for line in lines(inspect("demo"))}
+    assert "941,800 in 35 tensors" in reported["parameters"]
+    assert "fcn8s, width 0.25, head pool5" in reported["model"]

@@ -32,7 +32,7 @@ SHAPE_ARITHMETIC = {"Shape", "Reshape", "Concat", "Squeeze", "Gather", "Unsqueez
 def test_no_shape_arithmetic_is_left_where_sizes_are_fixed(tmp_path):
     export_model(*tiny_model(), tmp_path / "m.onnx", shapes=((1, 33, 47),))
     if not hasattr(opened := open_session("x", tmp_path / "m.onnx", "cpu", 1).session, PLACEMENT):
-        pytest.skip("this onnxruntime does not tell its nodes")
+        pytest.skip("this onnxruntime does not list its nodes")
     sizes = {"N": 1, "H": 90, "W": 121}
     fixed = open_session_of_sizes("x", tmp_path / "m.onnx", "cpu", 1, ProviderOptions(), sizes, {})
     before, after = nodes_of(opened), nodes_of(fixed)

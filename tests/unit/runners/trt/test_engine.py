@@ -48,7 +48,7 @@ def test_a_missing_an_empty_and_a_truncated_engine_are_told_apart(machine, net, 
     engine.write_bytes(b"")
     assert "net.engine is empty" in refusal(engine)
     engine.write_bytes(b"<html>not found</html>")
-    assert "net.engine is no engine: it begins with b'<html>no'; build one with fcn-deploy" in refusal(engine)
+    assert "net.engine is no engine: it starts with b'<html>no'; build one with fcn-deploy" in refusal(engine)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", plan_header("tensorrt_rtx", 3000)])
@@ -126,7 +126,7 @@ def test_junk_without_a_sidecar_is_told_by_every_library_that_is_here(machine, t
     message = refusal(path)
     assert "TensorRT for RTX 1.7.1 cannot load it: IRuntime::deserializeCudaEngine: Error Code 1" in message
     assert "(MALFORMED_ENGINE); TensorRT 10.3.0 cannot load it" in message
-    assert "junk.engine.json, which tells what built it, is missing" in message
+    assert "junk.engine.json, which says what built it, is missing" in message
 
 
 def test_the_real_library_s_words_and_diagnosis_reach_the_user(tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def bad_images(gpu):
         ),
         InterfaceArray(gpu, right, stream=77): (
             RunnerError,
-            r"the stream 77, which is none of GPU 0 \(cuEventRecord fail",
+            r"the stream 77, which is not one of GPU 0 \(cuEventRecord fail",
         ),
         InterfaceArray(gpu, right, typestr="uint8?"): (ShapeError, "is no array that can be read: tests: .*uint8"),
         DlpackArray(gpu, right, 1): (RunnerError, r"lies on GPU 1 and the model on GPU 0; copy it there first"),
