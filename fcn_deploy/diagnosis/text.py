@@ -14,7 +14,7 @@ from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, bare_table, count, number, points, share
 
 TOP_LAYERS = 6
-STEPS_A_TABLE = 3
+STEPS_PER_TABLE = 3
 
 
 def render(found: Diagnosis) -> RenderableType:
@@ -24,8 +24,8 @@ def render(found: Diagnosis) -> RenderableType:
     if far:
         parts += [total_table(found, far), ""]
     compared = [step for step in found.steps if step.before is not None and step.before.iou is not None]
-    for start in range(0, len(compared), STEPS_A_TABLE):
-        parts += [class_table(found, compared[start : start + STEPS_A_TABLE]), ""]
+    for start in range(0, len(compared), STEPS_PER_TABLE):
+        parts += [class_table(found, compared[start : start + STEPS_PER_TABLE]), ""]
     divergent_layers = found.first_divergence
     if divergent_layers is not None and divergent_layers.layers:
         parts += [layer_table(divergent_layers), ""]

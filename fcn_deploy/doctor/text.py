@@ -10,7 +10,7 @@ from fcn_deploy.runners.registry import RUNNERS
 
 GIB = 1 << 30
 Facts = Mapping[str, Any]
-DRIVER_MEND = "install NVIDIA's, or give the container the GPU (--gpus all)"
+DRIVER_FIX = "install NVIDIA's, or give the container the GPU (--gpus all)"
 
 
 def render(examination: Examination) -> str:
@@ -30,7 +30,7 @@ def _machine_rows(examination: Examination) -> Iterator[tuple[str, str]]:
     machine, driver = examination.machine, examination.findings["driver"]
     yield "processor", f"{machine['cpu']}, {machine['cores']} cores; Python {machine['python']}"
     if driver.error:
-        yield "driver", f"{driver.error}; {DRIVER_MEND}"
+        yield "driver", f"{driver.error}; {DRIVER_FIX}"
         return
     major, minor = driver.facts["cuda"]
     yield "driver", f"{driver.facts['version'] or 'of unknown version'}, CUDA up to {major}.{minor}"

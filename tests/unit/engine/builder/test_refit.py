@@ -50,7 +50,7 @@ def refusal(folder, release, **refits):
 @refitting
 def test_what_stands_against_it_is_one_line_each(release, tmp_path):
     assert "cannot load it: Error Code 1: Serialization; build it" in refusal(tmp_path, release, loads=False)
-    assert "old.engine is not refittable, as " in refusal(tmp_path, release, refittable=False)
+    assert "old.engine is not refittable according to " in refusal(tmp_path, release, refittable=False)
     lacking = refusal(tmp_path, release, missing=["fc6.weight", "fc7.weight"])
     assert lacking == "net.onnx lacks 2 weights of old.engine, first fc6.weight; build it, without --refit-from"
     assert "does not take the weights of net.onnx: no reason is given" in refusal(tmp_path, release, takes=False)
