@@ -137,7 +137,11 @@ class WholeRun:
 
     def infer(self, array: NDArray[Any], way: str = "") -> list[NDArray[Any]]:
         """Return the outputs for `array`, which belong to the caller."""
-        source, way = self._host, way or self.way
+        with torch.inference_mode():
+            return self._infer(array, way or self.way)
+
+    def _infer(self, array: NDArray[Any], way: str) -> list[NDArray[Any]]:
+        source = self._host
         if way == ONE_THREAD:
             np.copyto(self._array, array)
         elif way == ALL_THREADS:
