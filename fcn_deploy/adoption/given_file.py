@@ -22,6 +22,8 @@ from fcn_deploy.vocabulary import Shape, Size, shape_text
 # Sides that most networks take, where the file fixes none: the first that runs shows what the outputs are.
 TRIED = ((1, 64, 96), (1, 128, 192), (1, 256, 384), (1, 224, 224), (1, 512, 512))
 ODD = ((1, 33, 47), (1, 63, 97), (1, 101, 157))
+# For networks that halve an image more often than 33 pixels can be.
+LARGER_ODD = ((1, 129, 163), (1, 191, 257))
 DIVISORS = (2, 4, 8, 14, 16, 28, 32, 64, 128)
 SMALLEST_SIDE = 32
 
@@ -36,6 +38,7 @@ class GivenFile:
             GraphError: ONNX Runtime cannot.
         """
         self.path, self.port, self.card = path, port, card
+        self.odd: Sequence[Shape] = ODD
         try:
             with readable(path) as file:
                 self._session = open_cpu_session(file)
@@ -102,8 +105,10 @@ class GivenFile:
         """Return the number of which sides must be multiples, 1 for any; None if no number fits or they are fixed."""
         if None not in self.port.fixed[1:]:
             return None
-        if all(self.takes(self.port.bound(shape), score) for shape in ODD):
-            return 1
+        for sizes in (ODD, LARGER_ODD):
+            if all(self.takes(self.port.bound(shape), score) for shape in sizes):
+                self.odd = sizes
+                return 1
         return next((number for number in DIVISORS if all(self.takes(s, score) for s in self.multiples(number))), None)
 
     def multiples(self, number: int) -> Sequence[Shape]:

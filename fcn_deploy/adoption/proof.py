@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.adoption.given_file import ODD
 from fcn_deploy.adoption.read import ForeignNetwork
 from fcn_deploy.adoption.score_meaning import ScoreMeaning
 from fcn_deploy.errors import ParityError
@@ -30,7 +29,7 @@ def proof_shapes(found: ForeignNetwork) -> list[Shape]:
     if found.divisor is None:
         shapes = [first]
     elif found.divisor == 1:
-        shapes = [*(given.port.bound(shape) for shape in ODD), first]
+        shapes = [*(given.port.bound(shape) for shape in given.odd), first]
     else:
         shapes = [*given.multiples(found.divisor), first]
     if given.port.fixed[0] is None:

@@ -63,7 +63,7 @@ def read_given(
     scores, first = _choose(given, first, results, asked)
     divisor = given.divisor(scores)
     given.fix(scores, first, sides=divisor is None)
-    names, notes = card_classes(path, graph, scores, classes)
+    names, notes = card_classes(path, graph, scores, classes, first)
     card = ModelCard(
         FOREIGN,
         names,

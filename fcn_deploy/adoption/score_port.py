@@ -14,7 +14,7 @@ from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.vocabulary import Shape, shape_text
 
 LARGEST_SCALE = 64  # image pixels a side for each score; beyond it the numbers are of the image, not of its pixels
-INTEGERS = ("uint8", "int8", "int32", "int64")
+INTEGERS = ("bool", "uint8", "int8", "int32", "int64")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class ScorePort:
     rank: int
     scale: int
     dtype: str
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it says of each pixel that it is of one class, or is not."""
+        return self.classes == 1 or self.dtype == "bool"
 
     @property
     def is_labels(self) -> bool:

@@ -175,7 +175,7 @@ def memory_budget_for(runner: Runner) -> MemoryBudget:
 
 def bytes_per_pixel(card: ModelCard, activation_bytes: int) -> float:
     """Estimate the peak bytes per pixel cautiously for networks on VGG-16; return 0 for others."""
-    if "resnet" in card.model:
+    if "resnet" in card.model or card.is_foreign:
         return 0.0
     if str(card.notes.get("precision", "")).startswith("int8"):
         activation_bytes = min(activation_bytes, INT8_BYTES)

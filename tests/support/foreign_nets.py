@@ -122,7 +122,7 @@ def _normalised(net: Net, x: str, layout: str) -> str:
     return net.add("Div", net.add("Sub", "image_as_float", mean), std)
 
 
-def unet(path: Path, *, levels: int = 3, classes: int = 5, width: int = 8) -> Path:
+def unet(path: Path, *, levels: int = 3, classes: int = 5, width: int = 8, labels: bool = False) -> Path:
     """Write a U-Net as segmentation-models-pytorch has it: nearest upsampling, Concat, multiples of 2^levels."""
     net = Net()
     x, skips, channels = "input", [], 3
@@ -140,5 +140,8 @@ def unet(path: Path, *, levels: int = 3, classes: int = 5, width: int = 8) -> Pa
         x = net.add("Relu", net.conv(x, channels + skip_channels, skip_channels))
         channels = skip_channels
     score = net.conv(x, channels, classes, to="logits")
-    outputs = [(score, TensorProto.FLOAT, ["batch_size", classes, "height", "width"])]
+    outputs: list[tuple[str, int, Dims]] = [(score, TensorProto.FLOAT, ["batch_size", classes, "height", "width"])]
+    if labels:
+        mask = net.add("ArgMax", score, to="mask", axis=1, keepdims=0)
+        outputs = [(mask, TensorProto.INT64, ["batch_size", "height", "width"])]
     return net.save(path, ("input", "float32", ["batch_size", 3, "height", "width"]), outputs, 17)

@@ -236,3 +236,31 @@ def test_resizes_of_old_opsets_keep_their_places_of_pixels(opset, operator, mode
     image = ("input", "float32", ["N", 3, "H", "W"])
     scores = [("scores", 1, ["N", 4, "h", "w"])]
     assert _adopted(net.save(tmp_path / "net.onnx", image, scores, opset), **NORMALISED).divisor == 2
+
+
+def test_a_mask_of_true_and_false_has_two_classes(tmp_path):
+    net = Net()
+    scores = net.conv("input", 3, 1)
+    net.add("Greater", scores, net.constant(np.float32(0.1)), to="mask")
+    image = ("input", "float32", ["N", 3, "H", "W"])
+    path = net.save(tmp_path / "net.onnx", image, [("mask", onnx.TensorProto.BOOL, ["N", 1, "H", "W"])], 17)
+    report = _adopted(path, **NORMALISED, classes=["polyp"])
+    assert report.card.classes == ("background", "polyp")
+    assert np.unique(_outputs(report.path, random_image((1, 64, 96), 1))[0]).tolist() == [0, 1]
+
+
+def test_a_network_for_which_small_images_are_too_small_is_tried_on_larger_ones(tmp_path):
+    net = Net()
+    padded = net.add("Pad", "input", net.constant(np.array([0, 0, 60, 60, 0, 0, 60, 60], np.int64)), mode="reflect")
+    crop = [net.constant(np.array([number, number], np.int64)) for number in (60, -60)]
+    cut = net.add("Slice", net.conv(padded, 3, 4), *crop, net.constant(np.array([2, 3], np.int64)))
+    net.add("Relu", cut, to="scores")
+    image = ("input", "float32", ["N", 3, "H", "W"])
+    report = _adopted(net.save(tmp_path / "net.onnx", image, [("scores", 1, ["N", 4, "H", "W"])], 17), **NORMALISED)
+    assert report.divisor == 1
+    assert [tick.shape for tick in report.ticks][:2] == [(1, 129, 163), (1, 191, 257)]
+
+
+def test_classes_of_labels_are_counted_at_a_size_that_the_network_takes(tmp_path):
+    report = _adopted(unet(tmp_path / "unet.onnx", levels=5, width=2, labels=True), **NORMALISED)
+    assert (report.divisor, report.card.num_classes) == (32, 5)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fcn_deploy.card import ModelCard
+from fcn_deploy.card import FOREIGN, ModelCard
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.prediction import labeller as module
 from fcn_deploy.prediction.inference import MemoryBudget, bytes_per_pixel, memory_budget_for
@@ -51,6 +51,7 @@ def test_the_estimate_goes_by_width_and_type_and_leaves_other_networks_and_devic
     quarter = ModelCard("fcn32s-caffe", ("a",), options={"width": 0.25}, notes={"precision": "int8, target cpu"})
     assert bytes_per_pixel(quarter, 16) == 128
     assert bytes_per_pixel(ModelCard("fcn-resnet50", ("a",)), 16) == 0
+    assert bytes_per_pixel(ModelCard(FOREIGN, ("a",)), 16) == 0
     for runner in (FakeRunner("onnxruntime:cuda", card=CARD), FakeRunner("onnxruntime", card=None)):
         with memory_budget_for(runner).reserve((1, 10**6, 10**6, 3)):
             pass
