@@ -18,6 +18,8 @@ from fcn_deploy.system.plain import plain
 CARD_KEY = "fcn_deploy.card"
 CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count
 
+# The notes of a rewritten file on the FP32 file that it was made from.
+REWRITTEN_FROM, REWRITTEN_FROM_SHA256 = "rewritten from", "rewritten from SHA-256"
 FOREIGN = "foreign"  # the model of a card whose network is another tool's: its file is all that is known of it
 
 ChannelOrder = Literal["RGB", "BGR"]

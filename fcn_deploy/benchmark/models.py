@@ -12,10 +12,11 @@ from fcn_deploy.benchmark.row_runs import RowRun
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.options import check_classes
-from fcn_deploy.errors import DataError, FcnDeployError
+from fcn_deploy.errors import DataError, FcnDeployError, GraphError
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import REFERENCE, is_plain
+from fcn_deploy.runners.registry import REFERENCE, default_runner, is_plain
 from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.sources.original import original_of
 from fcn_deploy.system.plain import plain
 
 
@@ -98,7 +99,8 @@ def open_reference(
     """Return what labels and times are compared with; None and why if there is nothing.
 
     That is the first plain PyTorch row of the first file. Without one it is PyTorch next to the rows; among several
-    files the file's first row, because the others shall have a speed-up.
+    files the file's first row, because the others shall have a speed-up. A single file that PyTorch cannot run is
+    compared with the FP32 file that it was made from, and an adopted one with its own row of ONNX Runtime.
     """
     own = [run for run in runs if run.label == model.label and run.runner is not None]
     plain_rows = [run for run in own if run.spec.runner.partition(":")[0] == REFERENCE and is_plain(run.spec.runner)]
@@ -110,4 +112,34 @@ def open_reference(
     try:
         return OpenedReference(stack.enter_context(model.source.open(REFERENCE, threads=threads)), REFERENCE), ""
     except FcnDeployError as error:
+        reason = str(error)
+    try:
+        return _without_pytorch(model, own, reason, threads, stack)
+    except FcnDeployError as error:
         return None, str(error)
+
+
+def _without_pytorch(
+    model: BenchModel, own: Sequence[RowRun], reason: str, threads: int, stack: ExitStack
+) -> tuple[OpenedReference | None, str]:
+    """Open what stands for PyTorch; None and `reason` if there is nothing."""
+    onnx = default_runner("onnx")
+    path, name = original_of(model.source, model.card)
+    if not name and model.card is not None and model.card.is_foreign:
+        row = next((run for run in own if run.spec.text == onnx and run.runner is not None), None)
+        if row is not None and row.runner is not None:
+            return OpenedReference(row.runner, onnx), ""
+        return OpenedReference(stack.enter_context(model.source.open(onnx, threads=threads)), onnx), ""
+    if path is None:
+        return None, f"{reason}; --reference names the file that it was made from{f', {name}' if name else ''}"
+    original = stack.enter_context(ModelSource(path))
+    spec = REFERENCE
+    try:
+        runner = stack.enter_context(original.open(spec, threads=threads))
+    except GraphError:  # adopted, or of another tool
+        spec = onnx
+        runner = stack.enter_context(original.open(spec, threads=threads))
+    said = (
+        f"compared with {name}, from which {model.source.path.name} was made, by {spec}; for its times too: --reference"
+    )
+    return OpenedReference(runner, spec, path.stem), said

@@ -23,7 +23,11 @@ from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """Hold the arguments of `quantize`, where they are explained, with their types settled."""
+    """Hold the arguments of `quantize`, where they are explained, with their types settled.
+
+    Attributes:
+        original: the file that `source` was exported from, or itself; None until the options are checked.
+    """
 
     source: Path
     precision: QuantizedPrecision
@@ -37,6 +41,7 @@ class QuantizeOptions:
     quantize_scores: bool = False
     recipe: Path | None = None
     search: SearchOptions | None = None
+    original: Path | None = None
 
 
 @contextmanager
@@ -50,7 +55,7 @@ def checked_options(options: QuantizeOptions, target: Path, progress: Progress =
     with ModelSource(options.source, progress) as source:
         own = None if source.recipe is None else source.recipe.path
         check_options(replace(options, source=source.path), target)
-        yield replace(options, source=source.onnx_file(), recipe=options.recipe or own)
+        yield replace(options, source=source.onnx_file(), recipe=options.recipe or own, original=source.path)
 
 
 def check_options(options: QuantizeOptions, target: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from fcn_deploy.card import CARD_KEY, ModelCard
+from fcn_deploy.card import CARD_KEY, REWRITTEN_FROM, REWRITTEN_FROM_SHA256, ModelCard
 from fcn_deploy.data.digests import overlap
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
@@ -33,7 +33,7 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.steps import SearchedNetwork, candidates
 from fcn_deploy.system.arguments import checked
-from fcn_deploy.system.files import StrPath, atomic_path
+from fcn_deploy.system.files import StrPath, atomic_path, sha256
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
@@ -215,7 +215,9 @@ def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOp
         words: str = options.precision
         if options.precision != "fp16" and options.calibration is not None:
             words += f", target {options.target}, {options.method}, calibrated with {options.calibration.source}"
-        model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words}).to_json()
+        original = options.original or options.source
+        origin = {REWRITTEN_FROM: original.name, REWRITTEN_FROM_SHA256: sha256(original)}
+        model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words, **origin}).to_json()
 
 
 def _size(path: Path) -> int:

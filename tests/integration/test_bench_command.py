@@ -14,10 +14,13 @@ import onnxruntime
 import pytest
 import torch
 
+from fcn_deploy.adoption.adopt import adopt
 from fcn_deploy.benchmark.record.file import read_record
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
+from fcn_deploy.quantization.quantize import quantize
 from tests.support.bench_model import invoke, save_small_model
 from tests.support.child_process import finish
+from tests.support.foreign_nets import MEAN, STD, foreign_net
 from tests.support.onnx_files import write_graph
 from tests.support.reference_nets import caffe_state
 
@@ -64,8 +67,6 @@ def test_an_onnx_file_of_another_tool_is_measured_and_pytorch_is_skipped(tmp_pat
 
 def test_several_files_are_compared_with_the_first(small_onnx, tmp_path):
     """Without --runners each runs as it is; the table has a line for each file, and fits 100 columns."""
-    from fcn_deploy.quantization.quantize import quantize
-
     int8 = tmp_path / "small.int8.onnx"
     quantize(small_onnx, int8, precision="int8", calibration="synthetic:4:9:33x47", target="cpu")
     files = ["bench", str(small_onnx), str(int8), "--data", DATA, *QUICK, "--no-memory"]
@@ -88,6 +89,36 @@ def test_several_files_are_compared_with_the_first(small_onnx, tmp_path):
     assert max(map(len, result.stdout.splitlines())) <= 100
     other = invoke(*files, "--reference", str(int8), "--runners", "onnxruntime", "--json", "-")
     assert json.loads(other.stdout)["reference"]["file"] == "small.int8"
+
+
+def test_a_rewritten_file_is_compared_with_the_file_that_it_was_made_from(small_onnx, tmp_path):
+    own, int8 = tmp_path / "fcn8s.onnx", tmp_path / "searched.onnx"
+    own.write_bytes(small_onnx.read_bytes())
+    quantize(own, int8, precision="int8", calibration="synthetic:4:9:33x47", target="cpu")
+    arguments = ("bench", str(int8), "--data", DATA, *QUICK, "--no-memory", "--runners", "onnxruntime", "--json", "-")
+    record = json.loads(invoke(*arguments).stdout)
+    (row,) = record["rows"]
+    assert (record["reference"]["file"], record["reference"]["runner"]) == ("fcn8s", "pytorch")
+    assert row["measurements"][0]["agreement"]["overall"]["pixels"] == 3 * 33 * 47
+    assert row["measurements"][0]["summary"]["delta_points"] is not None
+    assert "compared with fcn8s.onnx, from which searched.onnx was made" in record["reference_reason"]
+    own.unlink()
+    record = json.loads(invoke(*arguments).stdout)
+    assert record["reference"] is None
+    assert "--reference names the file that it was made from, fcn8s.onnx" in record["reference_reason"]
+
+
+def test_an_adopted_file_is_the_reference_of_what_is_made_of_it(tmp_path):
+    """PyTorch has no network of it: its own row of ONNX Runtime stands for that."""
+    adopted, half = tmp_path / "adopted.onnx", tmp_path / "half.onnx"
+    adopt(foreign_net(tmp_path / "net.onnx"), adopted, mean=MEAN, std=STD)
+    quantize(adopted, half, precision="fp16")
+    arguments = ("--data", DATA, *QUICK, "--no-memory", "--runners", "onnxruntime", "--json", "-")
+    own = json.loads(invoke("bench", str(adopted), "--max-images", "2", *arguments[2:]).stdout)
+    assert (own["reference"]["runner"], own["reference"]["file"]) == ("onnxruntime", "")
+    made = json.loads(invoke("bench", str(half), "--max-images", "2", *arguments[2:]).stdout)
+    assert (made["reference"]["runner"], made["reference"]["file"]) == ("onnxruntime", "adopted")
+    assert made["rows"][0]["measurements"][0]["agreement"]["overall"]["pixels"] > 0
 
 
 def test_files_of_other_classes_do_not_share_a_table(small_onnx, tmp_path):

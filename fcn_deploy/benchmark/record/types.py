@@ -180,7 +180,7 @@ class Record:
         shapes: N, H, W of each batch of the data set's own sizes.
         rounds: index into `shapes` of each round; entry i of every row's own latency belongs to round i.
         other_cores: cores that other processes kept busy while timing, on average; None if it was too short to say.
-        reference: None if there was none; `reference_reason` says why.
+        reference: None if there was none; `reference_reason` says why, or where a reference without a row is from.
         gpu_states: clocks, power and throttling while timing, where nvidia-ml-py sees a GPU.
     """
 

@@ -56,6 +56,8 @@ def circumstances(record: Record) -> list[str]:
             lines.append(f"{row.name}: unstable, {', and '.join(timed.instability)}; measure again")
     if record.reference is None and record.reference_reason:
         lines.append(f"no PyTorch reference: {record.reference_reason}")
+    elif record.reference_reason:
+        lines.append(record.reference_reason)
     lines += _doubts(record)
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")

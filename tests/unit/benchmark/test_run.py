@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from contextlib import nullcontext
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image
 
 from fcn_deploy.benchmark import model_files as files_module
 from fcn_deploy.benchmark import run as run_module
-from fcn_deploy.benchmark.record.file import from_json, to_json
+from fcn_deploy.benchmark.record.file import from_json, read_record, to_json
 from fcn_deploy.benchmark.run import BenchOptions, run_bench
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.card import ModelCard
@@ -22,6 +24,8 @@ from fcn_deploy.sources import model_source as source_module
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT
 from fcn_deploy.vocabulary import Profile
+from tests.support import ROOT
+from tests.support.bench_model import invoke
 from tests.support.fake_runners import FakeRunner
 from tests.support.fakes.machine import Machine
 from tests.support.scripted_runners import Scripted
@@ -366,6 +370,43 @@ def test_engines_hold_every_cell_and_those_of_other_sizes_have_a_profile_each():
     assert own.max == (4, 64, 64)
 
 
+def test_the_page_can_be_followed_with_an_engine_on_a_gpu(net, monkeypatch, tmp_path):
+    """D1: docs/guide.md and docs/engines.md prescribe `bench` on an engine; here on the fake driver."""
+    lines = [
+        shlex.split(line)
+        for name in ("guide.md", "engines.md")
+        for line in re.findall(r"fcn-deploy (bench \S+\.engine .*)", (ROOT / "docs" / name).read_text(encoding="utf-8"))
+    ]
+    assert len(lines) >= 2
+    Image.fromarray(noise((1, 33, 47))[0]).save(tmp_path / "a.png")
+    engine = str(Machine(monkeypatch, 1).build(net, PROFILES))
+    for line in lines:
+        line[1] = engine
+        line[line.index("--data") + 1] = str(tmp_path)
+        line[line.index("--json") + 1] = str(tmp_path / "engine.json")
+        result = invoke(*line, "--iterations", "4", "--seconds", "1", "--saturation", "0", "--no-memory")
+        assert (result.exit_code, result.stderr.count("error")) == (0, 0)
+        (row,) = read_record(tmp_path / "engine.json").rows
+        assert (row.runner, row.status) == ("tensorrt", "ok")
+
+
+def test_an_engine_stands_next_to_its_file_and_says_why_it_does_not_run_here(small_onnx, tmp_path):
+    """D1 without a GPU: the other rows are measured, and the exit code is 0."""
+    engine = tmp_path / "small.engine"
+    engine.write_bytes(b"vtrt" + bytes(60))
+    files, timing = ("bench", str(small_onnx), str(engine)), ("--iterations", "3", "--saturation", "0", "--no-memory")
+    data = ("--data", "synthetic:2:0:33x47", "--json", str(tmp_path / "r.json"))
+    result = invoke(*files, *timing, *data)
+    own, other = (
+        {row.runner: row for row in read_record(tmp_path / "r.json").rows if row.file == name}
+        for name in ("small.onnx", "small.engine")
+    )
+    assert own["onnxruntime"].status == "ok"
+    assert other["tensorrt"].status != "ok"
+    assert other["tensorrt"].reason
+    assert result.exit_code == int(other["tensorrt"].status == "failed")
+
+
 def test_an_engine_is_benchmarked_as_it_is(net, monkeypatch, tmp_path):
     engine = str(Machine(monkeypatch, 1).build(net, PROFILES))
     Image.fromarray(noise((1, 33, 47))[0]).save(tmp_path / "a.png")
@@ -376,4 +417,9 @@ def test_an_engine_is_benchmarked_as_it_is(net, monkeypatch, tmp_path):
     assert [row.status for row in record.rows] == ["ok", "skipped"]
     assert record.rows[0].own.saturated.streamed
     assert record.rows[1].reason.endswith("is an engine, and onnxruntime runs .onnx files; use tensorrt")
-    assert record.reference_reason.endswith("is an engine, and pytorch runs PyTorch networks; use tensorrt")
+    assert record.reference.name == "net onnxruntime"  # the file that it was built from; PyTorch has no network of it
+    assert record.rows[0].own.agreement.overall.pixels == 33 * 47
+    net.unlink()
+    options = BenchOptions(engine, runners=("tensorrt",), data=data, budget=BUDGET, memory=False, saturation_s=0.0)
+    reason = "is an engine, and pytorch runs PyTorch networks; use tensorrt; --reference names the file that it was"
+    assert reason in run_bench(options).reference_reason

@@ -179,6 +179,30 @@ def test_without_truth_the_labels_that_agree_are_the_price():
     assert choice.startswith("fastest here: onnxruntime:int8; without a ground truth")
 
 
+def test_without_a_reference_the_truth_is_not_denied():
+    """D5: the table shows mIoU, and there was a ground truth."""
+    rows = (row(accuracy=WORSE), row("openvino", timed(1, 7, 2), accuracy=REFERENCE))
+    assert said("choice", *rows, reference=None) == [
+        "fastest here: openvino; without a reference nothing is said of what it costs in mIoU (see --reference)"
+    ]
+    (choice,) = said("choice", row(), row("openvino", timed(1, 7, 2)), reference=None)
+    assert choice.endswith("without a ground truth and without a reference nothing is said of its accuracy")
+
+
+def test_a_row_of_another_file_is_compared_with_the_same_runner_on_the_reference():
+    models = {"model": replace(RECORD.model, label="a"), "others": (replace(RECORD.model, label="b"),)}
+    rows = (
+        row("pytorch", timed(1, 37, 2), accuracy=REFERENCE, file="a"),
+        row("onnxruntime", accuracy=REFERENCE, file="a"),
+        row("onnxruntime", timed(1, 7, 2), accuracy=REFERENCE, file="b"),
+    )
+    text, choice = said("choice", *rows, reference=rec.Reference("pytorch", REFERENCE, "a"), **models)
+    assert text.startswith("b onnxruntime is worth it: 2.0")
+    assert "times as fast as a onnxruntime" in text
+    assert choice.startswith("fastest within 0.3 points of a pytorch's mIoU: b onnxruntime, 4.0")
+    assert "PyTorch's fastest row, a pytorch" in choice
+
+
 def test_engines_alone_are_compared_with_the_fp16_one():
     (text, choice) = said("choice", row("tensorrt:fp16"), row("tensorrt:int8", timed(1, 7, 2)))
     assert choice == "fastest within 0.3 points of PyTorch's mIoU: none that was timed"
