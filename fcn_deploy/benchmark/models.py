@@ -131,7 +131,7 @@ def _without_pytorch(
             return OpenedReference(row.runner, onnx), ""
         return OpenedReference(stack.enter_context(model.source.open(onnx, threads=threads)), onnx), ""
     if path is None:
-        return None, f"{reason}; --reference names the file that it was made from{f', {name}' if name else ''}"
+        return None, f"{reason}; --reference names the file that it was made from, {name}" if name else reason
     original = stack.enter_context(ModelSource(path))
     spec = REFERENCE
     try:
