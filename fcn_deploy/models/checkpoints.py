@@ -6,7 +6,7 @@ The model of a file's tensors is identified by the card inside, or by the conven
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +17,13 @@ from torch import Tensor, nn
 from fcn_deploy.card import CARD_KEY, CLASSES_NOTE, GUESSED, ModelCard, class_names, numbered_classes, voc_palette
 from fcn_deploy.errors import CheckpointError, RecipeError, UnknownNameError, restated
 from fcn_deploy.models.conventions import CONVENTIONS, Convention, recognise
+from fcn_deploy.models.fit import check_finite, check_fit, listed, nearest
+from fcn_deploy.models.one_class import BACKGROUND, as_two_classes
 from fcn_deploy.models.registry import MODELS, build, entry, new_card
 from fcn_deploy.models.state_dicts import said_architecture, state_dict_of
 from fcn_deploy.models.weights_file import Weights, printable, read_weights
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import shape_text
-
-LISTED = 4  # keys named in a message before the rest is only counted
 
 
 def load_checkpoint(
@@ -66,8 +65,8 @@ def convention_of(tensors: dict[str, Tensor], path: Path) -> Convention:
     """Return the convention of a file's keys; CheckpointError with what was found if there is none."""
     convention = recognise(tensors)
     if convention is None:
-        known = "; ".join(convention.name for convention in CONVENTIONS)
-        raise CheckpointError(f"{path} follows no known convention: it has {listed(list(tensors))}; known: {known}")
+        known = nearest(tensors) or f"known: {'; '.join(convention.name for convention in CONVENTIONS)}"
+        raise CheckpointError(f"{path} follows no known convention: it has {listed(list(tensors))}; {known}")
     return convention
 
 
@@ -92,8 +91,7 @@ def open_weights(
             card = ModelCard.from_json(held.metadata[CARD_KEY], path)
         return with_requested_names(card, path, model, classes), state_dict_of(held, path)
     tensors = state_dict_of(held, path, weights, progress)
-    card, tensors = _card_by_keys(tensors, path, model, classes, said_architecture(held), progress)
-    return card if classes is None else _with_classes(card, classes, path), tensors
+    return _card_by_keys(tensors, path, model, classes, said_architecture(held), progress)
 
 
 def with_requested_names(card: ModelCard, path: Path, model: str | None, classes: Sequence[str] | None) -> ModelCard:
@@ -129,9 +127,13 @@ def _card_by_keys(
     chosen = _model_said(model, said, models, path, progress)
     count = convention.num_classes(tensors, default=len(classes or ()))
     tensors = _without_other_head(tensors, count, path, progress)
-    names = numbered_classes(count)
-    card = new_card(chosen, names, **convention.family.options(tensors))
-    return replace(card, notes={"source": f"{path.name}, {convention.name}", CLASSES_NOTE: GUESSED}), tensors
+    if count == 1:
+        tensors, count = as_two_classes(tensors), 2
+        classes = (BACKGROUND, *classes) if classes is not None and len(classes) == 1 else classes
+        progress.say(f"{path} has one score per pixel: read as two classes, the second where its sigmoid is above 0.5")
+    card = new_card(chosen, numbered_classes(count), **convention.family.options(tensors))
+    card = replace(card, notes={"source": f"{path.name}, {convention.name}", CLASSES_NOTE: GUESSED})
+    return card if classes is None else _with_classes(card, classes, path), tensors
 
 
 def _model_said(model: str | None, said: str, models: Sequence[str], path: Path, progress: Progress) -> str:
@@ -183,57 +185,3 @@ def _with_classes(card: ModelCard, classes: Sequence[str], path: Path) -> ModelC
     palette = card.palette if names == card.classes else voc_palette(card.num_classes)
     notes = {key: value for key, value in card.notes.items() if key != CLASSES_NOTE}
     return replace(card, classes=names, palette=palette, notes=notes)
-
-
-def check_fit(model: nn.Module, model_name: str, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Compare names, shapes and kinds of number with what `model` has.
-
-    Raises:
-        CheckpointError: with the keys that are missing, unexpected, mis-shaped or whole numbers.
-    """
-    needed = model.state_dict()
-    missing = [key for key in needed if key not in tensors]
-    unexpected = [key for key in tensors if key not in needed]
-    misshaped = [
-        f"{key} {shape(value)} (expected {shape(needed[key])})"
-        for key, value in tensors.items()
-        if key in needed and value.shape != needed[key].shape
-    ]
-    kinds = [
-        f"{key} {str(value.dtype).removeprefix('torch.')}"
-        for key, value in tensors.items()
-        if key in needed and not same_kind(value, needed[key])
-    ]
-    found = {
-        "missing": missing, "unexpected": unexpected, "mis-shaped": misshaped, "not of floating point": kinds,
-    }  # fmt: skip
-    faults = [f"{len(keys)} {kind}: {listed(keys)}" for kind, keys in found.items() if keys]
-    if faults:
-        raise CheckpointError(f"{path} does not fit {model_name}: {'; '.join(faults)}")
-
-
-def check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise CheckpointError naming the first tensor that holds NaN or infinity."""
-    for key, value in tensors.items():
-        if value.is_floating_point() and value.numel():
-            low, high = torch.aminmax(value)  # both are NaN if any element is, and no copy is made
-            if not (torch.isfinite(low) and torch.isfinite(high)):
-                kind = "NaN" if torch.isnan(low) else "infinite"
-                raise CheckpointError(
-                    f"{path}: {printable(key)} has {kind} values; take a checkpoint from before they appeared"
-                )
-
-
-def same_kind(tensor: Tensor, needed: Tensor) -> bool:
-    """Return whether `tensor` holds floating point where that is needed; a counter may be any number."""
-    return tensor.is_floating_point() or not needed.is_floating_point()
-
-
-def shape(tensor: Tensor) -> str:
-    return shape_text(tensor.shape) or "scalar"
-
-
-def listed(keys: Sequence[str], most: int = LISTED) -> str:
-    """Return the first few keys, and how many more there are."""
-    more = f" and {len(keys) - most} more" if len(keys) > most else ""
-    return printable(", ".join(keys[:most])) + more

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from fcn_deploy.errors import CheckpointError
 from fcn_deploy.model_file import file_of
-from fcn_deploy.models.checkpoints import check_finite, convention_of, listed, same_kind, shape
+from fcn_deploy.models.checkpoints import convention_of
 from fcn_deploy.models.conventions import VGG16_CLASSIFIER, Convention
+from fcn_deploy.models.fit import check_finite, listed, same_kind, shape
 from fcn_deploy.models.state_dicts import state_dict_of
 from fcn_deploy.models.weights_file import read_weights
 from fcn_deploy.recipe import checkpoint_of
