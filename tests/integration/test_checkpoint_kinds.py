@@ -18,7 +18,11 @@ from tests.support.reference_nets import State, caffe_state, deeplab_state, resn
 
 BLOCKS = (3, 4, 6, 3)
 IMAGES = "synthetic:2:0:64x96"
-LONG = ("finetuned", "last.ckpt")  # the unit tests read such files; from export on they are networks as the others are
+LONG = (
+    "finetuned",
+    "model_best.pth.tar",
+    "last.ckpt",
+)  # the unit tests read such files; from export on they are networks as the others are
 
 
 def _prefixed(state: State, prefix: str) -> State:

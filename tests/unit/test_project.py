@@ -143,7 +143,14 @@ def test_each_unit_test_is_where_its_module_is():
 
 def test_each_integration_test_is_named_after_a_command():
     """test_<command>[_<aspect>].py, but for what runs several commands."""
-    several = {"test_bad_input", "test_data_paths", "test_guide", "test_model_kinds", "test_tensorrt_bindings"}
+    several = {
+        "test_bad_input",
+        "test_checkpoint_kinds",
+        "test_data_paths",
+        "test_guide",
+        "test_model_kinds",
+        "test_tensorrt_bindings",
+    }
     commands = [path.stem for path in (PACKAGE / "cli").glob("*.py")]
     stems = {path.stem for path in (UNIT.parent / "integration").glob("test_*.py")} - several
     assert {stem for stem in stems if not any(f"{stem}_".startswith(f"test_{name}_") for name in commands)} == set()
