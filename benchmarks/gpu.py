@@ -135,7 +135,7 @@ def measure(
         def row_of(size: str) -> dict[str, Any]:
             image = open_dataset(f"synthetic:1:0:{size}")[0].image
             found = Field()
-            # Those that run for many milliseconds as users write them are told by one size.
+            # Those that run for many milliseconds as users write them are timed at one size only.
             add_theirs(found, network, card, image, folder, device, compile_seconds, () if rows else theirs)
             opened.warm_up(image)
             found.not_run |= opened.failed

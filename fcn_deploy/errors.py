@@ -54,7 +54,7 @@ class DataError(FcnDeployError):
 
 
 class UnnamedClassesError(DataError):
-    """A labelled data set whose classes nobody named."""
+    """A labelled data set without class names."""
 
 
 class ImageError(DataError):

@@ -126,7 +126,7 @@ def check_data(data: StrPath | DataOptions, *, sheet: StrPath | None = None, pro
 
 
 def _open(options: DataOptions, progress: Progress) -> tuple[Dataset, bool]:
-    """Open the set; where nobody named its classes, with each value of 8 bits as a class of its own, and False."""
+    """Open the set; without class names, with each value of 8 bits as a class of its own, and False."""
     try:
         return open_unchecked(options, None, progress), True
     except UnnamedClassesError:
@@ -137,7 +137,7 @@ def _open(options: DataOptions, progress: Progress) -> tuple[Dataset, bool]:
 
 
 def _tell_values(report: DataReport) -> None:
-    report.notes.append("nobody named the classes (--classes); these are the values in the label maps")
+    report.notes.append("no class names are given (--classes); these are the values in the label maps")
     if report.counts.present == ("0", "255"):
         report.notes.append("black and white: if 255 is a class, give --classes background,NAME --label-values 0,255")
 
@@ -180,7 +180,7 @@ def _look(dataset: Dataset, index: int) -> Look | DataError:
 
 
 class _Noted:
-    """Pass bars on, and keep what is said."""
+    """Pass bars on, and keep the messages."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

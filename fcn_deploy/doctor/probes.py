@@ -98,7 +98,7 @@ def onnxruntime() -> Facts:
         "missing_libraries": _missing_libraries(ort, version.partition(".")[0]) if version else [],
     }
     _run("onnxruntime:cpu", None)
-    import onnx  # only now: where it is broken, that has been said
+    import onnx  # only now: if it is broken, its own probe reports that
 
     facts["newest_ir"] = onnx.IR_VERSION
     try:

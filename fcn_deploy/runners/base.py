@@ -58,8 +58,8 @@ class Runner(ABC):
         card: the model card, None for a file without one.
         output_names: the outputs that `download` returns.
         notes: what a reader of a measurement must know (work done on the host, nodes left to another device).
-        device_ns: nanoseconds of the last upload, execute and download by events on the device; None where there
-            are none, or nobody set `time_on_device`.
+        device_ns: nanoseconds of the last upload, execute and download by events on the device; None without
+            events, or if `time_on_device` is not set.
         tune_at_once: whether a shape that comes again is tuned for (compiled, captured, measured) at its second run, as
             where many are to be timed; else once its runs have taken about as long as that will.
 

@@ -4,7 +4,7 @@ Through pinned memory the bus runs at full speed, but the host copies once more,
 PyTorch's; without, the driver copies in pieces through pinned memory of its own. Which is faster depends on the size,
 the processor and the driver, so each way is timed when it is set up.
 
-A step that waits for the device costs the host some tens of microseconds, so where nobody looks at single steps,
+A step that waits for the device costs the host some tens of microseconds, so unless single steps are timed,
 upload, run and download are queued on one stream and waited for once (`WholeRun`), if that is faster.
 """
 
@@ -176,10 +176,10 @@ class WholeRun:
         times = times_of(calls)
         best = min(times, key=lambda name: times[name])
         self.way = "" if best == IN_STEPS else best
-        told = f"{1e3 * times[best]:.3g} ms from host to host {best if best == IN_STEPS else 'with one wait'}"
-        told += f", images copied {best}" if self.way else ""
+        chosen = f"{1e3 * times[best]:.3g} ms from host to host {best if best == IN_STEPS else 'with one wait'}"
+        chosen += f", images copied {best}" if self.way else ""
         others = [f"{1e3 * taken:.3g} {name}" for name, taken in times.items() if name != best]
-        self.remark = f"{told} ({', '.join(others)})"
+        self.remark = f"{chosen} ({', '.join(others)})"
 
 
 def _host_memory(tensor: Tensor) -> Tensor:

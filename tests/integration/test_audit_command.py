@@ -59,7 +59,7 @@ def test_the_json_takes_the_place_of_the_table_and_keeps_the_exit_code(tmp_path)
     assert [finding["rule"] for finding in plain["findings"]] == ["scale", "static-shape"]
 
 
-def test_a_size_that_is_none_is_a_usage_error(tmp_path):
+def test_a_malformed_size_is_a_usage_error(tmp_path):
     path = int8_conv(tmp_path / "m.onnx")
     for text in ("360", "0x480", "axb", "-3x4"):
         result = _audit(path, f"--size={text}")
@@ -82,7 +82,7 @@ def test_a_file_that_is_not_onnx_is_one_line_and_exit_code_1(tmp_path, shell):
     assert len(err.splitlines()) == 1
 
 
-def test_weights_beside_the_file_are_found(tmp_path):
+def test_weights_next_to_the_file_are_found(tmp_path):
     path = write(tmp_path / "a.onnx", constants(w=np.full((8, 8, 3, 3), 2, np.float32)), conv("x", "w"))
     onnx.save(onnx.load(path), tmp_path / "b.onnx", save_as_external_data=True, location="b.data", size_threshold=0)
     assert _audit(tmp_path / "b.onnx").output.splitlines()[-2] == "FP32 100.0 % of 147 kMAC at 16x16"

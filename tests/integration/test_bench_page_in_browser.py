@@ -72,7 +72,7 @@ def test_a_wide_table_can_be_scrolled_and_its_first_column_stays(browser, page):
     assert browser.value("document.querySelector('tbody th').getBoundingClientRect().left") == before
 
 
-def test_the_browser_would_tell_of_overflow_of_letters_outside_and_of_a_request(browser, page, tmp_path):
+def test_the_browser_reports_overflow_of_letters_outside_and_of_a_request(browser, page, tmp_path):
     """The same questions of a page that is wrong in each of these ways."""
     broken = tmp_path / "broken.html"
     fault = '<div style="width:900px">wide</div><img src="https://example.invalid/x.png">'

@@ -29,7 +29,7 @@ def record(tmp_path) -> Path:
     return tmp_path / "run.json"
 
 
-def test_a_run_leaves_page_markdown_and_csv_beside_its_record(tmp_path):
+def test_a_run_leaves_page_markdown_and_csv_next_to_its_record(tmp_path):
     model = save_small_model(tmp_path / "small.safetensors")
     out = {name: tmp_path / f"out.{name}" for name in ("html", "markdown", "csv", "json")}
     files = [part for name, path in out.items() for part in (f"--{name}", str(path))]
@@ -106,7 +106,7 @@ def test_two_files_of_one_name_are_a_usage_error(record, tmp_path):
         assert invoke("bench", "--from", str(record), *pair).exit_code == 2
 
 
-def test_a_page_that_cannot_be_written_is_told_before_the_work(tmp_path):
+def test_a_page_that_cannot_be_written_is_reported_before_the_work(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="is a file, not a folder"):
         invoke("bench", "--html", str(tmp_path / "file" / "page.html"))

@@ -140,7 +140,7 @@ keep_float = ["backbone.stage3.conv2"]
 """
 
 
-def test_what_a_recipe_says_beside_its_checkpoint_makes_an_engine_stale(tmp_path):
+def test_facts_of_a_recipe_apart_from_its_checkpoint_make_an_engine_stale(tmp_path):
     weights, recipe, out = tmp_path / "demo.safetensors", tmp_path / "demo.toml", tmp_path / "m.engine"
     weights.write_bytes(file_of("demo").read_bytes())
     text = RECIPE.format(sha256=sha256(weights))
@@ -160,14 +160,14 @@ def test_what_a_recipe_keeps_in_float_is_kept(tmp_path):
     assert types == {"FP32"}
 
 
-def test_sizes_from_images_and_the_default_are_told(fcn, photographs, tmp_path):
+def test_sizes_from_images_and_the_default_are_reported(fcn, photographs, tmp_path):
     said = _build(fcn, "--profile-from", photographs, "--max-batch", 2, "-o", tmp_path / "a.engine").stderr
     assert "profile 1x32x32 .. 1x32x32 .. 2x64x64" in said
     default = _build(fcn, "-o", tmp_path / "b.engine").stderr
     assert "profile 1x32x32 .. 1x360x480 .. 1x1080x1920 (N x H x W; the default" in default
 
 
-def test_a_file_with_weights_beside_it_and_one_with_float_input_are_built(fcn, tmp_path):
+def test_a_file_with_weights_next_to_it_and_one_with_float_input_are_built(fcn, tmp_path):
     path = tmp_path / "big.onnx"
     onnx.save(onnx.load(fcn), path, save_as_external_data=True, location="big.data", size_threshold=0)
     _build(path, *SIZES, "-o", tmp_path / "m.engine")
@@ -193,7 +193,7 @@ def test_a_file_that_is_not_onnx_is_refused_and_nothing_is_written(kind, fcn, tm
     assert not (tmp_path / "out").exists()
 
 
-def test_what_tensorrt_would_reject_is_told_before_the_build(tmp_path):
+def test_what_tensorrt_would_reject_is_reported_before_the_build(tmp_path):
     make, name = ERRORS["mixed-types"]
     with pytest.raises(GraphError, match=rf"{name}: has float inputs of different types; put a Cast before it"):
         _build(make(tmp_path / "m.onnx"), "-o", tmp_path / "m.engine")
@@ -250,7 +250,7 @@ def test_an_engine_never_replaces_the_model_that_it_is_built_from(name, fcn, tmp
     assert not (tmp_path / f"{name}.json").exists()
 
 
-def test_what_stands_beside_an_engine_never_replaces_the_source(tmp_path):
+def test_a_file_next_to_an_engine_never_replaces_the_source(tmp_path):
     source = write_graph(tmp_path / "m.onnx").rename(tmp_path / "m.engine.json")
     with pytest.raises(OutputError, match=r"m\.engine\.json is the model itself"):
         _build(source, *SIZES, "-o", tmp_path / "m.engine")
@@ -278,7 +278,7 @@ def test_a_typed_file_is_not_called_fp32(tmp_path):
         _build(int8_conv(tmp_path / "m.onnx"), "--precision", "fp32", "-o", tmp_path / "m.engine")
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_the_work(fcn):
+def test_a_folder_that_cannot_be_written_is_reported_before_the_work(fcn):
     with pytest.raises(OutputError, match="cannot write"):
         _build(fcn, *SIZES, "-o", "/proc/nowhere/m.engine")
 

@@ -143,7 +143,7 @@ def test_first_weights_in_the_order_of_bgr_are_named_at_the_first_convolution(de
     assert found["causes"] == ["its weights are in the reverse order of the input channels"]
 
 
-def test_a_checkpoint_of_another_training_run_is_told_at_the_first_layer(demo, tmp_path):
+def test_a_checkpoint_of_another_training_run_is_reported_at_the_first_layer(demo, tmp_path):
     network, card = load_network(file_of("demo"))
     with torch.no_grad():
         for parameter in network.parameters():
@@ -205,7 +205,7 @@ def test_one_image_has_no_interval_and_says_so(demo):
     assert " to +" not in result.output
 
 
-def test_limits_can_be_changed_and_a_slip_in_one_is_told(demo):
+def test_limits_can_be_changed_and_a_mistyped_one_is_rejected(demo):
     found = _diagnosis(demo["fp32"], demo["int8"], "--tolerance", "int8.labels=0", "--tolerance", "int8.miou=50")
     assert found["tolerances"]["int8"] == {"labels": 0, "miou": 50, "layer": 0.2}
     assert found["first_step"] == "demo.int8.onnx"

@@ -37,7 +37,7 @@ def test_rtx_engines_can_be_built_just_where_the_library_is(report):
     assert verdict["reason"] == reason or verdict["reason"].startswith("built a small one with TensorRT for RTX")
 
 
-def test_without_a_driver_nothing_is_said_to_run_on_a_gpu(report):
+def test_without_a_driver_no_capability_of_a_gpu_is_reported(report):
     if not report["findings"]["driver"]["error"]:
         pytest.skip("this machine has an NVIDIA driver")
     on_gpu = [found for found in report["verdicts"] if found["capability"].startswith(("run", "use"))]

@@ -171,7 +171,7 @@ def write_bomb(path: Path, side: int = 20_000) -> None:
     path.write_bytes(bytes(data))
 
 
-def test_broken_images_stop_nothing_and_are_told_at_the_end_with_exit_code_3(onnx, photos, tmp_path):
+def test_broken_images_are_skipped_and_reported_at_the_end_with_exit_code_3(onnx, photos, tmp_path):
     said = bad_images(photos / "bad")
     result = predict(onnx, photos, "-o", tmp_path / "masks", "--areas", tmp_path / "a.csv", code=3)
     lines = result.stdout.splitlines()
@@ -204,7 +204,7 @@ def test_a_list_may_name_a_folder_as_an_image(onnx, photos, tmp_path):
     assert files(tmp_path / "masks") == ["a/c/0.png"]
 
 
-def test_results_beside_their_images_stay_out_of_the_next_run(onnx, photos):
+def test_results_next_to_their_images_stay_out_of_the_next_run(onnx, photos):
     for _ in range(2):
         assert "wrote 11 label maps" in predict(onnx, photos, "-o", photos / "masks", "--overlay").stdout
     with pytest.raises(OutputError, match="would lie among the images"):
@@ -331,7 +331,7 @@ def test_a_large_image_within_the_limit_brings_no_warning_of_pillow(onnx, tmp_pa
     assert "large.png is damaged or cut off" in stderr
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_the_model_is_opened(photos):
+def test_a_folder_that_cannot_be_written_is_reported_before_the_model_is_opened(photos):
     with pytest.raises(OutputError, match="cannot write"):
         predict("none.onnx", photos, "-o", "/proc/nowhere")
 

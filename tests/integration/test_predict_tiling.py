@@ -227,7 +227,7 @@ def test_predict_in_tiles_writes_what_predict_writes(model, tmp_path, suffix):
     ]
 
 
-def test_a_smaller_halo_is_told_with_what_it_changes(model, tmp_path):
+def test_a_smaller_halo_is_reported_with_what_it_changes(model, tmp_path):
     Image.fromarray(scene(401, 617)).save(tmp_path / "big.png")
     predict(model, tmp_path / "big.png", "-o", tmp_path / "whole.npy", "--format", "npy")
     arguments = ("--tile", 360, "--halo", 16, "--json", tmp_path / "r.json")

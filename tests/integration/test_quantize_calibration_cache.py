@@ -171,7 +171,7 @@ STALE: list[tuple[Callable[[Place], None], str]] = [
 
 
 @pytest.mark.parametrize(("change", "reason"), STALE, ids=lambda value: getattr(value, "__name__", None))
-def test_what_does_not_fit_is_told_measured_again_and_replaced(place, change, reason):
+def test_what_does_not_fit_is_reported_measured_again_and_replaced(place, change, reason):
     place.quantize()
     change(place)
     report = place.quantize(out="again.onnx")
@@ -299,7 +299,7 @@ def test_a_cache_in_the_place_of_a_model_or_without_images_is_refused(place):
         place.quantize(calibration_cache=Path("/proc/nowhere/c"))
 
 
-def test_the_command_tells_of_the_cache_in_text_and_in_json(place):
+def test_the_command_reports_the_cache_in_text_and_in_json(place):
     call = [str(place.fcn), "--precision", "int8", "--calib", str(place.photos), "-o", str(place.folder / "q.onnx")]
     call += ["--calib-cache", str(place.cache)]
     first = CliRunner().invoke(command, call)

@@ -56,7 +56,7 @@ def photographs(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def test_int8_tells_of_its_images_ranges_and_kept_layers(fcn, photographs, tmp_path):
+def test_int8_reports_its_images_ranges_and_kept_layers(fcn, photographs, tmp_path):
     out = tmp_path / "q.onnx"
     result = _quantize(
         fcn, "--precision", "int8", "--calib", photographs, "--calib-labels", tmp_path / "maps", "-o", out
@@ -190,7 +190,7 @@ def test_fp16_for_the_cpu_target_is_refused(fcn, photographs, tmp_path):
         _quantize(fcn, "--precision", "int8+fp16", "--target", "cpu", "--calib", photographs, "-o", tmp_path / "q.onnx")
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_the_work(fcn, photographs):
+def test_a_folder_that_cannot_be_written_is_reported_before_the_work(fcn, photographs):
     with pytest.raises(OutputError, match="cannot write"):
         _quantize(fcn, "--precision", "int8", "--calib", photographs, "-o", "/proc/nowhere/q.onnx")
 

@@ -264,7 +264,7 @@ def test_the_log_of_another_search_is_refused_before_its_first_step(planted, sce
     assert (tmp_path / "other.jsonl").is_file()
 
 
-def test_the_log_tells_weights_beside_the_file_apart(planted, scenes, tmp_path):
+def test_the_log_distinguishes_weights_next_to_the_file(planted, scenes, tmp_path):
     """The .onnx file itself is then the same for every training of a network."""
     onnx.save(onnx.load(planted), planted, save_as_external_data=True, location="data.bin", size_threshold=0)
     found = []
@@ -287,7 +287,7 @@ def test_without_time_no_layer_is_measured_and_the_message_says_what_is_known(pl
         )
 
 
-def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_named(
+def test_when_the_time_is_up_the_choice_is_kept_and_what_was_not_measured_is_named(
     planted, scenes, tmp_path, monkeypatch
 ):
     from fcn_deploy.quantization.search.search import _Search
@@ -304,7 +304,7 @@ def test_when_the_time_is_up_the_choice_stands_and_what_was_not_measured_is_name
     assert remarks(report)[0].endswith("not measured alone: conv3, score_fr, score_pool")
 
 
-def test_a_dry_run_tells_steps_time_and_space_and_writes_nothing(planted, scenes, tmp_path):
+def test_a_dry_run_shows_steps_time_and_space_and_writes_nothing(planted, scenes, tmp_path):
     arguments = (*_arguments(planted, scenes, tmp_path / "out" / "q.onnx"), *ALL, "--max-miou-drop", 1, "--dry-run")
     result = _quantize(*arguments)
     assert result.exit_code == 0, result.output
@@ -318,7 +318,7 @@ def test_a_dry_run_tells_steps_time_and_space_and_writes_nothing(planted, scenes
     assert not (tmp_path / "out").exists()
 
 
-def test_too_little_disk_is_told_before_the_layers(planted, scenes, tmp_path, monkeypatch):
+def test_too_little_disk_is_reported_before_the_layers(planted, scenes, tmp_path, monkeypatch):
     monkeypatch.setattr(search_cache, "_SPARE_BYTES", 1 << 60)
     with pytest.raises(
         OutputError, match=r"GB of activations in .* are free; take fewer images \(--max-search-images\)"
@@ -359,7 +359,7 @@ def test_labels_without_a_labelled_pixel_are_refused(planted, scenes, tmp_path):
         (("--max-miou-drop", "1", "--data", "x", "--time-budget", "nan"), "--time-budget nan is not a finite number"),
     ],
 )
-def test_options_of_a_search_that_stand_alone_are_usage_errors(planted, scenes, tmp_path, arguments, words):
+def test_options_of_a_search_that_are_given_alone_are_usage_errors(planted, scenes, tmp_path, arguments, words):
     result = _quantize(planted, "--precision", "int8", "--calib", scenes / "photos", "-o", tmp_path / "q", *arguments)
     assert result.exit_code == 2
     assert words in result.output
@@ -388,7 +388,7 @@ def _integers(path: Path) -> set[str]:
     return {tensor.name for tensor in onnx.load(path).graph.initializer if tensor.name.endswith("/int8")}
 
 
-def test_a_recipe_that_names_no_node_of_the_graph_or_is_none_is_refused(planted, scenes, tmp_path):
+def test_a_recipe_that_names_no_node_of_the_graph_or_is_not_a_recipe_is_refused(planted, scenes, tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text('name = "r"\nmodel = "fcn8s"\ncheckpoint = "r.pth"\nurl = "u"\nkeep_float = ["conv33"]\n')
     arguments = (planted, "--precision", "int8", "--calib", scenes / "photos", "-o", tmp_path / "q.onnx")

@@ -73,7 +73,9 @@ def test_a_stream_keeps_the_order_of_its_images_and_takes_them_no_faster_than_sl
     assert len(taken) == 20
 
 
-def test_an_image_that_cannot_run_is_told_after_the_results_before_it_and_the_runner_goes_on(machine, net, reference):
+def test_an_image_that_cannot_run_is_reported_after_the_results_before_it_and_the_runner_goes_on(
+    machine, net, reference
+):
     engine = machine.build(net, PROFILES)
     good = [noise((1, 33, 47), seed) for seed in range(4)]
     with open_runner("tensorrt", str(engine)) as runner:
@@ -87,7 +89,7 @@ def test_an_image_that_cannot_run_is_told_after_the_results_before_it_and_the_ru
         require_same(machine, runner.infer({"image": good[3]}), reference(good[3]))
 
 
-def test_a_stream_that_nobody_reads_to_its_end_leaves_its_slots_free(machine, net, reference):
+def test_a_stream_not_read_to_its_end_leaves_its_slots_free(machine, net, reference):
     engine = machine.build(net, PROFILES)
     images = [noise((1, 33, 47), seed) for seed in range(6)]
     with open_runner("tensorrt", str(engine)) as runner:

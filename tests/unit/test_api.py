@@ -141,7 +141,7 @@ def test_an_argument_out_of_range_is_one_clear_error(name, arguments, message):
         getattr(fcn_deploy, name)(**arguments)
 
 
-def test_a_string_stands_for_a_list_of_names(tmp_path, small_onnx):
+def test_a_string_means_a_list_of_names(tmp_path, small_onnx):
     report = fcn_deploy.quantize(small_onnx, tmp_path / "half.onnx", precision="fp16", keep="score_fr")
     assert report.path.exists()
     with pytest.raises(UnknownNameError, match="unknown output 'label'"):

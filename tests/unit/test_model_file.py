@@ -31,12 +31,12 @@ PLAN_HEAD = bytes(12) + (3000).to_bytes(8, "little") + bytes((1, 7, 1, 116))
         ("missing", "checkpoint"),
     ],
 )
-def test_the_suffix_tells_the_kind_in_any_case_of_letters(name, kind):
+def test_the_suffix_shows_the_kind_in_any_case_of_letters(name, kind):
     assert kind_of(name) == kind
     assert kind_of(Path(name)) == kind
 
 
-def test_the_content_tells_the_kind_whatever_the_suffix(tmp_path):
+def test_the_content_shows_the_kind_whatever_the_suffix(tmp_path):
     (tmp_path / "own.ckpt").write_bytes(DEMO_CHECKPOINT.read_bytes())
     torch.save({"a": torch.zeros(3)}, tmp_path / "zip.bin")
     torch.save({"a": torch.zeros(3)}, tmp_path / "pickle", _use_new_zipfile_serialization=False)
@@ -64,7 +64,7 @@ def test_the_content_tells_the_kind_whatever_the_suffix(tmp_path):
     assert {name: kind_of(tmp_path / name) for name in expected} == expected
 
 
-def test_a_sidecar_tells_that_an_unknown_file_is_an_engine(tmp_path):
+def test_a_sidecar_shows_that_an_unknown_file_is_an_engine(tmp_path):
     (tmp_path / "old").write_bytes(b"junkjunk")
     assert kind_of(tmp_path / "old") == "checkpoint"
     (tmp_path / "old.json").write_text("{}")
@@ -100,7 +100,7 @@ def test_a_misspelt_shipped_recipe_brings_the_names_near_it(tmp_path, monkeypatc
         require_file("sub/fcn8s-voc.toml")
 
 
-def test_what_is_no_file_is_said_to_be_what_it_is(tmp_path):
+def test_the_message_for_a_path_that_is_not_a_file_names_what_it_is(tmp_path):
     (tmp_path / "dangling.onnx").symlink_to("gone.onnx")
     (tmp_path / "loop.onnx").symlink_to("loop.onnx")
     os.mkfifo(tmp_path / "pipe.onnx")

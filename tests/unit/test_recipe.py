@@ -112,7 +112,9 @@ def test_a_missing_recipe_brings_the_names_near_it(tmp_path: Path):
         load_recipe(tmp_path / "nett.toml")
 
 
-def test_the_checkpoint_is_taken_where_given_then_beside_then_in_the_current_folder(tmp_path: Path, monkeypatch):
+def test_the_checkpoint_is_taken_from_the_given_path_then_the_recipes_folder_then_the_current_one(
+    tmp_path: Path, monkeypatch
+):
     (tmp_path / "recipes").mkdir()
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -165,7 +167,7 @@ def test_a_private_checkpoint_needs_no_address(tmp_path: Path):
         f'md5 = "{hashlib.md5(CONTENT).hexdigest()}"',
     ],
 )
-def test_another_file_under_the_name_is_told_by_its_hash(line: str, tmp_path: Path):
+def test_another_file_under_the_name_is_identified_by_its_hash(line: str, tmp_path: Path):
     recipe = load_recipe(written(tmp_path, LEAST + line))
     (tmp_path / "net.pth").write_bytes(CONTENT)
     assert resolve_checkpoint(recipe) == tmp_path / "net.pth"

@@ -63,7 +63,7 @@ def test_options_reach_the_release_under_its_own_names(release, tmp_path):
 
 
 @every_release
-def test_the_parsers_complaints_are_read_with_what_the_release_tells_of_them(release, tmp_path):
+def test_the_parsers_errors_are_read_with_the_details_that_the_release_has(release, tmp_path):
     flavor, building = builds(release)
     building.errors = [{"desc": "In node 7: ASSERT failed"}, {"desc": "no", "code": "UNSUPPORTED_NODE", "node": -1}]
     first, second = parse(flavor, tmp_path / "net.onnx").findings

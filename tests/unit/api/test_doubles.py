@@ -107,7 +107,7 @@ def test_signatures_of_three_binding_generators_are_read():
     )  # fmt: skip
 
 
-def test_a_description_tells_what_can_be_set():
+def test_a_description_shows_what_can_be_set():
     class Kind:
         number = property(lambda self: 1)
 

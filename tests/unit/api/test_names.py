@@ -64,7 +64,7 @@ def test_no_other_source_takes_a_name_from_tensorrt():
     assert {path.name for path in PACKAGE.rglob("*.py") if path not in FILES and module_names(path)} == set()
 
 
-def test_nothing_is_said_to_be_missing_that_every_release_has():
+def test_nothing_that_every_release_has_is_reported_missing():
     for name in ONLY:
         assert not all(offers(read(release.title), name) for release in RELEASES), name
 
@@ -81,7 +81,7 @@ def test_the_table_claims_of_a_release_what_its_bindings_offer(release):
         assert not offers(description, "BuilderFlag.FP16")
 
 
-def test_every_line_of_the_table_is_held_against_a_release():
+def test_every_line_of_the_table_is_compared_with_a_release():
     held = {(release.flavor, traits(release).title) for release in RELEASES}
     assert held == {(name, entry.title) for (name, _, _), entry in TABLE.items()}
 

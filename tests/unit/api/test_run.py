@@ -64,7 +64,7 @@ def test_an_engine_for_later_releases_is_allowed_to_bring_its_code(release, mach
 
 
 @every_release
-def test_what_the_library_refuses_is_told_in_its_own_words(release, machine, monkeypatch, net):
+def test_what_the_library_refuses_is_reported_in_its_own_words(release, machine, monkeypatch, net):
     runs(release, monkeypatch)
     engine = machine.build(net, PROFILES, flavor=release.flavor)
     calls = {"create_execution_context": "OutOfMemory", "set_input_shape": "Error Code 3", "infer_shapes": "'?image"}
@@ -97,7 +97,7 @@ def test_doctor_loads_its_plan(release, machine, monkeypatch, net):
 
 
 @every_release
-def test_a_library_that_cannot_start_is_told_in_its_own_words(release, machine, monkeypatch, net):
+def test_a_library_that_cannot_start_is_reported_in_its_own_words(release, machine, monkeypatch, net):
     """Real bindings raise this TypeError where the library gives no object, as without a driver."""
     runs(release, monkeypatch)
 

@@ -41,7 +41,7 @@ def test_shares_add_up_to_100_where_rounding_each_would_not():
     assert line == "INT8 33.4 %, FP16 33.3 %, FP32 33.3 % of 3 MAC at 2x33x47"
 
 
-def test_a_node_of_unknown_size_is_said_not_to_count():
+def test_a_node_of_unknown_size_is_reported_as_not_counted():
     unknown = AuditRow("odd", "Conv", "FP32", None, None, "")
     line = totals_line(_audit((*ROWS, unknown)))
     assert line.endswith("of 74.2 GMAC at 360x480; not counted: odd: the graph lacks their sizes")

@@ -59,7 +59,7 @@ def test_the_demo_is_raced_with_its_own_weights():
     assert row["same_labels"][OURS + "onnxruntime"] == 1
 
 
-def test_no_size_begins_once_the_time_is_over():
+def test_no_size_starts_once_the_time_is_over():
     rows, facts = measure(sizes=["33x47", "40x40", "48x48"], budget_s=0.0, theirs=[], ours={"onnxruntime": "FP32"})
     assert (len(rows), list(facts["left_out"])) == (1, ["40x40", "48x48"])
     assert rows[0]["fastest_pytorch"] is None

@@ -49,7 +49,7 @@ def _sleepy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def test_a_compiler_that_fails_is_told_in_one_line():
+def test_a_compiler_that_fails_is_reported_in_one_line():
     def failing(tensor: torch.Tensor) -> torch.Tensor:
         raise ValueError("no C++ compiler\nmore")
 

@@ -29,7 +29,7 @@ def drawn():
     return pictures()
 
 
-def test_each_picture_is_drawn_anew_as_it_stands(drawn):
+def test_each_picture_is_drawn_again_as_it_is(drawn):
     assert sorted(path.name for path in IMAGES.iterdir()) == sorted(drawn)
     for name, picture in drawn.items():
         stored = np.asarray(Image.open(IMAGES / name), np.int16)
@@ -37,7 +37,7 @@ def test_each_picture_is_drawn_anew_as_it_stands(drawn):
         assert np.abs(stored - np.asarray(picture, np.int16)).mean() < MEAN_ERROR, "run `make docs`"
 
 
-def test_pictures_of_other_scenes_would_be_told(drawn):
+def test_pictures_of_other_scenes_would_be_reported(drawn):
     first, second, *_ = (np.asarray(picture, np.int16) for picture in drawn.values())
     assert len(drawn) == len(SHOWN) + 1
     assert np.abs(first - second).mean() > 2 * MEAN_ERROR

@@ -70,7 +70,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_of_both_quantisers_are_scored_on_the_same_images_and_no_path_is_told(data, tmp_path, monkeypatch):
+def test_files_of_both_quantisers_are_scored_on_the_same_images_and_no_path_is_reported(data, tmp_path, monkeypatch):
     pytest.importorskip("openvino", reason="openvino is not installed")
     monkeypatch.setattr(quantization, "METHODS", ("mse",))
     rows, facts = measure(str(write_fcn(tmp_path / "fcn.onnx")), str(data))

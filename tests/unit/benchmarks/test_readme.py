@@ -47,7 +47,7 @@ def test_a_block_of_no_suite_is_refused():
         rendered("<!-- results:slidings -->\n<!-- end -->")
 
 
-def test_a_drifted_table_is_made_anew():
+def test_a_drifted_table_is_made_again():
     text = README.read_text(encoding="utf-8")
     assert rendered(text.replace("times as fast |", "times as slow |")) == text
 

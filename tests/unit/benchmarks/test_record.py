@@ -27,13 +27,13 @@ def test_a_record_carries_its_circumstances_and_its_name_says_them():
     assert f"-{found['commit']}-" in path.name
 
 
-def test_records_of_the_same_minute_and_commit_stand_side_by_side():
+def test_records_of_the_same_minute_and_commit_are_kept_side_by_side():
     paths = [write("what", [{"number": number}], [], {}) for number in (1, 2, 3)]
     assert len(set(paths)) == 3
     assert newest("what")["rows"] == [{"number": 3}]
 
 
-def test_the_newest_record_is_told_by_date_time_and_number(tmp_path):
+def test_the_newest_record_is_identified_by_date_time_and_number(tmp_path):
     ages = [
         "2026-01-02-x.json",
         "2026-01-10-x.json",

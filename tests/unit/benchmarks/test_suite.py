@@ -31,7 +31,7 @@ def test_a_run_gives_the_rows_of_the_module():
     assert facts["warm_ups"] == 3
 
 
-def test_a_slip_is_told_with_the_near_match(tmp_path):
+def test_a_mistyped_name_is_rejected_with_the_near_match(tmp_path):
     with pytest.raises(UnknownNameError, match="did you mean peers"):
         load_suite("pears")
     with pytest.raises(UnknownNameError, match="unknown parameter of decode 'round'; did you mean rounds"):

@@ -97,7 +97,7 @@ def test_without_limits_a_comparison_is_shown_and_nothing_fails(saved):
     assert "slower" in result.stdout
 
 
-def test_the_comparison_stands_in_the_json_and_the_file_is_still_a_record(saved, tmp_path):
+def test_the_comparison_is_in_the_json_and_the_file_is_still_a_record(saved, tmp_path):
     out = tmp_path / "out.json"
     arguments = ("--baseline", saved("then.json"), "--max-slowdown", "5%", "--json", str(out))
     assert invoke("--from", saved("now.json", 27), *arguments).exit_code == 3
@@ -153,7 +153,7 @@ def test_what_says_how_to_measure_is_refused_where_nothing_is_measured(saved):
         assert name in result.stderr
 
 
-def test_a_baseline_that_is_none_is_said_before_anything_is_measured(saved, tmp_path):
+def test_a_baseline_that_is_not_a_record_is_reported_before_anything_is_measured(saved, tmp_path):
     whole = Path(saved("run.json")).read_text()
     (tmp_path / "cut.json").write_text(whole[: len(whole) // 2])
     (tmp_path / "other.json").write_text('{"kind": "accuracy"}')
@@ -162,7 +162,7 @@ def test_a_baseline_that_is_none_is_said_before_anything_is_measured(saved, tmp_
             invoke("demo", "--baseline", str(tmp_path / f"{name}.json"))
 
 
-def test_a_baseline_of_another_model_is_compared_and_the_change_is_said(saved):
+def test_a_baseline_of_another_model_is_compared_and_the_change_is_reported(saved):
     then = saved("then.json", model=replace(RECORD.model, name="old.onnx", sha256="1" * 64))
     result = invoke("--from", saved("now.json", 27), "--baseline", then, "--max-slowdown", "5%")
     assert result.exit_code == 3

@@ -51,7 +51,7 @@ def test_flags_do_not_stay_for_the_next_call():
 
 
 @pytest.mark.parametrize("arguments", [("-v", "inspect", "demo"), ("inspect", "demo", "-v")])
-def test_verbose_stands_before_or_after_the_command(arguments):
+def test_verbose_works_before_or_after_the_command(arguments):
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 0
     assert result.stderr.startswith("fcn-deploy ")

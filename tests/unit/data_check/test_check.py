@@ -68,7 +68,7 @@ def test_without_class_names_the_values_are_shown(tmp_path):
     assert (found.named, found.problems, found.remarks) == (False, [], [])
     assert [(each["name"], each["share"]) for each in found.to_plain()["classes"]] == [("0", 0.5), ("255", 0.5)]
     assert found.notes == [
-        "nobody named the classes (--classes); these are the values in the label maps",
+        "no class names are given (--classes); these are the values in the label maps",
         "black and white: if 255 is a class, give --classes background,NAME --label-values 0,255",
     ]
     with pytest.raises(DataError, match="no class names"):

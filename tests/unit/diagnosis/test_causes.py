@@ -37,7 +37,7 @@ def test_each_change_of_weights_has_its_own_words():
     assert causes(WEIGHT[:, :2])[0].startswith("its weights have the shape (6, 2, 3, 3)")
 
 
-def test_a_bias_that_is_changed_or_missing_is_told():
+def test_a_bias_that_is_changed_or_missing_is_reported():
     assert causes(WEIGHT, BIAS + 1) == causes(WEIGHT, None) == ["its bias is another"]
     assert weight_causes(Parameters(WEIGHT, None), Parameters(WEIGHT, np.zeros(6)), 0.05) == []
 
@@ -49,7 +49,7 @@ def test_what_is_covered_is_judged_on_the_worse_side():
     assert coverage((-1.0, 1.0), (0.0, 0.0)) == math.inf
 
 
-def test_normalisations_that_differ_are_told_part_by_part():
+def test_normalisations_that_differ_are_reported_part_by_part():
     before = Normalisation.of_card(CARD)
     after = Normalisation.of_card(
         ModelCard("fcn8s", CARD.classes, mean=(120.0, 110.0, 101.0), std=CARD.std, channel_order="BGR")

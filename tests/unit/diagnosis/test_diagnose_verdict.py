@@ -25,7 +25,7 @@ def change(differing: float, lost: float | None = None, better_end: float | None
 LIMITS = TOLERANCES["int8"]  # 2 % of the labels, 0.3 points
 
 
-def test_labels_beyond_the_limit_are_told_and_an_earlier_stages_fault_is_not():
+def test_labels_beyond_the_limit_are_reported_and_an_earlier_stages_fault_is_not():
     assert label_reasons([change(0.03), change(0.05)], LIMITS, 0) == ["3.00% of the labels differ (limit 2.00%)"]
     assert label_reasons([change(0.03), change(0.01)], LIMITS, 0) == []  # the one before is at fault
     assert label_reasons([change(0.01), change(0.03)], LIMITS, 0) == []  # handed on

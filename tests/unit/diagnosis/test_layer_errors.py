@@ -73,13 +73,13 @@ def test_a_scale_ten_times_too_small_on_a_tensor_that_all_read_is_found_at_the_f
     assert divergent_layers(bad, fcn) == ["conv2", "score_pool"]
 
 
-def test_scales_of_weights_ten_times_too_small_are_told_as_weights(fcn, tmp_path):
+def test_scales_of_weights_ten_times_too_small_are_reported_as_weights(fcn, tmp_path):
     bad = with_constants(int8(fcn), tmp_path / "bad.onnx", {"conv3.weight/scale": lambda value: value * 0.1})
     assert divergent_layers(bad, fcn) == ["conv3"]
     assert errors(bad, fcn)["conv3"].causes == ("its weights are 0.1 times those before",)
 
 
-def test_a_fault_behind_another_is_told_too_and_none_behind_them(fcn, tmp_path):
+def test_a_fault_behind_another_is_reported_too_and_none_behind_them(fcn, tmp_path):
     changes = {"pool/scale": lambda value: value * 0.1, "score_fr.bias": lambda value: value + 3}
     bad = with_constants(int8(fcn), tmp_path / "bad.onnx", changes)
     assert divergent_layers(bad, fcn) == ["conv2", "score_fr"]
@@ -149,7 +149,7 @@ def test_another_network_under_the_same_names_is_refused_in_one_line(fcn, tmp_pa
         errors(other, fcn)
 
 
-def test_a_result_beyond_fp16_is_told_as_such(tmp_path):
+def test_a_result_beyond_fp16_is_reported_as_such(tmp_path):
     weights = small_weights()
     weights["conv1.weight"] *= 60000
     fcn = write_fcn(tmp_path / "large.onnx", weights)

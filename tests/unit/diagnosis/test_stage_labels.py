@@ -58,7 +58,7 @@ def test_each_stage_is_counted_against_the_one_before_and_the_first():
     assert [image.shape for image in found.kept] == [(1, 4, 9, 3)] * 2
 
 
-def test_logits_of_the_first_stage_tell_how_sure_it_was_where_labels_differ():
+def test_logits_of_the_first_stage_show_how_sure_it_was_where_labels_differ():
     first = stage("a")
     first.runner.output_names = ("labels", "logits")  # type: ignore[union-attr]
     found = run([first, stage("b", change=top_row_is_class_1)])

@@ -18,7 +18,7 @@ def stage(name: str, **options: object) -> Stage:
     return Stage(name, "onnx", f"{name}.onnx", "fp32", None, runner=FakeRunner(name, **options))  # type: ignore[arg-type]
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+def test_files_of_one_name_are_distinguished_by_their_folders(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         write_fcn(tmp_path / folder / "fcn.onnx", card=None)

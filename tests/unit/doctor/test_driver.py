@@ -45,7 +45,7 @@ class FakeCuda:
         return 0
 
 
-def test_the_driver_tells_versions_gpus_and_their_memory(monkeypatch):
+def test_the_driver_shows_versions_gpus_and_their_memory(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: FakeCuda())
     monkeypatch.setattr(doctor_driver, "gpus", lambda: (Gpu("A", "SM86", "12.4"), Gpu("B", "SM90", "12.4")))
     assert doctor_driver.ask_driver() == {
@@ -58,7 +58,7 @@ def test_the_driver_tells_versions_gpus_and_their_memory(monkeypatch):
     }
 
 
-def test_a_driver_that_is_missing_and_one_that_does_not_start_are_told_apart(monkeypatch):
+def test_a_driver_that_is_missing_and_one_that_does_not_start_are_distinguished(monkeypatch):
     def absent(name: str) -> None:
         raise OSError(name)
 

@@ -43,7 +43,7 @@ def test_a_package_that_hangs_is_given_up(package):
     assert ask_all(("torch",), SILENT, 1.5)["torch"].error == "its process gave no answer within 2 s"
 
 
-def test_a_package_that_raises_or_leaves_is_told_in_one_line(package):
+def test_a_package_that_raises_or_leaves_is_reported_in_one_line(package):
     package("torch", "raise RuntimeError('bad build\\nmore')")
     package("PIL", "import os, sys; print('dying', file=sys.stderr, flush=True); os._exit(3)")
     found = ask_all(("torch", "image packages"), SILENT, 60)
@@ -81,7 +81,7 @@ def test_an_openvino_that_does_not_load_is_a_finding(package):
     assert found.error == "openvino is installed but does not load: libopenvino.so: cannot open"
 
 
-def test_a_broken_core_package_breaks_what_stands_on_it_and_nothing_else():
+def test_a_broken_core_package_breaks_what_needs_it_and_nothing_else():
     broken = ProbeResult(error="its process was ended by SIGSEGV")
     unable = {found.capability for found in verdicts(findings(onnxruntime=broken)) if not found.able}
     assert unable == {"export", "audit and quantize", "predict and evaluate from ONNX files", "bench on the CPU"}

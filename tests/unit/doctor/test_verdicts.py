@@ -36,7 +36,7 @@ def test_an_engine_that_the_gpu_refuses_is_a_no_in_the_librarys_words():
     assert verdict("build RTX engines", tensorrt_rtx=refused).able
 
 
-def test_pytorch_without_cuda_and_with_a_cuda_that_fails_are_told_apart():
+def test_pytorch_without_cuda_and_with_a_cuda_that_fails_are_distinguished():
     cpu = ProbeResult({"version": "2.13.0+cpu", "cuda": None, "gpu_error": ""})
     assert "torch 2.13.0+cpu was built without CUDA" in verdict("use PyTorch on CUDA", torch=cpu).reason
     failing = ProbeResult({"version": "2.6", "cuda": "12.4", "gpu_error": "no kernel image is available"})
@@ -44,7 +44,7 @@ def test_pytorch_without_cuda_and_with_a_cuda_that_fails_are_told_apart():
     assert verdict("use PyTorch on CUDA", torch=failing, driver=NO_DRIVER).reason == NO_DRIVER.error
 
 
-def test_a_provider_lists_every_library_that_is_missing_and_the_mend():
+def test_a_provider_lists_every_library_that_is_missing_and_the_fix():
     changes = {
         "onnxruntime": ort(missing_libraries=["libcublas.so.13", "libcudnn.so.9"]),
         "cuda": ProbeResult(

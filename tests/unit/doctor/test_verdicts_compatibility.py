@@ -38,7 +38,7 @@ def test_requirements_that_are_not_met_are_named_with_what_is_there(tmp_path, mo
     )
 
 
-def test_one_build_of_onnxruntime_stands_for_another(tmp_path, monkeypatch):
+def test_one_build_of_onnxruntime_replaces_another(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     install(tmp_path, "fcn-deploy", "0.1.0", "onnxruntime-gpu>=1.20")
     install(tmp_path, "onnxruntime", "1.31.1")

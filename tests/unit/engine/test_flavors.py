@@ -35,7 +35,7 @@ def test_each_release_finds_its_line_of_the_table(name, version, typed, explicit
 @pytest.mark.parametrize(
     ("name", "version"), [(TENSORRT, "8.5.3"), (TENSORRT, "9.1.0"), (TENSORRT, "12.0"), (RTX, "2.0")]
 )
-def test_a_release_that_nobody_tried_is_refused(name, version):
+def test_a_release_that_was_not_tried_is_refused(name, version):
     with pytest.raises(EngineError, match=f"{name} {version} is a release that this version does not know"):
         traits_of(name, version)
 
@@ -51,7 +51,7 @@ def test_a_title_names_the_library_and_its_release_once():
     assert _flavor(RTX, "1.7.1").title == "TensorRT for RTX 1.7.1"
 
 
-def test_an_unknown_flavor_and_a_missing_library_are_told(monkeypatch):
+def test_an_unknown_flavor_and_a_missing_library_are_reported(monkeypatch):
     with pytest.raises(UnknownNameError, match=r"unknown flavor 'rtxx'; did you mean rtx\?"):
         open_flavor("rtxx")
     monkeypatch.setitem(sys.modules, "tensorrt", None)

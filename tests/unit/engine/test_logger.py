@@ -20,7 +20,7 @@ def test_listeners_hear_the_one_logger_and_only_while_they_listen():
     assert logger(trt) is one
 
 
-def test_an_error_is_told_once_and_without_the_lines_of_a_missing_driver():
+def test_an_error_is_reported_once_and_without_the_lines_of_a_missing_driver():
     lines = "real trouble\nchecks: cudaError_t 35 returned\nIn checkMacros at error.cpp:1\n"
     recorded = LogMessages(
         [("ERROR", lines), ("INFO", "chatter"), ("ERROR", "real trouble"), ("INTERNAL_ERROR", "worse")]

@@ -103,7 +103,7 @@ def test_an_engine_of_the_same_key_is_up_to_date(tmp_path):
     assert reasons_to_build(engine, dict(SIDECAR.key)) == ()
 
 
-def test_each_reason_to_build_again_is_told(tmp_path):
+def test_each_reason_to_build_again_is_reported(tmp_path):
     engine = tmp_path / "m.engine"
     assert reasons_to_build(engine, SIDECAR.key) == ("there is no m.engine yet",)
     _write(tmp_path)

@@ -54,7 +54,7 @@ def test_a_list_gives_its_sizes_whatever_its_labels_are(tmp_path):
         assert profile == Profile((1, 64, 96), (1, 64, 96), (2, 64, 96))
 
 
-def test_what_the_file_fixes_wins_and_a_profile_beside_it_is_refused(tmp_path):
+def test_what_the_file_fixes_wins_and_a_profile_next_to_it_is_refused(tmp_path):
     fixed = fixed_dims(load_graph(int8_conv(tmp_path / "m.onnx")))
     assert fixed == (1, 16, 16)
     profile, _ = default_profile(None, fixed, None)

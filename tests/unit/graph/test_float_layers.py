@@ -19,7 +19,7 @@ def fcn(tmp_path: Path) -> Path:
     return write_fcn(tmp_path / "fcn.onnx")
 
 
-def test_first_and_score_layers_are_told_from_the_graph(fcn):
+def test_first_and_score_layers_are_found_in_the_graph(fcn):
     model = load_graph(fcn)
     assert first_layers(model) == ["conv1"]
     assert score_layers(model) == ["score_fr", "score_pool"]

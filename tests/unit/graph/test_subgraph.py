@@ -42,7 +42,7 @@ def test_a_chain_of_parts_ends_with_the_tensors_of_the_whole(tmp_path: Path) -> 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx"]
 
 
-def test_cutting_leaves_the_graph_whole_and_drops_inputs_that_nobody_reads(tmp_path: Path) -> None:
+def test_cutting_leaves_the_graph_whole_and_drops_inputs_that_are_not_read(tmp_path: Path) -> None:
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
     count = len(model.graph)
     part = extract_subgraph(model, ["image", "relu2", "pool"], ["relu3", "pool"])

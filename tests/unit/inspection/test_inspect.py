@@ -72,7 +72,7 @@ def rows(source: Path) -> dict[str, str]:
     return found
 
 
-def test_an_onnx_file_tells_ports_contract_card_weights_and_precision(tmp_path):
+def test_an_onnx_file_shows_ports_contract_card_weights_and_precision(tmp_path):
     reported = rows(write_fcn(tmp_path / "fcn.onnx"))
     assert reported["input"] == "image uint8[N, H, W, 3]"
     assert reported["output"].startswith("labels uint8[N, H, W]")
@@ -99,7 +99,7 @@ def test_what_the_host_does_for_a_float_file_is_in_the_contract(tmp_path):
     )
 
 
-def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
+def test_an_engine_with_its_sidecar_shows_all_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(inspect_engine_module, "_other_release", lambda *_: "")
     plan = write_plan(tmp_path / "m.engine")
     write_sidecar(plan)
@@ -125,7 +125,7 @@ def test_an_engine_with_its_sidecar_tells_all_of_it(tmp_path, monkeypatch):
     assert plain["found"]["sidecar"]["profiles"][0]["max"] == [2, 50, 70]
 
 
-def test_what_was_built_in_another_type_stands_beside_what_was_promised(tmp_path):
+def test_what_was_built_in_another_type_is_next_to_what_was_promised(tmp_path):
     plan = write_plan(tmp_path / "m.engine")
     line = "score: INT8 in the file, FP32 in the engine"
     write_sidecar(plan, shares=PrecisionShares((1, 33, 47), {"INT8": 1000}, {"INT8": 900, "FP32": 100}, (line,)))
@@ -134,7 +134,7 @@ def test_what_was_built_in_another_type_stands_beside_what_was_promised(tmp_path
     assert line in reported["note"]
 
 
-def test_without_a_sidecar_the_header_tells_library_and_release(tmp_path):
+def test_without_a_sidecar_the_header_shows_library_and_release(tmp_path):
     for tag, name in ((b"vtrt", "tensorrt_rtx"), (b"ftrt", "tensorrt")):
         reported = rows(write_plan(tmp_path / "m.engine", tag=tag, version=(10, 3, 0, 26)))
         assert reported["built with"] == f"{name} 10.3.0.26"
@@ -142,7 +142,7 @@ def test_without_a_sidecar_the_header_tells_library_and_release(tmp_path):
     assert inspect(str(write_plan(tmp_path / "without_suffix"))).kind == "engine"
 
 
-def test_the_header_of_a_real_plan_tells_its_release_and_length(tmp_path):
+def test_the_header_of_a_real_plan_shows_its_release_and_length(tmp_path):
     try:
         flavor = open_flavor("rtx")
     except MissingDependencyError as error:
@@ -174,7 +174,7 @@ def test_a_truncated_plan_is_a_fault_with_and_without_its_sidecar(tmp_path):
     assert "truncated" in inspect(str(tensorrt)).faults[0]
 
 
-def test_the_sidecar_of_another_engine_is_a_fault_and_tells_nothing_of_this_one(tmp_path):
+def test_the_sidecar_of_another_engine_is_a_fault_and_shows_nothing_of_this_one(tmp_path):
     plan = write_plan(tmp_path / "m.engine")
     write_sidecar(plan, plan_sha256="ab" * 32)
     inspection = inspect(str(plan))
@@ -213,14 +213,14 @@ def test_junk_is_one_line(tmp_path, name, content, error, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
+def test_a_missing_file_and_a_folder_are_distinguished(tmp_path):
     with pytest.raises(EngineError, match=r"x\.engine does not exist; expected an .onnx file, an engine"):
         inspect(str(tmp_path / "x.engine"))
     with pytest.raises(CheckpointError, match="is a folder"):
         inspect(str(tmp_path))
 
 
-def test_the_demo_checkpoint_tells_its_model_and_parameters():
+def test_the_demo_checkpoint_shows_its_model_and_parameters():
     reported = {line.split("  ")[0]: line for line in lines(inspect("demo"))}
     assert "941,800 in 35 tensors" in reported["parameters"]
     assert "fcn8s, width 0.25, head pool5" in reported["model"]

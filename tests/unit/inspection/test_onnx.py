@@ -14,7 +14,7 @@ from tests.support.foreign_nets import foreign_net
     ({"output": "nhwc"}, "480x4"),
     ({"stride": 4, "output": "labels"}, "90x120"),
 ], ids=str)  # fmt: skip
-def test_labels_of_another_size_are_told(options, given, tmp_path):
+def test_labels_of_another_size_are_reported(options, given, tmp_path):
     found = inspect_onnx(foreign_net(tmp_path / "net.onnx", image="uint8", layout="NHWC", **options))
     assert (
         found.contract == f"no: labels of {given} for an image of 360x480; `fcn-deploy adopt` writes a file that fits"

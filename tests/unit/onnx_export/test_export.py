@@ -182,7 +182,7 @@ def test_above_255_classes_labels_are_int32(tmp_path):
     assert np.array_equal(labels, Contract(model, card)(torch.from_numpy(image)))
 
 
-def test_weights_above_the_limit_go_beside_the_file_and_load(tmp_path, monkeypatch):
+def test_weights_above_the_limit_go_next_to_the_file_and_load(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "INLINE_LIMIT_BYTES", 1000)
     model, card = tiny_model("fcn32s")
     report = export_model(model, card, tmp_path / "big.onnx", shapes=SHAPES)

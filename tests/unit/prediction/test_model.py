@@ -108,7 +108,7 @@ def test_more_images_than_a_profile_holds_go_in_as_it_holds_them(net, reference,
     machine.check()
 
 
-def test_a_size_outside_the_profiles_is_told(net, monkeypatch):
+def test_a_size_outside_the_profiles_is_reported(net, monkeypatch):
     machine = Machine(monkeypatch)
     with fcn_deploy.load(machine.build(net, PROFILES)) as model:
         for given in (noise((1, 300, 20))[0], [IMAGES[1], noise((1, 300, 20))[0]]):

@@ -63,7 +63,7 @@ def test_results_exist_only_with_their_overlay(tmp_path):
 
 
 @pytest.mark.parametrize("file_format", ["indexed", "npy"])
-def test_a_damaged_result_is_told(tmp_path, file_format):
+def test_a_damaged_result_is_reported(tmp_path, file_format):
     outputs = Outputs(tmp_path, file_format, PALETTE)
     outputs.label_path(NAME).parent.mkdir()
     outputs.label_path(NAME).write_bytes(b"")

@@ -238,7 +238,7 @@ def test_decoding_inference_and_writing_overlap():
 
 
 @pytest.mark.parametrize("slow", [DECODING, INFERENCE, WRITING])
-def test_the_stage_that_a_run_waits_for_most_is_said_to_bound_it(slow):
+def test_the_stage_that_a_run_waits_for_most_is_reported_as_its_bound(slow):
     def load(item):
         return LazyImage(item.index, item.name, lambda: time.sleep(0.01 * (slow == DECODING)) or item.load())
 

@@ -90,7 +90,7 @@ def test_wide_labels_do_not_fit_an_indexed_file(photos, monkeypatch):
         predicted(photos(), format="indexed")
 
 
-def test_images_that_collide_are_told_before_any_is_run(photos, monkeypatch):
+def test_images_that_collide_are_reported_before_any_is_run(photos, monkeypatch):
     runner = FakeRunner(card=CARD)
     opened(monkeypatch, runner)
     folder = photos()

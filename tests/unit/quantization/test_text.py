@@ -55,7 +55,7 @@ def test_frames_of_the_validation_set_are_counted_and_named():
     assert plain["shared"][4] == ["photos/4.png", "val/4.png"]
 
 
-def test_no_overlap_is_said_where_there_is_a_validation_set_and_only_there():
+def test_no_overlap_is_reported_where_there_is_a_validation_set_and_only_there():
     report = _report(_coverage("ab"), overlap=Overlap((), 2, 9))
     assert calibration_lines(report)[1] == "0 of the 2 calibration images are also in the validation set"
     assert QuantizeReport.calibration_plain(_report(_coverage("ab")))["validation_overlap"] is None
@@ -66,7 +66,7 @@ def test_images_of_few_colours_are_asked_about():
     assert lines[1] == "2 of the 4 have as few colours as a label map; is this a photograph? x.png, y.png"
 
 
-def test_the_cache_tells_what_it_spared():
+def test_the_cache_shows_what_it_spared():
     path = Path("net.calib")
     assert calibration_lines(_report(_coverage("a"), cache=CacheUse(path, 47, 0)))[1] == (
         "measurements taken from net.calib; the images were not run for them"

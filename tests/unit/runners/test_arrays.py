@@ -68,7 +68,7 @@ def test_a_runner_without_a_gpu_says_what_to_do():
         assert runner.infer({"image": IMAGE})["labels"].shape == (1, 40, 52)
 
 
-def test_an_array_that_nobody_reads_is_one_line():
+def test_an_array_that_is_not_read_is_one_line():
     class Elsewhere:
         def __dlpack_device__(self) -> tuple[int, int]:
             return 8, 0  # of Apple's

@@ -45,7 +45,7 @@ def test_numpy_and_pytorch_read_a_capsule_without_a_copy_and_let_go_of_it(consum
     assert dlpack._given == {}
 
 
-def test_a_capsule_that_nobody_takes_keeps_nothing():
+def test_a_capsule_that_is_not_taken_keeps_nothing():
     owner = Owner(np.zeros(3, np.uint8))
     alive, capsule = weakref.ref(owner), owner.__dlpack__()
     del owner

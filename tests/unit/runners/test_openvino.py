@@ -86,7 +86,7 @@ def test_fp32_is_fp32_and_the_note_says_so(tmp_path):
     assert "," not in note
 
 
-def test_the_note_tells_bf16_where_openvino_chooses_it(tmp_path):
+def test_the_note_shows_bf16_where_openvino_chooses_it(tmp_path):
     if "BF16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU has no BF16")
     for spec in ("openvino", "openvino:bf16"):
@@ -116,7 +116,7 @@ def test_as_many_threads_run_as_were_asked_for(tmp_path, monkeypatch):
     ("text", "parsed"),
     [("cpu", ("cpu", None)), ("bf16", ("cpu", "bf16")), ("gpu:fp32", ("gpu", "fp32")), ("fp32:npu", ("npu", "fp32"))],
 )
-def test_a_device_is_told_from_a_type(text, parsed):
+def test_a_device_is_distinguished_from_a_type(text, parsed):
     assert parse_device(text) == parsed
 
 
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content):
     assert "src/" not in str(caught.value)
 
 
-def test_another_kind_of_file_and_missing_logits_are_refused_with_the_mend(tmp_path):
+def test_another_kind_of_file_and_missing_logits_are_refused_with_the_fix(tmp_path):
     with pytest.raises(RunnerError, match=r"runs \.onnx files, not demo"):
         open_runner("openvino", "demo")
     with pytest.raises(

@@ -40,7 +40,7 @@ def test_fp16_on_a_cpu_is_answered_with_bf16():
 
 
 @pytest.mark.parametrize(("device", "named", "variable"), [("cpu", "C++", "CXX"), ("cuda", "C", "CC")])
-def test_a_machine_without_a_compiler_is_told_in_one_line(monkeypatch, tmp_path, device, named, variable):
+def test_a_machine_without_a_compiler_is_reported_in_one_line(monkeypatch, tmp_path, device, named, variable):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv(variable, raising=False)

@@ -93,7 +93,7 @@ def test_a_new_runner_is_examined_by_the_doctor(mirror):
     assert (verdict.able, verdict.reason) == (True, f"Mirror {np.__version__} ran a small file on cpu")
 
 
-def test_a_new_runner_is_told_from_others_by_what_it_opens(mirror, tmp_path):
+def test_a_new_runner_is_distinguished_by_what_it_opens(mirror, tmp_path):
     (tmp_path / "e.trt").write_bytes(b"junkjunk")
     with pytest.raises(RunnerError, match=r"e\.trt is an engine, and mirror runs \.onnx files; use tensorrt"):
         open_runner("mirror", str(tmp_path / "e.trt"))
@@ -117,7 +117,7 @@ def test_an_unknown_runner_is_answered_with_the_near_match():
     assert set(RUNNERS) >= {"pytorch", "onnxruntime"}
 
 
-def test_an_unknown_device_and_an_absent_one_are_told_apart():
+def test_an_unknown_device_and_an_absent_one_are_distinguished():
     with pytest.raises(UnknownNameError, match="did you mean cuda"):
         open_runner("pytorch:cudda", "demo")
     if not torch.cuda.is_available():

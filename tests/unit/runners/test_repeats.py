@@ -99,7 +99,7 @@ def test_an_error_is_raised_where_nothing_else_may_run():
         shapes.get(A)
 
 
-def test_all_is_given_up_for_good_and_said_once():
+def test_all_is_given_up_for_good_and_reported_once():
     make = Maker()
     shapes = RepeatedShapes(make, what="graph")
     assert not shapes.drop("no memory")

@@ -22,7 +22,7 @@ def run(times: RunTimes, clock: list[float], shape: tuple[int, int, int], second
         clock[0] += seconds
 
 
-def test_the_first_run_of_each_shape_is_told_and_no_later_one(clock):
+def test_the_first_run_of_each_shape_is_reported_and_no_later_one(clock):
     times = RunTimes()
     assert times.remark == ()
     for seconds in (0.4, 0.1):
@@ -44,7 +44,7 @@ def test_later_runs_repay_opening_and_the_first_run_of_their_own_shape(clock):
     assert not times.repaid(B)
 
 
-def test_a_run_that_fails_is_none():
+def test_a_run_that_fails_does_not_count():
     times = RunTimes()
     with pytest.raises(ValueError, match="no"), times.timed(A):
         raise ValueError("no")

@@ -35,7 +35,7 @@ def test_any_exception_leaves_the_folder_as_it_was(tmp_path, error):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_companions_written_beside_the_file_move_with_it(tmp_path):
+def test_companions_written_next_to_the_file_move_with_it(tmp_path):
     with atomic_path(tmp_path / "m.onnx") as temporary:
         temporary.write_text("graph")
         temporary.with_name("m.onnx.data").write_text("weights")
@@ -47,18 +47,18 @@ def test_missing_folders_are_made(tmp_path):
     assert (tmp_path / "a" / "b" / "c.txt").read_text(encoding="utf-8") == "ü"
 
 
-def test_a_folder_in_the_place_of_the_file_is_said(tmp_path):
+def test_a_folder_in_the_place_of_the_file_is_reported(tmp_path):
     with pytest.raises(OutputError, match="it is a folder; give a file name"):
         write_text(tmp_path, "x")
 
 
-def test_a_file_in_the_place_of_a_folder_is_said(tmp_path):
+def test_a_file_in_the_place_of_a_folder_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"cannot write .*x\.txt"):
         write_text(tmp_path / "file" / "x.txt", "x")
 
 
-def test_a_full_disk_told_in_a_librarys_own_words_is_the_same_error(tmp_path):
+def test_a_full_disk_reported_in_a_librarys_own_words_is_the_same_error(tmp_path):
     with (
         pytest.raises(OutputError, match="no space is left on the device; free some or choose another folder"),
         atomic_path(tmp_path / "a"),

@@ -85,7 +85,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_made_for_the_lock_go_again_unless_something_stands_in_them(tmp_path):
+def test_folders_made_for_the_lock_go_again_unless_something_is_in_them(tmp_path):
     with building(tmp_path / "a" / "b" / "m.engine"):
         assert (tmp_path / "a" / "b").is_dir()
     assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,7 @@ def test_other_modes_become_rgb_as_the_whole_image_does(tmp_path, mode):
     assert np.array_equal(windows.read(3, 4, 20, 30), whole[3:23, 4:34])
 
 
-def test_the_limit_of_pixels_stands_in_for_pillows(tmp_path, monkeypatch):
+def test_the_limit_of_pixels_replaces_pillows(tmp_path, monkeypatch):
     path = save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
     with pytest.raises(ImageError, match="too large"):

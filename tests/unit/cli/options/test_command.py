@@ -221,7 +221,7 @@ def test_help_is_plain_in_a_pipe():
     assert done.stdout.isascii()
 
 
-def test_commands_stand_in_the_order_of_the_work():
+def test_commands_are_listed_in_the_order_of_the_work():
     shown = [line.split()[0] for line in output("--help").splitlines() if line[:2] == "  " and line.split()[0] in NAMES]
     assert shown == NAMES
     assert NAMES[0] == "bench"

@@ -36,7 +36,7 @@ def _job(folder, options=BuildOptions(), profiles=PROFILES):  # noqa: B008  froz
     return CompileJob(path, folder / "m.engine", "image", (0, 1, 2), profiles, options)
 
 
-def test_the_plan_its_ports_layers_and_memory_are_told(tmp_path):
+def test_the_plan_its_ports_layers_and_memory_are_reported(tmp_path):
     phases = []
     compiled = compile_plan(open_flavor("rtx"), _job(tmp_path), lambda name, steps: phases.append(name))
     plan = (tmp_path / "m.engine").read_bytes()
@@ -51,7 +51,7 @@ def test_the_plan_its_ports_layers_and_memory_are_told(tmp_path):
     assert phases[0] == "Building engine"
 
 
-def test_a_child_compiles_the_same_and_tells_its_memory(tmp_path):
+def test_a_child_compiles_the_same_and_shows_its_memory(tmp_path):
     here = compile_plan(open_flavor("rtx"), _job(tmp_path))
     there, peak = compile_in_child("rtx", _job(tmp_path))
     assert (there.layers, there.inputs, there.outputs) == (here.layers, here.inputs, here.outputs)
@@ -156,7 +156,7 @@ def test_a_library_that_prints_more_than_a_pipe_holds_does_not_halt_the_build(tm
         patience.cancel()
 
 
-def test_a_child_that_cannot_start_is_told_with_its_last_line(tmp_path, monkeypatch):
+def test_a_child_that_cannot_start_is_reported_with_its_last_line(tmp_path, monkeypatch):
     monkeypatch.setattr(compiling, "__name__", "fcn_deploy.engine.nothing")
     with pytest.raises(EngineError, match=r"ended with exit code 1: .*No module named fcn_deploy\.engine\.nothing"):
         compile_in_child("rtx", _job(tmp_path))

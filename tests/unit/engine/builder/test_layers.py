@@ -99,7 +99,7 @@ def test_a_node_without_a_name_is_found_by_its_output():
     assert compare_precision(_audit(("y", "FP16", 1)), layers).disagreements == ()
 
 
-def test_a_name_that_begins_like_another_is_not_taken_for_it():
+def test_a_name_that_starts_like_another_is_not_taken_for_it():
     layers = (
         EngineLayer("score_myl0_1", "correlation", "INT8"),
         EngineLayer("score_fr_U2_myl0_2", "correlation", "FP32"),

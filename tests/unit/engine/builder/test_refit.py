@@ -48,7 +48,7 @@ def refusal(folder, release, **refits):
 
 
 @refitting
-def test_what_stands_against_it_is_one_line_each(release, tmp_path):
+def test_each_reason_against_a_refit_is_one_line(release, tmp_path):
     assert "cannot load it: Error Code 1: Serialization; build it" in refusal(tmp_path, release, loads=False)
     assert "old.engine is not refittable according to " in refusal(tmp_path, release, refittable=False)
     lacking = refusal(tmp_path, release, missing=["fc6.weight", "fc7.weight"])
@@ -56,7 +56,7 @@ def test_what_stands_against_it_is_one_line_each(release, tmp_path):
     assert "does not take the weights of net.onnx: no reason is given" in refusal(tmp_path, release, takes=False)
 
 
-def test_a_file_that_does_not_fit_is_told_in_the_librarys_words(tmp_path, monkeypatch):
+def test_a_file_that_does_not_fit_is_reported_in_the_librarys_words(tmp_path, monkeypatch):
     flavor, building = builds(NEW)
     refit = building.OnnxParserRefitter
 

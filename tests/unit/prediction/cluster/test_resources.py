@@ -64,7 +64,7 @@ def test_an_actor_uses_the_cores_that_it_reserved_and_what_the_user_said():
     assert threads(WorkerResources(4, 1, 1)) == (None, None, None)
 
 
-def test_an_address_that_is_none_is_refused_at_once(monkeypatch):
+def test_a_malformed_address_is_refused_at_once(monkeypatch):
     pytest.importorskip("ray.data", reason="Ray Data is not installed (extra ray)")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     for address in ("ray://head:10001", "head"):

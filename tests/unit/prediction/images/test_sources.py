@@ -78,7 +78,7 @@ def test_standard_input_lists_paths_with_blanks_and_any_bytes(end):
     assert names("-", stdin=io.BytesIO(data)) == ["photos/a b.jpg", "c.jpg", "\udcff.jpg"]
 
 
-def test_what_is_no_source_is_told_apart(tmp_path, monkeypatch):
+def test_what_is_no_source_is_distinguished(tmp_path, monkeypatch):
     (tmp_path / "empty").mkdir()
     (tmp_path / "binary.dat").write_bytes(bytes(range(200, 256)))
     (tmp_path / "locked").mkdir()

@@ -93,7 +93,7 @@ def test_what_a_store_holds_already_is_left_out_and_counted(store, photos, onnx,
     assert areas[0].read_bytes() == areas[1].read_bytes()
 
 
-def test_a_damaged_result_in_a_store_is_told_by_its_address(store, photos, onnx, tmp_path):
+def test_a_damaged_result_in_a_store_is_identified_by_its_address(store, photos, onnx, tmp_path):
     (tmp_path / "1.png").write_bytes(b"no image")
     store("masks").upload(tmp_path / "1.png", PurePosixPath("1.png"))
     arguments = ("--skip-existing", "--areas", tmp_path / "a.csv")
@@ -120,7 +120,7 @@ def test_results_stay_apart_from_the_images_of_a_store(store, photos, onnx, tmp_
         predict(onnx, store("photos/a/1.png"), "-o", store("photos/a"))
 
 
-def test_a_broken_object_is_told_by_its_address(store, photos, onnx, tmp_path):
+def test_a_broken_object_is_identified_by_its_address(store, photos, onnx, tmp_path):
     (tmp_path / "zero.jpg").write_bytes(b"")
     store("photos").upload(tmp_path / "zero.jpg", PurePosixPath("zero.jpg"))
     told = predict(onnx, store("photos"), "-o", tmp_path / "masks", code=3)
@@ -141,7 +141,7 @@ def test_what_is_not_there_is_one_line(store, photos, onnx, tmp_path):
         Storage.of("s3://bucket/x?endpoint_override=127.0.0.1:1&scheme=http&region=us-east-1").files()
 
 
-def test_addresses_are_told_from_paths():
+def test_addresses_are_distinguished_from_paths():
     assert is_address("s3://bucket/x")
     assert is_address("s3://bucket/a\nb")
     for text in ("photos/a", "/photos", "-", "C:\\photos", "a:b", "photos//x"):

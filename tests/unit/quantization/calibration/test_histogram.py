@@ -47,7 +47,7 @@ def test_minmax_is_exact_and_a_side_without_values_costs_nothing():
     assert choose_range(_histogram([-1.0, 7.0]), "minmax", symmetric=False) == (-1.0, 7.0)
 
 
-def test_percentile_clips_the_share_that_it_was_told_to():
+def test_percentile_clips_the_share_that_it_was_given():
     histogram = _histogram(NORMAL)
     low, high = choose_range(histogram, "percentile", symmetric=True, percentile=99.0)
     # |x| of a standard normal is below 2.5758 for 99 %; a bin is 8/4096 = 0.002 wide, and 200 001 samples scatter.

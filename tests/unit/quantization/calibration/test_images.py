@@ -67,7 +67,7 @@ def test_the_feeds_are_the_images_of_the_survey(folder, tmp_path):
         list(found.feeds(io))
 
 
-def test_an_image_that_is_skipped_is_told_once_and_left_out_everywhere(folder, tmp_path):
+def test_an_image_that_is_skipped_is_reported_once_and_left_out_everywhere(folder, tmp_path):
     (folder / "b.png").write_bytes(b"no image")
     recorded = RecordedProgress()
     found = open_checked(CARD, DataOptions(str(folder), on_error="skip"), recorded)

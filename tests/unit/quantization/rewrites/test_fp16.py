@@ -115,7 +115,7 @@ def test_a_weight_beyond_fp16_is_named_and_its_node_stays(tmp_path):
     assert report.kept["conv3"] == "weight beyond FP16"
 
 
-def test_the_share_of_weights_that_vanish_is_told(tmp_path):
+def test_the_share_of_weights_that_vanish_is_reported(tmp_path):
     weights = small_weights()
     weights["score_fr.weight"].reshape(-1)[:6] = 1e-9
     _, report = _convert(write_fcn(tmp_path / "w.onnx", weights))

@@ -16,7 +16,7 @@ from tests.support.foreign_nets import foreign_net
 from tests.support.small_fcn import write_foreign
 
 
-def test_what_nothing_makes_is_told_before_a_rewrite(tmp_path):
+def test_what_nothing_makes_is_reported_before_a_rewrite(tmp_path):
     path = write_foreign(tmp_path / "foreign.onnx")
     model = onnx.load(path)
     (bias,) = [node for node in model.graph.node if node.output[0] == "conv1.bias"]
@@ -26,7 +26,7 @@ def test_what_nothing_makes_is_told_before_a_rewrite(tmp_path):
         load_rewritable(path)
 
 
-def test_external_data_that_is_cut_is_told_before_a_rewrite(tmp_path):
+def test_external_data_that_is_cut_is_reported_before_a_rewrite(tmp_path):
     path = write_foreign(tmp_path / "foreign.onnx")
     model = onnx.load(path)
     weights = [node for node in model.graph.node if node.op_type == "Constant"]

@@ -52,7 +52,7 @@ def test_the_estimate_is_what_the_tensors_take(tmp_path):
     assert cache_bytes(model, [], (34, 46), 34 * 46) == 0
 
 
-def test_too_little_room_is_told_before_the_work(tmp_path, monkeypatch):
+def test_too_little_room_is_reported_before_the_work(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(search_cache.shutil, "disk_usage", lambda folder: usage(0, 0, 1_064_000_000 + 3_108_864))
     check_disk_space(tmp_path / "x", 1_000_000_000)

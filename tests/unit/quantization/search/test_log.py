@@ -42,7 +42,7 @@ def test_steps_are_read_again_with_their_counts(path):
 
 
 @pytest.mark.parametrize("length", [1, 30, -1])
-def test_half_a_line_is_dropped_and_the_step_written_anew(path, length):
+def test_half_a_line_is_dropped_and_the_step_written_again(path, length):
     text = path.read_text()
     last = text.splitlines()[-1]
     path.write_text(text[: -len(last) - 1] + last[:length])
@@ -97,7 +97,7 @@ def test_an_empty_file_is_begun(tmp_path):
     assert SearchLog(tmp_path / "s.jsonl", KEY).found == 1
 
 
-def test_a_log_that_cannot_be_written_is_told_at_once(tmp_path):
+def test_a_log_that_cannot_be_written_is_reported_at_once(tmp_path):
     with pytest.raises(OutputError, match="cannot write"):
         SearchLog(tmp_path, KEY)
     (tmp_path / "file").touch()

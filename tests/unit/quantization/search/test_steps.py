@@ -64,7 +64,7 @@ def test_the_cpu_target_is_cut_before_the_first_reader_of_the_layers_input(model
     assert tensors_before(model, "score_pool", "cpu") == tensors_before(model, "conv2", "cpu") == ["pool"]
 
 
-def test_layers_of_one_name_are_told_apart_before_a_search(tmp_path):
+def test_layers_of_one_name_are_distinguished_before_a_search(tmp_path):
     path = write_fcn(tmp_path / "fcn.onnx")
     assert candidates(load_graph(path), {"conv1": "first layer"}) == ["conv2", "conv3", "score_fr", "score_pool"]
     model = onnx.load(path)

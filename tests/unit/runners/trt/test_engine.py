@@ -34,7 +34,7 @@ def refusal(path: object, kind: type[Exception] = EngineError) -> str:
     return str(caught.value)
 
 
-def test_a_missing_an_empty_and_a_truncated_engine_are_told_apart(machine, net, tmp_path):
+def test_a_missing_an_empty_and_a_truncated_engine_are_distinguished(machine, net, tmp_path):
     assert "does not exist; expected an .onnx file, an engine" in refusal(tmp_path / "none.engine")
     assert "is a folder" in refusal(tmp_path, CheckpointError)
     engine = machine.build(net, PROFILES)
@@ -92,7 +92,7 @@ def test_a_plan_for_later_releases_may_carry_its_own_runtime(machine, net):
         assert machine.gpu.made["host code allowed"] == 1
 
 
-def test_another_architecture_is_told_with_both_unless_the_plan_fits_several(machine, net):
+def test_another_architecture_is_reported_with_both_unless_the_plan_fits_several(machine, net):
     other = BuiltFor(("SM80", "SM90"))
     message = refusal(machine.build(net, PROFILES, built_for=other))
     assert "was built for SM80, SM90; Fake GPU is SM89; build it for that with fcn-deploy build-engine" in message
@@ -112,7 +112,7 @@ def test_the_library_that_built_it_must_be_there(machine, net, monkeypatch):
     assert "tensorrt is not installed" in refusal(engine, MissingDependencyError)
 
 
-def test_a_plan_that_the_library_refuses_is_told_in_its_words(machine, net):
+def test_a_plan_that_the_library_refuses_is_reported_in_its_words(machine, net):
     engine = machine.build(net, PROFILES)
     machine.gpu.fail_next("deserialize_cuda_engine")
     assert "TensorRT for RTX 1.7.1 cannot load it: IRuntime::deserializeCudaEngine: Error Code 2: OutOf" in refusal(
@@ -120,7 +120,7 @@ def test_a_plan_that_the_library_refuses_is_told_in_its_words(machine, net):
     )
 
 
-def test_junk_without_a_sidecar_is_told_by_every_library_that_is_here(machine, tmp_path):
+def test_junk_without_a_sidecar_is_identified_by_every_library_that_is_here(machine, tmp_path):
     path = tmp_path / "junk.engine"
     path.write_bytes(plan_header("tensorrt_rtx", 128) + bytes(100))
     message = refusal(path)
@@ -158,7 +158,7 @@ def test_a_float_engine_without_a_sidecar_lacks_the_mean_and_says_so(machine, tm
     assert "'image' tensor(float)[-1, 3, -1, -1] and it holds no model card, so the mean" in message
 
 
-def test_an_engine_of_another_kind_is_told_by_its_ports(machine, net, tmp_path):
+def test_an_engine_of_another_kind_is_identified_by_its_ports(machine, net, tmp_path):
     import onnx
     from onnx import TensorProto, helper
 

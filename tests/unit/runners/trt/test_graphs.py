@@ -112,7 +112,7 @@ def test_a_driver_that_is_too_old_for_graphs_says_how_to_do_without(machine, net
             runner.infer({"image": noise((1, 33, 47))})
 
 
-def test_a_graph_that_cannot_be_launched_is_freed_and_made_anew(machine, net, reference):
+def test_a_graph_that_cannot_be_launched_is_freed_and_made_again(machine, net, reference):
     image = noise((1, 33, 47))
     with open_graphed(machine, net) as runner:
         for _ in range(2):
@@ -146,7 +146,7 @@ def test_tensorrt_for_rtx_is_asked_to_capture_by_itself(machine, net, reference,
     assert machine.gpu.made["graph"] == 0
 
 
-def test_kernels_compiled_on_this_gpu_are_kept_beside_the_engine_and_given_back(machine, net):
+def test_kernels_compiled_on_this_gpu_are_kept_next_to_the_engine_and_given_back(machine, net):
     engine = machine.build(net, PROFILES)
     cache = engine.with_name("net.engine.sm89.cache")
     with TrtRunner.open("tensorrt", str(engine)) as runner:
@@ -158,7 +158,7 @@ def test_kernels_compiled_on_this_gpu_are_kept_beside_the_engine_and_given_back(
     assert cache.stat().st_mtime_ns == written.st_mtime_ns  # nothing new, nothing written
 
 
-def test_a_cache_of_another_gpu_is_said_and_replaced_and_a_runner_may_do_without_one(machine, net):
+def test_a_cache_of_another_gpu_is_reported_and_replaced_and_a_runner_may_do_without_one(machine, net):
     engine = machine.build(net, PROFILES)
     cache = engine.with_name("net.engine.sm89.cache")
     cache.write_bytes(b"kernels of another GPU")

@@ -45,7 +45,7 @@ def test_preallocated_memory_never_grows(machine, net):
     assert held == 3 * 4 * 97 * 99 * 16 + 1000
 
 
-def test_outputs_that_nobody_asked_for_take_no_pinned_memory(machine, net):
+def test_outputs_that_are_not_requested_take_no_pinned_memory(machine, net):
     with open_runner("tensorrt", str(machine.build(net, PROFILES))) as runner:
         runner.infer({"image": noise((1, 33, 47))})
         assert sorted(size for size, _ in machine.gpu.pinned.values()) == [33 * 47, 33 * 47 * 3]
@@ -90,7 +90,7 @@ def test_profile_and_shape_are_set_only_when_they_change(machine, net):
         assert "set_optimization_profile_async" not in machine.gpu.calls
 
 
-def test_no_pycuda_and_no_driver_are_told_apart_in_one_line(machine, net, monkeypatch):
+def test_no_pycuda_and_no_driver_are_distinguished_in_one_line(machine, net, monkeypatch):
     import sys
     from importlib import import_module
 
@@ -125,7 +125,7 @@ def test_a_gpu_that_is_not_there_is_one_line(machine, net):
         TrtRunner.open("tensorrt", str(machine.build(net, PROFILES)), gpu=3)
 
 
-def test_outputs_the_engine_lacks_are_refused_with_the_mend(machine, net, tmp_path):
+def test_outputs_the_engine_lacks_are_refused_with_the_fix(machine, net, tmp_path):
     from fcn_deploy.errors import EngineError
     from tests.support.onnx_files import write_graph
 

@@ -134,7 +134,7 @@ def test_too_little_gpu_memory_says_what_was_needed_and_what_is_free(monkeypatch
     machine.check()
 
 
-def test_activations_that_do_not_fit_are_told_with_their_size(monkeypatch, net):
+def test_activations_that_do_not_fit_are_reported_with_their_size(monkeypatch, net):
     machine = Machine(monkeypatch, total_bytes=500)
     with pytest.raises(
         RunnerError, match=r"makes no execution context: OutOfMemory.*its activations need 0\.0 MiB, 0\.0"

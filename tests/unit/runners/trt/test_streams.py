@@ -82,7 +82,7 @@ def test_tensorrt_for_rtx_keeps_the_kernels_of_all_streams_in_one_cache(machine,
     assert (net.parent / "net.engine.sm89.cache").is_file()
 
 
-def test_graphs_are_captured_where_nobody_says_otherwise(machine, net):
+def test_graphs_are_captured_by_default(machine, net):
     with open_with(machine, net) as runner:
         for _ in range(3):
             runner.infer({"image": noise((1, 33, 47))})
