@@ -94,7 +94,11 @@ def _absence(path: Path) -> str:
 def near_models(path: Path) -> str:
     """Return "; did you mean A or B?" of models in the folder of `path`; "" if none has a name like it."""
     try:
-        beside = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in (*SUFFIXES, ".bin", ".ckpt")]
+        beside = [
+            entry.name
+            for entry in path.parent.iterdir()
+            if entry.suffix.lower() in (*SUFFIXES, ".bin", ".ckpt", ".tar")
+        ]
     except OSError:  # a folder that may not be listed
         return ""
     if _may_be_shipped(path):

@@ -82,24 +82,24 @@ def inspect(file: StrPath, *, progress: Progress = SILENT) -> Inspection:
     with reading(path, GraphError):
         require_file(source, sidecar_alone=True)
         with progress.task(f"reading {path.name}", None):
-            return _inspect(source, path)
+            return _inspect(source, path, progress)
 
 
-def _inspect(source: str, path: Path) -> Inspection:
+def _inspect(source: str, path: Path, progress: Progress) -> Inspection:
     kind, size, digest = kind_of(source), path.stat().st_size, sha256(path)
     if is_sidecar(path):
         return Inspection(path, "sidecar", size, digest, inspect_sidecar(path))
     if kind == "engine":
         return Inspection(path, "engine", size, digest, inspect_engine(path, digest))
     if kind != "onnx":
-        return Inspection(path, "checkpoint", size, digest, _checkpoint(source))
+        return Inspection(path, "checkpoint", size, digest, _checkpoint(source, progress))
     from fcn_deploy.inspection.onnx import inspect_onnx
 
     return Inspection(path, "onnx", size, digest, inspect_onnx(path))
 
 
-def _checkpoint(source: str) -> CheckpointFile:
-    with ModelSource(source) as model:
+def _checkpoint(source: str, progress: Progress) -> CheckpointFile:
+    with ModelSource(source, progress) as model:
         network, card = model.network()
     state = network.state_dict()
     return CheckpointFile(card, sum(parameter.numel() for parameter in network.parameters()), len(state))

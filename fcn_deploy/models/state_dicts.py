@@ -69,6 +69,7 @@ def state_dict_of(
     if not isinstance(weights.content, Mapping):
         raise CheckpointError(f"{path} holds a {type(weights.content).__name__}, not a state dict of named tensors")
     found = [part for state in _state_dicts(weights.content, path) for part in _without_prefix(state)]
+    found = [state for state in found if recognise(state.tensors) is not None] or found
     if not found and wanted in (None, "model", "ema"):
         raise _no_tensors(weights, path)
     chosen = _chosen(found, weights, path, wanted)

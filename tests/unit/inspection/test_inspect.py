@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from fcn_deploy.doctor.probe_model import build_tiny, write_tiny
@@ -22,6 +23,8 @@ from fcn_deploy.inspection.text import layer_table, lines
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Profile
 from tests.support.onnx_files import CARD, write_graph
+from tests.support.recorded_progress import RecordedProgress
+from tests.support.reference_nets import caffe_state
 from tests.support.small_fcn import write_fcn
 
 VERSION = (1, 7, 1, 116)
@@ -224,3 +227,11 @@ def test_the_demo_checkpoint_shows_its_model_and_parameters():
     reported = {line.split("  ")[0]: line for line in lines(inspect("demo"))}
     assert "941,800 in 35 tensors" in reported["parameters"]
     assert "fcn8s, width 0.25, head pool5" in reported["model"]
+
+
+def test_what_is_chosen_in_a_checkpoint_is_reported(tmp_path: Path):
+    state = {f"module.{key}": value for key, value in caffe_state("fcn32s-caffe", 3).items()}
+    torch.save({"state_dict": state}, path := tmp_path / "model_best.pth.tar")
+    recorded = RecordedProgress()
+    assert inspect(path, progress=recorded).kind == "checkpoint"
+    assert recorded.lines == [f"{path}: took module. off the names of its tensors"]

@@ -97,6 +97,12 @@ def test_two_prefixes_in_one_state_dict_are_a_choice_too(state: State, tmp_path:
     assert torch.equal(loaded(content, tmp_path, weights="ema")[0], 2 * state[FIRST])
 
 
+def test_other_tensors_under_a_known_wrapper_are_no_choice(state: State, tmp_path: Path):
+    found, said = loaded({"ema": {"decay": torch.ones(1)}, "state_dict": state}, tmp_path)
+    assert torch.equal(found, state[FIRST])
+    assert said == []
+
+
 def test_averaged_weights_alone_are_read_and_said(state: State, tmp_path: Path):
     found, said = loaded({"n_averaged": torch.tensor(9), **prefixed(state, "module.")}, tmp_path)
     assert torch.equal(found, state[FIRST])
