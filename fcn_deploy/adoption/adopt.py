@@ -101,7 +101,7 @@ def adopt(
         channel_order: the order that the network expects, "RGB" or "BGR".
         no_normalisation: whether the graph takes images of 0..255 and normalises them itself.
         classes: class names, index = label; for a network with one channel the name of its class.
-        threshold: the probability from which on a pixel is of the class of a network with one channel.
+        threshold: the probability above which a pixel is of the class of a network with one channel.
         scores: the name of the output to make labels of; None chooses.
         size: (H, W) of an image that the network takes; None tries the usual ones.
         outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.

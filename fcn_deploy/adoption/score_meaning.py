@@ -24,7 +24,7 @@ class ScoreMeaning:
     Attributes:
         activation: the last node, which is left out because it does not change which class is largest; "" for none.
         probabilities: whether one channel holds probabilities that stay as they are.
-        threshold: probability from which on a pixel of a network with one channel belongs to its class.
+        threshold: probability above which a pixel of a network with one channel belongs to its class.
     """
 
     activation: str = ""

@@ -57,7 +57,7 @@ from fcn_deploy.cli.options.values import FILE, parse_triple, size_value
         "--threshold",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
         default=0.5,
-        help="Probability from which on a pixel is of the class of a network with one channel.",
+        help="Probability above which a pixel is of the class of a network with one channel.",
     ),
     option("--scores", metavar="NAME", show_default="the one of the image's size", help="Output to make labels of."),
 )
