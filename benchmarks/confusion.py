@@ -28,7 +28,7 @@ def label_pair(height: int, width: int, classes: int) -> tuple[NDArray[np.uint8]
 
 
 def measure(sizes: Sequence[str], classes: Sequence[int], rounds: int) -> Measured:
-    """A row for each size ("HxW") and number of classes."""
+    """Return a row for each size ("HxW") and number of classes."""
     torch.set_num_threads(1)  # as many as ours uses
     shapes = [parse_size(size) for size in sizes]
     return [compare(height, width, count, rounds) for height, width in shapes for count in classes], {

@@ -32,7 +32,7 @@ def measure(sizes: Sequence[str], rounds: int) -> Measured:
 
 
 def by_comparison(pixels: NDArray[np.uint8], colours: dict[Colour, int]) -> NDArray[np.uint8]:
-    """The usual loop: compare the whole image with one colour after the other."""
+    """Decode by the usual loop: compare the whole image with one colour after the other."""
     label = np.full(pixels.shape[:2], 255, np.uint8)
     for colour, index in colours.items():
         label[(pixels == np.array(colour, np.uint8)).all(axis=-1)] = index
@@ -47,7 +47,7 @@ def scene_label(height: int, width: int) -> NDArray[np.uint8]:
 
 
 def measure_indexed(label: NDArray[np.uint8], folder: Path, rounds: int) -> dict[str, Any]:
-    """An indexed PNG from the disk: what checking file, orientation and label values costs."""
+    """Time an indexed PNG from the disk: the cost of checking file, orientation and label values."""
     path = folder / "indexed.png"
     image = Image.fromarray(label)
     image.putpalette([channel for colour in voc_palette(CLASSES) for channel in colour])

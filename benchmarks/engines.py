@@ -38,7 +38,7 @@ OURS, THEIRS = "fcn-deploy build-engine", "polygraphy convert"
 
 
 def typed_files(model: str, width: float, folder: Path) -> Iterator[tuple[str, Path]]:
-    """(precision, file) of a network with random weights, calibrated on two generated scenes."""
+    """Return (precision, file) of a network with random weights, calibrated on two generated scenes."""
     card = new_card(model, SYNTHETIC_CLASSES, width=width)
     fp32 = folder / f"{model}.onnx"
     export_model(build(card), card, fp32, shapes=((1, 33, 47),))
@@ -52,7 +52,7 @@ def typed_files(model: str, width: float, folder: Path) -> Iterator[tuple[str, P
 
 
 def commands(onnx: Path, folder: Path) -> dict[str, tuple[list[str], Path]]:
-    """Each tool's command and the engine that it writes."""
+    """Return each tool's command and the engine that it writes."""
     ours, theirs = folder / "ours.engine", folder / "theirs.engine"
     sizes = [f"--{word}={shape_text(shape)}" for word, shape in _shapes()]
     convert = ["-c", "import sys; from polygraphy.tools import main; sys.exit(main())", "convert", str(onnx)]
@@ -72,7 +72,7 @@ def _dims(shape: Shape) -> str:
 
 
 def run(command: list[str]) -> tuple[float, int]:
-    """Milliseconds of a command, and the most resident bytes that it and its children had together.
+    """Return the milliseconds of a command, and the peak of resident bytes of it and its children.
 
     Raises:
         EngineError: it failed; its last line is in the message.
@@ -120,7 +120,7 @@ def compare(question: str, onnx: Path, folder: Path, rounds: int) -> dict[str, A
 
 
 def measure(networks: Sequence[tuple[str, float]], rounds: int) -> Measured:
-    """A row for each network, by model and width, and precision."""
+    """Return a row for each network, by model and width, and precision."""
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -21,7 +21,7 @@ OURS, OTHERS = 1, 0  # series, and so colours
 
 
 def figure(record: dict[str, Any]) -> Markup:
-    """Bars of the median milliseconds, the fastest first; ours in colour. A group of bars a question."""
+    """Draw bars of the median milliseconds, the fastest first, ours in colour; one group of bars per question."""
     heights = [HEAD + LINE * len(row["median_ms"]) + GAP for row in record["rows"]]
     scale = from_zero([ms for row in record["rows"] for ms in row["median_ms"].values()], NAMES, WIDTH - VALUE)
     groups = [_group(row, sum(heights[:place]), scale) for place, row in enumerate(record["rows"])]
@@ -50,7 +50,7 @@ def _bar(name: str, ms: float, ours: bool, top: float, scale: Scale) -> Markup:
 
 
 def current() -> dict[Path, str]:
-    """What each figure should be: those of the suites that have a record."""
+    """Return each figure as it should be, for the suites that have a record."""
     records = {name: newest(name) for name in SUITES}
     return {FIGURES / f"{name}.svg": f"{figure(found)}\n" for name, found in records.items() if found is not None}
 

@@ -96,7 +96,7 @@ def measure(
     energy_s: float,
     budget_s: float,
 ) -> Measured:
-    """A row a size.
+    """Return a row per size.
 
     Args:
         model: a network of random weights, or "demo".
@@ -176,7 +176,7 @@ def measure(
 
 
 def network_of(model: str, width: float) -> tuple[torch.nn.Module, ModelCard]:
-    """The demo, or a network of random weights."""
+    """Return the demo, or a network of random weights."""
     if model == "demo":
         return load_network("demo")
     torch.manual_seed(0)
@@ -185,12 +185,12 @@ def network_of(model: str, width: float) -> tuple[torch.nn.Module, ModelCard]:
 
 
 def is_answer(name: str) -> bool:
-    """Whether a program is what we deploy: PyTorch's rows are ours in code, and the baseline."""
+    """Return whether a program is what we deploy: PyTorch's rows are ours in code, and the baseline."""
     return name.startswith(OURS) and not name.startswith(OURS_IN_PYTORCH)
 
 
 def over_pytorch(row: Mapping[str, Any]) -> dict[str, Any]:
-    """PyTorch's fastest program in a row, None if none ran, and how many times as fast each of ours is."""
+    """Return PyTorch's fastest program in a row (None if none ran), and how many times as fast each of ours is."""
     medians: Mapping[str, float] = row["median_ms"]
     pytorch = [name for name in medians if name.startswith((OURS_IN_PYTORCH, "PyTorch", "torch."))]
     best = min(pytorch, key=lambda name: medians[name], default=None)
@@ -201,7 +201,7 @@ def over_pytorch(row: Mapping[str, Any]) -> dict[str, Any]:
 def joules_of(
     programs: Mapping[str, Program], image: Image, watch: GpuWatch, seconds: float
 ) -> dict[str, dict[str, float]]:
-    """Joules of an image by each counter, each program running alone for `seconds`; a look at the GPU after each."""
+    """Return joules per image by each counter; runs each program alone for `seconds`, then reads the GPU's state."""
     meter, found = EnergyMeter(watch), {}
     if not meter.read() or seconds <= 0:
         return {}

@@ -32,13 +32,13 @@ class Product:
 
 
 def products(threads: int) -> dict[tuple[str, str], Product]:
-    """(type, library) -> what multiplies once; the operands are ready made."""
+    """Return a function for each (type, library) that multiplies prepared operands once."""
     multiply_adds = COUNT * ROWS * DEPTH**2
     return {key: Product(call, multiply_adds) for key, call in _cpu_calls(threads).items()}
 
 
 def gpu_products(device: str = "cuda") -> dict[tuple[str, str], Product]:
-    """The same on a GPU, of square matrices, by PyTorch; each call ends when the GPU is done."""
+    """Return the same on a GPU, of square matrices, by PyTorch; each call ends when the GPU is done."""
     multiply_adds = GPU_COUNT * GPU_SIDE**3
     found = {}
     for name, dtype, tf32 in (
@@ -87,7 +87,7 @@ def _cpu_calls(threads: int) -> dict[tuple[str, str], Call]:
 def speed(
     kind: str, products: Mapping[tuple[str, str], Product], samples: Mapping[tuple[str, str], Sequence[float]]
 ) -> float:
-    """Multiply-adds in a millisecond: the best library's median."""
+    """Return the multiply-adds per millisecond of the best library's median."""
     return max(products[key].multiply_adds / median(values) for key, values in samples.items() if key[0] == kind)
 
 
@@ -136,7 +136,7 @@ def float_graph(generator: np.random.Generator) -> bytes:
 
 
 def int8_graph(generator: np.random.Generator) -> bytes:
-    """1 x 1 convolutions of 8 bits between pairs, the form for which both libraries have their INT8 kernels."""
+    """Build 1 x 1 convolutions of 8 bits between pairs, the form for which both libraries have their INT8 kernels."""
     from onnx import TensorProto, helper, numpy_helper
 
     constants: dict[str, NDArray[np.generic]] = {

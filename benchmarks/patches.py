@@ -70,7 +70,7 @@ class Classifier:
         return self._classify(image, (True, True, True, True))[0]
 
     def slide(self, image: Tensor, cut: Sequence[Patch], *, batch: int) -> Tensor:
-        """The same, each score from its own patch; `batch` patches of one form together."""
+        """Return the same, each score from its own patch; `batch` patches of one form together."""
         scores: list[Tensor] = []
         ordered = sorted(cut, key=lambda patch: patch.form)
         for form, group in groupby(ordered, key=lambda patch: patch.form):
@@ -80,7 +80,7 @@ class Classifier:
         return _as_map(scores, ordered)
 
     def slide_extended(self, image: Tensor, cut: Sequence[Patch]) -> Tensor:
-        """What a sliding window gives that knows nothing of the layers: whole patches, zeros around the image."""
+        """Return the scores of a plain sliding window: whole patches, zeros around the image."""
         reach = self.reach
         after = reach.size + reach.stride
         extended = functional.pad(image, (reach.before, after, reach.before, after))
@@ -97,7 +97,7 @@ class Classifier:
         return self.slide(extended, inside, batch=1)
 
     def multiply_adds(self, call: Callable[[], object]) -> int:
-        """Those of the convolutions that `call` runs: elements of the result times weights of an element."""
+        """Count those of the convolutions that `call` runs: elements of the result times weights per element."""
         self._multiply_adds = 0
         call()
         return self._multiply_adds
@@ -148,7 +148,7 @@ def patches(reach: Reach, image: Sequence[int], scores: Sequence[int]) -> list[P
 
 
 def inner_patches(cut: Sequence[Patch]) -> list[Patch]:
-    """Those that end inside the image at all sides."""
+    """Return those that end inside the image at all sides."""
     return [patch for patch in cut if not any(patch.ends)]
 
 

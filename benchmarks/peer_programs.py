@@ -71,7 +71,7 @@ def compiled(
     compiler: Callable[..., Any] = torch.compile,
     device: str = "cpu",
 ) -> Program:
-    """`torch.compile` for this size.
+    """Return the program of `torch.compile` for this size.
 
     Raises:
         RunnerError: it fails, or is not done after `seconds`.
@@ -102,7 +102,7 @@ def onnxruntime(path: Path, card: ModelCard, provider: str = "CPUExecutionProvid
 
 
 def openvino(path: Path, card: ModelCard) -> tuple[Program, str]:
-    """The program, and the type that most of its layers compute in: OpenVINO's own choice."""
+    """Return the program, and the type that most of its layers compute in, which OpenVINO chooses."""
     network = require("openvino").compile_model(str(path), "CPU")
     request = network.create_infer_request()
     return lambda image: labels_of(request.infer([normalised(image, card)])[0]), layer_types(network).most_common(1)[0][

@@ -66,7 +66,7 @@ def measure(
     pause_s: float,
     compile_seconds: float,
 ) -> Measured:
-    """A row a size.
+    """Return a row per size.
 
     Args:
         sizes: "HxW".
@@ -140,7 +140,7 @@ def race(
     is_ours: Callable[[str], bool] = lambda name: name.startswith(OURS),
     product_rounds: int | None = None,
 ) -> dict[str, Any]:
-    """All programs and products in turn; the fastest of ours is `ours`, or of all where none of ours ran.
+    """Time all programs and products in turn; `ours` is the fastest of ours, or of all if none of ours ran.
 
     With `product_rounds` the products have so many rounds of their own, after the programs.
     """

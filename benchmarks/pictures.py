@@ -48,7 +48,7 @@ def strips() -> dict[str, Image.Image]:
 
 
 def strip(sample: Sample, labels: NDArray[Any]) -> Image.Image:
-    """The four side by side, white between them."""
+    """Join the four side by side, white between them."""
     assert sample.label is not None
     image = Image.fromarray(sample.image)
     truth, found = (label_image(each, SYNTHETIC_PALETTE).convert("RGB") for each in (sample.label, labels))
@@ -60,14 +60,14 @@ def strip(sample: Sample, labels: NDArray[Any]) -> Image.Image:
 
 
 def quoted_run() -> str:
-    """The first output of `bench` in docs/bench.md."""
+    """Return the first output of `bench` in docs/bench.md."""
     found = re.search(r"^```\n(demo\.safetensors: .*?)^```$", (DOCS / "bench.md").read_text("utf-8"), re.M | re.S)
     assert found is not None
     return found[1]
 
 
 def points(run: str) -> list[Point]:
-    """The timed rows of what `bench` printed."""
+    """Return the timed rows of the text that `bench` printed."""
     speed, _, fidelity = run.split("\nrunner ")[1:4]
     times = {name: float(cells[5]) for name, cells in _rows(speed) if cells[5] != "-"}
     change = {name: 0.0 if cells[1] == "ref" else float(cells[1]) for name, cells in _rows(fidelity)}
@@ -82,7 +82,7 @@ def _rows(table: str) -> list[tuple[str, list[str]]]:
 
 
 def overview(rows: Sequence[Point]) -> Image.Image:
-    """A scene, the demo's labels of it, and speed against accuracy of `rows`."""
+    """Draw a scene, the demo's labels of it, and speed against accuracy of `rows`."""
     scene = SCENES[FIRST]
     labels = label_image(load("demo")(scene.image), SYNTHETIC_PALETTE).convert("RGB")
     whole = Image.new("RGB", (WIDTH, HEIGHT), "white")

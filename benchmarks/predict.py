@@ -105,7 +105,7 @@ class HalfTime(Silent):
         self.times.append(time.perf_counter())
 
     def steady(self) -> float:
-        """Images per second in the second half."""
+        """Return the images per second in the second half."""
         half = self.times[len(self.times) // 2 :]
         return (len(half) - 1) / (half[-1] - half[0])
 
@@ -125,7 +125,7 @@ class Idle(Runner):
 
 
 def write_images(folder: Path, count: int, scenes: int = 400) -> None:
-    """`count` JPEGs of quality 90 of as many generated scenes; beyond `scenes` they are links to those before."""
+    """Write `count` JPEGs of generated scenes, quality 90; from number `scenes` on, links to the first ones."""
     folder.mkdir()
     data = SyntheticDataset(min(count, scenes), 0, SIZE)
     for index in range(count):
@@ -156,7 +156,7 @@ def by_loop(job: Job) -> Timed:
 
 
 def by_predict(job: Job) -> Timed:
-    """`predict`, with its own choices where the job has none."""
+    """Run `predict`, with its own defaults for what the job leaves open."""
     done = HalfTime()
     report = predict(
         job.model, job.images, job.target, runner=job.runner, batch=job.batch, workers=job.workers or None,
@@ -166,13 +166,13 @@ def by_predict(job: Job) -> Timed:
 
 
 def io_alone(job: Job) -> Timed:
-    """`predict` with a runner that costs nothing."""
+    """Run `predict` with a runner that costs nothing."""
     with patch.object(labeller, "open_runners", lambda source, stack, **options: [Idle("idle", source.card())]):
         return by_predict(job)
 
 
 def inference_alone(job: Job) -> Timed:
-    """As many inferences of one image as `predict` does, with as many under way."""
+    """Run one image as often as `predict` infers, with as many inferences under way."""
     paths = sorted(Path(job.images).iterdir())
     batch = np.stack([load_image(paths[0])] * job.batch)
     with ExitStack() as stack:
@@ -198,7 +198,7 @@ def in_child(way: str, job: Job) -> Timed:
 
 
 def compare(job: Job, folder: Path, count: int, rounds: int) -> dict[str, Any]:
-    """Milliseconds an image of each way, in turn, on the many images; peaks for few and many; what ours waited for."""
+    """Return the milliseconds per image of each way, in turn, the memory peaks, and what ours waited for."""
     samples: dict[str, list[float]] = {way: [] for way in WAYS}
     peaks: dict[str, dict[str, int]] = {way: {} for way in (OURS, LOOP)}
     runs = folder / f"{Path(job.model).name} {job.overlay}"
@@ -252,7 +252,7 @@ def measure(models: Sequence[str], rounds: int, runner: str, images: int, batch:
 
 
 def file_of(model: str, demo: ModelSource, folder: Path) -> str:
-    """The ONNX file behind a name that `measure` takes."""
+    """Return the ONNX file for a name that `measure` takes."""
     if not model.startswith("demo"):
         return model
     fp32 = demo.file_for("onnxruntime")

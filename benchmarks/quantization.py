@@ -90,7 +90,7 @@ def variants(source: Path, data: DataOptions, images: CalibrationSet, cache: Pat
 
 
 def reader(images: CalibrationSet) -> Any:
-    """The calibration images as onnxruntime's quantiser takes them."""
+    """Return the calibration images as onnxruntime's quantiser takes them."""
 
     class Reader(require("onnxruntime.quantization").CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -104,7 +104,7 @@ def reader(images: CalibrationSet) -> Any:
 
 
 def row(name: str, path: Path, found: Scored, fp32: Scored) -> dict[str, Any]:
-    """Figures in points and their changes against FP32, the counts behind them, and the file's size."""
+    """Return figures in points and their changes against FP32, the counts behind them, and the file's size."""
     overall, boundary = found.overall.sum(axis=0), found.boundary.sum(axis=0)
     changes = iou_change(fp32.overall, found.overall).mean, iou_change(fp32.boundary, found.boundary).mean
     same = sum(int(np.count_nonzero(a == b)) for a, b in zip(found.labels, fp32.labels, strict=True))
@@ -139,7 +139,7 @@ def circumstances(source: Path, folder: Path, images: CalibrationSet, validation
 
 
 def measure(model: str, data: str) -> Measured:
-    """Rows of all files, FP32 first, and the record's circumstances.
+    """Return the rows of all files, FP32 first, and the record's circumstances.
 
     Args:
         model: an FP32 .onnx file that `fcn-deploy export` wrote.

@@ -43,7 +43,7 @@ def time_ms(
 
 
 def row(question: str, samples: Mapping[str, Sequence[float]], ours: str) -> dict[str, Any]:
-    """A record of one question: raw samples, medians, and how many times faster `ours` is than each other."""
+    """Return the record of one question: raw samples, medians, and how many times faster `ours` is than each other."""
     medians = {name: statistics.median(values) for name, values in samples.items()}
     faster = {name: medians[name] / medians[ours] for name in medians if name != ours}
     return {"question": question, "ours": ours, "median_ms": medians, "times_faster": faster, "samples_ms": samples}

@@ -147,7 +147,7 @@ def _newest_table(name: str) -> str:
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """The table of a record, by its suite."""
+    """Render the table of a record, as its suite does."""
     return TABLES.get(record["benchmark"], table)(record)
 
 

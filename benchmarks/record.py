@@ -50,7 +50,7 @@ def write(name: str, rows: Sequence[Mapping[str, Any]], packages: Sequence[str],
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A record of any schema."""
+    """Read a record of any schema."""
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return record
 

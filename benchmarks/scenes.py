@@ -29,7 +29,7 @@ def measure(calibration: int, validation: int) -> Measured:
 
 
 def write_split(folder: Path, split: str, count: int) -> None:
-    """`count` scenes below folder/split, their list folder/split.txt, and the class names."""
+    """Write `count` scenes below folder/split, their list folder/split.txt, and the class names."""
     listed = write_pairs(SyntheticDataset(count, SEEDS[split]), folder / split)
     pairs = (line.split() for line in listed.read_text().splitlines())
     write_text(folder / f"{split}.txt", "".join(f"{split}/{image} {split}/{label}\n" for image, label in pairs))

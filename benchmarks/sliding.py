@@ -32,7 +32,7 @@ ONE_PASS = "one pass"
 
 
 def measure(heads: Sequence[str], width: float, sizes: Sequence[str], batch: int, cores: int, rounds: int) -> Measured:
-    """A row a head and size.
+    """Return a row per head and size.
 
     Args:
         heads: "pool5" has the trained weights of the demo, "fc" (the paper's) random ones of `width`.
@@ -51,7 +51,7 @@ def measure(heads: Sequence[str], width: float, sizes: Sequence[str], batch: int
 
 
 def network_of(head: str, width: float) -> tuple[FCN, ModelCard]:
-    """The demo for "pool5"; else an FCN-32s with random weights, seed 0."""
+    """Return the demo for "pool5", else an FCN-32s with random weights, seed 0."""
     if head == "pool5":
         network, card = load_network(DEMO)
         assert isinstance(network, FCN)
@@ -71,7 +71,7 @@ def normalised(network: nn.Module, card: ModelCard, size: str) -> Tensor:
 
 
 def compared(whole: Tensor, scores: Tensor, places: Sequence[tuple[int, int]]) -> dict[str, Any]:
-    """Scores float32[C, h, w] at `places` (row, column): the largest difference over the largest score, and labels."""
+    """Compare scores float32[C, h, w] at `places` (row, column): largest difference over largest score, and labels."""
     rows, columns = (torch.tensor([place[axis] for place in places], dtype=torch.long) for axis in (0, 1))
     ours, theirs = whole[:, rows, columns], scores[:, rows, columns]
     differing = int((ours.argmax(0) != theirs.argmax(0)).sum())

@@ -39,7 +39,7 @@ class Suite:
     parameters: Mapping[str, Any]
 
     def measure(self) -> Measured:
-        """Rows and facts; the module is imported here and not before."""
+        """Return rows and facts; imports the module only now."""
         call: Callable[..., Measured] = importlib.import_module(f".{self.module}", __package__).measure
         return call(**self.parameters)
 

@@ -51,7 +51,7 @@ class Multiplier(Runner):
 
 
 def run(products: int, slower: int, side: int, seconds: float) -> rec.Record:
-    """The record of three runners in turn, timed as `bench` times by default."""
+    """Return the record of three runners in turn, timed as `bench` times by default."""
     work = {ONE: products, SAME: products, SLOWER: slower}
     budget = Budget(seconds=seconds)
     before = CpuClock.read()

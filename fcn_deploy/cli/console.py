@@ -108,7 +108,7 @@ def progress() -> Progress:
 
 @contextmanager
 def described(context: click.Context) -> Iterator[None]:
-    """With -v: print the versions first, the time last, and the traceback of an expected error."""
+    """Print, with -v, the versions first, the time last, and the traceback of an expected error."""
     if _verbosity() != "verbose":
         yield
         return

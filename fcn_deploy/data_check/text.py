@@ -1,4 +1,4 @@
-"""The contents of a data set as a table and lines."""
+"""Render the contents of a data set as a table and lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A diagnosis as tables at most 100 columns wide, and the verdict as one sentence."""
+"""Render a diagnosis as tables at most 100 columns wide, and the verdict as one sentence."""
 
 from __future__ import annotations
 

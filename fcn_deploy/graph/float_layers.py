@@ -41,7 +41,7 @@ def check_rewritable(model: ir.Model, path: object) -> None:
 
 
 def for_cpu_alone(model: ir.Model) -> bool:
-    """Whether the graph is quantised in a way that TensorRT rejects: to UINT8, or with integer operators."""
+    """Return whether the graph is quantised in a way that TensorRT rejects: to UINT8, or with integer operators."""
     return any(
         node.op_type in INTEGER_OPERATORS
         or (node.op_type in QUANTISERS and (zero := operand(node, 2)) is not None and zero.dtype == ir.DataType.UINT8)

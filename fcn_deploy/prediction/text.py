@@ -1,4 +1,4 @@
-"""The summary of a run over images, as text."""
+"""Render the summary of a run over images as text."""
 
 from __future__ import annotations
 

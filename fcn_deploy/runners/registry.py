@@ -106,7 +106,7 @@ def entry(spec: str) -> Entry:
 
 
 def is_plain(spec: str) -> bool:
-    """Whether a spec names no type: the runner computes as it does by itself."""
+    """Return whether a spec names no type: the runner computes as it does by itself."""
     return not set(spec.split(":")[1:]) & set(entry(spec).types)
 
 

@@ -37,7 +37,7 @@ def layer_table(report: SearchReport) -> Table:
     """Return the most sensitive layer first; those that were not measured last."""
     table = bare_table(gap=1)
     table.add_column("this layer alone in INT8", overflow="fold")
-    for column in ("mIoU lost", "labels changed, %"):
+    for column in ("mIoU lost, points", "labels changed, %"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for layer in sorted(report.layers, key=_sensitivity, reverse=True):

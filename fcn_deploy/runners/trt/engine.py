@@ -68,7 +68,7 @@ class LoadedEngine:
 
 
 def check_fit(path: Path, sidecar: Sidecar, flavor: Flavor, device: CudaDevice) -> None:
-    """Whether an engine can run with this library on this GPU, as far as its sidecar says.
+    """Check by its sidecar whether an engine can run with this library on this GPU.
 
     Raises:
         EngineError: another release of the library, another GPU architecture, or a plan without weights.
