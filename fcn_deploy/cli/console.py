@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.system.progress import SILENT, Progress, Silent, Task
+from fcn_deploy.system.progress import SILENT, Once, Progress, Silent, Task
 from fcn_deploy.version import __version__
 
 if TYPE_CHECKING:
@@ -99,11 +99,14 @@ class _TimedProgress:
 
 
 def progress() -> Progress:
-    """Return bars where standard error is a terminal, otherwise notices alone; with -v times too, with -q nothing."""
+    """Return bars where standard error is a terminal, otherwise notices alone; with -v times too, with -q nothing.
+
+    A notice that comes again (of images that are both trained on and validated on) is printed once.
+    """
     if _verbosity() == "quiet":
         return SILENT
     shown: Progress = TerminalProgress() if sys.stderr.isatty() else _PipeProgress()
-    return _TimedProgress(shown) if _verbosity() == "verbose" else shown
+    return Once(_TimedProgress(shown) if _verbosity() == "verbose" else shown)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from fcn_deploy.doctor import probes as doctor_probes
 from fcn_deploy.doctor.probes import ProbeResult
-from fcn_deploy.doctor.verdicts import CapabilityVerdict, misfits, verdicts
+from fcn_deploy.doctor.verdicts import CapabilityVerdict, misfits, remarks, verdicts
 from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import cpu_model, package_versions
 from fcn_deploy.system.plain import plain
@@ -35,6 +35,7 @@ class Examination:
 
     Attributes:
         machine: processor, cores and versions of the packages that are installed.
+        remarks: what breaks nothing here, but may elsewhere.
     """
 
     machine: Mapping[str, Any]
@@ -42,6 +43,7 @@ class Examination:
     misfits: tuple[str, ...]
     verdicts: tuple[CapabilityVerdict, ...]
     seconds: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def broken(self) -> bool:
@@ -59,7 +61,8 @@ def examine(progress: Progress = SILENT) -> Examination:
     findings = ask_all(tuple(doctor_probes.probes()), progress, TIMEOUT_S)
     versions = package_versions(tuple(dict.fromkeys((*PACKAGES, *distributions()))))
     machine = {"cpu": cpu_model(), "cores": usable_cores(), "python": sys.version.split()[0], "packages": versions}
-    return Examination(machine, findings, misfits(findings, versions), verdicts(findings), time.monotonic() - started)
+    judged = misfits(findings, versions), verdicts(findings)
+    return Examination(machine, findings, *judged, time.monotonic() - started, remarks(findings, versions))
 
 
 def ask_all(names: Sequence[str], progress: Progress, timeout_s: float) -> dict[str, ProbeResult]:

@@ -80,5 +80,6 @@ def verdict_lines(examination: Examination) -> list[str]:
 
 
 def misfit_lines(examination: Examination) -> list[str]:
-    """Return what does not fit together."""
-    return [f"does not fit: {line}" for line in examination.misfits]
+    """Return what does not fit together, then what breaks nothing here."""
+    wrong = [f"does not fit: {line}" for line in examination.misfits]
+    return [*wrong, *(f"note: {line}" for line in examination.remarks)]

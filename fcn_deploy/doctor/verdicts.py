@@ -147,11 +147,15 @@ def misfits(findings: Findings, versions: Mapping[str, str]) -> tuple[str, ...]:
     names = (OWN, *versions)
     return (
         *_two_onnxruntimes(package_versions(ONE_FOLDER)),
-        *_newest_ir(findings, versions),
         *_cuda_above_driver(findings),
         *_two_cudas(findings),
         *_unmet_requirements(names),
     )
+
+
+def remarks(findings: Findings, versions: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line for each property of the packages that breaks nothing here, but may elsewhere."""
+    return tuple(_newest_ir(findings, versions))
 
 
 def _two_onnxruntimes(installed: Mapping[str, str]) -> Iterator[str]:
@@ -167,9 +171,8 @@ def _newest_ir(findings: Findings, versions: Mapping[str, str]) -> Iterator[str]
     ort = findings["onnxruntime"].facts
     if ort and not ort["reads_newest_ir"]:
         yield (
-            f"onnx {versions.get('onnx', '')} writes IR version {ort['newest_ir']} by default, which "
-            f"onnxruntime {ort['version']} does not read; files of fcn-deploy are not concerned, for others set "
-            "ir_version when they are saved"
+            f"files of fcn-deploy run here; for files that you write with onnx {versions.get('onnx', '')} yourself set "
+            f"ir_version below {ort['newest_ir']}, which onnxruntime {ort['version']} does not read"
         )
 
 
@@ -190,9 +193,12 @@ def _cuda_above_driver(findings: Findings) -> Iterator[str]:
 
 
 def _two_cudas(findings: Findings) -> Iterator[str]:
-    """Report PyTorch and onnxruntime for different major versions of CUDA, which cannot share its libraries."""
+    """Report PyTorch and onnxruntime for different major versions of CUDA, which cannot share its libraries.
+
+    Without a GPU neither looks for them.
+    """
     ort, ours = findings["onnxruntime"].facts, findings["torch"].facts.get("cuda")
-    if not ort or not ort["cuda"] or not ours or not ort["missing_libraries"]:
+    if _no_gpu(findings) or not ort or not ort["cuda"] or not ours or not ort["missing_libraries"]:
         return
     if ours.partition(".")[0] != ort["cuda"].partition(".")[0]:
         yield (

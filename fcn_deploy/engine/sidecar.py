@@ -18,6 +18,7 @@ from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port
 from fcn_deploy.system.decode import Count, Filled, decode, is_schema, parse_json
 from fcn_deploy.system.files import sha256
+from fcn_deploy.system.formatting import count, some
 from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
 
@@ -92,6 +93,14 @@ class PrecisionShares:
     promised: Mapping[str, Count]
     built: Mapping[str, Count]
     disagreements: tuple[str, ...] = ()
+
+    def kinds(self) -> list[str]:
+        """Return a line for each kind of disagreement: how many nodes, the types, the first nodes' names."""
+        nodes: dict[str, list[str]] = {}
+        for line in self.disagreements:
+            name, _, types = line.rpartition(": ")
+            nodes.setdefault(types, []).append(name)
+        return [f"{count(len(names), 'layer')}: {types} ({some(names, 3)})" for types, names in nodes.items()]
 
 
 @dataclass(frozen=True)

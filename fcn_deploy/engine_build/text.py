@@ -32,7 +32,7 @@ def _profile_lines(sidecar: Sidecar) -> list[str]:
 
 
 def _precision_lines(sidecar: Sidecar) -> list[str]:
-    """Return the shares by the builder's own list, and each layer that is not in the type that was asked for."""
+    """Return the shares by the builder's own list, and which layers are not in the type that was asked for."""
     shares = sidecar.shares
     if shares is None:
         return ["the builder did not list its layers"]
@@ -40,4 +40,7 @@ def _precision_lines(sidecar: Sidecar) -> list[str]:
     parts = ", ".join(f"{name} {100 * macs / total:.1f} %" for name, macs in shares.built.items())
     size = shape_text(shares.size[1:])
     verdict = "as the file's types ask" if not shares.disagreements else "NOT as the file's types ask:"
-    return [f"built as {parts} of {total / 1e9:.3g} GMAC at {size}, {verdict}", *shares.disagreements]
+    return [
+        f"built as {parts} of {total / 1e9:.3g} GMAC at {size}, {verdict}",
+        *(f"  {line}" for line in shares.kinds()),
+    ]

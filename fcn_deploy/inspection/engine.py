@@ -106,7 +106,7 @@ def _remarks(header: PlanHeader | None, sidecar: Sidecar | None) -> tuple[str, .
         anywhere = sidecar is not None and sidecar.options.get("version_compatible")
         remarks += [] if anywhere else [other]
     if sidecar is not None and sidecar.shares is not None:
-        remarks += [f"built in another type than the file asks for: {line}" for line in sidecar.shares.disagreements]
+        remarks += [f"built in another type than the file asks for: {line}" for line in sidecar.shares.kinds()]
     return tuple(remarks)
 
 

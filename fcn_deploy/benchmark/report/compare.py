@@ -12,7 +12,7 @@ from fcn_deploy.benchmark.baseline.compare import Comparison
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
-from fcn_deploy.benchmark.report.text import as_table
+from fcn_deploy.benchmark.report.text import Fitted
 from fcn_deploy.system.formatting import NONE, milliseconds, number
 from fcn_deploy.vocabulary import shape_text
 
@@ -20,7 +20,7 @@ from fcn_deploy.vocabulary import shape_text
 def render(found: Comparison) -> RenderableType:
     """Render a line for each runner and shape, then what could not be compared and why."""
     sheet = comparison_sheet(found)
-    return Group(Text(sheet.title), "", as_table(sheet), "", *map(Text, remarks(found)))
+    return Group(Text(sheet.title), "", Fitted(sheet), "", *map(Text, remarks(found)))
 
 
 def comparison_sheet(found: Comparison) -> Sheet:

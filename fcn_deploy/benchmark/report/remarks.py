@@ -60,7 +60,7 @@ def circumstances(record: Record) -> list[str]:
         lines.append(record.reference_reason)
     lines += _doubts(record)
     if record.data.left_out:
-        lines.append(f"{count(record.data.left_out, 'image')} could not be used and were left out")
+        lines.append(f"{count(record.data.left_out, 'image')} could not be used (left out)")
     return [*lines, *([""] if lines else []), _meaning(record)]
 
 

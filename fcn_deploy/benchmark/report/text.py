@@ -1,4 +1,4 @@
-"""Render a record as text: tables for a terminal, at most 100 columns wide, Markdown for a pull request, and CSV."""
+"""Render a record as text: tables as wide as a terminal allows, Markdown for a pull request, and CSV."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement as Extent
 from rich.table import Table
 from rich.text import Text
 
@@ -40,32 +42,59 @@ def render(record: Record, details: bool = False) -> RenderableType:
     parts: list[RenderableType] = [Text(headline(record)), ""]
     labels = tuple(model.label for model in record.models if model.label)
     for sheet in sheets(record):
-        parts += [as_table(sheet, labels), ""]
+        parts += [Fitted(sheet, labels), ""]
     for sheet in detail_sheets(record) if details else ():
-        parts += [Text(f"{sheet.title}:"), as_table(sheet, labels), ""]
+        parts += [Text(f"{sheet.title}:"), Fitted(sheet, labels), ""]
     return Group(*parts, *(Text(line) for line in remarks(record)))
 
 
-def as_table(sheet: Sheet, labels: tuple[str, ...] = ()) -> Table:
-    """Build a table of rich's; the column without a head holds the status.
+@dataclass(frozen=True)
+class Fitted:
+    """A sheet as one table, or where that is wider than the terminal, as several, each with the names of the rows.
+
+    Attributes:
+        labels: of the files, where there are several: each gets a line of its own above the names of its runners.
+    """
+
+    sheet: Sheet
+    labels: tuple[str, ...] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Yield the tables, from left to right."""
+        first, last = 1, len(self.sheet.columns)
+        while first < last:
+            end = next(
+                (end for end in range(last, first + 1, -1) if self._fits(first, end, console, options)), first + 1
+            )
+            yield from ("",) if first > 1 else ()
+            yield as_table(self.sheet, self.labels, first, end)
+            first = end
+
+    def _fits(self, first: int, end: int, console: Console, options: ConsoleOptions) -> bool:
+        table = as_table(self.sheet, self.labels, first, end)
+        wide = options.update_width(10 * options.max_width)
+        return Extent.get(console, wide, table).maximum <= options.max_width
+
+
+def as_table(sheet: Sheet, labels: tuple[str, ...] = (), first: int = 1, end: int | None = None) -> Table:
+    """Build a table of rich's of the names and columns `first` to `end`; the column without a head holds the status.
 
     Args:
         labels: of the files, where there are several: each gets a line of its own above the names of its runners.
     """
+    rows = [(row[0], *row[first:end]) for row in sheet.rows]
+    columns = (sheet.columns[0], *sheet.columns[first:end])
     table = bare_table()
-    for index, column in enumerate(sheet.columns):
-        widest = max((len(row[index]) for row in sheet.rows), default=0)
+    for index, column in enumerate(columns):
+        widest = max((len(row[index]) for row in rows), default=0)
         table.add_column(
             Text(column if len(column) <= widest else two_lines(column)),
             overflow="fold" if index == 0 else "ellipsis",
             justify="left" if index == 0 or not column else "right",
         )
-    for row in _grouped(sheet.rows, labels):
+    for row in _grouped(rows, labels):
         table.add_row(
-            *(
-                Text(cell, "" if column else STYLES.get(cell, ""))
-                for column, cell in zip(sheet.columns, row, strict=True)
-            )
+            *(Text(cell, "" if column else STYLES.get(cell, "")) for column, cell in zip(columns, row, strict=True))
         )
     return table
 

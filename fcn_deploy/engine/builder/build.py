@@ -205,8 +205,12 @@ def _remarks(request: BuildRequest, sidecar: Sidecar, compiled: Compiled) -> lis
     lines = [f"warning: the builder says: {text}" for text in compiled.warnings]
     typed = not request.flavor.traits.explicit_batch
     if typed and sidecar.shares is not None and sidecar.shares.disagreements:
-        count, first = len(sidecar.shares.disagreements), sidecar.shares.disagreements[0]
-        lines.append(f"WARNING: {count} layers were not built in the type that the file asks for; first {first}")
+        odd = sidecar.shares.disagreements
+        turing = "SM75" in sidecar.built_for.sm and any(": INT8 in the file" in line for line in odd)
+        hint = f"; {request.flavor.name} has no INT8 for SM75: --flavor tensorrt has" if turing else ""
+        lines.append(
+            f"WARNING: {len(odd)} layers were not built in the type that the file asks for; first {odd[0]}{hint}"
+        )
     gpu = next(iter(gpus()), None)
     if gpu is not None and sidecar.built_for.sm == (PORTABLE,) and not runs_portable(gpu.sm):
         lines.append(

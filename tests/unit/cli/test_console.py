@@ -69,3 +69,14 @@ def test_verbose_shows_where_an_expected_error_was_raised(tmp_path):
     missing = str(tmp_path / "none.onnx")
     assert "Traceback" in CliRunner().invoke(cli, ["-v", "inspect", missing]).stderr
     assert "Traceback" not in CliRunner().invoke(cli, ["inspect", missing]).stderr
+
+
+@cli_command(examples=())
+def repeat() -> None:
+    progress = console.progress()
+    for line in ("a notice", "another", "a notice"):
+        progress.say(line)
+
+
+def test_a_notice_that_comes_again_is_printed_once():
+    assert CliRunner().invoke(repeat).stderr == "a notice\nanother\n"

@@ -93,7 +93,9 @@ def test_a_broken_core_package_breaks_what_needs_it_and_nothing_else():
 
 def test_the_report_has_a_line_for_each_thing_found():
     machine = {"cpu": "EPYC", "cores": 2, "python": "3.11.7", "packages": PACKAGES}
-    examination = Examination(machine, findings(), ("a and b",), (CapabilityVerdict("fly", False, "no wings"),), 1.0)
+    examination = Examination(
+        machine, findings(), ("a and b",), (CapabilityVerdict("fly", False, "no wings"),), 1.0, ("c",)
+    )
     assert found_lines(examination) == [
         "processor        EPYC, 2 cores; Python 3.11.7",
         "driver           580.65.06, CUDA up to 13.0",
@@ -102,5 +104,5 @@ def test_the_report_has_a_line_for_each_thing_found():
         "onnxruntime-gpu  1.31, built for CUDA 13.0; with the providers tensorrt, cuda, cpu",
         "openvino         2026.4.1, with the devices cpu, gpu; the CPU computes in FP32, BF16, INT8",
     ]
-    assert misfit_lines(examination) == ["does not fit: a and b"]
+    assert misfit_lines(examination) == ["does not fit: a and b", "note: c"]
     assert verdict_lines(examination) == ["can fly: no, no wings"]

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from fcn_deploy.doctor.probes import ProbeResult
-from fcn_deploy.doctor.verdicts import misfits
-from tests.support.doctor_findings import GPU, findings, ort
+from fcn_deploy.doctor.verdicts import misfits, remarks
+from tests.support.doctor_findings import GPU, NO_DRIVER, findings, ort
 
 
 def install(folder: Path, name: str, version: str, *needs: str) -> None:
@@ -64,6 +64,18 @@ def test_the_libraries_of_two_cudas_do_not_serve_each_other():
     assert misfits(findings(torch=torch), {}) == ()
 
 
-def test_files_of_onnxs_newest_ir_version_that_onnxruntime_does_not_read_are_a_misfit():
-    (line,) = misfits(findings(onnxruntime=ort(newest_ir=14, reads_newest_ir=False)), {"onnx": "1.23.2"})
-    assert line.startswith("onnx 1.23.2 writes IR version 14 by default, which onnxruntime 1.31.1 does not")
+def test_libraries_of_two_cudas_matter_only_where_there_is_a_gpu():
+    torch = ProbeResult({"version": "2.13", "cuda": "12.8", "gpu_error": ""})
+    missing = ort(missing_libraries=["libcublas.so.13"])
+    assert misfits(findings(driver=NO_DRIVER, torch=torch, onnxruntime=missing), {}) == ()
+
+
+def test_onnxs_newest_ir_version_is_a_remark_and_no_misfit():
+    found = findings(onnxruntime=ort(newest_ir=14, reads_newest_ir=False))
+    assert misfits(found, {"onnx": "1.23.2"}) == ()
+    (line,) = remarks(found, {"onnx": "1.23.2"})
+    assert line == (
+        "files of fcn-deploy run here; for files that you write with onnx 1.23.2 yourself set ir_version below 14, "
+        "which onnxruntime 1.31.1 does not read"
+    )
+    assert remarks(findings(), {}) == ()

@@ -128,3 +128,13 @@ def test_differences_name_both_values_and_shorten_hashes():
 def test_portable_is_explained_and_named_architectures_are_listed():
     assert BuiltFor(("portable",)).targets() == "portable (compute capability 8.0, 8.6, 8.9, 12.0 and later, not 9.0)"
     assert BuiltFor(("SM86", "SM89")).targets() == "SM86, SM89"
+
+
+def test_layers_built_in_another_type_are_counted_by_kind():
+    lines = [f"conv{index}: INT8 in the file, FP32 in the engine" for index in range(5)]
+    shares = PrecisionShares((1, 33, 47), {}, {}, (*lines, "fc: FP16 in the file, FP32 in the engine"))
+    assert shares.kinds() == [
+        "5 layers: INT8 in the file, FP32 in the engine (conv0, conv1, conv2 and 2 more)",
+        "1 layer: FP16 in the file, FP32 in the engine (fc)",
+    ]
+    assert PrecisionShares((1, 33, 47), {}, {}).kinds() == []

@@ -110,3 +110,16 @@ def test_sizes_and_batches_fit_the_width_with_the_longest_names():
 )
 def test_a_head_that_is_wider_than_its_cells_takes_two_lines(head, broken):
     assert two_lines(head) == broken
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_table_wider_than_the_terminal_goes_on_below_with_the_names_again(width):
+    whole, narrow = printed(render(RECORD), 120), printed(render(RECORD), width)
+
+    def of_pytorch(text):
+        return [line.split() for line in text.splitlines() if line.startswith("pytorch ")]
+
+    assert len(of_pytorch(narrow)) > len(of_pytorch(whole))
+    assert "…" not in narrow
+    cells, all_cells = ([cell for row in of_pytorch(text) for cell in row[1:]] for text in (narrow, whole))
+    assert cells == all_cells
