@@ -60,7 +60,7 @@ LARGEST_DIM = 2**31 - 1  # of a tensor in TensorRT
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """(1, 360, 480) -> "1x360x480"."""
+    """Render (1, 360, 480) as "1x360x480"."""
     return "x".join(map(str, shape))
 
 

@@ -48,7 +48,7 @@ def table(audit: Audit, top: int | None = None) -> Table:
 
 
 def totals_line(audit: Audit) -> str:
-    """ "INT8 93.1 %, FP16 6.2 %, FP32 0.7 % of 74.2 GMAC at 360x480"; the shares add up to 100.0."""
+    """Return "INT8 93.1 %, FP16 6.2 %, FP32 0.7 % of 74.2 GMAC at 360x480"; the shares add up to 100.0."""
     unknown = audit.unknown
     left_out = f"; not counted: {some([row.name for row in unknown], NAMES_SHOWN)}: the graph lacks their sizes"
     return shares_line(audit.totals, audit.size) + (left_out if unknown else "")

@@ -159,5 +159,5 @@ class Diagnosis:
 
 
 def percent(fraction: float) -> str:
-    """0.0123 -> "1.2 %"."""
+    """Render 0.0123 as "1.2 %"."""
     return f"{100 * fraction:.2g} %" if math.isfinite(fraction) else "infinitely much"

@@ -96,7 +96,7 @@ def remarks(found: Diagnosis) -> list[str]:
 
 
 def interval(change: Interval) -> str:
-    """ "+0.12 (-0.03 to +0.20)" in points; without an interval the value alone."""
+    """Render "+0.12 (-0.03 to +0.20)" in points; without an interval the value alone."""
     value = points(100 * change.value)
     if change.low is None or change.high is None or change.low == change.high == change.value:
         return value

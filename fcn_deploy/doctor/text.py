@@ -71,7 +71,7 @@ def _devices(facts: Facts) -> str:
 
 
 def verdict_lines(examination: Examination) -> list[str]:
-    """ "can export: yes"; "can run RTX engines: no, libcuda.so.1 is missing: no NVIDIA driver"."""
+    """Return lines such as "can export: yes"; "can run RTX engines: no, libcuda.so.1 is missing: no NVIDIA driver"."""
     return [
         f"can {verdict.capability}: {'yes' if verdict.able else 'no'}"
         + (f", {verdict.reason}" if verdict.reason else "")

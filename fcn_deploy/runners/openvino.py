@@ -125,7 +125,7 @@ def _made_once(make: Any) -> Any:
 
 
 def parse_device(text: str) -> tuple[str, str | None]:
-    """ "cpu:bf16" -> ("cpu", "bf16"), "fp32" -> ("cpu", "fp32"), "gpu" -> ("gpu", None)."""
+    """Parse "cpu:bf16" as ("cpu", "bf16"), "fp32" -> ("cpu", "fp32"), "gpu" -> ("gpu", None)."""
     known = RUNNERS["openvino"].devices
     parts = text.split(":")
     wanted = [part for part in parts if part in TYPES]

@@ -41,7 +41,7 @@ PLAIN = TorchMode()
 
 
 def parse_mode(name: str, text: str) -> TorchMode:
-    """ "cuda:fp16" -> FP16 on a GPU, "compile" -> compiled on the CPU.
+    """Parse "cuda:fp16" as FP16 on a GPU, "compile" -> compiled on the CPU.
 
     Raises:
         UnknownNameError: no such device or type, or two of them.

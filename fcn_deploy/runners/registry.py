@@ -134,7 +134,7 @@ def class_of(name: str) -> type[Runner]:
 
 
 def device_of(spec: str) -> str:
-    """ "openvino:fp32" -> "cpu", "onnxruntime:cuda" -> "cuda"; "" where the runner has one device alone."""
+    """Return the device: "openvino:fp32" -> "cpu", "onnxruntime:cuda" -> "cuda"; "" if the runner has only one."""
     line = entry(spec)
     named = [part for part in spec.split(":")[1:] if part not in line.types and not part.isdecimal()]
     return named[0] if named else line.device

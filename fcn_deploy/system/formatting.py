@@ -14,7 +14,7 @@ NONE = "-"
 
 
 def number(value: float | None, decimals: int) -> str:
-    """ "12.34"; "-" for None and nan."""
+    """Render a number as "12.34"; "-" for None and nan."""
     return NONE if value is None or math.isnan(value) else f"{value:,.{decimals}f}"
 
 
@@ -46,7 +46,7 @@ def points(value: float | None) -> str:
 
 
 def count(number_of: int, word: str) -> str:
-    """ "1 image", "2 images"."""
+    """Render a count with its noun: "1 image", "2 images"."""
     return f"{number_of:,} {word}" + ("" if number_of == 1 else "s")
 
 

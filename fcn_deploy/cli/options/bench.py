@@ -21,12 +21,12 @@ WORSE = 3  # exit code: measured, and worse than the limits allow
 
 
 def sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[tuple[int, int], ...]:
-    """ "360x480,720x960" as ((360, 480), (720, 960)), height first."""
+    """Parse "360x480,720x960" as ((360, 480), (720, 960)), height first."""
     return tuple(dict.fromkeys(_size(part) for part in _parts(text)))
 
 
 def batches(text: str) -> tuple[int, ...]:
-    """ "1,4" as (1, 4)."""
+    """Parse "1,4" as (1, 4)."""
     found = _parts(text)
     for part in found:
         if not re.fullmatch(r"\d{1,9}", part) or int(part) < 1:
@@ -48,14 +48,14 @@ def _size(text: str) -> Size:
 
 
 def points(text: str) -> float:
-    """ "0.3" as 0.3 points of mIoU, 0 to 100."""
+    """Parse "0.3" as 0.3 points of mIoU, 0 to 100."""
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > 100:
         raise click.BadParameter(f"'{text}' is not a number of points; write 0.3 for three tenths of a point of mIoU")
     return float(text)
 
 
 def percent(text: str) -> float:
-    """ "5%" as 0.05. A bare 5 or 0.05 could mean either."""
+    """Parse "5%" as 0.05. A bare 5 or 0.05 could mean either."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text)
     if found is None:
         raise click.BadParameter(f"'{text}' is not a percentage; write 5% for five per cent")

@@ -64,7 +64,7 @@ class BuildOptions:
 
 
 def parse_sm(text: str) -> tuple[str, ...]:
-    """ "86, sm_89" -> ("SM86", "SM89"); "current" is the GPU at hand.
+    """Parse "86, sm_89" as ("SM86", "SM89"); "current" is the GPU at hand.
 
     Raises:
         EngineError: a word that is no architecture, or none.

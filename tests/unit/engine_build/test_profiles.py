@@ -1,4 +1,4 @@
-"""Profiles are checked here, because the builder takes zeros and absurd sizes without a word."""
+"""Profiles are checked here, because the builder takes zeros and absurd sizes without an error."""
 
 from __future__ import annotations
 
