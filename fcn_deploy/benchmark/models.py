@@ -11,8 +11,8 @@ from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_runs import RowRun
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.card import ModelCard
-from fcn_deploy.data.options import check_classes
-from fcn_deploy.errors import DataError, FcnDeployError, GraphError
+from fcn_deploy.data.options import check_same_classes
+from fcn_deploy.errors import FcnDeployError, GraphError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, default_runner, is_plain
 from fcn_deploy.sources.model_source import ModelSource
@@ -79,18 +79,11 @@ def _above(path: Path, depth: int) -> tuple[str, ...]:
     return path.parent.parts[-depth:] if depth else ()
 
 
-def check_same_classes(models: Sequence[BenchModel]) -> None:
-    """Raise DataError, with both lists, if two files have other classes: their rows cannot share one data set."""
-    carded = [(model, model.card) for model in models if model.card is not None]
-    for model, card in carded[1:]:
-        first, own = carded[0]
-        try:
-            check_classes(own, card.classes, model.source.text)
-        except DataError as error:
-            raise DataError(
-                f"{first.source.text} has {own.num_classes} classes ({', '.join(own.classes)}) and {model.source.text} "
-                f"has {card.num_classes} ({', '.join(card.classes)}); compare files of the same classes"
-            ) from error
+def check_models(models: Sequence[BenchModel]) -> None:
+    """Raise DataError, with both lists, if two files have other classes."""
+    carded = [(model.source.text, model.card) for model in models if model.card is not None]
+    for text, card in carded[1:]:
+        check_same_classes(*carded[0], text, card)
 
 
 def open_reference(

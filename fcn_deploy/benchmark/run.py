@@ -12,7 +12,7 @@ from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
 from fcn_deploy.benchmark.model_files import ModelFiles
-from fcn_deploy.benchmark.models import BenchModel, check_same_classes, labels_of, open_reference
+from fcn_deploy.benchmark.models import BenchModel, check_models, labels_of, open_reference
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
@@ -149,7 +149,7 @@ def _models(
         BenchModel(source, label, specs, source.card())
         for source, label, (_, specs) in zip(sources, labels, asked, strict=True)
     ]
-    check_same_classes(models)
+    check_models(models)
     return models
 
 

@@ -96,6 +96,17 @@ def check_classes(card: ModelCard, classes: Sequence[str], name: str) -> None:
             )
 
 
+def check_same_classes(first: str, card: ModelCard, other: str, other_card: ModelCard) -> None:
+    """Raise DataError, with both lists, if two files have other classes: one data set cannot score both."""
+    try:
+        check_classes(card, other_card.classes, other)
+    except DataError as error:
+        raise DataError(
+            f"{first} has {card.num_classes} classes ({', '.join(card.classes)}) and {other} has "
+            f"{other_card.num_classes} ({', '.join(other_card.classes)}); compare files of the same classes"
+        ) from error
+
+
 def _first_few(classes: Sequence[str]) -> str:
     return ", ".join(classes[:3]) + (", ..." if len(classes) > 3 else "")
 

@@ -6,9 +6,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from fcn_deploy.evaluation.evaluate import AccuracyReport
+from fcn_deploy.evaluation.report import AccuracyComparison, AccuracyReport
+from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.scores import Scores
-from fcn_deploy.system.formatting import bare_table, count, number
+from fcn_deploy.system.formatting import NONE, bare_table, count, number, points, share
 
 METRICS = {
     "pixel accuracy": "pixel_accuracy",
@@ -24,6 +25,34 @@ def render(report: AccuracyReport) -> RenderableType:
     title = f"{report.model} on {report.runner}: {count(report.images, 'image')} of {report.data}{left_out}; per cent"
     note = f"Boundary: within {report.radius} px of a label change in the ground truth; '-': the class is not there."
     return Group(Text(title), "", metrics_table(report), "", class_table(report), "", Text(note))
+
+
+def render_comparison(found: AccuracyComparison) -> RenderableType:
+    """Return a line for each file: mIoU, its change against the first with its interval, labels alike."""
+    table = bare_table()
+    table.add_column("file", overflow="fold")
+    for head in ("runner", "mIoU %", "change points", "boundary mIoU %", "agreement %"):
+        table.add_column(head, justify="left" if head == "runner" else "right", overflow="fold")
+    for file in found.files:
+        report = file.report
+        if report is None:
+            table.add_row(file.model, *[NONE] * 5)
+            continue
+        alike = share(file.agreed, file.pixels) if file.pixels else NONE
+        means = (_percent(part.mean_iou) for part in (report.overall, report.boundary))
+        overall, boundary = means
+        table.add_row(file.model, report.runner, overall, _change(file.change), boundary, alike)
+    lines = [f"{file.model} was not run: {file.reason}" for file in found.files if file.report is None]
+    reports = [file.report for file in found.files if file.report is not None]
+    of = f"{count(reports[0].images, 'image')} of {reports[0].data}; change and agreement against {reports[0].model}"
+    return Group(table, "", *map(Text, lines), Text(f"{of}, in brackets 95 % intervals over the images"))
+
+
+def _change(change: Interval | None) -> str:
+    if change is None:
+        return "ref"
+    ends = "" if change.low is None or change.high is None else f" ({points(change.low)} to {points(change.high)})"
+    return f"{points(change.value)}{ends}"
 
 
 def metrics_table(report: AccuracyReport) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fcn_deploy.evaluation.evaluate import AccuracyReport
+from fcn_deploy.evaluation.report import AccuracyReport
 from fcn_deploy.metrics.scores import Scores
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fcn_deploy.benchmark.models import BenchModel, check_same_classes, labels_of
+from fcn_deploy.benchmark.models import BenchModel, check_models, labels_of
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import DataError
 from fcn_deploy.sources.model_source import ModelSource
@@ -37,9 +37,9 @@ def model(tmp_path: Path, name: str, *classes: str) -> BenchModel:
 
 def test_files_of_other_classes_are_refused_with_both_lists(tmp_path):
     first = model(tmp_path, "a.onnx", "sky", "road")
-    check_same_classes([first, model(tmp_path, "b.onnx", "Sky", "road")])
+    check_models([first, model(tmp_path, "b.onnx", "Sky", "road")])
     with pytest.raises(DataError) as caught:
-        check_same_classes([first, model(tmp_path, "c.onnx", "sky", "road", "car")])
+        check_models([first, model(tmp_path, "c.onnx", "sky", "road", "car")])
     message = str(caught.value).replace(f"{tmp_path}/", "")
     assert message == (
         "a.onnx has 2 classes (sky, road) and c.onnx has 3 (sky, road, car); compare files of the same classes"

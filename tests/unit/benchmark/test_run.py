@@ -3,10 +3,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from contextlib import nullcontext
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fcn_deploy.benchmark import model_files as files_module
@@ -392,8 +394,11 @@ def test_the_page_can_be_followed_with_an_engine_on_a_gpu(net, monkeypatch, tmp_
 
 def test_an_engine_stands_next_to_its_file_and_says_why_it_does_not_run_here(small_onnx, tmp_path):
     """D1 without a GPU: the other rows are measured, and the exit code is 0."""
-    engine = tmp_path / "small.engine"
-    engine.write_bytes(b"vtrt" + bytes(60))
+    if torch.cuda.is_available():
+        pytest.skip("a GPU would read the fake engine")
+    shutil.copy(small_onnx, tmp_path / "small.onnx")
+    with pytest.MonkeyPatch.context() as patch:
+        engine = Machine(patch, 1).build(tmp_path / "small.onnx", PROFILES)
     files, timing = ("bench", str(small_onnx), str(engine)), ("--iterations", "3", "--saturation", "0", "--no-memory")
     data = ("--data", "synthetic:2:0:33x47", "--json", str(tmp_path / "r.json"))
     result = invoke(*files, *timing, *data)
@@ -402,9 +407,9 @@ def test_an_engine_stands_next_to_its_file_and_says_why_it_does_not_run_here(sma
         for name in ("small.onnx", "small.engine")
     )
     assert own["onnxruntime"].status == "ok"
-    assert other["tensorrt"].status != "ok"
+    assert other["tensorrt"].status == "skipped"
     assert other["tensorrt"].reason
-    assert result.exit_code == int(other["tensorrt"].status == "failed")
+    assert result.exit_code == 0
 
 
 def test_an_engine_is_benchmarked_as_it_is(net, monkeypatch, tmp_path):
