@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -338,3 +339,12 @@ def test_a_pipe_gets_the_result_and_no_bars(fcn, tmp_path):
 def test_help_says_what_is_built_from_what():
     text = _build("--help").output
     assert "Its sidecar, FILE.json, lists its inputs and outputs" in " ".join(text.split())
+
+
+def test_int8_for_turing_names_the_library_that_has_it(fcn, photographs, tmp_path):
+    result = _build(
+        fcn, *SIZES, "--precision", "int8", "--calib", photographs, "--sm", "75", "-o", tmp_path / "t4.engine"
+    )
+    assert "were not built in the type that the file asks for" in result.stderr
+    assert "tensorrt_rtx has no INT8 for SM75: --flavor tensorrt has" in result.stderr
+    assert re.search(r"^  \d+ layers: INT8 in the file, FP(16|32) in the engine \(", result.output, re.MULTILINE)

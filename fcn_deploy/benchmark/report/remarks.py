@@ -34,9 +34,18 @@ def remarks(record: Record) -> list[str]:
     return [*said, *([""] if said else []), *circumstances(record), environment_line(record.environment)]
 
 
+def _unstable(record: Record, row: Row) -> tuple[str, ...]:
+    timed = speed(record, row.own)
+    return tuple(timed.instability) if timed is not None and timed.unstable else ()
+
+
 def verdict_lines(record: Record) -> list[str]:
-    """Return one line for each row that was measured or made, then which precision is worth it, then the choice."""
-    found = verdicts(record)
+    """Return one line for each row that was measured or made, then which precision is worth it, then the choice.
+
+    How far the times of an unstable row spread stands among the circumstances alone.
+    """
+    unstable = {place for place, row in enumerate(record.rows) if _unstable(record, row)}
+    found = [verdict for verdict in verdicts(record) if verdict.about != "variance" or verdict.row not in unstable]
     lines = []
     for place, row in enumerate(record.rows):
         about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
@@ -52,8 +61,8 @@ def circumstances(record: Record) -> list[str]:
     lines += [f"{row.name}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _energy(row))]
     for row in record.rows:
-        if (timed := speed(record, row.own)) is not None and timed.unstable:
-            lines.append(f"{row.name}: unstable, {', and '.join(timed.instability)}; measure again")
+        if reasons := _unstable(record, row):
+            lines.append(f"{row.name}: unstable, {', and '.join(reasons)}; measure again")
     if record.reference is None and record.reference_reason:
         lines.append(f"no PyTorch reference: {record.reference_reason}")
     elif record.reference_reason:

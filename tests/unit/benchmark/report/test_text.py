@@ -123,3 +123,10 @@ def test_a_table_wider_than_the_terminal_goes_on_below_with_the_names_again(widt
     assert "…" not in narrow
     cells, all_cells = ([cell for row in of_pytorch(text) for cell in row[1:]] for text in (narrow, whole))
     assert cells == all_cells
+
+
+def test_the_spread_of_an_unstable_row_is_reported_once():
+    lines = " ".join(printed(render(RECORD)).split())
+    assert lines.count("onnxruntime: unstable, ") == 1
+    assert "Unsteady" not in lines
+    assert "pytorch: bound by compute: 92 % of 40 ms. Steady: " in lines
