@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ IMAGES = 32
     examples=[
         "fcn-deploy diagnose best.safetensors model.onnx model.int8.onnx --data val.txt",
         "fcn-deploy diagnose model.onnx model.fp16.onnx model.engine --data photos",
-        "fcn-deploy diagnose demo model.int8.onnx --tolerance int8.labels=2",
+        "fcn-deploy diagnose model.onnx --labels-from masks --data photos",
     ]
 )
 @cloup.argument(
@@ -43,17 +44,32 @@ IMAGES = 32
     ),
     RUN_OPTIONS,
 )
+@group(
+    "Labels of another program",
+    option(
+        "--labels-from",
+        metavar="DIR",
+        help="Folder of label maps, indexed or grey, that another program made of the images of --data; what it did "
+        "otherwise is named.",
+    ),
+)
 @group("Result", json_option)
-def command(stages: tuple[str, ...], tolerances: tuple[str, ...], **given: Any) -> None:
+def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: str | None, **given: Any) -> None:
     """Find the first stage that differs from the one before it, and the first layer that does.
 
     The first stage is the reference; if it is an FP32 .onnx file, PyTorch runs it as well. Labels are compared on the
     images of --data, or on generated ones. Then each layer of an .onnx stage is run on its own, on the inputs that the
     FP32 stage before it has there.
 
-    Exit code: 0 if every step is within its limits, 3 if one diverges, 1 on an error. A stage that this machine cannot
-    run is skipped with a notice.
+    With --labels-from the first file is run with one mistake after the other (BGR, no mean, another size, ...), and the
+    one that explains the label maps best is named; other files are tried as what the program may have run.
+
+    Exit code: 0 if every step is within its limits, 3 if one diverges or the labels of --labels-from are not the
+    reference's, 1 on an error. A stage that this machine cannot run is skipped with a notice.
     """
+    if labels_from is not None:
+        _name_slip(stages, labels_from, given)
+        return
     from fcn_deploy.diagnosis.diagnose import diagnose
     from fcn_deploy.diagnosis.text import render
     from fcn_deploy.diagnosis.tolerances import with_changes
@@ -67,6 +83,23 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], **given: Any) 
     )
     emit(found.to_plain, lambda: render(found))
     if found.first_divergence is not None:
+        click.get_current_context().exit(DIVERGES)
+
+
+def _name_slip(stages: Sequence[str], labels_from: str, given: Mapping[str, Any]) -> None:
+    from fcn_deploy.diagnosis.slips.explain import explain_labels
+    from fcn_deploy.diagnosis.slips.text import render_slips
+
+    found = explain_labels(
+        stages[0],
+        labels_from,
+        data_options(given),
+        others=stages[1:],
+        **picked(given, "threads"),
+        progress=progress(),
+    )
+    emit(found.to_plain, lambda: render_slips(found))
+    if found.verdict != "same":
         click.get_current_context().exit(DIVERGES)
 
 
