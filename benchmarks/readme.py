@@ -120,6 +120,7 @@ def _change(value: float, low: float | None, high: float | None) -> str:
 TABLES = {
     "engines": engines_table,
     "gpu": peers_table,
+    "gpudemo": peers_table,
     "peers": peers_table,
     "quantization": accuracy_table,
     "scenes": accuracy_table,
