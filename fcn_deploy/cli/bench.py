@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.console import emit, notice, progress
 from fcn_deploy.cli.options.bench import GATE_OPTIONS, TIMING_OPTIONS, WORSE, Gate, from_option, timing
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (
@@ -160,4 +160,6 @@ def _leave(
         click.echo(f"worse than the baseline: {line}", err=True)
     if errors:
         raise errors[0]
+    if not record.failed and (line := gate.verdict(comparison)):
+        notice(line)
     click.get_current_context().exit(WORSE if comparison is not None and comparison.worse else int(record.failed))

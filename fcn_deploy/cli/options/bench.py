@@ -188,6 +188,12 @@ class Gate:
             click.echo(line, err=True)
         return found
 
+    def verdict(self, comparison: Comparison | None) -> str:
+        """Return the last line of a gate that no row broke; "" without limits or where one is broken."""
+        if comparison is None or comparison.worse or (self.max_miou_drop is None and self.max_slowdown is None):
+            return ""
+        return "gate: passed, but not every limit was judged (see above)" if comparison.unjudged else "gate: passed"
+
 
 def _refuse_measuring() -> None:
     """Raise UsageError for an option that says how to measure."""

@@ -85,7 +85,7 @@ def test_a_row_that_got_worse_ends_with_code_3_and_says_which_and_why(saved):
 def test_a_row_that_did_not_get_worse_ends_with_code_0(saved):
     limits = ("--max-miou-drop", "0.3", "--max-slowdown", "5 %")
     result = invoke("--from", saved("now.json", 17), "--baseline", saved("then.json"), *limits)
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (0, "gate: passed\n")
     assert "Against the baseline of 2026-01-02" in result.stdout
     assert "+0.0 % (+0.0 to +0.0) equal 90.45 90.45 0" in " ".join(result.stdout.split())
     assert max(map(len, result.stdout.splitlines())) <= 100
@@ -93,7 +93,7 @@ def test_a_row_that_did_not_get_worse_ends_with_code_0(saved):
 
 def test_without_limits_a_comparison_is_shown_and_nothing_fails(saved):
     result = invoke("--from", saved("now.json", 99, WORSE), "--baseline", saved("then.json"))
-    assert result.exit_code == 0
+    assert (result.exit_code, result.stderr) == (0, "")
     assert "slower" in result.stdout
 
 
@@ -113,6 +113,7 @@ def test_another_machine_leaves_accuracy_to_judge_by_and_says_so(saved):
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())
     assert "--max-slowdown was not judged: the baseline was measured on another machine" in result.stderr
+    assert result.stderr.endswith("\ngate: passed, but not every limit was judged (see above)\n")
     assert "times are not compared, accuracy alone is: the baseline was measured on another machine (Other CPU" in text
 
 
