@@ -1,4 +1,4 @@
-"""`fcn-deploy evaluate`: the accuracy of one model on one labelled data set."""
+"""`fcn-deploy evaluate`: the accuracy of one model or of several on one labelled data set."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Score one model on one labelled data set: `fcn-deploy evaluate`."""
+"""Score one file, or several next to each other, on one labelled data set: `fcn-deploy evaluate`."""

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from fcn_deploy.benchmark.record.measurement import Measurement, Saturated
-from fcn_deploy.benchmark.report.text import render, two_lines
+from fcn_deploy.benchmark.report.text import render, render_csv, render_markdown, two_lines
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, remeasured, with_rows
 
 
@@ -130,3 +130,18 @@ def test_the_spread_of_an_unstable_row_is_reported_once():
     assert lines.count("onnxruntime: unstable, ") == 1
     assert "Unsteady" not in lines
     assert "pytorch: bound by compute: 92 % of 40 ms. Steady: " in lines
+
+
+def test_of_several_files_each_has_a_line_above_its_rows_and_the_csv_a_column():
+    models = {"model": replace(RECORD.model, label="fcn8s"), "others": (replace(RECORD.model, label="searched.int8"),)}
+    rows = (replace(ROWS[0], file="fcn8s"), replace(ROWS[1], file="fcn8s"), replace(ROWS[1], file="searched.int8"))
+    record = replace(with_rows(*rows), reference=replace(RECORD.reference, file="fcn8s"), **models)
+    lines = printed(render(record), width=80).splitlines()
+    heads = [line.split()[0] for line in lines if line.strip()]
+    place = heads.index("fcn8s")
+    assert heads[place : place + 5] == ["fcn8s", "pytorch", "onnxruntime", "searched.int8", "onnxruntime"]
+    assert max(map(len, lines)) <= 80
+    assert [line.rsplit(",", 1)[1] for line in render_csv(record).splitlines()] == [
+        "file", "fcn8s", "fcn8s", "searched.int8",
+    ]  # fmt: skip
+    assert "| searched.int8 onnxruntime |" in render_markdown(record)
