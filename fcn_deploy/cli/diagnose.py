@@ -68,6 +68,8 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: s
     reference's, 1 on an error. A stage that this machine cannot run is skipped with a notice.
     """
     if labels_from is not None:
+        if tolerances:
+            raise click.UsageError("--tolerance is not for --labels-from; leave one of them out")
         _name_slip(stages, labels_from, given)
         return
     from fcn_deploy.diagnosis.diagnose import diagnose

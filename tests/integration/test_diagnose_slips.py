@@ -165,6 +165,45 @@ def test_two_slips_are_named(names: tuple[str, str], program: Program, demo_onnx
     assert len(found.tried[0].fixes) == 2
 
 
+STEPS: dict[str, Callable[[Array], Array]] = {  # of the image
+    "BGR": lambda x: x[..., ::-1],
+    "left to right": np.fliplr,
+    "top to bottom": np.flipud,
+    "rotated by 90": np.rot90,
+    "rotated by 180": lambda x: np.rot90(x, 2),
+    "transposed": lambda x: np.swapaxes(x, 0, 1),
+}
+BEHIND: dict[str, Callable[[Array], Array]] = {  # of the labels
+    "one too high": lambda labels: labels + 1,
+    "permuted": lambda labels: IDS[labels],
+    "shifted by": lambda labels: np.roll(labels, (-3, 2), (0, 1)),
+}
+MANY = [("BGR", other) for other in STEPS if other != "BGR"]
+MANY += [(step, behind) for step in STEPS for behind in BEHIND]
+
+
+@pytest.mark.long
+def test_pairs_of_an_int8_program_are_named(demo_onnx: Path, photos: Path, tmp_path: Path):
+    int8 = tmp_path / "demo.int8.onnx"
+    quantize(demo_onnx, int8, calibration=DataOptions("synthetic:6:1:96x128", split="train"), precision="int8")
+    session = onnxruntime.InferenceSession(str(int8), providers=["CPUExecutionProvider"])
+
+    def label(image: Array, names: tuple[str, str]) -> Array:
+        for name in names:
+            image = STEPS[name](image) if name in STEPS else image
+        labels = session.run(["labels"], {"image": np.ascontiguousarray(image)[None]})[0][0]
+        return BEHIND[names[1]](labels) if names[1] in BEHIND else labels
+
+    wrong, missed = [], []
+    for index, names in enumerate(MANY):
+        found = named(demo_onnx, photos, tmp_path / str(index), lambda image, names=names: label(image, names))
+        right = all(name in found.tried[0].name for name in names)
+        wrong += [(names, found.tried[0].name)] if found.verdict == "explained" and not right else []
+        missed += [names] if found.verdict != "explained" else []
+    assert wrong == []
+    assert len(missed) <= len(MANY) // 20, missed
+
+
 def test_the_reference_has_no_slip(program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):
     found = named(demo_onnx, photos, tmp_path / "maps", program.labels)
     assert (found.verdict, round(found.as_they_are, 3)) == ("same", 1.0)
@@ -239,6 +278,8 @@ def test_an_int8_program_and_the_command(demo_onnx: Path, photos: Path, tmp_path
     shown = CliRunner().invoke(command, arguments)
     assert shown.exit_code == 3, shown.output
     assert shown.stdout.startswith("explained by: channels swapped (BGR), 9")
+    refused = CliRunner().invoke(command, [*arguments, "--tolerance", "int8.labels=2"])
+    assert (refused.exit_code, "--tolerance is not for --labels-from" in refused.output) == (2, True)
     plain = json.loads(CliRunner().invoke(command, [*arguments, "--json", "-"]).stdout)
     assert plain["explained_by"] == "channels swapped (BGR)"
     assert plain["frames"] == 3
