@@ -24,13 +24,13 @@ def card_classes(
     """Return class names and the notes that belong to them; the network takes images of `size` (N, H, W).
 
     Raises:
-        GraphError: more or fewer names than classes, or labels whose number of classes nothing tells.
+        GraphError: more or fewer names than classes, or labels of an unknown number of classes.
         RecipeError: a name is empty or given twice.
     """
     count = 2 if score.is_binary else score.classes or _classes_of_labels(model, score, size)
     if given is None:
         if count is None:
-            raise GraphError(f"{path} gives labels, and nothing in it tells of how many classes; name them (--classes)")
+            raise GraphError(f"{path} gives labels and does not show of how many classes; name them (--classes)")
         names = (BACKGROUND, "foreground") if score.is_binary else numbered_classes(count)
         return names, {CLASSES_NOTE: GUESSED}
     names = class_names(given)

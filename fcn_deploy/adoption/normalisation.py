@@ -25,7 +25,7 @@ class Preprocessing:
 
     Attributes:
         mean, std: of each channel, in the network's channel order, of the image divided by `scale`.
-        scale: what the image of 0..255 is divided by first; None is 1 unless the graph tells.
+        scale: what the image of 0..255 is divided by first; None is 1 unless the graph shows another.
         channel_order: what the network expects.
         none: whether the graph normalises the image itself.
     """
@@ -57,7 +57,7 @@ def settle_normalisation(path: Path, model: ir.Model, port: ImagePort, said: Pre
         return _said(path, said, own)
     if own is None:
         raise GraphError(
-            f"{path}: nothing in it tells how its images are normalised; give --mean and --std, --scale 255 for "
+            f"{path} does not show how its images are normalised; give --mean and --std, --scale 255 for "
             "images in 0..1, or --no-normalisation if its own nodes take 0..255"
         )
     return NONE if max(own) > LARGEST_OF_UNIT else (NONE[0], (BYTE, BYTE, BYTE))

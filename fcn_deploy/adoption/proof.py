@@ -19,7 +19,7 @@ from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, Shape, shape_text
 
 # Of scores in FP16, whose last place is 5e-4 of the largest one.
 HALF_TOLERANCE = 5e-3
-# Share of the pixels that may differ where only labels can be compared, whose margins nobody knows.
+# Share of the pixels that may differ where only labels can be compared, whose margins are unknown.
 LABELS_TOLERANCE = 1e-3
 
 

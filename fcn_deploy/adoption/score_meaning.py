@@ -19,7 +19,7 @@ HAND_ON = ("Resize", "Upsample", "Cast", "Identity", "Transpose", "Squeeze", "Un
 
 @dataclass(frozen=True)
 class ScoreMeaning:
-    """What the scores of a foreign graph are, and where one class begins.
+    """What the scores of a foreign graph are, and the threshold of one class.
 
     Attributes:
         activation: the last node, which is left out because it does not change which class is largest; "" for none.

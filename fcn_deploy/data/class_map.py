@@ -23,7 +23,7 @@ else:
 
 
 def read_class_map(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Read the map of the data's classes, where "" stands for unlabelled, and that of the model's.
+    """Read the map of the data's classes, where "" means unlabelled, and that of the model's.
 
     Raises:
         DataError: missing, no TOML, or anything but texts.

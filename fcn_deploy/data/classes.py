@@ -1,8 +1,8 @@
 """Class names and colours of a data set: `classes.txt`, or the file that an annotation tool writes.
 
-`classes.txt` has one class a line, in the order of the labels: `NAME`, or `NAME R G B` (also `R G B NAME`) where label
+`classes.txt` has one class per line, in order of the labels: `NAME`, or `NAME R G B` (also `R G B NAME`) where label
 maps are coded by colour. The name `ignore` with a colour marks pixels of that colour as unlabelled; it takes no label
-and may stand more than once. Empty lines and lines that start with # are passed over. CVAT's `labelmap.txt` has
+and may appear more than once. Empty lines and lines that start with # are skipped. CVAT's `labelmap.txt` has
 `NAME:R,G,B:parts:actions`, labelme's `class_names.txt` names alone, Roboflow's `_classes.csv` `value, name`.
 """
 

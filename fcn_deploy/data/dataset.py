@@ -48,7 +48,7 @@ def open_dataset(
 
     Raises:
         DataError: nothing there, nothing in it, a malformed list, or `labels` for what has its own.
-        UnnamedClassesError: nobody gave the class names.
+        UnnamedClassesError: the class names are not given.
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit is {limit}; expected at least 1 image")
@@ -81,8 +81,8 @@ def iterate(dataset: Dataset, *, on_error: OnError = "raise", progress: Progress
     """Yield every sample in order.
 
     Args:
-        on_error: "raise" stops at the first file that cannot be used; "skip" leaves it out and tells `progress`
-            each such file and, at the end, how many there were.
+        on_error: "raise" stops at the first file that cannot be used; "skip" leaves it out and reports
+            each such file and, at the end, their number to `progress`.
 
     Raises:
         DataError: a file that cannot be used ("raise"), or none that can ("skip").

@@ -64,7 +64,7 @@ class Overlap:
 
 
 def overlap(calibration: Frames, validation: Frames) -> Overlap:
-    """Return which of the calibration images stand in the validation set as well, pixel for pixel."""
+    """Return which of the calibration images are in the validation set as well, pixel for pixel."""
     first = dict(zip(reversed(validation.digests), reversed(validation.names), strict=True))
     pairs = zip(calibration.names, calibration.digests, strict=True)
     shared = tuple((name, first[digest]) for name, digest in pairs if digest in first)

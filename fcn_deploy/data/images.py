@@ -3,7 +3,7 @@
 Images, whatever the file holds, become uint8 RGB:
 - the EXIF orientation is applied;
 - alpha is dropped and the colour under it kept, as `cv2.imread` and `Image.convert("RGB")` do;
-- 16 bits a channel become 8 by taking the high byte, which Pillow does to 16-bit RGB;
+- 16 bits per channel become 8 by taking the high byte, which Pillow does to 16-bit RGB;
 - grey, palette, 1-bit, CMYK and YCbCr are converted; of several frames or pages the first is taken.
 """
 
@@ -37,7 +37,7 @@ def load_image(path: Path, *, writable: bool = True) -> NDArray[np.uint8]:
 
     Raises:
         ImageError: missing, empty, cut off, not an image, a folder, too large for Pillow's limit on decompressed
-            pixels, or 32 bits a channel.
+            pixels, or 32 bits per channel.
     """
     return rgb_array(decode(path), path, writable=writable)
 
@@ -46,10 +46,10 @@ def rgb_array(image: Image.Image, path: Path, *, writable: bool = True) -> NDArr
     """Return a decoded image, or a part of it, as uint8[H, W, 3] RGB by the rules above; `path` is for messages.
 
     Raises:
-        ImageError: it has 32 bits a channel, or cannot be converted.
+        ImageError: it has 32 bits per channel, or cannot be converted.
     """
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
-        raise ImageError(f"{path} has 32 bits a channel; expected 8 or 16: convert it first")
+        raise ImageError(f"{path}: expected 8 or 16 bits per channel, got 32; convert it first")
     if image.mode.startswith("I"):
         high_byte = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(high_byte[:, :, None], 3, axis=2)
@@ -68,7 +68,7 @@ def load_label(
     values_first: bool = False,
     white: int = 1,
 ) -> NDArray[Any]:
-    """Read a label map as it stands in the file: no rule about unlabelled pixels is applied.
+    """Read a label map as it is in the file: no rule about unlabelled pixels is applied.
 
     Indexed files give their indices, grey ones (8, 16 or 32 bits) their values, RGB ones the label of each colour.
     An RGB file whose pixels are all grey and not all among the colours is read as a grey one. Alpha is dropped; the

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.errors import DataError, LabelError
 
-# What a colour marked as unlabelled becomes where the rule's own values cannot stand in a decoded map: no file's value.
+# What a colour marked as unlabelled becomes where the rule's own values cannot be in a decoded map: no file's value.
 VOID = -(1 << 31)
 
 

@@ -92,7 +92,7 @@ def match_folders(images: Path, labels: Path | None, suffix: str | None = None, 
     """Pair the image files of two folders by their names, in the order of names; without `labels`, images alone.
 
     In a folder without images those of its subfolders count, and both files must be in the same subfolder. `images` and
-    `labels` may be one folder. Files without a partner are left out and told to `progress`.
+    `labels` may be one folder. Files without a partner are left out and reported to `progress`.
 
     Raises:
         DataError: a folder is missing, holds no image file, holds two files of one name, or there is no pair.

@@ -64,7 +64,7 @@ class DataOptions:
 
 
 def open_for_model(card: ModelCard | None, options: DataOptions, progress: Progress = SILENT) -> Dataset:
-    """Open the data set and look at its labels; where nobody names its classes they are the model's.
+    """Open the data set and look at its labels; classes without names get the model's.
 
     Raises:
         DataError: it cannot be opened, its classes are not the model's, or its labels are probably not read rightly.
@@ -112,7 +112,7 @@ def _first_few(classes: Sequence[str]) -> str:
 
 
 def open_unchecked(options: DataOptions, card: ModelCard | None, progress: Progress = SILENT) -> Dataset:
-    """Open the data set; where nobody names its classes they are the model's, and where somebody does, any."""
+    """Open the data set; its classes are those named, whatever they are, else the model's."""
 
     def attempt(classes: Sequence[str] | None) -> Dataset:
         return open_dataset(

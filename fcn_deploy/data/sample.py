@@ -43,7 +43,7 @@ class Dataset(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names, index = label; empty for images without labels whose classes nobody named."""
+        """Class names, index = label; empty for images without labels whose classes are not named."""
 
     @property
     def palette(self) -> tuple[Colour, ...]:

@@ -42,7 +42,7 @@ def split_off(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
 
 
 def in_both(train: Dataset, val: Dataset) -> int:
-    """Count the images of `val` that are in `train` too, by their paths; 0 where nothing can be told."""
+    """Count the images of `val` that are in `train` too, by their paths; 0 where the paths do not show it."""
     known = set(_identities(train))
     return sum(name in known for name in _identities(val))
 

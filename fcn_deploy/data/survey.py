@@ -181,7 +181,7 @@ def check_labels(dataset: Dataset, *, training: bool, on_error: OnError = "raise
 
     Args:
         training: whether fewer than two classes are an error. To score a set, one may be enough, unless 255 is
-            unlabelled in it and nobody said so: then the maps are probably black and white.
+            unlabelled in it and was not given as such: then the maps are probably black and white.
 
     Raises:
         DataError: the set is no use, or a label map cannot be used.

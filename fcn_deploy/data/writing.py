@@ -61,7 +61,7 @@ def label_image(label: NDArray[Any], palette: Sequence[Colour] | None) -> Image.
         return Image.fromarray(np.where(label < 0, 65535, label).astype(np.uint16))
     image = Image.fromarray(label)
     if palette is not None:
-        # Pillow packs as many bits a pixel as the palette needs and would cut the label 255 off.
+        # Pillow packs as many bits per pixel as the palette needs and would cut the label 255 off.
         colours = [*palette, *[(0, 0, 0)] * (256 - len(palette))] if label.max() >= len(palette) else palette
         image.putpalette([channel for colour in colours for channel in colour])
     return image

@@ -93,10 +93,10 @@ def test_a_uint8_file_with_a_transpose_before_its_cast_is_cast_first(tmp_path):
     assert [node.op_type for node in nodes if "image" in node.input] == ["Cast"]
 
 
-def test_without_a_word_on_the_normalisation_it_is_asked_for(shell, tmp_path):
+def test_a_graph_that_does_not_show_its_normalisation_is_refused(shell, tmp_path):
     done = shell("adopt", foreign_net(tmp_path / "net.onnx"))
     assert done.code == 1
-    assert "nothing in it tells how its images are normalised; give --mean and --std" in done.err
+    assert "net.onnx does not show how its images are normalised; give --mean and --std" in done.err
     assert list(tmp_path.iterdir()) == [tmp_path / "net.onnx"]
 
 
@@ -170,7 +170,7 @@ def test_bgr_and_scale_are_those_of_the_card(tmp_path):
     ("Div", 255.0, 0.0, 1.0),
     ("Mul", 1 / 255, 0.0, 1.0),
 ])  # fmt: skip
-def test_the_first_node_tells_what_images_the_graph_takes(operator, number, mean, std, tmp_path):
+def test_the_first_node_shows_what_images_the_graph_takes(operator, number, mean, std, tmp_path):
     net = Net()
     net.conv(net.add(operator, "input", net.constant(np.float32(number))), 3, 4, to="scores")
     image = ("input", "float32", ["N", 3, "H", "W"])
@@ -194,7 +194,7 @@ def fixed_by_a_reshape(path: Path) -> Path:
     return net.save(path, image, [("scores", 1, ["N", 4, "H", "W"])], 17)
 
 
-def test_a_size_that_nobody_tries_is_asked_for_and_then_the_only_one(tmp_path):
+def test_a_size_that_no_trial_finds_is_asked_for_and_then_the_only_one(tmp_path):
     net = fixed_by_a_reshape(tmp_path / "net.onnx")
     with pytest.raises(GraphError, match=r"cannot run it at 64x96, .*; give a size that it takes \(--size\)"):
         _adopted(net, **NORMALISED)

@@ -91,7 +91,7 @@ def three_quarters(path: Path) -> Path:
     return net.save(path, IMAGE, [("scores", FLOAT, ["N", 4, "h", "w"])], 17)
 
 
-def labels_of_nobody_knows_how_many_classes(path: Path) -> Path:
+def labels_of_unknown_classes(path: Path) -> Path:
     net = Net()
     mask = net.add("Squeeze", net.add("Abs", net.conv("input", 3, 1)), net.constant(np.array([1], np.int64)))
     net.nodes.append(helper.make_node("Cast", [mask], ["mask"], to=TensorProto.INT32))
@@ -113,7 +113,7 @@ def opset_8(path: Path) -> Path:
     (external("../w.data"), "weight constant_0 is in ../w.data, outside the file's folder"),
     (external("none.data"), "none.data must hold 864 bytes for constant_0, found no such file"),
     (three_quarters, "it gives scores float32[1x4x48x72], no whole number of image pixels to each score"),
-    (labels_of_nobody_knows_how_many_classes, "nothing in it tells of how many classes; name them (--classes)"),
+    (labels_of_unknown_classes, "gives labels and does not show of how many classes; name them (--classes)"),
     (opset_8, "is of opset 8, expected 9 or later; export it again with opset 17"),
 ], ids=lambda value: getattr(value, "__name__", None))  # fmt: skip
 def test_a_file_that_cannot_be_adopted(write, message, tmp_path):
@@ -131,7 +131,7 @@ TORCHVISION = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({}, "nothing in it tells how its images are normalised; give --mean and --std, --scale 255 for images in 0..1"),
+    ({}, "does not show how its images are normalised; give --mean and --std, --scale 255 for images in 0..1"),
     (TORCHVISION, "give --scale 255 with it, or --mean 123.675,116.28,103.53 --std 58.395,57.12,57.375"),
     (HALVES, "--mean 127.5,127.5,127.5 --std 127.5,127.5,127.5"),
     ({"mean": MEAN}, "--std is missing; give --std 1,1,1 if the network has none"),

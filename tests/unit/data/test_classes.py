@@ -19,7 +19,7 @@ def test_class_names_are_read_one_a_line(tmp_path):
     assert read_classes(path).palette == ((0, 0, 0), (128, 0, 0), (0, 128, 0))  # Pascal VOC's first three
 
 
-def test_class_colours_stand_before_or_after_the_name(tmp_path):
+def test_class_colours_are_read_before_or_after_the_name(tmp_path):
     path = write(tmp_path / "classes.txt", "traffic light 1 2 3\n64, 128, 64\tAnimal\nignore 0 0 0\nignore 9 9 9\n")
     listed = read_classes(path)
     assert listed.names == ("traffic light", "Animal")

@@ -80,14 +80,14 @@ def test_a_data_set_that_is_not_there_is_an_error(tmp_path):
         open_dataset(str(tmp_path / "empty"))
 
 
-def test_classes_that_nobody_named_are_asked_for(listed):
+def test_classes_without_names_are_asked_for(listed):
     (listed.parent / "classes.txt").unlink()
     with pytest.raises(DataError, match=r"put classes\.txt .* or give the class names \(--classes\)"):
         open_dataset(str(listed))
     assert open_dataset(str(listed), classes=["a", "b", "c"]).classes == ("a", "b", "c")
 
 
-def test_given_classes_win_over_the_list_beside_it(listed):
+def test_given_classes_win_over_those_next_to_the_list(listed):
     assert open_dataset(str(listed), classes=["a", "b", "c", "d"]).classes == ("a", "b", "c", "d")
 
 
@@ -153,7 +153,7 @@ def test_class_names_are_found_in_or_above_the_folders(folders):
     assert open_dataset(str(folders / "img"), labels=str(folders / "lbl")).classes == ("x", "y", "z")
 
 
-def test_files_without_a_partner_are_left_out_and_told(folders):
+def test_files_without_a_partner_are_left_out_and_reported(folders):
     (folders / "lbl/b.png").unlink()
     (folders / "img/a.jpg").unlink()
     notes = RecordedProgress()
@@ -256,7 +256,7 @@ def test_colours_marked_as_unlabelled_stay_so_under_any_ignore_index(ignore_inde
     assert found.tolist() == [[255 if ignore_index == 0 else 0, 1, 255]]
 
 
-def test_a_value_that_stands_for_no_class_is_refused_beside_colours(tmp_path):
+def test_a_value_of_no_class_is_refused_among_colours(tmp_path):
     save_pair(tmp_path / "a.jpg", tmp_path / "a.png", [[0, 1, 255]])
     (tmp_path / "val.txt").write_text("a.jpg a.png\n")
     (tmp_path / "classes.txt").write_text("road 1 1 1\nsky 2 2 3\nignore 0 0 0\n")

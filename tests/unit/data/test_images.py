@@ -74,7 +74,7 @@ def test_sixteen_bit_rgb_keeps_its_high_byte(tmp_path):
 
 
 def png_rgb16(pixels):
-    """A PNG of one row with 16 bits a channel, which Pillow reads but does not write."""
+    """A PNG of one row with 16 bits per channel, which Pillow reads but does not write."""
 
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -181,7 +181,7 @@ def test_thirty_two_bit_images_are_refused_and_such_labels_read(tmp_path):
     path = save(tmp_path / "a.tiff", Image.fromarray(values))
     assert load_label(path).tolist() == values.tolist()
     for refused in (path, save(tmp_path / "float.tiff", Image.fromarray(values.astype(np.float32)))):
-        with pytest.raises(ImageError, match="32 bits a channel"):
+        with pytest.raises(ImageError, match="expected 8 or 16 bits per channel, got 32; convert it first"):
             load_image(refused)
 
 

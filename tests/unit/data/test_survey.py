@@ -57,7 +57,7 @@ def test_one_class_next_to_255_can_be_scored_where_255_is_said_to_be_unlabelled(
         check_labels(dataset, training=True)
 
 
-def test_classes_without_a_pixel_and_unlabelled_pixels_are_told(tmp_path):
+def test_classes_without_a_pixel_and_unlabelled_pixels_are_reported(tmp_path):
     assert said(opened(write_masks(tmp_path, (0, 1)), ["a", "b"])) == []
     assert said(opened(tmp_path, ["a", "b", "c"])) == ["class c has no pixel"]
     assert said(opened(tmp_path, ["a", "b", "c", "d"])) == ["classes c, d have no pixel"]

@@ -53,7 +53,7 @@ def run_lengths(mask):
 
 
 def test_colour_alone_does_not_tell_the_class(scenes):
-    """A table from colour (3 bits a channel) to its commonest class, made on half the scenes, fails on the rest."""
+    """A table from colour (3 bits per channel) to its commonest class, made on half the scenes, fails on the rest."""
     half = len(scenes) // 2
     votes = np.zeros((512, 8), int)
     for scene in scenes[:half]:
