@@ -140,7 +140,7 @@ def _model_said(model: str | None, said: str, models: Sequence[str], path: Path,
     """Return which of `models`, all of the same keys, a file holds: `model`, else what its training script stored.
 
     Raises:
-        CheckpointError: the script stored another network's name, or nobody says which it is.
+        CheckpointError: the script stored another network's name, or no option says which it is.
     """
     by_name = {_plain(name): name for name in (*MODELS, *models)}
     stored = by_name.get(_plain(said))

@@ -17,7 +17,7 @@ LAYERS = ((64, 1, 1), (128, 2, 1), (256, 1, 2), (512, 1, 4))
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolutions with batch norm beside a shortcut, itself a 1x1 convolution where `project`."""
+    """1x1, 3x3, 1x1 convolutions with batch norm, added to a shortcut, itself a 1x1 convolution where `project`."""
 
     def __init__(self, in_channels: int, channels: int, stride: int, dilation: int, project: bool) -> None:
         super().__init__()

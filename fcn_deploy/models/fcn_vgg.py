@@ -116,7 +116,7 @@ class FCN(nn.Module):
         self.crop = Crop()
 
     def _add_score(self, stage: int) -> None:
-        """Add a 1x1 score on a pool, started at zero so that a finer net begins as the coarser one (the paper)."""
+        """Add a 1x1 score on a pool, started at zero so that a finer net starts as the coarser one (the paper)."""
         score = nn.Conv2d(scaled(STAGES[stage - 1][1], self.width), self.num_classes, 1)
         init_scores(score, std=0)
         self.add_module(f"score_pool{stage}", score)

@@ -1,4 +1,4 @@
-"""Every model by name. A new one is a file beside this one and a line in `MODELS`."""
+"""Every model by name. A new one is a file next to this one and a line in `MODELS`."""
 
 from __future__ import annotations
 

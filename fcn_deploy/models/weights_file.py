@@ -43,7 +43,7 @@ class Weights:
 def read_weights(path: Path) -> Weights:
     """Read a file of weights, memory-mapped where the format allows.
 
-    The format is told from the content: safetensors, PyTorch's zip or PyTorch's format of before 2020.
+    The format is recognised by the content: safetensors, PyTorch's zip or PyTorch's format of before 2020.
 
     Raises:
         CheckpointError: missing, a folder, empty, truncated, an attack, or no checkpoint at all.

@@ -192,7 +192,7 @@ class TorchRunner(Runner):
             raise RunnerError(f"{self.name} failed{shape}: {first_line(error)}") from error
 
     def _run_eagerly(self) -> None:
-        """Run the network as it is, once more without CUDA graphs if there is no memory left beside them."""
+        """Run the network as it is, once more without CUDA graphs if they leave too little memory."""
         assert self._network is not None
         assert self._image is not None
         batch, height, width, _ = self._image.shape

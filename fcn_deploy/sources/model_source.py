@@ -35,7 +35,7 @@ class ModelSource:
 
     Attributes:
         text: the name as the user wrote it.
-        kind: what the name stands for.
+        kind: what the name refers to.
         model: what a checkpoint holds where its keys leave a choice.
     """
 

@@ -107,10 +107,10 @@ def train(
         output: the folder of the run; it gets best.safetensors and last.safetensors (weights with their model card),
             log.jsonl (one line per epoch), state.safetensors, from which the run can be resumed, and at its end
             report.html (curves, classes, frames).
-        start: "new" refuses a folder that holds a run, "resume" continues it with its settings (or begins one, if
+        start: "new" refuses a folder that holds a run, "resume" continues it with its settings (or starts one, if
             there is none), "restart" deletes it.
         on_epoch: called with the record of each finished epoch.
-        settings: `data` and `val` (needed to begin a run), in the forms of `evaluate`, `val` also as a share of `data`
+        settings: `data` and `val` (needed to start a run), in the forms of `evaluate`, `val` also as a share of `data`
             such as "0.2" (its images are listed in val/list.txt), and any of these, with their defaults:
             labels, val_labels = None: folders of label maps, where data and val are folders of images.
             classes, ignore_index, label_values, label_suffix, class_map = None, reduce_zero_label = False: how label

@@ -145,7 +145,7 @@ class Run:
         scored: Validation | None = Validation()
         if not position.pixels:
             raise TrainingError(f"{self.config.data} has no labelled pixel in its {len(self.material.train)} images")
-        if not self.stepper.weights_finite():  # the last step's loss was told before it
+        if not self.stepper.weights_finite():  # the last step's loss was computed before it
             raise TrainingError(self._diverged("largest weight", self._learning_rate(position.step - 1)))
         if epoch % self.config.eval_every == 0 or epoch == self.config.epochs:
             scored = self._validate(stop)

@@ -173,7 +173,7 @@ def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT)
 
 
 def _check_labelled(option: str, dataset: Dataset, *, skip_bad: bool) -> None:
-    """Refuse a set that is empty or, as its first image tells, has no labels, before an epoch is spent on the other."""
+    """Refuse a set that is empty or, as its first image shows, has no labels, before an epoch is spent on the other."""
     if len(dataset) == 0:
         raise DataError(f"{option} {dataset.name} has no images")
     try:

@@ -89,7 +89,7 @@ def test_half_precision_weights_are_widened(tmp_path: Path):
     assert torch.equal(loaded.get_parameter("fc6.bias"), state["fc6.bias"].float())
 
 
-def test_the_format_is_told_from_the_content_and_not_from_the_name(tmp_path: Path):
+def test_the_format_is_recognised_by_the_content_and_not_by_the_name(tmp_path: Path):
     save_file(caffe_state("fcn32s-caffe", 4), tmp_path / "net.pth")
     assert load_network(tmp_path / "net.pth")[1].model == "fcn32s-caffe"
 

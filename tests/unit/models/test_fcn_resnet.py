@@ -30,7 +30,7 @@ def test_a_torchvision_file_gives_the_logits_of_its_own_definition(model: str, a
         assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
-def test_training_gets_the_auxiliary_logits_beside_the_others(tmp_path: Path):
+def test_training_gets_the_auxiliary_logits_with_the_others(tmp_path: Path):
     torch.manual_seed(4)
     state = resnet_state(5, BLOCKS["fcn-resnet50"])
     torch.save(state, tmp_path / "net.pth")

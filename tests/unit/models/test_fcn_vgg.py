@@ -59,7 +59,7 @@ def test_each_image_of_a_batch_gets_the_logits_it_gets_alone(model: str):
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_skips_start_at_zero_so_that_fcn8s_begins_as_its_coarse_scores():
+def test_skips_start_at_zero_so_that_fcn8s_starts_as_its_coarse_scores():
     torch.manual_seed(0)
     network = build(new_card("fcn8s", CLASSES, width=0.0625))
     x = torch.randn(1, 3, 64, 64)

@@ -35,7 +35,7 @@ def test_names_of_no_network_bring_the_known_conventions(tmp_path: Path):
     assert "nearest" not in message
 
 
-def test_of_a_network_that_nearly_fits_the_count_of_fitting_weights_is_said(tmp_path: Path):
+def test_of_a_network_that_nearly_fits_the_count_of_fitting_weights_is_reported(tmp_path: Path):
     state = caffe_state("fcn32s-caffe", 3)
     state["fc7.bias"] = torch.zeros(7)
     del state["fc6.bias"]

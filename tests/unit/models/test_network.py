@@ -79,7 +79,7 @@ def test_a_name_that_the_keys_contradict_is_refused(tmp_path: Path):
     assert load_network(tmp_path / "net.pth")[1].model == "fcn16s-caffe"
 
 
-def test_a_choice_that_the_user_made_is_not_told(tmp_path: Path):
+def test_a_choice_that_the_user_made_is_not_reported(tmp_path: Path):
     torch.save(caffe_state("fcn8s-atonce-caffe", classes=5), path := tmp_path / "net.pth")
     recorded = RecordedProgress()
     assert load_network(str(path), model="fcn8s-atonce-caffe", progress=recorded)[1].model == "fcn8s-atonce-caffe"

@@ -73,7 +73,9 @@ def test_what_lies_next_to_the_prefix_is_left_out_and_said(state: State, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["ema", "model_ema", "state_dict_ema", "params_ema"])
-def test_of_averaged_and_trained_weights_the_choice_is_said_and_can_be_made(name: str, state: State, tmp_path: Path):
+def test_of_averaged_and_trained_weights_the_choice_is_reported_and_can_be_made(
+    name: str, state: State, tmp_path: Path
+):
     content = {"model": state, name: {"module": doubled(state)}}
     found, said = loaded(content, tmp_path)
     assert torch.equal(found, state[FIRST])

@@ -146,7 +146,7 @@ def test_an_imagenet_resnet_becomes_the_backbone(tmp_path: Path):
     assert all("classifier" in key for key in report.fresh)
 
 
-def test_a_recipe_stands_for_its_checkpoint(tmp_path: Path):
+def test_a_recipe_is_read_as_its_checkpoint(tmp_path: Path):
     torch.save(vgg16_state(5), tmp_path / "vgg16.pth")
     recipe = tmp_path / "vgg16.toml"
     recipe.write_text('name = "n"\ncheckpoint = "vgg16.pth"\nurl = "https://example.org/vgg16.pth"\n')

@@ -65,7 +65,7 @@ def test_the_number_of_processes_does_not_change_a_batch():
         assert [str(error) for error in one.errors] == [str(error) for error in other.errors]
 
 
-def test_what_cannot_be_used_is_told_in_the_words_of_its_error():
+def test_what_cannot_be_used_is_reported_in_the_words_of_its_error():
     items = [TrainingImages(Numbered(), HOW, 0)[0, index] for index in (2, 3, 5)]
     batch = collate(items)
     assert batch.images.shape == (1, 17, 23, 3)

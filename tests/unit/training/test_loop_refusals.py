@@ -37,7 +37,7 @@ def config(tmp_path: Path) -> Iterator[TrainConfig]:
         yield tiny
 
 
-def test_a_folder_with_a_run_is_left_alone_unless_told_otherwise(config):
+def test_a_folder_with_a_run_is_left_alone_without_resume_or_restart(config):
     killed_at(3, config)
     with pytest.raises(TrainingError, match=r"stopped after 1 of 3 epochs; --resume goes on, --restart starts over"):
         run_training(config)
@@ -58,7 +58,7 @@ def test_resuming_on_other_data_is_refused(config):
         run_training(replace(config, data="synthetic:6:0:33x47"), start="resume")
 
 
-def test_resuming_where_nothing_was_begun_begins(config):
+def test_resuming_without_a_run_starts_one(config):
     assert run_training(replace(config, epochs=1), start="resume").resumed is False
 
 
