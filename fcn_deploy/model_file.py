@@ -101,9 +101,10 @@ def near_models(path: Path) -> str:
         ]
     except OSError:  # a folder that may not be listed
         return ""
-    if _may_be_shipped(path):
+    if _may_be_shipped(path.with_suffix(path.suffix or ".toml")):
         beside += [shipped.name for shipped in RECIPES.glob("*.toml")]
-    return did_you_mean(path.name, dict.fromkeys(beside), cutoff=0.75)
+    longer = [name for name in beside if name.startswith(f"{path.name}-")]  # vgg16-imagenet.toml for vgg16
+    return did_you_mean(path.name, longer or beside, cutoff=0.1 if longer else 0.75)
 
 
 def file_of(source: str | os.PathLike[str]) -> Path:

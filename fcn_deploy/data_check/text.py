@@ -50,7 +50,7 @@ def _classes(report: DataReport) -> Table:
 
 def _problems(report: DataReport) -> list[str]:
     if not report.problems:
-        return ["no problem found"]
+        return ["no problem found" + ("; check the remarks above" if report.remarks else "")]
     shown = [f"problem: {each}" for each in report.problems[:_SHOWN]]
     more = len(report.problems) - _SHOWN
     return [*shown, *([f"and {count(more, 'more problem')} (--json has all)"] if more > 0 else [])]

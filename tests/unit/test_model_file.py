@@ -96,6 +96,8 @@ def test_a_misspelt_shipped_recipe_brings_the_names_near_it(tmp_path, monkeypatc
     assert file_of("fcn8s-voc.toml").parent == RECIPES
     with pytest.raises(RecipeError, match=r"did you mean fcn8s-voc\.toml or"):
         require_file("fcn8-voc.toml")
+    with pytest.raises(CheckpointError, match=r"vgg16 does not exist; did you mean vgg16-imagenet\.toml\?"):
+        require_file("vgg16")
     with pytest.raises(RecipeError, match=r"sub/fcn8s-voc\.toml does not exist"):
         require_file("sub/fcn8s-voc.toml")
 

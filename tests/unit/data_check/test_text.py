@@ -35,6 +35,13 @@ def test_a_set_of_images_alone_has_no_table():
     assert text == "photos: 1 image, 0 label maps sizes: 4 x 3 (1 image), width x height no problem found"
 
 
+def test_remarks_keep_the_last_line_from_sounding_like_a_pass():
+    counts = LabelCounts(("road", "car"), Counter({0: 8}), Counter({0: 1}), maps=1)
+    report = DataReport("photos", 1, counts, Counter({(2, 4): 1}))
+    assert "car has no pixel" in shown(report)
+    assert shown(report).endswith("no problem found; check the remarks above")
+
+
 def test_without_class_names_only_the_values_that_occur_are_listed():
     counts = LabelCounts(tuple(map(str, range(256))), Counter({0: 3, 255: 1}), Counter({0: 1, 255: 1}), maps=1)
     text = shown(DataReport("photos", 1, counts, Counter({(2, 2): 1}), named=False))
