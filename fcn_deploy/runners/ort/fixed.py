@@ -116,7 +116,7 @@ class FixedSessions:
 
 
 def stamps_of(files: Iterable[Path]) -> dict[Path, Stamp]:
-    """Return what tells a file from one written later under its name; of a file that is not there nothing."""
+    """Return what distinguishes a file from a later one of its name; nothing for a file that is missing."""
     found = {}
     for file in files:
         with suppress(OSError):
@@ -129,7 +129,7 @@ def sizes_of(dims: Sequence[int | str | None], wanted: Dims) -> dict[str, int]:
     """Return the size of each named dim.
 
     Raises:
-        RunnerError: a dim that is free has no name, or one name stands for two sizes.
+        RunnerError: a dim that is free has no name, or one name has two sizes.
     """
     sizes: dict[str, int] = {}
     for dim, size in zip(dims, wanted, strict=True):

@@ -62,7 +62,7 @@ class FixedSession:
             raise RunnerError(first_line(error)) from error
 
     def try_whole(self, stream: Any) -> None:
-        """Run with one wait from now on if that gives the same and is faster; `remark` tells the times of both.
+        """Run with one wait from now on if that gives the same and is faster; `remark` gives the times of both.
 
         Args:
             stream: of PyTorch's, which the session was opened with; None on the CPU.

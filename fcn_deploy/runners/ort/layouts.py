@@ -39,8 +39,8 @@ def layouts_for(facts: GraphFacts | None, asked: Texts) -> Layouts:
     """Return the options for a file.
 
     Args:
-        facts: of the file; None if it has no image, which is said where its ports are read.
-        asked: options given by hand, which stand in each.
+        facts: of the file; None if it has no image, which is reported where its ports are read.
+        asked: options given by hand, which are part of each.
     """
     if facts is None or facts.quantised:  # of quantised files nothing was measured
         return Layouts((asked,), (asked,))

@@ -1,4 +1,4 @@
-"""What ONNX Runtime's GPU providers are told beside the graph: the device, optimization profiles and a cache.
+"""What ONNX Runtime's GPU providers take in addition to the graph: the device, optimization profiles and a cache.
 
 Names and formats: onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html and
 TensorRTRTX-ExecutionProvider.html, and tensorrt_rtx_provider_options.h of the package onnxruntime-ep-nv-tensorrt-rtx.
@@ -121,7 +121,7 @@ def profile_index(name: str, profiles: Sequence[Profile], shape: Shape) -> int:
     """Return the first profile that holds (N, H, W); a provider given a shape outside would build again.
 
     Raises:
-        ShapeError: there is none; the message begins with `name`.
+        ShapeError: there is none; the message starts with `name`.
     """
     index = next((index for index, profile in enumerate(profiles) if profile.accepts(shape)), None)
     if index is None:

@@ -45,7 +45,7 @@ class OpenSession:
     Attributes:
         notes: what it does otherwise than one might think.
         buffers: where its bound buffers may lie.
-        layouts: options that sessions may have beside the provider's own.
+        layouts: options that sessions may have in addition to the provider's own.
         files: what it was read from, where sessions for one shape may be opened later.
     """
 
@@ -143,7 +143,7 @@ def open_session_of_sizes(
 
     Args:
         sizes: name of a dim of the input -> its size.
-        texts: options beside the provider's own.
+        texts: options in addition to the provider's own.
 
     Raises:
         RunnerError: it cannot be opened so, in onnxruntime's words.
@@ -204,7 +204,7 @@ def _create(
     # Threads that spin between two calls take the cores from whatever runs next: a PyTorch inference of 10 ms
     # measured right after an ONNX Runtime one took 200 ms. They may spin within a call, as ever.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # A pattern of the first run's allocations is served as one block from the second run on, beside what the first
+    # A pattern of the first run's allocations is served as one block from the second run on, on top of what the first
     # took: a 1024x1024 inference of full-width FCN-8s then holds 2.5 GB in place of 1.5, and is no faster.
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

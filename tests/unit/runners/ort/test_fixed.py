@@ -19,7 +19,7 @@ def test_each_named_dim_gets_its_size_and_fixed_ones_stay():
 
 
 @pytest.mark.parametrize("dims", [["N", "S", "S", 3], ["N", None, "W", 3]])
-def test_dims_that_cannot_be_told_apart_are_refused(dims):
+def test_dims_that_cannot_be_distinguished_are_refused(dims):
     with pytest.raises(RunnerError, match="have no name each, by which to fix them"):
         sizes_of(dims, (1, 8, 9, 3))
 

@@ -38,7 +38,7 @@ def test_int8_stays_as_the_provider_has_it(tmp_path):
     assert layouts_for(read_facts(tmp_path / "m.onnx"), {}) == Layouts()
 
 
-def test_what_was_given_by_hand_stands_in_each_and_leaves_no_repeats(tmp_path):
+def test_options_given_by_hand_are_in_each_layout_and_leave_no_repeats(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
     asked = {"prefer_nhwc": "0", "cudnn_conv_algo_search": "DEFAULT"}
     assert layouts_for(read_facts(path), asked) == Layouts((asked,), ({**asked, "fuse_conv_bias": "1"}, asked))

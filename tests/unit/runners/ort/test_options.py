@@ -99,7 +99,7 @@ def test_other_weights_under_the_same_name_get_another_cache_folder(tmp_path):
         provider_option_texts("tensorrt", tmp_path / "m.onnx", ProviderOptions(cache=tmp_path / "c"))
 
 
-def test_a_cache_where_a_file_stands_is_one_line(tmp_path):
+def test_a_cache_path_that_is_a_file_is_refused_in_one_line(tmp_path):
     (tmp_path / "c").write_text("")
     with pytest.raises(OutputError, match=r"the cache folder .* cannot be made"):
         provider_option_texts("tensorrt", write_graph(tmp_path / "m.onnx"), ProviderOptions(cache=tmp_path / "c"))
@@ -116,7 +116,7 @@ def test_a_cache_where_a_file_stands_is_one_line(tmp_path):
         ("cuda", ProviderOptions(device_id=-1), "device_id -1 is no GPU"),
     ],
 )
-def test_nothing_asked_for_is_dropped_in_silence(tmp_path, provider, asked, message):
+def test_nothing_asked_for_is_dropped_silently(tmp_path, provider, asked, message):
     with pytest.raises(RunnerError, match=message):
         provider_option_texts(provider, write_graph(tmp_path / "m.onnx"), asked)
 

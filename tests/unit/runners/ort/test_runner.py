@@ -113,7 +113,7 @@ def test_int64_labels_are_narrowed(tmp_path, classes):
     assert np.array_equal(labels, classes)
 
 
-def test_logits_from_a_file_of_labels_are_refused_with_the_mend(tmp_path):
+def test_logits_from_a_file_of_labels_are_refused_with_the_fix(tmp_path):
     path = write_graph(tmp_path / "m.onnx")
     with pytest.raises(GraphError, match=r"m.onnx: the file gives labels alone; export it again with --outputs logits"):
         open_runner("onnxruntime", str(path), outputs=("logits",))
@@ -136,7 +136,7 @@ def test_junk_is_one_line(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_and_another_kind_of_file_are_told_apart(tmp_path):
+def test_a_missing_file_and_another_kind_of_file_have_different_messages(tmp_path):
     with pytest.raises(GraphError, match="does not exist"):
         open_runner("onnxruntime", str(tmp_path / "m.onnx"))
     with pytest.raises(RunnerError, match=r"runs \.onnx files, not demo"):
@@ -151,7 +151,7 @@ def test_a_provider_that_cannot_start_is_never_replaced_by_the_cpu(tmp_path, cap
     assert capfd.readouterr() == ("", "")
 
 
-def test_unknown_and_unbuilt_providers_are_told_apart(tmp_path):
+def test_unknown_and_unbuilt_providers_have_different_messages(tmp_path):
     path = str(write_graph(tmp_path / "m.onnx"))
     with pytest.raises(UnknownNameError, match="did you mean cuda"):
         open_runner("onnxruntime:cudaa", path)

@@ -252,7 +252,7 @@ def test_without_word_of_many_runs_a_session_is_opened_once_its_shape_has_run_as
     assert len(cuda.opened) == 5
 
 
-def test_options_given_by_hand_stand_in_every_session(tmp_path, cuda):
+def test_options_given_by_hand_are_in_every_session(tmp_path, cuda):
     asked = ProviderOptions(device_id=1, options={"fuse_conv_bias": "0", "cudnn_conv_algo_search": "HEURISTIC"})
     with open_tuned(write_graph(tmp_path / "m.onnx"), asked) as runner:
         check(runner, (1, 8, 9))
