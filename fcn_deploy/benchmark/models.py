@@ -115,7 +115,7 @@ def open_reference(
 def _without_pytorch(
     model: BenchModel, own: Sequence[RowRun], reason: str, threads: int, stack: ExitStack
 ) -> tuple[OpenedReference | None, str]:
-    """Open what stands for PyTorch; None and `reason` if there is nothing."""
+    """Open what takes the place of PyTorch; None and `reason` if there is nothing."""
     onnx = default_runner("onnx")
     path, name = original_of(model.source, model.card)
     if not name and model.card is not None and model.card.is_foreign:

@@ -84,8 +84,8 @@ class BenchmarkedModel:
     """A file that was measured; `card` is its model card as plain data, None if it has none.
 
     Attributes:
-        label: what its rows are called by where the record has several files: the file's name, as much as tells them
-            apart; "" for the only one.
+        label: what its rows are called by where the record has several files: as much of the
+            file's name as distinguishes them; "" for the only one.
     """
 
     name: str
@@ -155,7 +155,7 @@ class GpuState:
     """What NVML said of one GPU at one moment; None where the GPU does not say.
 
     Attributes:
-        seconds: since the timing began.
+        seconds: since the timing started.
         throttled: why the clocks were below what they could be ("software power cap"); () if they were not.
     """
 

@@ -85,4 +85,4 @@ def _meaning(rows: Sequence[RowChange]) -> str:
         sentences.append("of points from paired draws of the images;")
     if any(not change.paired for change in changes):
         sentences.append("points without brackets are bare differences, for want of counts of each image;")
-    return " ".join([*sentences, "equal: not told from chance. Two runs differ as wholes by more than that."])
+    return " ".join([*sentences, "equal: not distinguished from chance. Two runs differ as wholes by more than that."])

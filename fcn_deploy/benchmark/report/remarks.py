@@ -42,7 +42,7 @@ def _unstable(record: Record, row: Row) -> tuple[str, ...]:
 def verdict_lines(record: Record) -> list[str]:
     """Return one line for each row that was measured or made, then which precision is worth it, then the choice.
 
-    How far the times of an unstable row spread stands among the circumstances alone.
+    How far the times of an unstable row spread is among the circumstances alone.
     """
     unstable = {place for place, row in enumerate(record.rows) if _unstable(record, row)}
     found = [verdict for verdict in verdicts(record) if verdict.about != "variance" or verdict.row not in unstable]

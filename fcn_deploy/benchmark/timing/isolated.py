@@ -90,7 +90,7 @@ class InChild:
             if stream is not None and not stream.closed:
                 try:
                     stream.close()
-                except BrokenPipeError:  # what was written last reaches nobody
+                except BrokenPipeError:  # the process is gone, and what was written last is lost
                     continue
         try:
             self._process.wait(CLOSING_S)

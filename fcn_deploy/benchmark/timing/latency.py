@@ -4,7 +4,7 @@ A round gives one batch to every runner; the runner that goes first changes each
 image already in the cache. Warm-ups are kept apart: the first runs of each shape allocate, tune and compile.
 
 Threads that spin for a while after an inference would take a core from the runner whose turn is next (PyTorch's
-OpenMP threads do for some milliseconds). So a turn begins with inferences that are not timed, until that is over.
+OpenMP threads do for some milliseconds). So a turn starts with inferences that are not timed, until that is over.
 """
 
 from __future__ import annotations

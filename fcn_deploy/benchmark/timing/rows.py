@@ -124,7 +124,7 @@ def measure_saturation(
     joules = [list[Joules]() for _ in runners]
     meter = meter or EnergyMeter.without()
     failures: dict[int, str] = {}
-    title = "images a second"
+    title = "images per second"
     with progress.task(title, WINDOWS * len(runners)) as task, interrupts() as check, no_garbage_collection():
         for window in range(WINDOWS):
             for index in order_of(window, 1, len(runners)):

@@ -75,7 +75,7 @@ class InProcess:
     def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
         """Return the images done after the first result, and the seconds from there to the last one.
 
-        A runner that streams has all its slots full; of any other the next inference begins when the last has ended.
+        A runner that streams has all its slots full; of any other the next inference starts when the last has ended.
         The first result is where the clock starts: until then the slots were filling.
         """
         least = MIN_STREAMED if self.streams else MIN_LOOPED

@@ -34,7 +34,7 @@ def bottleneck(record: Record, row: Row) -> Iterator[str]:
         return
     text = _idle(row.own.latency) or _fixed(row) or _largest_step(own)
     gain = streaming_gain(record, row)
-    more = f"; streamed, {gain:.1f} times the images a second: copies hide behind compute" if gain > GAIN else ""
+    more = f"; streamed, {gain:.1f} times the images per second: copies hide behind compute" if gain > GAIN else ""
     yield f"{text}{more}"
 
 

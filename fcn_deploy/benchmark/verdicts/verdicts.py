@@ -199,10 +199,10 @@ def _choice(record: Record) -> Iterator[str]:
 def _unjudged(record: Record, row: Row) -> str:
     """Say why nothing is known of what the row's speed costs."""
     if record.reference is not None:
-        return "without a ground truth nothing is said of its accuracy but the agreement"
+        return "without a ground truth nothing is known of its accuracy but the agreement"
     if row.own.accuracy is None:
-        return "without a ground truth and without a reference nothing is said of its accuracy"
-    return "without a reference nothing is said of what it costs in mIoU (see --reference)"
+        return "without a ground truth and without a reference nothing is known of its accuracy"
+    return "without a reference nothing is known of what it costs in mIoU (see --reference)"
 
 
 def _over_pytorch(record: Record, row: Row) -> str:

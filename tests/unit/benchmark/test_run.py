@@ -115,7 +115,7 @@ def test_a_batch_beyond_memory_is_refused_at_the_first_image(bench):
     assert runner.shapes == []
 
 
-def test_the_reference_agrees_with_nobody_but_is_scored(bench):
+def test_the_reference_has_no_agreement_but_is_scored(bench):
     record = bench({"pytorch": fake("pytorch"), "onnxruntime": fake("onnxruntime")})
     pytorch, ort = record.rows
     assert record.reference.runner == "pytorch"
@@ -143,7 +143,7 @@ def test_a_pytorch_row_of_another_type_is_never_the_reference(bench):
 
 
 @pytest.mark.parametrize("isolated", [False, True])
-def test_notes_of_what_a_runner_chose_while_it_was_timed_stand_in_its_row(bench, monkeypatch, isolated):
+def test_notes_of_what_a_runner_chose_while_it_was_timed_are_in_its_row(bench, monkeypatch, isolated):
     class Learner(FakeRunner):
         def _upload(self, image):
             super()._upload(image)
@@ -198,7 +198,7 @@ def test_while_it_is_timed_the_reference_gives_labels_alone(bench):
     assert outputs[3:] == [("labels",)] * (1 + 4)
 
 
-def test_a_wrong_data_set_is_said_before_a_runner_is_opened(bench):
+def test_a_wrong_data_set_is_reported_before_a_runner_is_opened(bench):
     with pytest.raises(DataError, match="does not exist"):
         bench({"pytorch": AssertionError("opened")}, data=DataOptions("no/such/list.txt"))
 
@@ -232,7 +232,7 @@ def test_a_misspelt_runner_or_provider_is_an_error_and_not_a_row(bench):
         bench({"onnxruntime:cudaa": UnknownNameError("unknown provider 'cudaa'"), "pytorch": fake("pytorch")})
 
 
-def test_a_missing_file_is_said_before_anything_is_opened(bench, tmp_path):
+def test_a_missing_file_is_reported_before_anything_is_opened(bench, tmp_path):
     with pytest.raises(GraphError, match=r"none\.onnx does not exist"):
         bench({"pytorch": fake("pytorch")}, source=str(tmp_path / "none.onnx"))
     with pytest.raises(CheckpointError, match=r"none\.pth does not exist"):
@@ -256,7 +256,7 @@ def test_batches_of_two_are_timed_and_written_down(bench):
     assert record.settings.batch == 2
 
 
-def test_where_nobody_names_the_classes_they_are_the_models(bench, tmp_path):
+def test_classes_without_names_are_those_of_the_model(bench, tmp_path):
     from PIL import Image
 
     label = np.zeros((33, 47), np.uint8)
@@ -334,7 +334,7 @@ def test_sizes_and_batches_make_a_cell_each_with_accuracy_at_that_size(bench):
     assert from_json(to_json(record)) == record
 
 
-def test_isolated_runners_are_opened_anew_in_their_own_process_and_those_of_this_one_closed(bench, monkeypatch):
+def test_isolated_runners_are_opened_again_in_their_own_process_and_those_of_this_one_closed(bench, monkeypatch):
     opened = []
 
     class Child(Scripted):
@@ -392,7 +392,7 @@ def test_the_page_can_be_followed_with_an_engine_on_a_gpu(net, monkeypatch, tmp_
         assert (row.runner, row.status) == ("tensorrt", "ok")
 
 
-def test_an_engine_stands_next_to_its_file_and_says_why_it_does_not_run_here(small_onnx, tmp_path):
+def test_an_engine_is_listed_next_to_its_file_and_says_why_it_does_not_run_here(small_onnx, tmp_path):
     """D1 without a GPU: the other rows are measured, and the exit code is 0."""
     if torch.cuda.is_available():
         pytest.skip("a GPU would read the fake engine")

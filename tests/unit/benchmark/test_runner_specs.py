@@ -28,7 +28,7 @@ from tests.support.small_fcn import write_fcn
         ("onnxruntime:cuda:1:int8", RunnerSpec("onnxruntime:cuda:1:int8", "onnxruntime:cuda:1", "int8"), "tensorrt"),
     ],
 )
-def test_a_precision_is_told_from_a_device(spec: str, expected: RunnerSpec, target: str) -> None:
+def test_a_precision_is_distinguished_from_a_device(spec: str, expected: RunnerSpec, target: str) -> None:
     assert parse_spec(spec) == expected
     assert expected.target == target
 

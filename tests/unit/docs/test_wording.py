@@ -40,9 +40,6 @@ SEARCHES = [(re.compile(rf"(?<![\w-]){words}(?!\w)"), instead, reason) for words
 # Lines in which the word is right, whole and without blanks at their ends.
 ALLOWED: frozenset[str] = frozenset()
 
-# Parts of the package, with their tests, that are not clean yet; remove each as it becomes clean.
-TO_DO = ("benchmark/",)
-
 PACKAGE = [path for folder in ("fcn_deploy", "benchmarks") for path in sorted((ROOT / folder).rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 RECORDED = ROOT / "docs" / "results.md"  # names in records of earlier runs
@@ -75,12 +72,6 @@ def names(path: Path) -> Iterator[tuple[int, str]]:
             yield number, found[1].replace("_", " ")
 
 
-def folder_to_do(path: Path) -> str:
-    """Return the entry of TO_DO that a module or test is in; "" if it must be clean."""
-    within = path.relative_to(ROOT).as_posix()
-    return next((each for each in TO_DO if within.startswith((f"fcn_deploy/{each}", f"tests/unit/{each}"))), "")
-
-
 def newest_changes() -> list[tuple[int, str]]:
     """Return the lines of CHANGELOG's first section."""
     sections = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")
@@ -88,7 +79,7 @@ def newest_changes() -> list[tuple[int, str]]:
 
 
 def test_strings_and_comments_of_the_package_are_in_plain_words():
-    found = {str(path.relative_to(ROOT)): list(faults(prose(path))) for path in PACKAGE if not folder_to_do(path)}
+    found = {str(path.relative_to(ROOT)): list(faults(prose(path))) for path in PACKAGE}
     assert {path: hits for path, hits in found.items() if hits} == {}
 
 
@@ -103,14 +94,8 @@ def test_the_newest_changes_are_in_plain_words():
 
 
 def test_names_of_tests_are_in_plain_words():
-    found = {str(path.relative_to(ROOT)): list(faults(names(path))) for path in TESTS if not folder_to_do(path)}
+    found = {str(path.relative_to(ROOT)): list(faults(names(path))) for path in TESTS}
     assert {path: hits for path, hits in found.items() if hits} == {}
-
-
-def test_folders_to_do_are_not_clean_yet():
-    left = {folder_to_do(path) for path in PACKAGE if list(faults(prose(path)))}
-    left |= {folder_to_do(path) for path in TESTS if list(faults(names(path)))}
-    assert set(TO_DO) - left == set(), "these are clean: remove them from TO_DO"
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_drop_of_miou_is_judged_by_the_interval_over_paired_images():
     assert broken(record(row(accuracy=before)), record(row(accuracy=after)), miou_drop=4.1) == []
 
 
-def test_a_drop_that_hangs_on_one_image_is_not_told_from_chance():
+def test_a_drop_that_depends_on_one_image_is_not_distinguished_from_chance():
     before, after = images(*[10] * 6), images(9, 9, 9, 9, 9, 40)
     change = compare_records(record(row(accuracy=before)), record(row(accuracy=after))).rows[0].accuracy
     assert change.change.value < -1
@@ -149,7 +149,7 @@ def test_a_baseline_of_something_else_is_refused(changes, found):
         compare_records(replace(RECORD, **changes), RECORD)
 
 
-def test_a_baseline_of_other_weights_is_compared_and_the_change_is_said():
+def test_a_baseline_of_other_weights_is_compared_and_the_change_is_reported():
     older = replace(RECORD.model, name="old.onnx", sha256="1" * 64)
     before, after = images(*[10] * 4), images(*[20] * 4)
     baseline, now = record(row(accuracy=before), model=older), record(row(ms=25, accuracy=after))
@@ -205,7 +205,7 @@ def test_a_little_other_work_on_the_machine_is_no_obstacle():
     assert compare_records(record(row(), other_cores=2.1), record(row(), other_cores=2.1)).no_speed == ""
 
 
-def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit():
+def test_rows_without_a_partner_are_reported_and_one_that_broke_breaks_every_limit():
     baseline = record(row("pytorch"), row(), row("onnxruntime:fp16"))
     now = record(row("pytorch"), rec.Row("onnxruntime", "failed", "ran out of memory"), row("onnxruntime:int8"))
     fates = {change.runner: (change.fate, change.reason) for change in compare_records(baseline, now).rows}
@@ -220,19 +220,19 @@ def test_rows_without_a_partner_are_told_and_one_that_broke_breaks_every_limit()
     assert compare_records(baseline, now).unjudged == ("onnxruntime:fp16: in the baseline, and not in this run",)
 
 
-def test_a_runner_that_stands_twice_is_compared_in_its_order():
+def test_a_runner_given_twice_is_compared_in_its_order():
     baseline, now = record(row(ms=17), row(ms=37)), record(row(ms=17), row(ms=57))
     (line,) = broken(baseline, now, slowdown=0.05)
     assert "(40 ms then, 60 now" in line
 
 
-def test_a_baseline_that_was_not_steady_is_told():
+def test_a_baseline_that_was_not_steady_is_reported():
     shaky = bench_row("onnxruntime", latency=replace(noisy(17), execute_ns=tuple(range(MS, 41 * MS, MS))))
     (remark,) = compare_records(record(row("pytorch"), shaky), record(row("pytorch"), row())).remarks
     assert remark == "unstable in the baseline: onnxruntime; measure a new one on a quiet machine"
 
 
-def test_what_else_changed_is_said():
+def test_what_else_changed_is_reported():
     busy = RECORD.environment | {"packages": {"torch": "2.9", "onnxruntime": "1.29"}}
     hot = rec.GpuState(0, 1.0, None, None, None, None, None, ("thermal slowdown", "power cap"))
     baseline = record(row(), environment=busy, gpu_states=(hot, hot))

@@ -123,7 +123,7 @@ def test_the_order_of_what_is_compared_only_turns_the_ratio_over():
     assert (1 / back.value, 1 / back.high, 1 / back.low) == pytest.approx((there.value, there.low, there.high))
 
 
-def test_times_of_real_sleeps_are_told_apart():
+def test_times_of_real_sleeps_are_distinguished():
     """Runners of 2 ms and 2.4 ms by the real clock, interleaved as `measure` does; sleeping is never short."""
     runners = [FakeRunner(str(index), sleep_s=seconds) for index, seconds in enumerate((0.002, 0.002, 0.0024))]
     image = np.zeros((1, 3, 5, 3), np.uint8)

@@ -51,7 +51,7 @@ def test_a_few_rounds_with_an_outlier_say_how_little_is_known():
     assert stability([5.0, 6.0, 5.0, 5.0]).reasons == ("the median is known to ± 20 % only",)
 
 
-def test_halves_that_differ_are_told_with_their_direction():
+def test_halves_that_differ_are_reported_with_their_direction():
     slower, faster = [5.0] * 50 + [6.0] * 50, [6.0] * 50 + [5.0] * 50
     assert "the second half of the rounds took 20 % more time than the first" in stability(slower).reasons
     assert "the second half of the rounds took 17 % less time than the first" in stability(faster).reasons

@@ -25,7 +25,7 @@ def test_a_long_path_is_shortened_to_its_end():
     assert detail_sheets(replace(RECORD, rows=(row,)))[-1].rows[0][1] == "a/b.png"
 
 
-def test_agreement_stands_by_margin_with_the_share_of_the_pixels():
+def test_agreement_is_listed_by_margin_with_the_share_of_the_pixels():
     sheet = next(sheet for sheet in detail_sheets(RECORD) if sheet.columns[0] == "logit margin")
     assert sheet.rows == (
         ("0 to 0.25", "2.000", "99.950"),
@@ -34,7 +34,7 @@ def test_agreement_stands_by_margin_with_the_share_of_the_pixels():
     )
 
 
-def test_without_ground_truth_agreement_alone_is_told():
+def test_without_ground_truth_agreement_alone_is_reported():
     rows = tuple(remeasured(row, accuracy=None) for row in ROWS)
     record = replace(RECORD, rows=rows, reference=rec.Reference("pytorch", None))
     assert [sheet.columns[0] for sheet in detail_sheets(record)] == ["logit margin"]

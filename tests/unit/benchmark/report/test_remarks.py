@@ -23,7 +23,7 @@ def test_a_line_for_each_row_and_the_choice_at_the_end():
     assert lines[0].startswith("pytorch: bound by compute: 92 % of 40 ms. ")
 
 
-def test_the_energy_of_an_image_is_told_where_a_device_counts_it():
+def test_the_energy_of_an_image_is_reported_where_a_device_counts_it():
     busy = remeasured(ROWS[1], saturated=Saturated(600, 1.5, joules={"cpu": 90.0, "gpu 0": 600.0}))
     lines = circumstances(with_rows(ROWS[0], busy))
     assert "onnxruntime: 0.15 J an image on cpu (60 W), 1 J an image on gpu 0 (400 W), idle power included" in lines

@@ -38,7 +38,7 @@ def test_the_second_table_holds_accuracy_and_agreement():
     assert " ".join(line_of(second, "pytorch ")) == "pytorch 90.45 ref 58.33 ref - - - -"
 
 
-def test_what_a_reader_must_know_stands_below():
+def test_what_a_reader_must_know_is_printed_below():
     text = " ".join(printed(render(RECORD)).split())
     assert "no GPU here: nothing was measured on one" in text
     assert "onnxruntime: normalises the image on the host" in text
@@ -80,7 +80,7 @@ def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():
     assert "tensorrt:int8 built, and not run: libcuda.so.1 is missing" in map(str.rstrip, lines)
 
 
-def test_images_a_second_when_busy_have_a_column_where_they_were_measured():
+def test_images_per_second_when_busy_have_a_column_where_they_were_measured():
     busy = remeasured(ROWS[1], saturated=Saturated(images=90, seconds=1.5))
     text = printed(render(with_rows(ROWS[0], busy)))
     assert " ".join(line_of(text, "onnxruntime ")).startswith("onnxruntime unstable 20.0 41.0 49.1 72.7 60.0 2.00")

@@ -33,7 +33,7 @@ def test_isolated_runners_take_turns_and_are_timed_inside_their_processes(path):
     assert not any(child.is_running() for child in children)
 
 
-def test_images_a_second_are_counted_inside_the_process(path):
+def test_images_per_second_are_counted_inside_the_process(path):
     with InChild("one", "onnxruntime", path, threads=1) as one:
         assert not one.streams
         images, seconds = one.saturate([BATCH, BATCH + 1], 0.1)
@@ -42,7 +42,7 @@ def test_images_a_second_are_counted_inside_the_process(path):
     assert seconds > 0
 
 
-def test_what_a_runner_refuses_is_told_in_its_own_words_and_its_process_goes_on(path):
+def test_what_a_runner_refuses_is_reported_in_its_own_words_and_its_process_goes_on(path):
     with InChild("one", "onnxruntime", path) as one:
         with pytest.raises(RunnerError, match=r"image.*expected uint8\[N, H, W, 3\]"):
             one.time(BATCH[..., :2])

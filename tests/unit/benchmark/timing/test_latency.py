@@ -14,7 +14,7 @@ from tests.support.scripted_runners import Scripted
 IMAGE = np.zeros((1, 33, 47, 3), np.uint8)
 
 
-def test_runners_take_turns_and_a_different_one_begins_each_round():
+def test_runners_take_turns_and_a_different_one_starts_each_round():
     log: list[str] = []
     runners = [FakeRunner(name, log=log) for name in "abc"]
     rounds, samples = measure(runners, [IMAGE], Budget(iterations=4, warmup=0, settle_ms=0))
@@ -29,7 +29,7 @@ def test_with_two_batches_and_two_runners_each_batch_meets_both_orders():
 
 
 @given(batches=st.integers(1, 7), runners=st.integers(1, 5))
-def test_every_runner_begins_equally_often_on_every_batch(batches, runners):
+def test_every_runner_starts_equally_often_on_every_batch(batches, runners):
     orders = [order_of(index, batches, runners) for index in range(batches * runners)]
     for batch in range(batches):
         assert sorted(order[0] for order in orders[batch::batches]) == list(range(runners))
@@ -110,17 +110,17 @@ def test_ctrl_c_is_not_lost_where_python_ignores_exceptions():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_turn_begins_untimed_until_the_last_runners_threads_have_come_to_rest():
+def test_a_turn_starts_untimed_until_the_last_runners_threads_have_come_to_rest():
     slow = FakeRunner("slow", sleep_s=0.03)
     quick = FakeRunner("quick", sleep_s=0.001)
     _, samples = measure([slow, quick], [IMAGE], Budget(iterations=3, warmup=0, settle_ms=1))
     assert [len(sample.timings) for sample in samples] == [3, 3]
-    # before its first sample nobody knows how long the slow one takes
+    # before its first sample the time of the slow one is unknown
     assert len(slow.shapes) == 3 + 1
     assert len(quick.shapes) >= 3 + 3
 
 
-def test_a_runner_alone_has_nobody_to_wait_for():
+def test_a_runner_alone_does_not_wait_for_others():
     runner = FakeRunner()
     measure([runner], [IMAGE], Budget(iterations=3, warmup=0, settle_ms=50))
     assert len(runner.shapes) == 3

@@ -71,7 +71,7 @@ def test_an_asynchronous_runner_that_returns_at_once_is_timed_by_its_completion(
     assert images >= 4 * len(BATCH)
 
 
-def test_a_noisy_runner_is_unstable_and_a_steady_one_beside_it_is_not():
+def test_a_noisy_runner_is_unstable_and_a_steady_one_next_to_it_is_not():
     noisy = Scripted("noisy", np.random.default_rng(3).lognormal(1.6, 0.5, 97))
     steady = Scripted("steady", np.random.default_rng(4).normal(5, 0.05, 97))
     _, samples = measure([noisy, steady], [BATCH], Budget(iterations=300, warmup=0, settle_ms=0))

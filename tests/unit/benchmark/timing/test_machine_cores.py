@@ -29,7 +29,7 @@ def _spin(seconds: float) -> None:
         pass
 
 
-def test_a_busy_process_beside_this_one_is_seen():
+def test_a_busy_process_next_to_this_one_is_seen():
     worker = multiprocessing.get_context("spawn").Process(target=_spin, args=(30,))
     worker.start()
     try:

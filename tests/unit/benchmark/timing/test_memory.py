@@ -30,6 +30,6 @@ def test_a_child_that_fails_hands_on_its_last_line(tmp_path):
         measure_memory("onnxruntime", str(tmp_path / "none.onnx"), (1, 33, 47))
 
 
-def test_the_child_is_told_what_a_checkpoint_holds():
+def test_the_child_gets_what_a_checkpoint_holds():
     with pytest.raises(RunnerError, match=r"memory could not be measured: .*holds fcn8s .*, not fcn16s"):
         measure_memory("pytorch", "demo", (1, 33, 47), model="fcn16s")

@@ -34,7 +34,7 @@ def test_the_joules_of_each_runner_are_those_of_its_stretches():
     assert measure_saturation([Scripted("fast", [5])], [BATCH], 0.3)[0].joules == {}
 
 
-def test_images_a_second_of_several_sizes_are_those_of_the_commonest():
+def test_images_per_second_of_several_sizes_are_those_of_the_commonest():
     runner = Scripted("a", [100])
     measure_saturation([runner], [BATCH[:, ::2], BATCH, BATCH], 0.3)
     assert set(runner.shapes) == {BATCH.shape}

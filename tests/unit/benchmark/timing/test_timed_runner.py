@@ -82,13 +82,13 @@ def test_the_harness_takes_less_than_a_hundredth_of_a_5_ms_call():
     assert np.median(overheads) < 0.01 * 5 * MS
 
 
-def test_images_a_second_of_a_loop_are_those_of_one_inference_after_the_other():
+def test_images_per_second_of_a_loop_are_those_of_one_inference_after_the_other():
     images, seconds = InProcess(Sleeper("execute")).saturate([BATCH], 0.1)
     assert images / seconds <= 2 / 0.005
     assert images >= 2
 
 
-def test_what_fills_the_slots_is_not_counted_among_images_a_second():
+def test_what_fills_the_slots_is_not_counted_among_images_per_second():
     class SlowAtFirst(FakeRunner):
         def _execute(self) -> None:
             time.sleep(0.3 if len(self.shapes) == 1 else 0.001)

@@ -76,23 +76,23 @@ def test_seconds_are_written_in_full():
     assert text == "bound by compute: 100 % of 1,216 ms"
 
 
-def test_streaming_that_gains_is_said():
+def test_streaming_that_gains_is_reported():
     # one at a time: 2 images each 20 ms, 100 a second
     streamed = Saturated(images=150, seconds=1.0, streamed=True)
     (text,) = said("bottleneck", row(saturated=streamed))
-    assert text.endswith("; streamed, 1.5 times the images a second: copies hide behind compute")
+    assert text.endswith("; streamed, 1.5 times the images per second: copies hide behind compute")
     (text,) = said("bottleneck", row(saturated=replace(streamed, streamed=False)))
     assert "streamed" not in text
 
 
-def test_a_steady_row_and_an_unsteady_one_are_told_apart():
+def test_a_steady_row_and_an_unsteady_one_are_distinguished():
     (steady,) = said("variance", row())
     (unsteady,) = said("variance", row(latency=timed(1, 17, 2, noise=0.5)))
     assert steady.startswith("steady: the median is known to ± 0.")
     assert unsteady.startswith("unsteady: the median is known to ± ")
 
 
-def test_what_the_builder_chose_is_said_and_that_it_is_not_what_was_asked_for():
+def test_what_the_builder_chose_is_reported_and_that_it_is_not_what_was_asked_for():
     shares = {"FP32": 0.8, "INT8": 0.2}
     engine = replace(ROWS[4], built=replace(ROWS[4].built, shares=shares))
     (text,) = said("precision", engine)
@@ -183,10 +183,10 @@ def test_without_a_reference_the_truth_is_not_denied():
     """D5: the table shows mIoU, and there was a ground truth."""
     rows = (row(accuracy=WORSE), row("openvino", timed(1, 7, 2), accuracy=REFERENCE))
     assert said("choice", *rows, reference=None) == [
-        "fastest here: openvino; without a reference nothing is said of what it costs in mIoU (see --reference)"
+        "fastest here: openvino; without a reference nothing is known of what it costs in mIoU (see --reference)"
     ]
     (choice,) = said("choice", row(), row("openvino", timed(1, 7, 2)), reference=None)
-    assert choice.endswith("without a ground truth and without a reference nothing is said of its accuracy")
+    assert choice.endswith("without a ground truth and without a reference nothing is known of its accuracy")
 
 
 def test_a_row_of_another_file_is_compared_with_the_same_runner_on_the_reference():

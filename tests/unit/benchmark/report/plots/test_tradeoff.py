@@ -13,7 +13,7 @@ def test_rows_that_are_slower_and_no_better_are_beaten():
     assert [place.name for place in unbeaten(places)] == ["c", "b"]
 
 
-def test_names_beside_marks_cover_neither_marks_nor_each_other():
+def test_names_next_to_marks_cover_neither_marks_nor_each_other():
     taken = [(93.0, 93.0, 107.0, 107.0)]
     for _ in range(8):
         taken.append(_free(100, 100, 80, taken, 360))
@@ -21,7 +21,7 @@ def test_names_beside_marks_cover_neither_marks_nor_each_other():
     assert not any(_overlap(a, b) for a, b in pairs)
 
 
-def test_without_ground_truth_speed_stands_against_agreement():
+def test_without_ground_truth_speed_is_plotted_against_agreement():
     rows = tuple(remeasured(row, accuracy=None) for row in ROWS)
     drawn = tradeoff_plot(replace(with_rows(*rows), reference=replace(RECORD.reference, accuracy=None)))
     assert "labels as the reference&#39;s, %" in drawn
