@@ -12,6 +12,7 @@ from fcn_deploy.runners.registry import REFERENCE
 from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share
 
 MIB = 1 << 20
+SATURATED = "saturated images/s"
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,14 @@ def sheets(record: Record) -> list[Sheet]:
 
 def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
-    reference = record.reference.name if record.reference is not None else REFERENCE
-    saturated = any(row.own.saturated is not None for row in record.rows)
-    heads = ("runner", "", "median ms", "p90 ms", "p99 ms", "images/s", *["saturated images/s"] * saturated)
-    rows = []
-    for row in record.rows:
-        *times, images, busy, reference_times, up, run, down, memory = _speed_cells(record, row.own)
-        cells = (*times, images, *[busy] * saturated, reference_times, up, run, down, memory)
-        rows.append((row.name, _state(record, row), *cells))
-    steps = ("upload ms", "run ms", "download ms", "peak MiB")
-    return Sheet("Speed", (*heads, f"× {reference}", *steps), tuple(rows), words=(0, 1))
+    times = f"× {record.reference.name if record.reference is not None else REFERENCE}"
+    speeds = ("median ms", "p90 ms", "p99 ms", "images/s", SATURATED, times)
+    heads = ("runner", "", *speeds, "upload ms", "run ms", "download ms", "peak MiB")
+    rows = [(row.name, _state(record, row), *_speed_cells(record, row.own)) for row in record.rows]
+    optional = (SATURATED, times)
+    kept = [at for at, head in enumerate(heads) if head not in optional or any(row[at] != NONE for row in rows)]
+    cells = tuple(tuple(row[at] for at in kept) for row in rows)
+    return Sheet("Speed", tuple(heads[at] for at in kept), cells, words=(0, 1))
 
 
 def _state(record: Record, row: Row) -> str:
@@ -98,7 +97,7 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
     reference = record.reference.name if record.reference is not None else REFERENCE
-    speeds = ("median ms", "p90 ms", "images/s", "saturated images/s", f"× {reference}", "peak MiB")
+    speeds = ("median ms", "p90 ms", "images/s", SATURATED, f"× {reference}", "peak MiB")
     heads = ("runner", "size", "batch", *speeds, "mIoU %", "change points")
     rows = []
     for row, found in resized_measurements(record):

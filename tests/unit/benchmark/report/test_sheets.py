@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fcn_deploy.benchmark.record.measurement import Measurement
-from fcn_deploy.benchmark.report.sheets import resized_measurements, sizes_sheet
+from fcn_deploy.benchmark.report.sheets import resized_measurements, sizes_sheet, speed_sheet
 from tests.support.bench_records import REFERENCE, ROWS, WORSE, latency, remeasured, with_rows
 
 RESIZED = tuple(
@@ -37,3 +37,11 @@ def test_a_row_of_other_rounds_is_not_divided_by_the_reference():
     short = replace(RESIZED[3], latency=latency((20, 20)))
     record = with_rows(remeasured(ROWS[0], resized=RESIZED), remeasured(ROWS[1], resized=(short,)))
     assert sizes_sheet(record).rows[1][7] == "-"
+
+
+def test_a_column_without_a_figure_is_left_out():
+    heads = speed_sheet(with_rows(*ROWS)).columns
+    assert "× pytorch" in heads
+    without = speed_sheet(with_rows(*(row for row in ROWS if row.runner != "pytorch")))
+    assert without.columns == tuple(head for head in heads if head != "× pytorch")
+    assert {len(row) for row in without.rows} == {len(without.columns)}
