@@ -84,11 +84,17 @@ def open_weights(
         weights: which of several state dicts, as for `state_dict_of`.
 
     Raises:
-        CheckpointError: not recognised, no segmentation net, or not what `model` and `classes` say.
+        CheckpointError: not recognised, no segmentation net, of one class, or not what `model` and `classes` say.
     """
     if CARD_KEY in held.metadata:
         with restated(CheckpointError, RecipeError):
             card = ModelCard.from_json(held.metadata[CARD_KEY], path)
+        if card.num_classes == 1:
+            only = card.classes[0]
+            raise CheckpointError(
+                f"{path} has one class, {only}, so every pixel would get label 0; expected 2 or more: "
+                f"train again with --classes background,{only}"
+            )
         return with_requested_names(card, path, model, classes), state_dict_of(held, path)
     tensors = state_dict_of(held, path, weights, progress)
     return _card_by_keys(tensors, path, model, classes, said_architecture(held), progress)

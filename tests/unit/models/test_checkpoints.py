@@ -159,6 +159,13 @@ def test_a_class_name_given_twice_is_refused(tmp_path: Path):
         load_network(tmp_path / "net.pth", classes=("a", "b", "a"))
 
 
+def test_a_network_of_one_class_of_our_own_is_refused(tmp_path: Path):
+    card = new_card("fcn32s", ("road",), width=0.05, head="pool5")
+    save_model(tmp_path / "m.safetensors", build(card), card)
+    with pytest.raises(CheckpointError, match=r"has one class, road, so every pixel would get label 0; expected 2"):
+        load_network(tmp_path / "m.safetensors")
+
+
 def test_a_classifier_says_that_it_has_no_segmentation_head(tmp_path: Path):
     torch.save(vgg16_state(10), tmp_path / "vgg16.pth")
     with pytest.raises(CheckpointError, match=r"no segmentation head.*fcn-deploy train --init .*vgg16\.pth"):
