@@ -245,9 +245,9 @@ def test_weights_that_are_not_numbers_are_named(value: float, kind: str, tmp_pat
     ("card", "message"),
     [
         ("{", "the model card cannot be read"),
-        ('{"model": "fcn9s", "classes": ["a"]}', "unknown model 'fcn9s'"),
-        ('{"model": "fcn8s", "classes": ["a"], "options": {"depth": 3}}', "cannot be built"),
-        ('{"model": "fcn8s", "classes": ["a"], "options": {"width": 1e300}}', "cannot be built"),
+        ('{"model": "fcn9s", "classes": ["a", "b"]}', "unknown model 'fcn9s'"),
+        ('{"model": "fcn8s", "classes": ["a", "b"], "options": {"depth": 3}}', "cannot be built"),
+        ('{"model": "fcn8s", "classes": ["a", "b"], "options": {"width": 1e300}}', "cannot be built"),
     ],
 )
 def test_a_model_card_that_makes_no_sense(card: str, message: str, tmp_path: Path):
