@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -67,7 +67,7 @@ class AdoptReport:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the report as JSON holds it."""
-        fields: dict[str, Any] = plain(replace(self, image=replace(self.image, dtype=self.image.dtype)))
+        fields: dict[str, Any] = plain(self)
         fields["image"]["dtype"] = self.image.dtype.name
         return fields
 

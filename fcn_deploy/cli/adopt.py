@@ -10,8 +10,8 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.data import classes_option
-from fcn_deploy.cli.options.values import FILE, parse_triple, size_value
+from fcn_deploy.cli.options.data import classes_option, outputs_option
+from fcn_deploy.cli.options.values import FILE, parse_names, parse_triple, size_value
 
 
 @cli_command(
@@ -63,7 +63,7 @@ from fcn_deploy.cli.options.values import FILE, parse_triple, size_value
 )
 @group(
     "Result",
-    option("--outputs", default="labels", metavar="NAMES", help="labels, logits, or labels,logits."),
+    outputs_option,
     option(
         "--logit-tolerance",
         "tolerance",
@@ -88,7 +88,7 @@ def command(model: Path, out: Path | None, outputs: str, tolerance: float | None
     report = adopt(
         model,
         out,
-        outputs=[name.strip() for name in outputs.split(",")],
+        outputs=parse_names(outputs),
         tolerance=TOLERANCE if tolerance is None else tolerance,
         **{**given, "channel_order": given["channel_order"].upper()},
         progress=progress(),

@@ -10,8 +10,8 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option
-from fcn_deploy.cli.options.values import FILE
+from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option, outputs_option
+from fcn_deploy.cli.options.values import FILE, parse_names
 from fcn_deploy.vocabulary import INPUT_KINDS
 
 
@@ -70,7 +70,7 @@ class _Export(Command):
         default="uint8",
         help="image uint8[N, H, W, 3] RGB, or float32[N, 3, H, W] already normalised.",
     ),
-    option("--outputs", default="labels", metavar="NAMES", help="labels, logits, or labels,logits."),
+    outputs_option,
     option(
         "--logit-tolerance",
         "tolerance",
@@ -101,7 +101,7 @@ def command(source: str, out: Path | None, outputs: str, tolerance: float | None
     report = export(
         source,
         out,
-        outputs=[name.strip() for name in outputs.split(",")],
+        outputs=parse_names(outputs),
         tolerance=TOLERANCE if tolerance is None else tolerance,
         progress=progress(),
         **given,

@@ -57,6 +57,7 @@ classes_option = option(
     type=parse_classes,
     help=CLASSES,
 )
+outputs_option = option("--outputs", default="labels", metavar="NAMES", help="labels, logits, or labels,logits.")
 # How label maps are read, for every set of the command.
 LABEL_OPTIONS = (
     option(

@@ -66,6 +66,11 @@ def parse_values(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"'{text}' is not a list of whole numbers such as 0,255") from None
 
 
+def parse_names(text: str) -> list[str]:
+    """Parse "labels,logits"; blanks around a name are left out."""
+    return [name.strip() for name in text.split(",")]
+
+
 def parse_triple(text: str) -> tuple[float, ...]:
     """Parse "123.7,116.3,103.5" for click, which names the option in the error; the library checks the numbers."""
     try:
