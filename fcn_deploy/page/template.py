@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from fcn_deploy.page.svg import STYLE, THEME
@@ -13,11 +13,11 @@ from fcn_deploy.page.svg import STYLE, THEME
 
 @cache
 def template(package: str, name: str) -> Template:
-    """Return `name` of the folder `templates` of a package.
+    """Return `name` of the folder `templates` of a package, which fills the blocks of `page.html`.
 
     It escapes every value, and raises for one that is missing instead of leaving a gap.
     """
-    loader = PackageLoader(package, "templates")
+    loader = ChoiceLoader([PackageLoader(folder, "templates") for folder in (package, __package__)])
     found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters["prose"] = _prose
     return found.get_template(name)
