@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from fcn_deploy.benchmark.record.measurement import DeadlineS, Fps, MostStreams, StreamTest
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.run import BenchOptions, run_bench
 from fcn_deploy.benchmark.runner_specs import rows_of
@@ -40,6 +41,9 @@ def bench(
     saturation: NotNegative = SECONDS,
     memory: bool = True,
     isolated: bool = False,
+    streams: MostStreams | None = None,
+    fps: Fps = 30.0,
+    deadline: DeadlineS | None = None,
     threads: Threads | None = None,
     engine: TrtOptions | None = None,
     radius: Count = 3,
@@ -73,8 +77,13 @@ def bench(
         saturation: seconds for which images per second are measured with a queue that is never empty; 0 skips it.
         memory: whether to measure peak memory, which opens each runner again in a process of its own.
         isolated: whether each runner is timed in a process of its own.
+        streams: the largest number of streams to try, as of cameras, that arrive by a schedule whether or not the
+            runner keeps up; None leaves that out.
+        fps: images per second of each stream.
+        deadline: seconds from an image's arrival to its labels, which 99 of 100 images of as many streams as hold keep;
+            None is the time of one image, 1 / fps.
         threads: CPU threads of every runner; None is all usable cores.
-        engine: streams, slots and CUDA graphs of the rows of "tensorrt"; None leaves its own.
+        engine: contexts, slots and CUDA graphs of the rows of "tensorrt"; None leaves its own.
         radius: half width of the boundary band in pixels.
         worst_frames: collects the frames on which the rows differ most, for the HTML page.
 
@@ -116,6 +125,7 @@ def bench(
         sizes=tuple(sizes),
         batches=tuple(batches) if sizes or len(batches) > 1 else (),
         isolated=isolated,
+        streams=None if streams is None else StreamTest(streams, fps, 1 / fps if deadline is None else deadline),
         saturation_s=saturation,
         worst_frames=worst_frames,
     )

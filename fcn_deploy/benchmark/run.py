@@ -14,6 +14,7 @@ from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, ima
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.models import BenchModel, check_models, labels_of, open_reference
 from fcn_deploy.benchmark.record import types as rec
+from fcn_deploy.benchmark.record.measurement import StreamTest
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, check_calibration, check_engines, parse_spec
@@ -21,7 +22,14 @@ from fcn_deploy.benchmark.timing.energy import EnergyMeter
 from fcn_deploy.benchmark.timing.isolated import InChild
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.machine import CpuClock, GpuWatch, other_cores
-from fcn_deploy.benchmark.timing.rows import SECONDS, TimedRow, TimingPlan, measure_row_memory, time_rows
+from fcn_deploy.benchmark.timing.rows import (
+    SECONDS,
+    TimedRow,
+    TimingPlan,
+    measure_row_memory,
+    measure_streams,
+    time_rows,
+)
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.dataset import Dataset
@@ -51,6 +59,7 @@ class BenchOptions:
         sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the data
             set's most common one; with neither sizes nor two batches, nothing is resized.
         saturation_s: seconds for each row and shape; 0 leaves saturated throughput out.
+        streams: how many streams to try on the data set's own images; None leaves that out.
     """
 
     source: str = "demo"
@@ -69,6 +78,7 @@ class BenchOptions:
     batches: tuple[int, ...] = ()
     isolated: bool = False
     saturation_s: float = SECONDS
+    streams: StreamTest | None = None
     worst_frames: WorstFrames | None = None
 
     @property
@@ -116,7 +126,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         with GpuWatch() as gpus:
             plan = TimingPlan(options.budget, options.saturation_s, gpus.look, progress, EnergyMeter(gpus))
             timed = _enter(runs, options, threads, stack)
-            (shapes, rounds), others = _time(timed, resized, pool, options.batch, plan)
+            (shapes, rounds), others = _time(timed, resized, pool, options, plan)
         if options.memory:
             measure_row_memory(runs, shapes, threads, progress, options.engine)
         return rec.Record(
@@ -187,19 +197,21 @@ def _enter(runs: list[RowRun], options: BenchOptions, threads: int, stack: ExitS
 
 
 def _time(
-    timed: Sequence[TimedRow], resized: Sequence[Shape], pool: ImagePool, batch: int, plan: TimingPlan
+    timed: Sequence[TimedRow], resized: Sequence[Shape], pool: ImagePool, options: BenchOptions, plan: TimingPlan
 ) -> tuple[tuple[tuple[Shape, ...], tuple[int, ...]], float | None]:
-    """Time the data set's own sizes, then every other shape.
+    """Time the data set's own sizes, then every other shape, then streams.
 
     Returns:
         The shapes of the own batches with the index of each round's, and the cores that others kept busy meanwhile.
     """
     workers = [runner.pid for _, runner in timed if isinstance(runner, InChild)]
-    before, own = CpuClock.read(workers), batches_of(pool.images, batch)
+    before, own = CpuClock.read(workers), batches_of(pool.images, options.batch)
     rounds = time_rows(timed, None, own, plan)
     shapes = tuple(dict.fromkeys(image.shape[:3] for image in own)) if timed else ()
     for shape in resized:
         time_rows(timed, shape, batches_of(images_for(shape, pool.images), shape[0]), plan)
+    if options.streams is not None and timed:
+        measure_streams(timed, batches_of(pool.images, 1), options.streams, plan.progress)
     for run, runner in timed:
         run.notes += [note for note in runner.notes if note not in run.notes]
     found = shapes, tuple(shapes.index(own[index].shape[:3]) for index in rounds)
@@ -220,6 +232,7 @@ def _settings(options: BenchOptions, threads: int, resized: Sequence[Shape]) -> 
         sizes=tuple(dict.fromkeys(shape[1:] for shape in resized)),
         batches=tuple(sorted({shape[0] for shape in resized})),
         isolated=options.isolated,
+        streams=options.streams,
     )  # fmt: skip
 
 

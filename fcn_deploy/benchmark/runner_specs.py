@@ -193,4 +193,4 @@ def check_calibration(specs: Sequence[RunnerSpec], calibration: DataOptions | No
 def check_engines(specs: Sequence[RunnerSpec], engine: TrtOptions | None) -> None:
     """Raise RunnerError if there are options for engines and no row of one."""
     if engine is not None and not any(spec.is_engine for spec in specs):
-        raise RunnerError("no row runs an engine; streams, slots, CUDA graphs and preallocation are for tensorrt")
+        raise RunnerError("no row runs an engine; contexts, slots, CUDA graphs and preallocation are for tensorrt")

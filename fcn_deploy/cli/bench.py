@@ -22,6 +22,7 @@ from fcn_deploy.cli.options.data import (
 )
 from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
+from fcn_deploy.cli.options.streams import STREAM_OPTIONS, stream_arguments
 from fcn_deploy.cli.options.values import complete_runners, picked
 from fcn_deploy.errors import FcnDeployError
 
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from_option,
 )
 @group("Timing", TIMING_OPTIONS)
+@group("Streams", STREAM_OPTIONS)
 @group("Engines (tensorrt)", ENGINE_OPTIONS)
 @group("Gate", GATE_OPTIONS)
 @group(
@@ -120,6 +122,7 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
             progress=progress(),
             **picked(given, "model_name", "radius", "reference"),
             **timing(given),
+            **stream_arguments(given),
         )
     _leave(record, gate, baseline, details, reports, kept)
 

@@ -24,7 +24,8 @@ UNUSED_IMAGES = 3
         "fcn-deploy predict best.safetensors photos -o out --overlay",
         "fcn-deploy predict model.onnx 'photos/**/*.jpg' -o out --areas areas.csv",
         "fcn-deploy predict model.onnx mosaic.tif -o out --tile 1024",
-    ]
+    ],
+    hints={"--streams": "Did you mean --contexts? It is how many inferences of an engine run at once."},
 )
 @cloup.argument("model", help='An engine, an .onnx file, a checkpoint, a recipe (.toml), or "demo".')
 @cloup.argument(

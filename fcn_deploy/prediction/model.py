@@ -144,7 +144,7 @@ def load(
         batch: images of one shape in one inference, for lists and iterables.
         on_gpu: whether labels stay on the GPU, as arrays that PyTorch, CuPy and others take without a copy (DLPack and
             the CUDA Array Interface); for "tensorrt", "onnxruntime:cuda" and "pytorch:cuda".
-        engine: streams, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
+        engine: contexts, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
 
     Returns:
         A callable: uint8[H, W, 3] RGB in, labels uint8[H, W] out (int32 above 255 classes); a list, an iterable, an

@@ -68,7 +68,7 @@ def predict(
         threads: CPU threads of one inference; None divides the cores by the lanes.
         lanes: inferences at the same time, each with memory of its own; None is 2 on a CPU.
         workers: processes, or for few images threads, that decode and write them; None is cores + 2, at most 16.
-        engine: streams, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
+        engine: contexts, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
         cluster: which Ray processes run it, on one machine or several; None for this process alone.
         format: "indexed" PNG with the palette, "raw" grey PNG (value = label), or "npy", a NumPy array.
         overlay: opacity 0..1 of the colours in NAME.overlay.jpg; None writes no overlays.

@@ -13,8 +13,8 @@ class TrtOptions:
     """Choices of the tensorrt runner that do not change its results.
 
     Attributes:
-        slots: inferences of a stream that may be under way at once, with memory for the images and results of each.
-        streams: inferences that are computed at once, each with activation memory of its own.
+        slots: inferences of a context that may be under way at once, with memory for the images and results of each.
+        contexts: inferences that are computed at once, each with activation memory of its own.
         preallocate: hold memory for the largest shape of every profile from the start; else it grows on demand.
         cuda_graphs: start an inference by one call: less work for the CPU, more memory for each new shape; None where
             they hold.
@@ -22,7 +22,7 @@ class TrtOptions:
     """
 
     slots: Positive = 3
-    streams: Positive = 1
+    contexts: Positive = 1
     preallocate: bool = False
     cuda_graphs: bool | None = None
     runtime_cache: bool = True

@@ -178,7 +178,7 @@ def open_runner(
         threads: CPU threads of one inference; None leaves the backend's own choice.
         load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
         provider: GPU number, profiles and cache for one of onnxruntime's GPU providers.
-        engine: streams, slots and CUDA graphs for tensorrt.
+        engine: contexts, slots and CUDA graphs for tensorrt.
 
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
@@ -199,7 +199,7 @@ def open_runner(
         given["gpu"] = gpu
     if engine is not None:
         if line.opens != "engine":
-            raise RunnerError(f"{spec} runs no engine; streams, slots, CUDA graphs and preallocation are for tensorrt")
+            raise RunnerError(f"{spec} runs no engine; contexts, slots, CUDA graphs and preallocation are for tensorrt")
         given["engine"] = engine
     if provider is not None:
         if not line.provider_options:

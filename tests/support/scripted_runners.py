@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 from itertools import cycle
 
 from fcn_deploy.benchmark.images import Image
+from fcn_deploy.benchmark.timing.streams import answer_arrivals
 from fcn_deploy.benchmark.timing.timed_runner import Timing
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners.tickets import Ticket
+from tests.support.fake_runners import FakeClock
 
 MS = 1_000_000
 
@@ -34,3 +37,28 @@ class Scripted:
         timing = self.time(batches[0])
         count = max(1, round(seconds * 1e9 / timing.total_ns))
         return count * len(batches[0]), count * timing.total_ns / 1e9
+
+    def answer(self, batches: Sequence[Image], arrivals_s: Sequence[float], patience_s: float) -> list[int]:
+        """Take the images one after the other, on a clock of its own."""
+        clock = FakeClock()
+
+        def sleep(seconds: float) -> None:
+            clock.now += round(1e9 * seconds)
+
+        return answer_arrivals(_Timed(self, clock), batches, arrivals_s, patience_s, clock, sleep)
+
+
+class _Timed:
+    """A runner of one slot that takes its scripted time on a clock."""
+
+    slots = 1
+
+    def __init__(self, scripted: Scripted, clock: FakeClock) -> None:
+        self._scripted, self._clock = scripted, clock
+
+    def submit(self, image: Image) -> Ticket:
+        self._clock.now += self._scripted.time(image).total_ns
+        return Ticket(0)
+
+    def result(self, ticket: Ticket) -> None:
+        pass

@@ -21,6 +21,7 @@ from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode, is_schema, parse_json
 from fcn_deploy.system.files import write_text
+from fcn_deploy.system.formatting import count
 from fcn_deploy.vocabulary import shape_text
 
 # Schema 2 added fields alone: a record of schema 1 is one that did not measure them. Schema 3 has measurements in rows.
@@ -135,6 +136,12 @@ def _measurement(record: Record, found: Measurement) -> Iterator[str]:
     saturated = found.saturated
     if saturated is not None and (saturated.seconds <= 0 or saturated.images < 0):
         yield f"has {saturated.images} images in {saturated.seconds:g} s"
+    for load in found.loads:
+        under = f"under {count(load.streams, 'stream')}"
+        if not load.latency_ns:
+            yield f"has no images {under}"
+        elif min(load.latency_ns) <= 0:
+            yield f"has an image {under} that took no time or less"
     yield from _accuracy(record, found.accuracy)
     yield from _agreement(found.agreement)
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from fcn_deploy.system.decode import at_least
 from fcn_deploy.vocabulary import Shape
 
 Counts = tuple[tuple[int, ...], ...]
+MostStreams = Annotated[int, at_least(1, 1000)]
+Fps = Annotated[float, at_least(0.1, 1000, "a number")]
+DeadlineS = Annotated[float, at_least(0.0001, 60, "a number of seconds")]
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,38 @@ class Saturated:
     streamed: bool = False
     windows: tuple[tuple[int, float], ...] = ()
     joules: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StreamTest:
+    """Streams of images, as of cameras, each image an inference of its own: how many of them may be served?
+
+    Attributes:
+        most: the largest number of streams to try.
+        fps: images per second of each.
+        deadline_s: of an image, from its arrival to its labels; 99 of 100 are to keep it.
+    """
+
+    most: MostStreams
+    fps: Fps
+    deadline_s: DeadlineS
+
+
+@dataclass(frozen=True)
+class StreamLoad:
+    """How long the images of several streams took from the moment at which the schedule had them arrive.
+
+    Attributes:
+        streams: how many.
+        seconds: of the schedule.
+        latency_ns: of each image, in the order of arrival; up to the one that took too long, if it was `given_up`.
+        given_up: whether images took so long that the rest of the schedule was left out.
+    """
+
+    streams: Annotated[int, at_least(1)]
+    seconds: float
+    latency_ns: tuple[int, ...]
+    given_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +167,7 @@ class Measurement:
         accuracy: against labels of the same size; the same for every batch.
         agreement: with the reference's labels; measured on the images as they are.
         frames: agreement of each image with the reference, in the data set's order.
+        loads: of the numbers of streams that were tried, in that order.
     """
 
     shape: Shape | None = None
@@ -139,3 +177,4 @@ class Measurement:
     accuracy: Accuracy | None = None
     agreement: Agreement | None = None
     frames: tuple[Frame, ...] = ()
+    loads: tuple[StreamLoad, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from fcn_deploy.benchmark.record.measurement import Accuracy, Measurement
+from fcn_deploy.benchmark.record.measurement import Accuracy, Measurement, StreamTest
 from fcn_deploy.system.decode import at_least
 from fcn_deploy.vocabulary import Shape
 
@@ -117,6 +117,7 @@ class Settings:
             where it did not look.
         sizes, batches: that the images were resized to and timed in; () if they were not.
         isolated: whether each runner was timed in a process of its own.
+        streams: what was asked for by `--streams`; None where nothing was.
     """
 
     iterations: int
@@ -130,6 +131,7 @@ class Settings:
     sizes: tuple[tuple[int, int], ...] = ()
     batches: tuple[int, ...] = ()
     isolated: bool = False
+    streams: StreamTest | None = None
 
 
 @dataclass(frozen=True)

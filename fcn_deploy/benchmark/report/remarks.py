@@ -8,6 +8,7 @@ from typing import Any
 from fcn_deploy.benchmark.record.summary import reference_words, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.timing.machine import contended
+from fcn_deploy.benchmark.verdicts.streams import stream_lines
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.formatting import NONE, count, number
@@ -40,13 +41,13 @@ def _unstable(record: Record, row: Row) -> tuple[str, ...]:
 
 
 def verdict_lines(record: Record) -> list[str]:
-    """Return one line for each row that was measured or made, then which precision is worth it, then the choice.
+    """Return how many streams hold, then a line for each row, then which precision is worth it, then the choice.
 
     How far the times of an unstable row spread is among the circumstances alone.
     """
     unstable = {place for place, row in enumerate(record.rows) if _unstable(record, row)}
     found = [verdict for verdict in verdicts(record) if verdict.about != "variance" or verdict.row not in unstable]
-    lines = []
+    lines = stream_lines(record)
     for place, row in enumerate(record.rows):
         about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
         if about:

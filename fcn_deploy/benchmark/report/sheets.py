@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcn_deploy.benchmark.record.measurement import Measurement
+from fcn_deploy.benchmark.record.measurement import Measurement, StreamLoad
+from fcn_deploy.benchmark.record.streams import held_streams, p99_ms
 from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, is_reference, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.runners.registry import REFERENCE
@@ -32,7 +33,12 @@ class Sheet:
 def sheets(record: Record) -> list[Sheet]:
     """Return the tables that have something to show for this record, in the order of reading."""
     compared = any(row.own.accuracy is not None or row.own.agreement is not None for row in record.rows)
-    further = built_sheet(record), *([fidelity_sheet(record)] if compared else []), sizes_sheet(record)
+    further = (
+        streams_sheet(record),
+        built_sheet(record),
+        *([fidelity_sheet(record)] if compared else []),
+        sizes_sheet(record),
+    )
     return [speed_sheet(record), *(sheet for sheet in further if sheet.rows)]
 
 
@@ -115,6 +121,23 @@ def resized_measurements(record: Record) -> Iterator[tuple[Row, Measurement]]:
     for shape in sorted(shapes, key=lambda shape: (shape[1] * shape[2], shape[0])):
         found = ((row, row.at(shape)) for row in record.rows)
         yield from ((row, measurement) for row, measurement in found if measurement is not None)
+
+
+def streams_sheet(record: Record) -> Sheet:
+    """Return how many streams each row holds, and p99 at that number and at one more."""
+    heads = ("runner", "streams held", "p99 ms", "p99 ms of one more")
+    found = ((row.name, held_streams(record, row)) for row in record.rows)
+    rows = (
+        (name, str(held.streams), _p99_cell(held.load), _p99_cell(held.beyond))
+        for name, held in found
+        if held is not None
+    )
+    return Sheet("Streams", heads, tuple(rows))
+
+
+def _p99_cell(load: StreamLoad | None) -> str:
+    """Return p99; with ">" where the load was given up, as later images would have taken longer."""
+    return NONE if load is None else ">" * load.given_up + milliseconds(p99_ms(load))
 
 
 def built_sheet(record: Record) -> Sheet:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fcn_deploy.benchmark.record.measurement import Measurement
+from fcn_deploy.benchmark.record.streams import held_streams, p99_ms
 from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.details import detail_sheets
@@ -31,6 +32,7 @@ COLUMNS = (
     "peak_bytes", "device_bytes", "mean_iou_percent", "delta_points", "boundary_mean_iou_percent",
     "boundary_delta_points", "agreed_pixels", "compared_pixels", "file_bytes", "file_sha256", "reason",
 )  # fmt: skip
+STREAM_COLUMNS = ("streams_held", "streams_p99_ms", "streams_fps", "streams_deadline_ms")
 STYLES = {
     "ok": "green", "unstable": "yellow", "failed": "red", "skipped": "yellow", "built": "cyan",
     "slower": "red", "faster": "green",
@@ -170,8 +172,18 @@ def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
         "compared_pixels": agreement and agreement.overall.pixels,
         "unstable": int(figures["unstable"]) if "unstable" in figures else None,
     }  # fmt: skip
+    line |= {} if found.shape else _stream_figures(record, row)
     return {column: line[column] for column in _columns(record) if line.get(column) is not None}
 
 
 def _columns(record: Record) -> tuple[str, ...]:
-    return (*COLUMNS, "file") if record.others else COLUMNS
+    streams = () if record.settings.streams is None else STREAM_COLUMNS
+    return (*COLUMNS, *streams, *(["file"] if record.others else []))
+
+
+def _stream_figures(record: Record, row: Row) -> dict[str, Any]:
+    held, test = held_streams(record, row), record.settings.streams
+    if held is None or test is None:
+        return {}
+    p99 = None if held.load is None else p99_ms(held.load)
+    return dict(zip(STREAM_COLUMNS, (held.streams, p99, test.fps, 1000 * test.deadline_s), strict=True))

@@ -84,6 +84,11 @@ class InChild:
         images, taken = self._ask("saturate", [id(batch) for batch in batches], seconds)
         return images, taken
 
+    def answer(self, batches: Sequence[Image], arrivals_s: Sequence[float], patience_s: float) -> list[int]:
+        self._send(batches)
+        taken: list[int] = self._ask("answer", [id(batch) for batch in batches], arrivals_s, patience_s)
+        return taken
+
     def close(self) -> None:
         """End the process; a second call does nothing."""
         for stream in (self._process.stdin, self._process.stdout):
@@ -164,6 +169,9 @@ class _Child:
 
     def saturate(self, keys: Sequence[int], seconds: float) -> tuple[int, float]:
         return self._runner.saturate([self._batches[key] for key in keys], seconds)
+
+    def answer(self, keys: Sequence[int], arrivals_s: Sequence[float], patience_s: float) -> list[int]:
+        return self._runner.answer([self._batches[key] for key in keys], arrivals_s, patience_s)
 
 
 def _serve(requests: IO[bytes], answers: IO[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Fill in every row's times and memory, at the data set's own sizes and at each shape that was asked for."""
+"""Fill in every row's times, memory and streams, at the data set's own sizes and at each shape that was asked for."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ from dataclasses import dataclass
 from functools import partial
 
 from fcn_deploy.benchmark.images import Image, commonest
-from fcn_deploy.benchmark.record.measurement import Saturated
+from fcn_deploy.benchmark.record.measurement import Saturated, StreamLoad, StreamTest
+from fcn_deploy.benchmark.record.streams import holds
 from fcn_deploy.benchmark.row_runs import RowRun
 from fcn_deploy.benchmark.timing.energy import EnergyMeter, Joules, added
 from fcn_deploy.benchmark.timing.latency import Budget, measure, no_garbage_collection, order_of
 from fcn_deploy.benchmark.timing.memory import measure_memory
+from fcn_deploy.benchmark.timing.streams import load_of, search
 from fcn_deploy.benchmark.timing.timed_runner import TimedRunner
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.engine_options import TrtOptions
+from fcn_deploy.system.formatting import count
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Shape
 
 WINDOWS = 3
 SECONDS = 1.5
+# Untimed inferences before the first load, whose batch is one whatever --batch is.
+WARM_UPS = 3
 TimedRow = tuple[RowRun, TimedRunner]
 
 
@@ -101,6 +106,56 @@ def measure_row_memory(
                     if shape == largest:
                         run.keep(None, memory=memory)
                 task.advance()
+
+
+def measure_streams(
+    timed: Sequence[TimedRow], images: Sequence[Image], test: StreamTest, progress: Progress = SILENT
+) -> None:
+    """Fill in how long images take under each number of streams that is tried, one row after the other.
+
+    A runner that raises fails its row.
+
+    Args:
+        images: uint8[1, H, W, 3]; those of their commonest shape arrive in turn.
+    """
+    chosen = commonest(images)
+    for run, runner in timed:
+        if not run.ok:
+            continue
+        loads: list[StreamLoad] = []
+        try:
+            for _ in range(WARM_UPS):
+                runner.time(chosen[0])
+            search(partial(_try_streams, runner, chosen, test, loads, progress), test.most, _guess(run, test))
+        except FcnDeployError as error:
+            run.fail_at(None, f"with {count(test.most, 'stream')} or fewer: {error}")
+        else:
+            run.keep(None, loads=tuple(loads))
+
+
+def _try_streams(
+    runner: TimedRunner,
+    images: Sequence[Image],
+    test: StreamTest,
+    loads: list[StreamLoad],
+    progress: Progress,
+    streams: int,
+) -> bool:
+    progress.say(f"{runner.name}: {count(streams, 'stream')} of {test.fps:g} images/s")
+    with no_garbage_collection():
+        load = load_of(streams, test, partial(runner.answer, images))
+    loads.append(load)
+    return holds(load, test)
+
+
+def _guess(run: RowRun, test: StreamTest) -> int:
+    """Return how many streams the row's images per second make up."""
+    found = run.found.get(None)
+    if found is not None and found.saturated is not None:
+        return int(found.saturated.images / found.saturated.seconds / test.fps)
+    if found is None or found.latency is None:
+        return 1
+    return int(1e9 * len(found.latency.execute_ns) / sum(map(sum, found.latency.steps)) / test.fps)
 
 
 def measure_saturation(

@@ -9,7 +9,9 @@ from itertools import cycle
 from typing import Protocol
 
 from fcn_deploy.benchmark.images import Image
+from fcn_deploy.benchmark.timing.streams import answer_arrivals
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.vocabulary import INPUT
 
 Steps = tuple[int, int, int]
@@ -50,6 +52,9 @@ class TimedRunner(Protocol):
     def saturate(self, batches: Sequence[Image], seconds: float) -> tuple[int, float]:
         """Return images done, and in how many seconds, with the next batch always ready."""
 
+    def answer(self, batches: Sequence[Image], arrivals_s: Sequence[float], patience_s: float) -> list[int]:
+        """Run an inference for each arrival, as `answer_arrivals` does; return the nanoseconds of each."""
+
 
 class InProcess:
     """Time a runner in this process; its threads and its memory are shared with the other runners."""
@@ -87,6 +92,10 @@ class InProcess:
             end = time.perf_counter()
             images += len(next(iter(outputs.values())))
         return images, end - start
+
+    def answer(self, batches: Sequence[Image], arrivals_s: Sequence[float], patience_s: float) -> list[int]:
+        with interrupts() as check:
+            return answer_arrivals(self.runner, batches, arrivals_s, patience_s, self._clock, check=check)
 
 
 def _until(batches: Sequence[Image], least: int, deadline: float) -> Iterator[Image]:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from fcn_deploy.runners.engine_options import TrtOptions
 
 ENGINE_OPTIONS = (
-    option("--streams", type=COUNT, show_default="1", help="Inferences at once, each with its own activation memory."),
-    option("--slots", type=COUNT, show_default="3", help="Images under way on each stream."),
+    option("--contexts", type=COUNT, show_default="1", help="Inferences at once, each with its own activation memory."),
+    option("--slots", type=COUNT, show_default="3", help="Images under way in each context."),
     option(
         "--cuda-graphs/--no-cuda-graphs",
         default=None,
@@ -21,7 +21,7 @@ ENGINE_OPTIONS = (
     ),
     option("--preallocate", is_flag=True, default=None, help="Hold memory for the largest size from the start."),
 )
-_NAMES = ("streams", "slots", "cuda_graphs", "preallocate")
+_NAMES = ("contexts", "slots", "cuda_graphs", "preallocate")
 
 
 def engine_options(given: dict[str, Any]) -> TrtOptions | None:

@@ -106,7 +106,7 @@ class TrtRunner(Runner):
 
     @property
     def slots(self) -> int:
-        return self._options.slots * self._options.streams
+        return self._options.slots * self._options.contexts
 
     def _gpu(self, slot: Any) -> tuple[int, int]:
         if self._loaded.io.host_work(self.output_names):

@@ -23,7 +23,7 @@ class ComputeStream:
 
 
 class ComputeStreams:
-    """`options.streams` execution contexts, each with a CUDA stream. Make and close it inside `CudaDevice.active`.
+    """`options.contexts` execution contexts, each with a CUDA stream. Make and close it inside `CudaDevice.active`.
 
     Attributes:
         notes: why there are no CUDA graphs by default, and what the runtime cache does.
@@ -41,15 +41,15 @@ class ComputeStreams:
         self._loaded, self._device, self._options = loaded, device, options
         self._cache: RuntimeCache | None = None
         self._config: Any = None
-        if options.streams > 1 and loaded.flavor.traits.explicit_batch:
-            raise RunnerError(f"{loaded.flavor.title} shares no profile between streams; leave --streams out")
+        if options.contexts > 1 and loaded.flavor.traits.explicit_batch:
+            raise RunnerError(f"{loaded.flavor.title} shares no profile between contexts; leave --contexts out")
         if loaded.flavor.traits.runtime_config:
             self._config, self._cache = runtime_config(loaded, device, options)
             self.notes += (self._cache.note,) if self._cache is not None and self._cache.note else ()
         self._graphs = self._config is None and self._captures()
         self.all: list[ComputeStream] = []
         try:
-            for _ in range(options.streams):
+            for _ in range(options.contexts):
                 self.all.append(ComputeStream(device.driver.Stream(NON_BLOCKING), self._execution()))
         except BaseException:
             self.close()

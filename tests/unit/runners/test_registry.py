@@ -160,5 +160,5 @@ def test_a_number_behind_the_device_chooses_the_gpu(tmp_path, monkeypatch):
 
 
 def test_options_of_engines_are_refused_by_other_runners():
-    with pytest.raises(RunnerError, match=r"^pytorch runs no engine; streams, slots, CUDA graphs and prealloc"):
-        open_runner("pytorch", "demo", engine=TrtOptions(streams=2))
+    with pytest.raises(RunnerError, match=r"^pytorch runs no engine; contexts, slots, CUDA graphs and prealloc"):
+        open_runner("pytorch", "demo", engine=TrtOptions(contexts=2))

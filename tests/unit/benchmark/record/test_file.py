@@ -63,7 +63,9 @@ def test_a_record_of_schema_2_keeps_all_that_it_measured():
         parts = ("latency", "saturated", "memory", "accuracy", "agreement", "frames")
         assert {part: plain(row.own)[part] for part in parts} == {part: with_energy(old)[part] for part in parts}
         assert [found.shape for found in row.resized] == [(1, 33, 47), (2, 33, 47)]
-        assert plain(row.resized) == [with_energy(cell) | {"agreement": None, "frames": []} for cell in old["cells"]]
+        assert plain(row.resized) == [
+            with_energy(cell) | {"agreement": None, "frames": [], "loads": []} for cell in old["cells"]
+        ]
         assert (row.runner, row.status, list(row.notes), plain(row.built)) == (
             old["runner"], old["status"], old["notes"], old["built"],
         )  # fmt: skip

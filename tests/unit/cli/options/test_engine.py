@@ -17,8 +17,8 @@ from tests.support.fakes.machine import Machine
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
 from tests.support.tensorrt_nets import PROFILES, noise
 
-ASKED = ("--streams", 2, "--slots", 1, "--no-cuda-graphs", "--preallocate")
-MEANT = TrtOptions(streams=2, slots=1, cuda_graphs=False, preallocate=True)
+ASKED = ("--contexts", 2, "--slots", 1, "--no-cuda-graphs", "--preallocate")
+MEANT = TrtOptions(contexts=2, slots=1, cuda_graphs=False, preallocate=True)
 
 
 @pytest.fixture
@@ -77,21 +77,21 @@ def test_a_gpu_that_is_not_there_and_a_row_without_an_engine_are_one_line(engine
     photo = tmp_path / "photo.png"
     ended = shell("predict", engine, photo, "-o", tmp_path / "out", "--runner", "tensorrt:3")
     assert (ended.code, ended.err.splitlines()[-1]) == (1, "error: there is no GPU 3; CUDA shows 1 to this process")
-    ended = shell("predict", "demo", photo, "-o", tmp_path / "out", "--streams", 2)
+    ended = shell("predict", "demo", photo, "-o", tmp_path / "out", "--contexts", 2)
     assert ended.code == 1
-    assert "pytorch runs no engine; streams, slots, CUDA graphs and preallocation are for tensorrt" in ended.err
+    assert "pytorch runs no engine; contexts, slots, CUDA graphs and preallocation are for tensorrt" in ended.err
     ended = shell("bench", "demo", "--runners", "pytorch", "--slots", 2)
     assert ended.code == 1
-    assert "no row runs an engine; streams, slots, CUDA graphs and preallocation are for tensorrt" in ended.err
+    assert "no row runs an engine; contexts, slots, CUDA graphs and preallocation are for tensorrt" in ended.err
 
 
 @pytest.mark.parametrize("command", [bench.command, predict.command], ids=["bench", "predict"])
 def test_both_commands_have_the_same_options_in_a_group_of_their_own(command):
     (group,) = [one for one in command.option_groups if one.title == "Engines (tensorrt)"]
-    assert [option.opts[0] for option in group.options] == ["--streams", "--slots", "--cuda-graphs", "--preallocate"]
+    assert [option.opts[0] for option in group.options] == ["--contexts", "--slots", "--cuda-graphs", "--preallocate"]
 
 
 def test_nothing_given_asks_for_nothing():
-    given = {"streams": None, "slots": None, "cuda_graphs": None, "preallocate": None, "batch": 1}
+    given = {"contexts": None, "slots": None, "cuda_graphs": None, "preallocate": None, "batch": 1}
     assert engine_options(given) is None
     assert given == {"batch": 1}

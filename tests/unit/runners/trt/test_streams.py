@@ -40,7 +40,7 @@ def test_two_streams_of_slots_give_the_labels_of_onnxruntime(machine, net, refer
     shapes = [random_shape(generator) for _ in range(6)]
     images = [noise(shape, seed) for seed in range(5) for shape in shapes]
     lent = [DlpackArray(machine.gpu, image) for image in images[:6]]
-    with open_with(machine, net, flavor, streams=2, slots=2, preallocate=True) as runner:
+    with open_with(machine, net, flavor, contexts=2, slots=2, preallocate=True) as runner:
         assert runner.slots == 4
         for results, image in zip(runner.stream([*images, *lent]), [*images, *images[:6]], strict=True):
             assert np.array_equal(results["labels"], reference(image)["labels"])
@@ -51,7 +51,7 @@ def test_two_streams_of_slots_give_the_labels_of_onnxruntime(machine, net, refer
 
 @both_flavors
 def test_neighbouring_images_are_computed_on_different_streams(machine, net, flavor):
-    with open_with(machine, net, flavor, streams=3, slots=1, cuda_graphs=False) as runner:
+    with open_with(machine, net, flavor, contexts=3, slots=1, cuda_graphs=False) as runner:
         tickets = [runner.submit(noise((1, 33, 47))) for _ in range(3)]
         computing = [one.stream.handle for one in runner._streams.all]
         assert len(set(computing)) == 3
@@ -64,18 +64,18 @@ def test_neighbouring_images_are_computed_on_different_streams(machine, net, fla
 def test_each_stream_has_activations_of_its_own(machine, net):
     with open_with(machine, net, slots=1, cuda_graphs=False):
         one = machine.gpu.used_bytes
-    with open_with(machine, net, slots=1, streams=3, cuda_graphs=False):
+    with open_with(machine, net, slots=1, contexts=3, cuda_graphs=False):
         assert machine.gpu.used_bytes == one + 2 * ACTIVATION_BYTES
 
 
 def test_too_little_memory_for_all_streams_leaves_nothing(machine, net):
     machine.gpu.total_bytes = 2 * ACTIVATION_BYTES
     with pytest.raises(RunnerError, match="makes no execution context: OutOfMemory"):
-        open_with(machine, net, streams=3, cuda_graphs=False)
+        open_with(machine, net, contexts=3, cuda_graphs=False)
 
 
 def test_tensorrt_for_rtx_keeps_the_kernels_of_all_streams_in_one_cache(machine, net):
-    with open_with(machine, net, "tensorrt_rtx", streams=2) as runner:
+    with open_with(machine, net, "tensorrt_rtx", contexts=2) as runner:
         runner.infer({"image": noise((1, 33, 47))})
         assert len(machine.gpu.configs) == 1
         assert machine.gpu.configs[0].cuda_graph_strategy.name == "WHOLE_GRAPH_CAPTURE"
@@ -118,11 +118,11 @@ def test_tensorrt_8_6_runs_one_stream_without_graphs(machine, net, monkeypatch, 
         assert runner.notes == (
             "no CUDA graphs: TensorRT 8.6.1 shares no memory between contexts; give --no-cuda-graphs",
         )
-    with pytest.raises(RunnerError, match=r"TensorRT 8\.6\.1 shares no profile between streams; leave --streams out"):
-        open_with(machine, net, streams=2)
+    with pytest.raises(RunnerError, match=r"TensorRT 8\.6\.1 shares no profile between contexts; leave --contexts out"):
+        open_with(machine, net, contexts=2)
 
 
-@pytest.mark.parametrize("options", [{"slots": 0}, {"streams": 0}])
+@pytest.mark.parametrize("options", [{"slots": 0}, {"contexts": 0}])
 def test_no_slots_and_no_streams_are_refused(options):
     with pytest.raises(FcnDeployError, match=f"{next(iter(options))} is 0; expected an integer of 1 or more"):
         TrtOptions(**options)
