@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.data_check.check import check_data
     from fcn_deploy.diagnosis.diagnose import diagnose
+    from fcn_deploy.diagnosis.slips.explain import explain_labels
     from fcn_deploy.engine.builder.options import BuildOptions
     from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.evaluation.evaluate import evaluate
@@ -44,6 +45,7 @@ _MODULES = {
     "check_data": "fcn_deploy.data_check.check",
     "diagnose": "fcn_deploy.diagnosis.diagnose",
     "evaluate": "fcn_deploy.evaluation.evaluate",
+    "explain_labels": "fcn_deploy.diagnosis.slips.explain",
     "export": "fcn_deploy.onnx_export.export",
     "inspect": "fcn_deploy.inspection.inspect",
     "load": "fcn_deploy.prediction.model",
@@ -53,8 +55,8 @@ _MODULES = {
 }
 __all__ = [
     "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "adopt",
-    "bench", "build_engine", "check_data", "diagnose", "evaluate", "export", "inspect", "load", "predict", "quantize",
-    "train",
+    "bench", "build_engine", "check_data", "diagnose", "evaluate", "explain_labels", "export", "inspect", "load",
+    "predict", "quantize", "train",
 ]  # fmt: skip
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 import cloup
 
 from fcn_deploy.cli.console import emit, progress
-from fcn_deploy.cli.options.command import cli_command, group, json_option, option
+from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, typed
 from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options
 from fcn_deploy.cli.options.values import COUNT, picked
 
@@ -17,12 +18,31 @@ DIVERGES = 3
 IMAGES = 32
 
 
+class DiagnoseCommand(Command):
+    """Take --images for --data; a whole number after it is that of --max-images, as in earlier releases."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = [*_images_as_data(args)]
+        if given != args and sum(word.partition("=")[0] == "--data" for word in given) > 1:
+            raise click.UsageError("--images is another name of --data here; give one of them", ctx)
+        return super().parse_args(ctx, given)
+
+
+def _images_as_data(args: Sequence[str]) -> Iterator[str]:
+    for word, following in zip(args, (*args[1:], ""), strict=True):
+        name, equals, value = word.partition("=")
+        value = value if equals else following
+        is_data = name == "--images" and (not value.isdecimal() or Path(value).exists())
+        yield f"--data{equals}{value if equals else ''}" if is_data else word
+
+
 @cli_command(
+    cls=DiagnoseCommand,
     examples=[
         "fcn-deploy diagnose best.safetensors model.onnx model.int8.onnx --data val.txt",
         "fcn-deploy diagnose model.onnx model.fp16.onnx model.engine --data photos",
         "fcn-deploy diagnose model.onnx --labels-from masks --data photos",
-    ]
+    ],
 )
 @cloup.argument(
     "stages",
@@ -49,8 +69,7 @@ IMAGES = 32
     option(
         "--labels-from",
         metavar="DIR",
-        help="Folder of label maps, indexed or grey, that another program made of the images of --data; what it did "
-        "otherwise is named.",
+        help="Folder of label maps that another program made of the images of --data; what it did otherwise is named.",
     ),
 )
 @group("Result", json_option)
@@ -70,6 +89,8 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: s
     if labels_from is not None:
         if tolerances:
             raise click.UsageError("--tolerance is not for --labels-from; leave one of them out")
+        if given["data"] is None:
+            raise click.UsageError("--labels-from needs --data, the images that the label maps were made of")
         _name_slip(stages, labels_from, given)
         return
     from fcn_deploy.diagnosis.diagnose import diagnose
@@ -92,12 +113,13 @@ def _name_slip(stages: Sequence[str], labels_from: str, given: Mapping[str, Any]
     from fcn_deploy.diagnosis.slips.explain import explain_labels
     from fcn_deploy.diagnosis.slips.text import render_slips
 
+    limit = given["limit"] if typed("limit") else None
     found = explain_labels(
         stages[0],
         labels_from,
-        data_options(given),
+        data_options({**given, "limit": limit}),
         others=stages[1:],
-        **picked(given, "threads"),
+        **picked(given, "model_name", "threads"),
         progress=progress(),
     )
     emit(found.to_plain, lambda: render_slips(found))

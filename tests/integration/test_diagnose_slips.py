@@ -18,7 +18,8 @@ from PIL import Image
 from fcn_deploy.cli.diagnose import command
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.diagnosis.slips.explain import SlipReport, explain_labels
+from fcn_deploy.diagnosis.slips.explain import explain_labels
+from fcn_deploy.diagnosis.slips.report import SlipReport
 from fcn_deploy.errors import DataError
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.export import export_model
@@ -286,7 +287,9 @@ def test_an_int8_program_and_the_command(demo_onnx: Path, photos: Path, tmp_path
 
 
 def test_maps_of_other_names(demo_onnx: Path, photos: Path, tmp_path: Path):
-    (tmp_path / "maps").mkdir()
+    write_maps(photos, tmp_path / "maps", lambda x: x[..., 0])
+    for path in (tmp_path / "maps").iterdir():
+        path.rename(path.with_name(f"other{path.name}"))
     with pytest.raises(DataError, match=r"no label map in .* is named as one of the 3 images"):
         explain_labels(demo_onnx, tmp_path / "maps", str(photos))
     with pytest.raises(DataError, match="is no folder"):

@@ -160,6 +160,7 @@ COMMANDS = {
     "check_data": ["check", "photos"],
     "diagnose": ["demo", "m.onnx"],
     "evaluate": ["demo"],
+    "explain_labels": ["demo", "--labels-from", "masks", "--data", "photos"],
     "export": ["demo"],
     "inspect": ["demo"],
     "predict": ["demo", "photo.png", "-o", "masks"],
@@ -180,7 +181,7 @@ def test_the_command_calls_the_function_with_its_own_defaults(name, tmp_path, mo
         raise FcnDeployError("called")
 
     monkeypatch.setattr(f"{fcn_deploy._MODULES[name]}.{name}", called)
-    command = "data" if name == "check_data" else name.replace("_", "-")
+    command = {"check_data": "data", "explain_labels": "diagnose"}.get(name, name.replace("_", "-"))
     result = CliRunner().invoke(cli, [command, *COMMANDS[name]])
     assert str(result.exception) == "called", result.output
     (given,) = calls

@@ -4,74 +4,32 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
-
-from fcn_deploy.data.dataset import Dataset, Sample, iterate
-from fcn_deploy.data.images import load_label, open_header, rgb_array
-from fcn_deploy.data.options import DataOptions, open_or_generate
+from fcn_deploy.card import ModelCard
+from fcn_deploy.data.dataset import Dataset, iterate
+from fcn_deploy.data.images import open_header, rgb_array
+from fcn_deploy.data.options import DataOptions, open_unchecked, without_labels
+from fcn_deploy.data.sample import Colour, Subset
+from fcn_deploy.diagnosis.slips.maps import find_maps, image_names
 from fcn_deploy.diagnosis.slips.network import CutNetwork
-from fcn_deploy.diagnosis.slips.search import Forward, Trial, search
+from fcn_deploy.diagnosis.slips.report import SlipReport
+from fcn_deploy.diagnosis.slips.search import Forward, search
 from fcn_deploy.diagnosis.slips.slip import Bytes, ForeignFrame
 from fcn_deploy.diagnosis.slips.table import slips
-from fcn_deploy.errors import DataError
+from fcn_deploy.diagnosis.slips.verdict import judge
+from fcn_deploy.errors import EngineError
+from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.sources.original import original_of
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 
-IMAGES = 32  # at most, among which label maps are looked for
 FRAMES = 6
-SAME = 0.97  # share of equal labels from which an unexplained rest may be the precision's
-LIMIT = 0.8  # least share that a named slip explains
-HALVED = 0.5  # a named slip leaves less than this share of what no slip, and one label everywhere, leave
-PAIR_GAIN = 0.7  # a pair leaves at most this much of what the best single slip leaves
-_LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".webp")
+UNLABELLED = 255
 _ORIENTATION = 0x0112
-Verdict = Literal["same", "explained", "unexplained"]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One explanation: the slips in words, what to do, and the share of the labels that are then equal, 0..1."""
-
-    name: str
-    fixes: tuple[str, ...]
-    share: float
-
-
-@dataclass(frozen=True)
-class SlipReport:
-    """What explains the label maps of another program.
-
-    Attributes:
-        reference, labels_from, frames: file, folder, number of label maps compared.
-        verdict: "same" without a slip, "explained" by `tried[0]`, or "unexplained".
-        as_they_are: share of equal labels, 0..1; one_label: that of one label everywhere.
-        tried: the best explanations on all frames, the chosen one first.
-        label_size, image_size: (H, W) of the first.
-        runs: how often the network ran.
-    """
-
-    reference: str
-    labels_from: str
-    frames: int
-    verdict: Verdict
-    as_they_are: float
-    one_label: float
-    tried: tuple[Explanation, ...]
-    label_size: tuple[int, int]
-    image_size: tuple[int, int]
-    runs: int
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return the report as plain data."""
-        found: dict[str, Any] = plain(self)
-        return {"kind": "slips", "explained_by": self.tried[0].name if self.verdict == "explained" else None} | found
 
 
 @checked
@@ -82,94 +40,93 @@ def explain_labels(
     *,
     others: Sequence[StrPath] = (),
     frames: Positive = FRAMES,
+    model_name: str | None = None,
     threads: Threads | None = None,
     progress: Progress = SILENT,
 ) -> SlipReport:
     """Find the slip, or the pair of slips, that explains the label maps of another program.
 
     Args:
-        reference: the .onnx file that the program was meant to run.
-        labels_from: the folder of its label maps (indexed or grey), named as the images are.
-        data: the images; `DataOptions` for other numbers than 32.
-        others: .onnx files that it may have run instead.
-        frames: number of label maps that are compared.
+        reference: what the program was meant to run: "demo", a checkpoint, a recipe, an .onnx file, or an engine whose
+            .onnx file is next to it.
+        labels_from: the folder of its label maps, named as the images are: indexed, grey, .npy, or in the colours of
+            the model card or of `DataOptions.classes`.
+        data: the images, as for `evaluate`; their own labels are not read.
+        others: files that it may have run instead, of the same kinds.
+        frames: number of label maps that are compared, spread over all.
+        model_name: the network that a checkpoint holds, where its keys leave a choice.
         threads: CPU threads; None leaves the number to the runner.
 
+    Returns:
+        The verdict ("same", "explained", "unexplained") and the best explanations, each with its share of equal labels.
+
     Raises:
-        GraphError: a file cannot be read or cut behind its normalisation.
+        CheckpointError, GraphError, EngineError: a file cannot be read, or not cut behind its normalisation.
         DataError: no label map fits an image, or one cannot be read.
+
+    Example:
+        >>> import fcn_deploy
+        >>> from PIL import Image
+        >>> from fcn_deploy.data.dataset import open_dataset
+        >>> scene = open_dataset("synthetic:1:0:96x128")[0].image
+        >>> Image.fromarray(scene).save("scene.png")
+        >>> with fcn_deploy.load("demo.onnx") as model:
+        ...     Image.fromarray(model(scene[:, :, ::-1].copy())).save("mask.png")
+        >>> fcn_deploy.explain_labels("demo.onnx", "mask.png", "scene.png").explained_by
+        'channels swapped (BGR)'
     """
-    folder = Path(labels_from)
-    if not folder.is_dir():
-        raise DataError(f"{folder} is no folder; expected the folder of the other program's label maps")
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as parts:
-        own = CutNetwork(Path(reference), Path(parts), threads=threads)
-        different = {os.fspath(path): CutNetwork(Path(path), Path(parts), threads=threads) for path in others}
-        dataset = open_or_generate(own.card, DataOptions.of(data, limit=IMAGES), progress)
-        found = _frames(dataset, folder, frames, progress)
+    folder, options = Path(os.fspath(labels_from)), DataOptions.of(data)
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as parts, ExitStack() as stack:
+
+        def cut(source: StrPath) -> CutNetwork:
+            opened = stack.enter_context(ModelSource(source, progress, model=model_name))
+            return CutNetwork(_onnx_file(opened), Path(parts), threads=threads)
+
+        own = cut(reference)
+        different = {os.fspath(path): cut(path) for path in others}
+        found = read_frames(own.card, options, folder, frames, progress)
         first = found[0]
         label_size = None if first.labels.shape == first.image.shape[:2] else first.labels.shape
         forward = Forward(own, different)
-        trials = search(found, slips(first.image.shape[:2], own.normalisation, label_size, tuple(different)), forward)
-    return judge(trials, found, own.name, str(folder), forward.runs)
+        tried = slips(first.image.shape[:2], own.normalisation, label_size, tuple(different))
+        trials = search(found, tried, forward)
+    return judge(trials, found, Path(os.fspath(reference)).name, str(folder), forward.runs)
 
 
-def judge(
-    trials: Sequence[Trial], frames: Sequence[ForeignFrame], reference: str, folder: str, runs: int
-) -> SlipReport:
-    """Choose among `trials`, which hold the one without a slip: the fewest slips that explain about as much."""
-    as_they_are = next(trial.share for trial in trials if not trial.slips)
-    one_label = float(
-        np.mean([np.unique(frame.labels, return_counts=True)[1].max() / frame.labels.size for frame in frames])
-    )
-    named = [trial for trial in trials if trial.slips]
-    alone = next((trial for trial in named if len(trial.slips) == 1), None)
-    best = next(iter(named), None)
-    if best is not None and alone is not None and 1 - best.share > PAIR_GAIN * (1 - alone.share):
-        best = alone
-    verdict: Verdict = "same" if as_they_are >= SAME else "unexplained"
-    if best is not None and best.share >= LIMIT and 1 - best.share < HALVED * (1 - max(as_they_are, one_label)):
-        verdict = "explained"
-    ordered = [] if best is None else [best, *(trial for trial in named if trial is not best)]
-    tried = tuple(Explanation(t.name, tuple(slip.fix for slip in t.slips), t.share) for t in ordered)
-    height, width = frames[0].labels.shape
-    size = frames[0].image.shape
-    return SlipReport(
-        reference,
-        folder,
-        len(frames),
-        verdict,
-        as_they_are,
-        one_label,
-        tried,
-        (height, width),
-        (size[0], size[1]),
-        runs,
-    )
-
-
-def _frames(dataset: Dataset, folder: Path, most: int, progress: Progress) -> list[ForeignFrame]:
-    """Return the first images with a label map of the same stem; DataError if there is none."""
-    maps = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in _LABEL_SUFFIXES}
-    found = []
-    for frame in _matched(iterate(dataset, progress=progress), maps):
-        found.append(frame)
-        if len(found) == most:
-            break
-    if not found:
-        raise DataError(
-            f"no label map in {folder} is named as one of the {len(dataset)} images of {dataset.name}; expected "
-            "frame1.png for frame1.jpg"
+def _onnx_file(source: ModelSource) -> Path:
+    """Return the ONNX file of a source; of an engine, which cannot be cut, the one that it was built from."""
+    if source.kind != "engine":
+        return source.onnx_file()
+    path, name = original_of(source, source.card())
+    if path is None:
+        raise EngineError(
+            f"{source.text} cannot be cut behind its normalisation; give the .onnx file that it was built from"
+            f"{f' ({name})' if name else ''}"
         )
-    return found
+    return path
 
 
-def _matched(samples: Iterator[Sample], maps: dict[str, Path]) -> Iterator[ForeignFrame]:
-    for sample in samples:
-        path = maps.get(Path(sample.name).stem)
-        if path is not None:
-            labels = load_label(path)
-            yield ForeignFrame(sample.name, sample.image, _as_stored(Path(sample.name)), labels)
+def read_frames(
+    card: ModelCard | None, options: DataOptions, folder: Path, most: int, progress: Progress = SILENT
+) -> list[ForeignFrame]:
+    """Return at most `most` images that have a label map, spread over all; DataError if there is none."""
+    dataset = open_unchecked(options, card, progress)
+    colours = _colours(dataset, card)
+    images = without_labels(dataset)
+    maps = find_maps(images, folder, options.label_suffix, colours, progress)
+    indices = [index for index, name in enumerate(image_names(images)) if name in maps.paths]
+    most = min(most, len(indices))
+    chosen = Subset(images, [indices[place * len(indices) // most] for place in range(most)])
+    samples = iterate(chosen, on_error=options.on_error, progress=progress)
+    return [ForeignFrame(s.name, s.image, _as_stored(Path(s.name)), maps.read(s.name)) for s in samples]
+
+
+def _colours(dataset: Dataset, card: ModelCard | None) -> dict[Colour, int]:
+    """Return the label of each colour: of the data set's classes where they have colours, else of the model card."""
+    class_list = getattr(getattr(dataset, "whole", dataset), "class_list", None)
+    if class_list is not None and class_list.coloured:
+        return dict(class_list.colours(UNLABELLED))
+    return {} if card is None else {colour: label for label, colour in enumerate(card.palette)}
 
 
 def _as_stored(path: Path) -> Bytes | None:

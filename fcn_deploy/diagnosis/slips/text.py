@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fcn_deploy.diagnosis.slips.explain import SlipReport
+from fcn_deploy.diagnosis.slips.report import SlipReport
 from fcn_deploy.system.formatting import bare_table, count, number
 
 SHOWN = 5

@@ -41,6 +41,8 @@ OLD = [
     ("package m.onnx --triton models --size 33x47", "package m.onnx --output models --sizes 33x47"),
     ("package m.onnx -o x --size 33x47 --size 2x3", "package m.onnx -o x --sizes 33x47,2x3"),
     ("diagnose demo m.onnx --images 3", "diagnose demo m.onnx --max-images 3"),
+    ("diagnose m.onnx --labels-from masks --images photos", "diagnose m.onnx --labels-from masks --data photos"),
+    ("diagnose m.onnx --labels-from masks --images=photos", "diagnose m.onnx --labels-from masks --data photos"),
     ("bench --limit 3 --tolerance 2%", "bench --max-images 3 --stop-at 2%"),
 ]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.diagnosis.slips.explain import judge
 from fcn_deploy.diagnosis.slips.search import Trial, share
 from fcn_deploy.diagnosis.slips.slip import ForeignFrame, Slip
 from fcn_deploy.diagnosis.slips.text import verdict
+from fcn_deploy.diagnosis.slips.verdict import judge
 
 HALVES = np.repeat(np.array([[0, 1]], np.uint8), 8, 0).repeat(4, 1)
 IMAGE = np.zeros((8, 8, 3), np.uint8)
