@@ -25,7 +25,7 @@ from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS, Ratio
 from fcn_deploy.benchmark.record.file import read_record
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.benchmark.verdicts.verdicts import speed_ratio
+from fcn_deploy.benchmark.verdicts.speed import speed_ratio
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.system.process import ChildError, run_in_child
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fcn_deploy.audit.audit import audit
+from fcn_deploy.benchmark.commands import command_for, is_made, made_name
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.data.options import DataOptions
@@ -65,6 +66,15 @@ class ModelFiles:
         runner = open_runner(spec.runner, path, threads=threads, load=self.model_source.network, engine=engine)
         runner.name = spec.text
         return runner
+
+    def opened_by(self, spec: RunnerSpec) -> rec.OpenedFile:
+        """Return what the spec's runner opens by the name it would be kept under, and the command that makes it."""
+        source = self.model_source
+        if not is_made(source, spec):
+            return rec.OpenedFile("demo" if source.kind == "demo" else source.path.name)
+        name = made_name(source.path.stem, spec)
+        profiles = self._profiles() if spec.is_engine else ()
+        return rec.OpenedFile(name, command_for(source, spec, name, self._calibration, profiles))
 
     def note_for(self, spec: RunnerSpec) -> tuple[str, ...]:
         """Return what a reader should know of the file that the spec's runner opens."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.system.plain import plain
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ SCHEMA = 3
 def to_plain(record: Record, comparison: Comparison | None = None) -> dict[str, Any]:
     """Return the record as JSON holds it; samples in nanoseconds.
 
-    Each measurement gets a `summary`, and the record a `comparison`, for readers without this
-    package: neither is read back.
+    The record gets an `answer` and a `comparison`, and each measurement a `summary`, for readers without this
+    package: none of them is read back.
     """
-    whole: dict[str, Any] = {"schema": SCHEMA, "kind": "bench", **plain(record)}
+    head = {"schema": SCHEMA, "kind": "bench", "answer": plain(answer(record))}
+    whole: dict[str, Any] = head | plain(record)
     for row, source in zip(whole["rows"], record.rows, strict=True):
         for measurement, measured in zip(row["measurements"], source.measurements, strict=True):
             measurement["summary"] = plain(summarise(record, measured))

@@ -40,6 +40,7 @@ class RowRun:
     notes: list[str] = field(default_factory=list)
     built: rec.Built | None = None
     file: str = ""
+    opened: rec.OpenedFile | None = None
     runner: Runner | None = None
     error: FcnDeployError | None = None
     found: dict[Shape | None, Measurement] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class RowRun:
         own = [self.found[None]] if None in self.found else []
         resized = [replace(self.found[shape], accuracy=self.accuracy.get(shape[1:])) for shape in self.resized]
         notes, found = tuple(self.notes), (*own, *resized)
-        return rec.Row(self.spec.text, self.status, self.reason, notes, self.built, found, self.label)
+        return rec.Row(self.spec.text, self.status, self.reason, notes, self.built, found, self.label, self.opened)
 
 
 def open_rows(
@@ -100,6 +101,7 @@ def _open(files: ModelFiles, run: RowRun, threads: int, stack: ExitStack) -> Row
     spec = run.spec
     try:
         run.file, run.built = files.file_for(spec)
+        run.opened = files.opened_by(spec)
         run.runner = stack.enter_context(files.open(spec, threads=threads))
         run.notes += files.note_for(spec) + run.runner.notes
     except UnknownNameError:

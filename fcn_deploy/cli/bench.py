@@ -82,7 +82,11 @@ if TYPE_CHECKING:
 @group("Gate", GATE_OPTIONS)
 @group(
     "Report",
-    option("--details", is_flag=True, help="Print the agreement in full: by region, class, logit margin and frame."),
+    option(
+        "--details",
+        is_flag=True,
+        help="Print every table and what each row is limited by; agreement by region, class, margin and frame.",
+    ),
     REPORT_OPTIONS,
     json_option,
 )

@@ -16,9 +16,11 @@ from fcn_deploy.benchmark.record.measurement import (
     MarginAgreed,
     Measurement,
     Memory,
+    StepTimes,
 )
 
 MS = 1_000_000
+ROUNDS = 40  # of the rows that `timed` makes
 # true 0: 90 right, 10 as 1; true 1: 100 right -> IoU 90/100 and 100/110
 REFERENCE = Accuracy(((90, 10), (0, 100)), ((10, 10), (0, 20)), images=2)
 # class 0 loses 40 more -> IoU 50/100 and 100/150
@@ -119,3 +121,17 @@ def against(before: Accuracy, after: Accuracy, **changes) -> tuple[rec.Record, r
     row = remeasured(ROWS[1], accuracy=after, **changes)
     rows = (remeasured(ROWS[0], accuracy=before), row)
     return replace(RECORD, reference=rec.Reference("pytorch", before), rows=rows), row
+
+
+def timed(upload: float, execute: float, download: float, *, noise: float = 0.01, busy: float | None = None):
+    """Milliseconds of the steps, `noise` on the execution; `busy`: what the device says it worked."""
+    normal = np.random.default_rng(int(7 * execute)).standard_normal(ROUNDS)
+    factors = 1 + noise * (normal - np.median(normal))
+    columns = (np.full(ROUNDS, upload), execute * factors, np.full(ROUNDS, download))
+    steps = [tuple(int(ms * MS) for ms in column) for column in columns]
+    device = None if busy is None else StepTimes((0,) * ROUNDS, (int(busy * MS),) * ROUNDS, (0,) * ROUNDS)
+    return Latency(*steps, (), device)
+
+
+def row(name: str = "onnxruntime", latency=None, **changes) -> rec.Row:
+    return bench_row(name, latency=latency or timed(1, 17, 2), **changes)

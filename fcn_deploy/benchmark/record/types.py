@@ -36,6 +36,15 @@ class Built:
     sha256: str = ""
 
 
+@dataclass(frozen=True)
+class OpenedFile:
+    """The file that a row ran: its name, the command that makes it again ("": it was there), where it was kept."""
+
+    name: str
+    command: str = ""
+    kept: str = ""
+
+
 def named(file: str, runner: str) -> str:
     """Return "fcn8s onnxruntime", or the runner alone where the file has no label."""
     return f"{file} {runner}" if file else runner
@@ -49,6 +58,7 @@ class Row:
         file: the `label` of the model that it ran, where the record has several; "" for the only one.
         built: the file that was made for the row; None if it opened one that was there.
         measurements: on the data set's own sizes first, then on resized images; what did not run is missing.
+        opened: None in records that do not say it, and if the file could not be made.
     """
 
     runner: str
@@ -58,6 +68,7 @@ class Row:
     built: Built | None = None
     measurements: tuple[Measurement, ...] = ()
     file: str = ""
+    opened: OpenedFile | None = None
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from fcn_deploy.benchmark.baseline.compare import Comparison
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.benchmark.report.details import interval
 from fcn_deploy.benchmark.report.sheets import Sheet
-from fcn_deploy.benchmark.report.text import Fitted
+from fcn_deploy.benchmark.report.tables import Fitted
 from fcn_deploy.system.formatting import NONE, milliseconds, number
 from fcn_deploy.vocabulary import shape_text
 

@@ -13,14 +13,16 @@ from typing import Any
 from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.report.answer import answer_lines
 from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.overlays import overlays
 from fcn_deploy.benchmark.report.plots.classes import class_plots
 from fcn_deploy.benchmark.report.plots.latency import latency_plot
 from fcn_deploy.benchmark.report.plots.sizes import size_plots
 from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
-from fcn_deploy.benchmark.report.remarks import circumstances, environment_line, headline, verdict_lines
+from fcn_deploy.benchmark.report.remarks import absences, circumstances, environment_line, headline, verdict_lines
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
+from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template
@@ -64,11 +66,11 @@ def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[She
     return template(__package__ or "", "report.html").render(
         version=__version__,
         title=record.model.name,
-        headline=headline(record).splitlines(),
+        headline=[*_answer(record), *headline(record).splitlines()],
         styles=styles(),
         parts=_parts(record, more),
         details=detail_sheets(record),
-        remarks=[line for line in circumstances(record) if line],
+        remarks=[*absences(record), *(line for line in circumstances(record) if line)],
         key=_key,
         overlays=pictures,
         no_frames=NOT_KEPT if pictures is None else NONE_DIFFERED,
@@ -82,6 +84,10 @@ def render_iframe(record: Record) -> str:
     """Return the page within an iframe, for a notebook: neither's styles reach the other."""
     page = render_html(record)
     return element("iframe", srcdoc=page, title=f"fcn-deploy bench {record.model.name}", sandbox="", style=FRAME_STYLE)
+
+
+def _answer(record: Record) -> list[str]:
+    return [f"{line.label}: {line.text}" for line in answer_lines(answer(record))]
 
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:

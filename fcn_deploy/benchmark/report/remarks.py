@@ -7,7 +7,6 @@ from typing import Any
 
 from fcn_deploy.benchmark.record.summary import reference_words, speed
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.streams import stream_lines
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
@@ -41,7 +40,7 @@ def _unstable(record: Record, row: Row) -> tuple[str, ...]:
 
 
 def verdict_lines(record: Record) -> list[str]:
-    """Return how many streams hold, then a line for each row, then which precision is worth it, then the choice.
+    """Return how many streams hold, then a line for each row, then what each precision gains and costs.
 
     How far the times of an unstable row spread is among the circumstances alone.
     """
@@ -49,28 +48,35 @@ def verdict_lines(record: Record) -> list[str]:
     found = [verdict for verdict in verdicts(record) if verdict.about != "variance" or verdict.row not in unstable]
     lines = stream_lines(record)
     for place, row in enumerate(record.rows):
-        about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "choice"]
+        about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "payoff"]
         if about:
             lines.append(f"{row.name}: {'. '.join([about[0], *(text[:1].upper() + text[1:] for text in about[1:])])}")
-    return lines + [verdict.text for verdict in found if verdict.about == "choice"]
+    return lines + [verdict.text for verdict in found if verdict.about == "payoff"]
 
 
-def circumstances(record: Record) -> list[str]:
-    """Return reasons, notes, doubts, and what the columns mean."""
+def absences(record: Record) -> list[str]:
+    """Return what a reader must know before the figures: rows that did not run and why, what is no reference."""
     built = {"built": "built, and not run"}
     lines = [f"{r.name} {built.get(r.status, r.status)}: {r.reason}" for r in record.rows if r.status != "ok"]
-    lines += [f"{row.name}: {note}" for row in record.rows for note in row.notes]
-    lines += [line for row in record.rows if (line := _energy(row))]
-    for row in record.rows:
-        if reasons := _unstable(record, row):
-            lines.append(f"{row.name}: unstable, {', and '.join(reasons)}; measure again")
     if record.reference is None and record.reference_reason:
         lines.append(f"no PyTorch reference: {record.reference_reason}")
     elif record.reference_reason:
         lines.append(record.reference_reason)
-    lines += _doubts(record)
     if record.data.left_out:
         lines.append(f"{count(record.data.left_out, 'image')} could not be used (left out)")
+    return lines
+
+
+def circumstances(record: Record) -> list[str]:
+    """Return notes, energy, why rows are unstable, and what the columns mean."""
+    lines = [f"{row.name}: {note}" for row in record.rows for note in row.notes]
+    lines += [line for row in record.rows if (line := _energy(row))]
+    for row in record.rows:
+        if reasons := _unstable(record, row):
+            lines.append(f"{row.name}: unstable, {', and '.join(reasons)}; measure again")
+    if 0 < len(record.rounds) < FEW_ROUNDS:
+        rounds = count(len(record.rounds), "round")
+        lines.append(f"{rounds} only: p90 and p99 are little else than the slowest (see --seconds)")
     return [*lines, *([""] if lines else []), _meaning(record)]
 
 
@@ -84,20 +90,6 @@ def _energy(row: Row) -> str:
         for name, joules in busy.joules.items()
     ]
     return f"{row.name}: {', '.join(used)}, idle power included" if used else ""
-
-
-def _doubts(record: Record) -> list[str]:
-    """Return why the times of all rows may be unreliable."""
-    lines, rounds, others = [], len(record.rounds), record.other_cores
-    cores = (record.environment.get("cores") or {}).get("logical") or 0
-    if others is not None and contended(others, record.settings.threads, cores):
-        lines.append(
-            f"other processes kept {others:.1f} of {cores} cores busy: the times are too long, and PyTorch's, whose "
-            "threads wait for each other most often, most of all; measure again on a quiet machine"
-        )
-    if 0 < rounds < FEW_ROUNDS:
-        lines.append(f"{count(rounds, 'round')} only: p90 and p99 are little else than the slowest (see --seconds)")
-    return lines
 
 
 def _meaning(record: Record) -> str:

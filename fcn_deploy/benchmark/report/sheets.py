@@ -14,6 +14,7 @@ from fcn_deploy.system.formatting import NONE, milliseconds, number, points, sha
 
 MIB = 1 << 20
 SATURATED = "saturated images/s"
+MIOU_CHANGE = "points of mIoU"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class Sheet:
     words: tuple[int, ...] = (0,)
 
 
+def without_column(sheet: Sheet, place: int) -> Sheet:
+    """Return the sheet without one column."""
+    words = tuple(at - (at > place) for at in sheet.words if at != place)
+    columns, *rows = (row[:place] + row[place + 1 :] for row in (sheet.columns, *sheet.rows))
+    return Sheet(sheet.title, columns, tuple(rows), words)
+
+
 def sheets(record: Record) -> list[Sheet]:
     """Return the tables that have something to show for this record, in the order of reading."""
     compared = any(row.own.accuracy is not None or row.own.agreement is not None for row in record.rows)
@@ -42,9 +50,33 @@ def sheets(record: Record) -> list[Sheet]:
     return [speed_sheet(record), *(sheet for sheet in further if sheet.rows)]
 
 
+def summary_sheet(record: Record) -> Sheet:
+    """Return one table of what decides: time, speed-up, accuracy and agreement; columns without a figure are left out.
+
+    The status has no head, and the speed-ups have the reference's name in theirs.
+    """
+    heads = ("runner", "", "median ms", times_head(record), "mIoU %", MIOU_CHANGE, "labels equal %")
+    rows = []
+    for row in record.rows:
+        median, _, _, _, _, times, *_ = _speed_cells(record, row.own)
+        found, reference = fidelity(record, row.own), is_reference(record, row)
+        mean_iou, change, _, _, equal, *_ = _fidelity_cells(found, reference)
+        rows.append(
+            (row.name, _state(record, row), median, times, mean_iou, change if row.own.accuracy else NONE, equal)
+        )
+    kept = [at for at in range(len(heads)) if at < 3 or any(row[at] not in (NONE, "ref") for row in rows)]
+    cells = tuple(tuple(row[at] for at in kept) for row in rows)
+    return Sheet("Summary", tuple(heads[at] for at in kept), cells, words=(0, 1))
+
+
+def times_head(record: Record) -> str:
+    """Return the head of the speed-ups: "× pytorch"."""
+    return f"× {record.reference.name if record.reference is not None else REFERENCE}"
+
+
 def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
-    times = f"× {record.reference.name if record.reference is not None else REFERENCE}"
+    times = times_head(record)
     speeds = ("median ms", "p90 ms", "p99 ms", "images/s", SATURATED, times)
     heads = ("runner", "", *speeds, "upload ms", "run ms", "download ms", "peak MiB")
     rows = [(row.name, _state(record, row), *_speed_cells(record, row.own)) for row in record.rows]
@@ -102,8 +134,7 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
 
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
-    reference = record.reference.name if record.reference is not None else REFERENCE
-    speeds = ("median ms", "p90 ms", "images/s", SATURATED, f"× {reference}", "peak MiB")
+    speeds = ("median ms", "p90 ms", "images/s", SATURATED, times_head(record), "peak MiB")
     heads = ("runner", "size", "batch", *speeds, "mIoU %", "change points")
     rows = []
     for row, found in resized_measurements(record):

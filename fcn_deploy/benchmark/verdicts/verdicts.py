@@ -1,4 +1,4 @@
-"""Generate one-sentence verdicts: each row's bottleneck, its stability, its precision, and which row to choose."""
+"""Generate one-sentence verdicts: each row's bottleneck, stability, precision, and what that precision gains."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from typing import Literal
 
 import numpy as np
 
-from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
+from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
-from fcn_deploy.benchmark.record.summary import is_reference, mean_change, reference_words
+from fcn_deploy.benchmark.record.summary import mean_change, reference_words
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
 from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck
+from fcn_deploy.benchmark.verdicts.speed import SpeedUp, speed_ratio
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
-from fcn_deploy.runners.registry import REFERENCE, RUNNERS, device_of
+from fcn_deploy.runners.registry import RUNNERS, device_of
 
-About = Literal["bottleneck", "variance", "precision", "choice"]
-# Points of mean IoU: a larger loss makes a faster row too costly; a smaller one counts as equally accurate.
-COSTLY, SAME = 1.0, 0.3
+About = Literal["bottleneck", "variance", "precision", "payoff"]
 # Types that a PyTorch network may be converted to, as a runner's name has them.
 NARROW = ("fp16", "bf16")
 # A p99 beyond this many medians is mentioned.
@@ -31,23 +30,23 @@ TAIL = 1.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """One sentence about a row; `row` is its place in the record, None where it is about all of them."""
+    """One sentence about a row; `row` is its place in the record."""
 
-    row: int | None
+    row: int
     about: About
     text: str
 
 
 def verdicts(record: Record) -> list[Verdict]:
-    """Return each row's bottleneck, stability and precision; then which precisions pay, and the choice."""
+    """Return each row's bottleneck, stability and precision; then what each precision gains and costs."""
     found = []
     for place, row in enumerate(record.rows):
         if row.status == "ok":
             found += [Verdict(place, "bottleneck", text) for text in bottleneck(record, row)]
             found += [Verdict(place, "variance", text) for text in _variance(record, row)]
         found += [Verdict(place, "precision", text) for text in _precision(record, row)]
-    found += [Verdict(place, "choice", text) for place, row in enumerate(record.rows) for text in _payoff(record, row)]
-    return found + [Verdict(None, "choice", text) for text in _choice(record)]
+    payoffs = ((place, text) for place, row in enumerate(record.rows) for text in _payoff(record, row))
+    return found + [Verdict(place, "payoff", text) for place, text in payoffs]
 
 
 def _variance(record: Record, row: Row) -> Iterator[str]:
@@ -105,29 +104,20 @@ def _payoff(record: Record, row: Row) -> Iterator[str]:
 
 
 def payoff_words(name: str, plain: str, quotient: Ratio, cost: Interval | None) -> str:
-    """Write "onnxruntime:int8 is worth it: 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU"."""
-    speed = f"{_times(quotient)} {plain}{_interval(quotient)}"
+    """Write "onnxruntime:int8 is 2.31 times as fast as onnxruntime (2.25 to 2.36), +0.17 points of mIoU"."""
     ends = "" if cost is None or cost.low is None or cost.high is None else f" ({cost.low:+.2f} to {cost.high:+.2f})"
     price = "" if cost is None else f", {cost.value:+.2f} points of mIoU{ends}"
-    return f"{name} {_judgement(quotient, cost)}: {speed}{price}"
+    verb, caveat = _certainty(quotient)
+    return f"{name} {verb} {SpeedUp.of(quotient, plain)}{price}{caveat}"
 
 
-def _times(quotient: Ratio) -> str:
-    return f"{1 / quotient.value:.2f} times as fast as"
-
-
-def _interval(quotient: Ratio) -> str:
-    low, high = quotient.low, quotient.high
-    return "" if low is None or high is None else f" ({1 / high:.2f} to {1 / low:.2f})"
-
-
-def _judgement(quotient: Ratio, cost: Interval | None) -> str:
+def _certainty(quotient: Ratio) -> tuple[str, str]:
+    """Return the verb, and what follows where chance alone may have made the difference."""
     if quotient.low is None:
-        return "was timed for too few rounds to tell whether it is worth it"
-    if not quotient.shorter:
-        return "is slower here" if quotient.longer else "is not known to be faster here"
-    proven = cost is not None and cost.value < -COSTLY and (cost.high is None or cost.high < 0)
-    return "is faster and costs accuracy" if proven else "is worth it"
+        return "was", "; the rounds are too few to say whether by chance"
+    if quotient.shorter:
+        return "is", ""
+    return ("is slower:", "") if quotient.longer else ("was", "; chance may explain the difference in speed")
 
 
 def _agreement(record: Record, row: Row) -> str:
@@ -160,65 +150,3 @@ def _plain_row(record: Record, row: Row) -> Row | None:
             if other.runner == spec.runner and other.precision == precision != spec.precision:
                 return found
     return None
-
-
-def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
-    """Divide the time of `after` by that of `before`, round by round, because they took turns; None if not timed.
-
-    Isolated runners take turns too.
-    """
-    first, second = (series(record, row.own) for row in (before, after))
-    if first is None or second is None:
-        return None
-    if len(first.shapes) != len(second.shapes):
-        return ratio(first.total, second.total)
-    return paired_ratio(first.total, second.total)
-
-
-def _choice(record: Record) -> Iterator[str]:
-    """Name the fastest row that is as accurate as the reference; without ground truth, the fastest."""
-    timed = [(float(np.median(own.total)), row) for row in record.rows if (own := series(record, row.own))]
-    if len(timed) < 2:
-        return
-    reference = record.reference_accuracy(None)
-    if reference is None:
-        best = min(timed, key=lambda pair: pair[0])[1]
-        yield f"fastest here: {best.name}{_over_pytorch(record, best)}; {_unjudged(record, best)}"
-        return
-    faithful = [
-        (median, row)
-        for median, row in timed
-        if is_reference(record, row)
-        or (row.own.accuracy is not None and mean_change(reference, row.own.accuracy).value >= -SAME)
-    ]
-    chosen = min(faithful, key=lambda pair: pair[0])[1] if faithful else None
-    named = "none that was timed" if chosen is None else f"{chosen.name}{_over_pytorch(record, chosen)}"
-    yield f"fastest within {SAME} points of {reference_words(record)}'s mIoU: {named}"
-
-
-def _unjudged(record: Record, row: Row) -> str:
-    """Say why nothing is known of what the row's speed costs."""
-    if record.reference is not None:
-        return "without a ground truth nothing is known of its accuracy but the agreement"
-    if row.own.accuracy is None:
-        return "without a ground truth and without a reference nothing is known of its accuracy"
-    return "without a reference nothing is known of what it costs in mIoU (see --reference)"
-
-
-def _over_pytorch(record: Record, row: Row) -> str:
-    """Write how many times as fast as the fastest of PyTorch's rows a row is; "" for a row of PyTorch, or without."""
-    timed = [
-        (float(np.median(own.total)), other)
-        for other in record.rows
-        if other.file == record.model.label and _is_pytorch(other) and (own := series(record, other.own))
-    ]
-    if not timed or (_is_pytorch(row) and row.file == record.model.label):
-        return ""
-    best = min(timed, key=lambda pair: pair[0])[1]
-    quotient = speed_ratio(record, best, row)
-    assert quotient is not None  # both were timed
-    return f", {_times(quotient)} PyTorch's fastest row, {best.name}{_interval(quotient)}"
-
-
-def _is_pytorch(row: Row) -> bool:
-    return row.runner.partition(":")[0] == REFERENCE

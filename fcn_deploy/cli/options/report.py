@@ -83,7 +83,8 @@ class Reports:
         """
         from fcn_deploy.benchmark.report.compare import comparison_sheet
         from fcn_deploy.benchmark.report.html import render_html
-        from fcn_deploy.benchmark.report.text import render_csv, render_markdown
+        from fcn_deploy.benchmark.report.markdown import render_markdown
+        from fcn_deploy.benchmark.report.text import render_csv
 
         more = () if comparison is None else (comparison_sheet(comparison),)
         renderings: dict[str | None, Callable[[], str]] = {

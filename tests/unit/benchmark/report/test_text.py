@@ -8,7 +8,10 @@ import pytest
 from rich.console import Console
 
 from fcn_deploy.benchmark.record.measurement import Measurement, Saturated
-from fcn_deploy.benchmark.report.text import render, render_csv, render_markdown, two_lines
+from fcn_deploy.benchmark.report.markdown import render_markdown
+from fcn_deploy.benchmark.report.sheets import speed_sheet
+from fcn_deploy.benchmark.report.tables import Fitted, two_lines
+from fcn_deploy.benchmark.report.text import render, render_csv
 from tests.support.bench_records import RECORD, REFERENCE, ROWS, remeasured, with_rows
 
 
@@ -23,29 +26,58 @@ def line_of(text: str, start: str) -> list[str]:
 
 
 def test_the_table_holds_the_figures_of_every_row():
-    text = printed(render(RECORD))
+    text = printed(render(RECORD, details=True)).split("Speed:")[1]
     assert " ".join(line_of(text, "onnxruntime ")) == "onnxruntime unstable 20.0 41.0 49.1 72.7 2.00 1.00 17.0 2.00 100"
     assert " ".join(line_of(text, "onnxruntime:cuda")) == "onnxruntime:cuda skipped - - - - - - - - -"
-    assert "CUDAExecutionProvider did not start: libcublasLt.so.13" in text
-    assert "onnxruntime:tensorrt failed: ran out of memory" in text
 
 
 def test_the_second_table_holds_accuracy_and_agreement():
-    second = printed(render(RECORD)).split("worst class,")[1]
+    second = printed(render(RECORD, details=True)).split("worst class,")[1]
     # boundary: 5/20 and 20/35 against 10/20 and 20/30
     figures = "58.33 -32.12 41.07 -17.26 99.999 90.000 99.950 road -40.00"
     assert " ".join(line_of(second, "onnxruntime ")) == f"onnxruntime {figures}"
     assert " ".join(line_of(second, "pytorch ")) == "pytorch 90.45 ref 58.33 ref - - - -"
 
 
-def test_what_a_reader_must_know_is_printed_below():
-    text = " ".join(printed(render(RECORD)).split())
+def test_without_details_one_table_holds_what_decides():
+    text = printed(render(RECORD), 80)
+    assert text.count("─\n") == 1
+    assert " ".join(line_of(text, "onnxruntime ")) == "onnxruntime unstable 20.0 2.00 58.33 -32.12 99.999"
+    assert " ".join(line_of(text, "pytorch ")) == "pytorch ok 40.0 1.00 90.45 ref -"
+    assert " ".join(line_of(text, "onnxruntime:cuda")[:3]) == "onnxruntime:cuda skipped -"
+    for said in ("p90", "bound by", "peak", "Some CPU", "normalises"):
+        assert said not in text
+
+
+def test_rows_that_did_not_run_have_their_reason_without_details():
+    text = printed(render(RECORD))
+    assert "onnxruntime:cuda skipped: CUDAExecutionProvider did not start: libcublasLt.so.13" in text
+    assert "onnxruntime:tensorrt failed: ran out of memory" in text
+    assert "tensorrt:int8 built, and not run: libcuda.so.1 is missing" in text
+    assert "1 image could not be used" in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_the_summary_drops_the_least_important_columns_and_never_splits_a_name(width):
+    long = replace(ROWS[1], runner="onnxruntime:cuda:int8+fp16")
+    lines = printed(render(with_rows(*ROWS, long)), width).splitlines()
+    (row,) = [line for line in lines if line.startswith(long.runner)]
+    kept = {40: "20.0", 60: "20.0 2.00 -32.12 99.999", 80: "unstable 20.0 2.00 58.33 -32.12 99.999"}
+    assert " ".join(row.split()[1:]) == kept[width]
+    told = " ".join(" ".join(lines).split())
+    assert ("no room for" in told) == (width < 80)
+    assert width == 80 or "mIoU %" in told.split("(no room for:")[1]
+
+
+def test_what_a_reader_may_ask_is_printed_with_details():
+    text = " ".join(printed(render(RECORD, details=True)).split())
     assert "no GPU here: nothing was measured on one" in text
+    assert "Some CPU, 2 cores; torch 2.9, onnxruntime 1.30" in text
     assert "onnxruntime: normalises the image on the host" in text
     assert "onnxruntime: unstable, the second half of the rounds took 75 % more time than the first" in text
     assert "pytorch: unstable" not in text
     assert "4 rounds only" in text
-    assert "other processes" not in text
+    assert "differ by less than 0.250" in text
 
 
 def test_a_busy_machine_is_named_where_it_was_short_of_cores():
@@ -53,27 +85,25 @@ def test_a_busy_machine_is_named_where_it_was_short_of_cores():
     assert "other processes" not in printed(render(replace(RECORD, other_cores=1.9)))
     text = " ".join(printed(render(replace(RECORD, other_cores=2.4))).split())
     assert "other processes kept 2.4 of 4 cores busy" in text
-    assert "1 image could not be used" in text
-    assert "differ by less than 0.250" in text
-    assert "Some CPU, 2 cores; torch 2.9, onnxruntime 1.30" in text
 
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_no_line_is_wider_than_asked(width):
     long = replace(ROWS[1], runner="onnxruntime:nvtensorrtrtx")
     for record in (RECORD, with_rows(*ROWS, long)):
-        assert max(map(len, printed(render(record), width).splitlines())) <= width
+        for details in (False, True):
+            assert max(map(len, printed(render(record, details), width).splitlines())) <= width
 
 
 def test_a_record_without_labels_or_reference_still_reads():
     bare = remeasured(ROWS[0], accuracy=None)
     text = printed(render(replace(with_rows(bare), reference=None, reference_reason="m.onnx holds no model card")))
-    assert "mIoU" not in text
+    assert "mIoU" not in text.partition("m.onnx: ")[2]
     assert "no PyTorch reference: m.onnx holds no model card" in text
 
 
 def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():
-    lines = printed(render(RECORD)).splitlines()
+    lines = printed(render(RECORD, details=True)).splitlines()
     (made,) = [line for line in lines if "engine" in line]
     assert made.split()[:4] == ["tensorrt:int8", "engine", "2.4", "1.2"]
     assert made.rstrip().endswith("INT8 96.4 %, FP32 3.6 %")
@@ -82,10 +112,10 @@ def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():
 
 def test_images_per_second_when_busy_have_a_column_where_they_were_measured():
     busy = remeasured(ROWS[1], saturated=Saturated(images=90, seconds=1.5))
-    text = printed(render(with_rows(ROWS[0], busy)))
+    text = printed(render(with_rows(ROWS[0], busy), details=True)).split("Speed:")[1]
     assert " ".join(line_of(text, "onnxruntime ")).startswith("onnxruntime unstable 20.0 41.0 49.1 72.7 60.0 2.00")
     assert "Saturated: the next image never has to wait" in " ".join(text.split())
-    assert "saturated" not in printed(render(RECORD)).lower()
+    assert "saturated" not in printed(render(RECORD, details=True)).lower()
 
 
 def test_sizes_and_batches_fit_the_width_with_the_longest_names():
@@ -94,7 +124,7 @@ def test_sizes_and_batches_fit_the_width_with_the_longest_names():
         replace(remeasured(ROWS[0], resized=(cell,)), runner=name)
         for name in ("pytorch", "onnxruntime:nvtensorrtrtx:int8+fp16")
     ]
-    text = printed(render(with_rows(*rows)))
+    text = printed(render(with_rows(*rows), details=True))
     assert max(map(len, text.splitlines())) <= 100
     assert " ".join(line_of(re.split(r"size +batch", text)[1], "pytorch ")[:4]).startswith("pytorch 1024x2048 16")
 
@@ -114,7 +144,7 @@ def test_a_head_that_is_wider_than_its_cells_takes_two_lines(head, broken):
 
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_a_table_wider_than_the_terminal_goes_on_below_with_the_names_again(width):
-    whole, narrow = printed(render(RECORD), 120), printed(render(RECORD), width)
+    whole, narrow = (printed(Fitted(speed_sheet(RECORD)), wide) for wide in (120, width))
 
     def of_pytorch(text):
         return [line.split() for line in text.splitlines() if line.startswith("pytorch ")]
@@ -126,7 +156,7 @@ def test_a_table_wider_than_the_terminal_goes_on_below_with_the_names_again(widt
 
 
 def test_the_spread_of_an_unstable_row_is_reported_once():
-    lines = " ".join(printed(render(RECORD)).split())
+    lines = " ".join(printed(render(RECORD, details=True)).split())
     assert lines.count("onnxruntime: unstable, ") == 1
     assert "Unsteady" not in lines
     assert "pytorch: bound by compute: 92 % of 40 ms. Steady: " in lines

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fcn_deploy.benchmark.report.markdown import escaped, render_markdown
 from fcn_deploy.benchmark.report.sheets import Sheet
-from fcn_deploy.benchmark.report.text import escaped, render_markdown
 from tests.support.bench_records import RECORD, ROWS, with_rows
 
 
