@@ -33,12 +33,12 @@ CARD = ["framework", CARD_KEY]
 
 
 class OpenVinoRunner(Runner):
-    """One compiled network with one request. On a CPU the image is read where it lies, without a copy."""
+    """One request of a compiled network. On a CPU the image is read where it lies, without a copy."""
 
     def __init__(self, name: str, compiled: Any, io: GraphIO, *, outputs: tuple[str, ...] = (LABELS,)) -> None:
         super().__init__(name, io.card, outputs)
         self._io = io
-        self._fetches = io.fetches(outputs)
+        self._compiled, self._fetches = compiled, io.fetches(outputs)
         self._request = compiled.create_infer_request()
         self._tensor = require("openvino").Tensor
         self._image: NDArray[Any] | None = None
@@ -46,10 +46,13 @@ class OpenVinoRunner(Runner):
 
     @classmethod
     def open(
-        cls, name: str, source: str, *, device: str, outputs: tuple[str, ...], threads: int | None
+        cls, name: str, source: str, *, device: str, outputs: tuple[str, ...], threads: int | None, lanes: int = 1
     ) -> OpenVinoRunner:
         """Compile the .onnx file `source` for `device`, "cpu", "gpu" or "npu", with the type for float layers or
         without: "cpu:fp32", "bf16".
+
+        Args:
+            lanes: inferences that its clones will run at the same time, each on `threads` of a CPU.
 
         Raises:
             UnknownNameError: no such device or type.
@@ -67,7 +70,9 @@ class OpenVinoRunner(Runner):
         io = describe_io(source, [*map(_port, model.inputs)], [*map(_port, model.outputs)], _card(model, source))
         options: dict[str, object] = {} if wanted is None else {"INFERENCE_PRECISION_HINT": TYPES[wanted]}
         if threads is not None and where == "cpu":
-            options["INFERENCE_NUM_THREADS"] = threads
+            options["INFERENCE_NUM_THREADS"] = threads * lanes
+        if lanes > 1 and where == "cpu":
+            options["NUM_STREAMS"] = lanes
         try:
             return cls(name, core.compile_model(model, where.upper(), options), io, outputs=outputs)
         except RuntimeError as error:
@@ -84,6 +89,9 @@ class OpenVinoRunner(Runner):
                 found.lower().partition(".")[0], tuple(core.get_property(found, "OPTIMIZATION_CAPABILITIES"))
             )
         return types
+
+    def clone(self) -> OpenVinoRunner:
+        return OpenVinoRunner(self.name, self._compiled, self._io, outputs=self.output_names)
 
     def _upload(self, image: NDArray[np.uint8]) -> None:
         prepared = self._io.prepare(image)
@@ -107,7 +115,7 @@ class OpenVinoRunner(Runner):
         return self._io.finish(fetched, self.output_names)
 
     def _close(self) -> None:
-        self._request = self._image = None
+        self._request = self._image = self._compiled = None
 
 
 def open_core() -> Any:

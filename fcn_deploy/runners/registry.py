@@ -41,6 +41,7 @@ class Entry:
         rows: its rows of a benchmark of an FP32 model that names no runners, by the precision of each; "" is as it is.
         found_by: modules of which one must be installed for these rows; () if fcn-deploy requires its package.
         lanes: whether several of it over one model's weights do more on a CPU than one that has all cores.
+        plans_lanes: whether it must know at opening how many of it there will be.
         activation_bytes: peak memory on a CPU for each value of the widest layer of an FP32 network, cautiously.
         fp16_on_x86: whether its CPU kernels compute an FP16 network in FP16 on x86, and not in FP32.
         provider_options: whether it takes `ProviderOptions`.
@@ -58,6 +59,7 @@ class Entry:
     rows: tuple[str, ...] = ("",)
     found_by: tuple[str, ...] = ()
     lanes: bool = False
+    plans_lanes: bool = False
     activation_bytes: int = 16
     fp16_on_x86: bool = True
     provider_options: bool = False
@@ -85,7 +87,7 @@ RUNNERS = {
     "openvino": Entry(
         "OpenVINO", "openvino:OpenVinoRunner", "openvino", "onnx", ("openvino",),
         devices=("cpu", "gpu", "npu"), types=("fp32", "bf16"), rows=("", "int8"), found_by=("openvino",),
-        activation_bytes=8,
+        lanes=True, plans_lanes=True, activation_bytes=8,
     ),
     "tensorrt": Entry(
         "TensorRT", "trt.runner:TrtRunner", "pycuda", "engine", ("tensorrt", "tensorrt-rtx"),
@@ -166,6 +168,7 @@ def open_runner(
     load: Callable[[], tuple[nn.Module, ModelCard]] | None = None,
     provider: ProviderOptions | None = None,
     engine: TrtOptions | None = None,
+    lanes: int = 1,
 ) -> Runner:
     """Open `source` in the runner `spec`, "pytorch[:cpu|cuda][:fp16|bf16][:compile]",
     "onnxruntime[:cpu|cuda|tensorrt|...]", "openvino[:cpu|gpu|npu][:fp32|bf16]" or "tensorrt[:precision of the engine]".
@@ -179,6 +182,7 @@ def open_runner(
         load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
         provider: GPU number, profiles and cache for one of onnxruntime's GPU providers.
         engine: contexts, slots and CUDA graphs for tensorrt.
+        lanes: how many runners there will be with the clones of this one, each with `threads`.
 
     Raises:
         UnknownNameError: no such runner, or none of its devices has that name.
@@ -190,6 +194,8 @@ def open_runner(
     _check_kind(spec, line, source)
     device = ":".join(part for part in spec.split(":")[1:] if not part.isdecimal()) or line.device
     given: dict[str, object] = {"load": load} if line.opens == "network" else {}
+    if lanes > 1 and line.plans_lanes:
+        given["lanes"] = lanes
     gpu = gpu_of(spec)
     if gpu is not None and line.provider_options:
         from fcn_deploy.runners.ort.options import ProviderOptions

@@ -129,9 +129,11 @@ class ModelSource:
             return str(self.path)
         return str(self.onnx_file()) if entry(spec).opens == "onnx" else self.text
 
-    def open(self, spec: str, *, threads: int | None = None, engine: TrtOptions | None = None) -> Runner:
-        """Open runner `spec` on this model; raises as `open_runner` and `onnx_file` do."""
-        return open_runner(spec, self.file_for(spec), threads=threads, load=self.network, engine=engine)
+    def open(
+        self, spec: str, *, threads: int | None = None, engine: TrtOptions | None = None, lanes: int = 1
+    ) -> Runner:
+        """Open runner `spec` on this model, for as many `lanes`; raises as `open_runner` and `onnx_file` do."""
+        return open_runner(spec, self.file_for(spec), threads=threads, load=self.network, engine=engine, lanes=lanes)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
         """Return notes on the file that runner `spec` opened."""
@@ -179,7 +181,7 @@ def open_runners(
     wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if shared else 1)
     if wanted > 1 and threads is None and shared:
         threads = max(usable_cores() // wanted, 1)
-    first = stack.enter_context(source.open(spec, threads=threads, engine=engine))
+    first = stack.enter_context(source.open(spec, threads=threads, engine=engine, lanes=wanted))
     return [first, *_clones(first, wanted - 1, lanes, stack)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -199,3 +200,35 @@ def test_a_row_of_the_benchmark_rewrites_the_file_and_leaves_types_of_floats_to_
 )
 def test_a_type_is_no_device(spec, device):
     assert device_of(spec) == device
+
+
+def test_a_network_that_is_opened_for_two_lanes_has_two_streams_of_those_threads(tmp_path, monkeypatch):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core alone")
+    path = str(write_fcn(tmp_path / "m.onnx"))
+    with open_runner("openvino", path, threads=1, lanes=2) as first, first.clone() as second:
+        assert first._compiled is second._compiled  # one copy of the weights
+        assert first._compiled.get_property("NUM_STREAMS") == 2
+        assert first._compiled.get_property("INFERENCE_NUM_THREADS") == 2
+        assert second.notes == first.notes
+        batches = images(8)
+        with ThreadPoolExecutor(2) as pool:
+            halves = [
+                pool.submit(lambda runner, own: [runner.infer({"image": one})["labels"] for one in own], runner, own)
+                for runner, own in ((first, batches[:4]), (second, batches[4:]))
+            ]
+            found = [labels for half in halves for labels in half.result()]
+    with open_runner("openvino", path, threads=2) as alone:
+        assert all(
+            np.array_equal(labels, alone.infer({"image": image})["labels"])
+            for labels, image in zip(found, batches, strict=True)
+        )
+
+
+def test_a_clone_outlives_the_runner_that_it_was_made_of(tmp_path, classes):
+    with open_runner("openvino", str(write_graph(tmp_path / "m.onnx")), threads=1, lanes=2) as first:
+        second = first.clone()
+    assert np.array_equal(second.infer({"image": image_of_pixels(classes)})["labels"], classes)
+    second.close()
+    with pytest.raises(RunnerError, match="closed"):
+        second.infer({"image": image_of_pixels(classes)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 import torch
@@ -12,10 +14,11 @@ from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export import export as export_module
 from fcn_deploy.sources import model_source as source_module
-from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.files import sha256
 from tests.conftest import tiny_model
 from tests.support.onnx_files import CARD, write_graph
+from tests.unit.runners.ort.test_runner import image_of_pixels
 
 RECIPE = """
 name = "demo"
@@ -89,3 +92,22 @@ def test_the_network_is_read_once_for_card_export_and_runners(tmp_path, monkeypa
                 assert runner.infer({"image": np.zeros((1, 33, 47, 3), np.uint8)})["labels"].shape == (1, 33, 47)
         assert exported == [source.network()[0]]
     assert read == ["fcn8s"]
+
+
+@pytest.mark.parametrize(("cores", "lanes", "threads"), [(1, 1, None), (2, 2, 1), (8, 2, 4)])
+def test_openvino_shares_the_cores_out_to_two_lanes(tmp_path, monkeypatch, cores, lanes, threads):
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    monkeypatch.setattr(source_module, "usable_cores", lambda: cores)
+    opened = []
+    open_one = source_module.open_runner
+    monkeypatch.setattr(
+        source_module, "open_runner", lambda spec, file, **given: opened.append(given) or open_one(spec, file, **given)
+    )
+    path = write_graph(tmp_path / "m.onnx")
+    with ModelSource(path) as source, ExitStack() as stack:
+        runners = open_runners(source, stack, runner="openvino", lanes=None)
+        assert len(runners) == lanes
+        assert [(given["lanes"], given["threads"]) for given in opened] == [(lanes, threads)]
+        classes = np.arange(12, dtype=np.uint8).reshape(1, 3, 4) % 3
+        found = [runner.infer({"image": image_of_pixels(classes)})["labels"] for runner in runners]
+        assert all(np.array_equal(labels, classes) for labels in found)

@@ -24,13 +24,13 @@ def load(streams, ms, **more):
     return StreamLoad(streams, 5.0, (ms * MS,) * 300, **more)
 
 
-def tested(*loads):
+def loaded(*loads):
     """A record whose rows have these loads, one tuple a row."""
     rows = [remeasured(row, loads=found) for row, found in zip(ROWS, loads, strict=False)]
     return replace(with_rows(*rows), settings=replace(RECORD.settings, streams=TEST))
 
 
-BOTH = tested((load(3, 41), load(4, 180)), (load(1, 60),))
+BOTH = loaded((load(3, 41), load(4, 180)), (load(1, 60),))
 
 
 def test_99_of_100_images_are_to_keep_the_deadline():
@@ -57,7 +57,7 @@ def test_the_answer_is_a_sentence_for_each_row():
 
 
 def test_the_row_with_the_most_streams_is_named_first():
-    lines = stream_lines(tested((load(3, 41), load(4, 1500, given_up=True)), (load(8, 20),)))
+    lines = stream_lines(loaded((load(3, 41), load(4, 1500, given_up=True)), (load(8, 20),)))
     assert lines == [
         "onnxruntime holds 8 streams of 30 images/s within 50 ms (p99 20 ms), as many as were tried",
         "pytorch holds 3 streams of 30 images/s within 50 ms (p99 41 ms); at 4 it fell behind: an image took 1,500 ms",
@@ -65,7 +65,7 @@ def test_the_row_with_the_most_streams_is_named_first():
 
 
 def test_a_deadline_that_no_row_can_meet_is_reported():
-    lines = stream_lines(tested((load(1, 70),), (load(1, 60),)))
+    lines = stream_lines(loaded((load(1, 70),), (load(1, 60),)))
     assert lines[-1] == (
         "no row serves 1 stream of 30 images/s within 50 ms; allow more time (--deadline) or send fewer images (--fps)"
     )
@@ -88,9 +88,9 @@ def test_the_record_keeps_each_image_and_is_read_again():
 
 
 def test_loads_that_contradict_themselves_are_refused():
-    empty = tested((replace(load(3, 41), latency_ns=()),))
+    empty = loaded((replace(load(3, 41), latency_ns=()),))
     with pytest.raises(RecordError, match="pytorch has no images under 3 streams"):
         from_json(to_json(empty))
-    negative = tested((load(3, -1),))
+    negative = loaded((load(3, -1),))
     with pytest.raises(RecordError, match="pytorch has an image under 3 streams that took no time or less"):
         from_json(to_json(negative))
