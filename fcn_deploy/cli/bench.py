@@ -11,7 +11,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, notice, progress
 from fcn_deploy.cli.options.bench import GATE_OPTIONS, TIMING_OPTIONS, WORSE, Gate, from_option, timing
-from fcn_deploy.cli.options.command import cli_command, group, json_option, option, refuse_without
+from fcn_deploy.cli.options.command import cli_command, command_line, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (
     data_options,
     image_options,
@@ -128,6 +128,7 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
             **timing(given),
             **stream_arguments(given),
         )
+        record = replace(record, command=command_line())
     _leave(record, gate, baseline, details, reports, kept)
 
 

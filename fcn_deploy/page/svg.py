@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from markupsafe import Markup, escape
 
 # Widths that stay readable on a phone without scaling the letters; wide pages place several next to each other.
 WIDTH = 360
 SERIES = 8
+LETTER = 6.6  # pixels, about, of a small letter
 MARGIN = 12  # around a picture in a file of its own
 
 STYLE = Markup("""\
@@ -14,16 +17,18 @@ STYLE = Markup("""\
 .base{stroke:var(--faint);stroke-width:1}.whisker{stroke:var(--ink);stroke-width:1.25;fill:none}
 .front{stroke:var(--faint);stroke-width:1;stroke-dasharray:3 3;fill:none}
 .line{fill:none;stroke:var(--s);stroke-width:2}.mark{fill:var(--s);stroke:var(--paper);stroke-width:1}
+.again .line,.line.again{stroke-dasharray:6 3}.mark.again{fill:var(--paper);stroke:var(--s);stroke-width:2}
+.rim{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round}.pointer{stroke:var(--faint);stroke-width:.75}
 .area{fill:var(--s);fill-opacity:.3;stroke:var(--s);stroke-width:1.25}.bar{fill:var(--s)}.tick{stroke:var(--s);stroke-opacity:.5}
 text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}.small{font-size:11px}.strong{font-weight:600}
 """)
 
 LIGHT = (
-    "--ink:#1f2328;--faint:#59636e;--rule:#dfe3e8;--paper:#ffffff;--s0:#6e7781;--s1:#0b6bcb;--s2:#c2560a;--s3:#1a7f4b;"
+    "--ink:#1f2328;--faint:#59636e;--rule:#dfe3e8;--paper:#ffffff;--good:#dff3e4;--s0:#6e7781;--s1:#0b6bcb;--s2:#c2560a;--s3:#1a7f4b;"
     "--s4:#8250df;--s5:#0e7c86;--s6:#cf222e;--s7:#8a6116"
 )
 DARK = (
-    "--ink:#e6edf3;--faint:#9198a1;--rule:#30363d;--paper:#0d1117;--s0:#9198a1;--s1:#58a6ff;--s2:#f0883e;--s3:#3fb950;"
+    "--ink:#e6edf3;--faint:#9198a1;--rule:#30363d;--paper:#0d1117;--good:#12351f;--s0:#9198a1;--s1:#58a6ff;--s2:#f0883e;--s3:#3fb950;"
     "--s4:#bc8cff;--s5:#39c5cf;--s6:#ff7b72;--s7:#d2a86a"
 )
 THEME = Markup(
@@ -81,10 +86,14 @@ def path(points: list[tuple[float, float]], class_: str) -> Markup:
 
 
 def marker(x: float, y: float, series: int, hint: str = "") -> Markup:
-    """Draw the shape and colour of a series: two cues, for readers who see no colours; `hint` is a tooltip."""
+    """Draw the shape and colour of a series: two cues, for readers who see no colours; `hint` is a tooltip.
+
+    The ninth series has the first one's shape and colour again, and is hollow.
+    """
     drawn = _shape(x, y, series % 4, 5.0)
     title = (element("title", hint),) if hint else ()
-    return element("path", *title, d=drawn, class_=f"mark s{series % SERIES}")
+    again = " again" if series // SERIES % 2 else ""
+    return element("path", *title, d=drawn, class_=f"mark{again} s{series % SERIES}")
 
 
 def _shape(x: float, y: float, kind: int, r: float) -> str:
@@ -96,6 +105,24 @@ def _shape(x: float, y: float, kind: int, r: float) -> str:
         ((0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)),
     )[kind - 1]
     return "M" + "L".join(f"{x + r * dx:.1f} {y + r * dy:.1f}" for dx, dy in corners) + "Z"
+
+
+def width_of(words: str) -> float:
+    """Return about how many pixels small letters take; those of East Asia are twice as wide."""
+    return sum(2 * LETTER if unicodedata.east_asian_width(letter) in "WF" else LETTER for letter in words)
+
+
+def fitted(words: str, pixels: float) -> str:
+    """Cut the middle out of words that are wider: file and runner are at the ends of a name."""
+    if width_of(words) <= pixels:
+        return words
+    kept = next((keep for keep in range(len(words) - 1, 1, -1) if width_of(_cut(words, keep)) <= pixels), 1)
+    return _cut(words, kept)
+
+
+def _cut(words: str, keep: int) -> str:
+    """Return `keep` letters of both ends, with an ellipsis between them."""
+    return f"{words[: keep // 2]}…{words[len(words) - (keep - keep // 2) :]}"
 
 
 def shorten(words: str, most: int) -> str:

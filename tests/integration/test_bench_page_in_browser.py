@@ -22,7 +22,7 @@ LETTERS_OUTSIDE = """[...document.querySelectorAll("figure svg text")].filter(le
   const own = letters.getBoundingClientRect(), all = letters.ownerSVGElement.getBoundingClientRect();
   return own.left < all.left - 1 || own.right > all.right + 1 || own.right > innerWidth + 1;
 }).map(letters => letters.textContent)"""
-OPEN_ALL = """document.querySelectorAll("details").forEach(part => { part.open = true })"""
+OPEN_ALL = """document.querySelectorAll("details:not(.zoom)").forEach(part => { part.open = true })"""
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 PAPER = "getComputedStyle(document.body).backgroundColor"
 PICTURES = """[...document.images].map(picture => picture.complete && picture.naturalWidth > 0)"""

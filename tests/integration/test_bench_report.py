@@ -36,7 +36,9 @@ def test_a_run_leaves_page_markdown_and_csv_next_to_its_record(tmp_path):
     arguments = ["bench", str(model), "--data", "synthetic:3:5:33x47", "--calib", "synthetic:3:1:33x47"]
     result = invoke(*arguments, *QUICK, "--runners", "pytorch,onnxruntime:int8", *files)
     assert result.exit_code == 0
-    row = read_record(out["json"]).rows[1]
+    record = read_record(out["json"])
+    assert record.command.startswith(f"fcn-deploy bench {model} --data synthetic:3:5:33x47 --calib")
+    row = record.rows[1]
     page = out["html"].read_text()
     # a small random network in 8 bits changes labels somewhere
     assert row.own.agreement.overall.agreed < row.own.agreement.overall.pixels

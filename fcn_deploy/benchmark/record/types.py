@@ -195,6 +195,7 @@ class Record:
         other_cores: cores that other processes kept busy while timing, on average; None if it was too short to say.
         reference: None if there was none; `reference_reason` says why, or where a reference without a row is from.
         gpu_states: clocks, power and throttling while timing, where nvidia-ml-py sees a GPU.
+        command: the command line as it was typed; "" from Python, and in records that did not keep it.
     """
 
     created: str
@@ -210,6 +211,7 @@ class Record:
     other_cores: float | None = None
     gpu_states: tuple[GpuState, ...] = ()
     others: tuple[BenchmarkedModel, ...] = ()
+    command: str = ""
 
     def __repr__(self) -> str:
         return f"<Record {self.model.name}, {len(self.rows)} rows, {self.created}>"

@@ -14,13 +14,16 @@ from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.answer import answer_lines
+from fcn_deploy.benchmark.report.columns import Grid, grid
 from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.overlays import overlays
 from fcn_deploy.benchmark.report.plots.classes import class_plots
 from fcn_deploy.benchmark.report.plots.latency import latency_plot
+from fcn_deploy.benchmark.report.plots.medians import medians_plot
 from fcn_deploy.benchmark.report.plots.sizes import size_plots
-from fcn_deploy.benchmark.report.plots.tradeoff import tradeoff_plot
-from fcn_deploy.benchmark.report.remarks import absences, circumstances, environment_line, headline, verdict_lines
+from fcn_deploy.benchmark.report.plots.tradeoff import DESK, tradeoff_plot
+from fcn_deploy.benchmark.report.remarks import absences, circumstances, verdict_lines
+from fcn_deploy.benchmark.report.run_facts import run_facts, subject
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
 from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.benchmark.worst_frames import WorstFrames
@@ -32,13 +35,16 @@ NOT_KEPT = (
     "A record holds counts and no pictures, so a page made from one shows no frames; give --html to the run that "
     "measures."
 )
-SPEED_NOTE = (
-    "How the rounds of each row are spread: density, one tick each, and p50 · p90 · p99 as bars and figures. Then "
-    "speed against accuracy: a dashed line joins the rows that no other beats in both; upright lines are 95 % "
-    "intervals of the change against the reference."
+FIRST_NOTE = (
+    "A bar ends at the median, the line behind it at p90. In the other plot a dashed line joins the rows that no other "
+    "beats in both speed and accuracy; upright lines are 95 % intervals of the change against the reference."
+)
+SPREAD_NOTE = (
+    "How the rounds of each row are spread around its median: density, one tick each, and p50, p90 and p99 as lines."
 )
 CLASSES_NOTE = (
-    "IoU of the reference, and the points that each other row gains or loses; lines are 95 % intervals over the images."
+    "IoU of the reference, and the points that each other row gains or loses, all on one axis; lines are 95 % "
+    "intervals over the images."
 )
 FRAME_STYLE = "width:100%;height:48em;border:0"
 NONE_DIFFERED = "No row gave a label that is not the reference's."
@@ -46,13 +52,22 @@ NONE_DIFFERED = "No row gave a label that is not the reference's."
 
 @dataclass(frozen=True)
 class Section:
-    """A table, what it says in words, and plots. `legend`: series and name, where plots do not name them."""
+    """A table, what it says in words, and plots.
 
-    sheet: Sheet
+    Attributes:
+        first: kind and plot of those above the table; "wide" is for a desk, "narrow" for a phone.
+        legend: series and name, where plots do not name them.
+        rows_are_series: whether row i of the table is series i of the plots.
+    """
+
+    grid: Grid
     verdicts: Sequence[str] = ()
     note: str = ""
     plots: Sequence[Markup] = ()
     legend: Sequence[tuple[int, str]] = ()
+    first: Sequence[tuple[str, Markup]] = ()
+    first_note: str = ""
+    rows_are_series: bool = False
 
 
 def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[Sheet, ...] = ()) -> str:
@@ -65,19 +80,17 @@ def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[She
     pictures = overlays(record, kept) if kept is not None else None
     return template(__package__ or "", "report.html").render(
         version=__version__,
-        title=record.model.name,
-        headline=[*_answer(record), *headline(record).splitlines()],
+        title=", ".join(model.name for model in record.models),
+        headline=[*_answer(record), subject(record)],
         styles=styles(),
         parts=_parts(record, more),
-        details=detail_sheets(record),
+        details=[grid(record, sheet) for sheet in detail_sheets(record)],
         remarks=[*absences(record), *(line for line in circumstances(record) if line)],
         key=_key,
         overlays=pictures,
         no_frames=NOT_KEPT if pictures is None else NONE_DIFFERED,
-        environment=environment_line(record.environment),
-        created=record.created,
-        sha256=record.model.sha256[:12],
-    )  # fmt: skip
+        facts=run_facts(record),
+    )
 
 
 def render_iframe(record: Record) -> str:
@@ -92,17 +105,38 @@ def _answer(record: Record) -> list[str]:
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
     """Return the tables in their order, each with the plots of its figures."""
-    timing = [plot for plot in (latency_plot(record), tradeoff_plot(record)) if plot is not None]
     measured = [(index, row.name) for index, row in enumerate(record.rows) if row.resized]
-    drawn: dict[str, tuple[Any, ...]] = {
-        "Speed": (verdict_lines(record), SPEED_NOTE, timing),
-        "Accuracy": ((), CLASSES_NOTE, class_plots(record)),
-        "Sizes and batches": ((), "Images and labels are resized to each size.", size_plots(record), measured),
+    spread = latency_plot(record)
+    drawn: dict[str, dict[str, Any]] = {
+        "Speed": {
+            "verdicts": verdict_lines(record),
+            "note": SPREAD_NOTE,
+            "plots": [] if spread is None else [spread],
+            "first": _first_plots(record),
+            "first_note": FIRST_NOTE,
+            "rows_are_series": True,
+        },
+        "Accuracy": {"note": CLASSES_NOTE, "plots": class_plots(record)},
+        "Sizes and batches": {
+            "note": "Images and labels are resized to each size.",
+            "plots": size_plots(record),
+            "legend": measured,
+        },
     }
-    first, *rest = (Section(sheet, *drawn.get(sheet.title, ())) for sheet in sheets(record))
-    return [first, *map(Section, more), *rest]
+    first, *rest = (Section(grid(record, sheet), **drawn.get(sheet.title, {})) for sheet in sheets(record))
+    return [first, *(Section(grid(record, sheet)) for sheet in more), *rest]
+
+
+def _first_plots(record: Record) -> list[tuple[str, Markup]]:
+    """Return the medians, and speed against accuracy for a desk and for a phone, each of which shows one of them."""
+    plots = [
+        ("bars", medians_plot(record)),
+        ("wide", tradeoff_plot(record, DESK)),
+        ("narrow", tradeoff_plot(record)),
+    ]
+    return [(kind, plot) for kind, plot in plots if plot is not None]
 
 
 def _key(series: int) -> Markup:
     """Draw the mark of a series for a legend; hidden from screen readers, which read the name next to it."""
-    return element("svg", marker(7, 7, series), viewBox="0 0 14 14", aria_hidden="true")
+    return element("svg", marker(7, 7, series), viewBox="0 0 14 14", class_="key", aria_hidden="true")

@@ -7,10 +7,11 @@ from typing import Any
 
 from fcn_deploy.benchmark.record.summary import reference_words, speed
 from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.report.sheets import lowest_edge
 from fcn_deploy.benchmark.verdicts.streams import stream_lines
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
-from fcn_deploy.system.formatting import NONE, count, number
+from fcn_deploy.system.formatting import NONE, count
 
 FEW_ROUNDS = 30
 
@@ -23,7 +24,7 @@ def headline(record: Record) -> str:
     how = f"{'a process each, ' * settings.isolated}runners in turn, {threads} each"
     names = ", ".join(model.name for model in record.models)
     return (
-        f"{names}: {network}on {count(data.images, 'image')} of {data.name} ({_sizes(data.sizes)})\n"
+        f"{names}: {network}on {count(data.images, 'image')} of {data.name} ({sizes_text(data.sizes)})\n"
         f"{count(len(record.rounds), 'round')} of batch {settings.batch}, {how}; times in ms"
     )
 
@@ -101,7 +102,7 @@ def _meaning(record: Record) -> str:
     if any(row.own.saturated is not None for row in record.rows):
         sentences.append("Saturated: the next image never has to wait.")
     if any(row.own.agreement is not None for row in record.rows):
-        words, edge = reference_words(record), _lowest_edge(record)
+        words, edge = reference_words(record), lowest_edge(record)
         sentences += [
             f"Change: points more or less than {words}.",
             f"Agreement: % of pixels that {words} labels alike;",
@@ -109,12 +110,6 @@ def _meaning(record: Record) -> str:
         ]
         sentences += [] if edge == NONE else [f"low-margin: where its two best logits differ by less than {edge}."]
     return " ".join(sentences)
-
-
-def _lowest_edge(record: Record) -> str:
-    agreements = [row.own.agreement for row in record.rows if row.own.agreement is not None]
-    bins = [agreement.by_margin for agreement in agreements if agreement.by_margin]
-    return number(bins[0][0].high, 3) if bins else NONE
 
 
 def environment_line(environment: dict[str, Any]) -> str:
@@ -126,7 +121,8 @@ def environment_line(environment: dict[str, Any]) -> str:
     return f"{environment.get('cpu')}, {cores} cores; {versions}; {gpus}."
 
 
-def _sizes(sizes: tuple[tuple[int, int, int], ...]) -> str:
+def sizes_text(sizes: tuple[tuple[int, int, int], ...]) -> str:
+    """Write the only [height, width, count] as "192x256", or how many there are, the smallest and the largest."""
     if not sizes:
         return "none"
     if len(sizes) == 1:

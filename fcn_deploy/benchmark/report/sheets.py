@@ -132,6 +132,13 @@ def _fidelity_cells(found: Fidelity, reference: bool) -> list[str]:
     ]
 
 
+def lowest_edge(record: Record) -> str:
+    """Return the logit margin below which agreement is called low-margin; "-" where no margins were measured."""
+    agreements = [row.own.agreement for row in record.rows if row.own.agreement is not None]
+    bins = [agreement.by_margin for agreement in agreements if agreement.by_margin]
+    return number(bins[0][0].high, 3) if bins else NONE
+
+
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
     speeds = ("median ms", "p90 ms", "images/s", SATURATED, times_head(record), "peak MiB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from click.core import ParameterSource
 from fcn_deploy.cli import console
 
 Decorator = Callable[[Any], Any]
+
+_WORDS = f"{__name__}.words"
 
 SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -82,7 +85,8 @@ class Command(cloup.Command):
         self.hints = hints or {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does; the hint at an unknown option never shows an old name."""
+        """Parse as click does, and keep the words; the hint at an unknown option never shows an old name."""
+        ctx.meta[_WORDS] = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -134,6 +138,12 @@ def group(title: str, *options: Decorator | Sequence[Decorator]) -> Decorator:
     """Put options, or sequences of them, under one heading of the help, in this order."""
     flat = [each for entry in options for each in (entry if isinstance(entry, Sequence) else (entry,))]
     return cloup.option_group(title, *flat)
+
+
+def command_line() -> str:
+    """Return the running command and its words as they were typed, quoted for a shell."""
+    context = click.get_current_context()
+    return shlex.join(["fcn-deploy", str(context.info_name), *context.meta[_WORDS]])
 
 
 def typed(name: str) -> bool:

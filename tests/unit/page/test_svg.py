@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 import pytest
 
-from fcn_deploy.page.svg import DARK, LIGHT, element, marker, shorten
+from fcn_deploy.page.svg import DARK, LIGHT, element, fitted, marker, shorten, width_of
 
 
 def test_text_and_attributes_are_escaped_and_underscores_become_hyphens():
@@ -19,7 +18,19 @@ def test_marks_differ_in_shape_and_repeat_only_with_another_colour():
     assert len({re.search(r' d="([^"]+)"', marker(0, 0, series))[1] for series in range(4)}) == 4
     assert "s4" in marker(0, 0, 4)
     assert shorten("a" * 30, 5) == "aaaa…"
-    assert not math.isnan(marker(0, 0, 9).count("s1"))
+    # the ninth is the first one's shape and colour, hollow
+    assert [marker(0, 0, series).count("again") for series in (0, 7, 8, 15, 16)] == [0, 0, 1, 1, 0]
+    assert "s1" in marker(0, 0, 9)
+
+
+def test_the_middle_of_a_name_that_is_too_wide_is_left_out():
+    assert fitted("onnxruntime", 100) == "onnxruntime"
+    cut = fitted("a very long file name onnxruntime:int8", 150)
+    assert width_of(cut) <= 150 < width_of(cut) + 7
+    assert cut.startswith("a very")
+    assert cut.endswith("me:int8")
+    assert fitted("車" * 30, 50).count("車") == 3  # letters of East Asia are twice as wide
+    assert fitted("abc", 1) == "…c"
 
 
 def _colours(theme: str) -> dict[str, str]:

@@ -35,11 +35,19 @@ def class_plots(record: Record, width: int = WIDTH) -> list[Markup]:
     if own is None or record.reference is None:
         scored = [(index, row.name, row.own.accuracy) for index, row in enumerate(record.rows)]
         return [_ious(record, name, found, index, width) for index, name, found in scored if found is not None]
-    changes = [(index, row.name, class_changes(record, row)) for index, row in enumerate(record.rows)]
+    found = [(index, row.name, class_changes(record, row)) for index, row in enumerate(record.rows)]
+    changes = [(index, name, [(one.name, one.change) for one in own]) for index, name, own in found if own]
+    reach = _reach([bar for *_, bars in changes for _, bar in bars])
     return [
         _ious(record, record.reference.name, own, reference_place(record), width),
-        *(_changes(name, [(one.name, one.change) for one in own], index, width) for index, name, own in changes if own),
+        *(_changes(name, bars, index, width, reach) for index, name, bars in changes),
     ]
+
+
+def _reach(bars: Sequence[Interval]) -> float:
+    """Return how far the axis of all changes goes to each side, so that bars of two pictures compare."""
+    ends = [abs(x) for bar in bars for x in (bar.value, bar.low, bar.high) if x is not None and not math.isnan(x)]
+    return max([LEAST, *(1.08 * end for end in ends)])
 
 
 def _ious(record: Record, runner: str, accuracy: Accuracy, series: int, width: int) -> Markup:
@@ -50,13 +58,11 @@ def _ious(record: Record, runner: str, accuracy: Accuracy, series: int, width: i
     return _drawn(f"IoU of {runner}, %", bars[:MOST], scale, (0, 50, 100), series, write)
 
 
-def _changes(runner: str, bars: Sequence[Bar], series: int, width: int) -> Markup:
+def _changes(runner: str, bars: Sequence[Bar], series: int, width: int, reach: float) -> Markup:
     """Draw bars to both sides of 0, with whiskers; of too many classes those that changed most, in their order."""
-    ends = [abs(x) for _, bar in bars for x in (bar.value, bar.low, bar.high) if x is not None and not math.isnan(x)]
-    reach = max([LEAST, *(1.08 * end for end in ends)])
     most = sorted(bars, key=lambda bar: 0.0 if math.isnan(bar[1].value) else -abs(bar[1].value))[:MOST]
     scale, shown = Scale(-reach, reach, NAME, width - VALUE), [bar for bar in bars if bar in most]
-    return _drawn(f"{runner}: change, points", shown, scale, scale.ticks(4), series, points)
+    return _drawn(f"{runner}: change, points", shown, scale, scale.ticks(6), series, points)
 
 
 def _drawn(title: str, bars: Sequence[Bar], scale: Scale, ticks: Sequence[float], series: int, write: Write) -> Markup:

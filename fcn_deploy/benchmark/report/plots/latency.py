@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.page.scale import Scale, across
-from fcn_deploy.page.svg import SERIES, WIDTH, drawing, element, line, path, shorten, text
+from fcn_deploy.page.svg import SERIES, WIDTH, drawing, element, fitted, line, path, text
 from fcn_deploy.system.formatting import count, milliseconds
 
 STRIP, RIDGE, TOP, BOTTOM = 56, 28, 6, 36
@@ -35,11 +35,10 @@ def latency_plot(record: Record, width: int = WIDTH, *, alone: bool = False) -> 
         _strip(index, name, total, scale, TOP + STRIP * place) for place, (index, name, total) in enumerate(timed)
     ]
     medians = "; ".join(f"{name} {milliseconds(float(np.median(total)))} ms" for _, name, total in timed)
-    images = "an image" if record.settings.batch == 1 else f"a batch of {record.settings.batch}"
     return drawing(
         width, height, "Latency of each round", f"Medians: {medians}.",
         across(scale, TOP, height - BOTTOM), *strips,
-        text(width - 8, height - 4, f"times the row's median; figures are ms for {images}", "faint small", "end"),
+        text(width - 8, height - 4, "times the row's median", "faint small", "end"),
         alone=alone,
     )  # fmt: skip
 
@@ -54,7 +53,6 @@ def _scale(totals: list[Times], width: int) -> Scale:
 def _strip(index: int, name: str, total: Times, scale: Scale, top: float) -> Markup:
     p50, p90, p99 = (float(value) for value in np.percentile(total, (50, 90, 99)))
     base, within = top + STRIP - 8, total[total <= scale.high * np.median(total)]
-    figures = f"{milliseconds(p50)} · {milliseconds(p90)} · {milliseconds(p99)}"
     hint = (
         f"{name}: p50 {milliseconds(p50)}, p90 {milliseconds(p90)}, p99 {milliseconds(p99)} ms in {len(total)} rounds"
     )
@@ -70,8 +68,8 @@ def _strip(index: int, name: str, total: Times, scale: Scale, top: float) -> Mar
         words = f"{count(beyond, 'round')} beyond, up to {milliseconds(float(total.max()))} →"
         drawn.append(text(scale.end, top + 28, words, "faint small", "end"))
     return element(
-        "g", element("title", hint), text(8, top + 13, shorten(name, 28), "ink strong"),
-        text(scale.end, top + 13, figures, "ink small", "end"), *drawn, class_=f"s{index % SERIES}",
+        "g", element("title", hint), text(8, top + 13, fitted(name, scale.end - 40), "ink"), *drawn,
+        class_=f"s{index % SERIES}",
     )  # fmt: skip
 
 

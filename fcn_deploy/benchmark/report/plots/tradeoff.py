@@ -10,16 +10,20 @@ from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.summary import fidelity, is_reference, mean_change, regions, speed
 from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.report.plots.labels import Box, placed
 from fcn_deploy.page.scale import Scale, across, centred, positive, up
-from fcn_deploy.page.svg import WIDTH, drawing, line, marker, path, shorten, text
+from fcn_deploy.page.svg import WIDTH, drawing, fitted, line, marker, path, text
 from fcn_deploy.system.formatting import milliseconds
 
-HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 280, 44, 12, 24, 40
-LETTER, LINE = 6.6, 14  # pixels, about, of a letter of a label
+LEFT, RIGHT, TOP, BOTTOM = 44, 12, 46, 40
+# The plot as a desk shows it; a phone has one of WIDTH, so that its letters are not scaled down.
+DESK = 680
+# Pixels: a longer name is cut.
+NAME = 200
 # Points of mIoU, or of labels alike: the axis spans no less, so that a hundredth does not look like a gulf.
 LEAST = 1.0
 MEAN_IOU = "mIoU"
-Box = tuple[float, float, float, float]
+TITLE = "Speed against accuracy"
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,18 @@ def tradeoff_plot(record: Record, width: int = WIDTH, *, alone: bool = False) ->
     unit, places = _places(record)
     if not places:
         return None
-    across_ms = positive([place.ms for place in places], LEFT + 8, width - RIGHT - 8)
+    height = 200 + 0.32 * width
+    across_ms = positive([place.ms for place in places], LEFT + 14, width - RIGHT - 14)
     reached = [end for place in places for end in (place.share, place.low, place.high) if end is not None]
-    upwards = centred(reached, HEIGHT - BOTTOM, TOP, LEAST)
+    upwards = centred(reached, height - BOTTOM, TOP, LEAST)
     said = "; ".join(f"{place.name} {milliseconds(place.ms)} ms, {place.said}" for place in places)
     return drawing(
-        width, HEIGHT, "Speed against accuracy", f"{said}.",
-        up(upwards, LEFT, width - RIGHT), across(across_ms, TOP, HEIGHT - BOTTOM),
+        width, height, TITLE, f"{said}.", text(0, 14, TITLE, "ink strong"),
+        up(upwards, LEFT, width - RIGHT), across(across_ms, TOP, height - BOTTOM),
         path([(across_ms(place.ms), upwards(place.share)) for place in unbeaten(places)], "front"),
-        *_points(places, across_ms, upwards, width),
-        text(LEFT, TOP - 10, f"{unit}, %", "faint small"),
-        text(width - RIGHT, HEIGHT - 8, f"ms an image{', logarithmic' if across_ms.log else ''}", "faint small", "end"),
+        *_points(places, across_ms, upwards, (LEFT, TOP - 8, width, height - BOTTOM)),
+        text(LEFT, TOP - 12, f"{unit}, %", "faint small"),
+        text(width - RIGHT, height - 8, f"ms an image{', logarithmic' if across_ms.log else ''}", "faint small", "end"),
         alone=alone,
     )  # fmt: skip
 
@@ -108,36 +113,16 @@ _SHARES: dict[str, Callable[[Record, Row], float | None]] = {
 }
 
 
-def _points(places: list[Point], across_ms: Scale, upwards: Scale, width: float) -> list[Markup]:
-    """Draw the marks and then their names, each where it covers neither a mark nor another name."""
+def _points(places: list[Point], across_ms: Scale, upwards: Scale, bounds: Box) -> list[Markup]:
+    """Draw the intervals, the marks, and then the names."""
     spots = [(across_ms(place.ms), upwards(place.share)) for place in places]
-    taken: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
-    drawn, names = [], []
+    obstacles: list[Box] = [(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
+    whiskers, marks = [], []
     for place, (x, y) in zip(places, spots, strict=True):
-        hint = f"{place.name}: {milliseconds(place.ms)} ms an image, {place.said}"
         if place.low is not None and place.high is not None:
-            drawn.append(line(x, upwards(place.low), x, upwards(place.high), "whisker"))
-        drawn.append(marker(x, y, place.series, hint))
-        label = shorten(place.name, 26)
-        box = _free(x, y, LETTER * len(label), taken, width)
-        taken.append(box)
-        names.append(text(box[0], box[3] - 3, label, "ink small"))
-    return drawn + names
-
-
-def _free(x: float, y: float, wide: float, taken: list[Box], width: float) -> Box:
-    """Return the first free place for a name within the picture; the last one tried if there is none."""
-    box: Box = (x, y, x, y)
-    for step in range(8):
-        for left in (x + 9, x - 9 - wide, min(max(LEFT, x - wide / 2), width - wide)):
-            for shift in (0.0, step * LINE, -step * LINE):
-                level = y + shift + (0 if left != x - wide / 2 or step else LINE)
-                box = (left, level - LINE / 2, left + wide, level + LINE / 2)
-                inside = box[0] >= LEFT and box[2] <= width and box[1] >= TOP and box[3] <= HEIGHT - BOTTOM
-                if inside and not any(_overlap(box, other) for other in taken):
-                    return box
-    return box
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+            whiskers.append(line(x, upwards(place.low), x, upwards(place.high), "whisker"))
+            obstacles.append((x - 2, upwards(place.high), x + 2, upwards(place.low)))
+        hint = f"{place.name}: {milliseconds(place.ms)} ms an image, {place.said}"
+        marks.append(marker(x, y, place.series, hint))
+    named = [(fitted(place.name, NAME), spot) for place, spot in zip(places, spots, strict=True)]
+    return [*whiskers, *marks, *(label.drawn() for label in placed(named, obstacles, bounds))]

@@ -90,9 +90,9 @@ def test_whatever_a_user_named_is_text():
 
 
 def test_every_plot_is_well_formed_and_says_in_words_what_it_shows(page):
-    drawings = re.findall(r"<figure>(<svg.*?</svg>)</figure>", page, re.DOTALL)
-    # rounds, speed against accuracy; 2 rows' classes; ms of 2 batches, mIoU
-    assert len(drawings) == 2 + 2 + 3
+    drawings = re.findall(r"<figure[^>]*>(<svg.*?</svg>)</figure>", page, re.DOTALL)
+    # medians, speed against accuracy for desk and phone, rounds; 2 rows' classes; ms of 2 batches, mIoU
+    assert len(drawings) == 3 + 1 + 2 + 3
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)
         title, description = root[0], root[1]
@@ -115,6 +115,28 @@ def test_a_frame_has_five_pictures_and_its_photograph_is_stored_once(page):
     assert page.count("data:image/jpeg") == 1
     # a number stays on the line of its per cent sign
     assert "2 pixels differ, 5.714\u00a0%: 2 where only the reference is right" in page
+
+
+def test_a_click_enlarges_a_picture_without_a_script(page):
+    assert Page(page).count("details") >= 5
+    zooms = re.findall(r'<details class="zoom" name="zoom"><summary[^>]*>(.*?)</summary></details>', page, re.DOTALL)
+    assert len(zooms) == page.count("<figcaption>") == 5
+    assert all("click to close" in zoom for zoom in zooms)
+
+
+def test_the_heads_have_units_and_meanings_that_can_be_read_without_a_pointer(page):
+    assert '<abbr title="nine rounds in ten took less">p90</abbr><small>ms</small>' in page
+    assert "<dt>p90 <small>ms</small></dt><dd>nine rounds in ten took less</dd>" in page
+    assert "<dt>change <small>points</small></dt><dd>boundary mIoU more or less than PyTorch&#39;s</dd>" in page
+    assert "<dd>the same within 3 px of a change of PyTorch&#39;s label</dd>" in page
+
+
+def test_the_command_date_files_and_machine_of_the_run_are_on_the_page_once():
+    command = "fcn-deploy bench 'a b.onnx'"
+    text = " ".join(Page(render_html(replace(RECORD, command=command))).text.split())
+    for words in (command, "2 January 2026, 03:04 UTC", "SHA-256 000000000000", "Some CPU"):
+        assert text.count(words) == 1
+    assert "4 rounds of batch 2, runners in turn, 2 CPU threads each" in text
 
 
 def test_a_notebook_shows_a_record_as_its_page_in_a_frame_of_its_own():

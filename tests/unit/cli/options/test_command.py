@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import fcn_deploy
 from fcn_deploy.cli.main import SECTIONS, cli
+from fcn_deploy.cli.options.command import command_line
 from tests.support.commands import check
 
 PACKAGE = Path(fcn_deploy.__file__).parent
@@ -227,3 +228,10 @@ def test_commands_are_listed_in_the_order_of_the_work():
     shown = [line.split()[0] for line in output("--help").splitlines() if line[:2] == "  " and line.split()[0] in NAMES]
     assert shown == NAMES
     assert NAMES[0] == "bench"
+
+
+def test_a_command_line_is_kept_as_it_was_typed_and_can_be_pasted():
+    command = cli.get_command(click.Context(cli), "bench")
+    words = ["a b.onnx", "--data", "val.txt", "--max-images=3"]
+    with command.make_context("bench", list(words)):
+        assert command_line() == "fcn-deploy bench 'a b.onnx' --data val.txt --max-images=3"

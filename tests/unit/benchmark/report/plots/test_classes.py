@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from fcn_deploy.benchmark.report.plots.classes import MOST, class_plots
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, remeasured, with_rows
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, remeasured, with_rows
 
 
 def test_each_class_shows_what_it_gains_or_loses():
@@ -33,3 +34,11 @@ def test_of_too_many_classes_those_that_changed_most_are_drawn():
     change = class_plots(record)[1]
     assert change.count("<rect") == MOST
     assert f"class{size - 1} -40.00" in change
+
+
+def test_all_changes_have_one_axis():
+    half = replace(WORSE, overall=((80, 20), (0, 100)))
+    _, large, small = class_plots(with_rows(*ROWS[:2], replace(remeasured(ROWS[1], accuracy=half), runner="openvino")))
+    ticks = [re.findall(r'class="faint small" text-anchor="middle">([^<]+)<', plot) for plot in (large, small)]
+    assert ticks[0] == ticks[1]
+    assert "-40" in ticks[0]

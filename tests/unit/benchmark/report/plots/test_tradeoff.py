@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fcn_deploy.benchmark.report.plots.tradeoff import Point, _free, _overlap, tradeoff_plot, unbeaten
+from fcn_deploy.benchmark.report.plots.tradeoff import Point, tradeoff_plot, unbeaten
 from tests.support.bench_records import RECORD, ROWS, remeasured, with_rows
 
 
 def test_rows_that_are_slower_and_no_better_are_beaten():
     places = [Point("a", 0, 60, 58.4), Point("b", 1, 20, 58.4), Point("c", 2, 9, 58.0), Point("d", 3, 9, 57.0)]
     assert [place.name for place in unbeaten(places)] == ["c", "b"]
-
-
-def test_names_next_to_marks_cover_neither_marks_nor_each_other():
-    taken = [(93.0, 93.0, 107.0, 107.0)]
-    for _ in range(8):
-        taken.append(_free(100, 100, 80, taken, 360))
-    pairs = [(a, b) for index, a in enumerate(taken) for b in taken[index + 1 :]]
-    assert not any(_overlap(a, b) for a, b in pairs)
 
 
 def test_without_ground_truth_speed_is_plotted_against_agreement():
