@@ -36,6 +36,6 @@ def test_a_name_apart_from_its_point_has_a_line_to_it():
     assert "pointer" in apart[0].drawn()
 
 
-def test_a_name_wider_than_the_plot_begins_at_its_left_edge():
+def test_a_name_wider_than_the_plot_starts_at_its_left_edge():
     (label,) = placed([("x" * 90, (150.0, 150.0))], [], BOUNDS)
     assert label.box[0] == 40.0
