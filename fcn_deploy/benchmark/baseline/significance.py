@@ -26,15 +26,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.metrics.student import quantile
+
 Times = NDArray[Any]
 BLOCKS = 10
 MIN_ROUNDS = 8
 SAME = 0.01  # a change of less is no difference between programs
-# 97.5 % quantiles of Student's t for 1 to 30 degrees of freedom.
-STUDENT = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,8 +98,5 @@ def _independent_share(deviations: NDArray[np.float64]) -> float:
 
 
 def _interval(value: float, variance: float, freedom: float) -> Ratio:
-    whole = max(1, int(freedom + 1e-9))
-    # Above the table, Cornish and Fisher's first term: t = z + (z^3 + z) / (4 freedom)
-    quantile = STUDENT[whole - 1] if whole <= len(STUDENT) else 1.960 + 2.372 / whole
-    spread = math.exp(quantile * math.sqrt(variance))
+    spread = math.exp(quantile(freedom) * math.sqrt(variance))
     return Ratio(value, value / spread, value * spread)

@@ -1,0 +1,226 @@
+"""Define "unharmed": judge what a file loses against another one on the same images by budgets in points of IoU.
+
+Every command that judges accuracy judges it here. With b points allowed, a loss is
+
+- broken, where it is more than b and its 95 % interval excludes no loss at all,
+- passed, where it is at most b and its interval excludes a loss of 2 b,
+- not judged, where neither holds: these images cannot tell no loss from one of twice the budget.
+
+The threshold lies midway between what has to pass, no loss, and what has to fail, twice the budget, so that both are
+judged rightly 95 times in 100 as soon as the standard error of the loss is less than b / 1.65
+(docs/ci-gate.md has the counts).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from fcn_deploy.errors import FcnDeployError, UnknownNameError
+from fcn_deploy.metrics.bootstrap import Interval, iou_change
+from fcn_deploy.metrics.scores import Counts, scores
+from fcn_deploy.system.formatting import count
+
+Verdict = Literal["passed", "broken", "not judged"]
+MIOU, BOUNDARY, CLASS = "--max-miou-drop", "--max-boundary-drop", "--max-class-drop"
+
+
+@dataclass(frozen=True)
+class AccuracyBudget:
+    """Points of IoU that a file may lose; None and absent classes: no limit; below 0 it must gain.
+
+    Attributes:
+        miou_drop: of mean IoU.
+        boundary_drop: of mean IoU near label changes of the ground truth.
+        class_drops: of the IoU of single classes, by name.
+    """
+
+    miou_drop: float | None = None
+    boundary_drop: float | None = None
+    class_drops: Mapping[str, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.limits)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Every limit that is set: mean IoU, near label changes, then the classes."""
+        means = ((MIOU, "mean IoU", self.miou_drop), (BOUNDARY, "boundary mean IoU", self.boundary_drop))
+        found = [Limit(option, figure, allowed) for option, figure, allowed in means if allowed is not None]
+        return (*found, *(Limit(CLASS, f"IoU of {name}", most, name) for name, most in self.class_drops.items()))
+
+    def check(self, classes: Iterable[str]) -> None:
+        """Raise UnknownNameError for a limit on a class that is not among `classes`."""
+        known = tuple(classes)
+        for name in self.class_drops:
+            if name not in known:
+                raise UnknownNameError.of("class", name, known)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit: its option, the figure that it is on, the points that may be lost, and the class, "" for a mean."""
+
+    option: str
+    figure: str
+    allowed: float
+    class_name: str = ""
+
+    @property
+    def words(self) -> str:
+        """The option as it is typed: "--max-class-drop pole=1"."""
+        value = f"{self.class_name}={self.allowed:g}" if self.class_name else f"{self.allowed:g}"
+        return f"{self.option} {value}"
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """What one file's labels are against the ground truth.
+
+    Attributes:
+        overall: int64[I, C, C], a confusion matrix of each image (row = true class), or int64[1, C, C], their sum.
+        boundary: the same near label changes of the truth; None where it was not counted.
+        images: how many images.
+    """
+
+    overall: Counts
+    boundary: Counts | None
+    images: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of one limit.
+
+    Attributes:
+        loss: points, below 0 for a gain, with its 95 % interval; None where nothing could be compared.
+        sentence: what was found, on what evidence, and what is allowed.
+    """
+
+    limit: Limit
+    verdict: Verdict
+    loss: Interval | None
+    sentence: str
+
+
+def parse_class_drops(text: str) -> dict[str, float]:
+    """Parse "pole=1,car=0.5" as points by class.
+
+    Raises:
+        FcnDeployError: an entry is not NAME=POINTS with 0 to 100 points, or a class comes twice.
+    """
+    drops: dict[str, float] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, _, points = (part.strip() for part in entry.rpartition("="))
+        if not name or not re.fullmatch(r"\d+(\.\d+)?", points) or float(points) > 100:
+            raise FcnDeployError(f"'{entry}' is not CLASS=POINTS; write pole=1, or pole=1,car=0.5")
+        if name in drops:
+            raise FcnDeployError(f"class '{name}' has two limits; give one")
+        drops[name] = float(points)
+    if not drops:
+        raise FcnDeployError("it names no class; write pole=1, or pole=1,car=0.5")
+    return drops
+
+
+def judge(
+    before: ImageCounts, after: ImageCounts, budget: AccuracyBudget, classes: Sequence[str]
+) -> tuple[Judgement, ...]:
+    """Judge every limit of a budget by the labels of two files on the same images, in the same order.
+
+    Args:
+        classes: names, index = label.
+
+    Raises:
+        UnknownNameError: a limit is on a class that is not there.
+    """
+    budget.check(classes)
+    return tuple(_judgements(before, after, budget.limits, classes))
+
+
+def not_judged(budget: AccuracyBudget, reason: str) -> tuple[Judgement, ...]:
+    """Return every limit of a budget as not judged, for the reason given."""
+    return tuple(_unknown(limit, reason) for limit in budget.limits)
+
+
+def _judgements(
+    before: ImageCounts, after: ImageCounts, limits: Sequence[Limit], classes: Sequence[str]
+) -> Iterator[Judgement]:
+    for limit in limits:
+        near = limit.option == BOUNDARY
+        old, new = (side.boundary if near else side.overall for side in (before, after))
+        index = classes.index(limit.class_name) if limit.class_name else None
+        if old is None or new is None:
+            yield _unknown(limit, "pixels near label changes were not counted")
+        elif not (old.sum(axis=(0, 2)) if index is None else old[:, index]).sum():
+            yield _unknown(limit, "the ground truth has no pixel of it")
+        else:
+            yield _judgement(limit, old, new, index, before.images)
+
+
+def _judgement(limit: Limit, before: Counts, after: Counts, index: int | None, images: int) -> Judgement:
+    if len(before) != len(after):  # one side lacks the counts of each image
+        before, after = (side.sum(axis=0)[None] for side in (before, after))
+    change = iou_change(before, after)
+    loss = _lost(change.mean if index is None else change.classes[index])
+    old, new = (_iou(side.sum(axis=0), index) for side in (before, after))
+    found = f"{limit.figure} {_moved(loss.value)}, {old:.2f} to {new:.2f} ({_evidence(loss, images)})"
+    verdict = judge_loss(loss, limit.allowed)
+    return Judgement(limit, verdict, loss, f"{found}; {_allowed(limit.allowed)}{_doubt(loss, limit, verdict, images)}")
+
+
+def judge_loss(loss: Interval, allowed: float) -> Verdict:
+    """Apply the rule at the top of this module to one loss in points; without an interval the bare loss decides."""
+    lost = loss.value > allowed
+    if loss.low is None or loss.high is None:
+        return "broken" if lost else "passed"
+    passing, failing = sorted((0.0, 2 * allowed))
+    if lost:
+        return "broken" if loss.low > passing else "not judged"
+    return "passed" if loss.high <= failing else "not judged"
+
+
+def _unknown(limit: Limit, reason: str) -> Judgement:
+    return Judgement(limit, "not judged", None, f"{limit.figure}: {reason}; {_allowed(limit.allowed)}")
+
+
+def _lost(change: Interval) -> Interval:
+    """Turn a change in fractions into a loss in points."""
+    low, high = (None if end is None else -100 * end for end in (change.high, change.low))
+    return Interval(0.0 if change.value == 0 else -100 * change.value, low, high)
+
+
+def _iou(counts: Counts, index: int | None) -> float:
+    found = scores(np.asarray(counts, np.int64))
+    return 100 * (found.mean_iou if index is None else found.per_class_iou[index])
+
+
+def _moved(loss: float) -> str:
+    """Write "fell by 0.52 points"."""
+    if loss == 0 or math.isnan(loss):
+        return "did not change"
+    return f"{'fell' if loss > 0 else 'rose'} by {abs(loss):.2f} points"
+
+
+def _evidence(loss: Interval, images: int) -> str:
+    if loss.low is None or loss.high is None:
+        return "the bare difference: " + ("one image" if images == 1 else "no counts of each image on both sides")
+    return f"95 % interval of the loss over {count(images, 'image')}: {loss.low:.2f} to {loss.high:.2f}"
+
+
+def _allowed(points: float) -> str:
+    return f"at most {points:g} are allowed" if points >= 0 else f"a gain of {-points:g} is asked for"
+
+
+def _doubt(loss: Interval, limit: Limit, verdict: Verdict, images: int) -> str:
+    """Say why a limit is not judged; "" where it is."""
+    if verdict != "not judged":
+        return ""
+    passing, failing = sorted((0.0, 2 * limit.allowed))
+    other = passing if loss.value > limit.allowed else failing
+    named = "no loss at all" if other == 0 else f"a loss of {other:g}" if other > 0 else f"a gain of {-other:g}"
+    return f", and {count(images, 'image')} cannot exclude {named}"
