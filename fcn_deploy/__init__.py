@@ -14,6 +14,7 @@ from fcn_deploy.version import __version__
 if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.adoption.adopt import adopt
     from fcn_deploy.benchmark.bench import bench
+    from fcn_deploy.choice.choose import choose
     from fcn_deploy.data.options import DataOptions
     from fcn_deploy.data_check.check import check_data
     from fcn_deploy.diagnosis.diagnose import diagnose
@@ -43,6 +44,7 @@ _MODULES = {
     "bench": "fcn_deploy.benchmark.bench",
     "build_engine": "fcn_deploy.engine_build.build_engine",
     "check_data": "fcn_deploy.data_check.check",
+    "choose": "fcn_deploy.choice.choose",
     "diagnose": "fcn_deploy.diagnosis.diagnose",
     "evaluate": "fcn_deploy.evaluation.evaluate",
     "explain_labels": "fcn_deploy.diagnosis.slips.explain",
@@ -55,8 +57,8 @@ _MODULES = {
 }
 __all__ = [
     "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "adopt",
-    "bench", "build_engine", "check_data", "diagnose", "evaluate", "explain_labels", "export", "inspect", "load",
-    "predict", "quantize", "train",
+    "bench", "build_engine", "check_data", "choose", "diagnose", "evaluate", "explain_labels", "export", "inspect",
+    "load", "predict", "quantize", "train",
 ]  # fmt: skip
 
 

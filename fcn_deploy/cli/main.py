@@ -35,6 +35,7 @@ SECTIONS = {
         "export": "Write a model as ONNX and prove it equal to PyTorch.",
         "adopt": "Take in an ONNX file of another tool, with a proof.",
         "quantize": "Rewrite a model to FP16 or INT8.",
+        "choose": "Find the fastest file and runner within budgets.",
         "build-engine": "Build a TensorRT engine, with or without a GPU.",
     },
     "Check": {
@@ -54,6 +55,7 @@ MEANT = {
     "eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate",
     "fit": "train", "convert": "export", "onnx": "export",
     "import": "adopt", "graft": "adopt", "wrap": "adopt",
+    "auto": "choose", "optimize": "choose", "autotune": "choose",
     "int8": "quantize", "fp16": "quantize", "quantise": "quantize", "calibrate": "quantize",
     "build": "build-engine", "engine": "build-engine", "trt": "build-engine", "tensorrt": "build-engine",
     "info": "inspect", "show": "inspect", "check": "audit", "lint": "audit", "debug": "diagnose", "bisect": "diagnose",

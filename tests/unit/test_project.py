@@ -41,6 +41,7 @@ ROWS = [
         "training",
     },
     {"benchmark"},
+    {"choice"},
     {"cli"},
 ]
 

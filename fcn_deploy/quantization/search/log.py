@@ -1,14 +1,10 @@
-"""Read and write the log of a search: one JSON object per line, so that a stopped search can be resumed.
+"""Read and write the log of a search for layers: each line of the `StepLog` is a finished step with its counts.
 
-The first line says which search it is; each other line is a finished step with its counts. Steps do not depend on the
-budget, so the log of one search serves a search with another budget or time limit too. A line that a kill cut short is
-dropped and its step done again.
+Steps do not depend on the budget, so the log of one search serves a search with another budget or time limit too.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +15,10 @@ import numpy as np
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.search.images import PassResult
-from fcn_deploy.system.decode import ExpectedError, decode, is_schema, parse_json
-from fcn_deploy.system.files import check_writable, output_error, write_text
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.decode import ExpectedError, decode, parse_json
+from fcn_deploy.system.step_log import StepLog
 
-SCHEMA, KIND = 1, "layer search"
+KIND = "layer search"
 
 
 class SearchStep(NamedTuple):
@@ -72,11 +67,8 @@ class SearchLog:
         """
         self.path = path
         self._steps: dict[SearchStep, PassResult] = {}
-        check_writable(path)
-        if path.is_file() and path.stat().st_size:
-            self._read(key)
-        else:
-            write_text(path, json.dumps({"schema": SCHEMA, "kind": KIND, "key": key}) + "\n")
+        self._log = StepLog(path, KIND, "search log", "search", "--search-log")
+        self._log.open(key, self._take)
         self.found = len(self._steps)
 
     def __len__(self) -> int:
@@ -97,47 +89,11 @@ class SearchLog:
             seconds=round(measured.seconds, 3),
             cpu_seconds=round(measured.cpu_seconds, 3),
         )
-        try:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(plain(line)) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            raise output_error(self.path, error) from error
+        self._log.add(line)
 
-    def _read(self, key: Mapping[str, Any]) -> None:
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        lines = whole.decode(errors="replace").splitlines()
-        self._check_header(lines[0] if lines else "", key)
-        for number, line in enumerate(lines[1:], start=2):
-            try:
-                step, measured = _parse(line, f"line {number} of the search log {self.path} is damaged")
-            except RecordError as error:
-                raise RecordError(f"{error}; remove the line, or the file to start again") from error
-            self._steps[step] = measured
-        if len(whole) < len(data):
-            os.truncate(self.path, len(whole))
-
-    def _check_header(self, line: str, key: Mapping[str, Any]) -> None:
-        try:
-            header = json.loads(line)
-        except ValueError:
-            header = None
-        if not isinstance(header, dict) or header.get("kind") != KIND or not isinstance(header.get("key"), dict):
-            raise RecordError(f"{self.path} is no search log; name another file (--search-log)")
-        if not is_schema(header.get("schema"), SCHEMA):
-            raise RecordError(f"{self.path} has schema {header.get('schema')}; this version reads schema {SCHEMA}")
-        wanted = plain(key)
-        different = [name for name in sorted({*wanted, *header["key"]}) if wanted.get(name) != header["key"].get(name)]
-        if different:
-            pairs = (
-                f"{name} ({_short(header['key'].get(name))}, now {_short(wanted.get(name))})" for name in different
-            )
-            raise RecordError(
-                f"{self.path} is the log of another search: it differs in {', '.join(pairs)}; name another file "
-                "(--search-log) or remove this one"
-            )
+    def _take(self, line: str, words: str) -> None:
+        step, measured = _parse(line, words)
+        self._steps[step] = measured
 
 
 def _parse(line: str, source: str) -> tuple[SearchStep, PassResult]:
@@ -146,8 +102,3 @@ def _parse(line: str, source: str) -> tuple[SearchStep, PassResult]:
     return SearchStep(read.step, read.layers), PassResult(
         counts, PixelShare(*read.same), read.seconds, read.cpu_seconds
     )
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 24 else f"{text[:12]}..."

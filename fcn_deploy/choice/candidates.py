@@ -1,0 +1,76 @@
+"""List what is tried: each installed runner with each precision that it takes, at each size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fcn_deploy.benchmark.runner_specs import RunnerSpec, Takes, is_installed, parse_spec
+from fcn_deploy.choice.sizes import InputSize
+from fcn_deploy.errors import UnknownNameError
+from fcn_deploy.runners.registry import REFERENCE, RUNNERS, entry
+from fcn_deploy.vocabulary import PRECISIONS
+
+PLAIN = "fp32"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to run the model.
+
+    Attributes:
+        spec: the runner and the precision that the model is rewritten to; None takes it as it is.
+    """
+
+    spec: RunnerSpec
+    size: InputSize
+
+    @property
+    def name(self) -> str:
+        """Write "openvino:int8", "openvino:int8 at 0.5" or "openvino:int8 at 180x240"."""
+        return f"{self.spec.text} at {self.size.name}" if self.size.name else self.spec.text
+
+    @property
+    def precision(self) -> str:
+        return self.spec.precision or PLAIN
+
+
+def default_runners() -> tuple[str, ...]:
+    """Return the installed runners of .onnx files; PyTorch is the reference, and engines run on GPUs alone."""
+    return tuple(name for name, line in RUNNERS.items() if line.opens == "onnx" and is_installed(name))
+
+
+def list_candidates(
+    source: str, runners: Sequence[str] | None, precisions: Sequence[str], sizes: Sequence[InputSize]
+) -> tuple[Candidate, ...]:
+    """Return the candidates, those of the first size first; what the file cannot be rewritten to is left out.
+
+    Args:
+        source: the model as the user named it.
+        runners: as for `bench`; one that names a precision has that one alone. None is `default_runners`.
+
+    Raises:
+        UnknownNameError: no such runner or precision, or PyTorch, which is the reference.
+    """
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise UnknownNameError.of("precision", precision, PRECISIONS)
+    takes = Takes.of(source)
+    specs = [
+        spec
+        for name in runners or default_runners()
+        for spec in _specs(name, precisions)
+        if takes.row(spec) and not (spec.precision == "int8+fp16" and spec.target == "cpu")
+    ]
+    return tuple(Candidate(spec, size) for size in sizes for spec in specs)
+
+
+def _specs(name: str, precisions: Sequence[str]) -> list[RunnerSpec]:
+    given = parse_spec(name)
+    if entry(given.runner).opens == "network":
+        raise UnknownNameError(f"{REFERENCE} is what the candidates are compared with; leave it out of the runners")
+    if given.precision is not None:
+        return [given]
+    # the precision follows the runner's name: what is behind it is a device or a type
+    head, *rest = name.split(":")
+    return [given if precision == PLAIN else parse_spec(":".join([head, precision, *rest])) for precision in precisions]

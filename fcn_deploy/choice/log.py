@@ -1,0 +1,113 @@
+"""Read and write the log of a choice: counts of frames and times of races, which the same command takes up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fcn_deploy.choice.scoring import FrameCounts
+from fcn_deploy.errors import RecordError
+from fcn_deploy.metrics.scores import Counts
+from fcn_deploy.system.decode import decode, parse_json
+from fcn_deploy.system.step_log import StepLog
+
+KIND = "choice"
+Matrices = tuple[tuple[tuple[int, ...], ...], ...]
+Times = dict[str, list[int]]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One finished step: frames of a candidate from number `first` on, or the rounds of a race.
+
+    Attributes:
+        overall, boundary: [n, C, C] counts.
+        times: nanoseconds of each round by candidate; {} for frames.
+    """
+
+    step: str
+    first: int = 0
+    overall: Matrices = ()
+    boundary: Matrices = ()
+    seconds: float = 0.0
+    times: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+class ChoiceLog:
+    """Finished steps by candidate and by race; `add_frames` and `add_times` write at once.
+
+    Attributes:
+        found: how many steps the file held when it was opened.
+    """
+
+    def __init__(self, path: Path, key: Mapping[str, Any], classes: int) -> None:
+        """Open the log, or start one; errors as of `StepLog.open`."""
+        self._classes = classes
+        self._frames: dict[str, FrameCounts] = {}
+        self._times: dict[str, Times] = {}
+        self._log = StepLog(path, KIND, "choice log", "choice", "--work")
+        self._steps = 0
+        self._log.open(key, self._take)
+        self.found = self._steps
+
+    @property
+    def path(self) -> Path:
+        return self._log.path
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def frames(self, candidate: str) -> FrameCounts:
+        """Return what is known of a candidate: its first frames, perhaps none."""
+        return self._frames.get(candidate) or FrameCounts.empty(self._classes)
+
+    def add_frames(self, candidate: str, counts: FrameCounts) -> FrameCounts:
+        """Remember and write the frames behind those that are known; return all of them."""
+        line = _Line(
+            step=candidate,
+            first=len(self.frames(candidate)),
+            overall=counts.overall.tolist(),
+            boundary=counts.boundary.tolist(),
+            seconds=round(counts.seconds, 3),
+        )
+        self._frames[candidate] = self.frames(candidate).then(counts)
+        self._add(line)
+        return self._frames[candidate]
+
+    def times(self, race: str) -> Times | None:
+        """Return nanoseconds of each round by candidate; None for a race that has not ended."""
+        return self._times.get(race)
+
+    def add_times(self, race: str, times: Times) -> None:
+        """Remember and write a race."""
+        self._times[race] = times
+        self._add(_Line(step=race, times={name: tuple(found) for name, found in times.items()}))
+
+    def _add(self, line: _Line) -> None:
+        self._steps += 1
+        self._log.add(line)
+
+    def _take(self, text: str, words: str) -> None:
+        line = decode(_Line, parse_json(text, words, RecordError), words, RecordError)
+        self._steps += 1
+        if line.times:
+            self._times[line.step] = {name: list(found) for name, found in line.times.items()}
+            return
+        known = self.frames(line.step)
+        overall, boundary = (self._counts(part, words) for part in (line.overall, line.boundary))
+        if line.first != len(known) or len(overall) != len(boundary):
+            raise RecordError(f"{words}: it starts at frame {line.first}, expected {len(known)}")
+        self._frames[line.step] = known.then(FrameCounts(overall, boundary, line.seconds))
+
+    def _counts(self, raw: Sequence[Sequence[Sequence[int]]], words: str) -> Counts:
+        try:
+            found = np.array(raw, np.int64)
+        except (ValueError, OverflowError):
+            found = np.zeros(0, np.int64)
+        if found.shape[1:] != (self._classes, self._classes):
+            raise RecordError(f"{words}: expected a {self._classes}x{self._classes} matrix for each frame")
+        return found

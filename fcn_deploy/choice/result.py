@@ -1,0 +1,91 @@
+"""Define what a choice found: the winner, what it costs, and what became of every other candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.benchmark.baseline.significance import Ratio
+from fcn_deploy.choice.limits import ChoiceLimits
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.system.plain import plain
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate.
+
+    Attributes:
+        name, runner, precision: as in "openvino:int8 at 0.5".
+        size: (height, width) that the network gets for the commonest image.
+        reason: why it was dropped; "" for the winner.
+        frames: on how many it was scored.
+        change: points of mIoU gained on these; None if it was not scored.
+        ms: median of its last race; None if it was not timed.
+        rounds: of its races.
+        shortfall: by how many points, or per cent of the time, it missed the worst of its limits; None if it is not
+            known to miss one.
+    """
+
+    name: str
+    runner: str
+    precision: str
+    size: tuple[int, int]
+    reason: str = ""
+    frames: int = 0
+    change: Interval | None = None
+    ms: float | None = None
+    rounds: int = 0
+
+
+@dataclass(frozen=True)
+class Winner:
+    """What is shipped.
+
+    Attributes:
+        times: PyTorch's time over the winner's; None if the reference could not be timed.
+        worst_class: name and points of the class that lost most; None if none lost.
+        commands: command lines that make the file again.
+    """
+
+    name: str
+    path: Path
+    size: tuple[int, int] | None
+    change: Interval
+    ms: float
+    times: Ratio | None
+    worst_class: tuple[str, float] | None
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Everything that was tried, in the order of what is known of it; `winner` is None if none passed.
+
+    Attributes:
+        reference: what the candidates are compared with, such as "pytorch".
+        steps, steps_before: finished steps in the log, and how many it held at the start.
+        complete: False if the time was up before all was tried.
+        nearest: who came nearest, if none passed.
+    """
+
+    model: str
+    data: str
+    frames: int
+    reference: str
+    limits: ChoiceLimits
+    tried: tuple[Tried, ...]
+    winner: Winner | None
+    nearest: str
+    complete: bool
+    steps: int
+    steps_before: int
+    work: Path
+    seconds: float
+    cpu_seconds: float
+    notes: tuple[str, ...] = field(default=())
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the result as JSON holds it."""
+        return {"schema": 1, "kind": "choice", **plain(self)}

@@ -1,0 +1,88 @@
+"""Measure candidates: open their runners, score frames, run races, and remember each finished step in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from fcn_deploy.benchmark.images import IMAGES, Image
+from fcn_deploy.benchmark.model_files import ModelFiles
+from fcn_deploy.choice.candidates import Candidate
+from fcn_deploy.choice.frames import LabelledFrames
+from fcn_deploy.choice.log import ChoiceLog, Times
+from fcn_deploy.choice.race import race, time_in_turns
+from fcn_deploy.choice.scoring import FrameCounts, score_frames
+from fcn_deploy.choice.sizes import ResizedRunner
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.system.progress import Progress
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Everything that a step needs.
+
+    Attributes:
+        open_reference: opens the runner that candidates are compared with.
+    """
+
+    files: ModelFiles
+    frames: LabelledFrames
+    log: ChoiceLog
+    reference: str
+    open_reference: Callable[[ExitStack], Runner]
+    threads: int
+    radius: int
+    progress: Progress
+
+    def score(self, candidate: Candidate | None, upto: int) -> FrameCounts:
+        """Return the counts of the first `upto` frames, None being the reference; what the log lacks is run.
+
+        Raises:
+            FcnDeployError: the file cannot be made, or its runner not opened, or it fails.
+        """
+        name = self.reference if candidate is None else candidate.name
+        known = self.log.frames(name)
+        if len(known) >= upto:
+            return known.first(upto)
+        title = f"{name}: frames {len(known) + 1} to {upto} of {len(self.frames)}"
+        with ExitStack() as stack:
+            runner = self._open(candidate, stack)
+            samples = self.frames.part(len(known), upto)
+            found = score_frames(runner, self.frames, samples, self.radius, title, self.progress)
+        return self.log.add_frames(name, found)
+
+    def race(self, candidates: Sequence[Candidate], kind: str, rounds: int | None = None) -> Times:
+        """Time candidates in turns: so many rounds each, or by `race` without a number.
+
+        Args:
+            kind: names the step in the log; "final" has the reference in it too.
+        """
+        step = f"{kind}: {', '.join(candidate.name for candidate in candidates)}"
+        known = self.log.times(step)
+        if known is not None:
+            return known
+        with ExitStack() as stack:
+            runners = {candidate.name: self._open(candidate, stack) for candidate in candidates}
+            if kind == "reference":
+                runners = {self.reference: self._open(None, stack), **runners}
+            batches = self.batches()
+            if rounds is None:
+                times = race(runners, batches, self.progress)
+            else:
+                times = time_in_turns(runners, batches, rounds, self.progress)
+        self.log.add_times(step, times)
+        return times
+
+    def batches(self) -> list[Image]:
+        """Return uint8[1, H, W, 3] images to time with."""
+        return [np.asarray(sample.image[None]) for sample in self.frames.part(0, min(IMAGES, len(self.frames)))]
+
+    def _open(self, candidate: Candidate | None, stack: ExitStack) -> Runner:
+        if candidate is None:
+            return self.open_reference(stack)
+        inner = self.files.open(candidate.spec, threads=self.threads)
+        inner.name = candidate.name
+        return stack.enter_context(ResizedRunner(inner, candidate.size) if candidate.size.name else inner)

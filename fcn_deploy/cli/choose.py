@@ -1,0 +1,139 @@
+"""`fcn-deploy choose`: the fastest size, precision and runner within budgets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import cloup
+
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.bench import WORSE
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
+from fcn_deploy.cli.options.data import (
+    count_option,
+    data_options,
+    image_options,
+    model_option,
+    radius_option,
+    source_option,
+    split_option,
+    threads_option,
+)
+from fcn_deploy.cli.options.values import FILE, complete_runner, parse_names, picked
+
+
+def class_drops(text: str) -> dict[str, float]:
+    """Parse "pole=1,car=0.5" for click, which names the option in the error."""
+    found = {}
+    for part in text.split(","):
+        name, equals, value = part.rpartition("=")
+        if not equals or not name.strip() or not re.fullmatch(r"\d+(\.\d+)?", value.strip()):
+            raise click.BadParameter(f"'{part}' is not a class and its points; write pole=1, or pole=1,car=0.5")
+        found[name.strip()] = float(value)
+    return found
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in parse_names(text) if name)
+
+
+@cli_command(
+    examples=[
+        "fcn-deploy choose fcn8s.onnx --data val.txt --calib train.txt \\\n    --max-miou-drop 0.3 -o best.onnx",
+        "fcn-deploy choose fcn8s.onnx --data val.txt --calib train.txt \\\n"
+        "    --sizes 1,0.75,0.5 --max-miou-drop 1 --max-class-drop pole=1 \\\n    --max-ms 40 -o best.onnx",
+    ]
+)
+@cloup.argument("model", metavar="MODEL", help='FP32 .onnx file, checkpoint, recipe (.toml) or "demo".')
+@group(
+    "Data",
+    image_options(),
+    radius_option,
+    source_option("--calib", "calib", "Images to calibrate INT8 with, in the forms of --data; other ones than those."),
+    split_option("--calib-split", "calib_split", "--calib", "train"),
+    count_option("--max-calib-images", "calib_images", "--calib", 100),
+)
+@group(
+    "What to try",
+    option(
+        "--runners",
+        type=_names,
+        metavar="LIST",
+        shell_complete=complete_runner,
+        show_default="all that are installed",
+        help="onnxruntime[:DEVICE], openvino[:DEVICE], tensorrt, with commas.",
+    ),
+    option("--precisions", type=_names, default="fp32,fp16,int8", metavar="LIST", help="In which each is tried."),
+    option(
+        "--sizes",
+        type=_names,
+        default="1",
+        metavar="LIST",
+        help="What the network gets: shares of each image's sides, or HxW: 1,0.75,180x240. Images are resized before "
+        "it and labels back after it, and scored at the size of the ground truth.",
+    ),
+    model_option,
+)
+@group(
+    "Budgets",
+    option("--max-miou-drop", type=click.FloatRange(min=0), metavar="POINTS", help="Largest loss of mIoU."),
+    option("--max-boundary-drop", type=click.FloatRange(min=0), metavar="POINTS", help="Of mIoU near label changes."),
+    option("--max-class-drop", type=class_drops, metavar="CLASS=POINTS,...", help="Of single classes: pole=1,car=0.5."),
+    option("--max-ms", type=click.FloatRange(min=0), metavar="MS", help="Longest median of one image."),
+)
+@group(
+    "Search",
+    option(
+        "--time-budget",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        show_default="no limit",
+        help="Start no step after this time, and take the best so far.",
+    ),
+    option(
+        "--work",
+        type=FILE,
+        metavar="DIR",
+        show_default="OUTPUT.choose",
+        help="Folder of the log of finished steps, from which the same command continues.",
+    ),
+    threads_option("usable cores"),
+)
+@group("Result", output_option("out", "ONNX file to write.", type=FILE, required=True), json_option)
+def command(model: str, out: Path, **given: Any) -> None:
+    """Choose the fastest size, precision and runner of a model within budgets.
+
+    Candidates are scored on a few frames first; those that surely exceed a budget are dropped. The rest is timed for a
+    few rounds, and scored on all frames from the fastest on, until one passes and no other can be faster. The winner's
+    file is written with its model card. Losses are against PyTorch on the same frames.
+
+    Every finished step is in the log, so the same command continues after Ctrl-C or a crash.
+
+    Exit code: 0 if a file was written, 3 if no candidate passes.
+    """
+    from fcn_deploy.choice.choose import choose
+    from fcn_deploy.choice.text import render
+
+    calibration = None
+    if given["calib"] is not None:
+        from fcn_deploy.quantization.calibration.images import calibration_options
+
+        named = calibration_options(given["calib"])
+        calibration = replace(named, split=given["calib_split"], limit=given["calib_images"])
+    found = choose(
+        model,
+        out,
+        data_options(given),
+        calibration=calibration,
+        **picked(
+            given, "max_miou_drop", "max_boundary_drop", "max_class_drop", "max_ms", "runners", "precisions", "sizes",
+            "model_name", "threads", "radius", "time_budget", "work",
+        ),
+        progress=progress(),
+    )  # fmt: skip
+    emit(found.to_plain, lambda: render(found))
+    click.get_current_context().exit(0 if found.winner is not None else WORSE)
