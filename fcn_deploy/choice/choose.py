@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fcn_deploy.benchmark.models import BenchModel, open_reference
 from fcn_deploy.card import ModelCard
 from fcn_deploy.choice.candidates import Candidate, list_candidates
 from fcn_deploy.choice.frames import LabelledFrames
-from fcn_deploy.choice.limits import ChoiceLimits, losses
+from fcn_deploy.choice.limits import ChoiceLimits, Loss, losses
 from fcn_deploy.choice.log import ChoiceLog
 from fcn_deploy.choice.options import PRECISIONS, ChoiceOptions, check_options
 from fcn_deploy.choice.report import choice_of
@@ -27,7 +28,7 @@ from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.quantization.calibration.images import calibration_options, open_images
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import distributions
+from fcn_deploy.runners.registry import REFERENCE, distributions
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.arguments import NotNegative, Threads, checked
 from fcn_deploy.system.decode import Count
@@ -66,8 +67,8 @@ def choose(
         output: the ONNX file to write; nothing is written if no candidate passes.
         data: labelled images, as for `evaluate`.
         calibration: images for INT8, as for `quantize`, other ones than those of `data`.
-        max_miou_drop, max_boundary_drop: points of mIoU that may be lost against PyTorch on `data`, on all pixels and
-            near label changes.
+        max_miou_drop: points of mIoU that may be lost against PyTorch on `data`.
+        max_boundary_drop: the same near label changes.
         max_class_drop: points of IoU that single classes may lose, by name.
         max_ms: milliseconds that the median may take.
         runners: as for `bench`; None is every installed runner of .onnx files.
@@ -118,20 +119,30 @@ def choose(
 def run_choice(options: ChoiceOptions, progress: Progress = SILENT) -> Choice:
     """Search and write; errors as of `choose`."""
     started, cpu = time.perf_counter(), time.process_time()
-    with opened(options, progress) as (trials, candidates, source):
+    with opened(options, progress) as found:
+        trials = found.trials
         budget = math.inf if options.time_budget is None else options.time_budget
-        allowed = losses(options.limits, trials.frames.classes, trials.frames.present)
-        search = Search(trials, allowed, options.limits, started + budget)
+        search = Search(trials, found.losses, options.limits, started + budget)
         try:
-            winner = search.run(candidates)
+            winner = search.run(found.candidates)
         except KeyboardInterrupt:
             progress.say(f"{len(trials.log)} steps are in {trials.log.path}; the same command goes on after them")
             raise
-        return choice_of(options, search, winner, source, started, cpu, progress)
+        return choice_of(options, search, winner, found.source, started, cpu, progress)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a search works with."""
+
+    trials: Trials
+    candidates: tuple[Candidate, ...]
+    source: ModelSource
+    losses: tuple[Loss, ...]
 
 
 @contextmanager
-def opened(options: ChoiceOptions, progress: Progress) -> Iterator[tuple[Trials, tuple[Candidate, ...], ModelSource]]:
+def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
     """Open model, data and log; what was opened is closed at the end, and the folder stays."""
     check_options(options)
     threads = options.threads or usable_cores()
@@ -145,6 +156,7 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[tuple[Trials,
             raise RunnerError("no installed runner takes this file in one of the precisions; see fcn-deploy doctor")
         frames = _frames(card, options, progress)
         calibration = _calibration(card, options, frames, progress)
+        allowed = losses(options.limits, frames.classes, frames.present)
         options.folder.mkdir(parents=True, exist_ok=True)
         log = ChoiceLog(
             options.folder / "log.jsonl", _key(source, frames, calibration, options, threads), len(frames.classes)
@@ -159,11 +171,8 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[tuple[Trials,
                 raise RunnerError(f"there is nothing to compare the candidates with: {reason}")
             return found.runner
 
-        yield (
-            Trials(files, frames, log, "pytorch", open_the_reference, threads, options.radius, progress),
-            candidates,
-            source,
-        )
+        trials = Trials(files, frames, log, REFERENCE, open_the_reference, threads, options.radius, progress)
+        yield Opened(trials, candidates, source, allowed)
 
 
 def _frames(card: ModelCard | None, options: ChoiceOptions, progress: Progress) -> LabelledFrames:

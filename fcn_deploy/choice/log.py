@@ -21,7 +21,7 @@ Times = dict[str, list[int]]
 
 
 @dataclass(frozen=True)
-class _Line:
+class _ChoiceLine:
     """One finished step: frames of a candidate from number `first` on, or the rounds of a race.
 
     Attributes:
@@ -67,7 +67,7 @@ class ChoiceLog:
 
     def add_frames(self, candidate: str, counts: FrameCounts) -> FrameCounts:
         """Remember and write the frames behind those that are known; return all of them."""
-        line = _Line(
+        line = _ChoiceLine(
             step=candidate,
             first=len(self.frames(candidate)),
             overall=counts.overall.tolist(),
@@ -85,14 +85,14 @@ class ChoiceLog:
     def add_times(self, race: str, times: Times) -> None:
         """Remember and write a race."""
         self._times[race] = times
-        self._add(_Line(step=race, times={name: tuple(found) for name, found in times.items()}))
+        self._add(_ChoiceLine(step=race, times={name: tuple(found) for name, found in times.items()}))
 
-    def _add(self, line: _Line) -> None:
+    def _add(self, line: _ChoiceLine) -> None:
         self._steps += 1
         self._log.add(line)
 
     def _take(self, text: str, words: str) -> None:
-        line = decode(_Line, parse_json(text, words, RecordError), words, RecordError)
+        line = decode(_ChoiceLine, parse_json(text, words, RecordError), words, RecordError)
         self._steps += 1
         if line.times:
             self._times[line.step] = {name: list(found) for name, found in line.times.items()}

@@ -12,7 +12,7 @@ import numpy as np
 from fcn_deploy.choice.commands import commands_for
 from fcn_deploy.choice.options import ChoiceOptions
 from fcn_deploy.choice.result import Choice, Tried, Winner
-from fcn_deploy.choice.search import Search, Trial
+from fcn_deploy.choice.search import Search, CandidateState
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.weights import graph_files, save_graph
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
@@ -27,7 +27,7 @@ from fcn_deploy.vocabulary import Size
 def choice_of(
     options: ChoiceOptions,
     search: Search,
-    winner: Trial | None,
+    winner: CandidateState | None,
     source: ModelSource,
     started: float,
     cpu: float,
@@ -58,7 +58,9 @@ def choice_of(
     )
 
 
-def write_file(options: ChoiceOptions, winner: Trial, source: ModelSource, search: Search, progress: Progress) -> None:
+def write_file(
+    options: ChoiceOptions, winner: CandidateState, source: ModelSource, search: Search, progress: Progress
+) -> None:
     """Write the file that the winner's runner opened, as the commands of the result would.
 
     Raises:
@@ -89,7 +91,7 @@ def _copy(path: Path, target: Path) -> None:
         save_graph(graph, target)
 
 
-def _winner(options: ChoiceOptions, search: Search, winner: Trial) -> Winner:
+def _winner(options: ChoiceOptions, search: Search, winner: CandidateState) -> Winner:
     change = _change(search, winner)
     assert change is not None
     assert winner.ms is not None
@@ -106,7 +108,7 @@ def _winner(options: ChoiceOptions, search: Search, winner: Trial) -> Winner:
     )
 
 
-def _tried(search: Search, trial: Trial, size: Size) -> Tried:
+def _tried(search: Search, trial: CandidateState, size: Size) -> Tried:
     change = _change(search, trial)
     return Tried(
         name=trial.candidate.name,
@@ -121,7 +123,7 @@ def _tried(search: Search, trial: Trial, size: Size) -> Tried:
     )
 
 
-def _change(search: Search, trial: Trial) -> IouChange | None:
+def _change(search: Search, trial: CandidateState) -> IouChange | None:
     if trial.counts is None or not len(trial.counts):
         return None
     reference = search.trials.score(None, len(trial.counts))

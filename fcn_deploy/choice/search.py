@@ -29,7 +29,7 @@ UNTRIED = "the time was up before it was judged"
 
 
 @dataclass
-class Trial:
+class CandidateState:
     """What is known of a candidate so far; `dropped` says why it is out."""
 
     candidate: Candidate
@@ -58,12 +58,12 @@ class Search:
     limits: ChoiceLimits
     deadline: float
     complete: bool = True
-    tried: list[Trial] = field(default_factory=list)
+    tried: list[CandidateState] = field(default_factory=list)
     over_reference: Ratio | None = None
 
-    def run(self, candidates: Sequence[Candidate]) -> Trial | None:
+    def run(self, candidates: Sequence[Candidate]) -> CandidateState | None:
         """Return the winner; None if none passes."""
-        self.tried = [Trial(candidate) for candidate in candidates]
+        self.tried = [CandidateState(candidate) for candidate in candidates]
         total = len(self.trials.frames)
         first = stages(total)[0]
         for trial in self.tried:
@@ -78,10 +78,10 @@ class Search:
     def frames(self) -> int:
         return len(self.trials.frames)
 
-    def _alive(self) -> list[Trial]:
+    def _alive(self) -> list[CandidateState]:
         return [trial for trial in self.tried if not trial.dropped]
 
-    def _look(self, trial: Trial, upto: int) -> None:
+    def _look(self, trial: CandidateState, upto: int) -> None:
         """Score the first `upto` frames, and drop the candidate if it surely exceeds a limit."""
         if self._late(trial):
             return
@@ -95,7 +95,7 @@ class Search:
         if trial.dropped:
             self.trials.progress.say(f"{trial.candidate.name}: {trial.dropped}")
 
-    def _quick(self, trials: Sequence[Trial]) -> Times:
+    def _quick(self, trials: Sequence[CandidateState]) -> Times:
         """Time all of `trials` for a few rounds; drop who surely takes too long."""
         if not trials:
             return {}
@@ -107,7 +107,7 @@ class Search:
                 trial.dropped = f"its fastest round took {fastest:.3g} ms; allowed {self.limits.ms:g}"
         return times
 
-    def _judge(self, trial: Trial, quick: Times) -> None:
+    def _judge(self, trial: CandidateState, quick: Times) -> None:
         """Score a candidate on all frames, unless one that passed is surely faster."""
         ahead = [other.candidate.name for other in self.tried if other.passed]
         for name in ahead:
@@ -121,7 +121,7 @@ class Search:
                 return
         trial.passed = True
 
-    def _fastest(self, passed: Sequence[Trial]) -> Trial | None:
+    def _fastest(self, passed: Sequence[CandidateState]) -> CandidateState | None:
         """Race those that passed, then the winner against the reference."""
         with interrupts() as check:
             check()
@@ -146,7 +146,7 @@ class Search:
             return None
         return best
 
-    def _late(self, trial: Trial) -> bool:
+    def _late(self, trial: CandidateState) -> bool:
         if time.perf_counter() <= self.deadline:
             return False
         self.complete, trial.dropped = False, UNTRIED

@@ -1,1 +1,1 @@
-"""Parse the command line, call one function of the package, print its result: one module per command."""
+"""Run `fcn-deploy`: find the command, print results and errors."""

@@ -20,7 +20,7 @@ from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
 
-# section -> command (module in this package) -> its line in the overview. A module is imported when it is called.
+# section -> command (module in commands/) -> its line in the overview. A module is imported when it is called.
 SECTIONS = {
     "Start here": {
         "bench": "Compare the speed and accuracy of a model's runners.",
@@ -35,7 +35,7 @@ SECTIONS = {
         "export": "Write a model as ONNX and prove it equal to PyTorch.",
         "adopt": "Take in an ONNX file of another tool, with a proof.",
         "quantize": "Rewrite a model to FP16 or INT8.",
-        "choose": "Find the fastest file and runner within budgets.",
+        "choose": "Choose the fastest file and runner within budgets.",
         "build-engine": "Build a TensorRT engine, with or without a GPU.",
     },
     "Check": {
@@ -76,7 +76,7 @@ class _Program(cloup.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.commands:
             return None
-        command: click.Command = importlib.import_module(f"{__package__}.{name.replace('-', '_')}").command
+        command: click.Command = importlib.import_module(f"{__package__}.commands.{name.replace('-', '_')}").command
         return command
 
     def handle_bad_command_name(

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.audit.audit import audit
-from fcn_deploy.cli.audit import command
-from fcn_deploy.cli.quantize import command as quantize
+from fcn_deploy.cli.commands.audit import command
+from fcn_deploy.cli.commands.quantize import command as quantize
 from fcn_deploy.engine.builder.layers import compare_precision
 from fcn_deploy.errors import FcnDeployError, GraphError, MissingDependencyError
 from fcn_deploy.system.optional import require

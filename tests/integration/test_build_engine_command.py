@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fcn_deploy.cli.build_engine import command
+from fcn_deploy.cli.commands.build_engine import command
 from fcn_deploy.engine.gpus import Gpu
 from fcn_deploy.engine.sidecar import matches_plan, read_sidecar, sidecar_path
 from fcn_deploy.errors import DataError, EngineError, FcnDeployError, GraphError, OutputError

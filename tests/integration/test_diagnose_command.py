@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from fcn_deploy.cli.diagnose import command
+from fcn_deploy.cli.commands.diagnose import command
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SYNTHETIC_CLASSES
 from fcn_deploy.errors import FcnDeployError, GraphError, UnknownNameError

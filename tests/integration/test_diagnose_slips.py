@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
-from fcn_deploy.cli.diagnose import command
+from fcn_deploy.cli.commands.diagnose import command
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.diagnosis.slips.explain import explain_labels

@@ -16,7 +16,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from fcn_deploy.cli.export import command
+from fcn_deploy.cli.commands.export import command
 from fcn_deploy.errors import CheckpointError, FcnDeployError, OutputError, UnknownNameError
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.models.checkpoints import save_model

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fcn_deploy.cli.predict import command
+from fcn_deploy.cli.commands.predict import command
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.prediction.images.storage import Storage
 from tests.support.child_process import PATIENCE_S, finish

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.cli.predict import command
+from fcn_deploy.cli.commands.predict import command
 from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.contract_io import graft_contract, keep_outputs

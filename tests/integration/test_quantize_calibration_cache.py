@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fcn_deploy.cli.quantize import command
+from fcn_deploy.cli.commands.quantize import command
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.graph.load import load_graph

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from fcn_deploy.cli.bench import command as bench_command
-from fcn_deploy.cli.evaluate import command as evaluate_command
-from fcn_deploy.cli.quantize import command
+from fcn_deploy.cli.commands.bench import command as bench_command
+from fcn_deploy.cli.commands.evaluate import command as evaluate_command
+from fcn_deploy.cli.commands.quantize import command
 from fcn_deploy.errors import DataError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.graph.load import PRECISION_KEY, read_card
 from fcn_deploy.quantization.quantize import quantize

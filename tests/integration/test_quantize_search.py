@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from fcn_deploy.cli.quantize import command
+from fcn_deploy.cli.commands.quantize import command
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import (
     DataError,

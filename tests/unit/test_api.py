@@ -158,6 +158,7 @@ COMMANDS = {
     "bench": [],
     "build_engine": ["m.onnx", "-o", "m.engine"],
     "check_data": ["check", "photos"],
+    "choose": ["m.onnx", "--data", "val.txt", "-o", "best.onnx"],
     "diagnose": ["demo", "m.onnx"],
     "evaluate": ["demo"],
     "explain_labels": ["demo", "--labels-from", "masks", "--data", "photos"],

@@ -80,7 +80,7 @@ def test_imports_point_down():
 
 def test_the_import_test_sees_an_upward_import(tmp_path):
     assert _row("cli") > _row("graph") > _row("card")
-    assert "onnx_export" in _imports(PACKAGE / "cli" / "export.py")
+    assert "onnx_export" in _imports(PACKAGE / "cli" / "commands" / "export.py")
 
 
 def test_help_loads_nothing_heavy():
@@ -152,7 +152,7 @@ def test_each_integration_test_is_named_after_a_command():
         "test_model_kinds",
         "test_tensorrt_bindings",
     }
-    commands = [path.stem for path in (PACKAGE / "cli").glob("*.py")]
+    commands = [path.stem for path in (PACKAGE / "cli" / "commands").glob("*.py")]
     stems = {path.stem for path in (UNIT.parent / "integration").glob("test_*.py")} - several
     assert {stem for stem in stems if not any(f"{stem}_".startswith(f"test_{name}_") for name in commands)} == set()
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from fcn_deploy.audit.audit import audit
-from fcn_deploy.cli.audit import command as audit_command
+from fcn_deploy.cli.commands.audit import command as audit_command
 from fcn_deploy.engine.builder.parse import parser_findings
 from fcn_deploy.engine.flavors import RTX
 from fcn_deploy.errors import MissingDependencyError

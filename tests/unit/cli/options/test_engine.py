@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.benchmark.timing import isolated, memory
-from fcn_deploy.cli import bench, predict
+from fcn_deploy.cli.commands import bench, predict
 from fcn_deploy.cli.options.engine import engine_options
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt.runner import TrtRunner

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fcn_deploy.cli.predict import command
+from fcn_deploy.cli.commands.predict import command
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import DataError, FcnDeployError, MissingDependencyError, OutputError, UnknownNameError
 from fcn_deploy.prediction.images.sources import find_sources

@@ -7,8 +7,8 @@ from dataclasses import MISSING, fields
 import click
 import pytest
 
+from fcn_deploy.cli.commands.train import command
 from fcn_deploy.cli.options.values import size_value
-from fcn_deploy.cli.train import command
 from fcn_deploy.training.config import TrainConfig
 
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig) if field.default not in (MISSING, None)}
