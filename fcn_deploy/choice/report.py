@@ -12,7 +12,7 @@ import numpy as np
 from fcn_deploy.choice.commands import commands_for
 from fcn_deploy.choice.options import ChoiceOptions
 from fcn_deploy.choice.result import Choice, Tried, Winner
-from fcn_deploy.choice.search import Search, CandidateState
+from fcn_deploy.choice.search import CandidateState, Search
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.weights import graph_files, save_graph
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
