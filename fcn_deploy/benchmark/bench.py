@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
+from fcn_deploy.benchmark.kept_files import KeepFolder
 from fcn_deploy.benchmark.record.measurement import DeadlineS, Fps, MostStreams, StreamTest
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.run import BenchOptions, run_bench
@@ -48,6 +50,8 @@ def bench(
     engine: TrtOptions | None = None,
     radius: Count = 3,
     worst_frames: WorstFrames | None = None,
+    keep: StrPath | None = None,
+    force: bool = False,
     progress: Progress = SILENT,
 ) -> Record:
     """Compare the speed and the accuracy of a model's runners, or of several files side by side.
@@ -86,6 +90,8 @@ def bench(
         engine: contexts, slots and CUDA graphs of the rows of "tensorrt"; None leaves its own.
         radius: half width of the boundary band in pixels.
         worst_frames: collects the frames on which the rows differ most, for the HTML page.
+        keep: a folder for the files that are made for the rows: exported, rewritten, built; None keeps none.
+        force: whether files of the same name in `keep` are replaced.
 
     Returns:
         The record: a row per runner with its samples in nanoseconds, memory, agreement and accuracy, and what they
@@ -97,6 +103,7 @@ def bench(
         CheckpointError, GraphError, ExportError: no runner can use the file.
         DataError: the data set cannot be used, or not with the model's classes; two files with other classes; INT8
             without calibration images.
+        OutputError: a file of `keep` is there already, or cannot be written.
 
     Example:
         >>> import fcn_deploy
@@ -128,6 +135,7 @@ def bench(
         streams=None if streams is None else StreamTest(streams, fps, 1 / fps if deadline is None else deadline),
         saturation_s=saturation,
         worst_frames=worst_frames,
+        keep=None if keep is None else KeepFolder(Path(keep), force),
     )
     return run_bench(options, progress)
 

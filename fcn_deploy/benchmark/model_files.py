@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.benchmark.commands import command_for, is_made, made_name
+from fcn_deploy.benchmark.kept_files import KeepFolder
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.data.options import DataOptions
@@ -34,14 +36,21 @@ class ModelFiles:
         calibration: DataOptions | None = None,
         engine: TrtOptions | None = None,
         profiles: Callable[[], tuple[Profile, ...]] = tuple,
+        stem: str = "",
+        keep: KeepFolder | None = None,
         progress: Progress = SILENT,
     ) -> None:
-        """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default."""
+        """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default.
+
+        `stem` is what the names of the files begin with, in place of the source's own; `keep`: where they are left.
+        """
         self.model_source = model_source
+        self._stem, self._keep = stem or model_source.path.stem, keep
         self._folder = folder
         self._calibration, self._engine_options = calibration, engine
         self._profiles = profiles
         self._progress = progress
+        self._kept: dict[str, Path] = {}
         self._rewritten: dict[tuple[str, str], tuple[str, float]] = {}
         self._engines: dict[str, rec.Built] = {}
 
@@ -72,9 +81,17 @@ class ModelFiles:
         source = self.model_source
         if not is_made(source, spec):
             return rec.OpenedFile("demo" if source.kind == "demo" else source.path.name)
-        name = made_name(source.path.stem, spec)
+        name = made_name(self._stem, spec)
         profiles = self._profiles() if spec.is_engine else ()
         return rec.OpenedFile(name, command_for(source, spec, name, self._calibration, profiles))
+
+    def kept(self, opened: rec.OpenedFile, path: str) -> rec.OpenedFile:
+        """Leave the file at `path`, if it was made, in the folder of `keep`; OutputError if that fails."""
+        if self._keep is None or not opened.command:
+            return opened
+        if opened.name not in self._kept:
+            self._kept[opened.name] = self._keep.keep(Path(path), opened.name)
+        return replace(opened, kept=str(self._kept[opened.name]))
 
     def note_for(self, spec: RunnerSpec) -> tuple[str, ...]:
         """Return what a reader should know of the file that the spec's runner opens."""
@@ -84,7 +101,7 @@ class ModelFiles:
         """Return the file in another precision, and the seconds that it took."""
         if (precision, target) not in self._rewritten:
             source = self.model_source.onnx_file()
-            path = self._folder / f"{self.model_source.path.stem}.{precision}.{target}.onnx"
+            path = self._folder / f"{self._stem}.{precision}.{target}.onnx"
             started = time.perf_counter()
             quantize(
                 source,
@@ -101,7 +118,7 @@ class ModelFiles:
     def _engine(self, spec: RunnerSpec) -> tuple[str, rec.Built]:
         """Build an engine of the rewritten file; the seconds are those of the rewriting and of the build."""
         precision = spec.precision or "as it is"
-        path = self._folder / f"{self.model_source.path.stem}.{precision.replace(' ', '-')}.engine"
+        path = self._folder / made_name(self._stem, spec)
         if precision not in self._engines:
             source, seconds = str(self.model_source.onnx_file()), 0.0
             if precision not in ("as it is", "fp32"):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from fcn_deploy.benchmark.commands import is_made, made_name
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.row_runs import RowRun
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.options import check_same_classes
+from fcn_deploy.engine.sidecar import sidecar_path
 from fcn_deploy.errors import FcnDeployError, GraphError
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, default_runner, is_plain
@@ -33,6 +35,18 @@ class BenchModel:
     label: str
     specs: tuple[RunnerSpec, ...]
     card: ModelCard | None
+
+    @property
+    def stem(self) -> str:
+        """What the names of the files that are made of it begin with."""
+        return self.label.replace("/", "-") or self.source.path.stem
+
+    def made_names(self) -> Iterator[str]:
+        """Yield the name of every file that its rows need made, with the sidecars of engines."""
+        for spec in self.specs:
+            if is_made(self.source, spec):
+                name = made_name(self.stem, spec)
+                yield from (name, sidecar_path(Path(name)).name) if spec.is_engine else (name,)
 
     def describe(self) -> rec.BenchmarkedModel:
         """Return the file as the record has it."""

@@ -88,12 +88,16 @@ def open_rows(
     Raises:
         UnknownNameError: no such runner or provider: a typo, not a fact about the machine.
         CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
+        OutputError: a file cannot be kept.
     """
     runs = [_open(files, RowRun(spec, label, files.model_source.model), threads, stack) for spec in specs]
     errors = [run.error for run in runs]
     about_file = [error for error in errors if error is not None and not isinstance(error, ABOUT_MACHINE)]
     if about_file and all(errors):
         raise about_file[0]
+    for run in runs:
+        if run.opened is not None:
+            run.opened = files.kept(run.opened, run.file)
     return runs
 
 

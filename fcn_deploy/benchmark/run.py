@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
+from fcn_deploy.benchmark.kept_files import KeepFolder
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.models import BenchModel, check_models, labels_of, open_reference
 from fcn_deploy.benchmark.record import types as rec
@@ -80,6 +81,7 @@ class BenchOptions:
     saturation_s: float = SECONDS
     streams: StreamTest | None = None
     worst_frames: WorstFrames | None = None
+    keep: KeepFolder | None = None
 
     @property
     def rows(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -98,6 +100,8 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     with ExitStack() as stack:
         models = _models(asked, options.model, stack, progress)
         described = [model.describe() for model in models]
+        if options.keep is not None:
+            options.keep.check(name for model in models for name in model.made_names())
         # The data set first: a typo in its path should not cost the minute that an export takes.
         card = next((model.card for model in models if model.card is not None), None)
         dataset = open_or_generate(card, options.data, progress)
@@ -109,6 +113,8 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
                 Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True))),
                 calibration=options.calibration,
                 engine=options.engine,
+                stem=model.stem,
+                keep=options.keep,
                 profiles=lambda: _profiles(dataset, options, progress),
                 progress=progress,
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -17,6 +19,7 @@ import torch
 from fcn_deploy.adoption.adopt import adopt
 from fcn_deploy.benchmark.record.file import read_record
 from fcn_deploy.errors import CheckpointError, DataError, FcnDeployError, GraphError, OutputError, UnknownNameError
+from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.quantize import quantize
 from tests.support.bench_model import invoke, save_small_model
 from tests.support.child_process import finish
@@ -141,6 +144,25 @@ def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(small_o
     assert half["built"]["size_bytes"] < small_onnx.stat().st_size
     assert int8["measurements"][0]["agreement"]["overall"]["pixels"] == 3 * 33 * 47
     assert sorted(path.name for path in small_onnx.parent.iterdir()) == ["small.onnx", "small.safetensors"]
+
+
+def test_keep_leaves_the_files_of_the_rows_and_never_replaces_one_without_force(small_checkpoint, tmp_path):
+    out = tmp_path / "out"
+    runners = ["--runners", "pytorch,onnxruntime,onnxruntime:int8", "--calib", "synthetic:4:9:33x47"]
+    arguments = ["bench", str(small_checkpoint), "--data", DATA, *QUICK, *runners, "--no-memory", "--keep", str(out)]
+    whole = json.loads(invoke(*arguments, "--json", "-").stdout)
+    assert sorted(path.name for path in out.iterdir()) == ["small.int8.cpu.onnx", "small.onnx"]
+    int8 = whole["rows"][2]
+    assert int8["opened"]["kept"] == str(out / "small.int8.cpu.onnx")
+    assert graph_digest(out / "small.int8.cpu.onnx") == int8["built"]["sha256"]
+    with pytest.raises(OutputError, match=r"small.*\.onnx exists; --force replaces it"):
+        invoke(*arguments)
+    # the command of the record makes the same graph; its card names another file as the one that it was made from
+    _, *command = shlex.split(int8["opened"]["command"])
+    again = tmp_path / "again.onnx"
+    assert invoke(*command[:-1], str(again)).exit_code == 0
+    assert onnx.load(again).graph == onnx.load(out / "small.int8.cpu.onnx").graph
+    assert invoke("bench", "demo", "--force").exit_code == 2
 
 
 def test_engines_are_built_and_their_rows_say_why_they_did_not_run(small_onnx):

@@ -15,7 +15,6 @@ from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.formatting import points, share, short_ms
 
-NARROWEST = 40
 UNIT = " points of mIoU"
 
 
@@ -36,7 +35,8 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
         lines.append(AnswerLine("speed", f"{short_ms(found.median_ms)} ms{speed}"))
     if cost := _cost(found):
         lines.append(AnswerLine("cost", cost))
-    lines += _file(found)
+    if found.file is not None and found.file.command and not found.file.kept:
+        lines.append(AnswerLine("make it", found.file.command, command=True))
     lines += [AnswerLine("harmed", f"{row.row}: {_harm(row.cost, row.speed_up)}") for row in found.harmed]
     return [*lines, *(AnswerLine("not known", doubt.text) for doubt in found.unknown)]
 
@@ -45,17 +45,17 @@ def _ship(found: BenchAnswer) -> tuple[str, str]:
     if found.row is None:
         why = f"each row that was timed loses more than {found.limit:g} points of mIoU" if found.harmed else ""
         return "ship", f"none: {why or 'no row was timed with its accuracy'}"
-    named = f"{found.row}{_what(found)}"
-    return ("ship", named) if found.judged else ("fastest", f"{named}; whether it is unharmed was not measured")
+    named = _named(found, found.row)
+    return ("ship", named) if found.judged else ("fastest", f"{named}; whether it is unharmed is not known")
 
 
-def _what(found: BenchAnswer) -> str:
-    """Write " (fcn8s.int8.cpu.onnx in OpenVINO)"."""
-    if found.file is None or found.row is None:
-        return ""
+def _named(found: BenchAnswer, row: str) -> str:
+    """Write "fcn8s.int8.cpu.onnx, run by OpenVINO (openvino:int8)"; the row alone where the file is not known."""
+    if found.file is None:
+        return row
     runner = found.runner.partition(":")[0]
     title = RUNNERS[runner].title if runner in RUNNERS else runner
-    return f" ({found.file.name} in {title})"
+    return f"{found.file.kept or found.file.name}, run by {title} ({row})"
 
 
 def _cost(found: BenchAnswer) -> str:
@@ -80,16 +80,6 @@ def signed(change: Interval, unit: str = "") -> str:
     return f"{value} ({change.low:+.2f} to {change.high:+.2f})"
 
 
-def _file(found: BenchAnswer) -> Iterator[AnswerLine]:
-    file = found.file
-    if file is None:
-        return
-    if file.kept:
-        yield AnswerLine("file", file.kept)
-    if file.command:
-        yield AnswerLine("make it", file.command, command=True)
-
-
 def _harm(cost: Interval, speed_up: object) -> str:
     loss = signed(cost, UNIT)
     return loss if speed_up is None else f"{speed_up}, {loss}"
@@ -102,20 +92,31 @@ class Answered:
     answer: BenchAnswer
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Yield a table of two columns."""
+        """Yield tables of two columns, and where the command has no room in one, its lines from the left edge."""
         lines = answer_lines(self.answer)
         label = max(len(line.label) for line in lines) + 2
-        width = max(options.max_width - label, NARROWEST - label)
-        table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        last = ""
+        table, last = _grid(label), ""
         for line in lines:
-            text = "\n".join(folded(line.text, width)) if line.command else line.text
-            style = "bold" if line is lines[0] else ""
-            table.add_row(Text("" if line.label == last else line.label, style), Text(text, style))
+            text, style = line.text, "bold" if line is lines[0] else ""
+            if line.command:
+                text = "\n".join(folded(text, options.max_width - label))
+            shown = "" if line.label == last else line.label
             last = line.label
+            if line.command and max(map(len, text.split("\n"))) > options.max_width - label:
+                table.add_row(Text(f"{shown}:"), Text())
+                yield table
+                yield Text("\n".join(cut(line.text, options.max_width)))
+                table = _grid(label)
+            else:
+                table.add_row(Text(shown, style), Text(text, style))
         yield table
+
+
+def _grid(label: int) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True, min_width=label - 2)
+    table.add_column(overflow="fold")
+    return table
 
 
 def folded(command: str, width: int) -> list[str]:
@@ -124,20 +125,43 @@ def folded(command: str, width: int) -> list[str]:
     An argument that is wider than `width` has a line of its own.
     """
     lines = [""]
-    for group in _groups(shlex.split(command)):
-        joined = f"{lines[-1]} {group}" if lines[-1].strip() else f"{lines[-1]}{group}"
-        if lines[-1].strip() and len(joined) > width - 2:
-            lines.append(f"    {group}")
+    for group in _groups(command):
+        joined = f"{lines[-1]} {group}" if lines[-1] else group
+        if lines[-1] and (lines[-1].endswith("&&") or len(joined) > width - 2):
+            lines.append(group if lines[-1].endswith("&&") else f"    {group}")
         else:
             lines[-1] = joined
-    return [*(f"{line} \\" for line in lines[:-1]), lines[-1]]
+    return [*(line if line.endswith("&&") else f"{line} \\" for line in lines[:-1]), lines[-1]]
 
 
-def _groups(words: list[str]) -> Iterator[str]:
-    """Yield each option with its value, quoted for a shell."""
+def cut(command: str, width: int) -> list[str]:
+    """Break a command line anywhere: a backslash at a line's end joins the parts of a word too, if nothing precedes."""
+    lines = [""]
+    for place, group in enumerate(_groups(command)):
+        for part in _pieces((" " if place else "") + group, width - 1):
+            if len(lines[-1]) + len(part) > width - 1:
+                lines.append("")
+            lines[-1] += part
+    return [*(f"{line}\\" for line in lines[:-1]), lines[-1]]
+
+
+def _pieces(text: str, width: int) -> list[str]:
+    """Cut what is wider than `width`; a quoted part is left whole, as a backslash within quotes is one."""
+    if len(text) <= width or "'" in text:
+        return [text]
+    return [text[start : start + width] for start in range(0, len(text), width)]
+
+
+def _groups(command: str) -> Iterator[str]:
+    """Yield each option with its value, quoted for a shell, and "&&" with what precedes it."""
     group: list[str] = []
-    for word in words:
-        if group and not (len(group) == 1 and group[0].startswith("-") and not word.startswith("-")):
+    for word in shlex.split(command):
+        valued = len(group) == 1 and group[0].startswith("-") and not word.startswith("-")
+        if word == "&&":
+            yield f"{shlex.join(group)} &&"
+            group = []
+            continue
+        if group and not valued:
             yield shlex.join(group)
             group = []
         group.append(word)

@@ -9,6 +9,7 @@ from fcn_deploy.benchmark.record.measurement import Measurement, StreamLoad
 from fcn_deploy.benchmark.record.streams import held_streams, p99_ms
 from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, is_reference, speed
 from fcn_deploy.benchmark.record.types import Record, Row
+from fcn_deploy.benchmark.verdicts.arithmetic import computed_in
 from fcn_deploy.runners.registry import REFERENCE
 from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share
 
@@ -179,11 +180,13 @@ def _p99_cell(load: StreamLoad | None) -> str:
 
 
 def built_sheet(record: Record) -> Sheet:
-    """Return the files made for the rows: size, seconds, and the share of the multiply-adds in each type."""
+    """Return the files made for the rows: size, seconds, multiply-adds in each type, and in which types they ran."""
     rows = []
     for row in record.rows:
         if row.built is not None:
             shares = ", ".join(f"{name} {100 * part:.1f} %" for name, part in row.built.shares.items())
             cells = [row.built.kind, number(row.built.size_bytes / 1e6, 1), number(row.built.seconds, 1)]
-            rows.append((row.name, *cells, shares or NONE))
-    return Sheet("Files made", ("runner", "file", "MB", "made in s", "multiply-adds by type"), tuple(rows))
+            ran = computed_in(record, row) or ("not known" if row.status == "ok" else NONE)
+            rows.append((row.name, *cells, shares or NONE, ran))
+    heads = ("runner", "file", "MB", "made in s", "types in the file", "computed in")
+    return Sheet("Files made", heads, tuple(rows), words=(0, 1, 4, 5))

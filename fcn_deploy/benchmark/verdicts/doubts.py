@@ -10,7 +10,7 @@ from fcn_deploy.benchmark.baseline.significance import MIN_ROUNDS
 from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.timing.machine import contended
-from fcn_deploy.benchmark.verdicts.speed import speed_ratio, yardstick
+from fcn_deploy.benchmark.verdicts.speed import speed_ratio, timed_rows, yardstick
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import count, some
 
@@ -24,12 +24,12 @@ class Doubt:
 
     Attributes:
         about: "busy": other processes took the cores; "rounds": too few for an interval; "unstable": the times of the
-            row or of the one it is compared with; "tie": other rows that may be as fast; "truth": there is nothing to
-            judge the accuracy by; "images": too few to know the cost; "pytorch": PyTorch was not timed; "absent": rows
-            that did not run.
+            row or of the one it is compared with; "tie": other rows that may be as fast; "alone": no other row was
+            timed; "truth": there is nothing to judge the accuracy by; "images": too few to know the cost; "pytorch":
+            PyTorch was not timed; "absent": rows that did not run.
     """
 
-    about: Literal["busy", "rounds", "unstable", "tie", "truth", "images", "pytorch", "absent"]
+    about: Literal["busy", "rounds", "unstable", "tie", "alone", "truth", "images", "pytorch", "absent"]
     text: str
 
 
@@ -46,6 +46,7 @@ def doubts(
     found = [*_busy(record), *_truth(record), *_images(record, limit, cost)]
     if row is not None:
         found += [*_rounds(record), *_unstable(record, row), *_ties(record, row, rivals), *_pytorch(record)]
+        found += _alone(record)
     return (*found, *_absent(record))
 
 
@@ -84,7 +85,7 @@ def _images(record: Record, limit: float, cost: Interval | None) -> Iterator[Dou
 def _rounds(record: Record) -> Iterator[Doubt]:
     if 0 < len(record.rounds) < MIN_ROUNDS:
         rounds = count(len(record.rounds), "round")
-        yield Doubt("rounds", f"how far the speed-up may be off: {rounds} are too few (see --seconds)")
+        yield Doubt("rounds", f"how far the times may be off: {rounds} are too few (see --seconds)")
 
 
 def _unstable(record: Record, row: Row) -> Iterator[Doubt]:
@@ -107,6 +108,11 @@ def _ties(record: Record, row: Row, rivals: Sequence[Row]) -> Iterator[Doubt]:
 def _pytorch(record: Record) -> Iterator[Doubt]:
     if yardstick(record) is None:
         yield Doubt("pytorch", "how much faster than PyTorch it is: no row of PyTorch was timed (see --runners)")
+
+
+def _alone(record: Record) -> Iterator[Doubt]:
+    if len(timed_rows(record)) == 1:
+        yield Doubt("alone", "whether anything is faster: no other row was timed")
 
 
 def _absent(record: Record) -> Iterator[Doubt]:

@@ -14,16 +14,14 @@ from fcn_deploy.benchmark.record.series import series
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.summary import mean_change, reference_words
 from fcn_deploy.benchmark.record.types import Record, Row
-from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
+from fcn_deploy.benchmark.runner_specs import RunnerSpec
+from fcn_deploy.benchmark.verdicts.arithmetic import computed_in, spec_of, without_fp16_kernels
 from fcn_deploy.benchmark.verdicts.bottleneck import bottleneck
 from fcn_deploy.benchmark.verdicts.speed import SpeedUp, speed_ratio
-from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.metrics.bootstrap import Interval
-from fcn_deploy.runners.registry import RUNNERS, device_of
+from fcn_deploy.runners.registry import RUNNERS
 
 About = Literal["bottleneck", "variance", "precision", "payoff"]
-# Types that a PyTorch network may be converted to, as a runner's name has them.
-NARROW = ("fp16", "bf16")
 # A p99 beyond this many medians is mentioned.
 TAIL = 1.5
 
@@ -67,27 +65,30 @@ def _variance(record: Record, row: Row) -> Iterator[str]:
 
 
 def _precision(record: Record, row: Row) -> Iterator[str]:
-    """Yield the precision that really ran, as far as the record knows it."""
-    spec = _spec(row)
-    built = row.built
+    """Yield the types in the file that was made, and those that really ran, as far as the record knows them."""
+    spec, built = spec_of(row), row.built
+    computed = computed_in(record, row)
     if built is not None and built.shares:
         largest = max(built.shares, key=lambda name: built.shares[name])
         shares = ", ".join(f"{100 * part:.1f} % {name}" for name, part in built.shares.items())
         wanted = (spec.precision or "").split("+")[0].upper()
         missed = f", though {wanted} was asked for" if wanted and wanted != largest else ""
-        source = "by the builder's own list" if spec.is_engine else "in the file that ran"
-        yield f"multiply-adds {source}: {shares}{missed}"
-    line = RUNNERS.get(spec.runner.partition(":")[0])  # None for a runner of a later version's record
-    if line is None:
-        return
-    on_x86 = str(record.environment.get("system", "")).endswith(("x86_64", "AMD64"))
-    if not line.fp16_on_x86 and spec.precision == "fp16" and device_of(spec.runner) == "cpu" and on_x86:
-        yield f"computed in FP32: {line.title} has no FP16 kernels for this CPU and converts the weights back"
-    elif line.opens == "network" and row.status == "ok":
-        narrow = [part for part in spec.runner.split(":") if part in NARROW]
-        tf32 = device_of(spec.runner) == "cuda" and (record.environment.get("torch") or {}).get("cudnn_tf32")
-        wide = "FP32" + (", convolutions in TF32 (cuDNN)" if tf32 else "")
-        yield f"computed in {narrow[0].upper() if narrow else wide}"
+        if spec.is_engine:
+            yield f"multiply-adds by the builder's own list: {shares}{missed}"
+            return
+        yield f"types in the file, of the multiply-adds: {shares}{missed}"
+    title = RUNNERS[_runner_name(spec)].title if _runner_name(spec) in RUNNERS else spec.runner
+    if without_fp16_kernels(record, row):
+        yield f"computed in FP32: {title} has no FP16 kernels for this CPU and converts the weights back"
+    elif computed is not None and (built is not None or not computed.startswith("layers")):
+        yield f"computed in {computed.removeprefix('layers: ')}"
+    elif built is not None and row.status == "ok":
+        yield f"in which types it computed is not known: {title} does not say"
+
+
+def _runner_name(spec: RunnerSpec) -> str:
+    """Return the runner's name without its device."""
+    return spec.runner.partition(":")[0]
 
 
 def _payoff(record: Record, row: Row) -> Iterator[str]:
@@ -128,23 +129,15 @@ def _agreement(record: Record, row: Row) -> str:
     return f", {agreed:.2f} % of the labels as {reference_words(record)}'s"
 
 
-def _spec(row: Row) -> RunnerSpec:
-    """Parse the row's name; a runner that this version does not know is taken as one without a precision."""
-    try:
-        return parse_spec(row.runner)
-    except UnknownNameError:
-        return RunnerSpec(row.runner, row.runner)
-
-
 def _plain_row(record: Record, row: Row) -> Row | None:
     """Return the timed row of the same runner on the model as it is, or in FP16 if there is none; of another file than
     the reference's, the same row of that one.
     """
-    spec, timed = _spec(row), [other for other in record.rows if other.own.latency is not None]
+    spec, timed = spec_of(row), [other for other in record.rows if other.own.latency is not None]
     if spec.precision is None:
         first = record.model.label
         return next((other for other in timed if first == other.file != row.file and other.runner == row.runner), None)
-    others = [(_spec(other), other) for other in timed if other.file == row.file]
+    others = [(spec_of(other), other) for other in timed if other.file == row.file]
     for precision in (None, "fp16"):
         for other, found in others:
             if other.runner == spec.runner and other.precision == precision != spec.precision:

@@ -82,6 +82,8 @@ if TYPE_CHECKING:
 @group("Gate", GATE_OPTIONS)
 @group(
     "Report",
+    option("--keep", metavar="DIR", help="Keep the files that are made for the rows in this folder."),
+    option("--force", is_flag=True, help="With --keep: replace files of the same names."),
     option(
         "--details",
         is_flag=True,
@@ -111,6 +113,7 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
 
     if runners is not None and not runners.strip(", "):
         raise click.UsageError("--runners names no runner; give pytorch, onnxruntime or both")
+    refuse_without("keep", "force", words="needs --keep, the folder whose files it replaces")
     gate, reports = Gate.of(given), Reports.of(given)
     baseline = gate.read_baseline()
     record = None if gate.from_path is None else read_record(Path(gate.from_path))
@@ -124,11 +127,13 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
             calibration=_calibration(given["calib"], given["calib_labels"]),
             engine=engine_options(given),
             progress=progress(),
-            **picked(given, "model_name", "radius", "reference"),
+            **picked(given, "model_name", "radius", "reference", "keep", "force"),
             **timing(given),
             **stream_arguments(given),
         )
         record = replace(record, command=command_line())
+        for path in dict.fromkeys(row.opened.kept for row in record.rows if row.opened and row.opened.kept):
+            notice(f"wrote {path}")
     _leave(record, gate, baseline, details, reports, kept)
 
 

@@ -106,7 +106,7 @@ def test_an_engine_that_was_built_and_cannot_run_shows_what_it_is_and_why():
     lines = printed(render(RECORD, details=True)).splitlines()
     (made,) = [line for line in lines if "engine" in line]
     assert made.split()[:4] == ["tensorrt:int8", "engine", "2.4", "1.2"]
-    assert made.rstrip().endswith("INT8 96.4 %, FP32 3.6 %")
+    assert made.rstrip().endswith("INT8 96.4 %, FP32 3.6 %        -")
     assert "tensorrt:int8 built, and not run: libcuda.so.1 is missing" in map(str.rstrip, lines)
 
 

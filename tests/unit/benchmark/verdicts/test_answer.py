@@ -88,7 +88,7 @@ def test_without_a_reference_the_label_maps_are_not_denied():
 def test_what_a_busy_machine_and_few_rounds_leave_open_is_named():
     found = doubts(answer(replace(RECORD, other_cores=2.4)))
     assert found["busy"].startswith("how fast: other processes kept 2.4 of 4 cores busy")
-    assert found["rounds"] == "how far the speed-up may be off: 4 rounds are too few (see --seconds)"
+    assert found["rounds"] == "how far the times may be off: 4 rounds are too few (see --seconds)"
     assert found["absent"] == (
         "how onnxruntime:cuda, onnxruntime:tensorrt, tensorrt:int8 would have done: not timed here"
     )
@@ -104,6 +104,10 @@ def test_unstable_times_and_ties_are_named():
     assert found["tie"] == "which is fastest: openvino is not distinguished from it"
     steady = doubts(answered(PYTORCH, row(accuracy=MANY), row("openvino", timed(1, 7, 2), accuracy=MANY)))
     assert set(steady) == set()
+
+
+def test_a_single_row_has_nothing_to_be_faster_than():
+    assert doubts(answered(PYTORCH)) == {"alone": "whether anything is faster: no other row was timed"}
 
 
 def test_too_few_images_to_exclude_a_loss_are_named():

@@ -97,6 +97,16 @@ def test_fp16_on_an_x86_cpu_is_said_to_have_run_in_fp32():
     assert texts("Linux 6.1 x86_64", "onnxruntime:cuda:fp16") == []
 
 
+def test_what_stands_in_a_file_is_not_called_what_ran():
+    made = rec.Built("onnx", 1000, 1.0, {"INT8": 0.973, "FP32": 0.027})
+    assert said("precision", row("onnxruntime:int8", built=made)) == [
+        "types in the file, of the multiply-adds: 97.3 % INT8, 2.7 % FP32",
+        "in which types it computed is not known: ONNX Runtime does not say",
+    ]
+    listed = ("layers that multiply: 13 in INT8, 6 in BF16",)
+    assert said("precision", row("openvino:int8", built=made, notes=listed))[1] == "computed in 13 in INT8, 6 in BF16"
+
+
 def test_pytorch_computes_in_fp32_and_its_convolutions_in_tf32_where_that_is_allowed():
     allowed = RECORD.environment | {"torch": {"cudnn_tf32": True}}
     assert said("precision", row("pytorch"), environment=allowed) == ["computed in FP32"]
