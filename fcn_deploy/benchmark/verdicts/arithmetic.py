@@ -1,4 +1,4 @@
-"""Say in which types a row really computed, which is not always what stands in its file.
+"""Say in which types a row really computed, which is not always what its file holds.
 
 A runner may take the values of a quantised file back to float, and a CPU without FP16 kernels computes in FP32. What
 ran is known where the runner lists its layers (OpenVINO), where the builder did (engines), of PyTorch, which is asked

@@ -97,7 +97,7 @@ def test_fp16_on_an_x86_cpu_is_said_to_have_run_in_fp32():
     assert texts("Linux 6.1 x86_64", "onnxruntime:cuda:fp16") == []
 
 
-def test_what_stands_in_a_file_is_not_called_what_ran():
+def test_the_types_in_a_file_are_not_called_what_ran():
     made = rec.Built("onnx", 1000, 1.0, {"INT8": 0.973, "FP32": 0.027})
     assert said("precision", row("onnxruntime:int8", built=made)) == [
         "types in the file, of the multiply-adds: 97.3 % INT8, 2.7 % FP32",
