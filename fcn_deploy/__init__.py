@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.data_check.check import check_data
     from fcn_deploy.diagnosis.diagnose import diagnose
     from fcn_deploy.diagnosis.slips.explain import explain_labels
+    from fcn_deploy.drift.watch import watch
     from fcn_deploy.engine.builder.options import BuildOptions
     from fcn_deploy.engine_build.build_engine import build_engine
     from fcn_deploy.evaluation.evaluate import evaluate
@@ -54,11 +55,12 @@ _MODULES = {
     "predict": "fcn_deploy.prediction.predict",
     "quantize": "fcn_deploy.quantization.quantize",
     "train": "fcn_deploy.training.loop",
+    "watch": "fcn_deploy.drift.watch",
 }
 __all__ = [
     "BuildOptions", "Cluster", "DataOptions", "Profile", "SearchOptions", "TrtOptions", "__version__", "adopt",
     "bench", "build_engine", "check_data", "choose", "diagnose", "evaluate", "explain_labels", "export", "inspect",
-    "load", "predict", "quantize", "train",
+    "load", "predict", "quantize", "train", "watch",
 ]  # fmt: skip
 
 

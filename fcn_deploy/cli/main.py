@@ -45,6 +45,7 @@ SECTIONS = {
     },
     "Use": {
         "predict": "Write the label maps of images, folders and videos.",
+        "watch": "Tell without labels whether images still fit an INT8 file.",
         "package": "Write a model repository for Triton Inference Server.",
     },
 }
@@ -60,6 +61,7 @@ MEANT = {
     "build": "build-engine", "engine": "build-engine", "trt": "build-engine", "tensorrt": "build-engine",
     "info": "inspect", "show": "inspect", "check": "audit", "lint": "audit", "debug": "diagnose", "bisect": "diagnose",
     "infer": "predict", "detect": "predict", "segment": "predict", "run": "predict",
+    "monitor": "watch", "drift": "watch",
     "triton": "package", "serve": "package", "env": "doctor",
 }  # fmt: skip
 EPILOG = """\

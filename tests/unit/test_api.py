@@ -167,6 +167,7 @@ COMMANDS = {
     "predict": ["demo", "photo.png", "-o", "masks"],
     "quantize": ["m.onnx", "--precision", "fp16", "-o", "h.onnx"],
     "train": ["--data", "a", "--val", "b", "-o", "run"],
+    "watch": ["m.onnx", "photos"],
 }
 
 

@@ -40,7 +40,7 @@ ROWS = [
         "prediction",
         "training",
     },
-    {"benchmark"},
+    {"benchmark", "drift"},
     {"choice"},
     {"cli"},
 ]

@@ -70,11 +70,13 @@ class CacheContent:
         calibration: None if there is none that can be used.
         reason: why not; empty if there is no file.
         ours: False for a file that is something else, which must not be written over.
+        key: what it was measured on; None without a calibration.
     """
 
     calibration: TensorStatistics | None = None
     reason: str = ""
     ours: bool = True
+    key: CacheKey | None = None
 
 
 def cache_key(graph: Path, digests: Sequence[str]) -> CacheKey:
@@ -99,8 +101,8 @@ def graph_digest(path: Path, model: ir.Model | None = None) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def read_cache(path: Path, key: CacheKey) -> CacheContent:
-    """Return what `path` holds for `key`; a file that cannot be used is a reason and never an error."""
+def read_cache(path: Path, key: CacheKey | None) -> CacheContent:
+    """Return what `path` holds for `key` (None: for any); a file that cannot be used is a reason, never an error."""
     if not path.exists():
         return CacheContent()
     try:
@@ -121,8 +123,8 @@ def read_cache(path: Path, key: CacheKey) -> CacheContent:
         if text.pop("sha256") != _digest(text, arrays):
             return CacheContent(reason="is damaged (its checksum does not fit)")
         names = decode(_Metadata, text, "its text", RecordError)
-        reason = _difference(names.key, key)
-        return CacheContent(reason=reason) if reason else CacheContent(_calibration(names, arrays))
+        reason = "" if key is None else _difference(names.key, key)
+        return CacheContent(reason=reason) if reason else CacheContent(_calibration(names, arrays), key=names.key)
     except _UNREADABLE as error:
         return CacheContent(reason=f"is damaged ({type(error).__name__}: {error})")
 
