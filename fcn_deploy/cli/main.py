@@ -45,7 +45,7 @@ SECTIONS = {
     },
     "Use": {
         "predict": "Write the label maps of images, folders and videos.",
-        "watch": "Tell without labels whether images still fit an INT8 file.",
+        "watch": "Judge without labels whether images still fit an INT8 file.",
         "package": "Write a model repository for Triton Inference Server.",
     },
 }

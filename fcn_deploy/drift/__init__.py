@@ -1,1 +1,1 @@
-"""Tell without labels whether images still fit the calibration of an INT8 file: `fcn-deploy watch`."""
+"""Judge without labels whether images still fit the calibration of an INT8 file: `fcn-deploy watch`."""

@@ -33,7 +33,7 @@ APPEARANCE_SPREAD = np.array([2.0, 1.0, 0.03, 0.05])
 
 
 @dataclass(frozen=True)
-class Limits:
+class DriftLimits:
     """What a user may set.
 
     Attributes:
@@ -53,7 +53,7 @@ class Limits:
         return 1 - self.false_alarms / PARTS
 
 
-def judge_ranges(today: ImageStatistics, before: ImageStatistics, chosen: Limits) -> tuple[TensorDrift, ...]:
+def judge_ranges(today: ImageStatistics, before: ImageStatistics, chosen: DriftLimits) -> tuple[TensorDrift, ...]:
     """Return the quantised tensors, in order; only more values outside a range than in the calibration are out."""
     counts = Counts(before.beyond, before.values)
     drawn = np.maximum(differences(counts, today.images, _log_share), 0)
@@ -68,7 +68,9 @@ def judge_ranges(today: ImageStatistics, before: ImageStatistics, chosen: Limits
     )
 
 
-def judge_pooled_ranges(today: ImageStatistics, before: TensorStatistics, chosen: Limits) -> tuple[TensorDrift, ...]:
+def judge_pooled_ranges(
+    today: ImageStatistics, before: TensorStatistics, chosen: DriftLimits
+) -> tuple[TensorDrift, ...]:
     """Return the quantised tensors against distributions over all calibration images at once.
 
     Nothing can be drawn from these, so the limit is twice the calibration's share.
@@ -93,7 +95,7 @@ def judge_pooled_ranges(today: ImageStatistics, before: TensorStatistics, chosen
 
 
 def judge_classes(
-    today: ImageStatistics, before: ImageStatistics, classes: Sequence[str], chosen: Limits
+    today: ImageStatistics, before: ImageStatistics, classes: Sequence[str], chosen: DriftLimits
 ) -> ClassShares:
     """Return each class's share of the pixels, and the distance of all."""
     counts, own = _class_counts(before), _class_counts(today).share()
@@ -106,7 +108,9 @@ def judge_classes(
     return ClassShares(float(_distance((own - calibration)[None])[0]), most, drifts)
 
 
-def judge_appearance(today: ImageStatistics, before: ImageStatistics, chosen: Limits) -> tuple[AppearanceDrift, ...]:
+def judge_appearance(
+    today: ImageStatistics, before: ImageStatistics, chosen: DriftLimits
+) -> tuple[AppearanceDrift, ...]:
     """Return what the images look like, and their sizes."""
     counts = Counts(before.appearance, np.ones_like(before.appearance))
     drawn = differences(counts, today.images, _appearance_scale)
@@ -119,11 +123,13 @@ def judge_appearance(today: ImageStatistics, before: ImageStatistics, chosen: Li
     return (*looks, *_sizes(today, before))
 
 
-def judge_labels(today: LabelChanges | None, before: LabelChanges | None, chosen: Limits) -> tuple[LabelDrift, ...]:
+def judge_labels(
+    today: LabelChanges | None, before: LabelChanges | None, chosen: DriftLimits
+) -> tuple[LabelDrift, ...]:
     """Return the share of labels that FP32 gives otherwise, by region; empty where none were compared.
 
-    `Limits.differing` is for all pixels. Otherwise the limit is twice the calibration's share, or what sets drawn from
-    the calibration images reach where that is more: some streets are harder than others.
+    `DriftLimits.differing` is for all pixels. Otherwise the limit is twice the calibration's share, or what sets drawn
+    from the calibration images reach where that is more: some streets are harder than others.
     """
     if today is None:
         return ()
@@ -147,7 +153,7 @@ def _interval(changes: LabelChanges, index: int) -> Interval:
     return interval(float(counts.share()[0]), drawn)
 
 
-def _reached(before: LabelChanges, images: int, chosen: Limits) -> Values:
+def _reached(before: LabelChanges, images: int, chosen: DriftLimits) -> Values:
     """Return float64[3]: the share of each region that sets of so many images stay below in most of the draws."""
     counts = Counts(before.differing.astype(np.float64), before.pixels.astype(np.float64))
     drawn = np.maximum(differences(counts, images, _log_share), 0)

@@ -1,4 +1,4 @@
-"""Tell whether images still fit the calibration of an INT8 file, without labels."""
+"""Judge without labels whether images still fit the calibration of an INT8 file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.drift.judge import (
     FEWEST,
-    Limits,
+    DriftLimits,
     judge_appearance,
     judge_classes,
     judge_labels,
@@ -37,7 +37,7 @@ from fcn_deploy.system.formatting import count
 from fcn_deploy.system.progress import SILENT, Progress
 
 IMAGES = 200
-LIMITS = Limits()
+LIMITS = DriftLimits()
 Share = Annotated[float, at_least(0, 1, "a number")]
 
 
@@ -59,7 +59,7 @@ def watch(
     stdin: IO[bytes] | None = None,
     progress: Progress = SILENT,
 ) -> DriftReport:
-    """Tell whether images still fit the calibration of an INT8 file; they need no labels.
+    """Judge whether images still fit the calibration of an INT8 file; they need no labels.
 
     Args:
         model: an INT8 .onnx file.
@@ -98,7 +98,7 @@ def watch(
         >>> found.fits, found.appearance[0].name, found.appearance[0].out
         (False, 'brightness', True)
     """
-    chosen = Limits(false_alarms, max_beyond, max_differing)
+    chosen = DriftLimits(false_alarms, max_beyond, max_differing)
     given = tuple(os.fspath(one) for one in cast(Sequence[StrPath], images))
     sources = find_sources(given, stdin=stdin)
     with ExitStack() as stack:
@@ -173,7 +173,7 @@ def _report(
     networks: Networks,
     today: ImageStatistics,
     before: ImageStatistics | TensorStatistics,
-    chosen: Limits,
+    chosen: DriftLimits,
     baseline: str,
     available: int | None,
     failures: tuple[Failure, ...],
@@ -200,7 +200,7 @@ def _report(
 
 
 def _judge_ranges(
-    today: ImageStatistics, before: ImageStatistics | TensorStatistics, chosen: Limits
+    today: ImageStatistics, before: ImageStatistics | TensorStatistics, chosen: DriftLimits
 ) -> tuple[TensorDrift, ...]:
     if isinstance(before, TensorStatistics):
         return judge_pooled_ranges(today, before, chosen)

@@ -48,7 +48,7 @@ def test_photos_that_do_not_fit_exit_with_3_and_a_line_for_each_figure(shell, in
 
 
 @pytest.mark.parametrize(("strict", "code"), [((), 0), (("--strict",), 4)])
-def test_too_few_images_are_said_and_fail_where_that_is_asked(shell, int8, photos, strict, code):
+def test_too_few_images_are_reported_and_fail_where_that_is_asked(shell, int8, photos, strict, code):
     done = shell("watch", int8, photos / "fog" / "000.png", "--calib", CALIBRATION, *strict)
     assert done.code == code, done.err
     assert done.out.startswith("the photos were not judged: 1 image is too few to judge; give 8 or more\n")

@@ -91,7 +91,7 @@ OUT, UNJUDGED = 3, 4
 )
 @group("Result", option("--details", is_flag=True, help="Show every figure, not only those that are out."), json_option)
 def command(model: str, images: tuple[str, ...], details: bool, strict: bool, **given: Any) -> None:
-    """Tell whether images, without labels, still fit the calibration of an INT8 file.
+    """Judge without labels whether images still fit the calibration of an INT8 file.
 
     Four things are compared with the calibration images: what the images look like (brightness, colour, contrast,
     detail, size), the shares of the classes, for each quantised tensor the share of its values beyond its range, and

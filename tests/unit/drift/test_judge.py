@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fcn_deploy.drift.judge import Limits, judge_appearance, judge_classes, judge_labels, judge_ranges
+from fcn_deploy.drift.judge import DriftLimits, judge_appearance, judge_classes, judge_labels, judge_ranges
 from fcn_deploy.quantization.calibration.image_statistics import (
     ImageStatistics,
     LabelChanges,
@@ -17,7 +17,7 @@ from fcn_deploy.quantization.calibration.image_statistics import (
 )
 
 CLASSES = ("road", "car", "sky")
-LIMITS = Limits()
+LIMITS = DriftLimits()
 
 
 def streets(images: int, seed: int, *, like: int = 1) -> ImageStatistics:
@@ -109,7 +109,7 @@ def changes(share: float, images: int = 20) -> LabelChanges:
 def test_labels_are_out_above_twice_the_share_of_the_calibration():
     assert [each.out for each in judge_labels(changes(0.019), changes(0.01), LIMITS)] == [False] * 3
     assert [each.out for each in judge_labels(changes(0.021), changes(0.01), LIMITS)] == [True] * 3
-    given = Limits(differing=0.05)
+    given = DriftLimits(differing=0.05)
     assert [each.out for each in judge_labels(changes(0.021), changes(0.01), given)] == [False, True, True]
 
 
