@@ -9,6 +9,7 @@ The configuration's fields are those of Triton's `model_config.proto`.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -31,8 +32,9 @@ from fcn_deploy.system.files import StrPath, check_writable, output_error, tempo
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import Profile
 
-LABELS_FILE = "labels.txt"
+CONFIG_FILE, LABELS_FILE = "config.pbtxt", "labels.txt"
 SCHEMA = 1
+_FIELD = re.compile(rb"^\s*(backend|platform|max_batch_size|input)\b", re.MULTILINE)  # of a model's configuration
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -61,13 +63,15 @@ def package(model: StrPath, repository: Path, options: TritonOptions, progress: 
         CheckpointError, ExportError: the model cannot be read or exported.
         EngineError: an engine without its sidecar, or of TensorRT for RTX, which Triton does not load.
         GraphError: no ONNX network with an image input, or options that the file does not allow.
-        OutputError: a model of that name is there, or the repository cannot be written.
+        OutputError: a model of that name is there and `options.force` is not set, what is there is no model of a
+            repository, or the repository cannot be written.
     """
     with ModelSource(model, progress) as source:
         target = repository / _name(options.name or Path(source.text).stem)
         if target.exists() and not options.force:
             raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
-        check_writable(target / "config.pbtxt")
+        _check_replaceable(target)
+        check_writable(target / CONFIG_FILE)
         engine = source.kind == "engine"
         file = source.path if engine else source.onnx_file()
         _package(file, (_engine if engine else _onnx)(file, options), target, options, progress)
@@ -79,7 +83,7 @@ def _package(file: Path, served: ServedModel, target: Path, options: TritonOptio
     temporary = temporary_path(target)
     try:
         _write(temporary, target.name, files, served, options, progress)
-        _replace(temporary, target)
+        _replace(temporary, target, options.version)
     except OSError as error:
         raise output_error(target, error) from error
     finally:
@@ -91,7 +95,7 @@ def _write(
 ) -> None:
     version = folder / str(options.version)
     version.mkdir(parents=True)
-    (folder / "config.pbtxt").write_text(config_text(name, served), encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(config_text(name, served), encoding="utf-8")
     if served.classes:
         (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in served.classes), encoding="utf-8")
     for index, file in enumerate(track(progress, "copying", files, len(files))):
@@ -99,18 +103,37 @@ def _write(
         shutil.copyfile(file, version / (served.file if index == 0 else file.name))
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    """Move the new model in place; an existing one is removed only once the new one is complete."""
-    old = temporary.with_suffix(".old")
-    if target.exists():
-        target.rename(old)
-    try:
+def _check_replaceable(target: Path) -> None:
+    """Raise OutputError if `target` is there and is no model of a repository: its files are somebody's."""
+    config = target / CONFIG_FILE
+    if os.path.lexists(target) and not (config.is_file() and _FIELD.search(config.read_bytes())):
+        raise OutputError(
+            f"{target} is no model that Triton serves (it has no {CONFIG_FILE} of one), so --force does not replace "
+            "it; give another --name"
+        )
+
+
+def _replace(temporary: Path, target: Path, version: int) -> None:
+    """Move the new model in place; of an existing one, its version of this number, its labels and its configuration.
+
+    Other versions and files stay. The old version goes only once the new one is in its place.
+    """
+    if not target.exists():
         temporary.rename(target)
-    except OSError:
-        if old.exists():
-            old.rename(target)
+        return
+    own, old = target / str(version), temporary / "old"
+    there = os.path.lexists(own)
+    if there:
+        own.rename(old)
+    try:
+        (temporary / str(version)).rename(own)
+    except BaseException:
+        if there:
+            old.rename(own)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    for name in (LABELS_FILE, CONFIG_FILE):
+        if (temporary / name).exists():
+            (temporary / name).replace(target / name)
 
 
 def _engine(source: Path, options: TritonOptions) -> ServedModel:

@@ -67,7 +67,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
         type=File(path_type=Path, file_okay=False),
         required=True,
     ),
-    option("--force", is_flag=True, help="Replace a model of that name."),
+    option("--force", is_flag=True, help="Replace this version of a model of that name; others stay."),
     json_option,
 )
 def command(model: Path, repository: Path, cpu: bool, **given: Any) -> None:

@@ -139,6 +139,61 @@ def test_a_model_that_is_there_is_replaced_on_request_alone(tmp_path: Path) -> N
     assert [path.name for path in models.iterdir()] == ["fcn"]
 
 
+def test_only_the_version_that_is_written_is_replaced(tmp_path: Path) -> None:
+    source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
+    folder = package(source, models, TritonOptions()).folder
+    (folder / "1" / "old.txt").write_text("of version 1")
+    (folder / "notes.md").write_text("mine")
+    package(source, models, TritonOptions(version=2, max_batch=2, force=True))
+    assert (folder / "1" / "old.txt").read_text() == "of version 1"
+    package(source, models, TritonOptions(version=1, force=True))
+    found = sorted(str(path.relative_to(models)) for path in models.rglob("*") if path.is_file())
+    assert found == [
+        "fcn/1/model.onnx", "fcn/2/model.onnx", "fcn/config.pbtxt", "fcn/labels.txt", "fcn/notes.md",
+    ]  # fmt: skip
+    assert "max_batch_size: 8" in (folder / "config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize("content", [None, "x = 1\n", ""])
+def test_a_folder_that_is_no_model_is_never_replaced(tmp_path: Path, content: str | None) -> None:
+    source, folder = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "home" / "fcn"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("three years")
+    if content is not None:
+        (folder / "config.pbtxt").write_text(content)
+    before = {path: path.read_text() for path in folder.iterdir()}
+    with pytest.raises(OutputError, match=r"home/fcn is no model that Triton serves .* give another --name"):
+        package(source, tmp_path / "home", TritonOptions(force=True))
+    assert {path: path.read_text() for path in folder.iterdir()} == before
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["fcn"]
+
+
+def test_a_file_of_that_name_is_never_replaced(tmp_path: Path) -> None:
+    source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
+    models.mkdir()
+    (models / "fcn").write_text("a file")
+    with pytest.raises(OutputError, match="is no model that Triton serves"):
+        package(source, models, TritonOptions(force=True))
+    assert (models / "fcn").read_text() == "a file"
+
+
+def test_a_version_that_cannot_be_moved_in_place_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
+    folder = package(source, models, TritonOptions()).folder
+    (folder / "1" / "old.txt").write_text("here")
+    rename = Path.rename
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name == "1" and self.parent != folder:
+            raise OSError(errno.EACCES, "Permission denied", str(target))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OutputError, match="permission denied"):
+        package(source, models, TritonOptions(force=True))
+    assert (folder / "1" / "old.txt").read_text() == "here"
+
+
 def test_a_full_disk_leaves_the_model_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
     folder = package(source, models, TritonOptions()).folder
