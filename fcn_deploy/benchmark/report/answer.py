@@ -35,6 +35,9 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
         lines.append(AnswerLine("speed", f"{short_ms(found.median_ms)} ms{speed}"))
     if cost := _cost(found):
         lines.append(AnswerLine("cost", cost))
+    if found.agreed is not None and found.agreed.pixels and not found.judged:
+        equal = share(found.agreed.agreed, found.agreed.pixels)
+        lines.append(AnswerLine("labels", f"{equal} % of the pixels have the label of {found.reference}"))
     if found.file is not None and found.file.command and not found.file.kept:
         lines.append(AnswerLine("make it", found.file.command, command=True))
     lines += [AnswerLine("harmed", f"{row.row}: {_harm(row.cost, row.speed_up)}") for row in found.harmed]
@@ -60,15 +63,12 @@ def _named(found: BenchAnswer, row: str) -> str:
 
 def _cost(found: BenchAnswer) -> str:
     if found.is_reference:
-        return "none: the others are compared with it"
+        return "none: labels and mIoU are compared with its own"
     parts = []
     if found.cost is not None:
         parts.append(signed(found.cost, UNIT))
     if found.worst_class is not None:
         parts.append(f"worst class: {found.worst_class.name} {signed(found.worst_class.change)}")
-    if found.agreed is not None and found.agreed.pixels and not found.judged:
-        agreed = share(found.agreed.agreed, found.agreed.pixels)
-        parts.append(f"{agreed} % of the pixels have the label of {found.reference}")
     return "; ".join(parts)
 
 

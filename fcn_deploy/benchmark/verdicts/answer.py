@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from fcn_deploy.benchmark.record.measurement import Agreed
 from fcn_deploy.benchmark.record.summary import ClassChange, class_changes, is_reference, mean_change, reference_words
 from fcn_deploy.benchmark.record.types import OpenedFile, Record, Row
-from fcn_deploy.benchmark.verdicts.doubts import Doubt, doubts
+from fcn_deploy.benchmark.verdicts.doubts import Doubt, doubts, lost
 from fcn_deploy.benchmark.verdicts.speed import SpeedUp, median_ms, speed_up, timed_rows, yardstick
 from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.budget import judge_loss
 
 # Points of mean IoU: a row that loses more is harmed.
 LIMIT = 0.3
+VISIBLE = 0.005  # a smaller loss of a class is written 0.00
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class BenchAnswer:
         speed_up: against PyTorch's fastest row, or where PyTorch was not timed, the reference's; None where there is
             no such row, or it is the answer.
         cost: points of mean IoU gained, so that a loss is negative; None for the reference, and where not judged.
-        worst_class: the class that lost most; None where none lost.
+        worst_class: the class that lost most; None where none lost 0.005 points.
         agreed: pixels with the reference's label; None for the reference itself.
         harmed: rows that are faster than the answer, the fastest first.
         unknown: what the figures do not show.
@@ -110,9 +112,12 @@ def _cost(record: Record, row: Row) -> Interval | None:
 
 
 def _unharmed(record: Record, row: Row, cost: Interval | None, limit: float) -> bool:
-    return is_reference(record, row) if cost is None else cost.value >= -limit
+    """Whether a row stays within the limit, as far as the images can say: the rule is that of `metrics.budget`."""
+    if cost is None:
+        return is_reference(record, row)
+    return cost.value >= -limit and judge_loss(lost(cost), limit) != "broken"
 
 
 def _worst(record: Record, row: Row) -> ClassChange | None:
-    lost = [found for found in class_changes(record, row) if found.change.value < 0]
-    return min(lost, key=lambda found: found.change.value, default=None)
+    worse = [found for found in class_changes(record, row) if found.change.value <= -VISIBLE]
+    return min(worse, key=lambda found: found.change.value, default=None)

@@ -12,6 +12,7 @@ from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.speed import speed_ratio, timed_rows, yardstick
 from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.budget import judge_loss
 from fcn_deploy.system.formatting import count, some
 
 # Names in one sentence.
@@ -50,6 +51,11 @@ def doubts(
     return (*found, *_absent(record))
 
 
+def lost(cost: Interval) -> Interval:
+    """Turn points gained into points lost."""
+    return Interval(-cost.value, None if cost.high is None else -cost.high, None if cost.low is None else -cost.low)
+
+
 def _busy(record: Record) -> Iterator[Doubt]:
     others, cores = record.other_cores, (record.environment.get("cores") or {}).get("logical") or 0
     if others is not None and contended(others, record.settings.threads, cores):
@@ -64,22 +70,21 @@ def _truth(record: Record) -> Iterator[Doubt]:
     if record.reference_accuracy(None) is not None:
         return
     if not record.data.labelled:
-        agreement = "" if record.reference is None else ", only how many labels change"
-        yield Doubt("truth", f"what it costs in mIoU{agreement}: the images have no label maps")
+        yield Doubt("truth", "what it costs in mIoU: the images have no label maps")
     elif record.reference is None:
         yield Doubt("truth", "what it costs in mIoU: there is no reference (--reference names one)")
 
 
 def _images(record: Record, limit: float, cost: Interval | None) -> Iterator[Doubt]:
-    if cost is None or cost.value < -limit:
+    if cost is None:
         return
     if cost.low is None:
         few = record.data.labelled < 2
         reason = "one image gives no interval" if few else "the record has no counts of each image"
         yield Doubt("images", f"how the cost varies: {reason}")
-    elif cost.low < -limit:
+    elif judge_loss(lost(cost), limit) == "not judged":
         images = count(record.data.labelled, "image")
-        yield Doubt("images", f"whether it loses less than {limit:g} points: {images} are too few to exclude it")
+        yield Doubt("images", f"whether it is unharmed: {images} cannot exclude a loss of {2 * limit:g} points of mIoU")
 
 
 def _rounds(record: Record) -> Iterator[Doubt]:
@@ -93,7 +98,7 @@ def _unstable(record: Record, row: Row) -> Iterator[Doubt]:
     rows = [row] if against is None or against is row else [row, against]
     shaky = [each.name for each in rows if (timed := speed(record, each.own)) is not None and timed.unstable]
     if shaky:
-        yield Doubt("unstable", f"how fast, closely: the times of {' and '.join(shaky)} are unstable; measure again")
+        yield Doubt("unstable", f"how fast exactly: the times of {' and '.join(shaky)} are unstable; measure again")
 
 
 def _ties(record: Record, row: Row, rivals: Sequence[Row]) -> Iterator[Doubt]:

@@ -28,8 +28,13 @@ class SpeedUp:
         return cls(1 / quotient.value, None if high is None else 1 / high, None if low is None else 1 / low, than)
 
     def __str__(self) -> str:
-        ends = "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f})"
-        return f"{self.value:.2f} times as fast as {self.than}{ends}"
+        ends = "" if self.low is None or self.high is None else f" ({_times(self.low)} to {_times(self.high)})"
+        return f"{_times(self.value)} times as fast as {self.than}{ends}"
+
+
+def _times(value: float) -> str:
+    """Write 1.73, 12.3, 1,955."""
+    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
 def median_ms(record: Record, row: Row) -> float | None:

@@ -11,7 +11,7 @@ import pytest
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.report.answer import Answered, answer_lines, cut, folded
 from fcn_deploy.benchmark.verdicts.answer import answer
-from tests.support.bench_records import RECORD, REFERENCE, ROUNDS, row, timed
+from tests.support.bench_records import AGREEMENT, RECORD, REFERENCE, ROUNDS, remeasured, row, timed
 from tests.unit.benchmark.report.test_text import printed
 
 COMMAND = (
@@ -63,6 +63,14 @@ def test_a_shell_reads_the_command_at_every_width(width, tmp_path):
         script = "fcn-deploy() { printf '%s\\n' \"$@\"; }\n" + "\n".join(broken)
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
         assert done.stdout.splitlines() == shlex.split(COMMAND)[1:]
+
+
+def test_without_labels_the_pixels_of_equal_label_are_in_place_of_the_cost():
+    found = record(reference=rec.Reference("pytorch", None))
+    rows = (found.rows[0], remeasured(found.rows[1], agreement=AGREEMENT))
+    shown = lines(replace(found, rows=rows))
+    assert shown["labels"] == "99.999 % of the pixels have the label of PyTorch"
+    assert "cost" not in shown
 
 
 def test_two_commands_have_lines_of_their_own():
