@@ -15,7 +15,7 @@ from fcn_deploy.benchmark.models import BenchModel, open_reference
 from fcn_deploy.card import ModelCard
 from fcn_deploy.choice.candidates import Candidate, list_candidates
 from fcn_deploy.choice.frames import LabelledFrames
-from fcn_deploy.choice.limits import ChoiceLimits, Loss, losses
+from fcn_deploy.choice.limits import Examiner
 from fcn_deploy.choice.log import ChoiceLog
 from fcn_deploy.choice.options import PRECISIONS, ChoiceOptions, check_options
 from fcn_deploy.choice.report import choice_of
@@ -26,6 +26,7 @@ from fcn_deploy.choice.trials import Trials
 from fcn_deploy.data.digests import Frames, frames_of, overlap
 from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.quantization.calibration.images import calibration_options, open_images
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, distributions
@@ -97,12 +98,12 @@ def choose(
         >>> found.winner.path.name, len(found.tried)
         ('best.onnx', 2)
     """
-    limits = ChoiceLimits(max_miou_drop, max_boundary_drop, dict(max_class_drop or {}), max_ms)
     options = ChoiceOptions(
         model=str(model),
         output=Path(output),
         data=DataOptions.of(data),
-        limits=limits,
+        budget=AccuracyBudget(max_miou_drop, max_boundary_drop, dict(max_class_drop or {})),
+        max_ms=max_ms,
         calibration=None if calibration is None else calibration_options(calibration),
         runners=None if runners is None else tuple(runners),
         precisions=tuple(precisions),
@@ -122,7 +123,7 @@ def run_choice(options: ChoiceOptions, progress: Progress = SILENT) -> Choice:
     with opened(options, progress) as found:
         trials = found.trials
         budget = math.inf if options.time_budget is None else options.time_budget
-        search = Search(trials, found.losses, options.limits, started + budget)
+        search = Search(trials, found.examiner, options.max_ms, started + budget)
         try:
             winner = search.run(found.candidates)
         except KeyboardInterrupt:
@@ -138,7 +139,7 @@ class Opened:
     trials: Trials
     candidates: tuple[Candidate, ...]
     source: ModelSource
-    losses: tuple[Loss, ...]
+    examiner: Examiner
 
 
 @contextmanager
@@ -156,7 +157,8 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
             raise RunnerError("no installed runner takes this file in one of the precisions; see fcn-deploy doctor")
         frames = _frames(card, options, progress)
         calibration = _calibration(card, options, frames, progress)
-        allowed = losses(options.limits, frames.classes, frames.present)
+        options.budget.check(frames.classes)
+        examiner = Examiner(options.budget, frames.classes, frames.present, len(frames))
         options.folder.mkdir(parents=True, exist_ok=True)
         log = ChoiceLog(
             options.folder / "log.jsonl", _key(source, frames, calibration, options, threads), len(frames.classes)
@@ -172,7 +174,7 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
             return found.runner
 
         trials = Trials(files, frames, log, REFERENCE, open_the_reference, threads, options.radius, progress)
-        yield Opened(trials, candidates, source, allowed)
+        yield Opened(trials, candidates, source, examiner)
 
 
 def _frames(card: ModelCard | None, options: ChoiceOptions, progress: Progress) -> LabelledFrames:

@@ -1,100 +1,68 @@
-"""Define what a candidate may lose and how long it may take."""
+"""Judge a candidate by the budgets: early, by what its first frames rule out, and in the end by the shared rule."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.choice.bounds import best_change
 from fcn_deploy.choice.scoring import FrameCounts
-from fcn_deploy.errors import UnknownNameError
-from fcn_deploy.metrics.scores import Counts, ratio, scores
+from fcn_deploy.metrics.budget import BOUNDARY, AccuracyBudget, ImageCounts, Limit, judge
+from fcn_deploy.metrics.scores import Counts, ratio
 
 
 @dataclass(frozen=True)
-class ChoiceLimits:
-    """Points of loss that are allowed, against the reference on the same frames; None sets no limit.
+class Examiner:
+    """Judges candidates on the frames of one data set.
 
     Attributes:
-        miou, boundary: of mean IoU, on all pixels and near label changes.
-        classes: of single classes, by name.
-        ms: milliseconds of the median.
-    """
-
-    miou: float | None = None
-    boundary: float | None = None
-    classes: Mapping[str, float] = field(default_factory=dict)
-    ms: float | None = None
-
-
-@dataclass(frozen=True)
-class Loss:
-    """One limit on accuracy: a figure, and how many points of it may be lost.
-
-    Attributes:
-        words: the figure's name, "mIoU", "boundary mIoU" or a class.
-        index: the class; None for the mean.
+        classes: names, index = label.
         present: bool[C], classes of the ground truth.
+        frames: how many there are.
     """
 
-    words: str
-    allowed: float
+    budget: AccuracyBudget
+    classes: tuple[str, ...]
     present: NDArray[np.bool_]
-    index: int | None = None
-    boundary: bool = False
+    frames: int
 
-    def change(self, before: FrameCounts, after: FrameCounts) -> float:
-        """Return points gained (below 0: lost) on all these frames; nan if there is nothing to score."""
-        one, two = (scores(self._part(counts).sum(axis=0)) for counts in (before, after))
-        if self.index is None:
-            return 100 * (two.mean_iou - one.mean_iou)
-        return 100 * (two.per_class_iou[self.index] - one.per_class_iou[self.index])
+    def objection(self, before: FrameCounts, after: FrameCounts) -> str:
+        """Say which limit the candidate does not keep, as far as its first frames show; "" if none is known.
 
-    def best(self, before: FrameCounts, after: FrameCounts, frames: int) -> float:
-        """Return the points that can be gained on all `frames` at best."""
-        if len(after) >= frames:
-            return self.change(before, after)
-        return best_change(self._part(before), self._part(after), frames, self._partial_change)
+        On some frames a limit counts as exceeded if it is surely exceeded on all; on all frames each limit has to be
+        passed by the rule of `metrics.budget`: "not judged" does not pass.
+        """
+        if len(after) >= self.frames:
+            return self._final(before, after)
+        return next(filter(None, (self._early(limit, before, after) for limit in self.budget.limits)), "")
 
-    def _part(self, counts: FrameCounts) -> Counts:
-        return counts.boundary if self.boundary else counts.overall
+    def _final(self, before: FrameCounts, after: FrameCounts) -> str:
+        sides = [ImageCounts(side.overall, side.boundary, len(side)) for side in (before, after)]
+        found = judge(sides[0], sides[1], self.budget, self.classes)
+        return next((f"{each.verdict}: {each.sentence}" for each in found if each.verdict != "passed"), "")
 
-    def _partial_change(self, before: Counts, after: Counts) -> float:
-        """Return the change on some frames; a class that they do not show counts as unchanged."""
-        change = _ious(after) - _ious(before)
-        if self.index is not None:
-            return 100 * float(change[self.index])
-        return 100 * float(np.nansum(change)) / int(self.present.sum())
+    def _early(self, limit: Limit, before: FrameCounts, after: FrameCounts) -> str:
+        near = limit.option == BOUNDARY
+        one, two = (side.boundary if near else side.overall for side in (before, after))
+        index = self.classes.index(limit.class_name) if limit.class_name else None
 
+        def change(old: Counts, new: Counts) -> float:
+            """Return points gained on some frames; a class that they do not show counts as unchanged."""
+            changes = _ious(new) - _ious(old)
+            if index is not None:
+                return 100 * float(changes[index])
+            return 100 * float(np.nansum(changes)) / int(self.present.sum())
 
-def losses(limits: ChoiceLimits, classes: Sequence[str], present: NDArray[np.bool_]) -> tuple[Loss, ...]:
-    """Return the limits on accuracy; UnknownNameError for a class that the model does not have."""
-    found = []
-    if limits.miou is not None:
-        found.append(Loss("mIoU", limits.miou, present))
-    if limits.boundary is not None:
-        found.append(Loss("boundary mIoU", limits.boundary, present, boundary=True))
-    for name, allowed in limits.classes.items():
-        if name not in classes:
-            raise UnknownNameError.of("class", name, classes)
-        found.append(Loss(name, allowed, present, list(classes).index(name)))
-    return tuple(found)
-
-
-def broken(all_losses: Sequence[Loss], before: FrameCounts, after: FrameCounts, frames: int) -> str:
-    """Say which limit is surely exceeded on all `frames`, as far as the first ones show; "" if none is."""
-    for loss in all_losses:
-        best = loss.best(before, after, frames)
-        if best < -loss.allowed or (len(after) >= frames and math.isnan(best)):
-            change = loss.change(before, after)
-            seen = f"on all {frames} frames" if len(after) >= frames else f"after {len(after)} of {frames} frames"
-            most = "" if len(after) >= frames else f", {best:+.2f} at best"
-            return f"{loss.words} {change:+.2f} points {seen}{most}; allowed -{loss.allowed:g}"
-    return ""
+        best = best_change(one, two, self.frames, change)
+        if best >= -limit.allowed:
+            return ""
+        now = change(one.sum(axis=0), two.sum(axis=0))
+        return (
+            f"{limit.figure} {now:+.2f} points after {len(after)} of {self.frames} frames, {best:+.2f} at best; a loss "
+            f"of {limit.allowed:g} is allowed"
+        )
 
 
 def _ious(counts: Counts) -> NDArray[np.float64]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fcn_deploy.choice.limits import ChoiceLimits
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.system.files import check_writable
 
@@ -22,7 +22,8 @@ class ChoiceOptions:
     model: str
     output: Path
     data: DataOptions
-    limits: ChoiceLimits
+    budget: AccuracyBudget
+    max_ms: float | None = None
     calibration: DataOptions | None = None
     runners: tuple[str, ...] | None = None
     precisions: tuple[str, ...] = PRECISIONS
@@ -48,8 +49,7 @@ def check_options(options: ChoiceOptions) -> None:
         DataError: the images are generated, or INT8 has no calibration images.
         OutputError: the file or the folder cannot be written.
     """
-    limits = options.limits
-    if limits.miou is None and limits.boundary is None and not limits.classes:
+    if not options.budget:
         raise FcnDeployError(
             "nothing says how much accuracy may be lost; give a budget (--max-miou-drop 0.3, --max-boundary-drop, "
             "--max-class-drop)"

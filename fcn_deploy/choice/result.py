@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.choice.limits import ChoiceLimits
 from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.system.plain import plain
 
 
@@ -24,8 +24,6 @@ class Tried:
         change: points of mIoU gained on these; None if it was not scored.
         ms: median of its last race; None if it was not timed.
         rounds: of its races.
-        shortfall: by how many points, or per cent of the time, it missed the worst of its limits; None if it is not
-            known to miss one.
     """
 
     name: str
@@ -74,7 +72,8 @@ class Choice:
     data: str
     frames: int
     reference: str
-    limits: ChoiceLimits
+    budget: AccuracyBudget
+    max_ms: float | None
     tried: tuple[Tried, ...]
     winner: Winner | None
     nearest: str

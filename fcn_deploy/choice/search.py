@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.choice.bounds import stages
 from fcn_deploy.choice.candidates import Candidate
-from fcn_deploy.choice.limits import ChoiceLimits, Loss, broken
+from fcn_deploy.choice.limits import Examiner
 from fcn_deploy.choice.log import Times
 from fcn_deploy.choice.race import FEW_ROUNDS, leader, median_ms, slowdown, surely_slower
 from fcn_deploy.choice.scoring import FrameCounts
@@ -49,13 +49,14 @@ class Search:
     """One search.
 
     Attributes:
+        max_ms: milliseconds that the median may take; None sets no limit.
         deadline: of `time.perf_counter`; no step starts later.
         complete: whether the deadline left nothing out.
     """
 
     trials: Trials
-    losses: Sequence[Loss]
-    limits: ChoiceLimits
+    examiner: Examiner
+    max_ms: float | None
     deadline: float
     complete: bool = True
     tried: list[CandidateState] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Search:
             trial.dropped = f"failed: {error}"
             return
         reference = self.trials.score(None, upto)
-        trial.dropped = broken(self.losses, reference, trial.counts, self.frames)
+        trial.dropped = self.examiner.objection(reference, trial.counts)
         if trial.dropped:
             self.trials.progress.say(f"{trial.candidate.name}: {trial.dropped}")
 
@@ -103,8 +104,8 @@ class Search:
         for trial in trials:
             trial.timed(times)
             fastest = min(times[trial.candidate.name]) / 1e6
-            if self.limits.ms is not None and fastest > self.limits.ms:
-                trial.dropped = f"its fastest round took {fastest:.3g} ms; allowed {self.limits.ms:g}"
+            if self.max_ms is not None and fastest > self.max_ms:
+                trial.dropped = f"its fastest round took {fastest:.3g} ms; allowed {self.max_ms:g}"
         return times
 
     def _judge(self, trial: CandidateState, quick: Times) -> None:
@@ -141,8 +142,8 @@ class Search:
         times = self.trials.race([best.candidate], "reference", REFERENCE_ROUNDS)
         best.timed(times)
         self.over_reference = slowdown(times, self.trials.reference, best.candidate.name)
-        if self.limits.ms is not None and best.ms is not None and best.ms > self.limits.ms:
-            best.dropped = f"{best.ms:.3g} ms; allowed {self.limits.ms:g}"
+        if self.max_ms is not None and best.ms is not None and best.ms > self.max_ms:
+            best.dropped = f"{best.ms:.3g} ms; allowed {self.max_ms:g}"
             return None
         return best
 

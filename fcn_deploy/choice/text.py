@@ -40,7 +40,9 @@ def _speed(found: Choice, winner: Winner) -> str:
 def _cost(winner: Winner) -> str:
     worst = winner.worst_class
     named = "no class lost" if worst is None else f"worst class {worst[0]} {worst[1]:+.2f}"
-    return f"{_interval(winner.change)} points of mIoU, {named}"
+    change = winner.change
+    ends = "" if change.low is None or change.high is None else f" ({change.low:+.2f} to {change.high:+.2f})"
+    return f"{points(change.value)} points of mIoU{ends}, {named}"
 
 
 def _interval(change: Interval | None) -> str:

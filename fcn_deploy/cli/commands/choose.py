@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.bench import WORSE
+from fcn_deploy.cli.options.budget import budget_options
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import (
     count_option,
@@ -24,17 +24,6 @@ from fcn_deploy.cli.options.data import (
     threads_option,
 )
 from fcn_deploy.cli.options.values import FILE, complete_runner, parse_names, picked
-
-
-def class_drops(text: str) -> dict[str, float]:
-    """Parse "pole=1,car=0.5" for click, which names the option in the error."""
-    found = {}
-    for part in text.split(","):
-        name, equals, value = part.rpartition("=")
-        if not equals or not name.strip() or not re.fullmatch(r"\d+(\.\d+)?", value.strip()):
-            raise click.BadParameter(f"'{part}' is not a class and its points; write pole=1, or pole=1,car=0.5")
-        found[name.strip()] = float(value)
-    return found
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -81,9 +70,7 @@ def _names(text: str) -> tuple[str, ...]:
 )
 @group(
     "Budgets",
-    option("--max-miou-drop", type=click.FloatRange(min=0), metavar="POINTS", help="Largest loss of mIoU."),
-    option("--max-boundary-drop", type=click.FloatRange(min=0), metavar="POINTS", help="Of mIoU near label changes."),
-    option("--max-class-drop", type=class_drops, metavar="CLASS=POINTS,...", help="Of single classes: pole=1,car=0.5."),
+    budget_options("against PyTorch on --data"),
     option("--max-ms", type=click.FloatRange(min=0), metavar="MS", help="Longest median of one image."),
 )
 @group(
