@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, Takes, is_installed, parse_spec
-from fcn_deploy.choice.sizes import InputSize
-from fcn_deploy.errors import UnknownNameError
+from fcn_deploy.card import ModelCard
+from fcn_deploy.choice.options import ChoiceOptions
+from fcn_deploy.choice.sizes import InputSize, parse_input_size
+from fcn_deploy.errors import RunnerError, UnknownNameError
 from fcn_deploy.runners.registry import REFERENCE, RUNNERS, entry
 from fcn_deploy.vocabulary import PRECISIONS
 
@@ -63,6 +65,22 @@ def list_candidates(
         if takes.row(spec) and not (spec.precision == "int8+fp16" and spec.target == "cpu")
     ]
     return tuple(Candidate(spec, size) for size in sizes for spec in specs)
+
+
+def candidates_of(options: ChoiceOptions, card: ModelCard | None) -> tuple[Candidate, ...]:
+    """Return what the options ask for.
+
+    Raises:
+        ShapeError: a size that is none of the two kinds.
+        RunnerError: nothing is left.
+        UnknownNameError: as of `list_candidates`.
+    """
+    divisor = 1 if card is None else card.divisor
+    sizes = tuple(dict.fromkeys(parse_input_size(text, divisor) for text in options.sizes))
+    found = list_candidates(options.model, options.runners, options.precisions, sizes)
+    if not found:
+        raise RunnerError("no installed runner takes this file in one of the precisions; see fcn-deploy doctor")
+    return found
 
 
 def _specs(name: str, precisions: Sequence[str]) -> list[RunnerSpec]:

@@ -13,15 +13,14 @@ from typing import Any
 from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.models import BenchModel, open_reference
 from fcn_deploy.card import ModelCard
-from fcn_deploy.choice.candidates import Candidate, list_candidates
+from fcn_deploy.choice.bounds import Examiner
+from fcn_deploy.choice.candidates import Candidate, candidates_of
 from fcn_deploy.choice.frames import LabelledFrames
-from fcn_deploy.choice.limits import Examiner
 from fcn_deploy.choice.log import ChoiceLog
 from fcn_deploy.choice.options import PRECISIONS, ChoiceOptions, check_options
 from fcn_deploy.choice.report import choice_of
 from fcn_deploy.choice.result import Choice
 from fcn_deploy.choice.search import Search
-from fcn_deploy.choice.sizes import parse_input_size
 from fcn_deploy.choice.trials import Trials
 from fcn_deploy.data.digests import Frames, frames_of, overlap
 from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
@@ -98,23 +97,55 @@ def choose(
         >>> found.winner.path.name, len(found.tried)
         ('best.onnx', 2)
     """
-    options = ChoiceOptions(
-        model=str(model),
-        output=Path(output),
-        data=DataOptions.of(data),
-        budget=AccuracyBudget(max_miou_drop, max_boundary_drop, dict(max_class_drop or {})),
+    options = choice_options(
+        model,
+        output,
+        data,
+        calibration=calibration,
+        max_miou_drop=max_miou_drop,
+        max_boundary_drop=max_boundary_drop,
+        max_class_drop=max_class_drop,
         max_ms=max_ms,
-        calibration=None if calibration is None else calibration_options(calibration),
-        runners=None if runners is None else tuple(runners),
-        precisions=tuple(precisions),
-        sizes=tuple(sizes),
+        runners=runners,
+        precisions=precisions,
+        sizes=sizes,
         model_name=model_name,
         threads=threads,
         radius=radius,
         time_budget=time_budget,
-        work=None if work is None else Path(work),
+        work=work,
     )
     return run_choice(options, progress)
+
+
+def choice_options(
+    model: StrPath,
+    output: StrPath,
+    data: StrPath | DataOptions,
+    *,
+    calibration: StrPath | DataOptions | None,
+    max_miou_drop: float | None,
+    max_boundary_drop: float | None,
+    max_class_drop: Mapping[str, float] | None,
+    runners: Sequence[str] | None,
+    precisions: Sequence[str],
+    sizes: Sequence[str],
+    work: StrPath | None,
+    **same: Any,
+) -> ChoiceOptions:
+    """Return the arguments of `choose` with their types settled; `same` are those that stay as they are."""
+    return ChoiceOptions(
+        model=str(model),
+        output=Path(output),
+        data=DataOptions.of(data),
+        budget=AccuracyBudget(max_miou_drop, max_boundary_drop, dict(max_class_drop or {})),
+        calibration=None if calibration is None else calibration_options(calibration),
+        runners=None if runners is None else tuple(runners),
+        precisions=tuple(precisions),
+        sizes=tuple(sizes),
+        work=None if work is None else Path(work),
+        **same,
+    )
 
 
 def run_choice(options: ChoiceOptions, progress: Progress = SILENT) -> Choice:
@@ -150,11 +181,7 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
     with ExitStack() as stack:
         source = stack.enter_context(ModelSource(options.model, progress, model=options.model_name))
         card = source.card()
-        divisor = 1 if card is None else card.divisor
-        sizes = tuple(dict.fromkeys(parse_input_size(text, divisor) for text in options.sizes))
-        candidates = list_candidates(options.model, options.runners, options.precisions, sizes)
-        if not candidates:
-            raise RunnerError("no installed runner takes this file in one of the precisions; see fcn-deploy doctor")
+        candidates = candidates_of(options, card)
         frames = _frames(card, options, progress)
         calibration = _calibration(card, options, frames, progress)
         options.budget.check(frames.classes)

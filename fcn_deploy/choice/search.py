@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.choice.bounds import stages
+from fcn_deploy.choice.bounds import Examiner, stages
 from fcn_deploy.choice.candidates import Candidate
-from fcn_deploy.choice.limits import Examiner
 from fcn_deploy.choice.log import Times
 from fcn_deploy.choice.race import FEW_ROUNDS, leader, median_ms, slowdown, surely_slower
 from fcn_deploy.choice.scoring import FrameCounts

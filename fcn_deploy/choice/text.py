@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.table import Table
 
+from fcn_deploy.choice.dry_run import ChoicePlan
 from fcn_deploy.choice.result import Choice, Winner
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, bare_table, count, points, short_ms
@@ -17,6 +18,19 @@ def render(found: Choice) -> list[RenderableType]:
     if not found.complete:
         tail.insert(0, "the time was up before all was tried: a faster one might pass")
     return [*_answer(found), "", tried_table(found), "", *_commands(found), *tail]
+
+
+def render_plan(plan: ChoicePlan) -> str:
+    """Return what would be tried, and the time that it would take."""
+    lines = [
+        f"{count(len(plan.candidates), 'candidate')} on {count(plan.frames, 'frame')} of {plan.data}",
+        *(f"  {name}" for name in plan.candidates),
+        f"files to make: {', '.join(plan.files) or 'none'}",
+        f"{plan.least_seconds:.0f} to {plan.most_seconds:.0f} s after that, judged by one image of "
+        f"{shape_text(plan.size)} in PyTorch ({1000 * plan.image_seconds:.0f} ms)",
+        "nothing was written",
+    ]
+    return "\n".join(lines)
 
 
 def _answer(found: Choice) -> list[str]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.system.files import sha256
+from tests.support.child_process import finish
 
 SMALL = ("--data", "synthetic:10:3:48x64", "--calib", "synthetic:6:1:48x64", "--runners", "onnxruntime")
 
@@ -67,4 +74,77 @@ def test_bad_options_get_one_line(shell, tmp_path: Path, demo_onnx: Path, argume
     done = shell("choose", demo_onnx, *SMALL, "-o", tmp_path / "best.onnx", *arguments)
     assert done.code in (1, 2)
     assert message in done.err.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def _start(*arguments: object, limit: int | None = None) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fcn_deploy", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+
+
+def test_a_killed_run_goes_on_after_its_finished_steps(shell, tmp_path: Path, demo_onnx: Path):
+    best = tmp_path / "best.onnx"
+    log = tmp_path / "best.onnx.choose" / "log.jsonl"
+    command = ("choose", demo_onnx, *SMALL, "--precisions", "fp32,int8", "--max-miou-drop", "40", "-o", best)
+    process = _start(*command)
+    while process.poll() is None and (not log.exists() or len(log.read_text().splitlines()) < 3):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    finish(process)
+    assert not best.exists()
+    kept = len(log.read_text().splitlines()) - 1
+    assert kept >= 2
+    done = shell(*command, "--json", tmp_path / "found.json")
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["steps_before"] >= kept
+    assert best.exists()
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_file(tmp_path: Path, demo_onnx: Path):
+    best = tmp_path / "best.onnx"
+    command = ("choose", demo_onnx, *SMALL, "--precisions", "fp32", "--max-miou-drop", "40", "-o", best)
+    process = _start(*command, limit=100_000)
+    _, err = finish(process)
+    assert process.returncode == 1
+    assert err.splitlines()[-1].startswith(f"error: cannot write {best}: the file would be larger")
+    assert not best.exists()
+
+
+def test_a_file_that_was_there_is_replaced_by_the_winner_alone(shell, tmp_path: Path, demo_onnx: Path):
+    best = tmp_path / "best.onnx"
+    best.write_text("mine")
+    lost = ("--precisions", "fp32", "--sizes", "0.25", "--max-miou-drop", "0")
+    assert shell("choose", demo_onnx, *SMALL, *lost, "-o", best).code == 3
+    assert best.read_text() == "mine"
+    assert shell("choose", demo_onnx, *SMALL, "--precisions", "fp32", "--max-miou-drop", "1", "-o", best).code == 0
+    assert sha256(best) == sha256(demo_onnx)
+
+
+def test_images_without_labels_and_int8_without_images_are_refused(shell, tmp_path: Path, demo_onnx: Path):
+    from PIL import Image
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (64, 48)).save(photos / "a.png")
+    common = ("choose", demo_onnx, "--max-miou-drop", "1", "-o", tmp_path / "best.onnx")
+    done = shell(*common, "--data", photos, "--precisions", "fp32")
+    assert (done.code, "has no labels" in done.err) == (1, True)
+    done = shell(*common, "--data", "synthetic:4")
+    assert (done.code, "INT8 needs images to calibrate with" in done.err) == (1, True)
+    assert shell(*common, "--precisions", "fp32").err.splitlines()[-1].endswith("name them (--data)")
+    assert shell("choose", demo_onnx, *SMALL, "--max-miou-drop", "1", "-o", demo_onnx).code == 1
+
+
+def test_a_dry_run_says_what_would_be_tried_and_writes_nothing(shell, tmp_path: Path, demo_onnx: Path):
+    done = shell("choose", demo_onnx, *SMALL, "--sizes", "1,0.5", "--max-miou-drop", "1", "--dry-run", "-o",
+                 tmp_path / "best.onnx")  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.startswith("6 candidates on 10 frames of synthetic:10:3:48x64\n  onnxruntime\n")
+    assert "files to make: fp16 for cpu, int8 for cpu" in done.out
     assert list(tmp_path.iterdir()) == []

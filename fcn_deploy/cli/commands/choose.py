@@ -90,6 +90,7 @@ def _names(text: str) -> tuple[str, ...]:
         help="Folder of the log of finished steps, from which the same command continues.",
     ),
     threads_option("usable cores"),
+    option("--dry-run", is_flag=True, help="Print what would be tried and a time; write nothing."),
 )
 @group("Result", output_option("out", "ONNX file to write.", type=FILE, required=True), json_option)
 def command(model: str, out: Path, **given: Any) -> None:
@@ -103,8 +104,9 @@ def command(model: str, out: Path, **given: Any) -> None:
 
     Exit code: 0 if a file was written, 3 if no candidate passes.
     """
-    from fcn_deploy.choice.choose import choose
-    from fcn_deploy.choice.text import render
+    from fcn_deploy.choice.choose import choice_options, choose
+    from fcn_deploy.choice.dry_run import plan_choice
+    from fcn_deploy.choice.text import render, render_plan
 
     calibration = None
     if given["calib"] is not None:
@@ -112,16 +114,15 @@ def command(model: str, out: Path, **given: Any) -> None:
 
         named = calibration_options(given["calib"])
         calibration = replace(named, split=given["calib_split"], limit=given["calib_images"])
-    found = choose(
-        model,
-        out,
-        data_options(given),
-        calibration=calibration,
-        **picked(
-            given, "max_miou_drop", "max_boundary_drop", "max_class_drop", "max_ms", "runners", "precisions", "sizes",
-            "model_name", "threads", "radius", "time_budget", "work",
-        ),
-        progress=progress(),
+    asked = picked(
+        given, "max_miou_drop", "max_boundary_drop", "max_class_drop", "max_ms", "runners", "precisions", "sizes",
+        "model_name", "threads", "radius", "time_budget", "work",
     )  # fmt: skip
+    asked["calibration"] = calibration
+    if given["dry_run"]:
+        plan = plan_choice(choice_options(model, out, data_options(given), **asked), progress())
+        emit(plan.to_plain, lambda: render_plan(plan))
+        return
+    found = choose(model, out, data_options(given), **asked, progress=progress())
     emit(found.to_plain, lambda: render(found))
     click.get_current_context().exit(0 if found.winner is not None else WORSE)

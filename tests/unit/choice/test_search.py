@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
+from fcn_deploy.choice.bounds import Examiner
 from fcn_deploy.choice.candidates import Candidate
 from fcn_deploy.choice.frames import LabelledFrames
-from fcn_deploy.choice.limits import Examiner
 from fcn_deploy.choice.log import ChoiceLog
 from fcn_deploy.choice.search import Search
 from fcn_deploy.choice.sizes import InputSize
