@@ -87,7 +87,9 @@ def _copy(path: Path, target: Path) -> None:
     """Copy a graph, with the weights that lie next to it if there are any."""
     graph = load_graph(path)
     if len(graph_files(path, graph)) == 1:
-        shutil.copyfile(path, target)
+        # copyfile's errors name the file that is read, also where it is the target that cannot be written
+        with path.open("rb") as given, target.open("wb") as written:
+            shutil.copyfileobj(given, written)
     else:
         save_graph(graph, target)
 
