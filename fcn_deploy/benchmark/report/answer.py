@@ -40,7 +40,9 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
         lines.append(AnswerLine("labels", f"{equal} % of the pixels have the label of {found.reference}"))
     if found.file is not None and found.file.command and not found.file.kept:
         lines.append(AnswerLine("make it", found.file.command, command=True))
-    lines += [AnswerLine("harmed", f"{row.row}: {_harm(row.cost, row.speed_up)}") for row in found.harmed]
+    harms = [(row.proven, f"{row.row}: {_harm(row.cost, row.speed_up)}") for row in found.harmed]
+    for label, proven in (("harmed", True), ("not judged", False)):
+        lines += [AnswerLine(label, text) for shown, text in harms if shown == proven]
     return [*lines, *(AnswerLine("not known", doubt.text) for doubt in found.unknown)]
 
 

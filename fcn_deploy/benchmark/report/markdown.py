@@ -17,9 +17,10 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~#!])")
 
 def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:
     """Return the answer, the summary, and folded below it all tables and remarks. `more`: tables after the first."""
-    first, *rest = headline(record).splitlines()
-    answered = [_answer_markdown(line.label, line.text, line.command) for line in answer_lines(answer(record))]
-    parts = [f"## {escaped(first)}", "\n".join(answered), *map(escaped, rest)]
+    ship, *rest = answer_lines(answer(record))
+    answered = [_answer_markdown(line.label, line.text, line.command) for line in rest]
+    parts = [f"## {ship.label}: {escaped(ship.text)}", *(["\n".join(answered)] if answered else [])]
+    parts += map(escaped, headline(record).splitlines())
     for sheet in (summary_sheet(record), *more):
         parts += [f"### {escaped(sheet.title)}", markdown_table(sheet)]
     parts += [*map(escaped, absences(record)), "<details><summary>All figures</summary>"]

@@ -19,11 +19,16 @@ VISIBLE = 0.005  # a smaller loss of a class is written 0.00
 
 @dataclass(frozen=True)
 class HarmedRow:
-    """A row that is faster than the answer and loses more points of mean IoU than the limit."""
+    """A row that is faster than the answer and loses more points of mean IoU than the limit.
+
+    Attributes:
+        proven: whether the images exclude that it loses nothing.
+    """
 
     row: str
     cost: Interval
     speed_up: SpeedUp | None
+    proven: bool
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,12 @@ def answer(record: Record, limit: float = LIMIT) -> BenchAnswer:
     against = yardstick(record)
     faster = timed if chosen is None else timed[: timed.index(chosen)]
     harmed = tuple(
-        HarmedRow(row.name, cost, None if against in (None, row) else speed_up(record, row, against))
+        HarmedRow(
+            row.name,
+            cost,
+            None if against in (None, row) else speed_up(record, row, against),
+            proven=judge_loss(lost(cost), limit) == "broken",
+        )
         for row in faster
         if (cost := costs[id(row)]) is not None
     )

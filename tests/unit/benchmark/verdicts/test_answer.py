@@ -43,6 +43,7 @@ def test_the_fastest_row_that_is_not_harmed_is_the_answer():
     assert found.worst_class.name == "road"
     assert [(other.row, other.speed_up.than) for other in found.harmed] == [("openvino:int8", "pytorch")]
     assert found.harmed[0].cost.value < -3
+    assert found.harmed[0].proven
 
 
 def harmed_by(made: rec.Row):
@@ -119,6 +120,16 @@ def test_too_few_images_to_exclude_a_loss_are_named():
     assert found.row == "onnxruntime"
     assert found.cost.low < -0.6 < -0.3 < found.cost.value
     assert doubts(found)["images"] == ("whether it is unharmed: 4 images cannot exclude a loss of 0.6 points of mIoU")
+
+
+def test_a_larger_loss_that_may_be_none_is_not_judged():
+    before = counted(*[((2500, 0), (0, 2500))] * 4)
+    after = counted(*[((2500, 0), (0, 2500))] * 3, ((2400, 100), (0, 2500)))
+    rows = (row("pytorch", timed(1, 37, 2), accuracy=before), row(accuracy=after))
+    found = answered(*rows, reference=rec.Reference("pytorch", before))
+    assert (found.row, [other.row for other in found.harmed]) == ("pytorch", ["onnxruntime"])
+    assert found.harmed[0].cost.value < -0.3
+    assert not found.harmed[0].proven
 
 
 def test_an_accuracy_without_the_counts_of_each_image_has_a_cost_without_interval():
