@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_deploy.card import ModelCard
@@ -13,10 +14,11 @@ from fcn_deploy.data.dataset import Dataset, iterate
 from fcn_deploy.data.images import open_header, rgb_array
 from fcn_deploy.data.options import DataOptions, open_unchecked, without_labels
 from fcn_deploy.data.sample import Colour, Subset
+from fcn_deploy.diagnosis.slips.forward import Forward
 from fcn_deploy.diagnosis.slips.maps import find_maps, image_names
 from fcn_deploy.diagnosis.slips.network import CutNetwork
 from fcn_deploy.diagnosis.slips.report import SlipReport
-from fcn_deploy.diagnosis.slips.search import Forward, search
+from fcn_deploy.diagnosis.slips.search import search
 from fcn_deploy.diagnosis.slips.slip import Bytes, ForeignFrame
 from fcn_deploy.diagnosis.slips.table import slips
 from fcn_deploy.diagnosis.slips.verdict import judge
@@ -75,7 +77,49 @@ def explain_labels(
         >>> fcn_deploy.explain_labels("demo.onnx", "mask.png", "scene.png").explained_by
         'channels swapped (BGR)'
     """
-    folder, options = Path(os.fspath(labels_from)), DataOptions.of(data)
+    with open_reference(reference, others, model_name=model_name, threads=threads, progress=progress) as opened:
+        return opened.explain(Path(os.fspath(labels_from)), DataOptions.of(data), frames, progress)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The file that a program was meant to run, cut behind its normalisation, and those that it may have run.
+
+    What the network gave is kept, so that label maps of several programs that ran on the same images cost less.
+
+    Attributes:
+        name: as reports have it.
+        others: names of the other files.
+    """
+
+    name: str
+    network: CutNetwork
+    others: tuple[str, ...]
+    forward: Forward
+
+    def explain(
+        self, labels_from: Path, options: DataOptions, frames: int = FRAMES, progress: Progress = SILENT
+    ) -> SlipReport:
+        """Explain the label maps of one program; arguments and errors as for `explain_labels`."""
+        ran = self.forward.runs
+        found = read_frames(self.network.card, options, labels_from, frames, progress)
+        first = found[0]
+        label_size = None if first.labels.shape == first.image.shape[:2] else first.labels.shape
+        tried = slips(first.image.shape[:2], self.network.normalisation, label_size, self.others)
+        trials = search(found, tried, self.forward, progress)
+        return judge(trials, found, self.name, str(labels_from), self.forward.runs - ran)
+
+
+@contextmanager
+def open_reference(
+    reference: StrPath,
+    others: Sequence[StrPath] = (),
+    *,
+    model_name: str | None = None,
+    threads: int | None = None,
+    progress: Progress = SILENT,
+) -> Iterator[Reference]:
+    """Open the files of `explain_labels`, with its arguments and errors."""
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as parts, ExitStack() as stack:
 
         def cut(source: StrPath) -> CutNetwork:
@@ -84,13 +128,7 @@ def explain_labels(
 
         own = cut(reference)
         different = {os.fspath(path): cut(path) for path in others}
-        found = read_frames(own.card, options, folder, frames, progress)
-        first = found[0]
-        label_size = None if first.labels.shape == first.image.shape[:2] else first.labels.shape
-        forward = Forward(own, different)
-        tried = slips(first.image.shape[:2], own.normalisation, label_size, tuple(different))
-        trials = search(found, tried, forward)
-    return judge(trials, found, Path(os.fspath(reference)).name, str(folder), forward.runs)
+        yield Reference(Path(os.fspath(reference)).name, own, tuple(different), Forward(own, different))
 
 
 def _onnx_file(source: ModelSource) -> Path:

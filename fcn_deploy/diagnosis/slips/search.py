@@ -2,160 +2,180 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.diagnosis.slips.forward import Forward, Made
 from fcn_deploy.diagnosis.slips.geometry import nearest
-from fcn_deploy.diagnosis.slips.network import CutNetwork
-from fcn_deploy.diagnosis.slips.slip import KINDS, ForeignFrame, Slip
+from fcn_deploy.diagnosis.slips.slip import KINDS, ForeignFrame, Labels, Slip
+from fcn_deploy.diagnosis.slips.views import View, view_of
+from fcn_deploy.system.progress import SILENT, Progress, track
 
 FILTER_FRAMES = 2  # on which single slips are tried; pairs on the first of them
 PAIRED = 5  # of the best slips at the network's input, each with every other
 FINALISTS = 8  # tried on all frames
 CLEAR = 0.99  # of the labels; above this no pair is tried
-Labels = NDArray[Any]
+Combination = tuple[Slip, ...]
 
 
 @dataclass(frozen=True)
 class Trial:
     """Slips, in words, and the share of the labels that they explain, 0..1."""
 
-    slips: tuple[Slip, ...]
+    slips: Combination
     name: str
     share: float
 
 
-class Forward:
-    """Run the network with slips before it; the last results are kept, since slips behind it follow."""
-
-    def __init__(self, reference: CutNetwork, others: Mapping[str, CutNetwork]) -> None:
-        self._reference, self._others = reference, others
-        self._key: tuple[str, ...] | None = None
-        self._made: dict[str, NDArray[Any] | None] = {}
-        self.runs = 0
-
-    def __call__(self, slips: Sequence[Slip], frame: ForeignFrame) -> NDArray[Any] | None:
-        """Return logits [C, H, W] or labels [H, W]; None where the network does not take such an image."""
-        key = tuple(slip.name for slip in slips)
-        if key != self._key:
-            self._key, self._made = key, {}
-        if frame.name not in self._made:
-            self._made[frame.name] = self._run(slips, frame)
-            self.runs += 1
-        return self._made[frame.name]
-
-    def _run(self, slips: Sequence[Slip], frame: ForeignFrame) -> NDArray[Any] | None:
-        network, image = self._reference, frame.image
-        for slip in slips:
-            if slip.stored and frame.raw is not None:
-                image = frame.raw
-            if slip.image is not None:
-                image = slip.image(image)
-            if slip.network is not None:
-                network = self._others[slip.network]
-        values = next((slip.values for slip in slips if slip.values is not None), None)
-        made = network.normalise(image) if values is None else values(image.astype(np.float32), network.normalisation)
-        try:
-            return network.scores(made.astype(np.float32, copy=False))
-        except Exception:  # ONNX Runtime's own: a file of fixed size, for one
-            if not slips:
-                raise
-            return None
-
-
-def search(frames: Sequence[ForeignFrame], slips: Sequence[Slip], forward: Forward) -> list[Trial]:
+def search(
+    frames: Sequence[ForeignFrame], slips: Sequence[Slip], forward: Forward, progress: Progress = SILENT
+) -> list[Trial]:
     """Return the trials on all frames, the largest share first; the one without any slip is among them."""
-    few = frames[:FILTER_FRAMES]
+    views = [view_of(frame) for frame in frames[:FILTER_FRAMES]]
     before = [slip for slip in slips if slip.of_input and _possible(slip, frames)]
     behind = [slip for slip in slips if not slip.of_input]
-    tried = _trials([(), *((slip,) for slip in before)], behind, few, forward)
+    whole = [slip for slip in behind if slip.scores is not None]
+    fronts: list[Combination] = [(), *((slip,) for slip in before)]
+    tried = _tried("slips, one by one", fronts, _behind(behind), views, forward, progress)
+    tried += _tried("slips behind the network", [()], _pairs_behind(behind), views, forward, progress)
+    if any(view.window is not None for view in views):
+        tried += _tried("slips of whole maps", [()], [(slip,) for slip in whole], [View(frames[0])], forward, progress)
     if max(trial.share for trial in tried) < CLEAR:
-        alone = sorted((trial for trial in tried if len(trial.slips) == 1 and trial.slips[0].of_input), key=_by_share)
-        chosen = [trial.slips[0] for trial in alone[:PAIRED]]
-        pairs = {_in_order(one, two) for one in chosen for two in before if one.kind != two.kind}
-        tried += _trials(sorted(pairs, key=lambda pair: [slip.name for slip in pair]), [], few[:1], forward)
-    return _on_all_frames(tried, frames, forward)
+        pairs = sorted(_pairs_before(tried, before), key=lambda pair: [slip.name for slip in pair])
+        tried += _tried("pairs of slips", pairs, [()], views[:1], forward, progress)
+    return _on_all_frames(tried, frames, forward, progress)
 
 
-def _on_all_frames(tried: Sequence[Trial], frames: Sequence[ForeignFrame], forward: Forward) -> list[Trial]:
-    one = sorted((trial for trial in tried if len(trial.slips) == 1), key=_by_share)[: FINALISTS // 2]
-    two = sorted((trial for trial in tried if len(trial.slips) == 2), key=_by_share)[: FINALISTS // 2]
-    found = []
-    for slips in [(), *(trial.slips for trial in (*one, *two))]:
-        front, back = tuple(s for s in slips if s.of_input), tuple(s for s in slips if not s.of_input)
-        trial = _trial(front, back[0] if back else None, frames, forward)
-        found += [trial] if trial is not None else []
-    return sorted(found, key=_by_share)
+def _behind(slips: Sequence[Slip]) -> list[Combination]:
+    return [(), *((slip,) for slip in slips)]
 
 
-def _by_share(trial: Trial) -> float:
-    return -trial.share
+def _pairs_behind(slips: Sequence[Slip]) -> list[Combination]:
+    return [_in_order(one, two) for one, two in combinations(slips, 2) if one.kind != two.kind]
+
+
+def _pairs_before(tried: Sequence[Trial], before: Sequence[Slip]) -> set[Combination]:
+    alone = sorted((trial for trial in tried if len(trial.slips) == 1 and trial.slips[0].of_input), key=_by_share)
+    chosen = [trial.slips[0] for trial in alone[:PAIRED]]
+    return {_in_order(one, two) for one in chosen for two in before if one.kind != two.kind}
+
+
+def _in_order(one: Slip, two: Slip) -> Combination:
+    return tuple(sorted((one, two), key=lambda slip: KINDS.index(slip.kind)))
 
 
 def _possible(slip: Slip, frames: Sequence[ForeignFrame]) -> bool:
     return not slip.stored or any(frame.raw is not None for frame in frames)
 
 
-def _in_order(one: Slip, two: Slip) -> tuple[Slip, ...]:
-    return tuple(sorted((one, two), key=lambda slip: KINDS.index(slip.kind)))
+def _tried(
+    what: str,
+    fronts: Sequence[Combination],
+    backs: Sequence[Combination],
+    views: Sequence[View],
+    forward: Forward,
+    progress: Progress,
+) -> list[Trial]:
+    return [*_trials(track(progress, f"trying {what}", fronts, len(fronts)), backs, views, forward)]
 
 
 def _trials(
-    fronts: Sequence[tuple[Slip, ...]], behind: Sequence[Slip], frames: Sequence[ForeignFrame], forward: Forward
+    fronts: Iterable[Combination], backs: Sequence[Combination], views: Sequence[View], forward: Forward
+) -> Iterator[Trial]:
+    for front in fronts:
+        for back in backs:
+            trial = _trial((*front, *back), views, forward)
+            if trial is not None:
+                yield trial
+
+
+def _on_all_frames(
+    tried: Sequence[Trial], frames: Sequence[ForeignFrame], forward: Forward, progress: Progress
 ) -> list[Trial]:
-    made = [_trial(front, back, frames, forward) for front in fronts for back in (None, *behind)]
-    return [trial for trial in made if trial is not None]
+    one = sorted((trial for trial in tried if len(trial.slips) == 1), key=_by_share)[: FINALISTS // 2]
+    two = sorted((trial for trial in tried if len(trial.slips) == 2), key=_by_share)[: FINALISTS // 2]
+    chosen: list[Combination] = [(), *dict.fromkeys(trial.slips for trial in (*one, *two))]
+    views = [View(frame) for frame in frames]
+    return sorted(_tried("the best on all label maps", chosen, [()], views, forward, progress), key=_by_share)
 
 
-def _trial(
-    front: tuple[Slip, ...], back: Slip | None, frames: Sequence[ForeignFrame], forward: Forward
-) -> Trial | None:
+def _by_share(trial: Trial) -> float:
+    return -trial.share
+
+
+def _trial(slips: Combination, views: Sequence[View], forward: Forward) -> Trial | None:
     """Return the share of the labels that these slips explain; None where they cannot have been made."""
-    predictions = []
-    for frame in frames:
-        scores = forward(front, frame)
-        labels = None if scores is None else _labels(scores, back)
-        if labels is None:
+    front = tuple(slip for slip in slips if slip.of_input)
+    back = [slip for slip in slips if not slip.of_input]
+    scores = next((slip for slip in back if slip.scores is not None), None)
+    made: list[Made] = []
+    for view in views:
+        found = forward(front, scores, view)
+        if found is None:
             return None
-        predictions.append(labels)
-    name = back.name if back is not None else ""
-    given = [frame.labels for frame in frames]
-    step = back.labels if back is not None else None
-    if back is not None and back.fit is not None:
-        fitted = back.fit(predictions, given)
-        if fitted is None:
-            return None
-        name, step = fitted
-    if step is not None:
-        predictions = [step(labels) for labels in predictions]
+        made.append(found)
+    written = [_written(view.frame.labels, back) for view in views]
+    given = [view.part(labels) for view, labels in zip(views, written, strict=True)]
+    stepped = _stepped([each.labels for each in made], given, [slip for slip in back if slip is not scores])
+    if stepped is None:
+        return None
+    predictions, names = stepped
     fixed = not any(slip.kind == "size" for slip in front)
     shares = [
-        share(own, frame.labels, frame.image.shape[:2], fixed) for own, frame in zip(predictions, frames, strict=True)
+        share(own, part, each.size, labels.shape, view.frame.image.shape[:2], fixed)
+        for own, part, each, labels, view in zip(predictions, given, made, written, views, strict=True)
     ]
-    names = [slip.name for slip in front] + ([name] if back is not None else [])
-    return Trial((*front, *([back] if back is not None else [])), " and ".join(names), float(np.mean(shares)))
+    found_names = [slip.name for slip in (*front, *([scores] if scores else []))] + names
+    return Trial(slips, " and ".join(found_names), float(np.mean(shares)))
 
 
-def _labels(scores: NDArray[Any], back: Slip | None) -> Labels | None:
-    if back is not None and back.scores is not None:
-        return back.scores(scores).astype(np.int32) if scores.ndim == 3 else None
-    return (scores.argmax(0) if scores.ndim == 3 else scores).astype(np.int32)
+def _written(labels: Labels, back: Sequence[Slip]) -> Labels:
+    """Return the given map with the slip of its writing undone."""
+    undo = next((slip.undo for slip in back if slip.undo is not None), None)
+    return labels if undo is None else undo(labels)
 
 
-def share(own: Labels, given: Labels, image: tuple[int, ...], fixed: bool = True) -> float:
+def _stepped(
+    predictions: list[Labels], given: list[Labels], slips: Sequence[Slip]
+) -> tuple[list[Labels], list[str]] | None:
+    """Return the predictions with slips of the labels, and what these are called; None where nothing fits."""
+    names = []
+    for slip in slips:
+        name, step = slip.name, slip.labels
+        if slip.fit is not None:
+            fitted = slip.fit(predictions, given)
+            if fitted is None:
+                return None
+            name, step = fitted
+        predictions = predictions if step is None else [step(labels) for labels in predictions]
+        names.append(name)
+    return predictions, names
+
+
+def share(
+    own: NDArray[Any],
+    given: NDArray[Any],
+    own_size: tuple[int, ...],
+    given_size: tuple[int, ...],
+    image: tuple[int, ...],
+    fixed: bool = True,
+) -> float:
     """Return the share of equal labels, 0..1, of maps that may have two sizes: the smaller one is enlarged, nearest.
 
     Args:
-        own: predicted; given: of the other program, modulo 256 if it is uint8.
+        own: predicted; given: of the other program, modulo 256 or 65536 if it has 8 or 16 bits. Both may be parts.
+        own_size, given_size: (H, W) of the whole maps.
         image: (H, W) of the image; where the given map has this size or (W, H), `own` must have it if it is `fixed`.
     """
+    if own_size != given_size and fixed and given_size in (tuple(image), tuple(image)[::-1]):
+        return 0.0
     if own.shape != given.shape:
-        if fixed and given.shape in (tuple(image), tuple(image)[::-1]):
-            return 0.0
         shape = max(own.shape, given.shape, key=lambda size: size[0] * size[1])
         own, given = nearest(own, shape), nearest(given, shape)
-    return float(((own & 255 if given.dtype == np.uint8 else own) == given).mean())
+    most = {"uint8": 0xFF, "uint16": 0xFFFF}.get(given.dtype.name)
+    return float(((own if most is None else own.astype(np.int32) & most) == given).mean())

@@ -19,7 +19,7 @@ LabelStep = Callable[[Labels], Labels]
 Fit = Callable[[Sequence[Labels], Sequence[Labels]], tuple[str, LabelStep] | None]
 
 # In the order in which a program does them; two slips of one kind are never tried together.
-KINDS = ("file", "geometry", "jpeg", "size", "channels", "values", "network", "scores", "labels")
+KINDS = ("file", "geometry", "jpeg", "size", "channels", "values", "network", "scores", "ids", "place", "writing")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class Slip:
         network: name of the file that is run instead.
         scores: from logits float32[C, H, W] to labels.
         labels: from labels to labels.
-        fit: finds such a step.
+        undo: from the map that was written to the one that should have been.
+        fit: finds a step from labels to labels.
     """
 
     name: str
@@ -62,9 +63,10 @@ class Slip:
     network: str | None = None
     scores: LabelStep | None = None
     labels: LabelStep | None = None
+    undo: LabelStep | None = None
     fit: Fit | None = None
 
     @property
     def of_input(self) -> bool:
         """Whether the network has to run again for it."""
-        return self.kind not in ("scores", "labels")
+        return self.kind not in ("scores", "ids", "place", "writing")

@@ -180,14 +180,20 @@ def _read_as_hwc(logits: NDArray[Any]) -> NDArray[Any]:
 def _labels() -> list[Slip]:
     ids = "use the class ids of the model card (`fcn-deploy inspect`)"
     return [
-        Slip("class ids one too high", ids, "labels", labels=lambda labels: labels + 1),
-        Slip("class ids one too low", ids, "labels", labels=lambda labels: labels - 1),
+        Slip("class ids one too high", ids, "ids", labels=lambda labels: labels + 1),
+        Slip("class ids one too low", ids, "ids", labels=lambda labels: labels - 1),
+        Slip("class ids permuted", ids, "ids", fit=fit_ids),
+        Slip("shifted by whole pixels", "place the labels where the image's pixels are", "place", fit=fit_shift),
         Slip(
             "labels written with H and W swapped",
             "write the labels row by row: H rows of W bytes",
-            "labels",
-            labels=lambda labels: labels.reshape(labels.shape[::-1]),
+            "writing",
+            undo=lambda labels: labels.reshape(labels.shape[::-1]),
         ),
-        Slip("class ids permuted", ids, "labels", fit=fit_ids),
-        Slip("shifted by whole pixels", "place the labels where the image's pixels are", "labels", fit=fit_shift),
+        Slip(
+            "labels written column by column",
+            "write the labels row by row: H rows of W bytes",
+            "writing",
+            undo=lambda labels: labels.reshape(labels.shape[::-1]).T,
+        ),
     ]
