@@ -22,7 +22,7 @@ from PIL import Image
 from benchmarks.slip_program import OTHER, OWN, Mistake, Program, mistakes, pairs
 from benchmarks.suite import Measured
 from fcn_deploy.data.options import DataOptions, open_unchecked, without_labels
-from fcn_deploy.diagnosis.slips.explain import Reference, open_reference
+from fcn_deploy.diagnosis.slips.explain import CutReference, open_reference
 from fcn_deploy.diagnosis.slips.report import SlipReport
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.export import export_model
@@ -66,7 +66,7 @@ def measure(model: str, other: str, data: str, calib: str, frames: int, calibrat
 class Explainer:
     """Write label maps of photos, and have them explained."""
 
-    def __init__(self, reference: Reference, photos: Path, maps: Path) -> None:
+    def __init__(self, reference: CutReference, photos: Path, maps: Path) -> None:
         self._reference, self._photos, self._maps = reference, photos, maps
         maps.mkdir(exist_ok=True)
 
@@ -76,6 +76,8 @@ class Explainer:
         words = [mistake.words for mistake in wrong]
         name = found.tried[0].name
         right = [each in name for each in words]
+        if found.explained_by and any(all(each in also for each in words) for also in found.alike):
+            right = [True] * len(words)
         if found.verdict != "explained":
             outcome = "not named"
         elif all(right) and len(found.tried[0].fixes) == len(wrong):
@@ -111,7 +113,7 @@ def _row(programs: str, name: str, outcome: str, found: SlipReport) -> dict[str,
         "programs": programs,
         "mistakes": name,
         "outcome": outcome,
-        "named": found.tried[0].name if found.verdict == "explained" else found.verdict,
+        "named": found.explained_by or found.verdict,
         "share": found.tried[0].share,
         "next": found.tried[1].share,
         "as they are": found.as_they_are,
@@ -135,7 +137,7 @@ def write_photos(source: str, count: int, folder: Path) -> tuple[Path, Path]:
     for index, image in enumerate(found[::2]):
         turned = index % 2 == 0
         stored = np.ascontiguousarray(np.rot90(image)) if turned else image
-        Image.fromarray(stored).save(photos / f"{index:03}.png", **({"exif": exif} if turned else {}))
+        Image.fromarray(stored).save(photos / f"{index:03}.png", exif=exif.tobytes() if turned else None)
     for index, image in enumerate(found[1::2]):
         Image.fromarray(image).save(strange / f"{index:03}.png")
     return photos, strange

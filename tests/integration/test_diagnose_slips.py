@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks import slips
 from fcn_deploy.cli.commands.diagnose import command
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.options import DataOptions
@@ -203,6 +205,17 @@ def test_pairs_of_an_int8_program_are_named(demo_onnx: Path, photos: Path, tmp_p
         missed += [names] if found.verdict != "explained" else []
     assert wrong == []
     assert len(missed) <= len(MANY) // 20, missed
+
+
+@pytest.mark.long
+def test_the_mistakes_of_an_int8_program_are_named_on_camvid(camvid: Path):
+    network = os.environ.get("FCN_DEPLOY_CAMVID_NETWORK", "")
+    if not Path(network).is_file():
+        pytest.skip("FCN_DEPLOY_CAMVID_NETWORK names no checkpoint that was trained on CamVid")
+    rows, _ = slips.measure(network, "demo", str(camvid / "val.txt"), str(camvid / "train.txt"), 6, 24, 20)
+    assert [row for row in rows if row["outcome"] == "wrong"] == []
+    named = [row for row in rows if row["programs"] != "no mistake"]
+    assert sum(row["outcome"] == "right" for row in named) >= 0.85 * len(named)
 
 
 def test_the_reference_has_no_slip(program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):

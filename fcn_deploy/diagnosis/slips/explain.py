@@ -82,7 +82,7 @@ def explain_labels(
 
 
 @dataclass(frozen=True)
-class Reference:
+class CutReference:
     """The file that a program was meant to run, cut behind its normalisation, and those that it may have run.
 
     What the network gave is kept, so that label maps of several programs that ran on the same images cost less.
@@ -118,7 +118,7 @@ def open_reference(
     model_name: str | None = None,
     threads: int | None = None,
     progress: Progress = SILENT,
-) -> Iterator[Reference]:
+) -> Iterator[CutReference]:
     """Open the files of `explain_labels`, with its arguments and errors."""
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as parts, ExitStack() as stack:
 
@@ -128,7 +128,7 @@ def open_reference(
 
         own = cut(reference)
         different = {os.fspath(path): cut(path) for path in others}
-        yield Reference(Path(os.fspath(reference)).name, own, tuple(different), Forward(own, different))
+        yield CutReference(Path(os.fspath(reference)).name, own, tuple(different), Forward(own, different))
 
 
 def _onnx_file(source: ModelSource) -> Path:

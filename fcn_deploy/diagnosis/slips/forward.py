@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcn_deploy.diagnosis.slips.geometry import nearest
 from fcn_deploy.diagnosis.slips.network import CutNetwork
 from fcn_deploy.diagnosis.slips.slip import Bytes, ForeignFrame, Labels, Slip
-from fcn_deploy.diagnosis.slips.views import View
+from fcn_deploy.diagnosis.slips.views import FrameView
 
 Key = tuple[str, ...]
 _KEPT = 4  # images, before the network
@@ -44,7 +44,7 @@ class Forward:
         self._made: dict[Key, tuple[NDArray[Any], tuple[int, ...]] | None] = {}
         self.runs = 0
 
-    def __call__(self, front: Sequence[Slip], scores: Slip | None, view: View) -> Made | None:
+    def __call__(self, front: Sequence[Slip], scores: Slip | None, view: FrameView) -> Made | None:
         """Return the labels of a view.
 
         Args:
@@ -60,7 +60,7 @@ class Forward:
             self._labels[key] = self._made_of(front, scores, view)
         return self._labels[key]
 
-    def _made_of(self, front: Sequence[Slip], scores: Slip | None, view: View) -> Made | None:
+    def _made_of(self, front: Sequence[Slip], scores: Slip | None, view: FrameView) -> Made | None:
         if scores is not None and view.window is not None:
             return None
         found = self._outputs(front, view)
@@ -78,7 +78,7 @@ class Forward:
         cut = nearest(labels, (outer[0].stop - outer[0].start, outer[1].stop - outer[1].start))
         return Made(_narrow(cut[inner]), size)
 
-    def _outputs(self, front: Sequence[Slip], view: View) -> tuple[NDArray[Any], tuple[int, ...]] | None:
+    def _outputs(self, front: Sequence[Slip], view: FrameView) -> tuple[NDArray[Any], tuple[int, ...]] | None:
         """Return logits [C, H, W] or labels [H, W] of the crop, and the size of the whole image."""
         key = tuple(slip.name for slip in front)
         if key != self._key:
@@ -88,7 +88,7 @@ class Forward:
             self._made[place] = self._run(front, view)
         return self._made[place]
 
-    def _run(self, front: Sequence[Slip], view: View) -> tuple[NDArray[Any], tuple[int, ...]] | None:
+    def _run(self, front: Sequence[Slip], view: FrameView) -> tuple[NDArray[Any], tuple[int, ...]] | None:
         image = self._image(front, view.frame)
         cropped = image[view.crop(image.shape[:2])[0]]
         network = next((self._others[slip.network] for slip in front if slip.network is not None), self._reference)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Bytes = NDArray[np.uint8]
+Interpolation = Literal["bilinear", "nearest", "bilinear, filtered"]
 
 
 def nearest(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
@@ -22,11 +23,19 @@ def nearest(labels: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
     return found
 
 
-def resized(shape: tuple[int, int], *, bilinear: bool) -> Callable[[Bytes], Bytes]:
-    """Return a step that resizes to `shape`: nearest, or bilinear between the four neighbours, without a filter."""
+def resized(shape: tuple[int, int], how: Interpolation) -> Callable[[Bytes], Bytes]:
+    """Return a step that resizes to `shape`.
+
+    Args:
+        how: "bilinear" between the four neighbours, as OpenCV does; "filtered" over all pixels that are made smaller,
+            as Pillow does.
+    """
 
     def step(image: Bytes) -> Bytes:
-        return _bilinear(image, shape) if bilinear else nearest(image, shape)
+        if how == "bilinear, filtered":
+            made = Image.fromarray(np.ascontiguousarray(image)).resize(shape[::-1], Image.Resampling.BILINEAR)
+            return np.asarray(made)
+        return _bilinear(image, shape) if how == "bilinear" else nearest(image, shape)
 
     return step
 
@@ -52,9 +61,9 @@ def _bytes(values: NDArray[Any]) -> Bytes:
     return rounded
 
 
-def half_size(image: Bytes, *, bilinear: bool) -> Bytes:
+def half_size(image: Bytes, how: Interpolation) -> Bytes:
     """Return the image at half its height and width."""
-    return resized((image.shape[0] // 2, image.shape[1] // 2), bilinear=bilinear)(image)
+    return resized((image.shape[0] // 2, image.shape[1] // 2), how)(image)
 
 
 def letterboxed(side: int | None, colour: int, *, centred: bool = True) -> Callable[[Bytes], Bytes]:
@@ -64,7 +73,7 @@ def letterboxed(side: int | None, colour: int, *, centred: bool = True) -> Calla
         height, width = image.shape[:2]
         length = side or max(height, width)
         scale = length / max(height, width)
-        inner = resized((max(1, round(height * scale)), max(1, round(width * scale))), bilinear=True)(image)
+        inner = resized((max(1, round(height * scale)), max(1, round(width * scale))), "bilinear")(image)
         square = np.full((length, length, 3), colour, np.uint8)
         top, left = ((length - size) // 2 if centred else 0 for size in inner.shape[:2])
         square[top : top + inner.shape[0], left : left + inner.shape[1]] = inner

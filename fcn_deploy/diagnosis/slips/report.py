@@ -27,6 +27,7 @@ class SlipReport:
         reference, labels_from, frames: file, folder, number of label maps compared.
         verdict: "same" without a slip, "explained" by `tried[0]`, or "unexplained".
         as_they_are: share of equal labels, 0..1; one_label: that of one label everywhere.
+        alike: other explanations of as many slips with the same share as the first.
         tried: the best explanations on all frames, the chosen one first.
         label_size, image_size: (H, W) of the first.
         runs: how often the network ran.
@@ -42,11 +43,12 @@ class SlipReport:
     label_size: tuple[int, int]
     image_size: tuple[int, int]
     runs: int
+    alike: tuple[str, ...] = ()
 
     @property
     def explained_by(self) -> str | None:
         """The slips in words, None unless the verdict is "explained"."""
-        return self.tried[0].name if self.verdict == "explained" else None
+        return ", or ".join([self.tried[0].name, *self.alike]) if self.verdict == "explained" else None
 
     def to_plain(self) -> dict[str, Any]:
         """Return the report as plain data."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fcn_deploy.diagnosis.slips.forward import Forward, Made
 from fcn_deploy.diagnosis.slips.geometry import nearest
 from fcn_deploy.diagnosis.slips.slip import KINDS, ForeignFrame, Labels, Slip
-from fcn_deploy.diagnosis.slips.views import View, view_of
+from fcn_deploy.diagnosis.slips.views import FrameView, view_of
 from fcn_deploy.system.progress import SILENT, Progress, track
 
 FILTER_FRAMES = 2  # on which single slips are tried; pairs on the first of them
@@ -44,7 +44,9 @@ def search(
     tried = _tried("slips, one by one", fronts, _behind(behind), views, forward, progress)
     tried += _tried("slips behind the network", [()], _pairs_behind(behind), views, forward, progress)
     if any(view.window is not None for view in views):
-        tried += _tried("slips of whole maps", [()], [(slip,) for slip in whole], [View(frames[0])], forward, progress)
+        tried += _tried(
+            "slips of whole maps", [()], [(slip,) for slip in whole], [FrameView(frames[0])], forward, progress
+        )
     if max(trial.share for trial in tried) < CLEAR:
         pairs = sorted(_pairs_before(tried, before), key=lambda pair: [slip.name for slip in pair])
         tried += _tried("pairs of slips", pairs, [()], views[:1], forward, progress)
@@ -77,7 +79,7 @@ def _tried(
     what: str,
     fronts: Sequence[Combination],
     backs: Sequence[Combination],
-    views: Sequence[View],
+    views: Sequence[FrameView],
     forward: Forward,
     progress: Progress,
 ) -> list[Trial]:
@@ -85,7 +87,7 @@ def _tried(
 
 
 def _trials(
-    fronts: Iterable[Combination], backs: Sequence[Combination], views: Sequence[View], forward: Forward
+    fronts: Iterable[Combination], backs: Sequence[Combination], views: Sequence[FrameView], forward: Forward
 ) -> Iterator[Trial]:
     for front in fronts:
         for back in backs:
@@ -100,7 +102,7 @@ def _on_all_frames(
     one = sorted((trial for trial in tried if len(trial.slips) == 1), key=_by_share)[: FINALISTS // 2]
     two = sorted((trial for trial in tried if len(trial.slips) == 2), key=_by_share)[: FINALISTS // 2]
     chosen: list[Combination] = [(), *dict.fromkeys(trial.slips for trial in (*one, *two))]
-    views = [View(frame) for frame in frames]
+    views = [FrameView(frame) for frame in frames]
     return sorted(_tried("the best on all label maps", chosen, [()], views, forward, progress), key=_by_share)
 
 
@@ -108,7 +110,7 @@ def _by_share(trial: Trial) -> float:
     return -trial.share
 
 
-def _trial(slips: Combination, views: Sequence[View], forward: Forward) -> Trial | None:
+def _trial(slips: Combination, views: Sequence[FrameView], forward: Forward) -> Trial | None:
     """Return the share of the labels that these slips explain; None where they cannot have been made."""
     front = tuple(slip for slip in slips if slip.of_input)
     back = [slip for slip in slips if not slip.of_input]
@@ -123,6 +125,10 @@ def _trial(slips: Combination, views: Sequence[View], forward: Forward) -> Trial
     given = [view.part(labels) for view, labels in zip(views, written, strict=True)]
     stepped = _stepped([each.labels for each in made], given, [slip for slip in back if slip is not scores])
     if stepped is None:
+        return None
+    if any(slip.along_side for slip in back) and any(
+        each.size != labels.shape for each, labels in zip(made, written, strict=True)
+    ):
         return None
     predictions, names = stepped
     fixed = not any(slip.kind == "size" for slip in front)

@@ -52,6 +52,7 @@ class Slip:
         labels: from labels to labels.
         undo: from the map that was written to the one that should have been.
         fit: finds a step from labels to labels.
+        along_side: a side of the map is the number of classes then, so its shape shows the slip.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Slip:
     labels: LabelStep | None = None
     undo: LabelStep | None = None
     fit: Fit | None = None
+    along_side: bool = False
 
     @property
     def of_input(self) -> bool:

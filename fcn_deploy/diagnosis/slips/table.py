@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from fcn_deploy.diagnosis.constants import Normalisation
 from fcn_deploy.diagnosis.slips.fitted import fit_ids, fit_shift
 from fcn_deploy.diagnosis.slips.geometry import (
     Bytes,
+    Interpolation,
     half_pixel,
     half_size,
     letterboxed,
@@ -25,6 +26,7 @@ SIDES = (224, 256, 320, 384, 512, 640)
 MOST_LARGER = 4
 QUALITIES = (75, 30)
 IMAGENET = (np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375]))
+CAFFE = np.array([122.67892, 116.66877, 104.00699])
 _RIGHT_SIZE = "give the network the image at the size that the file is meant for, and half-pixel centres"
 
 
@@ -87,14 +89,13 @@ def _geometry() -> list[Slip]:
 def _sizes(image_size: tuple[int, int], label_size: tuple[int, int] | None) -> list[Slip]:
     sides = [side for side in SIDES if side * side <= MOST_LARGER * image_size[0] * image_size[1]]
     steps: dict[str, Callable[[Bytes], Bytes]] = {"resized to half (every second pixel)": lambda image: image[::2, ::2]}
-    for bilinear in (True, False):
-        how = "bilinear" if bilinear else "nearest"
-        steps[f"resized to half ({how})"] = partial(half_size, bilinear=bilinear)
+    for how in get_args(Interpolation):
+        steps[f"resized to half ({how})"] = partial(half_size, how=how)
         if label_size is not None:
-            steps[f"resized to the label maps' size ({how})"] = resized(label_size, bilinear=bilinear)
-        steps[f"resized to H and W swapped ({how})"] = partial(_resized_to_swapped, bilinear=bilinear)
+            steps[f"resized to the label maps' size ({how})"] = resized(label_size, how)
+        steps[f"resized to H and W swapped ({how})"] = partial(_resized_to_swapped, how=how)
         for side in sides:
-            steps[f"resized to {side}x{side} ({how})"] = resized((side, side), bilinear=bilinear)
+            steps[f"resized to {side}x{side} ({how})"] = resized((side, side), how)
     moved = {f"shifted by half a pixel ({text})": partial(half_pixel, sign=sign) for text, sign in _DIRECTIONS}
     boxed = {
         f"letterbox not cut off ({'longer side' if side is None else side}, {'black' if colour == 0 else 'grey'})": (
@@ -115,8 +116,8 @@ def _sizes(image_size: tuple[int, int], label_size: tuple[int, int] | None) -> l
 _DIRECTIONS = (("down and right", 1), ("up and left", -1))
 
 
-def _resized_to_swapped(image: Bytes, bilinear: bool) -> Bytes:
-    return resized((image.shape[1], image.shape[0]), bilinear=bilinear)(image)
+def _resized_to_swapped(image: Bytes, how: Interpolation) -> Bytes:
+    return resized((image.shape[1], image.shape[0]), how)(image)
 
 
 def _channels() -> list[Slip]:
@@ -146,15 +147,35 @@ def _values(right: Normalisation) -> list[Slip]:
         "values in 0..1 for 0..255": lambda x, norm: (_ordered(x, norm) / 255 - norm.mean) / norm.std,
         "mean 0.5 and std 0.5 of 0..1": lambda x, norm: _ordered(x, norm) / 127.5 - 1,
         "normalised twice": lambda x, norm: ((_ordered(x, norm) - norm.mean) / norm.std - norm.mean) / norm.std,
+        "mean of Caffe, no std": lambda x, norm: _ordered(x, norm) - CAFFE,
+        "mean and std in the order BGR": lambda x, norm: (_ordered(x, norm) - norm.mean[::-1]) / norm.std[::-1],
         "ImageNet's mean and std": lambda x, norm: (_ordered(x, norm) - IMAGENET[0]) / IMAGENET[1],
     }
     if not right.mean.any():
         del steps["mean missing"]
     if (right.std == 1).all():
         del steps["std missing"]
+    if (right.std == 1).all() and np.allclose(right.mean, CAFFE, atol=1):
+        del steps["mean of Caffe, no std"]
+    if np.allclose(right.mean, right.mean[::-1]) and np.allclose(right.std, right.std[::-1]):
+        del steps["mean and std in the order BGR"]
     if np.allclose(right.mean, IMAGENET[0], atol=1) and np.allclose(right.std, IMAGENET[1], atol=1):
         del steps["ImageNet's mean and std"]
-    return [Slip(name, fix, "values", values=step) for name, step in steps.items()]
+    clipped = {f"{name} (in the range of an INT8 input)": _in_range(steps[name]) for name in _WIDE if name in steps}
+    return [Slip(name, fix, "values", values=step) for name, step in (steps | clipped).items()]
+
+
+_WIDE = ("mean missing", "std missing", "mean and std missing", "mean of Caffe, no std")
+
+
+def _in_range(step: ValueStep) -> ValueStep:
+    """Return the step as a file sees it whose quantised input holds no more than the right values."""
+
+    def clipped(x: NDArray[np.float32], norm: Normalisation) -> NDArray[Any]:
+        low, high = (0 - norm.mean) / norm.std, (255 - norm.mean) / norm.std
+        return step(x, norm).clip(low.min(), high.max())
+
+    return clipped
 
 
 def _ordered(x: NDArray[np.float32], norm: Normalisation) -> NDArray[Any]:
@@ -166,8 +187,10 @@ def _scores() -> list[Slip]:
     over_classes = "take the arg max over the classes: axis 1 of [N, C, H, W]"
     return [
         Slip("logits read as [H, W, C]", over_classes, "scores", scores=_read_as_hwc),
-        Slip("arg max over the rows", over_classes, "scores", scores=lambda logits: logits.argmax(1)),
-        Slip("arg max over the columns", over_classes, "scores", scores=lambda logits: logits.argmax(2)),
+        Slip("arg max over the rows", over_classes, "scores", scores=lambda logits: logits.argmax(1), along_side=True),
+        Slip(
+            "arg max over the columns", over_classes, "scores", scores=lambda logits: logits.argmax(2), along_side=True
+        ),
     ]
 
 

@@ -29,7 +29,10 @@ def verdict(found: SlipReport) -> list[str]:
     as_they_are = f"{number(100 * found.as_they_are, 1)} %"
     if found.verdict == "explained":
         best = found.tried[0]
-        return [f"explained by: {best.name}, {number(100 * best.share, 1)} %", *(f"fix: {fix}" for fix in best.fixes)]
+        return [
+            f"explained by: {found.explained_by}, {number(100 * best.share, 1)} %",
+            *(f"fix: {fix}" for fix in best.fixes),
+        ]
     if found.verdict == "same":
         return [f"no slip: {as_they_are} of the labels are the reference's as they are"]
     if found.one_label > ONE_LABEL:

@@ -13,6 +13,8 @@ from fcn_deploy.diagnosis.slips.slip import ForeignFrame
 SAME = 0.97  # share of equal labels from which an unexplained rest may be the precision's
 LIMIT = 0.8  # least share that a named slip explains
 HALVED = 0.5  # a named slip leaves less than this share of what no slip, and one label everywhere, leave
+BY_SHAPE = 0.2  # the least of a slip that the map's shape shows
+ALIKE = 0.0015  # shares that differ by less are the same
 PAIR_GAIN = 0.7  # a pair leaves at most this much of what the best single slip leaves
 
 
@@ -32,8 +34,11 @@ def judge(
     verdict: Verdict = "same" if as_they_are >= SAME else "unexplained"
     if best is not None and best.share >= LIMIT and 1 - best.share < HALVED * (1 - max(as_they_are, one_label)):
         verdict = "explained"
+    if best is not None and best.share >= BY_SHAPE and any(slip.along_side for slip in best.slips):
+        verdict = "explained"
     ordered = [] if best is None else [best, *(trial for trial in named if trial is not best)]
     tried = tuple(Explanation(t.name, tuple(slip.fix for slip in t.slips), t.share) for t in ordered)
+    alike = [t.name for t in ordered[1:] if _alike(ordered[0], t)]
     height, width = frames[0].labels.shape
     size = frames[0].image.shape
     return SlipReport(
@@ -47,4 +52,11 @@ def judge(
         (height, width),
         (size[0], size[1]),
         runs,
+        tuple(alike),
     )
+
+
+def _alike(best: Trial, other: Trial) -> bool:
+    """Return whether two explanations have the same share; a fitted one, which can be any, does not count."""
+    fitted = any(slip.fit is not None for slip in other.slips)
+    return not fitted and len(other.slips) == len(best.slips) and best.share - other.share < ALIKE

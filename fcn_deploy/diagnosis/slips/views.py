@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class View:
+class FrameView:
     """A frame, or a window of it: top, left, bottom and right as shares of the label map's height and width."""
 
     frame: ForeignFrame
@@ -48,14 +48,14 @@ class View:
         return (outer[0], outer[1]), (within[0], within[1])
 
 
-def view_of(frame: ForeignFrame) -> View:
+def view_of(frame: ForeignFrame) -> FrameView:
     """Return the frame if it is small, else the window of its label map in which the labels vary most."""
     height, width = frame.labels.shape
     if frame.image.shape[0] * frame.image.shape[1] <= MOST_PIXELS or min(height, width) < 2 * SIDE:
-        return View(frame)
+        return FrameView(frame)
     corners = [(top, left) for top in range(0, height - SIDE + 1, _STEP) for left in range(0, width - SIDE + 1, _STEP)]
     top, left = max(corners, key=lambda corner: _variety(frame.labels, *corner))
-    return View(frame, (top / height, left / width, (top + SIDE) / height, (left + SIDE) / width))
+    return FrameView(frame, (top / height, left / width, (top + SIDE) / height, (left + SIDE) / width))
 
 
 def _variety(labels: NDArray[Any], top: int, left: int) -> float:

@@ -19,7 +19,7 @@ def test_nearest_is_pillows(shape: tuple[int, int]):
 
 def test_bilinear_is_pillows_where_it_enlarges():
     expected = np.array(Image.fromarray(IMAGE).resize((40, 24), Image.Resampling.BILINEAR))
-    found = resized((24, 40), bilinear=True)(IMAGE)
+    found = resized((24, 40), "bilinear")(IMAGE)
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 

@@ -50,8 +50,23 @@ def test_the_verdict_in_words():
 
 
 def test_shares_of_maps_of_two_sizes():
-    assert share(HALVES, HALVES[::2, ::2], (8, 8)) == 1.0
-    assert share(HALVES.astype(np.int32) + 256, HALVES, (8, 8)) == 1.0  # written as uint8
-    wide = np.zeros((4, 8), np.uint8)
-    assert share(wide.T.astype(np.int32), wide, (4, 8)) == 0.0  # turned
-    assert share(wide.T.astype(np.int32), wide, (4, 8), fixed=False) == 1.0  # resized
+    small, wide = HALVES[::2, ::2], np.zeros((4, 8), np.uint8)
+    turned = wide.T.astype(np.int32)
+    assert share(HALVES, small, (8, 8), (4, 4), (8, 8)) == 1.0
+    assert share(HALVES.astype(np.int32) + 256, HALVES, (8, 8), (8, 8), (8, 8)) == 1.0  # written as uint8
+    assert share(turned, wide, (8, 4), (4, 8), (4, 8)) == 0.0  # turned
+    assert share(turned, wide, (8, 4), (4, 8), (4, 8), fixed=False) == 1.0  # resized
+
+
+def test_explanations_with_the_same_share_are_all_named():
+    trials = [Trial((ONE,), "one", 0.99), Trial((TWO,), "two", 0.9895), Trial((), "", 0.3)]
+    found = judge(trials, [ForeignFrame("a", IMAGE, None, HALVES)], "a.onnx", "maps", 3)
+    assert found.explained_by == "one, or two"
+    assert verdict(found)[0] == "explained by: one, or two, 99.0 %"
+
+
+def test_a_map_whose_side_is_the_number_of_classes_needs_a_smaller_share():
+    rows = Slip("arg max over the rows", "fix", "scores", along_side=True)
+    trials = [Trial((rows,), rows.name, 0.3), Trial((), "", 0.0)]
+    found = judge(trials, [ForeignFrame("a", IMAGE, None, HALVES)], "a.onnx", "maps", 3)
+    assert found.explained_by == "arg max over the rows"
