@@ -24,11 +24,11 @@ text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}.small{font-
 """)
 
 LIGHT = (
-    "--ink:#1f2328;--faint:#59636e;--rule:#dfe3e8;--paper:#ffffff;--good:#dff3e4;--s0:#6e7781;--s1:#0b6bcb;--s2:#c2560a;--s3:#1a7f4b;"
+    "--ink:#1f2328;--faint:#59636e;--rule:#dfe3e8;--paper:#ffffff;--good:#dff3e4;--warn:#fff1d6;--soft:#f5f7f9;--s0:#6e7781;--s1:#0b6bcb;--s2:#c2560a;--s3:#1a7f4b;"
     "--s4:#8250df;--s5:#0e7c86;--s6:#cf222e;--s7:#8a6116"
 )
 DARK = (
-    "--ink:#e6edf3;--faint:#9198a1;--rule:#30363d;--paper:#0d1117;--good:#12351f;--s0:#9198a1;--s1:#58a6ff;--s2:#f0883e;--s3:#3fb950;"
+    "--ink:#e6edf3;--faint:#9198a1;--rule:#30363d;--paper:#0d1117;--good:#12351f;--warn:#3a2a08;--soft:#161b22;--s0:#9198a1;--s1:#58a6ff;--s2:#f0883e;--s3:#3fb950;"
     "--s4:#bc8cff;--s5:#39c5cf;--s6:#ff7b72;--s7:#d2a86a"
 )
 THEME = Markup(

@@ -13,7 +13,6 @@ from typing import Any
 from markupsafe import Markup
 
 from fcn_deploy.benchmark.record.types import Record
-from fcn_deploy.benchmark.report.answer import answer_lines
 from fcn_deploy.benchmark.report.columns import Grid, grid
 from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.overlays import overlays
@@ -25,7 +24,7 @@ from fcn_deploy.benchmark.report.plots.tradeoff import DESK, tradeoff_plot
 from fcn_deploy.benchmark.report.remarks import absences, circumstances, verdict_lines
 from fcn_deploy.benchmark.report.run_facts import run_facts, subject
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
-from fcn_deploy.benchmark.verdicts.answer import answer
+from fcn_deploy.benchmark.report.top import top
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template
@@ -81,11 +80,12 @@ def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[She
     return template(__package__ or "", "report.html").render(
         version=__version__,
         title=", ".join(model.name for model in record.models),
-        headline=[*_answer(record), subject(record)],
+        subject=subject(record),
+        top=top(record),
         styles=styles(),
         parts=_parts(record, more),
         details=[grid(record, sheet) for sheet in detail_sheets(record)],
-        remarks=[*absences(record), *(line for line in circumstances(record) if line)],
+        remarks=[*absences(record), *circumstances(record)],
         key=_key,
         overlays=pictures,
         no_frames=NOT_KEPT if pictures is None else NONE_DIFFERED,
@@ -97,10 +97,6 @@ def render_iframe(record: Record) -> str:
     """Return the page within an iframe, for a notebook: neither's styles reach the other."""
     page = render_html(record)
     return element("iframe", srcdoc=page, title=f"fcn-deploy bench {record.model.name}", sandbox="", style=FRAME_STYLE)
-
-
-def _answer(record: Record) -> list[str]:
-    return [f"{line.label}: {line.text}" for line in answer_lines(answer(record))]
 
 
 def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:

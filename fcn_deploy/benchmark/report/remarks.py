@@ -32,7 +32,9 @@ def headline(record: Record) -> str:
 def remarks(record: Record) -> list[str]:
     """Return verdicts, then the circumstances, with empty lines between."""
     said = verdict_lines(record)
-    return [*said, *([""] if said else []), *circumstances(record), environment_line(record.environment)]
+    about = circumstances(record)
+    about += [*([""] if about else []), _meaning(record), environment_line(record.environment)]
+    return [*said, *([""] if said else []), *about]
 
 
 def _unstable(record: Record, row: Row) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ def absences(record: Record) -> list[str]:
 
 
 def circumstances(record: Record) -> list[str]:
-    """Return notes, energy, why rows are unstable, and what the columns mean."""
+    """Return notes, energy, and why rows are unstable."""
     lines = [f"{row.name}: {note}" for row in record.rows for note in row.notes]
     lines += [line for row in record.rows if (line := _energy(row))]
     for row in record.rows:
@@ -78,7 +80,7 @@ def circumstances(record: Record) -> list[str]:
     if 0 < len(record.rounds) < FEW_ROUNDS:
         rounds = count(len(record.rounds), "round")
         lines.append(f"{rounds} only: p90 and p99 are little else than the slowest (see --seconds)")
-    return [*lines, *([""] if lines else []), _meaning(record)]
+    return lines
 
 
 def _energy(row: Row) -> str:
