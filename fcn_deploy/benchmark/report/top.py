@@ -12,7 +12,7 @@ from fcn_deploy.benchmark.verdicts.answer import BenchAnswer, answer
 from fcn_deploy.system.formatting import NONE, count, milliseconds, points, share
 
 # The lines of the answer that the figures and the banner show in its place.
-FIGURES = ("speed", "cost")
+FIGURES = ("speed", "cost", "labels")
 # Ends of an interval that are further apart than this factor say nothing by their digits.
 WIDE = 20
 
