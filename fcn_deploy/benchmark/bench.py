@@ -15,6 +15,7 @@ from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.rows import SECONDS
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.data.options import DataOptions
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.arguments import NotNegative, Positive, Threads, checked
@@ -49,6 +50,7 @@ def bench(
     threads: Threads | None = None,
     engine: TrtOptions | None = None,
     radius: Count = 3,
+    limits: AccuracyBudget | None = None,
     worst_frames: WorstFrames | None = None,
     keep: StrPath | None = None,
     force: bool = False,
@@ -89,6 +91,7 @@ def bench(
         threads: CPU threads of every runner; None is all usable cores.
         engine: contexts, slots and CUDA graphs of the rows of "tensorrt"; None leaves its own.
         radius: half width of the boundary band in pixels.
+        limits: what the rows are going to be judged by; its classes are checked before anything is measured.
         worst_frames: collects the frames on which the rows differ most, for the HTML page.
         keep: a folder for the files that are made for the rows: exported, rewritten, built; None keeps none.
         force: whether files of the same name in `keep` are replaced.
@@ -99,7 +102,7 @@ def bench(
         (`speed(record, row.own).median_ms`), `benchmark.record.file` writes and reads it.
 
     Raises:
-        UnknownNameError: no such runner or provider.
+        UnknownNameError: no such runner or provider, or no such class of `limits`.
         CheckpointError, GraphError, ExportError: no runner can use the file.
         DataError: the data set cannot be used, or not with the model's classes; two files with other classes; INT8
             without calibration images.
@@ -134,6 +137,7 @@ def bench(
         isolated=isolated,
         streams=None if streams is None else StreamTest(streams, fps, 1 / fps if deadline is None else deadline),
         saturation_s=saturation,
+        limits=limits or AccuracyBudget(),
         worst_frames=worst_frames,
         keep=None if keep is None else KeepFolder(Path(keep), force),
     )

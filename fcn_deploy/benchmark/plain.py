@@ -11,14 +11,15 @@ from fcn_deploy.system.plain import plain
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.gate.result import GateResult
 
 SCHEMA = 3
 
 
-def to_plain(record: Record, comparison: Comparison | None = None) -> dict[str, Any]:
+def to_plain(record: Record, comparison: Comparison | None = None, gate: GateResult | None = None) -> dict[str, Any]:
     """Return the record as JSON holds it; samples in nanoseconds.
 
-    The record gets an `answer` and a `comparison`, and each measurement a `summary`, for readers without this
+    The record gets an `answer`, a `comparison` and a `gate`, and each measurement a `summary`, for readers without this
     package: none of them is read back.
     """
     head = {"schema": SCHEMA, "kind": "bench", "answer": plain(answer(record))}
@@ -26,6 +27,5 @@ def to_plain(record: Record, comparison: Comparison | None = None) -> dict[str, 
     for row, source in zip(whole["rows"], record.rows, strict=True):
         for measurement, measured in zip(row["measurements"], source.measurements, strict=True):
             measurement["summary"] = plain(summarise(record, measured))
-    if comparison is None:
-        return whole
-    return {**whole, "comparison": plain(comparison)}
+    compared = {} if comparison is None else {"comparison": plain(comparison)}
+    return whole | compared | ({} if gate is None else {"gate": gate.to_plain()})

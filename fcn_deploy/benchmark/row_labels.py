@@ -30,8 +30,7 @@ from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, Size
 
 Labels = NDArray[Any]
-# Confusion matrices of more images than this would be most of the file.
-MOST_IMAGES = 2000
+MOST_IMAGES = 2000  # confusion matrices of more would be most of the file
 
 
 @dataclass
@@ -39,7 +38,7 @@ class LabelComparison:
     """Counts of the labels of the runner `name`. `failure` says why it stopped; its counts are then incomplete.
 
     Attributes:
-        by_image: int64[C, C] of each labelled image.
+        by_image, boundary_by_image: int64[C, C] of each labelled image.
         frames: agreement of each image with the reference.
     """
 
@@ -48,6 +47,7 @@ class LabelComparison:
     agreement: AgreementCounts
     failure: str | None = None
     by_image: list[Counts] = field(default_factory=list)
+    boundary_by_image: list[Counts] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
 
     def add(
@@ -72,9 +72,10 @@ class LabelComparison:
         """Raise RunnerError if a label is not a class of the data set."""
         if sample.label is not None:
             check_labels(self.name, labels, self.accuracy.num_classes)
-            before = self.accuracy.overall.copy()
+            before, near = self.accuracy.overall.copy(), self.accuracy.boundary.copy()
             self.accuracy.update(sample.label[None], sample.counted(labels))
             self.by_image.append(self.accuracy.overall - before)
+            self.boundary_by_image.append(self.accuracy.boundary - near)
         if reference is not None:
             agreed = self.agreement.overall.agreed
             self.agreement.update(reference, labels, margins)
@@ -167,14 +168,14 @@ class RowLabels:
         if set(self.pool.sizes) == {size}:  # the images as they are
             for run in runs:
                 if None in run.found and (accuracy := run.found[None].accuracy) is not None:
-                    run.accuracy[size] = replace(accuracy, by_image=())
+                    run.accuracy[size] = replace(accuracy, by_image=(), boundary_by_image=())
             return
         running = [(run, run.runner) for run in runs if run.ok and run.runner is not None]
         results, _ = self._results([runner for _, runner in running], None, ImagePool(keep_images=False), size)
         for (run, _), result in zip(running, results, strict=True):
             accuracy = accuracy_of(result) if result.failure is None else None
             if accuracy is not None:  # a curve over sizes needs no matrix of each image
-                run.accuracy[size] = replace(accuracy, by_image=())
+                run.accuracy[size] = replace(accuracy, by_image=(), boundary_by_image=())
 
     def _results(
         self,
@@ -225,10 +226,9 @@ def accuracy_of(result: LabelComparison) -> Accuracy | None:
     found = result.accuracy
     if found.images == 0:
         return None
-    by_image = result.by_image if found.images <= MOST_IMAGES else []
-    return Accuracy(
-        _as_tuples(found.overall), _as_tuples(found.boundary), found.images, tuple(map(_as_tuples, by_image))
-    )
+    kept = (result.by_image, result.boundary_by_image) if found.images <= MOST_IMAGES else ([], [])
+    each, near = (tuple(map(_as_tuples, counts)) for counts in kept)
+    return Accuracy(_as_tuples(found.overall), _as_tuples(found.boundary), found.images, each, near)
 
 
 def agreement_of(agreement: AgreementCounts) -> Agreement:

@@ -37,6 +37,7 @@ from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import profile_of_dataset
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import distributions
@@ -80,6 +81,7 @@ class BenchOptions:
     isolated: bool = False
     saturation_s: float = SECONDS
     streams: StreamTest | None = None
+    limits: AccuracyBudget = field(default_factory=AccuracyBudget)
     worst_frames: WorstFrames | None = None
     keep: KeepFolder | None = None
 
@@ -105,6 +107,8 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         # The data set first: a typo in its path should not cost the minute that an export takes.
         card = next((model.card for model in models if model.card is not None), None)
         dataset = open_or_generate(card, options.data, progress)
+        classes = classes_of(card, dataset)
+        options.limits.check(classes)
         pool = ImagePool(max((options.batch, *options.batches)))
         runs = []
         for model in models:
@@ -120,7 +124,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
             )
             runs += open_rows(files, model.specs, threads, stack, model.label)
         opened, reason = open_reference(models[0], runs, threads, stack)
-        labels = RowLabels(dataset, classes_of(card, dataset), options.radius, options.data.on_error, pool, progress)
+        labels = RowLabels(dataset, classes, options.radius, options.data.on_error, pool, progress)
         reference = labels.compare(runs, opened, options.worst_frames)
         resized = shapes_of(options.sizes, options.batches, pool.sizes)
         for size in dict.fromkeys(shape[1:] for shape in resized if pool.labelled):

@@ -209,7 +209,7 @@ def _moved(loss: float) -> str:
 def _evidence(loss: Interval, images: int) -> str:
     if loss.low is None or loss.high is None:
         return "the bare difference: " + ("one image" if images == 1 else "no counts of each image on both sides")
-    return f"95 % interval of the loss over {count(images, 'image')}: {loss.low:.2f} to {loss.high:.2f}"
+    return f"95 % interval over {count(images, 'image')}: {loss.low:.2f} to {loss.high:.2f}"
 
 
 def _allowed(points: float) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 
 from fcn_deploy.benchmark.baseline.changes import AccuracyChange, RowChange
 from fcn_deploy.benchmark.baseline.comparable import check_same, obstacle_to_speed, remarks
-from fcn_deploy.benchmark.baseline.limits import Limits, broken_limits, unjudged_limits
+from fcn_deploy.benchmark.baseline.limits import AccuracyPair, JudgedAgainst, Limits, check_row
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.benchmark.baseline.speed_change import speed_changes, untimed
+from fcn_deploy.benchmark.gate.checks import GateCheck, check_lines
 from fcn_deploy.benchmark.record.measurement import Accuracy
 from fcn_deploy.benchmark.record.summary import mean_change
 from fcn_deploy.benchmark.record.types import Record, Row
@@ -31,8 +32,7 @@ class Comparison:
         reference: the reference row's name and how its own time changed; None where it was not timed on both sides.
         no_speed: why times are not compared; "" if they are.
         remarks: what else differs between the two runs.
-        broken: a line for each limit that a row breaks: which row, by how much, on what evidence.
-        unjudged: a line for each limit that could not be judged, and why.
+        checks: what became of each limit of each row.
     """
 
     created: str
@@ -41,8 +41,17 @@ class Comparison:
     no_speed: str
     remarks: tuple[str, ...]
     rows: tuple[RowChange, ...]
-    broken: tuple[str, ...] = ()
-    unjudged: tuple[str, ...] = ()
+    checks: tuple[GateCheck, ...] = ()
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """A line for each limit that a row breaks: which row, by how much, on what evidence."""
+        return check_lines(self.checks, "broken")
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """A line for each limit that could not be judged, and why."""
+        return check_lines(self.checks, "not judged")
 
     @property
     def worse(self) -> bool:
@@ -61,8 +70,10 @@ def compare_records(
 
     Raises:
         RecordError: the baseline is of other classes or other data; or `relative`, and a side has no such row.
+        UnknownNameError: a limit is on a class that is not there.
     """
     check_same(baseline, record)
+    limits.accuracy.check(record.data.classes)
     no_speed = obstacle_to_speed(baseline, record)
     for side, name in ((baseline, "the baseline"), (record, "this run")):
         if relative and not no_speed and side.reference_row() is None:
@@ -70,10 +81,18 @@ def compare_records(
     rows = tuple(_changes(baseline, record, timed=not no_speed, relative=relative))
     reference = None if no_speed else _reference_change(baseline, record)
     against = reference[0] if relative and reference else ""
-    return Comparison(
-        baseline.created, relative, reference, no_speed, tuple(remarks(baseline, record)), rows,
-        broken_limits(rows, limits, against), unjudged_limits(rows, limits, no_speed),
-    )  # fmt: skip
+    judged = JudgedAgainst(limits, record.data.classes, no_speed, against)
+    pairs = _accuracies(baseline, record)
+    checks = tuple(check for row, pair in zip(rows, pairs, strict=True) for check in check_row(row, pair, judged))
+    return Comparison(baseline.created, relative, reference, no_speed, tuple(remarks(baseline, record)), rows, checks)
+
+
+def _accuracies(baseline: Record, record: Record) -> Iterator[AccuracyPair]:
+    """Yield the accuracy then and now of each row, in the order of `_changes`."""
+    then, now = _by_name(baseline), _by_name(record)
+    for key in (*now, *(key for key in then if key not in now)):
+        before, after = then.get(key), now.get(key)
+        yield None if before is None else before.own.accuracy, None if after is None else after.own.accuracy
 
 
 def _changes(baseline: Record, record: Record, *, timed: bool, relative: bool) -> Iterator[RowChange]:

@@ -163,7 +163,10 @@ def _accuracy(record: Record, accuracy: Accuracy | None) -> Iterator[str]:
     side = len(accuracy.overall)
     if side not in (len(record.data.classes), max(1, len(record.data.classes))):
         yield f"has counts of {side} classes, and the data has {len(record.data.classes)}"
-    elif not all(_is_counted(counts, side) for counts in (accuracy.overall, accuracy.boundary, *accuracy.by_image)):
+    elif not all(
+        _is_counted(counts, side)
+        for counts in (accuracy.overall, accuracy.boundary, *accuracy.by_image, *accuracy.boundary_by_image)
+    ):
         yield f"has counts that are no matrix of {side} by {side} numbers of pixels"
 
 

@@ -111,13 +111,15 @@ class Accuracy:
     """int64[C, C] confusion matrices of all labelled pixels and of those near a label change; row = true class.
 
     Attributes:
-        by_image: `overall` of each labelled image, in the data set's order; empty for more than 2000 images.
+        by_image, boundary_by_image: of each labelled image, in the data set's order; empty for more than 2000 images,
+            and the second in records that did not keep it.
     """
 
     overall: Counts
     boundary: Counts
     images: int
     by_image: tuple[Counts, ...] = ()
+    boundary_by_image: tuple[Counts, ...] = ()
 
 
 @dataclass(frozen=True)

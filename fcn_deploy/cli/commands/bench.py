@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import emit, notice, progress
-from fcn_deploy.cli.options.bench import GATE_OPTIONS, TIMING_OPTIONS, WORSE, Gate, from_option, timing
+from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.bench import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.command import cli_command, command_line, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (
     data_options,
@@ -21,6 +21,7 @@ from fcn_deploy.cli.options.data import (
     source_option,
 )
 from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
+from fcn_deploy.cli.options.gate import GATE_OPTIONS, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.streams import STREAM_OPTIONS, stream_arguments
 from fcn_deploy.cli.options.values import complete_runners, picked
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.gate.result import GateResult
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
     from fcn_deploy.data.options import DataOptions
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     examples=[
         "fcn-deploy bench model.onnx --data val.txt --calib train.txt \\\n"
         "    --runners pytorch,onnxruntime:int8 --html report.html",
-        "fcn-deploy bench fcn8s.onnx fcn8s.int8.onnx fcn16s.onnx --data val.txt",
+        "fcn-deploy bench model.onnx model.int8.onnx --data val.txt \\\n"
+        "    --max-miou-drop 0.3 --max-class-drop pole=1",
         "fcn-deploy bench model.onnx --data val.txt --baseline main.json \\\n    --max-miou-drop 0.3",
     ],
     hints={
@@ -105,8 +108,14 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
     time and size are measured too. An engine that cannot run here is built, and its row has the reason. DEVICE is cpu,
     cuda, or for onnxruntime any provider that it has.
 
-    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if a
-    row got worse than the baseline by more than the limits allow.
+    Limits compare each row with the reference of this run, and one row within them is enough; with --baseline each row
+    is compared with its own in that record, and none may be worse. A limit is broken by a loss beyond it that chance
+    does not explain, and passed where twice the limit is excluded (95 % intervals). The last line on standard error is
+    PASS or FAIL.
+
+    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if no
+    row is within the limits or, with --baseline, one is worse than they allow, 4 with --strict if a limit could not be
+    judged.
     """
     from fcn_deploy.benchmark.bench import bench
     from fcn_deploy.benchmark.record.file import read_record
@@ -127,6 +136,7 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
             calibration=_calibration(given["calib"], given["calib_labels"]),
             engine=engine_options(given),
             progress=progress(),
+            limits=gate.budget,
             **picked(given, "model_name", "radius", "reference", "keep", "force"),
             **timing(given),
             **stream_arguments(given),
@@ -150,7 +160,7 @@ def _calibration(source: str | None, labels: str | None) -> str | DataOptions | 
 def _leave(
     record: Record, gate: Gate, baseline: Record | None, details: bool, reports: Reports, kept: WorstFrames | None
 ) -> None:
-    """Print and write the record, and its comparison with the baseline if there is one; ends with the exit code."""
+    """Print and write the record, its comparison with a baseline and its gate; ends with the exit code."""
     from fcn_deploy.benchmark.plain import to_plain
     from fcn_deploy.benchmark.report.compare import render as render_comparison
     from fcn_deploy.benchmark.report.text import render
@@ -161,18 +171,20 @@ def _leave(
         return [render(record, details), *([] if comparison is None else [render_comparison(comparison)])]
 
     comparison: Comparison | None = None
+    judged: GateResult | None = None
     errors = list[FcnDeployError]()
     # A measurement must not be lost because the baseline is of other data or one file cannot be written.
     with keep_error(errors):
         comparison = gate.compare(baseline, record)
     with keep_error(errors):
-        emit(lambda: to_plain(record, comparison), rendered)
+        judged = gate.judge(record, comparison)
+    with keep_error(errors):
+        emit(lambda: to_plain(record, comparison, judged), rendered)
     with keep_error(errors):
         reports.write(record, kept, comparison)
-    for line in () if comparison is None else comparison.broken:
-        click.echo(f"worse than the baseline: {line}", err=True)
+    with keep_error(errors):
+        gate.write(record, judged)
+    gate.say(judged)
     if errors:
         raise errors[0]
-    if not record.failed and (line := gate.verdict(comparison)):
-        notice(line)
-    click.get_current_context().exit(WORSE if comparison is not None and comparison.worse else int(record.failed))
+    click.get_current_context().exit(int(record.failed) if judged is None else judged.exit_code)

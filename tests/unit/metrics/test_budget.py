@@ -66,7 +66,9 @@ def test_each_limit_is_judged_on_its_own():
         ("--max-class-drop sky=1", "passed"),
     ]
     assert found[2].loss.value == pytest.approx(5)
-    assert found[2].sentence.startswith("IoU of pole fell by 5.00 points, 95.00 to 90.00 (95 % interval of the loss ")
+    assert found[2].sentence.startswith(
+        "IoU of pole fell by 5.00 points, 95.00 to 90.00 (95 % interval over 20 images: "
+    )
     assert found[2].sentence.endswith("; at most 4 are allowed")
 
 
