@@ -104,11 +104,9 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         described = [model.describe() for model in models]
         if options.keep is not None:
             options.keep.check(name for model in models for name in model.made_names())
-        # The data set first: a typo in its path should not cost the minute that an export takes.
         card = next((model.card for model in models if model.card is not None), None)
-        dataset = open_or_generate(card, options.data, progress)
-        classes = classes_of(card, dataset)
-        options.limits.check(classes)
+        dataset = open_or_generate(card, options.data, progress)  # first: a typo should not cost an export's minute
+        options.limits.check(classes := classes_of(card, dataset))
         pool = ImagePool(max((options.batch, *options.batches)))
         runs = []
         for model in models:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.console import emit, notice, progress
 from fcn_deploy.cli.options.bench import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.command import cli_command, command_line, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (

@@ -10,8 +10,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import emit, progress
-from fcn_deploy.cli.options.bench import WORSE
-from fcn_deploy.cli.options.budget import budget_options
+from fcn_deploy.cli.options.budget import WORSE, budget_options
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import (
     count_option,

@@ -14,6 +14,8 @@ from fcn_deploy.errors import FcnDeployError, restated
 if TYPE_CHECKING:
     from fcn_deploy.metrics.budget import AccuracyBudget
 
+WORSE = 3  # exit code: measured, and not within the limits
+
 
 def points(text: str) -> float:
     """Parse "0.3" as 0.3 points of IoU, 0 to 100."""
