@@ -48,10 +48,13 @@ def test_a_record_of_schema_1_is_one_that_measured_less():
     assert read_record(old) == RECORD
 
 
-def with_energy(old: dict) -> dict:
+def with_newer_fields(old: dict) -> dict:
     """What an older record did not measure, and a newer one holds as nothing."""
-    busy = old["saturated"]
-    return old | {"saturated": None if busy is None else busy | {"joules": {}}}
+    busy, accuracy = old["saturated"], old["accuracy"]
+    return old | {
+        "saturated": None if busy is None else busy | {"joules": {}},
+        "accuracy": None if accuracy is None else accuracy | {"boundary_by_image": []},
+    }
 
 
 def test_a_record_of_schema_2_keeps_all_that_it_measured():
@@ -61,10 +64,10 @@ def test_a_record_of_schema_2_keeps_all_that_it_measured():
     for old, row in zip(raw["rows"], record.rows, strict=True):
         assert row.own.shape is None
         parts = ("latency", "saturated", "memory", "accuracy", "agreement", "frames")
-        assert {part: plain(row.own)[part] for part in parts} == {part: with_energy(old)[part] for part in parts}
+        assert {part: plain(row.own)[part] for part in parts} == {part: with_newer_fields(old)[part] for part in parts}
         assert [found.shape for found in row.resized] == [(1, 33, 47), (2, 33, 47)]
         assert plain(row.resized) == [
-            with_energy(cell) | {"agreement": None, "frames": [], "loads": []} for cell in old["cells"]
+            with_newer_fields(cell) | {"agreement": None, "frames": [], "loads": []} for cell in old["cells"]
         ]
         assert (row.runner, row.status, list(row.notes), plain(row.built)) == (
             old["runner"], old["status"], old["notes"], old["built"],
