@@ -39,6 +39,8 @@ class QuantizeOptions:
     keep: tuple[str, ...] = ()
     quantize_first: bool | None = None
     quantize_scores: bool = False
+    equalize: bool | None = None
+    correct_bias: bool = False
     recipe: Path | None = None
     search: SearchOptions | None = None
     original: Path | None = None
@@ -71,6 +73,9 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
         raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
     if options.search is not None and options.precision == "fp16":
         raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
+    if options.precision == "fp16" and (options.equalize or options.correct_bias):
+        flag = "--equalize" if options.equalize else "--correct-bias"
+        raise GraphError(f"{flag} is for INT8, and fp16 has none; use int8 or int8+fp16, or leave it out")
     if options.calibration is None and options.calibration_cache is not None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
     if target.resolve() == options.source.resolve():

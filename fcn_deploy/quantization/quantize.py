@@ -10,20 +10,22 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from fcn_deploy.card import CARD_KEY, REWRITTEN_FROM, REWRITTEN_FROM_SHA256, ModelCard
+from fcn_deploy.card import ModelCard
 from fcn_deploy.data.digests import overlap
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
-from fcn_deploy.graph.load import PRECISION_KEY, find_card
+from fcn_deploy.graph.load import find_card
 from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE, choose_range
-from fcn_deploy.quantization.calibration.images import calibration_options, open_checked
+from fcn_deploy.quantization.calibration.images import CalibrationSet, calibration_options, open_checked
 from fcn_deploy.quantization.calibration.measure import TensorStatistics, network_tensors
 from fcn_deploy.quantization.check import check_rewritten
+from fcn_deploy.quantization.equalized import EqualizedGraph, correct_measured_biases, equalized_graph
+from fcn_deploy.quantization.note import note_precision
 from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.rewrites.fp16 import nodes_beyond_fp16, nodes_kept_in_fp32, to_fp16
@@ -33,7 +35,7 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
 from fcn_deploy.quantization.search.steps import SearchedNetwork, candidates
 from fcn_deploy.system.arguments import checked
-from fcn_deploy.system.files import StrPath, atomic_path, sha256
+from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
@@ -54,6 +56,8 @@ def quantize(
     keep: Sequence[str] = (),
     quantize_first: bool | None = None,
     quantize_scores: bool = False,
+    equalize: bool | None = None,
+    correct_bias: bool = False,
     recipe: StrPath | None = None,
     search: SearchOptions | None = None,
     progress: Progress = SILENT,
@@ -75,6 +79,9 @@ def quantize(
         keep: names or patterns (score_*) of nodes to leave in float; in FP32 for "fp16".
         quantize_first: whether the first layers are in INT8; None is no for "tensorrt", yes for "cpu".
         quantize_scores: whether the 1x1 score layers are in INT8.
+        equalize: whether channels are equalised between layers before INT8; None is where one channel is much larger
+            than the others of its tensor.
+        correct_bias: whether biases take back the mean error of the 8-bit weights, measured on the calibration images.
         recipe: a .toml file whose keep_float names further nodes to leave in float, for INT8.
         search: the mIoU that INT8 must keep, to search for the few layers to leave in float; None takes it as it is.
 
@@ -106,6 +113,8 @@ def quantize(
         keep=tuple(keep),
         quantize_first=quantize_first,
         quantize_scores=quantize_scores,
+        equalize=equalize,
+        correct_bias=correct_bias,
         recipe=None if recipe is None else Path(recipe),
         search=search,
     )
@@ -115,20 +124,35 @@ def quantize(
 
 
 def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> QuantizeReport:
+    """Open model and images and equalise the graph; then rewrite it, with the time that all of it took."""
     started = time.perf_counter()
     model = load_rewritable(options.source)
-    bytes_before = _size(options.source)
     card = find_card(model, options.source)
+    images = None if options.calibration is None else open_checked(card, options.calibration, progress)
+    wanted = options.equalize if options.precision != "fp16" else False
+    with equalized_graph(options.source, model, card, images, wanted, progress) as graph:
+        report = _rewrite(model, card, images, graph, options, target, progress)
+    return replace(report, seconds=time.perf_counter() - started)
+
+
+def _rewrite(
+    model: ir.Model,
+    card: ModelCard | None,
+    images: CalibrationSet | None,
+    graph: EqualizedGraph,
+    options: QuantizeOptions,
+    target: Path,
+    progress: Progress,
+) -> QuantizeReport:
     int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
     kept = layers_kept_in_float(model, options) if int8 else {}
     wide = nodes_kept_in_fp32(model, () if int8 else options.keep) if half else {}
     names = quantised_tensors(model, options.target, kept) if int8 else []
-    images = None if options.calibration is None else open_checked(card, options.calibration, progress)
     seen = cache = None
     if images is not None:
         wanted = TensorSelection(names, network_tensors(model) if half else ())
         seen, cache = collect_statistics(
-            options.source, model, card, images, wanted, cache=options.calibration_cache, progress=progress
+            graph.path, model, card, images, wanted, cache=options.calibration_cache, progress=progress
         )
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
@@ -136,15 +160,18 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
         wide = nodes_beyond_fp16(model, seen.largest) | wide
     searched = None
     if options.search is not None:
-        searched = _search(model, card, options, kept, ranges, wide if half else None, target, progress)
+        searched = _search(model, card, options, graph.path, kept, ranges, wide if half else None, target, progress)
         kept |= dict.fromkeys(searched.kept, SEARCHED)
         names = quantised_tensors(model, options.target, kept)
         ranges = {name: ranges[name] for name in names}
+    corrected = {}
+    if int8 and options.correct_bias and images is not None:
+        corrected = correct_measured_biases(graph.path, model, card, images, kept, progress)
     if int8:
         report = to_int8(model, options.target, kept, ranges, wide if half else None)
     elif half:
         report = to_fp16(model, wide)
-    _note_precision(model, card, options)
+    note_precision(model, card, options)
     with atomic_path(target) as temporary:
         save_graph(model, temporary)
         del model
@@ -159,15 +186,17 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
         method=options.method,
         images=0 if seen is None else seen.images,
         coverage=None if images is None else images.coverage,
+        equalized=graph.tensors,
+        bias_changes=corrected,
         ranges=ranges,
         clipped={} if seen is None else {name: seen.histograms[name].share_outside(*ranges[name]) for name in names},
         kept_from_int8=kept,
         half=report,
         largest_activation=None if seen is None else max(seen.largest.items(), key=lambda item: item[1]),
         agreement=agreement,
-        bytes_before=bytes_before,
+        bytes_before=_size(options.source),
         bytes_after=_size(target),
-        seconds=time.perf_counter() - started,
+        seconds=0.0,
         cache=cache,
         overlap=None if images is None or searched is None else overlap(images.coverage.frames, searched.frames),
         search=searched,
@@ -178,6 +207,7 @@ def _search(
     model: ir.Model,
     card: ModelCard | None,
     options: QuantizeOptions,
+    source: Path,
     kept: Mapping[str, str],
     ranges: Mapping[str, Range],
     wide: Mapping[str, str] | None,
@@ -186,7 +216,7 @@ def _search(
 ) -> SearchReport:
     """Return the path of the search's log: next to `target` unless it was named."""
     assert options.search is not None
-    io, layers = graph_io_of(model, str(options.source), card), tuple(candidates(model, kept))
+    io, layers = graph_io_of(model, str(source), card), tuple(candidates(model, kept))
     # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.
     network = SearchedNetwork(copy_model(model), io, options.target, kept, layers, ranges, wide)
     return search_layers(
@@ -195,7 +225,7 @@ def _search(
         target.with_name(target.name + LOG_SUFFIX),
         card=card,
         asked=tuple(name for name, reason in kept.items() if reason == REQUESTED),
-        identity={"model": graph_digest(options.source), "precision": options.precision, "target": options.target},
+        identity={"model": graph_digest(source), "precision": options.precision, "target": options.target},
         progress=progress,
     )
 
@@ -206,18 +236,6 @@ def _ranges(seen: TensorStatistics, names: list[str], options: QuantizeOptions) 
         name: choose_range(seen.histograms[name], options.method, symmetric=symmetric, percentile=options.percentile)
         for name in names
     }
-
-
-def _note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOptions) -> None:
-    """Write metadata for programs, and a note in the model card for people."""
-    model.metadata_props[PRECISION_KEY] = options.precision
-    if card is not None:
-        words: str = options.precision
-        if options.precision != "fp16" and options.calibration is not None:
-            words += f", target {options.target}, {options.method}, calibrated with {options.calibration.source}"
-        original = options.original or options.source
-        origin = {REWRITTEN_FROM: original.name, REWRITTEN_FROM_SHA256: sha256(original)}
-        model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words, **origin}).to_json()
 
 
 def _size(path: Path) -> int:

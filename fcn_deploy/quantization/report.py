@@ -11,6 +11,7 @@ from fcn_deploy.data.digests import Overlap
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.collect import CacheUse
 from fcn_deploy.quantization.calibration.images import CalibrationContent
+from fcn_deploy.quantization.rewrites.equalize import EqualizedTensor
 from fcn_deploy.quantization.rewrites.fp16 import Fp16Report
 from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.result import SearchReport
@@ -28,6 +29,8 @@ class QuantizeReport:
         coverage: their names and classes; None if there were none.
         cache: what the calibration cache was good for; None if none was named.
         overlap: calibration images that are validation images too; None if there was no validation set.
+        equalized: the layers whose channels were equalised.
+        bias_changes: convolution -> largest change of a bias by its correction; empty if none was asked for.
         ranges: quantised tensor -> (low, high) that its 8 bits cover.
         clipped: quantised tensor -> share of its calibration values outside.
         kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
@@ -43,6 +46,8 @@ class QuantizeReport:
     method: Method
     images: int
     coverage: CalibrationContent | None
+    equalized: tuple[EqualizedTensor, ...]
+    bias_changes: Mapping[str, float]
     ranges: Mapping[str, Range]
     clipped: Mapping[str, float]
     kept_from_int8: Mapping[str, str]
@@ -71,6 +76,8 @@ class QuantizeReport:
             "target": self.target,
             "method": self.method,
             **self.calibration_plain(),
+            "equalized": plain(self.equalized),
+            "bias_changes": dict(self.bias_changes),
             "tensors": plain(tensors),
             "kept_from_int8": dict(self.kept_from_int8),
             "kept_from_fp16": {} if half is None else dict(half.kept),

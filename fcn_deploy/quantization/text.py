@@ -44,12 +44,26 @@ def calibration_lines(report: QuantizeReport) -> list[str]:
 def _int8_lines(report: QuantizeReport) -> list[str]:
     if not report.ranges:
         return []
-    lines = [f"INT8 for {report.target}, ranges by {report.method}; the {TENSORS_SHOWN} tensors clipped most:"]
+    lines = [
+        *_channel_lines(report),
+        f"INT8 for {report.target}, ranges by {report.method}; the {TENSORS_SHOWN} tensors clipped most:",
+    ]
     for name in sorted(report.clipped, key=lambda name: -report.clipped[name])[:TENSORS_SHOWN]:
         low, high = report.ranges[name]
         lines.append(f"  {name:32} {low:10.4g} to {high:10.4g}   {report.clipped[name]:8.3%} of its values clipped")
     kept = ", ".join(f"{name} ({reason})" for name, reason in report.kept_from_int8.items())
     return [*lines, f"kept in float: {kept or 'no convolution'}"]
+
+
+def _channel_lines(report: QuantizeReport) -> list[str]:
+    lines = []
+    if report.equalized:
+        layers = some([f"{each.name} ({each.spread:g})" for each in report.equalized], NAMES_SHOWN)
+        lines.append(f"channels equalised, by factors that span: {layers}; in FP32 nothing changes")
+    if report.bias_changes:
+        name, largest = max(report.bias_changes.items(), key=lambda item: item[1])
+        lines.append(f"biases of {count(len(report.bias_changes), 'layer')} corrected, most {name} (by {largest:.3g})")
+    return lines
 
 
 def _fp16_lines(report: QuantizeReport) -> list[str]:

@@ -87,7 +87,26 @@ def scenes(planted: Path, tmp_path: Path) -> Path:
 
 def _arguments(model: Path, scenes: Path, out: Path) -> tuple[object, ...]:
     calibration = ("--precision", "int8", "--calib", scenes / "photos", "--method", "minmax")
-    return model, *calibration, "--data", scenes / "photos", "--data-labels", scenes / "maps", "-o", out
+    return (
+        model,
+        "--no-equalize",
+        *calibration,
+        "--data",
+        scenes / "photos",
+        "--data-labels",
+        scenes / "maps",
+        "-o",
+        out,
+    )
+
+
+def test_equalised_channels_leave_nothing_to_search_for(planted, scenes, tmp_path):
+    arguments = [each for each in _arguments(planted, scenes, tmp_path / "q.onnx") if each != "--no-equalize"]
+    result = _quantize(*arguments, *ALL, "--max-miou-drop", BUDGET, "--json", tmp_path / "r.json")
+    assert "channels equalised, by factors that span: conv2 (" in result.stdout
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["search"]["keep_float"] == []
+    assert report["agreed"][0] > 0.95 * report["agreed"][1]
 
 
 def _search(model: Path, scenes: Path, out: Path, *, max_drop: float = BUDGET, **more: Any) -> QuantizeReport:
@@ -101,6 +120,7 @@ def _search(model: Path, scenes: Path, out: Path, *, max_drop: float = BUDGET, *
         method="minmax",
         quantize_first=True,
         quantize_scores=True,
+        equalize=False,
         search=search,
         **more,
     )

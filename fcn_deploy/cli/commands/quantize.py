@@ -51,6 +51,13 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
         help="Quantise the first layer, or leave it in float.",
     ),
     option("--quantize-scores", is_flag=True, help="Quantise the 1x1 score layers as well."),
+    option(
+        "--equalize/--no-equalize",
+        default=None,
+        show_default="where one channel is much larger than the others",
+        help="Equalise the channels between layers before INT8; FP32 results stay the same.",
+    ),
+    option("--correct-bias", is_flag=True, help="Let biases take back the mean error of the 8-bit weights."),
     option("--recipe", type=FILE, help="Also leave the layers of keep_float of this recipe (.toml) in float."),
 )
 @group("Calibration images", CALIBRATION_IMAGES, method_option, percentile_option, cache_option)
@@ -76,7 +83,7 @@ def command(model: Path, out: Path, **given: Any) -> None:
     calibration = None if given["data"] is None else data_options(given)
     options = picked(
         given, "precision", "method", "percentile", "calibration_cache", "target", "keep", "quantize_first",
-        "quantize_scores", "recipe",
+        "quantize_scores", "equalize", "correct_bias", "recipe",
     )  # fmt: skip
     options |= {"calibration": calibration, "search": search_options(given)}
     if given["dry_run"]:

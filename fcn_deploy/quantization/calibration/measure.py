@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,23 +77,34 @@ def calibrate(
     gathered = {name: Histogram() for name in histograms}
     largest = dict.fromkeys(watched, 0.0)
     count = 0
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-        copy = _with_outputs(path, watched, Path(folder))
-        gc.collect()  # nodes and values refer to each other, so the graph's weights would stay in memory until then
-        session = open_cpu_session(copy)
-        for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):
-            made = [name for name in watched if name not in feed]  # no session gives what it was fed
-            try:
-                results = session.run(made, dict(feed))
-            except Exception as error:  # onnxruntime's exceptions have no base of their own
-                reason = _size_trouble(path, session, feed) or first_line(error)
-                raise GraphError(f"{path} does not run on calibration image {count}: {reason}") from error
-            seen = {**feed, **dict(zip(made, results, strict=True))}
-            for name in watched:
-                _observe(name, seen[name], gathered.get(name), largest, count)
+    for count, seen in enumerate(watched_tensors(path, feeds, watched, total, progress), start=1):
+        for name in watched:
+            _observe(name, seen[name], gathered.get(name), largest, count)
     if count == 0:
         raise DataError("there is no calibration image; give a data set (--calib) with at least one")
     return TensorStatistics(count, gathered, largest)
+
+
+def watched_tensors(
+    path: Path, feeds: Iterable[Feeds], names: Sequence[str], total: int | None = None, progress: Progress = SILENT
+) -> Iterator[Feeds]:
+    """Run the graph image by image and yield the tensors `names` of each, with what it was fed.
+
+    Raises:
+        GraphError: there is no such tensor, or the graph does not take an image.
+    """
+    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+        copy = _with_outputs(path, names, Path(folder))
+        gc.collect()  # nodes and values refer to each other, so the graph's weights would stay in memory until then
+        session = open_cpu_session(copy)
+        for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):
+            made = [name for name in names if name not in feed]  # no session gives what it was fed
+            try:
+                results = session.run(made, dict(feed)) if made else []  # an empty list would mean all outputs
+            except Exception as error:  # onnxruntime's exceptions have no base of their own
+                reason = _size_trouble(path, session, feed) or first_line(error)
+                raise GraphError(f"{path} does not run on calibration image {count}: {reason}") from error
+            yield {**feed, **dict(zip(made, results, strict=True))}
 
 
 def _size_trouble(path: Path, session: Any, feed: Feeds) -> str:
