@@ -83,7 +83,7 @@ def equalize(
 ) -> list[EqualizedTensor]:
     """Rewrite the weights and biases of `model` in place.
 
-    A tensor whose numbers change gets a name of its own, so that nobody compares it with the one that it was.
+    A tensor whose numbers change gets a name of its own, so that it is never compared with the one that it was.
 
     Args:
         largest: tensor -> float[C] largest |x| of each channel on the calibration images, of each link's `name`.
