@@ -61,24 +61,17 @@ def strip(sample: Sample, labels: NDArray[Any]) -> Image.Image:
 
 def quoted_run() -> str:
     """Return the first output of `bench` in docs/bench.md."""
-    found = re.search(r"^```\n(demo\.safetensors: .*?)^```$", (DOCS / "bench.md").read_text("utf-8"), re.M | re.S)
+    found = re.search(r"^```\n(ship .*?)^```$", (DOCS / "bench.md").read_text("utf-8"), re.M | re.S)
     assert found is not None
     return found[1]
 
 
 def points(run: str) -> list[Point]:
-    """Return the timed rows of the text that `bench` printed."""
-    speed, _, fidelity = run.split("\nrunner ")[1:4]
-    times = {name: float(cells[5]) for name, cells in _rows(speed) if cells[5] != "-"}
-    change = {name: 0.0 if cells[1] == "ref" else float(cells[1]) for name, cells in _rows(fidelity)}
-    return [Point(name, times[name], change[name]) for name in times]
-
-
-def _rows(table: str) -> list[tuple[str, list[str]]]:
-    """Name and figures of each row below the rule; the status is left out."""
-    body = re.split(r"^─+$", table, flags=re.M)[1].strip().split("\n\n")[0]
-    rows = [line.split() for line in body.splitlines()]
-    return [(row[0], row[2:] if row[1] in ("ok", "built", "unstable") else row[1:]) for row in rows]
+    """Return the timed rows of the first table that `bench` printed: name, status, ms, times, mIoU, change, labels."""
+    table = re.split(r"^─+$", run.split("\nrunner ")[1], flags=re.M)[1].strip().split("\n\n")[0]
+    rows = [line.split() for line in table.splitlines()]
+    timed = [(name, times, change) for name, _, ms, times, _, change, _ in rows if ms != "-"]
+    return [Point(name, float(times), 0.0 if change == "ref" else float(change)) for name, times, change in timed]
 
 
 def overview(rows: Sequence[Point]) -> Image.Image:

@@ -23,8 +23,8 @@ from fcn_deploy.system.progress import SILENT, Progress
 # Largest channels are known well enough from so many images.
 CHANNEL_IMAGES = 8
 # Unless asked for, a tensor is left as it is below this spread of its factors, largest over smallest: healthy networks,
-# those of CamVid and of the generated scenes, have 2 to 4 and gain nothing; one large channel makes hundreds.
-LEAST_SPREAD = 8.0
+# those of CamVid and of the generated scenes, have 2 to 8 and gain nothing; one large channel makes hundreds.
+LEAST_SPREAD = 16.0
 
 
 @dataclass(frozen=True)

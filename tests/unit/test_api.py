@@ -19,6 +19,7 @@ import fcn_deploy
 from fcn_deploy import BuildOptions, Cluster, DataOptions
 from fcn_deploy.cli.main import cli
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.setup import NETWORK, TrainArguments
 from tests.support.foreign_nets import foreign_net
@@ -198,5 +199,5 @@ def _settled(value: object) -> object:
     """A value as the function takes it: options that ask for nothing are None."""
     if isinstance(value, list):
         return tuple(value)
-    nothing = (isinstance(value, DataOptions) and value.source is None) or value == BuildOptions()
+    nothing = (isinstance(value, DataOptions) and value.source is None) or value in (BuildOptions(), AccuracyBudget())
     return None if nothing else value
