@@ -22,7 +22,7 @@ IMAGES = DOCS / "images"
 # The demo's validation scenes: it has not been trained on them.
 SCENES = SyntheticDataset(count=50, seed=2)
 SHOWN = (3, 17, 29)
-GAP, OVERLAY, QUALITY = 4, 0.5, 85
+GAP, APART, OVERLAY, QUALITY = 4, 3, 0.5, 85
 # The overview: a scene, its labels and the rows of the run that docs/bench.md quotes.
 OVERVIEW, FIRST = "overview.jpg", 29
 WIDTH, HEIGHT, PHOTO = 1240, 330, (352, 264)
@@ -107,15 +107,22 @@ def _plot(draw: ImageDraw.ImageDraw, rows: Sequence[Point], left: int, right: in
     for box in taken:
         draw.ellipse(box, COLOUR)
     for row, (x, y) in zip(rows, dots, strict=True):
-        anchors = (((x, y - 10), "mb"), ((x, y + 10), "ma"))
+        anchors = (((x, y - 10), "mb"), ((x, y + 10), "ma"), ((x + 10, y), "lm"), ((x - 10, y), "rm"))
         boxes = [draw.textbbox(place, row.runner, _font(15), anchor) for place, anchor in anchors]
-        chosen = 0 if not any(_overlap(boxes[0], other) for other in taken) else 1
+        free = [place for place, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken)]
+        chosen = free[0] if free else 1
         draw.text(anchors[chosen][0], row.runner, INK, _font(15), anchors[chosen][1])
         taken.append(boxes[chosen])
 
 
 def _overlap(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    """Whether two boxes are less than `APART` pixels apart."""
+    return (
+        one[0] < other[2] + APART
+        and other[0] < one[2] + APART
+        and one[1] < other[3] + APART
+        and other[1] < one[3] + APART
+    )
 
 
 def _font(size: int) -> Any:
