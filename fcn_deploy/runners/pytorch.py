@@ -20,11 +20,10 @@ from fcn_deploy.runners.arrays import GpuArray, host_image, shape_of
 from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
-from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, outputs_of
+from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, cudnn_kernels, outputs_of, tensor_of
 from fcn_deploy.runners.repeats import RepeatedShapes
 from fcn_deploy.runners.run_times import RunTimes
 from fcn_deploy.runners.tickets import Tickets
-from fcn_deploy.runners.transfers import tensor_over
 from fcn_deploy.vocabulary import LABELS, Shape
 
 
@@ -46,7 +45,7 @@ class TorchRunner(Runner):
         """With a `mode` of another type than FP32, `model` is converted in place."""
         super().__init__(name, card, outputs)
         self._mode = mode
-        self._device = torch.device(mode.device)
+        self._device = mode.place
         contract = Contract(model, card) if mode.dtype is None else NarrowContract(model, card, mode.dtype)
         self._network: Contract | None = contract.eval().to(self._device)
         self._events: StepEvents | None = None
@@ -76,6 +75,7 @@ class TorchRunner(Runner):
         outputs: tuple[str, ...],
         threads: int | None,
         load: Callable[[], tuple[torch.nn.Module, ModelCard]] | None = None,
+        gpu: int | None = None,
     ) -> TorchRunner:
         """Load `source` on `device`, "cpu" or "cuda", with types behind: "cuda:fp16", "cpu:bf16", "cuda:compile".
 
@@ -83,12 +83,13 @@ class TorchRunner(Runner):
 
         Args:
             load: gives the network in place of reading `source`; where it is moved or converted, that is a copy.
+            gpu: number of the GPU that "cuda" means.
 
         Raises:
             RunnerError: CUDA was asked for and this PyTorch has none, or the mode is not to be had here.
             UnknownNameError: no such device or type.
         """
-        mode = parse_mode(name, device)
+        mode = parse_mode(name, device, gpu)
         if threads is not None:
             torch.set_num_threads(threads)
         model, card = load_network(source) if load is None else load()
@@ -108,7 +109,7 @@ class TorchRunner(Runner):
         if self._network is None:
             raise RunnerError(f"runner {self.name} is closed; open it again")
         with torch.inference_mode():
-            tensor = _tensor_over(host_image(image)).to(self._device)
+            tensor = tensor_of(host_image(image)).to(self._device)
             logits: NDArray[np.float32] = self._network.logits(tensor).float().cpu().numpy()
         return logits
 
@@ -151,7 +152,7 @@ class TorchRunner(Runner):
         self._bring(image)
 
     def _bring(self, image: NDArray[np.uint8] | GpuArray) -> None:
-        tensor = _tensor_over(image)
+        tensor = tensor_of(image)
         if self._fixed is not None:
             with self._timed(UPLOAD):
                 self._fixed.write(tensor)
@@ -207,7 +208,7 @@ class TorchRunner(Runner):
                 self._launch(self._network, self._image)
 
     def _launch(self, network: Contract, image: torch.Tensor) -> None:
-        with self._timed(EXECUTE):
+        with self._timed(EXECUTE), nullcontext() if self._shapes is None else cudnn_kernels(search=False):
             self._results = outputs_of(network, image, self.output_names)
         self._wait()
 
@@ -234,17 +235,10 @@ class TorchRunner(Runner):
                 lambda: torch.cuda.Event(enable_timing=True),  # type: ignore[no-untyped-call]
                 lambda begin, end: float(begin.elapsed_time(end)),
             )
-        return self._events.around(step)
+        return self._events.around(step, torch.cuda.current_stream(self._device))
 
     def _close(self) -> None:
         self._begin()
         self._network = self._shapes = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _tensor_over(image: NDArray[np.uint8] | GpuArray) -> torch.Tensor:
-    """Return a tensor in the memory of `image`; of a read-only one on the host a copy, as PyTorch would warn."""
-    if isinstance(image, GpuArray):
-        return torch.as_tensor(image, device=f"cuda:{image.device}")
-    return tensor_over(image)

@@ -23,6 +23,7 @@ class TorchMode:
 
     Attributes:
         device: "cpu" or "cuda".
+        gpu: number of the GPU; None is PyTorch's current one.
         dtype: of weights and activations, in channels-last memory; None leaves the network as it is, FP32.
         compiled: whether by torch.compile.
     """
@@ -30,6 +31,12 @@ class TorchMode:
     device: str = "cpu"
     dtype: torch.dtype | None = None
     compiled: bool = False
+    gpu: int | None = None
+
+    @property
+    def place(self) -> torch.device:
+        """Where the network lies."""
+        return torch.device(self.device if self.gpu is None else f"{self.device}:{self.gpu}")
 
     @property
     def plain(self) -> bool:
@@ -40,12 +47,12 @@ class TorchMode:
 PLAIN = TorchMode()
 
 
-def parse_mode(name: str, text: str) -> TorchMode:
-    """Parse "cuda:fp16" as FP16 on a GPU, "compile" -> compiled on the CPU.
+def parse_mode(name: str, text: str, gpu: int | None = None) -> TorchMode:
+    """Parse "cuda:fp16" as FP16 on a GPU, that number if it is given, "compile" -> compiled on the CPU.
 
     Raises:
         UnknownNameError: no such device or type, or two of them.
-        RunnerError: PyTorch has no CUDA here, no such type there, or no compiler; the message starts with `name`.
+        RunnerError: no CUDA, no such GPU, no such type, or no compiler here; the message starts with `name`.
     """
     line = RUNNERS["pytorch"]
     parts = text.split(":")
@@ -53,7 +60,7 @@ def parse_mode(name: str, text: str) -> TorchMode:
     types = [part for part in parts if part in TYPES]
     if devices[0] not in line.devices or len(devices) > 1 or len(types) > 1:
         raise UnknownNameError.of("device of the pytorch runner", text, (*line.devices, *line.types))
-    mode = TorchMode(devices[0], TYPES[types[0]] if types else None, COMPILE in parts)
+    mode = TorchMode(devices[0], TYPES[types[0]] if types else None, COMPILE in parts, gpu)
     _check(name, mode)
     return mode
 
@@ -62,6 +69,8 @@ def _check(name: str, mode: TorchMode) -> None:
     if mode.device == "cuda" and not torch.cuda.is_available():
         built = f"CUDA {torch.version.cuda} but finds no GPU" if torch.version.cuda else "no CUDA"
         raise RunnerError(f"{name}: PyTorch {torch.__version__} has {built}; use pytorch:cpu")
+    if mode.gpu is not None and mode.gpu >= torch.cuda.device_count():
+        raise RunnerError(f"{name}: there is no GPU {mode.gpu}; CUDA shows {torch.cuda.device_count()} to this process")
     if mode.device == "cpu" and mode.dtype is torch.float16:
         raise RunnerError(f"{name}: PyTorch's CPU kernels are made for FP32 and BF16; use pytorch:cpu:bf16")
     if mode.compiled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch import Tensor
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
-from fcn_deploy.runners.transfers import Download, Upload, WholeRun
+from fcn_deploy.runners.arrays import GpuArray
+from fcn_deploy.runners.transfers import Download, Upload, WholeRun, tensor_over
 from fcn_deploy.vocabulary import LABELS, LOGITS, Shape
 
 Call = Callable[[Tensor], dict[str, Tensor]]
@@ -74,7 +75,7 @@ class TorchShape:
         self.whole: WholeRun | None = None
         self._why = ""
         try:
-            with torch.inference_mode(), _tuned(captured):
+            with torch.inference_mode(), cudnn_kernels(search=True) if captured else nullcontext():
                 self._results = self._call(self._image)
                 if captured:
                     self._capture(device)
@@ -170,12 +171,25 @@ def _since(started: float) -> str:
     return f"{time.perf_counter() - started:.1f} s"
 
 
+def tensor_of(image: NDArray[Any] | GpuArray) -> Tensor:
+    """Return a tensor in the memory of `image`; of a read-only one on the host a copy, as PyTorch would warn."""
+    if isinstance(image, GpuArray):
+        return torch.as_tensor(image, device=f"cuda:{image.device}")
+    return tensor_over(image)
+
+
 @contextmanager
-def _tuned(choose: bool) -> Iterator[None]:
-    """Have cuDNN time its kernels for the shapes met within, as a shape that comes again is worth it."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = choose or before
+def cudnn_kernels(*, search: bool) -> Iterator[None]:
+    """Have cuDNN time its kernels for the shapes met within, as a shape that comes again is worth it, or guess.
+
+    PyTorch remembers the kernel of a convolution's shape and settings, but not whether it was searched for: a guess
+    would be used for good. So guesses are made with another setting, deterministic, which few kernels fail.
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic
+    cudnn.benchmark = search or before[0]
+    cudnn.deterministic = not search or before[1]
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        cudnn.benchmark, cudnn.deterministic = before

@@ -76,7 +76,8 @@ class Entry:
 RUNNERS = {
     "pytorch": Entry(
         "PyTorch", "pytorch:TorchRunner", "torch", "network", ("torch",),
-        devices=("cpu", "cuda"), types=("fp16", "bf16", "compile"), lanes=True, probes=("torch",),
+        devices=("cpu", "cuda"), types=("fp16", "bf16", "compile"), lanes=True, numbered=("cuda",),
+        probes=("torch",),
     ),
     "onnxruntime": Entry(
         "ONNX Runtime", "ort.runner:OrtRunner", "onnxruntime", "onnx", ("onnxruntime-gpu", "onnxruntime"),
@@ -153,8 +154,8 @@ def gpu_of(spec: str) -> int | None:
     place = device_of(spec) if line.devices else ""
     if len(numbers) > 1 or (numbers and place not in line.numbered):
         raise RunnerError(
-            f"'{spec}': a single number names a GPU of tensorrt or onnxruntime:cuda; for other runners set "
-            "CUDA_VISIBLE_DEVICES"
+            f"'{spec}': a single number names a GPU of tensorrt, onnxruntime:cuda or pytorch:cuda; for other runners "
+            "set CUDA_VISIBLE_DEVICES"
         )
     return int(numbers[0]) if numbers else None
 
@@ -173,7 +174,7 @@ def open_runner(
     """Open `source` in the runner `spec`, "pytorch[:cpu|cuda][:fp16|bf16][:compile]",
     "onnxruntime[:cpu|cuda|tensorrt|...]", "openvino[:cpu|gpu|npu][:fp32|bf16]" or "tensorrt[:precision of the engine]".
 
-    A number chooses the GPU: "tensorrt:1", "onnxruntime:cuda:1".
+    A number chooses the GPU: "tensorrt:1", "onnxruntime:cuda:1", "pytorch:cuda:1".
 
     Args:
         source: "demo", an .onnx file, for pytorch any checkpoint file, for tensorrt an engine.

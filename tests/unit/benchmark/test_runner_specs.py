@@ -38,7 +38,7 @@ def test_what_a_runner_cannot_take_is_refused() -> None:
         parse_spec("pytorch:int8")
     with pytest.raises(UnknownNameError, match="onnxruntime takes one precision"):
         parse_spec("onnxruntime:fp16:int8")
-    with pytest.raises(RunnerError, match="'pytorch:1': a single number names a GPU of tensorrt or onnx"):
+    with pytest.raises(RunnerError, match="'pytorch:1': a single number names a GPU of tensorrt, onnx"):
         parse_spec("pytorch:1")
     with pytest.raises(UnknownNameError, match="unknown runner 'tensort'; did you mean tensorrt"):
         parse_spec("tensort:fp16")

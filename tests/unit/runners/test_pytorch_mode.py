@@ -58,3 +58,13 @@ def test_a_compiler_that_the_environment_names_counts(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "mine")
     assert parse_mode("pytorch", "compile").compiled
     assert pytorch_mode.COMPILERS["cpu"][0] == "CXX"
+
+
+def test_a_number_is_a_gpu_that_must_be_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    mode = parse_mode("pytorch:cuda:1:fp16", "cuda:fp16", 1)
+    assert (mode.dtype, mode.place) == (torch.float16, torch.device("cuda:1"))
+    assert parse_mode("pytorch:cuda", "cuda").place == torch.device("cuda")
+    with pytest.raises(RunnerError, match=r"^pytorch:cuda:2: there is no GPU 2; CUDA shows 2 to this process$"):
+        parse_mode("pytorch:cuda:2", "cuda", 2)

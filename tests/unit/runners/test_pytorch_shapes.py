@@ -15,6 +15,7 @@ from torch import nn
 
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.runners import pytorch as pytorch_runner
 from fcn_deploy.runners import pytorch_shapes, transfers
 from fcn_deploy.runners.pytorch import TorchRunner
 from fcn_deploy.runners.pytorch_mode import TorchMode
@@ -261,3 +262,55 @@ def test_out_of_memory_in_an_eager_run_gives_up_the_graphs_and_runs_again(monkey
         assert dropped == ["the GPU has no memory left"]
         assert runner.notes == ("gave up",)
         runner._shapes = None
+
+
+def settings() -> tuple[bool, bool]:
+    return torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+
+
+def test_a_first_run_leaves_no_guess_of_cudnn_behind_that_the_captured_run_would_use(monkeypatch):
+    """PyTorch keeps one kernel for a convolution's shape and settings, of which `deterministic` is one."""
+    seen = []
+    before = settings()
+
+    def noting(call):
+        def run(*arguments, **given):
+            seen.append(settings())
+            return call(*arguments, **given)
+
+        return run
+
+    monkeypatch.setattr(pytorch_runner, "outputs_of", noting(pytorch_runner.outputs_of))
+    model, card = tiny_model()
+    with TorchRunner("pytorch:cpu:compile", model, card, mode=TorchMode(compiled=True)) as runner:
+        runner.infer({"image": image_of((1, 33, 47))})  # the first of its shape: eagerly
+    assert seen == [(before[0], True)]
+    graphs = Graphs()
+    graphs.install(monkeypatch)
+    TorchShape(noting(Recorded(doubled, graphs)), (1, 4, 5), torch.device("cpu"), compiled=False, captured=True)
+    assert set(seen[1:]) == {(True, False)}
+    assert settings() == before
+
+
+def test_the_plain_network_runs_with_the_settings_of_its_user(monkeypatch):
+    seen = []
+    outputs_of = pytorch_runner.outputs_of
+    monkeypatch.setattr(
+        pytorch_runner, "outputs_of", lambda *given, **more: seen.append(settings()) or outputs_of(*given, **more)
+    )
+    model, card = tiny_model()
+    with TorchRunner("pytorch", model, card) as runner:
+        runner.infer({"image": image_of((1, 33, 47))})
+    assert seen == [settings()]
+
+
+def test_steps_are_timed_on_the_stream_of_the_runners_own_gpu(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: asked.append(device) or "its stream")
+    model, card = tiny_model()
+    with TorchRunner("pytorch", model, card) as runner:
+        runner._device, runner.time_on_device = torch.device("cuda:1"), True
+        runner._events = SimpleNamespace(around=lambda step, stream: (step, stream))
+        assert runner._timed(1) == (1, "its stream")
+        runner._device = torch.device("cpu")
+    assert asked == [torch.device("cuda:1")]

@@ -132,13 +132,12 @@ def test_precision_of_another_file_is_answered_with_quantize(spec):
 
 
 def test_a_number_behind_the_device_chooses_the_gpu(tmp_path, monkeypatch):
-    assert [gpu_of(spec) for spec in ("tensorrt", "tensorrt:1", "tensorrt:fp16:2", "onnxruntime:cuda:3")] == [
-        None, 1, 2, 3,
-    ]  # fmt: skip
+    specs = ("tensorrt", "tensorrt:1", "tensorrt:fp16:2", "onnxruntime:cuda:3", "pytorch:cuda:1:fp16")
+    assert [gpu_of(spec) for spec in specs] == [None, 1, 2, 3, 1]
     assert [device_of(spec) for spec in ("tensorrt:1", "onnxruntime:cuda:3")] == ["", "cuda"]
-    for spec in ("onnxruntime:1", "pytorch:cuda:1", "openvino:gpu:1", "tensorrt:1:2"):
+    for spec in ("onnxruntime:1", "pytorch:cpu:1", "openvino:gpu:1", "tensorrt:1:2"):
         with pytest.raises(
-            RunnerError, match=f"^'{spec}': a single number names a GPU of tensorrt or onnxruntime:cuda"
+            RunnerError, match=f"^'{spec}': a single number names a GPU of tensorrt, onnxruntime:cuda or pytorch:cuda"
         ):
             gpu_of(spec)
     opened = {}
@@ -153,9 +152,11 @@ def test_a_number_behind_the_device_chooses_the_gpu(tmp_path, monkeypatch):
         (tmp_path / name).write_bytes(b"x")
     open_runner("tensorrt:fp16:1", str(tmp_path / "e.engine"))
     open_runner("onnxruntime:cuda:2", str(tmp_path / "m.onnx"))
+    open_runner("pytorch:cuda:1:fp16", "demo")
     assert opened == {
         "tensorrt:fp16:1": ("fp16", 1, None),
         "onnxruntime:cuda:2": ("cuda", None, ProviderOptions(device_id=2)),
+        "pytorch:cuda:1:fp16": ("cuda:fp16", 1, None),
     }
 
 
