@@ -84,7 +84,8 @@ def _shown(frame: WorstFrame, photo: str, row: Row, reference: str, kept: WorstF
 
 def _caption(frame: WorstFrame) -> str:
     pixels = sum(frame.counts)
-    parts = [f"{count(frame.differing, 'pixel')} differ, {number(100 * frame.differing / pixels, 3)} %"]
+    verb = "differs" if frame.differing == 1 else "differ"
+    parts = [f"{count(frame.differing, 'pixel')} {verb}, {number(100 * frame.differing / pixels, 3)} %"]
     parts += [f"{frame.counts[code]:,} where {words}" for code, (words, _) in DIFFERENCES.items() if frame.counts[code]]
     thinned = f"; shown at 1/{frame.factor} of its size" if frame.factor > 1 else ""
     return f"{parts[0]}: {', '.join(parts[1:])}{thinned}"

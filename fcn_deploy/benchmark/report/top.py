@@ -89,7 +89,8 @@ def _cost(found: BenchAnswer) -> Figure:
         notes = ["of mIoU", *_ends(found.cost.low, found.cost.high, "{:+.2f}")]
         if found.worst_class is not None:
             notes.append(f"worst class: {found.worst_class.name} {signed(found.worst_class.change)}")
-        return Figure("Cost", points(found.cost.value), "points", tuple(notes))
+        label = "Gain" if found.cost.value > 0 else "Cost"
+        return Figure(label, points(found.cost.value), "points", tuple(notes))
     if found.agreed is not None and found.agreed.pixels:
         agreed = share(found.agreed.agreed, found.agreed.pixels)
         return Figure("Equal labels", agreed, "%", (f"with {found.reference}", "mIoU is not known: no label maps"))
