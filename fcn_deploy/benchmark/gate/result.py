@@ -64,6 +64,11 @@ class GateResult:
         return UNJUDGED if self.strict and self._in_doubt else 0
 
     @property
+    def doubtful(self) -> bool:
+        """Whether a limit that matters was not judged."""
+        return bool(self._in_doubt)
+
+    @property
     def badge(self) -> Badge:
         """The word that a reader looks for first."""
         return "FAIL" if self.exit_code else "PASS"

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from fcn_deploy.benchmark.gate.result import GateResult
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.columns import Grid, grid
 from fcn_deploy.benchmark.report.details import detail_sheets
@@ -24,7 +25,7 @@ from fcn_deploy.benchmark.report.plots.tradeoff import DESK, tradeoff_plot
 from fcn_deploy.benchmark.report.remarks import absences, circumstances, verdict_lines
 from fcn_deploy.benchmark.report.run_facts import run_facts, subject
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
-from fcn_deploy.benchmark.report.top import top
+from fcn_deploy.benchmark.report.top import badge, limits_sheet, top
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template
@@ -69,12 +70,15 @@ class Section:
     rows_are_series: bool = False
 
 
-def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[Sheet, ...] = ()) -> str:
+def render_html(
+    record: Record, kept: WorstFrames | None = None, more: tuple[Sheet, ...] = (), gate: GateResult | None = None
+) -> str:
     """Render the page.
 
     Args:
         kept: the worst frames, which a record alone does not have.
-        more: further tables, which follow the first one.
+        more: further tables, which follow the one of speed.
+        gate: the result of the limits, which is the first thing on the page; None where there were none.
     """
     pictures = overlays(record, kept) if kept is not None else None
     return template(__package__ or "", "report.html").render(
@@ -82,8 +86,9 @@ def render_html(record: Record, kept: WorstFrames | None = None, more: tuple[She
         title=", ".join(model.name for model in record.models),
         subject=subject(record),
         top=top(record),
+        badge=None if gate is None else badge(gate),
         styles=styles(),
-        parts=_parts(record, more),
+        parts=_parts(record, more, gate),
         details=[grid(record, sheet) for sheet in detail_sheets(record)],
         remarks=[*absences(record), *circumstances(record)],
         key=_key,
@@ -99,7 +104,7 @@ def render_iframe(record: Record) -> str:
     return element("iframe", srcdoc=page, title=f"fcn-deploy bench {record.model.name}", sandbox="", style=FRAME_STYLE)
 
 
-def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
+def _parts(record: Record, more: tuple[Sheet, ...], gate: GateResult | None) -> list[Section]:
     """Return the tables in their order, each with the plots of its figures."""
     measured = [(index, row.name) for index, row in enumerate(record.rows) if row.resized]
     spread = latency_plot(record)
@@ -120,7 +125,9 @@ def _parts(record: Record, more: tuple[Sheet, ...]) -> list[Section]:
         },
     }
     first, *rest = (Section(grid(record, sheet), **drawn.get(sheet.title, {})) for sheet in sheets(record))
-    return [first, *(Section(grid(record, sheet)) for sheet in more), *rest]
+    limits = () if gate is None else (limits_sheet(gate),)
+    before, after = ([Section(grid(record, sheet)) for sheet in bare] for bare in (limits, more))
+    return [*before, first, *after, *rest]
 
 
 def _first_plots(record: Record) -> list[tuple[str, Markup]]:

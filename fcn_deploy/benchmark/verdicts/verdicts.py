@@ -73,7 +73,7 @@ def _precision(record: Record, row: Row) -> Iterator[str]:
         shares = ", ".join(f"{100 * part:.1f} % {name}" for name, part in built.shares.items())
         wanted = (spec.precision or "").split("+")[0].upper()
         missed = f", though {wanted} was asked for" if wanted and wanted != largest else ""
-        if spec.is_engine:
+        if built.kind == "engine":
             yield f"multiply-adds by the builder's own list: {shares}{missed}"
             return
         yield f"types in the file, of the multiply-adds: {shares}{missed}"

@@ -181,7 +181,7 @@ def _leave(
     with keep_error(errors):
         emit(lambda: to_plain(record, comparison, judged), rendered)
     with keep_error(errors):
-        reports.write(record, kept, comparison)
+        reports.write(record, kept, comparison, judged)
     with keep_error(errors):
         gate.write(record, judged)
     gate.say(judged)

@@ -16,6 +16,7 @@ from fcn_deploy.errors import FcnDeployError
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison
+    from fcn_deploy.benchmark.gate.result import GateResult
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
 
@@ -75,7 +76,13 @@ class Reports:
 
         return None if self.html_path is None else WorstFrames()
 
-    def write(self, record: Record, kept: WorstFrames | None, comparison: Comparison | None = None) -> None:
+    def write(
+        self,
+        record: Record,
+        kept: WorstFrames | None,
+        comparison: Comparison | None = None,
+        gate: GateResult | None = None,
+    ) -> None:
         """Write every file that was asked for; one that cannot be written does not stop the others.
 
         Raises:
@@ -88,7 +95,7 @@ class Reports:
 
         more = () if comparison is None else (comparison_sheet(comparison),)
         renderings: dict[str | None, Callable[[], str]] = {
-            self.html_path: lambda: render_html(record, kept, more),
+            self.html_path: lambda: render_html(record, kept, more, gate),
             self.markdown_path: lambda: render_markdown(record, more),
             self.csv_path: lambda: render_csv(record),
         }
