@@ -72,7 +72,7 @@ def badge(gate: GateResult) -> Badge:
 
 def limits_sheet(gate: GateResult) -> Sheet:
     """Return every limit of every row with what became of it, and the rows that failed."""
-    rows = [(check.row, check.limit, check.verdict, check.sentence) for check in gate.checks]
+    rows: list[tuple[str, ...]] = [(each.row, each.limit, each.verdict, each.sentence) for each in gate.checks]
     for line in gate.errors:
         row, _, reason = line.split(": ", 2)
         rows.append((row, "it has to run", "failed", reason))
