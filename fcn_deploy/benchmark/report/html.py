@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from fcn_deploy.benchmark.gate.result import GateResult
 from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.benchmark.report.badge import badge, limits_sheet
 from fcn_deploy.benchmark.report.columns import Grid, grid
 from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.overlays import overlays
@@ -25,7 +26,7 @@ from fcn_deploy.benchmark.report.plots.tradeoff import DESK, tradeoff_plot
 from fcn_deploy.benchmark.report.remarks import absences, circumstances, verdict_lines
 from fcn_deploy.benchmark.report.run_facts import run_facts, subject
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
-from fcn_deploy.benchmark.report.top import badge, limits_sheet, top
+from fcn_deploy.benchmark.report.top import top
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template

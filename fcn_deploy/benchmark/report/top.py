@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fcn_deploy.benchmark.gate.result import GateResult
 from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.answer import AnswerLine, answer_lines, signed
-from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.benchmark.verdicts.answer import BenchAnswer, answer
 from fcn_deploy.system.formatting import NONE, count, milliseconds, points, share
 
@@ -27,15 +25,6 @@ class Figure:
     value: str
     unit: str
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Badge:
-    """The result of the limits: "PASS" or "FAIL", what decided, and "passed", "doubtful" or "broken" for its colour."""
-
-    word: str
-    reason: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -61,22 +50,6 @@ def top(record: Record) -> Top:
     busy = next((doubt.text for doubt in found.unknown if doubt.about == "busy"), "")
     kept = tuple(line for line in lines if line.label not in FIGURES and line.text != busy)
     return Top(headline, tuple(_figures(record, found)), _banner(busy), kept)
-
-
-def badge(gate: GateResult) -> Badge:
-    """Return the badge of a gate; in doubt where a limit that matters was not judged."""
-    word, _, reason = gate.line.partition(": ")
-    kind = "doubtful" if gate.doubtful and not gate.broken else "broken" if gate.exit_code else "passed"
-    return Badge(word, reason.replace("see above", "see Limits"), kind)
-
-
-def limits_sheet(gate: GateResult) -> Sheet:
-    """Return every limit of every row with what became of it, and the rows that failed."""
-    rows: list[tuple[str, ...]] = [(each.row, each.limit, each.verdict, each.sentence) for each in gate.checks]
-    for line in gate.errors:
-        row, _, reason = line.split(": ", 2)
-        rows.append((row, "it has to run", "failed", reason))
-    return Sheet("Limits", ("runner", "limit", "", f"against {gate.against}"), tuple(rows), words=(0, 1, 2, 3))
 
 
 def _banner(busy: str) -> str:
