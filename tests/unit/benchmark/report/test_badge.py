@@ -6,8 +6,8 @@ import pytest
 
 from fcn_deploy.benchmark.gate.checks import GateCheck
 from fcn_deploy.benchmark.gate.result import GateResult
-from fcn_deploy.benchmark.report.html import render_html
 from fcn_deploy.benchmark.report.badge import badge, limits_sheet
+from fcn_deploy.benchmark.report.html import render_html
 from tests.support.bench_records import RECORD
 
 LIMIT = "--max-miou-drop 0.3"
