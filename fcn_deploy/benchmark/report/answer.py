@@ -40,7 +40,7 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
         lines.append(AnswerLine("labels", f"{equal} % of the pixels have the label of {found.reference}"))
     if found.file is not None and found.file.command and not found.file.kept:
         lines.append(AnswerLine("make it", found.file.command, command=True))
-    harms = [(row.proven, f"{row.row}: {_harm(row.cost, row.speed_up)}") for row in found.harmed]
+    harms = [(row.proven, f"{row.row}: {row.reason or _harm(row.cost, row.speed_up)}") for row in found.harmed]
     for label, proven in (("harmed", True), ("not judged", False)):
         lines += [AnswerLine(label, text) for shown, text in harms if shown == proven]
     return [*lines, *(AnswerLine("not known", doubt.text) for doubt in found.unknown)]
@@ -48,7 +48,8 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
 
 def _ship(found: BenchAnswer) -> tuple[str, str]:
     if found.row is None:
-        why = f"each row that was timed loses more than {found.limit:g} points of mIoU" if found.harmed else ""
+        limits = f"breaks {' or '.join(found.limits)}" if found.limits else f"loses more than {found.limit:g}{UNIT}"
+        why = f"each row that was timed {limits}" if found.harmed else ""
         return "ship", f"none: {why or 'no row was timed with its accuracy'}"
     named = _named(found, found.row)
     return ("ship", named) if found.judged else ("fastest", f"{named}; whether it is unharmed is not known")

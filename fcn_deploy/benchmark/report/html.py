@@ -28,6 +28,7 @@ from fcn_deploy.benchmark.report.run_facts import run_facts, subject
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets
 from fcn_deploy.benchmark.report.top import top
 from fcn_deploy.benchmark.worst_frames import WorstFrames
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template
 from fcn_deploy.version import __version__
@@ -72,7 +73,11 @@ class Section:
 
 
 def render_html(
-    record: Record, kept: WorstFrames | None = None, more: tuple[Sheet, ...] = (), gate: GateResult | None = None
+    record: Record,
+    kept: WorstFrames | None = None,
+    more: tuple[Sheet, ...] = (),
+    gate: GateResult | None = None,
+    budget: AccuracyBudget | None = None,
 ) -> str:
     """Render the page.
 
@@ -80,13 +85,14 @@ def render_html(
         kept: the worst frames, which a record alone does not have.
         more: further tables, which follow the one of speed.
         gate: the result of the limits, which is the first thing on the page; None where there were none.
+        budget: what the answer is judged by; None: the usual limit of mean IoU.
     """
     pictures = overlays(record, kept) if kept is not None else None
     return template(__package__ or "", "report.html").render(
         version=__version__,
         title=", ".join(model.name for model in record.models),
         subject=subject(record),
-        top=top(record),
+        top=top(record, budget),
         badge=None if gate is None else badge(gate),
         styles=styles(),
         parts=_parts(record, more, gate),

@@ -10,14 +10,20 @@ from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.remarks import absences, headline, remarks
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets, summary_sheet
 from fcn_deploy.benchmark.verdicts.answer import answer
+from fcn_deploy.metrics.budget import AccuracyBudget
 
 # What a runner, a file or a class may be called and Markdown or HTML would read as markup.
 _MARKUP = re.compile(r"([\\`*_\[\]|~#!])")
 
 
-def render_markdown(record: Record, more: tuple[Sheet, ...] = ()) -> str:
-    """Return the answer, the summary, and folded below it all tables and remarks. `more`: tables after the first."""
-    ship, *rest = answer_lines(answer(record))
+def render_markdown(record: Record, more: tuple[Sheet, ...] = (), budget: AccuracyBudget | None = None) -> str:
+    """Return the answer, the summary, and folded below it all tables and remarks.
+
+    Args:
+        more: tables after the first.
+        budget: what the answer is judged by; None: the usual limit of mean IoU.
+    """
+    ship, *rest = answer_lines(answer(record, budget))
     answered = [_answer_markdown(line.label, line.text, line.command) for line in rest]
     parts = [f"## {ship.label}: {escaped(ship.text)}", *(["\n".join(answered)] if answered else [])]
     parts += map(escaped, headline(record).splitlines())

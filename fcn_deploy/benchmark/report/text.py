@@ -20,6 +20,7 @@ from fcn_deploy.benchmark.report.sheets import resized_measurements, sheets, siz
 from fcn_deploy.benchmark.report.tables import Fitted, Summary
 from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.benchmark.verdicts.streams import stream_lines
+from fcn_deploy.metrics.budget import AccuracyBudget
 
 # The columns of the comma-separated values: one line per row and shape, figures in full for other programs.
 COLUMNS = (
@@ -32,14 +33,15 @@ STREAM_COLUMNS = ("streams_held", "streams_p99_ms", "streams_fps", "streams_dead
 MORE = "Every table, what limits each row, and the machine: --details"
 
 
-def render(record: Record, details: bool = False) -> RenderableType:
+def render(record: Record, details: bool = False, budget: AccuracyBudget | None = None) -> RenderableType:
     """Render the answer, one table, what `--streams` and `--sizes` asked for, and which rows did not run.
 
     Args:
         details: show every figure and remark.
+        budget: what the answer is judged by; None: the usual limit of mean IoU.
     """
     labels = tuple(model.label for model in record.models if model.label)
-    parts: list[RenderableType] = [Answered(answer(record)), "", Text(headline(record)), ""]
+    parts: list[RenderableType] = [Answered(answer(record, budget)), "", Text(headline(record)), ""]
     parts += [Summary(summary_sheet(record), labels)]
     if lines := absences(record):
         parts += ["", *map(Text, lines)]

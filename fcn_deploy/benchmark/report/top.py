@@ -9,6 +9,7 @@ from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.answer import AnswerLine, answer_lines, signed
 from fcn_deploy.benchmark.verdicts.answer import BenchAnswer, answer
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.system.formatting import NONE, count, milliseconds, points, share
 
 # The lines of the answer that the figures and the banner show in its place.
@@ -43,9 +44,9 @@ class Top:
     lines: tuple[AnswerLine, ...]
 
 
-def top(record: Record) -> Top:
+def top(record: Record, budget: AccuracyBudget | None = None) -> Top:
     """Return the answer of a record as the page shows it; no figures where no row is named."""
-    found = answer(record)
+    found = answer(record, budget)
     headline, *lines = answer_lines(found)
     busy = next((doubt.text for doubt in found.unknown if doubt.about == "busy"), "")
     kept = tuple(line for line in lines if line.label not in FIGURES and line.text != busy)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from fcn_deploy.benchmark.gate.reference import judge_row
 from fcn_deploy.benchmark.record.measurement import Agreed
 from fcn_deploy.benchmark.record.summary import ClassChange, class_changes, is_reference, mean_change, reference_words
 from fcn_deploy.benchmark.record.types import OpenedFile, Record, Row
 from fcn_deploy.benchmark.verdicts.doubts import Doubt, doubts, lost
 from fcn_deploy.benchmark.verdicts.speed import SpeedUp, median_ms, speed_up, timed_rows, yardstick
 from fcn_deploy.metrics.bootstrap import Interval
-from fcn_deploy.metrics.budget import judge_loss
+from fcn_deploy.metrics.budget import AccuracyBudget, Verdict, judge_loss
 
 # Points of mean IoU: a row that loses more is harmed.
 LIMIT = 0.3
@@ -22,13 +25,15 @@ class HarmedRow:
     """A row that is faster than the answer and loses more points of mean IoU than the limit.
 
     Attributes:
-        proven: whether the images exclude that it loses nothing.
+        proven: whether the images exclude that it loses nothing, or with a budget, whether a limit is broken.
+        reason: what became of the first limit that it does not pass; "" without a budget.
     """
 
     row: str
     cost: Interval
     speed_up: SpeedUp | None
     proven: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class BenchAnswer:
         judged: whether mean IoU was compared with a reference: the images have labels, and there is a reference.
         reference: what labels and mean IoU are compared with, in words.
         limit: points of mean IoU.
+        limits: those that the caller set, as they are typed; empty where `limit` alone holds.
         file: what the row ran, and how it is made again; None where the record does not say.
         median_ms: of one batch.
         speed_up: against PyTorch's fastest row, or where PyTorch was not timed, the reference's; None where there is
@@ -59,6 +65,7 @@ class BenchAnswer:
     judged: bool
     reference: str
     limit: float
+    limits: tuple[str, ...] = ()
     file: OpenedFile | None = None
     median_ms: float | None = None
     speed_up: SpeedUp | None = None
@@ -74,44 +81,84 @@ class BenchAnswer:
         return self.judged and self.row is not None and self.cost is None
 
 
-def answer(record: Record, limit: float = LIMIT) -> BenchAnswer:
-    """Name the fastest row that loses at most `limit` points of mean IoU against the reference of this record."""
+def answer(record: Record, budget: AccuracyBudget | None = None) -> BenchAnswer:
+    """Name the fastest row that is unharmed against the reference of this record.
+
+    Args:
+        budget: what a row may lose: the row is then the fastest that passes every limit, or if none does, the fastest
+            that breaks none. None: `LIMIT` points of mean IoU.
+    """
     timed, judged = timed_rows(record), record.reference_accuracy(None) is not None
-    costs = {id(row): _cost(record, row) for row in timed}
-    unharmed = [row for row in timed if not judged or _unharmed(record, row, costs[id(row)], limit)]
+    found = {id(row): _judged(record, row, budget) for row in timed}
+    unharmed = _unharmed(record, timed, found, budget) if judged else timed
     chosen = next(iter(unharmed), None)
-    against = yardstick(record)
+    limit = LIMIT if budget is None or budget.miou_drop is None else budget.miou_drop
     faster = timed if chosen is None else timed[: timed.index(chosen)]
-    harmed = tuple(
-        HarmedRow(
-            row.name,
-            cost,
-            None if against in (None, row) else speed_up(record, row, against),
-            proven=judge_loss(lost(cost), limit) == "broken",
-        )
-        for row in faster
-        if (cost := costs[id(row)]) is not None
-    )
-    words = reference_words(record)
+    shared: dict[str, Any] = {
+        "judged": judged,
+        "reference": reference_words(record),
+        "limit": limit,
+        "limits": tuple(each.words for each in budget.limits) if budget else (),
+        "harmed": tuple(_harmed(record, row, found[id(row)]) for row in faster if found[id(row)].cost is not None),
+    }
     if chosen is None:
-        return BenchAnswer(None, None, "", judged, words, limit, harmed=harmed, unknown=doubts(record, None, limit))
-    cost = costs[id(chosen)]
+        return BenchAnswer(None, None, "", unknown=doubts(record, None, limit), **shared)
+    against, cost = yardstick(record), found[id(chosen)].cost
     return BenchAnswer(
         row=chosen.name,
         place=next(place for place, row in enumerate(record.rows) if row is chosen),
         runner=chosen.runner,
-        judged=judged,
-        reference=words,
-        limit=limit,
         file=chosen.opened,
         median_ms=median_ms(record, chosen),
         speed_up=None if against is None or against is chosen else speed_up(record, chosen, against),
         cost=cost,
         worst_class=_worst(record, chosen),
         agreed=None if chosen.own.agreement is None else chosen.own.agreement.overall,
-        harmed=harmed,
         unknown=doubts(record, chosen, limit, cost, unharmed[1:]),
+        **shared,
     )
+
+
+@dataclass(frozen=True)
+class _JudgedRow:
+    """What a row gained in points of mean IoU, None for the reference and where not counted; and what that means."""
+
+    cost: Interval | None
+    verdict: Verdict
+    reason: str = ""
+
+
+def _judged(record: Record, row: Row, budget: AccuracyBudget | None) -> _JudgedRow:
+    """Judge a row by a budget, or without one by `LIMIT`: within it as measured, and as far as the images can say."""
+    cost = _cost(record, row)
+    if cost is None:
+        return _JudgedRow(None, "passed" if is_reference(record, row) else "not judged")
+    if not budget:
+        verdict = judge_loss(lost(cost), LIMIT)
+        return _JudgedRow(cost, "passed" if verdict != "broken" and cost.value >= -LIMIT else verdict)
+    checks = judge_row(record, row, budget)
+    for verdict in ("broken", "not judged"):
+        for check in checks:
+            if check.verdict == verdict:
+                return _JudgedRow(cost, check.verdict, check.sentence)
+    return _JudgedRow(cost, "passed")
+
+
+def _unharmed(
+    record: Record, timed: Sequence[Row], found: Mapping[int, _JudgedRow], budget: AccuracyBudget | None
+) -> list[Row]:
+    """Return the rows that may be shipped, the fastest first; as a gate does, those that pass before those in doubt."""
+    passed = [row for row in timed if found[id(row)].verdict == "passed"]
+    if not budget or any(not is_reference(record, row) for row in passed):
+        return passed
+    return [row for row in timed if found[id(row)].verdict != "broken"]
+
+
+def _harmed(record: Record, row: Row, found: _JudgedRow) -> HarmedRow:
+    against = yardstick(record)
+    faster = None if against in (None, row) else speed_up(record, row, against)
+    assert found.cost is not None
+    return HarmedRow(row.name, found.cost, faster, found.verdict == "broken", found.reason)
 
 
 def _cost(record: Record, row: Row) -> Interval | None:
@@ -119,13 +166,6 @@ def _cost(record: Record, row: Row) -> Interval | None:
     if reference is None or row.own.accuracy is None or is_reference(record, row):
         return None
     return mean_change(reference, row.own.accuracy)
-
-
-def _unharmed(record: Record, row: Row, cost: Interval | None, limit: float) -> bool:
-    """Whether a row stays within the limit, as far as the images can say: the rule is that of `metrics.budget`."""
-    if cost is None:
-        return is_reference(record, row)
-    return cost.value >= -limit and judge_loss(lost(cost), limit) != "broken"
 
 
 def _worst(record: Record, row: Row) -> ClassChange | None:

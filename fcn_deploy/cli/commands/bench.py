@@ -168,8 +168,9 @@ def _leave(
     def rendered() -> list[RenderableType]:
         if reports.printed:
             return []
-        return [render(record, details), *([] if comparison is None else [render_comparison(comparison)])]
+        return [render(record, details, budget), *([] if comparison is None else [render_comparison(comparison)])]
 
+    budget = gate.reference_budget
     comparison: Comparison | None = None
     judged: GateResult | None = None
     errors = list[FcnDeployError]()
@@ -179,9 +180,9 @@ def _leave(
     with keep_error(errors):
         judged = gate.judge(record, comparison)
     with keep_error(errors):
-        emit(lambda: to_plain(record, comparison, judged), rendered)
+        emit(lambda: to_plain(record, comparison, judged, budget), rendered)
     with keep_error(errors):
-        reports.write(record, kept, comparison, judged)
+        reports.write(record, kept, comparison, judged, budget)
     with keep_error(errors):
         gate.write(record, judged)
     gate.say(judged)

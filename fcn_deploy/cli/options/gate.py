@@ -77,6 +77,11 @@ class Gate:
         return budget_of({field.name: getattr(self, field.name) for field in fields(self)})
 
     @property
+    def reference_budget(self) -> AccuracyBudget | None:
+        """What a row may lose against the reference of its run; None with a baseline, or without such a limit."""
+        return self.budget if self.baseline is None and self.budget else None
+
+    @property
     def limited(self) -> bool:
         """Whether there is a limit."""
         return bool(self.budget) or self.max_slowdown is not None
@@ -131,7 +136,7 @@ class Gate:
             return
         if self.junit_path is not None:
             leave(self.junit_path, render_junit(record, gate))
-        add_summary(os.environ, gate, lambda: render_markdown(record))
+        add_summary(os.environ, gate, lambda: render_markdown(record, budget=self.reference_budget))
 
     def say(self, gate: GateResult | None) -> None:
         """Print on standard error, also with -q, what broke and what was not judged; PASS or FAIL is the last line."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fcn_deploy.benchmark.gate.result import GateResult
     from fcn_deploy.benchmark.record.types import Record
     from fcn_deploy.benchmark.worst_frames import WorstFrames
+    from fcn_deploy.metrics.budget import AccuracyBudget
 
 
 def _report(kind: str, about: str) -> Decorator:
@@ -82,6 +83,7 @@ class Reports:
         kept: WorstFrames | None,
         comparison: Comparison | None = None,
         gate: GateResult | None = None,
+        budget: AccuracyBudget | None = None,
     ) -> None:
         """Write every file that was asked for; one that cannot be written does not stop the others.
 
@@ -95,8 +97,8 @@ class Reports:
 
         more = () if comparison is None else (comparison_sheet(comparison),)
         renderings: dict[str | None, Callable[[], str]] = {
-            self.html_path: lambda: render_html(record, kept, more, gate),
-            self.markdown_path: lambda: render_markdown(record, more),
+            self.html_path: lambda: render_html(record, kept, more, gate, budget),
+            self.markdown_path: lambda: render_markdown(record, more, budget),
             self.csv_path: lambda: render_csv(record),
         }
         errors = list[FcnDeployError]()

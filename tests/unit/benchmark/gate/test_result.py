@@ -15,6 +15,8 @@ from fcn_deploy.benchmark.gate.reference import checks_against_reference
 from fcn_deploy.benchmark.gate.result import GateResult, gate_result
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import Accuracy
+from fcn_deploy.benchmark.report.answer import answer_lines
+from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.errors import OutputError, UnknownNameError
 from fcn_deploy.metrics.budget import AccuracyBudget
 from tests.support.bench_records import RECORD, bench_row, latency
@@ -51,6 +53,39 @@ def test_one_row_within_the_limits_is_enough_and_the_fastest_of_them_is_named():
     assert (found.exit_code, found.badge, found.row) == (0, "PASS", "row1")
     assert found.line == "PASS: row1: within --max-miou-drop 0.3 of PyTorch; not so row2"
     assert found.broken[0].startswith("row2: mean IoU fell by 8.79 points, 90.45 to 81.67")
+
+
+@pytest.mark.parametrize(
+    ("lost", "budget"),
+    [
+        ((10, 10, 20), BUDGET),
+        ((10, 10, 20), AccuracyBudget(9.0)),
+        ((11, 20), AccuracyBudget(class_drops={RECORD.data.classes[0]: 2})),
+    ],
+)
+def test_the_answer_names_the_row_that_the_gate_names(lost, budget):
+    found = record(*lost)
+    named = answer(found, budget)
+    assert named.row == result(found, budget).row
+    assert named.limits == tuple(limit.words for limit in budget.limits)
+    places = range(len(lost) - 1, int(named.row.removeprefix("row")), -1)
+    assert [other.row for other in named.harmed] == [f"row{place}" for place in places]
+
+
+def test_the_answer_gives_the_reason_of_a_row_that_breaks_a_limit():
+    found = record(20, 30)
+    named = answer(found, BUDGET)
+    assert (named.row, named.is_reference) == ("pytorch", True)
+    assert [other.proven for other in named.harmed] == [True, True]
+    assert named.harmed[0].reason.startswith("mean IoU fell by")
+    lines = [(line.label, line.text) for line in answer_lines(named)]
+    assert ("harmed", f"row1: {named.harmed[0].reason}") in lines
+
+
+def test_where_no_row_is_within_the_limits_the_answer_names_them():
+    found = record(20, 30)
+    named = answer(replace(found, rows=found.rows[1:]), BUDGET)
+    assert answer_lines(named)[0].text == "none: each row that was timed breaks --max-miou-drop 0.3"
 
 
 def test_no_row_within_the_limits_ends_with_3_and_the_reason():
