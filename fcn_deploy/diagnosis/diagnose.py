@@ -20,7 +20,8 @@ from fcn_deploy.diagnosis.tensors import OnnxSource, tensor_source
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MIOU, ROUNDING, TOLERANCES, Tolerance, Tolerances, limits_of
 from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.agreement import AgreementCounts
-from fcn_deploy.metrics.bootstrap import Interval, iou_change
+from fcn_deploy.metrics.bootstrap import iou_change
+from fcn_deploy.metrics.budget import judge_loss, points_lost
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.decode import Count
@@ -185,10 +186,10 @@ def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *
     differing = min(1 - change.agreement.fraction for change in changes)
     if differing > limits.labels and not rounding:
         reasons.append(f"{differing:.2%} of the labels differ (limit {limits.labels:.2%})")
-    drops = [change.iou.mean for change in changes if change.iou is not None]
-    if labelled >= FEWEST_FOR_MIOU and drops and all(_lost(drop) > limits.miou for drop in drops):
-        least = min(drops, key=_lost)
-        reasons.append(f"mean IoU changed by {100 * least.value:+.2f} points (limit -{limits.miou:g})")
+    losses = [points_lost(change.iou.mean) for change in changes if change.iou is not None]
+    if labelled >= FEWEST_FOR_MIOU and losses and all(judge_loss(loss, limits.miou) == "broken" for loss in losses):
+        least = min(losses, key=lambda loss: loss.value)
+        reasons.append(f"mean IoU fell by {least.value:.2f} points; at most {limits.miou:g} are allowed")
     return reasons
 
 
@@ -209,8 +210,3 @@ def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
         return []
     more = f" and {len(divergent_layers) - 1} more" if len(divergent_layers) > 1 else ""
     return [f"{divergent_layers[0].name}{more} out of line when fed the tensors of {other}"]
-
-
-def _lost(change: Interval) -> float:
-    """Return points of IoU lost for sure: at the interval's better end; none without an interval."""
-    return 0.0 if change.high is None else -100 * change.high

@@ -14,8 +14,8 @@ class Tolerance:
 
     Attributes:
         labels: share of the pixels whose label may differ, 0..1.
-        miou: points of mean IoU that may be lost; a loss counts from `FEWEST_FOR_MIOU` labelled images on, where the
-            whole interval lies beyond the limit.
+        miou: points of mean IoU that may be lost, by the rule of `metrics.budget`, from `FEWEST_FOR_MIOU` labelled
+            images on.
         layer: relative RMS error of one layer fed with the other network's tensors.
     """
 

@@ -166,7 +166,7 @@ def _judgement(limit: Limit, before: Counts, after: Counts, index: int | None, i
     if len(before) != len(after):  # one side lacks the counts of each image
         before, after = (side.sum(axis=0)[None] for side in (before, after))
     change = iou_change(before, after)
-    loss = _lost(change.mean if index is None else change.classes[index])
+    loss = points_lost(change.mean if index is None else change.classes[index])
     old, new = (_iou(side.sum(axis=0), index) for side in (before, after))
     found = f"{limit.figure} {_moved(loss.value)}, {old:.2f} to {new:.2f} ({_evidence(loss, images)})"
     verdict = judge_loss(loss, limit.allowed)
@@ -188,7 +188,7 @@ def _unknown(limit: Limit, reason: str) -> Judgement:
     return Judgement(limit, "not judged", None, f"{limit.figure}: {reason}; {_allowed(limit.allowed)}")
 
 
-def _lost(change: Interval) -> Interval:
+def points_lost(change: Interval) -> Interval:
     """Turn a change in fractions into a loss in points."""
     low, high = (None if end is None else -100 * end for end in (change.high, change.low))
     return Interval(0.0 if change.value == 0 else -100 * change.value, low, high)
