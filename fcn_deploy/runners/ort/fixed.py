@@ -23,12 +23,14 @@ from fcn_deploy.runners.ort.fixed_session import FixedSession, stream_for
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, named
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
 from fcn_deploy.runners.ort.session import open_session_of_sizes, reason_of
+from fcn_deploy.system.formatting import count
 
 Stamp = tuple[int, int, int]  # inode, bytes, nanoseconds of the last change
 GRAPH: Texts = {"enable_cuda_graph": "1"}
 WARM_UPS, RUNS = 3, 7  # the first run chooses kernels, the one after it may be captured
-# No further options are tried that would end later than so, if they open as slowly as the slowest before.
-TRYING_S = 4.0
+# Seconds after which no further options are tried, if they would open as slowly as the slowest before: where images
+# wait, and where the fastest is looked for and opening is not timed.
+TRYING_S, TUNING_S = 4.0, 20.0
 STREAM = "user_compute_stream"
 
 
@@ -60,11 +62,18 @@ class FixedSessions:
     device: str
     stamps: Mapping[Path, Stamp]
 
-    def open(self, dims: Sequence[int | str | None], image: FixedPort, outputs: Sequence[FixedPort]) -> FixedSession:
+    def open(
+        self,
+        dims: Sequence[int | str | None],
+        image: FixedPort,
+        outputs: Sequence[FixedPort],
+        limit_s: float = TRYING_S,
+    ) -> FixedSession:
         """Return the fastest session for `image`.
 
         Args:
             dims: of the input as the file has them, numbers and names.
+            limit_s: seconds that trying options may take; the first are always tried.
 
         Raises:
             RunnerError: none can be opened or run; why the first could not.
@@ -83,11 +92,12 @@ class FixedSessions:
             tries.append((None, self.layouts.fixed[:1]))
         why: list[str] = []
         for used, layouts in tries:
-            best, times, failures = _fastest(partial(self._opened, sizes, bound, used), layouts)
+            best, times, failures = _fastest(partial(self._opened, sizes, bound, used), layouts, limit_s)
             why += failures
             if best is not None:
                 kept, layout = best
-                kept.remark = _remark(layout, times, why, time.perf_counter() - started)
+                left = len(layouts) - len(times) - len(failures)
+                kept.remark = _remark(layout, times, why, left, time.perf_counter() - started)
                 kept.remark += f"; step by step, images are copied {kept.image.way}" if kept.image.way else ""
                 if used is not None:
                     kept.try_whole(used)
@@ -142,7 +152,7 @@ Candidate = tuple[FixedSession, Texts]
 
 
 def _fastest(
-    make: Callable[[Texts], FixedSession], layouts: Sequence[Texts]
+    make: Callable[[Texts], FixedSession], layouts: Sequence[Texts], limit_s: float
 ) -> tuple[Candidate | None, dict[str, float], list[str]]:
     """Return the session that runs fastest with its options, the seconds of each tried, and why others failed."""
     best: Candidate | None = None
@@ -151,7 +161,7 @@ def _fastest(
     started, slowest = time.perf_counter(), 0.0
     for layout in layouts:
         begun = time.perf_counter()
-        if best is not None and begun - started + slowest > TRYING_S:
+        if best is not None and begun - started + slowest > limit_s:
             break
         try:
             candidate = make(layout)
@@ -182,9 +192,10 @@ def _seconds(session: FixedSession) -> float:
     return median(times)
 
 
-def _remark(layout: Texts, times: Mapping[str, float], failures: Sequence[str], seconds: float) -> str:
+def _remark(layout: Texts, times: Mapping[str, float], failures: Sequence[str], left: int, seconds: float) -> str:
     said = f"a session with its sizes fixed, {named(layout)}, opened in {seconds:.1f} s"
     others = [f"{1e3 * taken:.3g} ms with {name}" for name, taken in times.items() if name != named(layout)]
     if others:
         said += f"; it runs, without copies, in {1e3 * times[named(layout)]:.3g} ms, and in {', '.join(others)}"
+    said += f"; {count(left, 'other choice')} not tried, for lack of time" if left else ""
     return said + "".join(f"; failed: {failure}" for failure in dict.fromkeys(failures))

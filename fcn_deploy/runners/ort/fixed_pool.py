@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fcn_deploy.graph.ports import GraphIO
-from fcn_deploy.runners.ort.fixed import FixedPort, FixedSessions
+from fcn_deploy.runners.ort.fixed import TRYING_S, TUNING_S, FixedPort, FixedSessions
 from fcn_deploy.runners.ort.fixed_session import FixedSession
 from fcn_deploy.runners.ort.gpu_arrays import element_type
 from fcn_deploy.runners.ort.options import CUDA
@@ -32,10 +32,17 @@ class FixedPool(RepeatedShapes[FixedSession]):
         fetches: Sequence[str],
         dims: Sequence[int | str | None],
         worth: Callable[[Shape], bool],
+        patient: Callable[[], bool],
     ) -> None:
-        """Begin with none; `dims` are those of the input as the file has them."""
+        """Begin with none.
+
+        Args:
+            dims: of the input as the file has them.
+            worth: whether a shape that came again is opened for.
+            patient: whether choosing a session's options may take long, because opening is not timed.
+        """
         super().__init__(self._open, what="session of its own", capacity=capacity(opener), worth=self._is_worth_it)
-        self._worth_of_any = worth
+        self._worth_of_any, self._patient = worth, patient
         self._opener, self._io, self._fetches, self._dims = opener, io, fetches, dims
         self._outputs: dict[Shape, tuple[FixedPort, ...]] = {}
 
@@ -56,4 +63,6 @@ class FixedPool(RepeatedShapes[FixedSession]):
         batch, height, width = shape
         kind = np.dtype(self._io.image_type)
         dims = (batch, height, width, 3) if kind == np.uint8 else (batch, 3, height, width)
-        return self._opener.open(self._dims, FixedPort(self._io.image, dims, kind), self._outputs[shape])
+        image = FixedPort(self._io.image, dims, kind)
+        limit_s = TUNING_S if self._patient() else TRYING_S
+        return self._opener.open(self._dims, image, self._outputs[shape], limit_s)

@@ -50,9 +50,7 @@ class OrtRunner(Runner):
     ) -> None:
         """Run `session`; `fixed` opens others for shapes that come again, where there may be any."""
         super().__init__(name, io.card, outputs)
-        self._session = session
-        self._io = io
-        self._device = device
+        self._session, self._io, self._device = session, io, device
         self._asked = asked or ProviderOptions()
         self._fetches = io.fetches(outputs)
         self._binding = session.io_binding()
@@ -62,7 +60,8 @@ class OrtRunner(Runner):
         self._opener, self._on_cuda = fixed, fixed is not None and fixed.provider == CUDA
         self._pool: FixedPool | None = None
         if fixed is not None and capacity(fixed):
-            self._pool = FixedPool(fixed, io, self._fetches, session.get_inputs()[0].shape, self._is_worth_it)
+            dims = session.get_inputs()[0].shape
+            self._pool = FixedPool(fixed, io, self._fetches, dims, self._is_worth_it, lambda: self.tune_at_once)
         self._fixed: FixedSession | None = None
         self._shape: Shape = (0, 0, 0)
         self._run_times = RunTimes(opening_s)

@@ -344,11 +344,25 @@ def test_a_choice_that_fails_while_it_is_timed_is_left_out_and_named(tmp_path, c
 
 
 def test_no_further_layouts_are_tried_once_opening_has_taken_long(tmp_path, cuda, monkeypatch):
-    monkeypatch.setattr(fixed, "TRYING_S", 0.0)
+    monkeypatch.setattr(fixed_pool, "TUNING_S", 0.0)
     with open_tuned(half_file(tmp_path / "m.onnx")) as runner:
         for _ in range(3):
             check(runner, (1, 8, 9))
+        (note,) = (note for note in runner.notes if note.startswith("1x8x9"))
     assert len(cuda.fixed) == 1
+    assert "other choices not tried, for lack of time" in note
+
+
+def test_only_where_opening_is_not_timed_it_may_take_longer(tmp_path, cuda, monkeypatch):
+    monkeypatch.setattr(fixed_pool, "TRYING_S", 0.0)
+    path = half_file(tmp_path / "m.onnx")
+    for tuned in (False, True):
+        before = len(cuda.fixed)
+        with open_runner("onnxruntime:cuda", str(path), provider=ProviderOptions(fixed_shapes=2)) as runner:
+            runner.tune_at_once = tuned
+            for _ in range(3):
+                check(runner, (1, 8, 9))
+        assert (len(cuda.fixed) - before > 1) == tuned
 
 
 def test_no_memory_for_the_buffers_leaves_the_general_session(tmp_path, cuda, monkeypatch):
