@@ -17,7 +17,7 @@ from fcn_deploy.graph.weights import catch_write_errors, save_graph
 from fcn_deploy.quantization.calibration.channels import ChannelStatistics, measure_channels
 from fcn_deploy.quantization.calibration.images import CalibrationSet
 from fcn_deploy.quantization.rewrites.bias import correct_biases, correctable
-from fcn_deploy.quantization.rewrites.equalize import EqualizedTensor, channel_links, equalize
+from fcn_deploy.quantization.rewrites.equalize import EqualizedTensor, channel_links, equalize, spreads, weight_ranges
 from fcn_deploy.system.progress import SILENT, Progress
 
 # Largest channels are known well enough from so many images.
@@ -61,6 +61,9 @@ def equalized_graph(
     links = [] if wanted is False or images is None else channel_links(model)
     if not links or images is None:
         yield EqualizedGraph(source, ())
+        return
+    if wanted is None and max(spreads(model, weight_ranges(model)).values()) < LEAST_SPREAD:
+        yield EqualizedGraph(source, ())  # no channel's weights stand out, so no image is run to look at activations
         return
     seen = _measured(source, model, card, images, [link.name for link in links], progress)
     tensors = tuple(equalize(model, seen.largest, 2.0 if wanted else LEAST_SPREAD))

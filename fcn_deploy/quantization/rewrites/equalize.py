@@ -78,6 +78,21 @@ def channel_links(model: ir.Model) -> list[ChannelLink]:
     return found
 
 
+def weight_ranges(model: ir.Model) -> dict[str, NDArray[np.float64]]:
+    """Return link -> float64[C] largest weight of each channel: without images, the best guess of its activations."""
+    found = {}
+    for link in channel_links(model):
+        weight = np.abs(constant(operand(link.source, 1)).astype(np.float64))
+        rows = np.moveaxis(weight, _output_axis(link.source), 0)
+        found[link.name] = rows.reshape(rows.shape[0], -1).max(axis=1)
+    return found
+
+
+def spreads(model: ir.Model, largest: Mapping[str, NDArray[np.floating]]) -> dict[str, float]:
+    """Return link -> largest over smallest factor that `equalize` would use."""
+    return {link.name: _spread(_link_factors(link, largest)) for link in channel_links(model)}
+
+
 def equalize(
     model: ir.Model, largest: Mapping[str, NDArray[np.floating]], least_spread: float = 2.0
 ) -> list[EqualizedTensor]:
@@ -91,12 +106,20 @@ def equalize(
     """
     done = []
     for link in channel_links(model):
-        factors = _factors(largest[link.name].astype(np.float64), _shares(link.readers))
-        spread = float(factors.max() / factors.min())
+        factors = _link_factors(link, largest)
+        spread = _spread(factors)
         if spread >= max(least_spread, 2.0):
             done.append(EqualizedTensor(str(link.source.name), int((factors != 1).sum()), spread))
             _scale_link(link, factors)
     return done
+
+
+def _link_factors(link: ChannelLink, largest: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float64]:
+    return _factors(largest[link.name].astype(np.float64), _shares(link.readers))
+
+
+def _spread(factors: NDArray[np.float64]) -> float:
+    return float(factors.max() / factors.min())
 
 
 def _scale_link(link: ChannelLink, factors: NDArray[np.float64]) -> None:

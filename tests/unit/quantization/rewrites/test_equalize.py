@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from fcn_deploy.errors import DataError, GraphError
 from fcn_deploy.quantization.calibration.channels import measure_channels
 from fcn_deploy.quantization.rewrites.bias import correct_biases
-from fcn_deploy.quantization.rewrites.equalize import EQUALIZED, channel_links, equalize
+from fcn_deploy.quantization.rewrites.equalize import EQUALIZED, channel_links, equalize, spreads, weight_ranges
 from fcn_deploy.quantization.rewrites.qdq import quantise_weight
 
 GENERATOR = np.random.default_rng(3)
@@ -91,6 +91,17 @@ def test_fp32_gives_the_same_bits_and_the_large_channel_is_gone(tmp_path):
     np.testing.assert_array_equal(_run(after, x), _run(before, x))
     again = _largest(after, tmp_path)[f"a{EQUALIZED}"]
     assert again.max() / again.min() < 32
+
+
+def test_a_channel_that_stands_out_shows_in_the_weights_already():
+    nodes, constants = _chain()
+    model = ir.from_proto(_model(nodes, constants))
+    assert spreads(model, weight_ranges(model))["a"] >= 64
+    for part in ("a.w", "a.b"):
+        constants[part][1] /= 300
+    constants["b.w"][1] *= 300
+    healthy = ir.from_proto(_model(nodes, constants))
+    assert spreads(healthy, weight_ranges(healthy))["a"] <= 16
 
 
 def test_a_tensor_with_other_numbers_bears_another_name(tmp_path):
