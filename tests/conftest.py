@@ -17,9 +17,13 @@ from filelock import FileLock
 from fcn_deploy.card import ModelCard
 from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.onnx_export import export as export_module
+from fcn_deploy.onnx_export import trace as trace_module
 from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.process import usable_cores
 from tests.support.bench_model import save_small_model
+from tests.support.shared_traces import share_traces
 
 # A copy of CamVid (SegNet's 11 classes): train.txt, val.txt, classes.txt and the folders they name.
 CAMVID = Path(os.environ.get("FCN_DEPLOY_CAMVID", Path(__file__).parents[2] / "shared" / "data" / "camvid"))
@@ -83,6 +87,24 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return path
 
     return file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_traces(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Iterator[None]:
+    """Run PyTorch's exporter once for each structure of a network, in whichever worker asks first."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (trace_module, export_module):
+            patch.setattr(module, "trace", share_traces(made_once))
+        yield
+
+
+@pytest.fixture(scope="module")
+def own_trace(shared_traces: None) -> Iterator[None]:
+    """Run PyTorch's exporter for each export of a module whose tests are about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (trace_module, export_module):
+            patch.setattr(module, "trace", trace)
+        yield
 
 
 @pytest.fixture(scope="session")

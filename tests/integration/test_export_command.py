@@ -23,6 +23,8 @@ from fcn_deploy.models.checkpoints import save_model
 from tests.conftest import tiny_model
 from tests.support.child_process import PATIENCE_S, finish
 
+pytestmark = pytest.mark.usefixtures("own_trace")
+
 
 def _export(*arguments: object) -> Result:
     """Run the command; an expected error is raised as the command line's entry point receives it."""

@@ -23,8 +23,10 @@ from fcn_deploy.onnx_export.export import ExportReport, export_model
 from fcn_deploy.onnx_export.proof import PROOF_SHAPES, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from tests.conftest import tiny_model
+from tests.support.shared_traces import share_traces, structure
 
 SHAPES = ((1, 1, 1), (3, 33, 47))
+pytestmark = pytest.mark.usefixtures("own_trace")
 
 
 @pytest.fixture(scope="module")
@@ -301,3 +303,29 @@ def test_the_card_travels_in_the_metadata(exported):
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(metadata["fcn_deploy.card"])["model"] == "fcn8s"
     assert proto.producer_name == "fcn-deploy"
+
+
+def test_a_graph_that_tests_share_makes_the_file_that_a_trace_of_its_own_makes(
+    exported, made_once, tmp_path, monkeypatch
+):
+    network, report = exported
+    shared = share_traces(made_once)
+    shared(tiny_model(seed=1)[0])
+    monkeypatch.setattr("tests.support.shared_traces.trace", None)
+    monkeypatch.setattr(export_module, "trace", shared)
+    export_model(network, report.card, tmp_path / "shared.onnx", outputs=("labels", "logits"), shapes=SHAPES)
+    assert (tmp_path / "shared.onnx").read_bytes() == report.path.read_bytes()
+
+
+def test_a_network_that_computes_something_else_shares_no_graph():
+    network, _ = tiny_model()
+    key = structure(network)
+    assert key == structure(tiny_model(seed=1)[0])
+    others = [tiny_model("fcn16s")[0], tiny_model(classes=6)[0], tiny_model(width=0.1)[0]]
+    assert len({key, *map(structure, others)}) == 4
+    network.forward = lambda x: x
+    assert structure(network) is None
+    assert structure(_Sorting().eval()) is None
+    network, _ = tiny_model()
+    network.register_forward_hook(lambda *_: None)
+    assert structure(network) is None
