@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from fcn_deploy.errors import RecipeError
+from fcn_deploy.network_size import NetworkSize, network_size_text
 from fcn_deploy.system.decode import ExpectedError, Filled, at_least, decode, parse_json
 from fcn_deploy.system.plain import plain
 
@@ -66,6 +67,7 @@ def in_bytes(value: Triple) -> Triple:
 
 
 Pixels = Annotated[Triple, in_bytes]
+NetworkSizeText = Annotated[str, network_size_text]
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class ModelCard:
         channel_order: order of the channels that the network itself expects; images are RGB for every user.
         notes: free facts (source, licence, the command that trained it).
         divisor: height and width of images must be multiples of this, 1 where any size will do.
+        network_size: the size at which the network computes: images are resized to it inside the graph, and the logits
+            back (`NetworkSize.text`); "" for the image's own.
     """
 
     model: Filled
@@ -92,6 +96,7 @@ class ModelCard:
     channel_order: ChannelOrder = "RGB"
     notes: Mapping[str, str] = field(default_factory=dict)
     divisor: Annotated[int, at_least(1)] = 1
+    network_size: NetworkSizeText = ""
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -108,6 +113,11 @@ class ModelCard:
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def sizing(self) -> NetworkSize | None:
+        """The network's size, None where it is the image's."""
+        return NetworkSize.parse(self.network_size) if self.network_size else None
 
     @property
     def is_foreign(self) -> bool:

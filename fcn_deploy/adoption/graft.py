@@ -12,13 +12,12 @@ from fcn_deploy.adoption.score_meaning import ScoreMeaning
 from fcn_deploy.adoption.score_port import ScorePort
 from fcn_deploy.card import ModelCard
 from fcn_deploy.graph.contract_io import (
-    CONTRACT_PREFIX,
     graft_image,
     graft_label_type,
     graft_labels,
     remove_inner_shapes,
 )
-from fcn_deploy.graph.nodes import add_constant, named_node
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX, add_constant, named_node
 from fcn_deploy.vocabulary import INPUT, LOGITS, OUTPUTS
 
 PREFIX = "scores/"

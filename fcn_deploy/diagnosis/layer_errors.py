@@ -19,7 +19,7 @@ from fcn_deploy.diagnosis.tensor_error import TensorError
 from fcn_deploy.diagnosis.tensors import ENTRY, OnnxSource, Tensors, TorchSource
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MEDIAN, LEAST_SHARE, TIMES_MEDIAN, Tolerances
 from fcn_deploy.errors import GraphError, first_line
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.graph.subgraph import Subgraph
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress

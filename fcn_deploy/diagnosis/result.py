@@ -9,7 +9,7 @@ from typing import Any
 from fcn_deploy.diagnosis.layer_errors import LayerError
 from fcn_deploy.diagnosis.stages import StageKind, StageStatus
 from fcn_deploy.diagnosis.tolerances import Tolerances
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import IouChange
 from fcn_deploy.system.formatting import count

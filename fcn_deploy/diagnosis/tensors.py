@@ -18,9 +18,10 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.diagnosis.compared_layers import comparable_tensors
 from fcn_deploy.diagnosis.constants import Normalisation, Parameters, normalisation, normalised_image, parameters
 from fcn_deploy.diagnosis.stages import Stage
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import load_graph
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.graph.ports import graph_io_of
+from fcn_deploy.graph.resizing import TO_NETWORK_SIZE
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
@@ -110,7 +111,7 @@ class TorchSource:
             x = torch.from_numpy(image)
             with torch.inference_mode(), _record_outputs(hooked) as found:
                 steps = self._normalised(x)
-                logits = self._contract.model(steps["divide_std"])
+                logits = self._contract.to_image_size(self._contract.model(steps["divide_std"]), x)
                 found |= {f"{CONTRACT_PREFIX}{name}": value for name, value in steps.items()}
                 found |= {ENTRY: steps["divide_std"], LOGITS: logits}
                 found[LABELS] = logits.argmax(1).to(self._contract.label_dtype)
@@ -126,12 +127,15 @@ class TorchSource:
         return Parameters(_array(weight), None if bias is None else _array(bias))
 
     def _normalised(self, image: Tensor) -> dict[str, Tensor]:
-        """Return the steps of `Contract.normalise` under the names of their nodes."""
+        """Return the steps of `Contract.prepare` under the names of their nodes."""
         contract = self._contract
         steps = {"to_nchw": image.permute(0, 3, 1, 2).to(torch.float32)}
         if contract.flip:
             steps["to_bgr"] = steps["to_nchw"].flip(1)
-        steps["subtract_mean"] = steps.get("to_bgr", steps["to_nchw"]) - contract.mean
+        x = steps.get("to_bgr", steps["to_nchw"])
+        if contract.sizing is not None:
+            x = steps[TO_NETWORK_SIZE] = contract.to_network_size(x)
+        steps["subtract_mean"] = x - contract.mean
         steps["divide_std"] = (steps["subtract_mean"] / contract.std).contiguous()
         return steps
 

@@ -6,17 +6,15 @@ It is added at the ONNX level because an exporter that traces from the uint8 ima
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ExportError
-from fcn_deploy.graph.nodes import add_constant, named_node
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX, add_constant, contract_node
+from fcn_deploy.graph.resizing import TO_IMAGE_SIZE, TO_NETWORK_SIZE, Resizing
 from fcn_deploy.vocabulary import INPUT, OUTPUTS, InputKind
-
-CONTRACT_PREFIX = "contract/"
 
 
 def graft_contract(model: ir.Model, card: ModelCard, input_kind: InputKind) -> None:
@@ -36,13 +34,17 @@ def graft_contract(model: ir.Model, card: ModelCard, input_kind: InputKind) -> N
         raise ExportError(
             f"the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected 1 and 1"
         )
-    logits = graph.outputs[0]
-    logits.name, logits.shape = "logits", ir.Shape(["N", card.num_classes, "H", "W"])
-    remove_inner_shapes(graph)
     if input_kind == "uint8":
         graft_image(graph, card)
     else:
         graph.inputs[0].name, graph.inputs[0].shape = INPUT, ir.Shape(["N", 3, "H", "W"])
+        if card.sizing is not None:
+            _graft_network_size(graph, card)
+    logits = graph.outputs[0]
+    if card.sizing is not None:
+        logits = _to_image_size(graph, logits, first=1 if input_kind == "uint8" else 2)
+    logits.name, logits.shape = "logits", ir.Shape(["N", card.num_classes, "H", "W"])
+    remove_inner_shapes(graph)
     graph.outputs.append(graft_labels(graph, logits, card))
     keep_outputs(model, OUTPUTS)
 
@@ -74,8 +76,8 @@ def graft_image(
 ) -> None:
     """Replace the graph's only input by `image` uint8[N, H, W, 3] RGB, in place.
 
-    Adds image -> Cast -> Transpose -> (channels reversed) -> Sub mean -> Div std -> (Cast); TensorRT wants the Cast
-    first. A mean of 0 and a std of 1 add no node.
+    Adds image -> Cast -> Transpose -> (channels reversed) -> (Resize) -> Sub mean -> Div std -> (Cast); TensorRT wants
+    the Cast first. A mean of 0 and a std of 1 add no node.
 
     Args:
         channels: the axis of the channels in the old input, 1 or 3.
@@ -84,31 +86,64 @@ def graft_image(
     """
     old = graph.inputs[0]
     image = ir.Value(name=INPUT, type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape([*dims, 3]))
-    nodes = [_node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})]
+    nodes = [contract_node("to_float", "Cast", [image], {"to": ir.DataType.FLOAT.value})]
     if channels == 1:
-        nodes.append(_node("to_nchw", "Transpose", nodes[-1].outputs, {"perm": [0, 3, 1, 2]}))
+        nodes.append(contract_node("to_nchw", "Transpose", nodes[-1].outputs, {"perm": [0, 3, 1, 2]}))
     if card.channel_order == "BGR":
         order = add_constant(graph, CONTRACT_PREFIX + "channel_order", np.array([2, 1, 0], np.int64))
-        nodes.append(_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": channels}))
+        nodes.append(contract_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": channels}))
+    if card.sizing is not None:
+        nodes += _to_network_size(graph, image, nodes[-1].outputs[0], card, first=1)
     shape = (1, 3, 1, 1) if channels == 1 else (3,)
     if card.mean != (0.0, 0.0, 0.0):
         mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(shape))
-        nodes.append(_node("subtract_mean", "Sub", [nodes[-1].outputs[0], mean]))
+        nodes.append(contract_node("subtract_mean", "Sub", [nodes[-1].outputs[0], mean]))
     if card.std != (1.0, 1.0, 1.0):
         std = add_constant(graph, CONTRACT_PREFIX + "std", np.array(card.std, np.float32).reshape(shape))
-        nodes.append(_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
+        nodes.append(contract_node("divide_std", "Div", [nodes[-1].outputs[0], std]))
     if dtype != ir.DataType.FLOAT:
-        nodes.append(_node("to_half", "Cast", nodes[-1].outputs, {"to": dtype.value}))
+        nodes.append(contract_node("to_half", "Cast", nodes[-1].outputs, {"to": dtype.value}))
     old.replace_all_uses_with(nodes[-1].outputs[0], replace_graph_outputs=False)  # arithmetic on its sides included
     graph.inputs[:] = [image]
     graph.insert_before(graph[0], nodes)
+
+
+def _graft_network_size(graph: ir.Graph, card: ModelCard) -> None:
+    """Resize the graph's float input N, 3, H, W to the network's size, in place."""
+    image = graph.inputs[0]
+    readers = [(use.node, use.idx) for use in image.uses()]
+    nodes = _to_network_size(graph, image, image, card, first=2)
+    for node, index in readers:
+        node.replace_input_with(index, nodes[-1].outputs[0])
+    graph.insert_before(graph[0], nodes)
+
+
+def _to_network_size(
+    graph: ir.Graph, image: ir.Value, value: ir.Value, card: ModelCard, first: int
+) -> Sequence[ir.Node]:
+    """Return the nodes that resize `value` N, 3, H, W, of the size of `image`, whose rows are at dim `first`."""
+    assert card.sizing is not None
+    resizing = Resizing(graph)
+    sides = resizing.network_sides(resizing.sides_of(TO_NETWORK_SIZE, image, first), card.sizing, card.divisor)
+    resizing.resize(TO_NETWORK_SIZE, value, sides)
+    return resizing.nodes
+
+
+def _to_image_size(graph: ir.Graph, logits: ir.Value, first: int) -> ir.Value:
+    """Append the resize of the logits to the size of the graph's input, whose rows are at dim `first`; return them."""
+    resizing = Resizing(graph)
+    resized = resizing.resize(TO_IMAGE_SIZE, logits, resizing.sides_of(TO_IMAGE_SIZE, graph.inputs[0], first))
+    graph.extend(resizing.nodes)
+    logits.name = CONTRACT_PREFIX + "network_logits"
+    graph.outputs[0] = resized
+    return resized
 
 
 def graft_labels(
     graph: ir.Graph, logits: ir.Value, card: ModelCard, dims: Sequence[int | str] = ("N", "H", "W")
 ) -> ir.Value:
     """Append ArgMax over the classes of float32[N, C, H, W]; returns the labels."""
-    node = _node("argmax", "ArgMax", [logits], {"axis": 1, "keepdims": 0})
+    node = contract_node("argmax", "ArgMax", [logits], {"axis": 1, "keepdims": 0})
     graph.append(node)
     return graft_label_type(graph, node.outputs[0], card, dims)
 
@@ -124,14 +159,10 @@ def graft_label_type(
     target = ir.DataType.INT32 if card.wide_labels else ir.DataType.UINT8
     nodes: list[ir.Node] = []
     if not card.wide_labels and values.dtype != ir.DataType.FLOAT:
-        nodes.append(_node("labels_as_float", "Cast", [values], {"to": ir.DataType.FLOAT.value}))
+        nodes.append(contract_node("labels_as_float", "Cast", [values], {"to": ir.DataType.FLOAT.value}))
         values = nodes[-1].outputs[0]
-    nodes.append(_node("to_labels", "Cast", [values], {"to": target.value}))
+    nodes.append(contract_node("to_labels", "Cast", [values], {"to": target.value}))
     labels = nodes[-1].outputs[0]
     labels.name, labels.dtype, labels.shape = "labels", target, ir.Shape(dims)
     graph.extend(nodes)
     return labels
-
-
-def _node(name: str, *definition: Any) -> ir.Node:
-    return named_node(CONTRACT_PREFIX + name, *definition)

@@ -10,8 +10,7 @@ import onnx_ir as ir
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, restated
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
-from fcn_deploy.graph.nodes import schema_of
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX, schema_of
 from fcn_deploy.graph.weights import catch_weight_errors
 from fcn_deploy.model_file import require_file
 from fcn_deploy.system.decode import decode, parse_json

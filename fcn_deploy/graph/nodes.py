@@ -10,6 +10,8 @@ import onnx
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+CONTRACT_PREFIX = "contract/"
+
 
 def named_node(
     name: str,
@@ -20,6 +22,11 @@ def named_node(
 ) -> ir.Node:
     """Return a node with one result, which bears the node's name; `dtype` is the result's, None to leave it open."""
     return ir.node(op_type, inputs, attributes, outputs=[ir.val(name, dtype)], name=name)
+
+
+def contract_node(name: str, *definition: Any) -> ir.Node:
+    """Return a node of the contract; takes what `named_node` takes."""
+    return named_node(CONTRACT_PREFIX + name, *definition)
 
 
 def insert_behind(graph: ir.Graph, value: ir.Value, nodes: Sequence[ir.Node]) -> None:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """Where a model's constructor is, and fields of its card that say how its images are prepared."""
+    """Where a model's constructor is, fields of its card that say how its images are prepared, and its total stride."""
 
     constructor: str
     images: Mapping[str, Any] = field(default_factory=dict)
+    stride: int = 32
 
 
 CAFFE = {"mean": CAFFE_MEAN, "std": CAFFE_STD, "channel_order": "BGR"}
@@ -31,10 +32,10 @@ MODELS = {
     "fcn16s-caffe": ModelEntry("fcn_caffe:CaffeFCN16s", CAFFE),
     "fcn8s-caffe": ModelEntry("fcn_caffe:CaffeFCN8s", CAFFE),
     "fcn8s-atonce-caffe": ModelEntry("fcn_caffe:CaffeFCN8sAtOnce", CAFFE),
-    "fcn-resnet50": ModelEntry("fcn_resnet:fcn_resnet50"),
-    "fcn-resnet101": ModelEntry("fcn_resnet:fcn_resnet101"),
-    "deeplabv3-resnet50": ModelEntry("deeplab:deeplabv3_resnet50"),
-    "deeplabv3-resnet101": ModelEntry("deeplab:deeplabv3_resnet101"),
+    "fcn-resnet50": ModelEntry("fcn_resnet:fcn_resnet50", stride=8),
+    "fcn-resnet101": ModelEntry("fcn_resnet:fcn_resnet101", stride=8),
+    "deeplabv3-resnet50": ModelEntry("deeplab:deeplabv3_resnet50", stride=8),
+    "deeplabv3-resnet101": ModelEntry("deeplab:deeplabv3_resnet101", stride=8),
 }
 
 

@@ -22,7 +22,9 @@ from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.models.network import load_network
-from fcn_deploy.onnx_export.proof import PROOF_SHAPES, TOLERANCE, ShapeProof, input_feed, prove, random_image
+from fcn_deploy.models.registry import entry
+from fcn_deploy.network_size import network_size_text
+from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof, input_feed, proof_shapes, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.files import StrPath, atomic_path
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 NARROWED_SHAPE = (3, 33, 47)
+RESIZED_SHAPE = (1, 33, 47)  # where it costs as much as one of the network's size
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def export(
     mean: Pixels | None = None,
     std: Pixels | None = None,
     channel_order: ChannelOrder | None = None,
+    network_size: str | None = None,
     input_kind: InputKind = "uint8",
     outputs: Sequence[str] = ("labels",),
     tolerance: NotNegative = TOLERANCE,
@@ -97,17 +101,21 @@ def export(
             model's own.
         std: divided into each channel after that, in the same units; None takes the model's own.
         channel_order: "RGB" or "BGR", as the network expects it; images are RGB for every user.
+        network_size: the size at which the network computes, "512x1024", "longest:1024" (the longer side) or "0.5" (of
+            both sides): images are resized to it in the graph and the logits back, so labels have the image's size;
+            None takes the model's own, "1" is the image's.
         input_kind: "uint8" takes `image` uint8[N, H, W, 3] RGB, "float" float32[N, 3, H, W] already normalised.
         outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.
         tolerance: the largest logit difference from PyTorch that passes, relative to the largest logit.
 
     Returns:
-        The file, its size and what the proof showed at each of nine shapes.
+        The file, its size and what the proof showed at each of nine shapes, of five where the network has a fixed size or longest side.
 
     Raises:
         CheckpointError, GraphError, RecipeError: the model cannot be read.
         UnknownNameError: no such output or network.
-        ExportError: the network cannot be expressed in opset 17.
+        ShapeError: not a network size.
+        ExportError: the network cannot be expressed in opset 17, or the network size is below its stride.
         ParityError: the proof failed; nothing is left behind.
         OutputError: the file cannot be written.
 
@@ -126,9 +134,12 @@ def export(
         weights=weights,
         progress=progress,
     )
-    given: dict[str, Any] = {"mean": mean, "std": std, "channel_order": channel_order}
+    given: dict[str, Any] = {"mean": mean, "std": std, "channel_order": channel_order, "network_size": network_size}
+    if network_size is not None:
+        given["network_size"] = network_size_text(network_size)
     with restated(ExportError, RecipeError):
         card = replace(card, **{name: value for name, value in given.items() if value is not None})
+    _check_size(card)
     return export_model(
         network,
         card,
@@ -147,7 +158,7 @@ def export_model(
     *,
     outputs: Sequence[str] = ("labels",),
     input_kind: InputKind = "uint8",
-    shapes: Sequence[Shape] = PROOF_SHAPES,
+    shapes: Sequence[Shape] | None = None,
     tolerance: float = TOLERANCE,
     progress: Progress = SILENT,
 ) -> ExportReport:
@@ -156,7 +167,7 @@ def export_model(
     Args:
         model: float32[N, 3, H, W] -> float32[N, C, H, W], on the CPU, in evaluation mode.
         outputs: of "labels" and "logits".
-        shapes: N, H, W of the proof.
+        shapes: N, H, W of the proof; None is `proof_shapes`.
         tolerance: see `proof.TOLERANCE`.
 
     Raises:
@@ -171,11 +182,14 @@ def export_model(
             _describe(graph, model, card)
             data_name = save_graph(graph, temporary)
         reference = Contract(model, card)
+        proven_at = proof_shapes(card.sizing) if shapes is None else shapes
         ticks = prove(
-            temporary, reference, input_kind=input_kind, shapes=shapes, tolerance=tolerance, progress=progress
+            temporary, reference, input_kind=input_kind, shapes=proven_at, tolerance=tolerance, progress=progress
         )
         if wanted != OUTPUTS:
-            feeds = input_feed(reference, random_image(NARROWED_SHAPE, seed=0), input_kind)
+            feeds = input_feed(
+                reference, random_image(NARROWED_SHAPE if card.sizing is None else RESIZED_SHAPE, seed=0), input_kind
+            )
             proven = open_cpu_session(temporary).run(list(wanted), feeds)
             keep_outputs(graph, wanted)
             save_graph(graph, temporary)
@@ -183,6 +197,16 @@ def export_model(
         nodes, weights = len(graph.graph), weights_bytes(graph)
     data_path = target.resolve().with_name(data_name) if data_name else None
     return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started, card)
+
+
+def _check_size(card: ModelCard) -> None:
+    """Raise ExportError for a network size of which the coarsest scores would be less than one pixel."""
+    side = None if card.sizing is None else card.sizing.least_side
+    if side is not None and side < (stride := entry(card.model).stride):
+        raise ExportError(
+            f"a network size of {card.network_size} is below the stride of {card.model}, {stride}; give sides of "
+            f"{stride} or more"
+        )
 
 
 def _checked(outputs: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fcn_deploy.errors import ParityError
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.metrics.agreement import logit_margin
+from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, InputKind, Shape, shape_text
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PROOF_SHAPES = (
     (1, 1, 1), (1, 1, 47), (2, 33, 1), (3, 33, 47), (1, 32, 32), (2, 64, 96), (1, 63, 97), (1, 101, 157), (1, 129, 31),
 )  # fmt: skip
+# For a network that computes at a size of its own, every shape costs the same: images smaller than it by far.
+RESIZED_PROOF_SHAPES = ((1, 1, 1), (1, 33, 1), (2, 63, 97), (1, 129, 31))
 # Largest difference of a logit, as a share of the largest logit. Reordered float32 sums in VGG-16 differ by about
 # 1e-6; a wrong crop, channel order or weight by more than 1e-2.
 TOLERANCE = 1e-4
@@ -46,6 +49,16 @@ class ShapeProof:
     labels_differing: int
     labels_wrong: int
     passed: bool
+
+
+def proof_shapes(sizing: NetworkSize | None) -> tuple[Shape, ...]:
+    """Return N, H, W of the proof of a network of this size: PROOF_SHAPES, or where the image's size changes little of
+    the work, fewer, and one that is larger than the network's.
+    """
+    if sizing is None or (side := sizing.least_side) is None:
+        return PROOF_SHAPES
+    height, width = sizing.fixed or (side, side // 2)
+    return (*RESIZED_PROOF_SHAPES, (1, height + 33, width + 17))
 
 
 def prove(

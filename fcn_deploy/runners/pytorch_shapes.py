@@ -36,11 +36,7 @@ class NarrowContract(Contract):
         super().__init__(model.to(dtype).to(memory_format=torch.channels_last), card)  # type: ignore[call-overload]
         self.dtype = dtype
 
-    def normalise(self, image: Tensor) -> Tensor:
-        """uint8[N, H, W, 3] RGB -> dtype[N, 3, H, W] as the network expects it."""
-        x = image.permute(0, 3, 1, 2).to(torch.float32)
-        if self.flip:
-            x = x.flip(1)
+    def _normalised(self, x: Tensor) -> Tensor:
         return ((x - self.mean) / self.std).to(dtype=self.dtype, memory_format=torch.channels_last)
 
 

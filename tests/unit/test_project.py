@@ -19,7 +19,7 @@ ROWS = [
     {"errors", "version"},
     {"model_file"},
     {"vocabulary"},
-    {"system"},
+    {"system", "network_size"},
     {"card"},
     {"contract", "recipe", "page"},
     {"metrics", "data", "graph"},

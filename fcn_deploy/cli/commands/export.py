@@ -33,6 +33,7 @@ class _Export(Command):
         "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
         "fcn-deploy export last.ckpt --weights ema --mean 127.5,127.5,127.5 \\\n    --std 127.5,127.5,127.5",
         "fcn-deploy export demo --outputs labels,logits -o demo.onnx",
+        "fcn-deploy export fcn8s.pth --network-size 0.5 -o half.onnx",
     ],
 )
 @cloup.argument(
@@ -63,6 +64,13 @@ class _Export(Command):
 )
 @group(
     "Graph",
+    option(
+        "--network-size",
+        metavar="SIZE",
+        show_default="the image's, or the model's own",
+        help="Size at which the network computes, 512x1024, longest:1024 or 0.5: images are resized to it inside the "
+        "graph, and the logits back to the image's size.",
+    ),
     option(
         "--input",
         "input_kind",

@@ -14,8 +14,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, GraphError, first_line
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.load import find_card, load_graph
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.weights import catch_write_errors, lower_ir_version

@@ -14,9 +14,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.graph.contract_io import CONTRACT_PREFIX
 from fcn_deploy.graph.float_layers import QUANTISERS, REQUESTED, match_names, write_keep_reasons
-from fcn_deploy.graph.nodes import add_constant, constant, insert_behind, named_node, schema_of
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX, add_constant, constant, insert_behind, named_node, schema_of
 
 LARGEST_HALF = 65504.0
 NORMALISATION, WEIGHT_OVERFLOW = "normalisation", "weight beyond FP16"

@@ -19,6 +19,7 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError, restated
+from fcn_deploy.graph.contract_io import graft_contract
 from fcn_deploy.graph.sizes import ImageSize, image_axes, image_input, tensor_sizes
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.system.progress import SILENT, Progress
@@ -146,6 +147,12 @@ def receptive_field_of(source: str, card: ModelCard | None, progress: Progress =
     """
     from fcn_deploy.graph.load import load_graph
 
+    sizing = None if card is None else card.sizing
+    if sizing is not None and sizing.least_side is not None:
+        raise GraphError(
+            f"{source} computes each image at the network size {sizing.text}, so a tile would be resized by itself; "
+            "leave the tiles out, or export it with a factor as in --network-size 0.5"
+        )
     if kind_of(source) == "onnx":
         return ReceptiveField(drop_weights(load_graph(Path(source))))
     if card is None:
@@ -157,7 +164,10 @@ def receptive_field_of(source: str, card: ModelCard | None, progress: Progress =
     from fcn_deploy.onnx_export.trace import trace
 
     with progress.task("tracing the network for its receptive field", None):
-        return ReceptiveField(trace(build(replace(card, options={**card.options, "width": THIN}))))
+        graph = trace(build(replace(card, options={**card.options, "width": THIN})))
+        if sizing is not None:
+            graft_contract(graph, card, "uint8")
+        return ReceptiveField(graph)
 
 
 def drop_weights(model: ir.Model) -> ir.Model:

@@ -18,9 +18,10 @@ from fcn_deploy.errors import ExportError, GraphError, OutputError, ParityError,
 from fcn_deploy.graph import weights as storage
 from fcn_deploy.graph.load import load_graph, load_weights, read_card
 from fcn_deploy.models.registry import build, new_card
+from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.onnx_export import export as export_module
 from fcn_deploy.onnx_export.export import ExportReport, export_model
-from fcn_deploy.onnx_export.proof import PROOF_SHAPES, prove, random_image
+from fcn_deploy.onnx_export.proof import PROOF_SHAPES, proof_shapes, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from tests.conftest import tiny_model
 from tests.support.shared_traces import share_traces, structure
@@ -296,6 +297,40 @@ def test_a_graph_with_a_wrong_mean_fails_the_proof(exported):
     other = Contract(model, replace(card, mean=(0.0, 0.0, 0.0)))
     with pytest.raises(ParityError):
         prove(report.path, other, shapes=SHAPES)
+
+
+def test_a_network_size_is_in_the_graph_and_in_the_card(tmp_path, traced_before):
+    model, card = tiny_model("fcn32s")
+    report = export_model(model, replace(card, network_size="40x50"), tmp_path / "sized.onnx", shapes=((2, 33, 47),))
+    assert report.card.network_size == read_card(report.path).network_size == "40x50"
+    image = random_image((1, 101, 61), 5)
+    (labels,) = _run(report.path, image, ["labels"])
+    with torch.inference_mode():
+        assert np.array_equal(labels, Contract(model, report.card)(torch.from_numpy(image)))
+        assert not np.array_equal(labels, Contract(model, card)(torch.from_numpy(image)))
+
+
+def test_every_image_of_a_fixed_size_costs_the_same_so_fewer_are_proven():
+    assert proof_shapes(None) == proof_shapes(NetworkSize.parse("0.5")) == PROOF_SHAPES
+    assert proof_shapes(NetworkSize.parse("512x1024"))[-1] == (1, 545, 1041)
+    assert proof_shapes(NetworkSize.parse("longest:100"))[-1] == (1, 133, 67)
+    assert sum(shape[0] for shape in proof_shapes(NetworkSize.parse("512x1024"))) == 6
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("31x512", "a network size of 31x512 is below the stride of fcn8s, 32; give sides of 32 or more"),
+        ("longest:16", "a network size of longest:16 is below the stride of fcn8s, 32"),
+        ("0", "'0' is not a network size; write HxW as in 512x1024"),
+        ("half", "'half' is not a network size"),
+    ],
+)
+def test_an_impossible_network_size_is_one_line(shell, tmp_path, size, message):
+    ended = shell("export", "demo", "--network-size", size, "-o", tmp_path / "x.onnx")
+    assert (ended.code, ended.out, len(ended.err.splitlines())) == (1, "", 1)
+    assert message in ended.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_card_travels_in_the_metadata(exported):
