@@ -109,7 +109,8 @@ def export(
         tolerance: the largest logit difference from PyTorch that passes, relative to the largest logit.
 
     Returns:
-        The file, its size and what the proof showed at each of nine shapes, of five where the network has a fixed size or longest side.
+        The file, its size and what the proof showed at each of nine shapes; of five where the network has a fixed size
+        or longest side.
 
     Raises:
         CheckpointError, GraphError, RecipeError: the model cannot be read.
