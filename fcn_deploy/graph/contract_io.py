@@ -134,7 +134,7 @@ def _to_image_size(graph: ir.Graph, logits: ir.Value, first: int) -> ir.Value:
     resizing = Resizing(graph)
     resized = resizing.resize(TO_IMAGE_SIZE, logits, resizing.sides_of(TO_IMAGE_SIZE, graph.inputs[0], first))
     graph.extend(resizing.nodes)
-    logits.name = CONTRACT_PREFIX + "network_logits"
+    logits.name = "network_logits"
     graph.outputs[0] = resized
     return resized
 

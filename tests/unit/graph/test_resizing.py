@@ -62,7 +62,7 @@ def test_logits_are_those_of_interpolate_at_odd_sizes_and_batches(text, tmp_path
 def test_the_network_itself_computes_at_its_own_size():
     model = small_graph(replace(CARD, network_size="0.5"))
     sizes = tensor_sizes(model, ImageSize(2, 45, 64))
-    assert sizes["contract/network_logits"].shape == (2, 3, 23, 32)
+    assert sizes["network_logits"].shape == (2, 3, 23, 32)
     assert sizes["logits"].shape == (2, 3, 45, 64)
 
 
