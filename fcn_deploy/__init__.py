@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; must match `_MODULES`
     from fcn_deploy.prediction.model import load
     from fcn_deploy.prediction.predict import predict
     from fcn_deploy.quantization.quantize import quantize
-    from fcn_deploy.quantization.search.search import SearchOptions
+    from fcn_deploy.quantization.search.options import SearchOptions
     from fcn_deploy.runners.engine_options import TrtOptions
     from fcn_deploy.training.loop import train
     from fcn_deploy.vocabulary import Profile
@@ -39,7 +39,7 @@ _MODULES = {
     "Cluster": "fcn_deploy.prediction.cluster.resources",
     "DataOptions": "fcn_deploy.data.options",
     "Profile": "fcn_deploy.vocabulary",
-    "SearchOptions": "fcn_deploy.quantization.search.search",
+    "SearchOptions": "fcn_deploy.quantization.search.options",
     "TrtOptions": "fcn_deploy.runners.engine_options",
     "adopt": "fcn_deploy.adoption.adopt",
     "bench": "fcn_deploy.benchmark.bench",

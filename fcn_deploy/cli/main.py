@@ -14,8 +14,9 @@ from types import FrameType
 import click
 import cloup
 
+from fcn_deploy.cli.options.budget import WORSE
 from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
-from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.errors import FcnDeployError, SearchError
 from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
@@ -109,8 +110,9 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the program. Exit: 0 done, 1 expected error, 2 usage error, 130 Ctrl-C, 143 SIGTERM; a traceback is a bug.
+    """Run the program.
 
+    Exit: 0 done, 1 expected error, 2 usage error, 3 not within limits, 130 Ctrl-C, 143 SIGTERM; a traceback is a bug.
     Errors of the system (a file that may not be read, a full disk behind standard output, no memory) are one line
     too. An error after a signal counts as an interruption: an interrupted import can raise any exception.
     """
@@ -135,6 +137,7 @@ def _failed(error: Exception) -> int:
     code = 1
     if isinstance(error, FcnDeployError):
         message = str(error)
+        code = WORSE if isinstance(error, SearchError) else 1
     elif (missing := absence(error)) is not None:
         message = missing
     elif isinstance(error, OSError):

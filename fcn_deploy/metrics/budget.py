@@ -54,6 +54,13 @@ class AccuracyBudget:
         found = [Limit(option, figure, allowed) for option, figure, allowed in means if allowed is not None]
         return (*found, *(Limit(CLASS, f"IoU of {name}", most, name) for name, most in self.class_drops.items()))
 
+    @property
+    def words(self) -> str:
+        """The options as they are typed: "--max-miou-drop 0.3 --max-class-drop pole=1,car=0.5"."""
+        means = [limit.words for limit in self.limits if not limit.class_name]
+        classes = ",".join(f"{name}={most:g}" for name, most in self.class_drops.items())
+        return " ".join([*means, f"{CLASS} {classes}"] if classes else means)
+
     def check(self, classes: Iterable[str]) -> None:
         """Raise UnknownNameError for a limit on a class that is not among `classes`."""
         known = tuple(classes)
@@ -106,6 +113,11 @@ class Judgement:
     verdict: Verdict
     loss: Interval | None
     sentence: str
+
+    @property
+    def line(self) -> str:
+        """The verdict and the sentence."""
+        return f"{self.verdict}: {self.sentence}"
 
 
 def parse_class_drops(text: str) -> dict[str, float]:
@@ -182,6 +194,13 @@ def judge_loss(loss: Interval, allowed: float) -> Verdict:
     if lost:
         return "broken" if loss.low > passing else "not judged"
     return "passed" if loss.high <= failing else "not judged"
+
+
+def least_allowed(loss: Interval) -> float:
+    """Return the fewest points with which `judge_loss` calls a loss passed."""
+    if loss.high is None or (loss.value < 0 and loss.high <= 0):
+        return loss.value
+    return max(loss.value, loss.high / 2)
 
 
 def _unknown(limit: Limit, reason: str) -> Judgement:

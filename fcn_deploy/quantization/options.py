@@ -13,7 +13,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, GraphError, OutputError
 from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
-from fcn_deploy.quantization.search.search import SearchOptions
+from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.recipe import load_recipe
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import check_writable

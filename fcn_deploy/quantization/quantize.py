@@ -31,8 +31,9 @@ from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.rewrites.fp16 import nodes_beyond_fp16, nodes_kept_in_fp32, to_fp16
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
+from fcn_deploy.quantization.search.options import LOG_SUFFIX, SearchOptions
 from fcn_deploy.quantization.search.result import SearchReport
-from fcn_deploy.quantization.search.search import LOG_SUFFIX, SearchOptions, search_layers
+from fcn_deploy.quantization.search.search import search_layers
 from fcn_deploy.quantization.search.steps import SearchedNetwork, candidates
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, atomic_path
@@ -83,7 +84,7 @@ def quantize(
             than the others of its tensor.
         correct_bias: whether biases take back the mean error of the 8-bit weights, measured on the calibration images.
         recipe: a .toml file whose keep_float names further nodes to leave in float, for INT8.
-        search: the mIoU that INT8 must keep, to search for the few layers to leave in float; None takes it as it is.
+        search: what INT8 may lose, to search for the few layers to leave in float; None takes it as it is.
 
     Returns:
         The file, the ranges, the layers left in float, and what the images and the search showed.
@@ -128,6 +129,8 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
     started = time.perf_counter()
     model = load_rewritable(options.source)
     card = find_card(model, options.source)
+    if options.search is not None:
+        options.search.check_classes(card)
     images = None if options.calibration is None else open_checked(card, options.calibration, progress)
     wanted = options.equalize if options.precision != "fp16" else False
     with equalized_graph(options.source, model, card, images, wanted, progress) as graph:
@@ -214,7 +217,7 @@ def _search(
     target: Path,
     progress: Progress,
 ) -> SearchReport:
-    """Return the path of the search's log: next to `target` unless it was named."""
+    """Search the layers to leave in float; the log is next to `target` unless it was named."""
     assert options.search is not None
     io, layers = graph_io_of(model, str(source), card), tuple(candidates(model, kept))
     # A copy: looking at parts gives a graph types, and the file shall not depend on how far a search had come.

@@ -18,8 +18,6 @@ from fcn_deploy.system.decode import is_schema
 from fcn_deploy.system.files import check_writable, output_error, write_text
 from fcn_deploy.system.plain import plain
 
-SCHEMA = 1
-
 
 @dataclass(frozen=True)
 class StepLog:
@@ -31,6 +29,7 @@ class StepLog:
         noun: what messages call it, such as "search log".
         work: what messages call the work, such as "search".
         flag: the option that names another file.
+        schema: of its lines; a file with another one is refused.
     """
 
     path: Path
@@ -38,6 +37,7 @@ class StepLog:
     noun: str
     work: str
     flag: str
+    schema: int = 1
 
     def open(self, key: Mapping[str, Any], parse: Callable[[str, str], None]) -> None:
         """Start the log, or give each of its lines to `parse`, with the words for an error about that line.
@@ -54,7 +54,7 @@ class StepLog:
         if self.path.is_file() and self.path.stat().st_size:
             self._read(key, parse)
         else:
-            write_text(self.path, json.dumps({"schema": SCHEMA, "kind": self.kind, "key": plain(key)}) + "\n")
+            write_text(self.path, json.dumps({"schema": self.schema, "kind": self.kind, "key": plain(key)}) + "\n")
 
     def add(self, line: Any) -> None:
         """Write one finished step, a dataclass or plain data, at once; OutputError if it cannot be written."""
@@ -86,8 +86,11 @@ class StepLog:
             header = None
         if not isinstance(header, dict) or header.get("kind") != self.kind or not isinstance(header.get("key"), dict):
             raise RecordError(f"{self.path} is no {self.noun}; name another file ({self.flag})")
-        if not is_schema(header.get("schema"), SCHEMA):
-            raise RecordError(f"{self.path} has schema {header.get('schema')}; this version reads schema {SCHEMA}")
+        if not is_schema(header.get("schema"), self.schema):
+            raise RecordError(
+                f"{self.path} has schema {header.get('schema')}; this version reads schema {self.schema}; name another "
+                f"file ({self.flag}) or remove this one"
+            )
         wanted = plain(key)
         different = [name for name in sorted({*wanted, *header["key"]}) if wanted.get(name) != header["key"].get(name)]
         if different:

@@ -34,7 +34,7 @@ from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search import cache as search_cache
-from fcn_deploy.quantization.search.search import SearchOptions
+from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.system.progress import SILENT, Task
 from tests.support.small_fcn import images, small_weights, write_fcn
 
@@ -109,9 +109,9 @@ def test_equalised_channels_leave_nothing_to_search_for(planted, scenes, tmp_pat
     assert report["agreed"][0] > 0.95 * report["agreed"][1]
 
 
-def _search(model: Path, scenes: Path, out: Path, *, max_drop: float = BUDGET, **more: Any) -> QuantizeReport:
+def _search(model: Path, scenes: Path, out: Path, *, max_miou_drop: float = BUDGET, **more: Any) -> QuantizeReport:
     photos, maps = str(scenes / "photos"), str(scenes / "maps")
-    search = SearchOptions(DataOptions(photos, maps), max_drop)
+    search = SearchOptions(DataOptions(photos, maps), max_miou_drop)
     return quantize(
         model,
         out,
@@ -173,9 +173,47 @@ def _miou(path: Path, scenes: Path) -> float:
 
 def test_a_budget_that_all_of_int8_meets_is_met_at_once(planted, scenes, tmp_path):
     result = _quantize(*_arguments(planted, scenes, tmp_path / "q.onnx"), "--max-miou-drop", 90)
-    assert "within 90 points with no layer left in float" in result.output
+    assert "no layer has to be left in float" in result.output
+    assert "passed: mean IoU fell by " in result.output
+    assert "; at most 90 are allowed" in result.output
     assert "keep_float = []" in result.output
     assert len((tmp_path / "q.onnx.search.jsonl").read_text().splitlines()) == 3  # which search, FP32, all in INT8
+
+
+def test_limits_near_label_changes_and_of_classes_decide_too_and_share_the_steps_of_one_log(planted, scenes, tmp_path):
+    out = tmp_path / "q.onnx"
+    loose = _quantize(*_arguments(planted, scenes, out), *ALL, "--max-miou-drop", 90)
+    assert "no layer has to be left in float" in loose.stdout
+    for limits in (("--max-boundary-drop", 8), ("--max-miou-drop", 90, "--max-class-drop", "car=4,sky=50")):
+        result = _quantize(*_arguments(planted, scenes, out), *ALL, *limits, "--json", tmp_path / "r.json")
+        assert result.exit_code == 0, result.output
+        found = json.loads((tmp_path / "r.json").read_text())["search"]
+        assert found["kept"] == ["conv3"]
+        assert {each["verdict"] for each in found["judged"]} == {"passed"}
+    assert (found["steps_before"], found["steps"]) == (8, 8)
+    assert [each["limit"]["figure"] for each in found["judged"]] == ["mean IoU", "IoU of car", "IoU of sky"]
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("  broken: IoU of car fell by ") for line in lines)
+    assert sum(line.startswith("  passed: ") for line in lines) == 3
+    assert "hardest limit" in result.stdout
+    assert any(line.startswith("conv3") and "IoU of car: " in line and " of 4 " in line for line in lines)
+    with pytest.raises(RecordError, match=r"differs in radius \(3, now 2\)"):
+        _quantize(*_arguments(planted, scenes, out), *ALL, *limits, "--radius", 2)
+
+
+def test_a_limit_on_a_class_that_is_not_there_is_refused_before_anything_is_measured(planted, scenes, tmp_path):
+    arguments = _arguments(planted, scenes, tmp_path / "q.onnx")
+    for extra in ((), ("--dry-run",)):
+        with pytest.raises(UnknownNameError, match="unknown class 'cars'; did you mean car"):
+            _quantize(*arguments, "--max-class-drop", "cars=1", *extra)
+    for path in (scenes / "maps").iterdir():
+        labels = np.asarray(Image.open(path)).copy()
+        labels[labels == 1] = 255
+        Image.fromarray(labels).save(path)
+    with pytest.raises(
+        DataError, match="IoU of car: the ground truth has no pixel of it; at most 1 are allowed; leave"
+    ):
+        _quantize(*arguments, "--max-class-drop", "car=1")
 
 
 def test_a_budget_that_cannot_be_met_says_how_close_it_came_and_writes_nothing(planted, scenes, tmp_path):
@@ -315,7 +353,7 @@ def test_when_the_time_is_up_the_choice_is_kept_and_what_was_not_measured_is_nam
     # Time for two layers to be measured, then for every set.
     left = iter([100.0, 100.0, -1.0, -1.0, -1.0])
     monkeypatch.setattr(_Search, "_remaining_seconds", lambda self: next(left, 100.0))
-    report = _search(planted, scenes, tmp_path / "q.onnx", max_drop=5).search
+    report = _search(planted, scenes, tmp_path / "q.onnx", max_miou_drop=5).search
     assert [layer.name for layer in report.measured] == ["conv1", "conv2"]
     assert not report.complete
     assert "conv3" in report.kept
@@ -372,10 +410,13 @@ def test_labels_without_a_labelled_pixel_are_refused(planted, scenes, tmp_path):
     ("arguments", "words"),
     [
         (("--max-miou-drop", "1"), "--max-miou-drop needs a labelled set"),
-        (("--data", "x"), "--data needs --max-miou-drop"),
-        (("--dry-run",), "--dry-run needs --max-miou-drop"),
-        (("--time-budget", "5"), "--time-budget needs --max-miou-drop"),
-        (("--max-miou-drop", "nan", "--data", "x"), "--max-miou-drop nan is not a finite number"),
+        (("--max-class-drop", "car=1"), "--max-class-drop needs a labelled set"),
+        (("--max-class-drop", "car", "--data", "x"), "'car' is not CLASS=POINTS; write pole=1"),
+        (("--radius", "2"), "--radius needs a limit"),
+        (("--data", "x"), "--data needs a limit, such as --max-miou-drop 0.3, which starts the search"),
+        (("--dry-run",), "--dry-run needs a limit"),
+        (("--time-budget", "5"), "--time-budget needs a limit"),
+        (("--max-miou-drop", "nan", "--data", "x"), "'nan' is not a number of points"),
         (("--max-miou-drop", "1", "--data", "x", "--time-budget", "nan"), "--time-budget nan is not a finite number"),
     ],
 )

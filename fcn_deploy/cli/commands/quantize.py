@@ -70,9 +70,10 @@ def command(model: Path, out: Path, **given: Any) -> None:
     activations are measured on the images of --calib. For FP16 these images show which activations exceed 65504; those
     stay in FP32. The file is written only if it passes onnx's checker and a run.
 
-    --max-miou-drop POINTS searches for the few layers to leave in float so that INT8 keeps its mIoU on --data. Every
-    finished step is in the log, so the same command continues after Ctrl-C. If the limit cannot be met, nothing is
-    written, the message has the best result, and the exit code is 1.
+    A limit on the loss (--max-miou-drop, --max-boundary-drop, --max-class-drop) searches for the few layers to leave in
+    float so that INT8 passes every limit on --data. Every finished step is in the log, so the same command continues
+    after Ctrl-C. If no choice of layers passes, nothing is written, the message has the best result, and the exit code
+    is 3.
     """
     from fcn_deploy.quantization.options import QuantizeOptions
     from fcn_deploy.quantization.quantize import quantize

@@ -24,6 +24,11 @@ def points(text: str) -> float:
     return float(text)
 
 
+def points_or_gain(text: str) -> float:
+    """Parse "0.3" as `points` does, and "-0.3" as a gain that is asked for."""
+    return -points(text[1:]) if text.startswith("-") else points(text)
+
+
 def class_drops(text: str) -> dict[str, float]:
     """Parse "pole=1,car=0.5" for click, which names the option in the error."""
     from fcn_deploy.metrics.budget import parse_class_drops

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.options.command import option, refuse_without
+from fcn_deploy.cli.options.budget import budget_options, points_or_gain
+from fcn_deploy.cli.options.command import option, typed
 from fcn_deploy.cli.options.data import (
     count_option,
     data_options,
     image_options,
     labels_option,
+    radius_option,
     source_option,
     split_option,
 )
@@ -22,7 +24,7 @@ from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.vocabulary import METHODS
 
 if TYPE_CHECKING:
-    from fcn_deploy.quantization.search.search import SearchOptions
+    from fcn_deploy.quantization.search.options import SearchOptions
 
 CALIBRATION_IMAGES = image_options("--calib", split="train", limit=100, was=("--limit", "--images"))
 method_option = option(
@@ -48,12 +50,8 @@ keep_option = option(
 )
 # `--bad-images` and the options of how label maps are read apply to both sets.
 SEARCH_OPTIONS = (
-    option(
-        "--max-miou-drop",
-        type=float,
-        metavar="POINTS",
-        help="Largest loss of mIoU on --data; below 0 it must gain. Starts the search.",
-    ),
+    *budget_options("against FP32 on --data; below 0 it must gain", points_or_gain),
+    radius_option,
     source_option("--data", "search_data", "Labelled set of the search, in the forms of --calib."),
     labels_option("--data-labels", "data_labels", "--data"),
     split_option("--data-split", "data_split", "--data", "val"),
@@ -75,29 +73,43 @@ SEARCH_OPTIONS = (
 )
 
 
+LIMITS = ("max_miou_drop", "max_boundary_drop", "max_class_drop")
+OF_A_SEARCH = (
+    "search_data", "data_labels", "data_split", "search_images", "radius", "time_budget", "search_log", "dry_run",
+)  # fmt: skip
+
+
 def search_options(given: Mapping[str, Any]) -> SearchOptions | None:
-    """Return the parsed values of `SEARCH_OPTIONS` for the library; None without --max-miou-drop.
+    """Return the parsed values of `SEARCH_OPTIONS` for the library; None without a limit.
 
     Raises:
         UsageError: an option is given without the one that it needs.
     """
-    drop, source = given["max_miou_drop"], given["search_data"]
-    names = ("search_data", "data_labels", "data_split", "search_images", "time_budget", "search_log", "dry_run")
-    refuse_without("max_miou_drop", *names, words="needs --max-miou-drop, which starts the search")
-    if drop is None:
+    flags = {parameter.name: parameter.opts[-1] for parameter in click.get_current_context().command.params}
+    limits = [flags[name] for name in LIMITS if given[name] is not None]
+    if not limits:
+        for name in filter(typed, OF_A_SEARCH):
+            raise click.UsageError(f"{flags[name]} needs a limit, such as --max-miou-drop 0.3, which starts the search")
         return None
-    if source is None:
-        raise click.UsageError("--max-miou-drop needs a labelled set to measure on (--data)")
-    for flag, number in (("--max-miou-drop", drop), ("--time-budget", given["time_budget"] or 0.0)):
-        if not math.isfinite(number):
-            raise click.UsageError(f"{flag} {number} is not a finite number")
-    from fcn_deploy.quantization.search.search import SearchOptions
+    if given["search_data"] is None:
+        raise click.UsageError(f"{limits[0]} needs a labelled set to measure on (--data)")
+    if not math.isfinite(given["time_budget"] or 0.0):
+        raise click.UsageError(f"--time-budget {given['time_budget']} is not a finite number")
+    from fcn_deploy.quantization.search.options import SearchOptions
 
     data = replace(
         data_options(given),
-        source=source,
+        source=given["search_data"],
         labels=given["data_labels"],
         split=given["data_split"],
         limit=given["search_images"],
     )
-    return SearchOptions(data, drop, given["time_budget"], given["search_log"])
+    return SearchOptions(
+        data,
+        given["max_miou_drop"],
+        given["max_boundary_drop"],
+        given["max_class_drop"] or {},
+        radius=given["radius"],
+        time_budget=given["time_budget"],
+        log=given["search_log"],
+    )

@@ -1,1 +1,1 @@
-"""Find the few layers to keep in float so that the mIoU stays within a budget."""
+"""Find the few layers to keep in float so that the accuracy stays within a budget."""

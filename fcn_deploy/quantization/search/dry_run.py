@@ -16,7 +16,7 @@ from typing import Any
 import onnx_ir as ir
 
 from fcn_deploy.data.dataset import iterate
-from fcn_deploy.data.options import open_for_model
+from fcn_deploy.data.options import classes_of, open_for_model
 from fcn_deploy.graph.load import find_card
 from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
@@ -78,6 +78,7 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
         kept = layers_kept_in_float(model, options)
         layers = tuple(candidates(model, kept))
         dataset = open_for_model(card, options.search.images, progress)
+        options.search.budget.check(classes_of(card, dataset))
         sample = next(iter(iterate(dataset, on_error=options.search.images.on_error)))
         require_labels(sample)
         io = graph_io_of(model, str(options.source), card)

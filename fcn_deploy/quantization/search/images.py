@@ -14,13 +14,15 @@ from fcn_deploy.data.dataset import Dataset, OnError, Sample, iterate
 from fcn_deploy.data.digests import Frames
 from fcn_deploy.errors import DataError
 from fcn_deploy.metrics.agreement import PixelShare
+from fcn_deploy.metrics.boundary import boundary_mask
+from fcn_deploy.metrics.budget import ImageCounts
 from fcn_deploy.metrics.scores import Counts, confusion_matrix, scores
 from fcn_deploy.quantization.search.cache import TensorCache
 from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.system.progress import SILENT, Progress, track
 
 Labels = NDArray[Any]
-IMAGE, TRUTH, REFERENCE = "image", "truth", "reference"
+IMAGE, TRUTH, NEAR, REFERENCE = "image", "truth", "near", "reference"
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,28 @@ class PassResult:
     """One pass over all images.
 
     Attributes:
-        counts: int64[C, C], row = true class, column = label.
+        overall, boundary: int64[I, C, C] of each image, row = true class, column = label: of every labelled pixel, and
+            of those near label changes of the truth.
         same: pixels with FP32's label.
         seconds: wall time, the opening of the graph included.
         cpu_seconds: the same of all threads' processor time, which other processes hardly change.
     """
 
-    counts: Counts
+    overall: Counts
+    boundary: Counts
     same: PixelShare
     seconds: float
     cpu_seconds: float
 
     @property
+    def counts(self) -> ImageCounts:
+        """What a budget is judged by."""
+        return ImageCounts(self.overall, self.boundary, len(self.overall))
+
+    @property
     def mean_iou(self) -> float:
         """In points, 0..100."""
-        return 100 * scores(self.counts).mean_iou
+        return 100 * scores(self.overall.sum(axis=0)).mean_iou
 
     @property
     def changed(self) -> float:
@@ -55,6 +64,7 @@ class SearchImages:
 
     Attributes:
         classes: names, index = label.
+        radius: half width in pixels of the band near label changes of the truth.
         frames: the images in their order.
         digest: SHA-256 of all pixels and labels in their order.
         largest, pixels: (H, W) of the largest image, and pixels of all.
@@ -65,6 +75,7 @@ class SearchImages:
         dataset: Dataset,
         classes: tuple[str, ...],
         cache: TensorCache,
+        radius: int = 3,
         *,
         on_error: OnError = "raise",
         progress: Progress = SILENT,
@@ -75,7 +86,7 @@ class SearchImages:
             DataError: one cannot be used, has no labels, or all pixels are unlabelled.
             OutputError: the disk is full.
         """
-        self.classes, self.name = classes, dataset.name
+        self.classes, self.name, self.radius = classes, dataset.name, radius
         self.frames = Frames()
         self._cache, self._labelled = cache, 0
         self._ignore = ignore_index_for(len(classes))
@@ -105,20 +116,29 @@ class SearchImages:
         check_labels("the FP32 file", labels, len(self.classes))
         self._cache.put(REFERENCE, index, {REFERENCE: labels})
 
-    def score(self, index: int, labels: Labels) -> tuple[Counts, PixelShare]:
-        """Return counts against the truth and agreement with FP32 of one image's labels, [1, H, W]."""
+    def score(self, index: int, labels: Labels) -> tuple[Counts, Counts, PixelShare]:
+        """Score one image's labels, [1, H, W].
+
+        Returns:
+            int64[C, C] counts of every labelled pixel and of those near label changes, and agreement with FP32.
+        """
         check_labels("the rewritten graph", labels, len(self.classes))
-        truth = self._cache.get(TRUTH, index)[TRUTH]
+        stored = self._cache.get(TRUTH, index)
+        truth, near = stored[TRUTH], stored[NEAR]
         same = int(np.count_nonzero(labels == self._cache.get(REFERENCE, index)[REFERENCE]))
         counted = self._counted(labels)
-        return confusion_matrix(truth, counted, len(self.classes), self._ignore), PixelShare(same, labels.size)
+        overall, boundary = (
+            confusion_matrix(one, other, len(self.classes), self._ignore)
+            for one, other in ((truth, counted), (truth[near], counted[near]))
+        )
+        return overall, boundary, PixelShare(same, labels.size)
 
     def _add(self, sample: Sample) -> bytes:
         """Store a sample; return bytes that identify it."""
         label = require_labels(sample)
         index = len(self)
         self._cache.put(IMAGE, index, {IMAGE: sample.image[None]})
-        self._cache.put(TRUTH, index, {TRUTH: label[None]})
+        self._cache.put(TRUTH, index, {TRUTH: label[None], NEAR: boundary_mask(label[None], self.radius)})
         self._counted = sample.counted
         self.frames.add(sample)
         height, width = label.shape

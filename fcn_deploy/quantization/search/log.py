@@ -1,24 +1,30 @@
 """Read and write the log of a search for layers: each line of the `StepLog` is a finished step with its counts.
 
 Steps do not depend on the budget, so the log of one search serves a search with another budget or time limit too.
+The counts of each image are what any budget is judged by. In text they would take megabytes a step for many images of
+many classes, so they are packed.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import PixelShare
+from fcn_deploy.metrics.scores import Counts
 from fcn_deploy.quantization.search.images import PassResult
-from fcn_deploy.system.decode import ExpectedError, decode, parse_json
+from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.step_log import StepLog
 
-KIND = "layer search"
+KIND, SCHEMA = "layer search", 2  # schema 1 had the sum of all images
 
 
 class SearchStep(NamedTuple):
@@ -28,21 +34,20 @@ class SearchStep(NamedTuple):
     layers: tuple[str, ...] = ()
 
 
-def _square(counts: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-    if not counts or {len(row) for row in counts} != {len(counts)}:
-        raise ExpectedError("a square matrix")
-    return counts
-
-
 @dataclass(frozen=True)
 class _Line:
-    """One step in the file: labels `same` as the reference's of how many pixels; `miou` is for people alone."""
+    """One step in the file: labels `same` as the reference's of how many pixels; `miou` is for people alone.
+
+    Attributes:
+        overall, boundary: int64[I, C, C] in little-endian bytes, deflated, in base64.
+    """
 
     step: str
     layers: tuple[str, ...]
     miou: object
     same: tuple[int, int]
-    counts: Annotated[tuple[tuple[int, ...], ...], _square]
+    overall: str
+    boundary: str
     seconds: float
     cpu_seconds: float
 
@@ -55,19 +60,20 @@ class SearchLog:
         found: how many steps it held when it was opened.
     """
 
-    def __init__(self, path: Path, key: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, key: Mapping[str, Any], classes: int) -> None:
         """Open the log, or start one.
 
         Args:
             key: plain data that says which search this is.
+            classes: C of the counts.
 
         Raises:
             RecordError: the file is no search log, is damaged, or that of another search (what differs).
             OutputError: it cannot be written.
         """
-        self.path = path
+        self.path, self._classes = path, classes
         self._steps: dict[SearchStep, PassResult] = {}
-        self._log = StepLog(path, KIND, "search log", "search", "--search-log")
+        self._log = StepLog(path, KIND, "search log", "search", "--search-log", SCHEMA)
         self._log.open(key, self._take)
         self.found = len(self._steps)
 
@@ -85,20 +91,28 @@ class SearchLog:
             layers=step.layers,
             miou=round(measured.mean_iou, 4),
             same=(measured.same.agreed, measured.same.pixels),
-            counts=measured.counts.tolist(),
+            overall=_packed(measured.overall),
+            boundary=_packed(measured.boundary),
             seconds=round(measured.seconds, 3),
             cpu_seconds=round(measured.cpu_seconds, 3),
         )
         self._log.add(line)
 
     def _take(self, line: str, words: str) -> None:
-        step, measured = _parse(line, words)
-        self._steps[step] = measured
+        read = decode(_Line, parse_json(line, words, RecordError), words, RecordError)
+        overall, boundary = (self._unpacked(text, words) for text in (read.overall, read.boundary))
+        self._steps[SearchStep(read.step, read.layers)] = PassResult(
+            overall, boundary, PixelShare(*read.same), read.seconds, read.cpu_seconds
+        )
+
+    def _unpacked(self, text: str, words: str) -> Counts:
+        try:
+            data = zlib.decompress(base64.b64decode(text, validate=True))
+            counts = np.frombuffer(data, "<i8").reshape(-1, self._classes, self._classes)
+        except (binascii.Error, zlib.error, ValueError) as error:
+            raise RecordError(f"{words}: its counts cannot be read") from error
+        return counts.astype(np.int64)
 
 
-def _parse(line: str, source: str) -> tuple[SearchStep, PassResult]:
-    read = decode(_Line, parse_json(line, source, RecordError), source, RecordError)
-    counts = np.array(read.counts, np.int64)
-    return SearchStep(read.step, read.layers), PassResult(
-        counts, PixelShare(*read.same), read.seconds, read.cpu_seconds
-    )
+def _packed(counts: Counts) -> str:
+    return base64.b64encode(zlib.compress(counts.astype("<i8").tobytes())).decode()

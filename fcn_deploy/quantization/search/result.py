@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.data.digests import Frames
+from fcn_deploy.metrics.budget import Judgement
 from fcn_deploy.system.plain import plain
 
 
@@ -17,12 +18,14 @@ class LayerFinding:
     Attributes:
         drop: points of mIoU lost with this layer alone in INT8.
         changed: share of labels that then differ from FP32's.
+        hardest: the limit of which it then takes the largest share.
         kept: whether the search leaves it in float.
     """
 
     name: str
     drop: float | None
     changed: float | None
+    hardest: Judgement | None
     kept: bool
 
 
@@ -33,6 +36,7 @@ class SearchReport:
     Attributes:
         fp32, int8, found: mIoU of FP32, of INT8 with no layer kept, and of the choice.
         changed: share of labels that the choice changes.
+        int8_judged, judged: what became of each limit with all in INT8, and with the choice, which passes them all.
         layers: in the graph's order.
         recipe: what `keep_float` of a recipe must name: what the user asked to keep and what was found.
         frames: the images it was measured on.
@@ -46,11 +50,12 @@ class SearchReport:
     data: str
     frames: Frames
     left_out: int
-    max_drop: float
     fp32: float
     int8: float
     found: float
     changed: float
+    int8_judged: tuple[Judgement, ...]
+    judged: tuple[Judgement, ...]
     layers: tuple[LayerFinding, ...]
     recipe: tuple[str, ...]
     complete: bool
@@ -81,8 +86,8 @@ class SearchReport:
         figures = {
             name: plain(getattr(self, name))
             for name in (
-                "data", "left_out", "max_drop", "fp32", "int8", "found", "changed", "complete", "steps", "steps_before",
-                "own_seconds", "own_cpu_seconds", "whole_cpu_seconds", "cached_bytes", "seconds",
+                "data", "left_out", "fp32", "int8", "found", "changed", "int8_judged", "judged", "complete", "steps",
+                "steps_before", "own_seconds", "own_cpu_seconds", "whole_cpu_seconds", "cached_bytes", "seconds",
             )
         }  # fmt: skip
         return figures | {

@@ -1,4 +1,4 @@
-"""Search the few layers to leave in float so that the whole INT8 graph keeps its mIoU on a labelled set."""
+"""Search the few layers to leave in float so that the whole INT8 graph stays within a budget on a labelled set."""
 
 from __future__ import annotations
 
@@ -7,45 +7,21 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.data.options import DataOptions, classes_of, open_for_model
+from fcn_deploy.data.options import classes_of, open_for_model
 from fcn_deploy.errors import SearchError
 from fcn_deploy.quantization.search.cache import TensorCache
 from fcn_deploy.quantization.search.images import PassResult, SearchImages
+from fcn_deploy.quantization.search.judging import PassJudge, share_of_limit
 from fcn_deploy.quantization.search.log import SearchLog
+from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
 from fcn_deploy.quantization.search.smallest_set import Layers, smallest_set
 from fcn_deploy.quantization.search.steps import SearchedNetwork, StepRunner
-from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
-
-LOG_SUFFIX = ".search.jsonl"
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """Say what mIoU the INT8 graph must keep, and what the search for the layers to leave in float may take.
-
-    Attributes:
-        data: a labelled data set, as for `evaluate`.
-        max_drop: points of mIoU that the INT8 graph may lose against FP32 on it; below 0 it must gain.
-        time_budget: seconds after which the search stops measuring layers and decides by what it knows.
-        log: the file of finished steps, after which the same search goes on; None is OUTPUT.search.jsonl.
-    """
-
-    data: StrPath | DataOptions
-    max_drop: float
-    time_budget: float | None = None
-    log: StrPath | None = None
-
-    @property
-    def images(self) -> DataOptions:
-        """Return which images to measure on."""
-        return DataOptions.of(self.data)
 
 
 def search_layers(
@@ -67,7 +43,8 @@ def search_layers(
 
     Raises:
         SearchError: the budget cannot be met, or not in the time; the message says how close it came.
-        DataError: the set cannot be used or has no labels.
+        DataError: the set cannot be used or has no labels, or none of a class that has a limit.
+        UnknownNameError: a limit is on a class that the set does not have.
         RecordError: the log is another search's, or damaged.
         OutputError: the disk is full.
         KeyboardInterrupt: Ctrl-C; the log keeps every finished step.
@@ -76,12 +53,14 @@ def search_layers(
     dataset = open_for_model(card, options.images, progress)
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
         cache = TensorCache(Path(folder))
+        classes = classes_of(card, dataset)
+        options.budget.check(classes)
         images = SearchImages(
-            dataset, classes_of(card, dataset), cache, on_error=options.images.on_error, progress=progress
+            dataset, classes, cache, options.radius, on_error=options.images.on_error, progress=progress
         )
-        steps = SearchLog(Path(options.log or log), _key(network, images, identity))
+        steps = SearchLog(Path(options.log or log), _key(network, images, identity), len(classes))
         progress.say(f"search log {steps.path}: {steps.found} steps are done")
-        run = _Search(network, options, StepRunner(network, images, cache, steps, progress), started, progress)
+        run = _Search(network, options, StepRunner(network, images, cache, steps, progress), classes, started)
         try:
             kept = run.choose()
         except SearchError as error:
@@ -100,9 +79,14 @@ class _Search:
     """One run of the search: sensitivities, then sets."""
 
     def __init__(
-        self, network: SearchedNetwork, options: SearchOptions, steps: StepRunner, started: float, progress: Progress
+        self,
+        network: SearchedNetwork,
+        options: SearchOptions,
+        steps: StepRunner,
+        classes: tuple[str, ...],
+        started: float,
     ) -> None:
-        self._network, self._options, self._steps, self._progress = network, options, steps, progress
+        self._network, self._options, self._steps, self._classes = network, options, steps, classes
         self._started = started
         self._tried: dict[Layers, PassResult] = {}
         self._complete = True
@@ -110,6 +94,8 @@ class _Search:
     def choose(self) -> Layers:
         """Return the layers to keep, in the graph's order."""
         self._fp32 = self._steps.fp32()
+        self._judge = PassJudge(self._options.budget, self._classes, self._fp32)
+        self._judge.check()
         if self._meets_budget(()):
             return ()
         self._measure_layers()
@@ -125,16 +111,17 @@ class _Search:
     def report(self, kept: Layers, images: SearchImages, log: SearchLog, asked: Layers) -> SearchReport:
         found, own = self._tried[self._in_order(kept)], [self._steps.logged(layer) for layer in self._network.layers]
         layers = tuple(
-            LayerFinding(layer, None, None, layer in kept)
+            LayerFinding(layer, None, None, None, layer in kept)
             if one is None
-            else LayerFinding(layer, self._drop(one), one.changed, layer in kept)
+            else LayerFinding(layer, self._drop(one), one.changed, self._judge.hardest(one), layer in kept)
             for layer, one in zip(self._network.layers, own, strict=True)
         )
         return SearchReport(
             data=images.name,
             frames=images.frames,
             left_out=images.left_out,
-            max_drop=self._options.max_drop,
+            int8_judged=self._judge.judge(self._tried[()]),
+            judged=self._judge.judge(found),
             fp32=self._fp32.mean_iou,
             int8=self._tried[()].mean_iou,
             found=found.mean_iou,
@@ -169,7 +156,7 @@ class _Search:
 
         def sensitivity(layer: str) -> tuple[bool, float, float]:
             one = self._steps.logged(layer)
-            return (False, 0.0, 0.0) if one is None else (True, self._drop(one), one.changed)
+            return (False, 0.0, 0.0) if one is None else (True, self._share(one), one.changed)
 
         return sorted(self._network.layers, key=sensitivity, reverse=True)
 
@@ -179,22 +166,20 @@ class _Search:
             if ordered and self._remaining_seconds() <= 0:
                 raise OutOfTimeError
             self._tried[ordered] = self._steps.int8_except(ordered)
-        return self._drop(self._tried[ordered]) <= self._options.max_drop
+        return self._judge.passes(self._tried[ordered])
 
     def _best_that_meets(self) -> Layers | None:
         good = [layers for layers in self._tried if self._meets_budget(layers)]
         return min(good, key=len, default=None)
 
     def _closest_attempt(self) -> str:
-        layers, closest = min(self._tried.items(), key=lambda item: (self._drop(item[1]), len(item[0])))
-        named = self._named(layers)
-        why = "no choice of layers met" if self._complete else "the time was up before a choice of layers met"
-        drop = self._drop(closest)
+        layers, closest = min(self._tried.items(), key=lambda item: (self._judge.missing(item[1]), len(item[0])))
+        why = "no choice of layers passed" if self._complete else "the time was up before a choice of layers passed"
+        unmet = "; ".join(each.line for each in self._judge.judge(closest) if each.verdict != "passed")
         return (
-            f"{why} a drop of at most {self._options.max_drop:g} points of mIoU: FP32 has {self._fp32.mean_iou:.3f}, "
-            f"the closest came to {closest.mean_iou:.3f}, a drop of {drop:.3f}, with {len(layers)} of "
-            f"{len(self._network.layers)} layers in float{named}; allow that (--max-miou-drop {_up(drop):g}), or try "
-            "another --method, more --max-images, or FP16"
+            f"{why}: FP32 has {self._fp32.mean_iou:.3f}, the closest came to {closest.mean_iou:.3f} with {len(layers)} "
+            f"of {len(self._network.layers)} layers in float{self._named(layers)}; {unmet}; allow that "
+            f"({self._judge.wider(closest).words}), or try another --method, more --max-images, or FP16"
         )
 
     def _named(self, layers: Layers) -> str:
@@ -207,6 +192,10 @@ class _Search:
     def _drop(self, measured: PassResult) -> float:
         """Return points of mIoU below FP32."""
         return self._fp32.mean_iou - measured.mean_iou
+
+    def _share(self, measured: PassResult) -> float:
+        """Return the largest share of a limit that is lost."""
+        return share_of_limit(self._judge.hardest(measured))
 
     def _in_order(self, layers: Layers) -> Layers:
         return tuple(layer for layer in self._network.layers if layer in layers)
@@ -225,11 +214,7 @@ def _key(network: SearchedNetwork, images: SearchImages, identity: Mapping[str, 
         "layers": list(network.layers),
         "ranges": hashlib.sha256(json.dumps(ranges).encode()).hexdigest(),
         "fp16": network.wide is not None and sorted(network.wide),
+        "radius": images.radius,
         "images": len(images),
         "image_digest": images.digest,
     }
-
-
-def _up(drop: float) -> float:
-    """Round up to the next hundredth, so that the advised limit would be met."""
-    return -(-drop // 0.01) * 0.01 if drop == drop else drop

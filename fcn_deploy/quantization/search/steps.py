@@ -211,12 +211,15 @@ class StepRunner:
         """Score the labels of all images by the function that `opened` returns."""
         wall, cpu = time.perf_counter(), time.process_time()
         labels = opened()
-        size = len(self._images.classes)
-        counts, same = np.zeros((size, size), np.int64), PixelShare()
-        for index in self._numbers(words):
-            more_counts, more_same = self._images.score(index, labels(index))
-            counts, same = counts + more_counts, same + more_same
-        return PassResult(counts, same, time.perf_counter() - wall, time.process_time() - cpu)
+        scored = [self._images.score(index, labels(index)) for index in self._numbers(words)]
+        overall, boundary, same = zip(*scored, strict=True)
+        return PassResult(
+            np.stack(overall),
+            np.stack(boundary),
+            sum(same, PixelShare()),
+            time.perf_counter() - wall,
+            time.process_time() - cpu,
+        )
 
 
 def _line(step: SearchStep, measured: PassResult, reference: PassResult | None) -> str:

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.quantization.search.dry_run import SearchPlan
+from fcn_deploy.quantization.search.judging import share_of_limit
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
 from fcn_deploy.system.formatting import NONE, bare_table, count, number
 
@@ -19,18 +20,18 @@ def render(report: SearchReport) -> list[RenderableType]:
 
 
 def verdict(report: SearchReport) -> list[str]:
-    """Render FP32, INT8 and the choice, in points of mIoU."""
+    """Render the mIoU of FP32, INT8 and the choice, and what became of each limit."""
     images = count(len(report.frames.names), "image")
     lines = [
         f"mIoU on {images} of {report.data}: FP32 {number(report.fp32, 3)}, {_drop('all in INT8', report.int8, report)}"
     ]
-    if not report.kept:
-        return [*lines, f"within {report.max_drop:g} points with no layer left in float"]
-    kept = f"{count(len(report.kept), 'layer')} of {len(report.layers)} left in float"
-    return [
-        *lines,
-        f"{_drop(kept, report.found, report)}, at most {report.max_drop:g} allowed: {', '.join(report.kept)}",
-    ]
+    if report.kept:
+        lines += [f"  {judged.line}" for judged in report.int8_judged if judged.verdict != "passed"]
+        kept = f"{count(len(report.kept), 'layer')} of {len(report.layers)} left in float"
+        lines.append(f"{_drop(kept, report.found, report)}: {', '.join(report.kept)}")
+    else:
+        lines.append("no layer has to be left in float")
+    return [*lines, *(f"  {judged.line}" for judged in report.judged)]
 
 
 def layer_table(report: SearchReport) -> Table:
@@ -39,12 +40,24 @@ def layer_table(report: SearchReport) -> Table:
     table.add_column("this layer alone in INT8", overflow="fold")
     for column in ("mIoU lost, points", "labels changed, %"):
         table.add_column(column, justify="right", no_wrap=True)
+    several = len(report.judged) > 1
+    if several:
+        table.add_column("hardest limit", overflow="fold")
     table.add_column("")
     for layer in sorted(report.layers, key=_sensitivity, reverse=True):
         drop = NONE if layer.drop is None else f"{layer.drop:+.3f}"
         changed = NONE if layer.changed is None else number(100 * layer.changed, 3)
-        table.add_row(layer.name, drop, changed, "left in float" if layer.kept else "")
+        limit = [_hardest(layer)] if several else []
+        table.add_row(layer.name, drop, changed, *limit, "left in float" if layer.kept else "")
     return table
+
+
+def _hardest(layer: LayerFinding) -> str:
+    """Write "IoU of pole: 1.203 of 1"."""
+    judged = layer.hardest
+    if judged is None or judged.loss is None:
+        return NONE
+    return f"{judged.limit.figure}: {number(judged.loss.value, 3)} of {judged.limit.allowed:g}"
 
 
 def remarks(report: SearchReport) -> list[str]:
@@ -71,7 +84,7 @@ def render_plan(plan: SearchPlan) -> str:
     lines = [
         f"search of {count(len(plan.layers), 'layer')} on {count(plan.images, 'image')} of {plan.data}",
         f"  FP32, the reference            {whole}",
-        f"  all in INT8                    {whole}, and the end if that meets the budget",
+        f"  all in INT8                    {whole}, and the end if that passes",
         f"  each layer alone               about {plan.own_seconds:.0f} s; from the image on it would be "
         f"{len(plan.layers) * plan.pass_seconds:.0f} s",
         f"  sets of layers left in float   1 to {plan.most_sets} passes of {whole}",
@@ -90,4 +103,5 @@ def _drop(words: str, mean_iou: float, report: SearchReport) -> str:
 
 
 def _sensitivity(layer: LayerFinding) -> tuple[bool, float, float]:
-    return layer.drop is not None, layer.drop or 0.0, layer.changed or 0.0
+    share = -1.0 if layer.hardest is None else share_of_limit(layer.hardest)
+    return layer.drop is not None, share, layer.changed or 0.0

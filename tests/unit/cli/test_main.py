@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.cli import main as main_module
-from fcn_deploy.errors import DataError
+from fcn_deploy.errors import DataError, SearchError
 
 
 def _run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
@@ -59,6 +59,12 @@ def test_what_fails_after_a_signal_was_interrupted(monkeypatch, capfd, number, c
         main_module.main()
     assert ended.value.code == code
     assert capfd.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(("kind", "code"), [(SearchError, 3), (DataError, 1)])
+def test_a_search_that_finds_nothing_within_its_limits_ends_as_a_gate_that_fails(monkeypatch, capfd, kind, code):
+    assert _run_with(monkeypatch, kind("no choice of layers passed")) == code
+    assert capfd.readouterr().err == "error: no choice of layers passed\n"
 
 
 def test_a_bug_is_a_traceback(monkeypatch):

@@ -12,6 +12,7 @@ from fcn_deploy.metrics.budget import (
     ImageCounts,
     judge,
     judge_loss,
+    least_allowed,
     not_judged,
     parse_class_drops,
 )
@@ -53,6 +54,22 @@ def test_a_loss_is_broken_beyond_the_budget_and_passed_where_twice_the_budget_is
     value, low, high, allowed, expected
 ):
     assert judge_loss(Interval(value, low, high), allowed) == expected
+
+
+@pytest.mark.parametrize("value", [-1.5, -0.2, 0.0, 0.2, 1.0])
+@pytest.mark.parametrize("half_width", [None, 0.0, 0.1, 0.5, 3.0])
+def test_the_fewest_points_that_are_passed_are_passed_and_a_little_less_is_not(value, half_width):
+    loss = Interval(value) if half_width is None else Interval(value, value - half_width, value + half_width)
+    least = least_allowed(loss)
+    assert judge_loss(loss, least) == "passed"
+    assert judge_loss(loss, least - 1e-6) != "passed"
+
+
+def test_a_budget_and_a_judgement_are_written_as_they_are_typed_and_read():
+    budget = AccuracyBudget(0.3, None, {"pole": 1.0, "car": 0.5})
+    assert budget.words == "--max-miou-drop 0.3 --max-class-drop pole=1,car=0.5"
+    (found,) = judge(counts([5] * 9), counts([5] * 9), AccuracyBudget(0.3), CLASSES)
+    assert found.line.startswith("passed: mean IoU did not change, ")
 
 
 def test_each_limit_is_judged_on_its_own():

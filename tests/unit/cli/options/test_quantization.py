@@ -23,5 +23,6 @@ def test_how_label_maps_are_read_applies_to_the_set_of_the_search_without_calibr
     (given,) = calls
     data = given["search"].data
     assert given["calibration"] is None
+    assert given["search"].budget.words == "--max-miou-drop 1"
     assert (data.source, data.labels, data.on_error) == ("imgs", "masks", "skip")
     assert (data.classes, data.label_values, data.label_suffix) == (("background", "polyp"), (0, 255), "_mask")
