@@ -7,6 +7,7 @@ import json
 from rich.console import RenderableType
 from rich.table import Table
 
+from fcn_deploy.metrics.budget import BOUNDARY, MIOU
 from fcn_deploy.quantization.search.dry_run import SearchPlan
 from fcn_deploy.quantization.search.judging import share_of_limit
 from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
@@ -42,7 +43,7 @@ def layer_table(report: SearchReport) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     several = len(report.judged) > 1
     if several:
-        table.add_column("hardest limit", overflow="fold")
+        table.add_column("of a limit", overflow="fold")
     table.add_column("")
     for layer in sorted(report.layers, key=_sensitivity, reverse=True):
         drop = NONE if layer.drop is None else f"{layer.drop:+.3f}"
@@ -53,11 +54,12 @@ def layer_table(report: SearchReport) -> Table:
 
 
 def _hardest(layer: LayerFinding) -> str:
-    """Write "IoU of pole: 1.203 of 1"."""
+    """Write "pole 1.203 of 1"."""
     judged = layer.hardest
     if judged is None or judged.loss is None:
         return NONE
-    return f"{judged.limit.figure}: {number(judged.loss.value, 3)} of {judged.limit.allowed:g}"
+    figure = judged.limit.class_name or {MIOU: "mIoU", BOUNDARY: "boundary"}[judged.limit.option]
+    return f"{figure} {number(judged.loss.value, 3)} of {judged.limit.allowed:g}"
 
 
 def remarks(report: SearchReport) -> list[str]:
