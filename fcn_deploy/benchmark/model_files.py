@@ -63,14 +63,28 @@ class ModelFiles:
         if spec.is_engine and self.model_source.kind != "engine":
             return self._engine(spec)
         if spec.precision in (None, "fp32"):
-            return self.model_source.file_for(spec.runner), None
+            return self.path_for(spec), None
         path, seconds = self._rewrite(str(spec.precision), spec.target)
         size, digest = Path(path).stat().st_size, graph_digest(Path(path))
         return path, rec.Built("onnx", size, seconds, _shares(audit(Path(path)).totals), sha256=digest)
 
+    def path_for(self, spec: RunnerSpec) -> str:
+        """Return what the spec's runner opens, without a look into it; errors as of `file_for`."""
+        if spec.is_engine and self.model_source.kind != "engine":
+            return self._engine(spec)[0]
+        if spec.precision in (None, "fp32"):
+            return self.model_source.file_for(spec.runner)
+        return self._rewrite(str(spec.precision), spec.target)[0]
+
+    def onnx_for(self, spec: RunnerSpec) -> str:
+        """Return the ONNX file that the spec's runner opens, or that its engine is built from; errors likewise."""
+        if spec.precision in (None, "fp32"):
+            return str(self.model_source.onnx_file())
+        return self._rewrite(str(spec.precision), spec.target)[0]
+
     def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
         """Open the spec's runner, under the spec's name."""
-        path, _ = self.file_for(spec)
+        path = self.path_for(spec)
         engine = self._engine_options if spec.is_engine else None
         runner = open_runner(spec.runner, path, threads=threads, load=self.model_source.network, engine=engine)
         runner.name = spec.text

@@ -160,7 +160,7 @@ def run_choice(options: ChoiceOptions, progress: Progress = SILENT) -> Choice:
         except KeyboardInterrupt:
             progress.say(f"{len(trials.log)} steps are in {trials.log.path}; the same command goes on after them")
             raise
-        return choice_of(options, search, winner, found.source, started, cpu, progress)
+        return choice_of(options, search, winner, started, cpu)
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
         files = ModelFiles(source, options.folder, calibration=options.calibration, progress=progress)
         bench_model = BenchModel(source, "", (), card)
 
-        def open_the_reference(inner: ExitStack) -> Runner:
+        def open_the_reference(inner: ExitStack, threads: int) -> Runner:
             found, reason = open_reference(bench_model, [], threads, inner)
             if found is None:
                 raise RunnerError(f"there is nothing to compare the candidates with: {reason}")

@@ -26,6 +26,7 @@ class _ChoiceLine:
 
     Attributes:
         overall, boundary: [n, C, C] counts.
+        nanoseconds: of the inference of each frame.
         times: nanoseconds of each round by candidate; {} for frames.
     """
 
@@ -33,7 +34,7 @@ class _ChoiceLine:
     first: int = 0
     overall: Matrices = ()
     boundary: Matrices = ()
-    seconds: float = 0.0
+    nanoseconds: tuple[int, ...] = ()
     times: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -72,7 +73,7 @@ class ChoiceLog:
             first=len(self.frames(candidate)),
             overall=counts.overall.tolist(),
             boundary=counts.boundary.tolist(),
-            seconds=round(counts.seconds, 3),
+            nanoseconds=tuple(counts.times.tolist()),
         )
         self._frames[candidate] = self.frames(candidate).then(counts)
         self._add(line)
@@ -99,9 +100,10 @@ class ChoiceLog:
             return
         known = self.frames(line.step)
         overall, boundary = (self._counts(part, words) for part in (line.overall, line.boundary))
-        if line.first != len(known) or len(overall) != len(boundary):
+        if line.first != len(known) or not len(overall) == len(boundary) == len(line.nanoseconds):
             raise RecordError(f"{words}: it starts at frame {line.first}, expected {len(known)}")
-        self._frames[line.step] = known.then(FrameCounts(overall, boundary, line.seconds))
+        times = np.array(line.nanoseconds, np.int64)
+        self._frames[line.step] = known.then(FrameCounts(overall, boundary, times))
 
     def _counts(self, raw: Sequence[Sequence[Sequence[int]]], words: str) -> Counts:
         try:

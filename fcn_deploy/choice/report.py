@@ -16,11 +16,7 @@ from fcn_deploy.choice.search import CandidateState, Search
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.weights import graph_files, save_graph
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
-from fcn_deploy.quantization.quantize import quantize
-from fcn_deploy.runners.registry import int8_target
-from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import atomic_path
-from fcn_deploy.system.progress import Progress
 from fcn_deploy.vocabulary import Size
 
 
@@ -28,16 +24,14 @@ def choice_of(
     options: ChoiceOptions,
     search: Search,
     winner: CandidateState | None,
-    source: ModelSource,
     started: float,
     cpu: float,
-    progress: Progress,
 ) -> Choice:
     """Write the winner and return the result; `started` and `cpu` are the clocks at the start."""
     trials = search.trials
     shown = None
     if winner is not None:
-        write_file(options, winner, source, search, progress)
+        write_file(options.output, Path(trials.files.onnx_for(winner.candidate.spec)))
         shown = _winner(options, search, winner)
     size = _commonest_size(search)
     return Choice(
@@ -59,39 +53,20 @@ def choice_of(
     )
 
 
-def write_file(
-    options: ChoiceOptions, winner: CandidateState, source: ModelSource, search: Search, progress: Progress
-) -> None:
-    """Write the file that the winner's runner opened, as the commands of the result would.
+def write_file(output: Path, path: Path) -> None:
+    """Copy the ONNX file that was tried, with the weights that lie next to it if there are any.
 
     Raises:
         OutputError: it cannot be written.
     """
-    spec = winner.candidate.spec
-    if spec.precision in (None, "fp32"):
-        with atomic_path(options.output) as temporary:
-            _copy(source.onnx_file(), temporary)
-        return
-    quantize(
-        options.model if options.model_name is None else source.onnx_file(),
-        options.output,
-        precision=spec.precision,  # type: ignore[arg-type]
-        calibration=options.calibration,
-        calibration_cache=None if options.calibration is None else options.folder / "calibration.cache",
-        target=int8_target(spec.runner),
-        progress=progress,
-    )
-
-
-def _copy(path: Path, target: Path) -> None:
-    """Copy a graph, with the weights that lie next to it if there are any."""
     graph = load_graph(path)
-    if len(graph_files(path, graph)) == 1:
-        # copyfile's errors name the file that is read, also where it is the target that cannot be written
-        with path.open("rb") as given, target.open("wb") as written:
-            shutil.copyfileobj(given, written)
-    else:
-        save_graph(graph, target)
+    with atomic_path(output) as temporary:
+        if len(graph_files(path, graph)) == 1:
+            # copyfile's errors name the file that is read, also where it is the target that cannot be written
+            with path.open("rb") as given, temporary.open("wb") as written:
+                shutil.copyfileobj(given, written)
+        else:
+            save_graph(graph, temporary)
 
 
 def _winner(options: ChoiceOptions, search: Search, winner: CandidateState) -> Winner:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fcn_deploy.choice.frames import LabelledFrames, required_label
 from fcn_deploy.data.sample import Sample
@@ -24,17 +27,17 @@ class FrameCounts:
 
     Attributes:
         overall, boundary: int64[n, C, C] of every labelled pixel, and of those near a label change.
-        seconds: wall time of the inferences.
+        times: int64[n] nanoseconds of each inference.
     """
 
     overall: Counts
     boundary: Counts
-    seconds: float = 0.0
+    times: NDArray[np.int64]
 
     @classmethod
     def empty(cls, classes: int) -> FrameCounts:
         none = np.zeros((0, classes, classes), np.int64)
-        return cls(none, none)
+        return cls(none, none, np.zeros(0, np.int64))
 
     def __len__(self) -> int:
         return len(self.overall)
@@ -44,31 +47,55 @@ class FrameCounts:
         return FrameCounts(
             np.concatenate([self.overall, more.overall]),
             np.concatenate([self.boundary, more.boundary]),
-            self.seconds + more.seconds,
+            np.concatenate([self.times, more.times]),
         )
 
     def first(self, count: int) -> FrameCounts:
         """Return the first `count` frames."""
-        return FrameCounts(self.overall[:count], self.boundary[:count], self.seconds)
+        return FrameCounts(self.overall[:count], self.boundary[:count], self.times[:count])
 
 
 def score_frames(
-    runner: Runner, frames: LabelledFrames, samples: Sequence[Sample], radius: int, title: str, progress: Progress
+    runners: Sequence[Runner],
+    frames: LabelledFrames,
+    samples: Sequence[Sample],
+    radius: int,
+    title: str,
+    progress: Progress,
 ) -> FrameCounts:
     """Run every sample and count its labels.
 
+    Args:
+        runners: one, whose times are those of a runner alone, or several over one model's weights, run at once.
+
     Raises:
-        RunnerError: the runner fails, or gives a label that is not a class.
+        RunnerError: a runner fails, or gives a label that is not a class.
     """
-    size = len(frames.classes)
-    overall, boundary, seconds = list[Counts](), list[Counts](), 0.0
-    for sample in track(progress, title, samples, len(samples)):
-        started = time.perf_counter()
-        labels = runner.infer({INPUT: sample.image[None]})[LABELS]
-        seconds += time.perf_counter() - started
-        check_labels(runner.name, labels, size)
-        found = Evaluation(size, frames.ignore_index, radius)
-        found.update(required_label(sample)[None], sample.counted(labels))
-        overall.append(found.overall)
-        boundary.append(found.boundary)
-    return FrameCounts(np.stack(overall), np.stack(boundary), seconds)
+    one = partial(_score, frames=frames, radius=radius)
+    found = list(track(progress, title, _in_turn(one, runners, samples), len(samples)))
+    overall, boundary, times = zip(*found, strict=True)
+    return FrameCounts(np.stack(overall), np.stack(boundary), np.array(times, np.int64))
+
+
+_Scored = tuple[Counts, Counts, int]
+
+
+def _in_turn(
+    one: Callable[[Runner, Sample], _Scored], runners: Sequence[Runner], samples: Sequence[Sample]
+) -> Iterator[_Scored]:
+    if len(runners) == 1:
+        yield from (one(runners[0], sample) for sample in samples)
+        return
+    with ThreadPoolExecutor(len(runners)) as pool:
+        for first in range(0, len(samples), len(runners)):
+            yield from pool.map(one, runners, samples[first : first + len(runners)])
+
+
+def _score(runner: Runner, sample: Sample, *, frames: LabelledFrames, radius: int) -> _Scored:
+    started = time.perf_counter_ns()
+    labels = runner.infer({INPUT: sample.image[None]})[LABELS]
+    taken = time.perf_counter_ns() - started
+    check_labels(runner.name, labels, len(frames.classes))
+    found = Evaluation(len(frames.classes), frames.ignore_index, radius)
+    found.update(required_label(sample)[None], sample.counted(labels))
+    return found.overall, found.boundary, taken

@@ -1,9 +1,9 @@
 """Find the fastest candidate within the limits, cheapest information first.
 
-1. Eight frames of every candidate; who surely exceeds a limit is out.
-2. Ten rounds of the others, in turns: nearly nothing, and it says in which order to go on.
-3. The fastest is scored on more and more frames. Once one passes on all, who is surely slower cannot win and is not
-   scored any further; the next that is not is scored in the same way.
+1. Eight frames of every candidate; who surely exceeds a limit is out. The same inferences say how long each takes.
+2. The fastest is scored on more and more frames. Once one passes on all, who took three times as long is out.
+3. Ten rounds of the others and the one that passed, in turns: who is surely slower cannot win and is not scored any
+   further; the next that is not is scored as in 2.
 4. Those that passed race until one is ahead; then the winner and the reference are timed in turns.
 """
 
@@ -13,8 +13,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fcn_deploy.benchmark.baseline.significance import Ratio
-from fcn_deploy.choice.bounds import Examiner, stages
+from fcn_deploy.choice.bounds import FIRST, Examiner, stages
 from fcn_deploy.choice.candidates import Candidate
 from fcn_deploy.choice.log import Times
 from fcn_deploy.choice.race import FEW_ROUNDS, leader, median_ms, slowdown, surely_slower
@@ -23,13 +26,17 @@ from fcn_deploy.choice.trials import Trials
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.interrupt import interrupts
 
-REFERENCE_ROUNDS = 20
+REFERENCE_ROUNDS = 10
+# The first inferences of a runner allocate and tune.
+UNSTEADY = 2
+FEWEST = 4
+FAR = 3.0
 UNTRIED = "the time was up before it was judged"
 
 
 @dataclass
 class CandidateState:
-    """What is known of a candidate so far; `dropped` says why it is out."""
+    """What is known of a candidate so far; `dropped` says why it is out, `rounds` how many its races had."""
 
     candidate: Candidate
     counts: FrameCounts | None = None
@@ -41,6 +48,16 @@ class CandidateState:
     def timed(self, times: Times) -> None:
         found = times[self.candidate.name]
         self.ms, self.rounds = median_ms(found), self.rounds + len(found)
+
+    def first_times(self) -> NDArray[np.int64]:
+        """Return nanoseconds of the first frames; of few frames all, else without those that a runner starts with."""
+        times = np.zeros(0, np.int64) if self.counts is None else self.counts.times[:FIRST]
+        return times[UNSTEADY:] if len(times) >= UNSTEADY + FEWEST else times
+
+    def is_far_behind(self, other: CandidateState) -> bool:
+        """Whether it took more than three times as long as the other on each of the first frames."""
+        own, its = self.first_times(), other.first_times()
+        return len(own) >= FEWEST and bool((own > FAR * its).all())
 
 
 @dataclass
@@ -60,6 +77,7 @@ class Search:
     complete: bool = True
     tried: list[CandidateState] = field(default_factory=list)
     over_reference: Ratio | None = None
+    _near: Times = field(default_factory=dict)
 
     def run(self, candidates: Sequence[Candidate]) -> CandidateState | None:
         """Return the winner; None if none passes."""
@@ -67,10 +85,9 @@ class Search:
         total = len(self.trials.frames)
         first = stages(total)[0]
         for trial in self.tried:
-            self._look(trial, first)
-        quick = self._quick([trial for trial in self.tried if not trial.dropped])
+            self._first_look(trial, first)
         for trial in sorted(self._alive(), key=lambda trial: trial.ms or 0.0):
-            self._judge(trial, quick)
+            self._judge(trial)
         passed = [trial for trial in self.tried if trial.passed and not trial.dropped]
         return self._fastest(passed) if passed else None
 
@@ -95,25 +112,36 @@ class Search:
         if trial.dropped:
             self.trials.progress.say(f"{trial.candidate.name}: {trial.dropped}")
 
-    def _quick(self, trials: Sequence[CandidateState]) -> Times:
-        """Time all of `trials` for a few rounds; drop who surely takes too long."""
-        if not trials:
-            return {}
-        times = self.trials.race([trial.candidate for trial in trials], "few rounds", FEW_ROUNDS)
-        for trial in trials:
-            trial.timed(times)
-            fastest = min(times[trial.candidate.name]) / 1e6
-            if self.max_ms is not None and fastest > self.max_ms:
-                trial.dropped = f"its fastest round took {fastest:.3g} ms; allowed {self.max_ms:g}"
-        return times
+    def _first_look(self, trial: CandidateState, upto: int) -> None:
+        """Score the first frames, and drop the candidate too if even its fastest inference takes too long."""
+        self._look(trial, upto)
+        times = trial.first_times()
+        if not len(times):
+            return
+        trial.ms, fastest = float(np.median(times)) / 1e6, float(times.min()) / 1e6
+        if not trial.dropped and self.max_ms is not None and fastest > self.max_ms:
+            trial.dropped = f"its fastest frame took {fastest:.3g} ms; allowed {self.max_ms:g}"
 
-    def _judge(self, trial: CandidateState, quick: Times) -> None:
+    def _in_turns(self, first: CandidateState) -> Times:
+        """Time the first that passed and all that are not far behind it for a few rounds, once."""
+        if not self._near:
+            near = [first, *(trial for trial in self._alive() if not (trial.passed or trial.is_far_behind(first)))]
+            self._near = self.trials.race([trial.candidate for trial in near], "few rounds", FEW_ROUNDS)
+            for trial in near:
+                trial.timed(self._near)
+        return self._near
+
+    def _judge(self, trial: CandidateState) -> None:
         """Score a candidate on all frames, unless one that passed is surely faster."""
-        ahead = [other.candidate.name for other in self.tried if other.passed]
-        for name in ahead:
-            ratio = slowdown(quick, trial.candidate.name, name)
-            if surely_slower(ratio):
-                trial.dropped = f"slower than {name}: {_times(ratio)} its time"
+        for other in [other for other in self.tried if other.passed]:
+            name = other.candidate.name
+            if trial.is_far_behind(other):
+                ratio = float(np.median(trial.first_times() / other.first_times()))
+                trial.dropped = f"slower than {name}: {ratio:.1f} times its time on the first frames"
+                return
+            found = slowdown(self._in_turns(other), trial.candidate.name, name)
+            if surely_slower(found):
+                trial.dropped = f"slower than {name}: {_times(found)} its time"
                 return
         for upto in stages(self.frames)[1:] or (self.frames,):
             self._look(trial, upto)

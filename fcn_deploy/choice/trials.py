@@ -17,6 +17,8 @@ from fcn_deploy.choice.race import race, time_in_turns
 from fcn_deploy.choice.scoring import FrameCounts, score_frames
 from fcn_deploy.choice.sizes import ResizedRunner
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.registry import device_of
+from fcn_deploy.sources.model_source import USUAL_LANES
 from fcn_deploy.system.progress import Progress
 
 
@@ -25,14 +27,14 @@ class Trials:
     """Everything that a step needs.
 
     Attributes:
-        open_reference: opens the runner that candidates are compared with.
+        open_reference: opens the runner that candidates are compared with, with so many threads.
     """
 
     files: ModelFiles
     frames: LabelledFrames
     log: ChoiceLog
     reference: str
-    open_reference: Callable[[ExitStack], Runner]
+    open_reference: Callable[[ExitStack, int], Runner]
     threads: int
     radius: int
     progress: Progress
@@ -49,9 +51,9 @@ class Trials:
             return known.first(upto)
         title = f"{name}: frames {len(known) + 1} to {upto} of {len(self.frames)}"
         with ExitStack() as stack:
-            runner = self._open(candidate, stack)
+            runners = self._lanes(stack) if candidate is None else [self._open(candidate, stack)]
             samples = self.frames.part(len(known), upto)
-            found = score_frames(runner, self.frames, samples, self.radius, title, self.progress)
+            found = score_frames(runners, self.frames, samples, self.radius, title, self.progress)
         return self.log.add_frames(name, found)
 
     def race(self, candidates: Sequence[Candidate], kind: str, rounds: int | None = None) -> Times:
@@ -82,7 +84,13 @@ class Trials:
 
     def _open(self, candidate: Candidate | None, stack: ExitStack) -> Runner:
         if candidate is None:
-            return self.open_reference(stack)
+            return self.open_reference(stack, self.threads)
         inner = self.files.open(candidate.spec, threads=self.threads)
         inner.name = candidate.name
         return stack.enter_context(ResizedRunner(inner, candidate.size) if candidate.size.name else inner)
+
+    def _lanes(self, stack: ExitStack) -> list[Runner]:
+        """Open the reference to be scored and not timed: two inferences of half the threads do more than one of all."""
+        first = self.open_reference(stack, max(1, self.threads // USUAL_LANES))
+        clone = first.clone() if self.threads >= USUAL_LANES and device_of(self.reference) == "cpu" else None
+        return [first] if clone is None else [first, stack.enter_context(clone)]

@@ -95,9 +95,9 @@ def _names(text: str) -> tuple[str, ...]:
 def command(model: str, out: Path, **given: Any) -> None:
     """Choose the fastest size, precision and runner of a model within budgets.
 
-    Candidates are scored on a few frames first; those that surely exceed a budget are dropped. The rest is timed for a
-    few rounds, and scored on all frames from the fastest on, until one passes and no other can be faster. The winner's
-    file is written with its model card. Losses are against PyTorch on the same frames.
+    Candidates are scored and timed on a few frames first; those that surely exceed a budget are dropped. The rest is
+    scored on all frames from the fastest on, until one passes and no other can be faster. The winner's file is written
+    with its model card. Losses are against PyTorch on the same frames.
 
     Every finished step is in the log, so the same command continues after Ctrl-C or a crash.
 

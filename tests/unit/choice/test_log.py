@@ -16,7 +16,7 @@ KEY = {"model": "0123", "frames": "4567"}
 
 def _counts(frames: int, start: int = 0) -> FrameCounts:
     overall = np.arange(start, start + frames * 4).reshape(frames, 2, 2)
-    return FrameCounts(overall, overall // 2, 0.5)
+    return FrameCounts(overall, overall // 2, np.arange(frames) + start)
 
 
 def test_frames_and_races_are_read_again(tmp_path: Path):
@@ -30,6 +30,7 @@ def test_frames_and_races_are_read_again(tmp_path: Path):
     found = again.frames("a")
     assert found.overall.tolist() == _counts(2).overall.tolist() + _counts(3, 50).overall.tolist()
     assert found.boundary.shape == (5, 2, 2)
+    assert found.times.tolist() == [0, 1, 50, 51, 52]
     assert again.times("few rounds: a") == {"a": [5, 6]}
     assert (len(again.frames("b")), again.times("race: a")) == (0, None)
 
@@ -56,10 +57,11 @@ def test_the_log_of_another_choice_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     "line",
     [
-        '{"step": "a", "first": 1, "overall": [[[1, 2], [3, 4]]], "boundary": [[[1, 2], [3, 4]]]}',
-        '{"step": "a", "first": 0, "overall": [[[1]]], "boundary": [[[1]]]}',
-        '{"step": "a", "first": 0, "overall": [[[1, 2], [3]]], "boundary": []}',
-        '{"step": "a", "first": 0, "overall": [[[1, 2], [3, 4]]], "boundary": []}',
+        '{"step": "a", "first": 1, "overall": [[[1, 2], [3, 4]]], "boundary": [[[1, 2], [3, 4]]], "nanoseconds": [5]}',
+        '{"step": "a", "first": 0, "overall": [[[1]]], "boundary": [[[1]]], "nanoseconds": [5]}',
+        '{"step": "a", "first": 0, "overall": [[[1, 2], [3]]], "boundary": [], "nanoseconds": [5]}',
+        '{"step": "a", "first": 0, "overall": [[[1, 2], [3, 4]]], "boundary": [], "nanoseconds": [5]}',
+        '{"step": "a", "first": 0, "overall": [[[1, 2], [3, 4]]], "boundary": [[[1, 2], [3, 4]]]}',
         '{"first": 0}',
         "nothing",
     ],

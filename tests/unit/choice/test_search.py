@@ -82,7 +82,7 @@ def _search(folder: Path, budget: AccuracyBudget, files: PlantedFiles, **more: A
     frames = LabelledFrames(Scenes(), CLASSES)
     log = ChoiceLog(folder / "log.jsonl", {"frames": frames.digest}, len(CLASSES))
 
-    def reference(stack: ExitStack) -> Runner:
+    def reference(stack: ExitStack, threads: int) -> Runner:
         return FakeRunner("pytorch", sleep_s=0.01)
 
     trials = Trials(files, frames, log, "pytorch", reference, 1, 3, SILENT)  # type: ignore[arg-type]
