@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import patch
 
@@ -38,6 +38,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import RecordError
 from fcn_deploy.prediction import labeller
+from fcn_deploy.prediction.image_states import LoadedImage
 from fcn_deploy.prediction.inference import open_lanes
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.quantization.quantize import quantize
@@ -174,7 +175,7 @@ def io_alone(job: Job) -> Timed:
 def inference_alone(job: Job) -> Timed:
     """Run one image as often as `predict` infers, with as many inferences under way."""
     paths = sorted(Path(job.images).iterdir())
-    batch = np.stack([load_image(paths[0])] * job.batch)
+    batch = [LoadedImage(0, PurePosixPath(), load_image(paths[0]))] * job.batch
     with ExitStack() as stack:
         source = stack.enter_context(ModelSource(job.model))
         lanes = stack.enter_context(open_lanes(open_runners(source, stack, runner=job.runner, lanes=None)))

@@ -19,7 +19,7 @@ from fcn_deploy.graph.nodes import producer
 from fcn_deploy.graph.ports import GraphIO, graph_io_of
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.metrics.agreement import logit_margin
-from fcn_deploy.prediction.pipeline import FinishedImage
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.report import Failure, RunCounts
 from fcn_deploy.quantization.calibration.image_statistics import ImageStatistics, Range, StatisticsCollector
 from fcn_deploy.runners.base import Runner

@@ -13,19 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, ImageError, RunnerError
+from fcn_deploy.prediction.image_states import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import Lanes
 from fcn_deploy.prediction.outputs import Outputs
-from fcn_deploy.prediction.pipeline import (
-    Bounds,
-    FinishedImage,
-    LabelledImage,
-    LoadedImage,
-    Pending,
-    batch_images,
-    infer_batches,
-    prefetch,
-)
+from fcn_deploy.prediction.pipeline import Bounds, Pending, batch_images, infer_batches, prefetch
 from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
 from fcn_deploy.runners.label_checks import check_labels

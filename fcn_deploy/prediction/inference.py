@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -15,29 +15,44 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.prediction.image_states import LoadedImage
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import RUNNERS, device_of, entry
 from fcn_deploy.vocabulary import INPUT, LABELS, shape_text
 
 # uint8[N, H, W, 3] to uint8|int32[N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
+UNGUARDED: AbstractContextManager[object] = nullcontext()
 
 
 class Lanes(Protocol):
-    """An interface that takes batches and returns their labels, several at a time; a ticket identifies a result."""
+    """An interface that takes batches and returns their labels, several at a time; a ticket identifies a result.
+
+    Images are put together and labels are copied in the lanes' own threads, never in the caller's.
+    """
 
     @property
     def slots(self) -> int:
         """Batches that may be under way at once."""
 
-    def submit(self, images: NDArray[np.uint8]) -> Any:
-        """Start on uint8[N, H, W, 3]; return a ticket. RunnerError or ShapeError if it is rejected."""
+    def submit(self, batch: Sequence[LoadedImage]) -> Any:
+        """Start on images of one shape; return a ticket. RunnerError or ShapeError if it is rejected."""
 
-    def result(self, ticket: Any) -> NDArray[Any]:
-        """Wait for labels uint8|int32[N, H, W]; RunnerError or ShapeError if there are none."""
+    def result(self, ticket: Any) -> Sequence[NDArray[Any]]:
+        """Wait for labels uint8|int32[H, W] of each image; RunnerError or ShapeError if there are none."""
 
     def discard(self, ticket: Any) -> None:
         """Give up a result that is no longer needed."""
+
+
+def stack_images(batch: Sequence[LoadedImage]) -> NDArray[np.uint8]:
+    """Return uint8[N, H, W, 3]; a single image is not copied."""
+    return batch[0].image[None] if len(batch) == 1 else np.stack([loaded.image for loaded in batch])
+
+
+def keep_labels(batch: Sequence[LoadedImage], labels: NDArray[Any]) -> list[NDArray[Any]]:
+    """Bring labels [N, H, W] to where those of each image are written from."""
+    return [loaded.keep(own) for loaded, own in zip(batch, labels, strict=True)]
 
 
 class ThreadLanes:
@@ -55,20 +70,21 @@ class ThreadLanes:
         """One more than there are threads, so that each finds its next batch waiting."""
         return self._count + 1
 
-    def submit(self, images: NDArray[np.uint8]) -> Future[NDArray[Any]]:
-        return self._pool.submit(self._infer, images)
+    def submit(self, batch: Sequence[LoadedImage]) -> Future[list[NDArray[Any]]]:
+        return self._pool.submit(self._infer, batch)
 
-    def _infer(self, images: NDArray[np.uint8]) -> NDArray[Any]:
+    def _infer(self, batch: Sequence[LoadedImage]) -> list[NDArray[Any]]:
         infer = self._free.get()
         try:
-            return infer(images)
+            labels = infer(stack_images(batch))
         finally:
             self._free.put(infer)
+        return keep_labels(batch, labels)
 
-    def result(self, ticket: Future[NDArray[Any]]) -> NDArray[Any]:
+    def result(self, ticket: Future[list[NDArray[Any]]]) -> list[NDArray[Any]]:
         return ticket.result()
 
-    def discard(self, ticket: Future[NDArray[Any]]) -> None:
+    def discard(self, ticket: Future[list[NDArray[Any]]]) -> None:
         ticket.cancel()
 
     def close(self) -> None:
@@ -76,46 +92,76 @@ class ThreadLanes:
         self._pool.shutdown(cancel_futures=True)
 
 
-class SlotLanes:
-    """The slots of one runner, fed from the caller's thread."""
+Submitted = Future[tuple[Sequence[LoadedImage], Any]]
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+
+class SlotLanes:
+    """The slots of one runner, fed by one thread, which takes its calls in their order."""
+
+    def __init__(self, runner: Runner, guard: AbstractContextManager[object]) -> None:
+        self._runner, self._guard = runner, guard
+        self._feeder = ThreadPoolExecutor(1, thread_name_prefix="feed")
 
     @property
     def slots(self) -> int:
         return self._runner.slots
 
-    def submit(self, images: NDArray[np.uint8]) -> Any:
-        return self._runner.submit(images)
+    def submit(self, batch: Sequence[LoadedImage]) -> Submitted:
+        return self._feeder.submit(self._submit, batch)
 
-    def result(self, ticket: Any) -> NDArray[Any]:
-        labels: NDArray[Any] = self._runner.result(ticket)[LABELS]
-        return labels
+    def _submit(self, batch: Sequence[LoadedImage]) -> tuple[Sequence[LoadedImage], Any]:
+        with self._guard:
+            return batch, self._runner.submit(stack_images(batch))
 
-    def discard(self, ticket: Any) -> None:
-        with suppress(RunnerError):  # the slot is free again either way
-            self._runner.result(ticket)
+    def result(self, ticket: Submitted) -> list[NDArray[Any]]:
+        return self._feeder.submit(self._result, ticket).result()
+
+    def _result(self, submitted: Submitted) -> list[NDArray[Any]]:
+        batch, ticket = submitted.result()  # the feeder's earlier task
+        with self._guard:
+            labels = self._runner.result(ticket)[LABELS]
+        return keep_labels(batch, labels)
+
+    def discard(self, ticket: Submitted) -> None:
+        if not ticket.cancel():
+            self._feeder.submit(self._drop, ticket)
+
+    def _drop(self, submitted: Submitted) -> None:
+        with suppress(RunnerError, ShapeError), self._guard:  # the slot is free again either way
+            self._runner.result(submitted.result()[1])
+
+    def close(self) -> None:
+        """Wait for what is under way."""
+        self._feeder.shutdown()
 
 
 @contextmanager
-def open_lanes(runners: Sequence[Runner]) -> Iterator[Lanes]:
-    """Yield the slots of a runner that has several, else a thread for each of `runners`; the runners stay open."""
+def open_lanes(
+    runners: Sequence[Runner], guard: AbstractContextManager[object] = UNGUARDED
+) -> Iterator[ThreadLanes | SlotLanes]:
+    """Yield the slots of a runner that has several, else a thread for each of `runners`; the runners stay open.
+
+    Args:
+        guard: is held around each call of a runner.
+    """
     first = runners[0]
     if first.slots > 1:
-        yield SlotLanes(first)
+        with closing(SlotLanes(first, guard)) as fed:
+            yield fed
         return
     budget = memory_budget_for(first)
-    with closing(ThreadLanes([infer_function(runner, budget) for runner in runners])) as lanes:
+    with closing(ThreadLanes([infer_function(runner, budget, guard) for runner in runners])) as lanes:
         yield lanes
 
 
-def infer_function(runner: Runner, budget: MemoryBudget | None = None) -> Infer:
+def infer_function(
+    runner: Runner, budget: MemoryBudget | None = None, guard: AbstractContextManager[object] = UNGUARDED
+) -> Infer:
     """Return a function from images to the labels of `runner`; ShapeError if they exceed the memory `budget`."""
     budget = budget or memory_budget_for(runner)
 
     def infer(images: NDArray[np.uint8]) -> NDArray[Any]:
-        with budget.reserve(images.shape):
+        with budget.reserve(images.shape), guard:
             labels: NDArray[Any] = runner.infer({INPUT: images})[LABELS]
         return labels
 

@@ -10,12 +10,13 @@ from typing import Protocol
 from fcn_deploy.card import ModelCard, voc_palette
 from fcn_deploy.errors import OutputError, first_line
 from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, ImageWorkers, label_images
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.lazy_images import iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import open_lanes
 from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.prediction.outputs import Outputs
-from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
+from fcn_deploy.prediction.pipeline import Bounds, reorder
 from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.prediction.tiled import TiledLabeller
 from fcn_deploy.prediction.workers.pool import ImageProcesses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from itertools import chain, islice
@@ -15,16 +16,9 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.images import load_image
 from fcn_deploy.errors import ShapeError
+from fcn_deploy.prediction.image_states import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.inference import open_lanes
-from fcn_deploy.prediction.pipeline import (
-    Bounds,
-    FinishedImage,
-    LabelledImage,
-    LoadedImage,
-    batch_images,
-    infer_batches,
-    reorder,
-)
+from fcn_deploy.prediction.pipeline import Bounds, batch_images, infer_batches, reorder
 from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
 from fcn_deploy.runners.base import Runner
@@ -53,6 +47,8 @@ class Model:
         """Use `runner`, which `stack` closes, on up to `batch` images of one shape at once; labels stay `on_gpu`."""
         self.card: ModelCard | None = runner.card
         self._runner, self._stack, self._batch, self._on_gpu = runner, stack, batch, on_gpu
+        # A generator's images are run ahead in another thread.
+        self._guard = threading.Lock()
 
     def __repr__(self) -> str:
         card = self.card
@@ -60,47 +56,57 @@ class Model:
         return f"<Model {network}, {self._runner.name}>"
 
     @overload
-    def __call__(self, images: Image | StrPath) -> Labels: ...  # type: ignore[overload-overlap]
+    def __call__(self, images: Image | StrPath, *, on_gpu: bool | None = None) -> Labels: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[Labels]: ...  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]
+        self, images: list[Any] | tuple[Any, ...], *, on_gpu: bool | None = None
+    ) -> list[Labels]: ...
     @overload
-    def __call__(self, images: Iterable[Any]) -> Iterator[Labels]: ...
-    def __call__(self, images: Any) -> Any:
+    def __call__(self, images: Iterable[Any], *, on_gpu: bool | None = None) -> Iterator[Labels]: ...
+    def __call__(self, images: Any, *, on_gpu: bool | None = None) -> Any:
         """Return the labels of one image, of each in a list, or of each that an iterable gives.
 
         An iterable is read ahead of its results by a bounded number of images, and results keep its order.
 
+        Args:
+            on_gpu: whether labels stay on the GPU; None is as `load` was told.
+
         Raises:
             ShapeError: an image that is not uint8[H, W, 3], or that no profile of an engine holds.
             ImageError: a path that cannot be read as an image.
-            RunnerError: the model is closed, or the device failed.
+            RunnerError: the model is closed, the device failed, or labels cannot stay on a GPU.
         """
+        stays = self._on_gpu if on_gpu is None else on_gpu and self._runner.require_gpu()
         if isinstance(images, (str, os.PathLike)):
             images = load_image(Path(images))
         if is_on_gpu(images):
             batch = as_batch(images)
-            found = self._runner.infer({INPUT: batch}, on_gpu=self._on_gpu)[LABELS]
+            found = self._infer(batch, stays)
             return found if batch is images else found[0]
         if isinstance(images, (list, tuple)):
-            return list(self._stream(images))
+            return list(self._stream(images, stays))
         if hasattr(images, "__iter__") and not hasattr(images, "__array__"):
-            return self._stream(images)
+            return self._stream(images, stays)
         array = host_array(images)  # of a Pillow image, too
         whole = array if array.ndim == 4 else _image(array)[None]
-        labels = self._runner.infer({INPUT: whole}, on_gpu=self._on_gpu)[LABELS]
+        labels = self._infer(whole, stays)
         return labels if array.ndim == 4 else labels[0]
 
-    def _stream(self, images: Iterable[Any]) -> Iterator[Any]:
+    def _infer(self, images: Any, on_gpu: bool) -> Any:
+        with self._guard:
+            return self._runner.infer({INPUT: images}, on_gpu=on_gpu)[LABELS]
+
+    def _stream(self, images: Iterable[Any], on_gpu: bool) -> Iterator[Any]:
         source = iter(images)
         begun = list(islice(source, 1))
         images = chain(begun, source)
-        if self._on_gpu or any(map(is_on_gpu, begun)):
+        if on_gpu or any(map(is_on_gpu, begun)):
             batches = (BatchOfOne(image) if is_on_gpu(image) else _image(image)[None] for image in images)
-            for outputs in self._runner.stream(batches, on_gpu=self._on_gpu):
+            for outputs in self._runner.stream(batches, on_gpu=on_gpu):
                 yield outputs[LABELS][0]
             return
         loaded = (LoadedImage(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
-        with open_lanes([self._runner]) as lanes:
+        with open_lanes([self._runner], self._guard) as lanes:
             bounds = Bounds.of(1, self._batch, lanes.slots)
             grouped = batch_images(loaded, self._batch, bounds.grouped)
             # Closed here: where it is left to the garbage collector (Python 3.10), tickets would stay open until then.
@@ -142,8 +148,9 @@ def load(
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         threads: CPU threads of one inference; None leaves the number to the runner.
         batch: images of one shape in one inference, for lists and iterables.
-        on_gpu: whether labels stay on the GPU, as arrays that PyTorch, CuPy and others take without a copy (DLPack and
-            the CUDA Array Interface); for "tensorrt", "onnxruntime:cuda" and "pytorch:cuda".
+        on_gpu: whether labels stay on the GPU, unless a call says otherwise, as arrays that PyTorch, CuPy and others
+            take without a copy (DLPack and the CUDA Array Interface); for "tensorrt", "onnxruntime:cuda" and
+            "pytorch:cuda".
         engine: contexts, slots and CUDA graphs of the runner "tensorrt"; None leaves its own.
 
     Returns:

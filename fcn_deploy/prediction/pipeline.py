@@ -9,52 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fcn_deploy.errors import DataError, RunnerError, ShapeError
+from fcn_deploy.errors import RunnerError, ShapeError
+from fcn_deploy.prediction.image_states import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.inference import Lanes
 from fcn_deploy.prediction.stage_clock import INFERENCE, StageClock
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
-
-
-@dataclass(frozen=True)
-class LoadedImage:
-    """A decoded image, uint8[H, W, 3]."""
-
-    index: int
-    name: PurePosixPath
-    image: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class LabelledImage:
-    """An image and its labels, uint8|int32[H, W]."""
-
-    loaded: LoadedImage
-    labels: NDArray[Any]
-
-
-@dataclass(frozen=True)
-class FinishedImage:
-    """An image with nothing left to do: written, existing already, or failed.
-
-    Attributes:
-        pixels: int64[C], pixels of each class; None if they were not counted.
-        error: why there are no results.
-    """
-
-    index: int
-    name: PurePosixPath
-    pixels: NDArray[np.int64] | None = None
-    error: DataError | ShapeError | RunnerError | None = None
-    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,8 +157,7 @@ class _InFlight:
         while len(self.waiting) >= self._lanes.slots:  # a refused batch comes back as two
             yield from self.collect()
         try:
-            images = stack_images(batch)
-            self.waiting.append((batch, self._clock.wait(INFERENCE, lambda: self._lanes.submit(images))))
+            self.waiting.append((batch, self._clock.wait(INFERENCE, lambda: self._lanes.submit(batch))))
         except (RunnerError, ShapeError) as error:
             yield from self._refused(batch, error)
 
@@ -218,11 +181,6 @@ class _InFlight:
         half = len(batch) // 2
         yield from self.submit(batch[:half])
         yield from self.submit(batch[half:])
-
-
-def stack_images(batch: list[LoadedImage]) -> NDArray[np.uint8]:
-    """Return uint8[N, H, W, 3]; a single image is not copied."""
-    return batch[0].image[None] if len(batch) == 1 else np.stack([loaded.image for loaded in batch])
 
 
 def reorder(values: Iterable[Value], index: Callable[[Value], int]) -> Generator[Value, None, None]:

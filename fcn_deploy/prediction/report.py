@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, RunnerError
-from fcn_deploy.prediction.pipeline import FinishedImage
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.plain import plain
 

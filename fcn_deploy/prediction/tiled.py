@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, ImageError, RunnerError, ShapeError
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import infer_function
-from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.label_checks import check_labels

@@ -105,6 +105,7 @@ class Runner(ABC):
 
     def require_gpu(self) -> bool:
         """Return True where images may lie on the GPU and outputs stay there; RunnerError elsewhere."""
+        self._require("opened", "uploaded", "executed")
         self._gpu(None)
         return True
 

@@ -16,10 +16,10 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, RunnerError, first_line
 from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.prediction.cluster.resources import Cluster, divide_resources, ray_session
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import LocalLabeller, choose_outputs
 from fcn_deploy.prediction.options import PredictOptions
-from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.progress import SILENT, Progress
 

@@ -19,12 +19,11 @@ from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import IO, Any, Generic, TypeVar
 
-import numpy as np
-
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.prediction.image_io import ImageIO
+from fcn_deploy.prediction.image_states import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
-from fcn_deploy.prediction.pipeline import FinishedImage, LabelledImage, LoadedImage, Pending
+from fcn_deploy.prediction.pipeline import Pending
 from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
 from fcn_deploy.prediction.workers.slots import Slots
 from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTask, share
@@ -146,7 +145,7 @@ class ImageProcesses:
             self._clock.add_work(DECODING, answer.seconds)
             if isinstance(answer.value, FinishedImage):
                 return answer.value
-            return LoadedImage(item.index, item.name, self._slots.image(slot, answer.value))
+            return self._slots.loaded(slot, item.index, item.name, answer.value)
 
         return self._ask(LoadTask(item, slot), finish)
 
@@ -155,8 +154,7 @@ class ImageProcesses:
             self._free.append(self._taken.pop(value.index))
             return _Expected(self._receive, lambda answer: value, Answer(value, 0))
         loaded, labels = value.loaded, value.labels
-        slot, shape = self._taken.pop(loaded.index), loaded.image.shape
-        np.copyto(self._slots.labels(slot, shape[:2], labels.dtype), labels)
+        slot, shape = self._taken.pop(loaded.index), loaded.image.shape  # the labels were kept in the slot
 
         def finish(answer: Answer) -> FinishedImage:
             self._clock.add_work(WRITING, answer.seconds)

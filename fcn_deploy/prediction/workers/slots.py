@@ -5,10 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+from fcn_deploy.prediction.image_states import LoadedImage
 
 # Bytes from one slot to the next. Only what was written takes memory, so a slot may be as large as any image.
 STRIDE = 2 << 30
@@ -43,6 +46,16 @@ class Slots:
             raise MemoryError
         image: NDArray[np.uint8] = np.ndarray(tuple(shape), np.uint8, self._memory, slot * STRIDE)
         return image
+
+    def loaded(self, slot: int, index: int, name: PurePosixPath, shape: Sequence[int]) -> LoadedImage:
+        """Return the image in the slot, whose labels are kept there too; MemoryError if they do not fit."""
+
+        def keep(labels: NDArray[Any]) -> NDArray[Any]:
+            own = self.labels(slot, shape[:2], labels.dtype)
+            np.copyto(own, labels)
+            return own
+
+        return LoadedImage(index, name, self.image(slot, shape), keep)
 
     def labels(self, slot: int, shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
         """Return labels [H, W] of the image in the slot."""

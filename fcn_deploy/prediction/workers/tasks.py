@@ -11,8 +11,8 @@ import numpy as np
 
 from fcn_deploy.errors import FcnDeployError, ImageError
 from fcn_deploy.prediction.image_io import ImageIO
+from fcn_deploy.prediction.image_states import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
-from fcn_deploy.prediction.pipeline import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.workers.slots import Slots
 
 
@@ -51,12 +51,12 @@ def share(loaded: LoadedImage | FinishedImage, slots: Slots, slot: int) -> Loade
     if isinstance(loaded, FinishedImage):
         return loaded
     try:
-        image = slots.image(slot, loaded.image.shape)
+        shared = slots.loaded(slot, loaded.index, loaded.name, loaded.image.shape)
     except MemoryError:
         refused = ImageError(f"{loaded.name} is too large; cut it into tiles (--tile 1024)")
         return FinishedImage(loaded.index, loaded.name, error=refused)
-    np.copyto(image, loaded.image)
-    return LoadedImage(loaded.index, loaded.name, image)
+    np.copyto(shared.image, loaded.image)
+    return shared
 
 
 @dataclass(frozen=True)

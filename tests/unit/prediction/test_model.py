@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -11,8 +13,11 @@ from PIL import Image
 
 import fcn_deploy
 from fcn_deploy.errors import GraphError, ImageError, RunnerError, ShapeError, UnknownNameError
+from fcn_deploy.prediction.model import Model
+from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.registry import open_runner
 from tests.conftest import tiny_model
+from tests.support.fake_runners import FakeRunner
 from tests.support.fakes.machine import Machine
 from tests.support.gpu_arrays import DlpackArray, InterfaceArray
 from tests.support.tensorrt_nets import *  # noqa: F403
@@ -150,6 +155,55 @@ def test_labels_cannot_stay_on_a_gpu_that_is_not_there(net):
     for spec in ("onnxruntime", "pytorch"):
         with pytest.raises(RunnerError, match=f"^{spec} takes images on the host and gives labels there; copy"):
             fcn_deploy.load(net if spec == "onnxruntime" else "demo", runner=spec, on_gpu=True)
+
+
+def test_each_call_may_say_whether_its_labels_stay_on_the_gpu(net, reference, monkeypatch):
+    machine = Machine(monkeypatch, 1)
+    image, expected = noise((1, 33, 47))[0], reference(noise((1, 33, 47)))["labels"][0]
+    for stays in (False, True):
+        with fcn_deploy.load(machine.build(net, PROFILES), on_gpu=stays) as model:
+            found = [model(image, on_gpu=True), *model([image] * 2, on_gpu=True), *model(iter([image]), on_gpu=True)]
+            assert isinstance(model(image), GpuArray) == stays
+            assert all(np.array_equal(labels, expected) for labels in model([image], on_gpu=False))
+            assert np.array_equal(model(image[None], on_gpu=False)[0], expected)
+        for labels in found:
+            assert np.array_equal(machine.gpu.view(labels.address, labels.nbytes).reshape(labels.shape), expected)
+        with pytest.raises(RunnerError, match="closed"):
+            model(image, on_gpu=True)
+    del labels
+    found.clear()
+    machine.check()
+
+
+def test_a_call_cannot_leave_labels_on_a_gpu_that_is_not_there(net, reference):
+    image = noise((1, 33, 47))
+    with fcn_deploy.load(net) as model:
+        for given in (image, image[0], [image[0]], iter([image[0]])):
+            with pytest.raises(RunnerError, match=r"^onnxruntime takes images on the host and gives labels there"):
+                model(given, on_gpu=True)
+        assert np.array_equal(model(image, on_gpu=False), reference(image)["labels"])
+
+
+def test_a_call_between_the_results_of_a_generator_waits_for_the_image_that_is_run_ahead():
+    inside = []
+
+    class Alone(FakeRunner):
+        def _upload(self, image):
+            inside.append(image)
+            time.sleep(0.001)
+            super()._upload(image)
+
+        def _download(self):
+            (image,) = inside
+            inside.clear()
+            return {"labels": image[..., 0].copy()}
+
+    images = [np.full((3, 5, 3), value, np.uint8) for value in range(20)]
+    with ExitStack() as stack:
+        model = Model(Alone(), stack)
+        for number, labels in enumerate(model(iter(images))):
+            assert (labels == number).all()
+            assert (model(images[-1 - number]) == 19 - number).all()
 
 
 def test_tensors_of_the_host_are_images(net, reference):

@@ -12,20 +12,15 @@ import numpy as np
 import pytest
 
 from fcn_deploy.errors import ImageError, OutputError, RunnerError
+from fcn_deploy.prediction import inference
 from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, label_images
+from fcn_deploy.prediction.image_states import FinishedImage, LoadedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
-from fcn_deploy.prediction.inference import ThreadLanes
-from fcn_deploy.prediction.pipeline import (
-    Batcher,
-    Bounds,
-    FinishedImage,
-    LoadedImage,
-    batch_images,
-    infer_batches,
-    prefetch,
-    reorder,
-)
+from fcn_deploy.prediction.inference import ThreadLanes, open_lanes
+from fcn_deploy.prediction.pipeline import Batcher, Bounds, batch_images, infer_batches, prefetch, reorder
 from fcn_deploy.prediction.stage_clock import DECODING, INFERENCE, WRITING, StageClock, bound
+from fcn_deploy.runners.tickets import Tickets
+from tests.support.fake_runners import FakeRunner
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
 
@@ -186,6 +181,66 @@ def test_a_batch_that_is_refused_is_tried_in_halves_down_to_the_image_that_is_to
     }
     # 0..7 as 4 and 4; the second half down to image 6; 8..15 as 4 and 4
     assert sorted(sizes, reverse=True) == [8, 8, 4, 4, 4, 4, 2, 2, 1, 1]
+
+
+class Slotted(FakeRunner):
+    """As an engine: three slots, every call of which is noted with its thread."""
+
+    slots = 3
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.threads: set[str] = set()
+        self._tickets = Tickets("slotted", [{}, {}, {}])
+
+    def submit(self, image, *, on_gpu=False):
+        self.threads.add(threading.current_thread().name)
+        return super().submit(image)
+
+    def result(self, ticket):
+        self.threads.add(threading.current_thread().name)
+        return super().result(ticket)
+
+
+@pytest.mark.parametrize(("runner", "thread"), [(FakeRunner, "infer"), (Slotted, "feed")])
+def test_no_image_and_no_label_is_copied_in_the_thread_that_passes_them_along(monkeypatch, runner, thread):
+    threads = set()
+
+    def noted(function):
+        def call(*arguments):
+            threads.add(threading.current_thread().name)
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(inference, "stack_images", noted(inference.stack_images))
+    opened, where = runner(num_classes=50), np.zeros((50, 2, 2), np.uint8)
+
+    def kept(index):
+        def keep(labels):
+            where[index] = labels
+            return where[index]
+
+        return noted(keep)
+
+    images = (LoadedImage(i, PurePosixPath(), np.full((2, 2, 3), i, np.uint8), kept(i)) for i in range(50))
+    with opened, open_lanes([opened]) as lanes:
+        found = list(infer_batches(batch_images(images, 4, 16), lanes, StageClock()))
+    assert threads | getattr(opened, "threads", set()) == {f"{thread}_0"}
+    assert [one.loaded.index for one in found] == list(range(50))
+    assert all(np.shares_memory(one.labels, where) and (one.labels == one.loaded.index).all() for one in found)
+
+
+def test_a_run_that_is_left_gives_the_slots_of_a_runner_back():
+    runner = Slotted(num_classes=50)
+    images = (LoadedImage(i, PurePosixPath(), np.full((2, 2, 3), i, np.uint8)) for i in range(50))
+    with runner:
+        with (
+            open_lanes([runner]) as lanes,
+            closing(infer_batches(batch_images(images, 2, 8), lanes, StageClock())) as run,
+        ):
+            assert next(run).loaded.index == 0
+        assert (runner.infer({"image": np.full((1, 2, 2, 3), 7, np.uint8)})["labels"] == 7).all()
 
 
 def test_an_image_for_which_there_is_no_memory_ends_with_an_error():

@@ -19,10 +19,10 @@ from fcn_deploy.prediction.cluster.labeller import (
     task_size,
     with_absolute_paths,
 )
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.labeller import choose_outputs
 from fcn_deploy.prediction.options import PredictOptions
-from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.prediction.tiled import Tiling
 
 

@@ -20,10 +20,11 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import OutputError, RunnerError
 from fcn_deploy.prediction import labeller as module
 from fcn_deploy.prediction.image_io import ImageIO, label_images
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import ThreadLanes
 from fcn_deploy.prediction.outputs import Outputs
-from fcn_deploy.prediction.pipeline import Bounds, FinishedImage, reorder
+from fcn_deploy.prediction.pipeline import Bounds, reorder
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.prediction.report import PredictReport
 from fcn_deploy.prediction.stage_clock import StageClock

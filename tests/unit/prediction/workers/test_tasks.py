@@ -11,9 +11,9 @@ from PIL import Image
 
 from fcn_deploy.data.images import load_image, load_label
 from fcn_deploy.prediction.image_io import ImageIO
+from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.outputs import Outputs
-from fcn_deploy.prediction.pipeline import FinishedImage
 from fcn_deploy.prediction.workers.slots import Slots
 from fcn_deploy.prediction.workers.tasks import Answer, LoadTask, Task, WriteTask
 
