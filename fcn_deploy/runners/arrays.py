@@ -101,12 +101,17 @@ def is_on_gpu(value: Any) -> bool:
 
 
 def as_batch(image: Any) -> Any:
-    """Return an image on a GPU as a batch, [N, H, W, 3] as it is and [H, W, 3] as a batch of one."""
-    if hasattr(image, "__cuda_array_interface__"):
-        shape = image.__cuda_array_interface__["shape"]
-    else:
-        shape = read_capsule(image.__dlpack__(stream=-1)).shape  # -1: no stream waits
-    return image if len(shape) == 4 else BatchOfOne(image)
+    """Return an image on a GPU as a batch, [N, H, W, 3] as it is and [H, W, 3] as a batch of one.
+
+    Raises:
+        ShapeError: it does not say its shape.
+    """
+    with _readable(image):
+        if hasattr(image, "__cuda_array_interface__"):
+            sides = len(image.__cuda_array_interface__["shape"])
+        else:
+            sides = len(read_capsule(image.__dlpack__(stream=-1)).shape)  # -1: no stream waits
+    return image if sides == 4 else BatchOfOne(image)
 
 
 def one_image(feeds: Mapping[str, Any]) -> Any:
@@ -192,7 +197,11 @@ def _by_interface(image: Any, ordinal: int, stream: int) -> tuple[Described, obj
     with _readable(image):
         described = image.__cuda_array_interface__
         dtype, earlier = np.dtype(described["typestr"]), described.get("stream")
-        address = int(described["data"][0] or 0)
+        address, shape = int(described["data"][0] or 0), tuple(map(int, described["shape"]))
+        strides = described.get("strides")
+        steps = None if strides is None else tuple(int(stride) // dtype.itemsize for stride in strides)
+        if described.get("mask") is not None:
+            raise ValueError("it has a mask")
     with primary_context(ordinal):
         if address:
             _check_gpu(ordinal_of(address), ordinal)
@@ -204,9 +213,7 @@ def _by_interface(image: Any, ordinal: int, stream: int) -> tuple[Described, obj
                     f"'{INPUT}' names the stream {earlier}, which is not one of GPU {ordinal} ({error}); make it on a "
                     "stream of that GPU"
                 ) from error
-    strides = described.get("strides")
-    steps = None if strides is None else tuple(stride // dtype.itemsize for stride in strides)
-    return Described(address, tuple(described["shape"]), steps, str(dtype), (CUDA, ordinal)), image
+    return Described(address, shape, steps, str(dtype), (CUDA, ordinal)), image
 
 
 def _library(value: Any) -> str:

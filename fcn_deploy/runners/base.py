@@ -99,8 +99,7 @@ class Runner(ABC):
         """
         self._require("opened", "uploaded", "executed")
         slot = self._tickets.free_slot()
-        taken = self._taken(image, slot)
-        self._start(slot, taken, on_gpu and self.require_gpu())
+        self._start(slot, taken := self._taken(image, slot), on_gpu and self.require_gpu())
         return self._tickets.issue(slot, shape_of(taken))
 
     def require_gpu(self) -> bool:

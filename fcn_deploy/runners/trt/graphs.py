@@ -7,7 +7,7 @@ because they all run on one stream.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from fcn_deploy.errors import RunnerError, one_line
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.memory import TensorMemory
 from fcn_deploy.runners.cuda.slots import Layout
+from fcn_deploy.runners.repeats import MOST_COUNTED, RUNS_TO_EARN
 from fcn_deploy.runners.trt.context import Execution, activation_bytes, create_context
 from fcn_deploy.runners.trt.engine import LoadedEngine
 from fcn_deploy.system.optional import require
@@ -101,10 +102,11 @@ class _CapturedGraph:
 class GraphedExecution:
     """As `Execution`; the third and later inferences of one shape and addresses are a single launch.
 
-    The first runs plainly, which settles what TensorRT decides on a new shape; the second is captured.
+    The first runs plainly, which settles what TensorRT decides on a new shape; the second is captured. Once `LIMIT`
+    combinations are kept, others run plainly until they come twice as often as the last one had to.
 
     Attributes:
-        note: why no more is captured; "" while there are graphs.
+        notes: why not everything is captured.
     """
 
     def __init__(self, loaded: LoadedEngine, device: CudaDevice, *, strict: bool = True) -> None:
@@ -115,7 +117,10 @@ class GraphedExecution:
             RunnerError: there is too little memory, or it is TensorRT 8.6.
         """
         require_graphs(loaded)  # now, and not at the second image
-        self._strict, self.note = strict, ""
+        self._strict, self._captures = strict, True
+        self.notes: tuple[str, ...] = ()
+        self._runs: Counter[tuple[Any, ...]] = Counter()
+        self._needed = RUNS_TO_EARN
         self._loaded = loaded
         self._device = device
         self._bytes = max(activation_bytes(loaded.engine), 1)
@@ -139,6 +144,9 @@ class GraphedExecution:
         """Do what `Execution.enqueue` does, by a captured graph where there is one."""
         key = (self._shape, *addresses.items())
         known = self._graphed.pop(key, None)
+        if known is None and len(self._graphed) == LIMIT and not self._earned(key):
+            self._shapes.enqueue(addresses, stream)
+            return
         if known is None:
             known = self._first(addresses, stream)
         else:
@@ -153,6 +161,25 @@ class GraphedExecution:
         self._shapes.close()
         self._activations.free()
 
+    def _earned(self, key: tuple[Any, ...]) -> bool:
+        """Count a run of a combination beyond `LIMIT`; whether it may replace the one used longest ago."""
+        self._say(
+            f"more than {LIMIT} combinations of shape and slot come; {LIMIT} have a CUDA graph, others are launched "
+            "one by one"
+        )
+        if key not in self._runs and len(self._runs) >= MOST_COUNTED:
+            self._runs.clear()
+        self._runs[key] += 1
+        if self._runs[key] < self._needed:
+            return False
+        self._needed *= 2
+        self._runs.clear()
+        return True
+
+    def _say(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes += (note,)
+
     def _first(self, addresses: Mapping[str, int], stream: Any) -> _CapturedGraph:
         if len(self._graphed) == LIMIT:
             stream.synchronize()  # the one that goes may be running
@@ -164,7 +191,7 @@ class GraphedExecution:
 
     def _replay(self, known: _CapturedGraph, addresses: Mapping[str, int], stream: Any) -> None:
         try:
-            if known.graph is None and not self.note:
+            if known.graph is None and self._captures:
                 known.graph = self._captured(known, addresses, stream)
             if known.graph is not None:
                 known.graph.launch()
@@ -180,7 +207,8 @@ class GraphedExecution:
         except RunnerError as error:
             if self._strict:
                 raise
-            self.note = f"no more CUDA graphs: {error}"
+            self._captures = False
+            self._say(f"no more CUDA graphs: {error}")
             return None
 
     def _execution(self) -> Execution:

@@ -197,9 +197,8 @@ class TrtRunner(Runner):
     def _compute(self, slot: Slot, shape: tuple[int, ...]) -> None:
         computing = self._stream_of[slot]
         slot.compute(computing.execution.prepare(shape, computing.stream), computing.execution.enqueue)
-        note = computing.execution.note if isinstance(computing.execution, GraphedExecution) else ""
-        if note and note not in self.notes:
-            self.notes += (note,)
+        told = computing.execution.notes if isinstance(computing.execution, GraphedExecution) else ()
+        self.notes += tuple(note for note in told if note not in self.notes)
 
     def accepts(self, shape: Shape) -> bool:
         return any(profile.accepts(shape) for profile in self._loaded.profiles)

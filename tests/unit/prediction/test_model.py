@@ -157,6 +157,36 @@ def test_labels_cannot_stay_on_a_gpu_that_is_not_there(net):
             fcn_deploy.load(net if spec == "onnxruntime" else "demo", runner=spec, on_gpu=True)
 
 
+def test_arrays_of_a_gpu_that_cannot_be_taken_are_one_line_and_the_model_goes_on(net, reference, monkeypatch):
+    class Refusing(DlpackArray):
+        def __dlpack__(self, *, stream=None):
+            raise BufferError("it needs\na gradient")
+
+    machine = Machine(monkeypatch, 1)
+    right, whole = noise((1, 33, 47))[0], noise((1, 33, 48))[0]
+    bad = {
+        DlpackArray(machine.gpu, right, 1): (RunnerError, "lies on GPU 1 and the model on GPU 0; copy it there first"),
+        DlpackArray(machine.gpu, right.astype(np.int16)): (
+            ShapeError,
+            r"int16\[1, 33, 47, 3\] on GPU 0; expected uint8",
+        ),
+        DlpackArray(machine.gpu, right[..., 0]): (ShapeError, r"uint8\[1, 33, 47\] on GPU 0; expected uint8\[N, H"),
+        InterfaceArray(machine.gpu, whole[:, ::2]): (ShapeError, "is not row-major; give a contiguous copy of it"),
+        InterfaceArray(machine.gpu, right, stream=77): (RunnerError, "the stream 77, which is not one of GPU 0"),
+        InterfaceArray(machine.gpu, right, shape=None): (ShapeError, "'image' is no array that can be read: tests: "),
+        Refusing(machine.gpu, right): ((ShapeError, RunnerError), "tests.*: it needs a gradient$"),
+    }
+    with fcn_deploy.load(machine.build(net, PROFILES)) as model:
+        for image, (kind, words) in bad.items():
+            for given in (image, [image], iter([image])):
+                with pytest.raises(kind, match=words) as caught:
+                    list(model(given))
+                assert "\n" not in str(caught.value)
+            image.release()
+        assert np.array_equal(model(right), reference(right[None])["labels"][0])
+    machine.check()
+
+
 def test_each_call_may_say_whether_its_labels_stay_on_the_gpu(net, reference, monkeypatch):
     machine = Machine(monkeypatch, 1)
     image, expected = noise((1, 33, 47))[0], reference(noise((1, 33, 47)))["labels"][0]

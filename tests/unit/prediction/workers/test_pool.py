@@ -116,6 +116,23 @@ def test_a_process_that_was_killed_is_one_line_and_leaves_no_other(monkeypatch, 
     assert children() == []
 
 
+class Mapped(FakeRunner):
+    """Reads which files the processes have mapped."""
+
+    files: str = ""
+
+    def _execute(self) -> None:
+        if len(self.shapes) == 5:
+            self.files = "".join(Path(f"/proc/{child.pid}/maps").read_text() for child in children())
+
+
+def test_a_full_dev_shm_is_no_matter_because_nothing_lies_there(monkeypatch, photos):
+    with Mapped(card=CARD) as runner:
+        predicted(monkeypatch, photos, "masks", runner, 1)
+        assert "/memfd:fcn-deploy images" in runner.files
+        assert "/dev/shm" not in runner.files
+
+
 def refuse(*arguments: object) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

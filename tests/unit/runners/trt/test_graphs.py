@@ -10,6 +10,7 @@ import pytest
 from fcn_deploy.errors import MissingDependencyError, RunnerError
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.trt import graphs as trt_graphs
+from fcn_deploy.runners.trt.context import create_context
 from fcn_deploy.runners.trt.runner import TrtRunner
 from tests.support.fakes.machine import Machine
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
@@ -67,11 +68,25 @@ def test_of_many_shapes_the_longest_unused_goes(machine, net, reference, monkeyp
     monkeypatch.setattr(trt_graphs, "LIMIT", 3)
     shapes = [(1, 33, 40 + number) for number in range(5)]
     with open_graphed(machine, net, preallocate=True) as runner:
-        for shape in [*shapes, *shapes[-3:], shapes[0], *shapes[-2:], shapes[0]]:
+        for shape in [*shapes, *shapes[-3:], shapes[0], *shapes[-2:], shapes[0], *shapes[:3], shapes[2]]:
             found = runner.infer({"image": noise(shape)})["labels"]
             assert np.array_equal(found, reference(noise(shape))["labels"])
         alive = machine.gpu.made["graph"] - machine.gpu.made["graph freed"]
         assert alive == 3
+        assert [note for note in runner.notes if "combinations" in note] == [
+            "more than 3 combinations of shape and slot come; 3 have a CUDA graph, others are launched one by one"
+        ]
+
+
+def test_shapes_that_come_in_turn_make_few_contexts(machine, net, reference, monkeypatch):
+    monkeypatch.setattr(trt_graphs, "LIMIT", 3)
+    with open_graphed(machine, net, preallocate=True) as runner:
+        made = []
+        monkeypatch.setattr(trt_graphs, "create_context", lambda *given: made.append(given) or create_context(*given))
+        for number in range(100):
+            image = noise((1, 33, 40 + number % 5), number)
+            assert np.array_equal(runner.infer({"image": image})["labels"], reference(image)["labels"])
+    assert 3 < len(made) <= 3 + 6  # log2(100) < 7
 
 
 def test_a_context_does_not_go_while_its_kernels_are_under_way(machine, net, reference, monkeypatch):
