@@ -69,7 +69,7 @@ class Model:
         An iterable is read ahead of its results by a bounded number of images, and results keep its order.
 
         Args:
-            on_gpu: whether labels stay on the GPU; None is as `load` was told.
+            on_gpu: whether labels stay on the GPU; None is the choice of `load`.
 
         Raises:
             ShapeError: an image that is not uint8[H, W, 3], or that no profile of an engine holds.
