@@ -11,7 +11,8 @@ from fcn_deploy.drift.resampling import Counts, Values, differences, limits
 from fcn_deploy.drift.result import AppearanceDrift, ClassDrift, ClassShares, LabelDrift, TensorDrift
 from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.bootstrap import Interval, interval, multiplicities
-from fcn_deploy.quantization.calibration.image_statistics import APPEARANCE, REGIONS, ImageStatistics, LabelChanges
+from fcn_deploy.quantization.calibration.image_profile import APPEARANCE, ImageProfile
+from fcn_deploy.quantization.calibration.image_statistics import REGIONS, ImageStatistics, LabelChanges
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.system.formatting import some
 
@@ -95,7 +96,7 @@ def judge_pooled_ranges(
 
 
 def judge_classes(
-    today: ImageStatistics, before: ImageStatistics, classes: Sequence[str], chosen: DriftLimits
+    today: ImageProfile, before: ImageProfile, classes: Sequence[str], chosen: DriftLimits
 ) -> ClassShares:
     """Return each class's share of the pixels, and the distance of all."""
     counts, own = _class_counts(before), _class_counts(today).share()
@@ -108,9 +109,7 @@ def judge_classes(
     return ClassShares(float(_distance((own - calibration)[None])[0]), most, drifts)
 
 
-def judge_appearance(
-    today: ImageStatistics, before: ImageStatistics, chosen: DriftLimits
-) -> tuple[AppearanceDrift, ...]:
+def judge_appearance(today: ImageProfile, before: ImageProfile, chosen: DriftLimits) -> tuple[AppearanceDrift, ...]:
     """Return what the images look like, and their sizes."""
     counts = Counts(before.appearance, np.ones_like(before.appearance))
     drawn = differences(counts, today.images, _appearance_scale)
@@ -161,12 +160,12 @@ def _reached(before: LabelChanges, images: int, chosen: DriftLimits) -> Values:
     return np.asarray((counts.share() + BEYOND_ALIKE) * np.exp(allowed) - BEYOND_ALIKE)
 
 
-def _class_counts(of: ImageStatistics) -> Counts:
+def _class_counts(of: ImageProfile) -> Counts:
     pixels = of.pixels.astype(np.float64)
     return Counts(pixels, np.broadcast_to(pixels.sum(axis=1, keepdims=True), pixels.shape))
 
 
-def _sizes(today: ImageStatistics, before: ImageStatistics) -> tuple[AppearanceDrift, ...]:
+def _sizes(today: ImageProfile, before: ImageProfile) -> tuple[AppearanceDrift, ...]:
     """Return the median height and width, in pixels, against the smallest and the largest of the calibration."""
     found = []
     for index, name in enumerate(("height", "width")):

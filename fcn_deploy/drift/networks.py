@@ -12,20 +12,20 @@ import onnx_ir as ir
 from fcn_deploy.audit.arithmetic import has_quantisation
 from fcn_deploy.card import ModelCard, numbered_classes
 from fcn_deploy.data.options import check_same_classes
-from fcn_deploy.drift.observe import NamedImage, TappedNetwork, observe
+from fcn_deploy.drift.observe import JoinedNetwork, NamedImage, TappedNetwork, observe
 from fcn_deploy.drift.quantised_ranges import load_quantised
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.prediction.report import Failure
 from fcn_deploy.quantization.calibration.cache import graph_digest
+from fcn_deploy.quantization.calibration.image_profile import UNNAMED
 from fcn_deploy.quantization.calibration.image_statistics import ImageStatistics, Range
+from fcn_deploy.quantization.rewrites.equalize import EQUALIZED
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import Progress
-
-UNNAMED = 256  # classes that uint8 labels may have
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,14 @@ class Networks:
     reference: Path | None
     card: ModelCard | None
     ranges: dict[str, Range]
-    network: TappedNetwork
+    network: TappedNetwork | JoinedNetwork
     other: Runner | None
     graph: str = ""
+
+    @property
+    def equalized(self) -> bool:
+        """Whether channels of a quantised tensor were equalised, so that the FP32 file has no such tensor."""
+        return any(map(_is_equalized, self.ranges))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -98,10 +103,19 @@ def open_networks(
     wide, own = _reference_graph(file, source.text)
     if card is not None and own is not None:
         check_same_classes(str(path), card, source.text, own)
-    network = TappedNetwork(file, wide, own, tuple(ranges), stack, threads=threads, margins=True)
+    shared = tuple(name for name in ranges if not _is_equalized(name))
+    full = TappedNetwork(file, wide, own, shared, stack, threads=threads, margins=True)
+    shown: TappedNetwork | JoinedNetwork = full
+    if len(shared) < len(ranges):
+        equalized = tuple(filter(_is_equalized, ranges))
+        shown = JoinedNetwork(full, TappedNetwork(path, graph, card, equalized, stack, threads=threads))
     opened = stack.enter_context(ModelSource(path, progress))
     other = stack.enter_context(opened.open(runner or opened.default_runner, threads=threads))
-    return Networks(path, Path(source.text), card or own, ranges, network, other, graph_digest(file, wide))
+    return Networks(path, Path(source.text), card or own, ranges, shown, other, graph_digest(file, wide))
+
+
+def _is_equalized(name: str) -> bool:
+    return name.endswith(EQUALIZED)
 
 
 def _reference_graph(path: Path, text: str) -> tuple[ir.Model, ModelCard | None]:

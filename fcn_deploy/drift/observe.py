@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -46,11 +46,7 @@ class Seen:
 
 
 class TappedNetwork:
-    """An ONNX file in ONNX Runtime that hands out inner tensors with its labels.
-
-    Attributes:
-        num_classes: C of its card; None without one.
-    """
+    """An ONNX file in ONNX Runtime that hands out inner tensors with its labels."""
 
     def __init__(
         self,
@@ -76,7 +72,6 @@ class TappedNetwork:
         self._tensors = tuple(tensors)
         self._logits = _logits_tensor(model, self._io) if margins or self._io.labels is None else None
         self._margins = margins
-        self.num_classes = None if card is None else card.num_classes
         outputs = [name for name in (self._io.labels, self._logits) if name is not None]
         wanted = [name for name in dict.fromkeys((*tensors, *outputs)) if name != self._io.image]
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fcn-deploy-"))
@@ -98,11 +93,28 @@ class TappedNetwork:
         return Seen({name: made[name] for name in self._tensors}, labels[0].astype(np.int64), margins)
 
 
+@dataclass(frozen=True)
+class JoinedNetwork:
+    """An FP32 file, and the INT8 file made from it, which alone has the tensors whose channels were equalised.
+
+    Equalised tensors are those of `quantised`, so the later ones are of inputs that were clipped already; all else is
+    FP32's.
+    """
+
+    wide: TappedNetwork
+    quantised: TappedNetwork
+
+    def run(self, image: NDArray[np.uint8]) -> Seen:
+        """Run uint8[H, W, 3]; ShapeError if a network does not take it."""
+        seen = self.wide.run(image)
+        return replace(seen, tensors={**self.quantised.run(image).tensors, **seen.tensors})
+
+
 def observe(
     images: Iterable[NamedImage],
     total: int | None,
     ranges: dict[str, Range],
-    network: TappedNetwork,
+    network: TappedNetwork | JoinedNetwork,
     other: Runner | None,
     progress: Progress,
     *,
@@ -136,7 +148,9 @@ def observe(
     return found.result(), tuple(counts.failures)
 
 
-def _add(found: StatisticsCollector, image: NDArray[np.uint8], network: TappedNetwork, other: Runner | None) -> None:
+def _add(
+    found: StatisticsCollector, image: NDArray[np.uint8], network: TappedNetwork | JoinedNetwork, other: Runner | None
+) -> None:
     """Count one image once everything that can fail has run."""
     seen = network.run(image)
     check_labels("the network", seen.labels, found.num_classes)

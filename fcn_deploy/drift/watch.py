@@ -26,7 +26,7 @@ from fcn_deploy.errors import DataError, RecordError
 from fcn_deploy.prediction.images.lazy_images import count_images, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource, find_sources
 from fcn_deploy.prediction.report import Failure
-from fcn_deploy.quantization.calibration.cache import read_cache
+from fcn_deploy.quantization.calibration.cache import CacheKey, read_cache
 from fcn_deploy.quantization.calibration.image_statistics import ImageStatistics, chosen_rows
 from fcn_deploy.quantization.calibration.images import calibration_options, open_images
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
@@ -68,7 +68,7 @@ def watch(
             otherwise; None compares the ranges, the classes and the appearance alone.
         calibration: the images that the file was calibrated with, as for `quantize`; they are run again.
         calibration_cache: in place of these, the file that `quantize` kept its measurements in: then nothing is run
-            again, and the ranges and labels alone are compared.
+            again, and for the ranges and labels the limits are fixed.
         max_images: the most images that are run, spread over all.
         false_alarms: share of sets like the calibration's that may be out, by which limits are chosen.
         max_beyond: share of a tensor's values outside its range that is always in order.
@@ -142,12 +142,17 @@ def _cached(networks: Networks, path: Path) -> tuple[TensorStatistics, str]:
     found = read_cache(path, None)
     if found.calibration is None or found.key is None:
         raise RecordError(f"{path} {found.reason or 'does not exist'}; expected a cache of `quantize --calib-cache`")
-    if networks.graph and found.key.graph != networks.graph:
+    if networks.graph and not _measured_on(networks, found.key):
         raise RecordError(
             f"{path} was measured on another file than {networks.reference}; give the cache of its own calibration, "
             "or the images (--calib)"
         )
     return found.calibration, f"{count(found.key.count, 'calibration image')} of {path.name}"
+
+
+def _measured_on(networks: Networks, key: CacheKey) -> bool:
+    """Tell whether a cache is of the reference; one of an earlier version names its equalised graph alone."""
+    return networks.graph == (key.original or key.graph) or (networks.equalized and not key.original)
 
 
 def _dataset_images(dataset: Dataset) -> Iterator[NamedImage]:
@@ -179,8 +184,8 @@ def _report(
     failures: tuple[Failure, ...],
 ) -> DriftReport:
     single = before if isinstance(before, ImageStatistics) else None
-    pooled = before if isinstance(before, TensorStatistics) else None
-    notes = (NO_REFERENCE,) * (networks.reference is None) + (POOLED,) * (pooled is not None)
+    profile = before.profile
+    notes = (NO_REFERENCE,) * (networks.reference is None) + (NO_PROFILE,) * (profile is None)
     return DriftReport(
         model=networks.model.name,
         reference=None if networks.reference is None else networks.reference.name,
@@ -192,8 +197,8 @@ def _report(
         false_alarms=chosen.false_alarms,
         tensors=_judge_ranges(today, before, chosen),
         labels=judge_labels(today.changes, None if single is None else single.changes, chosen),
-        classes=None if single is None else judge_classes(today, single, networks.classes, chosen),
-        appearance=() if single is None else judge_appearance(today, single, chosen),
+        classes=None if profile is None else judge_classes(today.profile, profile, networks.classes, chosen),
+        appearance=() if profile is None else judge_appearance(today.profile, profile, chosen),
         failures=failures,
         notes=notes,
     )
@@ -207,7 +212,10 @@ def _judge_ranges(
     return judge_ranges(today, before, chosen)
 
 
-POOLED = "a cache holds no single images: classes and appearance were not compared (--calib runs the images again)"
+NO_PROFILE = (
+    "the cache is of an earlier version, without figures of single images: classes and appearance were not compared; "
+    "`fcn-deploy quantize` with the same --calib and --calib-cache adds them"
+)
 NO_REFERENCE = "labels were not compared with FP32's: --reference names the FP32 file"
 
 

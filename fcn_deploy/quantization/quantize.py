@@ -19,7 +19,7 @@ from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.quantization.calibration.cache import graph_digest
-from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics
+from fcn_deploy.quantization.calibration.collect import CalibrationFiles, TensorSelection, collect_statistics
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE, choose_range
 from fcn_deploy.quantization.calibration.images import CalibrationSet, calibration_options, open_checked
 from fcn_deploy.quantization.calibration.measure import TensorStatistics, network_tensors
@@ -154,9 +154,8 @@ def _rewrite(
     seen = cache = None
     if images is not None:
         wanted = TensorSelection(names, network_tensors(model) if half else ())
-        seen, cache = collect_statistics(
-            graph.path, model, card, images, wanted, cache=options.calibration_cache, progress=progress
-        )
+        files = CalibrationFiles(graph.path, options.source, options.calibration_cache)
+        seen, cache = collect_statistics(files, model, card, images, wanted, progress=progress)
     ranges = {} if seen is None else _ranges(seen, names, options)
     report = None
     if half and seen is not None:  # before the pairs come between a tensor and its readers

@@ -122,6 +122,6 @@ def _overlap(found: Overlap | None) -> list[str]:
 def _cache(use: CacheUse | None) -> list[str]:
     if use is None:
         return []
-    if use.measured == 0:
+    if use.measured == 0 and not use.reason:
         return [f"measurements taken from {use.path}; the images were not run for them"]
     return [f"{count(use.measured, 'tensor')} measured, {use.taken} taken from {use.path}"]

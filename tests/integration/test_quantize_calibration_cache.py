@@ -22,7 +22,7 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration import cache as calibration_cache
 from fcn_deploy.quantization.calibration import measure as calibration_module
 from fcn_deploy.quantization.calibration.cache import CacheKey, cache_key, read_cache, write_cache
-from fcn_deploy.quantization.calibration.collect import TensorSelection, collect_statistics
+from fcn_deploy.quantization.calibration.collect import CalibrationFiles, TensorSelection, collect_statistics
 from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.quantization.calibration.images import open_checked
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
@@ -239,7 +239,7 @@ def test_the_tensors_that_a_cache_lacks_are_measured_and_added(place):
     write_cache(place.cache, key, whole.only(["pool"], ["conv1"]))
     place.runs = 0
     wanted = TensorSelection(["pool", "relu2"], ["logits"])
-    seen, use = collect_statistics(place.fcn, model, CARD, found, wanted, cache=place.cache)
+    seen, use = collect_statistics(CalibrationFiles(place.fcn, place.fcn, place.cache), model, CARD, found, wanted)
     assert place.runs == 6
     assert use is not None
     assert (use.taken, use.measured) == (2, len(whole.largest) - 2)

@@ -16,7 +16,14 @@ CALIBRATION = "synthetic:20:1:48x64"
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory, demo_onnx: Path) -> Path:
     target: Path = tmp_path_factory.mktemp("int8") / "int8.onnx"
-    fcn_deploy.quantize(demo_onnx, target, precision="int8", target="cpu", calibration=CALIBRATION)
+    fcn_deploy.quantize(
+        demo_onnx,
+        target,
+        precision="int8",
+        target="cpu",
+        calibration=CALIBRATION,
+        calibration_cache=target.with_name("c"),
+    )
     return target
 
 
@@ -39,10 +46,11 @@ def test_photos_that_fit_exit_with_0_and_the_answer_is_the_first_line(shell, int
 
 def test_photos_that_do_not_fit_exit_with_3_and_a_line_for_each_figure(shell, int8, photos, tmp_path):
     record = tmp_path / "drift.json"
-    done = shell("watch", int8, photos / "fog", "--calib", CALIBRATION, "--json", record)
+    done = shell("watch", int8, photos / "fog", "--calib-cache", int8.with_name("c"), "--json", record)
     assert done.code == 3, done.err
     assert done.out.startswith("the photos do not fit the calibration: ")
     assert "  contrast " in done.out
+    assert "10 images compared with 20 calibration images of c\n" in done.out
     assert "labels were not compared with FP32's: --reference names the FP32 file" in done.out
     assert json.loads(record.read_text())["fits"] is False
 

@@ -30,9 +30,9 @@ OUT, UNJUDGED = 3, 4
 
 @cli_command(
     examples=[
-        "fcn-deploy watch model.int8.onnx photos --calib train.txt",
         "fcn-deploy watch model.int8.onnx photos --calib-cache calib.cache",
-        "fcn-deploy watch model.int8.onnx photos --calib train.txt \\\n    --reference model.onnx --details",
+        "fcn-deploy watch model.int8.onnx photos --calib-cache calib.cache \\\n    --reference model.onnx --details",
+        "fcn-deploy watch model.int8.onnx photos --calib train.txt",
     ]
 )
 @cloup.argument("model", help="INT8 .onnx file, as `fcn-deploy quantize` writes it.")
@@ -61,7 +61,7 @@ OUT, UNJUDGED = 3, 4
         "--calib-cache",
         "calibration_cache",
         type=FILE,
-        help="In place of --calib: the cache of `fcn-deploy quantize`. Ranges and labels alone are compared.",
+        help="In place of --calib: the cache of `fcn-deploy quantize`; its images are not run again.",
     ),
 )
 @group(

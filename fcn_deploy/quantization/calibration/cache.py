@@ -1,6 +1,7 @@
 """Keep what calibration measured in a file: safetensors with JSON metadata, nothing that could be executed.
 
-It holds histograms, not ranges, so one file serves every method, precision, target and choice of nodes. It is good for
+It holds histograms, not ranges, so one file serves every method, precision, target and choice of nodes, and of each
+image what it looks like and which classes it shows, for `watch`; files of earlier versions lack that. It is good for
 one graph, one set of images in any order, and one version of ONNX Runtime; whatever else is found is reported in a line
 and measured again. Results measured on another processor differ by rounding and are taken as they are.
 """
@@ -25,6 +26,7 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import load_onnxruntime
 from fcn_deploy.graph.weights import catch_weight_errors, graph_files
 from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
+from fcn_deploy.quantization.calibration.image_profile import ImageProfile
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path, sha256
@@ -32,6 +34,7 @@ from fcn_deploy.system.plain import plain
 
 FORMAT = 1
 METADATA_KEY = "fcn_deploy.calibration"
+_PROFILE = ("appearance", "sizes", "pixels")  # arrays of an `ImageProfile`
 _HEAD = 4096  # bytes in which to look for the metadata's key
 _UNREADABLE = (SafetensorError, RecordError, OSError, KeyError, TypeError, ValueError, AttributeError)
 
@@ -44,12 +47,14 @@ class CacheKey:
         graph: SHA-256 of the graph's file and its external data.
         images: SHA-256 of the images' sorted pixel digests; their order changes nothing in a histogram.
         count: how many images.
+        original: SHA-256 of the file whose channels were equalised in the graph; "" where none were.
     """
 
     graph: str
     images: str
     count: int
     onnxruntime: str
+    original: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,14 +84,18 @@ class CacheContent:
     key: CacheKey | None = None
 
 
-def cache_key(graph: Path, digests: Sequence[str]) -> CacheKey:
-    """Return the key of a graph and of images with these `pixel_digest`s.
+def cache_key(graph: Path, digests: Sequence[str], original: Path | None = None) -> CacheKey:
+    """Return the key of a graph, made from the file `original` unless that is None or the same, and of images.
+
+    Args:
+        digests: the `pixel_digest` of each image.
 
     Raises:
         GraphError: the graph or its external data cannot be read.
     """
     images = hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
-    return CacheKey(graph_digest(graph), images, len(digests), load_onnxruntime().__version__)
+    before = "" if original is None or original == graph else graph_digest(original)
+    return CacheKey(graph_digest(graph), images, len(digests), load_onnxruntime().__version__, before)
 
 
 def graph_digest(path: Path, model: ir.Model | None = None) -> str:
@@ -142,6 +151,8 @@ def write_cache(path: Path, key: CacheKey, calibration: TensorStatistics) -> Non
         "zeros": np.array([h.zeros for h in histograms], np.int64),
         "largest": np.array(list(calibration.largest.values()), np.float64),
     }
+    if calibration.profile is not None:
+        arrays |= {name: getattr(calibration.profile, name) for name in _PROFILE}
     text = plain(_Metadata(FORMAT, key, tuple(calibration.histograms), tuple(calibration.largest)))
     with atomic_path(path) as temporary:
         save_file(arrays, temporary, {METADATA_KEY: json.dumps({**text, "sha256": _digest(text, arrays)})})
@@ -168,7 +179,18 @@ def _calibration(names: _Metadata, arrays: Mapping[str, NDArray[Any]]) -> Tensor
         for name, counts, (low, high, width), zeros in rows
     }
     largest = zip(names.largest, arrays["largest"].tolist(), strict=True)
-    return TensorStatistics(names.key.count, histograms, dict(largest))
+    return TensorStatistics(names.key.count, histograms, dict(largest), _profile(arrays, names.key.count))
+
+
+def _profile(arrays: Mapping[str, NDArray[Any]], images: int) -> ImageProfile | None:
+    """Return the figures of single images; None of a file that has none; ValueError if they are not of `images`."""
+    if not arrays.keys() >= set(_PROFILE):
+        return None
+    found = {name: arrays[name] for name in _PROFILE}
+    shapes = [array.shape for array in found.values()]
+    if any(len(shape) != 2 or shape[0] != images for shape in shapes):
+        raise ValueError(f"figures of {images} images of shapes {shapes}")
+    return ImageProfile(**found)
 
 
 def _digest(text: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -13,6 +13,7 @@ from fcn_deploy.errors import OutputError
 from fcn_deploy.graph.float_layers import convolutions
 from fcn_deploy.graph.ports import graph_io_of
 from fcn_deploy.quantization.calibration.cache import cache_key, read_cache, write_cache
+from fcn_deploy.quantization.calibration.image_profile import UNNAMED, ProfileCollector
 from fcn_deploy.quantization.calibration.images import CalibrationSet
 from fcn_deploy.quantization.calibration.measure import TensorStatistics, calibrate, network_tensors
 from fcn_deploy.system.progress import SILENT, Progress
@@ -56,48 +57,64 @@ class CacheUse:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class CalibrationFiles:
+    """The files of a calibration.
+
+    Attributes:
+        graph: the FP32 file, which is run.
+        original: the file whose channels were equalised in `graph`; `graph` itself where none were.
+        cache: where measurements are looked for and kept; a file that is something else is left alone.
+    """
+
+    graph: Path
+    original: Path
+    cache: Path | None = None
+
+
 def collect_statistics(
-    source: Path,
+    files: CalibrationFiles,
     model: ir.Model,
     card: ModelCard | None,
     images: CalibrationSet,
     wanted: TensorSelection,
     *,
-    cache: Path | None = None,
     progress: Progress = SILENT,
 ) -> tuple[TensorStatistics, CacheUse | None]:
     """Return distributions of `wanted` on the images.
 
-    With a cache every tensor is measured that any precision, target or choice of nodes would need: 5 % more time
-    and no more memory for a full-width FCN-8s.
+    With a cache every tensor is measured that any precision, target or choice of nodes would need, and what `watch`
+    compares of each image: 5 % more time and no more memory for a full-width FCN-8s.
 
     Args:
-        source: the FP32 file, which is run.
-        model: the same graph, loaded, its batch norms folded.
-        cache: where measurements are looked for and kept; a file that is something else is left alone.
+        model: the graph of the file that is run, loaded, its batch norms folded.
 
     Raises:
         DataError, GraphError: as for `calibrate`.
     """
+    source, cache = files.graph, files.cache
     if cache is None:
         return _measure(source, model, card, images, wanted, progress), None
-    key = cache_key(source, images.coverage.frames.digests)
+    key = cache_key(source, images.coverage.frames.digests, files.original)
     found = read_cache(cache, key)
-    seen = found.calibration
+    seen, reason = found.calibration, found.reason
     missing = all_tensors(model, wanted).missing_from(seen) if wanted.missing_from(seen) else TensorSelection(())
     if found.reason:
         left = "" if found.ours else "; it is left as it is, give another file (--calib-cache)"
         progress.say(f"{cache} {found.reason}: the images are run again{left}")
     taken = 0 if seen is None else len(seen.largest)
-    if missing or seen is None:
-        measured = _measure(source, model, card, images, missing, progress)
+    if seen is not None and seen.profile is None:
+        reason = "lacks what `fcn-deploy watch` compares of each image"
+        progress.say(f"{cache} {reason}: the images are run again")
+    if missing or seen is None or seen.profile is None:
+        measured = _measure(source, model, card, images, missing, progress, profile=True)
         seen = measured if seen is None else seen.merge(measured)
         if found.ours:
             try:
                 write_cache(cache, key, seen)
             except OutputError as error:  # what was measured is not lost
                 progress.say(f"{error}; the calibration is not kept")
-    use = CacheUse(cache, taken, len({*missing.histograms, *missing.extremes}), found.reason)
+    use = CacheUse(cache, taken, len({*missing.histograms, *missing.extremes}), reason)
     return seen.only(wanted.histograms, wanted.extremes), use
 
 
@@ -115,14 +132,19 @@ def _measure(
     images: CalibrationSet,
     wanted: TensorSelection,
     progress: Progress,
+    *,
+    profile: bool = False,
 ) -> TensorStatistics:
-    """Run the FP32 file on the images."""
+    """Run the FP32 file on the images; with `profile` their looks and classes are kept as well."""
     io = graph_io_of(model, str(source), card)
+    classes = UNNAMED if card is None else card.num_classes
+    collector = ProfileCollector(classes, io.labels or io.logits or "") if profile else None
     return calibrate(
         source,
-        images.feeds(io),
+        images.feeds(io, collector),
         histograms=wanted.histograms,
         extremes=wanted.extremes,
+        profile=collector,
         total=len(images.coverage.frames.names),
         progress=progress,
     )

@@ -14,13 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.metrics.agreement import AgreementCounts
+from fcn_deploy.quantization.calibration.image_profile import ImageProfile, ProfileCollector
 
 Range = tuple[float, float]
-# What an image looks like, whatever it shows: mean of grey and of red less blue, in 0..255; standard deviation of
-# grey; mean size of the second difference along rows, which noise raises and blur and fog lower.
-APPEARANCE = ("brightness", "red less blue", "contrast", "detail")
 REGIONS = ("all", "boundary", "low margin")
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,7 @@ class ImageStatistics:
         ranges: tensor -> (low, high) that its 8 bits cover, T of them.
         values, beyond: float64[I, T], values of each tensor, and those of them outside its range.
         excess: float64[T], how far the farthest value lies outside, in widths of the range; 0 if none does.
-        appearance: float64[I, 4], `APPEARANCE`.
-        sizes: int64[I, 2], height and width.
-        pixels: int64[I, C], pixels that the network labels as each class.
+        profile: what the images look like, and which classes they show.
         changes: None where two networks were not compared; of fewer images where not all were compared.
     """
 
@@ -55,14 +50,12 @@ class ImageStatistics:
     values: NDArray[np.float64]
     beyond: NDArray[np.float64]
     excess: NDArray[np.float64]
-    appearance: NDArray[np.float64]
-    sizes: NDArray[np.int64]
-    pixels: NDArray[np.int64]
+    profile: ImageProfile
     changes: LabelChanges | None = None
 
     @property
     def images(self) -> int:
-        return len(self.sizes)
+        return self.profile.images
 
 
 @dataclass
@@ -80,18 +73,18 @@ class StatisticsCollector:
     margin: float | None = None
     radius: int = 3
     _tensors: list[NDArray[np.float64]] = field(default_factory=list)
-    _appearance: list[tuple[float, ...]] = field(default_factory=list)
-    _sizes: list[tuple[int, int]] = field(default_factory=list)
-    _pixels: list[NDArray[np.int64]] = field(default_factory=list)
     _changes: list[tuple[tuple[int, int], ...]] = field(default_factory=list)
+    _profile: ProfileCollector = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._profile = ProfileCollector(self.num_classes)
 
     def add(self, image: NDArray[np.uint8], tensors: Mapping[str, NDArray[Any]], labels: NDArray[Any]) -> None:
         """Count uint8[H, W, 3], the quantised tensors before they are quantised, and integer[H, W] labels."""
         rows = [count_beyond(tensors[name], *edges) for name, edges in self.ranges.items()]
         self._tensors.append(np.array(rows, np.float64).reshape(-1, 3))
-        self._appearance.append(appearance_of(image))
-        self._sizes.append((image.shape[0], image.shape[1]))
-        self._pixels.append(np.bincount(labels.reshape(-1), minlength=self.num_classes).astype(np.int64))
+        self._profile.add_image(image)
+        self._profile.add_labels(labels)
 
     def add_changes(self, reference: NDArray[Any], labels: NDArray[Any], margins: NDArray[Any] | None) -> None:
         """Count labels integer[H, W] against the reference's, whose margins are float[H, W]."""
@@ -106,15 +99,13 @@ class StatisticsCollector:
 
     def result(self) -> ImageStatistics:
         """Return the counts so far."""
-        tensors = np.array(self._tensors, np.float64).reshape(len(self._sizes), len(self.ranges), 3)
+        tensors = np.array(self._tensors, np.float64).reshape(len(self._tensors), len(self.ranges), 3)
         return ImageStatistics(
             ranges=self.ranges,
             values=tensors[..., 0],
             beyond=tensors[..., 1],
             excess=tensors[..., 2].max(axis=0, initial=0.0),
-            appearance=np.array(self._appearance, np.float64).reshape(-1, len(APPEARANCE)),
-            sizes=np.array(self._sizes, np.int64).reshape(-1, 2),
-            pixels=np.array(self._pixels, np.int64).reshape(-1, self.num_classes),
+            profile=self._profile.result(),
             changes=self._label_changes(),
         )
 
@@ -132,14 +123,6 @@ def count_beyond(values: NDArray[Any], low: float, high: float) -> tuple[int, in
     outside = int(np.count_nonzero(values < low)) + int(np.count_nonzero(values > high))
     farthest = max(low - float(values.min()), float(values.max()) - high, 0.0)
     return values.size, outside, farthest / (high - low) if high > low else 0.0
-
-
-def appearance_of(image: NDArray[np.uint8]) -> tuple[float, ...]:
-    """Return `APPEARANCE` of uint8[H, W, 3]."""
-    grey = image.astype(np.float32) @ _GREY
-    balance = float(image[..., 0].mean(dtype=np.float64) - image[..., 2].mean(dtype=np.float64))
-    bends = np.abs(2 * grey[:, 1:-1] - grey[:, :-2] - grey[:, 2:])
-    return float(grey.mean()), balance, float(grey.std()), float(bends.mean()) if bends.size else 0.0
 
 
 def chosen_rows(count: int, most: int) -> Sequence[int]:

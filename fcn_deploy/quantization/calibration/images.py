@@ -15,6 +15,7 @@ from fcn_deploy.data.digests import Frames, pixel_digest
 from fcn_deploy.data.options import DataOptions, check_classes, open_unchecked, without_labels
 from fcn_deploy.errors import DataError, ImageError
 from fcn_deploy.graph.ports import GraphIO
+from fcn_deploy.quantization.calibration.image_profile import ProfileCollector
 from fcn_deploy.quantization.calibration.measure import Feeds
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress, track
@@ -70,8 +71,8 @@ class CalibrationSet:
     options: DataOptions
     coverage: CalibrationContent
 
-    def feeds(self, io: GraphIO) -> Iterator[Feeds]:
-        """Yield what the graph takes, image by image.
+    def feeds(self, io: GraphIO, profile: ProfileCollector | None = None) -> Iterator[Feeds]:
+        """Yield what the graph takes, image by image, each added to `profile` first.
 
         Raises:
             DataError: the images are no longer those of the survey.
@@ -80,6 +81,8 @@ class CalibrationSet:
         for sample in self._samples():
             if next(digests, None) != pixel_digest(sample.image):
                 raise DataError(f"{sample.name} has changed since it was first read; start again")
+            if profile is not None:
+                profile.add_image(sample.image)
             yield {io.image: io.prepare(sample.image[None])}
         if next(digests, None) is not None:
             raise DataError(f"an image of {self.dataset.name} can no longer be read; start again")

@@ -20,6 +20,7 @@ from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.weights import catch_write_errors, lower_ir_version
 from fcn_deploy.quantization.calibration.histogram import Histogram
+from fcn_deploy.quantization.calibration.image_profile import ImageProfile, ProfileCollector
 from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.system.progress import SILENT, Progress, track
 
@@ -34,20 +35,24 @@ class TensorStatistics:
         images: how many were run.
         histograms: tensor -> distribution.
         largest: tensor -> largest |x|, of every tensor that was watched.
+        profile: what the images look like and show; None where that was not gathered.
     """
 
     images: int
     histograms: Mapping[str, Histogram]
     largest: Mapping[str, float]
+    profile: ImageProfile | None = None
 
     def only(self, histograms: Iterable[str], extremes: Iterable[str]) -> TensorStatistics:
         """Return what `calibrate` gives of these tensors; KeyError if it has not all of them."""
         kept = {name: self.histograms[name] for name in histograms}
-        return TensorStatistics(self.images, kept, {name: self.largest[name] for name in (*kept, *extremes)})
+        largest = {name: self.largest[name] for name in (*kept, *extremes)}
+        return TensorStatistics(self.images, kept, largest, self.profile)
 
     def merge(self, other: TensorStatistics) -> TensorStatistics:
         """Add the tensors of `other`, measured on the same images."""
-        return TensorStatistics(self.images, {**self.histograms, **other.histograms}, {**self.largest, **other.largest})
+        histograms, largest = {**self.histograms, **other.histograms}, {**self.largest, **other.largest}
+        return TensorStatistics(self.images, histograms, largest, self.profile or other.profile)
 
 
 def calibrate(
@@ -56,6 +61,7 @@ def calibrate(
     *,
     histograms: Sequence[str],
     extremes: Sequence[str] = (),
+    profile: ProfileCollector | None = None,
     total: int | None = None,
     progress: Progress = SILENT,
 ) -> TensorStatistics:
@@ -66,6 +72,7 @@ def calibrate(
         feeds: what the graph takes, image by image; the same images in any order give the same result.
         histograms: tensors whose distribution is gathered.
         extremes: tensors of which the largest magnitude is enough.
+        profile: what counts the labels of each image; whoever makes `feeds` adds the images.
         total: how many images will come, for the progress bar.
 
     Raises:
@@ -76,13 +83,16 @@ def calibrate(
     watched = list(dict.fromkeys([*histograms, *extremes]))
     gathered = {name: Histogram() for name in histograms}
     largest = dict.fromkeys(watched, 0.0)
+    names = watched if profile is None else list(dict.fromkeys([*watched, profile.tensor]))
     count = 0
-    for count, seen in enumerate(watched_tensors(path, feeds, watched, total, progress), start=1):
+    for count, seen in enumerate(watched_tensors(path, feeds, names, total, progress), start=1):
         for name in watched:
             _observe(name, seen[name], gathered.get(name), largest, count)
+        if profile is not None:
+            profile.add_seen(seen)
     if count == 0:
         raise DataError("there is no calibration image; give a data set (--calib) with at least one")
-    return TensorStatistics(count, gathered, largest)
+    return TensorStatistics(count, gathered, largest, None if profile is None else profile.result())
 
 
 def watched_tensors(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from fcn_deploy.drift.judge import DriftLimits, judge_appearance, judge_classes, judge_labels, judge_ranges
+from fcn_deploy.quantization.calibration.image_profile import ImageProfile
 from fcn_deploy.quantization.calibration.image_statistics import (
     ImageStatistics,
     LabelChanges,
     StatisticsCollector,
-    appearance_of,
     count_beyond,
 )
 
@@ -35,15 +35,17 @@ def streets(images: int, seed: int, *, like: int = 1) -> ImageStatistics:
         values=np.full((images, 5), 1e5),
         beyond=1e5 * beyond,
         excess=np.full(5, 0.1),
-        appearance=np.hstack([of_kind(70, 140, 1), of_kind(-10, 10, 1), of_kind(30, 60, 1), of_kind(8, 16, 1)]),
-        sizes=np.tile([360, 480], (images, 1)),
-        pixels=np.rint(1e5 * shares / shares.sum(axis=1, keepdims=True)).astype(np.int64),
+        profile=ImageProfile(
+            appearance=np.hstack([of_kind(70, 140, 1), of_kind(-10, 10, 1), of_kind(30, 60, 1), of_kind(8, 16, 1)]),
+            sizes=np.tile([360, 480], (images, 1)),
+            pixels=np.rint(1e5 * shares / shares.sum(axis=1, keepdims=True)).astype(np.int64),
+        ),
     )
 
 
 def alarm(today: ImageStatistics, before: ImageStatistics) -> bool:
-    parts = [*judge_ranges(today, before, LIMITS), *judge_appearance(today, before, LIMITS)]
-    return any(each.out for each in parts) or judge_classes(today, before, CLASSES, LIMITS).out
+    parts = [*judge_ranges(today, before, LIMITS), *judge_appearance(today.profile, before.profile, LIMITS)]
+    return any(each.out for each in parts) or judge_classes(today.profile, before.profile, CLASSES, LIMITS).out
 
 
 @pytest.mark.parametrize(("calibration", "today", "like"), [(100, 20, 1), (30, 12, 1), (30, 60, 1), (100, 40, 5)])
@@ -57,7 +59,7 @@ def test_at_most_5_of_100_sets_of_the_kind_are_out(calibration, today, like):
 def test_a_set_without_any_change_is_in_order():
     same = streets(40, 1)
     assert not alarm(same, same)
-    assert judge_classes(same, same, CLASSES, LIMITS).distance == 0
+    assert judge_classes(same.profile, same.profile, CLASSES, LIMITS).distance == 0
 
 
 def test_a_tensor_with_many_more_values_beyond_its_range_is_out_and_with_fewer_never():
@@ -73,7 +75,7 @@ def test_a_tensor_with_many_more_values_beyond_its_range_is_out_and_with_fewer_n
 
 
 def test_a_class_that_vanished_is_named():
-    before = streets(60, 1)
+    before = streets(60, 1).profile
     pixels = before.pixels.copy()
     pixels[:, 0] += pixels[:, 2]
     pixels[:, 2] = 0
@@ -87,7 +89,7 @@ def test_a_class_that_vanished_is_named():
     (0, 0.4, "brightness"), (2, 0.5, "contrast"), (3, 2.5, "detail"),
 ])  # fmt: skip
 def test_other_looks_are_out(column, factor, name):
-    before = streets(60, 1)
+    before = streets(60, 1).profile
     looks = before.appearance.copy()
     looks[:, column] *= factor
     found = judge_appearance(replace(before, appearance=looks), before, LIMITS)
@@ -95,7 +97,7 @@ def test_other_looks_are_out(column, factor, name):
 
 
 def test_sizes_beyond_one_and_a_half_times_are_out():
-    before = streets(20, 1)
+    before = streets(20, 1).profile
     for factor, out in ((0.5, True), (0.7, False), (1.4, False), (2, True)):
         today = replace(before, sizes=(before.sizes * factor).astype(np.int64))
         assert [each.out for each in judge_appearance(today, before, LIMITS)[-2:]] == [out, out]
@@ -134,22 +136,13 @@ def test_values_outside_a_range_are_counted_with_the_farthest():
     assert count_beyond(np.zeros(0), 0.0, 2.0) == (0, 0, 0.0)
 
 
-def test_the_looks_of_a_picture():
-    image = np.zeros((2, 4, 3), np.uint8)
-    image[:, 1::2] = (200, 200, 100)
-    brightness, balance, contrast, detail = appearance_of(image)
-    grey = 0.299 * 200 + 0.587 * 200 + 0.114 * 100
-    assert (brightness, balance) == (pytest.approx(grey / 2), 50)
-    assert (contrast, detail) == (pytest.approx(grey / 2), pytest.approx(2 * grey))
-
-
 def test_a_collector_counts_labels_that_another_network_gives_otherwise():
     found = StatisticsCollector({}, num_classes=3, margin=1.0, radius=1)
     reference = np.array([[0, 0, 0, 1], [0, 0, 0, 1]])
     labels = np.array([[0, 0, 2, 1], [2, 0, 0, 1]])
     found.add(np.zeros((2, 4, 3), np.uint8), {}, reference)
     found.add_changes(reference, labels, np.array([[2.0, 2, 0.5, 2], [2, 2, 2, 0.5]]))
-    assert found.result().pixels.tolist() == [[6, 2, 0]]
+    assert found.result().profile.pixels.tolist() == [[6, 2, 0]]
     counted = found.result().changes
     assert counted is not None
     assert counted.differing.tolist() == [[2, 1, 1]]

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import astuple, replace
 
+import onnx
 import pytest
+from onnx.numpy_helper import from_array, to_array
 
 import fcn_deploy
 from fcn_deploy.drift.text import answer, render
 from fcn_deploy.errors import DataError, GraphError, RecordError
+from fcn_deploy.quantization.calibration.cache import read_cache, write_cache
 from tests.support.drifts import DRIFTS, scenes, write_photos
 from tests.support.small_fcn import write_fcn
 
 CALIBRATION = "synthetic:40:1:96x128"
+FEWER = "synthetic:12:1:96x128"
+
+
+def calibrated(source, target, cache, images=CALIBRATION):
+    return fcn_deploy.quantize(
+        source, target, precision="int8", target="cpu", calibration=images, calibration_cache=cache
+    )
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +32,7 @@ def folder(tmp_path_factory):
     """The demo in FP32 and in 8 bits, and 16 other scenes as they are and with each drift."""
     folder = tmp_path_factory.mktemp("watch")
     fcn_deploy.export("demo", folder / "demo.onnx")
-    fcn_deploy.quantize(
-        folder / "demo.onnx",
-        folder / "int8.onnx",
-        precision="int8",
-        target="cpu",
-        calibration=CALIBRATION,
-        calibration_cache=folder / "calib.cache",
-    )
+    calibrated(folder / "demo.onnx", folder / "int8.onnx", folder / "calib.cache")
     images = scenes("synthetic:16:7:96x128")
     write_photos(folder / "same", images)
     for name, drift in DRIFTS.items():
@@ -95,15 +99,82 @@ def cached(folder, photos, cache="calib.cache", **given):
     return fcn_deploy.watch(folder / "int8.onnx", str(folder / photos), calibration_cache=folder / cache, **given)
 
 
-def test_a_cache_judges_ranges_and_labels_alone_and_says_so(folder):
+def test_a_cache_says_of_single_images_what_the_images_say(folder):
     found = cached(folder, "same", reference=folder / "demo.onnx")
-    assert (found.fits, found.classes, found.appearance) == (True, None, ())
-    assert any("classes and appearance were not compared" in note for note in found.notes)
     again = watched(folder, "same", reference=folder / "demo.onnx")
+    assert (found.fits, found.notes) == (True, ())
+    assert found.classes == again.classes
+    assert [each.limit for each in found.labels] == [0.02, None, None]
+    for one, other in zip(found.appearance, again.appearance, strict=True):
+        assert astuple(one)[1:] == pytest.approx(astuple(other)[1:])
     for one, other in zip(found.tensors, again.tensors, strict=True):
         assert one.today == other.today
         assert one.calibration == pytest.approx(other.calibration, rel=0.3, abs=1e-5)
     assert render(found, details=True)
+
+
+@pytest.mark.parametrize(("drift", "word"), [("night", "darker"), ("bgr", "less vegetation")])
+def test_a_planted_drift_is_found_with_a_cache(folder, drift, word):
+    found = cached(folder, drift)
+    assert found.fits is False
+    assert word in answer(found)
+
+
+@pytest.fixture(scope="module")
+def equalized(folder):
+    """The demo with one large channel in its first layer, and what quantize made of it: tensors that FP32 has not."""
+    model = onnx.load(folder / "demo.onnx")
+    stored = {each.name: each for each in model.graph.initializer}
+    layers = [node for node in model.graph.node if node.op_type == "Conv"]
+    first, second = ([stored[name] for name in node.input[1:]] for node in layers[:2])
+    for tensor in first:
+        values = to_array(tensor).copy()
+        values[0] *= 256
+        tensor.CopyFrom(from_array(values, tensor.name))
+    columns = to_array(second[0]).copy()
+    columns[:, 0] /= 256
+    second[0].CopyFrom(from_array(columns, second[0].name))
+    onnx.save(model, folder / "large.onnx")
+    report = calibrated(folder / "large.onnx", folder / "large.int8.onnx", folder / "large.cache", FEWER)
+    assert report.equalized
+    return folder
+
+
+def large(folder, photos, *, reference="large.onnx", **given):
+    return fcn_deploy.watch(
+        folder / "large.int8.onnx", str(folder / photos), reference=folder / reference, max_images=8, **given
+    )
+
+
+def test_an_equalized_file_is_compared_with_its_fp32_file(equalized):
+    found = large(equalized, "same", calibration=FEWER)
+    assert found.fits, answer(found)
+    assert any(each.name.endswith("/equalized") for each in found.tensors)
+    assert any(not each.name.endswith("/equalized") for each in found.tensors)
+    by_cache = large(equalized, "night", calibration_cache=equalized / "large.cache")
+    assert by_cache.fits is False
+    for one, other in zip(found.tensors, by_cache.tensors, strict=True):
+        assert one.calibration == pytest.approx(other.calibration, rel=0.3, abs=1e-4)
+
+
+def test_a_cache_of_an_earlier_version_judges_ranges_and_labels_until_quantize_adds_the_images(equalized, tmp_path):
+    content, cache = read_cache(equalized / "large.cache", None), tmp_path / "old.cache"
+    assert content.calibration is not None
+    assert content.key is not None
+    write_cache(cache, replace(content.key, original=""), replace(content.calibration, profile=None))
+    found = large(equalized, "night", calibration_cache=cache)
+    assert (found.classes, found.appearance) == (None, ())
+    assert any(
+        "`fcn-deploy quantize` with the same --calib and --calib-cache adds them" in note for note in found.notes
+    )
+    assert render(found, details=True)
+    calibrated(equalized / "large.onnx", tmp_path / "again.onnx", cache, FEWER)
+    assert cache.read_bytes() == (equalized / "large.cache").read_bytes()
+
+
+def test_the_cache_of_another_equalized_file_is_refused(equalized):
+    with pytest.raises(RecordError, match=r"large\.cache was measured on another file than .*demo\.onnx"):
+        large(equalized, "same", reference="demo.onnx", calibration_cache=equalized / "large.cache")
 
 
 def test_values_beyond_the_range_of_a_cache_are_out(folder):
