@@ -5,29 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fcn_deploy.data.splits import share_of, write_list
 from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.system.arguments import checked
-from fcn_deploy.system.files import StrPath, check_writable, remove_temporary, target_of_temporary
+from fcn_deploy.system.files import StrPath, check_writable, write_text
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.config import TrainConfig
+from fcn_deploy.training.folder import PAGE, VAL_LIST, Start, remove_partial_files, remove_run, saved_run
 from fcn_deploy.training.opening import opening_lines
 from fcn_deploy.training.page import write_page
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import TrainArguments, config_of, new_model, open_run_inputs
-from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position, SavedState, read_saved_state
+from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position
 from fcn_deploy.training.step import Stepper, choose_device
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-Start = Literal["new", "resume", "restart"]
-PAGE = "report.html"
-FILES = (STATE_FILE, LOG, BEST, LAST, PAGE)
-VAL_LIST = Path("val", "list.txt")  # the images that --val 0.2 keeps apart
 
 
 @dataclass(frozen=True)
@@ -133,8 +129,8 @@ def train(
         The paths `best` and `last`, the history of the epochs, and the signal that stopped the run early, if any.
 
     Raises:
-        TrainingError: no data, a value out of range, a folder that holds another run, a device that is not there, or
-            a loss that is no longer finite.
+        TrainingError: no data, a value out of range, a folder that holds another run or files of no run, a device
+            that is not there, or a loss that is no longer finite.
         DataError, CheckpointError, OutputError: a data set, a checkpoint or the folder cannot be used.
 
     Example:
@@ -158,8 +154,8 @@ def run_training(
 ) -> TrainResult:
     """Train as `config` says; see `train`."""
     precision = choose_device(config.device, config.amp)
-    saved = _saved_run(config, start)
-    _remove_partial_files(config.output)
+    saved = saved_run(config, start)
+    remove_partial_files(config.output)
     if saved is not None and len(saved.position.history) == config.epochs:
         return TrainResult(config, saved.position, None, True)
     material = open_run_inputs(config, progress)
@@ -168,14 +164,14 @@ def run_training(
     begun = config if saved is None else replace(config, init=None)  # a resumed run takes its weights from its state
     stepper = Stepper(new_model(begun, material.card, progress), material.card, config, precision)
     check_writable(config.output / STATE_FILE)  # after all else that can fail, so that a mistake leaves no folder
+    if saved is None:
+        remove_run(config.output)
+        write_text(config.output / LOG, "")  # from now on the folder is a run's
     if share_of(config.val) is not None:
         write_list(material.val, config.output / VAL_LIST)
     run = Run(config, material, stepper, on_epoch, progress)
     if saved is not None:
         run.restore(saved)
-    elif start == "restart":
-        for name in FILES:
-            (config.output / name).unlink(missing_ok=True)
     for line in opening_lines(config, stepper.contract.model, material, precision.device.type, run.position.step):
         progress.say(line)
     progress.say(f"training; {config.output / LOG} gets one line per epoch")
@@ -196,33 +192,3 @@ def _write_page(run: Run, progress: Progress) -> None:
             write_page(folder / PAGE, folder / BEST, run.config, run.position, run.material, device)
     except FcnDeployError as error:
         progress.say(f"{folder / PAGE} is not written: {error}")
-
-
-def _saved_run(config: TrainConfig, start: Start) -> SavedState | None:
-    path = config.output / STATE_FILE
-    if start == "restart" or not path.exists():
-        return None
-    saved = read_saved_state(path)
-    if start == "new":
-        raise TrainingError(_existing_run(config.output, saved))
-    if found := differences(saved.config, config):
-        raise TrainingError(
-            f"{config.output} holds another run ({'; '.join(found)}); use its options, another folder, or --restart"
-        )
-    return saved
-
-
-def _existing_run(folder: Path, saved: SavedState) -> str:
-    done, epochs = len(saved.position.history), saved.config.epochs
-    if done == epochs:
-        best = saved.position.best_mean_iou
-        score = f", best mIoU {best:.1%}" if best is not None else ""
-        return f"{folder} holds a finished run ({epochs} epochs{score}); choose another folder, or --restart"
-    return f"{folder} holds a run stopped after {done} of {epochs} epochs; --resume goes on, --restart starts over"
-
-
-def _remove_partial_files(folder: Path) -> None:
-    """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.system.files` makes."""
-    for path in folder.glob(".*.tmp"):
-        if target_of_temporary(path.name) in FILES:
-            remove_temporary(path)

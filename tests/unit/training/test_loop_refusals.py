@@ -64,9 +64,11 @@ def test_resuming_without_a_run_starts_one(config):
 
 def test_a_state_that_is_not_one_says_so(config):
     config.output.mkdir()
-    (config.output / "state.safetensors").write_bytes(b"not a state")
+    state = config.output / "state.safetensors"
+    state.write_bytes(b"not a state")
     with pytest.raises(TrainingError, match=r"not the state of a run .* --restart starts over"):
         run_training(config, start="resume")
+    (config.output / "log.jsonl").write_text("")  # as a run leaves it before its first epoch
     run_training(replace(config, epochs=1), start="restart")
 
 

@@ -1,0 +1,101 @@
+"""Recognise the run that a folder holds, and replace nothing that is not of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from fcn_deploy.data.splits import share_of
+from fcn_deploy.errors import TrainingError
+from fcn_deploy.system.decode import decode, parse_json
+from fcn_deploy.system.files import remove_temporary, target_of_temporary
+from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.run import BEST, LAST, LOG
+from fcn_deploy.training.state import STATE_FILE, EpochRecord, SavedState, read_saved_state
+
+Start = Literal["new", "resume", "restart"]
+PAGE = "report.html"
+FILES = (STATE_FILE, LOG, BEST, LAST, PAGE)
+VAL_LIST = Path("val", "list.txt")  # the images that --val 0.2 keeps apart
+
+
+def saved_run(config: TrainConfig, start: Start) -> SavedState | None:
+    """Return the run to go on with; None where a new one begins.
+
+    Raises:
+        TrainingError: the folder holds a run and `start` is "new", holds another run and `start` is "resume", holds a
+            state that cannot be read, or holds files that training would replace and that are of no run.
+    """
+    state = config.output / STATE_FILE
+    if start == "restart" or not state.exists():
+        _check_replaceable(config)
+        if start != "restart" and _has_lines(config.output / LOG):
+            raise TrainingError(
+                f"{config.output} holds the {LOG} of a run whose {STATE_FILE} is gone, so the run cannot go on; choose "
+                "another folder, or --restart"
+            )
+        return None
+    saved = read_saved_state(state)
+    if start == "new":
+        raise TrainingError(_existing_run(config.output, saved))
+    if found := differences(saved.config, config):
+        raise TrainingError(
+            f"{config.output} holds another run ({'; '.join(found)}); use its options, another folder, or --restart"
+        )
+    return saved
+
+
+def remove_run(folder: Path) -> None:
+    """Remove the files of the run in `folder`; others stay."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.system.files` makes."""
+    for path in folder.glob(".*.tmp"):
+        if target_of_temporary(path.name) in FILES:
+            remove_temporary(path)
+
+
+def _check_replaceable(config: TrainConfig) -> None:
+    """Raise TrainingError if training would replace files of no run, as a network of that name from elsewhere."""
+    folder = config.output
+    written = [*FILES, *([str(VAL_LIST)] if share_of(config.val) is not None else [])]
+    there = [name for name in written if (folder / name).exists()]
+    if there and not _is_run(folder):
+        raise TrainingError(
+            f"{folder} holds {', '.join(there)}, which no run of fcn-deploy wrote (no {STATE_FILE} or {LOG} of one); "
+            "choose another folder, or move them away"
+        )
+
+
+def _is_run(folder: Path) -> bool:
+    """Tell whether `folder` has the state of a run, or its log; the log is there, without a line, from the start."""
+    try:
+        read_saved_state(folder / STATE_FILE)
+    except TrainingError:
+        return _is_log(folder / LOG)
+    return True
+
+
+def _is_log(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            line = next(lines, "")
+        return not line or bool(decode(EpochRecord, parse_json(line, str(path), TrainingError), "it", TrainingError))
+    except (OSError, UnicodeDecodeError, TrainingError):
+        return False
+
+
+def _has_lines(log: Path) -> bool:
+    return log.exists() and log.stat().st_size > 0
+
+
+def _existing_run(folder: Path, saved: SavedState) -> str:
+    done, epochs = len(saved.position.history), saved.config.epochs
+    if done == epochs:
+        best = saved.position.best_mean_iou
+        score = f", best mIoU {best:.1%}" if best is not None else ""
+        return f"{folder} holds a finished run ({epochs} epochs{score}); choose another folder, or --restart"
+    return f"{folder} holds a run stopped after {done} of {epochs} epochs; --resume goes on, --restart starts over"
