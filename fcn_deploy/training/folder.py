@@ -20,7 +20,7 @@ VAL_LIST = Path("val", "list.txt")  # the images that --val 0.2 keeps apart
 
 
 def saved_run(config: TrainConfig, start: Start) -> SavedState | None:
-    """Return the run to go on with; None where a new one begins.
+    """Return the run to go on with; None where a new one starts.
 
     Raises:
         TrainingError: the folder holds a run and `start` is "new", holds another run and `start` is "resume", holds a
