@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,22 +13,23 @@ import numpy as np
 
 from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.diagnosis.layer_errors import Images, LayerError, layer_errors
+from fcn_deploy.diagnosis.reasons import Rules, judge_stage, label_reasons, layer_reasons, only_rounding
 from fcn_deploy.diagnosis.result import Change, Diagnosis, StageComparison
 from fcn_deploy.diagnosis.stage_labels import ChainLabels, StageLabels, run_chain
 from fcn_deploy.diagnosis.stages import Stage, open_chain, open_stages
 from fcn_deploy.diagnosis.tensors import OnnxSource, tensor_source
-from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MIOU, ROUNDING, TOLERANCES, Tolerance, Tolerances, limits_of
+from fcn_deploy.diagnosis.tolerances import TOLERANCES, Tolerances, limits_of
 from fcn_deploy.errors import GraphError
 from fcn_deploy.metrics.agreement import AgreementCounts
 from fcn_deploy.metrics.bootstrap import iou_change
-from fcn_deploy.metrics.budget import judge_loss, points_lost
+from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
 
-IMAGES = 32  # at most, where the number is not given
+IMAGES = 32  # at most, where neither the number nor a limit is given
 
 
 @checked
@@ -41,6 +42,9 @@ def diagnose(
     radius: Count = 3,
     threads: Threads | None = None,
     tolerances: Tolerances = TOLERANCES,
+    max_miou_drop: float | None = None,
+    max_boundary_drop: float | None = None,
+    max_class_drop: Mapping[str, float] | None = None,
     progress: Progress = SILENT,
 ) -> Diagnosis:
     """Find the first stage of a deployment that differs from the one before it, and its first layer that does.
@@ -48,13 +52,17 @@ def diagnose(
     Args:
         stages: files in the order in which they were made: "demo" or a checkpoint, then .onnx files, then an engine.
             The first is the reference; if it is an FP32 .onnx file, PyTorch runs it as well.
-        data: images, as for `evaluate`, 32 at most, with or without labels; `DataOptions` for other numbers. None
-            generates them.
+        data: images, as for `evaluate`, with or without labels, 32 at most, or all where there is a limit;
+            `DataOptions` for other numbers. None generates them.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         layer_images: number of these images that are run layer by layer.
         radius: half width of the boundary band in pixels.
         threads: CPU threads; None leaves the number to the runner.
-        tolerances: limits by precision; `diagnosis.tolerances.with_changes` replaces some of them.
+        tolerances: by precision, beyond which a stage diverges; `diagnosis.tolerances.with_changes` replaces some.
+        max_miou_drop: points of mIoU that a stage may lose against the first. Where there is a limit, a stage is at
+            fault if it breaks one, and what is beyond `tolerances` is mentioned.
+        max_boundary_drop: points of mIoU near label changes.
+        max_class_drop: points of the IoU of single classes, by name.
 
     Returns:
         Every step with its labels, mIoU and layers against those before; `first_divergence` is None if all is well. A
@@ -64,6 +72,7 @@ def diagnose(
         CheckpointError, GraphError, EngineError: a file cannot be read, or there is nothing to compare.
         DataError: the data set cannot be used, or not with the model's classes.
         RunnerError: fewer than two stages run here.
+        UnknownNameError: a limit is on a class that is not there.
 
     Example:
         >>> import fcn_deploy
@@ -71,13 +80,15 @@ def diagnose(
         >>> [step.name for step in found.steps], found.first_divergence
         (['demo', 'demo.onnx'], None)
     """
-    options = DataOptions.of(data, limit=IMAGES)
+    budget = AccuracyBudget(max_miou_drop, max_boundary_drop, dict(max_class_drop or {}))
+    options = DataOptions.of(data, limit=None if budget else IMAGES)
     chained = open_chain([os.fspath(stage) for stage in stages], model=model_name, progress=progress)
     card = chained[0].card
     dataset = open_or_generate(card, options, progress)
     classes = classes_of(card, dataset)
     if not classes:
         raise GraphError(f"{chained[0].source} names no classes; give them (--classes)")
+    budget.check(classes)
     with ExitStack() as stack:
         open_stages(chained, stack, threads)
         labels = run_chain(
@@ -91,13 +102,22 @@ def diagnose(
         )
     for stage in chained:  # closed: let go of the weights before the layers need the memory
         stage.runner = None
-    steps = _compare_stages(chained, labels, tolerances, progress)
-    labelled = len(labels.stages[0].counts)
-    return Diagnosis(steps, dataset.name, len(labels.names), labelled, len(labels.kept), radius, classes, tolerances)
+    steps = _compare_stages(chained, labels, Rules(tolerances, budget, classes), progress)
+    return Diagnosis(
+        steps,
+        dataset.name,
+        len(labels.names),
+        len(labels.stages[0].counts),
+        len(labels.kept),
+        radius,
+        classes,
+        tolerances,
+        tuple(limit.words for limit in budget.limits),
+    )
 
 
 def _compare_stages(
-    stages: Sequence[Stage], labels: ChainLabels, tolerances: Tolerances, progress: Progress
+    stages: Sequence[Stage], labels: ChainLabels, rules: Rules, progress: Progress
 ) -> tuple[StageComparison, ...]:
     ran = {entry.stage.name: index for index, entry in enumerate(labels.stages)}
     steps: list[StageComparison] = []
@@ -105,14 +125,14 @@ def _compare_stages(
         if stage.status != "ok":
             steps.append(StageComparison(stage.name, stage.kind, stage.claim, stage.status, stage.reason))
         else:
-            diverged = {step.name for step in steps if step.reasons}
-            steps.append(_step(labels, ran[stage.name], diverged, tolerances, progress))
+            diverged = {step.name for step in steps if step.reasons or step.differences}
+            steps.append(_step(labels, ran[stage.name], diverged, rules, progress))
             gc.collect()  # nodes and values refer to each other; without this they overlap
     return tuple(steps)
 
 
 def _step(
-    labels: ChainLabels, index: int, diverged: Collection[str], tolerances: Tolerances, progress: Progress
+    labels: ChainLabels, index: int, diverged: Collection[str], rules: Rules, progress: Progress
 ) -> StageComparison:
     own = labels.stages[index]
     stage = own.stage
@@ -124,10 +144,13 @@ def _step(
     changes = [_change(before, own, own.before), _change(first, own, own.first)]
     follows_first = own.first.overall.fraction > own.before.overall.fraction
     parent = _reference_stage([entry.stage for entry in labels.stages[:index]], diverged if follows_first else ())
-    layers, no_layers = _layers(stage, parent, labels.kept, tolerances, progress)
+    layers, no_layers = _layers(stage, parent, labels.kept, rules.tolerances, progress)
     rounding = stage.claim == "fp32" and only_rounding(own.first.largest_margin, labels.largest_logit)
-    reasons = label_reasons(changes, tolerances[limits_of(stage.claim)], len(own.counts), rounding=rounding)
-    reasons += layer_reasons(layers, "" if parent is None else parent.name)
+    labelled = 0 if rules.budget else len(own.counts)
+    found = label_reasons(changes, rules.tolerances[limits_of(stage.claim)], labelled, rounding=rounding)
+    found += layer_reasons(layers, "" if parent is None else parent.name)
+    judged = judge_stage(first, own, rules)
+    broken = [each.sentence for each in judged if each.verdict == "broken"]
     return replace(
         alone,
         before=changes[0],
@@ -135,7 +158,9 @@ def _step(
         layers=layers,
         layers_against=parent.name if layers and parent is not None else None,
         no_layers=no_layers,
-        reasons=tuple(reasons),
+        judged=judged,
+        reasons=tuple(broken if rules.budget else found),
+        differences=tuple(found) if rules.budget else (),
     )
 
 
@@ -171,42 +196,3 @@ def _layers(
     except GraphError as error:
         return (), str(error)
     return errors, "" if errors else f"no tensor bears the same name in {parent.name}: its labels alone were compared"
-
-
-def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *, rounding: bool = False) -> list[str]:
-    """Return how a stage's labels are beyond the limits; empty if they are not.
-
-    Args:
-        changes: against the stage before and against the first. Both must be beyond a limit: a stage that differs from
-            a faulty one before it, or that hands on an earlier fault, is not at fault.
-        labelled: images with a ground truth.
-        rounding: whether all labels that differ are `only_rounding`.
-    """
-    reasons = []
-    differing = min(1 - change.agreement.fraction for change in changes)
-    if differing > limits.labels and not rounding:
-        reasons.append(f"{differing:.2%} of the labels differ (limit {limits.labels:.2%})")
-    losses = [points_lost(change.iou.mean) for change in changes if change.iou is not None]
-    if labelled >= FEWEST_FOR_MIOU and losses and all(judge_loss(loss, limits.miou) == "broken" for loss in losses):
-        least = min(losses, key=lambda loss: loss.value)
-        reasons.append(f"mean IoU fell by {least.value:.2f} points; at most {limits.miou:g} are allowed")
-    return reasons
-
-
-def only_rounding(largest_margin: float | None, largest_logit: float | None) -> bool:
-    """Return whether labels differ only where the reference's two best logits are as good as equal in FP32.
-
-    Args:
-        largest_margin: between these two where a label differs; None if none does.
-        largest_logit: of the reference; None if it gives no logits, and then nothing is known.
-    """
-    return largest_logit is not None and (largest_margin or 0.0) <= ROUNDING * largest_logit
-
-
-def layer_reasons(layers: Sequence[LayerError], other: str) -> list[str]:
-    """Return the layers out of line, in short; `other` is the stage whose tensors they were fed."""
-    divergent_layers = [layer for layer in layers if layer.out_of_line]
-    if not divergent_layers:
-        return []
-    more = f" and {len(divergent_layers) - 1} more" if len(divergent_layers) > 1 else ""
-    return [f"{divergent_layers[0].name}{more} out of line when fed the tensors of {other}"]

@@ -12,6 +12,7 @@ from fcn_deploy.diagnosis.tolerances import Tolerances
 from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import IouChange
+from fcn_deploy.metrics.budget import Judgement
 from fcn_deploy.system.formatting import count
 from fcn_deploy.system.plain import plain
 
@@ -54,7 +55,9 @@ class StageComparison:
             that did not run.
         layers: in the graph's order; empty with the reason in `no_layers`.
         layers_against: the stage whose tensors the layers were fed.
-        reasons: why it diverges; empty if it does not.
+        judged: what became of each limit against the first, where limits are set.
+        reasons: why it diverges, or with limits, which it breaks; empty if it does not.
+        differences: with limits, how it differs beyond the tolerances; this breaks no limit.
     """
 
     name: str
@@ -68,7 +71,9 @@ class StageComparison:
     layers: tuple[LayerError, ...] = ()
     layers_against: str | None = None
     no_layers: str = ""
+    judged: tuple[Judgement, ...] = ()
     reasons: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
     @property
     def divergent_layers(self) -> tuple[LayerError, ...]:
@@ -86,6 +91,8 @@ class StageComparison:
             "mean_iou": plain(self.mean_iou),
             "diverges": bool(self.reasons),
             "reasons": list(self.reasons),
+            "judged": plain(self.judged),
+            "differences": list(self.differences),
             "before": None if self.before is None else self.before.to_plain(),
             "first": None if self.first is None else self.first.to_plain(),
             "layers_against": self.layers_against,
@@ -101,6 +108,7 @@ class Diagnosis:
     Attributes:
         images, labelled, layer_images: how many were run, had a ground truth, and were run layer by layer.
         classes: names, index = label.
+        limits: those that were set, as they are typed.
     """
 
     steps: tuple[StageComparison, ...]
@@ -111,10 +119,11 @@ class Diagnosis:
     radius: int
     classes: tuple[str, ...]
     tolerances: Tolerances
+    limits: tuple[str, ...] = ()
 
     @property
     def first_divergence(self) -> StageComparison | None:
-        """The first comparison that diverges; None if all agree."""
+        """The first comparison that diverges, or with limits, breaks one; None if there is none."""
         return next((step for step in self.steps if step.reasons), None)
 
     @property
@@ -122,19 +131,32 @@ class Diagnosis:
         """Which step, which layer, why: one sentence."""
         step = self.first_divergence
         if step is None:
-            compared = sum(step.before is not None for step in self.steps)
-            return f"no step diverges: {count(compared, 'step')} within the limits"
-        said = f"first step that diverges: {step.name}"
+            return self._good
+        said = f"first step that {'breaks a limit' if self.limits else 'diverges'}: {step.name}"
+        if self.limits:
+            said += f": {step.reasons[0]}"
         if step.divergent_layers:
             layer = step.divergent_layers[0]
             name = f"{layer.name} (the normalisation)" if layer.name.startswith(CONTRACT_PREFIX) else layer.name
             causes = "; ".join(layer.causes) or f"fed the same tensors it errs by {percent(layer.error)}"
             return f"{said}; first layer: {name}: {causes}"
+        if self.limits:
+            return said
         if step.layers:
             worst = max(step.layers, key=lambda layer: layer.error)
             alone = f"no layer alone is out of line; the largest error is {percent(worst.error)} at {worst.name}"
             return f"{said}: {'; '.join(step.reasons)}; {alone}"
         return f"{said}: {'; '.join([*step.reasons, step.no_layers])}"
+
+    @property
+    def _good(self) -> str:
+        compared = [step for step in self.steps if step.before is not None]
+        steps = count(len(compared), "step")
+        if not self.limits:
+            return f"no step diverges: {steps} within the tolerances"
+        unknown = [step.name for step in compared if any(each.verdict == "not judged" for each in step.judged)]
+        doubt = f"; not every limit was judged of {', '.join(unknown)} (see above)" if unknown else ""
+        return f"no step breaks a limit: {steps} within {', '.join(self.limits)} of {self.steps[0].name}{doubt}"
 
     def to_plain(self) -> dict[str, Any]:
         """Return everything that was found: IoUs and shares are fractions, pixels are counts."""
@@ -150,6 +172,7 @@ class Diagnosis:
             "radius": self.radius,
             "classes": list(self.classes),
             "tolerances": plain(self.tolerances),
+            "limits": list(self.limits),
             "steps": [step.to_plain() for step in self.steps],
             "first_step": None if first is None else first.name,
             "first_layer": divergent_layers[0].name if divergent_layers else None,

@@ -14,6 +14,8 @@ from fcn_deploy.data.sample import Sample
 from fcn_deploy.diagnosis.stages import Stage
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
+from fcn_deploy.metrics.boundary import boundary_mask
+from fcn_deploy.metrics.budget import ImageCounts
 from fcn_deploy.metrics.scores import Counts, Labels, confusion_matrix
 from fcn_deploy.runners.label_checks import check_labels
 from fcn_deploy.system.progress import SILENT, Progress, track
@@ -26,13 +28,20 @@ class StageLabels:
 
     Attributes:
         before, first: agreement with the stage before it that ran, and with the first; of the first itself, empty.
-        counts: int64[C, C] of each labelled image.
+        counts, near: int64[C, C] of each labelled image: of every labelled pixel, and of those near label changes of
+            the truth.
     """
 
     stage: Stage
     before: AgreementCounts
     first: AgreementCounts
     counts: list[Counts] = field(default_factory=list)
+    near: list[Counts] = field(default_factory=list)
+
+    @property
+    def image_counts(self) -> ImageCounts:
+        """What a budget is judged by; there must be a labelled image."""
+        return ImageCounts(np.stack(self.counts), np.stack(self.near), len(self.counts))
 
 
 @dataclass
@@ -109,6 +118,7 @@ def _pass(
 
 def _count(found: ChainLabels, sample: Sample, num_classes: int) -> None:
     first = before = margins = None
+    near = None if sample.label is None else boundary_mask(sample.label, found.stages[0].first.radius)
     for entry in found.stages:
         labels, logits = _infer(entry.stage, sample, num_classes)
         if first is None:
@@ -120,10 +130,10 @@ def _count(found: ChainLabels, sample: Sample, num_classes: int) -> None:
             assert before is not None
             entry.before.update(before, labels)
             entry.first.update(first, labels, margins)
-        if sample.label is not None:
-            entry.counts.append(
-                confusion_matrix(sample.label[None], sample.counted(labels), num_classes, ignore_index_for(num_classes))
-            )
+        if sample.label is not None and near is not None:
+            counted, ignored = sample.counted(labels)[0], ignore_index_for(num_classes)
+            entry.counts.append(confusion_matrix(sample.label, counted, num_classes, ignored))
+            entry.near.append(confusion_matrix(sample.label[near], counted[near], num_classes, ignored))
         before = labels
 
 

@@ -76,7 +76,7 @@ def layer_table(step: StageComparison) -> Table:
     ordered = sorted(step.layers, key=lambda layer: -layer.error)[:TOP_LAYERS]
     ordered += [layer for layer in step.divergent_layers[:1] if layer not in ordered]
     table = _table(f"layers of {step.name}", "operator", "type")
-    _add_numbers(table, "error %", "SQNR dB", "limit %", "")
+    _add_numbers(table, "error %", "SQNR dB", "tolerance %", "")
     for layer in ordered:
         error = number(100 * layer.error, 3) if math.isfinite(layer.error) else "infinite"
         noise = number(layer.sqnr_db, 1) if math.isfinite(layer.sqnr_db) else NONE
@@ -88,8 +88,10 @@ def layer_table(step: StageComparison) -> Table:
 
 
 def remarks(found: Diagnosis) -> list[str]:
-    """List stages that did not run, each stage's worst layer, and what the columns mean."""
+    """List stages that did not run, what became of limits, each stage's worst layer, and what the columns mean."""
     lines = [f"{step.name} {step.status}: {step.reason}" for step in found.steps if step.status != "ok"]
+    lines += [f"{step.name}: {each.line}" for step in found.steps for each in step.judged]
+    lines += [f"{step.name} differs: {'; '.join(step.differences)}" for step in found.steps if step.differences]
     lines += [line for step in found.steps if (line := _worst(step))]
     lines += ["", _meaning(found)]
     return lines
@@ -119,6 +121,9 @@ def _state(step: StageComparison) -> Text:
         return Text(step.status, "yellow")
     if step.before is None:
         return Text("reference")
+    for verdict, style in (("broken", "red"), ("not judged", "yellow"), ("passed", "green")):
+        if any(each.verdict == verdict for each in step.judged):
+            return Text(verdict, style)
     return Text("diverges", "red") if step.reasons else Text("ok", "green")
 
 
@@ -130,7 +135,7 @@ def _worst(step: StageComparison) -> str:
     worst = max(step.layers, key=lambda layer: layer.error)
     return (
         f"{step.name}, fed the tensors of {step.layers_against}: largest error {percent(worst.error)} at {worst.name} "
-        f"(limit {percent(worst.bound)})"
+        f"(tolerance {percent(worst.bound)})"
     )
 
 

@@ -65,7 +65,7 @@ def demo(demo_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 def test_a_healthy_chain_of_every_form_diverges_nowhere(demo):
     result = _run("demo", *demo.values())
     assert result.exit_code == 0, result.output
-    assert "no step diverges: 5 steps within the limits" in result.output
+    assert "no step diverges: 5 steps within the tolerances" in result.output
     assert "out of line" not in result.output
 
 

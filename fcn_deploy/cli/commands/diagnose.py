@@ -10,12 +10,17 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import emit, progress
+from fcn_deploy.cli.options.budget import WORSE, budget_options
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, typed
 from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options
 from fcn_deploy.cli.options.values import COUNT, picked
 
-DIVERGES = 3
 IMAGES = 32
+LIMITS = (
+    ("max_miou_drop", "--max-miou-drop"),
+    ("max_boundary_drop", "--max-boundary-drop"),
+    ("max_class_drop", "--max-class-drop"),
+)
 
 
 class DiagnoseCommand(Command):
@@ -59,11 +64,12 @@ def _images_as_data(args: Sequence[str]) -> Iterator[str]:
         "tolerances",
         multiple=True,
         metavar="TYPE.LIMIT=VALUE",
-        help="Change a limit, such as int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 "
+        help="Change a tolerance: int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 "
         "(% error); repeatable.",
     ),
     RUN_OPTIONS,
 )
+@group("Limits", budget_options("of a stage against the first"))
 @group(
     "Labels of another program",
     option(
@@ -83,12 +89,18 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: s
     With --labels-from the first file is run with one mistake after the other (BGR, no mean, another size, ...), and the
     one that explains the label maps best is named; other files are tried as what the program may have run.
 
-    Exit code: 0 if every step is within its limits, 3 if one diverges or the labels of --labels-from are not the
+    Without a limit, a step diverges if its labels, its mIoU or a layer are beyond the tolerances of its precision. With
+    limits (--max-miou-drop, ...), these alone decide, on all images of --data, as in bench, choose and quantize; what
+    is beyond a tolerance is mentioned.
+
+    Exit code: 0 if no step diverges or breaks a limit, 3 if one does or the labels of --labels-from are not the
     reference's, 1 on an error. A stage that this machine cannot run is skipped with a notice.
     """
     if labels_from is not None:
-        if tolerances:
-            raise click.UsageError("--tolerance is not for --labels-from; leave one of them out")
+        others = [("tolerances", "--tolerance"), *LIMITS]
+        for name, flag in others:
+            if typed(name):
+                raise click.UsageError(f"{flag} is not for --labels-from; leave one of them out")
         if given["data"] is None:
             raise click.UsageError("--labels-from needs --data, the images that the label maps were made of")
         _name_slip(stages, labels_from, given)
@@ -97,16 +109,29 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: s
     from fcn_deploy.diagnosis.text import render
     from fcn_deploy.diagnosis.tolerances import with_changes
 
+    limits = picked(given, *(name for name, _ in LIMITS))
+    if any(value is not None for value in limits.values()):
+        given = _judged_by_limits(given, tolerances)
     found = diagnose(
         stages,
         data_options(given),
         tolerances=with_changes([_parsed(text) for text in tolerances]),
+        **limits,
         **picked(given, "model_name", "layer_images", "radius", "threads"),
         progress=progress(),
     )
     emit(found.to_plain, lambda: render(found))
     if found.first_divergence is not None:
-        click.get_current_context().exit(DIVERGES)
+        click.get_current_context().exit(WORSE)
+
+
+def _judged_by_limits(given: Mapping[str, Any], tolerances: Sequence[str]) -> dict[str, Any]:
+    """Return the options with all images, as the other commands judge on all; UsageError for a second limit on mIoU."""
+    for text in tolerances:
+        if _parsed(text)[1] == "miou":
+            flags = ", ".join(flag for name, flag in LIMITS if given[name] is not None)
+            raise click.UsageError(f"--tolerance {text} has no effect next to {flags}; leave one of them out")
+    return {**given, "limit": given["limit"] if typed("limit") else None}
 
 
 def _name_slip(stages: Sequence[str], labels_from: str, given: Mapping[str, Any]) -> None:
@@ -124,7 +149,7 @@ def _name_slip(stages: Sequence[str], labels_from: str, given: Mapping[str, Any]
     )
     emit(found.to_plain, lambda: render_slips(found))
     if found.verdict != "same":
-        click.get_current_context().exit(DIVERGES)
+        click.get_current_context().exit(WORSE)
 
 
 def _parsed(text: str) -> tuple[str, str, float]:

@@ -38,4 +38,4 @@ def test_the_verdict_says_so_where_no_layer_can_be_blamed():
     )
     engine = replace(GUILTY, kind="engine", layers=(), no_layers="an engine shows none of its tensors")
     assert diagnosis(engine).verdict.endswith("10.00% of the labels differ; an engine shows none of its tensors")
-    assert diagnosis(replace(GUILTY, reasons=())).verdict == "no step diverges: 1 step within the limits"
+    assert diagnosis(replace(GUILTY, reasons=())).verdict == "no step diverges: 1 step within the tolerances"

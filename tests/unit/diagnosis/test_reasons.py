@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fcn_deploy.diagnosis.diagnose import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.diagnosis.layer_errors import LayerError
+from fcn_deploy.diagnosis.reasons import label_reasons, layer_reasons, only_rounding
 from fcn_deploy.diagnosis.result import Change
 from fcn_deploy.diagnosis.tolerances import TOLERANCES
 from fcn_deploy.metrics.agreement import PixelShare
@@ -26,7 +26,7 @@ LIMITS = TOLERANCES["int8"]  # 2 % of the labels, 0.3 points
 
 
 def test_labels_beyond_the_limit_are_reported_and_an_earlier_stages_fault_is_not():
-    assert label_reasons([change(0.03), change(0.05)], LIMITS, 0) == ["3.00% of the labels differ (limit 2.00%)"]
+    assert label_reasons([change(0.03), change(0.05)], LIMITS, 0) == ["3.00% of the labels differ (tolerance 2.00%)"]
     assert label_reasons([change(0.03), change(0.01)], LIMITS, 0) == []  # the one before is at fault
     assert label_reasons([change(0.01), change(0.03)], LIMITS, 0) == []  # handed on
     assert label_reasons([change(0.03), change(0.03)], LIMITS, 0, rounding=True) == []
