@@ -1,4 +1,4 @@
-"""`quantize` and `diagnose` say one thing of one file, on the same images and by the same limits."""
+"""`diagnose` with limits: it says of a file what `quantize` says, on the same images and by the same limits."""
 
 from __future__ import annotations
 
