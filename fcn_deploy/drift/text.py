@@ -61,7 +61,8 @@ def _lines_out(found: DriftReport) -> list[str]:
         lines.append(f"{distance} (limit {found.classes.limit:.1%})")
         lines += [_class_line(each) for each in _moved(found.classes)]
     lines += [_label_line(each) for each in found.labels if each.out]
-    lines += [_tensor_line(each) for each in found.tensors if each.out]
+    if beyond := [each for each in found.tensors if each.out]:
+        lines += ["values beyond a tensor's range, with the calibration's share:", *map(_tensor_line, beyond)]
     return [f"  {line}" for line in lines]
 
 
@@ -87,19 +88,14 @@ def _class_line(each: ClassDrift) -> str:
 
 
 def _label_line(each: LabelDrift) -> str:
-    ends = (
-        "" if each.today.low is None or each.today.high is None else f" ({each.today.low:.2%} to {each.today.high:.2%})"
-    )
     known = "" if each.calibration is None else f", calibration {each.calibration:.2%}"
     limit = "" if each.limit is None else f" (limit {each.limit:.2%})"
-    return f"labels unlike FP32's, {each.region}: {each.today.value:.2%}{ends}{known}{limit}"
+    return f"labels unlike FP32's, {each.region}: {each.today.value:.2%}{known}{limit}"
 
 
 def _tensor_line(each: TensorDrift) -> str:
-    return (
-        f"{each.name}: {each.today:.3%} of its values beyond {each.low:.4g} to {each.high:.4g}, calibration "
-        f"{each.calibration:.3%} (limit {each.limit:.3%}); farthest {100 * each.excess:.0f} % of the range beyond it"
-    )
+    share = f"{each.today:.3%} beyond {each.low:.3g} to {each.high:.3g}"
+    return f"  {each.name}: {share}, {each.calibration:.3%} (limit {each.limit:.3%})"
 
 
 def _remarks(found: DriftReport) -> list[str]:
