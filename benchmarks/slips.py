@@ -24,6 +24,7 @@ from benchmarks.suite import Measured
 from fcn_deploy.data.options import DataOptions, open_unchecked, without_labels
 from fcn_deploy.diagnosis.slips.explain import CutReference, open_reference
 from fcn_deploy.diagnosis.slips.report import SlipReport
+from fcn_deploy.diagnosis.slips.text import ONE_LABEL
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.export import export_model
 
@@ -74,17 +75,8 @@ class Explainer:
         """Return the row of a program with these mistakes."""
         found = self.report(lambda photo: program.label(photo, wrong))
         words = [mistake.words for mistake in wrong]
-        name = found.tried[0].name
-        right = [each in name for each in words]
-        if found.explained_by and any(all(each in also for each in words) for also in found.alike):
-            right = [True] * len(words)
-        if found.verdict != "explained":
-            outcome = "not named"
-        elif all(right) and len(found.tried[0].fixes) == len(wrong):
-            outcome = "right"
-        else:
-            outcome = "one of two" if any(right) and len(found.tried[0].fixes) == 1 else "wrong"
-        return _row("one mistake" if len(wrong) == 1 else "two mistakes", " and ".join(words), outcome, found)
+        programs = "one mistake" if len(wrong) == 1 else "two mistakes"
+        return _row(programs, " and ".join(words), outcome_of(words, found), found)
 
     def unexplained(self, program: Program, strange: Path) -> Iterator[dict[str, Any]]:
         """Yield the rows of label maps that no mistake made."""
@@ -106,6 +98,19 @@ class Explainer:
         for photo in sorted(self._photos.iterdir()):
             Image.fromarray(label(photo)).save(self._maps / photo.name)
         return self._reference.explain(self._maps, DataOptions(self._photos))
+
+
+def outcome_of(mistakes: Sequence[str] | None, found: SlipReport) -> str:
+    """Return how a report names the mistakes of a program; None for label maps that no mistake explains."""
+    if not mistakes:
+        return {"same": "no slip", "unexplained": "not named", "explained": "wrong"}[found.verdict]
+    if found.verdict != "explained":
+        return "one label" if found.one_label > ONE_LABEL else "not named"
+    names = [found.tried[0].name, *found.alike]
+    count = len(found.tried[0].fixes)
+    if count == len(mistakes) and any(all(each in name for each in mistakes) for name in names):
+        return "right" if len(names) == 1 else "right, or"
+    return "one of two" if count == 1 and any(each in name for name in names for each in mistakes) else "wrong"
 
 
 def _row(programs: str, name: str, outcome: str, found: SlipReport) -> dict[str, Any]:

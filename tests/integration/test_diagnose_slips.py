@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from benchmarks import slips
 from fcn_deploy.cli.commands.diagnose import command
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.diagnosis.slips.explain import explain_labels
+from fcn_deploy.diagnosis.slips.explain import CutReference, explain_labels, open_reference
 from fcn_deploy.diagnosis.slips.report import SlipReport
 from fcn_deploy.errors import DataError
 from fcn_deploy.models.network import load_network
@@ -148,21 +148,42 @@ def write_maps(photos: Path, folder: Path, label: Callable[[Array], Array]) -> P
     return folder
 
 
-def named(demo_onnx: Path, photos: Path, folder: Path, label: Callable[[Array], Array]) -> SlipReport:
-    return explain_labels(demo_onnx, write_maps(photos, folder, label), str(photos), frames=3)
+@pytest.fixture(scope="module")
+def reference(demo_onnx: Path) -> Iterator[CutReference]:
+    """The demo, which runs once on each image whatever the number of programs."""
+    with open_reference(demo_onnx) as opened:
+        yield opened
 
 
-@pytest.mark.parametrize("name", ALONE)
-def test_one_slip_is_named(name: str, program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):
-    found = named(demo_onnx, photos, tmp_path / "maps", lambda image: ALONE[name](program, image))
+def named(reference: CutReference, photos: Path, folder: Path, label: Callable[[Array], Array]) -> SlipReport:
+    return reference.explain(write_maps(photos, folder, label), DataOptions(photos), frames=3)
+
+
+def in_turn(cases: Iterable[Any], every: int) -> list[Any]:
+    """Return the cases, of which all but every so many-th are long."""
+    return [
+        pytest.param(
+            case,
+            marks=pytest.mark.long if index % every else [],
+            id=case if isinstance(case, str) else " and ".join(case),
+        )
+        for index, case in enumerate(cases)
+    ]
+
+
+@pytest.mark.parametrize("name", in_turn(ALONE, 3))
+def test_one_slip_is_named(name: str, program: Program, reference: CutReference, photos: Path, tmp_path: Path):
+    found = named(reference, photos, tmp_path / "maps", lambda image: ALONE[name](program, image))
     assert found.verdict == "explained", found
     assert name in found.tried[0].name
     assert len(found.tried[0].fixes) == 1
 
 
-@pytest.mark.parametrize("names", PAIRS, ids=" and ".join)
-def test_two_slips_are_named(names: tuple[str, str], program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):
-    found = named(demo_onnx, photos, tmp_path / "maps", lambda image: PAIRS[names](program, image))
+@pytest.mark.parametrize("names", in_turn(PAIRS, 3))
+def test_two_slips_are_named(
+    names: tuple[str, str], program: Program, reference: CutReference, photos: Path, tmp_path: Path
+):
+    found = named(reference, photos, tmp_path / "maps", lambda image: PAIRS[names](program, image))
     assert found.verdict == "explained", found
     assert all(name in found.tried[0].name for name in names), found.tried[:3]
     assert len(found.tried[0].fixes) == 2
@@ -186,7 +207,7 @@ MANY += [(step, behind) for step in STEPS for behind in BEHIND]
 
 
 @pytest.mark.long
-def test_pairs_of_an_int8_program_are_named(demo_onnx: Path, photos: Path, tmp_path: Path):
+def test_pairs_of_an_int8_program_are_named(demo_onnx: Path, reference: CutReference, photos: Path, tmp_path: Path):
     int8 = tmp_path / "demo.int8.onnx"
     quantize(demo_onnx, int8, calibration=DataOptions("synthetic:6:1:96x128", split="train"), precision="int8")
     session = onnxruntime.InferenceSession(str(int8), providers=["CPUExecutionProvider"])
@@ -199,7 +220,7 @@ def test_pairs_of_an_int8_program_are_named(demo_onnx: Path, photos: Path, tmp_p
 
     wrong, missed = [], []
     for index, names in enumerate(MANY):
-        found = named(demo_onnx, photos, tmp_path / str(index), lambda image, names=names: label(image, names))
+        found = named(reference, photos, tmp_path / str(index), lambda image, names=names: label(image, names))
         right = all(name in found.tried[0].name for name in names)
         wrong += [(names, found.tried[0].name)] if found.verdict == "explained" and not right else []
         missed += [names] if found.verdict != "explained" else []
@@ -218,13 +239,13 @@ def test_the_mistakes_of_an_int8_program_are_named_on_camvid(camvid: Path):
     assert sum(row["outcome"] == "right" for row in named) >= 0.85 * len(named)
 
 
-def test_the_reference_has_no_slip(program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):
-    found = named(demo_onnx, photos, tmp_path / "maps", program.labels)
+def test_the_reference_has_no_slip(program: Program, reference: CutReference, photos: Path, tmp_path: Path):
+    found = named(reference, photos, tmp_path / "maps", program.labels)
     assert (found.verdict, round(found.as_they_are, 3)) == ("same", 1.0)
 
 
 @pytest.mark.parametrize("what", ["noise", "one label", "the truth of other images"])
-def test_other_label_maps_are_unexplained(what: str, demo_onnx: Path, photos: Path, tmp_path: Path):
+def test_other_label_maps_are_unexplained(what: str, reference: CutReference, photos: Path, tmp_path: Path):
     generator = np.random.default_rng(0)
     others = iter(open_dataset(f"synthetic:3:77:{HEIGHT}x{WIDTH}"))
     makers: dict[str, Callable[[Array], Array]] = {
@@ -232,27 +253,27 @@ def test_other_label_maps_are_unexplained(what: str, demo_onnx: Path, photos: Pa
         "one label": lambda x: np.zeros(x.shape[:2], np.uint8),
         "the truth of other images": lambda x: next(others).label,
     }
-    found = named(demo_onnx, photos, tmp_path / "maps", makers[what])
+    found = named(reference, photos, tmp_path / "maps", makers[what])
     assert found.verdict == "unexplained", found.tried[:2]
 
 
-def test_one_label_everywhere_is_no_proof(program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):
+def test_one_label_everywhere_is_no_proof(program: Program, reference: CutReference, photos: Path, tmp_path: Path):
     def label(image: Array) -> Array:
         return program.labels(image, lambda v: (v / 255 - program.mean) / program.std)
 
-    found = named(demo_onnx, photos, tmp_path / "maps", label)
+    found = named(reference, photos, tmp_path / "maps", label)
     assert (found.verdict, found.one_label) == ("unexplained", 1.0)
     assert found.tried[0].share == 1.0
     assert "values in 0..1 for 0..255" in [entry.name for entry in found.tried]
 
 
-def test_maps_of_the_networks_size(program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):
+def test_maps_of_the_networks_size(program: Program, reference: CutReference, photos: Path, tmp_path: Path):
     def label(image: Array) -> Array:
         return program.labels(resized(image, 64, 64, NEAREST))
 
-    found = named(demo_onnx, photos, tmp_path / "maps", label)
+    found = named(reference, photos, tmp_path / "maps", label)
     assert found.label_size == (64, 64)
-    assert found.tried[0].name == "resized to the label maps' size (nearest)"
+    assert found.tried[0].name == "resized to the label maps' 64x64 (nearest)"
 
 
 def test_a_stored_orientation_that_was_ignored(program: Program, demo_onnx: Path, photos: Path, tmp_path: Path):

@@ -56,7 +56,12 @@ def fit_ids(predictions: Sequence[NDArray[Any]], given: Sequence[NDArray[Any]]) 
     if not moved:
         return None
     words = ", ".join(f"{index} is {ids[index]}" for index in moved[:4]) + (", ..." if len(moved) > 4 else "")
-    return f"class ids permuted ({words})", lambda labels: ids[labels]
+    return f"class ids permuted ({words})", partial(_exchanged, ids=ids)
+
+
+def _exchanged(labels: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the ids of labels, which stay where there is none."""
+    return np.where(labels < len(ids), ids[np.minimum(labels, len(ids) - 1)], labels)
 
 
 def _one_for_one(counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fcn_deploy.diagnosis.slips.geometry import nearest
 from fcn_deploy.diagnosis.slips.network import CutNetwork
 from fcn_deploy.diagnosis.slips.slip import Bytes, ForeignFrame, Labels, Slip
+from fcn_deploy.diagnosis.slips.ties import Ties
 from fcn_deploy.diagnosis.slips.views import FrameView
 
 Key = tuple[str, ...]
@@ -20,10 +21,16 @@ _KEPT = 4  # images, before the network
 
 @dataclass(frozen=True)
 class Made:
-    """Labels of a view, and the size (H, W) of the map that they are a part of."""
+    """Labels of a view.
+
+    Attributes:
+        size: (H, W) of the map that they are a part of.
+        ties: of a slip between logits and labels, which compares scores that differ little.
+    """
 
     labels: Labels
     size: tuple[int, ...]
+    ties: Ties | None = None
 
 
 class Forward:
@@ -68,9 +75,11 @@ class Forward:
             return None
         output, size = found
         if scores is not None:
-            assert scores.scores is not None
-            labels = scores.scores(output) if output.ndim == 3 else None
-            return None if labels is None else Made(_narrow(labels), labels.shape)
+            if output.ndim != 3 or scores.scores is None:
+                return None
+            compared = scores.scores(output)
+            labels = compared.argmax(0)
+            return Made(_narrow(labels), labels.shape, Ties.of(compared))
         labels = output.argmax(0) if output.ndim == 3 else output
         if view.window is None:
             return Made(_narrow(labels), labels.shape)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.diagnosis.slips.equality import NOTHING, compare
 from fcn_deploy.diagnosis.slips.forward import Forward, Made
-from fcn_deploy.diagnosis.slips.geometry import nearest
 from fcn_deploy.diagnosis.slips.slip import KINDS, ForeignFrame, Labels, Slip
+from fcn_deploy.diagnosis.slips.ties import Ties
 from fcn_deploy.diagnosis.slips.views import FrameView, view_of
 from fcn_deploy.system.progress import SILENT, Progress, track
 
@@ -25,11 +25,18 @@ Combination = tuple[Slip, ...]
 
 @dataclass(frozen=True)
 class Trial:
-    """Slips, in words, and the share of the labels that they explain, 0..1."""
+    """What slips explain.
+
+    Attributes:
+        name: of the slips, in words.
+        share: of the labels, 0..1.
+        blocks: float64[...] the same in each block of each label map.
+    """
 
     slips: Combination
     name: str
     share: float
+    blocks: NDArray[np.float64]
 
 
 def search(
@@ -122,22 +129,32 @@ def _trial(slips: Combination, views: Sequence[FrameView], forward: Forward) -> 
             return None
         made.append(found)
     written = [_written(view.frame.labels, back) for view in views]
-    given = [view.part(labels) for view, labels in zip(views, written, strict=True)]
-    stepped = _stepped([each.labels for each in made], given, [slip for slip in back if slip is not scores])
-    if stepped is None:
-        return None
     if any(slip.along_side for slip in back) and any(
         each.size != labels.shape for each, labels in zip(made, written, strict=True)
     ):
         return None
+    given = [view.part(labels) for view, labels in zip(views, written, strict=True)]
+    stepped = _stepped(made, given, [slip for slip in back if slip is not scores])
+    if stepped is None:
+        return None
     predictions, names = stepped
     fixed = not any(slip.kind == "size" for slip in front)
-    shares = [
-        share(own, part, each.size, labels.shape, view.frame.image.shape[:2], fixed)
+    equal = [
+        compare(own, part) if _fits(each.size, labels.shape, view.frame.image.shape[:2], fixed) else NOTHING
         for own, part, each, labels, view in zip(predictions, given, made, written, views, strict=True)
     ]
     found_names = [slip.name for slip in (*front, *([scores] if scores else []))] + names
-    return Trial(slips, " and ".join(found_names), float(np.mean(shares)))
+    blocks = np.concatenate([each.blocks for each in equal])
+    return Trial(slips, " and ".join(found_names), float(np.mean([each.share for each in equal])), blocks)
+
+
+def _fits(own: tuple[int, ...], given: tuple[int, ...], image: tuple[int, ...], fixed: bool) -> bool:
+    """Return whether a map of size `own` may be the given one.
+
+    Args:
+        image: (H, W) of the image; where the given map has this size or (W, H), `own` must have it if it is `fixed`.
+    """
+    return own == given or not fixed or given not in (tuple(image), tuple(image)[::-1])
 
 
 def _written(labels: Labels, back: Sequence[Slip]) -> Labels:
@@ -147,10 +164,12 @@ def _written(labels: Labels, back: Sequence[Slip]) -> Labels:
 
 
 def _stepped(
-    predictions: list[Labels], given: list[Labels], slips: Sequence[Slip]
-) -> tuple[list[Labels], list[str]] | None:
+    made: Sequence[Made], given: list[Labels], slips: Sequence[Slip]
+) -> tuple[list[Labels | Ties], list[str]] | None:
     """Return the predictions with slips of the labels, and what these are called; None where nothing fits."""
     names = []
+    predictions = [each.labels for each in made]
+    ties = [each.ties for each in made]
     for slip in slips:
         name, step = slip.name, slip.labels
         if slip.fit is not None:
@@ -158,30 +177,11 @@ def _stepped(
             if fitted is None:
                 return None
             name, step = fitted
-        predictions = predictions if step is None else [step(labels) for labels in predictions]
+        if step is not None:
+            predictions = [step(labels) for labels in predictions]
+            ties = [None if each is None else each.after(slip, step) for each in ties]
         names.append(name)
-    return predictions, names
-
-
-def share(
-    own: NDArray[Any],
-    given: NDArray[Any],
-    own_size: tuple[int, ...],
-    given_size: tuple[int, ...],
-    image: tuple[int, ...],
-    fixed: bool = True,
-) -> float:
-    """Return the share of equal labels, 0..1, of maps that may have two sizes: the smaller one is enlarged, nearest.
-
-    Args:
-        own: predicted; given: of the other program, modulo 256 or 65536 if it has 8 or 16 bits. Both may be parts.
-        own_size, given_size: (H, W) of the whole maps.
-        image: (H, W) of the image; where the given map has this size or (W, H), `own` must have it if it is `fixed`.
-    """
-    if own_size != given_size and fixed and given_size in (tuple(image), tuple(image)[::-1]):
-        return 0.0
-    if own.shape != given.shape:
-        shape = max(own.shape, given.shape, key=lambda size: size[0] * size[1])
-        own, given = nearest(own, shape), nearest(given, shape)
-    most = {"uint8": 0xFF, "uint16": 0xFFFF}.get(given.dtype.name)
-    return float(((own if most is None else own.astype(np.int32) & most) == given).mean())
+    made_labels: list[Labels | Ties] = []
+    for labels, each in zip(predictions, ties, strict=True):
+        made_labels.append(labels if each is None else each)
+    return made_labels, names

@@ -15,6 +15,7 @@ Bytes = NDArray[np.uint8]  # [H, W, 3]
 Labels = NDArray[Any]  # integer[H, W]
 ValueStep = Callable[[NDArray[np.float32], Normalisation], NDArray[Any]]
 LabelStep = Callable[[Labels], Labels]
+ScoreStep = Callable[[NDArray[Any]], NDArray[Any]]
 # Of predictions and the label maps that they should equal: what was found, in words, and the step; None for nothing.
 Fit = Callable[[Sequence[Labels], Sequence[Labels]], tuple[str, LabelStep] | None]
 
@@ -48,7 +49,7 @@ class Slip:
         stored: the image is used as it is stored in the file.
         values: from RGB float32[H, W, 3] in 0..255 and the right normalisation to what the network gets.
         network: name of the file that is run instead.
-        scores: from logits float32[C, H, W] to labels.
+        scores: from logits float32[C, H, W] to scores [K, h, w], over whose first axis the program takes the arg max.
         labels: from labels to labels.
         undo: from the map that was written to the one that should have been.
         fit: finds a step from labels to labels.
@@ -62,7 +63,7 @@ class Slip:
     stored: bool = False
     values: ValueStep | None = None
     network: str | None = None
-    scores: LabelStep | None = None
+    scores: ScoreStep | None = None
     labels: LabelStep | None = None
     undo: LabelStep | None = None
     fit: Fit | None = None

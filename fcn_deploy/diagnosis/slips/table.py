@@ -92,7 +92,7 @@ def _sizes(image_size: tuple[int, int], label_size: tuple[int, int] | None) -> l
     for how in get_args(Interpolation):
         steps[f"resized to half ({how})"] = partial(half_size, how=how)
         if label_size is not None:
-            steps[f"resized to the label maps' size ({how})"] = resized(label_size, how)
+            steps[f"resized to the label maps' {label_size[0]}x{label_size[1]} ({how})"] = resized(label_size, how)
         steps[f"resized to H and W swapped ({how})"] = partial(_resized_to_swapped, how=how)
         for side in sides:
             steps[f"resized to {side}x{side} ({how})"] = resized((side, side), how)
@@ -187,17 +187,17 @@ def _scores() -> list[Slip]:
     over_classes = "take the arg max over the classes: axis 1 of [N, C, H, W]"
     return [
         Slip("logits read as [H, W, C]", over_classes, "scores", scores=_read_as_hwc),
-        Slip("arg max over the rows", over_classes, "scores", scores=lambda logits: logits.argmax(1), along_side=True),
+        Slip("arg max over the rows", over_classes, "scores", scores=lambda x: x.transpose(1, 0, 2), along_side=True),
         Slip(
-            "arg max over the columns", over_classes, "scores", scores=lambda logits: logits.argmax(2), along_side=True
+            "arg max over the columns", over_classes, "scores", scores=lambda x: x.transpose(2, 0, 1), along_side=True
         ),
     ]
 
 
 def _read_as_hwc(logits: NDArray[Any]) -> NDArray[Any]:
     classes, height, width = logits.shape
-    labels: NDArray[Any] = logits.reshape(height, width, classes).argmax(2)
-    return labels
+    read: NDArray[Any] = logits.reshape(height, width, classes).transpose(2, 0, 1)
+    return read
 
 
 def _labels() -> list[Slip]:

@@ -13,9 +13,10 @@ from fcn_deploy.diagnosis.slips.slip import ForeignFrame
 SAME = 0.97  # share of equal labels from which an unexplained rest may be the precision's
 LIMIT = 0.8  # least share that a named slip explains
 HALVED = 0.5  # a named slip leaves less than this share of what no slip, and one label everywhere, leave
-BY_SHAPE = 0.2  # the least of a slip that the map's shape shows
-ALIKE = 0.0015  # shares that differ by less are the same
 PAIR_GAIN = 0.7  # a pair leaves at most this much of what the best single slip leaves
+ALIKE = 0.0005  # shares that differ by less are the same
+CERTAIN = 3.0  # standard errors over the blocks of all maps, by which one share is larger than another
+MOST = 3  # explanations that are named together
 
 
 def judge(
@@ -27,18 +28,12 @@ def judge(
         np.mean([np.unique(frame.labels, return_counts=True)[1].max() / frame.labels.size for frame in frames])
     )
     named = [trial for trial in trials if trial.slips]
-    alone = next((trial for trial in named if len(trial.slips) == 1), None)
-    best = next(iter(named), None)
-    if best is not None and alone is not None and 1 - best.share > PAIR_GAIN * (1 - alone.share):
-        best = alone
+    chosen = _chosen(named)
     verdict: Verdict = "same" if as_they_are >= SAME else "unexplained"
-    if best is not None and best.share >= LIMIT and 1 - best.share < HALVED * (1 - max(as_they_are, one_label)):
+    if chosen and len(chosen) <= MOST and _explains(chosen[0], max(as_they_are, one_label)):
         verdict = "explained"
-    if best is not None and best.share >= BY_SHAPE and any(slip.along_side for slip in best.slips):
-        verdict = "explained"
-    ordered = [] if best is None else [best, *(trial for trial in named if trial is not best)]
+    ordered = [*chosen[:1], *(trial for trial in named if trial is not chosen[0])]
     tried = tuple(Explanation(t.name, tuple(slip.fix for slip in t.slips), t.share) for t in ordered)
-    alike = [t.name for t in ordered[1:] if _alike(ordered[0], t)]
     height, width = frames[0].labels.shape
     size = frames[0].image.shape
     return SlipReport(
@@ -52,11 +47,38 @@ def judge(
         (height, width),
         (size[0], size[1]),
         runs,
-        tuple(alike),
+        tuple(trial.name for trial in chosen[1:]),
     )
 
 
-def _alike(best: Trial, other: Trial) -> bool:
-    """Return whether two explanations have the same share; a fitted one, which can be any, does not count."""
-    fitted = any(slip.fit is not None for slip in other.slips)
-    return not fitted and len(other.slips) == len(best.slips) and best.share - other.share < ALIKE
+def _chosen(named: Sequence[Trial]) -> list[Trial]:
+    """Return the best explanation and those that no one can tell from it, of `named` trials in order of their shares.
+
+    It is a single slip unless pairs leave clearly less; and where more pairs are alike than can be named.
+    """
+    alone, pairs = ([trial for trial in named if len(trial.slips) == count] for count in (1, 2))
+    if not pairs or (alone and 1 - pairs[0].share > PAIR_GAIN * (1 - alone[0].share)):
+        return _alike(alone)
+    together = _alike(pairs)
+    return together if len(together) <= MOST or not alone else _alike(alone)
+
+
+def _alike(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the first of `trials`, and those of which none is certain to explain less."""
+    return [trial for trial in trials if trial is trials[0] or _may_be(trials[0], trial)]
+
+
+def _may_be(best: Trial, other: Trial) -> bool:
+    """Return whether `other` may explain as much as `best`; a fitted slip, which can be any, does not count."""
+    if any(slip.fit is not None for slip in other.slips):
+        return False
+    if best.share - other.share < ALIKE:
+        return True
+    if best.blocks.shape != other.blocks.shape:
+        return False
+    gains = best.blocks - other.blocks
+    return bool(gains.mean() < CERTAIN * gains.std() / np.sqrt(gains.size))
+
+
+def _explains(trial: Trial, without: float) -> bool:
+    return trial.share >= LIMIT and 1 - trial.share < HALVED * (1 - without)

@@ -14,7 +14,7 @@ from fcn_deploy.diagnosis.slips.slip import ForeignFrame, Slip
 from fcn_deploy.diagnosis.slips.views import FrameView, view_of
 
 BGR = Slip("BGR", "", "channels", image=lambda image: image[..., ::-1])
-HWC = Slip("HWC", "", "scores", scores=lambda logits: logits.argmax(0))
+HWC = Slip("HWC", "", "scores", scores=lambda logits: logits)
 
 
 @pytest.fixture(scope="module")

@@ -5,19 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fcn_deploy.diagnosis.slips.search import Trial, share
+from fcn_deploy.diagnosis.slips.report import SlipReport
+from fcn_deploy.diagnosis.slips.search import Trial
 from fcn_deploy.diagnosis.slips.slip import ForeignFrame, Slip
 from fcn_deploy.diagnosis.slips.text import verdict
 from fcn_deploy.diagnosis.slips.verdict import judge
 
 HALVES = np.repeat(np.array([[0, 1]], np.uint8), 8, 0).repeat(4, 1)
 IMAGE = np.zeros((8, 8, 3), np.uint8)
-ONE, TWO = (Slip(name, f"undo {name}", "values") for name in ("one", "two"))
+ONE, TWO, THREE, FOUR = (Slip(name, f"undo {name}", "values") for name in ("one", "two", "three", "four"))
+
+
+def trial(share: float, *slips: Slip, noise: float = 0.0) -> Trial:
+    """Return a trial whose 100 blocks are by `noise` above and below its share, in turn."""
+    blocks = share + noise * np.tile([1.0, -1.0], 50)
+    return Trial(slips, " and ".join(slip.name for slip in slips), share, blocks)
+
+
+def judged(*trials: Trial) -> SlipReport:
+    ordered = sorted(trials, key=lambda trial: -trial.share)
+    return judge(ordered, [ForeignFrame("a", IMAGE, None, HALVES)], "a.onnx", "maps", 3)
 
 
 def report(plain: float, alone: float, pair: float, labels: np.ndarray = HALVES):
-    trials = [Trial((ONE, TWO), "one and two", pair), Trial((ONE,), "one", alone), Trial((), "", plain)]
-    ordered = sorted(trials, key=lambda trial: -trial.share)
+    ordered = sorted([trial(pair, ONE, TWO), trial(alone, ONE), trial(plain)], key=lambda trial: -trial.share)
     return judge(ordered, [ForeignFrame("a", IMAGE, None, labels)], "a.onnx", "maps", 3)
 
 
@@ -49,24 +60,15 @@ def test_the_verdict_in_words():
     assert verdict(report(0.9, 0.92, 0.93))[0].endswith("as they are; the best try explains 92.0 %")
 
 
-def test_shares_of_maps_of_two_sizes():
-    small, wide = HALVES[::2, ::2], np.zeros((4, 8), np.uint8)
-    turned = wide.T.astype(np.int32)
-    assert share(HALVES, small, (8, 8), (4, 4), (8, 8)) == 1.0
-    assert share(HALVES.astype(np.int32) + 256, HALVES, (8, 8), (8, 8), (8, 8)) == 1.0  # written as uint8
-    assert share(turned, wide, (8, 4), (4, 8), (4, 8)) == 0.0  # turned
-    assert share(turned, wide, (8, 4), (4, 8), (4, 8), fixed=False) == 1.0  # resized
-
-
-def test_explanations_with_the_same_share_are_all_named():
-    trials = [Trial((ONE,), "one", 0.99), Trial((TWO,), "two", 0.9895), Trial((), "", 0.3)]
-    found = judge(trials, [ForeignFrame("a", IMAGE, None, HALVES)], "a.onnx", "maps", 3)
+def test_explanations_that_no_one_can_tell_apart_are_named_together():
+    found = judged(trial(0.99, ONE), trial(0.985, TWO, noise=0.03), trial(0.97, THREE, noise=0.01), trial(0.3))
     assert found.explained_by == "one, or two"
     assert verdict(found)[0] == "explained by: one, or two, 99.0 %"
 
 
-def test_a_map_whose_side_is_the_number_of_classes_needs_a_smaller_share():
-    rows = Slip("arg max over the rows", "fix", "scores", along_side=True)
-    trials = [Trial((rows,), rows.name, 0.3), Trial((), "", 0.0)]
-    found = judge(trials, [ForeignFrame("a", IMAGE, None, HALVES)], "a.onnx", "maps", 3)
-    assert found.explained_by == "arg max over the rows"
+def test_too_many_pairs_that_are_alike_leave_the_single_slip():
+    pairs = [trial(0.995, ONE, other) for other in (TWO, THREE, FOUR)]
+    assert judged(*pairs, trial(0.97, ONE), trial(0.3)).explained_by == "one and two, or one and three, or one and four"
+    many = [*pairs, trial(0.995, TWO, THREE)]
+    assert judged(*many, trial(0.97, ONE), trial(0.3)).explained_by == "one"
+    assert judged(*many, trial(0.7, ONE), trial(0.3)).verdict == "unexplained"
