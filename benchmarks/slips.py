@@ -1,12 +1,17 @@
 """How often `diagnose --labels-from` names the mistake of a program that runs an INT8 file.
 
 The program (`slip_program`) makes every mistake that is known, alone and in pairs, on a few frames. Its file is made
-from the FP32 one by ONNX Runtime's own quantiser. Labels that no mistake made must stay unexplained: noise, those of
-another network, and those of other images. Label maps are written to a temporary folder; the record holds numbers only.
+from the FP32 one by ONNX Runtime's own quantiser, or by fcn-deploy's. Labels that no mistake made must stay
+unexplained: noise, in pixels and in squares, those of another network, and those of other images. Label maps are
+written to a temporary folder; the record holds numbers only.
+
+Outcomes of a program: "right"; "right, or" where others are named with it that no one can tell apart; "one of two";
+"one label" where nothing is named and one label everywhere equals nearly all of what it wrote; "not named"; "wrong".
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,16 +29,28 @@ from benchmarks.suite import Measured
 from fcn_deploy.data.options import DataOptions, open_unchecked, without_labels
 from fcn_deploy.diagnosis.slips.explain import CutReference, open_reference
 from fcn_deploy.diagnosis.slips.report import SlipReport
-from fcn_deploy.diagnosis.slips.text import ONE_LABEL
+from fcn_deploy.diagnosis.slips.verdict import SAME
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.export import export_model
+from fcn_deploy.quantization.quantize import quantize
 
 ORIENTATION = 0x0112
 TURNED = 6  # the EXIF orientation of every second photo: to be turned by 90 degrees clockwise
 SEED = 3
+SQUARE = 16  # pixels
 
 
-def measure(model: str, other: str, data: str, calib: str, frames: int, calibration: int, count: int) -> Measured:
+def measure(
+    model: str,
+    other: str,
+    data: str,
+    calib: str,
+    frames: int,
+    calibration: int,
+    count: int,
+    quantiser: str = "onnxruntime",
+    seed: int = SEED,
+) -> Measured:
     """Return a row for each program, and how many were named rightly, partly, wrongly or not at all.
 
     Args:
@@ -41,6 +58,8 @@ def measure(model: str, other: str, data: str, calib: str, frames: int, calibrat
         data, calib: frames, and other ones for calibration.
         frames, calibration: how many of each.
         count: pairs of mistakes.
+        quantiser: what makes the INT8 file, "onnxruntime" or "fcn-deploy".
+        seed: of the pairs.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -51,12 +70,16 @@ def measure(model: str, other: str, data: str, calib: str, frames: int, calibrat
         export_model(another, other_card, folder / "other.onnx")
         export_model(another, other_card, folder / "otherfloat.onnx", input_kind="float", outputs=("labels", "logits"))
         photos, strange = write_photos(data, frames, folder)
-        mean, std = (np.array(each, np.float32) for each in (card.mean, card.std))
-        calibrated = [(x - mean) / std for x in images(calib, calibration)]
-        quantised(folder / "float.onnx", folder / "int8.onnx", calibrated)
+        if quantiser == "fcn-deploy":
+            own = DataOptions(calib, limit=calibration)
+            quantize(folder / "float.onnx", folder / "int8.onnx", precision="int8", calibration=own)
+        else:
+            mean, std = (np.array(each, np.float32) for each in (card.mean, card.std))
+            calibrated = [(x - mean) / std for x in images(calib, calibration)]
+            quantised(folder / "float.onnx", folder / "int8.onnx", calibrated)
         program = Program({OWN: folder / "int8.onnx", OTHER: folder / "otherfloat.onnx"}, card.mean, card.std)
         found = mistakes(card.num_classes)
-        wrong_programs: list[tuple[Mistake, ...]] = [*((one,) for one in found), *pairs(found, count, SEED)]
+        wrong_programs: list[tuple[Mistake, ...]] = [*((one,) for one in found), *pairs(found, count, seed)]
         with open_reference(folder / "reference.onnx", [folder / "other.onnx"]) as reference:
             explain = Explainer(reference, photos, folder / "maps")
             rows = [explain.named(program, wrong) for wrong in wrong_programs]
@@ -83,7 +106,8 @@ class Explainer:
         generator = np.random.default_rng(SEED)
         others = iter(sorted(strange.iterdir()))
         cases: dict[str, Callable[[Path], NDArray[Any]]] = {
-            "noise": lambda photo: generator.integers(0, 8, np.array(Image.open(photo)).shape[:2], np.uint8),
+            "noise": lambda photo: noise(generator, photo, 1),
+            "noise in squares": lambda photo: noise(generator, photo, SQUARE),
             "another network": lambda photo: program.label(photo, (Mistake("", "network"),)),
             "other images": lambda photo: program.label(next(others)),
         }
@@ -100,17 +124,26 @@ class Explainer:
         return self._reference.explain(self._maps, DataOptions(self._photos))
 
 
+def noise(generator: np.random.Generator, photo: Path, side: int) -> NDArray[np.uint8]:
+    """Return labels 0 to 7 of an image's size, each in a square of `side` pixels."""
+    with Image.open(photo) as image:
+        width, height = image.size
+    squares = generator.integers(0, 8, (-(-height // side), -(-width // side)), np.uint8)
+    return squares.repeat(side, 0).repeat(side, 1)[:height, :width]
+
+
 def outcome_of(mistakes: Sequence[str] | None, found: SlipReport) -> str:
     """Return how a report names the mistakes of a program; None for label maps that no mistake explains."""
     if not mistakes:
         return {"same": "no slip", "unexplained": "not named", "explained": "wrong"}[found.verdict]
     if found.verdict != "explained":
-        return "one label" if found.one_label > ONE_LABEL else "not named"
+        return "one label" if found.one_label >= SAME else "not named"
     names = [found.tried[0].name, *found.alike]
     count = len(found.tried[0].fixes)
-    if count == len(mistakes) and any(all(each in name for each in mistakes) for name in names):
+    seen = [[bool(re.search(re.escape(each) + "(?!, values in)", name)) for each in mistakes] for name in names]
+    if count == len(mistakes) and any(all(each) for each in seen):
         return "right" if len(names) == 1 else "right, or"
-    return "one of two" if count == 1 and any(each in name for name in names for each in mistakes) else "wrong"
+    return "one of two" if count == 1 and any(any(each) for each in seen) else "wrong"
 
 
 def _row(programs: str, name: str, outcome: str, found: SlipReport) -> dict[str, Any]:
