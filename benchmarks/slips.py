@@ -28,8 +28,7 @@ from benchmarks.slip_program import OTHER, OWN, Mistake, Program, mistakes, pair
 from benchmarks.suite import Measured
 from fcn_deploy.data.options import DataOptions, open_unchecked, without_labels
 from fcn_deploy.diagnosis.slips.explain import CutReference, open_reference
-from fcn_deploy.diagnosis.slips.report import SlipReport
-from fcn_deploy.diagnosis.slips.verdict import SAME
+from fcn_deploy.diagnosis.slips.report import SAME, SlipReport
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.quantize import quantize

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fcn_deploy.system.plain import plain
 
+SAME = 0.97  # share of equal labels from which the rest may be the precision's
 Verdict = Literal["same", "explained", "unexplained"]
 
 

@@ -94,7 +94,8 @@ def _sizes(image_size: tuple[int, int], label_size: tuple[int, int] | None) -> l
         if label_size is not None:
             steps[f"resized to the label maps' {label_size[0]}x{label_size[1]} ({how})"] = resized(label_size, how)
         steps[f"resized to H and W swapped ({how})"] = partial(_resized_to_swapped, how=how)
-        for side in sides:
+        # An image that is enlarged along both sides has nothing to filter.
+        for side in sides if how != "bilinear, filtered" else [side for side in sides if side < max(image_size)]:
             steps[f"resized to {side}x{side} ({how})"] = resized((side, side), how)
     moved = {f"shifted by half a pixel ({text})": partial(half_pixel, sign=sign) for text, sign in _DIRECTIONS}
     boxed = {

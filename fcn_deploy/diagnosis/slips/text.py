@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from fcn_deploy.diagnosis.slips.report import SlipReport
+from fcn_deploy.diagnosis.slips.report import SAME, SlipReport
 from fcn_deploy.system.formatting import bare_table, count, number
 
 SHOWN = 5
-ONE_LABEL = 0.99
+WIDTH = 80  # columns
+_SHARE = "equal labels %"
 
 
 def render_slips(found: SlipReport) -> RenderableType:
     """Return the verdict, what to do, and the best explanations."""
     table = bare_table(gap=1)
-    table.add_column("if the program had this slip", overflow="fold")
-    table.add_column("equal labels %", justify="right", no_wrap=True)
+    table.add_column("if the program had this slip", max_width=WIDTH - 2 - len(_SHARE))
+    table.add_column(_SHARE, justify="right", no_wrap=True)
     table.add_row("none", number(100 * found.as_they_are, 1))
     for entry in found.tried[:SHOWN]:
         table.add_row(entry.name, number(100 * entry.share, 1))
     lines = [*verdict(found), "", *_about(found), ""]
-    return Group(*(Text(line) for line in lines), table)
+    return Group(*(Text(textwrap.fill(line, WIDTH, subsequent_indent="  ")) for line in lines), table)
 
 
 def verdict(found: SlipReport) -> list[str]:
@@ -35,7 +38,7 @@ def verdict(found: SlipReport) -> list[str]:
         ]
     if found.verdict == "same":
         return [f"no slip: {as_they_are} of the labels are the reference's as they are"]
-    if found.one_label > ONE_LABEL:
+    if found.one_label >= SAME:
         return [
             f"unexplained: the label maps hold one label in {number(100 * found.one_label, 1)} % of their pixels, "
             "which many slips explain (see below)"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fcn_deploy.diagnosis.slips.report import Explanation, SlipReport, Verdict
+from fcn_deploy.diagnosis.slips.report import SAME, Explanation, SlipReport, Verdict
 from fcn_deploy.diagnosis.slips.search import Trial
 from fcn_deploy.diagnosis.slips.slip import ForeignFrame
 
-SAME = 0.97  # share of equal labels from which an unexplained rest may be the precision's
 LIMIT = 0.8  # least share that a named slip explains
 HALVED = 0.5  # a named slip leaves less than this share of what no slip, and one label everywhere, leave
 PAIR_GAIN = 0.7  # a pair leaves at most this much of what the best single slip leaves
@@ -57,7 +56,7 @@ def _chosen(named: Sequence[Trial]) -> list[Trial]:
     It is a single slip unless pairs leave clearly less; and where more pairs are alike than can be named.
     """
     alone, pairs = ([trial for trial in named if len(trial.slips) == count] for count in (1, 2))
-    if not pairs or (alone and 1 - pairs[0].share > PAIR_GAIN * (1 - alone[0].share)):
+    if not pairs or (alone and 1 - pairs[0].share >= PAIR_GAIN * (1 - alone[0].share)):
         return _alike(alone)
     together = _alike(pairs)
     return together if len(together) <= MOST or not alone else _alike(alone)
