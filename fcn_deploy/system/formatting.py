@@ -29,6 +29,11 @@ def short_ms(ms: float) -> str:
     return f"{ms:,.0f}" if ms >= 1000 else f"{ms:.3g}"
 
 
+def factor(value: float | None) -> str:
+    """Write how many times as fast: 1.73, 12.3, 1,955; "-" for None."""
+    return NONE if value is None else f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
 def share(agreed: int, pixels: int) -> str:
     """Format per cent with three decimals, rounded down so that 100 means all pixels; "-" of no pixels."""
     if pixels == 0:

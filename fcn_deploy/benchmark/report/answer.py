@@ -52,6 +52,8 @@ def _ship(found: BenchAnswer) -> tuple[str, str]:
         why = f"each row that was timed {limits}" if found.harmed else ""
         return "ship", f"none: {why or 'no row was timed with its accuracy'}"
     named = _named(found, found.row)
+    if found.is_reference and any(row.proven for row in found.harmed):
+        named += ": no faster row is within the limits" if found.limits else ": each faster row is harmed"
     return ("ship", named) if found.judged else ("fastest", f"{named}; whether it is unharmed is not known")
 
 

@@ -26,8 +26,12 @@ def badge(gate: GateResult) -> Badge:
 
 def limits_sheet(gate: GateResult) -> Sheet:
     """Return every limit of every row with what became of it, and the rows that failed."""
-    rows: list[tuple[str, ...]] = [(each.row, each.limit, each.verdict, each.sentence) for each in gate.checks]
+    rows, last = list[tuple[str, ...]](), ""
+    for each in gate.checks:
+        # The name stands next to the row's first limit alone.
+        rows.append(("" if each.row == last else each.row, each.verdict, each.limit, each.sentence))
+        last = each.row
     for line in gate.errors:
         row, _, reason = line.split(": ", 2)
-        rows.append((row, "it has to run", "failed", reason))
-    return Sheet("Limits", ("runner", "limit", "", f"against {gate.against}"), tuple(rows), words=(0, 1, 2, 3))
+        rows.append((row, "failed", "it has to run", reason))
+    return Sheet("Limits", ("runner", "", "limit", f"against {gate.against}"), tuple(rows), words=(0, 1, 2, 3))

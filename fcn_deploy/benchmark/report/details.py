@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePath
-from typing import TypeVar
 
 from fcn_deploy.benchmark.record.summary import class_changes, is_reference, mean_change, most_changed, regions
 from fcn_deploy.benchmark.record.types import Record
@@ -14,10 +13,7 @@ from fcn_deploy.system.formatting import NONE, number, points, share
 
 METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
 HEADS = ("runner", "", "pixel acc.", "mean acc.", "mean IoU", "f.w. IoU", "Δ mean IoU")
-# Columns of intervals that fit 100 characters next to a class name.
-A_SHEET = 3
 NAME = 60
-Item = TypeVar("Item")
 
 
 def detail_sheets(record: Record) -> list[Sheet]:
@@ -41,15 +37,14 @@ def _region_sheets(record: Record) -> Iterator[Sheet]:
 
 
 def _class_sheets(record: Record) -> Iterator[Sheet]:
-    """Yield the points of IoU that each class gained against the reference, a few rows of the record per sheet."""
+    """Yield the points of IoU that each class gained against the reference."""
     found = [(row.name, changes) for row in record.rows if (changes := class_changes(record, row))]
     reference = "" if record.reference is None else record.reference.name
-    for part in _chunks(found, A_SHEET):
-        heads = ("class", reference, *(runner for runner, _ in part))
-        first = part[0][1]
+    if found:
+        heads = ("class", reference, *(runner for runner, _ in found))
         rows = tuple(
-            (change.name, number(change.before, 2), *(interval(changes[index].change) for _, changes in part))
-            for index, change in enumerate(first)
+            (change.name, number(change.before, 2), *(interval(changes[index].change) for _, changes in found))
+            for index, change in enumerate(found[0][1])
         )
         yield Sheet(f"IoU of {reference}, and points gained", heads, rows)
 
@@ -58,19 +53,19 @@ def _margin_sheets(record: Record) -> Iterator[Sheet]:
     """Yield the per cent of pixels that keep their label, by how sure the reference was of it."""
     agreements = [(row.name, row.own.agreement) for row in record.rows]
     found = [(runner, agreement) for runner, agreement in agreements if agreement is not None and agreement.by_margin]
-    for part in _chunks(found, A_SHEET):
-        bins = part[0][1].by_margin
+    if found:
+        bins = found[0][1].by_margin
         total = sum(one.pixels for one in bins)
         rows = [
             (
                 f"{one.low:.3g} and more" if one.high is None else f"{one.low:.3g} to {one.high:.3g}",
                 share(one.pixels, total),
-                *(share(agreed.by_margin[index].agreed, agreed.by_margin[index].pixels) for _, agreed in part),
+                *(share(agreed.by_margin[index].agreed, agreed.by_margin[index].pixels) for _, agreed in found),
             )
             for index, one in enumerate(bins)
         ]
-        largest = ("largest margin of a change", "", *(number(agreed.largest_margin, 3) for _, agreed in part))
-        heads = ("logit margin", "% of pixels", *(runner for runner, _ in part))
+        largest = ("largest margin of a change", "", *(number(agreed.largest_margin, 3) for _, agreed in found))
+        heads = ("logit margin", "% of pixels", *(runner for runner, _ in found))
         yield Sheet("Same label, by the reference's logit margin", heads, (*rows, largest))
 
 
@@ -97,8 +92,3 @@ def _shortened(name: str) -> str:
     parts = PurePath(name).parts
     short = "/".join(parts[-2:]) if len(name) > NAME else name
     return short if len(short) <= NAME else f"...{short[3 - NAME :]}"
-
-
-def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

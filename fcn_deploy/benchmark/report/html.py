@@ -92,7 +92,7 @@ def render_html(
         version=__version__,
         title=", ".join(model.name for model in record.models),
         subject=subject(record),
-        top=top(record, budget),
+        top=top(record, budget, limits_shown=gate is not None and gate.any_row),
         badge=None if gate is None else badge(gate),
         styles=styles(),
         parts=_parts(record, more, gate),
@@ -117,7 +117,7 @@ def _parts(record: Record, more: tuple[Sheet, ...], gate: GateResult | None) -> 
     spread = latency_plot(record)
     drawn: dict[str, dict[str, Any]] = {
         "Speed": {
-            "verdicts": verdict_lines(record),
+            "verdicts": verdict_lines(record, types=False),
             "note": SPREAD_NOTE,
             "plots": [] if spread is None else [spread],
             "first": _first_plots(record),

@@ -8,6 +8,7 @@ from typing import Any
 from fcn_deploy.benchmark.record.summary import reference_words, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.sheets import lowest_edge
+from fcn_deploy.benchmark.verdicts.arithmetic import LAYERS
 from fcn_deploy.benchmark.verdicts.streams import stream_lines
 from fcn_deploy.benchmark.verdicts.verdicts import verdicts
 from fcn_deploy.runners.registry import distributions
@@ -42,13 +43,18 @@ def _unstable(record: Record, row: Row) -> tuple[str, ...]:
     return tuple(timed.instability) if timed is not None and timed.unstable else ()
 
 
-def verdict_lines(record: Record) -> list[str]:
+def verdict_lines(record: Record, *, types: bool = True) -> list[str]:
     """Return how many streams hold, then a line for each row, then what each precision gains and costs.
 
-    How far the times of an unstable row spread is among the circumstances alone.
+    How far the times of an unstable row spread is among the circumstances alone; without `types` what the table of
+    files shows is left out.
     """
     unstable = {place for place, row in enumerate(record.rows) if _unstable(record, row)}
-    found = [verdict for verdict in verdicts(record) if verdict.about != "variance" or verdict.row not in unstable]
+    found = [
+        verdict
+        for verdict in verdicts(record)
+        if not (verdict.about == "variance" and verdict.row in unstable) and (types or verdict.about != "types")
+    ]
     lines = stream_lines(record)
     for place, row in enumerate(record.rows):
         about = [verdict.text for verdict in found if verdict.row == place and verdict.about != "payoff"]
@@ -72,7 +78,9 @@ def absences(record: Record) -> list[str]:
 
 def circumstances(record: Record) -> list[str]:
     """Return notes, energy, and why rows are unstable."""
-    lines = [f"{row.name}: {note}" for row in record.rows for note in row.notes]
+    noted = ((row, note) for row in record.rows for note in row.notes)
+    # Of a file that was made for the row its table says in which types the layers ran.
+    lines = [f"{row.name}: {note}" for row, note in noted if not (row.built and note.startswith(LAYERS))]
     lines += [line for row in record.rows if (line := _energy(row))]
     for row in record.rows:
         if reasons := _unstable(record, row):

@@ -11,7 +11,7 @@ from fcn_deploy.benchmark.record.summary import Fidelity, fidelity, is_reference
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.verdicts.arithmetic import computed_in
 from fcn_deploy.runners.registry import REFERENCE
-from fcn_deploy.system.formatting import NONE, milliseconds, number, points, share
+from fcn_deploy.system.formatting import NONE, factor, milliseconds, number, points, share
 
 MIB = 1 << 20
 SATURATED = "saturated images/s"
@@ -78,9 +78,12 @@ def times_head(record: Record) -> str:
 def speed_sheet(record: Record) -> Sheet:
     """Return milliseconds of one batch, upload to download."""
     times = times_head(record)
-    speeds = ("median ms", "p90 ms", "p99 ms", "images/s", SATURATED, times)
+    speeds = ("median ms", times, "p90 ms", "p99 ms", "images/s", SATURATED)
     heads = ("runner", "", *speeds, "upload ms", "run ms", "download ms", "peak MiB")
-    rows = [(row.name, _state(record, row), *_speed_cells(record, row.own)) for row in record.rows]
+    rows = []
+    for row in record.rows:
+        median, p90, p99, images, saturated, faster, *steps = _speed_cells(record, row.own)
+        rows.append((row.name, _state(record, row), median, faster, p90, p99, images, saturated, *steps))
     optional = (SATURATED, times)
     kept = [at for at, head in enumerate(heads) if head not in optional or any(row[at] != NONE for row in rows)]
     cells = tuple(tuple(row[at] for at in kept) for row in rows)
@@ -98,7 +101,7 @@ def _speed_cells(record: Record, found: Measurement) -> list[str]:
     if timed is None:
         return [NONE] * 9 + [memory]
     times = map(milliseconds, (timed.median_ms, timed.p90_ms, timed.p99_ms))
-    rates = number(timed.images_per_s, 1), number(timed.saturated_images_per_s, 1), number(timed.times_reference, 2)
+    rates = number(timed.images_per_s, 1), number(timed.saturated_images_per_s, 1), factor(timed.times_reference)
     steps = map(milliseconds, (timed.upload_ms, timed.execute_ms, timed.download_ms))
     return [*times, *rates, *steps, memory]
 
@@ -142,14 +145,14 @@ def lowest_edge(record: Record) -> str:
 
 def sizes_sheet(record: Record) -> Sheet:
     """Return each size with each batch: milliseconds of one batch, memory, accuracy at that size."""
-    speeds = ("median ms", "p90 ms", "images/s", SATURATED, times_head(record), "peak MiB")
+    speeds = ("median ms", times_head(record), "p90 ms", "images/s", SATURATED, "peak MiB")
     heads = ("runner", "size", "batch", *speeds, "mIoU %", "change points")
     rows = []
     for row, found in resized_measurements(record):
         batch, height, width = found.shape or (0, 0, 0)
         median, p90, _, images, busy, times, *_, memory = _speed_cells(record, found)
         mean_iou, delta, *_ = _fidelity_cells(fidelity(record, found), is_reference(record, row))
-        cells = (median, p90, images, busy, times, memory, mean_iou, delta)
+        cells = (median, times, p90, images, busy, memory, mean_iou, delta)
         rows.append((row.name, f"{height}x{width}", str(batch), *cells))
     return Sheet("Sizes and batches", heads, tuple(rows), words=(0, 1))
 

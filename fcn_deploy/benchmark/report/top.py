@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from fcn_deploy.benchmark.record.summary import speed
@@ -10,10 +10,12 @@ from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.answer import AnswerLine, answer_lines, signed
 from fcn_deploy.benchmark.verdicts.answer import BenchAnswer, answer
 from fcn_deploy.metrics.budget import AccuracyBudget
-from fcn_deploy.system.formatting import NONE, count, milliseconds, points, share
+from fcn_deploy.system.formatting import NONE, count, factor, milliseconds, points, share
 
 # The lines of the answer that the figures and the banner show in its place.
 FIGURES = ("speed", "cost", "labels")
+# Those that the table of the limits shows.
+JUDGED = ("harmed", "not judged")
 # Ends of an interval that are further apart than this factor say nothing by their digits.
 WIDE = 20
 
@@ -44,12 +46,17 @@ class Top:
     lines: tuple[AnswerLine, ...]
 
 
-def top(record: Record, budget: AccuracyBudget | None = None) -> Top:
-    """Return the answer of a record as the page shows it; no figures where no row is named."""
+def top(record: Record, budget: AccuracyBudget | None = None, *, limits_shown: bool = False) -> Top:
+    """Return the answer of a record as the page shows it; no figures where no row is named.
+
+    Args:
+        limits_shown: whether a table of the limits follows, which says what became of the rows that are not shipped.
+    """
     found = answer(record, budget)
     headline, *lines = answer_lines(found)
     busy = next((doubt.text for doubt in found.unknown if doubt.about == "busy"), "")
-    kept = tuple(line for line in lines if line.label not in FIGURES and line.text != busy)
+    elsewhere = (*FIGURES, *(JUDGED if limits_shown else ()))
+    kept = tuple(line for line in lines if line.label not in elsewhere and line.text != busy)
     return Top(headline, tuple(_figures(record, found)), _banner(busy), kept)
 
 
@@ -77,17 +84,17 @@ def _speed_up(found: BenchAnswer) -> Figure:
         known = any(doubt.about == "pytorch" for doubt in found.unknown)
         why = "PyTorch was not timed" if known else "the others are compared with it"
         return Figure("Speed-up", NONE, "", (why,))
-    interval = _ends(faster.low, faster.high, "{:,.2f}")
+    interval = _ends(faster.low, faster.high, factor)
     if faster.low is not None and faster.high is not None and faster.high > WIDE * faster.low:
         interval = (f"hardly known: the ends of its 95 % interval are more than a factor of {WIDE} apart",)
-    return Figure("Speed-up", f"{faster.value:,.2f}", "×", (f"as fast as {faster.than}", *interval))
+    return Figure("Speed-up", factor(faster.value), "×", (f"as fast as {faster.than}", *interval))
 
 
 def _cost(found: BenchAnswer) -> Figure:
     if found.is_reference:
         return Figure("Cost", "0", "points", ("of mIoU: the others are compared with it",))
     if found.cost is not None:
-        notes = ["of mIoU", *_ends(found.cost.low, found.cost.high, "{:+.2f}")]
+        notes = ["of mIoU", *_ends(found.cost.low, found.cost.high, "{:+.2f}".format)]
         if found.worst_class is not None:
             notes.append(f"worst class: {found.worst_class.name} {signed(found.worst_class.change)}")
         label = "Gain" if found.cost.value > 0 else "Cost"
@@ -98,6 +105,6 @@ def _cost(found: BenchAnswer) -> Figure:
     return Figure("Cost", NONE, "", ("nothing is known of it",))
 
 
-def _ends(low: float | None, high: float | None, form: str) -> tuple[str, ...]:
+def _ends(low: float | None, high: float | None, write: Callable[[float], str]) -> tuple[str, ...]:
     """Return "95 %: 1.05 to 3.79"; nothing where there is no interval, or one of no width."""
-    return () if low is None or high is None or low == high else (f"95 %: {form.format(low)} to {form.format(high)}",)
+    return () if low is None or high is None or low == high else (f"95 %: {write(low)} to {write(high)}",)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fcn_deploy.benchmark.baseline.significance import Ratio, paired_ratio, ratio
 from fcn_deploy.benchmark.record.series import series
+from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.runners.registry import REFERENCE
+from fcn_deploy.system.formatting import factor
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,8 @@ class SpeedUp:
         return cls(1 / quotient.value, None if high is None else 1 / high, None if low is None else 1 / low, than)
 
     def __str__(self) -> str:
-        ends = "" if self.low is None or self.high is None else f" ({_times(self.low)} to {_times(self.high)})"
-        return f"{_times(self.value)} times as fast as {self.than}{ends}"
-
-
-def _times(value: float) -> str:
-    """Write 1.73, 12.3, 1,955."""
-    return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f}"
+        ends = "" if self.low is None or self.high is None else f" ({factor(self.low)} to {factor(self.high)})"
+        return f"{factor(self.value)} times as fast as {self.than}{ends}"
 
 
 def median_ms(record: Record, row: Row) -> float | None:
@@ -65,7 +62,12 @@ def speed_ratio(record: Record, before: Row, after: Row) -> Ratio | None:
 def speed_up(record: Record, row: Row, than: Row) -> SpeedUp | None:
     """Return how many times as fast as the row `than` a row is; None if one of them was not timed."""
     quotient = speed_ratio(record, than, row)
-    return None if quotient is None else SpeedUp.of(quotient, than.name)
+    if quotient is None:
+        return None
+    found, timed = SpeedUp.of(quotient, than.name), speed(record, row.own)
+    if than is record.reference_row() and timed is not None and timed.times_reference is not None:
+        return replace(found, value=timed.times_reference)  # of an even number of rounds two medians differ by a little
+    return found
 
 
 def yardstick(record: Record) -> Row | None:

@@ -21,7 +21,8 @@ from fcn_deploy.benchmark.verdicts.speed import SpeedUp, speed_ratio
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.runners.registry import RUNNERS
 
-About = Literal["bottleneck", "variance", "precision", "payoff"]
+# "types" are plain facts of a file that was made for the row; "precision" is what a reader would not expect of it.
+About = Literal["bottleneck", "variance", "precision", "types", "payoff"]
 # A p99 beyond this many medians is mentioned.
 TAIL = 1.5
 
@@ -42,7 +43,7 @@ def verdicts(record: Record) -> list[Verdict]:
         if row.status == "ok":
             found += [Verdict(place, "bottleneck", text) for text in bottleneck(record, row)]
             found += [Verdict(place, "variance", text) for text in _variance(record, row)]
-        found += [Verdict(place, "precision", text) for text in _precision(record, row)]
+        found += [Verdict(place, about, text) for about, text in _precision(record, row)]
     payoffs = ((place, text) for place, row in enumerate(record.rows) for text in _payoff(record, row))
     return found + [Verdict(place, "payoff", text) for place, text in payoffs]
 
@@ -64,7 +65,7 @@ def _variance(record: Record, row: Row) -> Iterator[str]:
     yield f"{state}: {known}, the middle half of the rounds spans {100 * found.spread:.1f} %{slow}"
 
 
-def _precision(record: Record, row: Row) -> Iterator[str]:
+def _precision(record: Record, row: Row) -> Iterator[tuple[About, str]]:
     """Yield the types in the file that was made, and those that really ran, as far as the record knows them."""
     spec, built = spec_of(row), row.built
     computed = computed_in(record, row)
@@ -74,16 +75,19 @@ def _precision(record: Record, row: Row) -> Iterator[str]:
         wanted = (spec.precision or "").split("+")[0].upper()
         missed = f", though {wanted} was asked for" if wanted and wanted != largest else ""
         if built.kind == "engine":
-            yield f"multiply-adds by the builder's own list: {shares}{missed}"
+            yield "precision" if missed else "types", f"multiply-adds by the builder's own list: {shares}{missed}"
             return
-        yield f"types in the file, of the multiply-adds: {shares}{missed}"
+        yield "precision" if missed else "types", f"types in the file, of the multiply-adds: {shares}{missed}"
     title = RUNNERS[_runner_name(spec)].title if _runner_name(spec) in RUNNERS else spec.runner
     if without_fp16_kernels(record, row):
-        yield f"computed in FP32: {title} has no FP16 kernels for this CPU and converts the weights back"
+        reason = f"{title} has no FP16 kernels for this CPU and converts the weights back"
+        yield "precision", f"computed in FP32: {reason}"
     elif computed is not None and (built is not None or not computed.startswith("layers")):
-        yield f"computed in {computed.removeprefix('layers: ')}"
+        layers = computed.removeprefix("layers: ")
+        words = f"computed in {layers}" if layers == computed else f"of the layers that multiply it computed {layers}"
+        yield "precision" if built is None else "types", words
     elif built is not None and row.status == "ok":
-        yield f"in which types it computed is not known: {title} does not say"
+        yield "types", f"in which types it computed is not known: {title} does not say"
 
 
 def _runner_name(spec: RunnerSpec) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -124,6 +126,8 @@ def test_a_gain_is_called_one_and_passes():
     (found,) = judge(counts([10] * 20), counts([5] * 20), AccuracyBudget(0.3), CLASSES)
     assert found.verdict == "passed"
     assert found.sentence.startswith("mean IoU rose by 2.")
+    low, high = map(float, re.findall(r"images: (\S+) to (\S+)\)", found.sentence)[0])
+    assert 0 < low <= high < 5  # a gain as well
 
 
 def test_a_class_that_the_model_lacks_is_an_error_with_the_near_name_and_the_list():

@@ -11,11 +11,11 @@ from tests.support.bench_records import RECORD, ROWS, with_rows
 
 def test_markdown_has_the_tables_with_as_many_cells_in_each_line():
     text = render_markdown(RECORD, (Sheet("More", ("runner", "x"), (("a", "1"),)),))
-    assert text.startswith("## ship: pytorch\n\n- **speed**: 40 ms\n")
+    assert text.startswith("## ship: pytorch: each faster row is harmed\n\n- **speed**: 40 ms\n")
     assert "\n\nm.onnx: fcn8s, 2 classes, on 2 images of list.txt" in text
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert all(len({line.count("|") for line in table}) == 1 for table in tables)
-    assert any(line.startswith("| onnxruntime | unstable | 20.0 | 41.0 |") for table in tables for line in table)
+    assert any(line.startswith("| onnxruntime | unstable | 20.0 | 2.00 | 41.0 |") for table in tables for line in table)
     assert "### More\n\n| runner | x |\n| :-- | --: |\n| a | 1 |" in text
 
 

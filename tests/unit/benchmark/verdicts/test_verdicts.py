@@ -83,7 +83,7 @@ def test_what_the_builder_chose_is_reported_and_that_it_is_not_what_was_asked_fo
     (text,) = said("precision", engine)
     expected = "multiply-adds by the builder's own list: 80.0 % FP32, 20.0 % INT8, though INT8 was asked for"
     assert text == expected
-    (text,) = said("precision", ROWS[4])
+    (text,) = said("types", ROWS[4])
     assert text == "multiply-adds by the builder's own list: 96.4 % INT8, 3.6 % FP32"
 
 
@@ -99,12 +99,13 @@ def test_fp16_on_an_x86_cpu_is_said_to_have_run_in_fp32():
 
 def test_the_types_in_a_file_are_not_called_what_ran():
     made = rec.Built("onnx", 1000, 1.0, {"INT8": 0.973, "FP32": 0.027})
-    assert said("precision", row("onnxruntime:int8", built=made)) == [
+    assert said("types", row("onnxruntime:int8", built=made)) == [
         "types in the file, of the multiply-adds: 97.3 % INT8, 2.7 % FP32",
         "in which types it computed is not known: ONNX Runtime does not say",
     ]
     listed = ("layers that multiply: 13 in INT8, 6 in BF16",)
-    assert said("precision", row("openvino:int8", built=made, notes=listed))[1] == "computed in 13 in INT8, 6 in BF16"
+    computed = said("types", row("openvino:int8", built=made, notes=listed))[1]
+    assert computed == "of the layers that multiply it computed 13 in INT8, 6 in BF16"
 
 
 def test_pytorch_computes_in_fp32_and_its_convolutions_in_tf32_where_that_is_allowed():
