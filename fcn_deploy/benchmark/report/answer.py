@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from fcn_deploy.benchmark.verdicts.answer import BenchAnswer
@@ -97,31 +96,23 @@ class Answered:
     answer: BenchAnswer
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Yield tables of two columns, and where the command has no room in one, its lines from the left edge."""
+        """Yield lines without blanks at their ends: after a backslash, a shell would not join it with the next one."""
         lines = answer_lines(self.answer)
-        label = max(len(line.label) for line in lines) + 2
-        table, last = _grid(label), ""
+        label, last = max(len(line.label) for line in lines) + 2, ""
+        width = max(options.max_width - label, 1)
         for line in lines:
-            text, style = line.text, "bold" if line is lines[0] else ""
-            if line.command:
-                text = "\n".join(folded(text, options.max_width - label))
-            shown = "" if line.label == last else line.label
+            shown, style = "" if line.label == last else line.label, "bold" if line is lines[0] else ""
             last = line.label
-            if line.command and max(map(len, text.split("\n"))) > options.max_width - label:
-                table.add_row(Text(f"{shown}:"), Text())
-                yield table
-                yield Text("\n".join(cut(line.text, options.max_width)))
-                table = _grid(label)
+            if line.command:
+                parts = folded(line.text, width)
+                if max(map(len, parts)) > width:
+                    yield Text(f"{shown}:")
+                    yield Text("\n".join(cut(line.text, options.max_width)))
+                    continue
             else:
-                table.add_row(Text(shown, style), Text(text, style))
-        yield table
-
-
-def _grid(label: int) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column(no_wrap=True, min_width=label - 2)
-    table.add_column(overflow="fold")
-    return table
+                parts = [part.plain.rstrip() for part in Text(line.text).wrap(console, width)]
+            for place, part in enumerate(parts):
+                yield Text(f"{'' if place else shown:{label}}{part}", style)
 
 
 def folded(command: str, width: int) -> list[str]:

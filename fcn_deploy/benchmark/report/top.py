@@ -9,6 +9,7 @@ from fcn_deploy.benchmark.record.summary import speed
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.answer import AnswerLine, answer_lines, signed
 from fcn_deploy.benchmark.verdicts.answer import BenchAnswer, answer
+from fcn_deploy.benchmark.verdicts.speed import WIDE
 from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.system.formatting import NONE, count, factor, milliseconds, points, share
 
@@ -16,8 +17,6 @@ from fcn_deploy.system.formatting import NONE, count, factor, milliseconds, poin
 FIGURES = ("speed", "cost", "labels")
 # Those that the table of the limits shows.
 JUDGED = ("harmed", "not judged")
-# Ends of an interval that are further apart than this factor say nothing by their digits.
-WIDE = 20
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,8 @@ def _speed_up(found: BenchAnswer) -> Figure:
         why = "PyTorch was not timed" if known else "the others are compared with it"
         return Figure("Speed-up", NONE, "", (why,))
     interval = _ends(faster.low, faster.high, factor)
-    if faster.low is not None and faster.high is not None and faster.high > WIDE * faster.low:
-        interval = (f"hardly known: the ends of its 95 % interval are more than a factor of {WIDE} apart",)
+    if faster.is_wide:
+        interval = (f"not known within a factor of {WIDE}",)
     return Figure("Speed-up", factor(faster.value), "×", (f"as fast as {faster.than}", *interval))
 
 

@@ -13,6 +13,8 @@ from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.runners.registry import REFERENCE
 from fcn_deploy.system.formatting import factor
 
+WIDE = 20
+
 
 @dataclass(frozen=True)
 class SpeedUp:
@@ -29,8 +31,14 @@ class SpeedUp:
         low, high = quotient.low, quotient.high
         return cls(1 / quotient.value, None if high is None else 1 / high, None if low is None else 1 / low, than)
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether the digits of the interval say nothing, as its ends are further apart than `WIDE` times."""
+        return self.low is not None and self.high is not None and self.high > WIDE * self.low
+
     def __str__(self) -> str:
         ends = "" if self.low is None or self.high is None else f" ({factor(self.low)} to {factor(self.high)})"
+        ends = f" (not known within a factor of {WIDE})" if self.is_wide else ends
         return f"{factor(self.value)} times as fast as {self.than}{ends}"
 
 

@@ -85,3 +85,5 @@ def test_no_line_of_the_answer_is_wider_than_the_terminal(width):
     long = COMMAND.replace("'", "").replace('"', "").replace("/data/street scenes/its", "/data/" + 9 * "street/")
     found = answer(record(opened=rec.OpenedFile("m.int8.cpu.onnx", long), other_cores=3.9))
     assert max(map(len, printed(Answered(found), width).splitlines())) <= width
+    # after a backslash and a blank a shell would not join the lines
+    assert not any(line.endswith(" ") for line in printed(Answered(found), width).splitlines())

@@ -69,4 +69,4 @@ def test_an_interval_that_says_nothing_is_not_written_in_digits():
     )
     record = replace(with_rows(*rows), rounds=(0,) * 8)
     notes = shown(record)["Speed-up"][2]
-    assert notes[1:] == ("hardly known: the ends of its 95 % interval are more than a factor of 20 apart",)
+    assert notes[1:] == ("not known within a factor of 20",)
