@@ -228,14 +228,9 @@ def _moved(loss: float) -> str:
 def _evidence(loss: Interval, images: int) -> str:
     if loss.low is None or loss.high is None:
         return "the bare difference: " + ("one image" if images == 1 else "no counts of each image on both sides")
-    # Of a gain both ends are gains, as the sentence before says by how much it rose.
+    # Of a gain both ends are gains, as the sentence says by how much it rose; 0.0 takes the sign from -0.00.
     low, high = (-loss.high, -loss.low) if loss.value < 0 else (loss.low, loss.high)
-    return f"95 % interval over {count(images, 'image')}: {_unsigned(low)} to {_unsigned(high)}"
-
-
-def _unsigned(points: float) -> str:
-    """Write two decimals, and no sign before 0.00."""
-    return f"{round(points, 2) + 0.0:.2f}"
+    return f"95 % interval over {count(images, 'image')}: {round(low, 2) + 0.0:.2f} to {round(high, 2) + 0.0:.2f}"
 
 
 def _allowed(points: float) -> str:
