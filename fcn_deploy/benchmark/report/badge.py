@@ -28,7 +28,7 @@ def limits_sheet(gate: GateResult) -> Sheet:
     """Return every limit of every row with what became of it, and the rows that failed."""
     rows, last = list[tuple[str, ...]](), ""
     for each in gate.checks:
-        # The name stands next to the row's first limit alone.
+        # The name is next to the row's first limit alone.
         rows.append(("" if each.row == last else each.row, each.verdict, each.limit, each.sentence))
         last = each.row
     for line in gate.errors:
