@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -13,6 +14,9 @@ from fcn_deploy.graph.nodes import operand
 # Metadata of a node: why it was left out of INT8 or FP16 on purpose.
 KEEP_KEY = "fcn_deploy.keep"
 FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", "by the layer search"
+NARROW_FIRST = "first layer of few channels, faster in float"
+# Output channels up to which ONNX Runtime's CPU kernels run a first layer, of three input channels, faster in float.
+NARROW = 16
 COMPUTED_WEIGHT = "weight or bias is computed, not stored"
 
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
@@ -79,16 +83,25 @@ def match_names(patterns: Sequence[str], nodes: Iterable[ir.Node]) -> list[str]:
     return list(found)
 
 
+def narrow_layers(model: ir.Model, names: Sequence[str]) -> list[str]:
+    """Return those of the convolutions `names` that have at most `NARROW` output channels."""
+    stored = {node.name: node.inputs[1].const_value for node in convolutions(model) if node.inputs[1] is not None}
+    return [name for name in names if (weight := stored.get(name)) is not None and weight.shape.numpy()[0] <= NARROW]
+
+
 def choose_float_layers(
-    model: ir.Model, patterns: Sequence[str] = (), *, first: bool = True, score: bool = True
+    model: ir.Model, patterns: Sequence[str] = (), *, first: bool | Literal["narrow"] = True, score: bool = True
 ) -> dict[str, str]:
     """Return convolution -> why it stays in float.
 
     Args:
         patterns: names asked for by the user, see `match_names`.
-        first, score: whether the first layers and the score layers stay in float.
+        first, score: whether the first layers and the score layers stay in float; "narrow" for those first layers that
+            8 bits make slower on a CPU.
     """
-    reasons = dict.fromkeys(first_layers(model), FIRST) if first else {}
+    reasons = dict.fromkeys(first_layers(model), FIRST) if first is True else {}
+    if first == "narrow":
+        reasons = dict.fromkeys(narrow_layers(model, first_layers(model)), NARROW_FIRST)
     if score:
         reasons |= dict.fromkeys(score_layers(model), SCORE)
     for node in convolutions(model):

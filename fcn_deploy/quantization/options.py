@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import onnx_ir as ir
 
@@ -97,8 +98,11 @@ def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path
 def layers_kept_in_float(model: ir.Model, options: QuantizeOptions) -> dict[str, str]:
     """Return convolution -> why it stays in float before any search.
 
-    The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits.
+    The first layer has 3 input channels: little to gain on a GPU; on a CPU its large result is worth 8 bits, unless it
+    has few output channels, for which the integer kernels are slower than those in float.
     """
-    quantize_first = options.target == "cpu" if options.quantize_first is None else options.quantize_first
+    first: bool | Literal["narrow"] = "narrow" if options.target == "cpu" else True
+    if options.quantize_first is not None:
+        first = not options.quantize_first
     keep = (*options.keep, *(() if options.recipe is None else load_recipe(options.recipe).keep_float))
-    return choose_float_layers(model, keep, first=not quantize_first, score=not options.quantize_scores)
+    return choose_float_layers(model, keep, first=first, score=not options.quantize_scores)

@@ -78,7 +78,8 @@ def quantize(
         calibration_cache: a file that keeps what the images showed, for the next run on the same graph and images.
         target: whose INT8 kernels the graph is made for, "tensorrt" or "cpu".
         keep: names or patterns (score_*) of nodes to leave in float; in FP32 for "fp16".
-        quantize_first: whether the first layers are in INT8; None is no for "tensorrt", yes for "cpu".
+        quantize_first: whether the first layers are in INT8; None is no for "tensorrt", for "cpu" yes
+            unless they have at most 16 output channels.
         quantize_scores: whether the 1x1 score layers are in INT8.
         equalize: whether channels are equalised between layers before INT8; None is where one channel is much larger
             than the others of its tensor.
