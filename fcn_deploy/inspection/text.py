@@ -106,7 +106,7 @@ def _built_for(sidecar: Sidecar) -> str:
 def _memory(memory: ProfileMemory) -> str:
     parts = [memory.profile]
     if memory.activation_bytes is not None:
-        parts.append(f"{_megabytes(memory.activation_bytes)} of activations for each stream")
+        parts.append(f"{_megabytes(memory.activation_bytes)} of activations for each context")
     if memory.buffer_bytes is not None:
         parts.append(f"{_megabytes(memory.buffer_bytes)} for each set of input and output at the largest")
     return "; ".join(parts)

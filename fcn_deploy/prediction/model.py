@@ -119,7 +119,8 @@ class Model:
 
     def close(self) -> None:
         """Let go of the model and the device; a second call does nothing."""
-        self._stack.close()
+        with self._guard:
+            self._stack.close()
 
     def __enter__(self) -> Model:
         return self

@@ -31,7 +31,7 @@ NO_SIDECAR = "the engine has no sidecar: what it was built from is not known"
 class TrtRunner(Runner):
     """One engine on one GPU.
 
-    It has `options.slots` slots for each stream: one image is copied to the GPU while another is computed and a third
+    It has `options.slots` slots for each context: one image is copied to the GPU while another is computed and a third
     comes back.
 
     A runner may be used from several threads in turn, never at once; a thread of its own needs a runner of its own.

@@ -112,7 +112,7 @@ def test_an_engine_with_its_sidecar_shows_all_of_it(tmp_path, monkeypatch):
     assert reported["contract"] == "uint8 RGB image in, labels out"
     # 2 x 50 x 70 pixels of 3 + 1 + 3 * 4 bytes; 10 x 10 of the same
     assert reported["profile"] == (
-        "1x33x47 .. 1x33x47 .. 2x50x70; 5.0 MB of activations for each stream; "
+        "1x33x47 .. 1x33x47 .. 2x50x70; 5.0 MB of activations for each context; "
         "0.1 MB for each set of input and output at the largest; "
         "1x1x1 .. 1x1x1 .. 1x10x10; 1,600 bytes for each set of input and output at the largest"
     )

@@ -13,9 +13,14 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.data.images import load_label
 from fcn_deploy.errors import DataError, OutputError, RunnerError
 from fcn_deploy.prediction import labeller as module
+from fcn_deploy.prediction.pipeline import _InFlight
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.prediction.report import PredictReport
+from fcn_deploy.runners.engine_options import TrtOptions
 from tests.support.fake_runners import FakeRunner
+from tests.support.fakes.machine import Machine
+from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
+from tests.support.tensorrt_nets import PROFILES, noise
 
 CARD = ModelCard("fcn8s", tuple("abcd"))
 
@@ -44,6 +49,14 @@ def predicted(photos: Path, **given: Any) -> PredictReport:
     return predict(model, photos, photos.parent / "masks", **{"format": "raw", **given})
 
 
+def noted(function: Any, reasons: list[str]) -> Any:
+    def call(feed: Any, batch: Any, error: Exception) -> Any:
+        reasons.append(str(error))
+        return function(feed, batch, error)
+
+    return call
+
+
 class Moody(FakeRunner):
     """Refuses images of shade 50."""
 
@@ -65,6 +78,33 @@ def test_a_runner_that_refuses_three_in_turn_stops_the_run(photos, monkeypatch):
     with pytest.raises(RunnerError, match=r"3 images in a row failed; last 08\.png: out of memory"):
         predicted(photos(hurt=(1, 6, 7, 8)))
     assert load_label(photos().parent / "masks" / "05.png").tolist() == [[1] * 5] * 3
+
+
+def test_a_gpu_that_runs_out_of_memory_in_the_middle_labels_every_image_in_smaller_batches(
+    tmp_path, monkeypatch, net, reference
+):
+    machine = Machine(monkeypatch, 1, total_bytes=1_100_000)  # a slot with four images takes 615,000
+    images = [noise((1, 97, 99), seed) for seed in range(12)]
+    (tmp_path / "photos").mkdir()
+    for number, image in enumerate(images):
+        Image.fromarray(image[0]).save(tmp_path / "photos" / f"{number:02}.png")
+    refused = []
+    monkeypatch.setattr(_InFlight, "_refused", noted(_InFlight._refused, refused))
+    report = predict(
+        machine.build(net, PROFILES),
+        tmp_path / "photos",
+        tmp_path / "masks",
+        batch=4,
+        format="raw",
+        workers=2,
+        engine=TrtOptions(slots=2),
+    )
+    assert (report.written, report.failures) == (12, ())
+    assert all("out of GPU memory" in reason for reason in refused)
+    assert refused
+    for number, image in enumerate(images):
+        assert np.array_equal(load_label(tmp_path / "masks" / f"{number:02}.png"), reference(image)["labels"][0])
+    machine.check()
 
 
 def test_a_label_that_is_no_class_is_a_failure_and_is_not_written(photos, monkeypatch):
