@@ -18,10 +18,12 @@ from fcn_deploy.diagnosis.slips.forward import Forward
 from fcn_deploy.diagnosis.slips.maps import find_maps, image_names
 from fcn_deploy.diagnosis.slips.network import CutNetwork
 from fcn_deploy.diagnosis.slips.report import SlipReport
+from fcn_deploy.diagnosis.slips.saturating import SaturatingNetwork
 from fcn_deploy.diagnosis.slips.search import search
 from fcn_deploy.diagnosis.slips.slip import Bytes, ForeignFrame
 from fcn_deploy.diagnosis.slips.table import slips
 from fcn_deploy.diagnosis.slips.verdict import judge
+from fcn_deploy.diagnosis.slips.views import view_of
 from fcn_deploy.errors import EngineError
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.original import original_of
@@ -103,6 +105,8 @@ class CutReference:
         """Explain the label maps of one program; arguments and errors as for `explain_labels`."""
         ran = self.forward.runs
         found = read_frames(self.network.card, options, labels_from, frames, progress)
+        if self.forward.saturating is not None:
+            self.forward.saturating.look_at([_seen(frame) for frame in found])
         first = found[0]
         label_size = None if first.labels.shape == first.image.shape[:2] else first.labels.shape
         tried = slips(first.image.shape[:2], self.network.normalisation, label_size, self.others)
@@ -122,13 +126,20 @@ def open_reference(
     """Open the files of `explain_labels`, with its arguments and errors."""
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as parts, ExitStack() as stack:
 
-        def cut(source: StrPath) -> CutNetwork:
-            opened = stack.enter_context(ModelSource(source, progress, model=model_name))
-            return CutNetwork(_onnx_file(opened), Path(parts), threads=threads)
+        def onnx_file(source: StrPath) -> Path:
+            return _onnx_file(stack.enter_context(ModelSource(source, progress, model=model_name)))
 
-        own = cut(reference)
-        different = {os.fspath(path): cut(path) for path in others}
-        yield CutReference(Path(os.fspath(reference)).name, own, tuple(different), Forward(own, different))
+        path = onnx_file(reference)
+        own = CutNetwork(path, Path(parts), threads=threads)
+        different = {os.fspath(other): CutNetwork(onnx_file(other), Path(parts), threads=threads) for other in others}
+        forward = Forward(own, different, SaturatingNetwork(path, Path(parts), threads=threads))
+        yield CutReference(Path(os.fspath(reference)).name, own, tuple(different), forward)
+
+
+def _seen(frame: ForeignFrame) -> Bytes:
+    """Return what the network gets of the frame while slips are tried: all of it, or the crop around its window."""
+    rows, columns = view_of(frame).crop(frame.image.shape[:2])[0]
+    return frame.image[rows, columns]
 
 
 def _onnx_file(source: ModelSource) -> Path:

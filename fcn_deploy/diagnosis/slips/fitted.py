@@ -19,18 +19,17 @@ _STRIDE = 3  # of the rows and columns that a shift is found on; odd, as blocks 
 
 def fit_shift(predictions: Sequence[NDArray[Any]], given: Sequence[NDArray[Any]]) -> tuple[str, LabelStep] | None:
     """Return the shift of at most `REACH` pixels with the largest share of equal labels; None if there is none."""
-    own, other = predictions[0], nearest(given[0], predictions[0].shape)
-    inner = (slice(REACH, -REACH, _STRIDE), slice(REACH, -REACH, _STRIDE))
-    if min(own.shape) < 4 * REACH:
+    if min(min(own.shape) for own in predictions) < 4 * REACH:
         return None
-    best, found = -1, (0, 0)
+    pairs = [(own, nearest(other, own.shape)) for own, other in zip(predictions, given, strict=True)]
     reach = range(-REACH, REACH + 1)
-    for down, right in sorted(product(reach, reach), key=lambda moved: abs(moved[0]) + abs(moved[1])):
-        rows = slice(REACH - down, own.shape[0] - REACH - down, _STRIDE)
-        columns = slice(REACH - right, own.shape[1] - REACH - right, _STRIDE)
-        same = int((own[rows, columns] == other[inner]).sum())
-        if same > best:
-            best, found = same, (down, right)
+    found = _best_shift(pairs, sorted(product(reach, reach), key=lambda moved: abs(moved[0]) + abs(moved[1])), _STRIDE)
+    around = [
+        (found[0] + down, found[1] + right)
+        for down, right in product((0, -1, 1), repeat=2)
+        if max(abs(found[0] + down), abs(found[1] + right)) <= REACH
+    ]
+    found = _best_shift(pairs, around, 1)
     if found == (0, 0):
         return None
     words = [
@@ -39,6 +38,24 @@ def fit_shift(predictions: Sequence[NDArray[Any]], given: Sequence[NDArray[Any]]
         if n
     ]
     return f"shifted by {' and '.join(words)}", partial(shifted, down=found[0], right=found[1])
+
+
+def _best_shift(
+    pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]], shifts: Sequence[tuple[int, int]], stride: int
+) -> tuple[int, int]:
+    """Return the first of `shifts`, (down, right), with the most equal labels in every `stride`-th row and column."""
+
+    inner = (slice(REACH, -REACH, stride),) * 2
+
+    def equal(moved: tuple[int, int]) -> int:
+        return sum(int((own[_moved(moved, own.shape, stride)] == other[inner]).sum()) for own, other in pairs)
+
+    return max(shifts, key=equal)
+
+
+def _moved(moved: tuple[int, int], shape: tuple[int, ...], stride: int) -> tuple[slice, ...]:
+    """Return the part that a shift moves to the map without `REACH` pixels at each edge."""
+    return tuple(slice(REACH - n, size - REACH - n, stride) for n, size in zip(moved, shape, strict=True))
 
 
 def fit_ids(predictions: Sequence[NDArray[Any]], given: Sequence[NDArray[Any]]) -> tuple[str, LabelStep] | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.diagnosis.slips.geometry import nearest
 from fcn_deploy.diagnosis.slips.network import CutNetwork
+from fcn_deploy.diagnosis.slips.saturating import SaturatingNetwork
 from fcn_deploy.diagnosis.slips.slip import Bytes, ForeignFrame, Labels, Slip
 from fcn_deploy.diagnosis.slips.ties import Ties
 from fcn_deploy.diagnosis.slips.views import FrameView
@@ -41,10 +42,16 @@ class Forward:
 
     Attributes:
         runs: how often the network ran.
+        saturating: the reference for slips that are `saturated`; None runs the reference itself.
     """
 
-    def __init__(self, reference: CutNetwork, others: Mapping[str, CutNetwork] | None = None) -> None:
-        self._reference, self._others = reference, others or {}
+    def __init__(
+        self,
+        reference: CutNetwork,
+        others: Mapping[str, CutNetwork] | None = None,
+        saturating: SaturatingNetwork | None = None,
+    ) -> None:
+        self._reference, self._others, self.saturating = reference, others or {}, saturating
         self._labels: dict[Key, Made | None] = {}
         self._images: dict[Key, Bytes] = {}
         self._key: Key = ()
@@ -100,7 +107,7 @@ class Forward:
     def _run(self, front: Sequence[Slip], view: FrameView) -> tuple[NDArray[Any], tuple[int, ...]] | None:
         image = self._image(front, view.frame)
         cropped = image[view.crop(image.shape[:2])[0]]
-        network = next((self._others[slip.network] for slip in front if slip.network is not None), self._reference)
+        network = self._network(front)
         values = next((slip.values for slip in front if slip.values is not None), None)
         right = network.normalisation
         made = network.normalise(cropped) if values is None else values(cropped.astype(np.float32), right)
@@ -111,6 +118,13 @@ class Forward:
             if not front:
                 raise
             return None
+
+    def _network(self, front: Sequence[Slip]) -> CutNetwork:
+        other = next((slip.network for slip in front if slip.network is not None), None)
+        if other is not None:
+            return self._others[other]
+        saturated = self.saturating is not None and any(slip.saturated for slip in front)
+        return (self.saturating.open() if self.saturating is not None and saturated else None) or self._reference
 
     def _image(self, front: Sequence[Slip], frame: ForeignFrame) -> Bytes:
         """Return the image with the slips before its normalisation; the last few are kept."""

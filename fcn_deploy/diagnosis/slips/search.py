@@ -18,6 +18,7 @@ from fcn_deploy.system.progress import SILENT, Progress, track
 
 FILTER_FRAMES = 2  # on which single slips are tried; pairs on the first of them
 PAIRED = 5  # of the best slips at the network's input, each with every other
+PAIRED_VALUES = 3  # of these; more are one slip in an FP32 and an INT8 file
 FINALISTS = 8  # tried on all frames
 CLEAR = 0.99  # of the labels; above this no pair is tried
 Combination = tuple[Slip, ...]
@@ -70,7 +71,8 @@ def _pairs_behind(slips: Sequence[Slip]) -> list[Combination]:
 
 def _pairs_before(tried: Sequence[Trial], before: Sequence[Slip]) -> set[Combination]:
     alone = sorted((trial for trial in tried if len(trial.slips) == 1 and trial.slips[0].of_input), key=_by_share)
-    chosen = [trial.slips[0] for trial in alone[:PAIRED]]
+    values = [trial.slips[0] for trial in alone if trial.slips[0].kind == "values"][:PAIRED_VALUES]
+    chosen = [slip for slip in (trial.slips[0] for trial in alone) if slip.kind != "values" or slip in values][:PAIRED]
     return {_in_order(one, two) for one in chosen for two in before if one.kind != two.kind}
 
 

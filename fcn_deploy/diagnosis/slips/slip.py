@@ -48,6 +48,7 @@ class Slip:
         image: from the image to the image that is used instead.
         stored: the image is used as it is stored in the file.
         values: from RGB float32[H, W, 3] in 0..255 and the right normalisation to what the network gets.
+        saturated: the network's activations hold no more than on right images, as in an INT8 file.
         network: name of the file that is run instead.
         scores: from logits float32[C, H, W] to scores [K, h, w], over whose first axis the program takes the arg max.
         labels: from labels to labels.
@@ -62,6 +63,7 @@ class Slip:
     image: Callable[[Bytes], Bytes] | None = None
     stored: bool = False
     values: ValueStep | None = None
+    saturated: bool = False
     network: str | None = None
     scores: ScoreStep | None = None
     labels: LabelStep | None = None

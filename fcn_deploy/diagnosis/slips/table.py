@@ -27,6 +27,8 @@ MOST_LARGER = 4
 QUALITIES = (75, 30)
 IMAGENET = (np.array([123.675, 116.28, 103.53]), np.array([58.395, 57.12, 57.375]))
 CAFFE = np.array([122.67892, 116.66877, 104.00699])
+IN_INT8 = "in an INT8 file"
+BEHIND_FLOAT = "in an INT8 file whose first layer is in float"
 _RIGHT_SIZE = "give the network the image at the size that the file is meant for, and half-pixel centres"
 
 
@@ -162,8 +164,12 @@ def _values(right: Normalisation) -> list[Slip]:
         del steps["mean and std in the order BGR"]
     if np.allclose(right.mean, IMAGENET[0], atol=1) and np.allclose(right.std, IMAGENET[1], atol=1):
         del steps["ImageNet's mean and std"]
-    clipped = {f"{name} (in the range of an INT8 input)": _in_range(steps[name]) for name in _WIDE if name in steps}
-    return [Slip(name, fix, "values", values=step) for name, step in (steps | clipped).items()]
+    wide = [name for name in _WIDE if name in steps]
+    return [
+        *(Slip(name, fix, "values", values=step) for name, step in steps.items()),
+        *(Slip(f"{name} ({IN_INT8})", fix, "values", values=_in_range(steps[name]), saturated=True) for name in wide),
+        *(Slip(f"{name} ({BEHIND_FLOAT})", fix, "values", values=steps[name], saturated=True) for name in wide),
+    ]
 
 
 _WIDE = ("mean missing", "std missing", "mean and std missing", "mean of Caffe, no std")
