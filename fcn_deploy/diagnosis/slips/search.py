@@ -18,7 +18,6 @@ from fcn_deploy.system.progress import SILENT, Progress, track
 
 FILTER_FRAMES = 2  # on which single slips are tried; pairs on the first of them
 PAIRED = 5  # of the best slips at the network's input, each with every other
-PAIRED_VALUES = 3  # of these; more are one slip in an FP32 and an INT8 file
 FINALISTS = 8  # tried on all frames
 CLEAR = 0.99  # of the labels; above this no pair is tried
 Combination = tuple[Slip, ...]
@@ -71,8 +70,7 @@ def _pairs_behind(slips: Sequence[Slip]) -> list[Combination]:
 
 def _pairs_before(tried: Sequence[Trial], before: Sequence[Slip]) -> set[Combination]:
     alone = sorted((trial for trial in tried if len(trial.slips) == 1 and trial.slips[0].of_input), key=_by_share)
-    values = [trial.slips[0] for trial in alone if trial.slips[0].kind == "values"][:PAIRED_VALUES]
-    chosen = [slip for slip in (trial.slips[0] for trial in alone) if slip.kind != "values" or slip in values][:PAIRED]
+    chosen = [trial.slips[0] for trial in distinct(alone)[:PAIRED]]
     return {_in_order(one, two) for one in chosen for two in before if one.kind != two.kind}
 
 
@@ -108,11 +106,21 @@ def _trials(
 def _on_all_frames(
     tried: Sequence[Trial], frames: Sequence[ForeignFrame], forward: Forward, progress: Progress
 ) -> list[Trial]:
-    one = sorted((trial for trial in tried if len(trial.slips) == 1), key=_by_share)[: FINALISTS // 2]
-    two = sorted((trial for trial in tried if len(trial.slips) == 2), key=_by_share)[: FINALISTS // 2]
+    one, two = (
+        distinct(sorted((trial for trial in tried if len(trial.slips) == number), key=_by_share))[: FINALISTS // 2]
+        for number in (1, 2)
+    )
     chosen: list[Combination] = [(), *dict.fromkeys(trial.slips for trial in (*one, *two))]
     views = [FrameView(frame) for frame in frames]
     return sorted(_tried("the best on all label maps", chosen, [()], views, forward, progress), key=_by_share)
+
+
+def distinct(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials without those that are variants of an earlier one."""
+    found: dict[tuple[str, ...], Trial] = {}
+    for trial in trials:
+        found.setdefault(tuple(slip.variant_of or slip.name for slip in trial.slips), trial)
+    return [*found.values()]
 
 
 def _by_share(trial: Trial) -> float:

@@ -54,6 +54,7 @@ class Slip:
         labels: from labels to labels.
         undo: from the map that was written to the one that should have been.
         fit: finds a step from labels to labels.
+        variant_of: name of the slip that it is in another kind of file; empty for the slip itself.
         along_side: a side of the map is the number of classes then, so its shape shows the slip.
     """
 
@@ -70,6 +71,7 @@ class Slip:
     undo: LabelStep | None = None
     fit: Fit | None = None
     along_side: bool = False
+    variant_of: str = ""
 
     @property
     def of_input(self) -> bool:

@@ -165,10 +165,14 @@ def _values(right: Normalisation) -> list[Slip]:
     if np.allclose(right.mean, IMAGENET[0], atol=1) and np.allclose(right.std, IMAGENET[1], atol=1):
         del steps["ImageNet's mean and std"]
     wide = [name for name in _WIDE if name in steps]
+    in_int8 = [(IN_INT8, name, _in_range(steps[name])) for name in wide]
+    behind_float = [(BEHIND_FLOAT, name, steps[name]) for name in wide]
     return [
         *(Slip(name, fix, "values", values=step) for name, step in steps.items()),
-        *(Slip(f"{name} ({IN_INT8})", fix, "values", values=_in_range(steps[name]), saturated=True) for name in wide),
-        *(Slip(f"{name} ({BEHIND_FLOAT})", fix, "values", values=steps[name], saturated=True) for name in wide),
+        *(
+            Slip(f"{name} ({where})", fix, "values", values=step, saturated=True, variant_of=name)
+            for where, name, step in (*in_int8, *behind_float)
+        ),
     ]
 
 
