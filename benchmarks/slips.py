@@ -122,9 +122,9 @@ class Explainer:
         alone = Explainer(replace(self._reference, others=()), self._photos, self._maps)
         for name, label in cases.items():
             found = alone.report(label)
-            yield _row("no mistake", name, "not named" if found.verdict == "unexplained" else "wrong", found)
+            yield _row("no mistake", name, outcome_of(None, found), found)
         right = alone.report(program.label)
-        yield _row("no mistake", "the right labels", "no slip" if right.verdict == "same" else "wrong", right)
+        yield _row("no mistake", "the right labels", outcome_of([], right), right)
 
     def report(self, label: Callable[[Path], NDArray[Any]]) -> SlipReport:
         for photo in sorted(self._photos.iterdir()):
@@ -141,9 +141,11 @@ def noise(generator: np.random.Generator, photo: Path, side: int) -> NDArray[np.
 
 
 def outcome_of(mistakes: Sequence[str] | None, found: SlipReport) -> str:
-    """Return how a report names the mistakes of a program; None for label maps that no mistake explains."""
+    """Return how a report names the mistakes of a program: [] for none, None for maps that no mistake explains."""
+    if mistakes is None:
+        return "not named" if found.verdict == "unexplained" else "wrong"
     if not mistakes:
-        return {"same": "no slip", "unexplained": "not named", "explained": "wrong"}[found.verdict]
+        return "no slip" if found.verdict == "same" else "wrong"
     if found.verdict != "explained":
         return "one label" if found.one_label >= SAME else "not named"
     names = [found.tried[0].name, *found.alike]
