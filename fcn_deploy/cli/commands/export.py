@@ -32,8 +32,7 @@ class _Export(Command):
     examples=[
         "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
         "fcn-deploy export last.ckpt --weights ema --mean 127.5,127.5,127.5 \\\n    --std 127.5,127.5,127.5",
-        "fcn-deploy export demo --outputs labels,logits -o demo.onnx",
-        "fcn-deploy export fcn8s.pth --network-size 0.5 -o half.onnx",
+        "fcn-deploy export demo --network-size 0.5 --outputs labels,logits -o half.onnx",
     ],
 )
 @cloup.argument(
