@@ -162,7 +162,7 @@ def _row(programs: str, name: str, outcome: str, found: SlipReport) -> dict[str,
         "programs": programs,
         "mistakes": name,
         "outcome": outcome,
-        "named": found.explained_by or found.verdict,
+        "named": re.sub(r"\(/\S*/", "(", found.explained_by or found.verdict),  # without the temporary folder
         "share": found.tried[0].share,
         "next": found.tried[1].share,
         "as they are": found.as_they_are,
