@@ -27,11 +27,12 @@ def judge(
         np.mean([np.unique(frame.labels, return_counts=True)[1].max() / frame.labels.size for frame in frames])
     )
     named = [trial for trial in trials if trial.slips]
-    chosen = _chosen(named)
+    # Where one label is nearly all of a map, what is left may be the precision's, and fits any second slip.
+    chosen = _chosen([trial for trial in named if len(trial.slips) == 1 or one_label < SAME])
     verdict: Verdict = "same" if as_they_are >= SAME else "unexplained"
     if chosen and len(chosen) <= MOST and _explains(chosen[0], max(as_they_are, one_label)):
         verdict = "explained"
-    ordered = [*chosen[:1], *(trial for trial in named if trial is not chosen[0])]
+    ordered = sorted(named, key=lambda trial: not any(trial is first for first in chosen[:1]))
     tried = tuple(Explanation(t.name, tuple(slip.fix for slip in t.slips), t.share) for t in ordered)
     height, width = frames[0].labels.shape
     size = frames[0].image.shape

@@ -72,3 +72,10 @@ def test_too_many_pairs_that_are_alike_leave_the_single_slip():
     many = [*pairs, trial(0.995, TWO, THREE)]
     assert judged(*many, trial(0.97, ONE), trial(0.3)).explained_by == "one"
     assert judged(*many, trial(0.7, ONE), trial(0.3)).verdict == "unexplained"
+
+
+def test_no_pair_is_named_where_one_label_is_nearly_all():
+    labels = np.zeros((10, 10), np.uint8)
+    labels[0, :2] = 1  # 2 %
+    trials = [trial(0.999, ONE, TWO), trial(0.995, ONE), trial(0.1)]
+    assert judge(trials, [ForeignFrame("a", IMAGE, None, labels)], "a", "maps", 3).explained_by == "one"
