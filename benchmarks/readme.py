@@ -112,6 +112,30 @@ def verdicts_table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gate_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a pair of files and limit; classes that were judged one by one with one budget share a row."""
+    lines = ["| files | limits | points allowed | should be | were |", "|---|---|---|---|---|"]
+    groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for row in record["rows"]:
+        alone = row["boundary"] or row["limit"].startswith("mIoU")
+        allowed = row["allowed"] if row["files"] == "planted loss" or row["right"] == "passed" else "half"
+        groups.setdefault((row["files"], allowed, row["limit"] if alone else "classes"), []).append(row)
+    for (files, _, limit), rows in groups.items():
+        named = limit if limit != "classes" else f"each of {len(rows)} classes"
+        twice = ", twice what is allowed" if files == "planted loss" else ""
+        right = [row[row["right"]] for row in rows]
+        of = f" of {rows[0]['draws']}"
+        allowed = _range([f"{row['allowed']:.2g}" for row in sorted(rows, key=lambda row: row["allowed"])])
+        were = _range([str(count) for count in sorted(right)]) + of
+        lines.append(f"| {files}{twice} | {named} | {allowed} | {rows[0]['right']} | {were} |")
+    return "\n".join(lines) + "\n"
+
+
+def _range(sorted_words: list[str]) -> str:
+    first, last = sorted_words[0], sorted_words[-1]
+    return first if first == last else f"{first} to {last}"
+
+
 def _change(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
 
@@ -119,6 +143,7 @@ def _change(value: float, low: float | None, high: float | None) -> str:
 # By a record's "benchmark"; `table` renders all others.
 TABLES = {
     "engines": engines_table,
+    "gate": gate_table,
     "gpu": peers_table,
     "gpudemo": peers_table,
     "peers": peers_table,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.choice.scoring import FrameCounts
 from fcn_deploy.metrics.budget import BOUNDARY, AccuracyBudget, ImageCounts, Limit, judge
+from fcn_deploy.metrics.budget_words import allowed_words
 from fcn_deploy.metrics.scores import Counts, ratio
 
 # A change in points from int64[C, C] counts of the reference and of the candidate.
@@ -99,8 +100,8 @@ class Examiner:
             return ""
         now = change(one.sum(axis=0), two.sum(axis=0))
         return (
-            f"{limit.figure} {now:+.2f} points after {len(after)} of {self.frames} frames, {best:+.2f} at best; a loss "
-            f"of {limit.allowed:g} is allowed"
+            f"{limit.figure} {now:+.2f} points after {len(after)} of {self.frames} frames, {best:+.2f} at best; "
+            f"{allowed_words(limit.allowed)}"
         )
 
 

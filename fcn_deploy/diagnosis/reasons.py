@@ -10,6 +10,7 @@ from fcn_deploy.diagnosis.result import Change
 from fcn_deploy.diagnosis.stage_labels import StageLabels
 from fcn_deploy.diagnosis.tolerances import FEWEST_FOR_MIOU, ROUNDING, Tolerance, Tolerances
 from fcn_deploy.metrics.budget import AccuracyBudget, Judgement, judge, judge_loss, not_judged, points_lost
+from fcn_deploy.metrics.budget_words import allowed_words, moved
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def label_reasons(changes: Sequence[Change], limits: Tolerance, labelled: int, *
     losses = [points_lost(change.iou.mean) for change in changes if change.iou is not None]
     if labelled >= FEWEST_FOR_MIOU and losses and all(judge_loss(loss, limits.miou) == "broken" for loss in losses):
         least = min(losses, key=lambda loss: loss.value)
-        reasons.append(f"mean IoU fell by {least.value:.2f} points; at most {limits.miou:g} are allowed")
+        reasons.append(f"mean IoU {moved(least.value)}; {allowed_words(limits.miou)}")
     return reasons
 
 

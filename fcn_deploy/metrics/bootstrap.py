@@ -13,6 +13,7 @@ the interval is too narrow.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +49,13 @@ class IouChange:
     classes: tuple[Interval, ...]
 
 
+@lru_cache(maxsize=2)  # a budget is judged limit by limit on the same draws
 def multiplicities(images: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """Return int64[draws, images]: how often each draw holds each image; rows add up to `images`."""
+    """Return int64[draws, images], read-only: how often each draw holds each image; rows add up to `images`."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(images, np.full(images, 1 / images), size=draws).astype(np.int64)
+    drawn = generator.multinomial(images, np.full(images, 1 / images), size=draws).astype(np.int64)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def interval(value: float, drawn: Values, level: float = LEVEL) -> Interval:

@@ -13,18 +13,17 @@ judged rightly 95 times in 100 as soon as the standard error of the loss is less
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
-from fcn_deploy.metrics.bootstrap import Interval, iou_change
+from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
+from fcn_deploy.metrics.budget_words import allowed_words, doubt_words, evidence, moved
 from fcn_deploy.metrics.scores import Counts, scores
-from fcn_deploy.system.formatting import count
 
 Verdict = Literal["passed", "broken", "not judged"]
 MIOU, BOUNDARY, CLASS = "--max-miou-drop", "--max-boundary-drop", "--max-class-drop"
@@ -162,27 +161,42 @@ def not_judged(budget: AccuracyBudget, reason: str) -> tuple[Judgement, ...]:
 def _judgements(
     before: ImageCounts, after: ImageCounts, limits: Sequence[Limit], classes: Sequence[str]
 ) -> Iterator[Judgement]:
+    compared = {near: _compared(before, after, near) for near in {limit.option == BOUNDARY for limit in limits}}
     for limit in limits:
-        near = limit.option == BOUNDARY
-        old, new = (side.boundary if near else side.overall for side in (before, after))
+        found = compared[limit.option == BOUNDARY]
         index = classes.index(limit.class_name) if limit.class_name else None
-        if old is None or new is None:
+        if found is None:
             yield _unknown(limit, "pixels near label changes were not counted")
-        elif not (old.sum(axis=(0, 2)) if index is None else old[:, index]).sum():
+        elif not found.before[index].any() if index is not None else not found.before.any():
             yield _unknown(limit, "the ground truth has no pixel of it")
         else:
-            yield _judgement(limit, old, new, index, before.images)
+            yield _judgement(limit, found, index, before.images)
 
 
-def _judgement(limit: Limit, before: Counts, after: Counts, index: int | None, images: int) -> Judgement:
-    if len(before) != len(after):  # one side lacks the counts of each image
-        before, after = (side.sum(axis=0)[None] for side in (before, after))
-    change = iou_change(before, after)
-    loss = points_lost(change.mean if index is None else change.classes[index])
-    old, new = (_iou(side.sum(axis=0), index) for side in (before, after))
-    found = f"{limit.figure} {_moved(loss.value)}, {old:.2f} to {new:.2f} ({_evidence(loss, images)})"
+class _Compared(NamedTuple):
+    """Counts of two files, int64[C, C] summed over the images, and the change between them."""
+
+    before: Counts
+    after: Counts
+    change: IouChange
+
+
+def _compared(before: ImageCounts, after: ImageCounts, near: bool) -> _Compared | None:
+    old, new = (side.boundary if near else side.overall for side in (before, after))
+    if old is None or new is None:
+        return None
+    if len(old) != len(new):  # one side lacks the counts of each image
+        old, new = (side.sum(axis=0)[None] for side in (old, new))
+    return _Compared(old.sum(axis=0), new.sum(axis=0), iou_change(old, new))
+
+
+def _judgement(limit: Limit, found: _Compared, index: int | None, images: int) -> Judgement:
+    loss = points_lost(found.change.mean if index is None else found.change.classes[index])
+    old, new = (_iou(side, index) for side in (found.before, found.after))
     verdict = judge_loss(loss, limit.allowed)
-    return Judgement(limit, verdict, loss, f"{found}; {_allowed(limit.allowed)}{_doubt(loss, limit, verdict, images)}")
+    found_words = f"{limit.figure} {moved(loss.value)}, {old:.2f} to {new:.2f} ({evidence(loss, images)})"
+    doubt = f", and {doubt_words(loss, limit.allowed, images)}" if verdict == "not judged" else ""
+    return Judgement(limit, verdict, loss, f"{found_words}; {allowed_words(limit.allowed)}{doubt}")
 
 
 def judge_loss(loss: Interval, allowed: float) -> Verdict:
@@ -204,7 +218,7 @@ def least_allowed(loss: Interval) -> float:
 
 
 def _unknown(limit: Limit, reason: str) -> Judgement:
-    return Judgement(limit, "not judged", None, f"{limit.figure}: {reason}; {_allowed(limit.allowed)}")
+    return Judgement(limit, "not judged", None, f"{limit.figure}: {reason}; {allowed_words(limit.allowed)}")
 
 
 def points_lost(change: Interval) -> Interval:
@@ -216,32 +230,3 @@ def points_lost(change: Interval) -> Interval:
 def _iou(counts: Counts, index: int | None) -> float:
     found = scores(np.asarray(counts, np.int64))
     return 100 * (found.mean_iou if index is None else found.per_class_iou[index])
-
-
-def _moved(loss: float) -> str:
-    """Write "fell by 0.52 points"."""
-    if loss == 0 or math.isnan(loss):
-        return "did not change"
-    return f"{'fell' if loss > 0 else 'rose'} by {abs(loss):.2f} points"
-
-
-def _evidence(loss: Interval, images: int) -> str:
-    if loss.low is None or loss.high is None:
-        return "the bare difference: " + ("one image" if images == 1 else "no counts of each image on both sides")
-    # Of a gain both ends are gains, as the sentence says by how much it rose; 0.0 takes the sign from -0.00.
-    low, high = (-loss.high, -loss.low) if loss.value < 0 else (loss.low, loss.high)
-    return f"95 % interval over {count(images, 'image')}: {round(low, 2) + 0.0:.2f} to {round(high, 2) + 0.0:.2f}"
-
-
-def _allowed(points: float) -> str:
-    return f"at most {points:g} are allowed" if points >= 0 else f"a gain of {-points:g} is asked for"
-
-
-def _doubt(loss: Interval, limit: Limit, verdict: Verdict, images: int) -> str:
-    """Say why a limit is not judged; "" where it is."""
-    if verdict != "not judged":
-        return ""
-    passing, failing = sorted((0.0, 2 * limit.allowed))
-    other = passing if loss.value > limit.allowed else failing
-    named = "no loss at all" if other == 0 else f"a loss of {other:g}" if other > 0 else f"a gain of {-other:g}"
-    return f", and {count(images, 'image')} cannot exclude {named}"

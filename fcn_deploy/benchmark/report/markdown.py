@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from fcn_deploy.benchmark.gate.result import GateResult
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.answer import answer_lines
+from fcn_deploy.benchmark.report.badge import badge, limits_sheet
 from fcn_deploy.benchmark.report.details import detail_sheets
 from fcn_deploy.benchmark.report.remarks import absences, headline, remarks
 from fcn_deploy.benchmark.report.sheets import Sheet, sheets, summary_sheet
@@ -16,17 +18,27 @@ from fcn_deploy.metrics.budget import AccuracyBudget
 _MARKUP = re.compile(r"([\\`*_\[\]|~#!])")
 
 
-def render_markdown(record: Record, more: tuple[Sheet, ...] = (), budget: AccuracyBudget | None = None) -> str:
-    """Return the answer, the summary, and folded below it all tables and remarks.
+def render_markdown(
+    record: Record,
+    more: tuple[Sheet, ...] = (),
+    budget: AccuracyBudget | None = None,
+    gate: GateResult | None = None,
+) -> str:
+    """Return PASS or FAIL where there were limits, the answer, the summary, and folded below it all tables and remarks.
 
     Args:
         more: tables after the first.
         budget: what the answer is judged by; None: the usual limit of mean IoU.
+        gate: the result of the limits, with a table of them; None where there were none.
     """
     ship, *rest = answer_lines(answer(record, budget))
     answered = [_answer_markdown(line.label, line.text, line.command) for line in rest]
     parts = [f"## {ship.label}: {escaped(ship.text)}", *(["\n".join(answered)] if answered else [])]
     parts += map(escaped, headline(record).splitlines())
+    if gate is not None:
+        shown = badge(gate)
+        parts.insert(0, f"# {shown.word}: {escaped(shown.reason)}")
+        more = (limits_sheet(gate), *more)
     for sheet in (summary_sheet(record), *more):
         parts += [f"### {escaped(sheet.title)}", markdown_table(sheet)]
     parts += [*map(escaped, absences(record)), "<details><summary>All figures</summary>"]

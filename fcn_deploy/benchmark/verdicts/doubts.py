@@ -13,6 +13,7 @@ from fcn_deploy.benchmark.timing.machine import contended
 from fcn_deploy.benchmark.verdicts.speed import speed_ratio, timed_rows, yardstick
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.budget import judge_loss
+from fcn_deploy.metrics.budget_words import doubt_words
 from fcn_deploy.system.formatting import count, some
 
 # Names in one sentence.
@@ -83,8 +84,7 @@ def _images(record: Record, limit: float, cost: Interval | None) -> Iterator[Dou
         reason = "one image gives no interval" if few else "the record has no counts of each image"
         yield Doubt("images", f"how the cost varies: {reason}")
     elif judge_loss(lost(cost), limit) == "not judged":
-        images = count(record.data.labelled, "image")
-        yield Doubt("images", f"whether it is unharmed: {images} cannot exclude a loss of {2 * limit:g} points of mIoU")
+        yield Doubt("images", f"whether it is unharmed: {doubt_words(lost(cost), limit, record.data.labelled)}")
 
 
 def _rounds(record: Record) -> Iterator[Doubt]:

@@ -146,7 +146,7 @@ class Gate:
             return
         lines = [
             *(f"not judged: {line}" for line in gate.unjudged),
-            *(f"worse than {gate.against}: {line}" for line in gate.broken),
+            *(f"broken against {gate.against}: {line}" for line in gate.broken),
         ]
         for line in (*lines, *(annotation_lines(gate) if in_actions(os.environ) else ()), gate.line):
             click.echo(line, err=True)

@@ -98,7 +98,7 @@ class Reports:
         more = () if comparison is None else (comparison_sheet(comparison),)
         renderings: dict[str | None, Callable[[], str]] = {
             self.html_path: lambda: render_html(record, kept, more, gate, budget),
-            self.markdown_path: lambda: render_markdown(record, more, budget),
+            self.markdown_path: lambda: render_markdown(record, more, budget, gate),
             self.csv_path: lambda: render_csv(record),
         }
         errors = list[FcnDeployError]()

@@ -97,7 +97,7 @@ def test_too_few_images_are_not_judged_and_the_sentence_says_what_they_cannot_ex
     assert (found.verdict, found.loss.value) == ("not judged", pytest.approx(5))
     assert found.sentence.endswith("; at most 4 are allowed, and 5 images cannot exclude no loss at all")
     (found,) = judge(counts([0] * 5), after, AccuracyBudget(class_drops={"pole": 6.0}), CLASSES)
-    assert found.sentence.endswith("; at most 6 are allowed, and 5 images cannot exclude a loss of 12")
+    assert found.sentence.endswith("; at most 6 are allowed, and 5 images cannot exclude a loss of 12 points")
 
 
 def test_identical_labels_pass_any_budget_even_on_one_image():

@@ -20,6 +20,7 @@ from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.errors import OutputError, UnknownNameError
 from fcn_deploy.metrics.budget import AccuracyBudget
 from tests.support.bench_records import RECORD, bench_row, latency
+from tests.support.junit_schema import faults
 
 IMAGES = 12
 BUDGET = AccuracyBudget(0.3)
@@ -193,6 +194,30 @@ def test_the_junit_file_has_a_test_for_each_row_and_limit_and_counts_them():
         "tests": "7", "failures": "2", "errors": "1", "skipped": "2", "time": "0", "timestamp": "2026-01-02T03:04:05",
     }  # fmt: skip
     assert cases[-1].find("error").get("message") == "failed: line 1\nline 2"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_junit_file_follows_the_schema_that_ci_servers_read(strict):
+    failed = rec.Row("openvino", "failed", "out of memory\x00")
+    for found in (record(10), record(10, 20), replace(record(10), reference=None)):
+        for rows in (found.rows, (*found.rows, failed)):
+            judged = replace(found, rows=rows)
+            assert faults(render_junit(judged, result(judged, strict=strict))) == []
+
+
+def test_the_check_of_the_schema_finds_what_is_wrong():
+    wrong = (
+        '<testsuites><testsuite tests="2" time="x"><system-out/><testcase><note/></testcase></testsuite></testsuites>'
+    )
+    assert faults(wrong) == [
+        "testsuite time='x'",
+        "testsuite without name",
+        "children of testsuite: ['system-out', 'testcase']",
+        "testcase without name",
+        "children of testcase: ['note']",
+        "unknown element note",
+        "tests=2, counted 1",
+    ]
 
 
 def test_strict_turns_what_was_not_judged_into_a_failure_of_the_junit_file():

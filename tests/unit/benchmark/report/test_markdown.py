@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fcn_deploy.benchmark.gate.checks import GateCheck
+from fcn_deploy.benchmark.gate.result import gate_result
 from fcn_deploy.benchmark.report.markdown import escaped, render_markdown
 from fcn_deploy.benchmark.report.sheets import Sheet
 from tests.support.bench_records import RECORD, ROWS, with_rows
@@ -17,6 +19,22 @@ def test_markdown_has_the_tables_with_as_many_cells_in_each_line():
     assert all(len({line.count("|") for line in table}) == 1 for table in tables)
     assert any(line.startswith("| onnxruntime | unstable | 20.0 | 2.00 | 41.0 |") for table in tables for line in table)
     assert "### More\n\n| runner | x |\n| :-- | --: |\n| a | 1 |" in text
+
+
+def test_the_result_of_the_limits_comes_first_with_a_table_of_them():
+    gate = gate_result(
+        RECORD,
+        [
+            GateCheck("onnxruntime", "--max-miou-drop 0.3", "broken", "mean IoU fell by 1 | 2 points"),
+            GateCheck("pytorch", "--max-miou-drop 0.3", "not judged", "busy"),
+        ],
+    )
+    text = render_markdown(RECORD, gate=replace(gate, strict=True))
+    first, _, rest = text.partition("\n")
+    assert first.startswith("# FAIL: onnxruntime: mean IoU fell by 1 ")
+    assert rest.startswith("\n## ship: ")
+    assert "| onnxruntime | --max-miou-drop 0.3 | broken | mean IoU fell by 1 \\| 2 points |" in text
+    assert render_markdown(RECORD, gate=replace(gate, checks=())).startswith("# PASS: ")
 
 
 def test_markup_in_names_is_text():

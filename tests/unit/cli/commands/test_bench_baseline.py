@@ -78,7 +78,7 @@ def test_a_row_that_got_worse_ends_with_code_3_and_says_which_and_why(saved):
     result = invoke("--from", saved("now.json", 27, WORSE), "--baseline", saved("then.json"), *limits)
     assert result.exit_code == 3
     drop, slower = [
-        line for line in result.stderr.splitlines() if line.startswith("worse than the baseline of 2026-01-02")
+        line for line in result.stderr.splitlines() if line.startswith("broken against the baseline of 2026-01-02")
     ]
     # class 0: 90 of 100 then, 50 of 100 now; class 1: 100 of 110 and 100 of 150
     assert "onnxruntime: mean IoU fell by 32.12 points, 90.45 to 58.33 (the bare difference" in drop
