@@ -2,7 +2,7 @@
 
 The FP32 file, and FP16 and INT8 files made from it, are run once and counted frame by frame. Then frames are drawn with
 replacement, as many as there are, and each draw is judged by `metrics.budget` as `bench` judges a run. What all frames
-lose is the truth that the verdicts are held against. Losses that no file has are planted in the counts of FP32: pixels
+lose is the truth that the verdicts are compared with. Losses that no file has are planted in the counts of FP32: pixels
 that were right get a wrong class, many on some frames and few on others, until all frames lose twice the budget.
 """
 
@@ -110,7 +110,7 @@ def planted(before: ImageCounts, figure: Figure, wanted: float, classes: Sequenc
     """Return counts in which `figure` is `wanted` points lower: pixels that were right have a wrong class.
 
     Frame i has a share of them that is proportional to a draw from an exponential distribution: faults of deployed
-    networks are not spread evenly. One wrong class a frame and class; all of it is drawn anew from one seed.
+    networks are not spread evenly. One wrong class a frame and class, from one seed.
     """
     generator = np.random.default_rng(SEED + 1)
     frames, size, _ = before.overall.shape
