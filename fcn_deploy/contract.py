@@ -1,13 +1,15 @@
-"""Wrap a PyTorch model in the contract of all runners: uint8[N, H, W, 3] RGB in, labels or logits out."""
+"""Wrap a PyTorch model in the contract of all runners: uint8[N, H, W, 3] RGB in, labels, confidence or logits out."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.vocabulary import Size
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS, LOGITS, PROBABILITIES, Size
 
 
 class Contract(nn.Module):
@@ -56,6 +58,20 @@ class Contract(nn.Module):
         """[N, C, h, w] of the network -> [N, C, H, W] of `image` uint8[N, H, W, 3]."""
         return logits if self.sizing is None else _resized(logits, (image.shape[1], image.shape[2]))
 
+    def outputs(self, image: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """Return the tensors that `names` (of `RUNNER_OUTPUTS`) asks for, of `image` uint8[N, H, W, 3].
+
+        labels uint8|int32[N, H, W], confidence uint8[N, H, W], logits and probabilities float32[N, C, H, W].
+        """
+        logits = self.logits(image)
+        made: dict[str, Callable[[], Tensor]] = {
+            LABELS: lambda: logits.argmax(1).to(self.label_dtype),
+            CONFIDENCE: lambda: confidence_of(logits),
+            LOGITS: logits.float,
+            PROBABILITIES: lambda: logits.float().softmax(1),
+        }
+        return {name: made[name]() for name in names}
+
     def _channels(self, image: Tensor) -> Tensor:
         """uint8[N, H, W, 3] RGB -> float32[N, 3, H, W], the channels in the network's order."""
         x = image.permute(0, 3, 1, 2).to(torch.float32)
@@ -63,6 +79,12 @@ class Contract(nn.Module):
 
     def _normalised(self, x: Tensor) -> Tensor:
         return ((x - self.mean) / self.std).contiguous()
+
+
+def confidence_of(logits: Tensor) -> Tensor:
+    """Return the confidence uint8[N, H, W] of [N, C, H, W] logits, by the formula of `graph.confidence`."""
+    x = logits.float()
+    return (255 / (x - x.amax(1, keepdim=True)).exp().sum(1)).round().to(torch.uint8)
 
 
 def _resized(x: Tensor, size: Size) -> Tensor:

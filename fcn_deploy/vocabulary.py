@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from fcn_deploy.errors import EngineError, ShapeError
+from fcn_deploy.errors import EngineError, ShapeError, UnknownNameError
 
-# The tensors of the contract: `image` in, `labels` and / or `logits` out.
+# The tensors of the contract: `image` in, `labels`, `confidence` and / or `logits` out.
 INPUT = "image"
 LABELS = "labels"
+CONFIDENCE = "confidence"
 LOGITS = "logits"
-OUTPUTS = (LABELS, LOGITS)
+OUTPUTS = (LABELS, CONFIDENCE, LOGITS)
+# What a runner gives: those, and what is made of the logits behind the file.
+PROBABILITIES = "probabilities"
+RUNNER_OUTPUTS = (*OUTPUTS, PROBABILITIES)
 
 # What the inputs of the multiplications are rounded to; "int8+fp16" is INT8 with FP16 in the layers that stay in float.
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
@@ -57,6 +61,30 @@ MASK_FORMATS: tuple[MaskFormat, ...] = get_args(MaskFormat)
 Size = tuple[int, int]  # H, W
 Shape = tuple[int, int, int]  # N, H, W
 LARGEST_DIM = 2**31 - 1  # of a tensor in TensorRT
+
+
+def file_outputs(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the tensors that a file shall give, in the order of `OUTPUTS`; labels where none is named.
+
+    Raises:
+        UnknownNameError: no such tensor, or confidence without that of which it is.
+    """
+    wanted = requested_outputs(names, OUTPUTS)
+    if wanted == (CONFIDENCE,):
+        raise UnknownNameError("confidence alone does not say of which label; write labels,confidence")
+    return wanted
+
+
+def requested_outputs(names: Sequence[str], known: Sequence[str] = RUNNER_OUTPUTS) -> tuple[str, ...]:
+    """Return the tensors of `names` in the order of `known`; labels where none is named.
+
+    Raises:
+        UnknownNameError: no such tensor.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownNameError.of("output", name, known)
+    return tuple(name for name in known if name in names) or (LABELS,)
 
 
 def shape_text(shape: Sequence[int]) -> str:

@@ -18,7 +18,8 @@ from fcn_deploy.adoption.read import read_given
 from fcn_deploy.adoption.score_meaning import ScoreMeaning
 from fcn_deploy.adoption.score_port import ScorePort
 from fcn_deploy.card import CARD_KEY, ChannelOrder, ModelCard, Triple
-from fcn_deploy.errors import GraphError, UnknownNameError
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.confidence import with_formula
 from fcn_deploy.graph.contract_io import keep_outputs
 from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.model_file import kind_of, require_file
@@ -29,7 +30,7 @@ from fcn_deploy.system.files import StrPath, atomic_path, check_writable
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
-from fcn_deploy.vocabulary import LOGITS, OUTPUTS, Shape, Size
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS, OUTPUTS, Shape, Size, file_outputs
 
 SUFFIX = ".fcn.onnx"
 Probability = Annotated[float, at_least(0, 1, noun="a number")]
@@ -104,7 +105,7 @@ def adopt(
         threshold: the probability above which a pixel is of the class of a network with one channel.
         scores: the name of the output to make labels of; None chooses.
         size: (H, W) of an image that the network takes; None tries the usual ones.
-        outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.
+        outputs: of "labels" uint8|int32[N, H, W], "confidence" uint8[N, H, W] and "logits" float32[N, C, H, W].
         tolerance: the largest score difference from the given file that passes, relative to the largest score.
 
     Returns:
@@ -132,21 +133,23 @@ def adopt(
     if target.resolve() == path.resolve():
         raise GraphError(f"{target} is the given file itself, which is the reference; give another file (-o)")
     check_writable(target)
-    wanted = _checked_outputs(outputs)
+    wanted = file_outputs(outputs)
     if not 0 < threshold < 1:
         raise GraphError(f"the threshold is {threshold:g}; expected a probability between 0 and 1, neither of them")
     said = Preprocessing(mean, std, scale, channel_order, no_normalisation)
     with progress.task(f"reading {path.name}", None):
         found = read_given(path, said, classes=classes, threshold=threshold, asked=scores, size=size)
-    if LOGITS in wanted and found.scores.is_labels:
-        raise GraphError(f"{path} gives labels alone; leave logits out of --outputs")
-    graph = found.graph
+    if found.scores.is_labels and wanted != (LABELS,):
+        raise GraphError(f"{path} gives labels alone; leave {wanted[-1]} out of --outputs")
+    made = tuple(name for name in OUTPUTS if name != CONFIDENCE or CONFIDENCE in wanted)
+    graph, card = found.graph, with_formula(found.card, wanted)
     with atomic_path(target) as temporary:
-        graft(graph, found.given.port, found.scores, found.meaning, found.card)
-        _describe(graph, found.card)
+        port, sure = found.given.port, CONFIDENCE in wanted
+        graft(graph, port, found.scores, found.meaning, found.card, confidence=sure)
+        _describe(graph, card)
         data_name = save_graph(graph, temporary)
         ticks = prove_adopted(temporary, found, tolerance, progress)
-        if not found.scores.is_labels and wanted != OUTPUTS:
+        if not found.scores.is_labels and wanted != made:
             keep_outputs(graph, wanted)
             save_graph(graph, temporary)
         nodes, weights = len(graph.graph), weights_bytes(graph)
@@ -164,15 +167,8 @@ def adopt(
         nodes=nodes,
         weights_bytes=weights,
         seconds=time.perf_counter() - started,
-        card=found.card,
+        card=card,
     )
-
-
-def _checked_outputs(outputs: Sequence[str]) -> tuple[str, ...]:
-    for name in outputs:
-        if name not in OUTPUTS:
-            raise UnknownNameError.of("output", name, OUTPUTS)
-    return tuple(name for name in OUTPUTS if name in outputs) or ("labels",)
 
 
 def _describe(graph: ir.Model, card: ModelCard) -> None:

@@ -12,6 +12,7 @@ from fcn_deploy.adoption.score_meaning import ScoreMeaning
 from fcn_deploy.adoption.score_port import ScorePort
 from fcn_deploy.card import ModelCard
 from fcn_deploy.graph.contract_io import (
+    graft_confidence,
     graft_image,
     graft_label_type,
     graft_labels,
@@ -23,8 +24,20 @@ from fcn_deploy.vocabulary import INPUT, LOGITS, OUTPUTS
 PREFIX = "scores/"
 
 
-def graft(model: ir.Model, image: ImagePort, score: ScorePort, meaning: ScoreMeaning, card: ModelCard) -> None:
-    """Rewrite `model` in place; `labels` and, unless the file gives labels alone, `logits` are its outputs then."""
+def graft(
+    model: ir.Model,
+    image: ImagePort,
+    score: ScorePort,
+    meaning: ScoreMeaning,
+    card: ModelCard,
+    *,
+    confidence: bool = False,
+) -> None:
+    """Rewrite `model` in place; `labels` and, unless the file gives labels alone, `logits` are its outputs then.
+
+    Args:
+        confidence: whether `confidence` is between them, made of the logits.
+    """
     graph = model.graph
     value = next(out for out in graph.outputs if out.name == score.name)
     _free_names(graph)
@@ -47,6 +60,9 @@ def graft(model: ir.Model, image: ImagePort, score: ScorePort, meaning: ScoreMea
         tail.end_as_logits(ir.Shape([n, card.num_classes, h, w]))
         labels = graft_labels(graph, tail.value, card, image.dims)
     graph.outputs[:] = [labels, tail.value]
+    if confidence:
+        opset = model.opset_imports.get("", 1)
+        graph.outputs[:] = [labels, graft_confidence(graph, tail.value, opset, image.dims), tail.value]
 
 
 class _Tail:

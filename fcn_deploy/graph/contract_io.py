@@ -12,19 +12,26 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ExportError
+from fcn_deploy.graph.confidence import FULL
 from fcn_deploy.graph.nodes import CONTRACT_PREFIX, add_constant, contract_node
 from fcn_deploy.graph.resizing import TO_IMAGE_SIZE, TO_NETWORK_SIZE, Resizing
-from fcn_deploy.vocabulary import INPUT, OUTPUTS, InputKind
+from fcn_deploy.vocabulary import CONFIDENCE, INPUT, LABELS, LOGITS, InputKind
+
+# The opset from which on the axes of a reduction are an operand.
+_AXES_ARE_OPERANDS = {"ReduceMax": 18, "ReduceSum": 13}
 
 
-def graft_contract(model: ir.Model, card: ModelCard, input_kind: InputKind) -> None:
-    """Give a traced graph (`x` -> `logits`) its public input and the outputs `labels` and `logits`, in place.
+def graft_contract(
+    model: ir.Model, card: ModelCard, input_kind: InputKind, *, outputs: Sequence[str] = (LABELS, LOGITS)
+) -> None:
+    """Give a traced graph (`x` -> `logits`) its public input and outputs, in place.
 
     Args:
         model: one float32[N, 3, H, W] input, one float32[N, C, H, W] output.
         card: preprocessing and class count.
         input_kind: "uint8" for `image` uint8[N, H, W, 3] RGB; "float" for float32[N, 3, H, W], already in the card's
             channel order and normalised.
+        outputs: of `OUTPUTS`, in that order.
 
     Raises:
         ExportError: the traced graph has not the form above.
@@ -34,19 +41,22 @@ def graft_contract(model: ir.Model, card: ModelCard, input_kind: InputKind) -> N
         raise ExportError(
             f"the network has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs; expected 1 and 1"
         )
+    image, rows = graph.inputs[0], 2
     if input_kind == "uint8":
-        graft_image(graph, card)
+        image, rows = graft_image(graph, card), 1
     else:
-        graph.inputs[0].name, graph.inputs[0].shape = INPUT, ir.Shape(["N", 3, "H", "W"])
+        image.name, image.shape = INPUT, ir.Shape(["N", 3, "H", "W"])
         if card.sizing is not None:
             _graft_network_size(graph, card)
     logits = graph.outputs[0]
     if card.sizing is not None:
-        logits = _to_image_size(graph, logits, first=1 if input_kind == "uint8" else 2)
+        logits = _to_image_size(graph, logits, image, rows)
     logits.name, logits.shape = "logits", ir.Shape(["N", card.num_classes, "H", "W"])
     remove_inner_shapes(graph)
     graph.outputs.append(graft_labels(graph, logits, card))
-    keep_outputs(model, OUTPUTS)
+    if CONFIDENCE in outputs:
+        graph.outputs.append(graft_confidence(graph, logits, model.opset_imports[""]))
+    keep_outputs(model, outputs)
 
 
 def keep_outputs(model: ir.Model, names: Sequence[str]) -> None:
@@ -73,7 +83,7 @@ def graft_image(
     channels: int = 1,
     dtype: ir.DataType = ir.DataType.FLOAT,
     dims: Sequence[int | str] = ("N", "H", "W"),
-) -> None:
+) -> ir.Value:
     """Replace the graph's only input by `image` uint8[N, H, W, 3] RGB, in place.
 
     Adds image -> Cast -> Transpose -> (channels reversed) -> (Resize) -> Sub mean -> Div std -> (Cast); TensorRT wants
@@ -83,6 +93,9 @@ def graft_image(
         channels: the axis of the channels in the old input, 1 or 3.
         dtype: the type that the graph computes its input in.
         dims: N, H and W of the new input.
+
+    Returns:
+        The image as float32[N, H, W, 3], to ask for its sides: TensorRT reads bytes in a Cast alone.
     """
     old = graph.inputs[0]
     image = ir.Value(name=INPUT, type=ir.TensorType(ir.DataType.UINT8), shape=ir.Shape([*dims, 3]))
@@ -93,7 +106,7 @@ def graft_image(
         order = add_constant(graph, CONTRACT_PREFIX + "channel_order", np.array([2, 1, 0], np.int64))
         nodes.append(contract_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": channels}))
     if card.sizing is not None:
-        nodes += _to_network_size(graph, image, nodes[-1].outputs[0], card, first=1)
+        nodes += _to_network_size(graph, nodes[0].outputs[0], nodes[-1].outputs[0], card, first=1)
     shape = (1, 3, 1, 1) if channels == 1 else (3,)
     if card.mean != (0.0, 0.0, 0.0):
         mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(shape))
@@ -106,6 +119,7 @@ def graft_image(
     old.replace_all_uses_with(nodes[-1].outputs[0], replace_graph_outputs=False)  # arithmetic on its sides included
     graph.inputs[:] = [image]
     graph.insert_before(graph[0], nodes)
+    return nodes[0].outputs[0]
 
 
 def _graft_network_size(graph: ir.Graph, card: ModelCard) -> None:
@@ -129,10 +143,10 @@ def _to_network_size(
     return resizing.nodes
 
 
-def _to_image_size(graph: ir.Graph, logits: ir.Value, first: int) -> ir.Value:
-    """Append the resize of the logits to the size of the graph's input, whose rows are at dim `first`; return them."""
+def _to_image_size(graph: ir.Graph, logits: ir.Value, image: ir.Value, first: int) -> ir.Value:
+    """Append the resize of the logits to the size of `image`, whose rows are at dim `first`; return them."""
     resizing = Resizing(graph)
-    resized = resizing.resize(TO_IMAGE_SIZE, logits, resizing.sides_of(TO_IMAGE_SIZE, graph.inputs[0], first))
+    resized = resizing.resize(TO_IMAGE_SIZE, logits, resizing.sides_of(TO_IMAGE_SIZE, image, first))
     graph.extend(resizing.nodes)
     logits.name = "network_logits"
     graph.outputs[0] = resized
@@ -166,3 +180,33 @@ def graft_label_type(
     labels.name, labels.dtype, labels.shape = "labels", target, ir.Shape(dims)
     graph.extend(nodes)
     return labels
+
+
+def graft_confidence(
+    graph: ir.Graph, logits: ir.Value, opset: int, dims: Sequence[int | str] = ("N", "H", "W")
+) -> ir.Value:
+    """Append the confidence of float32[N, C, H, W] logits; return it, uint8[N, H, W]."""
+    full = add_constant(graph, CONTRACT_PREFIX + "confidence/full", np.array(FULL, np.float32))
+    largest = _reduction(graph, "ReduceMax", logits, opset, keepdims=1)
+    below = contract_node("confidence/below", "Sub", [logits, largest.outputs[0]])
+    powers = contract_node("confidence/exp", "Exp", below.outputs)
+    total = _reduction(graph, "ReduceSum", powers.outputs[0], opset, keepdims=0)
+    share = contract_node("confidence/share", "Div", [full, total.outputs[0]])
+    nearest = contract_node("confidence/nearest", "Round", share.outputs)
+    to_byte = contract_node("to_confidence", "Cast", nearest.outputs, {"to": ir.DataType.UINT8.value})
+    nodes = [largest, below, powers, total, share, nearest, to_byte]
+    for node in nodes:
+        node.outputs[0].dtype = ir.DataType.FLOAT
+    confidence = to_byte.outputs[0]
+    confidence.name, confidence.dtype, confidence.shape = CONFIDENCE, ir.DataType.UINT8, ir.Shape(dims)
+    graph.extend(nodes)
+    return confidence
+
+
+def _reduction(graph: ir.Graph, op_type: str, value: ir.Value, opset: int, *, keepdims: int) -> ir.Node:
+    """Return a reduction over the classes, dim 1."""
+    name, attributes = f"confidence/{op_type}", {"keepdims": keepdims}
+    if opset < _AXES_ARE_OPERANDS[op_type]:
+        return contract_node(name, op_type, [value], {"axes": [1], **attributes})
+    axes = add_constant(graph, f"{CONTRACT_PREFIX}{name}/axes", np.array([1], np.int64))
+    return contract_node(name, op_type, [value, axes], attributes)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
-from fcn_deploy.vocabulary import LABELS, LOGITS
+from fcn_deploy.graph.confidence import confidence_of, probabilities_of
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS, LOGITS, PROBABILITIES
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -61,7 +62,7 @@ class GraphIO:
     Attributes:
         image: the input's name.
         image_type: np.uint8 for [N, H, W, 3] RGB; a float type for normalised [N, 3, H, W].
-        labels, logits: the outputs' names, None where the graph lacks one.
+        labels, logits, confidence: the outputs' names, None where the graph lacks one.
         card: the model card, None for a file without one.
     """
 
@@ -70,17 +71,20 @@ class GraphIO:
     labels: str | None
     logits: str | None
     card: ModelCard | None
+    confidence: str | None = None
 
     def fetches(self, outputs: Sequence[str]) -> list[str]:
-        """Return the graph's outputs from which `outputs` ("labels", "logits") are made.
+        """Return the graph's outputs from which `outputs`, of `RUNNER_OUTPUTS`, are made.
 
         Raises:
-            GraphError: logits are asked for and the graph has labels alone.
+            GraphError: the graph has not what is asked for, nor logits to make it of.
         """
-        if LOGITS in outputs and self.logits is None:
-            raise GraphError("the file gives labels alone; export it again with --outputs logits")
-        needed = [self.labels or self.logits] if LABELS in outputs else []
-        needed += [self.logits] if LOGITS in outputs else []
+        own = {LABELS: self.labels, CONFIDENCE: self.confidence}
+        needed = [own.get(name) or self.logits for name in outputs]
+        if None in needed:
+            wanted = "labels,confidence" if outputs[needed.index(None)] == CONFIDENCE else LOGITS
+            given = " and ".join(name for name, port in own.items() if port is not None)
+            raise GraphError(f"the file gives {given} alone; export it again with --outputs {wanted}")
         return list(dict.fromkeys(name for name in needed if name is not None))
 
     def host_work(self, outputs: Sequence[str]) -> tuple[str, ...]:
@@ -90,6 +94,10 @@ class GraphIO:
             work += ("normalises the image on the host (in upload)",)
         if LABELS in outputs and self.labels is None:
             work += ("takes the arg max of the logits on the host (in download)",)
+        if CONFIDENCE in outputs and self.confidence is None:
+            work += ("makes the confidence of the logits on the host (in download)",)
+        if PROBABILITIES in outputs:
+            work += ("makes probabilities of the logits on the host (in download)",)
         return work
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[Any]:
@@ -102,17 +110,22 @@ class GraphIO:
         return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2), self.image_type)
 
     def finish(self, fetched: dict[str, NDArray[Any]], outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Turn the graph's outputs into labels uint8|int32[N, H, W] and logits float32[N, C, H, W]."""
-        finished: dict[str, NDArray[Any]] = {}
-        for name in outputs:
-            if name == LOGITS:
-                finished[name] = fetched[self.logits or ""].astype(np.float32, copy=False)
-            elif self.labels is not None:
-                finished[name] = self._narrow(fetched[self.labels])
-            else:
-                logits = fetched[self.logits or ""]
-                finished[name] = logits.argmax(1).astype(label_type(logits.shape[1]))
-        return finished
+        """Turn the graph's outputs into what `outputs` names, in the types that `Runner.download` returns."""
+        return {name: self._finished(name, fetched) for name in outputs}
+
+    def _finished(self, name: str, fetched: dict[str, NDArray[Any]]) -> NDArray[Any]:
+        if name == LABELS and self.labels is not None:
+            return self._narrow(fetched[self.labels])
+        if name == CONFIDENCE and self.confidence is not None:
+            return fetched[self.confidence]
+        logits = fetched[self.logits or ""]
+        if name == LABELS:
+            labels: NDArray[Any] = logits.argmax(1).astype(label_type(logits.shape[1]))
+            return labels
+        if name == CONFIDENCE:
+            return confidence_of(logits)
+        wide: NDArray[np.float32] = logits.astype(np.float32, copy=False)
+        return probabilities_of(wide) if name == PROBABILITIES else wide
 
     def _narrow(self, labels: NDArray[Any]) -> NDArray[Any]:
         if self.card is not None:
@@ -128,7 +141,8 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
             how images are normalised; the message says what was found and what is needed.
     """
     image, image_type = _image_port(path, inputs, card)
-    labels = _named(outputs, LABELS, INTEGERS, rank=3)
+    confidence = next((port.name for port in outputs if port.name == CONFIDENCE and port.type == INTEGERS[0]), None)
+    labels = _named([port for port in outputs if port.name != confidence], LABELS, INTEGERS, rank=3)
     logits = _named(outputs, LOGITS, tuple(FLOATS), rank=4)
     if labels is None and logits is None:
         raise GraphError(
@@ -137,7 +151,7 @@ def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg]
         )
     if labels is None and next(port.shape for port in outputs if port.name == logits)[1:2] in ([1], (1,)):
         raise GraphError(f"{path}: its logits have one channel, whose arg max is always 0; {FIX}, of two classes")
-    return GraphIO(image, image_type, labels, logits, card)
+    return GraphIO(image, image_type, labels, logits, card, confidence)
 
 
 def contract_line(inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], card: ModelCard | None) -> str:

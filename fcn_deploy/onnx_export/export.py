@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ChannelOrder, ModelCard, Pixels
 from fcn_deploy.contract import Contract
-from fcn_deploy.errors import ExportError, GraphError, RecipeError, UnknownNameError, restated
+from fcn_deploy.errors import ExportError, GraphError, RecipeError, restated
+from fcn_deploy.graph.confidence import with_formula
 from fcn_deploy.graph.contract_io import graft_contract, keep_outputs
 from fcn_deploy.graph.load import UNUSED_KEY
 from fcn_deploy.graph.session import open_cpu_session
@@ -32,7 +33,7 @@ from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
-from fcn_deploy.vocabulary import OUTPUTS, InputKind, Shape
+from fcn_deploy.vocabulary import CONFIDENCE, OUTPUTS, InputKind, Shape, file_outputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,7 +106,8 @@ def export(
             both sides): images are resized to it in the graph and the logits back, so labels have the image's size;
             None takes the model's own, "1" is the image's.
         input_kind: "uint8" takes `image` uint8[N, H, W, 3] RGB, "float" float32[N, 3, H, W] already normalised.
-        outputs: "labels" uint8|int32[N, H, W], "logits" float32[N, C, H, W], or both.
+        outputs: of "labels" uint8|int32[N, H, W], "confidence" uint8[N, H, W] (255 times the probability of the label)
+            and "logits" float32[N, C, H, W]; confidence goes with one of the others.
         tolerance: the largest logit difference from PyTorch that passes, relative to the largest logit.
 
     Returns:
@@ -167,7 +169,7 @@ def export_model(
 
     Args:
         model: float32[N, 3, H, W] -> float32[N, C, H, W], on the CPU, in evaluation mode.
-        outputs: of "labels" and "logits".
+        outputs: as for `export`.
         shapes: N, H, W of the proof; None is `proof_shapes`.
         tolerance: see `proof.TOLERANCE`.
 
@@ -175,11 +177,14 @@ def export_model(
         UnknownNameError, ExportError, ParityError, OutputError: as for `export`.
     """
     started = time.perf_counter()
-    wanted = _checked(outputs)
+    wanted = file_outputs(outputs)
+    _check_confidence(wanted, card)
+    card = with_formula(card, wanted)
+    proven_outputs = tuple(name for name in OUTPUTS if name != CONFIDENCE or CONFIDENCE in wanted)
     with atomic_path(target) as temporary:
         with progress.task("tracing", None), interrupts():
             graph = trace(model)
-            graft_contract(graph, card, input_kind)
+            graft_contract(graph, card, input_kind, outputs=proven_outputs)
             _describe(graph, model, card)
             data_name = save_graph(graph, temporary)
         reference = Contract(model, card)
@@ -187,7 +192,7 @@ def export_model(
         ticks = prove(
             temporary, reference, input_kind=input_kind, shapes=proven_at, tolerance=tolerance, progress=progress
         )
-        if wanted != OUTPUTS:
+        if wanted != proven_outputs:
             feeds = input_feed(
                 reference, random_image(NARROWED_SHAPE if card.sizing is None else RESIZED_SHAPE, seed=0), input_kind
             )
@@ -210,11 +215,9 @@ def _check_size(card: ModelCard) -> None:
         )
 
 
-def _checked(outputs: Sequence[str]) -> tuple[str, ...]:
-    for name in outputs:
-        if name not in OUTPUTS:
-            raise UnknownNameError.of("output", name, OUTPUTS)
-    return tuple(name for name in OUTPUTS if name in outputs) or ("labels",)
+def _check_confidence(outputs: tuple[str, ...], card: ModelCard) -> None:
+    if CONFIDENCE in outputs and card.num_classes == 1:
+        raise ExportError("with one class each pixel has a confidence of 1; leave confidence out of --outputs")
 
 
 def _describe(graph: ir.Model, model: nn.Module, card: ModelCard) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import ParityError
+from fcn_deploy.graph.confidence import FULL, confidence_of
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.metrics.agreement import logit_margin
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, InputKind, Shape, shape_text
+from fcn_deploy.vocabulary import CONFIDENCE, INPUT, LABELS, LOGITS, InputKind, Shape, shape_text
 
 if TYPE_CHECKING:
     from fcn_deploy.contract import Contract
@@ -70,7 +71,9 @@ def prove(
     tolerance: float = TOLERANCE,
     progress: Progress = SILENT,
 ) -> tuple[ShapeProof, ...]:
-    """Run `path`, which must have both outputs, and `reference` on the same random images of every shape.
+    """Run `path` and `reference` on the same random images of every shape.
+
+    The file must have labels and logits, and may have confidence.
 
     Raises:
         ParityError: a shape failed; the message names it and the largest difference.
@@ -78,14 +81,18 @@ def prove(
     import torch
 
     session = open_cpu_session(path)
+    names = [output.name for output in session.get_outputs()]
     ticks = []
     with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
         for seed, shape in enumerate(shapes):
             image = random_image(shape, seed)
             with torch.inference_mode():
                 expected = reference.logits(torch.from_numpy(image)).numpy()
-            labels, logits = session.run([LABELS, LOGITS], input_feed(reference, image, input_kind))
-            ticks.append(compare(shape, expected, logits, labels, tolerance))
+            found = dict(zip(names, session.run(names, input_feed(reference, image, input_kind)), strict=True))
+            tick = compare(shape, expected, found[LOGITS], found[LABELS], tolerance)
+            if CONFIDENCE in found and not same_confidence(expected, found[LOGITS], found[CONFIDENCE]):
+                tick = replace(tick, passed=False)
+            ticks.append(tick)
             task.advance(note=shape_text(shape))
             check()
     failed = [tick for tick in ticks if not tick.passed]
@@ -136,3 +143,15 @@ def compare(
     relative = difference / scale if np.isfinite(difference) else float("inf")
     wrong = int(beyond_rounding.sum())
     return ShapeProof(shape, relative, int(differing.sum()), wrong, relative <= tolerance and wrong == 0)
+
+
+def same_confidence(expected: NDArray[np.float32], logits: NDArray[np.float32], confidence: NDArray[np.uint8]) -> bool:
+    """Return whether confidence is that of the reference's logits [N, C, H, W], but for rounding.
+
+    Logits that each moved by d move the probability p of a label by at most 2 d p (1 - p), which is d / 2.
+    """
+    own = confidence_of(expected)
+    if own.shape != confidence.shape:
+        return False
+    allowed = 1 + FULL * float(np.abs(logits - expected).max()) / 2
+    return bool(np.abs(confidence.astype(np.int16) - own).max() <= allowed)

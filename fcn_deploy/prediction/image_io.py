@@ -18,7 +18,7 @@ from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.inference import Lanes
 from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, Pending, batch_images, infer_batches, prefetch
-from fcn_deploy.prediction.report import count_pixels
+from fcn_deploy.prediction.report import count_pixels, mean_confidence
 from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
 from fcn_deploy.runners.label_checks import check_labels
 
@@ -45,7 +45,8 @@ class ImageIO:
         """Decode an image; return it finished if its results exist already or it cannot be used."""
         try:
             if self.skip and self.outputs.exist(item.name):
-                return FinishedImage(item.index, item.name, self.count_existing(item), skipped=True)
+                pixels, confidence = self.count_existing(item)
+                return FinishedImage(item.index, item.name, pixels, skipped=True, confidence=confidence)
             return LoadedImage(item.index, item.name, item.load())
         except DataError as error:
             return FinishedImage(item.index, item.name, error=error)
@@ -63,22 +64,25 @@ class ImageIO:
                 check_labels("the model", labels, self.num_classes)
         except RunnerError as error:
             return FinishedImage(loaded.index, loaded.name, error=error)
-        self.outputs.write(loaded.name, loaded.image, labels)
-        return FinishedImage(loaded.index, loaded.name, self._count(labels))
+        confidence = value.confidence
+        self.outputs.write(loaded.name, loaded.image, labels, confidence)
+        mean = None if confidence is None else mean_confidence(confidence)
+        return FinishedImage(loaded.index, loaded.name, self._count(labels), confidence=mean)
 
     def _count(self, labels: NDArray[Any]) -> NDArray[np.int64] | None:
         return count_pixels(labels, self.num_classes) if self.count else None
 
-    def count_existing(self, item: LazyImage) -> NDArray[np.int64] | None:
-        """Return the pixels of each class in an existing label map; None if they are not counted."""
+    def count_existing(self, item: LazyImage) -> tuple[NDArray[np.int64] | None, float | None]:
+        """Return the pixels of each class, and the mean confidence, of existing results; None if not counted."""
         if not self.count:
-            return None
+            return None, None
         labels, path = self.outputs.read(item.name), self.outputs.label_path(item.name)
         try:
             check_labels(str(path), labels, self.num_classes)
         except RunnerError as error:
             raise DataError(f"{error}: it is another model's; remove it, or leave --skip-existing out") from error
-        return self._count(labels)
+        confidence = None if self.outputs.confidence is None else self.outputs.read_confidence(item.name)
+        return self._count(labels), None if confidence is None else mean_confidence(confidence)
 
 
 class ImageWorkers(Protocol):

@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, RunnerError, ShapeError
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS
 
-# Labels [H, W] to the same labels in memory from which they are written.
-Keep = Callable[[NDArray[Any]], NDArray[Any]]
+# The runner's outputs by their names.
+Tensors = dict[str, NDArray[Any]]
+# What a runner made of one image to the same in memory from which it is written.
+Keep = Callable[[Tensors], Tensors]
 
 
-def in_place(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels where they are."""
-    return labels
+def in_place(tensors: Tensors) -> Tensors:
+    """Return tensors where they are."""
+    return tensors
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class LoadedImage:
     """A decoded image, uint8[H, W, 3].
 
     Attributes:
-        keep: brings the image's labels to where they are written from; called where the inference ran.
+        keep: brings what is made of the image to where it is written from; called where the inference ran.
     """
 
     index: int
@@ -37,10 +40,19 @@ class LoadedImage:
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image and its labels, uint8|int32[H, W]."""
+    """An image and what the runner made of it, by name; `labels` uint8|int32[H, W] is among them."""
 
     loaded: LoadedImage
-    labels: NDArray[Any]
+    tensors: Tensors
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        return self.tensors[LABELS]
+
+    @property
+    def confidence(self) -> NDArray[np.uint8] | None:
+        """Of each label, uint8[H, W]; None where it was not asked for."""
+        return self.tensors.get(CONFIDENCE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ class FinishedImage:
     Attributes:
         pixels: int64[C], pixels of each class; None if they were not counted.
         error: why there are no results.
+        confidence: the mean over the pixels, 0..1; None if it was not asked for.
     """
 
     index: int
@@ -57,3 +70,4 @@ class FinishedImage:
     pixels: NDArray[np.int64] | None = None
     error: DataError | ShapeError | RunnerError | None = None
     skipped: bool = False
+    confidence: float | None = None

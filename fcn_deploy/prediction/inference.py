@@ -15,20 +15,21 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError, ShapeError
-from fcn_deploy.prediction.image_states import LoadedImage
+from fcn_deploy.network_size import NetworkSize
+from fcn_deploy.prediction.image_states import LoadedImage, Tensors
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import RUNNERS, device_of, entry
 from fcn_deploy.vocabulary import INPUT, LABELS, shape_text
 
-# uint8[N, H, W, 3] to uint8|int32[N, H, W]
-Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
+# The runner's outputs, of uint8[N, H, W, 3]
+Infer = Callable[[NDArray[np.uint8]], Tensors]
 UNGUARDED: AbstractContextManager[object] = nullcontext()
 
 
 class Lanes(Protocol):
-    """An interface that takes batches and returns their labels, several at a time; a ticket identifies a result.
+    """An interface that takes batches and returns their outputs, several at a time; a ticket identifies a result.
 
-    Images are put together and labels are copied in the lanes' own threads, never in the caller's.
+    Images are put together and outputs are copied in the lanes' own threads, never in the caller's.
     """
 
     @property
@@ -38,8 +39,8 @@ class Lanes(Protocol):
     def submit(self, batch: Sequence[LoadedImage]) -> Any:
         """Start on images of one shape; return a ticket. RunnerError or ShapeError if it is rejected."""
 
-    def result(self, ticket: Any) -> Sequence[NDArray[Any]]:
-        """Wait for labels uint8|int32[H, W] of each image; RunnerError or ShapeError if there are none."""
+    def result(self, ticket: Any) -> Sequence[Tensors]:
+        """Wait for the outputs of each image, labels uint8|int32[H, W] or others; RunnerError or ShapeError if none."""
 
     def discard(self, ticket: Any) -> None:
         """Give up a result that is no longer needed."""
@@ -50,9 +51,10 @@ def stack_images(batch: Sequence[LoadedImage]) -> NDArray[np.uint8]:
     return batch[0].image[None] if len(batch) == 1 else np.stack([loaded.image for loaded in batch])
 
 
-def keep_labels(batch: Sequence[LoadedImage], labels: NDArray[Any]) -> list[NDArray[Any]]:
-    """Bring labels [N, H, W] to where those of each image are written from."""
-    return [loaded.keep(own) for loaded, own in zip(batch, labels, strict=True)]
+def keep_outputs(batch: Sequence[LoadedImage], tensors: Tensors) -> list[Tensors]:
+    """Bring outputs [N, ...] to where those of each image are written from."""
+    own = ({name: values[place] for name, values in tensors.items()} for place in range(len(batch)))
+    return [loaded.keep(mine) for loaded, mine in zip(batch, own, strict=True)]
 
 
 class ThreadLanes:
@@ -70,21 +72,21 @@ class ThreadLanes:
         """One more than there are threads, so that each finds its next batch waiting."""
         return self._count + 1
 
-    def submit(self, batch: Sequence[LoadedImage]) -> Future[list[NDArray[Any]]]:
+    def submit(self, batch: Sequence[LoadedImage]) -> Future[list[Tensors]]:
         return self._pool.submit(self._infer, batch)
 
-    def _infer(self, batch: Sequence[LoadedImage]) -> list[NDArray[Any]]:
+    def _infer(self, batch: Sequence[LoadedImage]) -> list[Tensors]:
         infer = self._free.get()
         try:
-            labels = infer(stack_images(batch))
+            tensors = infer(stack_images(batch))
         finally:
             self._free.put(infer)
-        return keep_labels(batch, labels)
+        return keep_outputs(batch, tensors)
 
-    def result(self, ticket: Future[list[NDArray[Any]]]) -> list[NDArray[Any]]:
+    def result(self, ticket: Future[list[Tensors]]) -> list[Tensors]:
         return ticket.result()
 
-    def discard(self, ticket: Future[list[NDArray[Any]]]) -> None:
+    def discard(self, ticket: Future[list[Tensors]]) -> None:
         ticket.cancel()
 
     def close(self) -> None:
@@ -113,14 +115,14 @@ class SlotLanes:
         with self._guard:
             return batch, self._runner.submit(stack_images(batch))
 
-    def result(self, ticket: Submitted) -> list[NDArray[Any]]:
+    def result(self, ticket: Submitted) -> list[Tensors]:
         return self._feeder.submit(self._result, ticket).result()
 
-    def _result(self, submitted: Submitted) -> list[NDArray[Any]]:
+    def _result(self, submitted: Submitted) -> list[Tensors]:
         batch, ticket = submitted.result()  # the feeder's earlier task
         with self._guard:
-            labels = self._runner.result(ticket)[LABELS]
-        return keep_labels(batch, labels)
+            tensors = self._runner.result(ticket)
+        return keep_outputs(batch, tensors)
 
     def discard(self, ticket: Submitted) -> None:
         if not ticket.cancel():
@@ -150,20 +152,22 @@ def open_lanes(
             yield fed
         return
     budget = memory_budget_for(first)
-    with closing(ThreadLanes([infer_function(runner, budget, guard) for runner in runners])) as lanes:
+    with closing(ThreadLanes([_infer_function(runner, budget, guard) for runner in runners])) as lanes:
         yield lanes
 
 
-def infer_function(
-    runner: Runner, budget: MemoryBudget | None = None, guard: AbstractContextManager[object] = UNGUARDED
-) -> Infer:
-    """Return a function from images to the labels of `runner`; ShapeError if they exceed the memory `budget`."""
-    budget = budget or memory_budget_for(runner)
+def labels_function(runner: Runner) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+    """Return a function from images to the labels of `runner`; ShapeError if they exceed the free memory."""
+    infer = _infer_function(runner, memory_budget_for(runner), UNGUARDED)
+    return lambda images: infer(images)[LABELS]
 
-    def infer(images: NDArray[np.uint8]) -> NDArray[Any]:
+
+def _infer_function(runner: Runner, budget: MemoryBudget, guard: AbstractContextManager[object]) -> Infer:
+    """Return a function from images to the outputs of `runner`; ShapeError if they exceed the memory `budget`."""
+
+    def infer(images: NDArray[np.uint8]) -> Tensors:
         with budget.reserve(images.shape), guard:
-            labels: NDArray[Any] = runner.infer({INPUT: images})[LABELS]
-        return labels
+            return runner.infer({INPUT: images})
 
     return infer
 
@@ -181,8 +185,9 @@ class MemoryBudget:
     another one, before any allocation fails.
     """
 
-    def __init__(self, bytes_per_pixel: float, free: int) -> None:
-        self._bytes_per_pixel, self._total = bytes_per_pixel, free
+    def __init__(self, bytes_per_pixel: float, free: int, sizing: NetworkSize | None = None) -> None:
+        """`sizing` is the size at which the network computes, None where it is the image's."""
+        self._bytes_per_pixel, self._total, self._sizing = bytes_per_pixel, free, sizing
         self._reserved = 0.0
         self._changed = threading.Condition()
 
@@ -193,7 +198,8 @@ class MemoryBudget:
         Raises:
             ShapeError: it would not fit even if it ran alone.
         """
-        needed = self._bytes_per_pixel * shape[0] * shape[1] * shape[2]
+        height, width = (shape[1], shape[2]) if self._sizing is None else self._sizing.of((shape[1], shape[2]))
+        needed = self._bytes_per_pixel * shape[0] * height * width
         if needed > self._total:
             size = shape_text(shape[:3] if shape[0] > 1 else shape[1:3])
             raise ShapeError(
@@ -216,7 +222,7 @@ def memory_budget_for(runner: Runner) -> MemoryBudget:
     backend, free = runner.name.partition(":")[0], psutil.virtual_memory().available
     if runner.card is None or backend not in RUNNERS or device_of(runner.name) != "cpu":
         return MemoryBudget(0.0, free)
-    return MemoryBudget(bytes_per_pixel(runner.card, entry(runner.name).activation_bytes), free)
+    return MemoryBudget(bytes_per_pixel(runner.card, entry(runner.name).activation_bytes), free, runner.card.sizing)
 
 
 def bytes_per_pixel(card: ModelCard, activation_bytes: int) -> float:

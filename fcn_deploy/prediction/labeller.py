@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from fcn_deploy.card import ModelCard, voc_palette
@@ -78,10 +78,18 @@ class LocalLabeller:
         self._processes = None
         if images >= ENOUGH_IMAGES and usable_cores() >= ENOUGH_CORES and options.tiling is None:
             self._processes = self._start_processes(stack)
-        source = stack.enter_context(ModelSource(options.model, progress, model=options.checkpoint_model))
+        tensors = options.tensors
+        source = stack.enter_context(
+            ModelSource(options.model, progress, model=options.checkpoint_model, outputs=tensors)
+        )
         lanes = options.lanes if options.tiling is None else 1
         runners = open_runners(
-            source, stack, runner=options.runner, threads=options.threads, lanes=lanes, engine=options.engine
+            source,
+            stack,
+            runner=options.runner,
+            threads=options.threads,
+            lanes=lanes,
+            engine=options.engine,
         )
         self._runner, self._batch = runners[0], options.batch
         self.card, self.name = self._runner.card, self._runner.name
@@ -154,7 +162,31 @@ def choose_outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:
     target = options.target
     folder, storage = (target, None) if isinstance(target, Path) else (Path(), target)
     palette = voc_palette(256) if card is None else card.palette
-    return Outputs(folder, options.format, palette, options.overlay, options.keep_suffix, options.single, storage)
+    outputs = Outputs(
+        folder,
+        options.format,
+        palette,
+        options.overlay,
+        options.keep_suffix,
+        options.single,
+        storage,
+        options.confidence,
+    )
+    _check_confidence(options, outputs)
+    return outputs
+
+
+def _check_confidence(options: PredictOptions, outputs: Outputs) -> None:
+    """Raise OutputError if the confidence of tiles is asked for, or a folder in which it cannot be."""
+    if outputs.confidence is None:
+        return
+    if options.tiling is not None:
+        raise OutputError("tiles are written without confidence; leave --confidence or --tile out")
+    if outputs.storage is not None:
+        raise OutputError("confidence is written to a folder of this machine, as the label maps must be then (-o)")
+    paths = outputs.paths(PurePosixPath("image"))
+    if paths[0].resolve() == paths[-1].resolve():
+        raise OutputError(f"the label maps are written to {outputs.confidence} too; give --confidence another folder")
 
 
 def _tiled_labeller(options: PredictOptions, runner: Runner, progress: Progress) -> TiledLabeller | None:

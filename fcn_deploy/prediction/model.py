@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
@@ -26,14 +26,17 @@ from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.sources.model_source import ModelSource, open_runners
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
-from fcn_deploy.vocabulary import INPUT, LABELS
+from fcn_deploy.vocabulary import INPUT, LABELS, requested_outputs
 
 Image = NDArray[np.uint8]
-Labels = NDArray[Any]
+# Labels uint8|int32[H, W]; with the outputs named in `load`, a dict of these.
+Result = Any
 
 
 class Model:
     """`model(image)` gives labels; a list gives a list, any other iterable an iterator. Not thread-safe.
+
+    Opened with `outputs`, it gives for each image a dict of these in place of labels.
 
     An image is uint8[H, W, 3] RGB, or a path, which is read as `load_image` reads it. Labels are uint8[H, W] (int32
     above 255 classes). An array uint8[N, H, W, 3] gives labels [N, H, W]. Arrays on the GPU that the model runs on are
@@ -43,8 +46,15 @@ class Model:
         card: classes, palette and the rest; None for a file of another tool that has none.
     """
 
-    def __init__(self, runner: Runner, stack: ExitStack, batch: int = 1, on_gpu: bool = False) -> None:
-        """Use `runner`, which `stack` closes, on up to `batch` images of one shape at once; labels stay `on_gpu`."""
+    def __init__(
+        self, runner: Runner, stack: ExitStack, batch: int = 1, on_gpu: bool = False, named: bool = False
+    ) -> None:
+        """Use `runner`, which `stack` closes, on up to `batch` images of one shape at once; results stay `on_gpu`.
+
+        Args:
+            named: whether a result is a dict of the runner's outputs, and not labels.
+        """
+        self._named = named
         self.card: ModelCard | None = runner.card
         self._runner, self._stack, self._batch, self._on_gpu = runner, stack, batch, on_gpu
         # A generator's images are run ahead in another thread.
@@ -56,13 +66,13 @@ class Model:
         return f"<Model {network}, {self._runner.name}>"
 
     @overload
-    def __call__(self, images: Image | StrPath, *, on_gpu: bool | None = None) -> Labels: ...  # type: ignore[overload-overlap]
+    def __call__(self, images: Image | StrPath, *, on_gpu: bool | None = None) -> Result: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, images: list[Any] | tuple[Any, ...], *, on_gpu: bool | None = None
-    ) -> list[Labels]: ...
+    ) -> list[Result]: ...
     @overload
-    def __call__(self, images: Iterable[Any], *, on_gpu: bool | None = None) -> Iterator[Labels]: ...
+    def __call__(self, images: Iterable[Any], *, on_gpu: bool | None = None) -> Iterator[Result]: ...
     def __call__(self, images: Any, *, on_gpu: bool | None = None) -> Any:
         """Return the labels of one image, of each in a list, or of each that an iterable gives.
 
@@ -82,19 +92,22 @@ class Model:
         if is_on_gpu(images):
             batch = as_batch(images)
             found = self._infer(batch, stays)
-            return found if batch is images else found[0]
+            return self._result(found if batch is images else _first(found))
         if isinstance(images, (list, tuple)):
             return list(self._stream(images, stays))
         if hasattr(images, "__iter__") and not hasattr(images, "__array__"):
             return self._stream(images, stays)
         array = host_array(images)  # of a Pillow image, too
         whole = array if array.ndim == 4 else _image(array)[None]
-        labels = self._infer(whole, stays)
-        return labels if array.ndim == 4 else labels[0]
+        found = self._infer(whole, stays)
+        return self._result(found if array.ndim == 4 else _first(found))
 
-    def _infer(self, images: Any, on_gpu: bool) -> Any:
+    def _infer(self, images: Any, on_gpu: bool) -> dict[str, Any]:
         with self._guard:
-            return self._runner.infer({INPUT: images}, on_gpu=on_gpu)[LABELS]
+            return self._runner.infer({INPUT: images}, on_gpu=on_gpu)
+
+    def _result(self, tensors: dict[str, Any]) -> Result:
+        return tensors if self._named else tensors[LABELS]
 
     def _stream(self, images: Iterable[Any], on_gpu: bool) -> Iterator[Any]:
         source = iter(images)
@@ -103,7 +116,7 @@ class Model:
         if on_gpu or any(map(is_on_gpu, begun)):
             batches = (BatchOfOne(image) if is_on_gpu(image) else _image(image)[None] for image in images)
             for outputs in self._runner.stream(batches, on_gpu=on_gpu):
-                yield outputs[LABELS][0]
+                yield self._result(_first(outputs))
             return
         loaded = (LoadedImage(index, PurePosixPath(str(index)), _image(image)) for index, image in enumerate(images))
         with open_lanes([self._runner], self._guard) as lanes:
@@ -115,7 +128,7 @@ class Model:
                     if isinstance(value, FinishedImage):
                         assert value.error is not None
                         raise value.error
-                    yield value.labels
+                    yield self._result(value.tensors)
 
     def close(self) -> None:
         """Let go of the model and the device; a second call does nothing."""
@@ -134,6 +147,7 @@ def load(
     model: StrPath,
     *,
     runner: str | None = None,
+    outputs: Sequence[str] | None = None,
     model_name: str | None = None,
     threads: Threads | None = None,
     batch: Positive = 1,
@@ -146,6 +160,8 @@ def load(
         model: an engine, an .onnx file, a checkpoint, a recipe or "demo".
         runner: "pytorch[:cpu|cuda]", "onnxruntime[:cpu|cuda|...]", "openvino[:cpu|...]" or "tensorrt[:GPU]"; None is
             tensorrt for an engine, onnxruntime for an .onnx file, else pytorch.
+        outputs: what the model gives for each image, in a dict: of "labels", "confidence" uint8[H, W] (255 times the
+            label's probability), "logits" and "probabilities" float32[C, H, W]; None is the labels themselves.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         threads: CPU threads of one inference; None leaves the number to the runner.
         batch: images of one shape in one inference, for lists and iterables.
@@ -161,7 +177,7 @@ def load(
 
     Raises:
         UnknownNameError, RunnerError: there is no such runner, or it cannot run here or on this file.
-        CheckpointError, GraphError, EngineError: the file cannot be read or used.
+        CheckpointError, GraphError, EngineError: the file cannot be read or used, or lacks one of the outputs.
 
     Example:
         >>> import fcn_deploy, numpy
@@ -171,11 +187,17 @@ def load(
         (<Model fcn8s, 8 classes, pytorch>, (48, 64), dtype('uint8'))
     """
     with ExitStack() as stack:
-        source = stack.enter_context(ModelSource(model, model=model_name))
+        wanted = (LABELS,) if outputs is None else requested_outputs(outputs)
+        source = stack.enter_context(ModelSource(model, model=model_name, outputs=wanted))
         opened = open_runners(source, stack, runner=runner, threads=threads, engine=engine)
         if on_gpu:
             opened[0].require_gpu()
-        return Model(opened[0], stack.pop_all(), batch, on_gpu)
+        return Model(opened[0], stack.pop_all(), batch, on_gpu, named=outputs is not None)
+
+
+def _first(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Return the tensors of the only image of a batch."""
+    return {name: values[0] for name, values in tensors.items()}
 
 
 def _image(value: Any) -> Image:

@@ -14,7 +14,7 @@ from fcn_deploy.prediction.outputs import SUFFIX
 from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.files import check_writable
-from fcn_deploy.vocabulary import MaskFormat
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS, MaskFormat
 
 EXTRA_IO_THREADS = 2  # threads more than cores: writing waits for the disk more than it computes
 
@@ -39,6 +39,12 @@ class PredictOptions:
     workers: int | None = None
     tiling: Tiling | None = None
     engine: TrtOptions | None = None
+    confidence: Path | None = None
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """What the runner is asked for."""
+        return (LABELS,) if self.confidence is None else (LABELS, CONFIDENCE)
 
     @property
     def single(self) -> bool:
@@ -61,6 +67,8 @@ class PredictOptions:
             check_writable(self.target if self.single else self.target / "results")
         if self.areas is not None:
             check_writable(self.areas)
+        if self.confidence is not None:
+            check_writable(self.confidence / "results")
         return sources
 
     def _check_suffix(self) -> None:

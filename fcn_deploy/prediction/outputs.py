@@ -42,6 +42,7 @@ class Outputs:
         keep_suffix: "a.jpg" becomes "a.jpg.png" and not "a.png".
         single: whether `target` is a file.
         storage: the folder of object storage that the files end in; None where that is `target`.
+        confidence: the folder of the confidence of every pixel, as grey PNG; None for none.
     """
 
     target: Path
@@ -51,6 +52,7 @@ class Outputs:
     keep_suffix: bool = False
     single: bool = False
     storage: Storage | None = None
+    confidence: Path | None = None
 
     @property
     def place(self) -> str:
@@ -65,11 +67,21 @@ class Outputs:
 
     def paths(self, name: PurePosixPath) -> tuple[Path, ...]:
         """Return all files of one image."""
-        return (self.label_path(name), *((self.overlay_path(name),) if self.overlay is not None else ()))
+        overlays = (self.overlay_path(name),) if self.overlay is not None else ()
+        return (self.label_path(name), *overlays, *self._confidence_paths(name))
+
+    def _confidence_paths(self, name: PurePosixPath) -> tuple[Path, ...]:
+        if self.confidence is None:
+            return ()
+        named = self.confidence / self.target.with_suffix(".png").name
+        return (named if self.single else self.confidence / self._below(name, ".png"),)
 
     def _path(self, name: PurePosixPath, suffix: str) -> Path:
+        return self.target / self._below(name, suffix)
+
+    def _below(self, name: PurePosixPath, suffix: str) -> PurePosixPath:
         stem = name if self.keep_suffix or not name.suffix else name.with_suffix("")
-        return self.target / stem.parent / f"{stem.name}{suffix}"
+        return stem.parent / f"{stem.name}{suffix}"
 
     def exist(self, name: PurePosixPath) -> bool:
         """Return whether all files of an image exist; they are written whole, so they are then complete."""
@@ -80,7 +92,8 @@ class Outputs:
     def remove_partial_files(self) -> None:
         """Remove files that killed processes left half written; object storage never has any."""
         if self.storage is None:
-            remove_leftovers(self.target)
+            for folder in (self.target, *(() if self.confidence is None else (self.confidence,))):
+                remove_leftovers(folder)
 
     @contextmanager
     def staged(self, name: PurePosixPath) -> Iterator[Outputs]:
@@ -98,10 +111,24 @@ class Outputs:
             for path, stored in zip(reversed(here.paths(name)), reversed(self.paths(name)), strict=True):
                 self.storage.upload(path, PurePosixPath(stored))
 
-    def write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
-        """Write labels [H, W] of image uint8[H, W, 3], the label map last; OutputError if it cannot be."""
+    def write(
+        self,
+        name: PurePosixPath,
+        image: NDArray[np.uint8],
+        labels: NDArray[Any],
+        confidence: NDArray[np.uint8] | None = None,
+    ) -> None:
+        """Write labels and confidence [H, W] of image uint8[H, W, 3], the label map last; OutputError if it fails."""
         with self.staged(name) as here:
+            if confidence is not None:
+                for path in here._confidence_paths(name):
+                    save_labels(label_image(confidence, None), path)
             here._write(name, image, labels)
+
+    def read_confidence(self, name: PurePosixPath) -> NDArray[np.uint8]:
+        """Read the confidence that `write` wrote, uint8[H, W]; DataError if it cannot be read."""
+        (path,) = self._confidence_paths(name)
+        return load_label(path).astype(np.uint8)
 
     def _write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
         if self.overlay is not None:

@@ -165,12 +165,12 @@ class _InFlight:
         """Wait for the oldest batch and yield its results."""
         batch, ticket = self.waiting.popleft()
         try:
-            labels = self._clock.wait(INFERENCE, lambda: self._lanes.result(ticket))
+            results = self._clock.wait(INFERENCE, lambda: self._lanes.result(ticket))
         except (RunnerError, ShapeError) as error:
             yield from self._refused(batch, error)
             return
-        for loaded, label in zip(batch, labels, strict=True):
-            yield LabelledImage(loaded, label)
+        for loaded, tensors in zip(batch, results, strict=True):
+            yield LabelledImage(loaded, tensors)
 
     def _refused(
         self, batch: list[LoadedImage], error: RunnerError | ShapeError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from typing import IO, Annotated, cast
 
@@ -15,7 +15,7 @@ from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage, is_address
 from fcn_deploy.prediction.labeller import Labeller, LocalLabeller
 from fcn_deploy.prediction.options import PredictOptions
-from fcn_deploy.prediction.report import PredictReport, RunCounts, open_area_table
+from fcn_deploy.prediction.report import AreaTable, PredictReport, RunCounts, open_area_table
 from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.arguments import MOST_LANES, MOST_WORKERS, Positive, Threads, checked
@@ -44,6 +44,7 @@ def predict(
     format: MaskFormat = "indexed",
     overlay: Annotated[float, at_least(0, 1, "a number")] | None = None,
     areas: StrPath | None = None,
+    confidence: StrPath | None = None,
     skip_existing: bool = False,
     keep_suffix: bool = False,
     stdin: IO[bytes] | None = None,
@@ -73,6 +74,8 @@ def predict(
         format: "indexed" PNG with the palette, "raw" grey PNG (value = label), or "npy", a NumPy array.
         overlay: opacity 0..1 of the colours in NAME.overlay.jpg; None writes no overlays.
         areas: a CSV file of the pixels of each class in each image.
+        confidence: a folder for the confidence of each label as grey PNG, 255 times its probability, and in `areas` a
+            column of its mean; the model must give confidence or logits.
         skip_existing: whether to skip images that have results already, to continue a stopped run.
         keep_suffix: whether the result of a.jpg is a.jpg.png instead of a.png.
         stdin: where "-" reads paths, one per line or each ended by a zero byte.
@@ -105,6 +108,7 @@ def predict(
         format=format,
         overlay=overlay,
         areas=None if areas is None else Path(areas),
+        confidence=None if confidence is None else Path(confidence),
         skip_existing=skip_existing,
         keep_suffix=keep_suffix,
         batch=batch,
@@ -136,13 +140,18 @@ def _open_labeller(
     return RayLabeller(options, cluster, stack, progress)
 
 
+def _area_table(options: PredictOptions, classes: tuple[str, ...]) -> AbstractContextManager[AreaTable]:
+    assert options.areas is not None
+    return open_area_table(options.areas, classes, options.confidence is not None)
+
+
 def _run(
     options: PredictOptions, sources: list[ImageSource], total: int | None, labeller: Labeller, progress: Progress
 ) -> PredictReport:
     classes = () if labeller.card is None else labeller.card.classes
     counts = RunCounts()
     with ExitStack() as stack:
-        table = None if options.areas is None else stack.enter_context(open_area_table(options.areas, classes))
+        table = None if options.areas is None else stack.enter_context(_area_table(options, classes))
         bar = progress if options.tiling is None else SILENT  # tiles have a bar of their own
         task = stack.enter_context(bar.task("predicting", total))
         check = stack.enter_context(labeller.interruptible())

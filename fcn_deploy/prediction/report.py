@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import DataError, RunnerError
+from fcn_deploy.graph.confidence import FULL
 from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.plain import plain
 
 SCHEMA = 1
+MEAN_CONFIDENCE = "mean confidence"
 # An error of the runner can be due to one image (too large for the memory); this many in a row are due to the runner.
 MAX_CONSECUTIVE_RUNNER_ERRORS = 3
 
@@ -111,31 +113,41 @@ class RunCounts:
 
 
 class AreaTable:
-    """Rows `image, pixels, CLASS, CLASS, ...`, one for each image that has results, in their order."""
+    """Rows `image, pixels, CLASS, CLASS, ...`, one for each image that has results, in their order.
 
-    def __init__(self, writer: Any, classes: Sequence[str]) -> None:
-        self._writer = writer
-        writer.writerow(["image", "pixels", *classes])
+    With `confidence` the last column is the mean confidence of the image's labels, 0..1.
+    """
+
+    def __init__(self, writer: Any, classes: Sequence[str], confidence: bool = False) -> None:
+        self._writer, self._confidence = writer, confidence
+        writer.writerow(["image", "pixels", *classes, *([MEAN_CONFIDENCE] if confidence else [])])
         self.total: NDArray[np.int64] = np.zeros(len(classes), np.int64)
 
     def add(self, finished: FinishedImage) -> None:
         """Write a row for an image whose pixels were counted."""
         if finished.pixels is not None:
-            self._writer.writerow([str(finished.name), int(finished.pixels.sum()), *finished.pixels.tolist()])
+            row = [str(finished.name), int(finished.pixels.sum()), *finished.pixels.tolist()]
+            sure = finished.confidence
+            self._writer.writerow([*row, *(["" if sure is None else f"{sure:.4f}"] if self._confidence else [])])
             self.total += finished.pixels
 
 
 @contextmanager
-def open_area_table(target: Path, classes: Sequence[str]) -> Iterator[AreaTable]:
+def open_area_table(target: Path, classes: Sequence[str], confidence: bool = False) -> Iterator[AreaTable]:
     """Open a table that becomes the file `target` if the block succeeds; OutputError if it cannot be written."""
     # names of files need not be UTF-8; surrogateescape gives their bytes back
     with (
         atomic_path(target) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
     ):
-        yield AreaTable(csv.writer(stream), classes)
+        yield AreaTable(csv.writer(stream), classes, confidence)
 
 
 def count_pixels(labels: NDArray[Any], num_classes: int) -> NDArray[np.int64]:
     """Return int64[C]: the pixels of each class in integer[H, W] labels in [0, C)."""
     return np.bincount(labels.reshape(-1), minlength=num_classes).astype(np.int64)
+
+
+def mean_confidence(confidence: NDArray[np.uint8]) -> float:
+    """Return the mean of uint8[H, W] confidence as a share, 0..1."""
+    return float(confidence.mean(dtype=np.float64)) / FULL

@@ -14,7 +14,7 @@ from fcn_deploy.errors import DataError, ImageError, RunnerError, ShapeError
 from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource
-from fcn_deploy.prediction.inference import infer_function
+from fcn_deploy.prediction.inference import labels_function
 from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.label_checks import check_labels
@@ -65,7 +65,7 @@ class TiledLabeller:
     def _label_one(self, source: ImageSource | None, item: LazyImage, index: int, image_io: ImageIO) -> FinishedImage:
         try:
             if image_io.skip and image_io.outputs.exist(item.name):
-                return FinishedImage(index, item.name, image_io.count_existing(item), skipped=True)
+                return FinishedImage(index, item.name, image_io.count_existing(item)[0], skipped=True)
             if source is None:
                 return FinishedImage(index, item.name, self._write(ArrayWindows(item.load()), item, image_io))
             with source.local() as path:
@@ -89,7 +89,7 @@ class TiledLabeller:
         )
         total = np.zeros(image_io.num_classes, np.int64)
         bands = self._check_and_count(
-            label_bands(infer_function(self.runner), image, plan, self.progress, batch=self.batch), image_io, total
+            label_bands(labels_function(self.runner), image, plan, self.progress, batch=self.batch), image_io, total
         )
         note = self._note(image, plan)
         with image_io.outputs.staged(item.name) as outputs:
@@ -130,4 +130,4 @@ class TiledLabeller:
     def _measured(self, image: ImageWindows, plan: Plan) -> str:
         tile = max(self.tiling.tile, smallest_tile(self.receptive_field))
         exact = plan_tiles(self.receptive_field, image.height, image.width, tile)
-        return str(measure_disagreement(infer_function(self.runner), image, plan, exact, progress=self.progress))
+        return str(measure_disagreement(labels_function(self.runner), image, plan, exact, progress=self.progress))

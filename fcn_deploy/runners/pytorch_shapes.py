@@ -17,7 +17,7 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.transfers import Download, Upload, WholeRun, tensor_over
-from fcn_deploy.vocabulary import LABELS, LOGITS, Shape
+from fcn_deploy.vocabulary import LABELS, Shape
 
 Call = Callable[[Tensor], dict[str, Tensor]]
 # Before a capture: the first runs choose kernels and allocate, which a graph cannot hold.
@@ -41,12 +41,8 @@ class NarrowContract(Contract):
 
 
 def outputs_of(network: Contract, image: Tensor, names: tuple[str, ...]) -> dict[str, Tensor]:
-    """Return labels, logits float32, or both, of `image` uint8[N, H, W, 3]."""
-    if names == (LABELS,):
-        return {LABELS: network(image)}
-    logits = network.logits(image)
-    both = {LABELS: logits.argmax(1).to(network.label_dtype), LOGITS: logits.float()}
-    return {name: both[name] for name in names}
+    """Return the tensors `names` of `image` uint8[N, H, W, 3]."""
+    return {LABELS: network(image)} if names == (LABELS,) else network.outputs(image, names)
 
 
 class TorchShape:

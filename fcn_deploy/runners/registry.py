@@ -178,7 +178,7 @@ def open_runner(
 
     Args:
         source: "demo", an .onnx file, for pytorch any checkpoint file, for tensorrt an engine.
-        outputs: "labels", "logits" or both.
+        outputs: of "labels", "confidence", "logits" and "probabilities".
         threads: CPU threads of one inference; None leaves the backend's own choice.
         load: gives the network of `source` to a runner of PyTorch networks, in place of reading it; None reads it.
         provider: GPU number, profiles and cache for one of onnxruntime's GPU providers.

@@ -22,6 +22,7 @@ from fcn_deploy.runners.registry import default_runner, device_of, entry, open_r
 from fcn_deploy.system.files import StrPath, sha256
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.vocabulary import LABELS, LOGITS, OUTPUTS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,9 +38,17 @@ class ModelSource:
         text: the name as the user wrote it.
         kind: what the name refers to.
         model: what a checkpoint holds where its keys leave a choice.
+        outputs: the tensors that its runners give.
     """
 
-    def __init__(self, source: StrPath, progress: Progress = SILENT, *, model: str | None = None) -> None:
+    def __init__(
+        self,
+        source: StrPath,
+        progress: Progress = SILENT,
+        *,
+        model: str | None = None,
+        outputs: tuple[str, ...] = (LABELS,),
+    ) -> None:
         """Find the file; `model` is that of `load_network`.
 
         Raises:
@@ -52,7 +61,7 @@ class ModelSource:
             raise ERRORS[self.kind](
                 f"{self.text} says in its model card what it holds; --model is for checkpoints that do not"
             )
-        self._progress = progress
+        self._progress, self.outputs = progress, outputs
         self._network: tuple[nn.Module, ModelCard] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._exported: Path | None = None
@@ -119,7 +128,8 @@ class ModelSource:
             network, card = self.network()
             self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
             target = Path(self._folder.name) / f"{self.path.stem}.onnx"
-            export_model(network, card, target, progress=self._progress)
+            wanted = tuple(dict.fromkeys(name if name in OUTPUTS else LOGITS for name in (LABELS, *self.outputs)))
+            export_model(network, card, target, outputs=wanted, progress=self._progress)
             self._exported = target
         return self._exported
 
@@ -133,7 +143,8 @@ class ModelSource:
         self, spec: str, *, threads: int | None = None, engine: TrtOptions | None = None, lanes: int = 1
     ) -> Runner:
         """Open runner `spec` on this model, for as many `lanes`; raises as `open_runner` and `onnx_file` do."""
-        return open_runner(spec, self.file_for(spec), threads=threads, load=self.network, engine=engine, lanes=lanes)
+        file, given = self.file_for(spec), self.outputs
+        return open_runner(spec, file, outputs=given, threads=threads, load=self.network, engine=engine, lanes=lanes)
 
     def note_for(self, spec: str) -> tuple[str, ...]:
         """Return notes on the file that runner `spec` opened."""

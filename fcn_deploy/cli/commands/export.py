@@ -12,19 +12,25 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option, outputs_option
 from fcn_deploy.cli.options.values import FILE, parse_names
-from fcn_deploy.vocabulary import INPUT_KINDS
+from fcn_deploy.vocabulary import INPUT_KINDS, OUTPUTS
 
 
 class _Export(Command):
-    """Read `--output logits`, which chose the tensors in earlier releases, as `--outputs logits`."""
+    """Read `--output labels,confidence`, a list of tensors and no file's name, as `--outputs labels,confidence`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        for tensors in ("labels", "logits", "labels,logits", "logits,labels"):
-            args = [f"--outputs={tensors}" if arg == f"--output={tensors}" else arg for arg in args]
-            for index in range(len(args) - 1):
-                if args[index : index + 2] == ["--output", tensors]:
-                    args[index] = "--outputs"
-        return super().parse_args(ctx, args)
+        named = [_names_tensors(arg.removeprefix("--output=")) for arg in args]
+        given = list(args)
+        for index, arg in enumerate(args):
+            if arg.startswith("--output=") and named[index]:
+                given[index] = arg.replace("--output=", "--outputs=", 1)
+            elif arg == "--output" and any(named[index + 1 : index + 2]):
+                given[index] = "--outputs"
+        return super().parse_args(ctx, given)
+
+
+def _names_tensors(text: str) -> bool:
+    return all(name.strip() in OUTPUTS for name in text.split(","))
 
 
 @cli_command(

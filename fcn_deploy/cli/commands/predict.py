@@ -86,6 +86,12 @@ UNUSED_IMAGES = 3
     option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours."),
     option("--alpha", type=click.FloatRange(0, 1), default=0.5, help="Opacity of the colours of --overlay."),
     option("--areas", type=File(), help="Write the pixels of each class in each image as CSV."),
+    option(
+        "--confidence",
+        type=File(),
+        metavar="CONFIDENCE_DIR",
+        help="Also write 255 times each label's probability there, as grey PNG, and the mean to --areas.",
+    ),
     option("--skip-existing", is_flag=True, help="Skip images that have results already: continue a stopped run."),
     option("--keep-suffix", is_flag=True, help="Name the result of a.jpg a.jpg.png instead of a.png."),
     json_option,

@@ -216,7 +216,8 @@ def with_absolute_paths(options: PredictOptions) -> PredictOptions:
     """Return `options` with absolute paths, which mean the same in a worker's folder."""
     model = options.model if kind_of(options.model) == "demo" else str(Path(options.model).absolute())
     target = options.target.absolute() if isinstance(options.target, Path) else options.target
-    return replace(options, model=model, target=target, images=())
+    confidence = None if options.confidence is None else options.confidence.absolute()
+    return replace(options, model=model, target=target, confidence=confidence, images=())
 
 
 def task_size(images: int, actors: int, batch: int) -> int:

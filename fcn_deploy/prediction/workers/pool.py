@@ -153,7 +153,7 @@ class ImageProcesses:
         if isinstance(value, FinishedImage):
             self._free.append(self._taken.pop(value.index))
             return _Expected(self._receive, lambda answer: value, Answer(value, 0))
-        loaded, labels = value.loaded, value.labels
+        loaded, labels, sure = value.loaded, value.labels, value.confidence is not None
         slot, shape = self._taken.pop(loaded.index), loaded.image.shape  # the labels were kept in the slot
 
         def finish(answer: Answer) -> FinishedImage:
@@ -163,7 +163,7 @@ class ImageProcesses:
             finished: FinishedImage = answer.value
             return finished
 
-        return self._ask(WriteTask(loaded.index, loaded.name, slot, shape, labels.dtype.str), finish)
+        return self._ask(WriteTask(loaded.index, loaded.name, slot, shape, labels.dtype.str, sure), finish)
 
     def close(self) -> None:
         if self._begun:

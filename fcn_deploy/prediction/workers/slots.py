@@ -1,4 +1,4 @@
-"""Memory that processes share, in slots of one image and its labels each."""
+"""Memory that processes share, in slots of one image with its labels and their confidence each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fcn_deploy.prediction.image_states import LoadedImage
+from fcn_deploy.prediction.image_states import LoadedImage, Tensors
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS
 
 # Bytes from one slot to the next. Only what was written takes memory, so a slot may be as large as any image.
 STRIDE = 2 << 30
@@ -20,7 +21,7 @@ _LARGE = 64 << 20  # bytes from which on the memory of a slot is given back when
 
 
 class Slots:
-    """`count` slots in the anonymous file `descriptor`: the image first, then the labels.
+    """`count` slots in the anonymous file `descriptor`: the image first, then the labels, then the confidence.
 
     The file is not in /dev/shm, whose size containers limit, and disappears with the last process that has it open.
     """
@@ -41,18 +42,21 @@ class Slots:
         self._memory[self.count * STRIDE] = 1
 
     def image(self, slot: int, shape: Sequence[int]) -> NDArray[np.uint8]:
-        """Return uint8[H, W, 3] in the slot; MemoryError if it and its labels do not fit."""
-        if int(np.prod(shape)) // 3 * 7 + _ALIGNMENT > STRIDE:  # labels have up to four bytes per pixel
+        """Return uint8[H, W, 3] in the slot; MemoryError if it and what is made of it do not fit."""
+        if int(np.prod(shape)) // 3 * 8 + _ALIGNMENT > STRIDE:  # labels have up to four bytes per pixel
             raise MemoryError
         image: NDArray[np.uint8] = np.ndarray(tuple(shape), np.uint8, self._memory, slot * STRIDE)
         return image
 
     def loaded(self, slot: int, index: int, name: PurePosixPath, shape: Sequence[int]) -> LoadedImage:
-        """Return the image in the slot, whose labels are kept there too; MemoryError if they do not fit."""
+        """Return the image in the slot, whose labels and confidence are kept there; MemoryError if it is too large."""
 
-        def keep(labels: NDArray[Any]) -> NDArray[Any]:
-            own = self.labels(slot, shape[:2], labels.dtype)
-            np.copyto(own, labels)
+        def keep(tensors: Tensors) -> Tensors:
+            own = {LABELS: self.labels(slot, shape[:2], tensors[LABELS].dtype)}
+            if CONFIDENCE in tensors:
+                own[CONFIDENCE] = self.confidence(slot, shape[:2])
+            for name, values in own.items():
+                np.copyto(values, tensors[name])
             return own
 
         return LoadedImage(index, name, self.image(slot, shape), keep)
@@ -63,6 +67,13 @@ class Slots:
         offset = -(-3 * pixels // _ALIGNMENT) * _ALIGNMENT
         labels: NDArray[Any] = np.ndarray(tuple(shape), dtype, self._memory, slot * STRIDE + offset)
         return labels
+
+    def confidence(self, slot: int, shape: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the confidence uint8[H, W] of the labels in the slot."""
+        pixels = shape[0] * shape[1]
+        offset = -(-3 * pixels // _ALIGNMENT) * _ALIGNMENT + 4 * pixels
+        confidence: NDArray[np.uint8] = np.ndarray(tuple(shape), np.uint8, self._memory, slot * STRIDE + offset)
+        return confidence
 
     def free(self, slot: int, shape: Sequence[int]) -> None:
         """Give back the memory of an image that is no longer used, if it is much."""

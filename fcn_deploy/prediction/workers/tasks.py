@@ -14,6 +14,7 @@ from fcn_deploy.prediction.image_io import ImageIO
 from fcn_deploy.prediction.image_states import FinishedImage, LabelledImage, LoadedImage
 from fcn_deploy.prediction.images.lazy_images import LazyImage
 from fcn_deploy.prediction.workers.slots import Slots
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS
 
 
 @dataclass(frozen=True)
@@ -30,17 +31,21 @@ class LoadTask:
 
 @dataclass(frozen=True)
 class WriteTask:
-    """An image whose labels are in its slot. The answer is the finished image."""
+    """An image whose labels, and with `confidence` theirs, are in its slot. The answer is the finished image."""
 
     index: int
     name: PurePosixPath
     slot: int
     shape: tuple[int, ...]
     dtype: str
+    confidence: bool = False
 
     def run(self, image_io: ImageIO, slots: Slots) -> FinishedImage:
         loaded = LoadedImage(self.index, self.name, slots.image(self.slot, self.shape))
-        return image_io.write(LabelledImage(loaded, slots.labels(self.slot, self.shape[:2], self.dtype)))
+        tensors = {LABELS: slots.labels(self.slot, self.shape[:2], self.dtype)}
+        if self.confidence:
+            tensors[CONFIDENCE] = slots.confidence(self.slot, self.shape[:2])
+        return image_io.write(LabelledImage(loaded, tensors))
 
 
 Task = LoadTask | WriteTask

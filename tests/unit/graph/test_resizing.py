@@ -10,32 +10,15 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.graph.contract_io import graft_contract
-from fcn_deploy.graph.nodes import add_constant, named_node
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.onnx_export.proof import random_image
+from tests.support.contract_graphs import CARD, SCORES, small_graph
 
-CARD = ModelCard("fcn8s", ("a", "b", "c"), mean=(10.0, 20.0, 30.0), std=(2.0, 3.0, 4.0), channel_order="BGR")
 SIZES = ["0.5", "0.7", "1.5", "longest:31", "40x25"]
 IMAGES = [(1, 1, 1), (2, 33, 47), (1, 64, 96), (3, 5, 77), (1, 101, 1)]
-SCORES = np.random.default_rng(0).normal(size=(3, 3, 3, 3)).astype(np.float32)
-
-
-def small_graph(card: ModelCard, input_kind: str = "uint8") -> ir.Model:
-    """One 3x3 convolution from three channels to three classes, under the contract."""
-    image = ir.val("x", ir.DataType.FLOAT, ["N", 3, "H", "W"])
-    graph = ir.Graph([image], [], nodes=[], opset_imports={"": 17}, name="small")
-    weight = add_constant(graph, "weight", SCORES)
-    conv = named_node("score", "Conv", [image, weight], {"pads": [1, 1, 1, 1]}, ir.DataType.FLOAT)
-    graph.append(conv)
-    graph.outputs.append(conv.outputs[0])
-    model = ir.Model(graph, ir_version=8)
-    graft_contract(model, card, input_kind)
-    return model
 
 
 def expected_logits(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -20,6 +20,7 @@ from fcn_deploy.prediction.inference import ThreadLanes, open_lanes
 from fcn_deploy.prediction.pipeline import Batcher, Bounds, batch_images, infer_batches, prefetch, reorder
 from fcn_deploy.prediction.stage_clock import DECODING, INFERENCE, WRITING, StageClock, bound
 from fcn_deploy.runners.tickets import Tickets
+from fcn_deploy.vocabulary import LABELS
 from tests.support.fake_runners import FakeRunner
 
 SHAPES = ((3, 5), (5, 3), (4, 4))
@@ -52,7 +53,7 @@ class Written:
         self.labels: dict[str, np.ndarray] = {}
         self._wait_s = wait_s
 
-    def write(self, name, image, labels) -> None:
+    def write(self, name, image, labels, confidence) -> None:
         time.sleep(self._wait_s)
         assert labels.shape == image.shape[:2]
         self.labels[str(name)] = labels.copy()
@@ -69,7 +70,7 @@ def red(images: np.ndarray) -> np.ndarray:
 
 
 def run(work, infer, written, *, batch=1, workers=3, lanes=1, clock=None) -> list[FinishedImage]:
-    with closing(ThreadLanes([infer] * lanes)) as fed:
+    with closing(ThreadLanes([lambda images: {LABELS: infer(images)}] * lanes)) as fed:
         bounds = Bounds.of(workers, batch, fed.slots)
         clock = clock or StageClock()
         pool = ImageThreads(ImageIO(written, 0), workers, clock)
@@ -120,7 +121,7 @@ def test_no_more_batches_are_under_way_than_there_are_slots_where_many_are_refus
         return red(images)
 
     loaded = (LoadedImage(index, PurePosixPath(), np.full((2, 2, 3), index, np.uint8)) for index in range(200))
-    with closing(Counted([infer, infer])) as lanes:
+    with closing(Counted([lambda images: {LABELS: infer(images)}] * 2)) as lanes:
         assert len(list(infer_batches(batch_images(loaded, 4, 16), lanes, StageClock()))) == 200
         assert lanes.most == lanes.slots
 
@@ -253,10 +254,10 @@ def test_an_image_for_which_there_is_no_memory_ends_with_an_error():
 
 def test_a_write_that_fails_stops_the_run_and_no_thread_stays():
     class Full(Written):
-        def write(self, name, image, labels):
+        def write(self, name, image, labels, confidence):
             if str(name) == "5":
                 raise OutputError("no space is left")
-            super().write(name, image, labels)
+            super().write(name, image, labels, confidence)
 
     written, alive = Full(), Alive()
     before = threading.active_count()

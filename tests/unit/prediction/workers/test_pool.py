@@ -30,6 +30,7 @@ from fcn_deploy.prediction.report import PredictReport
 from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.prediction.workers import pool as pool_module
 from fcn_deploy.prediction.workers.pool import ImageProcesses
+from fcn_deploy.vocabulary import LABELS
 from tests.support.fake_runners import FakeRunner
 
 CARD = ModelCard("fcn8s", tuple("abcd"))
@@ -156,16 +157,16 @@ def test_a_system_without_anonymous_files_uses_threads(monkeypatch, photos):
 class Full(Outputs):
     """A disk that is full from image 5 on."""
 
-    def write(self, name, image, labels) -> None:
+    def write(self, name, image, labels, confidence) -> None:
         if int(str(name)) >= 5:
             raise OutputError("no space is left")
-        super().write(name, image, labels)
+        super().write(name, image, labels, confidence)
 
 
 class Dying(Outputs):
     """A program error."""
 
-    def write(self, name, image, labels) -> None:
+    def write(self, name, image, labels, confidence) -> None:
         raise ZeroDivisionError("a bug")
 
 
@@ -178,11 +179,11 @@ def run(
 ) -> list[FinishedImage]:
     """Label `count` images by their red values; no more slots are there than the bounds say."""
 
-    def infer(images: np.ndarray) -> np.ndarray:
+    def infer(images: np.ndarray) -> dict[str, np.ndarray]:
         time.sleep(infer_s)
         if images.max() == 9:
             raise RunnerError("out of memory")
-        return images[..., 0].copy()
+        return {LABELS: images[..., 0].copy()}
 
     items = (
         LazyImage(index, PurePosixPath(str(index)), partial(solid, SHAPES[index * 7 % 3], index % 10), portable)
