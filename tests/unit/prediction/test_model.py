@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 import torch
 from PIL import Image
@@ -16,7 +17,9 @@ from fcn_deploy.errors import GraphError, ImageError, RunnerError, ShapeError, U
 from fcn_deploy.prediction.model import Model
 from fcn_deploy.runners.arrays import GpuArray
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.vocabulary import OUTPUTS, RUNNER_OUTPUTS
 from tests.conftest import tiny_model
+from tests.support.contract_graphs import small_graph
 from tests.support.fake_runners import FakeRunner
 from tests.support.fakes.machine import Machine
 from tests.support.gpu_arrays import DlpackArray, InterfaceArray
@@ -149,6 +152,44 @@ def test_images_on_the_gpu_and_labels_that_stay_there(net, reference, monkeypatc
     for image in (*lent, pair):
         image.release()
     machine.check()
+
+
+def test_named_outputs_come_in_a_dict_from_a_file_and_from_an_engine(monkeypatch, tmp_path):
+    ir.save(small_graph(outputs=OUTPUTS, gain=0.01), tmp_path / "small.onnx")
+    machine = Machine(monkeypatch, 1)
+    engine = machine.build(tmp_path / "small.onnx", PROFILES)
+    with fcn_deploy.load(tmp_path / "small.onnx", outputs=RUNNER_OUTPUTS) as model:
+        expected = model(IMAGES)
+    for image, found in zip(IMAGES, expected, strict=True):
+        assert list(found) == ["labels", "confidence", "logits", "probabilities"]
+        assert [value.shape for value in found.values()] == [image.shape[:2]] * 2 + [(3, *image.shape[:2])] * 2
+        np.testing.assert_allclose(found["probabilities"].sum(0), 1, rtol=1e-5)
+        assert np.array_equal(found["probabilities"].argmax(0), found["labels"])
+    with fcn_deploy.load(engine, batch=2, outputs=["confidence", "labels"]) as model:
+        pair = model(np.stack([IMAGES[1]] * 2))
+        results = [model(IMAGES[1]), *model(IMAGES), *model(iter(IMAGES)), {name: pair[name][1] for name in pair}]
+    for found, whole in zip(results, [expected[1], *expected, *expected, expected[1]], strict=True):
+        assert list(found) == ["labels", "confidence"]
+        assert np.array_equal(found["labels"], whole["labels"])
+        assert np.abs(found["confidence"].astype(int) - whole["confidence"]).max() <= 1
+    machine.check()
+
+
+def test_a_checkpoint_is_exported_with_what_is_asked_for(small_checkpoint, monkeypatch):
+    asked = []
+
+    def write(network, card, target, *, outputs, progress):
+        asked.append(outputs)
+        ir.save(small_graph(outputs=OUTPUTS), target)
+
+    monkeypatch.setattr("fcn_deploy.onnx_export.export.export_model", write)
+    for outputs in (None, ["confidence"], ["probabilities", "labels"]):
+        fcn_deploy.load(small_checkpoint, runner="onnxruntime", outputs=outputs).close()
+    assert asked == [("labels",), ("labels", "confidence"), ("labels", "logits")]
+    with fcn_deploy.load(small_checkpoint, outputs=["confidence"]) as model:
+        assert [(name, value.dtype) for name, value in model(IMAGES[1]).items()] == [("confidence", np.uint8)]
+    with pytest.raises(UnknownNameError, match="unknown output 'scores'"):
+        fcn_deploy.load(small_checkpoint, outputs=["scores"])
 
 
 def test_labels_cannot_stay_on_a_gpu_that_is_not_there(net):

@@ -218,9 +218,9 @@ def test_no_image_and_no_label_is_copied_in_the_thread_that_passes_them_along(mo
     opened, where = runner(num_classes=50), np.zeros((50, 2, 2), np.uint8)
 
     def kept(index):
-        def keep(labels):
-            where[index] = labels
-            return where[index]
+        def keep(tensors):
+            where[index] = tensors[LABELS]
+            return {LABELS: where[index]}
 
         return noted(keep)
 

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from PIL import Image
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.images import load_label
-from fcn_deploy.errors import DataError, OutputError, RunnerError
+from fcn_deploy.errors import DataError, GraphError, OutputError, RunnerError
 from fcn_deploy.prediction import labeller as module
 from fcn_deploy.prediction.pipeline import _InFlight
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.prediction.report import PredictReport
 from fcn_deploy.runners.engine_options import TrtOptions
+from fcn_deploy.runners.registry import open_runner
+from tests.support.contract_graphs import small_graph
 from tests.support.fake_runners import FakeRunner
 from tests.support.fakes.machine import Machine
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
@@ -139,3 +142,53 @@ def test_images_that_collide_are_reported_before_any_is_run(photos, monkeypatch)
         predicted(folder)
     assert runner.shapes == []
     assert len(predicted(folder, keep_suffix=True).failures) == 1
+
+
+@pytest.fixture
+def sure_file(tmp_path):
+    ir.save(small_graph(outputs=("labels", "confidence"), gain=0.01), tmp_path / "sure.onnx")
+    return tmp_path / "sure.onnx"
+
+
+def test_confidence_is_written_next_to_the_labels_and_its_mean_to_the_areas(photos, sure_file, tmp_path):
+    sources, conf = photos(), tmp_path / "conf"
+    report = predict(sure_file, sources, tmp_path / "masks", confidence=conf, areas=tmp_path / "areas.csv")
+    assert report.written == 20
+    with open_runner("onnxruntime", str(sure_file), outputs=("labels", "confidence")) as runner:
+        expected = runner.infer({"image": np.full((1, 3, 5, 3), 3, np.uint8)})
+    written = Image.open(conf / "07.png")  # image 7 has shade 3
+    assert written.mode == "L"
+    assert np.array_equal(np.asarray(written), expected["confidence"][0])
+    assert np.array_equal(load_label(tmp_path / "masks" / "07.png"), expected["labels"][0])
+    header, *rows = (tmp_path / "areas.csv").read_text().splitlines()
+    assert header == "image,pixels,a,b,c,mean confidence"
+    assert rows[7].split(",")[-1] == f"{expected['confidence'].mean() / 255:.4f}"
+    (conf / "03.png").unlink()  # both must be there to be skipped; what is read again gives the same table
+    given = {"confidence": conf, "areas": tmp_path / "again.csv", "skip_existing": True}
+    again = predict(sure_file, sources, tmp_path / "masks", **given)
+    assert (again.written, again.skipped) == (1, 19)
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "areas.csv").read_text()
+
+
+def test_one_image_has_its_confidence_under_the_name_of_its_label_map(photos, sure_file, tmp_path):
+    predict(sure_file, photos() / "01.png", tmp_path / "mask.png", confidence=tmp_path / "conf")
+    assert [path.name for path in (tmp_path / "conf").iterdir()] == ["mask.png"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"confidence": "masks"}, "the label maps are written to .*masks too; give --confidence another folder"),
+        ({"confidence": "conf", "tile": 64}, "tiles are written without confidence; leave --confidence or --tile out"),
+    ],
+)
+def test_confidence_that_cannot_be_written_is_one_error(photos, sure_file, tmp_path, given, message):
+    given["confidence"] = tmp_path / given["confidence"]
+    with pytest.raises(OutputError, match=message):
+        predict(sure_file, photos(), tmp_path / "masks", **given)
+
+
+def test_a_file_without_confidence_says_how_to_get_it(photos, tmp_path):
+    ir.save(small_graph(outputs=("labels",)), tmp_path / "labels.onnx")
+    with pytest.raises(GraphError, match="export it again with --outputs labels,confidence"):
+        predict(tmp_path / "labels.onnx", photos(), tmp_path / "masks", confidence=tmp_path / "conf")
