@@ -146,10 +146,7 @@ class Runner(ABC):
         self._state = "executed"
 
     def download(self, *, on_gpu: bool = False) -> dict[str, Any]:
-        """Return the outputs of `output_names` as host arrays that belong to the caller.
-
-        labels uint8|int32[N, H, W], confidence uint8[N, H, W] (255 times the label's probability), logits and
-        probabilities float32[N, C, H, W].
+        """Return labels uint8|int32[N, H, W], confidence uint8, logits, probabilities, as the caller's host arrays.
 
         With `on_gpu` they are arrays on the GPU, of the caller too, in the types that the model gives.
 
