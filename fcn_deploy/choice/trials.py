@@ -51,7 +51,7 @@ class Trials:
             return known.first(upto)
         title = f"{name}: frames {len(known) + 1} to {upto} of {len(self.frames)}"
         with ExitStack() as stack:
-            runners = self._lanes(stack) if candidate is None else [self._open(candidate, stack)]
+            runners = self._lanes(stack) if candidate is None else [self.open(candidate, stack)]
             samples = self.frames.part(len(known), upto)
             found = score_frames(runners, self.frames, samples, self.radius, title, self.progress)
         return self.log.add_frames(name, found)
@@ -67,9 +67,9 @@ class Trials:
         if known is not None:
             return known
         with ExitStack() as stack:
-            runners = {candidate.name: self._open(candidate, stack) for candidate in candidates}
+            runners = {candidate.name: self.open(candidate, stack) for candidate in candidates}
             if kind == "reference":
-                runners = {self.reference: self._open(None, stack), **runners}
+                runners = {self.reference: self.open(None, stack), **runners}
             batches = self.batches()
             if rounds is None:
                 times = race(runners, batches, self.progress)
@@ -82,7 +82,8 @@ class Trials:
         """Return uint8[1, H, W, 3] images to time with."""
         return [np.asarray(sample.image[None]) for sample in self.frames.part(0, min(IMAGES, len(self.frames)))]
 
-    def _open(self, candidate: Candidate | None, stack: ExitStack) -> Runner:
+    def open(self, candidate: Candidate | None, stack: ExitStack) -> Runner:
+        """Open a candidate, None being the reference; `stack` closes it."""
         if candidate is None:
             return self.open_reference(stack, self.threads)
         inner = self.files.open(candidate.spec, threads=self.threads)
