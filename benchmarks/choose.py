@@ -21,7 +21,8 @@ import fcn_deploy
 from benchmarks.suite import Measured
 from fcn_deploy.benchmark.timing.latency import Budget
 from fcn_deploy.benchmark.timing.latency import measure as time_in_turns
-from fcn_deploy.choice.choose import choice_options, opened
+from fcn_deploy.choice.choose import choice_options
+from fcn_deploy.choice.opening import opened
 from fcn_deploy.choice.options import PRECISIONS, ChoiceOptions
 from fcn_deploy.choice.race import median_ms
 from fcn_deploy.errors import FcnDeployError
@@ -93,6 +94,6 @@ def grid(asked: Mapping[str, Any], folder: Path) -> None:
 
 
 def _options(asked: Mapping[str, Any], output: Path) -> ChoiceOptions:
-    unset = dict.fromkeys(("max_boundary_drop", "max_class_drop", "runners", "work"))
+    unset = dict.fromkeys(("max_boundary_drop", "max_class_drop", "runners", "targets", "work"))
     given: dict[str, Any] = {"precisions": PRECISIONS, **unset, **asked}
     return choice_options(output=output, **given)

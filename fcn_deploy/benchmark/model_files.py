@@ -37,16 +37,18 @@ class ModelFiles:
         engine: TrtOptions | None = None,
         profiles: Callable[[], tuple[Profile, ...]] = tuple,
         stem: str = "",
+        cache: Path | None = None,
         keep: KeepFolder | None = None,
         progress: Progress = SILENT,
     ) -> None:
         """`profiles` says, when an engine is first asked for, which sizes it must take; () is the builder's default.
 
-        `stem` is what the names of the files begin with, in place of the source's own; `keep`: where they are left.
+        `stem` is what the names of the files begin with, in place of the source's own; `cache` is the
+        calibration cache, in place of one in `folder`; `keep`: where they are left.
         """
         self.model_source = model_source
         self._stem, self._keep = stem or model_source.path.stem, keep
-        self._folder = folder
+        self._folder, self._cache = folder, cache or folder / "calibration.cache"
         self._calibration, self._engine_options = calibration, engine
         self._profiles = profiles
         self._progress = progress
@@ -122,7 +124,7 @@ class ModelFiles:
                 path,
                 precision=precision,  # type: ignore[arg-type]
                 calibration=self._calibration,
-                calibration_cache=None if self._calibration is None else self._folder / "calibration.cache",
+                calibration_cache=None if self._calibration is None else self._cache,
                 target=target,  # type: ignore[arg-type]
                 progress=self._progress,
             )

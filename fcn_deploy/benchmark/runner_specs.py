@@ -17,7 +17,7 @@ from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.model_file import Kind, kind_of
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import RUNNERS, default_runner, entry, gpu_of, int8_target
-from fcn_deploy.vocabulary import PRECISIONS
+from fcn_deploy.vocabulary import PRECISIONS, Target
 
 # What a user means as a precision and not as a device: int4, fp8, bf16, float16, fp16+int8.
 PRECISION_LIKE = r"(u?int|bf|fp|float|half|double|tf)\d*|.*\+.*"
@@ -31,20 +31,22 @@ class RunnerSpec:
         text: as the user wrote it; the row's name.
         runner: the part that `open_runner` knows.
         precision: what the model is rewritten to first; None takes it as it is.
+        asked_target: the target of INT8 where it is not the runner's own.
     """
 
     text: str
     runner: str
     precision: str | None = None
+    asked_target: Target | None = None
 
     @property
     def is_engine(self) -> bool:
         return entry(self.runner).opens == "engine"
 
     @property
-    def target(self) -> str:
-        """Whose INT8 kernels will run it."""
-        return int8_target(self.runner)
+    def target(self) -> Target:
+        """For whose INT8 kernels the file is made."""
+        return self.asked_target or int8_target(self.runner)
 
 
 def parse_spec(spec: str) -> RunnerSpec:

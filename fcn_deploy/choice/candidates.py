@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, Takes, is_installed, parse_spec
 from fcn_deploy.card import ModelCard
 from fcn_deploy.choice.options import ChoiceOptions
 from fcn_deploy.choice.sizes import InputSize, parse_input_size
 from fcn_deploy.errors import RunnerError, UnknownNameError
-from fcn_deploy.runners.registry import REFERENCE, RUNNERS, entry
-from fcn_deploy.vocabulary import PRECISIONS
+from fcn_deploy.runners.registry import REFERENCE, RUNNERS, entry, int8_target
+from fcn_deploy.vocabulary import PRECISIONS, TARGETS, Target
 
 PLAIN = "fp32"
 
@@ -43,17 +44,25 @@ def default_runners() -> tuple[str, ...]:
 
 
 def list_candidates(
-    source: str, runners: Sequence[str] | None, precisions: Sequence[str], sizes: Sequence[InputSize]
+    source: str,
+    runners: Sequence[str] | None,
+    precisions: Sequence[str],
+    sizes: Sequence[InputSize],
+    targets: Sequence[str] | None = None,
 ) -> tuple[Candidate, ...]:
     """Return the candidates, those of the first size first; what the file cannot be rewritten to is left out.
 
     Args:
         source: the model as the user named it.
         runners: as for `bench`; one that names a precision has that one alone. None is `default_runners`.
+        targets: those of INT8 that are tried; None is each runner's own. An engine has no other than its own.
 
     Raises:
-        UnknownNameError: no such runner or precision, or PyTorch, which is the reference.
+        UnknownNameError: no such runner, precision or target, or PyTorch, which is the reference.
     """
+    for target in targets or ():
+        if target not in TARGETS:
+            raise UnknownNameError.of("target", target, TARGETS)
     for precision in precisions:
         if precision not in PRECISIONS:
             raise UnknownNameError.of("precision", precision, PRECISIONS)
@@ -61,8 +70,9 @@ def list_candidates(
     specs = [
         spec
         for name in runners or default_runners()
-        for spec in _specs(name, precisions)
-        if takes.row(spec) and not (spec.precision == "int8+fp16" and spec.target == "cpu")
+        for own in _specs(name, precisions)
+        for spec in _for_targets(own, targets)
+        if takes.row(spec) and not (spec.precision == "int8+fp16" and int8_target(spec.runner) == "cpu")
     ]
     return tuple(Candidate(spec, size) for size in sizes for spec in specs)
 
@@ -77,9 +87,11 @@ def candidates_of(options: ChoiceOptions, card: ModelCard | None) -> tuple[Candi
     """
     divisor = 1 if card is None else card.divisor
     sizes = tuple(dict.fromkeys(parse_input_size(text, divisor) for text in options.sizes))
-    found = list_candidates(options.model, options.runners, options.precisions, sizes)
+    found = list_candidates(options.model, options.runners, options.precisions, sizes, options.targets)
     if not found:
-        raise RunnerError("no installed runner takes this file in one of the precisions; see fcn-deploy doctor")
+        raise RunnerError(
+            "no installed runner takes this file in one of the precisions and targets; see fcn-deploy doctor"
+        )
     return found
 
 
@@ -92,3 +104,15 @@ def _specs(name: str, precisions: Sequence[str]) -> list[RunnerSpec]:
     # the precision follows the runner's name: what is behind it is a device or a type
     head, *rest = name.split(":")
     return [given if precision == PLAIN else parse_spec(":".join([head, precision, *rest])) for precision in precisions]
+
+
+def _for_targets(spec: RunnerSpec, targets: Sequence[str] | None) -> Iterator[RunnerSpec]:
+    """Yield the row with each INT8 file that it is tried with: "openvino:int8", "openvino:int8 for tensorrt"."""
+    if targets is None or "int8" not in str(spec.precision):
+        yield spec
+        return
+    for target in targets:
+        if target == spec.target:
+            yield spec
+        elif not spec.is_engine:
+            yield replace(spec, text=f"{spec.text} for {target}", asked_target=cast(Target, target))

@@ -28,6 +28,7 @@ class ChoiceOptions:
     runners: tuple[str, ...] | None = None
     precisions: tuple[str, ...] = PRECISIONS
     sizes: tuple[str, ...] = ("1",)
+    targets: tuple[str, ...] | None = None
     model_name: str | None = None
     threads: int | None = None
     radius: int = 3

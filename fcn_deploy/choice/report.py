@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from fcn_deploy.choice.commands import commands_for
 from fcn_deploy.choice.options import ChoiceOptions
+from fcn_deploy.choice.outputs.commands import commands_for
+from fcn_deploy.choice.outputs.copying import write_file
+from fcn_deploy.choice.outputs.recipe_file import ChoiceRecipe, ChosenFile, recipe_path, write_recipe
+from fcn_deploy.choice.outputs.tried_file import tried_path, write_tried
 from fcn_deploy.choice.result import Choice, Tried, Winner
 from fcn_deploy.choice.search import CandidateState, Search
-from fcn_deploy.graph.load import load_graph
-from fcn_deploy.graph.weights import graph_files, save_graph
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
-from fcn_deploy.system.files import atomic_path
+from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Size
 
 
@@ -32,8 +33,12 @@ def choice_of(
     shown = None
     if winner is not None:
         write_file(options.output, Path(trials.files.onnx_for(winner.candidate.spec)))
+        write_recipe(recipe_path(options.output), _recipe(options, trials.files.model_source, winner))
         shown = _winner(options, search, winner)
     size = _commonest_size(search)
+    tried = tuple(_tried(search, trial, size) for trial in search.tried)
+    if shown is not None:
+        write_tried(shown.table, tried)
     return Choice(
         model=options.model,
         data=trials.frames.name,
@@ -41,7 +46,7 @@ def choice_of(
         reference=trials.reference,
         budget=options.budget,
         max_ms=options.max_ms,
-        tried=tuple(_tried(search, trial, size) for trial in search.tried),
+        tried=tried,
         winner=shown,
         nearest="" if winner is not None else nearest(search),
         complete=search.complete,
@@ -53,20 +58,19 @@ def choice_of(
     )
 
 
-def write_file(output: Path, path: Path) -> None:
-    """Copy the ONNX file that was tried, with the weights that lie next to it if there are any.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    graph = load_graph(path)
-    with atomic_path(output) as temporary:
-        if len(graph_files(path, graph)) == 1:
-            # copyfile's errors name the file that is read, also where it is the target that cannot be written
-            with path.open("rb") as given, temporary.open("wb") as written:
-                shutil.copyfileobj(given, written)
-        else:
-            save_graph(graph, temporary)
+def _recipe(options: ChoiceOptions, source: ModelSource, winner: CandidateState) -> ChoiceRecipe:
+    candidate = winner.candidate
+    chosen = ChosenFile(
+        model=options.model,
+        model_sha256=source.digest()[0],
+        precision=candidate.precision,
+        target=candidate.spec.target,
+        runner=candidate.spec.runner,
+        network=options.model_name or "",
+        size=candidate.size.name,
+        sha256=sha256(options.output),
+    )
+    return ChoiceRecipe(chosen, options.calibration if candidate.precision != "fp32" else None)
 
 
 def _winner(options: ChoiceOptions, search: Search, winner: CandidateState) -> Winner:
@@ -83,6 +87,8 @@ def _winner(options: ChoiceOptions, search: Search, winner: CandidateState) -> W
         times=search.over_reference,
         worst_class=_worst(change, search.trials.frames.classes),
         commands=commands_for(options, winner.candidate.spec),
+        recipe=recipe_path(options.output),
+        table=tried_path(options.output),
     )
 
 
@@ -93,6 +99,8 @@ def _tried(search: Search, trial: CandidateState, size: Size) -> Tried:
         runner=trial.candidate.spec.runner,
         precision=trial.candidate.precision,
         size=trial.candidate.size.of(size),
+        target=trial.candidate.spec.target if "int8" in trial.candidate.precision else "",
+        outcome=trial.outcome,
         reason=trial.dropped,
         frames=0 if trial.counts is None else len(trial.counts),
         change=None if change is None else _points(change.mean),

@@ -19,17 +19,20 @@ class Tried:
     Attributes:
         name, runner, precision: as in "openvino:int8 at 0.5".
         size: (height, width) that the network gets for the commonest image.
-        reason: why it was dropped; "" for the winner.
+        target: whose INT8 kernels its file is for; "" for other precisions.
+        outcome: what became of it, in a word or two; `reason`: why it was dropped, in a sentence, "" for the winner.
         frames: on how many it was scored.
         change: points of mIoU gained on these; None if it was not scored.
         ms: median of its last race; None if it was not timed.
-        rounds: of its races.
+        rounds: of its races; with none, `ms` is that of the first frames.
     """
 
     name: str
     runner: str
     precision: str
     size: tuple[int, int]
+    target: str = ""
+    outcome: str = ""
     reason: str = ""
     frames: int = 0
     change: Interval | None = None
@@ -45,6 +48,8 @@ class Winner:
         times: PyTorch's time over the winner's; None if the reference could not be timed.
         worst_class: name and points of the class that lost most; None if none lost.
         commands: command lines that make the file again.
+        recipe: a file from which `fcn-deploy choose RECIPE -o OUTPUT` makes it again.
+        table: a CSV file of what was tried.
     """
 
     name: str
@@ -55,6 +60,8 @@ class Winner:
     times: Ratio | None
     worst_class: tuple[str, float] | None
     commands: tuple[str, ...]
+    recipe: Path
+    table: Path
 
 
 @dataclass(frozen=True)

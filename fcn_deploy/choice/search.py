@@ -41,9 +41,13 @@ class CandidateState:
     candidate: Candidate
     counts: FrameCounts | None = None
     dropped: str = ""
-    passed: bool = False
     ms: float | None = None
     rounds: int = 0
+    outcome: str = ""
+
+    def drop(self, outcome: str, reason: str) -> None:
+        """Put the candidate out: a word or two for a table, and a sentence."""
+        self.outcome, self.dropped = outcome, reason
 
     def timed(self, times: Times) -> None:
         found = times[self.candidate.name]
@@ -77,6 +81,7 @@ class Search:
     complete: bool = True
     tried: list[CandidateState] = field(default_factory=list)
     over_reference: Ratio | None = None
+    _passed: list[CandidateState] = field(default_factory=list)
     _near: Times = field(default_factory=dict)
 
     def run(self, candidates: Sequence[Candidate]) -> CandidateState | None:
@@ -88,8 +93,7 @@ class Search:
             self._first_look(trial, first)
         for trial in sorted(self._alive(), key=lambda trial: trial.ms or 0.0):
             self._judge(trial)
-        passed = [trial for trial in self.tried if trial.passed and not trial.dropped]
-        return self._fastest(passed) if passed else None
+        return self._fastest(self._passed) if self._passed else None
 
     @property
     def frames(self) -> int:
@@ -105,11 +109,11 @@ class Search:
         try:
             trial.counts = self.trials.score(trial.candidate, upto)
         except FcnDeployError as error:
-            trial.dropped = f"failed: {error}"
+            trial.drop("failed", f"failed: {error}")
             return
-        reference = self.trials.score(None, upto)
-        trial.dropped = self.examiner.objection(reference, trial.counts)
-        if trial.dropped:
+        objection = self.examiner.objection(self.trials.score(None, upto), trial.counts)
+        if objection:
+            trial.drop("loses too much", objection)
             self.trials.progress.say(f"{trial.candidate.name}: {trial.dropped}")
 
     def _first_look(self, trial: CandidateState, upto: int) -> None:
@@ -120,12 +124,13 @@ class Search:
             return
         trial.ms, fastest = float(np.median(times)) / 1e6, float(times.min()) / 1e6
         if not trial.dropped and self.max_ms is not None and fastest > self.max_ms:
-            trial.dropped = f"its fastest frame took {fastest:.3g} ms; allowed {self.max_ms:g}"
+            trial.drop("too slow", f"its fastest frame took {fastest:.3g} ms; allowed {self.max_ms:g}")
 
-    def _in_turns(self, first: CandidateState) -> Times:
+    def _in_turns(self) -> Times:
         """Time the first that passed and all that are not far behind it for a few rounds, once."""
         if not self._near:
-            near = [first, *(trial for trial in self._alive() if not (trial.passed or trial.is_far_behind(first)))]
+            first = self._passed[0]
+            near = [first, *(trial for trial in self._alive() if trial is not first and not trial.is_far_behind(first))]
             self._near = self.trials.race([trial.candidate for trial in near], "few rounds", FEW_ROUNDS)
             for trial in near:
                 trial.timed(self._near)
@@ -133,21 +138,22 @@ class Search:
 
     def _judge(self, trial: CandidateState) -> None:
         """Score a candidate on all frames, unless one that passed is surely faster."""
-        for other in [other for other in self.tried if other.passed]:
-            name = other.candidate.name
+        for other in self._passed:
             if trial.is_far_behind(other):
                 ratio = float(np.median(trial.first_times() / other.first_times()))
-                trial.dropped = f"slower than {name}: {ratio:.1f} times its time on the first frames"
+                name = other.candidate.name
+                trial.drop(_slower(ratio), f"slower than {name}: {ratio:.1f} times its time on the first frames")
                 return
-            found = slowdown(self._in_turns(other), trial.candidate.name, name)
+        for other in self._passed:
+            found = slowdown(self._in_turns(), trial.candidate.name, other.candidate.name)
             if surely_slower(found):
-                trial.dropped = f"slower than {name}: {_times(found)} its time"
+                trial.drop(_slower(found.value), f"slower than {other.candidate.name}: {_times(found)} its time")
                 return
         for upto in stages(self.frames)[1:] or (self.frames,):
             self._look(trial, upto)
             if trial.dropped:
                 return
-        trial.passed = True
+        self._passed.append(trial)
 
     def _fastest(self, passed: Sequence[CandidateState]) -> CandidateState | None:
         """Race those that passed, then the winner against the reference."""
@@ -162,7 +168,7 @@ class Search:
                 ratio = slowdown(times, trial.candidate.name, first)
                 if trial.candidate.name != first:
                     sure = "slower than" if surely_slower(ratio) else "not surely slower than, but behind,"
-                    trial.dropped = f"{sure} {first}: {_times(ratio)} its time"
+                    trial.drop(_slower(ratio.value), f"{sure} {first}: {_times(ratio)} its time")
             best = next(trial for trial in passed if trial.candidate.name == first)
         else:
             best = passed[0]
@@ -170,17 +176,23 @@ class Search:
         best.timed(times)
         self.over_reference = slowdown(times, self.trials.reference, best.candidate.name)
         if self.max_ms is not None and best.ms is not None and best.ms > self.max_ms:
-            best.dropped = f"{best.ms:.3g} ms; allowed {self.max_ms:g}"
+            best.drop("too slow", f"{best.ms:.3g} ms; allowed {self.max_ms:g}")
             return None
+        best.outcome = "shipped"
         return best
 
     def _late(self, trial: CandidateState) -> bool:
         if time.perf_counter() <= self.deadline:
             return False
-        self.complete, trial.dropped = False, UNTRIED
+        self.complete = False
+        trial.drop("not judged", UNTRIED)
         return True
 
 
 def _times(ratio: Ratio) -> str:
     ends = "" if ratio.low is None or ratio.high is None else f" ({ratio.low:.2f} to {ratio.high:.2f})"
     return f"{ratio.value:.2f}{ends} times"
+
+
+def _slower(ratio: float) -> str:
+    return f"{ratio:.1f} x the time" if ratio >= 1.1 else f"{ratio:.2f} x the time"

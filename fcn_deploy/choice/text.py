@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.choice.dry_run import ChoicePlan
+from fcn_deploy.choice.outputs.recipe_file import ChosenFile
+from fcn_deploy.choice.outputs.tried_file import ordered
 from fcn_deploy.choice.result import Choice, Winner
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, bare_table, count, points, short_ms
@@ -14,10 +19,13 @@ from fcn_deploy.vocabulary import shape_text
 
 def render(found: Choice) -> list[RenderableType]:
     """Return the answer, the table, and the commands, whose lines must not be wrapped."""
-    tail = [f"{count(found.steps, 'step')} in {found.work}, {found.steps_before} of them before; {found.seconds:.1f} s"]
+    tail = [
+        f"{found.work} keeps {count(found.steps, 'step')} ({found.steps_before} from before) for a choice with other "
+        f"budgets or sizes; remove it at any time; {found.seconds:.1f} s"
+    ]
     if not found.complete:
         tail.insert(0, "the time was up before all was tried: a faster one might pass")
-    return [*_answer(found), "", tried_table(found), "", *_commands(found), *tail]
+    return [*_answer(found), "", tried_table(found), *_reasons(found), "", *_commands(found), *tail]
 
 
 def render_plan(plan: ChoicePlan) -> str:
@@ -31,6 +39,13 @@ def render_plan(plan: ChoicePlan) -> str:
         "nothing was written",
     ]
     return "\n".join(lines)
+
+
+def render_again(made: ChosenFile, output: Path) -> str:
+    """Return what was made from a recipe, and where it runs."""
+    size = f" on images resized to {made.size}" if made.size else ""
+    same = f"the file that was chosen, sha256 {made.sha256[:16]}" if made.sha256 else "sha256 not compared"
+    return f"{output}, for {made.runner}{size}: {same}"
 
 
 def _answer(found: Choice) -> list[str]:
@@ -70,18 +85,29 @@ def tried_table(found: Choice) -> Table:
     """Return a line for each candidate: the winner first, then by time; those that were not timed last."""
     table = bare_table(gap=1)
     table.add_column("tried", overflow="fold")
-    for head in ("ms", "rounds", "points of mIoU", "frames"):
+    for head in ("ms", "points of mIoU", "frames"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for each in sorted(found.tried, key=lambda each: (each.reason != "", each.ms is None, each.ms or 0.0)):
+    table.add_column("outcome", no_wrap=True)
+    for each in ordered(found.tried):
         ms = NONE if each.ms is None else short_ms(each.ms)
-        table.add_row(
-            each.name, ms, str(each.rounds), _interval(each.change), str(each.frames), each.reason or "shipped"
-        )
+        table.add_row(each.name, ms, _interval(each.change), str(each.frames), each.outcome)
     return table
 
 
+def _reasons(found: Choice) -> list[str]:
+    """Return a paragraph for each candidate that was dropped by more than its time, as it is in the table's file."""
+    said = [each for each in ordered(found.tried) if each.outcome in ("loses too much", "failed", "too slow")]
+    return ["", *(f"{each.name}: {each.reason}" for each in said)] if said else []
+
+
 def _commands(found: Choice) -> list[str]:
-    if found.winner is None:
+    winner = found.winner
+    if winner is None:
         return []
-    return ["made again by:", *(f"  {line}" for line in found.winner.commands)] if found.winner.commands else []
+    again = shlex.join(["fcn-deploy", "choose", str(winner.recipe), "-o", str(winner.path)])
+    lines = winner.commands or ("# a copy of the model as it is",)
+    return [
+        *("made again by:", *(f"  {line}" for line in lines)),
+        *("or by its recipe:", f"  {again}"),
+        f"the table with all reasons: {winner.table}",
+    ]

@@ -36,6 +36,31 @@ def test_the_winner_is_written_and_its_command_makes_it_again(shell, tmp_path: P
     best.unlink()
     assert shell(*arguments).code == 0
     assert sha256(best) == digest
+    best.unlink()
+    again = shell("choose", tmp_path / "best.choice.toml", "-o", best)
+    assert again.out == f"{best}, for onnxruntime: the file that was chosen, sha256 {digest[:16]}\n"
+    assert sha256(best) == digest
+    refused = shell("choose", tmp_path / "best.choice.toml", "--max-ms", "4", "-o", best)
+    assert (refused.code, "--max-ms is in" in refused.err) == (2, True)
+    assert (
+        (tmp_path / "best.tried.csv").read_text().splitlines()[1].startswith("onnxruntime:int8,onnxruntime,int8,cpu,")
+    )
+    assert {path.name for path in (tmp_path / "best.onnx.choose").iterdir()} == {"log.jsonl", "calibration.cache"}
+
+
+def test_the_budget_of_a_class_changes_the_winner_of_a_real_network(shell, tmp_path: Path, demo_onnx: Path):
+    """At half the size, poles are as thin as a pixel: the demo loses them there and little else."""
+    best, record = tmp_path / "best.onnx", tmp_path / "found.json"
+    common = ("choose", demo_onnx, "--data", "synthetic:12:3:120x160", "--runners", "onnxruntime", "--precisions", "fp32",
+              "--sizes", "1,0.5", "--max-miou-drop", "60", "-o", best, "--json", record)  # fmt: skip
+    for more, winner in (((), "onnxruntime at 0.5"), (("--max-class-drop", "pole=2"), "onnxruntime")):
+        done = shell(*common, *more)
+        assert done.code == 0, done.err
+        assert json.loads(record.read_text())["winner"]["name"] == winner
+        assert all(len(line) <= 80 for line in done.out.splitlines() if not line.startswith("  fcn-deploy"))
+    lost = next(each for each in json.loads(record.read_text())["tried"] if each["name"] == "onnxruntime at 0.5")
+    assert lost["outcome"] == "loses too much"
+    assert "IoU of pole" in lost["reason"]
 
 
 def test_a_second_run_measures_nothing_again_and_may_have_other_budgets(shell, tmp_path: Path, demo_onnx: Path):

@@ -11,7 +11,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.budget import WORSE, budget_options
-from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, typed
 from fcn_deploy.cli.options.data import (
     count_option,
     data_options,
@@ -35,9 +35,15 @@ def _names(text: str) -> tuple[str, ...]:
         "fcn-deploy choose demo --data val.txt --precisions fp32,fp16 \\\n    --max-miou-drop 0.1 -o best.onnx",
         "fcn-deploy choose fcn8s.onnx --data val.txt --calib train.txt \\\n"
         "    --sizes 1,0.75,0.5 --max-miou-drop 1 --max-class-drop pole=1 \\\n    --max-ms 40 -o best.onnx",
+        "fcn-deploy choose best.choice.toml -o best.onnx",
     ]
 )
-@cloup.argument("model", metavar="MODEL", help='FP32 .onnx file, checkpoint, recipe (.toml) or "demo".')
+@cloup.argument(
+    "model",
+    metavar="MODEL",
+    help='FP32 .onnx file, checkpoint, recipe (.toml) or "demo"; or the .choice.toml of a choice, which makes its file '
+    "again and takes no other option.",
+)
 @group(
     "Data",
     image_options(),
@@ -64,6 +70,13 @@ def _names(text: str) -> tuple[str, ...]:
         metavar="LIST",
         help="What the network gets: shares of each image's sides, or HxW: 1,0.75,180x240. Images are resized before "
         "it and labels back after it, and scored at the size of the ground truth.",
+    ),
+    option(
+        "--targets",
+        type=_names,
+        metavar="LIST",
+        show_default="each runner's own",
+        help="For whose INT8 kernels files are made: cpu, tensorrt or both.",
     ),
     model_option,
 )
@@ -99,14 +112,21 @@ def command(model: str, out: Path, **given: Any) -> None:
     scored on all frames from the fastest on, until one passes and no other can be faster. The winner's file is written
     with its model card. Losses are against PyTorch on the same frames.
 
+    Next to the file are OUTPUT.choice.toml, from which this command makes it again, and OUTPUT.tried.csv, the table of
+    what was tried.
+
     Every finished step is in the log, so the same command continues after Ctrl-C or a crash.
 
     Exit code: 0 if a file was written, 3 if no candidate passes.
     """
     from fcn_deploy.choice.choose import choice_options, choose
     from fcn_deploy.choice.dry_run import plan_choice
+    from fcn_deploy.choice.outputs.recipe_file import is_choice_recipe
     from fcn_deploy.choice.text import render, render_plan
 
+    if is_choice_recipe(model):
+        _again(model, out)
+        return
     calibration = None
     if given["calib"] is not None:
         from fcn_deploy.quantization.calibration.images import calibration_options
@@ -115,7 +135,7 @@ def command(model: str, out: Path, **given: Any) -> None:
         calibration = replace(named, split=given["calib_split"], limit=given["calib_images"])
     asked = picked(
         given, "max_miou_drop", "max_boundary_drop", "max_class_drop", "max_ms", "runners", "precisions", "sizes",
-        "model_name", "threads", "radius", "time_budget", "work",
+        "targets", "model_name", "threads", "radius", "time_budget", "work",
     )  # fmt: skip
     asked["calibration"] = calibration
     if given["dry_run"]:
@@ -125,3 +145,16 @@ def command(model: str, out: Path, **given: Any) -> None:
     found = choose(model, out, data_options(given), **asked, progress=progress())
     emit(found.to_plain, lambda: render(found))
     click.get_current_context().exit(0 if found.winner is not None else WORSE)
+
+
+def _again(recipe: str, out: Path) -> None:
+    from fcn_deploy.choice.outputs.recipe_file import make_again
+    from fcn_deploy.choice.text import render_again
+    from fcn_deploy.system.plain import plain
+
+    own = ("model", "out", "as_json", "json", "json_path", "verbose", "quiet")
+    for parameter in click.get_current_context().command.params:
+        if parameter.name not in own and typed(str(parameter.name)):
+            raise click.UsageError(f"{parameter.opts[-1]} is in {recipe} already; leave it out")
+    made = make_again(Path(recipe), out, progress())
+    emit(lambda: {"schema": 1, "kind": "chosen file", "path": str(out), **plain(made)}, lambda: render_again(made, out))

@@ -14,6 +14,7 @@ from fcn_deploy.choice.bounds import Examiner
 from fcn_deploy.choice.candidates import Candidate
 from fcn_deploy.choice.frames import LabelledFrames
 from fcn_deploy.choice.log import ChoiceLog
+from fcn_deploy.choice.scoring import FrameCounts
 from fcn_deploy.choice.search import Search
 from fcn_deploy.choice.sizes import InputSize
 from fcn_deploy.choice.trials import Trials
@@ -152,3 +153,54 @@ def test_few_frames_are_scored_at_once(tmp_path: Path, count: int, monkeypatch: 
     assert winner is not None
     assert winner.counts is not None
     assert len(winner.counts) == count
+
+
+class ScriptedTrials:
+    """Frames that all pass, and times of frames and races as they are given, in milliseconds."""
+
+    reference, frames, progress = "pytorch", range(20), SILENT
+
+    def __init__(self, first: dict[str, float], races: dict[str, float]) -> None:
+        self._first, self._races = first, races
+        self.raced: list[list[str]] = []
+
+    def score(self, candidate: Candidate | None, upto: int) -> FrameCounts:
+        same = np.tile(np.eye(len(CLASSES), dtype=np.int64), (upto, 1, 1))
+        ms = 1.0 if candidate is None else self._first[candidate.name]
+        return FrameCounts(same, same, np.full(upto, int(ms * 1e6)))
+
+    def race(self, candidates: list[Candidate], kind: str, rounds: int | None = None) -> dict[str, list[int]]:
+        self.raced.append([candidate.name for candidate in candidates])
+        times = {candidate.name: [int(self._races[candidate.name] * 1e6)] * 10 for candidate in candidates}
+        return times | ({self.reference: [10_000_000] * 10} if kind == "reference" else {})
+
+
+def _scripted(first: dict[str, float], races: dict[str, float]) -> tuple[Search, ScriptedTrials]:
+    trials = ScriptedTrials(first, races)
+    examiner = Examiner(AccuracyBudget(1), CLASSES, np.ones(len(CLASSES), bool), 20)
+    return Search(trials, examiner, None, float("inf")), trials  # type: ignore[arg-type]
+
+
+def test_who_is_far_behind_the_first_that_passed_is_neither_raced_nor_scored_further():
+    sizes = [InputSize(factor) for factor in (1, 0.75, 0.5, 0.25)]
+    candidates = [Candidate(parse_spec("onnxruntime"), size) for size in sizes]
+    names = [candidate.name for candidate in candidates]
+    # the second took less than the third in its races; the first is far behind the third and near the second
+    search, trials = _scripted(dict(zip(names, (8.0, 3.0, 2.0, 5.0), strict=True)), dict.fromkeys(names, 2.0))
+    winner = search.run(candidates)
+    assert winner is not None
+    assert trials.raced[0] == [names[2], names[1], names[3]]
+    assert [state.outcome for state in search.tried].count("shipped") == 1
+    assert search.tried[0].outcome == "4.0 x the time"
+    assert search.tried[0].dropped == f"slower than {names[2]}: 4.0 times its time on the first frames"
+    assert search.tried[0].counts is not None
+    assert len(search.tried[0].counts) == 8
+
+
+def test_a_busy_second_drops_nobody_by_the_first_frames():
+    candidates = [Candidate(parse_spec("onnxruntime"), InputSize(factor)) for factor in (1, 0.5)]
+    one, two = (candidate.name for candidate in candidates)
+    search, _ = _scripted({one: 5.9, two: 2.0}, {one: 1.0, two: 2.0})
+    winner = search.run(candidates)
+    assert winner is not None
+    assert winner.candidate.name == one
