@@ -140,8 +140,19 @@ def _change(value: float, low: float | None, high: float | None) -> str:
     return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
 
 
+def choose_table(record: dict[str, Any]) -> str:
+    """Markdown: the choice and the grid, what each found and its processor time."""
+    lines = ["| | winner | its median, ms | processor time, s | wall time, s |", "|---|---|---|---|---|"]
+    for row in record["rows"]:
+        ms = next((f"{each['ms']:.2f}" for each in row["candidates"] if each["name"] == row["winner"]), "")
+        seconds = f"{row['cpu_seconds']:.0f} | {row['wall_seconds']:.0f}"
+        lines.append(f"| {row['what']} | {row['winner'] or 'none'} | {ms} | {seconds} |")
+    return "\n".join(lines) + "\n"
+
+
 # By a record's "benchmark"; `table` renders all others.
 TABLES = {
+    "choose": choose_table,
     "engines": engines_table,
     "gate": gate_table,
     "gpu": peers_table,

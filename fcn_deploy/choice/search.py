@@ -26,7 +26,7 @@ from fcn_deploy.choice.trials import Trials
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.interrupt import interrupts
 
-REFERENCE_ROUNDS = 10
+REFERENCE_ROUNDS = 20
 # The first inferences of a runner allocate and tune.
 UNSTEADY = 2
 FEWEST = 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from pathlib import Path
 
 from rich.console import RenderableType
@@ -16,13 +17,17 @@ from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, bare_table, count, points, short_ms
 from fcn_deploy.vocabulary import shape_text
 
+WIDTH = 80
+NAME_WIDTH = 22
+ROUGH = 2.0
+
 
 def render(found: Choice) -> list[RenderableType]:
     """Return the answer, the table, and the commands, whose lines must not be wrapped."""
-    tail = [
+    tail = _wrapped(
         f"{found.work} keeps {count(found.steps, 'step')} ({found.steps_before} from before) for a choice with other "
         f"budgets or sizes; remove it at any time; {found.seconds:.1f} s"
-    ]
+    )
     if not found.complete:
         tail.insert(0, "the time was up before all was tried: a faster one might pass")
     return [*_answer(found), "", tried_table(found), *_reasons(found), "", *_commands(found), *tail]
@@ -52,18 +57,19 @@ def _answer(found: Choice) -> list[str]:
     winner = found.winner
     if winner is None:
         lines = [f"none of {count(len(found.tried), 'candidate')} passes the budgets; nothing was written"]
-        return [*lines, f"nearest: {found.nearest}"] if found.nearest else lines
+        return [*lines, *_wrapped(f"nearest: {found.nearest}")] if found.nearest else lines
     size = "" if winner.size is None else f" on images resized to {shape_text(winner.size)}"
     runner = next(tried.runner for tried in found.tried if tried.name == winner.name)
-    return [f"ship {winner.path} in {runner}{size}: {_speed(found, winner)}, {_cost(winner)}"]
+    return [f"ship {winner.path} in {runner}{size}: {_speed(found, winner)},", *_wrapped(f"  {_cost(winner)}")]
 
 
 def _speed(found: Choice, winner: Winner) -> str:
     if winner.times is None:
         return f"{short_ms(winner.ms)} ms"
     ratio = winner.times
-    ends = "" if ratio.low is None or ratio.high is None else f" ({ratio.low:.2f} to {ratio.high:.2f})"
-    return f"{ratio.value:.2f} times as fast as {found.reference}{ends}"
+    if ratio.low is None or ratio.high is None or ratio.high > ROUGH * ratio.low:  # a busy machine
+        return f"about {ratio.value:.0f} times as fast as {found.reference}"
+    return f"{ratio.value:.1f} times as fast as {found.reference} ({ratio.low:.1f} to {ratio.high:.1f})"
 
 
 def _cost(winner: Winner) -> str:
@@ -84,7 +90,7 @@ def _interval(change: Interval | None) -> str:
 def tried_table(found: Choice) -> Table:
     """Return a line for each candidate: the winner first, then by time; those that were not timed last."""
     table = bare_table(gap=1)
-    table.add_column("tried", overflow="fold")
+    table.add_column("tried", overflow="fold", max_width=NAME_WIDTH)
     for head in ("ms", "points of mIoU", "frames"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
@@ -97,7 +103,12 @@ def tried_table(found: Choice) -> Table:
 def _reasons(found: Choice) -> list[str]:
     """Return a paragraph for each candidate that was dropped by more than its time, as it is in the table's file."""
     said = [each for each in ordered(found.tried) if each.outcome in ("loses too much", "failed", "too slow")]
-    return ["", *(f"{each.name}: {each.reason}" for each in said)] if said else []
+    lines = [line for each in said for line in _wrapped(f"{each.name}: {each.reason}")]
+    return ["", *lines] if lines else []
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _commands(found: Choice) -> list[str]:

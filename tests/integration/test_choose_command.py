@@ -51,13 +51,13 @@ def test_the_winner_is_written_and_its_command_makes_it_again(shell, tmp_path: P
 def test_the_budget_of_a_class_changes_the_winner_of_a_real_network(shell, tmp_path: Path, demo_onnx: Path):
     """At half the size, poles are as thin as a pixel: the demo loses them there and little else."""
     best, record = tmp_path / "best.onnx", tmp_path / "found.json"
-    common = ("choose", demo_onnx, "--data", "synthetic:12:3:120x160", "--runners", "onnxruntime", "--precisions", "fp32",
-              "--sizes", "1,0.5", "--max-miou-drop", "60", "-o", best, "--json", record)  # fmt: skip
+    tried = ("--runners", "onnxruntime", "--precisions", "fp32", "--sizes", "1,0.5")
+    common = ("choose", demo_onnx, "--data", "synthetic:12:3:120x160", *tried, "--max-miou-drop", "60", "-o", best,
+              "--json", record)  # fmt: skip
     for more, winner in (((), "onnxruntime at 0.5"), (("--max-class-drop", "pole=2"), "onnxruntime")):
         done = shell(*common, *more)
         assert done.code == 0, done.err
         assert json.loads(record.read_text())["winner"]["name"] == winner
-        assert all(len(line) <= 80 for line in done.out.splitlines() if not line.startswith("  fcn-deploy"))
     lost = next(each for each in json.loads(record.read_text())["tried"] if each["name"] == "onnxruntime at 0.5")
     assert lost["outcome"] == "loses too much"
     assert "IoU of pole" in lost["reason"]

@@ -10,6 +10,7 @@ OpenMP threads do for some milliseconds). So a turn starts with inferences that 
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -110,7 +111,8 @@ def measure(
     rounds: list[int] = []
     with interrupts() as check, no_garbage_collection():
         # A line and no bar: a bar's thread wakes ten times a second and takes its time from what is being timed.
-        progress.say(f"timing {', '.join(runner.name for runner in timed)} for at most {budget.seconds:g} s")
+        limit = f"{budget.iterations} rounds" if math.isinf(budget.seconds) else f"{budget.seconds:g} s"
+        progress.say(f"timing {', '.join(runner.name for runner in timed)} for at most {limit}")
         for batch_index in _rounds(batches, budget, samples):
             for index in order_of(len(rounds), len(batches), len(timed)):
                 if len(timed) > 1:

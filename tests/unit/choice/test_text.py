@@ -1,0 +1,53 @@
+"""The screen of a choice: it fits 80 columns with long names and reasons."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from fcn_deploy.benchmark.baseline.significance import Ratio
+from fcn_deploy.choice.result import Choice, Tried, Winner
+from fcn_deploy.choice.text import render
+from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.budget import AccuracyBudget
+
+CHANGE = Interval(-10.25, -12.29, -10.77)
+LONG = "onnxruntime:int8:cuda:1 for tensorrt at 1080x1920"
+
+
+def _choice(times: Ratio) -> Choice:
+    reason = "IoU of sky -3.89 points after 8 of 101 frames, -2.06 at best; a loss of 1 is allowed"
+    tried = (
+        Tried(
+            LONG, "onnxruntime:cuda:1", "int8", (1080, 1920), "tensorrt", "loses too much", reason, 8, CHANGE, 1234.5
+        ),
+        Tried("openvino", "openvino", "fp32", (360, 480), "", "shipped", "", 101, CHANGE, 9.45, 30),
+        Tried("onnxruntime:fp16", "onnxruntime", "fp16", (360, 480), "", "failed", "failed: no kernel"),
+    )
+    worst = ("a class with a long name", -10.5)
+    paths = (Path("best.choice.toml"), Path("best.tried.csv"))
+    winner = Winner("openvino", Path("best.onnx"), None, CHANGE, 9.45, times, worst, (), *paths)
+    return Choice("m.onnx", "val", 101, "pytorch", AccuracyBudget(1), None, tried, winner, "", True, 28, 3,
+                  Path("best.onnx.choose"), 73.3, 50.0)  # fmt: skip
+
+
+def _printed(found: Choice) -> list[str]:
+    stream = io.StringIO()
+    console = Console(file=stream, width=200)
+    for part in render(found):
+        console.print(part, soft_wrap=isinstance(part, str), highlight=False)
+    return stream.getvalue().splitlines()
+
+
+def test_long_names_and_reasons_fit_80_columns():
+    lines = _printed(_choice(Ratio(10.17, 9.8, 10.6)))
+    assert lines[0] == "ship best.onnx in openvino: 10.2 times as fast as pytorch (9.8 to 10.6),"
+    assert {line: len(line.rstrip()) for line in lines if len(line.rstrip()) > 80} == {}
+    assert any("a loss of 1 is allowed" in line for line in lines)
+    assert any(line.startswith("onnxruntime:fp16: failed: no kernel") for line in lines)
+
+
+def test_a_ratio_that_a_busy_machine_blurred_has_no_decimals():
+    assert _printed(_choice(Ratio(10.17, 0.0, 35283.6)))[0].endswith("about 10 times as fast as pytorch,")
