@@ -197,7 +197,7 @@ def test_who_is_far_behind_the_first_that_passed_is_neither_raced_nor_scored_fur
     assert len(search.tried[0].counts) == 8
 
 
-def test_a_busy_second_drops_nobody_by_the_first_frames():
+def test_a_busy_second_does_not_drop_by_the_first_frames():
     candidates = [Candidate(parse_spec("onnxruntime"), InputSize(factor)) for factor in (1, 0.5)]
     one, two = (candidate.name for candidate in candidates)
     search, _ = _scripted({one: 5.9, two: 2.0}, {one: 1.0, two: 2.0})
