@@ -130,7 +130,9 @@ def load_choice_recipe(path: Path) -> ChoiceRecipe:
     for name in found.calibration:
         if name not in known:
             raise RecipeError(f"{path}, calibration: {UnknownNameError.of('key', name, known)}")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in found.calibration.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in found.calibration.items()
+    }
     try:
         return ChoiceRecipe(found.choice, DataOptions(**values))
     except FcnDeployError as error:
