@@ -138,7 +138,7 @@ def test_precisions_are_made_for_the_occasion_and_measured_like_the_rest(small_o
     assert [row["status"] for row in (pytorch, half, int8)] == ["ok"] * 3
     assert pytorch["built"] is None
     assert half["built"]["shares"] == {"FP16": 1.0}
-    assert int8["built"]["shares"]["INT8"] > 0.8  # the transposed convolutions and scores stay in float
+    assert int8["built"]["shares"]["INT8"] > 0.7  # the narrow first layer, scores and upsampling stay in float
     assert len({half["built"]["sha256"], int8["built"]["sha256"]}) == 2
     assert len(half["built"]["sha256"]) == 64
     assert half["built"]["size_bytes"] < small_onnx.stat().st_size
