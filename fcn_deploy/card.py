@@ -6,6 +6,7 @@ It travels inside each artefact (safetensors metadata, ONNX metadata), so no lat
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ REWRITTEN_FROM, REWRITTEN_FROM_SHA256 = "rewritten from", "rewritten from SHA-25
 FOREIGN = "foreign"  # the model of a card whose network is another tool's: its file is all that is known of it
 
 ChannelOrder = Literal["RGB", "BGR"]
+# Unicode categories: control characters, halves of surrogate pairs, separators of lines and paragraphs.
+NOT_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
 Option = str | int | float | bool
 Triple = tuple[float, float, float]
 
@@ -41,15 +44,17 @@ VOC_CLASSES = (
 
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Check class names: none empty, none twice.
+    """Check class names: none empty, none twice, each of one line: files of names have one in each.
 
     Raises:
-        RecipeError: naming the class that appears twice, with both positions.
+        RecipeError: naming the class, and for one that appears twice both positions.
     """
     cleaned = tuple(name.strip() for name in names)
     for index, name in enumerate(cleaned):
         if not name:
             raise RecipeError(f"class {index} has an empty name")
+        if any(unicodedata.category(character) in NOT_IN_NAMES for character in name):
+            raise RecipeError(f"class {index} is {name[:60]!r}; a class name has no line breaks or control characters")
         if cleaned.index(name) != index:
             raise RecipeError(f"class name '{name}' appears at {cleaned.index(name)} and again at {index}")
     return cleaned

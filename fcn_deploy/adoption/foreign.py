@@ -8,9 +8,10 @@ import onnx
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.load import check_complete, find_card, load_graph
+from fcn_deploy.graph.complete import check_complete
+from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.simplify import name_nodes, simplify
-from fcn_deploy.graph.weights import catch_weight_errors, check_external_data
+from fcn_deploy.graph.weights import catch_weight_errors
 
 OLDEST_OPSET = 9
 # Files of older opsets are lifted: INT8 needs 13, and Squeeze and Unsqueeze have taken their axes as inputs since.
@@ -35,8 +36,6 @@ def load_foreign(path: Path) -> ir.Model:
         raise GraphError(
             f"{path} holds a model card already ({card.model}, {card.num_classes} classes); use it as it is"
         )
-    _check_data_folder(model, path)
-    check_external_data(model, path)
     model = _lifted(model, path)
     simplify(model)
     check_complete(model, path)
@@ -45,17 +44,6 @@ def load_foreign(path: Path) -> ir.Model:
         model.graph.inputs[:] = [value for value in model.graph.inputs if value.name != name]
     name_nodes(model)
     return model
-
-
-def _check_data_folder(model: ir.Model, path: Path) -> None:
-    folder = path.resolve().parent
-    for value in model.graph.initializers.values():
-        tensor = value.const_value
-        if isinstance(tensor, ir.ExternalTensor) and not Path(tensor.path).resolve().is_relative_to(folder):
-            raise GraphError(
-                f"{path}: weight {value.name} is in {tensor.location}, outside the file's folder; "
-                "put the data file next to it and save the model again"
-            )
 
 
 def _lifted(model: ir.Model, path: Path) -> ir.Model:
@@ -69,8 +57,8 @@ def _lifted(model: ir.Model, path: Path) -> ir.Model:
 
         try:
             with catch_weight_errors(path):
-                proto = onnx.load(str(path))
-            lifted = ir.from_proto(version_converter.convert_version(proto, TARGET_OPSET))
+                ir.external_data.load_to_model(model)
+            lifted = ir.from_proto(version_converter.convert_version(ir.to_proto(model), TARGET_OPSET))
             if opset < RESIZE_OPSET:
                 _place_pixels_as_before(lifted)
             return lifted

@@ -11,7 +11,8 @@ import onnx_ir as ir
 from fcn_deploy.audit.arithmetic import has_quantisation, precision
 from fcn_deploy.audit.preflight import Finding, preflight
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.load import check_complete, load_graph
+from fcn_deploy.graph.complete import check_complete
+from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, choose_size, tensor_sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError, restated
-from fcn_deploy.graph.nodes import CONTRACT_PREFIX, schema_of
-from fcn_deploy.graph.weights import catch_weight_errors
-from fcn_deploy.model_file import require_file
+from fcn_deploy.errors import GraphError, one_line, restated
+from fcn_deploy.graph.card_fit import check_card_fits
+from fcn_deploy.graph.complete import check_complete, check_order, check_versions
+from fcn_deploy.graph.nodes import CONTRACT_PREFIX
+from fcn_deploy.graph.precheck.scan import scan
+from fcn_deploy.graph.weights import catch_weight_errors, follow_links
 from fcn_deploy.system.decode import decode, parse_json
 
 if TYPE_CHECKING:
@@ -24,23 +27,32 @@ UNUSED_KEY = "fcn_deploy.unused_weights"
 PRECISION_KEY = "fcn_deploy.precision"
 # Initializers that the exporter made; all others are weights, or the contract's.
 CONSTANT_PREFIX = "const/"
+# What onnx_ir's passes meet on the way would be printed with tracebacks; what matters is raised.
+logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
 
 def load_graph(path: Path) -> ir.Model:
     """Read an ONNX file; weights in external data stay on disk until they are used.
 
     Raises:
-        GraphError: missing, not an ONNX model, or empty (an empty file parses as a model without a graph).
+        GraphError: what `scan`, ONNX's reader or `check_complete` refuses, versions of ONNX that the installed onnx
+            does not know, or a graph that runs in a circle.
+        RecipeError: the model card inside is malformed.
     """
-    require_file(path)
+    files = scan(path)
     try:
         model = ir.load(path)
     except Exception as error:
         raise GraphError(
-            f"{path} cannot be read as ONNX ({type(error).__name__}: {error}); export or copy it again"
+            f"{path} cannot be read as ONNX ({type(error).__name__}: {one_line(error)}); export or copy it again"
         ) from error
-    if not model.graph.inputs or not model.graph.outputs or len(model.graph) == 0:
-        raise GraphError(f"{path} is not an ONNX model: it has no inputs, outputs or nodes; export or copy it again")
+    follow_links(model, files)
+    check_versions(model, path)
+    check_order(model, path)
+    check_complete(model, path)
+    card = find_card(model, path)
+    if card is not None:
+        check_card_fits(card, model, path)
     return model
 
 
@@ -101,26 +113,3 @@ def _state_dict(graph: ir.Model) -> dict[str, torch.Tensor]:
     stored = {name: value.const_value for name, value in graph.graph.initializers.items()}
     weights = {name: data for name, data in stored.items() if not name.startswith((CONTRACT_PREFIX, CONSTANT_PREFIX))}
     return {name: torch.from_numpy(np.array(data.numpy())) for name, data in weights.items() if data is not None}
-
-
-def check_complete(model: ir.Model, path: Path) -> None:
-    """Raise GraphError if a value is made by no node, or a node lacks inputs; `path` is for the message.
-
-    Less strict than ONNX's own checker: unknown operators may pass.
-    """
-    made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
-    for node in model.graph:
-        try:
-            ir.to_proto(node)
-        except Exception as error:  # the library wraps whatever it met, down to broken characters
-            raise GraphError(f"{path} is damaged: a {node.op_type} node cannot be read; export it again") from error
-        for value in node.inputs:
-            if value is not None and id(value) not in made and value.producer() is None:
-                raise GraphError(f"{path} is damaged: node {node.name} reads {value.name}, which nothing makes")
-        schema = schema_of(node, model.opset_imports.get(node.domain, 1))
-        least_inputs, least_outputs = (0, 1) if schema is None else (schema.min_input, max(1, schema.min_output))
-        if len(node.inputs) < least_inputs or len(node.outputs) < least_outputs:
-            raise GraphError(
-                f"{path} is damaged: node {node.name}, a {node.op_type}, has {len(node.inputs)} inputs and "
-                f"{len(node.outputs)} outputs; expected {least_inputs} and {least_outputs} at least"
-            )

@@ -181,10 +181,13 @@ def type_name(dtype: ir.DataType | None) -> str:
 
 
 def dims_of(value: ir.Value) -> tuple[int | str | None, ...] | None:
-    """Return each dim as a number, a name or None; None where the rank is unknown."""
+    """Return each dim as a number, a name or None; None where the rank is unknown.
+
+    Some exporters write -1 for a dim that varies; it is None here.
+    """
     if value.shape is None:
         return None
-    return tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
+    return tuple((dim if dim >= 0 else None) if isinstance(dim, int) else dim.value for dim in value.shape)
 
 
 def _image_port(path: str, inputs: Sequence[NodeArg], card: ModelCard | None) -> tuple[str, type[np.generic]]:

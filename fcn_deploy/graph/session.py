@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fcn_deploy.errors import GraphError, one_line
+from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.system.optional import require
 
 WARNINGS, ERRORS, QUIET = 2, 3, 4  # QUIET: fatal alone; what matters is raised
@@ -54,6 +56,18 @@ def open_cpu_session(path: Path, *, threads: int | None = None) -> Any:
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
+def check_opens(path: Path) -> None:
+    """Raise GraphError if ONNX Runtime cannot open the file; nothing is optimised, so this is fast."""
+    ort = load_onnxruntime()
+    options = quiet_options(ort)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    with readable(path) as file:
+        try:
+            ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no base of their own
+            raise GraphError(f"{path}: ONNX Runtime cannot open it: {one_line(error)}") from error
+
+
 @lru_cache(maxsize=1)
 def newest_ir_version() -> int:
     """Return the newest IR version of ONNX that the installed ONNX Runtime reads, as its error names it."""
@@ -92,6 +106,7 @@ def readable(path: Path) -> Iterator[Path]:
     """
     import onnx
 
+    files = scan(path)
     model = onnx.load(str(path), load_external_data=False)
     if model.ir_version <= newest_ir_version():
         yield path
@@ -100,7 +115,7 @@ def readable(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
         copy = Path(folder, path.name)
         copy.write_bytes(model.SerializeToString())
-        entries = (entry for tensor in model.graph.initializer for entry in tensor.external_data)
-        for name in {entry.value for entry in entries if entry.key == "location"}:
-            Path(folder, name).symlink_to(path.resolve().parent / name)
+        for name, file in files.items():
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder, name).symlink_to(file)
         yield copy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,20 +54,23 @@ def catch_write_errors(folder: Path) -> Iterator[None]:
         raise OutputError(f"{output_error(folder, error)} for temporary files (TMPDIR)") from error
 
 
-def check_external_data(model: ir.Model, path: Path) -> None:
-    """Raise GraphError if the weights next to the file are missing or cut off; reads none of them."""
-    for value in model.graph.initializers.values():
-        tensor = value.const_value
-        if not isinstance(tensor, ir.ExternalTensor):
-            continue
-        data = Path(tensor.path)
-        end = (tensor.offset or 0) + tensor.nbytes
-        if not data.is_file() or data.stat().st_size < end:
-            found = f"{data.stat().st_size} bytes" if data.is_file() else "no such file"
-            raise GraphError(
-                f"{path}: its external data cannot be read: {data} must hold {end} bytes for {value.name}, found "
-                f"{found}; the data file must be next to it, whole"
-            )
+def follow_links(model: ir.Model, files: Mapping[str, Path]) -> None:
+    """Point weights that lie behind a link, or in a file of several names, to the file itself; onnx_ir refuses both.
+
+    Args:
+        files: what `scan` returned: the files are checked.
+    """
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if not isinstance(tensor, ir.ExternalTensor):
+                continue
+            file = files[str(tensor.location)]
+            if file.stat().st_nlink > 1 or file != Path(tensor.path).absolute():
+                value.const_value = ir.ExternalTensor(
+                    file, tensor.offset, tensor.length, tensor.dtype,
+                    shape=ir.Shape(tensor.shape), name=tensor.name, base_dir="",
+                )  # fmt: skip
 
 
 @contextmanager

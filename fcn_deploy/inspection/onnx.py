@@ -13,8 +13,10 @@ import onnx_ir as ir
 from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import FcnDeployError, MissingDependencyError
-from fcn_deploy.graph.load import PRECISION_KEY, check_complete, find_card, load_graph
+from fcn_deploy.graph.complete import check_complete
+from fcn_deploy.graph.load import PRECISION_KEY, find_card, load_graph
 from fcn_deploy.graph.ports import Port, contract_line, graph_io_of, port_of, type_name
+from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.session import newest_ir_version, too_new
 from fcn_deploy.graph.sizes import choose_size, graph_inputs, tensor_sizes
 from fcn_deploy.graph.weights import READ_BY_ALL
@@ -79,7 +81,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
         precision=model.metadata_props.get(PRECISION_KEY),
         parameters=sum(tensor.size for tensor in tensors),
         weight_bytes=dict(weight_bytes.most_common()),
-        data_files=tuple(sorted({str(tensor.location) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)})),
+        data_files=tuple(sorted(scan(path))),
         operators=dict(Counter(node.op_type for node in model.graph).most_common()),
         audit=found,
         audit_error=trouble,

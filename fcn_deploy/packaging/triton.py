@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx_ir as ir
@@ -25,6 +25,8 @@ from fcn_deploy.engine.sidecar import SidecarPort, matches_plan, read_sidecar
 from fcn_deploy.engine_build.profiles import DEFAULT
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
+from fcn_deploy.graph.precheck.scan import scan
+from fcn_deploy.graph.session import check_opens
 from fcn_deploy.graph.sizes import fixed_dims, graph_inputs
 from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
@@ -79,10 +81,11 @@ def package(model: StrPath, repository: Path, options: TritonOptions, progress: 
 
 
 def _package(file: Path, served: ServedModel, target: Path, options: TritonOptions, progress: Progress) -> None:
-    files = [file, *([data] if (data := file.with_name(f"{file.name}.data")).is_file() else [])]
+    files = {served.file: file} | ({} if served.backend == "tensorrt" else _data_files(file, served.file))
+    config = config_text(target.name, served)
     temporary = temporary_path(target)
     try:
-        _write(temporary, target.name, files, served, options, progress)
+        _write(temporary, config, files, served, options, progress)
         _replace(temporary, target, options.version)
     except OSError as error:
         raise output_error(target, error) from error
@@ -91,16 +94,29 @@ def _package(file: Path, served: ServedModel, target: Path, options: TritonOptio
 
 
 def _write(
-    folder: Path, name: str, files: Sequence[Path], served: ServedModel, options: TritonOptions, progress: Progress
+    folder: Path,
+    config: str,
+    files: Mapping[str, Path],
+    served: ServedModel,
+    options: TritonOptions,
+    progress: Progress,
 ) -> None:
     version = folder / str(options.version)
     version.mkdir(parents=True)
-    (folder / CONFIG_FILE).write_text(config_text(name, served), encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
     if served.classes:
         (folder / LABELS_FILE).write_text("".join(f"{label}\n" for label in served.classes), encoding="utf-8")
-    for index, file in enumerate(track(progress, "copying", files, len(files))):
-        # External data is named inside the ONNX file, so it keeps its name.
-        shutil.copyfile(file, version / (served.file if index == 0 else file.name))
+    for own, file in track(progress, "copying", files.items(), len(files)):
+        (version / own).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, version / own)
+
+
+def _data_files(file: Path, served: str) -> dict[str, Path]:
+    """Return the files of the weights by the names that they have inside the ONNX file, which they keep."""
+    found = scan(file)
+    if served in (str(PurePosixPath(name)) for name in found):
+        raise GraphError(f"{file}: its external data is called {served}, as Triton calls the model; save it again")
+    return found
 
 
 def _check_replaceable(target: Path) -> None:
@@ -167,6 +183,7 @@ def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int
 
 def _onnx(source: Path, options: TritonOptions) -> ServedModel:
     model = load_graph(source)
+    check_opens(source)
     fixed = fixed_dims(model)
     if fixed[0] is not None and options.max_batch not in (None, fixed[0]):
         raise GraphError(f"{source} fixes N at {fixed[0]}; export it with a dynamic N for another --max-batch")

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import GraphError, first_line
+from fcn_deploy.errors import GraphError, first_line, one_line
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.session import open_cpu_session, readable
 from fcn_deploy.graph.sizes import fixed_dims, image_axes, image_input
@@ -45,7 +45,7 @@ def check_rewritten(
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"the rewritten graph is not valid ONNX: {error}") from error
+        raise GraphError(f"the rewritten graph is not valid ONNX: {one_line(error)}") from error
     if not images:
         _run_on_made_up_image(path)
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
 from fcn_deploy.graph.ports import GraphIO, Port, describe_io
+from fcn_deploy.graph.precheck.external_data import without_links
+from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.runners.registry import RUNNERS
@@ -63,8 +66,25 @@ class OpenVinoRunner(Runner):
         where, wanted = parse_device(device)
         core = open_core()
         _check_device(name, core, where, wanted)
+        with without_links(Path(source), scan(Path(source))) as file:
+            return cls._compile(name, source, file, where, wanted, outputs, threads, lanes)
+
+    @classmethod
+    def _compile(
+        cls,
+        name: str,
+        source: str,
+        file: Path,
+        where: str,
+        wanted: str | None,
+        outputs: tuple[str, ...],
+        threads: int | None,
+        lanes: int,
+    ) -> OpenVinoRunner:
+        """Compile `file`, which `source` names; arguments and errors as for `open`."""
+        core = open_core()
         try:
-            model = core.read_model(source)
+            model = core.read_model(file)
         except RuntimeError as error:
             raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
         io = describe_io(source, [*map(_port, model.inputs)], [*map(_port, model.outputs)], _card(model, source))

@@ -13,8 +13,8 @@ from typing import Any
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
 from fcn_deploy.graph.ports import GraphIO, describe_io
+from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.session import ir_version_trouble, load_onnxruntime, quiet_options, warnings_printed
-from fcn_deploy.model_file import require_file
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import (
     CUDA,
@@ -71,7 +71,7 @@ def open_session(
     asked = asked or ProviderOptions()
     plugin = find_plugin() if provider == RTX and RTX not in short_names(ort.get_available_providers()) else None
     wanted = _full_name(ort, name, provider) if plugin is None else plugin.get_ep_name()
-    require_file(path)
+    scan(path)
     texts, notes = provider_option_texts(provider, path, asked)
     facts = _facts(path) if provider == CUDA or asked.fixed_shapes else None
     files = () if facts is None else facts.files
@@ -224,7 +224,7 @@ def _create(
 def read_io(source: str, session: Any) -> GraphIO:
     """Return the ports of a session's graph; GraphError if they are not a segmentation network's."""
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-    card = ModelCard.from_json(text, source) if text else None
+    card = None if text is None else ModelCard.from_json(text, source)
     return describe_io(source, session.get_inputs(), session.get_outputs(), card)
 
 

@@ -1,0 +1,1 @@
+"""Check an ONNX file before a library opens it, without loading its weights."""

@@ -1,0 +1,65 @@
+"""Read the header of a stored tensor: its name, type, dims, and how much data it has, which is not read.
+
+Field numbers and types are those of TensorProto in onnx/onnx.proto.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fcn_deploy.graph.precheck.wire import Buffer, Field, count, message, text, varints
+
+EXTERNAL = 1  # the data location of a tensor whose data is in another file
+STRING = 8  # TensorProto.DataType of texts
+# Bits of an element by TensorProto.DataType.
+BITS = {
+    1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
+    17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
+}  # fmt: skip
+# TensorProto's fields of typed data -> bytes of one number in them, 0 for varints.
+FLOATS, INT32S, INT64S, DOUBLES, UINT64S = 4, 5, 7, 10, 11
+WIDTHS = {FLOATS: 4, INT32S: 0, INT64S: 0, DOUBLES: 8, UINT64S: 0}
+# The field and the numbers for each element where a tensor has no raw data; the other types are in int32_data.
+TYPED = {1: (FLOATS, 1), 7: (INT64S, 1), 11: (DOUBLES, 1), 12: (UINT64S, 1), 13: (UINT64S, 1),
+         14: (FLOATS, 2), 15: (DOUBLES, 2)}  # fmt: skip
+
+
+@dataclass
+class TensorHeader:
+    """One tensor.
+
+    Attributes:
+        raw: bytes of its raw data, None without any; typed: numbers by the field that they are in.
+        external: whether its data is in another file, which `entries` (location, offset, length) name.
+    """
+
+    name: str = ""
+    dtype: int = 0
+    dims: list[int] = field(default_factory=list)
+    raw: int | None = None
+    typed: dict[int, int] = field(default_factory=dict)
+    external: bool = False
+    entries: dict[str, str] = field(default_factory=dict)
+
+
+def read_tensor(data: Buffer, stored: Field) -> TensorHeader:
+    """Return the header of the TensorProto in a field; WireError if it is none."""
+    tensor = TensorHeader()
+    for part in message(data, stored):
+        if part.number == 1:
+            tensor.dims += varints(data, part)
+        elif part.number == 2:
+            tensor.dtype = part.value
+        elif part.number == 8:
+            tensor.name = text(data, part)
+        elif part.number == 9:
+            tensor.raw = part.end - part.start
+        elif part.number in WIDTHS:
+            found = count(data, part, WIDTHS[part.number])
+            tensor.typed[part.number] = tensor.typed.get(part.number, 0) + found
+        elif part.number == 13:
+            entry = {each.number: text(data, each) for each in message(data, part) if each.number in (1, 2)}
+            tensor.entries[entry.get(1, "")] = entry.get(2, "")
+        elif part.number == 14:
+            tensor.external = part.value == EXTERNAL
+    return tensor

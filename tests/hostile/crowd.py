@@ -1,0 +1,106 @@
+"""Run many attempts in a child process, which a library may crash or hang: the next attempt gets a new child."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.hostile.harness import DEADLINE_S
+
+STARTING_S = 60.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt: what `tests.hostile.jobs.run` finds by these words."""
+
+    kind: str
+    case: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.case} {self.command}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is wrong with an attempt; () if nothing is. `code` is its exit code, None where the child died."""
+
+    job: Job
+    code: int | None
+    faults: tuple[str, ...]
+    reason: str = ""
+
+
+def run_all(jobs: Iterable[Job]) -> Iterator[Result]:
+    """Yield the result of each job, in order."""
+    child: _Child | None = None
+    for job in jobs:
+        if child is None:
+            child = _Child()
+        result, alive = child.run(job)
+        yield result
+        if not alive:
+            child.close()
+            child = None
+    if child is not None:
+        child.close()
+
+
+class _Child:
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="hostile-")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.hostile.crowd", self._folder.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._patience_s = STARTING_S  # imports are in the first attempt
+
+    def run(self, job: Job) -> tuple[Result, bool]:
+        """Return the result, and whether the child lives on."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([job.kind, job.case, job.command]) + "\n")
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], self._patience_s + 2 * DEADLINE_S)
+        self._patience_s = 0.0
+        if not ready:
+            return Result(job, None, ("hang",)), False
+        line = self._process.stdout.readline()
+        if not line:
+            return Result(job, None, (f"crash: exit code {self._process.wait()}",)), False
+        answer: Mapping[str, Any] = json.loads(line)
+        return Result(job, answer["code"], tuple(answer["faults"]), answer["reason"]), True
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+def _serve(base: Path) -> None:
+    """Answer each line on standard input; what commands and libraries print goes nowhere."""
+    from tests.hostile.jobs import run
+    from tests.hostile.place import Place
+
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        place = Place(base)
+        for line in sys.stdin:
+            code, faults, reason = run(place, *json.loads(line))
+            print(json.dumps({"code": code, "faults": faults, "reason": reason}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

@@ -1,0 +1,129 @@
+"""Run one command on one hostile input in this process, and say what it did that it must not.
+
+`attempt` runs `fcn-deploy ARGUMENTS` as a shell does, with a deadline, and `faults` lists what is wrong: a traceback, a
+hang, exit code 0, no reason as the last line on standard error, a file left behind, a file of the user changed.
+A library that crashes takes its process along: `tests/hostile/crowd.py` runs many attempts in a child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+DEADLINE_S = 10.0
+TRACEBACK = -999  # the exit code of an attempt whose command raised
+
+
+class HangError(BaseException):
+    """The deadline is over; no `except Exception` of the program catches it."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a shell sees of a command that has ended.
+
+    Attributes:
+        code: the exit code; `TRACEBACK` where the command raised, and `hung` where it did not end in time.
+        left: files in the folder of the outputs afterwards.
+        changed: files of the user that are no longer as they were.
+    """
+
+    arguments: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+    hung: bool = False
+    left: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """The last line on standard error."""
+        return next(iter(self.err.strip().splitlines()[-1:]), "")
+
+
+def attempt(
+    arguments: Sequence[object], *, outputs: Path, inputs: Path | None = None, deadline_s: float | None = None
+) -> Attempt:
+    """Run the command; `outputs` is the folder that it may write into, `inputs` one whose files must stay."""
+    words = tuple(map(str, arguments))
+    before = _contents(inputs)
+    with _captured() as (out, err):
+        code, hung = _run(words, DEADLINE_S if deadline_s is None else deadline_s)
+    left = tuple(sorted(str(path.relative_to(outputs)) for path in outputs.rglob("*"))) if outputs.exists() else ()
+    after = _contents(inputs)
+    changed = tuple(sorted(name for name in before | after if before.get(name) != after.get(name)))
+    return Attempt(words, code, out.getvalue(), err.getvalue(), hung, left, changed)
+
+
+def faults(done: Attempt, *, refused: bool = True) -> list[str]:
+    """Return what is wrong with an attempt; `refused` is whether it had to be, else it may also have succeeded."""
+    if done.hung:
+        return ["hang"]
+    if done.code == TRACEBACK or "Traceback (most recent call last)" in done.out + done.err:
+        return [f"traceback: {done.reason[:200]}"]
+    found = [f"the user's {name} was changed" for name in done.changed]
+    if done.code == 0:
+        return [*found, "exit code 0"] if refused else found
+    if done.code not in (1, 2):
+        found.append(f"exit code {done.code}")
+    if not done.reason.startswith("error: "):
+        found.append(f"the last line is no reason: {done.reason[:200]}")
+    return found + [f"{name} was left" for name in done.left]
+
+
+def _run(words: tuple[str, ...], deadline_s: float) -> tuple[int, bool]:
+    from fcn_deploy.cli.main import main
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise HangError
+
+    argv, sys.argv = sys.argv, ["fcn-deploy", *words]
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    old = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, deadline_s)
+    faulthandler.dump_traceback_later(6 * deadline_s, exit=True, file=sys.__stderr__)  # inside a library
+    try:
+        main()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0, False
+    except HangError:
+        return TRACEBACK, True
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGALRM, old)
+        sys.argv = argv
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    return TRACEBACK, False
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    out, err = (io.StringIO() for _ in range(2))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield out, err
+
+
+def _contents(folder: Path | None) -> Mapping[str, tuple[int, int]]:
+    """Return the size and the time of the last change of each file, links not followed."""
+    if folder is None:
+        return {}
+    found: dict[str, tuple[int, int]] = {}
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            state = path.lstat()
+            found[str(path.relative_to(folder))] = state.st_size, state.st_mtime_ns
+    return found
