@@ -1,4 +1,4 @@
-.PHONY: check ci lint unit test long format docs site edge api
+.PHONY: check ci lint unit test long format docs site edge api hostile
 # check: before each commit, 3 minutes on two cores. ci: what .ci/run runs, 10 minutes. long: what ci leaves out.
 # docs: render tables and figures from benchmarks/results, pictures from the demo model, and the map of the package.
 check: lint unit
@@ -31,3 +31,6 @@ long:
 # api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).
 api:
 	python -m tests.api.bindings
+# hostile: every hostile file in every command, and damaged ones; writes the table of docs/reliability.md.
+hostile:
+	python -m tests.hostile --write
