@@ -53,7 +53,8 @@ def test_a_weight_inside_a_node_is_checked_too(tmp_path):
 
 def test_checking_loads_neither_onnx_nor_numpy(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from fcn_deploy.graph.precheck.scan import scan; scan(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from fcn_deploy.graph.precheck.scan import scan\n"
+        "scan(Path(sys.argv[1]))\n"
         "print([name for name in ('onnx', 'onnx_ir', 'numpy', 'torch', 'onnxruntime') if name in sys.modules])"
     )
     path = write_graph(tmp_path / "m.onnx")
