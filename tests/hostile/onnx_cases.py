@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,12 @@ from tests.support.onnx_files import CARD, write_graph
 # Commands that describe a file and may succeed where those that run it refuse it.
 DESCRIBING = ("inspect", "audit", "package")
 Make = Callable[[Path], Path]
+SMALL = replace(CARD, options={"width": 0.02})  # PyTorch builds the card's network before it sees that weights differ
 
 
 def network(path: Path) -> onnx.ModelProto:
     """Write a network of one convolution, uint8 images in and labels out, with a card; return its message."""
-    model = onnx.load(write_graph(path))
+    model = onnx.load(write_graph(path, card=SMALL))
     weights = np.random.default_rng(0).standard_normal((3, 3, 3, 3)).astype(np.float32)
     model.graph.initializer.append(numpy_helper.from_array(weights, "weight"))
     nodes = list(model.graph.node)
@@ -287,7 +290,15 @@ def chain(length: int) -> Make:
         rest[0].input[0] = names[-1]
         model.graph.node.extend([*made, *rest])
 
-    return changed(change)
+    @cache
+    def data(path: Path) -> bytes:
+        return changed(change)(path).read_bytes()
+
+    def make(folder: Path) -> Path:
+        (folder / "m.onnx").write_bytes(data(folder))
+        return folder / "m.onnx"
+
+    return make
 
 
 def _deep(model: onnx.ModelProto, depth: int = 200) -> None:

@@ -64,7 +64,7 @@ def message(data: Buffer, field: Field) -> Iterator[Field]:
 
 
 def signed(value: int) -> int:
-    """Return a varint as the int64 that it stands for."""
+    """Return the int64 that a varint means."""
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
