@@ -5,10 +5,12 @@ The builder needs no GPU. Each engine has the uint8 contract, dynamic N, H and W
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from PIL import Image
 
@@ -19,7 +21,8 @@ from fcn_deploy.engine_build.build_engine import build_engine
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.system.files import sha256
-from fcn_deploy.vocabulary import Profile
+from fcn_deploy.vocabulary import OUTPUTS, Profile
+from tests.support.contract_graphs import CARD, small_graph
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
 
@@ -90,3 +93,13 @@ def test_the_command_s_own_rewrite_is_that_of_quantize(photographs, tiny_onnx, t
     assert (sidecar.precision, sidecar.onnx_name, sidecar.onnx_sha256) == ("int8+fp16", source.name, sha256(source))
     assert sidecar.card.classes == read_card(source).classes
     assert sidecar.key["calibration"]["count"] == 2
+
+
+@pytest.mark.parametrize("size", ["0.5", "longest:64"])
+def test_a_network_size_and_confidence_are_built_for_dynamic_sides(size, tmp_path):
+    ir.save(small_graph(replace(CARD, network_size=size), outputs=OUTPUTS), tmp_path / "small.onnx")
+    report = build_engine(tmp_path / "small.onnx", tmp_path / "small.engine", profiles=PROFILES)
+    assert [(port.name, port.dtype) for port in report.sidecar.outputs] == [
+        ("labels", "uint8"), ("confidence", "uint8"), ("logits", "float32"),
+    ]  # fmt: skip
+    assert report.sidecar.card.network_size == size

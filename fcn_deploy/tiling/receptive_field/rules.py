@@ -105,6 +105,19 @@ def _along_an_axis(step: NodeContext) -> SpatialAxes:
     return replace(joined, axes=(rows, columns))
 
 
+def _reduced(step: NodeContext) -> SpatialAxes:
+    """Pass through a reduction over classes or channels; reject one over rows or columns."""
+    rank = len(step.shapes[0] or ())
+    gone = {axis % rank for axis in step.ints("axes", []) or step.constant(1) or range(rank)}
+    field = step.field
+    if gone & set(field.axes):
+        raise GraphError(f"{step.name} goes along rows or columns, so it looks at the whole image")
+    if step.node.attributes.get_int("keepdims", 1):
+        return field
+    rows, columns = (axis - sum(other < axis for other in gone) for axis in field.axes)
+    return replace(field, axes=(rows, columns))
+
+
 def _per_axis(step: NodeContext, one: Callable[[ValidRange, int, int], ValidRange]) -> SpatialAxes:
     """Apply a rule to rows and to columns of an N, C, H, W tensor: (valid range, axis 0 or 1, size of the result)."""
     field = step.field
@@ -212,6 +225,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(POINTWISE, _pointwise),
     **dict.fromkeys(ALONG_AN_AXIS, _along_an_axis),
     **dict.fromkeys((*POOLS, "Conv", "ConvInteger", "QLinearConv"), _windowed),
+    **dict.fromkeys(("ReduceMax", "ReduceSum"), _reduced),
     "ConvTranspose": _transposed,
     "DepthToSpace": _shuffled,
     "Pad": _padded,

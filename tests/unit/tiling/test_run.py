@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import GraphError, RunnerError
+from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.tiling.plan import plan_tiles
-from fcn_deploy.tiling.receptive_field.compute import ReceptiveField
+from fcn_deploy.tiling.receptive_field.compute import ReceptiveField, receptive_field_of
 from fcn_deploy.tiling.run import Disagreement, Region, label_bands, label_region, measure_disagreement, read_window
 from fcn_deploy.tiling.windows import ArrayWindows
+from tests.support.contract_graphs import CARD, small_graph
 from tests.support.random_nets import Layer, chain
 
 # A label is what the red values within two pixels sum to: 5x5 with zeros around, as a convolution has them.
@@ -91,3 +95,23 @@ def test_a_smaller_halo_is_measured_against_exact_tiles():
     assert str(Disagreement(3, 1200, 3, 20)) == (
         "0.250% of 1,200 labels differ from the whole image's (3 of 20 exact tiles looked at)"
     )
+
+
+def test_tiles_follow_a_network_size_that_is_a_factor(tmp_path):
+    ir.save(small_graph(replace(CARD, network_size="0.5"), outputs=("labels", "confidence")), tmp_path / "half.onnx")
+    field, session = receptive_field_of(str(tmp_path / "half.onnx"), CARD), open_cpu_session(tmp_path / "half.onnx")
+    image = np.random.default_rng(5).integers(0, 256, (40, 56, 3)).astype(np.uint8)
+
+    def infer(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        labels: NDArray[np.uint8] = session.run(["labels"], {"image": images})[0]
+        return labels
+
+    plan = plan_tiles(field, 40, 56, 24)
+    assert (plan.exact, plan.windows > 4, field.divisor) == (True, True, 2)
+    assert np.array_equal(np.concatenate(list(label_bands(infer, ArrayWindows(image), plan))), infer(image[None])[0])
+
+
+@pytest.mark.parametrize("size", ["512x1024", "longest:512"])
+def test_tiles_of_another_network_size_are_refused_in_one_line(size):
+    with pytest.raises(GraphError, match=rf"m.onnx computes each image at the network size {size}, so a tile would be"):
+        receptive_field_of("m.onnx", replace(CARD, network_size=size))
