@@ -11,6 +11,7 @@ import click
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.values import COUNT, picked, size_value
+from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.vocabulary import Size
 
 LONGEST_SIDE = 1 << 16
@@ -37,6 +38,11 @@ def _parts(text: str | None) -> list[str]:
 
 
 def _size(text: str) -> Size:
+    if "x" not in text.lower() and NetworkSize.reads(text):
+        raise click.BadParameter(
+            f"'{text}' is a network size; make a file of it, export MODEL --network-size {text} -o other.onnx, and "
+            "bench MODEL other.onnx compares both with the labels of the images' size"
+        )
     size = size_value(text)
     if max(size) > LONGEST_SIDE:
         raise click.BadParameter(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give smaller sizes")

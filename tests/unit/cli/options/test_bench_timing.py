@@ -44,6 +44,10 @@ def test_a_tolerance_of_nothing_never_stops_early():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (
+            ("--sizes", "0.5"),
+            "'0.5' is a network size; make a file of it, export MODEL --network-size 0.5 -o other.onnx",
+        ),
         (("--sizes", "360"), "'360' is not a height and a width above 0; write HxW, as in 360x480"),
         (("--sizes", "0x480"), "'0x480' is not a height and a width above 0"),
         (("--sizes", "99999x480"), "'99999x480' has a side of more than 65536 pixels"),
