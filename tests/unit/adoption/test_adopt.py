@@ -12,6 +12,7 @@ import pytest
 import fcn_deploy
 from fcn_deploy.adoption.adopt import AdoptReport, adopt
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.confidence import FORMULA, confidence_of
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.onnx_export.proof import random_image
 from tests.support.foreign_nets import MEAN, STD, Net, foreign_net, unet
@@ -130,10 +131,14 @@ def test_sides_that_an_exporter_stored_in_a_resize_are_the_only_ones(tmp_path):
 
 @pytest.mark.parametrize("options", [
     {"stride": 4}, {"output": "sigmoid", "classes": 1}, {"classes": 1}, {"output": "nhwc"}, {"image": "float16"},
+    {"opset": 18},
 ], ids=str)  # fmt: skip
-def test_logits_and_labels_of_one_file_agree(options, tmp_path):
-    report = _adopted(foreign_net(tmp_path / "net.onnx", **options), **NORMALISED, outputs=["labels", "logits"])
-    labels, logits = _outputs(report.path, random_image((1, 35, 50), 0))
+def test_logits_labels_and_confidence_of_one_file_agree(options, tmp_path):
+    net, asked = foreign_net(tmp_path / "net.onnx", **options), ["logits", "labels", "confidence"]
+    report = _adopted(net, **NORMALISED, outputs=asked)
+    labels, confidence, logits = _outputs(report.path, random_image((1, 35, 50), 0))
+    assert np.abs(confidence.astype(int) - confidence_of(logits)).max() <= 1
+    assert report.card.notes["confidence"] == FORMULA
     assert logits.dtype == np.float32
     assert logits.shape == (1, report.card.num_classes, 35, 50)
     assert np.array_equal(logits.argmax(1), labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import KEEP_KEY, check_rewritable
 from fcn_deploy.graph.load import load_graph
+from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.quantization.rewrites.fp16 import (
     Fp16Report,
     admits_half,
@@ -25,6 +27,8 @@ from fcn_deploy.quantization.rewrites.fp16 import (
 )
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
+from tests.support.contract_graphs import CARD as SIZED_CARD
+from tests.support.contract_graphs import small_graph
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn, write_foreign
 
 
@@ -98,6 +102,17 @@ def test_a_node_asked_for_stays_in_fp32_with_its_weights_and_its_reason(fcn):
 def test_one_cast_serves_all_readers_of_a_value(fcn):
     proto, _ = _convert(fcn, "conv2", "score_pool")
     assert sum(node.op_type == "Cast" and node.input[0] == "pool" for node in proto.graph.node) == 1
+
+
+def test_resizes_and_confidence_of_the_contract_stay_in_fp32(tmp_path):
+    card = replace(SIZED_CARD, network_size="0.5")
+    ir.save(small_graph(card, outputs=("labels", "confidence", "logits"), gain=0.01), tmp_path / "half.onnx")
+    proto, report = _convert(tmp_path / "half.onnx")
+    assert report.converted == ("score",)
+    image = random_image((1, 33, 47), 0)
+    found, plain = _run(proto, image), _run(onnx.load(tmp_path / "half.onnx"), image)
+    assert np.abs(found["logits"] - plain["logits"]).max() < 2e-3 * np.abs(plain["logits"]).max()
+    assert np.abs(found["confidence"].astype(int) - plain["confidence"]).max() <= 1
 
 
 def test_everything_kept_gives_the_same_logits_to_the_bit(fcn):
