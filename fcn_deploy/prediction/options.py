@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -61,6 +62,8 @@ class PredictOptions:
         """
         self._check_suffix()
         sources = find_sources(self.images, exclude=None if self.single else self.target, stdin=stdin)
+        if self.confidence is not None and self.confidence.exists():
+            sources = list(_outside(self.confidence.resolve(), sources))  # results of an earlier run are no images
         if self.single and (len(sources) > 1 or sources[0].is_video):
             raise OutputError(f"{self.target} is one file, and there are {len(sources)} sources; give a folder (-o)")
         if not isinstance(self.target, Storage):
@@ -81,3 +84,14 @@ class PredictOptions:
                 f"{target} is named like a file, and {self.format} label maps end in {needed}; give such a name or a "
                 "folder's (-o)"
             )
+
+
+def _outside(folder: Path, sources: Iterable[ImageSource]) -> Iterator[ImageSource]:
+    """Yield the sources that are not below `folder`."""
+    below: dict[Path, bool] = {}
+    for source in sources:
+        parent = source.path.parent
+        if parent not in below:
+            below[parent] = source.storage is None and parent.resolve().is_relative_to(folder)
+        if not below[parent]:
+            yield source

@@ -170,6 +170,13 @@ def test_confidence_is_written_next_to_the_labels_and_its_mean_to_the_areas(phot
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "areas.csv").read_text()
 
 
+def test_confidence_among_the_images_is_no_image_of_the_next_run(photos, sure_file, tmp_path):
+    sources = photos()
+    for _ in range(2):
+        report = predict(sure_file, sources, tmp_path / "masks", confidence=sources / "conf")
+        assert report.written == 20
+
+
 def test_one_image_has_its_confidence_under_the_name_of_its_label_map(photos, sure_file, tmp_path):
     predict(sure_file, photos() / "01.png", tmp_path / "mask.png", confidence=tmp_path / "conf")
     assert [path.name for path in (tmp_path / "conf").iterdir()] == ["mask.png"]
