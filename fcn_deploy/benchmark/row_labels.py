@@ -22,7 +22,7 @@ from fcn_deploy.data.dataset import Dataset, OnError, iterate
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.metrics.agreement import AgreementCounts, PixelShare, logit_margin
-from fcn_deploy.metrics.boundary import Evaluation
+from fcn_deploy.metrics.boundary_iou import FullEvaluation
 from fcn_deploy.metrics.scores import Counts
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.label_checks import check_labels
@@ -43,7 +43,7 @@ class LabelComparison:
     """
 
     name: str
-    accuracy: Evaluation
+    accuracy: FullEvaluation
     agreement: AgreementCounts
     failure: str | None = None
     by_image: list[Counts] = field(default_factory=list)
@@ -108,7 +108,7 @@ def compare_labels(
     """
 
     def empty(name: str) -> LabelComparison:
-        return LabelComparison(name, Evaluation(num_classes, ignore_index, radius), AgreementCounts(radius))
+        return LabelComparison(name, FullEvaluation(num_classes, ignore_index, radius), AgreementCounts(radius))
 
     own = empty("the reference" if reference is None else reference.name)
     results = [own if runner is reference else empty(runner.name) for runner in runners]
@@ -173,9 +173,8 @@ class RowLabels:
         running = [(run, run.runner) for run in runs if run.ok and run.runner is not None]
         results, _ = self._results([runner for _, runner in running], None, ImagePool(keep_images=False), size)
         for (run, _), result in zip(running, results, strict=True):
-            accuracy = accuracy_of(result) if result.failure is None else None
-            if accuracy is not None:  # a curve over sizes needs no matrix of each image
-                run.accuracy[size] = replace(accuracy, by_image=(), boundary_by_image=())
+            if result.failure is None and (accuracy := accuracy_of(result)) is not None:
+                run.accuracy[size] = replace(accuracy, by_image=(), boundary_by_image=())  # a curve needs no more
 
     def _results(
         self,
@@ -228,7 +227,8 @@ def accuracy_of(result: LabelComparison) -> Accuracy | None:
         return None
     kept = (result.by_image, result.boundary_by_image) if found.images <= MOST_IMAGES else ([], [])
     each, near = (tuple(map(_as_tuples, counts)) for counts in kept)
-    return Accuracy(_as_tuples(found.overall), _as_tuples(found.boundary), found.images, each, near)
+    overall, boundary, regions = map(_as_tuples, (found.overall, found.boundary, found.regions.counts))
+    return Accuracy(overall, boundary, found.images, each, near, regions)
 
 
 def agreement_of(agreement: AgreementCounts) -> Agreement:
@@ -247,4 +247,4 @@ def _share(share: PixelShare) -> Agreed:
 
 
 def _as_tuples(counts: Counts) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(int(count) for count in row) for row in counts)
+    return tuple(map(tuple, counts.tolist()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.boundary_iou import BoundaryIou
 from fcn_deploy.metrics.scores import Scores
 from fcn_deploy.system.plain import plain
 
@@ -24,6 +25,8 @@ class AccuracyReport:
         radius: half width of the boundary band in pixels.
         overall, boundary, interior: scores over all pixels, those near a label change of the ground truth, and the
             others. IoUs and accuracies are fractions 0..1, nan where there was nothing to score.
+        boundary_iou: Boundary IoU of Cheng et al., whose regions are not the band of `boundary`.
+        confusion: pixels by class, row = true class, column = predicted class.
     """
 
     model: str
@@ -37,6 +40,8 @@ class AccuracyReport:
     overall: Scores
     boundary: Scores
     interior: Scores
+    boundary_iou: BoundaryIou
+    confusion: tuple[tuple[int, ...], ...]
 
     def to_plain(self) -> dict[str, Any]:
         """Return the report as JSON holds it: fractions 0..1, None where there was nothing to score."""

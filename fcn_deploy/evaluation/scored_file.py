@@ -14,7 +14,7 @@ from fcn_deploy.errors import FcnDeployError, MissingDependencyError, RunnerErro
 from fcn_deploy.evaluation.report import AccuracyReport, ComparedAccuracy
 from fcn_deploy.metrics.agreement import AgreementCounts
 from fcn_deploy.metrics.bootstrap import Interval, iou_change
-from fcn_deploy.metrics.boundary import Evaluation
+from fcn_deploy.metrics.boundary_iou import FullEvaluation, boundary_iou
 from fcn_deploy.metrics.scores import Counts, Labels, scores
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.label_checks import check_labels
@@ -35,7 +35,7 @@ class ScoredFile:
     error: FcnDeployError | None = None
     by_image: list[Counts] = field(default_factory=list)
     agreement: AgreementCounts = field(default_factory=AgreementCounts)
-    counts: Evaluation | None = None
+    counts: FullEvaluation | None = None
 
     @classmethod
     def open(
@@ -57,7 +57,7 @@ class ScoredFile:
         return found
 
     def begin(self, classes: int, radius: int) -> None:
-        self.counts = Evaluation(classes, ignore_index_for(classes), radius)
+        self.counts = FullEvaluation(classes, ignore_index_for(classes), radius)
 
     def add(self, sample: Sample, truth: Labels, reference: Labels | None) -> Labels | None:
         """Run one image and count its labels; return the labels to compare the next file's with."""
@@ -80,6 +80,7 @@ class ScoredFile:
             self.source.path.name, self.source.digest()[0], self.spec, dataset.name, classes, counts.images,
             len(dataset) - counts.images, radius,
             scores(counts.overall), scores(counts.boundary), scores(counts.interior),
+            boundary_iou(counts.regions.counts), tuple(map(tuple, counts.overall.tolist())),
         )  # fmt: skip
 
     def compared(self, report: AccuracyReport | None, first: ScoredFile) -> ComparedAccuracy:

@@ -1,12 +1,17 @@
-"""Count a confusion matrix and compute the four accuracies of the FCN paper from it.
+"""Count a confusion matrix and compute from it the four accuracies of the FCN paper, Dice, precision and recall.
 
 With n_ij pixels of class i predicted as j, t_i = sum_j n_ij and n_cl classes (section 5, "Metrics"):
 pixel accuracy = sum_i n_ii / sum_i t_i; mean accuracy = (1 / n_cl) sum_i n_ii / t_i;
 IU_i = n_ii / (t_i + sum_j n_ji - n_ii); mean IU = (1 / n_cl) sum_i IU_i;
 frequency weighted IU = sum_i t_i IU_i / sum_k t_k.
 
+With p_i = sum_j n_ji pixels predicted as class i: precision_i = n_ii / p_i, recall_i = n_ii / t_i (van Rijsbergen,
+"Information Retrieval", 1979, chapter 7), and Dice_i = F1_i = 2 n_ii / (t_i + p_i), their harmonic mean (Dice,
+"Measures of the amount of ecologic association between species", Ecology 1945). Mean recall is the mean accuracy.
+
 Absent classes: a class with neither true nor predicted pixels has no IoU (nan) and is left out of the mean. One that
-is predicted but never true has IoU 0 and is in the mean. Mean accuracy is over the classes with true pixels.
+is predicted but never true has IoU 0 and is in the mean; Dice likewise. Mean accuracy is over the classes with true
+pixels, mean precision over those with predicted pixels.
 """
 
 from __future__ import annotations
@@ -93,7 +98,10 @@ class Scores:
     """Fractions 0..1; nan where nothing was there to be scored.
 
     Attributes:
-        per_class_iou: one per class; nan for a class that is neither in the truth nor in the prediction.
+        mean_accuracy: also called mean recall.
+        mean_dice: also called mean F1.
+        per_class_iou, per_class_dice: nan for a class that is neither in the truth nor in the prediction.
+        per_class_precision, per_class_recall: nan for a class without predicted, without true pixels.
         pixels: how many pixels were counted.
     """
 
@@ -101,22 +109,33 @@ class Scores:
     mean_accuracy: float
     mean_iou: float
     frequency_weighted_iou: float
+    mean_dice: float
+    mean_precision: float
     per_class_iou: tuple[float, ...]
+    per_class_dice: tuple[float, ...]
+    per_class_precision: tuple[float, ...]
+    per_class_recall: tuple[float, ...]
     pixels: int = 0
 
 
 def scores(counts: Counts) -> Scores:
-    """Return the paper's metrics of int64[C, C] counts, row = true class, column = predicted class."""
+    """Return the metrics of int64[C, C] counts, row = true class, column = predicted class."""
     correct = np.diag(counts).astype(np.float64)
     true, predicted = counts.sum(axis=1), counts.sum(axis=0)
     iou = ratio(correct, true + predicted - correct)
+    dice, precision, recall = ratio(2 * correct, true + predicted), ratio(correct, predicted), ratio(correct, true)
     frequency = ratio(true, true.sum())
     return Scores(
         pixel_accuracy=float(ratio(correct.sum(), true.sum())),
-        mean_accuracy=_mean(ratio(correct, true)),
-        mean_iou=_mean(iou),
+        mean_accuracy=mean_of_present(recall),
+        mean_iou=mean_of_present(iou),
         frequency_weighted_iou=float(np.nansum(frequency * iou)) if true.any() else math.nan,
-        per_class_iou=tuple(float(value) for value in iou),
+        mean_dice=mean_of_present(dice),
+        mean_precision=mean_of_present(precision),
+        per_class_iou=_floats(iou),
+        per_class_dice=_floats(dice),
+        per_class_precision=_floats(precision),
+        per_class_recall=_floats(recall),
         pixels=int(true.sum()),
     )
 
@@ -129,6 +148,11 @@ def ratio(part: ArrayLike, whole: ArrayLike) -> NDArray[np.float64]:
     return quotient
 
 
-def _mean(values: NDArray[np.float64]) -> float:
+def _floats(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def mean_of_present(values: NDArray[np.float64]) -> float:
+    """Return the mean of the classes that have a value; nan if none has."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else math.nan

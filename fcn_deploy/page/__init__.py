@@ -1,1 +1,1 @@
-"""Draw and render the HTML pages that `bench` and `train` write: SVG, pictures, one style."""
+"""Draw and render the HTML pages that `bench`, `train` and `evaluate` write: SVG, pictures, one style."""

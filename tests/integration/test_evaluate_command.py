@@ -39,6 +39,19 @@ def test_pixel_accuracy_is_the_share_of_right_pixels(small_checkpoint):
     assert found["boundary"]["pixels"] + found["interior"]["pixels"] == found["overall"]["pixels"] == 3 * 33 * 47
 
 
+def test_the_page_is_written_next_to_the_json_and_needs_a_file_of_its_own(small_onnx, tmp_path):
+    page, figures_path = tmp_path / "accuracy.html", tmp_path / "accuracy.json"
+    arguments = ("evaluate", str(small_onnx), "--data", DATA, "--json", str(figures_path))
+    assert invoke(*arguments, "--html", str(page)).exit_code == 0
+    found = json.loads(figures_path.read_text())
+    assert np.sum(found["confusion"]) == found["overall"]["pixels"]
+    assert 0 <= found["boundary_iou"]["mean"] <= 1
+    assert "Confusion matrix" in page.read_text()
+    for wrong, words in ((str(figures_path), "name the same one"), ("-", "--html needs a file")):
+        refused = invoke(*arguments, "--html", wrong)
+        assert (refused.exit_code, words in refused.output) == (2, True)
+
+
 def test_an_onnx_file_scores_as_its_checkpoint_does(small_checkpoint, small_onnx):
     own, other = figures(str(small_checkpoint), "--data", DATA), figures(str(small_onnx), "--data", DATA)
     assert other["runner"] == "onnxruntime"

@@ -168,10 +168,18 @@ def _accuracy(record: Record, accuracy: Accuracy | None) -> Iterator[str]:
         for counts in (accuracy.overall, accuracy.boundary, *accuracy.by_image, *accuracy.boundary_by_image)
     ):
         yield f"has counts that are no matrix of {side} by {side} numbers of pixels"
+    elif accuracy.boundary_iou and not _are_regions(accuracy.boundary_iou, side):
+        yield f"has counts of Boundary IoU that are no 3 by {side} numbers of pixels"
 
 
 def _is_counted(counts: Counts, side: int) -> bool:
     return len(counts) == side and all(len(row) == side and min(row, default=0) >= 0 for row in counts)
+
+
+def _are_regions(counts: Counts, side: int) -> bool:
+    if len(counts) != 3 or any(len(row) != side for row in counts):
+        return False
+    return all(0 <= both <= min(regions) for both, *regions in zip(*counts, strict=True))
 
 
 def _agreement(agreement: Agreement | None) -> Iterator[str]:

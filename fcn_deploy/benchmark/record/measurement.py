@@ -113,6 +113,8 @@ class Accuracy:
     Attributes:
         by_image, boundary_by_image: of each labelled image, in the data set's order; empty for more than 2000 images,
             and the second in records that did not keep it.
+        boundary_iou: the int64[3, C] counts of Boundary IoU (Cheng et al.): pixels in both regions, in that of the
+            truth, in that of the prediction; empty in records that did not keep them.
     """
 
     overall: Counts
@@ -120,6 +122,7 @@ class Accuracy:
     images: int
     by_image: tuple[Counts, ...] = ()
     boundary_by_image: tuple[Counts, ...] = ()
+    boundary_iou: Counts = ()
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fcn_deploy.benchmark.record.accuracy import boundary_iou_of, class_scores, regions
 from fcn_deploy.benchmark.record.measurement import Accuracy, Agreed, Frame, MarginAgreed, Measurement
 from fcn_deploy.benchmark.record.series import reference_series, series
 from fcn_deploy.benchmark.record.stability import stability
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
-from fcn_deploy.metrics.scores import Scores, scores
 from fcn_deploy.runners.registry import REFERENCE, RUNNERS
-
-REGIONS = ("all", "boundary", "interior")
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,8 @@ class Fidelity:
 
     Attributes:
         pixel_accuracy, mean_accuracy, frequency_weighted_iou: the other three metrics of the FCN paper.
+        mean_dice, mean_precision: over the classes too; mean recall is `mean_accuracy`.
+        boundary_iou: mean Boundary IoU of Cheng et al., which is not `boundary_mean_iou`.
         delta_points, boundary_delta_points: mean IoU less the reference's.
         delta_interval: 95 % interval of `delta_points` over paired images, where the record holds the counts of each.
         worst_class: class that lost the most IoU against the reference, and how much in points (negative).
@@ -70,6 +70,9 @@ class Fidelity:
     pixel_accuracy: float | None = None
     mean_accuracy: float | None = None
     frequency_weighted_iou: float | None = None
+    mean_dice: float | None = None
+    mean_precision: float | None = None
+    boundary_iou: float | None = None
     delta_points: float | None = None
     boundary_mean_iou: float | None = None
     boundary_delta_points: float | None = None
@@ -118,13 +121,16 @@ def fidelity(record: Record, measurement: Measurement) -> Fidelity:
         )
     if accuracy is None:
         return found
-    own = regions(accuracy)
+    own, near_contours = regions(accuracy), boundary_iou_of(accuracy)
     found = replace(
         found,
         mean_iou=100 * own["all"].mean_iou,
         pixel_accuracy=100 * own["all"].pixel_accuracy,
         mean_accuracy=100 * own["all"].mean_accuracy,
         frequency_weighted_iou=100 * own["all"].frequency_weighted_iou,
+        mean_dice=100 * own["all"].mean_dice,
+        mean_precision=100 * own["all"].mean_precision,
+        boundary_iou=None if near_contours is None else 100 * near_contours.mean,
         boundary_mean_iou=100 * own["boundary"].mean_iou,
         interior_mean_iou=100 * own["interior"].mean_iou,
     )
@@ -142,9 +148,10 @@ def fidelity(record: Record, measurement: Measurement) -> Fidelity:
 
 
 def summarise(record: Record, measurement: Measurement) -> dict[str, Any]:
-    """Return speed and fidelity as plain data; a figure that is not a number becomes None."""
+    """Return speed, fidelity and each class's scores as plain data; a figure that is not a number becomes None."""
     timed = speed(record, measurement)
     figures = asdict(fidelity(record, measurement))
+    figures["classes"] = class_scores(record.data.classes, measurement.accuracy)
     figures |= {} if timed is None else asdict(timed) | {"unstable": timed.unstable}
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in figures.items()}
 
@@ -175,13 +182,6 @@ class ClassChange:
     before: float
     after: float
     change: Interval
-
-
-def regions(accuracy: Accuracy) -> dict[str, Scores]:
-    """Return the four metrics everywhere, near label changes of the ground truth, and away from them."""
-    everywhere, near = (np.array(counts, np.int64) for counts in (accuracy.overall, accuracy.boundary))
-    parts = zip(REGIONS, (everywhere, near, everywhere - near), strict=True)
-    return {name: scores(counts) for name, counts in parts}
 
 
 def mean_change(before: Accuracy, after: Accuracy) -> Interval:

@@ -1,39 +1,47 @@
-"""Build the tables of fidelity in full: four metrics by region, each class, agreement by margin, the worst frames."""
+"""Build the tables of fidelity in full: means by region, each class, agreement by margin, the worst frames."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from fcn_deploy.benchmark.record.summary import class_changes, is_reference, mean_change, most_changed, regions
+from fcn_deploy.benchmark.record.accuracy import boundary_iou_of, class_scores, regions
+from fcn_deploy.benchmark.record.summary import class_changes, is_reference, mean_change, most_changed
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.report.sheets import Sheet
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.system.formatting import NONE, number, points, share
 
-METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou")
-HEADS = ("runner", "", "pixel acc.", "mean acc.", "mean IoU", "f.w. IoU", "Δ mean IoU")
+METRICS = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "mean_dice", "mean_precision")
+HEADS = (
+    "runner", "", "pixel acc.", "mean acc.", "mean IoU", "f.w. IoU", "mean Dice", "mean prec.", "Boundary IoU",
+    "Δ mean IoU",
+)  # fmt: skip
+SCORES = {"dice": "Dice", "precision": "precision", "recall": "recall", "boundary_iou": "Boundary IoU"}
 NAME = 60
 
 
 def detail_sheets(record: Record) -> list[Sheet]:
     """Return the tables that this record has something for, in the order of reading."""
-    parts = (_region_sheets, _class_sheets, _margin_sheets, _frame_sheets)
+    parts = (_region_sheets, _class_sheets, _score_sheets, _margin_sheets, _frame_sheets)
     return [sheet for part in parts for sheet in part(record) if sheet.rows]
 
 
 def _region_sheets(record: Record) -> Iterator[Sheet]:
-    """Yield the four accuracies of the FCN paper in per cent: everywhere, near label changes, away from them."""
+    """Yield the means in per cent: everywhere, near label changes, away from them; Boundary IoU has its own region."""
     rows = []
     reference = record.reference_accuracy(None)
     for row, own in [(row, row.own.accuracy) for row in record.rows if row.own.accuracy is not None]:
         runner, change = row.name, NONE
         if reference is not None:
             change = "ref" if is_reference(record, row) else interval(mean_change(reference, own))
+        contours = boundary_iou_of(own)
+        alone = NONE if contours is None else number(100 * contours.mean, 2)
         for name, found in regions(own).items():
-            rows.append((runner, name, *(number(100 * getattr(found, metric), 2) for metric in METRICS), change))
-            runner = change = ""  # only next to the row's first region
-    yield Sheet("The FCN paper's accuracies", HEADS, tuple(rows), words=(0, 1))
+            rows.append((runner, name, *(number(100 * getattr(found, metric), 2) for metric in METRICS), alone, change))
+            runner = alone = change = ""  # only next to the row's first region
+    yield Sheet("Accuracies by region", HEADS, tuple(rows), words=(0, 1))
 
 
 def _class_sheets(record: Record) -> Iterator[Sheet]:
@@ -47,6 +55,16 @@ def _class_sheets(record: Record) -> Iterator[Sheet]:
             for index, change in enumerate(found[0][1])
         )
         yield Sheet(f"IoU of {reference}, and points gained", heads, rows)
+
+
+def _score_sheets(record: Record) -> Iterator[Sheet]:
+    """Yield Dice, precision, recall and Boundary IoU of each class, of the reference alone."""
+    if record.reference is not None and (found := record.reference.accuracy) is not None:
+        rows = tuple(
+            (str(each["class"]), *(number(float(each.get(key, math.nan)), 2) for key in SCORES))
+            for each in class_scores(record.data.classes, found) or ()
+        )
+        yield Sheet(f"Classes of {record.reference.name}, %", ("class", *SCORES.values()), rows)
 
 
 def _margin_sheets(record: Record) -> Iterator[Sheet]:

@@ -29,6 +29,7 @@ from fcn_deploy.benchmark.report.sheets import Sheet, sheets
 from fcn_deploy.benchmark.report.top import top
 from fcn_deploy.benchmark.worst_frames import WorstFrames
 from fcn_deploy.metrics.budget import AccuracyBudget
+from fcn_deploy.page.heat_map import NOTE, heat_map, map_width
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template
 from fcn_deploy.version import __version__
@@ -97,6 +98,9 @@ def render_html(
         styles=styles(),
         parts=_parts(record, more, gate),
         details=[grid(record, sheet) for sheet in detail_sheets(record)],
+        confusion=_confusion(record),
+        confusion_note=NOTE,
+        confusion_width=map_width(len(record.data.classes)),
         remarks=[*absences(record), *circumstances(record)],
         key=_key,
         overlays=pictures,
@@ -145,6 +149,15 @@ def _first_plots(record: Record) -> list[tuple[str, Markup]]:
         ("narrow", tradeoff_plot(record)),
     ]
     return [(kind, plot) for kind, plot in plots if plot is not None]
+
+
+def _confusion(record: Record) -> Markup | None:
+    """Draw the reference's confusion matrix; None without a ground truth."""
+    found = record.reference
+    if found is None or found.accuracy is None or not record.data.classes:
+        return None
+    title = f"{found.name}: true class by row, predicted class by column"
+    return heat_map(record.data.classes, found.accuracy.overall, title)
 
 
 def _key(series: int) -> Markup:

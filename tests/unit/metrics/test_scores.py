@@ -20,6 +20,25 @@ def test_the_four_metrics_of_a_hand_computed_matrix():
     assert result.pixels == 20
 
 
+def test_dice_precision_and_recall_of_a_hand_computed_matrix():
+    # true pixels: 10, 6, 4; predicted pixels: 10, 5, 5; correct: 8, 4, 3
+    result = scores(np.array([[8, 1, 1], [1, 4, 1], [1, 0, 3]]))
+    assert result.per_class_precision == pytest.approx((0.8, 0.8, 0.6))
+    assert result.per_class_recall == pytest.approx((0.8, 4 / 6, 0.75))
+    assert result.per_class_dice == pytest.approx((16 / 20, 8 / 11, 6 / 9))
+    assert result.mean_precision == pytest.approx(2.2 / 3)
+    assert result.mean_dice == pytest.approx((16 / 20 + 8 / 11 + 6 / 9) / 3)
+    assert result.mean_accuracy == pytest.approx(sum(result.per_class_recall) / 3)
+
+
+def test_a_class_without_predicted_pixels_has_no_precision_and_one_without_true_pixels_no_recall():
+    result = scores(np.array([[3, 0, 1], [2, 0, 0], [0, 0, 0]]))
+    assert result.per_class_dice == pytest.approx((6 / 9, 0, 0))
+    assert result.per_class_precision == pytest.approx((3 / 5, math.nan, 0), nan_ok=True)
+    assert result.per_class_recall == pytest.approx((3 / 4, 0, math.nan), nan_ok=True)
+    assert result.mean_precision == pytest.approx(3 / 10)
+
+
 def test_a_class_in_neither_truth_nor_prediction_is_left_out():
     result = scores(np.array([[3, 0, 1], [0, 0, 0], [0, 0, 2]]))
     assert math.isnan(result.per_class_iou[1])
@@ -57,6 +76,8 @@ def test_scores_are_fractions_and_one_for_a_perfect_prediction(counts):
     result = scores(counts)
     values = (result.pixel_accuracy, result.mean_accuracy, result.mean_iou, result.frequency_weighted_iou)
     assert all(math.isnan(value) or 0 <= value <= 1 + 1e-12 for value in (*values, *result.per_class_iou))
+    for dice, iou in zip(result.per_class_dice, result.per_class_iou, strict=True):
+        assert dice == pytest.approx(2 * iou / (1 + iou), nan_ok=True)
     perfect = scores(np.diag(np.diag(counts) + 1))
     assert perfect.mean_iou == perfect.mean_accuracy == perfect.pixel_accuracy == 1
     assert perfect.frequency_weighted_iou == pytest.approx(1)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fcn_deploy.benchmark.record.summary import fidelity, is_reference, mean_change, regions, speed
+from fcn_deploy.benchmark.record.accuracy import regions
+from fcn_deploy.benchmark.record.summary import fidelity, is_reference, mean_change, speed
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.benchmark.report.plots.labels import Box, placed
 from fcn_deploy.page.scale import Scale, across, centred, positive, up

@@ -53,7 +53,7 @@ def with_newer_fields(old: dict) -> dict:
     busy, accuracy = old["saturated"], old["accuracy"]
     return old | {
         "saturated": None if busy is None else busy | {"joules": {}},
-        "accuracy": None if accuracy is None else accuracy | {"boundary_by_image": []},
+        "accuracy": None if accuracy is None else accuracy | {"boundary_by_image": [], "boundary_iou": []},
     }
 
 
@@ -176,6 +176,11 @@ def edited(place: tuple[str | int, ...], value: object) -> str:
             ("rows", 0, "measurements", 0, "accuracy", "by_image"),
             [[[1]]],
             "pytorch has counts that are no matrix of 2 by 2",
+        ),
+        (
+            ("rows", 0, "measurements", 0, "accuracy", "boundary_iou"),
+            [[5, 5], [4, 9], [9, 9]],
+            "pytorch has counts of Boundary IoU that are no 3 by 2 numbers of pixels",
         ),
         (("reference", "accuracy", "overall"), [[1]], "the reference has counts of 1 classes, and the data has 2"),
         (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from fcn_deploy.benchmark.record.summary import class_changes, fidelity, regions, speed, summarise
-from tests.support.bench_records import RECORD, REFERENCE, ROWS, against, counted, with_rows
+from fcn_deploy.benchmark.record.accuracy import regions
+from fcn_deploy.benchmark.record.summary import class_changes, fidelity, speed, summarise
+from tests.support.bench_records import RECORD, REFERENCE, ROWS, WORSE, against, counted, with_rows
 
 
 def test_the_papers_four_metrics_of_each_region_by_hand():
@@ -33,6 +36,23 @@ def test_a_class_that_lost_has_an_interval_that_says_so_and_the_other_one_too():
     found = fidelity(record, row.own)
     assert found.delta_points == pytest.approx((road.change.value + pole.change.value) / 2)
     assert found.delta_interval[0] < found.delta_points < found.delta_interval[1] < 0
+
+
+def test_dice_precision_and_boundary_iou_are_in_the_summary_of_each_class():
+    regions_of = ((40, 30), (50, 60), (60, 30))  # in both, in the truth's, in the prediction's
+    record, row = against(replace(REFERENCE, boundary_iou=regions_of), replace(WORSE, boundary_iou=regions_of))
+    summary = summarise(record, row.own)
+    # ((50, 50), (0, 100)): predicted 50 and 150
+    assert summary["classes"] == [
+        {"class": "road", "iou": 50, "dice": pytest.approx(200 / 3), "precision": 100, "recall": 50,
+         "boundary_iou": pytest.approx(100 * 40 / 70)},
+        {"class": "pole", "iou": pytest.approx(200 / 3), "dice": 80, "precision": pytest.approx(200 / 3),
+         "recall": 100, "boundary_iou": 50},
+    ]  # fmt: skip
+    assert (summary["mean_dice"], summary["mean_precision"]) == pytest.approx(((200 / 3 + 80) / 2, 250 / 3))
+    assert summary["boundary_iou"] == pytest.approx((400 / 7 + 50) / 2)
+    assert "boundary_iou" not in summarise(RECORD, ROWS[1].own)["classes"][0]  # a record that did not keep it
+    assert summarise(RECORD, ROWS[1].own)["boundary_iou"] is None
 
 
 def test_speed_is_upload_run_and_download_together():

@@ -45,4 +45,6 @@ def test_each_table_is_there_once_however_many_rows_there_are():
     found = {sheet.title: sheet for sheet in detail_sheets(replace(RECORD, rows=rows))}
     assert len(found) == len(detail_sheets(replace(RECORD, rows=rows)))
     wide = [sheet for sheet in found.values() if sheet.columns[0] in ("class", "logit margin")]
-    assert [len(sheet.columns) - 2 for sheet in wide] == [7, 7]
+    # changes of the classes, margins: a column per row; between them the reference's own four scores of each class
+    assert [len(sheet.columns) - 2 for sheet in wide] == [7, 3, 7]
+    assert wide[1].rows == (("road", "94.74", "100.00", "90.00", "-"), ("pole", "95.24", "90.91", "100.00", "-"))

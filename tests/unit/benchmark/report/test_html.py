@@ -91,8 +91,8 @@ def test_whatever_a_user_named_is_text():
 
 def test_every_plot_is_well_formed_and_says_in_words_what_it_shows(page):
     drawings = re.findall(r"<figure[^>]*>(<svg.*?</svg>)</figure>", page, re.DOTALL)
-    # medians, speed against accuracy for desk and phone, rounds; 2 rows' classes; ms of 2 batches, mIoU
-    assert len(drawings) == 3 + 1 + 2 + 3
+    # medians, speed against accuracy for desk and phone, rounds; 2 rows' classes; ms of 2 batches, mIoU; confusions
+    assert len(drawings) == 3 + 1 + 2 + 3 + 1
     for drawing in drawings:
         root = ElementTree.fromstring(drawing)
         title, description = root[0], root[1]
