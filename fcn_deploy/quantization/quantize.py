@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import onnx_ir as ir
 
@@ -36,6 +37,7 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import search_layers
 from fcn_deploy.quantization.search.steps import SearchedNetwork, candidates
 from fcn_deploy.system.arguments import checked
+from fcn_deploy.system.decode import at_least
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
@@ -51,7 +53,7 @@ def quantize(
     precision: QuantizedPrecision,
     calibration: StrPath | DataOptions | None = None,
     method: Method = "mse",
-    percentile: float = PERCENTILE,
+    percentile: Annotated[float, at_least(50, 100, "a number")] = PERCENTILE,
     calibration_cache: StrPath | None = None,
     target: Target = "tensorrt",
     keep: Sequence[str] = (),

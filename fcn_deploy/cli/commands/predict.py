@@ -12,7 +12,7 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, refuse_without
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
 from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
-from fcn_deploy.cli.options.values import COUNT, File
+from fcn_deploy.cli.options.values import COUNT, File, Number
 from fcn_deploy.system.arguments import MOST_LANES, MOST_WORKERS
 from fcn_deploy.vocabulary import MASK_FORMATS
 
@@ -84,7 +84,7 @@ UNUSED_IMAGES = 3
         help="PNG with the palette, grey PNG (value = label), or NumPy array.",
     ),
     option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours."),
-    option("--alpha", type=click.FloatRange(0, 1), default=0.5, help="Opacity of the colours of --overlay."),
+    option("--alpha", type=Number(0, 1), default=0.5, help="Opacity of the colours of --overlay."),
     option("--areas", type=File(), help="Write the pixels of each class in each image as CSV."),
     option(
         "--confidence",

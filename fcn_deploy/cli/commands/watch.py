@@ -20,7 +20,7 @@ from fcn_deploy.cli.options.data import (
     split_option,
     threads_option,
 )
-from fcn_deploy.cli.options.values import COUNT, FILE, picked
+from fcn_deploy.cli.options.values import COUNT, FILE, Number, picked
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions
@@ -68,21 +68,21 @@ OUT, UNJUDGED = 3, 4
     "Limits",
     option(
         "--false-alarms",
-        type=click.FloatRange(0.1, 50),
+        type=Number(0.1, 50),
         default=5.0,
         metavar="PERCENT",
         help="Of 100 sets of images like the calibration's, how many may be out.",
     ),
     option(
         "--max-beyond",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         default=0.1,
         metavar="PERCENT",
         help="Share of a tensor's values outside its range that is always in order.",
     ),
     option(
         "--max-differing",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         metavar="PERCENT",
         show_default="twice the calibration's, 2 where that is not known",
         help="Share of labels unlike the reference's that is in order.",

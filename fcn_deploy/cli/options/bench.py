@@ -10,7 +10,7 @@ import click
 
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
-from fcn_deploy.cli.options.values import COUNT, picked, size_value
+from fcn_deploy.cli.options.values import COUNT, Number, picked, size_value
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.vocabulary import Size
 
@@ -61,7 +61,7 @@ TIMING_OPTIONS = (
     option("--iterations", type=COUNT, default=500, help="Largest number of rounds."),
     option(
         "--seconds",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         default=20.0,
         help="Stop after this time, but after at least 3 rounds.",
     ),
@@ -95,7 +95,7 @@ TIMING_OPTIONS = (
     ),
     option(
         "--saturation",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         default=1.5,
         metavar="SECONDS",
         help="Time to measure images per second with a queue that is never empty; 0 to skip it.",

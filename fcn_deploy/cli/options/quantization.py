@@ -20,7 +20,7 @@ from fcn_deploy.cli.options.data import (
     source_option,
     split_option,
 )
-from fcn_deploy.cli.options.values import FILE
+from fcn_deploy.cli.options.values import FILE, Number
 from fcn_deploy.vocabulary import METHODS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ method_option = option(
 )
 percentile_option = option(
     "--percentile",
-    type=click.FloatRange(min=50, max=100),
+    type=Number(min=50, max=100),
     default=99.99,
     help="Percentage of the values that --method percentile does not clip.",
 )
@@ -58,7 +58,7 @@ SEARCH_OPTIONS = (
     count_option("--max-search-images", "search_images", "--data", was=("--search-images",)),
     option(
         "--time-budget",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         metavar="SECONDS",
         show_default="no limit",
         help="Stop measuring layers after this time and use the results so far.",

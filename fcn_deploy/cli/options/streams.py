@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fcn_deploy.cli.options.command import option, refuse_without
-from fcn_deploy.cli.options.values import picked
+from fcn_deploy.cli.options.values import Number, picked
 
 
 def duration(text: str) -> float:
@@ -27,7 +27,7 @@ STREAM_OPTIONS = (
         type=click.IntRange(1, 1000),
         help="Also find how many streams of images, at most N, each row serves within the deadline.",
     ),
-    option("--fps", type=click.FloatRange(0.1, 1000), default=30.0, help="Images per second of each stream."),
+    option("--fps", type=Number(0.1, 1000), default=30.0, help="Images per second of each stream."),
     option(
         "--deadline",
         type=duration,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,16 @@ class File(click.Path):
 
 
 FILE = File(path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A finite number in a range; click's own type takes nan, which is below and above nothing, for one in any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"'{value}' is not a finite number", param, ctx)
+        return number
 
 
 def parse_classes(text: str) -> tuple[str, ...]:

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.precheck.arity import LEAST_INPUTS
-from fcn_deploy.graph.precheck.external_data import DataPart, check_part
-from fcn_deploy.graph.precheck.tensors import BITS, INT32S, STRING, TYPED, TensorHeader, read_tensor
-from fcn_deploy.graph.precheck.wire import Buffer, Field, WireError, fields, message, signed, text
+from fcn_deploy.graph.precheck.tensors import BITS, check_tensor, read_tensor, shown_dims
+from fcn_deploy.graph.precheck.wire import BYTES, Buffer, Field, WireError, fields, message, signed, text
 from fcn_deploy.model_file import require_file
 
 MOST_NODES = 50_000  # the largest networks have a tenth; libraries take minutes of memory and time for more
@@ -23,7 +22,10 @@ DEEPEST = 20  # graphs in graphs: an If in a Loop in an If
 MOST_VERSION = 1000  # of a format or a set of operators; a file of a later version than onnx knows is refused later
 MOST_PIXELS = 1 << 31  # of an input: a square of 46,000 pixels
 COMPLEX = (14, 15)
-MOST_DIMS = 32  # of an array of NumPy 1
+# Fields of ModelProto and GraphProto; bindings raise from wherever they first meet a text that is not UTF-8.
+GRAPH, METADATA, FUNCTION = 7, 14, 25
+MODEL_TEXTS, GRAPH_TEXTS = (2, 3, 4, 6), (2, 10)
+NODE, INITIALIZER, INPUT, OUTPUT, VALUE = 1, 5, 11, 12, 13
 
 
 def scan(path: Path) -> dict[str, Path]:
@@ -56,24 +58,24 @@ class _Scanner:
         self._nodes = 0
 
     def model(self, data: Buffer) -> None:
-        ports = {1: 0, 11: 0, 12: 0}  # nodes, inputs and outputs of the main graph
+        ports = {NODE: 0, INPUT: 0, OUTPUT: 0}
         versions = list[int]()
         for each in fields(data, 0, len(data)):
             if each.number == 1:  # ir_version
                 versions.append(signed(each.value))
             elif each.number == 8:  # opset_import, whose version is field 2
                 versions += [signed(part.value) for part in message(data, each) if part.number == 2] or [0]
-            elif each.number == 7:  # graph
-                for part in message(data, each):
-                    if part.number in ports:
-                        ports[part.number] += 1
-                    if part.number == 11:
-                        self._check_input(*_input(data, part))
-                self._graph(data, each, 0)
-            elif each.number == 25:  # functions
+            elif each.number == GRAPH:
+                self._main_graph(data, each, ports)
+            elif each.number == FUNCTION:
                 for part in message(data, each):
                     if part.number == 7:
                         self._node(data, part, 0)
+            elif each.number in MODEL_TEXTS:
+                text(data, each)
+            elif each.number == METADATA:
+                for part in message(data, each):
+                    text(data, part)
         if not all(ports.values()):
             raise GraphError(
                 f"{self.path} is not an ONNX model: it has no inputs, outputs or nodes; export or copy it again"
@@ -85,12 +87,29 @@ class _Scanner:
                 f"from 1 to {MOST_VERSION}; export it again"
             )
 
+    def _main_graph(self, data: Buffer, graph: Field, ports: dict[int, int]) -> None:
+        """Check the graph, and count what `ports` names by field number."""
+        for part in message(data, graph):
+            if part.number in ports:
+                ports[part.number] += 1
+            if part.number in (INPUT, OUTPUT, VALUE):
+                found = _value(data, part)
+                if part.number == INPUT:
+                    self._check_input(*found)
+            elif part.number in GRAPH_TEXTS:
+                text(data, part)
+        self._graph(data, graph, 0)
+
+    def _keep(self, found: tuple[str, Path] | None) -> None:
+        if found is not None:
+            self.files[found[0]] = found[1]
+
     def _check_input(self, name: str, dtype: int | None, dims: list[int]) -> None:
         """Raise GraphError for an input that is no image: a side of 0 or of more than `MOST_PIXELS`, or texts."""
         pixels = math.prod(dim for dim in dims if dim > 0)
         if len(dims) == 4 and (0 in dims or pixels > MOST_PIXELS):
             raise GraphError(
-                f"{self.path} has an input {name} of the dims {_shown(dims)}, which are no batch of images"
+                f"{self.path} has an input {name} of the dims {shown_dims(dims)}, which are no batch of images"
             )
         if dtype is not None and len(dims) == 4 and (dtype not in BITS or dtype in COMPLEX):
             raise GraphError(f"{self.path} has an input {name} of texts or complex numbers, which are no images")
@@ -101,11 +120,11 @@ class _Scanner:
         made = set[str]()
         for part in message(data, graph):
             names = list[str]()
-            if part.number == 1:
+            if part.number == NODE:
                 names = self._node(data, part, depth)
-            elif part.number == 5:  # initializer
+            elif part.number == INITIALIZER:
                 tensor = read_tensor(data, part)
-                self._check(tensor)
+                self._keep(check_tensor(self.path, tensor))
                 names = [tensor.name]
             for name in filter(None, names):
                 if name in made:
@@ -124,7 +143,7 @@ class _Scanner:
             elif part.number == 5:
                 for value in message(data, part):  # of an attribute
                     if value.number in (5, 10):
-                        self._check(read_tensor(data, value))
+                        self._keep(check_tensor(self.path, read_tensor(data, value)))
                     elif value.number in (6, 11):
                         self._graph(data, value, depth + 1)
         self._check_operands(*words.values())
@@ -142,44 +161,9 @@ class _Scanner:
                 f"and {sum(map(bool, outputs))} outputs; expected {least} and 1 at least"
             )
 
-    def _check(self, tensor: TensorHeader) -> None:
-        """Raise GraphError if a tensor's dims do not fit its data, wherever that is."""
-        name = tensor.name or "a constant"
-        if tensor.dtype in (0, STRING) or len(tensor.dims) > MOST_DIMS:
-            what = (
-                f"{len(tensor.dims)} dims" if len(tensor.dims) > MOST_DIMS else "texts" if tensor.dtype else "no type"
-            )
-            raise GraphError(f"{self.path} is damaged: the weight {name} has {what}; export it again")
-        if any(dim < 0 for dim in tensor.dims):
-            raise GraphError(
-                f"{self.path} is damaged: {name} has the dims {_shown(tensor.dims)}; expected none below 0; export it "
-                "again"
-            )
-        elements = math.prod(tensor.dims)
-        nbytes = -(-elements * BITS[tensor.dtype] // 8) if tensor.dtype in BITS else None
-        if tensor.external:
-            self._check_external(tensor, name, nbytes)
-            return
-        found, expected, unit = tensor.raw, nbytes, "bytes"
-        if tensor.raw is None:
-            where, each = TYPED.get(tensor.dtype, (INT32S, 1))
-            packed = BITS.get(tensor.dtype, 8) < 8  # several elements in a number
-            found, unit = tensor.typed.get(where, 0), "numbers"
-            expected = None if packed or tensor.dtype not in BITS else each * elements
-        if expected is not None and found != expected:
-            raise GraphError(
-                f"{self.path} is damaged: {name} has the dims {_shown(tensor.dims)}, which are {_amount(expected)} "
-                f"{unit}, and {found} are in the file; export it again"
-            )
 
-    def _check_external(self, tensor: TensorHeader, name: str, nbytes: int | None) -> None:
-        entries = tensor.entries
-        part = DataPart(entries.get("location", ""), entries.get("offset"), entries.get("length"))
-        self.files[part.location] = check_part(self.path, name, part, nbytes)
-
-
-def _input(data: Buffer, value: Field) -> tuple[str, int | None, list[int]]:
-    """Return an input's name, element type (None of what is no tensor) and fixed dims, -1 for one that varies."""
+def _value(data: Buffer, value: Field) -> tuple[str, int | None, list[int]]:
+    """Return a value's name, element type (None of what is no tensor) and fixed dims, -1 for one that varies."""
     name, dtype, dims = "", None, list[int]()
     for part in message(data, value):
         if part.number == 1:
@@ -189,8 +173,9 @@ def _input(data: Buffer, value: Field) -> tuple[str, int | None, list[int]]:
                 if each.number == 1:
                     dtype = each.value
                 for dim in _inner(data, each, 2, 1):  # shape, dim
-                    found = [signed(size.value) for size in message(data, dim) if size.number == 1]
+                    found = [-1 if size.kind == BYTES else signed(size.value) for size in message(data, dim)]
                     dims.append(found[-1] if found else -1)
+                    _check_texts(data, dim)
     return name, dtype, dims
 
 
@@ -200,9 +185,7 @@ def _inner(data: Buffer, each: Field, outer: int, inner: int) -> Iterator[Field]
         yield from (part for part in message(data, each) if part.number == inner)
 
 
-def _shown(dims: list[int]) -> str:
-    return f"[{', '.join(map(str, dims[:8]))}{', ...' if len(dims) > 8 else ''}]"
-
-
-def _amount(number: int) -> str:
-    return str(number) if number < 1 << 63 else "more than 2^63"
+def _check_texts(data: Buffer, each: Field) -> None:
+    for part in message(data, each):
+        if part.kind == BYTES:
+            text(data, part)

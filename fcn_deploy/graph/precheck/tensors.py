@@ -1,15 +1,20 @@
-"""Read the header of a stored tensor: its name, type, dims, and how much data it has, which is not read.
+"""Read and check the header of a stored tensor: its name, type, dims, and how much data it has, which is not read.
 
 Field numbers and types are those of TensorProto in onnx/onnx.proto.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.precheck.external_data import DataPart, check_part
 from fcn_deploy.graph.precheck.wire import Buffer, Field, count, message, text, varints
 
 EXTERNAL = 1  # the data location of a tensor whose data is in another file
+MOST_DIMS = 32  # of an array of NumPy 1
 STRING = 8  # TensorProto.DataType of texts
 # Bits of an element by TensorProto.DataType.
 BITS = {
@@ -63,3 +68,44 @@ def read_tensor(data: Buffer, stored: Field) -> TensorHeader:
         elif part.number == 14:
             tensor.external = part.value == EXTERNAL
     return tensor
+
+
+def check_tensor(path: Path, tensor: TensorHeader) -> tuple[str, Path] | None:
+    """Return the name and the path of the file that holds a tensor's data, None where the ONNX file `path` does.
+
+    Raises:
+        GraphError: no type, or dims that do not fit the data, wherever that is.
+    """
+    name = tensor.name or "a constant"
+    damaged = f"{path} is damaged: the weight {name} has"
+    if tensor.dtype in (0, STRING) or len(tensor.dims) > MOST_DIMS:
+        many = f"{len(tensor.dims)} dims" if len(tensor.dims) > MOST_DIMS else ""
+        raise GraphError(f"{damaged} {many or ('texts' if tensor.dtype else 'no type')}; export it again")
+    if any(dim < 0 for dim in tensor.dims):
+        raise GraphError(f"{damaged} the dims {shown_dims(tensor.dims)}; expected none below 0; export it again")
+    elements = math.prod(tensor.dims)
+    nbytes = -(-elements * BITS[tensor.dtype] // 8) if tensor.dtype in BITS else None
+    if tensor.external:
+        entries = tensor.entries
+        part = DataPart(entries.get("location", ""), entries.get("offset"), entries.get("length"))
+        return part.location, check_part(path, name, part, nbytes)
+    where, each = TYPED.get(tensor.dtype, (INT32S, 1))
+    if any(count for number, count in tensor.typed.items() if number != where or tensor.raw is not None):
+        raise GraphError(f"{damaged} data of two kinds; export it again")
+    found, expected, unit = tensor.raw, nbytes, "bytes"
+    if tensor.raw is None:
+        packed = BITS.get(tensor.dtype, 8) < 8  # several elements in a number
+        found, unit = tensor.typed.get(where, 0), "numbers"
+        expected = None if packed or tensor.dtype not in BITS else each * elements
+    if expected is not None and found != expected:
+        amount = expected if expected < 1 << 63 else "more than 2^63"
+        raise GraphError(
+            f"{damaged} the dims {shown_dims(tensor.dims)}, which are {amount} {unit}, and {found} are in the file; "
+            "export it again"
+        )
+    return None
+
+
+def shown_dims(dims: list[int]) -> str:
+    """Return dims as a message shows them, eight at most."""
+    return f"[{', '.join(map(str, dims[:8]))}{', ...' if len(dims) > 8 else ''}]"

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
+from fcn_deploy.cli.main import cli
 from fcn_deploy.cli.options.values import parse_class_list, parse_classes, parse_values
 from fcn_deploy.errors import DataError
 from tests.support.locked_folder import lock
@@ -60,3 +61,19 @@ def test_label_values_are_whole_numbers_with_commas():
     assert parse_values("0,255") == (0, 255)
     with pytest.raises(click.BadParameter, match="'0;255' is not a list of whole numbers such as 0,255"):
         parse_values("0;255")
+
+
+def _numbers(command: click.Command) -> list[click.Parameter]:
+    return [each for each in command.params if isinstance(each.type, click.types.FloatParamType)]
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_a_range_of_numbers_takes_no_nan_and_no_infinity(name):
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    for parameter in _numbers(command):
+        if not isinstance(parameter.type, click.FloatRange):
+            continue  # the library checks the numbers of `train` where it checks those of a file
+        for text in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter):
+                parameter.type.convert(text, parameter, None)
