@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,13 @@ from fcn_deploy.system.files import write_bytes, write_text
 from fcn_deploy.system.progress import SILENT, Progress
 
 LIST_NAME = "list.txt"
+# The bytes with which files start and end, by suffix; and where a PNG says whether it is grey (0) or indexed (3).
+_ENDS = {
+    ".png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
+    ".jpg": (b"\xff\xd8", b"\xff\xd9"),
+    ".npy": (b"\x93NUMPY", b""),
+}
+_COLOUR_TYPE = 25
 
 
 def write_pairs(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> Path:
@@ -82,3 +90,26 @@ def save_labels(image: Image.Image, path: Path) -> None:
     """
     options = {} if image.mode.startswith("I") else {"compress_type": zlib.Z_RLE}
     save_image(image, path, **options)
+
+
+def is_whole(path: Path) -> bool:
+    """Tell by its first and last bytes whether a .png, .jpg or .npy file is one, and not cut short.
+
+    A PNG must be indexed or grey, as label maps are. Nothing is decoded: a folder may hold a million.
+    """
+    head, tail = _ENDS[path.suffix.lower()]
+    try:
+        if not path.is_file():  # a pipe would wait for a writer
+            return False
+        if path.suffix.lower() == ".npy":
+            np.load(path, mmap_mode="r", allow_pickle=False)  # compares the size with the header
+            return True
+        with path.open("rb") as stream:
+            start = stream.read(_COLOUR_TYPE + 1)
+            stream.seek(-len(tail), os.SEEK_END)
+            end = stream.read()
+    except (OSError, ValueError, EOFError):
+        return False
+    if not (start.startswith(head) and end == tail):
+        return False
+    return path.suffix.lower() != ".png" or start[_COLOUR_TYPE:] in (b"\x00", b"\x03")

@@ -19,7 +19,7 @@ from PIL import Image
 from fcn_deploy.card import voc_palette
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.data.writing import label_image, save_image, save_labels
+from fcn_deploy.data.writing import is_whole, label_image, save_image, save_labels
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage
@@ -84,9 +84,9 @@ class Outputs:
         return stem.parent / f"{stem.name}{suffix}"
 
     def exist(self, name: PurePosixPath) -> bool:
-        """Return whether all files of an image exist; they are written whole, so they are then complete."""
+        """Return whether all files of an image exist and are whole; those of object storage always are."""
         if self.storage is None:
-            return all(path.exists() for path in self.paths(name))
+            return all(is_whole(path) for path in self.paths(name))
         return all(self.storage.exists(PurePosixPath(path)) for path in self.paths(name))
 
     def remove_partial_files(self) -> None:

@@ -76,7 +76,7 @@ def predict(
         areas: a CSV file of the pixels of each class in each image.
         confidence: a folder for the confidence of each label as grey PNG, 255 times its probability, and in `areas` a
             column of its mean; the model must give confidence or logits.
-        skip_existing: whether to skip images that have results already, to continue a stopped run.
+        skip_existing: whether to skip images that have whole results already, to continue a stopped run.
         keep_suffix: whether the result of a.jpg is a.jpg.png instead of a.png.
         stdin: where "-" reads paths, one per line or each ended by a zero byte.
 

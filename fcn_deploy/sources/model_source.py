@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
-from fcn_deploy.errors import GraphError, RunnerError
+from fcn_deploy.errors import RunnerError
 from fcn_deploy.model_file import ERRORS, file_of, kind_of, require_file
 from fcn_deploy.models.network import load_network
 from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
@@ -91,22 +91,19 @@ class ModelSource:
         return sha256(self.path), self.path.stat().st_size
 
     def card(self) -> ModelCard | None:
-        """Return the model card; None for an engine or ONNX file without one (or that cannot be read).
+        """Return the model card; None for an engine or ONNX file without one.
 
         Raises:
-            CheckpointError, RecipeError: the checkpoint or the recipe cannot be read.
+            CheckpointError, RecipeError, GraphError: the checkpoint, the recipe or the ONNX file cannot be read.
             EngineError: the engine's sidecar cannot be read.
         """
         if self.kind == "engine":
             return read_sidecar(self.path).card if sidecar_path(self.path).exists() else None
         if self.kind != "onnx":
             return self.network()[1]
-        from fcn_deploy.graph.load import read_card
+        from fcn_deploy.graph.load import find_card, load_graph
 
-        try:
-            return read_card(self.path)
-        except GraphError:
-            return None
+        return find_card(load_graph(self.path), self.path)
 
     def network(self) -> tuple[nn.Module, ModelCard]:
         """Load the PyTorch network, which belongs to this source, and its card; see `load_network` for the errors."""

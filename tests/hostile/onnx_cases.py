@@ -466,7 +466,9 @@ TAKEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("graphs", "unknown-operator"): ("inspect",),
     ("graphs", "ir-version-future"): ("predict-openvino",),
     ("graphs", "opset-future"): ("predict-openvino",),
+    ("graphs", "huge-pads"): ("bench",),  # a row of its table fails
     ("graphs", "no-rank"): ("inspect",),
+    ("cards", "classes-more"): ("predict", "predict-openvino"),  # they load no graph, and no label is beyond the card
     ("graphs", "no-type"): ("inspect",),
 }
 

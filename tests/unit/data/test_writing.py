@@ -8,7 +8,7 @@ from PIL import Image
 
 from fcn_deploy.data.dataset import Sample, open_dataset
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
-from fcn_deploy.data.writing import label_image, save_image, write_pairs
+from fcn_deploy.data.writing import is_whole, label_image, save_image, save_labels, write_pairs
 
 
 def test_a_data_set_written_as_pairs_reads_back_the_same(tmp_path):
@@ -54,3 +54,29 @@ def test_a_label_beyond_the_palette_survives_an_indexed_file(tmp_path, unlabelle
     with Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(np.asarray(image), labels)
         assert image.convert("RGB").getpixel((4, 3)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".npy"])
+def test_a_file_that_was_cut_short_or_is_another_is_not_whole(tmp_path, suffix):
+    path = tmp_path / f"labels{suffix}"
+    labels = np.arange(77, dtype=np.uint8).reshape(7, 11)
+    if suffix == ".npy":
+        np.save(path, labels)
+    elif suffix == ".png":
+        save_labels(label_image(labels, None), path)
+    else:
+        save_image(Image.fromarray(labels), path)
+    assert is_whole(path)
+    data = path.read_bytes()
+    for broken in (b"", data[:-1], data[: len(data) // 2], data[:20], b"text\n" * 20):
+        path.write_bytes(broken)
+        assert not is_whole(path)
+    path.unlink()
+    assert not is_whole(path)
+    path.mkdir()
+    assert not is_whole(path)
+
+
+def test_a_photo_of_a_label_map_s_name_is_no_label_map(tmp_path):
+    Image.fromarray(np.zeros((7, 11, 3), np.uint8)).save(tmp_path / "photo.png")
+    assert not is_whole(tmp_path / "photo.png")

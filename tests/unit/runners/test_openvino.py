@@ -145,12 +145,24 @@ def test_openvino_that_is_not_installed_names_the_extra(tmp_path, monkeypatch):
         open_runner("openvino", str(write_graph(tmp_path / "m.onnx")))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"<html>not found</html>"])
-def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, r"junk\.onnx does not exist"),
+        (b"", r"junk\.onnx is not an ONNX model"),
+        (b"<html>not found</html>", r"junk\.onnx cannot be read as ONNX"),
+        ("Convolute", r"junk\.onnx: OpenVINO cannot read it: .+"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, content, words):
     path = tmp_path / "junk.onnx"
-    if content is not None:
+    if isinstance(content, str):
+        model = onnx.load(write_graph(path))
+        model.graph.node[0].op_type = content
+        onnx.save(model, path)
+    elif content is not None:
         path.write_bytes(content)
-    with pytest.raises(GraphError, match=r"junk\.onnx: OpenVINO cannot read it: .+") as caught:
+    with pytest.raises(GraphError, match=words) as caught:
         open_runner("openvino", str(path))
     assert "\n" not in str(caught.value)
     assert "src/" not in str(caught.value)
