@@ -32,7 +32,6 @@ def _names(text: str) -> tuple[str, ...]:
 @cli_command(
     examples=[
         "fcn-deploy choose fcn8s.onnx --data val.txt --calib train.txt \\\n    --max-miou-drop 0.3 -o best.onnx",
-        "fcn-deploy choose demo --data val.txt --precisions fp32,fp16 \\\n    --max-miou-drop 0.1 -o best.onnx",
         "fcn-deploy choose fcn8s.onnx --data val.txt --calib train.txt \\\n"
         "    --sizes 1,0.75,0.5 --max-miou-drop 1 --max-class-drop pole=1 \\\n    --max-ms 40 -o best.onnx",
         "fcn-deploy choose best.choice.toml -o best.onnx",
