@@ -23,9 +23,9 @@ PROBABILITIES = "probabilities"
 RUNNER_OUTPUTS = (*OUTPUTS, PROBABILITIES)
 
 # What the inputs of the multiplications are rounded to; "int8+fp16" is INT8 with FP16 in the layers that stay in float.
-Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
-QuantizedPrecision = Literal["fp16", "int8", "int8+fp16"]
-LayerPrecision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int8+fp16", "fp8", "fp8+fp16"]
+QuantizedPrecision = Literal["fp16", "bf16", "int8", "int8+fp16", "fp8", "fp8+fp16"]
+LayerPrecision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 QUANTIZED_PRECISIONS: tuple[QuantizedPrecision, ...] = get_args(QuantizedPrecision)
 LAYER_PRECISIONS: tuple[LayerPrecision, ...] = get_args(LayerPrecision)

@@ -124,7 +124,7 @@ class ModelFiles:
                 path,
                 precision=precision,  # type: ignore[arg-type]
                 calibration=self._calibration,
-                calibration_cache=None if self._calibration is None else self._cache,
+                calibration_cache=None if self._calibration is None or precision == "bf16" else self._cache,
                 target=target,  # type: ignore[arg-type]
                 progress=self._progress,
             )

@@ -19,7 +19,7 @@ from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import RUNNERS, default_runner, entry, gpu_of, int8_target
 from fcn_deploy.vocabulary import PRECISIONS, Target
 
-# What a user means as a precision and not as a device: int4, fp8, bf16, float16, fp16+int8.
+# What a user means as a precision and not as a device: int4, fp4, float16, fp16+int8.
 PRECISION_LIKE = r"(u?int|bf|fp|float|half|double|tf)\d*|.*\+.*"
 
 
@@ -45,8 +45,9 @@ class RunnerSpec:
 
     @property
     def target(self) -> Target:
-        """For whose INT8 kernels the file is made."""
-        return self.asked_target or int8_target(self.runner)
+        """For whose INT8 kernels the file is made; FP8 is for TensorRT alone, whatever computes it."""
+        own = "tensorrt" if "fp8" in str(self.precision) else int8_target(self.runner)
+        return self.asked_target or own
 
 
 def parse_spec(spec: str) -> RunnerSpec:
@@ -184,7 +185,7 @@ def _is_rewritable(graph: ir.Model, source: str) -> bool:
 
 def check_calibration(specs: Sequence[RunnerSpec], calibration: DataOptions | None) -> None:
     """Raise DataError if a row needs calibration images and there are none."""
-    needing = [spec.text for spec in specs if spec.precision is not None and "int8" in spec.precision]
+    needing = [spec.text for spec in specs if str(spec.precision).startswith(("int8", "fp8"))]
     if needing and calibration is None:
         raise DataError(
             f"{needing[0]} needs images to calibrate with, other ones than those of --data; name them with --calib, or "

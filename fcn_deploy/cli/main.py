@@ -35,7 +35,7 @@ SECTIONS = {
     "Deploy": {
         "export": "Write a model as ONNX and prove it equal to PyTorch.",
         "adopt": "Take in an ONNX file of another tool, with a proof.",
-        "quantize": "Rewrite a model to FP16 or INT8.",
+        "quantize": "Rewrite a model to FP16, BF16, FP8 or INT8.",
         "choose": "Choose the fastest file and runner within budgets.",
         "build-engine": "Build a TensorRT engine, with or without a GPU.",
     },
@@ -58,7 +58,8 @@ MEANT = {
     "fit": "train", "convert": "export", "onnx": "export",
     "import": "adopt", "graft": "adopt", "wrap": "adopt",
     "auto": "choose", "optimize": "choose", "autotune": "choose",
-    "int8": "quantize", "fp16": "quantize", "quantise": "quantize", "calibrate": "quantize",
+    "int8": "quantize", "fp16": "quantize", "bf16": "quantize", "fp8": "quantize", "quantise": "quantize",
+    "calibrate": "quantize",
     "build": "build-engine", "engine": "build-engine", "trt": "build-engine", "tensorrt": "build-engine",
     "info": "inspect", "show": "inspect", "check": "audit", "lint": "audit", "debug": "diagnose", "bisect": "diagnose",
     "infer": "predict", "detect": "predict", "segment": "predict", "run": "predict",

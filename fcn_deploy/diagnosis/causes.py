@@ -11,7 +11,7 @@ import onnx_ir as ir
 from fcn_deploy.diagnosis.compared_layers import FED, ComparedLayer
 from fcn_deploy.diagnosis.constants import Normalisation, Parameters, Values, parameters, quantised_range
 from fcn_deploy.diagnosis.tensor_error import TensorError
-from fcn_deploy.quantization.rewrites.fp16 import LARGEST_HALF
+from fcn_deploy.quantization.rewrites.half_type import LARGEST_HALF
 
 # Shares of the range seen below and above which 8 bits clip or waste more than a calibration would choose.
 NARROW, WIDE = 0.5, 4.0

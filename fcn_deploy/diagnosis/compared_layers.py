@@ -24,7 +24,7 @@ from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.vocabulary import LayerPrecision
 
 FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16)
-HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+HALVES: dict[ir.DataType, LayerPrecision] = {ir.DataType.FLOAT16: "fp16", ir.DataType.BFLOAT16: "bf16"}
 FED = "fed:"
 SHAPES = "shape/"  # under which arithmetic on shapes goes, see naming
 # What a layer is named after, where it holds one of these; other operators only carry or reshape.
@@ -164,6 +164,9 @@ def _precision(nodes: Sequence[ir.Node]) -> LayerPrecision:
     if any(
         node.op_type == "DequantizeLinear" or "Integer" in node.op_type or "QLinear" in node.op_type for node in nodes
     ):
-        return "int8"
-    values = [value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None]
-    return "fp16" if any(value.dtype in HALVES for value in values) else "fp32"
+        return "fp8" if ir.DataType.FLOAT8E4M3FN in _types(nodes) else "int8"
+    return next((word for dtype, word in HALVES.items() if dtype in _types(nodes)), "fp32")
+
+
+def _types(nodes: Sequence[ir.Node]) -> set[ir.DataType | None]:
+    return {value.dtype for node in nodes for value in (*node.inputs, *node.outputs) if value is not None}

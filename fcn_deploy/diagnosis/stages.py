@@ -36,7 +36,8 @@ class Stage:
 
     Attributes:
         name: as tables have it; no two of a chain are alike.
-        claim: "fp32", "fp16" or "int8": the narrowest type in it; "unknown" for an engine that does not say.
+        claim: the narrowest type in it, "fp32", "bf16", "fp16", "fp8" or "int8"; "unknown" for an engine that does not
+            say.
         card: its model card, None where it holds none.
         network: the PyTorch network; None for other kinds.
         status, reason: ok, or why it did not run.
@@ -123,10 +124,10 @@ def _engine(path: Path) -> Stage:
 
 
 def _claim(graph: ir.Model) -> str:
+    types = {value.dtype for value in (*graph.graph.initializers.values(), *graph.graph.inputs)}
     if has_quantisation(graph):
-        return "int8"
-    values = [*graph.graph.initializers.values(), *graph.graph.inputs]
-    return "fp16" if any(value.dtype in HALVES for value in values) else "fp32"
+        return "fp8" if ir.DataType.FLOAT8E4M3FN in types else "int8"
+    return next((word for dtype, word in HALVES.items() if dtype in types), "fp32")
 
 
 def _rebuilt(stage: Stage, progress: Progress) -> list[Stage]:

@@ -31,7 +31,9 @@ Tolerances = Mapping[str, Tolerance]
 TOLERANCES: Tolerances = {
     "fp32": Tolerance(labels=1e-4, miou=0.05, layer=1e-3),
     "fp16": Tolerance(labels=5e-3, miou=0.05, layer=1e-2),
+    "bf16": Tolerance(labels=2e-2, miou=0.1, layer=5e-2),
     "int8": Tolerance(labels=2e-2, miou=0.3, layer=0.2),
+    "fp8": Tolerance(labels=5e-2, miou=1.0, layer=0.2),
 }
 # Logits this far apart, as a share of the largest one, are no longer a matter of rounding in FP32: two logits may each
 # be off by the 1e-4 that the proof of an export grants.

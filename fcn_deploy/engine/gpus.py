@@ -52,6 +52,11 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(_gpu(cuda, index, driver) for index in range(count.value))
 
 
+def own_sm() -> str | None:
+    """Return the architecture of the first device ("SM89"); None without one."""
+    return gpus()[0].sm if gpus() else None
+
+
 def _gpu(cuda: ctypes.CDLL, index: int, driver: str) -> Gpu:
     device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     name = ctypes.create_string_buffer(256)

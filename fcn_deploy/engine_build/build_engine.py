@@ -12,8 +12,9 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.engine.builder.build import BuildReport, BuildRequest, build
 from fcn_deploy.engine.builder.options import BuildOptions, check_options
 from fcn_deploy.engine.builder.refit import check_refit
+from fcn_deploy.engine.builder.type_support import check_types
 from fcn_deploy.engine.flavors import Flavor, open_flavor
-from fcn_deploy.engine.gpus import gpus
+from fcn_deploy.engine.gpus import gpus, own_sm
 from fcn_deploy.engine.sidecar import read_sidecar, reasons_to_build
 from fcn_deploy.engine_build.profiles import (
     check_divisor,
@@ -65,15 +66,15 @@ def build_engine(
     Args:
         model: an .onnx file, a checkpoint, a recipe or "demo"; what is no ONNX file is exported first.
         output: the engine to write, a plain plan; its sidecar OUTPUT.json is written next to it.
-        precision: "fp16", "int8" or "int8+fp16" rewrites an FP32 model first; None takes the file's types as they
-            are, "fp32" refuses a file that has others.
+        precision: "fp16", "bf16", "int8", "int8+fp16", "fp8" or "fp8+fp16" rewrites an FP32 model first; None takes the
+            file's types as they are, "fp32" refuses a file that has others.
         profiles: the sizes that the engine takes, each as `Profile(min, opt, max)` of (N, H, W); () takes them from
             `profile_from`, else the recipe, else 1x32x32 .. 1x360x480 .. 1x1080x1920.
         profile_from: images whose least, median and largest sizes, rounded to 32 pixels, are the profile.
         max_batch: the largest N of a profile that `profiles` does not give; None is 1.
         flavor: "rtx" or "tensorrt"; None is what is installed, rtx first.
         options: GPU architectures, workspace and the other settings of the builder; None leaves the library's.
-        calibration: images, as for `quantize`, for INT8 and for the overflow check of FP16.
+        calibration: images, as for `quantize`, for INT8 and FP8, and for the overflow check of FP16.
         method: how INT8 ranges are chosen from the values, as for `quantize`.
         keep: names or patterns of nodes to leave in float, as for `quantize`.
         refit_from: an engine built with `BuildOptions(refit=True)` from the same network, whose weights are exchanged
@@ -87,7 +88,7 @@ def build_engine(
         UnknownNameError: no such precision, flavor or node.
         EngineError, MissingDependencyError: the builder refuses, fails or is not installed.
         GraphError, CheckpointError, RecipeError, ExportError: the model cannot be read, exported or rewritten.
-        DataError: no calibration images where INT8 needs them, or they cannot be used.
+        DataError: no calibration images where INT8 or FP8 needs them, or they cannot be used.
         OutputError: the engine cannot be written.
 
     Example:
@@ -121,6 +122,7 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
     check_together(request)
     flavor = open_flavor(request.flavor)
     check_options(flavor, request.options, bool(gpus()))
+    check_types(flavor, request.options, (request.precision or "").upper().split("+"), own_sm())
     check_writable(target)
     with ModelSource(request.source, progress) as model:
         check_target(target, model)

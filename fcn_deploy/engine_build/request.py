@@ -29,6 +29,13 @@ from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import Method, Precision, Profile
 
 AS_IT_IS = "as the file has it"
+# What the weights of a file that is not FP32 are stored in, the narrowest first.
+NARROW = {
+    ir.DataType.INT8: "INT8",
+    ir.DataType.FLOAT8E4M3FN: "FP8",
+    ir.DataType.FLOAT16: "FP16",
+    ir.DataType.BFLOAT16: "BF16",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,9 @@ def check_together(request: EngineRequest) -> None:
     rewrites = request.precision not in (None, "fp32")
     if not rewrites and (request.calibration is not None or request.keep):
         given = "calibration images (--calib)" if request.calibration is not None else "nodes to keep (--keep)"
-        raise EngineError(f"{given} go with a rewrite, and none is asked for; add --precision fp16, int8 or int8+fp16")
+        raise EngineError(
+            f"{given} go with a rewrite, and none is asked for; add --precision, such as fp16 or int8+fp16"
+        )
     if request.profiles and (request.profile_images is not None or request.max_batch is not None):
         given = "--profile-from" if request.profile_images is not None else "--max-batch"
         raise EngineError(f"{given} would have no effect together with --min, --opt and --max; leave one of them out")
@@ -100,8 +109,8 @@ def _calibration(
 
 
 def nodes_kept_in_float(request: EngineRequest, model: ModelSource) -> tuple[str, ...]:
-    """Return the nodes to leave in float: those asked for and, for INT8, those that a recipe names."""
-    if model.recipe is None or request.precision not in ("int8", "int8+fp16"):
+    """Return the nodes to leave in float: those asked for and, for INT8 and FP8, those that a recipe names."""
+    if model.recipe is None or (request.precision or "").partition("+")[0] not in ("int8", "fp8"):
         return request.keep
     return (*request.keep, *model.recipe.keep_float)
 
@@ -156,7 +165,8 @@ def inspect_source(model: ModelSource, precision: str | None) -> BuildSource:
 def _check_precision(graph: ir.Model, path: Path, precision: str | None) -> None:
     """Raise GraphError for a network without an image, or one that is not FP32 where FP32 is asked for."""
     image_input(graph)
-    half = any(value.dtype == ir.DataType.FLOAT16 for value in graph.graph.initializers.values())
-    if precision == "fp32" and (half or has_quantisation(graph)):
-        found = precision_of(graph, {"INT8": 1} if has_quantisation(graph) else {"FP16": 1})
+    stored = {value.dtype for value in graph.graph.initializers.values()}
+    narrow = [word for dtype, word in NARROW.items() if dtype in stored] or ["INT8"] * has_quantisation(graph)
+    if precision == "fp32" and narrow:
+        found = precision_of(graph, {narrow[0]: 1})
         raise GraphError(f"{path} is an {found} file; leave --precision out to build it so, or give the FP32 file")

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.nodes import operand
 
-# Metadata of a node: why it was left out of INT8 or FP16 on purpose.
+# Metadata of a node: why it was left in a wider type on purpose.
 KEEP_KEY = "fcn_deploy.keep"
 FIRST, SCORE, REQUESTED, SEARCHED = "first layer", "score layer", "by request", "by the layer search"
 NARROW_FIRST = "first layer of few channels, faster in float"
@@ -31,15 +31,17 @@ def convolutions(model: ir.Model) -> list[ir.Node]:
 
 
 def check_rewritable(model: ir.Model, path: object) -> None:
-    """Raise GraphError for a graph that is quantised or FP16 already, or has no convolution."""
+    """Raise GraphError for a graph that is quantised, FP16 or BF16 already, or has no convolution."""
     quantised = [node for node in model.graph if node.op_type in _QUANTISED or node.op_type.startswith("QLinear")]
     if quantised:
         raise GraphError(
             f"{path} is quantised already ({len(quantised)} nodes such as {quantised[0].name}); "
             "give the FP32 file that it was made from"
         )
-    if any(value.dtype == ir.DataType.FLOAT16 for value in model.graph.initializers.values()):
-        raise GraphError(f"{path} holds FP16 weights already; give the FP32 file that it was made from")
+    stored = {value.dtype for value in model.graph.initializers.values()}
+    for dtype, word in ((ir.DataType.FLOAT16, "FP16"), (ir.DataType.BFLOAT16, "BF16")):
+        if dtype in stored:
+            raise GraphError(f"{path} holds {word} weights already; give the FP32 file that it was made from")
     if not convolutions(model):
         raise GraphError(f"{path} has no convolution; expected a convolutional network")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from fcn_deploy.errors import GraphError, one_line
 from fcn_deploy.graph.precheck.scan import scan
+from fcn_deploy.graph.stored_types import FP8, stored_types
 from fcn_deploy.system.optional import require
 
 WARNINGS, ERRORS, QUIET = 2, 3, 4  # QUIET: fatal alone; what matters is raised
@@ -53,6 +54,7 @@ def open_cpu_session(path: Path, *, threads: int | None = None) -> Any:
     options = quiet_options(ort)
     if threads is not None:
         options.intra_op_num_threads = threads
+    suit_types(ort, options, path)
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
@@ -66,6 +68,18 @@ def check_opens(path: Path) -> None:
             ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's exceptions have no base of their own
             raise GraphError(f"{path}: ONNX Runtime cannot open it: {one_line(error)}") from error
+
+
+def suit_types(ort: ModuleType, options: Any, path: Path) -> bool:
+    """Keep ONNX Runtime 1.31 from optimising an FP8 file wrongly; returns whether it is one.
+
+    It takes the pairs for those of 8-bit integers, drops the Relu before them, and makes kernels that then refuse.
+    """
+    if not stored_types(path) & FP8:
+        return False
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return True
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError, first_line, one_line
+from fcn_deploy.graph.bf16 import rounded_in_fp32
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.session import open_cpu_session, readable
 from fcn_deploy.graph.sizes import fixed_dims, image_axes, image_input
@@ -63,7 +64,8 @@ def _run_on_made_up_image(path: Path) -> None:
     """
     model = load_graph(path)
     fixed, value, card = fixed_dims(model), image_input(model), find_card(model, path)
-    session, divisor = open_cpu_session(path), 1 if card is None else card.divisor
+    with rounded_in_fp32(path) as file:
+        session, divisor = open_cpu_session(file), 1 if card is None else card.divisor
     for shape in MADE_UP:
         n, h, w = (own or number for own, number in zip(fixed, (1, *(divisor * side for side in shape)), strict=True))
         image = random_image((n, h, w), 0)

@@ -17,8 +17,8 @@ def note_precision(model: ir.Model, card: ModelCard | None, options: QuantizeOpt
     model.metadata_props[PRECISION_KEY] = options.precision
     if card is not None:
         words: str = options.precision
-        if options.precision != "fp16" and options.calibration is not None:
-            words += f", target {options.target}, {options.method}, calibrated with {options.calibration.source}"
+        if options.codes is not None and options.calibration is not None:
+            words += f", target {options.target}, {options.own_method}, calibrated with {options.calibration.source}"
         original = options.original or options.source
         origin = {REWRITTEN_FROM: original.name, REWRITTEN_FROM_SHA256: sha256(original)}
         model.metadata_props[CARD_KEY] = replace(card, notes={**card.notes, "precision": words, **origin}).to_json()

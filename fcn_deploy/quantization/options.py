@@ -14,6 +14,8 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, GraphError, OutputError
 from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
+from fcn_deploy.quantization.rewrites.half_type import BF16, FP16, HalfType
+from fcn_deploy.quantization.rewrites.qdq import FP8, INT8, CodeType
 from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.recipe import load_recipe
 from fcn_deploy.sources.model_source import ModelSource
@@ -46,6 +48,24 @@ class QuantizeOptions:
     search: SearchOptions | None = None
     original: Path | None = None
 
+    @property
+    def codes(self) -> CodeType | None:
+        """What the inputs and weights of quantised convolutions are stored in; None for a precision without them."""
+        return {"int8": INT8, "fp8": FP8}.get(self.precision.partition("+")[0])
+
+    @property
+    def own_method(self) -> Method:
+        """How ranges are chosen: by `method` for INT8, all that was seen for FP8.
+
+        Steps of FP8 grow with the value, so a large one takes nothing from the small ones, and clipping gains nothing.
+        """
+        return "minmax" if self.codes is FP8 else self.method
+
+    @property
+    def half(self) -> HalfType | None:
+        """What all of the network, or what is not quantised, becomes; None where it stays in FP32."""
+        return {"fp16": FP16, "bf16": BF16}.get(self.precision.rpartition("+")[2])
+
 
 @contextmanager
 def checked_options(options: QuantizeOptions, target: Path, progress: Progress = SILENT) -> Iterator[QuantizeOptions]:
@@ -68,15 +88,7 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
         GraphError, DataError: options that do not go together.
         OutputError: the file or the cache cannot be written.
     """
-    if options.precision == "int8+fp16" and options.target == "cpu":
-        raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
-    if options.calibration is None and options.precision != "fp16":
-        raise DataError("INT8 needs images to measure activations with; give a data set (--calib)")
-    if options.search is not None and options.precision == "fp16":
-        raise GraphError("a search finds layers that INT8 hurts, and fp16 has none; use int8 or int8+fp16")
-    if options.precision == "fp16" and (options.equalize or options.correct_bias):
-        flag = "--equalize" if options.equalize else "--correct-bias"
-        raise GraphError(f"{flag} is for INT8, and fp16 has none; use int8 or int8+fp16, or leave it out")
+    _check_precision(options)
     if options.calibration is None and options.calibration_cache is not None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
     if target.resolve() == options.source.resolve():
@@ -86,6 +98,26 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
         _check_own_file(options.calibration_cache, "the calibration cache", "--calib-cache", options.source, target)
     if options.search is not None and options.search.log is not None:
         _check_own_file(Path(options.search.log), "the search log", "--search-log", options.source, target)
+
+
+def _check_precision(options: QuantizeOptions) -> None:
+    """Raise GraphError or DataError if an option does not go with the precision."""
+    precision, int8 = options.precision, options.codes is INT8
+    if options.target == "cpu" and options.codes is FP8:
+        raise GraphError(
+            "the cpu target has no FP8: its kernels would compute in FP32; use int8, or leave --target out"
+        )
+    if options.target == "cpu" and int8 and options.half is not None:
+        raise GraphError("the cpu target has no FP16: its kernels would compute in FP32 between casts; use int8")
+    if options.calibration is None and options.codes is not None:
+        raise DataError(f"{options.codes.name} needs images to measure activations with; give a data set (--calib)")
+    if options.search is not None and not int8:
+        raise GraphError(f"a search finds layers that INT8 hurts, and {precision} has none; use int8 or int8+fp16")
+    if not int8 and (options.equalize or options.correct_bias):
+        flag = "--equalize" if options.equalize else "--correct-bias"
+        raise GraphError(f"{flag} is for INT8, and {precision} has none; use int8 or int8+fp16, or leave it out")
+    if options.half is BF16 and options.calibration_cache is not None:
+        raise DataError("bf16 measures nothing that a calibration cache would keep; leave it out (--calib-cache)")
 
 
 def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path) -> None:

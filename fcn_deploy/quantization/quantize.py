@@ -1,4 +1,4 @@
-"""Rewrite an FP32 file to FP16 or INT8: measure on images, decide, rewrite, check, and then name the file."""
+"""Rewrite an FP32 file to another precision: measure on images, decide, rewrite, check, and then name the file."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.quantization.calibration.cache import graph_digest
 from fcn_deploy.quantization.calibration.collect import CalibrationFiles, TensorSelection, collect_statistics
-from fcn_deploy.quantization.calibration.histogram import PERCENTILE, choose_range
+from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.calibration.images import CalibrationSet, calibration_options, open_checked
-from fcn_deploy.quantization.calibration.measure import TensorStatistics, network_tensors
+from fcn_deploy.quantization.calibration.measure import network_tensors
 from fcn_deploy.quantization.check import check_rewritten
 from fcn_deploy.quantization.equalized import EqualizedGraph, correct_measured_biases, equalized_graph
 from fcn_deploy.quantization.note import note_precision
 from fcn_deploy.quantization.options import QuantizeOptions, checked_options, layers_kept_in_float
+from fcn_deploy.quantization.precision import choose_ranges, rewrite
 from fcn_deploy.quantization.report import QuantizeReport
-from fcn_deploy.quantization.rewrites.fp16 import nodes_beyond_fp16, nodes_kept_in_fp32, to_fp16
-from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
-from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
+from fcn_deploy.quantization.rewrites.half_type import BF16, nodes_beyond_fp16, nodes_kept_in_fp32
+from fcn_deploy.quantization.rewrites.int8 import load_rewritable
+from fcn_deploy.quantization.rewrites.qdq import INT8, Range, quantised_tensors
 from fcn_deploy.quantization.search.options import LOG_SUFFIX, SearchOptions
 from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import search_layers
@@ -65,28 +66,30 @@ def quantize(
     search: SearchOptions | None = None,
     progress: Progress = SILENT,
 ) -> QuantizeReport:
-    """Rewrite an FP32 ONNX file to FP16 or INT8, check the result and write it.
+    """Rewrite an FP32 ONNX file to FP16, BF16, FP8 or INT8, check the result and write it.
 
     Args:
         model: an FP32 .onnx file; a checkpoint, a recipe (whose keep_float then counts for INT8) or "demo" is exported
             first.
         output: the file to write.
-        precision: "fp16", "int8", or "int8+fp16" for INT8 with FP16 in the layers that stay in float.
+        precision: "fp16", "bf16", "int8", "fp8", or "int8+fp16" and "fp8+fp16" for FP16 in the layers that stay in
+            float. FP8 is E4M3 with the largest value seen at 448; GPUs have it from compute capability 8.9 on.
         calibration: the images on which the ranges of the activations are measured: a folder, a list, a Pascal VOC
             root (its train list) or "synthetic[:COUNT[:SEED[:HxW]]]", 100 images at most; `DataOptions` for other
-            numbers or lists. INT8 needs them; for FP16 they show which activations exceed 65504 and stay in FP32.
-        method: how a range is chosen from the values: "minmax", "percentile", "entropy" or "mse".
+            numbers or lists. INT8 and FP8 need them; for FP16 they show which activations exceed 65504 and stay in
+            FP32; with BF16 labels are compared on them.
+        method: how a range of INT8 is chosen from the values: "minmax", "percentile", "entropy" or "mse".
         percentile: percent of the values that method "percentile" must not clip.
         calibration_cache: a file that keeps what the images showed, for the next run on the same graph and images.
         target: whose INT8 kernels the graph is made for, "tensorrt" or "cpu".
-        keep: names or patterns (score_*) of nodes to leave in float; in FP32 for "fp16".
+        keep: names or patterns (score_*) of nodes to leave in float; in FP32 for "fp16" and "bf16".
         quantize_first: whether the first layers are in INT8; None is no for "tensorrt", for "cpu" yes
             unless they have at most 16 output channels.
         quantize_scores: whether the 1x1 score layers are in INT8.
         equalize: whether channels are equalised between layers before INT8; None is where one channel is much larger
             than the others of its tensor.
         correct_bias: whether biases take back the mean error of the 8-bit weights, measured on the calibration images.
-        recipe: a .toml file whose keep_float names further nodes to leave in float, for INT8.
+        recipe: a .toml file whose keep_float names further nodes to leave in float, for INT8 and FP8.
         search: what INT8 may lose, to search for the few layers to leave in float; None takes it as it is.
 
     Returns:
@@ -96,7 +99,7 @@ def quantize(
         UnknownNameError: no such precision, method, target or node.
         CheckpointError, ExportError: the model cannot be read or exported.
         GraphError: the file cannot be rewritten, options that exclude each other, or a result that does not run.
-        DataError: no calibration images where INT8 needs them, or they cannot be used.
+        DataError: no calibration images where INT8 or FP8 needs them, or they cannot be used.
         OutputError: the file cannot be written.
         RecipeError, SearchError, RecordError: from the recipe and the search.
 
@@ -135,7 +138,7 @@ def _quantize(options: QuantizeOptions, target: Path, progress: Progress) -> Qua
     if options.search is not None:
         options.search.check_classes(card)
     images = None if options.calibration is None else open_checked(card, options.calibration, progress)
-    wanted = options.equalize if options.precision != "fp16" else False
+    wanted = options.equalize if options.codes is INT8 else False
     with equalized_graph(options.source, model, card, images, wanted, progress) as graph:
         report = _rewrite(model, card, images, graph, options, target, progress)
     return replace(report, seconds=time.perf_counter() - started)
@@ -150,32 +153,29 @@ def _rewrite(
     target: Path,
     progress: Progress,
 ) -> QuantizeReport:
-    int8, half = options.precision.startswith("int8"), options.precision.endswith("fp16")
-    kept = layers_kept_in_float(model, options) if int8 else {}
-    wide = nodes_kept_in_fp32(model, () if int8 else options.keep) if half else {}
-    names = quantised_tensors(model, options.target, kept) if int8 else []
+    codes, half = options.codes, options.half
+    kept = {} if codes is None else layers_kept_in_float(model, options)
+    wide = {} if half is None else nodes_kept_in_fp32(model, () if codes is not None else options.keep, half)
+    names = [] if codes is None else quantised_tensors(model, options.target, kept, codes.name)
     seen = cache = None
-    if images is not None:
-        wanted = TensorSelection(names, network_tensors(model) if half else ())
+    if images is not None and half is not BF16:
+        wanted = TensorSelection(names, () if half is None else network_tensors(model))
         files = CalibrationFiles(graph.path, options.source, options.calibration_cache)
         seen, cache = collect_statistics(files, model, card, images, wanted, progress=progress)
-    ranges = {} if seen is None else _ranges(seen, names, options)
-    report = None
-    if half and seen is not None:  # before the pairs come between a tensor and its readers
+    ranges = {} if seen is None else choose_ranges(seen, names, options)
+    if half is not None and seen is not None:  # before the pairs come between a tensor and its readers
         wide = nodes_beyond_fp16(model, seen.largest) | wide
     searched = None
     if options.search is not None:
-        searched = _search(model, card, options, graph.path, kept, ranges, wide if half else None, target, progress)
+        rest = None if half is None else wide
+        searched = _search(model, card, options, graph.path, kept, ranges, rest, target, progress)
         kept |= dict.fromkeys(searched.kept, SEARCHED)
         names = quantised_tensors(model, options.target, kept)
         ranges = {name: ranges[name] for name in names}
     corrected = {}
-    if int8 and options.correct_bias and images is not None:
+    if options.correct_bias and images is not None:
         corrected = correct_measured_biases(graph.path, model, card, images, kept, progress)
-    if int8:
-        report = to_int8(model, options.target, kept, ranges, wide if half else None)
-    elif half:
-        report = to_fp16(model, wide)
+    report = rewrite(model, options, kept, ranges, wide)
     note_precision(model, card, options)
     with atomic_path(target) as temporary:
         save_graph(model, temporary)
@@ -188,14 +188,14 @@ def _rewrite(
         source=options.source,
         precision=options.precision,
         target=options.target,
-        method=options.method,
-        images=0 if seen is None else seen.images,
+        method=options.own_method,
+        images=0 if images is None else len(images.coverage.frames.names),
         coverage=None if images is None else images.coverage,
         equalized=graph.tensors,
         bias_changes=corrected,
         ranges=ranges,
         clipped={} if seen is None else {name: seen.histograms[name].share_outside(*ranges[name]) for name in names},
-        kept_from_int8=kept,
+        kept_in_float=kept,
         half=report,
         largest_activation=None if seen is None else max(seen.largest.items(), key=lambda item: item[1]),
         agreement=agreement,
@@ -233,14 +233,6 @@ def _search(
         identity={"model": graph_digest(source), "precision": options.precision, "target": options.target},
         progress=progress,
     )
-
-
-def _ranges(seen: TensorStatistics, names: list[str], options: QuantizeOptions) -> dict[str, Range]:
-    symmetric = options.target == "tensorrt"
-    return {
-        name: choose_range(seen.histograms[name], options.method, symmetric=symmetric, percentile=options.percentile)
-        for name in names
-    }
 
 
 def _size(path: Path) -> int:

@@ -12,7 +12,7 @@ from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.quantization.calibration.collect import CacheUse
 from fcn_deploy.quantization.calibration.images import CalibrationContent
 from fcn_deploy.quantization.rewrites.equalize import EqualizedTensor
-from fcn_deploy.quantization.rewrites.fp16 import Fp16Report
+from fcn_deploy.quantization.rewrites.half import HalfReport
 from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.system.plain import plain
@@ -33,7 +33,8 @@ class QuantizeReport:
         bias_changes: convolution -> largest change of a bias by its correction; empty if none was asked for.
         ranges: quantised tensor -> (low, high) that its 8 bits cover.
         clipped: quantised tensor -> share of its calibration values outside.
-        kept_from_int8, half: what stayed in float, and the FP16 rewrite; None if there was none.
+        kept_in_float: convolutions that are not quantised.
+        half: the rewrite to FP16 or BF16, of the rest where there is INT8 or FP8; None if there was none.
         largest_activation: tensor and |x|, over all tensors that were watched.
         agreement: pixels whose label is the FP32 file's, on the first calibration images; None if there were none.
         search: what the search for layers found; None if there was none.
@@ -50,8 +51,8 @@ class QuantizeReport:
     bias_changes: Mapping[str, float]
     ranges: Mapping[str, Range]
     clipped: Mapping[str, float]
-    kept_from_int8: Mapping[str, str]
-    half: Fp16Report | None
+    kept_in_float: Mapping[str, str]
+    half: HalfReport | None
     largest_activation: tuple[str, float] | None
     agreement: PixelShare | None
     bytes_before: int
@@ -64,6 +65,7 @@ class QuantizeReport:
     def to_plain(self) -> dict[str, Any]:
         """Return the report as JSON holds it; shares are fractions 0..1, `agreed` is [pixels that agree, pixels]."""
         half = self.half
+        short = "fp16" if half is None else half.type.name
         tensors = {
             name: {"low": low, "high": high, "clipped": self.clipped[name]} for name, (low, high) in self.ranges.items()
         }
@@ -79,9 +81,9 @@ class QuantizeReport:
             "equalized": plain(self.equalized),
             "bias_changes": dict(self.bias_changes),
             "tensors": plain(tensors),
-            "kept_from_int8": dict(self.kept_from_int8),
-            "kept_from_fp16": {} if half is None else dict(half.kept),
-            "fp16_nodes": [] if half is None else list(half.converted),
+            f"kept_from_{'fp8' if self.precision.startswith('fp8') else 'int8'}": dict(self.kept_in_float),
+            f"kept_from_{short}": {} if half is None else dict(half.kept),
+            f"{short}_nodes": [] if half is None else list(half.converted),
             "weights_vanishing": {} if half is None else plain(half.vanished),
             "weights_overflowing": [] if half is None else list(half.overflowing),
             "largest_activation": plain(self.largest_activation),

@@ -10,6 +10,9 @@ from rich.console import RenderableType
 from fcn_deploy.data.digests import Overlap
 from fcn_deploy.quantization.calibration.collect import CacheUse
 from fcn_deploy.quantization.report import QuantizeReport
+from fcn_deploy.quantization.rewrites.fp8 import OPSET as FP8_OPSET
+from fcn_deploy.quantization.rewrites.half_type import BEHIND_SCORES, BF16
+from fcn_deploy.quantization.rewrites.qdq import FP8
 from fcn_deploy.quantization.search.text import render as render_search
 from fcn_deploy.system.formatting import count, some
 
@@ -20,14 +23,15 @@ TENSORS_SHOWN = 5
 def render(report: QuantizeReport) -> list[RenderableType]:
     """Return the search, where there was one, then lines on the images, the layers and the file."""
     found: list[RenderableType] = [] if report.search is None else render_search(report.search)
-    return [*found, *calibration_lines(report), *_int8_lines(report), *_fp16_lines(report), *_file_lines(report)]
+    return [*found, *calibration_lines(report), *_quantised_lines(report), *_half_lines(report), *_file_lines(report)]
 
 
 def calibration_lines(report: QuantizeReport) -> list[str]:
     """Return lines on images, classes, repeats, frames of the validation set, and the use of the cache."""
     if report.coverage is None:
-        return ["no calibration images (--calib): overflow of activations and labels were not checked"]
-    line = f"calibrated with {count(report.images, 'image')}"
+        unchecked = "labels were" if report.precision == "bf16" else "overflow of activations and labels were"
+        return [f"no calibration images (--calib): {unchecked} not checked"]
+    line = f"{'given' if report.precision == 'bf16' else 'calibrated with'} {count(report.images, 'image')}"
     if report.coverage.pixels is not None:
         missing, total = report.coverage.missing, len(report.coverage.classes)
         line += f" that show {total - len(missing)} of {total} classes"
@@ -41,9 +45,15 @@ def calibration_lines(report: QuantizeReport) -> list[str]:
     ]
 
 
-def _int8_lines(report: QuantizeReport) -> list[str]:
+def _quantised_lines(report: QuantizeReport) -> list[str]:
     if not report.ranges:
         return []
+    lines = _fp8_lines(report) if report.precision.startswith("fp8") else _int8_lines(report)
+    kept = ", ".join(f"{name} ({reason})" for name, reason in report.kept_in_float.items())
+    return [*lines, f"kept in float: {kept or 'no convolution'}"]
+
+
+def _int8_lines(report: QuantizeReport) -> list[str]:
     lines = [
         *_channel_lines(report),
         f"INT8 for {report.target}, ranges by {report.method}; the {TENSORS_SHOWN} tensors clipped most:",
@@ -51,8 +61,17 @@ def _int8_lines(report: QuantizeReport) -> list[str]:
     for name in sorted(report.clipped, key=lambda name: -report.clipped[name])[:TENSORS_SHOWN]:
         low, high = report.ranges[name]
         lines.append(f"  {name:32} {low:10.4g} to {high:10.4g}   {report.clipped[name]:8.3%} of its values clipped")
-    kept = ", ".join(f"{name} ({reason})" for name, reason in report.kept_from_int8.items())
-    return [*lines, f"kept in float: {kept or 'no convolution'}"]
+    return lines
+
+
+def _fp8_lines(report: QuantizeReport) -> list[str]:
+    tops = {name: max(-low, high) for name, (low, high) in report.ranges.items()}
+    name = max(tops, key=tops.__getitem__)
+    return [
+        f"FP8 (E4M3, opset {FP8_OPSET}): {count(len(tops), 'tensor')}, each with its largest value at "
+        f"{FP8.largest:g}; largest of all {tops[name]:.4g} at {name}",
+        "for GPUs of compute capability 8.9 and later, with TensorRT 10 or later or TensorRT for RTX",
+    ]
 
 
 def _channel_lines(report: QuantizeReport) -> list[str]:
@@ -66,16 +85,21 @@ def _channel_lines(report: QuantizeReport) -> list[str]:
     return lines
 
 
-def _fp16_lines(report: QuantizeReport) -> list[str]:
+def _half_lines(report: QuantizeReport) -> list[str]:
     half = report.half
     if half is None:
         return []
-    lines = [f"FP16: {len(half.converted)} nodes"]
+    word = half.type.name.upper()
+    lines = [f"{word}: {len(half.converted)} nodes" + (f", opset {half.type.opset}" if half.type is BF16 else "")]
     if half.kept:
-        lines.append("kept in FP32: " + ", ".join(f"{name} ({reason})" for name, reason in half.kept.items()))
+        shown = {name: reason for name, reason in half.kept.items() if reason != BEHIND_SCORES}
+        behind = ", and what follows" if len(shown) < len(half.kept) else ""
+        lines.append("kept in FP32: " + ", ".join(f"{name} ({reason})" for name, reason in shown.items()) + behind)
     if half.vanished:
         worst, share = max(half.vanished.items(), key=lambda item: item[1])
-        lines.append(f"{len(half.vanished)} weights lose elements too small for FP16, most {worst} ({share:.2g} of it)")
+        lines.append(
+            f"{len(half.vanished)} weights lose elements too small for {word}, most {worst} ({share:.2g} of it)"
+        )
     if report.largest_activation is not None:
         name, value = report.largest_activation
         lines.append(f"largest activation {value:.4g} at {name}; FP16 ends at 65504")

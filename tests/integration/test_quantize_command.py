@@ -21,7 +21,7 @@ from fcn_deploy.cli.commands.quantize import command
 from fcn_deploy.errors import DataError, FcnDeployError, GraphError, OutputError
 from fcn_deploy.graph.load import PRECISION_KEY, read_card
 from fcn_deploy.quantization.quantize import quantize
-from fcn_deploy.quantization.rewrites.fp16 import READS_OVERFLOW
+from fcn_deploy.quantization.rewrites.half_type import READS_OVERFLOW
 from tests.support.small_fcn import images, small_weights, write_fcn, write_foreign, write_host_normalised
 
 

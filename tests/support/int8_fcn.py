@@ -10,7 +10,8 @@ import onnx_ir as ir
 from fcn_deploy.graph.float_layers import choose_float_layers
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration.measure import calibrate
-from fcn_deploy.quantization.rewrites.fp16 import nodes_kept_in_fp32, to_fp16
+from fcn_deploy.quantization.rewrites.half import to_half
+from fcn_deploy.quantization.rewrites.half_type import nodes_kept_in_fp32
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
 from tests.support.small_fcn import images
 
@@ -27,6 +28,6 @@ def int8(path: Path, target: str = "tensorrt", half: bool = False) -> Path:
 
 def save(model: ir.Model, path: Path, stem: str, half: bool) -> Path:
     if half:
-        to_fp16(model, nodes_kept_in_fp32(model))
+        to_half(model, nodes_kept_in_fp32(model))
     ir.save(model, path.with_name(f"{stem}.onnx"))
     return path.with_name(f"{stem}.onnx")

@@ -1,4 +1,4 @@
-"""`fcn-deploy quantize`: an exported file rewritten to FP16 or INT8."""
+"""`fcn-deploy quantize`: an exported file rewritten to another precision."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
         "--target",
         type=click.Choice(TARGETS),
         default="tensorrt",
-        help="Where the INT8 layers will run: TensorRT, or ONNX Runtime and OpenVINO on a CPU.",
+        help="Where INT8 layers will run: TensorRT, or ONNX Runtime and OpenVINO on a CPU.",
     ),
     keep_option,
     option(
@@ -64,11 +64,15 @@ from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, TARGETS
 @group("Search for layers to leave in float", SEARCH_OPTIONS)
 @group("Result", output_option("out", "ONNX file to write.", type=FILE, required=True), json_option)
 def command(model: Path, out: Path, **given: Any) -> None:
-    """Rewrite a model to FP16 or INT8.
+    """Rewrite a model to FP16, BF16, FP8 or INT8.
 
     The types in the new graph are the precision in which each layer is computed. For INT8 the ranges of the
     activations are measured on the images of --calib. For FP16 these images show which activations exceed 65504; those
     stay in FP32. The file is written only if it passes onnx's checker and a run.
+
+    FP8 (E4M3, opset 19) is for GPUs of compute capability 8.9 and later, with TensorRT 10 or later or TensorRT for RTX:
+    each activation has its largest value on these images at 448. BF16 (opset 22) is for 8.0 and later and needs no
+    images; score layers and transposed convolutions stay in FP32. On a CPU both are computed in FP32, with rounding.
 
     A limit on the loss (--max-miou-drop, --max-boundary-drop, --max-class-drop) searches for the few layers to leave in
     float so that INT8 passes every limit on --data. Every finished step is in the log, so the same command continues

@@ -20,8 +20,9 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_in_child
 from fcn_deploy.engine.builder.layers import compare_precision
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_maxima, check_options
+from fcn_deploy.engine.builder.type_support import check_types, lacking
 from fcn_deploy.engine.flavors import PORTABLE_GPUS, Flavor, runs_portable
-from fcn_deploy.engine.gpus import gpus
+from fcn_deploy.engine.gpus import gpus, own_sm
 from fcn_deploy.engine.sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import PRECISION_KEY, find_card, load_graph
@@ -90,6 +91,7 @@ def build(request: BuildRequest, target: Path, progress: Progress = SILENT) -> B
     check_options(request.flavor, request.options, has_gpu)
     model = load_graph(request.onnx) if request.graph is None else request.graph()
     found = _audit(request, model)
+    check_types(request.flavor, request.options, {} if found is None else found.totals, own_sm())
     check_maxima(model, request.profiles, progress)
     image, axes = _image(model, request.name)
     with atomic_path(target) as temporary:
@@ -150,7 +152,7 @@ def precision_of(model: ir.Model, totals: Mapping[str, int]) -> str:
     noted = model.metadata_props.get(PRECISION_KEY)
     if noted is not None:
         return noted
-    kinds = {"INT8": "int8", "FP16": "fp16", "FP32": "fp32"}
+    kinds = {"INT8": "int8", "FP8": "fp8", "FP16": "fp16", "BF16": "bf16", "FP32": "fp32"}
     if not totals or set(totals) - set(kinds):
         return "typed"
     words = [word for kind, word in kinds.items() if kind in totals]
@@ -211,6 +213,8 @@ def _remarks(request: BuildRequest, sidecar: Sidecar, compiled: Compiled) -> lis
         lines.append(
             f"WARNING: {len(odd)} layers were not built in the type that the file asks for; first {odd[0]}{hint}"
         )
+    if sidecar.built_for.sm == (PORTABLE,) and (old := lacking(sidecar.shares.promised if sidecar.shares else ())):
+        lines.append(f"warning: FP8 needs compute capability 8.9 or later: the plan is not for {old}")
     gpu = next(iter(gpus()), None)
     if gpu is not None and sidecar.built_for.sm == (PORTABLE,) and not runs_portable(gpu.sm):
         lines.append(

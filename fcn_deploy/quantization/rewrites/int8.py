@@ -14,7 +14,7 @@ from fcn_deploy.graph.nodes import producer
 from fcn_deploy.graph.simplify import name_nodes, simplify
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
-from fcn_deploy.quantization.rewrites.fp16 import Fp16Report, to_fp16
+from fcn_deploy.quantization.rewrites.half import HalfReport, to_half
 from fcn_deploy.quantization.rewrites.qdq import QdqPair, Range, insert_qdq, quantised_tensors
 from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.vocabulary import Target
@@ -41,7 +41,7 @@ def to_int8(
     kept: Mapping[str, str],
     ranges: Mapping[str, Range],
     wide: Mapping[str, str] | None = None,
-) -> Fp16Report | None:
+) -> HalfReport | None:
     """Rewrite `model` in place.
 
     Args:
@@ -58,7 +58,7 @@ def to_int8(
         quantise_before_pools(model)
         split_wide_convolutions(model)
         upsample_by_phases(model)
-    return None if wide is None else to_fp16(model, wide)
+    return None if wide is None else to_half(model, wide)
 
 
 def quantise_before_pools(model: ir.Model) -> list[str]:

@@ -1,7 +1,7 @@
 """Insert QuantizeLinear / DequantizeLinear pairs where the engine that will run the graph expects them.
 
 Both targets quantise the inputs of convolutions, per tensor, and their weights, per output channel; nothing else.
-- "tensorrt": int8, zero points 0, biases in float. A convolution left in float reads float: the pair is on
+- "tensorrt": int8 or float8, zero points 0, biases in float. A convolution left in float reads float: the pair is on
   the edge to the quantised reader, not on the tensor.
 - "cpu": ONNX Runtime's fastest kernels: uint8 activations, int32 biases. The pair is on the tensor, for every
   reader, so that the convolution before it also ends in 8 bits (Conv, Relu, MaxPool and the pair become two kernels).
@@ -10,6 +10,7 @@ Both targets quantise the inputs of convolutions, per tensor, and their weights,
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -32,38 +33,59 @@ Range = tuple[float, float]
 OLDEST_OPSET = 13  # per-channel scales
 
 
-def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str]) -> list[str]:
+@dataclass(frozen=True)
+class CodeType:
+    """What 8 bits hold: integers, or floats of 4 bits of exponent and 3 of mantissa.
+
+    Attributes:
+        largest: the largest |x| that a code means, in units of the scale.
+    """
+
+    name: str
+    dtype: ir.DataType
+    largest: float
+
+
+INT8 = CodeType("INT8", ir.DataType.INT8, 127.0)
+FP8 = CodeType("FP8", ir.DataType.FLOAT8E4M3FN, 448.0)
+
+
+def quantised_tensors(model: ir.Model, target: Target, kept: Collection[str], word: str = "INT8") -> list[str]:
     """Return the tensors that `insert_qdq` needs a range of.
 
     Args:
         kept: convolutions that stay in float.
+        word: what the others become, for the messages.
 
     Raises:
         GraphError: all convolutions are kept, or the opset is too old for per-channel scales.
     """
     if model.opset_imports[""] < OLDEST_OPSET:
         raise GraphError(
-            f"the graph is of opset {model.opset_imports['']}; expected {OLDEST_OPSET} or later for INT8; "
+            f"the graph is of opset {model.opset_imports['']}; expected {OLDEST_OPSET} or later for {word}; "
             "`fcn-deploy adopt` lifts it"
         )
     quantised = [node for node in convolutions(model) if node.name not in kept]
     if not quantised:
-        raise GraphError(f"all {len(convolutions(model))} convolutions are kept in float; nothing is left for INT8")
+        raise GraphError(f"all {len(convolutions(model))} convolutions are kept in float; nothing is left for {word}")
     readers = quantised if target == "tensorrt" else _cpu_readers(model, kept)
     return list(dict.fromkeys(str(node.inputs[0].name) for node in readers if node.inputs[0] is not None))
 
 
-def insert_qdq(model: ir.Model, target: Target, kept: Collection[str], ranges: Mapping[str, Range]) -> None:
+def insert_qdq(
+    model: ir.Model, target: Target, kept: Collection[str], ranges: Mapping[str, Range], codes: CodeType = INT8
+) -> None:
     """Insert the pairs into `model` in place.
 
     Args:
         kept: convolutions that stay in float.
         ranges: tensor -> (low, high) that 8 bits cover, for each of `quantised_tensors`.
+        codes: of the target "tensorrt"; FP8 needs opset 19.
     """
-    pairs = {name: _activation_pair(model.graph, name, target, ranges) for name in ranges}
+    pairs = {name: _activation_pair(model.graph, name, target, ranges, codes) for name in ranges}
     for node in convolutions(model):
         if node.name not in kept:
-            _quantise_weights(model.graph, node, target, pairs)
+            _quantise_weights(model.graph, node, target, pairs, codes)
     readers = [node for node in convolutions(model) if node.name not in kept]
     for pair in pairs.values():
         _rewire(pair, None if target == "cpu" else readers)
@@ -100,38 +122,46 @@ class QdqPair:
         self.dequantize = named_node(f"{value.name}/dq", "DequantizeLinear", inputs, dtype=ir.DataType.FLOAT)
 
 
-def _activation_pair(graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range]) -> QdqPair:
+def _activation_pair(
+    graph: ir.Graph, name: str, target: Target, ranges: Mapping[str, Range], codes: CodeType
+) -> QdqPair:
     value = ir.convenience.create_value_mapping(graph)[name]
-    scale, zero_point = scale_and_zero_point(*ranges[name], target)
+    scale, zero_point = scale_and_zero_point(*ranges[name], target, codes)
     return QdqPair(
         value, add_constant(graph, f"{name}/scale", scale), add_constant(graph, f"{name}/zero_point", zero_point)
     )
 
 
-def scale_and_zero_point(low: float, high: float, target: Target) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
-    """Return the scalars of a range: int8 with zero point 0, or uint8 in which 0 is exact."""
+def scale_and_zero_point(
+    low: float, high: float, target: Target, codes: CodeType = INT8
+) -> tuple[NDArray[np.float32], NDArray[np.generic]]:
+    """Return the scalars of a range: int8 or float8 with zero point 0, or uint8 in which 0 is exact."""
     if target == "tensorrt":
         edge = max(-low, high)
-        return np.array(edge / 127 if edge > 0 else 1.0, np.float32), np.array(0, np.int8)
+        scale = edge / codes.largest if edge > 0 else 1.0
+        return np.array(scale, np.float32), np.array(0, codes.dtype.numpy())
     low, high = min(low, 0.0), max(high, 0.0)
     scale = (high - low) / 255 if high > low else 1.0
     return np.array(scale, np.float32), np.array(round(-low / scale), np.uint8)
 
 
 def quantise_weight(
-    weight: NDArray[np.float32], smallest: NDArray[np.floating] | float = 0.0
-) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Quantise float32[M, ...] to int8[M, ...] in -127..127 and float32[M] scales, each at least `smallest`.
+    weight: NDArray[np.float32], smallest: NDArray[np.floating] | float = 0.0, codes: CodeType = INT8
+) -> tuple[NDArray[np.generic], NDArray[np.float32]]:
+    """Quantise float32[M, ...] to codes [M, ...] in -127..127 (FP8: -448..448) and float32[M] scales.
 
-    A channel of zeros gets the scale 1: scales must be positive.
+    Each scale is at least `smallest`. A channel of zeros gets the scale 1: scales must be positive.
     """
-    largest = np.abs(weight.reshape(weight.shape[0], -1)).max(axis=1) / np.float32(127)
+    largest = np.abs(weight.reshape(weight.shape[0], -1)).max(axis=1) / np.float32(codes.largest)
     scales = np.maximum(np.where(largest > 0, largest, 1.0), smallest).astype(np.float32)
     shaped = scales.reshape(-1, *[1] * (weight.ndim - 1))
-    return np.clip(np.rint(weight / shaped), -127, 127).astype(np.int8), scales
+    numbers = np.rint(weight / shaped) if codes is INT8 else weight / shaped
+    return np.clip(numbers, -codes.largest, codes.largest).astype(codes.dtype.numpy()), scales
 
 
-def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Mapping[str, QdqPair]) -> None:
+def _quantise_weights(
+    graph: ir.Graph, node: ir.Node, target: Target, pairs: Mapping[str, QdqPair], kind: CodeType
+) -> None:
     source, weight = node.inputs[0], node.inputs[1]
     bias = operand(node, 2) if target == "cpu" else None
     assert source is not None
@@ -139,7 +169,7 @@ def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Map
     input_scale = pairs[str(source.name)].scale
     # int32 biases are in units of input scale * weight scale: a tiny weight scale would overflow them.
     smallest = 0.0 if bias is None else np.abs(constant(bias)) / (input_scale * 2.0**30)
-    codes, scales = quantise_weight(constant(weight), smallest)
+    codes, scales = quantise_weight(constant(weight), smallest, kind)
     node.replace_input_with(1, _dequantised(graph, node, str(weight.name), codes, scales))
     if bias is not None:
         bias_scales = scales * np.float32(input_scale)
@@ -151,7 +181,7 @@ def _quantise_weights(graph: ir.Graph, node: ir.Node, target: Target, pairs: Map
 def _dequantised(
     graph: ir.Graph, reader: ir.Node, name: str, codes: NDArray[np.generic], scales: NDArray[np.float32]
 ) -> ir.Value:
-    """Return the stored integers behind a DequantizeLinear of axis 0, right before the node that reads them.
+    """Return the stored codes behind a DequantizeLinear of axis 0, right before the node that reads them.
 
     A weight that several nodes share is stored for each, under the node's name.
     """

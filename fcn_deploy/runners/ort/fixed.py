@@ -21,8 +21,9 @@ from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.ort.buffers import Buffer, Dims, make_buffer
 from fcn_deploy.runners.ort.fixed_session import FixedSession, stream_for
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, named
+from fcn_deploy.runners.ort.messages import reason_of
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions
-from fcn_deploy.runners.ort.session import open_session_of_sizes, reason_of
+from fcn_deploy.runners.ort.session import open_session_of_sizes
 from fcn_deploy.system.formatting import count
 
 Stamp = tuple[int, int, int]  # inode, bytes, nanoseconds of the last change

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.runners.ort.buffers import Buffer, TorchBuffer
-from fcn_deploy.runners.ort.session import reason_of
+from fcn_deploy.runners.ort.messages import reason_of
 
 if TYPE_CHECKING:
     from fcn_deploy.runners.transfers import WholeRun

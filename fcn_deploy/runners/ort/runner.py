@@ -20,8 +20,9 @@ from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
 from fcn_deploy.runners.ort.fixed_session import FixedSession
 from fcn_deploy.runners.ort.gpu_arrays import DeviceImage, copy_from, copy_of, shared
 from fcn_deploy.runners.ort.layouts import Texts, named
+from fcn_deploy.runners.ort.messages import is_memory, reason_of
 from fcn_deploy.runners.ort.options import CUDA, ProviderOptions, profile_options
-from fcn_deploy.runners.ort.session import is_memory, open_session, read_io, reason_of
+from fcn_deploy.runners.ort.session import open_session, read_io
 from fcn_deploy.runners.run_times import RunTimes
 from fcn_deploy.vocabulary import LABELS, Shape
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,19 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError, one_line
+from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.graph.precheck.scan import scan
-from fcn_deploy.graph.session import ir_version_trouble, load_onnxruntime, quiet_options, warnings_printed
+from fcn_deploy.graph.session import (
+    ir_version_trouble,
+    load_onnxruntime,
+    quiet_options,
+    suit_types,
+    warnings_printed,
+)
+from fcn_deploy.graph.stored_types import BF16, FP8, stored_types
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
+from fcn_deploy.runners.ort.messages import reason_of
 from fcn_deploy.runners.ort.options import (
     CUDA,
     RTX,
@@ -36,6 +43,8 @@ CUDA_FAMILY = (CUDA, TENSORRT, RTX)
 SECOND = {TENSORRT: ("CUDA" + SUFFIX,)}
 # Packages that load the libraries a provider is linked with when they are imported.
 LIBRARIES = {TENSORRT: "tensorrt"}
+
+FP8_NOTE = "no FP8 kernels on this device: values are rounded to FP8 and computed with in FP32"
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def open_session(
     facts = _facts(path) if provider == CUDA or asked.fixed_shapes else None
     files = () if facts is None else facts.files
     if provider == "cpu":
-        return OpenSession(_create(ort, path, threads, [wanted]), (), "cpu", files=files)
+        return OpenSession(*_on_cpu(ort, path, threads, wanted), "cpu", files=files)
     layouts = layouts_for(facts, asked.options)
     with captured_output() as printed, warnings_printed(ort):
         _load_libraries(ort, provider)
@@ -101,6 +110,17 @@ def open_session(
     if plugin is not None:
         return OpenSession(session, (*notes, "copies to and from the GPU are timed with the run"), "cpu")
     return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu", layouts, files)
+
+
+def _on_cpu(ort: ModuleType, path: Path, threads: int | None, wanted: str) -> tuple[Any, tuple[str, ...]]:
+    """Return the session and notes; what has no kernels, BF16 and FP8, is computed in FP32."""
+    types = stored_types(path)
+    if BF16 not in types:
+        return _create(ort, path, threads, [wanted]), (FP8_NOTE,) if types & FP8 else ()
+    from fcn_deploy.graph.bf16 import NOTE, rounded_in_fp32
+
+    with rounded_in_fp32(path) as file:
+        return _create(ort, file, threads, [wanted]), (NOTE,)
 
 
 def _facts(path: Path) -> GraphFacts | None:
@@ -197,6 +217,7 @@ def _create(
 ) -> Any:
     """Return a session on `providers`, or on a plugin's `device` with its options; `sizes` fixes dims by name."""
     options = quiet_options(ort)
+    suit_types(ort, options, path)
     for dim, size in (sizes or {}).items():
         options.add_free_dimension_override_by_name(dim, size)
     if threads is not None:
@@ -226,13 +247,3 @@ def read_io(source: str, session: Any) -> GraphIO:
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     card = None if text is None else ModelCard.from_json(text, source)
     return describe_io(source, session.get_inputs(), session.get_outputs(), card)
-
-
-def is_memory(message: str) -> bool:
-    """Whether a run failed for want of memory, by onnxruntime's, CUDA's or cuDNN's words."""
-    return re.search(r"failed to allocate|out of memory|alloc_failed|bad_alloc", message, re.IGNORECASE) is not None
-
-
-def reason_of(error: BaseException) -> str:
-    """Return an onnxruntime message in one line, without its '[ONNXRuntimeError] : 1 : FAIL :' prefix."""
-    return one_line(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip()) or error)

@@ -47,10 +47,13 @@ def test_what_a_runner_cannot_take_is_refused() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("onnxruntime:int4", r"precision of onnxruntime 'int4'; did you mean int8\?.*fp16, fp32, int8, int8\+fp16"),
+        (
+            "onnxruntime:int4",
+            r"precision of onnxruntime 'int4'; did you mean int8\?.*fp32, fp8, fp8\+fp16, int8, int8\+fp16",
+        ),
         ("openvino:fp64", r"unknown precision of openvino 'fp64'.*bf16"),
         ("onnxruntime:cuda:fp16+int8", r"unknown precision of onnxruntime 'fp16\+int8'"),
-        ("tensorrt:fp99xyz", r"unknown precision of tensorrt 'fp99xyz'.*fp16, fp32, int8, int8\+fp16"),
+        ("tensorrt:fp99xyz", r"unknown precision of tensorrt 'fp99xyz'.*fp16, fp32, fp8, fp8\+fp16, int8, int8\+fp16"),
         ("tensorrt:cuda", r"unknown precision of tensorrt 'cuda'"),
     ],
 )
@@ -78,12 +81,13 @@ def test_the_default_rows_follow_from_the_libraries_and_the_images(monkeypatch: 
 def test_a_file_that_was_rewritten_already_is_built_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from fcn_deploy.graph.load import load_graph
     from fcn_deploy.graph.weights import save_graph
-    from fcn_deploy.quantization.rewrites.fp16 import nodes_kept_in_fp32, to_fp16
+    from fcn_deploy.quantization.rewrites.half import to_half
+    from fcn_deploy.quantization.rewrites.half_type import nodes_kept_in_fp32
 
     monkeypatch.setattr(runner_specs, "find_spec", lambda name: "there")
     model = load_graph(write_fcn(tmp_path / "fp32.onnx"))
     assert "tensorrt:fp16" in default_specs(str(tmp_path / "fp32.onnx"), False)
-    to_fp16(model, nodes_kept_in_fp32(model))
+    to_half(model, nodes_kept_in_fp32(model))
     save_graph(model, tmp_path / "half.onnx")
     assert default_specs(str(tmp_path / "half.onnx"), True) == ("onnxruntime", "openvino", "tensorrt")
 

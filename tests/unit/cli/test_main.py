@@ -96,7 +96,11 @@ def test_a_stream_without_the_signs_of_a_table_gets_question_marks(tmp_path):
     [
         (["exprot"], 2, "No such command 'exprot'. Did you mean 'export'? (see fcn-deploy --help)"),
         (["bench", "--fram"], 2, "No such option '--fram'. Did you mean '--from'? (see fcn-deploy bench --help)"),
-        (["quantize", "demo", "-o", "x"], 2, "Missing option '--precision'. Choose from: fp16, int8, int8+fp16"),
+        (
+            ["quantize", "demo", "-o", "x"],
+            2,
+            "Missing option '--precision'. Choose from: fp16, bf16, int8, int8+fp16, fp8",
+        ),
         (["predict", "demo"], 2, "Missing argument 'IMAGES...'. (see fcn-deploy predict --help)"),
         (["export", "demo", "--checkpoint", "x.pth"], 2, "--checkpoint goes with a recipe (.toml)"),
         (["export", "none.pth"], 1, "none.pth does not exist"),

@@ -13,7 +13,7 @@ from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.subgraph import Subgraph, copy_model, extract_subgraph, live_tensors_before
-from fcn_deploy.quantization.rewrites.fp16 import to_fp16
+from fcn_deploy.quantization.rewrites.half import to_half
 from tests.support.small_fcn import images, write_fcn
 
 OUTPUTS = ["labels", "logits"]
@@ -56,7 +56,7 @@ def test_rewriting_a_part_or_a_copy_to_fp16_leaves_the_types_of_the_graph(tmp_pa
     model = load_graph(write_fcn(tmp_path / "m.onnx"))
     ShapeInferencePass()(model)
     for rewritten in (extract_subgraph(model, ["image"], OUTPUTS), copy_model(model)):
-        to_fp16(rewritten, {})
+        to_half(rewritten, {})
         assert {str(node.outputs[0].dtype) for node in rewritten.graph if node.op_type == "Conv"} == {"FLOAT16"}
         assert {str(node.outputs[0].dtype) for node in model.graph if node.op_type == "Conv"} == {"FLOAT"}
 

@@ -18,7 +18,8 @@ from fcn_deploy.quantization.text import calibration_lines
 def _report(coverage: CalibrationContent | None, **more: Any) -> Any:
     """The part of a report that these lines are made from."""
     images = 0 if coverage is None else len(coverage.frames.names)
-    return SimpleNamespace(**{"coverage": coverage, "images": images, "overlap": None, "cache": None, **more})
+    plain = {"precision": "int8", "coverage": coverage, "images": images, "overlap": None, "cache": None}
+    return SimpleNamespace(**{**plain, **more})
 
 
 def _coverage(digests: str, **more: Any) -> CalibrationContent:

@@ -24,7 +24,7 @@ def offered(*words: str) -> list[str]:
         (("ben",), ["bench"]),
         (("bench", "--runners", "on"), ["onnxruntime"]),
         (("bench", "--runners", "pytorch,open"), ["pytorch,openvino"]),
-        (("bench", "--runners", "onnxruntime:cuda:f"), ["onnxruntime:cuda:fp16"]),
+        (("bench", "--runners", "onnxruntime:cuda:fp1"), ["onnxruntime:cuda:fp16"]),
         (("bench", "--runners", "tensorrt:i"), ["tensorrt:int8", "tensorrt:int8+fp16"]),
         (("evaluate", "demo", "--runner", "pytorch:c"), ["pytorch:cpu", "pytorch:cuda", "pytorch:compile"]),
         (("evaluate", "demo", "--runner", "pytorch:int"), []),

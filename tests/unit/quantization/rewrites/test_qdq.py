@@ -21,7 +21,8 @@ from fcn_deploy.graph.float_layers import (
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.calibration.histogram import choose_range
 from fcn_deploy.quantization.calibration.measure import calibrate
-from fcn_deploy.quantization.rewrites.fp16 import nodes_kept_in_fp32, to_fp16
+from fcn_deploy.quantization.rewrites.half import to_half
+from fcn_deploy.quantization.rewrites.half_type import nodes_kept_in_fp32
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantise_weight, quantised_tensors, scale_and_zero_point
 from fcn_deploy.vocabulary import TARGETS, Target
 from tests.support.small_fcn import images, small_weights, write_fcn
@@ -185,7 +186,7 @@ def test_a_weight_that_two_convolutions_share_serves_both(tmp_path):
 
 def test_int8_with_fp16_keeps_scales_in_fp32_behind_casts(fcn):
     model = _quantise(fcn, "tensorrt")
-    to_fp16(model, nodes_kept_in_fp32(model))
+    to_half(model, nodes_kept_in_fp32(model))
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     types = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}

@@ -17,14 +17,8 @@ from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import KEEP_KEY, check_rewritable
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.onnx_export.proof import random_image
-from fcn_deploy.quantization.rewrites.fp16 import (
-    Fp16Report,
-    admits_half,
-    nodes_beyond_fp16,
-    nodes_kept_in_fp32,
-    to_fp16,
-)
+from fcn_deploy.quantization.rewrites.half import HalfReport, admits_half, to_half
+from fcn_deploy.quantization.rewrites.half_type import BF16, DECONVOLUTION, nodes_beyond_fp16, nodes_kept_in_fp32
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
 from fcn_deploy.quantization.rewrites.qdq import insert_qdq, quantised_tensors
 from tests.support.contract_graphs import CARD as SIZED_CARD
@@ -32,9 +26,9 @@ from tests.support.contract_graphs import small_graph
 from tests.support.small_fcn import CARD, images, small_weights, write_fcn, write_foreign
 
 
-def _convert(path: Path, *keep: str, **extra: str) -> tuple[onnx.ModelProto, Fp16Report]:
+def _convert(path: Path, *keep: str, **extra: str) -> tuple[onnx.ModelProto, HalfReport]:
     model = load_graph(path)
-    report = to_fp16(model, nodes_kept_in_fp32(model, keep) | extra)
+    report = to_half(model, nodes_kept_in_fp32(model, keep) | extra)
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     return proto, report
@@ -190,7 +184,7 @@ def test_the_scales_of_resize_and_of_qdq_stay_float():
     ]
     graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], constants)
     model = ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
-    assert to_fp16(model, {}).converted == ("resize",)
+    assert to_half(model, {}).converted == ("resize",)
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     assert _types(proto) == {"scales": TensorProto.FLOAT, "s": TensorProto.FLOAT, "z": TensorProto.INT8}
@@ -206,7 +200,7 @@ def test_a_file_of_another_tool_becomes_fp16_with_its_constants_and_scales_in_fp
     if int8:
         ranges = dict.fromkeys(quantised_tensors(model, "tensorrt", {}), (-4.0, 4.0))
         insert_qdq(model, "tensorrt", {}, ranges)
-    to_fp16(model, {})
+    to_half(model, {})
     proto = ir.to_proto(model)
     onnx.checker.check_model(proto, full_check=True)
     types = _types(proto)
@@ -224,3 +218,34 @@ def test_a_type_that_an_attribute_says_stays_as_it_is():
     fill = ir.from_proto(helper.make_node("ConstantOfShape", ["shape"], ["filled"], value=value))
     fill.outputs[0].dtype = ir.DataType.FLOAT
     assert not admits_half(fill, 17)
+
+
+def test_bf16_keeps_what_the_builder_cannot_and_the_scores_in_fp32(fcn):
+    model = load_graph(fcn)
+    kept = nodes_kept_in_fp32(model, half=BF16)
+    assert (kept["score_fr"], kept["up"], kept["fuse"]) == ("score layer", DECONVOLUTION, "scores")
+    assert not {"conv1", "relu1", "pool", "conv2", "conv3"} & set(kept)
+    report = to_half(model, kept, BF16)
+    assert {"conv1", "relu1", "pool", "conv2", "conv3", "relu3"} <= set(report.converted)
+    proto = ir.to_proto(model)
+    onnx.checker.check_model(proto, full_check=True)
+    assert (proto.opset_import[0].version, proto.ir_version) == (22, 10)
+    types = _types(proto)
+    assert types["conv1.weight"] == types["conv1.bias"] == TensorProto.BFLOAT16
+    assert types["score_fr.weight"] == types["up.weight"] == TensorProto.FLOAT
+
+
+def test_bf16_loses_no_range(tmp_path):
+    weights = small_weights()
+    weights["conv3.weight"][0, 0, 0, 0] = 70000.0
+    model = load_graph(write_fcn(tmp_path / "w.onnx", weights))
+    report = to_half(model, nodes_kept_in_fp32(model, half=BF16), BF16)
+    assert (report.overflowing, report.vanished) == ((), {})
+    assert "conv3" in report.converted
+
+
+def test_a_bf16_file_is_not_converted_again(fcn):
+    model = load_graph(fcn)
+    to_half(model, {}, BF16)
+    with pytest.raises(GraphError, match="holds BF16 weights already; give the FP32 file"):
+        check_rewritable(model, "x.onnx")
