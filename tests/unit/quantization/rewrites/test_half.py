@@ -17,6 +17,7 @@ from fcn_deploy.card import CARD_KEY
 from fcn_deploy.errors import GraphError, UnknownNameError
 from fcn_deploy.graph.float_layers import KEEP_KEY, check_rewritable
 from fcn_deploy.graph.load import load_graph
+from fcn_deploy.onnx_export.proof import random_image
 from fcn_deploy.quantization.rewrites.half import HalfReport, admits_half, to_half
 from fcn_deploy.quantization.rewrites.half_type import BF16, DECONVOLUTION, nodes_beyond_fp16, nodes_kept_in_fp32
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable
