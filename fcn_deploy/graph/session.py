@@ -13,7 +13,7 @@ from typing import Any
 
 from fcn_deploy.errors import GraphError, one_line
 from fcn_deploy.graph.precheck.scan import scan
-from fcn_deploy.graph.stored_types import FP8, stored_types
+from fcn_deploy.graph.precheck.stored_types import FP8, stored_types
 from fcn_deploy.system.optional import require
 
 WARNINGS, ERRORS, QUIET = 2, 3, 4  # QUIET: fatal alone; what matters is raised

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import onnx_ir as ir
 
 from fcn_deploy.graph.float_layers import write_keep_reasons
-from fcn_deploy.graph.opset import raise_opset
 from fcn_deploy.quantization.rewrites.half import HalfReport, to_half
+from fcn_deploy.quantization.rewrites.opset import raise_opset
 from fcn_deploy.quantization.rewrites.qdq import FP8, Range, insert_qdq, quantised_tensors
 
 # The first whose QuantizeLinear and DequantizeLinear take floats of 8 bits.

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from fcn_deploy.graph.float_layers import QUANTISERS, write_keep_reasons
 from fcn_deploy.graph.nodes import add_constant, constant, insert_behind, named_node, schema_of
-from fcn_deploy.graph.opset import raise_opset
 from fcn_deploy.quantization.rewrites.half_type import BF16, FP16, HalfType, is_stored, overflows
+from fcn_deploy.quantization.rewrites.opset import raise_opset
 
 FLOAT = ir.DataType.FLOAT
 

@@ -13,6 +13,7 @@ from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.graph.precheck.scan import scan
+from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
 from fcn_deploy.graph.session import (
     ir_version_trouble,
     load_onnxruntime,
@@ -20,7 +21,6 @@ from fcn_deploy.graph.session import (
     suit_types,
     warnings_printed,
 )
-from fcn_deploy.graph.stored_types import BF16, FP8, stored_types
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.messages import reason_of
 from fcn_deploy.runners.ort.options import (

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from fcn_deploy.errors import GraphError
-from fcn_deploy.graph.opset import raise_opset
+from fcn_deploy.quantization.rewrites.opset import raise_opset
 from tests.support.small_fcn import images, write_fcn
 
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fcn_deploy.graph.stored_types import BF16, FP8, stored_types
+from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
 from tests.support.small_fcn import write_fcn
 
 
