@@ -18,6 +18,7 @@ from fcn_deploy.graph.float_layers import INTEGER_OPERATORS, QUANTISERS
 from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.nodes import operand, producer
 from fcn_deploy.graph.sizes import TensorSize, fixed_dims, image_input
+from fcn_deploy.graph.weights import is_finite
 
 Sizes = Mapping[str, TensorSize]
 STANDARD_DOMAINS = ("", "ai.onnx")
@@ -28,7 +29,6 @@ _MAY_MIX = (*QUANTISERS, "Resize", "Cast", "CastLike")
 # The last opset that TensorRT 8.6, the oldest release in use (JetPack), documents.
 OLDEST_OPSET = 17
 # Elements of a weight looked at together.
-PIECE = 1 << 20
 
 Level = Literal["error", "warning"]
 
@@ -207,18 +207,10 @@ def _node_findings(model: ir.Model, sizes: Sizes) -> Iterator[Finding]:
 
 def _weight_findings(model: ir.Model) -> Iterator[Finding]:
     tensors = [(name, value.const_value) for name, value in model.graph.initializers.items()]
-    names = [name for name, tensor in tensors if tensor is not None and not _finite(tensor)]
+    names = [name for name, tensor in tensors if tensor is not None and not is_finite(tensor)]
     if names:
         problem = "holds NaN or infinite numbers, which TensorRT builds without an error"
         yield Finding("weights", "error", tuple(names), problem, "export from a sound checkpoint")
-
-
-def _finite(tensor: ir.TensorProtocol) -> bool:
-    if not tensor.dtype.is_floating_point():
-        return True
-    numbers = tensor.numpy().reshape(-1)
-    pieces = (numbers[start : start + PIECE] for start in range(0, numbers.size, PIECE))
-    return all(bool(np.isfinite(piece).all()) for piece in pieces)
 
 
 def _opset_findings(model: ir.Model) -> Iterator[Finding]:

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError, MissingDependencyError, OutputError
+from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.session import newest_ir_version
 from fcn_deploy.system.files import output_error
 
@@ -16,6 +18,7 @@ from fcn_deploy.system.files import output_error
 INLINE_LIMIT_BYTES = 2_000_000_000
 # Every ONNX Runtime that this package runs with reads this IR version.
 READ_BY_ALL = 10
+PIECE = 1 << 20  # elements that are looked at at a time
 
 
 def weights_bytes(model: ir.Model) -> int:
@@ -88,3 +91,24 @@ def graph_files(path: Path, model: ir.Model) -> tuple[Path, ...]:
     """Return the file that `model` was read from, then those of its external data, sorted."""
     tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
     return path, *sorted({Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)})
+
+
+def check_finite_weights(model: ir.Model, path: Path) -> None:
+    """Raise GraphError if a layer has a weight of NaN or infinity: labels of it are arbitrary.
+
+    Other constants may be infinite, as the mask of an attention is.
+    """
+    weights = {value for node in model.graph if node.op_type in OPERANDS for value in node.inputs if value is not None}
+    with catch_weight_errors(path):
+        for value in weights:
+            if value.const_value is not None and not is_finite(value.const_value):
+                raise GraphError(f"{path}: {value.name} holds NaN or infinite numbers; export from a sound checkpoint")
+
+
+def is_finite(tensor: ir.TensorProtocol) -> bool:
+    """Return whether a tensor holds neither NaN nor infinity; it is read in pieces."""
+    if not tensor.dtype.is_floating_point():
+        return True
+    numbers = tensor.numpy().reshape(-1)
+    pieces = (numbers[start : start + PIECE] for start in range(0, numbers.size, PIECE))
+    return all(bool(np.isfinite(piece).all()) for piece in pieces)

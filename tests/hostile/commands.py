@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-DATA = "synthetic:2:5:33x47"
+CLASSES = "red,green,blue"
 CALIBRATION = "synthetic:2:1:33x47"
 
 Arguments = list[object]
@@ -23,10 +23,10 @@ ON_ONNX: dict[str, Callable[[Path, Path, Path], Arguments]] = {
     "int8": lambda file, own, out: [
         "quantize", file, "--precision", "int8", "--calib", CALIBRATION, "-o", out / "q.onnx"
     ],
-    "diagnose": lambda file, own, out: ["diagnose", own / "good.onnx", file, "--data", DATA],
-    "diagnose-first": lambda file, own, out: ["diagnose", file, own / "good.onnx", "--data", DATA],
+    "diagnose": lambda file, own, out: ["diagnose", own / "good.onnx", file, "--data", own / "list.txt"],
+    "diagnose-first": lambda file, own, out: ["diagnose", file, own / "good.onnx", "--data", own / "list.txt"],
     "bench": lambda file, own, out: [
-        "bench", file, "--data", DATA, "--runners", "onnxruntime", "--iterations", "3", "--warmup", "0", "--no-memory"
+        "bench", file, "--data", own / "list.txt", "--classes", CLASSES, "--runners", "onnxruntime", "--iterations", "3", "--warmup", "0", "--no-memory"
     ],
     "build-engine": lambda file, own, out: ["build-engine", file, "--opt", "1x32x48", "-o", out / "m.engine"],
     "package": lambda file, own, out: ["package", file, "--name", "m", "-o", out / "models"],
@@ -37,11 +37,12 @@ ON_ONNX: dict[str, Callable[[Path, Path, Path], Arguments]] = {
     "predict-pytorch": lambda file, own, out: [
         "predict", file, _image(own), "-o", out / "labels", "--runner", "pytorch"
     ],
-    "evaluate": lambda file, own, out: ["evaluate", file, "--data", DATA],
+    "evaluate": lambda file, own, out: ["evaluate", file, "--data", own / "list.txt", "--classes", CLASSES],
     "adopt": lambda file, own, out: ["adopt", file, "--no-normalisation", "-o", out / "a.onnx"],
     "watch": lambda file, own, out: ["watch", file, _image(own), "--calib", CALIBRATION],
     "choose": lambda file, own, out: [
-        "choose", file, "--runners", "onnxruntime", "--precisions", "fp32,fp16", "--data", DATA, "-o", out / "c.onnx"
+        "choose", file, "--runners", "onnxruntime", "--precisions", "fp32,fp16", "--data", own / "list.txt", "--classes", CLASSES,
+        "--max-miou-drop", "1", "-o", out / "c.onnx"
     ],
     "export": lambda file, own, out: ["export", file, "-o", out / "e.onnx"],
 }  # fmt: skip

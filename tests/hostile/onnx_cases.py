@@ -172,6 +172,13 @@ def _self_loop(model: onnx.ModelProto) -> None:
     node(model, "Conv").input[0] = "convolved"
 
 
+def _weight(model: onnx.ModelProto, number: float) -> None:
+    tensor = initializer(model)
+    numbers = numpy_helper.to_array(tensor).copy()
+    numbers[1, 0, 2, 1] = number
+    tensor.raw_data = numbers.tobytes()
+
+
 def _no_outputs(model: onnx.ModelProto) -> None:
     del model.graph.output[:]
 
@@ -390,6 +397,8 @@ GRAPHS: dict[str, Make] = {
     "no-rank": changed(_no_rank),
     "no-type": changed(_no_type),
     "chain": chain(100_000),
+    "weight-infinite": changed(lambda model: _weight(model, np.inf)),
+    "weight-nan": changed(lambda model: _weight(model, np.nan)),
 }
 # Files that some commands rightly take.
 ODD: dict[str, Make] = {
@@ -467,6 +476,9 @@ TAKEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("graphs", "ir-version-future"): ("predict-openvino",),
     ("graphs", "opset-future"): ("predict-openvino",),
     ("graphs", "huge-pads"): ("bench",),  # a row of its table fails
+    # Whoever runs a file shows its labels; what makes a file of it refuses weights that are no numbers.
+    ("graphs", "weight-infinite"): ("inspect", "audit", "predict", "predict-openvino"),
+    ("graphs", "weight-nan"): ("inspect", "audit", "predict", "predict-openvino"),
     ("graphs", "no-rank"): ("inspect",),
     ("cards", "classes-more"): ("predict", "predict-openvino"),  # they load no graph, and no label is beyond the card
     ("graphs", "no-type"): ("inspect",),

@@ -25,6 +25,8 @@ class Place:
         network(self.own / "good.onnx")
         image = np.random.default_rng(0).integers(0, 256, (33, 47, 3), dtype=np.uint8)
         Image.fromarray(image).save(self.own / "image.png")
+        Image.fromarray(image.argmax(2).astype(np.uint8)).save(self.own / "label.png")
+        (self.own / "list.txt").write_text("image.png label.png\n", encoding="utf-8")
 
     def attempt(self, make: Make, command: Command) -> Attempt:
         """Let `make` write its file, and run the command on it."""
