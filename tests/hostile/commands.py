@@ -26,7 +26,8 @@ ON_ONNX: dict[str, Callable[[Path, Path, Path], Arguments]] = {
     "diagnose": lambda file, own, out: ["diagnose", own / "good.onnx", file, "--data", own / "list.txt"],
     "diagnose-first": lambda file, own, out: ["diagnose", file, own / "good.onnx", "--data", own / "list.txt"],
     "bench": lambda file, own, out: [
-        "bench", file, "--data", own / "list.txt", "--classes", CLASSES, "--runners", "onnxruntime", "--iterations", "3", "--warmup", "0", "--no-memory"
+        "bench", file, "--data", own / "list.txt", "--classes", CLASSES,
+        "--runners", "onnxruntime", "--iterations", "3", "--warmup", "0", "--no-memory"
     ],
     "build-engine": lambda file, own, out: ["build-engine", file, "--opt", "1x32x48", "-o", out / "m.engine"],
     "package": lambda file, own, out: ["package", file, "--name", "m", "-o", out / "models"],
@@ -41,7 +42,8 @@ ON_ONNX: dict[str, Callable[[Path, Path, Path], Arguments]] = {
     "adopt": lambda file, own, out: ["adopt", file, "--no-normalisation", "-o", out / "a.onnx"],
     "watch": lambda file, own, out: ["watch", file, _image(own), "--calib", CALIBRATION],
     "choose": lambda file, own, out: [
-        "choose", file, "--runners", "onnxruntime", "--precisions", "fp32,fp16", "--data", own / "list.txt", "--classes", CLASSES,
+        "choose", file, "--runners", "onnxruntime", "--precisions", "fp32,fp16",
+        "--data", own / "list.txt", "--classes", CLASSES,
         "--max-miou-drop", "1", "-o", out / "c.onnx"
     ],
     "export": lambda file, own, out: ["export", file, "-o", out / "e.onnx"],

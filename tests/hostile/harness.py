@@ -74,8 +74,8 @@ def faults(done: Attempt, *, refused: bool = True) -> list[str]:
     found = [f"the user's {name} was changed" for name in done.changed]
     if done.code == 0:
         return [*found, "exit code 0"] if refused else found
-    if not refused and done.out and not done.err.strip():
-        return found  # a verdict, as of `audit` and `diagnose`, and no error
+    if not refused and done.out and done.code in (1, 3, 4) and not done.reason.startswith("error: "):
+        return found  # a verdict, as of `audit` and `diagnose`
     if done.code not in (1, 2):
         found.append(f"exit code {done.code}")
     if not done.reason.startswith("error: "):

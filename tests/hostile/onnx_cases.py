@@ -471,14 +471,25 @@ CARDS: dict[str, Make] = {
 }
 
 # Commands that take a case, because it is none of their business: (kind, case) -> commands.
+RUNNING = (
+    "inspect",
+    "audit",
+    "predict",
+    "predict-openvino",
+    "evaluate",
+    "bench",
+    "diagnose",
+    "diagnose-first",
+    "choose",
+)
 TAKEN: dict[tuple[str, str], tuple[str, ...]] = {
     ("graphs", "unknown-operator"): ("inspect",),
     ("graphs", "ir-version-future"): ("predict-openvino",),
     ("graphs", "opset-future"): ("predict-openvino",),
     ("graphs", "huge-pads"): ("bench",),  # a row of its table fails
     # Whoever runs a file shows its labels; what makes a file of it refuses weights that are no numbers.
-    ("graphs", "weight-infinite"): ("inspect", "audit", "predict", "predict-openvino"),
-    ("graphs", "weight-nan"): ("inspect", "audit", "predict", "predict-openvino"),
+    ("graphs", "weight-infinite"): RUNNING,
+    ("graphs", "weight-nan"): RUNNING,
     ("graphs", "no-rank"): ("inspect",),
     ("cards", "classes-more"): ("predict", "predict-openvino"),  # they load no graph, and no label is beyond the card
     ("graphs", "no-type"): ("inspect",),
