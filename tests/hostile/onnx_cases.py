@@ -483,16 +483,17 @@ RUNNING = (
     "choose",
 )
 TAKEN: dict[tuple[str, str], tuple[str, ...]] = {
-    ("graphs", "unknown-operator"): ("inspect",),
+    # Exit code 3 of `choose`: no candidate runs.
+    ("graphs", "unknown-operator"): ("inspect", "choose"),
     ("graphs", "ir-version-future"): ("predict-openvino",),
     ("graphs", "opset-future"): ("predict-openvino",),
     ("graphs", "huge-pads"): ("bench",),  # a row of its table fails
     # Whoever runs a file shows its labels; what makes a file of it refuses weights that are no numbers.
     ("graphs", "weight-infinite"): RUNNING,
     ("graphs", "weight-nan"): RUNNING,
-    ("graphs", "no-rank"): ("inspect",),
+    ("graphs", "no-rank"): ("inspect", "choose"),
     ("cards", "classes-more"): ("predict", "predict-openvino"),  # they load no graph, and no label is beyond the card
-    ("graphs", "no-type"): ("inspect",),
+    ("graphs", "no-type"): ("inspect", "choose"),
 }
 
 

@@ -58,7 +58,7 @@ def test_an_opset_beyond_the_oldest_release_is_a_warning(tmp_path):
 
 
 def test_an_infinite_weight_is_found_behind_the_first_piece(tmp_path, monkeypatch):
-    monkeypatch.setattr("fcn_deploy.audit.preflight.PIECE", 100)
+    monkeypatch.setattr("fcn_deploy.graph.weights.PIECE", 100)
     numbers = weights(4, 3, 5, 7)
     numbers[-1, -1, -1, -1] = np.inf
     path = write(tmp_path / "m.onnx", constants(w=numbers), conv("x", "w"), shape=("N", 3, "H", "W"))
