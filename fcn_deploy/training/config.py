@@ -28,7 +28,7 @@ FREE = ("output", "device", "workers", "save_seconds")
 
 # Options whose text on the command line is simply their value.
 _PLAIN = (
-    "labels", "split", "val_labels", "val_split", "ignore_index", "label_suffix", "init",
+    "labels", "split", "val_labels", "val_split", "ignore_index", "label_suffix", "init", "quantize",
     "epochs", "batch", "lr", "momentum", "weight_decay", "warmup", "poly_power", "clip_norm",
     "seed", "eval_every", "bad_images",
 )  # fmt: skip
@@ -43,6 +43,7 @@ class TrainConfig:
             share of the training set, such as "0.2", that the seed draws.
         output: folder of the run; it gets best, last and state.safetensors and log.jsonl.
         model, options: name and constructor options in the model registry.
+        quantize: a quantization recipe: the network computes as its INT8 file will, which the run writes at its end.
         scale: the crop at the smallest factor, the window of the image that it is cut from, has at most WINDOW_PIXELS.
     """
 
@@ -62,6 +63,7 @@ class TrainConfig:
     model: str = "fcn8s"
     options: Mapping[str, Option] = field(default_factory=dict)
     init: str | None = None
+    quantize: str | None = None
     epochs: int = 60
     batch: int = 4
     crop: tuple[int, int] = (320, 320)
@@ -143,7 +145,8 @@ def _check_rates(config: TrainConfig) -> None:
 def command_line(config: TrainConfig) -> str:
     """Return `fcn-deploy train` with every option that is not at its default; what changes no result is left out."""
     words = ["fcn-deploy", "train", "--data", config.data, "--val", config.val, "--model", config.model]
-    for name, option in config.options.items():
+    own = {} if config.quantize is not None else config.options  # those of --init
+    for name, option in own.items():
         words += ["--fixed-upsampling"] if name == "learned" else [f"--{name}", str(option)]
     for name in _PLAIN:
         if (value := getattr(config, name)) != getattr(TrainConfig, name):

@@ -10,12 +10,13 @@ from fcn_deploy.errors import TrainingError
 from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import remove_temporary, target_of_temporary
 from fcn_deploy.training.config import TrainConfig, differences
+from fcn_deploy.training.quantized import INT8_FILE, PLAN
 from fcn_deploy.training.run import BEST, LAST, LOG
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, SavedState, read_saved_state
 
 Start = Literal["new", "resume", "restart"]
 PAGE = "report.html"
-FILES = (STATE_FILE, LOG, BEST, LAST, PAGE)
+FILES = (STATE_FILE, LOG, BEST, LAST, PAGE, PLAN, INT8_FILE)
 VAL_LIST = Path("val", "list.txt")  # the images that --val 0.2 keeps apart
 
 

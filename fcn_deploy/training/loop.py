@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fcn_deploy.data.splits import share_of, write_list
 from fcn_deploy.errors import FcnDeployError, TrainingError
+from fcn_deploy.quantization.plan import QuantizationPlan
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, check_writable, write_text
 from fcn_deploy.system.interrupt import StopRequest
@@ -17,6 +18,7 @@ from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.folder import PAGE, VAL_LIST, Start, remove_partial_files, remove_run, saved_run
 from fcn_deploy.training.opening import opening_lines
 from fcn_deploy.training.page import write_page
+from fcn_deploy.training.quantized import INT8_FILE, PLAN, planned, quantise, write_int8
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import TrainArguments, config_of, new_model, open_run_inputs
 from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position
@@ -50,6 +52,12 @@ class TrainResult:
         return self.config.output / LAST
 
     @property
+    def int8(self) -> Path | None:
+        """Return the INT8 file of the best checkpoint, if the run was for INT8 and is finished."""
+        path = self.config.output / INT8_FILE
+        return path if self.config.quantize is not None and path.is_file() else None
+
+    @property
     def page(self) -> Path | None:
         """Return the page about the run, if it was written."""
         path = self.config.output / PAGE
@@ -81,6 +89,7 @@ class TrainResult:
             "best_epoch": self.position.best_epoch,
             "best": str(self.best),
             "last": str(self.last),
+            "int8": None if self.int8 is None else str(self.int8),
             "page": None if self.page is None else str(self.page),
         }
 
@@ -112,6 +121,8 @@ def train(
             classes, ignore_index, label_values, label_suffix, class_map = None, reduce_zero_label = False: how label
             maps are found and read, as in `DataOptions`; split = "train", val_split = "val": parts of data and val.
             bad_images = "stop": what to do at an unreadable image; "skip" leaves it out.
+            quantize = None: a quantization recipe; the network of `init` is then tuned in INT8 arithmetic (epochs = 5,
+            lr = 0.001, the network that `init` holds), and best.int8.onnx is the INT8 file of the best checkpoint.
             model = "fcn8s"; init = None: the network, and the checkpoint that its weights start from; None is random.
             width = 1.0, head = "fc", upsampling = "bilinear", learned = True: shape of the network.
             epochs = 60, batch = 4: passes over the training set, and images per step.
@@ -157,16 +168,26 @@ def run_training(
     saved = saved_run(config, start)
     remove_partial_files(config.output)
     if saved is not None and len(saved.position.history) == config.epochs:
+        if config.quantize is not None and not (config.output / INT8_FILE).exists():
+            write_int8(config.output, config.output / BEST, progress)
         return TrainResult(config, saved.position, None, True)
     material = open_run_inputs(config, progress)
     if saved is not None and saved.fingerprint != material.fingerprint:
         raise TrainingError(f"the data have changed since {config.output} was begun; --restart starts over")
     begun = config if saved is None else replace(config, init=None)  # a resumed run takes its weights from its state
-    stepper = Stepper(new_model(begun, material.card, progress), material.card, config, precision)
+    model = new_model(begun, material.card, progress)
+    plan = None
+    if config.quantize is not None:
+        kept = None if saved is None else QuantizationPlan.load(config.output / PLAN)
+        plan = kept or planned(model, material.card, Path(config.quantize), progress)
+        quantise(model, plan)
+    stepper = Stepper(model, material.card, config, precision)
     check_writable(config.output / STATE_FILE)  # after all else that can fail, so that a mistake leaves no folder
     if saved is None:
         remove_run(config.output)
         write_text(config.output / LOG, "")  # from now on the folder is a run's
+        if plan is not None:
+            plan.save(config.output / PLAN)
     if share_of(config.val) is not None:
         write_list(material.val, config.output / VAL_LIST)
     run = Run(config, material, stepper, on_epoch, progress)
@@ -176,10 +197,14 @@ def run_training(
         progress.say(line)
     progress.say(f"training; {config.output / LOG} gets one line per epoch")
     with StopRequest() as stop:
+        if plan is not None and saved is None:
+            run.say_untrained(stop)
         run.train(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
     if finished:
         _write_page(run, progress)
+        if plan is not None:
+            write_int8(config.output, config.output / BEST, progress)
     return TrainResult(config, run.position, None if finished else stop.signal, saved is not None)
 
 

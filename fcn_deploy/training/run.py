@@ -166,6 +166,12 @@ class Run:
         self._save_epoch(record)
         return record
 
+    def say_untrained(self, stop: StopRequest) -> None:
+        """Report what the quantised network scores before it is tuned."""
+        scored = self._validate(stop)
+        if scored is not None and scored.mean_iou is not None:
+            self.progress.say(f"INT8 without training: mIoU {scored.mean_iou:.2%}")
+
     def _validate(self, stop: StopRequest) -> Validation | None:
         return validate(
             self.stepper.contract,

@@ -19,17 +19,19 @@ from fcn_deploy.data.dataset import Dataset, OnError, open_dataset
 from fcn_deploy.data.splits import in_both, share_of, split_off
 from fcn_deploy.data.survey import check_labels
 from fcn_deploy.errors import DataError, TrainingError
+from fcn_deploy.models.fit import listed
 from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.models.transfer import load_weights_into
 from fcn_deploy.system.arguments import fitting
 from fcn_deploy.system.files import StrPath, sha256
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.config import TrainConfig
+from fcn_deploy.training.quantized import tuned_settings
 from fcn_deploy.training.state import STATE_FILE, read_saved_state
 from fcn_deploy.vocabulary import BadImages, Device, Head, Upsampling
 
 NETWORK = ("width", "head", "upsampling", "learned")  # go into the constructor of the network
-PATHS = ("data", "val", "labels", "val_labels", "init", "class_map")
+PATHS = ("data", "val", "labels", "val_labels", "init", "quantize", "class_map")
 
 
 class TrainArguments(TypedDict, total=False):
@@ -50,6 +52,7 @@ class TrainArguments(TypedDict, total=False):
     bad_images: BadImages
     model: str
     init: StrPath
+    quantize: StrPath
     epochs: int
     batch: int
     crop: tuple[int, int]
@@ -92,6 +95,9 @@ def config_of(output: Path, given: TrainArguments, *, resume: bool) -> TrainConf
     if not {"data", "val"} <= fields.keys():
         missing = f"no run in {output} to resume; to begin one" if resume else "to begin a run"
         raise TrainingError(f"{missing}, give at least --data and --val")
+    if fields.get("quantize") is not None:
+        more, own = tuned_settings(fields)
+        fields, network = more | fields, own | network
     return TrainConfig(output=output, options=network, **fields)
 
 
@@ -164,11 +170,18 @@ def new_model(config: TrainConfig, card: ModelCard, progress: Progress = SILENT)
     Raises:
         RecipeError: the model does not take one of its options.
         CheckpointError: the checkpoint cannot be read or has nothing for this model.
+        TrainingError: the run is for INT8, and the checkpoint does not hold the whole network.
     """
     torch.manual_seed(config.seed)
     model = build(card)
     if config.init is not None:
-        progress.say(f"{config.init}: {load_weights_into(model, Path(config.init))}")
+        taken = load_weights_into(model, Path(config.init))
+        progress.say(f"{config.init}: {taken}")
+        if config.quantize is not None and taken.fresh:
+            raise TrainingError(
+                f"{config.init} lacks {listed(taken.fresh)} of this {config.model}; --quantize tunes a trained network "
+                "of the same classes: train it first"
+            )
     return model
 
 

@@ -38,6 +38,7 @@ def render(result: TrainResult) -> str:
             f"{round(result.seconds, 1) / 60:.1f} min, loss {end.loss:.4f}{left_out}",
             f"best  mIoU {_percent(position.best_mean_iou)}  at epoch {position.best_epoch}  {result.best}",
             f"last  mIoU {_percent(end.mean_iou)}  {scores}  {result.last}",
+            *([] if result.int8 is None else [f"int8  {result.int8}"]),
             *([] if result.page is None else [f"page  {result.page}"]),
             *(f"next  {line}" for line in next_commands(result.best)),
         ]

@@ -55,6 +55,12 @@ MODEL_OPTIONS = (
         show_default="random weights",
         help='Checkpoint to start from: VGG-16, the same model, 32s for 16s, 16s for 8s, "demo".',
     ),
+    option(
+        "--quantize",
+        metavar="FILE",
+        help="Quantization recipe (.toml): tune the network of --init in INT8 arithmetic, and write its INT8 file. "
+        "Defaults are then --epochs 5 and --lr 0.001.",
+    ),
     option("--width", type=float, show_default="1", help="Factor of the channels of a VGG model."),
     option(
         "--head", type=click.Choice(HEADS), show_default="fc", help="fc6 and fc7 of VGG-16, or score pool5 directly."
@@ -111,6 +117,8 @@ RUN_OPTIONS = (
         "fcn-deploy train --data photos --labels masks --val 0.2 \\\n"
         "    --classes background,road,car --init demo --width 0.25 --head pool5 \\\n"
         "    -o runs/streets",
+        "fcn-deploy train --data train.txt --val val.txt --init best.safetensors \\\n"
+        "    --quantize int8.toml -o runs/int8",
         "fcn-deploy train --resume -o runs/streets",
     ]
 )
