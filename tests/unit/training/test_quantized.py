@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from fcn_deploy.errors import FcnDeployError, RecipeError, TrainingError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.models.checkpoints import load_checkpoint
 from fcn_deploy.quantization.plan import QuantizationPlan
-from fcn_deploy.training.loop import train
+from fcn_deploy.training import run as run_module
+from fcn_deploy.training.loop import run_training, train
 from fcn_deploy.training.quantized import INT8_FILE, PLAN, quantise
 from tests.support.bench_model import save_small_model
 from tests.support.recorded_progress import RecordedProgress
+from tests.support.training_runs import killed_at, same_tensors
 
 CALIBRATION = "synthetic:3:9:33x47"
-DATA = {"data": "synthetic:4:0:33x47", "val": "synthetic:2:1:37x41", "device": "cpu", "crop": (32, 48)}
+DATA = {"data": "synthetic:4:0:33x47", "val": "synthetic:2:1:37x41", "device": "cpu", "crop": (32, 48), "batch": 2}
 
 
 def recipe(path: Path, *lines: str, calibration: str = f'calibration = "{CALIBRATION}"') -> Path:
@@ -81,6 +84,18 @@ def test_a_finished_run_without_its_file_writes_it_again(run):
     result.int8.unlink()
     again = train(output=result.config.output, start="resume")
     assert again.int8.read_bytes() == before
+
+
+def test_a_killed_run_goes_on_with_the_same_ranges_to_the_same_bits(run, tmp_path, monkeypatch):
+    result, _ = run
+    monkeypatch.setattr(run_module, "_SAVING_SHARE", 0)
+    config = replace(result.config, output=tmp_path / "run", save_seconds=0.0)
+    killed_at(1, config)
+    assert not (config.output / INT8_FILE).exists()
+    resumed = run_training(config, start="resume")
+    assert resumed.resumed
+    assert (config.output / PLAN).read_bytes() == (result.config.output / PLAN).read_bytes()
+    assert same_tensors(resumed.last, result.last)
 
 
 def test_what_cannot_be_tuned_is_refused_in_a_line_and_leaves_no_folder(small_checkpoint, small_onnx, tmp_path):
