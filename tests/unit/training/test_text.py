@@ -34,6 +34,7 @@ def test_the_json_has_the_last_epoch_the_best_and_the_whole_run():
         "best_epoch": 2,
         "best": "runs/x/best.safetensors",
         "last": "runs/x/last.safetensors",
+        "int8": None,
         "page": None,
     }
 
