@@ -1,1 +1,1 @@
-"""Find the fastest size, precision and runner of a model within budgets of accuracy and time: `fcn-deploy choose`."""
+"""Find the fastest size, precision and runner of a model within limits of accuracy and time: `fcn-deploy choose`."""

@@ -1,4 +1,4 @@
-"""Choose the fastest size, precision and runner of a model within budgets: the function for command and Python."""
+"""Choose the fastest size, precision and runner of a model within limits: the function for command and Python."""
 
 from __future__ import annotations
 

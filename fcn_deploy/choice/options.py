@@ -46,13 +46,13 @@ def check_options(options: ChoiceOptions) -> None:
     """Reject options that cannot be met before anything is opened.
 
     Raises:
-        FcnDeployError: there is no budget.
+        FcnDeployError: there is no limit on accuracy.
         DataError: the images are generated, or INT8 has no calibration images.
         OutputError: the file or the folder cannot be written.
     """
     if not options.budget:
         raise FcnDeployError(
-            "nothing says how much accuracy may be lost; give a budget (--max-miou-drop 0.3, --max-boundary-drop, "
+            "nothing says how much accuracy may be lost; give a limit (--max-miou-drop 0.3, --max-boundary-drop, "
             "--max-class-drop)"
         )
     if options.data.source is None:

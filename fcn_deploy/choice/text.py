@@ -26,7 +26,7 @@ def render(found: Choice) -> list[RenderableType]:
     """Return the answer, the table, and the commands, whose lines must not be wrapped."""
     tail = _wrapped(
         f"{found.work} keeps {count(found.steps, 'step')} ({found.steps_before} from before) for a choice with other "
-        f"budgets or sizes; remove it at any time; {found.seconds:.1f} s"
+        f"limits or sizes; remove it at any time; {found.seconds:.1f} s"
     )
     if not found.complete:
         tail.insert(0, "the time was up before all was tried: a faster one might pass")
@@ -56,7 +56,7 @@ def render_again(made: ChosenFile, output: Path) -> str:
 def _answer(found: Choice) -> list[str]:
     winner = found.winner
     if winner is None:
-        lines = [f"none of {count(len(found.tried), 'candidate')} passes the budgets; nothing was written"]
+        lines = [f"none of {count(len(found.tried), 'candidate')} is within the limits; nothing was written"]
         return [*lines, *_wrapped(f"nearest: {found.nearest}")] if found.nearest else lines
     size = "" if winner.size is None else f" on images resized to {shape_text(winner.size)}"
     runner = next(tried.runner for tried in found.tried if tried.name == winner.name)

@@ -7,7 +7,9 @@ with -q.
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
+import textwrap
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -47,6 +49,19 @@ def notice(line: str) -> None:
     """Print a line on standard error, unless -q."""
     if _verbosity() != "quiet":
         click.echo(line, err=True)
+
+
+def fitted(line: str) -> str:
+    """Return a line with breaks between words where standard error is a terminal, which would break within words."""
+    if not sys.stderr.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def one_terminal() -> bool:
+    """Return whether results and what goes along with them are read in one place."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 class _Bar:

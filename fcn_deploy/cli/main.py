@@ -36,7 +36,7 @@ SECTIONS = {
         "export": "Write a model as ONNX and prove it equal to PyTorch.",
         "adopt": "Take in an ONNX file of another tool, with a proof.",
         "quantize": "Rewrite a model to FP16, BF16, FP8 or INT8.",
-        "choose": "Choose the fastest file and runner within budgets.",
+        "choose": "Choose the fastest file and runner within limits.",
         "build-engine": "Build a TensorRT engine, with or without a GPU.",
     },
     "Check": {

@@ -80,14 +80,14 @@ def test_nothing_is_written_if_none_passes(shell, tmp_path: Path, demo_onnx: Pat
     done = shell("choose", demo_onnx, *SMALL, "--precisions", "fp32", "--sizes", "0.25", "--max-miou-drop", "0",
                  "-o", best)  # fmt: skip
     assert done.code == 3
-    assert done.out.startswith("none of 1 candidate passes the budgets; nothing was written\nnearest: onnxruntime at")
+    assert done.out.startswith("none of 1 candidate is within the limits; nothing was written\nnearest: onnxruntime at")
     assert not best.exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--precisions", "fp32"), "give a budget"),
+        (("--precisions", "fp32"), "give a limit"),
         (("--max-miou-drop", "1", "--max-class-drop", "pole"), "write pole=1"),
         (("--max-class-drop", "poles=1"), "unknown class 'poles'; did you mean pole?"),
         (("--max-miou-drop", "1", "--runners", "pytorch"), "pytorch is what the candidates are compared with"),

@@ -80,8 +80,19 @@ class GateResult:
             return f"PASS: {self._passed()}"
         lines = {BROKEN: self.broken, FAILED: self.errors, UNJUDGED: check_lines(self._in_doubt, "not judged")}
         first, *others = lines[self.exit_code]
+        what = {BROKEN: f"broken against {self.against}: ", FAILED: "", UNJUDGED: "not judged: "}[self.exit_code]
         more = f" (and {len(others)} more, see above)" if others else ""
-        return f"FAIL: {'not judged: ' if self.exit_code == UNJUDGED else ''}{first}{more}"
+        return f"FAIL: {what}{first}{more}"
+
+    @property
+    def other_lines(self) -> tuple[str, ...]:
+        """A line for each limit that is not judged or broken, without the one that `line` gives."""
+        told = f"{self.line} ".removeprefix("FAIL: ")
+        lines = [
+            *(f"not judged: {line}" for line in self.unjudged),
+            *(f"broken against {self.against}: {line}" for line in self.broken),
+        ]
+        return tuple(line for line in lines if not told.startswith(f"{line} "))
 
     def to_plain(self) -> dict[str, Any]:
         """Return the result as JSON holds it."""
@@ -91,8 +102,8 @@ class GateResult:
     @property
     def _whole(self) -> list[str]:
         """Rows that break no limit."""
-        harmed = {check.row for check in self.checks if check.verdict == "broken"}
-        return [row for row in self.rows if row not in harmed]
+        broken = {check.row for check in self.checks if check.verdict == "broken"}
+        return [row for row in self.rows if row not in broken]
 
     @property
     def _judged(self) -> list[str]:
@@ -112,8 +123,8 @@ class GateResult:
         doubt = ", but not every limit was judged (see above)" if self._in_doubt else ""
         if not self.any_row:
             return f"{some(self._whole, MOST_NAMES) or 'no row'}: no worse than {self.against} by {limits}{doubt}"
-        harmed = [row for row in self.rows if row not in self._whole]
-        others = f"; not so {some(harmed, MOST_NAMES)}" if harmed else ""
+        broken = [row for row in self.rows if row not in self._whole]
+        others = f"; broken by {some(broken, MOST_NAMES)}" if broken else ""
         return f"{self.row}: within {limits} of {self.against}{doubt}{others}"
 
 

@@ -40,7 +40,7 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
     if found.file is not None and found.file.command and not found.file.kept:
         lines.append(AnswerLine("make it", found.file.command, command=True))
     harms = [(row.proven, f"{row.row}: {row.reason or _harm(row.cost, row.speed_up)}") for row in found.harmed]
-    for label, proven in (("harmed", True), ("not judged", False)):
+    for label, proven in (("broken", True), ("not judged", False)):
         lines += [AnswerLine(label, text) for shown, text in harms if shown == proven]
     return [*lines, *(AnswerLine("not known", doubt.text) for doubt in found.unknown)]
 
@@ -52,7 +52,11 @@ def _ship(found: BenchAnswer) -> tuple[str, str]:
         return "ship", f"none: {why or 'no row was timed with its accuracy'}"
     named = _named(found, found.row)
     if found.is_reference and any(row.proven for row in found.harmed):
-        named += ": no faster row is within the limits" if found.limits else ": each faster row is harmed"
+        named += (
+            ": no faster row is within the limits"
+            if found.limits
+            else f": each faster row loses more than {found.limit:g}{UNIT}"
+        )
     return ("ship", named) if found.judged else ("fastest", f"{named}; whether it is unharmed is not known")
 
 

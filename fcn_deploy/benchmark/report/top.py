@@ -16,7 +16,7 @@ from fcn_deploy.system.formatting import NONE, count, factor, milliseconds, poin
 # The lines of the answer that the figures and the banner show in its place.
 FIGURES = ("speed", "cost", "labels")
 # Those that the table of the limits shows.
-JUDGED = ("harmed", "not judged")
+JUDGED = ("broken", "not judged")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Top:
     Attributes:
         headline: which row to ship.
         banner: that the machine was busy; "" if it was not, as far as the record says.
-        lines: file, command, harmed rows, and what is not known.
+        lines: file, command, rows that break a limit, and what is not known.
     """
 
     headline: AnswerLine

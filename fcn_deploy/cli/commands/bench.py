@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import emit, notice, progress
+from fcn_deploy.cli.console import emit, notice, one_terminal, progress
 from fcn_deploy.cli.options.bench import TIMING_OPTIONS, timing
 from fcn_deploy.cli.options.command import cli_command, command_line, group, json_option, option, refuse_without
 from fcn_deploy.cli.options.data import (
@@ -162,15 +162,20 @@ def _leave(
 ) -> None:
     """Print and write the record, its comparison with a baseline and its gate; ends with the exit code."""
     from fcn_deploy.benchmark.plain import to_plain
+    from fcn_deploy.benchmark.report.answer import answer_lines
     from fcn_deploy.benchmark.report.compare import render as render_comparison
     from fcn_deploy.benchmark.report.text import render
+    from fcn_deploy.benchmark.verdicts.answer import answer
 
     def rendered() -> list[RenderableType]:
         if reports.printed:
             return []
+        if one_terminal():
+            shown.update(f"{line.label}: {line.text}" for line in answer_lines(answer(record, budget)))
         return [render(record, details, budget), *([] if comparison is None else [render_comparison(comparison)])]
 
     budget = gate.reference_budget
+    shown = set[str]()
     comparison: Comparison | None = None
     judged: GateResult | None = None
     errors = list[FcnDeployError]()
@@ -185,7 +190,7 @@ def _leave(
         reports.write(record, kept, comparison, judged, budget)
     with keep_error(errors):
         gate.write(record, judged)
-    gate.say(judged)
+    gate.say(judged, shown)
     if errors:
         raise errors[0]
     click.get_current_context().exit(int(record.failed) if judged is None else judged.exit_code)

@@ -1,4 +1,4 @@
-"""`fcn-deploy choose`: the fastest size, precision and runner within budgets."""
+"""`fcn-deploy choose`: the fastest size, precision and runner within limits."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _names(text: str) -> tuple[str, ...]:
     model_option,
 )
 @group(
-    "Budgets",
+    "Limits",
     budget_options("against PyTorch on --data"),
     option("--max-ms", type=Number(min=0), metavar="MS", help="Longest median of one image."),
 )
@@ -105,9 +105,9 @@ def _names(text: str) -> tuple[str, ...]:
 )
 @group("Result", output_option("out", "ONNX file to write.", type=FILE, required=True), json_option)
 def command(model: str, out: Path, **given: Any) -> None:
-    """Choose the fastest size, precision and runner of a model within budgets.
+    """Choose the fastest size, precision and runner of a model within limits.
 
-    Candidates are scored and timed on a few frames first; those that surely exceed a budget are dropped. The rest is
+    Candidates are scored and timed on a few frames first; those that surely break a limit are dropped. The rest is
     scored on all frames from the fastest on, until one passes and no other can be faster. The winner's file is written
     with its model card. Losses are against PyTorch on the same frames.
 

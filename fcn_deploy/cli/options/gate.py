@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.console import STDOUT, leave
+from fcn_deploy.cli.console import STDOUT, fitted, leave
 from fcn_deploy.cli.options.bench import percent
 from fcn_deploy.cli.options.budget import budget_of, budget_options
 from fcn_deploy.cli.options.command import option, refuse_without, typed
@@ -138,18 +138,19 @@ class Gate:
             leave(self.junit_path, render_junit(record, gate))
         add_summary(os.environ, gate, lambda: render_markdown(record, budget=self.reference_budget))
 
-    def say(self, gate: GateResult | None) -> None:
-        """Print on standard error, also with -q, what broke and what was not judged; PASS or FAIL is the last line."""
+    def say(self, gate: GateResult | None, shown: Container[str] = ()) -> None:
+        """Print on standard error, also with -q, what broke and what was not judged; PASS or FAIL is the last line.
+
+        Args:
+            shown: "VERDICT: ROW: SENTENCE" of each line that the same terminal shows already; it is not repeated.
+        """
         from fcn_deploy.benchmark.gate.github import annotation_lines, in_actions
 
         if gate is None:
             return
-        lines = [
-            *(f"not judged: {line}" for line in gate.unjudged),
-            *(f"broken against {gate.against}: {line}" for line in gate.broken),
-        ]
+        lines = [line for line in gate.other_lines if line.replace(f" against {gate.against}", "", 1) not in shown]
         for line in (*lines, *(annotation_lines(gate) if in_actions(os.environ) else ()), gate.line):
-            click.echo(line, err=True)
+            click.echo(line if line.startswith("::") else fitted(line), err=True)
 
 
 def _refuse_measuring() -> None:

@@ -27,6 +27,15 @@ def run(*arguments: str) -> Result:
     return result
 
 
+def test_a_terminal_gets_breaks_between_words_and_a_pipe_whole_lines(capsys, monkeypatch):
+    line = "FAIL: broken against PyTorch: onnxruntime:int8: mean IoU fell by 0.52 points, 60.85 to 60.33"
+    assert console.fitted(line) == line
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    first, second = console.fitted(line).splitlines()
+    assert first + second[1:] == line
+
+
 def test_notices_are_printed_and_steps_are_not_timed():
     assert run().stderr == "a notice\nwrote x.json\n"
 

@@ -52,7 +52,7 @@ def result(found: rec.Record, budget: AccuracyBudget = BUDGET, *, strict: bool =
 def test_one_row_within_the_limits_is_enough_and_the_fastest_of_them_is_named():
     found = result(record(10, 10, 20))
     assert (found.exit_code, found.badge, found.row) == (0, "PASS", "row1")
-    assert found.line == "PASS: row1: within --max-miou-drop 0.3 of PyTorch; not so row2"
+    assert found.line == "PASS: row1: within --max-miou-drop 0.3 of PyTorch; broken by row2"
     assert found.broken[0].startswith("row2: mean IoU fell by 8.79 points, 90.45 to 81.67")
 
 
@@ -80,7 +80,7 @@ def test_the_answer_gives_the_reason_of_a_row_that_breaks_a_limit():
     assert [other.proven for other in named.harmed] == [True, True]
     assert named.harmed[0].reason.startswith("mean IoU fell by")
     lines = [(line.label, line.text) for line in answer_lines(named)]
-    assert ("harmed", f"row1: {named.harmed[0].reason}") in lines
+    assert ("broken", f"row1: {named.harmed[0].reason}") in lines
 
 
 def test_where_no_row_is_within_the_limits_the_answer_names_them():
@@ -92,7 +92,7 @@ def test_where_no_row_is_within_the_limits_the_answer_names_them():
 def test_no_row_within_the_limits_ends_with_3_and_the_reason():
     found = result(record(20, 30))
     assert (found.exit_code, found.badge, found.row) == (3, "FAIL", None)
-    assert found.line.startswith("FAIL: row0: mean IoU fell by")
+    assert found.line.startswith("FAIL: broken against PyTorch: row0: mean IoU fell by")
     assert found.line.endswith("at most 0.3 are allowed (and 1 more, see above)")
 
 
@@ -113,7 +113,7 @@ def test_against_a_baseline_every_row_has_to_hold():
         GateCheck("b", "--max-miou-drop 1", "broken", "bad"),
     )
     found = gate_result(record(10), checks, baseline="2026-01-02")
-    assert (found.exit_code, found.line) == (3, "FAIL: b: bad")
+    assert (found.exit_code, found.line) == (3, "FAIL: broken against the baseline of 2026-01-02: b: bad")
     kept = gate_result(record(10), checks[:1], baseline="2026-01-02")
     assert kept.line == "PASS: a: no worse than the baseline of 2026-01-02 by --max-miou-drop 1"
 

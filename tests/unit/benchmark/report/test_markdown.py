@@ -13,7 +13,9 @@ from tests.support.bench_records import RECORD, ROWS, with_rows
 
 def test_markdown_has_the_tables_with_as_many_cells_in_each_line():
     text = render_markdown(RECORD, (Sheet("More", ("runner", "x"), (("a", "1"),)),))
-    assert text.startswith("## ship: pytorch: each faster row is harmed\n\n- **speed**: 40 ms\n")
+    assert text.startswith(
+        "## ship: pytorch: each faster row loses more than 0.3 points of mIoU\n\n- **speed**: 40 ms\n"
+    )
     assert "\n\nm.onnx: fcn8s, 2 classes, on 2 images of list.txt" in text
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert all(len({line.count("|") for line in table}) == 1 for table in tables)
@@ -32,7 +34,7 @@ def test_the_result_of_the_limits_comes_first_with_a_table_of_them():
     )
     text = render_markdown(RECORD, gate=gate)
     first, _, rest = text.partition("\n")
-    assert first.startswith("# FAIL: onnxruntime: mean IoU fell by 1 ")
+    assert first.startswith("# FAIL: broken against the baseline of 2026-01-02: onnxruntime: mean IoU fell by 1 ")
     assert rest.startswith("\n## ship: ")
     assert "| onnxruntime | broken | --max-miou-drop 0.3 | mean IoU fell by 1 \\| 2 points |" in rest
     assert render_markdown(RECORD, gate=replace(gate, checks=gate.checks[1:], errors=())).startswith("# PASS: ")

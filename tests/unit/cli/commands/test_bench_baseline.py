@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fcn_deploy.benchmark.record.file import read_record, write_record
+from fcn_deploy.cli.commands import bench
 from fcn_deploy.cli.main import cli
+from fcn_deploy.cli.options.gate import Gate
 from fcn_deploy.errors import FcnDeployError, RecordError
 from tests.support import GOLDEN
 from tests.support.bench_records import MS, RECORD, REFERENCE, ROWS, WORSE, remeasured
@@ -77,13 +79,27 @@ def test_a_row_that_got_worse_ends_with_code_3_and_says_which_and_why(saved):
     limits = ("--max-miou-drop", "0.3", "--max-slowdown", "5%")
     result = invoke("--from", saved("now.json", 27, WORSE), "--baseline", saved("then.json"), *limits)
     assert result.exit_code == 3
-    drop, slower = [
-        line for line in result.stderr.splitlines() if line.startswith("broken against the baseline of 2026-01-02")
-    ]
+    slower, drop = result.stderr.splitlines()  # each once, one of them in the last line
+    against = "broken against the baseline of 2026-01-02T03:04:05+00:00: onnxruntime"
+    assert slower.startswith(f"{against}: 50.0 %")
+    assert drop.startswith(f"FAIL: {against}: mean IoU")
+    assert drop.endswith(" (and 1 more, see above)")
     # class 0: 90 of 100 then, 50 of 100 now; class 1: 100 of 110 and 100 of 150
     assert "onnxruntime: mean IoU fell by 32.12 points, 90.45 to 58.33 (the bare difference" in drop
     assert "onnxruntime: 50.0 % slower (20 ms then, 30 now" in slower
     assert "at most 5 % is allowed" in slower
+
+
+def test_what_the_answer_says_on_a_terminal_is_not_said_again(saved, monkeypatch):
+    limits = ("--from", saved("now.json", 7, WORSE), "--max-class-drop", "pole=1", "--max-miou-drop", "0.3")
+    said = list[set[str]]()
+    monkeypatch.setattr(Gate, "say", lambda self, gate, shown: said.append(shown))
+    invoke(*limits)
+    monkeypatch.setattr(bench, "one_terminal", lambda: True)
+    result = invoke(*limits)
+    assert said[0] == set()
+    (line,) = (line for line in said[1] if line.startswith("broken: onnxruntime: mean IoU fell by 32.12 points"))
+    assert line.partition(": ")[2] in " ".join(result.stdout.split())
 
 
 def test_a_row_that_did_not_get_worse_ends_with_code_0(saved):
