@@ -90,7 +90,7 @@ def test_a_row_that_got_worse_ends_with_code_3_and_says_which_and_why(saved):
     assert "at most 5 % is allowed" in slower
 
 
-def test_what_the_answer_says_on_a_terminal_is_not_said_again(saved, monkeypatch):
+def test_what_the_answer_says_on_a_terminal_does_not_come_again(saved, monkeypatch):
     limits = ("--from", saved("now.json", 7, WORSE), "--max-class-drop", "pole=1", "--max-miou-drop", "0.3")
     said = list[set[str]]()
     monkeypatch.setattr(Gate, "say", lambda self, gate, shown: said.append(shown))

@@ -31,7 +31,7 @@ def test_no_line_that_the_terminal_shows_comes_again(shown, lines, capsys, monke
     assert capsys.readouterr().err.splitlines() == lines
 
 
-def test_the_sentence_of_the_last_line_is_said_once(capsys, monkeypatch):
+def test_the_sentence_of_the_last_line_comes_once(capsys, monkeypatch):
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     GATE.say(result(b="broken", c="broken"))
     other, last = capsys.readouterr().err.splitlines()
