@@ -27,6 +27,7 @@ from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, distributions
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import cpu_model, package_versions
+from fcn_deploy.system.lock import building
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import Progress
 from fcn_deploy.version import __version__
@@ -47,7 +48,10 @@ class Opened:
 
 @contextmanager
 def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
-    """Open model, data and log; what was opened is closed at the end, and the folder stays."""
+    """Open model, data and log; what was opened is closed at the end, and the folder stays.
+
+    Another process with the same folder is waited for: its log then has the steps.
+    """
     check_options(options)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
@@ -59,12 +63,12 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
         options.budget.check(frames.classes)
         examiner = Examiner(options.budget, frames.classes, frames.present, len(frames))
         options.folder.mkdir(parents=True, exist_ok=True)
+        path = options.folder / "log.jsonl"
+        stack.enter_context(building(path, progress, work="writing"))  # two would write one step twice
         for left in options.folder.glob(f"{TRIED}*"):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=TRIED, dir=options.folder))
-        log = ChoiceLog(
-            options.folder / "log.jsonl", _key(source, frames, calibration, options, threads), len(frames.classes)
-        )
+        log = ChoiceLog(path, _key(source, frames, calibration, options, threads), len(frames.classes))
         progress.say(f"choice log {log.path}: {log.found} steps are done")
         files = ModelFiles(
             source,

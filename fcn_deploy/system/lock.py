@@ -1,4 +1,4 @@
-"""Build a file in one process at a time."""
+"""Build a file, or go on with a log, in one process at a time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # of 
 
 
 @contextmanager
-def building(target: Path, progress: Progress = SILENT) -> Iterator[None]:
+def building(target: Path, progress: Progress = SILENT, *, work: str = "building") -> Iterator[None]:
     """Hold `target`'s lock while the block runs; wait for another process that holds it, and report the wait.
 
     It is the system's lock on a hidden file next to the target, which is removed at the end; a process that dies holds
     nothing. Where the file system has no locks the block runs without: then the later of two builds remains, and a
     plan next to another's sidecar shows by its hash.
+
+    Args:
+        work: what the notice says that the other process does.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -31,7 +34,7 @@ def building(target: Path, progress: Progress = SILENT) -> Iterator[None]:
     path = target.with_name(f".{target.name}.lock")
     lock = FileLock(path)
     try:
-        made = _acquire(lock, target.parent, f"another process is building {target}; waiting for it", progress)
+        made = _acquire(lock, target.parent, f"another process is {work} {target}; waiting for it", progress)
     except OSError as error:
         raise output_error(target, error) from error
     try:
