@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.table import Table
 
+from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.choice.dry_run import ChoicePlan
 from fcn_deploy.choice.outputs.recipe_file import ChosenFile
 from fcn_deploy.choice.outputs.tried_file import ordered
@@ -60,16 +61,22 @@ def _answer(found: Choice) -> list[str]:
         return [*lines, *_wrapped(f"nearest: {found.nearest}")] if found.nearest else lines
     size = "" if winner.size is None else f" on images resized to {shape_text(winner.size)}"
     runner = next(tried.runner for tried in found.tried if tried.name == winner.name)
-    return [f"ship {winner.path} in {runner}{size}: {_speed(found, winner)},", *_wrapped(f"  {_cost(winner)}")]
+    rough = f"speed not known within a factor of {ROUGH:g}, " if _rough(winner.times) else ""
+    return [f"ship {winner.path} in {runner}{size}: {_speed(found, winner)},", *_wrapped(f"  {rough}{_cost(winner)}")]
 
 
 def _speed(found: Choice, winner: Winner) -> str:
     if winner.times is None:
         return f"{short_ms(winner.ms)} ms"
     ratio = winner.times
-    if ratio.low is None or ratio.high is None or ratio.high > ROUGH * ratio.low:  # a busy machine
+    if ratio.low is None or ratio.high is None or _rough(ratio):
         return f"about {ratio.value:.0f} times as fast as {found.reference}"
     return f"{ratio.value:.1f} times as fast as {found.reference} ({ratio.low:.1f} to {ratio.high:.1f})"
+
+
+def _rough(ratio: Ratio | None) -> bool:
+    """Return whether the ends of the interval are further apart than `ROUGH` times, as on a busy machine."""
+    return ratio is not None and ratio.low is not None and ratio.high is not None and ratio.high > ROUGH * ratio.low
 
 
 def _cost(winner: Winner) -> str:
