@@ -64,7 +64,8 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
         examiner = Examiner(options.budget, frames.classes, frames.present, len(frames))
         options.folder.mkdir(parents=True, exist_ok=True)
         path = options.folder / "log.jsonl"
-        stack.enter_context(building(path, progress, work="writing"))  # two would write one step twice
+        notice = f"another process is writing {path}; waiting for it"  # two would write one step twice
+        stack.enter_context(building(path, progress, notice=notice))
         for left in options.folder.glob(f"{TRIED}*"):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=TRIED, dir=options.folder))

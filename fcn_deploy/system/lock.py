@@ -18,7 +18,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # of 
 
 
 @contextmanager
-def building(target: Path, progress: Progress = SILENT, *, work: str = "building") -> Iterator[None]:
+def building(target: Path, progress: Progress = SILENT, *, notice: str = "") -> Iterator[None]:
     """Hold `target`'s lock while the block runs; wait for another process that holds it, and report the wait.
 
     It is the system's lock on a hidden file next to the target, which is removed at the end; a process that dies holds
@@ -26,7 +26,7 @@ def building(target: Path, progress: Progress = SILENT, *, work: str = "building
     plan next to another's sidecar shows by its hash.
 
     Args:
-        work: what the notice says that the other process does.
+        notice: the line that reports the wait; "" is that another process is building the file.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -34,7 +34,8 @@ def building(target: Path, progress: Progress = SILENT, *, work: str = "building
     path = target.with_name(f".{target.name}.lock")
     lock = FileLock(path)
     try:
-        made = _acquire(lock, target.parent, f"another process is {work} {target}; waiting for it", progress)
+        words = notice or f"another process is building {target}; waiting for it"
+        made = _acquire(lock, target.parent, words, progress)
     except OSError as error:
         raise output_error(target, error) from error
     try:
