@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.benchmark.baseline.significance import Ratio
+from fcn_deploy.benchmark.report.answer import folded
 from fcn_deploy.choice.dry_run import ChoicePlan
 from fcn_deploy.choice.outputs.recipe_file import ChosenFile
 from fcn_deploy.choice.outputs.tried_file import ordered
@@ -123,9 +124,9 @@ def _commands(found: Choice) -> list[str]:
     if winner is None:
         return []
     again = shlex.join(["fcn-deploy", "choose", str(winner.recipe), "-o", str(winner.path)])
-    lines = winner.commands or ("# a copy of the model as it is",)
+    lines = [part for command in winner.commands for part in folded(command, WIDTH - 2)]
     return [
-        *("made again by:", *(f"  {line}" for line in lines)),
-        *("or by its recipe:", f"  {again}"),
+        *("made again by:", *(f"  {line}" for line in lines or ["# a copy of the model as it is"])),
+        *("or by its recipe:", *(f"  {line}" for line in folded(again, WIDTH - 2))),
         f"the table with all reasons: {winner.table}",
     ]

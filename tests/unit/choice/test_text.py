@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -47,6 +49,17 @@ def test_long_names_and_reasons_fit_80_columns():
     assert {line: len(line.rstrip()) for line in lines if len(line.rstrip()) > 80} == {}
     assert any("a loss of 1 is allowed" in line for line in lines)
     assert any(line.startswith("onnxruntime:fp16: failed: no kernel") for line in lines)
+
+
+def test_a_long_command_is_folded_so_that_a_shell_reads_one():
+    found = _choice(Ratio(10.17, 9.8, 10.6))
+    assert found.winner is not None
+    command = "fcn-deploy quantize fcn8s.onnx --precision int8 --target cpu --calib data/camvid/train.txt -o best.onnx"
+    lines = _printed(replace(found, winner=replace(found.winner, commands=(command,))))
+    start, end = (next(n for n, line in enumerate(lines) if line.startswith(head)) for head in ("made again", "or by"))
+    assert max(map(len, lines)) <= 80
+    joined = "\n".join(lines[start + 1 : end]).replace("\\\n", "")  # as a shell does
+    assert shlex.split(joined) == shlex.split(command)
 
 
 def test_a_ratio_that_a_busy_machine_blurred_has_no_decimals_and_a_remark():
