@@ -61,6 +61,8 @@ MASK_FORMATS: tuple[MaskFormat, ...] = get_args(MaskFormat)
 Size = tuple[int, int]  # H, W
 Shape = tuple[int, int, int]  # N, H, W
 LARGEST_DIM = 2**31 - 1  # of a tensor in TensorRT
+WIDEST = 16.0  # factor of a network's channels
+LONGEST_SIDE = 1 << 16  # of an image, in pixels
 
 
 def file_outputs(names: Sequence[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.runners.engine_options import TrtOptions
-from fcn_deploy.system.arguments import NotNegative, Positive, Threads, checked
+from fcn_deploy.system.arguments import NotNegative, Positive, Seconds, Threads, checked
 from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
@@ -36,12 +36,12 @@ def bench(
     model_name: str | None = None,
     calibration: StrPath | DataOptions | None = None,
     iterations: Positive = 500,
-    seconds: NotNegative = 20.0,
+    seconds: Seconds = 20.0,
     stop_at: NotNegative | None = 0.01,
     warmup: Count = 3,
     sizes: Sequence[tuple[Positive, Positive]] = (),
     batches: Sequence[Positive] = (1,),
-    saturation: NotNegative = SECONDS,
+    saturation: Seconds = SECONDS,
     memory: bool = True,
     isolated: bool = False,
     streams: MostStreams | None = None,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-WIDEST = 16.0
+from fcn_deploy.vocabulary import WIDEST
+
 INITS = ("bilinear", "random")
 
 

@@ -17,12 +17,28 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST_THREADS = 1024  # with far more, the back-ends end the process without an error
+THREADS_PER_CORE = 8  # with many more, threads that wait for each other keep the cores from those that work
 MOST_LANES, MOST_WORKERS = 64, 256  # of `predict`: inferences at the same time, threads that decode and write
+LONGEST_S = 10**7  # 116 days
 Positive = Annotated[int, at_least(1)]
 NotNegative = Annotated[float, at_least(0, noun="a number")]
-Threads = Annotated[int, at_least(1, MOST_THREADS)]
+Seconds = Annotated[float, at_least(0, LONGEST_S, noun="a number")]
 
 _KINDS: dict[Any, tuple[type, str]] = {int: (Integral, "an integer"), float: (Real, "a number"), str: (str, "text")}
+
+
+def most_threads_here() -> int:
+    """Return how many threads a runner may have on this machine."""
+    return min(MOST_THREADS, THREADS_PER_CORE * (os.cpu_count() or 1))
+
+
+def _for_this_machine(threads: int) -> int:
+    if threads > (most := most_threads_here()):
+        raise ExpectedError(f"at most {most} on this machine")
+    return threads
+
+
+Threads = Annotated[int, at_least(1, MOST_THREADS), _for_this_machine]
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:

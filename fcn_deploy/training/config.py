@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +20,7 @@ COUNTS = {
     "seed": (0, 2**63 - 1),
 }  # fmt: skip
 RATE = 1e38  # float32 holds no more
+LARGEST_SCALE = 100  # of a training image: a crop then shows a few of its pixels
 WINDOW_PIXELS = 1 << 27  # of a training image at once in memory: 403 MB of colours
 
 # May differ between the start of a run and its continuation: none of them decides what is learned.
@@ -123,8 +123,8 @@ def _check_window(config: TrainConfig) -> None:
     (height, width), (low, high) = config.crop, config.scale
     if min(height, width) < 1:
         raise TrainingError(f"the crop must be at least 1x1, not {height}x{width}")
-    if not 0 < low <= high < math.inf:
-        raise TrainingError(f"scale needs 0 < MIN <= MAX, both finite, not {low},{high}")
+    if not 0 < low <= high <= LARGEST_SCALE:
+        raise TrainingError(f"scale needs 0 < MIN <= MAX <= {LARGEST_SCALE}, not {low},{high}")
     if height * width > WINDOW_PIXELS * min(1.0, low * low):
         raise TrainingError(
             f"crop {height}x{width} at scale {low:g} needs more than {WINDOW_PIXELS} pixels; "

@@ -205,7 +205,7 @@ def _window(source: NDArray, top: int, left: int, height: int, width: int, fill:
 
 def _resize_image(pixels: NDArray[np.uint8], size: tuple[int, int]) -> Tensor:
     """Return uint8[H, W, 3] -> uint8[h, w, 3], bilinear with half-pixel centres, low-pass filtered where it shrinks."""
-    batch = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    batch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
     if batch.shape[-2:] == size:
         return batch[0].permute(1, 2, 0)
     resized = interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)

@@ -416,7 +416,7 @@ def test_labels_without_a_labelled_pixel_are_refused(planted, scenes, tmp_path):
         (("--dry-run",), "--dry-run needs a limit"),
         (("--time-budget", "5"), "--time-budget needs a limit"),
         (("--max-miou-drop", "nan", "--data", "x"), "'nan' is not a number of points"),
-        (("--max-miou-drop", "1", "--data", "x", "--time-budget", "nan"), "--time-budget nan is not a finite number"),
+        (("--max-miou-drop", "1", "--data", "x", "--time-budget", "nan"), "nan is not in the range 0<=x<=10000000"),
     ],
 )
 def test_options_of_a_search_that_are_given_alone_are_usage_errors(planted, scenes, tmp_path, arguments, words):

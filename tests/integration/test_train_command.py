@@ -149,10 +149,14 @@ def test_a_finished_run_says_so_and_the_summary_can_be_json(shell, unbroken):
         ([*OPTIONS, "--scale", "a,b", "-o", "run"], 2, "'a,b' is not a range"),
         ([*OPTIONS, "--model", "fcn8", "-o", "run"], 1, "error: unknown model 'fcn8'; did you mean fcn8s"),
         ([*OPTIONS, "--data", "nowhere.txt", "-o", "run"], 1, "error: data set nowhere.txt does not exist"),
-        ([*OPTIONS, "--epochs", "0", "-o", "run"], 1, "error: epochs must be at least 1, not 0"),
+        ([*OPTIONS, "--epochs", "0", "-o", "run"], 2, "0 is not in the range 1<=x<=1000000"),
         ([*OPTIONS, "--model", "fcn-resnet50", "--head", "fc", "-o", "run"], 1, "error: fcn-resnet50 cannot be built"),
         (["--resume", "-o", "run"], 1, "error: no run in run to resume; to begin one, give at least --data and --val"),
-        ([*OPTIONS, "--seed", "99999999999999999999999", "-o", "run"], 1, "error: seed must be at most"),
+        (
+            [*OPTIONS, "--seed", "99999999999999999999999", "-o", "run"],
+            2,
+            "is not in the range 0<=x<=9223372036854775807",
+        ),
         ([*OPTIONS, "-o", "/dev/null/run"], 1, "error: cannot write /dev/null/run/state.safetensors"),
     ],
 )

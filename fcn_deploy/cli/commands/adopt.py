@@ -11,7 +11,8 @@ import cloup
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option, outputs_option
-from fcn_deploy.cli.options.values import FILE, Number, parse_names, parse_triple, size_value
+from fcn_deploy.cli.options.numbers import RELATIVE_ERROR, Number
+from fcn_deploy.cli.options.values import FILE, parse_names, parse_triple, size_value
 
 
 @cli_command(
@@ -29,7 +30,7 @@ from fcn_deploy.cli.options.values import FILE, Number, parse_names, parse_tripl
     option("--std", metavar="A,B,C", type=parse_triple, help="Standard deviation of each channel, likewise."),
     option(
         "--scale",
-        type=Number(min=0, min_open=True),
+        type=Number(0, 1e6, above=True),
         show_default="1",
         help="Divide the image by this first: 255 for a network of images in 0..1.",
     ),
@@ -55,7 +56,7 @@ from fcn_deploy.cli.options.values import FILE, Number, parse_names, parse_tripl
     classes_option,
     option(
         "--threshold",
-        type=Number(0, 1, min_open=True, max_open=True),
+        type=Number(0, 1, above=True, below=True),
         default=0.5,
         help="Probability above which a pixel is of the class of a network with one channel.",
     ),
@@ -67,7 +68,7 @@ from fcn_deploy.cli.options.values import FILE, Number, parse_names, parse_tripl
     option(
         "--logit-tolerance",
         "tolerance",
-        type=Number(min=0),
+        type=RELATIVE_ERROR,
         show_default="1e-4",
         help="Largest relative difference of a score from the given file's.",
     ),

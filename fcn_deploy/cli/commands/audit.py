@@ -10,7 +10,8 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option
-from fcn_deploy.cli.options.values import COUNT, FILE, size_value
+from fcn_deploy.cli.options.numbers import BATCH, COUNT
+from fcn_deploy.cli.options.values import FILE, size_value
 from fcn_deploy.vocabulary import Size
 
 
@@ -25,7 +26,7 @@ from fcn_deploy.vocabulary import Size
 @group(
     "What to audit",
     option("--size", type=size_value, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
-    option("--batch", type=COUNT, show_default="the file's, else 1", help="Images per inference."),
+    option("--batch", type=BATCH, show_default="the file's, else 1", help="Images per inference."),
     option("--parse", type=click.Choice(["rtx"]), help="Also run TensorRT for RTX's own ONNX parser (no GPU needed)."),
 )
 @group(

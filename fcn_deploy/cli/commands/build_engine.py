@@ -11,8 +11,9 @@ import cloup
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import data_options
+from fcn_deploy.cli.options.numbers import BATCH, WholeNumber
 from fcn_deploy.cli.options.quantization import CALIBRATION_IMAGES, keep_option, method_option
-from fcn_deploy.cli.options.values import COUNT, FILE, picked, shape_value
+from fcn_deploy.cli.options.values import FILE, picked, shape_value
 from fcn_deploy.vocabulary import PRECISIONS
 
 MIB = 1 << 20
@@ -26,14 +27,16 @@ _PROFILES = (
         metavar="IMAGES",
         help="Take the least, median and largest size of these images, rounded to 32 pixels.",
     ),
-    option("--max-batch", type=COUNT, show_default="1", help="Largest N of a profile not given by --max."),
+    option("--max-batch", type=BATCH, show_default="1", help="Largest N of a profile not given by --max."),
 )
 _BUILDER = (
     option("--flavor", metavar="NAME", show_default="what is installed, rtx first", help="rtx or tensorrt."),
     option("--sm", metavar="LIST", show_default="portable", help="RTX: GPU architectures, such as 86,89 or current."),
-    option("--workspace-mib", type=COUNT, show_default="no limit", help="Device memory for a kernel."),
+    option(
+        "--workspace-mib", type=WholeNumber(1, 1 << 24), show_default="no limit", help="Device memory for a kernel."
+    ),
     option("--timing-cache", type=FILE, help="Store measured kernel times in this file and reuse them."),
-    option("--optimization-level", type=click.IntRange(0, 5), show_default="TensorRT's own", help="0 builds fastest."),
+    option("--optimization-level", type=WholeNumber(0, 5), show_default="TensorRT's own", help="0 builds fastest."),
     option("--tf32/--no-tf32", default=None, show_default="TensorRT's own", help="Use TF32 for FP32 products."),
     option("--refit", is_flag=True, help="Build a plan whose weights can be exchanged."),
     option(

@@ -22,7 +22,8 @@ from fcn_deploy.cli.options.data import (
     split_option,
     threads_option,
 )
-from fcn_deploy.cli.options.values import FILE, Number, complete_runner, parse_names, picked
+from fcn_deploy.cli.options.numbers import MILLISECONDS, SECONDS
+from fcn_deploy.cli.options.values import FILE, complete_runner, parse_names, picked
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -82,13 +83,13 @@ def _names(text: str) -> tuple[str, ...]:
 @group(
     "Limits",
     budget_options("against PyTorch on --data"),
-    option("--max-ms", type=Number(min=0), metavar="MS", help="Longest median of one image."),
+    option("--max-ms", type=MILLISECONDS, metavar="MS", help="Longest median of one image."),
 )
 @group(
     "Search",
     option(
         "--time-budget",
-        type=Number(min=0),
+        type=SECONDS,
         metavar="SECONDS",
         show_default="no limit",
         help="Start no step after this time, and take the best so far.",

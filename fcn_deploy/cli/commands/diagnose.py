@@ -13,7 +13,8 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.budget import WORSE, budget_options
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, typed
 from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options
-from fcn_deploy.cli.options.values import COUNT, picked
+from fcn_deploy.cli.options.numbers import COUNT
+from fcn_deploy.cli.options.values import picked
 
 IMAGES = 32
 LIMITS = (

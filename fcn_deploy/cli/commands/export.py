@@ -11,7 +11,8 @@ import cloup
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option, outputs_option
-from fcn_deploy.cli.options.values import FILE, Number, parse_names
+from fcn_deploy.cli.options.numbers import RELATIVE_ERROR
+from fcn_deploy.cli.options.values import FILE, parse_names
 from fcn_deploy.vocabulary import INPUT_KINDS, OUTPUTS
 
 
@@ -88,7 +89,7 @@ def _names_tensors(text: str) -> bool:
         "--logit-tolerance",
         "tolerance",
         was=("--tolerance",),
-        type=Number(min=0),
+        type=RELATIVE_ERROR,
         show_default="1e-4",
         help="Largest relative difference of a logit from PyTorch's.",
     ),

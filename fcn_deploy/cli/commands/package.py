@@ -10,7 +10,8 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.values import COUNT, FILE, File, size_value
+from fcn_deploy.cli.options.numbers import BATCH, COPIES, COUNT, WholeNumber
+from fcn_deploy.cli.options.values import FILE, File, size_value
 from fcn_deploy.vocabulary import Size
 
 
@@ -34,15 +35,15 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
     option("--version", type=COUNT, default=1, help="Version of this file."),
     option(
         "--max-batch",
-        type=COUNT,
+        type=BATCH,
         show_default="an engine's largest N, else 8",
         help="Largest number of images that Triton combines in a batch.",
     ),
-    option("--instances", type=COUNT, default=1, help="Copies of the model on each device."),
+    option("--instances", type=COPIES, default=1, help="Copies of the model on each device."),
     option("--cpu", is_flag=True, help="Run an ONNX file on the CPU."),
     option(
         "--queue-delay-us",
-        type=click.IntRange(min=0),
+        type=WholeNumber(0, 10**9),
         default=2000,
         help="Microseconds that a request may wait for others of its size.",
     ),

@@ -12,7 +12,8 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, refuse_without
 from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
 from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
-from fcn_deploy.cli.options.values import COUNT, File, Number
+from fcn_deploy.cli.options.numbers import BATCH, COPIES, PIXELS, SIDE, Number, WholeNumber
+from fcn_deploy.cli.options.values import File
 from fcn_deploy.system.arguments import MOST_LANES, MOST_WORKERS
 from fcn_deploy.vocabulary import MASK_FORMATS
 
@@ -39,11 +40,11 @@ UNUSED_IMAGES = 3
     "What to run",
     runner_option,
     model_option,
-    option("--batch", type=COUNT, default=1, help="Images of one shape, or tiles, per inference."),
-    option("--tile", type=COUNT, metavar="N", help="Cut images into windows of at most N x N pixels."),
+    option("--batch", type=BATCH, default=1, help="Images of one shape, or tiles, per inference."),
+    option("--tile", type=SIDE, metavar="N", help="Cut images into windows of at most N x N pixels."),
     option(
         "--halo",
-        type=click.IntRange(0),
+        type=PIXELS,
         metavar="N",
         show_default="as much as the network sees",
         help="Context in pixels around the labels of a tile.",
@@ -54,18 +55,18 @@ UNUSED_IMAGES = 3
     threads_option("the cores, divided by --lanes"),
     option(
         "--lanes",
-        type=click.IntRange(1, MOST_LANES),
+        type=WholeNumber(1, MOST_LANES),
         show_default="2 on a CPU",
         help="Inferences at the same time; each needs its own memory.",
     ),
     option(
         "--workers",
-        type=click.IntRange(1, MOST_WORKERS),
+        type=WholeNumber(1, MOST_WORKERS),
         show_default="cores + 2, at most 16",
         help="Processes (for few images: threads) that decode and write images.",
     ),
     option("--distributed", is_flag=True, help="Use several processes, on one machine or a cluster, by Ray Data."),
-    option("--actors", type=COUNT, show_default="one per device", help="Processes that hold the model."),
+    option("--actors", type=COPIES, show_default="one per device", help="Processes that hold the model."),
     option(
         "--ray-address", metavar="HOST:PORT", show_default="the running one", help="Ray cluster; 'local' starts one."
     ),

@@ -16,8 +16,10 @@ from fcn_deploy.cli.options.data import (
     source_option,
     split_option,
 )
+from fcn_deploy.cli.options.numbers import Number, WholeNumber
 from fcn_deploy.cli.options.values import FILE, complete_models, size_value
-from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS
+from fcn_deploy.training.config import COUNTS, LARGEST_SCALE, RATE
+from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS, WIDEST
 
 if TYPE_CHECKING:
     from fcn_deploy.training.setup import TrainArguments
@@ -29,6 +31,10 @@ def _range(text: str) -> tuple[float, float]:
         return float(low), float(high or low)
     except ValueError:
         raise click.BadParameter(f"'{text}' is not a range such as 0.75,1.5") from None
+
+
+def _count(name: str) -> WholeNumber:
+    return WholeNumber(*COUNTS[name])
 
 
 DATA_OPTIONS = (
@@ -61,7 +67,9 @@ MODEL_OPTIONS = (
         help="Quantization recipe (.toml): tune the network of --init in INT8 arithmetic, and write its INT8 file. "
         "Defaults are then --epochs 5 and --lr 0.001.",
     ),
-    option("--width", type=float, show_default="1", help="Factor of the channels of a VGG model."),
+    option(
+        "--width", type=Number(0, WIDEST, above=True), show_default="1", help="Factor of the channels of a VGG model."
+    ),
     option(
         "--head", type=click.Choice(HEADS), show_default="fc", help="fc6 and fc7 of VGG-16, or score pool5 directly."
     ),
@@ -80,15 +88,24 @@ MODEL_OPTIONS = (
     ),
 )
 OPTIMISER_OPTIONS = (
-    option("--epochs", type=int, show_default="60", help="Passes over the training set."),
-    option("--batch", type=int, show_default="4", help="Images per step."),
-    option("--lr", type=float, show_default="0.01", help="Learning rate."),
-    option("--momentum", type=float, show_default="0.9", help="Momentum of SGD; the FCN paper has 0.9 to 0.99."),
-    option("--weight-decay", type=float, show_default="0.0005", help="L2 penalty on the weights."),
-    option("--warmup", type=int, show_default="a twentieth of the run", help="Steps in which the rate rises."),
-    option("--poly-power", type=float, show_default="0.9", help="Exponent of the rate's decay."),
-    option("--clip-norm", type=float, show_default="5", help="Largest L2 norm of a gradient; 0 does not clip."),
-    option("--seed", type=int, show_default="0", help="Seed of weights, order, augmentation and dropout."),
+    option("--epochs", type=_count("epochs"), show_default="60", help="Passes over the training set."),
+    option("--batch", type=_count("batch"), show_default="4", help="Images per step."),
+    option("--lr", type=Number(0, RATE, above=True), show_default="0.01", help="Learning rate."),
+    option(
+        "--momentum",
+        type=Number(0, 1, below=True),
+        show_default="0.9",
+        help="Momentum of SGD; the FCN paper has 0.9 to 0.99.",
+    ),
+    option("--weight-decay", type=Number(0, RATE), show_default="0.0005", help="L2 penalty on the weights."),
+    option(
+        "--warmup", type=_count("warmup"), show_default="a twentieth of the run", help="Steps in which the rate rises."
+    ),
+    option("--poly-power", type=Number(0, RATE), show_default="0.9", help="Exponent of the rate's decay."),
+    option(
+        "--clip-norm", type=Number(0, RATE), show_default="5", help="Largest L2 norm of a gradient; 0 does not clip."
+    ),
+    option("--seed", type=_count("seed"), show_default="0", help="Seed of weights, order, augmentation and dropout."),
 )
 AUGMENTATION_OPTIONS = (
     option("--crop", metavar="HxW", type=size_value, show_default="320x320", help="Size of the training crops."),
@@ -97,15 +114,17 @@ AUGMENTATION_OPTIONS = (
         metavar="MIN,MAX",
         type=_range,
         show_default="0.75,1.5",
-        help="Factors of the random resizing of an image.",
+        help=f"Factors of the random resizing of an image, above 0 and at most {LARGEST_SCALE}.",
     ),
     option("--no-flip", "flip", flag_value=False, default=None, help="Do not mirror images."),
 )
 RUN_OPTIONS = (
-    option("--eval-every", type=int, show_default="1", help="Epochs between validations."),
+    option("--eval-every", type=_count("eval_every"), show_default="1", help="Epochs between validations."),
     option("--device", type=click.Choice(DEVICES), show_default="auto", help="Where to train."),
     option("--amp/--no-amp", default=None, show_default="on a GPU only", help="Use mixed precision."),
-    option("--workers", type=int, show_default="0", help="Processes that load images; 0 loads in this one."),
+    option(
+        "--workers", type=_count("workers"), show_default="0", help="Processes that load images; 0 loads in this one."
+    ),
     option("--resume", "start", flag_value="resume", help="Continue the run in -o; its options need not be repeated."),
     option("--restart", "start", flag_value="restart", help="Delete the run in -o and start again."),
 )

@@ -20,7 +20,8 @@ from fcn_deploy.cli.options.data import (
     split_option,
     threads_option,
 )
-from fcn_deploy.cli.options.values import COUNT, FILE, Number, picked
+from fcn_deploy.cli.options.numbers import COUNT, Number
+from fcn_deploy.cli.options.values import FILE, picked
 
 if TYPE_CHECKING:
     from fcn_deploy.data.options import DataOptions

@@ -10,11 +10,13 @@ import click
 
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
-from fcn_deploy.cli.options.values import COUNT, Number, picked, size_value
+from fcn_deploy.cli.options.numbers import COUNT, SECONDS, WholeNumber
+from fcn_deploy.cli.options.values import picked, size_value
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.vocabulary import Size
 
-LONGEST_SIDE = 1 << 16
+MOST_IMAGES = 65536  # of one inference
+MOST_PERCENT = 10000
 
 
 def sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[tuple[int, int], ...]:
@@ -26,7 +28,7 @@ def batches(text: str) -> tuple[int, ...]:
     """Parse "1,4" as (1, 4)."""
     found = _parts(text)
     for part in found:
-        if not re.fullmatch(r"\d{1,9}", part) or int(part) < 1:
+        if not re.fullmatch(r"\d{1,9}", part, re.ASCII) or not 1 <= int(part) <= MOST_IMAGES:
             raise click.BadParameter(f"'{part}' is not a number of images; write 4, or 1,4")
     if not found:
         raise click.BadParameter("it names no number of images; write 4, or 1,4")
@@ -43,16 +45,13 @@ def _size(text: str) -> Size:
             f"'{text}' is a network size; make a file of it, export MODEL --network-size {text} -o other.onnx, and "
             "bench MODEL other.onnx compares both with the labels of the images' size"
         )
-    size = size_value(text)
-    if max(size) > LONGEST_SIDE:
-        raise click.BadParameter(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give smaller sizes")
-    return size
+    return size_value(text)
 
 
 def percent(text: str) -> float:
     """Parse "5%" as 0.05. A bare 5 or 0.05 could mean either."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text)
-    if found is None:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text, re.ASCII)
+    if found is None or float(found[1]) > MOST_PERCENT:
         raise click.BadParameter(f"'{text}' is not a percentage; write 5% for five per cent")
     return float(found[1]) / 100
 
@@ -61,7 +60,7 @@ TIMING_OPTIONS = (
     option("--iterations", type=COUNT, default=500, help="Largest number of rounds."),
     option(
         "--seconds",
-        type=Number(min=0),
+        type=SECONDS,
         default=20.0,
         help="Stop after this time, but after at least 3 rounds.",
     ),
@@ -75,7 +74,7 @@ TIMING_OPTIONS = (
     ),
     option(
         "--warmup",
-        type=click.IntRange(min=0),
+        type=WholeNumber(0, 10**6),
         default=3,
         help="Least number of untimed runs of each image size; more follow until they are steady. 0 for none.",
     ),
@@ -95,7 +94,7 @@ TIMING_OPTIONS = (
     ),
     option(
         "--saturation",
-        type=Number(min=0),
+        type=SECONDS,
         default=1.5,
         metavar="SECONDS",
         help="Time to measure images per second with a queue that is never empty; 0 to skip it.",

@@ -42,12 +42,10 @@ class Option(cloup.Option):
         return super().make_metavar(ctx)
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Show a default in words as one in figures, and a range only if both of its ends say something."""
+        """Show a default in words as one in figures."""
         extra = super().get_help_extra(ctx)
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
-        if getattr(self.type, "max", None) is None:
-            extra.pop("range", None)
         return extra
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import Decorator, option
+from fcn_deploy.cli.options.numbers import COUNT, LABEL, RADIUS, ThreadCount
 from fcn_deploy.cli.options.values import (
-    COUNT,
     complete_models,
     complete_runner,
     parse_class_list,
@@ -18,7 +18,6 @@ from fcn_deploy.cli.options.values import (
     parse_values,
     picked,
 )
-from fcn_deploy.system.arguments import MOST_THREADS
 from fcn_deploy.vocabulary import BAD_IMAGES
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ LABEL_OPTIONS = (
     ),
     option(
         "--ignore-index",
-        type=int,
+        type=LABEL,
         show_default="255 and one past the last class",
         help="Label value of unlabelled pixels in the files.",
     ),
@@ -118,9 +117,7 @@ model_option = option(
     show_default="from the checkpoint's keys",
     help="Model that a checkpoint holds (fcn8s, fcn8s-caffe, ...).",
 )
-radius_option = option(
-    "--radius", type=click.IntRange(min=0), default=3, help="Half width of the boundary band, in pixels."
-)
+radius_option = option("--radius", type=RADIUS, default=3, help="Half width of the boundary band, in pixels.")
 runner_option = option(
     "--runner",
     metavar="NAME",
@@ -143,7 +140,7 @@ def normalisation_option(name: str, about: str) -> Decorator:
 
 def threads_option(default: str) -> Decorator:
     """Return --threads; `default` says in words what is taken without it."""
-    return option("--threads", type=click.IntRange(1, MOST_THREADS), show_default=default, help="CPU threads.")
+    return option("--threads", type=ThreadCount(), show_default=default, help="CPU threads, at most 8 per core.")
 
 
 # Of the commands that run a model on a data set and print what they counted.

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fcn_deploy.cli.options.command import option
-from fcn_deploy.cli.options.values import COUNT
+from fcn_deploy.cli.options.numbers import COPIES
 
 if TYPE_CHECKING:
     from fcn_deploy.runners.engine_options import TrtOptions
 
 ENGINE_OPTIONS = (
-    option("--contexts", type=COUNT, show_default="1", help="Inferences at once, each with its own activation memory."),
-    option("--slots", type=COUNT, show_default="3", help="Images under way in each context."),
+    option(
+        "--contexts", type=COPIES, show_default="1", help="Inferences at once, each with its own activation memory."
+    ),
+    option("--slots", type=COPIES, show_default="3", help="Images under way in each context."),
     option(
         "--cuda-graphs/--no-cuda-graphs",
         default=None,

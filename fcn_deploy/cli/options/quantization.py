@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,8 @@ from fcn_deploy.cli.options.data import (
     source_option,
     split_option,
 )
-from fcn_deploy.cli.options.values import FILE, Number
+from fcn_deploy.cli.options.numbers import SECONDS, Number
+from fcn_deploy.cli.options.values import FILE
 from fcn_deploy.vocabulary import METHODS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ method_option = option(
 )
 percentile_option = option(
     "--percentile",
-    type=Number(min=50, max=100),
+    type=Number(50, 100),
     default=99.99,
     help="Percentage of the values that --method percentile does not clip.",
 )
@@ -58,7 +58,7 @@ SEARCH_OPTIONS = (
     count_option("--max-search-images", "search_images", "--data", was=("--search-images",)),
     option(
         "--time-budget",
-        type=Number(min=0),
+        type=SECONDS,
         metavar="SECONDS",
         show_default="no limit",
         help="Stop measuring layers after this time and use the results so far.",
@@ -93,8 +93,6 @@ def search_options(given: Mapping[str, Any]) -> SearchOptions | None:
         return None
     if given["search_data"] is None:
         raise click.UsageError(f"{limits[0]} needs a labelled set to measure on (--data)")
-    if not math.isfinite(given["time_budget"] or 0.0):
-        raise click.UsageError(f"--time-budget {given['time_budget']} is not a finite number")
     from fcn_deploy.quantization.search.options import SearchOptions
 
     data = replace(

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from fcn_deploy.cli.options.command import option, refuse_without
-from fcn_deploy.cli.options.values import Number, picked
+from fcn_deploy.cli.options.numbers import Number, WholeNumber
+from fcn_deploy.cli.options.values import picked
 
 
 def duration(text: str) -> float:
@@ -24,7 +25,7 @@ def duration(text: str) -> float:
 STREAM_OPTIONS = (
     option(
         "--streams",
-        type=click.IntRange(1, 1000),
+        type=WholeNumber(1, 1000),
         help="Also find how many streams of images, at most N, each row serves within the deadline.",
     ),
     option("--fps", type=Number(0.1, 1000), default=30.0, help="Images per second of each stream."),

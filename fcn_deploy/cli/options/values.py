@@ -11,9 +11,7 @@ import click
 
 from fcn_deploy.card import class_names
 from fcn_deploy.errors import DataError, RecipeError, ShapeError, restated
-from fcn_deploy.vocabulary import QUANTIZED_PRECISIONS, Shape, Size, parse_shape, parse_size
-
-COUNT = click.IntRange(min=1)
+from fcn_deploy.vocabulary import LARGEST_DIM, LONGEST_SIDE, QUANTIZED_PRECISIONS, Shape, Size, parse_shape, parse_size
 
 
 class File(click.Path):
@@ -72,9 +70,12 @@ def parse_class_list(text: str) -> tuple[str, ...]:
 def parse_values(text: str) -> tuple[int, ...]:
     """Parse "0,255" for click, which names the option in the error."""
     try:
-        return tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise click.BadParameter(f"'{text}' is not a list of whole numbers such as 0,255") from None
+        numbers = ()
+    if not numbers or not all(abs(number) <= LARGEST_DIM for number in numbers):
+        raise click.BadParameter(f"'{text}' is not a list of whole numbers such as 0,255")
+    return numbers
 
 
 def parse_names(text: str) -> list[str]:
@@ -88,7 +89,7 @@ def parse_triple(text: str) -> tuple[float, ...]:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) != 3:
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
         raise click.BadParameter(f"'{text}' is not three numbers with commas, as in 123.7,116.3,103.5")
     return numbers
 
@@ -101,13 +102,24 @@ def picked(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def size_value(text: str) -> Size:
     """Parse "360x480" for click, which names the option in the error."""
     with restated(click.BadParameter, ShapeError):
-        return parse_size(text)
+        size = parse_size(text)
+    _check_sides(text, size)
+    return size
 
 
 def shape_value(text: str) -> Shape:
     """Parse "1x360x480" for click, which names the option in the error."""
     with restated(click.BadParameter, ShapeError):
-        return parse_shape(text)
+        shape = parse_shape(text)
+    _check_sides(text, shape[1:])
+    if math.prod(shape) > LARGEST_DIM:
+        raise click.BadParameter(f"'{text}' has more than {LARGEST_DIM} pixels in all; give a smaller batch or image")
+    return shape
+
+
+def _check_sides(text: str, sides: Size) -> None:
+    if max(sides) > LONGEST_SIDE:
+        raise click.BadParameter(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give a smaller size")
 
 
 def _is_file(text: str) -> bool:

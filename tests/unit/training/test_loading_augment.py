@@ -57,6 +57,14 @@ def test_mirroring_turns_image_and_labels_together_and_about_half_of_the_time():
     assert 35 <= mirrored <= 65  # binomial(100, 1/2): three standard deviations
 
 
+def test_a_window_of_one_pixel_is_mirrored_too():
+    image, label = picture(60, 80)
+    for index in range(8):
+        pixels, labels = augment(image, label, how(crop=(1, 1), flip=True), generator(0, 0, index))
+        assert pixels.shape == (1, 1, 3)
+        assert labels.shape == (1, 1)
+
+
 def test_magnification_by_two_repeats_each_label_in_a_block_of_two():
     image, label = picture(60, 80)
     _, labels = augment(image, label, how(crop=(34, 46), scale=(2.0, 2.0)), generator(0, 0, 0))
