@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError, did_you_mean
+from fcn_deploy.system.files import check_name
 
 Kind = Literal["demo", "checkpoint", "recipe", "onnx", "engine"]
 CheckpointFormat = Literal["safetensors", "zip", "pickle"]
@@ -61,6 +62,7 @@ def require_file(source: str | os.PathLike[str], *, sidecar_alone: bool = False)
         sidecar_alone: whether a sidecar will do where its engine is missing.
     """
     path = file_of(source)
+    check_name(path)
     if _is_file(path):
         if is_sidecar(path) and kind_of(path) == "engine" and not sidecar_alone:
             engine = path.with_suffix("")

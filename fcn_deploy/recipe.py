@@ -33,7 +33,7 @@ from fcn_deploy.card import ChannelOrder, ClassNames, Pixels
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
 from fcn_deploy.system.decode import Filled, decode, matching
-from fcn_deploy.system.files import digest, reading
+from fcn_deploy.system.files import digest, reading, require_plain
 from fcn_deploy.vocabulary import Profile
 
 if sys.version_info >= (3, 11):
@@ -109,7 +109,7 @@ def load_recipe(path: Path) -> Recipe:
     """
     path = file_of(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(require_plain(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {path}: {error.strerror or error}{near_models(path)}") from error
     except ValueError as error:

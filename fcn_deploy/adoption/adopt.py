@@ -26,7 +26,7 @@ from fcn_deploy.model_file import kind_of, require_file
 from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof
 from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.decode import at_least
-from fcn_deploy.system.files import StrPath, atomic_path, check_writable
+from fcn_deploy.system.files import StrPath, atomic_path, check_writable, resolved
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.version import __version__
@@ -130,7 +130,7 @@ def adopt(
     if kind_of(path) != "onnx":
         raise GraphError(f"{path} is no ONNX file; adopt takes those of other tools, export takes checkpoints")
     target = Path(output or f"{path.stem}{SUFFIX}")
-    if target.resolve() == path.resolve():
+    if resolved(target) == resolved(path):
         raise GraphError(f"{target} is the given file itself, which is the reference; give another file (-o)")
     check_writable(target)
     wanted = file_outputs(outputs)
@@ -155,7 +155,7 @@ def adopt(
         nodes, weights = len(graph.graph), weights_bytes(graph)
     return AdoptReport(
         path=target,
-        data_path=target.resolve().with_name(data_name) if data_name else None,
+        data_path=resolved(target).with_name(data_name) if data_name else None,
         source=path,
         image=found.given.port,
         scores=found.scores,

@@ -19,6 +19,7 @@ from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, default_runner, is_plain
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.original import original_of
+from fcn_deploy.system.files import resolved
 from fcn_deploy.system.plain import plain
 
 
@@ -75,7 +76,7 @@ def labels_of(paths: Sequence[Path]) -> tuple[str, ...]:
     """
     if len(paths) < 2:
         return ("",) * len(paths)
-    wholes = [path.resolve() for path in paths]
+    wholes = [resolved(path) for path in paths]
     deepest = max(len(path.parts) for path in wholes)
     names = [
         ["/".join((*_above(path, depth), last)) for depth in range(deepest) for last in (path.stem, path.name)]

@@ -9,7 +9,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError
 from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.model_file import file_of, kind_of
-from fcn_deploy.system.files import check_writable
+from fcn_deploy.system.files import check_writable, resolved
 
 PRECISIONS = ("fp32", "fp16", "int8")
 WORK_SUFFIX = ".choose"
@@ -64,7 +64,7 @@ def check_options(options: ChoiceOptions) -> None:
         )
     if kind_of(options.model) == "engine":
         raise FcnDeployError(f"{options.model} is an engine, which is in one precision; give the .onnx file")
-    if options.output.resolve() == Path(file_of(options.model)).resolve():
+    if resolved(options.output) == resolved(file_of(options.model)):
         raise OutputError(f"{options.output} is the model itself, which would be lost; give another file (-o)")
     check_writable(options.output)
     if options.folder.is_file():

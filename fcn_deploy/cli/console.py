@@ -13,13 +13,14 @@ import textwrap
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.system.escape import one_line, visible
 from fcn_deploy.system.progress import SILENT, Once, Progress, Silent, Task
 from fcn_deploy.version import __version__
 
@@ -45,10 +46,16 @@ def _verbosity() -> str | None:
     return None if context is None else context.meta.get(VERBOSITY)
 
 
+def say(line: str) -> None:
+    """Print text on standard error, with what a terminal would obey shown escaped; a closed stream is no error."""
+    with suppress(OSError):
+        click.echo(visible(line), err=True)
+
+
 def notice(line: str) -> None:
     """Print a line on standard error, unless -q."""
     if _verbosity() != "quiet":
-        click.echo(line, err=True)
+        say(line)
 
 
 def fitted(line: str) -> str:
@@ -69,7 +76,7 @@ class _Bar:
         self._progress, self._task_id = progress, task_id
 
     def advance(self, steps: float = 1, note: str = "") -> None:
-        fields = {"note": note} if note else {}
+        fields = {"note": one_line(note)} if note else {}
         self._progress.update(self._task_id, advance=steps, **fields)  # type: ignore[attr-defined]
 
 
@@ -77,7 +84,7 @@ class _PipeProgress(Silent):
     """No bars; notices still reach standard error."""
 
     def say(self, line: str) -> None:
-        click.echo(line, err=True)
+        say(line)
 
 
 class TerminalProgress(_PipeProgress):
@@ -90,10 +97,11 @@ class TerminalProgress(_PipeProgress):
         from rich.progress import TimeElapsedColumn as Elapsed
         from rich.progress import TimeRemainingColumn as Remaining
 
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn()]
-        times = [Elapsed(), Remaining(), TextColumn("{task.fields[note]}")]
+        name, after = (TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[note]"))
+        columns = [SpinnerColumn(), name, BarColumn(bar_width=24), MofNCompleteColumn()]
+        times = [Elapsed(), Remaining(), after]
         with Progress(*columns, *times, console=Console(stderr=True), transient=True) as progress:
-            yield _Bar(progress, progress.add_task(description, total=total, note=""))
+            yield _Bar(progress, progress.add_task(one_line(description), total=total, note=""))
 
 
 class _TimedProgress:
@@ -130,15 +138,15 @@ def described(context: click.Context) -> Iterator[None]:
     if _verbosity() != "verbose":
         yield
         return
-    click.echo(_versions(), err=True)
+    say(_versions())
     started = time.perf_counter()
     try:
         yield
     except (FcnDeployError, OSError, MemoryError):
-        click.echo(traceback.format_exc().rstrip(), err=True)
+        say(traceback.format_exc().rstrip())
         raise
     finally:
-        click.echo(f"{context.info_name}: {time.perf_counter() - started:.2f} s in all", err=True)
+        say(f"{context.info_name}: {time.perf_counter() - started:.2f} s in all")
 
 
 def _versions() -> str:
@@ -200,16 +208,22 @@ def leave(path: str, text: str) -> None:
     from fcn_deploy.system.files import write_text
 
     if path == STDOUT:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(visible(text), nl=not text.endswith("\n"))
         return
-    write_text(Path(path), text)
+    write_text(Path(path), visible(text))
     notice(f"wrote {path}")
 
 
 def show(*parts: RenderableType) -> None:
     """Print text line by line as it is, tables as wide as the terminal and 100 columns wide in a pipe."""
     from rich.console import Console
+    from rich.segment import Segment, Segments
 
-    console = Console(highlight=False, width=None if Console().is_terminal else PIPE_WIDTH)
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # names are no markup
+    console = Console(**plain, width=None if Console().is_terminal else PIPE_WIDTH)
     for part in parts:
-        click.echo(part) if isinstance(part, str) else console.print(part)
+        if isinstance(part, str):
+            click.echo(visible(part))
+            continue
+        segments = (Segment(visible(text), style, control) for text, style, control in console.render(part))
+        console.print(Segments(segments), crop=False, end="")

@@ -14,9 +14,11 @@ from types import FrameType
 import click
 import cloup
 
+from fcn_deploy.cli.console import say
 from fcn_deploy.cli.options.budget import WORSE
 from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError
+from fcn_deploy.system.escape import one_line
 from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
@@ -121,15 +123,19 @@ def main() -> None:
     try:
         code = cli.main(prog_name="fcn-deploy", standalone_mode=False)
         sys.stdout.flush()
+        if received:  # in a destructor, where Python loses the exception
+            code = _interrupted(received[-1])
     except (click.Abort, KeyboardInterrupt):
         code = _interrupted(signal.SIGINT)
+    except SystemExit as ended:
+        code = _interrupted(received[-1]) if received else ended.code
     except Exception as error:
         code = _interrupted(received[-1]) if received else _failed(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _interrupted(number: int) -> int:
-    click.echo("interrupted", err=True)
+    say("interrupted")
     return 128 + number
 
 
@@ -153,10 +159,21 @@ def _failed(error: Exception) -> int:
         message = f"{' '.join(error.format_message().split())} (see {command} --help)"
     else:
         raise error
-    click.echo(f"error: {message}", err=True)
+    say(f"error: {one_line(message)}")
     if isinstance(error, OSError):
         _discard_output()
     return code
+
+
+def _open_closed_streams() -> None:
+    """Open /dev/null where a standard stream is closed; else the next file that is opened would get its output."""
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def _prepare_process() -> list[int]:
@@ -166,6 +183,7 @@ def _prepare_process() -> list[int]:
 
     Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program handles them itself.
     """
+    _open_closed_streams()
     warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

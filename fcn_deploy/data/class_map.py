@@ -15,6 +15,7 @@ import numpy as np
 from fcn_deploy.card import ignore_index_for, voc_palette
 from fcn_deploy.data.sample import Dataset, LabelPair, Sample, Subset
 from fcn_deploy.errors import DataError, did_you_mean
+from fcn_deploy.system.files import require_plain
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,11 +30,11 @@ def read_class_map(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         DataError: missing, no TOML, or anything but texts.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(require_plain(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path} cannot be read as TOML ({error})") from error
+        raise DataError(f"{path} cannot be read as TOML ({getattr(error, 'strerror', None) or error})") from error
     model = raw.pop("model") if isinstance(raw.get("model"), dict) else {}
     if not (raw or model) or not all(isinstance(value, str) for value in (*raw.values(), *model.values())):
         raise DataError(f'{path} must have lines of the form "class of the data set" = "class of the model"')

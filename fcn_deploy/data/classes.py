@@ -16,6 +16,7 @@ from pathlib import Path
 from fcn_deploy.card import class_names, voc_palette
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.errors import DataError, RecipeError, restated
+from fcn_deploy.system.files import require_plain
 
 FILE_NAME = "classes.txt"
 FILE_NAMES = (FILE_NAME, "labelmap.txt", "class_names.txt", "_classes.csv")
@@ -88,7 +89,7 @@ def read_classes(path: Path) -> ClassList:
     Raises:
         DataError: not a text file, or as for `ClassList.of`.
     """
-    lines = [(number, line) for number, line in read_lines(path) if line and not line.startswith("#")]
+    lines = [(number, line) for number, line in read_lines(require_plain(path)) if line and not line.startswith("#")]
     if path.suffix.lower() == ".csv":
         return _listed([(name, None) for name in _numbered(path, [line for _, line in lines])], f"{path}")
     entries = []

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.errors import ImageError, LabelError, first_line
+from fcn_deploy.system.files import require_plain
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"})
 # Named, so that a file cannot reach a decoder that starts another program (EPS) or is hardly ever exercised.
@@ -155,11 +156,11 @@ def decode(path: Path, most_pixels: int | None = None) -> Image.Image:
 def open_header(path: Path, most_pixels: int | None = None) -> Image.Image:
     """Open Pillow's image without decoding it; Pillow's own exceptions, save for ImageError above `most_pixels`."""
     if most_pixels is None:
-        return Image.open(path, formats=_FORMATS)
+        return Image.open(require_plain(path), formats=_FORMATS)
     with _LIMIT_LOCK:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(path, formats=_FORMATS)
+            image = Image.open(require_plain(path), formats=_FORMATS)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     if image.width * image.height > most_pixels:

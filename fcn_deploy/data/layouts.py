@@ -12,6 +12,7 @@ from fcn_deploy.data.classes import ClassList, read_lines
 from fcn_deploy.data.images import SUFFIXES
 from fcn_deploy.data.pairs import Pair, read_list
 from fcn_deploy.errors import DataError
+from fcn_deploy.system.files import require_plain, resolved
 from fcn_deploy.system.progress import SILENT, Progress
 
 _SPLITS = Path("ImageSets", "Segmentation")
@@ -103,7 +104,7 @@ def match_folders(images: Path, labels: Path | None, suffix: str | None = None, 
         return Found([(path, None) for path in image_files.values()], folders)
     label_files = _by_name(labels)
     keys = {_without(key, cityscapes.IMAGE_SUFFIX): key for key in image_files}
-    one_folder = images.resolve() == labels.resolve()
+    one_folder = resolved(images) == resolved(labels)
     suffixes = [suffix] if suffix is not None else [each for each in _LABEL_SUFFIXES if each or not one_folder]
     counts = [sum(f"{key}{each}" in label_files for key in keys) for each in suffixes]
     if not any(counts):
@@ -191,7 +192,7 @@ def read_voc_split(root: Path, split: str, progress: Progress = SILENT) -> list[
             raise DataError(f"{root} has no split '{split}' (found: {known})")
         path = lists[0]
         progress.say(f"{root} has no split '{split}'; its only one, '{path.stem}', is taken")
-    names = [line for _, line in read_lines(path) if line]
+    names = [line for _, line in read_lines(require_plain(path)) if line]
     if not names:
         raise DataError(f"{path} lists no images")
     masks = _voc_labels(root)

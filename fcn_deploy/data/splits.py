@@ -11,7 +11,7 @@ from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Dataset, Subset
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import DataError
-from fcn_deploy.system.files import write_text
+from fcn_deploy.system.files import resolved, write_text
 
 
 def share_of(text: str) -> float | None:
@@ -52,7 +52,7 @@ def _identities(dataset: Dataset) -> list[str]:
         own = _identities(dataset.whole)
         return [own[index] for index in dataset.indices] if own else []
     if isinstance(dataset, PairDataset):
-        return [str(image.resolve()) for image, _ in dataset.pairs]
+        return [str(resolved(image)) for image, _ in dataset.pairs]
     if isinstance(dataset, SyntheticDataset):
         return [f"{dataset.seed}:{index}:{dataset.size}" for index in range(len(dataset))]
     return []
@@ -70,6 +70,6 @@ def write_list(dataset: Dataset, path: Path) -> None:
         whole = whole.whole
     if not isinstance(whole, PairDataset):
         return
-    pairs = [[str(part.resolve()) for part in whole.pairs[index] if part is not None] for index in indices]
+    pairs = [[str(resolved(part)) for part in whole.pairs[index] if part is not None] for index in indices]
     write_text(path, "".join("\t".join(parts) + "\n" for parts in pairs))
     write_text(path.parent / FILE_NAME, "".join(f"{entry}\n" for entry in whole.class_list.entries))

@@ -17,6 +17,7 @@ from typing import Any
 
 from fcn_deploy.errors import EngineError, MissingDependencyError, UnknownNameError
 from fcn_deploy.model_file import RTX_TAG, TENSORRT_TAG
+from fcn_deploy.system.files import require_plain
 from fcn_deploy.system.optional import require
 
 TENSORRT, RTX = "tensorrt", "tensorrt_rtx"
@@ -175,7 +176,7 @@ def read_header(path: Path, *, known: bool = False) -> PlanHeader | None:
     Raises:
         EngineError: the file is empty, ends within the header, or is no plan.
     """
-    with path.open("rb") as stream:
+    with require_plain(path).open("rb") as stream:
         head = stream.read(HEADER_BYTES)
     if not head:
         raise EngineError(f"{path} is empty; {REBUILD}")

@@ -17,7 +17,7 @@ from fcn_deploy.engine.flavors import PORTABLE_GPUS, REBUILD, read_header
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port
 from fcn_deploy.system.decode import Count, Filled, decode, is_schema, parse_json
-from fcn_deploy.system.files import sha256
+from fcn_deploy.system.files import require_plain, sha256
 from fcn_deploy.system.formatting import count, some
 from fcn_deploy.system.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
@@ -162,7 +162,7 @@ def read_plan(engine: Path) -> tuple[bytes, Sidecar | None]:
     """
     sidecar = read_sidecar(engine) if sidecar_path(engine).exists() else None
     try:
-        header, plan = read_header(engine, known=sidecar is not None), engine.read_bytes()
+        header, plan = read_header(engine, known=sidecar is not None), require_plain(engine).read_bytes()
     except OSError as error:
         raise EngineError(f"{engine} cannot be read: {error.strerror}") from error
     whole = (sidecar.plan_bytes if sidecar else header.plan_bytes if header else None) or 0
@@ -184,14 +184,14 @@ def read_description(path: Path) -> Sidecar:
     """
     source = f"{path} cannot be read as the description of an engine"
     try:
-        raw = parse_json(path.read_text(encoding="utf-8"), source, EngineError)
+        raw = parse_json(require_plain(path).read_text(encoding="utf-8"), source, EngineError)
     except FileNotFoundError as error:
         raise EngineError(
             f"{path} is missing: it says what {path.stem} takes and gives; copy it along with the engine, or build "
             "the engine with fcn-deploy build-engine"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise EngineError(f"{source}: {error}") from error
+        raise EngineError(f"{source}: {getattr(error, 'strerror', None) or error}") from error
     if not isinstance(raw, dict) or raw.get("kind") != "engine" or not is_schema(raw.get("schema"), SCHEMA):
         raise EngineError(f"{source}: it is not of kind engine, schema {SCHEMA}")
     return decode(Sidecar, raw, source, EngineError)

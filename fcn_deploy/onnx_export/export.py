@@ -28,7 +28,7 @@ from fcn_deploy.network_size import network_size_text
 from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof, input_feed, proof_shapes, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.arguments import NotNegative, checked
-from fcn_deploy.system.files import StrPath, atomic_path
+from fcn_deploy.system.files import StrPath, atomic_path, resolved
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
@@ -201,7 +201,7 @@ def export_model(
             save_graph(graph, temporary)
             _check_narrowed(temporary, wanted, feeds, proven)
         nodes, weights = len(graph.graph), weights_bytes(graph)
-    data_path = target.resolve().with_name(data_name) if data_name else None
+    data_path = resolved(target).with_name(data_name) if data_name else None
     return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started, card)
 
 

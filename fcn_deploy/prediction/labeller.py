@@ -22,6 +22,7 @@ from fcn_deploy.prediction.tiled import TiledLabeller
 from fcn_deploy.prediction.workers.pool import ImageProcesses
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource, open_runners
+from fcn_deploy.system.files import resolved
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
@@ -185,7 +186,7 @@ def _check_confidence(options: PredictOptions, outputs: Outputs) -> None:
     if outputs.storage is not None:
         raise OutputError("confidence is written to a folder of this machine, as the label maps must be then (-o)")
     paths = outputs.paths(PurePosixPath("image"))
-    if paths[0].resolve() == paths[-1].resolve():
+    if resolved(paths[0]) == resolved(paths[-1]):
         raise OutputError(f"the label maps are written to {outputs.confidence} too; give --confidence another folder")
 
 

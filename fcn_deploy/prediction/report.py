@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.graph.confidence import FULL
 from fcn_deploy.prediction.image_states import FinishedImage
+from fcn_deploy.system.escape import cell
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.system.plain import plain
 
@@ -120,13 +121,13 @@ class AreaTable:
 
     def __init__(self, writer: Any, classes: Sequence[str], confidence: bool = False) -> None:
         self._writer, self._confidence = writer, confidence
-        writer.writerow(["image", "pixels", *classes, *([MEAN_CONFIDENCE] if confidence else [])])
+        writer.writerow(["image", "pixels", *map(cell, classes), *([MEAN_CONFIDENCE] if confidence else [])])
         self.total: NDArray[np.int64] = np.zeros(len(classes), np.int64)
 
     def add(self, finished: FinishedImage) -> None:
         """Write a row for an image whose pixels were counted."""
         if finished.pixels is not None:
-            row = [str(finished.name), int(finished.pixels.sum()), *finished.pixels.tolist()]
+            row = [cell(str(finished.name)), int(finished.pixels.sum()), *finished.pixels.tolist()]
             sure = finished.confidence
             self._writer.writerow([*row, *(["" if sure is None else f"{sure:.4f}"] if self._confidence else [])])
             self.total += finished.pixels
@@ -135,11 +136,7 @@ class AreaTable:
 @contextmanager
 def open_area_table(target: Path, classes: Sequence[str], confidence: bool = False) -> Iterator[AreaTable]:
     """Open a table that becomes the file `target` if the block succeeds; OutputError if it cannot be written."""
-    # names of files need not be UTF-8; surrogateescape gives their bytes back
-    with (
-        atomic_path(target) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
-    ):
+    with atomic_path(target) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         yield AreaTable(csv.writer(stream), classes, confidence)
 
 

@@ -19,7 +19,7 @@ from fcn_deploy.quantization.rewrites.qdq import FP8, INT8, CodeType
 from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.recipe import load_recipe
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.files import check_writable
+from fcn_deploy.system.files import check_writable, resolved
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
@@ -91,7 +91,7 @@ def check_options(options: QuantizeOptions, target: Path) -> None:
     _check_precision(options)
     if options.calibration is None and options.calibration_cache is not None:
         raise DataError("a calibration cache is of images; give them (--calib), or leave it out (--calib-cache)")
-    if target.resolve() == options.source.resolve():
+    if resolved(target) == resolved(options.source):
         raise OutputError(f"{target} is the FP32 file itself, which would be lost; give another file (-o)")
     check_writable(target)
     if options.calibration_cache is not None:
@@ -122,7 +122,7 @@ def _check_precision(options: QuantizeOptions) -> None:
 
 def _check_own_file(path: Path, what: str, flag: str, source: Path, target: Path) -> None:
     """Raise OutputError if `path` cannot be written, or is one of the model's own files."""
-    if path.resolve() in (source.resolve(), target.resolve()):
+    if resolved(path) in (resolved(source), resolved(target)):
         raise OutputError(f"{path} cannot be a model and {what}; give another file ({flag})")
     check_writable(path)
 

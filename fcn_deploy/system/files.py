@@ -27,6 +27,7 @@ _REASONS = {
     errno.EEXIST: "a file of that name is in the way",
     errno.ENOENT: "there is no such file or folder",
     errno.EPIPE: "its reader is gone",
+    errno.ELOOP: "its links lead to each other",
     errno.EISDIR: "it is a folder; give a file name",
 }
 
@@ -38,6 +39,29 @@ def os_error_line(error: OSError) -> str:
     """Say in one line what the system refused, on which file, and what to do."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def resolved(path: StrPath) -> Path:
+    """Return the absolute path behind all links; a loop of links ends where it closes, and opening it is an OSError."""
+    return Path(os.path.realpath(path))
+
+
+def require_plain(path: Path) -> Path:
+    """Return `path`; raise OSError if a pipe, socket or device is there, whose reader may wait for ever."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device; expected a plain file", str(path))
+    return path
+
+
+def check_name(path: StrPath) -> None:
+    """Raise FcnDeployError if a path is not UTF-8: the libraries that read and write models take no such name."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise FcnDeployError(
+            f"the path {path} is not UTF-8, which models need; rename the file or its folder"
+        ) from None
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
@@ -56,7 +80,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     Raises:
         OutputError: the folder or the file cannot be written (the message has the reason and the fix).
+        FcnDeployError: the path is not UTF-8.
     """
+    check_name(target)
     with _write_errors(target):
         target = _regular(target).absolute()
     folder = temporary_path(target)
@@ -99,7 +125,7 @@ def _regular(target: Path) -> Path:
     try:
         kind = target.lstat().st_mode
         if stat.S_ISLNK(kind):
-            target = target.resolve()
+            target = resolved(target)
             kind = target.stat().st_mode
     except FileNotFoundError:
         return target
@@ -166,8 +192,11 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write UTF-8 `text` to `target` whole or not at all; OutputError as for `atomic_path`."""
-    write_bytes(target, text.encode())
+    """Write UTF-8 `text` to `target` whole or not at all; OutputError as for `atomic_path`.
+
+    Names of files need not be UTF-8; their own bytes are written.
+    """
+    write_bytes(target, text.encode(errors="surrogateescape"))
 
 
 def check_writable(target: Path) -> None:

@@ -19,6 +19,7 @@ from fcn_deploy.models.checkpoints import load_checkpoint
 from fcn_deploy.page.pictures import labels_uri, photo_uri
 from fcn_deploy.page.svg import element, marker
 from fcn_deploy.page.template import styles, template
+from fcn_deploy.system.escape import visible
 from fcn_deploy.system.files import write_text
 from fcn_deploy.training.config import TrainConfig, command_line
 from fcn_deploy.training.curves import SCORES, class_plot, curve_plots
@@ -75,7 +76,7 @@ def write_page(
         command=command_line(config),
         next_commands=next_commands(checkpoint),
     )
-    write_text(path, page)
+    write_text(path, visible(page))
 
 
 def next_commands(checkpoint: Path) -> list[str]:

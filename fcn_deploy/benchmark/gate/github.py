@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from fcn_deploy.benchmark.gate.result import GateResult
+from fcn_deploy.system.escape import visible
 from fcn_deploy.system.files import output_error
 
 MOST = 10  # GitHub shows so many annotations of one kind in a step
@@ -42,7 +43,7 @@ def add_summary(environment: Mapping[str, str], gate: GateResult, markdown: Call
         return
     try:
         with Path(path).open("a", encoding="utf-8") as page:
-            page.write(f"**{gate.line}**\n\n{markdown()}\n")
+            page.write(visible(f"**{gate.line}**\n\n{markdown()}\n"))
     except OSError as error:
         raise output_error(Path(path), error) from error
 

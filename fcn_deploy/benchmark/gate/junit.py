@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from fcn_deploy.benchmark.gate.checks import GateCheck
 from fcn_deploy.benchmark.gate.result import GateResult
 from fcn_deploy.benchmark.record.types import Record
+from fcn_deploy.system.escape import visible
 
 # What XML 1.0 cannot hold, not even escaped.
 FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -64,4 +65,4 @@ def _named(record: Record, name: str) -> ET.Element:
 
 
 def _clean(text: str) -> str:
-    return FORBIDDEN.sub("?", text)
+    return FORBIDDEN.sub("?", visible(text))

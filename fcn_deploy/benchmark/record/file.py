@@ -20,7 +20,7 @@ from fcn_deploy.benchmark.record.measurement import (
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.decode import decode, is_schema, parse_json
-from fcn_deploy.system.files import write_text
+from fcn_deploy.system.files import require_plain, write_text
 from fcn_deploy.system.formatting import count
 from fcn_deploy.vocabulary import shape_text
 
@@ -62,11 +62,11 @@ def write_record(path: Path, record: Record) -> None:
 def read_record(path: Path) -> Record:
     """Read a record file; RecordError if it is missing or is not one."""
     try:
-        return from_json(path.read_text(encoding="utf-8"), path.name)
+        return from_json(require_plain(path).read_text(encoding="utf-8"), path.name)
     except FileNotFoundError as error:
         raise RecordError(f"{path} does not exist; expected a record; fcn-deploy bench --json writes one") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"{path} cannot be read: {error}") from error
+        raise RecordError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from fcn_deploy.benchmark.report.tables import Fitted, Summary
 from fcn_deploy.benchmark.verdicts.answer import answer
 from fcn_deploy.benchmark.verdicts.streams import stream_lines
 from fcn_deploy.metrics.budget import AccuracyBudget
+from fcn_deploy.system.escape import cell
 
 # The columns of the comma-separated values: one line per row and shape, figures in full for other programs.
 COLUMNS = (
@@ -83,7 +84,7 @@ def _line(record: Record, row: Row, found: Measurement) -> dict[str, Any]:
         "unstable": int(figures["unstable"]) if "unstable" in figures else None,
     }  # fmt: skip
     line |= {} if found.shape else _stream_figures(record, row)
-    return {column: line[column] for column in _columns(record) if line.get(column) is not None}
+    return {column: cell(line[column]) for column in _columns(record) if line.get(column) is not None}
 
 
 def _columns(record: Record) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.console import emit, notice, progress
+from fcn_deploy.cli.console import emit, notice, progress, say
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, typed
 from fcn_deploy.cli.options.data import (
     LABEL_OPTIONS,
@@ -166,7 +166,7 @@ def command(start: str | None, output: Path, **options: Any) -> None:
         **_given(options, may_lack_data=start == "resume"),
     )
     if result.stopped_by is not None:
-        click.echo(how_to_resume(result), err=True)
+        say(how_to_resume(result))
         click.get_current_context().exit(128 + result.stopped_by)
     emit(result.to_plain, lambda: render(result))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.console import STDOUT, fitted, leave
+from fcn_deploy.cli.console import STDOUT, fitted, leave, say
 from fcn_deploy.cli.options.bench import percent
 from fcn_deploy.cli.options.budget import budget_of, budget_options
 from fcn_deploy.cli.options.command import option, refuse_without, typed
@@ -150,7 +150,7 @@ class Gate:
             return
         lines = [line for line in gate.other_lines if line.replace(f" against {gate.against}", "", 1) not in shown]
         for line in (*lines, *(annotation_lines(gate) if in_actions(os.environ) else ()), gate.line):
-            click.echo(line if line.startswith("::") else fitted(line), err=True)
+            say(line if line.startswith("::") else fitted(line))
 
 
 def _refuse_measuring() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from fcn_deploy.card import class_names
-from fcn_deploy.errors import DataError, RecipeError, ShapeError, restated
+from fcn_deploy.errors import DataError, FcnDeployError, RecipeError, ShapeError, restated
+from fcn_deploy.system.files import check_name
 from fcn_deploy.vocabulary import LARGEST_DIM, LONGEST_SIDE, QUANTIZED_PRECISIONS, Shape, Size, parse_shape, parse_size
 
 
@@ -23,7 +24,17 @@ class File(click.Path):
         return super().convert(value, param, ctx)
 
 
-FILE = File(path_type=Path)
+class ModelPath(File):
+    """A path as the libraries that read and write models take it: in UTF-8."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        with restated(click.BadParameter, FcnDeployError):
+            check_name(path)
+        return path
+
+
+FILE = ModelPath(path_type=Path)
 
 
 class Number(click.FloatRange):

@@ -15,7 +15,7 @@ from fcn_deploy.data.pairs import read_list
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.prediction.images.storage import Storage, is_address
 from fcn_deploy.prediction.images.video import VIDEO_SUFFIXES
-from fcn_deploy.system.files import reading
+from fcn_deploy.system.files import reading, resolved
 
 STDIN = "-"
 
@@ -157,8 +157,8 @@ def _glob_sources(pattern: str, exclude: Path | None) -> list[ImageSource]:
         path for path in root.glob(str(Path(*parts[fixed:]))) if path.is_file() and not _hidden(path.relative_to(root))
     )
     if exclude is not None and exclude.exists() and not exclude.samefile(root):
-        excluded = exclude.resolve()
-        files = [path for path in files if not path.parent.resolve().is_relative_to(excluded)]
+        excluded = resolved(exclude)
+        files = [path for path in files if not resolved(path.parent).is_relative_to(excluded)]
     found = [
         ImageSource(path, _relative(path, root)) for path in files if path.suffix.lower() in SUFFIXES | VIDEO_SUFFIXES
     ]

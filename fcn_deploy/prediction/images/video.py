@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import ImageError, first_line
+from fcn_deploy.system.files import require_plain
 from fcn_deploy.system.optional import require
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts"})
@@ -30,7 +31,7 @@ def frames(path: Path) -> Iterator[Load]:
     """
     av = require("av")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(require_plain(path))) as container:
             if not container.streams.video:
                 raise ImageError(f"{path} holds no video stream")
             stream = container.streams.video[0]
@@ -66,7 +67,7 @@ def count_frames(path: Path) -> int | None:
     """Return how many frames the file states; None if it does not, or cannot be read."""
     av = require("av")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(require_plain(path))) as container:
             return container.streams.video[0].frames or None
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return None

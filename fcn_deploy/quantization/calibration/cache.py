@@ -29,7 +29,7 @@ from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
 from fcn_deploy.quantization.calibration.image_profile import ImageProfile
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.system.decode import decode, parse_json
-from fcn_deploy.system.files import atomic_path, sha256
+from fcn_deploy.system.files import atomic_path, require_plain, sha256
 from fcn_deploy.system.plain import plain
 
 FORMAT = 1
@@ -115,7 +115,7 @@ def read_cache(path: Path, key: CacheKey | None) -> CacheContent:
     if not path.exists():
         return CacheContent()
     try:
-        with path.open("rb") as stream:
+        with require_plain(path).open("rb") as stream:
             head = stream.read(_HEAD)
     except OSError as error:
         return CacheContent(reason=f"cannot be read ({error.strerror})", ours=False)

@@ -89,3 +89,28 @@ def repeat() -> None:
 
 def test_a_notice_that_comes_again_is_printed_once():
     assert CliRunner().invoke(repeat).stderr == "a notice\nanother\n"
+
+
+def test_names_that_are_markup_or_escape_sequences_are_shown_as_they_are(capsys):
+    from rich.table import Table
+    from rich.text import Text
+
+    name = "m[/x][bold]:car:\x1b[31m\udcff"
+    table = Table("node")
+    table.add_row(name)
+    console.show(name, table, Text(name))
+    found = capsys.readouterr().out
+    assert found.count("m[/x][bold]:car:\\x1b[31m\\xff") == 3
+    assert "\x1b[31m" not in found
+
+
+def test_a_bar_of_a_name_that_is_markup_is_drawn(monkeypatch, capsys):
+    with console.TerminalProgress().task("reading [/x] \x1b[31m", 2) as task:
+        task.advance(note="[/y]")
+
+
+def test_a_report_is_written_and_printed_without_what_a_terminal_obeys(tmp_path, capsys):
+    console.leave(str(tmp_path / "r.md"), "a \x1b[31m \udcff\n")
+    console.leave("-", "a \x1b[31m\n")
+    assert (tmp_path / "r.md").read_text(encoding="utf-8") == "a \\x1b[31m \\xff\n"
+    assert capsys.readouterr().out == "a \\x1b[31m\n"

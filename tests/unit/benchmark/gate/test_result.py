@@ -185,7 +185,7 @@ def test_the_junit_file_has_a_test_for_each_row_and_limit_and_counts_them():
         ),
         "openvino runs",
     ]
-    assert {case.get("classname") for case in cases} == {'fcn-deploy.a<&"?>.onnx'}
+    assert {case.get("classname") for case in cases} == {'fcn-deploy.a<&"\\x07>.onnx'}
     assert [case[0].tag for case in cases] == [
         "system-out", "system-out", "failure", "failure", "skipped", "skipped", "error",
     ]  # fmt: skip

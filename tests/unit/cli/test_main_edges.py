@@ -1,0 +1,63 @@
+"""Signals while Python starts or ends, and standard streams that are closed or full: an exit code and one line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and descriptors are POSIX's")
+
+AT_AN_IMPORT = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cloup":
+            os.kill(os.getpid(), {number})
+sys.meta_path.insert(0, Finder())
+sys.argv = ["fcn-deploy", "--version"]
+from fcn_deploy.__main__ import run
+run()
+"""
+AT_THE_END = """
+import atexit, os, sys
+atexit.register(os.kill, os.getpid(), {number})
+sys.argv = ["fcn-deploy", "--version"]
+from fcn_deploy.__main__ import run
+run()
+"""
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_modules_are_imported_is_an_interruption(number: signal.Signals):
+    done = python(AT_AN_IMPORT.format(number=int(number)))
+    assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_result_changes_nothing(number: signal.Signals):
+    done = python(AT_THE_END.format(number=int(number)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("fcn-deploy")
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+def test_a_stream_that_is_closed_or_full_is_no_traceback(closed: str, tmp_path: Path):
+    words = f"{sys.executable} -m fcn_deploy"
+    line = f"{words} --version {closed}; echo $?; {words} nonsense {closed}; echo $?"
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    codes = [line for line in done.stdout.splitlines() if line.isdigit()]
+    assert codes == ["1" if closed == ">/dev/full" else "0", "2"]
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
