@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fcn_deploy.choice.result import Tried
+from fcn_deploy.system.escape import cell
 from fcn_deploy.system.files import write_text
 from fcn_deploy.vocabulary import shape_text
 
@@ -37,5 +38,5 @@ def write_tried(path: Path, tried: Sequence[Tried]) -> None:
         change = (None, None, None) if each.change is None else (each.change.value, each.change.low, each.change.high)
         numbers = ["" if number is None else f"{number:.4g}" for number in (*change, each.ms)]
         said = (each.name, each.runner, each.precision, each.target, shape_text(each.size), each.outcome, each.frames)
-        writer.writerow([*said, *numbers, each.rounds, each.reason])
+        writer.writerow([*map(cell, said), *numbers, each.rounds, cell(each.reason)])
     write_text(path, text.getvalue())
