@@ -15,7 +15,7 @@ from fcn_deploy.cli.options.values import picked, size_value
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.vocabulary import Size
 
-MOST_IMAGES = 65536  # of one inference
+MOST_IMAGES = 10**9  # of one inference; memory is checked when the images are known
 MOST_PERCENT = 10000
 
 
