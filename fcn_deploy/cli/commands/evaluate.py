@@ -18,7 +18,7 @@ from fcn_deploy.cli.options.values import picked
     examples=[
         "fcn-deploy evaluate best.safetensors --data VOC2012",
         "fcn-deploy evaluate model.onnx model.int8.onnx model.engine --data val.txt",
-        "fcn-deploy evaluate demo --runner onnxruntime \\\n    --json accuracy.json --html accuracy.html",
+        "fcn-deploy evaluate demo --json accuracy.json --html accuracy.html",
     ]
 )
 @cloup.argument(

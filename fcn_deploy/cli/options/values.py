@@ -37,16 +37,6 @@ class ModelPath(File):
 FILE = ModelPath(path_type=Path)
 
 
-class Number(click.FloatRange):
-    """A finite number in a range; click's own type takes nan, which is below and above nothing, for one in any."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"'{value}' is not a finite number", param, ctx)
-        return number
-
-
 def parse_classes(text: str) -> tuple[str, ...]:
     """Read class names from `--classes`: a file as `classes.txt`, or a comma-separated list.
 
