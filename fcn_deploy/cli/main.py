@@ -20,6 +20,7 @@ from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError
 from fcn_deploy.system.escape import one_line
 from fcn_deploy.system.files import os_error_line
+from fcn_deploy.system.interrupt import within_import
 from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
 
@@ -68,6 +69,7 @@ MEANT = {
     "monitor": "watch", "drift": "watch",
     "triton": "package", "serve": "package", "env": "doctor",
 }  # fmt: skip
+POLL_S = 0.05  # between two looks at whether an import is over
 EPILOG = """\
 \b
 Each command explains itself: fcn-deploy COMMAND --help.
@@ -189,8 +191,20 @@ def _prepare_process() -> list[int]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     received: list[int] = []
+    postponed: list[int] = []
+
+    def later(_: int, frame: FrameType | None) -> None:
+        if within_import(frame):
+            signal.signal(signal.SIGALRM, later)
+            signal.setitimer(signal.ITIMER_REAL, POLL_S)
+        else:
+            stop(postponed[0], frame)
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if not postponed and within_import(frame):
+            postponed.append(number)
+            later(number, frame)
+            return
         received.append(number)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 

@@ -7,6 +7,7 @@ some in every inference) the exception is printed and lost, and the loop would g
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,3 +63,15 @@ class StopRequest:
         while self._previous:
             number, handler = self._previous.popitem()
             signal.signal(number, handler)
+
+
+def within_import(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported, where an exception can end the process: C++ code is half set up.
+
+    Windows, which has no timer to look again, interrupts imports too.
+    """
+    while frame is not None and sys.platform != "win32":
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

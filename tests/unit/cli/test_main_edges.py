@@ -61,3 +61,29 @@ def test_a_stream_that_is_closed_or_full_is_no_traceback(closed: str, tmp_path: 
     assert codes == ["1" if closed == ">/dev/full" else "0", "2"]
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+WITHIN_A_LIBRARY = """
+import os, sys, time
+from fcn_deploy.cli import main as program
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "no_such_library":
+            os.kill(os.getpid(), {number})
+            time.sleep(0.2)
+            print("imported")
+sys.meta_path.insert(0, Finder())
+def command(**_):
+    try:
+        import no_such_library
+    except ImportError:
+        time.sleep(10)
+program.cli.main = command
+program.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_an_import_of_a_library_waits_for_its_end(number: signal.Signals):
+    done = python(WITHIN_A_LIBRARY.format(number=int(number)))
+    assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "imported\n")
