@@ -1,4 +1,4 @@
-"""How far FP16 and INT8 move a trained network's accuracy, compared with onnxruntime's own quantiser.
+"""How far FP16, BF16, FP8 and INT8 move a trained network's accuracy, compared with onnxruntime's own quantiser.
 
 Every file is made from one FP32 file, calibrated with the same images and scored on the same others, one in OpenVINO
 too. It takes about ten minutes and writes figures alone into the record, no images.
@@ -35,6 +35,11 @@ from fcn_deploy.vocabulary import INPUT, LABELS, METHODS
 IMAGES = 100  # for calibration
 RADIUS = 3  # half width of the boundary band in pixels
 ELSEWHERE = {"int8, cpu, mse": "openvino"}  # files that another runner is scored with too
+CORRECTIONS = {
+    "equalised": {"equalize": True},
+    "biases corrected": {"equalize": False, "correct_bias": True},
+    "equalised, biases corrected": {"equalize": True, "correct_bias": True},
+}
 Labels = list[NDArray[np.uint8]]
 Maker = Callable[[Path], object]
 
@@ -72,10 +77,17 @@ def variants(source: Path, data: DataOptions, images: CalibrationSet, cache: Pat
     def ours(**options: Any) -> Maker:
         return lambda path: quantize(source, path, calibration=data, calibration_cache=cache, **options)
 
-    made = {"fp16": ours(precision="fp16")}
+    made = {
+        "fp16": ours(precision="fp16"),
+        "bf16": lambda path: quantize(source, path, precision="bf16", calibration=data),
+        "fp8, tensorrt": ours(precision="fp8"),
+        "fp8+fp16, tensorrt": ours(precision="fp8+fp16"),
+    }
     for target in ("tensorrt", "cpu"):
         for method in METHODS:
             made[f"int8, {target}, {method}"] = ours(precision="int8", target=target, method=method)
+        for name, options in CORRECTIONS.items():
+            made[f"int8, {target}, mse, {name}"] = ours(precision="int8", target=target, **options)
     made["int8+fp16, tensorrt, mse"] = ours(precision="int8+fp16")
     quantization = require("onnxruntime.quantization")
 

@@ -16,8 +16,10 @@ from PIL import Image
 
 from fcn_deploy.audit.audit import audit
 from fcn_deploy.data.options import DataOptions
+from fcn_deploy.engine.builder.options import BuildOptions
 from fcn_deploy.engine.sidecar import SidecarPort, read_sidecar
 from fcn_deploy.engine_build.build_engine import build_engine
+from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.system.files import sha256
@@ -103,3 +105,16 @@ def test_a_network_size_and_confidence_are_built_for_dynamic_sides(size, tmp_pat
         ("labels", "uint8"), ("confidence", "uint8"), ("logits", "float32"),
     ]  # fmt: skip
     assert report.sidecar.card.network_size == size
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp8"])
+def test_fp8_and_bf16_are_built_for_ada_and_blackwell_and_refused_below(precision, photographs, tiny_onnx, tmp_path):
+    source, target = tiny_onnx("fcn8s", head="pool5"), tmp_path / "net.engine"
+    asked = {"precision": precision, "calibration": photographs, "profiles": PROFILES[:1]}
+    sidecar = build_engine(source, target, **asked, options=BuildOptions(sm=("SM89", "SM120"))).sidecar
+    assert (sidecar.precision, sidecar.built_for.sm) == (precision, ("SM89", "SM120"))
+    assert sidecar.shares.disagreements == ()
+    assert set(sidecar.shares.built) == ({"BF16", "FP32"} if precision == "bf16" else {"FP8", "FP32"})
+    with pytest.raises(EngineError, match=r"SM75 has no (BF16|FP8): GPUs have it from"):
+        build_engine(source, tmp_path / "old.engine", **asked, options=BuildOptions(sm=("SM75",)))
+    assert not (tmp_path / "old.engine").exists()
