@@ -132,7 +132,6 @@ RUN_OPTIONS = (
 
 @cli_command(
     examples=[
-        "fcn-deploy train --data VOC2012 --val VOC2012 --init vgg16.pth -o runs/voc",
         "fcn-deploy train --data photos --labels masks --val 0.2 \\\n"
         "    --classes background,road,car --init demo --width 0.25 --head pool5 \\\n"
         "    -o runs/streets",

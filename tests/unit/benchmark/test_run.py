@@ -49,7 +49,7 @@ def bench(monkeypatch, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"a model")
 
     def start(fakes, **options):
-        def open_fake(spec, source, *, outputs, threads, load, engine=None, lanes=1):
+        def open_fake(spec, source, *, outputs=None, threads, load, engine=None, lanes=1):
             found = fakes[spec]
             if isinstance(found, Exception):
                 raise found
