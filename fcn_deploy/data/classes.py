@@ -89,7 +89,7 @@ def read_classes(path: Path) -> ClassList:
     Raises:
         DataError: not a text file, or as for `ClassList.of`.
     """
-    lines = [(number, line) for number, line in read_lines(require_plain(path)) if line and not line.startswith("#")]
+    lines = [(number, line) for number, line in read_lines(path, stream=False) if line and not line.startswith("#")]
     if path.suffix.lower() == ".csv":
         return _listed([(name, None) for name in _numbered(path, [line for _, line in lines])], f"{path}")
     entries = []
@@ -125,10 +125,13 @@ def _numbered(path: Path, lines: Sequence[str]) -> list[str]:
     return [part[-1] for part in parts]
 
 
-def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Return (line number, stripped text) of every line; DataError if the file is missing or is not text."""
+def read_lines(path: Path, *, stream: bool = True) -> list[tuple[int, str]]:
+    """Return (line number, stripped text) of every line; DataError if the file is missing or is not text.
+
+    Without `stream`, a pipe or a device is refused.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = (path if stream else require_plain(path)).read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
     except UnicodeDecodeError as error:

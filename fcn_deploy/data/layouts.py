@@ -12,7 +12,7 @@ from fcn_deploy.data.classes import ClassList, read_lines
 from fcn_deploy.data.images import SUFFIXES
 from fcn_deploy.data.pairs import Pair, read_list
 from fcn_deploy.errors import DataError
-from fcn_deploy.system.files import require_plain, resolved
+from fcn_deploy.system.files import resolved
 from fcn_deploy.system.progress import SILENT, Progress
 
 _SPLITS = Path("ImageSets", "Segmentation")
@@ -192,7 +192,7 @@ def read_voc_split(root: Path, split: str, progress: Progress = SILENT) -> list[
             raise DataError(f"{root} has no split '{split}' (found: {known})")
         path = lists[0]
         progress.say(f"{root} has no split '{split}'; its only one, '{path.stem}', is taken")
-    names = [line for _, line in read_lines(require_plain(path)) if line]
+    names = [line for _, line in read_lines(path, stream=False) if line]
     if not names:
         raise DataError(f"{path} lists no images")
     masks = _voc_labels(root)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import onnx_ir as ir
+
 from fcn_deploy.audit.arithmetic import has_quantisation
 from fcn_deploy.card import ModelCard
 from fcn_deploy.diagnosis.compared_layers import HALVES
@@ -22,7 +24,6 @@ from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import LABELS, LAYER_PRECISIONS, LOGITS
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
     from torch import nn
 
 StageKind = Literal["pytorch", "onnx", "engine"]

@@ -69,7 +69,7 @@ def test_too_few_images_are_reported_and_fail_where_that_is_asked(shell, int8, p
         (("--calib", CALIBRATION, "--calib-cache", "nowhere"), "exclude each other"),
         (("--calib-cache", "nowhere"), "nowhere does not exist"),
         (("--calib", CALIBRATION, "--false-alarms", "0"), "0.0 is not in the range 0.1<=x<=50"),
-        (("--calib", CALIBRATION, "--max-beyond", "nan"), "max_beyond is nan"),
+        (("--calib", CALIBRATION, "--max-beyond", "nan"), "nan is not in the range"),
         (("--calib", CALIBRATION, "--max-differing", "1"), "--max-differing needs --reference"),
         (("--calib", "nowhere.txt"), "nowhere.txt"),
         (("--calib", CALIBRATION, "--reference", "nowhere.onnx"), "nowhere.onnx does not exist"),

@@ -118,6 +118,8 @@ def test_a_file_whose_weights_were_renamed_is_refused_with_the_missing_name(expo
     for tensor in proto.graph.initializer:
         if tensor.name == "score_fr.weight":
             tensor.name = "elsewhere"
+    for node in proto.graph.node:
+        node.input[:] = ["elsewhere" if name == "score_fr.weight" else name for name in node.input]
     onnx.save(proto, tmp_path / "renamed.onnx")
     with pytest.raises(GraphError, match=r"1 missing \['score_fr.weight'\], 1 unexpected \['elsewhere'\]"):
         load_weights(tiny_model()[0], load_graph(tmp_path / "renamed.onnx"), tmp_path / "renamed.onnx")
