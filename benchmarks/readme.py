@@ -150,6 +150,15 @@ def choose_table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def slips_table(record: dict[str, Any]) -> str:
+    """Markdown: how many programs of each kind there were, and what became of the name."""
+    lines = ["| programs | outcome | number |", "|---|---|---|"]
+    for key, number in record["counts"].items():
+        programs, _, outcome = key.rpartition(": ")
+        lines.append(f"| {programs} | {outcome} | {number} |")
+    return "\n".join(lines) + "\n"
+
+
 # By a record's "benchmark"; `table` renders all others.
 TABLES = {
     "choose": choose_table,
@@ -161,6 +170,7 @@ TABLES = {
     "quantization": accuracy_table,
     "scenes": accuracy_table,
     "sliding": sliding_table,
+    "slips": slips_table,
     "verdicts": verdicts_table,
 }
 

@@ -35,6 +35,14 @@ def test_every_page_says_what_the_records_say(page):
     assert rendered(text) == text, "run `make docs`"
 
 
+def test_a_record_of_slips_is_shown_as_its_counts():
+    counts = {"one mistake: right": 40, "no mistake: not named": 4}
+    assert readme.markdown({"benchmark": "slips", "rows": [], "counts": counts}).splitlines()[2:] == [
+        "| one mistake | right | 40 |",
+        "| no mistake | not named | 4 |",
+    ]
+
+
 def test_a_suite_without_a_record_says_how_to_make_one(monkeypatch):
     monkeypatch.setattr(readme, "newest", lambda name: None)
     block = "<!-- results:sliding -->\nold\n<!-- end -->"
