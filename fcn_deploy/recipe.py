@@ -24,7 +24,6 @@ Nothing is downloaded: a missing checkpoint is an error that says where it can b
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,14 +32,9 @@ from fcn_deploy.card import ChannelOrder, ClassNames, Pixels
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
 from fcn_deploy.system.decode import Filled, decode, matching
-from fcn_deploy.system.files import digest, reading, require_plain
+from fcn_deploy.system.files import digest, reading
+from fcn_deploy.system.toml import read_toml
 from fcn_deploy.vocabulary import Profile
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 FileName = Annotated[str, matching(r"(?!\.{1,2}$)[^/\\]+", "a file name without a folder")]
 
@@ -109,7 +103,7 @@ def load_recipe(path: Path) -> Recipe:
     """
     path = file_of(path)
     try:
-        raw = tomllib.loads(require_plain(path).read_text(encoding="utf-8"))
+        raw = read_toml(path)
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {path}: {error.strerror or error}{near_models(path)}") from error
     except ValueError as error:

@@ -5,7 +5,6 @@ A table `[model]` has the model's classes that count as another one of it, as a 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +14,7 @@ import numpy as np
 from fcn_deploy.card import ignore_index_for, voc_palette
 from fcn_deploy.data.sample import Dataset, LabelPair, Sample, Subset
 from fcn_deploy.errors import DataError, did_you_mean
-from fcn_deploy.system.files import require_plain
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from fcn_deploy.system.toml import read_toml
 
 
 def read_class_map(path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -30,10 +24,10 @@ def read_class_map(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         DataError: missing, no TOML, or anything but texts.
     """
     try:
-        raw = tomllib.loads(require_plain(path).read_text(encoding="utf-8"))
+        raw = read_toml(path)
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as TOML ({getattr(error, 'strerror', None) or error})") from error
     model = raw.pop("model") if isinstance(raw.get("model"), dict) else {}
     if not (raw or model) or not all(isinstance(value, str) for value in (*raw.values(), *model.values())):

@@ -8,7 +8,6 @@ method = "mse"
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +17,8 @@ from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.quantization.options import QuantizeOptions
 from fcn_deploy.system.decode import Filled, at_least, decode
+from fcn_deploy.system.toml import read_toml
 from fcn_deploy.vocabulary import Method, Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 INT8 = "int8"
 
@@ -72,7 +67,7 @@ def load_quantize_recipe(path: Path) -> QuantizeRecipe:
             has an unknown key (with a near match) or a value of the wrong kind.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = read_toml(path)
     except OSError as error:
         raise RecipeError(f"cannot read the quantization recipe {path}: {error.strerror or error}") from error
     except ValueError as error:

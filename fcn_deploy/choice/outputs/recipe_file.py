@@ -18,7 +18,6 @@ Paths are as the user gave them. `fcn-deploy choose best.choice.toml -o best.onn
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -35,13 +34,9 @@ from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.decode import Filled, decode
 from fcn_deploy.system.files import check_writable, sha256, write_text
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.toml import read_toml
 from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SUFFIX = ".choice.toml"
 
@@ -115,14 +110,14 @@ def is_choice_recipe(model: str) -> bool:
     if kind_of(model) != "recipe":
         return False
     try:
-        return "choice" in tomllib.loads(file_of(Path(model)).read_text(encoding="utf-8"))
+        return "choice" in read_toml(file_of(Path(model)))
     except (OSError, ValueError):
         return False
 
 
 def load_choice_recipe(path: Path) -> ChoiceRecipe:
     """Read and check a recipe; RecipeError if a key is unknown, missing or of the wrong kind."""
-    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    raw = read_toml(path)
     found = decode(_Tables, raw, str(path), RecipeError, strict=True)
     if found.calibration is None:
         return ChoiceRecipe(found.choice)

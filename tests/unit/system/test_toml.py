@@ -1,0 +1,27 @@
+"""Tests of reading TOML files."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from fcn_deploy.system.toml import read_toml
+
+
+def test_tables_are_read(tmp_path):
+    (tmp_path / "a.toml").write_text('[one]\nname = "ä"\n', encoding="utf-8")
+    assert read_toml(tmp_path / "a.toml") == {"one": {"name": "ä"}}
+
+
+@pytest.mark.parametrize("content", [b"no toml", b'name = "\xff"'])
+def test_what_is_no_toml_is_a_value_error(tmp_path, content):
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"."):
+        read_toml(tmp_path / "a.toml")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.toml")
+    with pytest.raises(OSError, match="expected a plain file"):
+        read_toml(tmp_path / "a.toml")
