@@ -44,16 +44,14 @@ def check_complete(model: ir.Model, path: Path) -> None:
     Less strict than ONNX's own checker: unknown operators may pass.
     """
     made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
+    checker = onnx.checker.C.CheckerContext()
+    checker.ir_version, checker.opset_imports = model.ir_version, dict(model.opset_imports)
     for node in model.graph:
-        try:
-            proto = ir.to_proto(node)
-        except Exception as error:  # the library wraps whatever it met, down to broken characters
-            raise GraphError(f"{path} is damaged: a {node.op_type} node cannot be read; export it again") from error
-        _check_attributes(node, proto, model, path)
+        schema = schema_of(node, model.opset_imports.get(node.domain, 1))
+        _check_attributes(node, schema, checker, path)
         for value in node.inputs:
             if value is not None and id(value) not in made and value.producer() is None:
                 raise GraphError(f"{path} is damaged: node {node.name} reads {value.name}, which nothing makes")
-        schema = schema_of(node, model.opset_imports.get(node.domain, 1))
         least_inputs, least_outputs = (0, 1) if schema is None else (schema.min_input, max(1, schema.min_output))
         if len(node.inputs) < least_inputs or len(node.outputs) < least_outputs:
             raise GraphError(
@@ -65,8 +63,14 @@ def check_complete(model: ir.Model, path: Path) -> None:
             raise GraphError(f"{path} is damaged: nothing makes its output {value.name}")
 
 
-def _check_attributes(node: ir.Node, proto: onnx.NodeProto, model: ir.Model, path: Path) -> None:
+def _check_attributes(
+    node: ir.Node, schema: onnx.defs.OpSchema | None, checker: onnx.checker.C.CheckerContext, path: Path
+) -> None:
     """Raise GraphError for attributes that the operator's definition or any arithmetic excludes."""
+    try:
+        proto = ir.to_proto(node)
+    except Exception as error:  # the library wraps whatever it met, down to broken characters
+        raise GraphError(f"{path} is damaged: a {node.op_type} node cannot be read; export it again") from error
     for name, least in LEAST_VALUES.items():
         attribute = node.attributes.get(name)
         if attribute is None or attribute.type != ir.AttributeType.INTS:
@@ -78,11 +82,9 @@ def _check_attributes(node: ir.Node, proto: onnx.NodeProto, model: ir.Model, pat
             )
     nested = any(attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
                  for attribute in node.attributes.values())  # fmt: skip
-    if nested or schema_of(node, model.opset_imports.get(node.domain, 1)) is None:
+    if nested or schema is None:
         return
-    context = onnx.checker.C.CheckerContext()
-    context.ir_version, context.opset_imports = model.ir_version, dict(model.opset_imports)
     try:
-        onnx.checker.check_node(proto, context)
+        onnx.checker.check_node(proto, checker)
     except onnx.checker.ValidationError as error:
         raise GraphError(f"{path} is damaged: {one_line(error)}") from error
