@@ -7,51 +7,26 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from fcn_deploy.cli.commands.diagnose import command
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.diagnosis.diagnose import diagnose
 from fcn_deploy.errors import UnknownNameError
-from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search.options import SearchOptions
-from tests.support.small_fcn import images, small_weights, write_fcn
+from tests.support.planted_channel import label_scenes, planted_fcn, quantize_all
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """fp32.onnx, one channel of which 8 bits cannot hold, and eight images with the labels that it gives them."""
     folder = tmp_path_factory.mktemp("judged")
-    weights = small_weights()
-    for name in ("conv2.weight", "conv2.bias"):
-        weights[name][0] *= 300
-    weights["conv3.weight"][:, 0] /= 300
-    session = open_cpu_session(write_fcn(folder / "fp32.onnx", weights))
-    for name in ("photos", "maps"):
-        (folder / name).mkdir()
-    for index in range(8):
-        (image,) = images(1, (1, 34, 46), seed=index)
-        (labels,) = session.run(["labels"], {"image": image})
-        Image.fromarray(image[0]).save(folder / "photos" / f"{index}.png")
-        Image.fromarray(labels[0]).save(folder / "maps" / f"{index}.png")
+    label_scenes(folder, planted_fcn(folder / "fp32.onnx"), 8)
     return folder
 
 
 def _quantized(folder: Path, name: str, search: SearchOptions | None) -> QuantizeReport:
-    photos = str(folder / "photos")
-    return quantize(
-        folder / "fp32.onnx",
-        folder / name,
-        precision="int8",
-        calibration=photos,
-        method="minmax",
-        quantize_first=True,
-        quantize_scores=True,
-        equalize=False,
-        search=search,
-    )
+    return quantize_all(folder / "fp32.onnx", folder / name, str(folder / "photos"), search=search)
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,11 @@ from fcn_deploy.errors import (
 from fcn_deploy.graph.float_layers import KEEP_KEY
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search import cache as search_cache
 from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.system.progress import SILENT, Task
-from tests.support.small_fcn import images, small_weights, write_fcn
+from tests.support.planted_channel import label_scenes, planted_fcn, quantize_all
 
 COUNT = 4
 BUDGET = 2.0
@@ -51,38 +50,16 @@ def _quantize(*arguments: object) -> Result:
     return result
 
 
-def _planted(path: Path) -> Path:
-    """One channel of relu2 is 300 times as large and conv3 reads a 300th of it: in FP32 nothing changes, and 8 bits of
-    conv3's input keep nothing but that channel."""
-    weights = small_weights()
-    weights["conv2.weight"][0] *= 300
-    weights["conv2.bias"][0] *= 300
-    weights["conv3.weight"][:, 0] /= 300
-    return write_fcn(path, weights)
-
-
-def _scenes(folder: Path, model: Path) -> Path:
-    """Images of two sizes and the labels that the FP32 file gives them: its mIoU is 100."""
-    session = open_cpu_session(model)
-    for name in ("photos", "maps"):
-        (folder / name).mkdir(parents=True)
-    for index in range(COUNT):
-        image = images(1, (1, 34, 46 + 2 * (index % 2)), seed=index)[0]
-        (labels,) = session.run(["labels"], {"image": image})
-        Image.fromarray(image[0]).save(folder / "photos" / f"{index}.png")
-        Image.fromarray(labels[0]).save(folder / "maps" / f"{index}.png")
-    (folder / "classes.txt").write_text("road\ncar\nsky\n")
-    return folder
-
-
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
-    return _planted(tmp_path / "planted.onnx")
+    return planted_fcn(tmp_path / "planted.onnx")
 
 
 @pytest.fixture
 def scenes(planted: Path, tmp_path: Path) -> Path:
-    return _scenes(tmp_path / "scenes", planted)
+    label_scenes(tmp_path / "scenes", planted, COUNT, (46, 48))
+    (tmp_path / "scenes" / "classes.txt").write_text("road\ncar\nsky\n")
+    return tmp_path / "scenes"
 
 
 def _arguments(model: Path, scenes: Path, out: Path) -> tuple[object, ...]:
@@ -112,18 +89,7 @@ def test_equalised_channels_leave_nothing_to_search_for(planted, scenes, tmp_pat
 def _search(model: Path, scenes: Path, out: Path, *, max_miou_drop: float = BUDGET, **more: Any) -> QuantizeReport:
     photos, maps = str(scenes / "photos"), str(scenes / "maps")
     search = SearchOptions(DataOptions(photos, maps), max_miou_drop)
-    return quantize(
-        model,
-        out,
-        precision="int8",
-        calibration=photos,
-        method="minmax",
-        quantize_first=True,
-        quantize_scores=True,
-        equalize=False,
-        search=search,
-        **more,
-    )
+    return quantize_all(model, out, photos, search=search, **more)
 
 
 @pytest.mark.parametrize("extra", [(), ("--precision", "int8+fp16")])
