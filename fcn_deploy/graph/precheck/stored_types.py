@@ -5,21 +5,21 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
+from fcn_deploy.graph.precheck.scan import GRAPH, INITIALIZER
 from fcn_deploy.graph.precheck.tensors import read_tensor
 from fcn_deploy.graph.precheck.wire import WireError, fields, message
 
 # Numbers of types in onnx.proto, which are those of `onnx_ir.DataType`; FP8 are E4M3FN and E5M2.
 BF16 = 16
 FP8 = frozenset({17, 19})
-_GRAPH, _INITIALIZER = 7, 5
 
 
 def stored_types(path: Path) -> frozenset[int]:
     """Return the numbers of the types of the initializers; empty for a file that is no ONNX model."""
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            graphs = [each for each in fields(data, 0, len(data)) if each.number == _GRAPH]
-            parts = [part for graph in graphs for part in message(data, graph) if part.number == _INITIALIZER]
+            graphs = [each for each in fields(data, 0, len(data)) if each.number == GRAPH]
+            parts = [part for graph in graphs for part in message(data, graph) if part.number == INITIALIZER]
             return frozenset(read_tensor(data, part).dtype for part in parts)
     except (WireError, OSError, ValueError):  # what opens the file says what is wrong with it
         return frozenset()
