@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.system.escape import one_line, visible
+from fcn_deploy.system.escape import visible, visible_line
 from fcn_deploy.system.progress import SILENT, Once, Progress, Silent, Task
 from fcn_deploy.version import __version__
 
@@ -76,7 +76,7 @@ class _Bar:
         self._progress, self._task_id = progress, task_id
 
     def advance(self, steps: float = 1, note: str = "") -> None:
-        fields = {"note": one_line(note)} if note else {}
+        fields = {"note": visible_line(note)} if note else {}
         self._progress.update(self._task_id, advance=steps, **fields)  # type: ignore[attr-defined]
 
 
@@ -101,7 +101,7 @@ class TerminalProgress(_PipeProgress):
         columns = [SpinnerColumn(), name, BarColumn(bar_width=24), MofNCompleteColumn()]
         times = [Elapsed(), Remaining(), after]
         with Progress(*columns, *times, console=Console(stderr=True), transient=True) as progress:
-            yield _Bar(progress, progress.add_task(one_line(description), total=total, note=""))
+            yield _Bar(progress, progress.add_task(visible_line(description), total=total, note=""))
 
 
 class _TimedProgress:

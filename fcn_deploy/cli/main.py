@@ -18,7 +18,7 @@ from fcn_deploy.cli.console import say
 from fcn_deploy.cli.options.budget import WORSE
 from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError
-from fcn_deploy.system.escape import one_line
+from fcn_deploy.system.escape import visible_line
 from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.interrupt import within_import
 from fcn_deploy.system.optional import absence
@@ -161,7 +161,7 @@ def _failed(error: Exception) -> int:
         message = f"{' '.join(error.format_message().split())} (see {command} --help)"
     else:
         raise error
-    say(f"error: {one_line(message)}")
+    say(f"error: {visible_line(message)}")
     if isinstance(error, OSError):
         _discard_output()
     return code

@@ -21,7 +21,7 @@ def visible(text: str) -> str:
     return _OBEYED.sub(_escape, text)
 
 
-def one_line(text: str) -> str:
+def visible_line(text: str) -> str:
     """Return the text as one line: a line break and the blanks around it are a blank, the rest as `visible` has it."""
     return visible(re.sub(r"\s*\n\s*", " ", text.strip()))
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from fcn_deploy.system.escape import cell, one_line, visible
+from fcn_deploy.system.escape import cell, visible, visible_line
 from tests.support import ROOT
 
 
@@ -31,8 +31,8 @@ def test_what_a_terminal_obeys_is_shown_escaped(text: str, shown: str):
 
 
 def test_a_reason_is_one_line():
-    assert one_line("it broke:\n   at a\n\n   at b\n") == "it broke: at a at b"
-    assert one_line("a  b") == "a  b"
+    assert visible_line("it broke:\n   at a\n\n   at b\n") == "it broke: at a at b"
+    assert visible_line("a  b") == "a  b"
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
