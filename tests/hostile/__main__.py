@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import re
+import itertools
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.hostile.crowd import Result, run_all
-from tests.hostile.jobs import CASES, MUTATED, jobs
+from tests.hostile.cases import all_kinds
+from tests.hostile.crowd import Job, Result, run_all
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-MUTATIONS = 2500
+START, END = "<!-- hostile -->", "<!-- end -->"
 COLUMNS = ("crashes", "tracebacks", "hangs", "losses", "accepted wrongly", "no reason")
 
 
@@ -35,16 +36,31 @@ def row(kind: str, results: Iterable[Result]) -> str:
     return f"| {kind} | {len(found)} | {' | '.join(str(counts[name]) for name in COLUMNS)} |"
 
 
+def table(old: str, new: dict[str, str]) -> str:
+    """Return the lines of the table, kinds in order: new lines where there are some, else those of `old`."""
+    lines = {line.split("|")[1].strip(): line for line in old.splitlines() if line.startswith("| ")} | new
+    head = f"| kind | attempts | {' | '.join(COLUMNS)} |\n|{'---|' * (len(COLUMNS) + 2)}\n"
+    return head + "".join(f"{lines[name]}\n" for name in all_kinds() if name in lines)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kinds", nargs="*", default=[*CASES, MUTATED])
-    parser.add_argument("--mutations", type=int, default=MUTATIONS)
+    parser.add_argument("--kinds", nargs="*", default=list(all_kinds()), choices=list(all_kinds()), metavar="KIND")
+    parser.add_argument("--cases", default="", metavar="TEXT", help="only cases whose name has this text")
+    parser.add_argument("--commands", nargs="*", metavar="COMMAND", help="only these commands")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most this many attempts per kind")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", action="store_true", help="write the rows into docs/reliability.md")
     given = parser.parse_args()
     failed, rows = 0, dict[str, str]()
     for kind in given.kinds:
+        jobs = (
+            Job(kind, case, command)
+            for case, command in all_kinds()[kind].pairs()
+            if given.cases in case and (given.commands is None or command in given.commands)
+        )
         results = list[Result]()
-        for result in run_all(jobs(kind, given.mutations)):
+        for result in run_all(itertools.islice(jobs, given.limit), given.processes):
             results.append(result)
             if result.faults:
                 print(result.job, "|", "; ".join(result.faults), "|", result.reason[:200], flush=True)
@@ -52,10 +68,9 @@ def main() -> int:
         rows[kind] = row(kind, results)
         print(rows[kind], flush=True)
     if given.write:
-        page = PAGE.read_text(encoding="utf-8")
-        for kind, line in rows.items():
-            page = re.sub(rf"^\| {re.escape(kind)} \|.*$", line.replace("\\", r"\\"), page, flags=re.MULTILINE)
-        PAGE.write_text(page, encoding="utf-8")
+        before, _, rest = PAGE.read_text(encoding="utf-8").partition(f"{START}\n")
+        old, _, after = rest.partition(END)
+        PAGE.write_text(f"{before}{START}\n{table(old, rows)}{END}{after}", encoding="utf-8")
     return int(failed > 0)
 
 

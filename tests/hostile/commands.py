@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+from tests.hostile.kind import Command
+
+# The others write little and start fast; these meet their cases in `make hostile`.
+SLOW = ("choose", "bench", "build-engine", "int8")
+# These describe or run a file, and make none of it.
+RUNNING = (
+    "inspect", "audit", "predict", "predict-openvino", "evaluate", "bench", "diagnose", "diagnose-first", "choose"
+)  # fmt: skip
 CLASSES = "red,green,blue"
 CALIBRATION = "synthetic:2:1:33x47"
-
-Arguments = list[object]
 
 
 def _image(folder: Path) -> Path:
@@ -16,7 +21,7 @@ def _image(folder: Path) -> Path:
 
 
 # name -> (file, folder of the other inputs, folder for outputs) -> arguments
-ON_ONNX: dict[str, Callable[[Path, Path, Path], Arguments]] = {
+ON_ONNX: dict[str, Command] = {
     "inspect": lambda file, own, out: ["inspect", file],
     "audit": lambda file, own, out: ["audit", file],
     "fp16": lambda file, own, out: ["quantize", file, "--precision", "fp16", "-o", out / "q.onnx"],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import select
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ STARTING_S = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt: what `tests.hostile.jobs.run` finds by these words."""
+    """One attempt: a case and a command of a kind in `tests/hostile/cases/`."""
 
     kind: str
     case: str
@@ -40,8 +42,33 @@ class Result:
     reason: str = ""
 
 
-def run_all(jobs: Iterable[Job]) -> Iterator[Result]:
-    """Yield the result of each job, in order."""
+def run_all(jobs: Iterable[Job], processes: int = 1) -> Iterator[Result]:
+    """Yield the result of each job as it is known, from several children at once."""
+    waiting, done = iter(jobs), queue.Queue[Result | None]()
+    lock = threading.Lock()
+
+    def next_job() -> Iterator[Job]:
+        while True:
+            with lock:
+                job = next(waiting, None)
+            if job is None:
+                return
+            yield job
+
+    def work() -> None:
+        try:
+            for result in _one_after_another(next_job()):
+                done.put(result)
+        finally:
+            done.put(None)
+
+    for _ in range(processes):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in range(processes):
+        yield from iter(done.get, None)
+
+
+def _one_after_another(jobs: Iterable[Job]) -> Iterator[Result]:
     child: _Child | None = None
     for job in jobs:
         if child is None:
@@ -91,15 +118,16 @@ class _Child:
 
 def _serve(base: Path) -> None:
     """Answer each line on standard input; what commands and libraries print goes nowhere."""
-    from tests.hostile.jobs import run
+    from tests.hostile.cases import all_kinds
     from tests.hostile.place import Place
 
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         place = Place(base)
         for line in sys.stdin:
-            code, faults, reason = run(place, *json.loads(line))
-            print(json.dumps({"code": code, "faults": faults, "reason": reason}), file=answers, flush=True)
+            kind, case, command = json.loads(line)
+            outcome = all_kinds()[kind].run(place, case, command)
+            print(json.dumps(outcome._asdict()), file=answers, flush=True)
 
 
 if __name__ == "__main__":

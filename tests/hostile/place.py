@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tests.hostile.harness import Attempt, attempt
-from tests.hostile.onnx_cases import network
-
-Make = Callable[[Path], Path]
-Command = Callable[[Path, Path, Path], list[object]]
+from tests.hostile.kind import Command, Make
+from tests.hostile.onnx_network import network
 
 
 class Place:
