@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,6 +35,8 @@ class Stepper:
         self.config, self.precision = config, precision
         self.contract = Contract(model, card).to(precision.device)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if precision.device.type == "cpu" and precision.autocast_dtype is not None:
+            _upsample_in_float(model)
         self.ignore_index = card.ignore_index
         self.optimizer = torch.optim.SGD(
             parameter_groups(model, config.weight_decay), lr=config.lr, momentum=config.momentum
@@ -94,6 +96,21 @@ def _outputs(model: nn.Module, x: Tensor) -> Iterable[tuple[float, Tensor]]:
         return [(1.0, model(x))]
     logits, auxiliary = with_aux(x)
     return [(1.0, logits)] if auxiliary is None else [(1.0, logits), (AUXILIARY_WEIGHT, auxiliary)]
+
+
+def _upsample_in_float(model: nn.Module) -> None:
+    """Have transposed convolutions compute in float32 under autocast: on a CPU bfloat16 ones run many times slower."""
+    for layer in model.modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            layer.forward = _in_float(layer.forward)  # type: ignore[assignment, method-assign]
+
+
+def _in_float(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def call(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return forward(x.float())
+
+    return call
 
 
 @contextmanager

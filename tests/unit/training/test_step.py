@@ -122,6 +122,18 @@ def test_bfloat16_autocast_on_a_cpu_still_steps_in_float32():
     assert taken.contract.model.score.bias.dtype is torch.float32
 
 
+def test_bfloat16_autocast_on_a_cpu_leaves_transposed_convolutions_in_float32():
+    model, _ = tiny_model(classes=2)
+    types = {}
+    for name, layer in model.named_modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.ConvTranspose2d)):
+            layer.register_forward_hook(lambda m, x, y, name=name: types.update({name: y.dtype}))
+    taken = stepper(model=model, precision=choose_device("cpu", True))
+    taken.step(Batch(torch.full((1, 33, 47, 3), 90, dtype=torch.uint8), torch.ones(1, 33, 47).long(), []), 0, 0.1)
+    assert {types["upscore2"], types["upscore8"]} == {torch.float32}
+    assert types["score_fr"] is torch.bfloat16
+
+
 def test_only_convolution_weights_decay_and_fixed_upsampling_is_not_trained():
     model, _ = tiny_model(learned=False)
     names = {parameter: name for name, parameter in model.named_parameters()}
