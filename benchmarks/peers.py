@@ -7,7 +7,6 @@ depend on them, and accuracy is judged by the suite `quantization`, on a trained
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -74,7 +73,7 @@ def measure(
         cores: that all may use, ours and theirs.
         compile_seconds: given to torch.compile for each size.
     """
-    _keep_to(cores)
+    ratio.keep_to(cores)
     torch.manual_seed(0)
     card = new_card(model, VOC_CLASSES, width=width)
     network = build(card).eval()
@@ -182,10 +181,3 @@ def agreement(found: Field, image: Image) -> dict[str, float]:
 
 def _call(program: Program, image: Image) -> Callable[[], Image]:
     return lambda: program(image)
-
-
-def _keep_to(cores: int) -> None:
-    """Restrict this process to `cores` cores, so that every library starts that many threads by default."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-    torch.set_num_threads(cores)

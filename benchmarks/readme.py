@@ -7,12 +7,13 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quantization_table import precision_table
 from benchmarks.record import newest
 from benchmarks.suite import names
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.errors import UnknownNameError
 from fcn_deploy.system.files import write_text
-from fcn_deploy.system.formatting import milliseconds, points, share
+from fcn_deploy.system.formatting import milliseconds
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -28,20 +29,6 @@ def table(record: dict[str, Any]) -> str:
             theirs = row["median_ms"][peer]
             times = f"{ratio:.2f}" if ratio < 2 else f"{ratio:.1f}"
             lines.append(f"| {row['question']}, against {peer} | {ours:.2f} | {theirs:.2f} | {times} times as fast |")
-    return "\n".join(lines) + "\n"
-
-
-def accuracy_table(record: dict[str, Any]) -> str:
-    """Markdown: a row a file, in points against the first, with the intervals that the record holds."""
-    lines = [
-        "| file | mIoU, % | change, points (95 % interval) | at boundaries, points | same labels | MB |",
-        "|---|---|---|---|---|---|",
-    ]
-    for index, row in enumerate(record["rows"]):
-        change, boundary = (_change(*row[name]) if index else "" for name in ("change", "boundary_change"))
-        same = f"{share(*row['same_labels'])} %" if index else ""
-        size = row["bytes"] / 1e6
-        lines.append(f"| {row['name']} | {row['mean_iou']:.2f} | {change} | {boundary} | {same} | {size:.1f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -136,10 +123,6 @@ def _range(sorted_words: list[str]) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _change(value: float, low: float | None, high: float | None) -> str:
-    return points(value) + ("" if low is None or high is None else f" ({low:+.2f} to {high:+.2f})")
-
-
 def choose_table(record: dict[str, Any]) -> str:
     """Markdown: the choice and the grid, what each found and its processor time."""
     lines = ["| | winner | its median, ms | processor time, s | wall time, s |", "|---|---|---|---|---|"]
@@ -167,8 +150,8 @@ TABLES = {
     "gpu": peers_table,
     "gpudemo": peers_table,
     "peers": peers_table,
-    "quantization": accuracy_table,
-    "scenes": accuracy_table,
+    "quantization": precision_table,
+    "scenes": precision_table,
     "sliding": sliding_table,
     "slips": slips_table,
     "verdicts": verdicts_table,

@@ -1,15 +1,17 @@
-"""The accuracy of FP16 and INT8 that anybody can measure again: the bundled demo network on generated scenes.
+"""The suite `quantization` as anybody can run it again: the bundled demo network on generated scenes.
 
-The scenes are other than those that it was trained on, and others again are for calibration.
+The scenes are other than those that it was trained on, and others again are for calibration and for training.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import quantization
+from benchmarks.quantization import Plan, measure_plan
 from benchmarks.suite import Measured
+from benchmarks.tuning import Tuning
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.data.writing import write_pairs
@@ -19,13 +21,29 @@ from fcn_deploy.system.files import write_text
 SEEDS = {"train": 1001, "val": 1002}  # the demo's own are 1 and 2
 
 
-def measure(calibration: int, validation: int) -> Measured:
-    """Return the rows of `quantization.measure` with these numbers of scenes."""
+def measure(
+    calibration: int,
+    validation: int,
+    training: str,
+    epochs: int,
+    crop: str,
+    methods: Sequence[str],
+    rounds: int,
+    cores: int,
+) -> Measured:
+    """Return the rows of `quantization.measure` with these numbers of scenes.
+
+    Args:
+        training: the scenes of the training in INT8 arithmetic; "" leaves it out.
+        others: as for `quantization.measure`.
+    """
     with tempfile.TemporaryDirectory() as name, ModelSource("demo") as demo:
         folder = Path(name) / "scenes"
         for split, count in (("train", calibration), ("val", validation)):
             write_split(folder, split, count)
-        return quantization.measure(demo.file_for("onnxruntime"), str(folder))
+        source = Path(demo.file_for("onnxruntime"))
+        tuned = Tuning(Path(demo.path), training, epochs, crop) if training else None
+        return measure_plan(Plan(source, folder, calibration, 0, methods, tuned), rounds, cores)
 
 
 def write_split(folder: Path, split: str, count: int) -> None:

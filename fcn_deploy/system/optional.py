@@ -11,6 +11,8 @@ from fcn_deploy.errors import MissingDependencyError
 EXTRAS = {
     "av": "video",
     "cuda": "graphs",
+    "nncf": "peers",
+    "onnxsim": "peers",
     "openvino": "openvino",
     "pyarrow": "s3",
     "pycuda": "cuda",

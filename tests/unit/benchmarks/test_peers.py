@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import limits, peers
+from benchmarks import limits, peers, ratio
 from benchmarks import peer_programs as programs
 from benchmarks.peers import OURS, Field
 from fcn_deploy.card import ModelCard
@@ -126,7 +126,7 @@ def test_a_narrow_network_is_raced_end_to_end(monkeypatch):
     monkeypatch.setattr(limits, "ROWS", 64)
     monkeypatch.setattr(limits, "DEPTH", 8)
     monkeypatch.setattr(programs, "compiled", lambda *given: (_ for _ in ()).throw(RunnerError("no compiler")))
-    monkeypatch.setattr(peers, "_keep_to", lambda cores: None)
+    monkeypatch.setattr(ratio, "keep_to", lambda cores: None)
     rows, facts = peers.measure("fcn8s", 0.25, ["33x47"], {"onnxruntime:int8": "INT8"}, 1, 2, 0.0, 1.0)
     (row,) = rows
     assert list(row["median_ms"]) == ["PyTorch eager", "ONNX Runtime", "OpenVINO", OURS + "onnxruntime:int8"]
