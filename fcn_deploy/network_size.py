@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from fcn_deploy.errors import ShapeError
-from fcn_deploy.vocabulary import Size, parse_size, shape_text
+from fcn_deploy.vocabulary import LONGEST_SIDE, Size, parse_size, shape_text
 
 LONGEST = "longest:"
 MOST = 4  # of a factor: beyond, a network is given what no image has
@@ -67,9 +67,17 @@ class NetworkSize:
         """Read "512x1024", "longest:1024", "0.5" or "" (images as they are).
 
         Raises:
-            ShapeError: none of these.
+            ShapeError: none of these, or a side of more than `LONGEST_SIDE` pixels.
         """
-        given = text.strip().lower()
+        found = cls._read(text.strip().lower())
+        if found is None:
+            raise ShapeError(f"'{text}' is not a network size; write {KINDS}")
+        if max(found.fixed or (found.longest or 1,)) > LONGEST_SIDE:
+            raise ShapeError(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give a smaller size")
+        return found
+
+    @classmethod
+    def _read(cls, given: str) -> NetworkSize | None:
         if not given:
             return cls()
         if re.fullmatch(r"\d+x\d+", given, re.ASCII):
@@ -79,7 +87,7 @@ class NetworkSize:
             return cls(longest=int(number))
         if number == given and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", given, re.ASCII) and 0 < Fraction(given) <= MOST:
             return cls(factor=Fraction(given))
-        raise ShapeError(f"'{text}' is not a network size; write {KINDS}")
+        return None
 
     @classmethod
     def reads(cls, text: str) -> bool:

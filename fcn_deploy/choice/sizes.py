@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from fcn_deploy.benchmark.images import resized_image, resized_label
 from fcn_deploy.errors import ShapeError
+from fcn_deploy.network_size import MOST
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.vocabulary import INPUT, LABELS, Size, parse_size, shape_text
+from fcn_deploy.vocabulary import INPUT, LABELS, LONGEST_SIDE, Size, parse_size, shape_text
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,12 @@ def parse_input_size(text: str, divisor: int = 1) -> InputSize:
         ShapeError: neither a factor above 0 and at most 4, nor a height and a width.
     """
     if "x" in text.lower():
-        return InputSize(fixed=parse_size(text), divisor=divisor)
-    if not re.fullmatch(r"\d+(\.\d+)?", text.strip()) or not 0 < float(text) <= 4:
-        raise ShapeError(f"'{text}' is not a size; write a factor as in 0.75 (at most 4), or HxW as in 270x360")
+        size = parse_size(text)
+        if max(size) > LONGEST_SIDE:
+            raise ShapeError(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give a smaller size")
+        return InputSize(fixed=size, divisor=divisor)
+    if not re.fullmatch(r"\d+(\.\d+)?", text.strip(), re.ASCII) or not 0 < float(text) <= MOST:
+        raise ShapeError(f"'{text}' is not a size; write a factor as in 0.75 (at most {MOST}), or HxW as in 270x360")
     return InputSize(factor=float(text), divisor=divisor)
 
 

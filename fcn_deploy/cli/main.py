@@ -16,7 +16,7 @@ import cloup
 
 from fcn_deploy.cli.console import say
 from fcn_deploy.cli.options.budget import WORSE
-from fcn_deploy.cli.options.command import SETTINGS, verbosity_options
+from fcn_deploy.cli.options.command import SETTINGS, Context, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError
 from fcn_deploy.system.escape import visible_line
 from fcn_deploy.system.files import os_error_line
@@ -80,6 +80,8 @@ Shell completion (for zsh: zsh_source, for fish: fish_source):
 
 class _Program(cloup.Group):
     """Commands in sections, imported on demand, so that `--help` loads none of them."""
+
+    context_class = Context
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.commands:

@@ -12,7 +12,7 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option, outputs_option
 from fcn_deploy.cli.options.numbers import RELATIVE_ERROR, Number
-from fcn_deploy.cli.options.values import FILE, parse_names, parse_triple, size_value
+from fcn_deploy.cli.options.values import FILE, SIZE, TRIPLE, parse_names
 
 
 @cli_command(
@@ -26,8 +26,8 @@ from fcn_deploy.cli.options.values import FILE, parse_names, parse_triple, size_
 @cloup.argument("model", type=FILE, help="An .onnx file of another tool: one image batch in, scores or labels out.")
 @group(
     "Image",
-    option("--mean", metavar="A,B,C", type=parse_triple, help="Mean of each channel, in the network's order, 0..255."),
-    option("--std", metavar="A,B,C", type=parse_triple, help="Standard deviation of each channel, likewise."),
+    option("--mean", metavar="A,B,C", type=TRIPLE, help="Mean of each channel, in the network's order, 0..255."),
+    option("--std", metavar="A,B,C", type=TRIPLE, help="Standard deviation of each channel, likewise."),
     option(
         "--scale",
         type=Number(0, 1e6, above=True),
@@ -42,7 +42,7 @@ from fcn_deploy.cli.options.values import FILE, parse_names, parse_triple, size_
     ),
     option(
         "--size",
-        type=size_value,
+        type=SIZE,
         metavar="HxW",
         show_default="the first of the usual ones that runs",
         help="Size of an image that the network takes.",

@@ -11,7 +11,7 @@ import cloup
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option
 from fcn_deploy.cli.options.numbers import BATCH, COUNT
-from fcn_deploy.cli.options.values import FILE, size_value
+from fcn_deploy.cli.options.values import FILE, SIZE
 from fcn_deploy.vocabulary import Size
 
 
@@ -25,7 +25,7 @@ from fcn_deploy.vocabulary import Size
 @cloup.argument("model", type=FILE, help='Any ONNX file; a checkpoint, a recipe (.toml) or "demo" is exported first.')
 @group(
     "What to audit",
-    option("--size", type=size_value, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
+    option("--size", type=SIZE, metavar="HxW", show_default="the file's, else 360x480", help="Image size."),
     option("--batch", type=BATCH, show_default="the file's, else 1", help="Images per inference."),
     option("--parse", type=click.Choice(["rtx"]), help="Also run TensorRT for RTX's own ONNX parser (no GPU needed)."),
 )

@@ -13,15 +13,15 @@ from fcn_deploy.cli.options.command import cli_command, group, json_option, opti
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.numbers import BATCH, WholeNumber
 from fcn_deploy.cli.options.quantization import CALIBRATION_IMAGES, keep_option, method_option
-from fcn_deploy.cli.options.values import FILE, picked, shape_value
+from fcn_deploy.cli.options.values import FILE, SHAPE, picked
 from fcn_deploy.vocabulary import PRECISIONS
 
 MIB = 1 << 20
-SHAPE: dict[str, Any] = {"multiple": True, "type": shape_value, "metavar": "NxHxW"}
+PROFILE: dict[str, Any] = {"multiple": True, "type": SHAPE, "metavar": "NxHxW"}
 _PROFILES = (
-    option("--min", "least", **SHAPE, help="Smallest batch; repeatable, see --max."),
-    option("--opt", "usual", **SHAPE, help="Usual batch; alone, the only size."),
-    option("--max", "most", **SHAPE, help="Largest batch; once for each profile."),
+    option("--min", "least", **PROFILE, help="Smallest batch; repeatable, see --max."),
+    option("--opt", "usual", **PROFILE, help="Usual batch; alone, the only size."),
+    option("--max", "most", **PROFILE, help="Largest batch; once for each profile."),
     option(
         "--profile-from",
         metavar="IMAGES",

@@ -22,12 +22,23 @@ from fcn_deploy.cli.options.data import (
     split_option,
     threads_option,
 )
-from fcn_deploy.cli.options.numbers import MILLISECONDS, SECONDS
-from fcn_deploy.cli.options.values import FILE, complete_runner, parse_names, picked
+from fcn_deploy.cli.options.numbers import MILLISECONDS, SECONDS, Form
+from fcn_deploy.cli.options.values import FILE, SIDES, complete_runner, parse_names, picked
+from fcn_deploy.errors import ShapeError, restated
+from fcn_deploy.network_size import MOST, NetworkSize
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in parse_names(text) if name)
+
+
+def _sizes(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    for name in names:
+        with restated(click.BadParameter, ShapeError):
+            if NetworkSize.parse(name).longest is not None:
+                raise ShapeError(f"'{name}' is not a size here; write a factor as in 0.75, or HxW as in 270x360")
+    return names
 
 
 @cli_command(
@@ -65,7 +76,7 @@ def _names(text: str) -> tuple[str, ...]:
     option("--precisions", type=_names, default="fp32,fp16,int8", metavar="LIST", help="In which each is tried."),
     option(
         "--sizes",
-        type=_names,
+        type=Form(_sizes, f"{SIDES}, 0<factor<={MOST}"),
         default="1",
         metavar="LIST",
         help="What the network gets: shares of each image's sides, or HxW: 1,0.75,180x240. Images are resized before "

@@ -13,10 +13,12 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.budget import WORSE, budget_options
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, typed
 from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options
-from fcn_deploy.cli.options.numbers import COUNT
+from fcn_deploy.cli.options.numbers import COUNT, Form
 from fcn_deploy.cli.options.values import picked
 
 IMAGES = 32
+LARGEST_TOLERANCE = 1000
+Change = tuple[str, str, float]  # precision, limit, value
 LIMITS = (
     ("max_miou_drop", "--max-miou-drop"),
     ("max_boundary_drop", "--max-boundary-drop"),
@@ -35,11 +37,27 @@ class DiagnoseCommand(Command):
 
 
 def _images_as_data(args: Sequence[str]) -> Iterator[str]:
-    for word, following in zip(args, (*args[1:], ""), strict=True):
+    for word, following in zip(args, (*args[1:], ""), strict=False):
         name, equals, value = word.partition("=")
         value = value if equals else following
         is_data = name == "--images" and (not value.isdecimal() or Path(value).exists())
         yield f"--data{equals}{value if equals else ''}" if is_data else word
+
+
+def _parsed(text: str) -> Change:
+    """ "int8.labels=2" -> ("int8", "labels", 0.02): labels and layer are given in per cent."""
+    name, _, value = text.partition("=")
+    precision, _, limit = name.partition(".")
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not limit or not 0 <= number <= LARGEST_TOLERANCE:
+        raise click.BadParameter(
+            f"'{text}' is not of the form TYPE.LIMIT=VALUE with a value from 0 to {LARGEST_TOLERANCE}, such as "
+            "int8.labels=2"
+        )
+    return precision.strip(), limit.strip(), number if limit == "miou" else number / 100
 
 
 @cli_command(
@@ -64,6 +82,7 @@ def _images_as_data(args: Sequence[str]) -> Iterator[str]:
         "--tolerance",
         "tolerances",
         multiple=True,
+        type=Form(_parsed, f"0<=VALUE<={LARGEST_TOLERANCE}"),
         metavar="TYPE.LIMIT=VALUE",
         help="Change a tolerance: int8.labels=2 (% of the labels), fp16.miou=0.1 (points), fp32.layer=0.1 "
         "(% error); repeatable.",
@@ -80,7 +99,7 @@ def _images_as_data(args: Sequence[str]) -> Iterator[str]:
     ),
 )
 @group("Result", json_option)
-def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: str | None, **given: Any) -> None:
+def command(stages: tuple[str, ...], tolerances: tuple[Change, ...], labels_from: str | None, **given: Any) -> None:
     """Find the first stage that differs from the one before it, and the first layer that does.
 
     The first stage is the reference; if it is an FP32 .onnx file, PyTorch runs it as well. Labels are compared on the
@@ -116,7 +135,7 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: s
     found = diagnose(
         stages,
         data_options(given),
-        tolerances=with_changes([_parsed(text) for text in tolerances]),
+        tolerances=with_changes(tolerances),
         **limits,
         **picked(given, "model_name", "layer_images", "radius", "threads"),
         progress=progress(),
@@ -126,12 +145,12 @@ def command(stages: tuple[str, ...], tolerances: tuple[str, ...], labels_from: s
         click.get_current_context().exit(WORSE)
 
 
-def _judged_by_limits(given: Mapping[str, Any], tolerances: Sequence[str]) -> dict[str, Any]:
+def _judged_by_limits(given: Mapping[str, Any], tolerances: Sequence[Change]) -> dict[str, Any]:
     """Return the options with all images, as the other commands judge on all; UsageError for a second limit on mIoU."""
-    for text in tolerances:
-        if _parsed(text)[1] == "miou":
+    for precision, limit, _ in tolerances:
+        if limit == "miou":
             flags = ", ".join(flag for name, flag in LIMITS if given[name] is not None)
-            raise click.UsageError(f"--tolerance {text} has no effect next to {flags}; leave one of them out")
+            raise click.UsageError(f"--tolerance {precision}.miou has no effect next to {flags}; leave one of them out")
     return {**given, "limit": given["limit"] if typed("limit") else None}
 
 
@@ -151,16 +170,3 @@ def _name_slip(stages: Sequence[str], labels_from: str, given: Mapping[str, Any]
     emit(found.to_plain, lambda: render_slips(found))
     if found.verdict != "same":
         click.get_current_context().exit(WORSE)
-
-
-def _parsed(text: str) -> tuple[str, str, float]:
-    """ "int8.labels=2" -> ("int8", "labels", 0.02): labels and layer are given in per cent."""
-    name, _, value = text.partition("=")
-    precision, _, limit = name.partition(".")
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
-    if not limit or not 0 <= number < float("inf"):
-        raise click.BadParameter(f"'{text}' is not of the form TYPE.LIMIT=VALUE, such as int8.labels=2")
-    return precision.strip(), limit.strip(), number if limit == "miou" else number / 100

@@ -12,7 +12,7 @@ from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
 from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option, outputs_option
 from fcn_deploy.cli.options.numbers import RELATIVE_ERROR
-from fcn_deploy.cli.options.values import FILE, parse_names
+from fcn_deploy.cli.options.values import FILE, NETWORK_SIZE, parse_names
 from fcn_deploy.vocabulary import INPUT_KINDS, OUTPUTS
 
 
@@ -72,6 +72,7 @@ def _names_tensors(text: str) -> bool:
     "Graph",
     option(
         "--network-size",
+        type=NETWORK_SIZE,
         metavar="SIZE",
         show_default="the image's, or the model's own",
         help="Size at which the network computes, 512x1024, longest:1024 or 0.5: images are resized to it inside the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.numbers import BATCH, COPIES, COUNT, WholeNumber
-from fcn_deploy.cli.options.values import FILE, File, size_value
+from fcn_deploy.cli.options.numbers import BATCH, COPIES, COUNT, Form, WholeNumber
+from fcn_deploy.cli.options.values import FILE, SIDES, File, size_value
 from fcn_deploy.vocabulary import Size
 
 
-def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[Size, ...]:
-    return tuple(size_value(size) for text in texts for size in text.split(","))
+def _sizes(text: str) -> tuple[Size, ...]:
+    return tuple(size_value(size) for size in text.split(","))
+
+
+def _flat(context: click.Context, parameter: click.Parameter, given: Sequence[tuple[Size, ...]]) -> tuple[Size, ...]:
+    return tuple(size for sizes in given for size in sizes)
 
 
 @cli_command(
@@ -52,7 +57,8 @@ def _sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str,
         "warmup",
         was=("--size",),
         multiple=True,
-        callback=_sizes,
+        type=Form(_sizes, SIDES),
+        callback=_flat,
         metavar="LIST",
         show_default="the usual size",
         help="Image sizes to warm up with: 360x480,720x960.",

@@ -16,8 +16,8 @@ from fcn_deploy.cli.options.data import (
     source_option,
     split_option,
 )
-from fcn_deploy.cli.options.numbers import Number, WholeNumber
-from fcn_deploy.cli.options.values import FILE, complete_models, size_value
+from fcn_deploy.cli.options.numbers import Form, Number, WholeNumber
+from fcn_deploy.cli.options.values import FILE, SIZE, complete_models
 from fcn_deploy.training.config import COUNTS, LARGEST_SCALE, RATE
 from fcn_deploy.vocabulary import DEVICES, HEADS, UPSAMPLINGS, WIDEST
 
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 
 def _range(text: str) -> tuple[float, float]:
+    words = text.split(",")
     try:
-        low, _, high = text.partition(",")
-        return float(low), float(high or low)
+        low, high = float(words[0]), float(words[-1])
     except ValueError:
-        raise click.BadParameter(f"'{text}' is not a range such as 0.75,1.5") from None
+        low, high = 0.0, 0.0
+    if not 0 < low <= high <= LARGEST_SCALE or len(words) > 2:
+        raise click.BadParameter(f"'{text}' is not a range within 0<x<={LARGEST_SCALE}, such as 0.75,1.5")
+    return low, high
 
 
 def _count(name: str) -> WholeNumber:
@@ -108,13 +111,13 @@ OPTIMISER_OPTIONS = (
     option("--seed", type=_count("seed"), show_default="0", help="Seed of weights, order, augmentation and dropout."),
 )
 AUGMENTATION_OPTIONS = (
-    option("--crop", metavar="HxW", type=size_value, show_default="320x320", help="Size of the training crops."),
+    option("--crop", metavar="HxW", type=SIZE, show_default="320x320", help="Size of the training crops."),
     option(
         "--scale",
         metavar="MIN,MAX",
-        type=_range,
+        type=Form(_range, f"0<x<={LARGEST_SCALE}"),
         show_default="0.75,1.5",
-        help=f"Factors of the random resizing of an image, above 0 and at most {LARGEST_SCALE}.",
+        help="Factors of the random resizing of an image.",
     ),
     option("--no-flip", "flip", flag_value=False, default=None, help="Do not mirror images."),
 )

@@ -10,8 +10,8 @@ import click
 
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
-from fcn_deploy.cli.options.numbers import COUNT, SECONDS, WholeNumber
-from fcn_deploy.cli.options.values import picked, size_value
+from fcn_deploy.cli.options.numbers import COUNT, SECONDS, Form, WholeNumber
+from fcn_deploy.cli.options.values import SIDES, picked, size_value
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.vocabulary import Size
 
@@ -19,7 +19,7 @@ MOST_IMAGES = 10**9  # of one inference; memory is checked when the images are k
 MOST_PERCENT = 10000
 
 
-def sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[tuple[int, int], ...]:
+def sizes(text: str) -> tuple[Size, ...]:
     """Parse "360x480,720x960" as ((360, 480), (720, 960)), height first."""
     return tuple(dict.fromkeys(_size(part) for part in _parts(text)))
 
@@ -29,14 +29,14 @@ def batches(text: str) -> tuple[int, ...]:
     found = _parts(text)
     for part in found:
         if not re.fullmatch(r"\d{1,9}", part, re.ASCII) or not 1 <= int(part) <= MOST_IMAGES:
-            raise click.BadParameter(f"'{part}' is not a number of images; write 4, or 1,4")
+            raise click.BadParameter(f"'{part}' is not a number of images from 1 to {MOST_IMAGES}; write 4, or 1,4")
     if not found:
         raise click.BadParameter("it names no number of images; write 4, or 1,4")
     return tuple(dict.fromkeys(map(int, found)))
 
 
-def _parts(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _size(text: str) -> Size:
@@ -52,10 +52,11 @@ def percent(text: str) -> float:
     """Parse "5%" as 0.05. A bare 5 or 0.05 could mean either."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", text, re.ASCII)
     if found is None or float(found[1]) > MOST_PERCENT:
-        raise click.BadParameter(f"'{text}' is not a percentage; write 5% for five per cent")
+        raise click.BadParameter(f"'{text}' is not a percentage from 0% to {MOST_PERCENT}%; write 5% for five per cent")
     return float(found[1]) / 100
 
 
+PERCENT = Form(percent, f"0%<=x<={MOST_PERCENT}%")
 TIMING_OPTIONS = (
     option("--iterations", type=COUNT, default=500, help="Largest number of rounds."),
     option(
@@ -68,7 +69,8 @@ TIMING_OPTIONS = (
         "--stop-at",
         "tolerance",
         was=("--tolerance",),
-        type=percent,
+        type=PERCENT,
+        metavar="PERCENT",
         default="1%",
         help="Stop early, after at least 100 rounds, once every median is known to within this; 0% disables it.",
     ),
@@ -80,14 +82,14 @@ TIMING_OPTIONS = (
     ),
     option(
         "--sizes",
-        callback=sizes,
+        type=Form(sizes, SIDES),
         metavar="LIST",
         help="Also time the images resized to these sizes: 360x480,720x960. With --batch this makes a grid.",
     ),
     option(
         "--batch",
         "batches",
-        type=batches,
+        type=Form(batches, f"1<=x<={MOST_IMAGES}"),
         default="1",
         metavar="LIST",
         help="Images per inference: 4, or 1,4. The original sizes are timed with the first.",
@@ -107,9 +109,10 @@ TIMING_OPTIONS = (
 
 def timing(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parsed values as keyword arguments of `bench`."""
-    names = ("iterations", "seconds", "warmup", "sizes", "batches", "saturation", "threads")
+    names = ("iterations", "seconds", "warmup", "batches", "saturation", "threads")
     return {
         **picked(given, *names),
+        "sizes": given["sizes"] or (),
         "stop_at": given["tolerance"] or None,
         "memory": not given["no_memory"],
         "isolated": given["isolate"],

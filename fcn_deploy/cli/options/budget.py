@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.options.command import Decorator, option
+from fcn_deploy.cli.options.numbers import Form
 from fcn_deploy.errors import FcnDeployError, restated
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ WORSE = 3  # exit code: measured, and not within the limits
 def points(text: str) -> float:
     """Parse "0.3" as 0.3 points of IoU, 0 to 100."""
     if not re.fullmatch(r"\d+(\.\d+)?", text) or float(text) > 100:
-        raise click.BadParameter(f"'{text}' is not a number of points; write 0.3 for three tenths of a point of mIoU")
+        raise click.BadParameter(
+            f"'{text}' is not a number of points from 0 to 100; write 0.3 for three tenths of a point of mIoU"
+        )
     return float(text)
 
 
@@ -37,7 +40,12 @@ def class_drops(text: str) -> dict[str, float]:
         return parse_class_drops(text)
 
 
-def budget_options(against: str, miou_type: Any = points) -> tuple[Decorator, ...]:
+POINTS = Form(points, "0<=x<=100")
+POINTS_OR_GAIN = Form(points_or_gain, "-100<=x<=100")
+CLASS_DROPS = Form(class_drops, "0<=x<=100")
+
+
+def budget_options(against: str, miou_type: Form = POINTS) -> tuple[Decorator, ...]:
     """Return the three options.
 
     Args:
@@ -46,10 +54,10 @@ def budget_options(against: str, miou_type: Any = points) -> tuple[Decorator, ..
     """
     return (
         option("--max-miou-drop", type=miou_type, metavar="POINTS", help=f"Largest loss of mIoU {against}."),
-        option("--max-boundary-drop", type=points, metavar="POINTS", help="The same near label changes."),
+        option("--max-boundary-drop", type=POINTS, metavar="POINTS", help="The same near label changes."),
         option(
             "--max-class-drop",
-            type=class_drops,
+            type=CLASS_DROPS,
             metavar="CLASS=POINTS,...",
             help="Largest loss of IoU of single classes: pole=1,car=0.5.",
         ),

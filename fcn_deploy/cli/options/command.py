@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,26 +13,52 @@ import cloup
 from click.core import ParameterSource
 
 from fcn_deploy.cli import console
+from fcn_deploy.cli.options.numbers import Form
 
 Decorator = Callable[[Any], Any]
 
 _WORDS = f"{__name__}.words"
 
+NARROWEST = 20  # columns; with fewer, click and cloup raise ValueError, and a word is a column of letters
+WIDEST = 80
 SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "show_default": True,
     "formatter_settings": cloup.HelpFormatter.settings(
-        max_width=80, col1_max_width=26, theme=cloup.HelpTheme(heading=cloup.Style(bold=True))
+        max_width=WIDEST, col1_max_width=26, theme=cloup.HelpTheme(heading=cloup.Style(bold=True))
     ),
 }
 
 
-class Option(cloup.Option):
-    """An option that also takes the names that it had in earlier releases; neither help nor errors show those."""
+class Formatter(cloup.HelpFormatter):
+    """Help as wide as the terminal, from `NARROWEST` to `WIDEST`."""
 
-    def __init__(self, *args: Any, was: Sequence[str] = (), **attrs: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
+        columns = shutil.get_terminal_size((WIDEST, 24)).columns - 1
+        super().__init__(**{**settings, "width": settings["width"] or max(NARROWEST, min(WIDEST, columns))})
+
+
+class Context(cloup.Context):
+    """Render help by `Formatter`."""
+
+    formatter_class = Formatter
+
+
+class Option(cloup.Option):
+    """An option that also takes the names that it had in earlier releases; neither help nor errors show those.
+
+    Empty text is refused unless the option `may_be_empty`: as a path it is the current folder.
+    """
+
+    def __init__(self, *args: Any, was: Sequence[str] = (), may_be_empty: bool = False, **attrs: Any) -> None:
         super().__init__(*args, **attrs)
-        self.was = tuple(was)
+        self.was, self.may_be_empty = tuple(was), may_be_empty
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert as click does; UsageError for empty text."""
+        if not (self.is_flag or self.may_be_empty) and _has_empty(value):
+            raise click.BadParameter("it is empty; give a value, or leave the option out", ctx, self)
+        return super().type_cast_value(ctx, value)
 
     def make_metavar(self, ctx: click.Context) -> str:
         """Return N for a whole number, X for another one and FILE, where click has INTEGER RANGE and the like."""
@@ -42,8 +69,10 @@ class Option(cloup.Option):
         return super().make_metavar(ctx)
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Show a default in words as one in figures."""
+        """Show a default in words as one in figures, and the range of numbers in a form of their own."""
         extra = super().get_help_extra(ctx)
+        if isinstance(self.type, Form):
+            extra["range"] = self.type.ends
         if isinstance(self.show_default, str):
             extra["default"] = self.show_default
         return extra
@@ -74,6 +103,8 @@ class Command(cloup.Command):
         hints: what to say to an option that the command lacks, where users expect it.
     """
 
+    context_class = Context
+
     def __init__(
         self, *args: Any, examples: Sequence[str] = (), hints: dict[str, str] | None = None, **attrs: Any
     ) -> None:
@@ -86,7 +117,7 @@ class Command(cloup.Command):
         """Parse as click does, and keep the words; the hint at an unknown option never shows an old name."""
         ctx.meta[_WORDS] = tuple(args)
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             if error.option_name in self.hints:
                 message = f"No such option '{error.option_name}'. {self.hints[error.option_name]}"
@@ -94,6 +125,10 @@ class Command(cloup.Command):
             shown = [name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
             near = difflib.get_close_matches(error.option_name, [name for name in shown if name[:2] == "--"], 1)
             raise click.NoSuchOption(error.option_name, possibilities=near, ctx=ctx) from error
+        for argument in self.params:
+            if isinstance(argument, click.Argument) and _has_empty(ctx.params.get(str(argument.name))):
+                raise click.BadParameter("it is empty; name a file or folder", ctx, argument)
+        return rest
 
     def invoke(self, ctx: click.Context) -> Any:
         with console.described(ctx):
@@ -106,6 +141,10 @@ class Command(cloup.Command):
             for example in self.examples:
                 formatter.write("".join(f"  {line}\n" for line in example.splitlines()))
         super().format_epilog(ctx, formatter)
+
+
+def _has_empty(value: Any) -> bool:
+    return value == "" or (isinstance(value, (tuple, list)) and "" in value)
 
 
 def cli_command(*, examples: Sequence[str], cls: type[Command] = Command, **attrs: Any) -> Decorator:

@@ -10,12 +10,12 @@ import click
 from fcn_deploy.cli.options.command import Decorator, option
 from fcn_deploy.cli.options.numbers import COUNT, LABEL, RADIUS, ThreadCount
 from fcn_deploy.cli.options.values import (
+    TRIPLE,
+    VALUES,
     complete_models,
     complete_runner,
     parse_class_list,
     parse_classes,
-    parse_triple,
-    parse_values,
     picked,
 )
 from fcn_deploy.vocabulary import BAD_IMAGES
@@ -79,7 +79,7 @@ LABEL_OPTIONS = (
     option(
         "--label-values",
         metavar="N,N,...",
-        type=parse_values,
+        type=VALUES,
         show_default="0,1,2,...",
         help="Value of each class in the label maps; 0,255 for black and white.",
     ),
@@ -91,6 +91,7 @@ LABEL_OPTIONS = (
     ),
     option(
         "--label-suffix",
+        may_be_empty=True,
         metavar="TEXT",
         show_default="found by itself",
         help="What follows an image's name in the name of its label map, such as _mask.",
@@ -132,7 +133,7 @@ def normalisation_option(name: str, about: str) -> Decorator:
     return option(
         f"--{name}",
         metavar="X,X,X",
-        type=parse_triple,
+        type=TRIPLE,
         show_default="the model's own",
         help=f"{about}, in units of 0 to 255, in the order of --channel-order.",
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fcn_deploy.cli.console import STDOUT, fitted, leave, say
-from fcn_deploy.cli.options.bench import percent
+from fcn_deploy.cli.options.bench import PERCENT
 from fcn_deploy.cli.options.budget import budget_of, budget_options
 from fcn_deploy.cli.options.command import option, refuse_without, typed
 from fcn_deploy.cli.options.report import Reports
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 GATE_OPTIONS = (
     option("--baseline", metavar="RECORD", help="Compare with a record that --json wrote, not with the reference."),
     *budget_options("of a row"),
-    option("--max-slowdown", type=percent, help="Largest slowdown of a row against the baseline: 5%."),
+    option(
+        "--max-slowdown", type=PERCENT, metavar="PERCENT", help="Largest slowdown of a row against the baseline: 5%."
+    ),
     option("--relative", is_flag=True, help="Compare shares of PyTorch's time, if the machine's speed varies."),
     option("--strict", is_flag=True, help="Fail (exit code 4) where a limit could not be judged."),
     option("--junit", "junit_path", metavar="FILE", help="Write a JUnit file: a test for each row and limit."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -28,6 +29,14 @@ class Number(click.FloatRange):
         if math.isnan(click.FLOAT.convert(value, param, ctx)):  # no comparison with an end sees it
             self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
         return float(super().convert(value, param, ctx))
+
+
+class Form(click.types.FuncParamType[str, Any]):
+    """Numbers in a form of their own (5%, 360x480, 50ms), which `parse` reads; `ends` is their range for the help."""
+
+    def __init__(self, parse: Callable[[str], Any], ends: str) -> None:
+        super().__init__(parse)
+        self.ends = ends
 
 
 class ThreadCount(WholeNumber):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fcn_deploy.cli.options.budget import budget_options, points_or_gain
+from fcn_deploy.cli.options.budget import POINTS_OR_GAIN, budget_options
 from fcn_deploy.cli.options.command import option, typed
 from fcn_deploy.cli.options.data import (
     count_option,
@@ -50,7 +50,7 @@ keep_option = option(
 )
 # `--bad-images` and the options of how label maps are read apply to both sets.
 SEARCH_OPTIONS = (
-    *budget_options("against FP32 on --data; below 0 it must gain", points_or_gain),
+    *budget_options("against FP32 on --data; below 0 it must gain", POINTS_OR_GAIN),
     radius_option,
     source_option("--data", "search_data", "Labelled set of the search, in the forms of --calib."),
     labels_option("--data-labels", "data_labels", "--data"),

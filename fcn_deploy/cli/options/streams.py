@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fcn_deploy.cli.options.command import option, refuse_without
-from fcn_deploy.cli.options.numbers import Number, WholeNumber
+from fcn_deploy.cli.options.numbers import Form, Number, WholeNumber
 from fcn_deploy.cli.options.values import picked
 
 
@@ -31,7 +31,7 @@ STREAM_OPTIONS = (
     option("--fps", type=Number(0.1, 1000), default=30.0, help="Images per second of each stream."),
     option(
         "--deadline",
-        type=duration,
+        type=Form(duration, "0.1ms<=x<=60s"),
         metavar="TIME",
         show_default="1 / fps",
         help="From an image's arrival to its labels, kept by 99 of 100 images: 50ms.",

@@ -10,15 +10,22 @@ from typing import Any
 import click
 
 from fcn_deploy.card import class_names
+from fcn_deploy.cli.options.numbers import Form
 from fcn_deploy.errors import DataError, FcnDeployError, RecipeError, ShapeError, restated
+from fcn_deploy.network_size import MOST as MOST_FACTOR
+from fcn_deploy.network_size import network_size_text
 from fcn_deploy.system.files import check_name
 from fcn_deploy.vocabulary import LARGEST_DIM, LONGEST_SIDE, QUANTIZED_PRECISIONS, Shape, Size, parse_shape, parse_size
+
+MOST_IN_BYTES = 10**6  # of a mean or a standard deviation in units of 0 to 255
 
 
 class File(click.Path):
     """A file or folder; never "-", which only --json and the reports of `bench` print."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty; name a file or folder", param, ctx)
         if value == "-":
             self.fail("'-' prints nothing here; name a file or folder", param, ctx)
         return super().convert(value, param, ctx)
@@ -75,7 +82,7 @@ def parse_values(text: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if not numbers or not all(abs(number) <= LARGEST_DIM for number in numbers):
-        raise click.BadParameter(f"'{text}' is not a list of whole numbers such as 0,255")
+        raise click.BadParameter(f"'{text}' is not a list of whole numbers of at most {LARGEST_DIM}, such as 0,255")
     return numbers
 
 
@@ -85,13 +92,16 @@ def parse_names(text: str) -> list[str]:
 
 
 def parse_triple(text: str) -> tuple[float, ...]:
-    """Parse "123.7,116.3,103.5" for click, which names the option in the error; the library checks the numbers."""
+    """Parse "123.7,116.3,103.5" for click, which names the option in the error."""
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
         numbers = ()
-    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-        raise click.BadParameter(f"'{text}' is not three numbers with commas, as in 123.7,116.3,103.5")
+    if len(numbers) != 3 or not all(abs(number) <= MOST_IN_BYTES for number in numbers):
+        raise click.BadParameter(
+            f"'{text}' is not three numbers with commas from -{MOST_IN_BYTES} to {MOST_IN_BYTES}, as in "
+            "123.7,116.3,103.5"
+        )
     return numbers
 
 
@@ -121,6 +131,20 @@ def shape_value(text: str) -> Shape:
 def _check_sides(text: str, sides: Size) -> None:
     if max(sides) > LONGEST_SIDE:
         raise click.BadParameter(f"'{text}' has a side of more than {LONGEST_SIDE} pixels; give a smaller size")
+
+
+def network_size(text: str) -> str:
+    """Check "512x1024", "longest:1024" or "0.5" for click, which names the option in the error."""
+    with restated(click.BadParameter, ShapeError):
+        return network_size_text(text)
+
+
+SIDES = f"1<=side<={LONGEST_SIDE}"
+SIZE = Form(size_value, SIDES)
+SHAPE = Form(shape_value, f"1<=side<={LONGEST_SIDE}, 1<=N*H*W<={LARGEST_DIM}")
+NETWORK_SIZE = Form(network_size, f"{SIDES}, 0<factor<={MOST_FACTOR}")
+VALUES = Form(parse_values, f"-{LARGEST_DIM}<=x<={LARGEST_DIM}")
+TRIPLE = Form(parse_triple, f"-{MOST_IN_BYTES}<=x<={MOST_IN_BYTES}")
 
 
 def _is_file(text: str) -> bool:

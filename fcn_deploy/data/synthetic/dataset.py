@@ -28,7 +28,9 @@ SYNTHETIC_PALETTE: tuple[Colour, ...] = (
 )  # fmt: skip
 DEFAULT_COUNT = 32
 DEFAULT_SIZE = (192, 256)
-_SOURCE = re.compile(r"synthetic(?::(\d+)(?::(\d+)(?::(\d+)x(\d+))?)?)?")
+LONGEST_SCENE = 8192  # drawn whole, with 80 bytes per pixel meanwhile
+LONGEST_NUMBER = 18  # digits of a count or a seed
+_SOURCE = re.compile(r"synthetic(?::(\d+)(?::(\d+)(?::(\d+)x(\d+))?)?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,21 @@ def open_source(source: str, classes: Sequence[str] | None = None, ignore_index:
         ignore_index: a class whose pixels shall be unlabelled.
 
     Raises:
-        DataError: it is something else, is empty, or `classes` are not eight good names.
+        DataError: it is something else, is empty or too large, or `classes` are not eight good names.
     """
     match = _SOURCE.fullmatch(source)
     if match is None:
         raise DataError(
             f"'{source}' is not a data set; expected synthetic:COUNT:SEED:HEIGHTxWIDTH, such as synthetic:32:0:192x256"
         )
+    if any(part is not None and len(part.lstrip("0")) > LONGEST_NUMBER for part in match.groups()):
+        raise DataError(f"'{source}' has a number of more than {LONGEST_NUMBER} digits; give a smaller one")
     count, seed, height, width = (None if part is None else int(part) for part in match.groups())
     size = DEFAULT_SIZE if height is None or width is None else (height, width)
     if count == 0 or 0 in size:
         raise DataError(f"'{source}' is empty; expected at least one scene of at least 1 x 1 pixel")
+    if max(size) > LONGEST_SCENE:
+        raise DataError(f"'{source}' has scenes with a side of more than {LONGEST_SCENE} pixels; give a smaller size")
     names = SYNTHETIC_CLASSES if classes is None else ClassList.of(classes).names
     if len(names) != len(SYNTHETIC_CLASSES):
         raise DataError(

@@ -143,13 +143,13 @@ def test_another_machine_leaves_accuracy_to_judge_by_and_says_so(saved):
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [
-        (("--max-slowdown", "5"), "'5' is not a percentage; write 5%"),
+        (("--max-slowdown", "5"), "'5' is not a percentage from 0% to 10000%; write 5%"),
         (("--max-slowdown", "0.05"), "'0.05' is not a percentage"),
         (("--max-slowdown", "-5%"), "'-5%' is not a percentage"),
         (("--max-slowdown", "nan%"), "'nan%' is not a percentage"),
         (("--max-slowdown", "five%"), "'five%' is not a percentage"),
-        (("--max-slowdown", ""), "'' is not a percentage"),
-        (("--max-miou-drop", "0.3%"), "'0.3%' is not a number of points; write 0.3"),
+        (("--max-slowdown", ""), "it is empty"),
+        (("--max-miou-drop", "0.3%"), "'0.3%' is not a number of points from 0 to 100; write 0.3"),
         (("--max-miou-drop", "-1"), "'-1' is not a number of points"),
         (("--max-miou-drop", "nan"), "'nan' is not a number of points"),
         (("--max-miou-drop", "101"), "'101' is not a number of points"),
