@@ -44,7 +44,8 @@ from fcn_deploy.prediction.predict import predict
 from fcn_deploy.quantization.quantize import quantize
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import open_runner
-from fcn_deploy.sources.model_source import ModelSource, open_runners
+from fcn_deploy.sources.lanes import open_runners
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.decode import decode
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import Message, answer_parent, peak_bytes, run_in_child, usable_cores

@@ -105,3 +105,8 @@ def network_size_text(text: str) -> str:
         ShapeError: not a network size.
     """
     return NetworkSize.parse(text).text
+
+
+def size_words(text: str) -> str:
+    """Return a size as `NetworkSize.parse` and options take it: "1" for the image's own, which is "" in a card."""
+    return text or "1"

@@ -39,7 +39,8 @@ def bench(
     seconds: Seconds = 20.0,
     stop_at: NotNegative | None = 0.01,
     warmup: Count = 3,
-    sizes: Sequence[tuple[Positive, Positive]] = (),
+    sizes: Sequence[str] = (),
+    image_sizes: Sequence[tuple[Positive, Positive]] = (),
     batches: Sequence[Positive] = (1,),
     saturation: Seconds = SECONDS,
     memory: bool = True,
@@ -78,8 +79,11 @@ def bench(
         seconds: the time after which timing stops, but after at least 3 rounds.
         stop_at: stop early, after at least 100 rounds, once every median is known to within this share; None never.
         warmup: the least number of untimed runs of each image size.
-        sizes: (height, width) in pixels, to which the images are resized to time them too.
-        batches: images per inference; the original sizes are timed with the first, `sizes` with each.
+        sizes: network sizes of a single file, "0.5", "longest:360" or "180x240": it has further rows in which images
+            are resized to this size inside the graph, and the logits back, so that labels of the images' size are
+            scored. "1" is the images' size.
+        image_sizes: (height, width) in pixels, to which the images themselves are resized to time them too.
+        batches: images per inference; the original sizes are timed with the first, `image_sizes` with each.
         saturation: seconds for which images per second are measured with a queue that is never empty; 0 skips it.
         memory: whether to measure peak memory, which opens each runner again in a process of its own.
         isolated: whether each runner is timed in a process of its own.
@@ -106,6 +110,7 @@ def bench(
         CheckpointError, GraphError, ExportError: no runner can use the file.
         DataError: the data set cannot be used, or not with the model's classes; two files with other classes; INT8
             without calibration images.
+        ShapeError, ExportError: not a network size, or one below the network's stride.
         OutputError: a file of `keep` is there already, or cannot be written.
 
     Example:
@@ -132,8 +137,9 @@ def bench(
         engine=engine,
         radius=radius,
         memory=memory,
-        sizes=tuple(sizes),
-        batches=tuple(batches) if sizes or len(batches) > 1 else (),
+        network_sizes=tuple(sizes),
+        image_sizes=tuple(image_sizes),
+        batches=tuple(batches) if image_sizes or len(batches) > 1 else (),
         isolated=isolated,
         streams=None if streams is None else StreamTest(streams, fps, 1 / fps if deadline is None else deadline),
         saturation_s=saturation,

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.data.options import DataOptions
+from fcn_deploy.network_size import size_words
 from fcn_deploy.runners.registry import entry
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.vocabulary import Profile, shape_text
+from fcn_deploy.vocabulary import LABELS, Profile, shape_text
 
 
 def made_name(stem: str, spec: RunnerSpec) -> str:
@@ -28,7 +29,7 @@ def is_made(source: ModelSource, spec: RunnerSpec) -> bool:
     opens = entry(spec.runner).opens
     if source.kind == "engine" or opens == "network":
         return False
-    return opens == "engine" or spec.precision not in (None, "fp32") or source.kind != "onnx"
+    return opens == "engine" or spec.precision not in (None, "fp32") or not source.is_file
 
 
 def command_for(
@@ -36,15 +37,16 @@ def command_for(
 ) -> str:
     """Return the command that makes `name` from the source, quoted for a shell.
 
-    A checkpoint with `--model`, and a recipe, whose list of layers to keep a benchmark does not use, is exported first.
+    What has a network size, a checkpoint with `--model`, and a recipe, whose list of layers to keep a benchmark does
+    not use, is exported first.
     """
-    model = [] if source.model is None else ["--model", source.model]
+    given = export_words(source)
     if _verb(spec) == "export":
-        return shlex.join(["fcn-deploy", "export", source.text, *model, "-o", name])
+        return shlex.join(["fcn-deploy", "export", source.text, *given, "-o", name])
     first, text = [], source.text
-    if model or source.kind == "recipe":
-        text = f"{source.path.stem}.onnx"
-        first = [shlex.join(["fcn-deploy", "export", source.text, *model, "-o", text])]
+    if given or source.kind == "recipe":
+        text = f"{source.stem}.onnx"
+        first = [shlex.join(["fcn-deploy", "export", source.text, *given, "-o", text])]
     words = ["fcn-deploy", _verb(spec), text]
     if spec.precision is not None:
         words += ["--precision", spec.precision]
@@ -54,6 +56,17 @@ def command_for(
         words += calibration_words(calibration)
     words += [word for profile in profiles for word in _profile_words(profile, len(profiles) == 1)]
     return " && ".join([*first, shlex.join([*words, "-o", name])])
+
+
+def export_words(source: ModelSource) -> list[str]:
+    """Return the options of `export` that make what this source is."""
+    words = [] if source.model is None else ["--model", source.model]
+    if source.network_size is None:
+        return words
+    outputs, kind = source.exported_ports()
+    words += ["--network-size", size_words(source.network_size)]
+    words += [] if outputs == (LABELS,) else ["--outputs", ",".join(outputs)]
+    return words if kind == "uint8" else [*words, "--input", kind]
 
 
 def _verb(spec: RunnerSpec) -> str:

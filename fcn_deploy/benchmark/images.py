@@ -121,7 +121,7 @@ def check_shapes(sizes: Iterable[Size], batches: Sequence[int]) -> None:
         if needed > BATCH_BYTES:
             raise DataError(
                 f"batches of {max(batches, default=1)} images of {height}x{width} take {needed >> 20} MiB, more than "
-                f"the {BATCH_BYTES >> 20} MiB allowed; give smaller --sizes or --batch"
+                f"the {BATCH_BYTES >> 20} MiB allowed; give smaller --image-sizes or --batch"
             )
 
 

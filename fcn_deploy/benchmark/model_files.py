@@ -47,7 +47,7 @@ class ModelFiles:
         calibration cache, in place of one in `folder`; `keep`: where they are left.
         """
         self.model_source = model_source
-        self._stem, self._keep = stem or model_source.path.stem, keep
+        self._stem, self._keep = stem or model_source.stem, keep
         self._folder, self._cache = folder, cache or folder / "calibration.cache"
         self._calibration, self._engine_options = calibration, engine
         self._profiles = profiles
@@ -96,7 +96,7 @@ class ModelFiles:
         """Return what the spec's runner opens by the name it would be kept under, and the command that makes it."""
         source = self.model_source
         if not is_made(source, spec):
-            return rec.OpenedFile("demo" if source.kind == "demo" else source.path.name)
+            return rec.OpenedFile("demo" if source.kind == "demo" else source.name)
         name = made_name(self._stem, spec)
         profiles = self._profiles() if spec.is_engine else ()
         return rec.OpenedFile(name, command_for(source, spec, name, self._calibration, profiles))

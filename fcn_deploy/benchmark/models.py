@@ -14,13 +14,16 @@ from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.card import ModelCard
 from fcn_deploy.data.options import check_same_classes
 from fcn_deploy.engine.sidecar import sidecar_path
-from fcn_deploy.errors import FcnDeployError, GraphError
+from fcn_deploy.errors import DataError, FcnDeployError, GraphError
+from fcn_deploy.model_file import kind_of
+from fcn_deploy.network_size import network_size_text, size_words
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import REFERENCE, default_runner, is_plain
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.original import original_of
 from fcn_deploy.system.files import resolved
 from fcn_deploy.system.plain import plain
+from fcn_deploy.system.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,11 @@ class BenchModel:
     @property
     def stem(self) -> str:
         """What the names of the files that are made of it begin with."""
-        return self.label.replace("/", "-") or self.source.path.stem
+        return (
+            self.source.stem
+            if self.source.network_size is not None
+            else self.label.replace("/", "-") or self.source.stem
+        )
 
     def made_names(self) -> Iterator[str]:
         """Yield the name of every file that its rows need made, with the sidecars of engines."""
@@ -53,7 +60,7 @@ class BenchModel:
         """Return the file as the record has it."""
         sha256, size_bytes = self.source.digest()
         card = None if self.card is None else plain(self.card)
-        return rec.BenchmarkedModel(self.source.path.name, sha256, size_bytes, card, self.label)
+        return rec.BenchmarkedModel(self.source.name, sha256, size_bytes, card, self.label)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,60 @@ def labels_of(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(labels)
 
 
+def sized_models(base: BenchModel, sizes: Sequence[str], stack: ExitStack, progress: Progress) -> list[BenchModel]:
+    """Return the model at each of these network sizes but its own, with the same rows; `stack` removes their files.
+
+    Raises:
+        ShapeError, ExportError: not a network size, or one below the network's stride.
+        GraphError, EngineError: the file cannot get another.
+    """
+    own = None if base.card is None else base.card.network_size
+    wanted = [text for text in dict.fromkeys(map(network_size_text, sizes)) if text != own]
+    found = []
+    for text in wanted:
+        source = ModelSource(base.source.text, progress, model=base.source.model, network_size=text)
+        label = f"{base.label} at {size_words(text)}"
+        found.append(BenchModel(stack.enter_context(source), label, base.specs, source.card()))
+    return found
+
+
 def _above(path: Path, depth: int) -> tuple[str, ...]:
     return path.parent.parts[-depth:] if depth else ()
+
+
+def open_models(
+    asked: Sequence[tuple[str, tuple[RunnerSpec, ...]]],
+    model: str | None,
+    sized: bool,
+    stack: ExitStack,
+    progress: Progress,
+) -> list[BenchModel]:
+    """Find every file and read its card.
+
+    Args:
+        asked: files with their rows.
+        model: what a checkpoint holds.
+        sized: whether the file, which is then the only one, gets rows of other network sizes.
+
+    Raises:
+        DataError: they have other classes, or there are several to be sized.
+    """
+    if sized and len(asked) > 1:
+        raise DataError(
+            f"--sizes compares the sizes of one network, and there are {len(asked)} files; give one, or files of each "
+            "size (export --network-size) without it"
+        )
+    sources = []
+    for text, _ in asked:
+        named = None if len(asked) > 1 and kind_of(text) in ("onnx", "engine") else model
+        sources.append(stack.enter_context(ModelSource(text, progress, model=named)))
+    labels = (sources[0].stem,) if sized else labels_of([source.path for source in sources])
+    models = [
+        BenchModel(source, label, specs, source.card())
+        for source, label, (_, specs) in zip(sources, labels, asked, strict=True)
+    ]
+    check_models(models)
+    return models
 
 
 def check_models(models: Sequence[BenchModel]) -> None:

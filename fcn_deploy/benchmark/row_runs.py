@@ -90,7 +90,9 @@ def open_rows(
         CheckpointError, GraphError, ExportError: what kept every single runner from opening, if it is the file.
         OutputError: a file cannot be kept.
     """
-    runs = [_open(files, RowRun(spec, label, files.model_source.model), threads, stack) for spec in specs]
+    source = files.model_source
+    named = source.model if source.network_size is None else None  # what is opened then has a model card
+    runs = [_open(files, RowRun(spec, label, named), threads, stack) for spec in specs]
     errors = [run.error for run in runs]
     about_file = [error for error in errors if error is not None and not isinstance(error, ABOUT_MACHINE)]
     if about_file and all(errors):

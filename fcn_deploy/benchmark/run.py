@@ -13,12 +13,12 @@ from typing import Any
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
 from fcn_deploy.benchmark.kept_files import KeepFolder
 from fcn_deploy.benchmark.model_files import ModelFiles
-from fcn_deploy.benchmark.models import BenchModel, check_models, labels_of, open_reference
+from fcn_deploy.benchmark.models import open_models, open_reference, sized_models
 from fcn_deploy.benchmark.record import types as rec
 from fcn_deploy.benchmark.record.measurement import StreamTest
 from fcn_deploy.benchmark.row_labels import RowLabels
 from fcn_deploy.benchmark.row_runs import RowRun, open_rows
-from fcn_deploy.benchmark.runner_specs import RunnerSpec, check_calibration, check_engines, parse_spec
+from fcn_deploy.benchmark.runner_specs import check_calibration, check_engines, parse_spec
 from fcn_deploy.benchmark.timing.energy import EnergyMeter
 from fcn_deploy.benchmark.timing.isolated import InChild
 from fcn_deploy.benchmark.timing.latency import Budget
@@ -38,10 +38,8 @@ from fcn_deploy.data.options import DataOptions, classes_of, open_or_generate
 from fcn_deploy.engine_build.profiles import profile_of_dataset
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.metrics.budget import AccuracyBudget
-from fcn_deploy.model_file import kind_of
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import distributions
-from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
@@ -58,8 +56,9 @@ class BenchOptions:
         others: further files, each with its rows.
         calibration: images to calibrate INT8 with; without them INT8 is rejected.
         batch: images per inference, when the data set's own sizes are timed.
-        sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the data
-            set's most common one; with neither sizes nor two batches, nothing is resized.
+        network_sizes: the only file has further rows in which its network computes at each of these sizes.
+        image_sizes, batches: each (height, width) with each batch is timed too, on resized images; without sizes, the
+            data set's most common one; with neither sizes nor two batches, nothing is resized.
         saturation_s: seconds for each row and shape; 0 leaves saturated throughput out.
         streams: how many streams to try on the data set's own images; None leaves that out.
     """
@@ -76,7 +75,8 @@ class BenchOptions:
     engine: TrtOptions | None = None
     radius: int = 3
     memory: bool = True
-    sizes: tuple[tuple[int, int], ...] = ()
+    network_sizes: tuple[str, ...] = ()
+    image_sizes: tuple[tuple[int, int], ...] = ()
     batches: tuple[int, ...] = ()
     isolated: bool = False
     saturation_s: float = SECONDS
@@ -97,16 +97,19 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
     specs = [spec for _, found in asked for spec in found]
     check_calibration(specs, options.calibration)
     check_engines(specs, options.engine)
-    check_shapes(options.sizes, options.batches)
+    check_shapes(options.image_sizes, options.batches)
     threads = options.threads or usable_cores()
     with ExitStack() as stack:
-        models = _models(asked, options.model, stack, progress)
+        models = open_models(asked, options.model, bool(options.network_sizes), stack, progress)
         described = [model.describe() for model in models]
-        if options.keep is not None:
-            options.keep.check(name for model in models for name in model.made_names())
         card = next((model.card for model in models if model.card is not None), None)
         dataset = open_or_generate(card, options.data, progress)  # first: a typo should not cost an export's minute
+        sized = sized_models(models[0], options.network_sizes, stack, progress)
+        models += sized
+        if options.keep is not None:
+            options.keep.check(name for model in models for name in model.made_names())
         options.limits.check(classes := classes_of(card, dataset))
+        described += [model.describe() for model in sized]
         pool = ImagePool(max((options.batch, *options.batches)))
         runs = []
         for model in models:
@@ -124,7 +127,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         opened, reason = open_reference(models[0], runs, threads, stack)
         labels = RowLabels(dataset, classes, options.radius, options.data.on_error, pool, progress)
         reference = labels.compare(runs, opened, options.worst_frames)
-        resized = shapes_of(options.sizes, options.batches, pool.sizes)
+        resized = shapes_of(options.image_sizes, options.batches, pool.sizes)
         for size in dict.fromkeys(shape[1:] for shape in resized if pool.labelled):
             labels.compare_at(size, runs)
         if options.isolated:
@@ -154,28 +157,11 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         )
 
 
-def _models(
-    asked: Sequence[tuple[str, tuple[RunnerSpec, ...]]], model: str | None, stack: ExitStack, progress: Progress
-) -> list[BenchModel]:
-    """Find every file and read its card; DataError if they have other classes. `model` is of checkpoints alone."""
-    sources = []
-    for text, _ in asked:
-        named = None if len(asked) > 1 and kind_of(text) in ("onnx", "engine") else model
-        sources.append(stack.enter_context(ModelSource(text, progress, model=named)))
-    labels = labels_of([source.path for source in sources])
-    models = [
-        BenchModel(source, label, specs, source.card())
-        for source, label, (_, specs) in zip(sources, labels, asked, strict=True)
-    ]
-    check_models(models)
-    return models
-
-
 def _profiles(dataset: Dataset, options: BenchOptions, progress: Progress) -> tuple[Profile, ...]:
     """Return the data set's own sizes, and each shape of other sizes by itself: kernels are tuned for a profile."""
-    most = options.batch if options.sizes else max((options.batch, *options.batches))
+    most = options.batch if options.image_sizes else max((options.batch, *options.batches))
     own = profile_of_dataset(dataset, options.data.on_error, most, progress)
-    resized = shapes_of(options.sizes, options.batches, {}) if options.sizes else ()
+    resized = shapes_of(options.image_sizes, options.batches, {}) if options.image_sizes else ()
     return (own, *(Profile(shape, shape, shape) for shape in resized))
 
 

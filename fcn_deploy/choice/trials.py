@@ -18,7 +18,7 @@ from fcn_deploy.choice.scoring import FrameCounts, score_frames
 from fcn_deploy.choice.sizes import ResizedRunner
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import device_of
-from fcn_deploy.sources.model_source import USUAL_LANES
+from fcn_deploy.sources.lanes import USUAL_LANES
 from fcn_deploy.system.progress import Progress
 
 

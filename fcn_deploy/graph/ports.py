@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.confidence import confidence_of, probabilities_of
-from fcn_deploy.vocabulary import CONFIDENCE, LABELS, LOGITS, PROBABILITIES
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS, LOGITS, OUTPUTS, PROBABILITIES, InputKind
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -131,6 +131,15 @@ class GraphIO:
         if self.card is not None:
             return labels.astype(label_type(self.card.num_classes), copy=False)
         return labels if labels.dtype == np.uint8 else labels.astype(np.int32, copy=False)
+
+
+def own_ports(model: ir.Model) -> tuple[tuple[str, ...], InputKind]:
+    """Return the outputs of a file that `export` wrote, of `OUTPUTS`, and the kind of its input."""
+    import onnx_ir as ir
+
+    names = {value.name for value in model.graph.outputs}
+    kind: InputKind = "uint8" if model.graph.inputs[0].dtype == ir.DataType.UINT8 else "float"
+    return tuple(name for name in OUTPUTS if name in names), kind
 
 
 def describe_io(path: str, inputs: Sequence[NodeArg], outputs: Sequence[NodeArg], card: ModelCard | None) -> GraphIO:

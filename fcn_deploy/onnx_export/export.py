@@ -137,12 +137,10 @@ def export(
         weights=weights,
         progress=progress,
     )
-    given: dict[str, Any] = {"mean": mean, "std": std, "channel_order": channel_order, "network_size": network_size}
-    if network_size is not None:
-        given["network_size"] = network_size_text(network_size)
+    given: dict[str, Any] = {"mean": mean, "std": std, "channel_order": channel_order}
     with restated(ExportError, RecipeError):
         card = replace(card, **{name: value for name, value in given.items() if value is not None})
-    _check_size(card)
+    card = with_network_size(card, card.network_size if network_size is None else network_size)
     return export_model(
         network,
         card,
@@ -205,14 +203,21 @@ def export_model(
     return ExportReport(target, data_path, ticks, tolerance, nodes, weights, time.perf_counter() - started, card)
 
 
-def _check_size(card: ModelCard) -> None:
-    """Raise ExportError for a network size of which the coarsest scores would be less than one pixel."""
-    side = None if card.sizing is None else card.sizing.least_side
+def with_network_size(card: ModelCard, text: str) -> ModelCard:
+    """Return the card with another network size.
+
+    Raises:
+        ShapeError: not a network size.
+        ExportError: the coarsest scores would be less than one pixel.
+    """
+    sized = replace(card, network_size=network_size_text(text))
+    side = None if sized.sizing is None else sized.sizing.least_side
     if side is not None and side < (stride := entry(card.model).stride):
         raise ExportError(
-            f"a network size of {card.network_size} is below the stride of {card.model}, {stride}; give sides of "
+            f"a network size of {sized.network_size} is below the stride of {card.model}, {stride}; give sides of "
             f"{stride} or more"
         )
+    return sized
 
 
 def _check_confidence(outputs: tuple[str, ...], card: ModelCard) -> None:

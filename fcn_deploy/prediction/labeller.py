@@ -21,7 +21,8 @@ from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.prediction.tiled import TiledLabeller
 from fcn_deploy.prediction.workers.pool import ImageProcesses
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.sources.model_source import ModelSource, open_runners
+from fcn_deploy.sources.lanes import open_runners
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import resolved
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.process import usable_cores

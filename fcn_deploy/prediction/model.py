@@ -23,7 +23,8 @@ from fcn_deploy.prediction.stage_clock import StageClock
 from fcn_deploy.runners.arrays import BatchOfOne, as_batch, host_array, is_on_gpu
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.engine_options import TrtOptions
-from fcn_deploy.sources.model_source import ModelSource, open_runners
+from fcn_deploy.sources.lanes import open_runners
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.vocabulary import INPUT, LABELS, requested_outputs

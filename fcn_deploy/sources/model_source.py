@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.sidecar import read_sidecar, sidecar_path
-from fcn_deploy.errors import RunnerError
+from fcn_deploy.errors import EngineError, GraphError
 from fcn_deploy.model_file import ERRORS, file_of, kind_of, require_file
 from fcn_deploy.models.network import load_network
+from fcn_deploy.network_size import size_words
 from fcn_deploy.recipe import Recipe, load_recipe, resolve_checkpoint
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.engine_options import TrtOptions
-from fcn_deploy.runners.registry import default_runner, device_of, entry, open_runner
+from fcn_deploy.runners.registry import default_runner, entry, open_runner
 from fcn_deploy.system.files import StrPath, sha256
-from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.vocabulary import LABELS, LOGITS, OUTPUTS
+from fcn_deploy.vocabulary import LABELS, LOGITS, OUTPUTS, InputKind
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,6 +37,8 @@ class ModelSource:
         kind: what the name refers to.
         model: what a checkpoint holds where its keys leave a choice.
         outputs: the tensors that its runners give.
+        network_size: the size at which the network computes in place of its own, as `NetworkSize.text` writes it; None
+            leaves it. All runners then open an ONNX file that is exported for it.
     """
 
     def __init__(
@@ -48,12 +48,14 @@ class ModelSource:
         *,
         model: str | None = None,
         outputs: tuple[str, ...] = (LABELS,),
+        network_size: str | None = None,
     ) -> None:
         """Find the file; `model` is that of `load_network`.
 
         Raises:
             GraphError, EngineError, CheckpointError, RecipeError: there is no such file.
-            GraphError, EngineError: `model` is given for a file that says what it holds.
+            GraphError, EngineError: `model` is given for a file that says what it holds, or a network size for one
+                that cannot get another.
         """
         require_file(source)
         self.text, self.kind, self.model = os.fspath(source), kind_of(os.fspath(source)), model
@@ -61,7 +63,9 @@ class ModelSource:
             raise ERRORS[self.kind](
                 f"{self.text} says in its model card what it holds; --model is for checkpoints that do not"
             )
-        self._progress, self.outputs = progress, outputs
+        if network_size is not None:
+            self._check_sizable(network_size)
+        self._progress, self.outputs, self.network_size = progress, outputs, network_size
         self._network: tuple[nn.Module, ModelCard] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._exported: Path | None = None
@@ -76,6 +80,23 @@ class ModelSource:
         recipe = self.recipe
         return file_of(self.text) if recipe is None else resolve_checkpoint(recipe)
 
+    @property
+    def stem(self) -> str:
+        """What the names of files made of it begin with: "fcn8s", "fcn8s-0.5" with a network size."""
+        if self.network_size is None:
+            return self.path.stem
+        return f"{self.path.stem}-{size_words(self.network_size).replace(':', '')}"
+
+    @property
+    def name(self) -> str:
+        """The name of its file; with a network size that of the exported one."""
+        return self.path.name if self.network_size is None else f"{self.stem}.onnx"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether runners of ONNX files open the user's own file."""
+        return self.kind == "onnx" and self.network_size is None
+
     @cached_property
     def recipe(self) -> Recipe | None:
         """The recipe, or None for a source of another kind; RecipeError if it cannot be read."""
@@ -87,8 +108,9 @@ class ModelSource:
         return default_runner(self.kind)
 
     def digest(self) -> tuple[str, int]:
-        """SHA-256 and size in bytes of `path`; external data of an ONNX file is not in it."""
-        return sha256(self.path), self.path.stat().st_size
+        """SHA-256 and size in bytes of `path`, or of the file of another network size; without external data."""
+        path = self.path if self.network_size is None else self.onnx_file()
+        return sha256(path), path.stat().st_size
 
     def card(self) -> ModelCard | None:
         """Return the model card; None for an engine or ONNX file without one.
@@ -99,16 +121,41 @@ class ModelSource:
         """
         if self.kind == "engine":
             return read_sidecar(self.path).card if sidecar_path(self.path).exists() else None
-        if self.kind != "onnx":
+        if not self.is_file:
             return self.network()[1]
         from fcn_deploy.graph.load import find_card, load_graph
 
         return find_card(load_graph(self.path), self.path)
 
+    def _check_sizable(self, size: str) -> None:
+        """Raise GraphError or EngineError if no file of another network size can be made of this one."""
+        if self.kind == "engine":
+            raise EngineError(f"{self.text} is an engine, which is built for its network size; give the .onnx file")
+        if self.kind != "onnx":
+            return
+        from fcn_deploy.graph.load import find_card, load_graph
+
+        card = find_card(load_graph(Path(self.text)), Path(self.text))
+        if card is not None and card.is_foreign:
+            raise GraphError(
+                f"{self.text} was adopted from another tool; for a network size of {size_words(size)}, adopt the given "
+                f"file again with --network-size {size_words(size)}"
+            )
+
     def network(self) -> tuple[nn.Module, ModelCard]:
-        """Load the PyTorch network, which belongs to this source, and its card; see `load_network` for the errors."""
+        """Load the PyTorch network, which belongs to this source, and its card.
+
+        Raises:
+            FcnDeployError: as of `load_network`.
+            ShapeError, ExportError: no such network size, or one below the network's stride.
+        """
         if self._network is None:
-            self._network = load_network(self.text, model=self.model, progress=self._progress)
+            network, card = load_network(self.text, model=self.model, progress=self._progress)
+            if self.network_size is not None:
+                from fcn_deploy.onnx_export.export import with_network_size
+
+                card = with_network_size(card, self.network_size)
+            self._network = network, card
         return self._network
 
     def onnx_file(self) -> Path:
@@ -117,24 +164,34 @@ class ModelSource:
         Raises:
             CheckpointError, EngineError, ExportError, OutputError: the source cannot be read or exported.
         """
-        if self.kind == "onnx":
+        if self.is_file:
             return self.path
         if self._exported is None:
             from fcn_deploy.onnx_export.export import export_model
 
             network, card = self.network()
             self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
-            target = Path(self._folder.name) / f"{self.path.stem}.onnx"
-            wanted = tuple(dict.fromkeys(name if name in OUTPUTS else LOGITS for name in (LABELS, *self.outputs)))
-            export_model(network, card, target, outputs=wanted, progress=self._progress)
+            target = Path(self._folder.name) / f"{self.stem}.onnx"
+            outputs, kind = self.exported_ports()
+            export_model(network, card, target, outputs=outputs, input_kind=kind, progress=self._progress)
             self._exported = target
         return self._exported
+
+    def exported_ports(self) -> tuple[tuple[str, ...], InputKind]:
+        """Return the outputs and the kind of input that an exported file gets: those of the user's own ONNX file."""
+        if self.kind == "onnx":
+            from fcn_deploy.graph.load import load_graph
+            from fcn_deploy.graph.ports import own_ports
+
+            return own_ports(load_graph(self.path))
+        return tuple(dict.fromkeys(name if name in OUTPUTS else LOGITS for name in (LABELS, *self.outputs))), "uint8"
 
     def file_for(self, spec: str) -> str:
         """Return the file that runner `spec` opens; a runner of ONNX files gets `onnx_file`, with its errors."""
         if self.kind == "engine":
             return str(self.path)
-        return str(self.onnx_file()) if entry(spec).opens == "onnx" else self.text
+        made = entry(spec).opens == "onnx" or self.network_size is not None
+        return str(self.onnx_file()) if made else self.text
 
     def open(
         self, spec: str, *, threads: int | None = None, engine: TrtOptions | None = None, lanes: int = 1
@@ -145,7 +202,7 @@ class ModelSource:
 
     def note_for(self, spec: str) -> tuple[str, ...]:
         """Return notes on the file that runner `spec` opened."""
-        if entry(spec).opens == "onnx" and self.kind != "onnx":
+        if entry(spec).opens == "onnx" and not self.is_file:
             return (f"ran an ONNX file exported from {Path(self.text).name} for this run",)
         return ()
 
@@ -156,47 +213,3 @@ class ModelSource:
         self._network = None
         if self._folder is not None:
             self._folder.cleanup()
-
-
-# Two inferences of half the threads do more than one of all of them, which waits for the last thread of each layer.
-USUAL_LANES = 2
-
-
-def open_runners(
-    source: ModelSource,
-    stack: ExitStack,
-    *,
-    runner: str | None = None,
-    threads: int | None = None,
-    lanes: int | None = 1,
-    engine: TrtOptions | None = None,
-) -> list[Runner]:
-    """Open `lanes` runners over one model's weights, which `stack` closes.
-
-    Args:
-        runner: spec as in `open_runner`; None for the default of the source's kind.
-        threads: CPU threads of each runner; None shares the cores out, or leaves the backend's choice to one runner.
-        lanes: inferences at a time, each with memory of its own; None for two on a CPU with cores for both, else one.
-        engine: as for `open_runner`.
-
-    Raises:
-        FcnDeployError: as `ModelSource.open` does.
-    """
-    spec = runner or source.default_runner
-    if entry(spec).opens == "engine" and lanes is not None and lanes > 1:
-        raise RunnerError("an engine is fed by its own slots; leave --lanes out")
-    shared = device_of(spec) == "cpu" and entry(spec).lanes  # several at a time pay
-    wanted = lanes or (min(USUAL_LANES, usable_cores() // (threads or 1)) if shared else 1)
-    if wanted > 1 and threads is None and shared:
-        threads = max(usable_cores() // wanted, 1)
-    first = stack.enter_context(source.open(spec, threads=threads, engine=engine, lanes=wanted))
-    return [first, *_clones(first, wanted - 1, lanes, stack)]
-
-
-def _clones(first: Runner, count: int, asked: int | None, stack: ExitStack) -> Iterator[Runner]:
-    for _ in range(count):
-        clone = first.clone()
-        if clone is not None:
-            yield stack.enter_context(clone)
-        elif asked is not None:
-            raise RunnerError(f"{first.name} runs one inference at a time; leave --lanes out")

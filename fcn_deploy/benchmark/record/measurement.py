@@ -168,7 +168,7 @@ class Measurement:
 
     Attributes:
         shape: None: the data set's images as they are, in batches of `Settings.batch`. N, H, W: the same images resized
-            to one of `--sizes`, in batches of one of `--batch`.
+            to one of `--image-sizes`, in batches of one of `--batch`.
         accuracy: against labels of the same size; the same for every batch.
         agreement: with the reference's labels; measured on the images as they are.
         frames: agreement of each image with the reference, in the data set's order.

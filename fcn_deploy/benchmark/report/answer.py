@@ -10,11 +10,18 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.text import Text
 
 from fcn_deploy.benchmark.verdicts.answer import BenchAnswer
+from fcn_deploy.benchmark.verdicts.network_sizes import SizeAnswer
 from fcn_deploy.metrics.bootstrap import Interval
+from fcn_deploy.metrics.budget import Verdict
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.formatting import points, share, short_ms
 
 UNIT = " points of mIoU"
+SIZE_VERDICTS: dict[Verdict, str] = {
+    "passed": "loses at most {:g}",
+    "broken": "loses more than {:g}",
+    "not judged": "whether it loses more than {:g} is not known",
+}
 
 
 @dataclass(frozen=True)
@@ -39,10 +46,23 @@ def answer_lines(found: BenchAnswer) -> list[AnswerLine]:
         lines.append(AnswerLine("labels", f"{equal} % of the pixels have the label of {found.reference}"))
     if found.file is not None and found.file.command and not found.file.kept:
         lines.append(AnswerLine("make it", found.file.command, command=True))
-    harms = [(row.proven, f"{row.row}: {row.reason or _harm(row.cost, row.speed_up)}") for row in found.harmed]
+    lines += [AnswerLine("size", size_text(size, found.limit)) for size in found.sizes]
+    told = {size.row for size in found.sizes}
+    harmed = [row for row in found.harmed if row.reason or row.row not in told]
+    harms = [(row.proven, f"{row.row}: {row.reason or _harm(row.cost, row.speed_up)}") for row in harmed]
     for label, proven in (("broken", True), ("not judged", False)):
         lines += [AnswerLine(label, text) for shown, text in harms if shown == proven]
     return [*lines, *(AnswerLine("not known", doubt.text) for doubt in found.unknown)]
+
+
+def size_text(found: SizeAnswer, limit: float) -> str:
+    """Write "0.5 in openvino: 6.1 ms, 2.47 times as fast as full size, +0.27 points of mIoU: loses at most 0.3"."""
+    parts = [] if found.median_ms is None else [f"{short_ms(found.median_ms)} ms"]
+    parts += [] if found.speed_up is None else [str(found.speed_up)]
+    parts += [] if found.change is None else [signed(found.change, UNIT)]
+    said = "" if found.verdict is None else f": {SIZE_VERDICTS[found.verdict].format(limit)}"
+    more = "; it enlarges the images, which shows the network nothing new" if found.enlarges else ""
+    return f"{found.size} in {found.runner}: {', '.join(parts) or 'not timed'}{said}{more}"
 
 
 def _ship(found: BenchAnswer) -> tuple[str, str]:

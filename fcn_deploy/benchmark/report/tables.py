@@ -107,7 +107,7 @@ def _grouped(rows: Sequence[tuple[str, ...]], labels: tuple[str, ...]) -> Iterat
     """Yield the rows; where the file changes, first a row with its label alone, so that names stay short."""
     last = ""
     for name, *cells in rows:
-        label = next((label for label in labels if name.startswith(f"{label} ")), "")
+        label = max((label for label in labels if name.startswith(f"{label} ")), key=len, default="")
         if label and label != last:
             yield (label, *("" for _ in cells))
         last = label or last

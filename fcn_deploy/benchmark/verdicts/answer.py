@@ -11,6 +11,7 @@ from fcn_deploy.benchmark.record.measurement import Agreed
 from fcn_deploy.benchmark.record.summary import ClassChange, class_changes, is_reference, mean_change, reference_words
 from fcn_deploy.benchmark.record.types import OpenedFile, Record, Row
 from fcn_deploy.benchmark.verdicts.doubts import Doubt, doubts, lost
+from fcn_deploy.benchmark.verdicts.network_sizes import SizeAnswer, size_answers
 from fcn_deploy.benchmark.verdicts.speed import SpeedUp, median_ms, speed_up, timed_rows, yardstick
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.budget import AccuracyBudget, Verdict, judge_loss
@@ -56,6 +57,7 @@ class BenchAnswer:
         worst_class: the class that lost most; None where none lost 0.005 points.
         agreed: pixels with the reference's label; None for the reference itself.
         harmed: rows that are faster than the answer, the fastest first.
+        sizes: what other network sizes gain and lose, each against the same runner at the first file's size.
         unknown: what the figures do not show.
     """
 
@@ -73,6 +75,7 @@ class BenchAnswer:
     worst_class: ClassChange | None = None
     agreed: Agreed | None = None
     harmed: tuple[HarmedRow, ...] = ()
+    sizes: tuple[SizeAnswer, ...] = ()
     unknown: tuple[Doubt, ...] = ()
 
     @property
@@ -99,6 +102,7 @@ def answer(record: Record, budget: AccuracyBudget | None = None) -> BenchAnswer:
         "reference": reference_words(record),
         "limit": limit,
         "limits": tuple(each.words for each in budget.limits) if budget else (),
+        "sizes": size_answers(record, limit),
         "harmed": tuple(_harmed(record, row, found[id(row)]) for row in faster if found[id(row)].cost is not None),
     }
     if chosen is None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @cli_command(
     examples=[
-        "fcn-deploy bench model.onnx --data val.txt --calib train.txt \\\n"
+        "fcn-deploy bench model.onnx --data val.txt --calib train.txt --sizes 0.5 \\\n"
         "    --runners pytorch,onnxruntime:int8 --html report.html",
         "fcn-deploy bench model.onnx model.int8.onnx --data val.txt \\\n"
         "    --max-miou-drop 0.3 --max-class-drop pole=1",
@@ -99,7 +99,10 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
     """Compare the speed and the accuracy of a model's runners, or of several files.
 
     Without --data the images are generated. The runners take turns on every image; their labels are compared with
-    PyTorch's, pixel by pixel. The images of --sizes are resized by Pillow (bilinear; labels by nearest neighbour).
+    PyTorch's, pixel by pixel.
+
+    With --sizes each runner has a row at each network size too: labels of the images' size, scored on the same ground
+    truth. With --image-sizes the images are resized by Pillow (bilinear; labels by nearest neighbour).
 
     Of several files each has the rows that can take it: without --runners as it is, in every runner that is installed
     (engines: in tensorrt).

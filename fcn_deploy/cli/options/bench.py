@@ -11,17 +11,16 @@ import click
 from fcn_deploy.cli.options.command import option
 from fcn_deploy.cli.options.data import threads_option
 from fcn_deploy.cli.options.numbers import COUNT, SECONDS, Form, WholeNumber
-from fcn_deploy.cli.options.values import SIDES, picked, size_value
-from fcn_deploy.network_size import NetworkSize
+from fcn_deploy.cli.options.values import NETWORK_SIZES, SIDES, picked, size_value
 from fcn_deploy.vocabulary import Size
 
 MOST_IMAGES = 10**9  # of one inference; memory is checked when the images are known
 MOST_PERCENT = 10000
 
 
-def sizes(text: str) -> tuple[Size, ...]:
+def image_sizes(text: str) -> tuple[Size, ...]:
     """Parse "360x480,720x960" as ((360, 480), (720, 960)), height first."""
-    return tuple(dict.fromkeys(_size(part) for part in _parts(text)))
+    return tuple(dict.fromkeys(size_value(part) for part in _parts(text)))
 
 
 def batches(text: str) -> tuple[int, ...]:
@@ -37,15 +36,6 @@ def batches(text: str) -> tuple[int, ...]:
 
 def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _size(text: str) -> Size:
-    if "x" not in text.lower() and NetworkSize.reads(text):
-        raise click.BadParameter(
-            f"'{text}' is a network size; make a file of it, export MODEL --network-size {text} -o other.onnx, and "
-            "bench MODEL other.onnx compares both with the labels of the images' size"
-        )
-    return size_value(text)
 
 
 def percent(text: str) -> float:
@@ -82,9 +72,16 @@ TIMING_OPTIONS = (
     ),
     option(
         "--sizes",
-        type=Form(sizes, SIDES),
+        type=NETWORK_SIZES,
         metavar="LIST",
-        help="Also time the images resized to these sizes: 360x480,720x960. With --batch this makes a grid.",
+        help="Also run the network at these sizes, 0.5, longest:360 or 180x240: a file of each is made for this run, "
+        "which takes the images as they are and gives labels of their size.",
+    ),
+    option(
+        "--image-sizes",
+        type=Form(image_sizes, SIDES),
+        metavar="LIST",
+        help="Also time the images themselves resized: 360x480,720x960. With --batch this makes a grid.",
     ),
     option(
         "--batch",
@@ -113,6 +110,7 @@ def timing(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **picked(given, *names),
         "sizes": given["sizes"] or (),
+        "image_sizes": given["image_sizes"] or (),
         "stop_at": given["tolerance"] or None,
         "memory": not given["no_memory"],
         "isolated": given["isolate"],

@@ -13,7 +13,7 @@ from fcn_deploy.card import class_names
 from fcn_deploy.cli.options.numbers import Form
 from fcn_deploy.errors import DataError, FcnDeployError, RecipeError, ShapeError, restated
 from fcn_deploy.network_size import MOST as MOST_FACTOR
-from fcn_deploy.network_size import network_size_text
+from fcn_deploy.network_size import network_size_text, size_words
 from fcn_deploy.system.files import check_name
 from fcn_deploy.vocabulary import LARGEST_DIM, LONGEST_SIDE, QUANTIZED_PRECISIONS, Shape, Size, parse_shape, parse_size
 
@@ -139,10 +139,16 @@ def network_size(text: str) -> str:
         return network_size_text(text)
 
 
+def network_sizes(text: str) -> tuple[str, ...]:
+    """Parse "0.50, longest:360" as ("0.5", "longest:360"), each once; "1" is the images' own size."""
+    return tuple(dict.fromkeys(size_words(network_size(part)) for part in text.split(",") if part.strip()))
+
+
 SIDES = f"1<=side<={LONGEST_SIDE}"
 SIZE = Form(size_value, SIDES)
 SHAPE = Form(shape_value, f"1<=side<={LONGEST_SIDE}, 1<=N*H*W<={LARGEST_DIM}")
 NETWORK_SIZE = Form(network_size, f"{SIDES}, 0<factor<={MOST_FACTOR}")
+NETWORK_SIZES = Form(network_sizes, NETWORK_SIZE.ends)
 VALUES = Form(parse_values, f"-{LARGEST_DIM}<=x<={LARGEST_DIM}")
 TRIPLE = Form(parse_triple, f"-{MOST_IN_BYTES}<=x<={MOST_IN_BYTES}")
 

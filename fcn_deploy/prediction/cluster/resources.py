@@ -18,7 +18,7 @@ from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.prediction.options import EXTRA_IO_THREADS, PredictOptions
 from fcn_deploy.runners.registry import default_runner, device_of
-from fcn_deploy.sources.model_source import USUAL_LANES
+from fcn_deploy.sources.lanes import USUAL_LANES
 from fcn_deploy.system.arguments import Positive, checked_fields
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.process import redirected, usable_cores

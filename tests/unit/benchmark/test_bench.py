@@ -24,7 +24,8 @@ def asked(monkeypatch):
 def test_one_batch_and_no_size_is_no_grid(asked):
     assert (asked(batches=[4]).batch, asked(batches=[4]).batches) == (4, ())
     assert (asked(batches=[2, 1]).batch, asked(batches=[2, 1]).batches) == (2, (2, 1))
-    assert asked(sizes=[(33, 47)]).batches == (1,)
+    assert asked(image_sizes=[(33, 47)]).batches == (1,)
+    assert (asked(sizes=["0.5"]).batches, asked(sizes=["0.5"]).network_sizes) == ((), ("0.5",))
 
 
 def test_generated_scenes_are_calibrated_with_others_and_own_images_with_none_unless_named(asked, tmp_path):

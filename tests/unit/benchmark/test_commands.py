@@ -18,7 +18,10 @@ CALIB = DataOptions("photos of today", labels="masks", split="train", limit=100)
 
 
 def source(text: str = "m.onnx", kind: str = "onnx", model: str | None = None):
-    return SimpleNamespace(text=text, kind=kind, model=model, path=Path(text))
+    stem, is_file = Path(text).stem, kind == "onnx"
+    return SimpleNamespace(
+        text=text, kind=kind, model=model, path=Path(text), stem=stem, is_file=is_file, network_size=None
+    )
 
 
 @pytest.mark.parametrize(

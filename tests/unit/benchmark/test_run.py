@@ -319,7 +319,7 @@ def test_sizes_and_batches_make_a_cell_each_with_accuracy_at_that_size(bench):
 
     runners = {"pytorch": fake("pytorch"), "onnxruntime": Small("onnxruntime", change=label_of, card=CARD)}
     runners["onnxruntime"]._num_classes = 8
-    settings = {"sizes": ((33, 47), (66, 94)), "batches": (1, 2), "saturation_s": 0.01}
+    settings = {"image_sizes": ((33, 47), (66, 94)), "batches": (1, 2), "saturation_s": 0.01}
     record = bench(runners, **settings)
     pytorch, ort = record.rows
     assert [cell.shape for cell in pytorch.resized] == [(1, 33, 47), (2, 33, 47), (1, 66, 94), (2, 66, 94)]
@@ -365,7 +365,7 @@ def test_isolated_runners_are_opened_again_in_their_own_process_and_those_of_thi
 
 def test_engines_hold_every_cell_and_those_of_other_sizes_have_a_profile_each():
     dataset = open_dataset("synthetic:2:0:33x47")
-    sized = run_module._profiles(dataset, BenchOptions(sizes=((40, 70), (20, 30)), batches=(1, 4)), SILENT)
+    sized = run_module._profiles(dataset, BenchOptions(image_sizes=((40, 70), (20, 30)), batches=(1, 4)), SILENT)
     assert sized[0] == Profile((1, 32, 32), (1, 32, 32), (1, 64, 64))
     assert [profile.opt for profile in sized[1:]] == [(1, 20, 30), (4, 20, 30), (1, 40, 70), (4, 40, 70)]
     (own,) = run_module._profiles(dataset, BenchOptions(batch=1, batches=(1, 4)), SILENT)

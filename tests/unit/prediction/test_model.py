@@ -178,7 +178,7 @@ def test_named_outputs_come_in_a_dict_from_a_file_and_from_an_engine(monkeypatch
 def test_a_checkpoint_is_exported_with_what_is_asked_for(small_checkpoint, monkeypatch):
     asked = []
 
-    def write(network, card, target, *, outputs, progress):
+    def write(network, card, target, *, outputs, input_kind, progress):
         asked.append(outputs)
         ir.save(small_graph(outputs=OUTPUTS), target)
 

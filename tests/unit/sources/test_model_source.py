@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from fcn_deploy.errors import CheckpointError, EngineError, GraphError
+from fcn_deploy.card import FOREIGN
+from fcn_deploy.errors import CheckpointError, EngineError, ExportError, GraphError
 from fcn_deploy.model_file import DEMO_CHECKPOINT
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export import export as export_module
+from fcn_deploy.onnx_export.export import export
+from fcn_deploy.sources import lanes as lanes_module
 from fcn_deploy.sources import model_source as source_module
-from fcn_deploy.sources.model_source import ModelSource, open_runners
+from fcn_deploy.sources.lanes import open_runners
+from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import sha256
 from tests.conftest import tiny_model
 from tests.support.onnx_files import CARD, write_graph
@@ -94,10 +99,37 @@ def test_the_network_is_read_once_for_card_export_and_runners(tmp_path, monkeypa
     assert read == ["fcn8s"]
 
 
+def test_a_network_size_is_a_file_that_export_would_make(tmp_path):
+    """All runners, PyTorch too, open a file of that size; the card and the outputs are those of the user's file."""
+    model, card = tiny_model(classes=8)
+    save_model(tmp_path / "m.safetensors", model, card)
+    export(tmp_path / "m.safetensors", tmp_path / "m.onnx", outputs=["labels", "confidence"])
+    export(tmp_path / "m.onnx", tmp_path / "own.onnx", outputs=["labels", "confidence"], network_size="0.5")
+    with ModelSource(tmp_path / "m.onnx", network_size="0.5") as source:
+        made = source.onnx_file()
+        assert (made.name, source.name, source.stem) == ("m-0.5.onnx", "m-0.5.onnx", "m-0.5")
+        assert source.file_for("pytorch") == source.file_for("onnxruntime") == str(made)
+        assert source.card().network_size == "0.5"
+        assert source.digest()[0] == sha256(made) == sha256(tmp_path / "own.onnx")
+        assert source.note_for("onnxruntime") == ("ran an ONNX file exported from m.onnx for this run",)
+    assert not made.exists()
+
+
+def test_what_cannot_get_another_network_size_is_one_line(tmp_path):
+    adopted = write_graph(tmp_path / "unet.onnx", card=replace(CARD, model=FOREIGN))
+    with pytest.raises(GraphError, match=r"adopt the given file again with --network-size 0\.5"):
+        ModelSource(adopted, network_size="0.5")
+    (tmp_path / "e.engine").touch()
+    with pytest.raises(EngineError, match=r"is built for its network size; give the \.onnx file"):
+        ModelSource(tmp_path / "e.engine", network_size="0.5")
+    with ModelSource("demo", network_size="16x320") as source, pytest.raises(ExportError, match="below the stride of"):
+        source.onnx_file()
+
+
 @pytest.mark.parametrize(("cores", "lanes", "threads"), [(1, 1, None), (2, 2, 1), (8, 2, 4)])
 def test_openvino_shares_the_cores_out_to_two_lanes(tmp_path, monkeypatch, cores, lanes, threads):
     pytest.importorskip("openvino", reason="openvino is not installed")
-    monkeypatch.setattr(source_module, "usable_cores", lambda: cores)
+    monkeypatch.setattr(lanes_module, "usable_cores", lambda: cores)
     opened = []
     open_one = source_module.open_runner
     monkeypatch.setattr(

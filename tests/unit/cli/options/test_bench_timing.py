@@ -21,12 +21,15 @@ def parsed(*arguments: str) -> dict:
 
 
 def test_the_values_are_the_arguments_of_bench():
-    assert timing(parsed("--sizes", "360x480, 720x960", "--batch", "1,4", "--no-memory")) == {
+    assert timing(
+        parsed("--sizes", "0.50,1, 180x240", "--image-sizes", "360x480, 720x960", "--batch", "1,4", "--no-memory")
+    ) == {
         "iterations": 500,
         "seconds": 20.0,
         "stop_at": 0.01,
         "warmup": 3,
-        "sizes": ((360, 480), (720, 960)),
+        "sizes": ("0.5", "1", "180x240"),
+        "image_sizes": ((360, 480), (720, 960)),
         "batches": (1, 4),
         "saturation": 1.5,
         "memory": False,
@@ -44,13 +47,11 @@ def test_a_tolerance_of_nothing_never_stops_early():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (
-            ("--sizes", "0.5"),
-            "'0.5' is a network size; make a file of it, export MODEL --network-size 0.5 -o other.onnx",
-        ),
-        (("--sizes", "360"), "'360' is not a height and a width above 0; write HxW, as in 360x480"),
+        (("--sizes", "360"), "'360' is not a network size; write HxW as in 512x1024, a longest side"),
+        (("--sizes", "0"), "'0' is not a network size"),
         (("--sizes", "0x480"), "'0x480' is not a height and a width above 0"),
-        (("--sizes", "99999x480"), "'99999x480' has a side of more than 65536 pixels"),
+        (("--image-sizes", "0.5"), "'0.5' is not a height and a width above 0; write HxW, as in 360x480"),
+        (("--image-sizes", "99999x480"), "'99999x480' has a side of more than 65536 pixels"),
         (("--batch", "0"), "'0' is not a number of images"),
         (("--batch", "1;4"), "'1;4' is not a number of images"),
         (("--batch", ","), "it names no number of images"),
