@@ -89,14 +89,6 @@ class NetworkSize:
             return cls(factor=Fraction(given))
         return None
 
-    @classmethod
-    def reads(cls, text: str) -> bool:
-        """Return whether `text` is a network size."""
-        try:
-            return cls.parse(text) is not None
-        except ShapeError:
-            return False
-
 
 def network_size_text(text: str) -> str:
     """Check a network size and return it as `NetworkSize.text` writes it.
