@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fcn_deploy.benchmark.images import ImagePool, batches_of, check_shapes, images_for, shapes_of
@@ -43,6 +41,7 @@ from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import describe_environment
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import Profile, Shape
 
 
@@ -115,7 +114,7 @@ def run_bench(options: BenchOptions, progress: Progress = SILENT) -> rec.Record:
         for model in models:
             files = ModelFiles(
                 model.source,
-                Path(stack.enter_context(TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True))),
+                stack.enter_context(scratch_folder()),
                 calibration=options.calibration,
                 engine=options.engine,
                 stem=model.stem,

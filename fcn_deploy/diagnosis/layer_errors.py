@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -23,6 +21,7 @@ from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.graph.subgraph import Subgraph
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 
 # So many layers are open at a time: all tensors of a large network on one image would be gigabytes.
 AT_ONCE = 48
@@ -99,14 +98,14 @@ def _tensor_errors(
     tensor_errors = {name: TensorError() for name in shared}
     chunks = [layers[start : start + AT_ONCE] for start in range(0, len(layers), AT_ONCE)]
     with (
-        tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder,
+        scratch_folder() as folder,
         progress.task("feeding layers", len(chunks) * len(images)) as task,
         interrupts() as check,
     ):
 
         def feed(chunk: Sequence[ComparedLayer]) -> None:
             """Run one chunk; its sessions are freed before the next chunk's are opened."""
-            part, read = fed.open(chunk, Path(folder)), other.open(_needed(chunk, shared), Path(folder))
+            part, read = fed.open(chunk, folder), other.open(_needed(chunk, shared), folder)
             for image in images:
                 given = _feeds(read(image), shared, stage, image)
                 for tensor, result in _run(part, fed.feeds(part, given)).items():
@@ -162,8 +161,8 @@ def _with_host_layer(
     if stage.entry != stage.io.image:
         return layers
     tensor_errors[stage.entry] = TensorError()
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-        read = other.open([ENTRY], Path(folder))
+    with scratch_folder() as folder:
+        read = other.open([ENTRY], folder)
         for image in images:
             tensor_errors[stage.entry].add(read(image)[ENTRY], stage.io.prepare(image))
     return [ComparedLayer(HOST, "", stage.entry, (), "fp32", ()), *layers]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from fcn_deploy.quantization.calibration.image_statistics import ImageStatistics
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.label_checks import check_labels, size_trouble
 from fcn_deploy.system.progress import Progress, track
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 
@@ -74,7 +74,7 @@ class TappedNetwork:
         self._margins = margins
         outputs = [name for name in (self._io.labels, self._logits) if name is not None]
         wanted = [name for name in dict.fromkeys((*tensors, *outputs)) if name != self._io.image]
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fcn-deploy-"))
+        folder = stack.enter_context(scratch_folder())
         self._part = Subgraph(extract_subgraph(model, [self._io.image], wanted), Path(folder), threads=threads)
 
     def run(self, image: NDArray[np.uint8]) -> Seen:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +39,7 @@ from fcn_deploy.system.arguments import Positive, checked
 from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import Method, Precision, Profile, QuantizedPrecision
 
 
@@ -137,8 +137,8 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
                 return BuildReport(target, read_sidecar(target), built=False)
             if target.exists():
                 progress.say(f"building {target.name} again: {'; '.join(reasons) or '--force'}")
-            with tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True) as folder:
-                onnx, fp16 = _typed_file(request, flavor, model, Path(folder), progress)
+            with scratch_folder() as folder:
+                onnx, fp16 = _typed_file(request, flavor, model, folder, progress)
                 graph = source.graph.pop if source.graph else None
                 name, digest = model.path.name, source.sha256
                 job = BuildRequest(onnx, name, digest, profiles, flavor, request.options, key, fp16, graph)

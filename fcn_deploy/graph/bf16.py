@@ -5,7 +5,6 @@ That is what hardware does up to the order of the sums, which it keeps in FP32 t
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import onnx_ir as ir
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.nodes import named_node
 from fcn_deploy.graph.weights import catch_write_errors, save_graph
+from fcn_deploy.system.scratch import scratch_folder
 
 BF16, FLOAT = ir.DataType.BFLOAT16, ir.DataType.FLOAT
 NOTE = "no BF16 kernels on this device: computed in FP32, each result rounded to BF16"
@@ -42,7 +42,7 @@ def rounded_in_fp32(path: Path) -> Iterator[Path]:
     if not holds_bf16(model):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder, catch_write_errors(Path(folder)):
+    with scratch_folder() as folder, catch_write_errors(folder):
         round_in_fp32(model)
         save_graph(model, Path(folder, path.name))
         yield Path(folder, path.name)

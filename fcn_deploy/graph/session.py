@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,6 +14,7 @@ from fcn_deploy.errors import GraphError, one_line
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.precheck.stored_types import FP8, stored_types
 from fcn_deploy.system.optional import require
+from fcn_deploy.system.scratch import scratch_folder
 
 WARNINGS, ERRORS, QUIET = 2, 3, 4  # QUIET: fatal alone; what matters is raised
 
@@ -126,7 +126,7 @@ def readable(path: Path) -> Iterator[Path]:
         yield path
         return
     model.ir_version = newest_ir_version()
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+    with scratch_folder() as folder:
         copy = Path(folder, path.name)
         copy.write_bytes(model.SerializeToString())
         for name, file in files.items():

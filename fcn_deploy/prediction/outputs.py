@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.system.files import remove_leftovers, write_bytes
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import MaskFormat
 
 SUFFIX = {"indexed": ".png", "raw": ".png", "npy": ".npy"}
@@ -105,8 +105,8 @@ class Outputs:
         if self.storage is None:
             yield self
             return
-        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-            here = replace(self, target=Path(folder), storage=None)
+        with scratch_folder() as folder:
+            here = replace(self, target=folder, storage=None)
             yield here
             for path, stored in zip(reversed(here.paths(name)), reversed(self.paths(name)), strict=True):
                 self.storage.upload(path, PurePosixPath(stored))

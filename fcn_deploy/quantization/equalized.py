@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fcn_deploy.quantization.calibration.images import CalibrationSet
 from fcn_deploy.quantization.rewrites.bias import correct_biases, correctable
 from fcn_deploy.quantization.rewrites.equalize import EqualizedTensor, channel_links, equalize, spreads, weight_ranges
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 
 # Largest channels are known well enough from so many images.
 CHANNEL_IMAGES = 8
@@ -70,7 +70,7 @@ def equalized_graph(
     if not tensors:
         yield EqualizedGraph(source, ())
         return
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder, catch_write_errors(Path(folder)):
+    with scratch_folder() as folder, catch_write_errors(folder):
         path = Path(folder, source.name)
         save_graph(model, path)
         yield EqualizedGraph(path, tensors)

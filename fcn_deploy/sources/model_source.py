@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.runners.registry import default_runner, entry, open_runner
 from fcn_deploy.system.files import StrPath, sha256
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import LABELS, LOGITS, OUTPUTS, InputKind
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ModelSource:
             self._check_sizable(network_size)
         self._progress, self.outputs, self.network_size = progress, outputs, network_size
         self._network: tuple[nn.Module, ModelCard] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary = ExitStack()
         self._exported: Path | None = None
 
     @cached_property
@@ -170,8 +171,7 @@ class ModelSource:
             from fcn_deploy.onnx_export.export import export_model
 
             network, card = self.network()
-            self._folder = tempfile.TemporaryDirectory(prefix="fcn-deploy-", ignore_cleanup_errors=True)
-            target = Path(self._folder.name) / f"{self.stem}.onnx"
+            target = self._temporary.enter_context(scratch_folder()) / f"{self.stem}.onnx"
             outputs, kind = self.exported_ports()
             export_model(network, card, target, outputs=outputs, input_kind=kind, progress=self._progress)
             self._exported = target
@@ -211,5 +211,4 @@ class ModelSource:
 
     def __exit__(self, *error: object) -> None:
         self._network = None
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._temporary.close()

@@ -14,7 +14,7 @@ from fcn_deploy.system.files import output_error
 from fcn_deploy.system.progress import SILENT, Progress
 
 POLL_S = 0.1
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # of a file system without locks
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}  # of a file system without locks
 
 
 @contextmanager
@@ -66,6 +66,6 @@ def _acquire(lock: FileLock, folder: Path, notice: str, progress: Progress) -> l
         except FileNotFoundError:  # the other build failed, and removed the folder that it had made
             continue
         except OSError as error:
-            if error.errno not in _NO_LOCKS:
+            if error.errno not in NO_LOCKS:
                 raise
             return made

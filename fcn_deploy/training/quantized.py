@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.quantization.plan import QuantizationPlan, plan_quantization, write_planned
 from fcn_deploy.quantization.recipe import load_quantize_recipe
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.training.fake_quantize import fake_quantize
 
 PLAN, INT8_FILE = "quantization.json", "best.int8.onnx"
@@ -50,7 +50,7 @@ def planned(network: nn.Module, card: ModelCard, recipe: Path, progress: Progres
     Raises:
         RecipeError, DataError, GraphError, ExportError: the network cannot be quantised so.
     """
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+    with scratch_folder() as folder:
         exported = Path(folder, "fp32.onnx")
         export_model(network.eval(), card, exported, progress=progress)
         return plan_quantization(exported, load_quantize_recipe(recipe), progress)
@@ -69,7 +69,7 @@ def write_int8(folder: Path, checkpoint: Path, progress: Progress = SILENT) -> P
     """
     plan, target = QuantizationPlan.load(folder / PLAN), folder / INT8_FILE
     network, card = load_checkpoint(checkpoint)
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as temporary:
+    with scratch_folder() as temporary:
         exported = Path(temporary, "fp32.onnx")
         export_model(network, card, exported, progress=progress)
         write_planned(plan, exported, target, checkpoint, progress)

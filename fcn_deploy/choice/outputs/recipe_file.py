@@ -18,7 +18,6 @@ Paths are as the user gave them. `fcn-deploy choose best.choice.toml -o best.onn
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -34,6 +33,7 @@ from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.decode import Filled, decode
 from fcn_deploy.system.files import check_writable, sha256, write_text
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.system.toml import read_toml
 from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import Target
@@ -157,7 +157,7 @@ def make_again(path: Path, output: Path, progress: Progress = SILENT) -> ChosenF
         raise OutputError(f"{output} is the model itself, which would be lost; give another file (-o)")
     with (
         ModelSource(chosen.model, progress, model=chosen.network or None) as source,
-        tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder,
+        scratch_folder() as folder,
     ):
         found = source.digest()[0]
         if found != chosen.model_sha256:
@@ -165,7 +165,7 @@ def make_again(path: Path, output: Path, progress: Progress = SILENT) -> ChosenF
                 f"{source.path} is not the file that {path.name} is about: its sha256 starts with {found[:16]}, not "
                 f"{chosen.model_sha256[:16]}"
             )
-        files = ModelFiles(source, Path(folder), calibration=recipe.calibration, progress=progress)
+        files = ModelFiles(source, folder, calibration=recipe.calibration, progress=progress)
         precision = None if chosen.precision == "fp32" else chosen.precision
         made = Path(files.onnx_for(RunnerSpec(chosen.runner, chosen.runner, precision, chosen.target)))
         own = sha256(made)

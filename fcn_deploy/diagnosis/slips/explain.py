@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from fcn_deploy.sources.original import original_of
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 
 FRAMES = 6
 UNLABELLED = 255
@@ -124,15 +124,15 @@ def open_reference(
     progress: Progress = SILENT,
 ) -> Iterator[CutReference]:
     """Open the files of `explain_labels`, with its arguments and errors."""
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as parts, ExitStack() as stack:
+    with scratch_folder() as parts, ExitStack() as stack:
 
         def onnx_file(source: StrPath) -> Path:
             return _onnx_file(stack.enter_context(ModelSource(source, progress, model=model_name)))
 
         path = onnx_file(reference)
-        own = CutNetwork(path, Path(parts), threads=threads)
-        different = {os.fspath(other): CutNetwork(onnx_file(other), Path(parts), threads=threads) for other in others}
-        forward = Forward(own, different, SaturatingNetwork(path, Path(parts), threads=threads))
+        own = CutNetwork(path, parts, threads=threads)
+        different = {os.fspath(other): CutNetwork(onnx_file(other), parts, threads=threads) for other in others}
+        forward = Forward(own, different, SaturatingNetwork(path, parts, threads=threads))
         yield CutReference(Path(os.fspath(reference)).name, own, tuple(different), forward)
 
 

@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.system.scratch import scratch_folder
 
 _NUMBER = re.compile(r"[0-9]{1,19}")
 FIX = "save the model again with its data file next to it"
@@ -96,7 +96,7 @@ def without_links(path: Path, files: Mapping[str, Path]) -> Iterator[Path]:
     if all(file == Path(os.path.realpath(path.parent), name) for name, file in files.items()):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+    with scratch_folder() as folder:
         for name, file in {path.name: path, **files}.items():
             copy = Path(folder, name)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError, UnknownNameError, first_line
 from fcn_deploy.system.optional import require
+from fcn_deploy.system.scratch import scratch_folder
 
 # Stores that show a file only when it is complete, so that its existence means that it is whole.
 SCHEMES = ("s3", "gs", "abfs", "abfss")
@@ -81,7 +81,7 @@ class Storage:
         Raises:
             DataError: it cannot be read; or the block's own, which names the file and not the copy.
         """
-        with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
+        with scratch_folder() as folder:
             copy = Path(folder, name.name)
             self.download(name, copy)
             try:

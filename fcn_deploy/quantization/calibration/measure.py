@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.quantization.calibration.image_profile import ImageProfile, ProfileCollector
 from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.system.progress import SILENT, Progress, track
+from fcn_deploy.system.scratch import scratch_folder
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -103,8 +103,8 @@ def watched_tensors(
     Raises:
         GraphError: there is no such tensor, or the graph does not take an image.
     """
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-") as folder:
-        copy = _with_outputs(path, names, Path(folder))
+    with scratch_folder() as folder:
+        copy = _with_outputs(path, names, folder)
         gc.collect()  # nodes and values refer to each other, so the graph's weights would stay in memory until then
         session = open_cpu_session(copy)
         for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):

@@ -6,7 +6,6 @@ Nothing is quantised for it: that needs the ranges that calibration measures.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from fcn_deploy.quantization.search.images import require_labels
 from fcn_deploy.quantization.search.steps import LIVE, candidates, tensors_before
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress, track
+from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import LABELS
 
 
@@ -85,9 +85,9 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
         size = (sample.image.shape[0], sample.image.shape[1])
         cuts = [tensors_before(model, layer, options.target) for layer in layers]
         cached = cache_bytes(model, cuts, size, len(dataset) * size[0] * size[1])
-        with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
+        with scratch_folder() as folder:
             feeds = {io.image: io.prepare(sample.image[None])}
-            walk = _TimedWalk(model, io.fetches((LABELS,)), TensorCache(Path(folder)), len(dataset))
+            walk = _TimedWalk(model, io.fetches((LABELS,)), TensorCache(folder), len(dataset))
             whole = walk.suffix(feeds)
             own = sum(walk.to(cut, feeds) for cut in track(progress, "timing one image", cuts, len(cuts)))
             free = shutil.disk_usage(folder).free - weights_bytes(model)  # a part's, written while it is opened
@@ -102,7 +102,7 @@ def plan_search(options: QuantizeOptions, target: Path, progress: Progress = SIL
             most_sets=3 * len(layers).bit_length(),
             cached_bytes=cached,
             free_bytes=free,
-            folder=Path(folder).parent,
+            folder=folder.parent,
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from fcn_deploy.quantization.search.result import LayerFinding, SearchReport
 from fcn_deploy.quantization.search.smallest_set import Layers, smallest_set
 from fcn_deploy.quantization.search.steps import SearchedNetwork, StepRunner
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.scratch import scratch_folder
 
 
 def search_layers(
@@ -51,8 +51,8 @@ def search_layers(
     """
     started = time.perf_counter()
     dataset = open_for_model(card, options.images, progress)
-    with tempfile.TemporaryDirectory(prefix="fcn-deploy-search-") as folder:
-        cache = TensorCache(Path(folder))
+    with scratch_folder() as folder:
+        cache = TensorCache(folder)
         classes = classes_of(card, dataset)
         options.budget.check(classes)
         images = SearchImages(
