@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError, first_line, one_line
-from fcn_deploy.graph.bf16 import rounded_in_fp32
+from fcn_deploy.graph.cpu.bf16 import rounded_in_fp32
 from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.session import open_cpu_session, readable
 from fcn_deploy.graph.sizes import fixed_dims, image_axes, image_input

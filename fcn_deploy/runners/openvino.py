@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
+from fcn_deploy.graph.cpu.subpixel import for_kernels
 from fcn_deploy.graph.ports import GraphIO, Port, describe_io
 from fcn_deploy.graph.precheck.external_data import without_links
 from fcn_deploy.graph.precheck.scan import scan
@@ -83,8 +84,9 @@ class OpenVinoRunner(Runner):
     ) -> OpenVinoRunner:
         """Compile `file`, which `source` names; arguments and errors as for `open`."""
         core = open_core()
+        opened, notes = for_kernels(file) if where == "cpu" else (file, ())
         try:
-            model = core.read_model(file)
+            model = core.read_model(opened)
         except RuntimeError as error:
             raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
         io = describe_io(source, [*map(_port, model.inputs)], [*map(_port, model.outputs)], _card(model, source))
@@ -94,11 +96,13 @@ class OpenVinoRunner(Runner):
         if lanes > 1 and where == "cpu":
             options["NUM_STREAMS"] = lanes
         try:
-            return cls(name, core.compile_model(model, where.upper(), options), io, outputs=outputs)
+            runner = cls(name, core.compile_model(model, where.upper(), options), io, outputs=outputs)
         except RuntimeError as error:
             raise RunnerError(f"{name}: OpenVINO cannot compile {source}: {_reason(error)}") from error
         except GraphError as error:
             raise GraphError(f"{source}: {error}") from error
+        runner.notes += notes
+        return runner
 
     @classmethod
     def find_devices(cls) -> dict[str, tuple[str, ...]]:

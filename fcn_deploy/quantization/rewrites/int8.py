@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from fcn_deploy.graph.complete import check_complete
+from fcn_deploy.graph.cpu.subpixel import upsample_by_phases
 from fcn_deploy.graph.float_layers import check_rewritable, write_keep_reasons
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.nodes import producer
@@ -17,7 +18,6 @@ from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.quantization.rewrites.half import HalfReport, to_half
 from fcn_deploy.quantization.rewrites.qdq import QdqPair, Range, insert_qdq, quantised_tensors
-from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.vocabulary import Target
 
 

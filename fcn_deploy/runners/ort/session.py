@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -13,16 +13,12 @@ from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.graph.precheck.scan import scan
-from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
 from fcn_deploy.graph.session import (
-    ir_version_trouble,
     load_onnxruntime,
-    quiet_options,
-    suit_types,
     warnings_printed,
 )
+from fcn_deploy.runners.ort.creation import cpu_model, create, open_on_cpu
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
-from fcn_deploy.runners.ort.messages import reason_of
 from fcn_deploy.runners.ort.options import (
     CUDA,
     RTX,
@@ -43,8 +39,6 @@ CUDA_FAMILY = (CUDA, TENSORRT, RTX)
 SECOND = {TENSORRT: ("CUDA" + SUFFIX,)}
 # Packages that load the libraries a provider is linked with when they are imported.
 LIBRARIES = {TENSORRT: "tensorrt"}
-
-FP8_NOTE = "no FP8 kernels on this device: values are rounded to FP8 and computed with in FP32"
 
 
 @dataclass(frozen=True)
@@ -85,20 +79,20 @@ def open_session(
     facts = _facts(path) if provider == CUDA or asked.fixed_shapes else None
     files = () if facts is None else facts.files
     if provider == "cpu":
-        return OpenSession(*_on_cpu(ort, path, threads, wanted), "cpu", files=files)
+        return OpenSession(*open_on_cpu(ort, path, threads, wanted), "cpu", files=files)
     layouts = layouts_for(facts, asked.options)
     with captured_output() as printed, warnings_printed(ort):
         _load_libraries(ort, provider)
         try:
             if plugin is not None:
                 device = plugin_device(ort, plugin, int(texts.pop("device_id")))
-                session = _create(ort, path, threads, device=device, texts=texts)
+                session = create(ort, path, threads, device=device, texts=texts)
             else:
                 second = [(other, {"device_id": texts["device_id"]}) for other in SECOND.get(provider, ())]
                 layouts, refused, session = _laid_out(
                     layouts,
                     asked.options,
-                    lambda layout: _create(ort, path, threads, [(wanted, texts | layout), *second]),
+                    lambda layout: create(ort, path, threads, [(wanted, texts | layout), *second]),
                 )
                 notes += refused
         except GraphError as error:
@@ -112,17 +106,6 @@ def open_session(
     return OpenSession(session, notes, "cuda" if provider in CUDA_FAMILY else "cpu", layouts, files)
 
 
-def _on_cpu(ort: ModuleType, path: Path, threads: int | None, wanted: str) -> tuple[Any, tuple[str, ...]]:
-    """Return the session and notes; what has no kernels, BF16 and FP8, is computed in FP32."""
-    types = stored_types(path)
-    if BF16 not in types:
-        return _create(ort, path, threads, [wanted]), (FP8_NOTE,) if types & FP8 else ()
-    from fcn_deploy.graph.bf16 import NOTE, rounded_in_fp32
-
-    with rounded_in_fp32(path) as file:
-        return _create(ort, file, threads, [wanted]), (NOTE,)
-
-
 def _facts(path: Path) -> GraphFacts | None:
     try:
         return read_facts(path)
@@ -131,7 +114,7 @@ def _facts(path: Path) -> GraphFacts | None:
 
 
 def _laid_out(
-    layouts: Layouts, asked: Texts, create: Callable[[dict[str, str]], Any]
+    layouts: Layouts, asked: Texts, make: Callable[[dict[str, str]], Any]
 ) -> tuple[Layouts, tuple[str, ...], Any]:
     """Return the layouts that this onnxruntime knows, a note on those that it does not, and the session.
 
@@ -139,11 +122,11 @@ def _laid_out(
         GraphError: nor does it take the options that were asked for alone.
     """
     try:
-        return layouts, (), create(dict(layouts.general[0]))
+        return layouts, (), make(dict(layouts.general[0]))
     except GraphError as error:
         if layouts.general[0] == asked:
             raise
-        session = create(dict(asked))
+        session = make(dict(asked))
         return Layouts((asked,), (asked,)), (f"without {named(layouts.general[0])}: {error}",), session
 
 
@@ -173,7 +156,9 @@ def open_session_of_sizes(
     own = provider_option_texts(provider, path, asked)[0] | dict(texts)
     chosen = [wanted] if provider == "cpu" else [(wanted, own)]
     try:
-        session = _create(ort, path, threads, chosen, sizes=sizes)
+        session = create(
+            ort, path, threads, chosen, model=cpu_model(path)[0] if provider == "cpu" else None, sizes=sizes
+        )
     except GraphError as error:
         raise RunnerError(str(error).removeprefix(f"{path}: ")) from error
     if session.get_providers()[0] != wanted:
@@ -203,43 +188,6 @@ def _load_libraries(ort: ModuleType, provider: str) -> None:
     if provider in LIBRARIES:
         with contextlib.suppress(MissingDependencyError):
             require(LIBRARIES[provider])
-
-
-def _create(
-    ort: ModuleType,
-    path: Path,
-    threads: int | None,
-    providers: Sequence[Any] | None = None,
-    *,
-    device: Any = None,
-    texts: Mapping[str, str] | None = None,
-    sizes: Mapping[str, int] | None = None,
-) -> Any:
-    """Return a session on `providers`, or on a plugin's `device` with its options; `sizes` fixes dims by name."""
-    options = quiet_options(ort)
-    suit_types(ort, options, path)
-    for dim, size in (sizes or {}).items():
-        options.add_free_dimension_override_by_name(dim, size)
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    # Threads that spin between two calls take the cores from whatever runs next: a PyTorch inference of 10 ms
-    # measured right after an ONNX Runtime one took 200 ms. They may spin within a call, as ever.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    # A pattern of the first run's allocations is served as one block from the second run on, on top of what the first
-    # took: a 1024x1024 inference of full-width FCN-8s then holds 2.5 GB in place of 1.5, and is no faster.
-    options.enable_mem_pattern = False
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    try:
-        if device is not None:
-            options.add_provider_for_devices([device], dict(texts or {}))
-        # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
-        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
-    except Exception as error:  # onnxruntime's exceptions have no base of their own
-        from fcn_deploy.graph.load import load_graph  # reads with onnx, which ONNX Runtime does without
-
-        load_graph(path)  # a damaged file gets the message that it gets everywhere
-        reason = ir_version_trouble(str(error)) or f"onnxruntime cannot use it: {reason_of(error)}"
-        raise GraphError(f"{path}: {reason}") from error
 
 
 def read_io(source: str, session: Any) -> GraphIO:

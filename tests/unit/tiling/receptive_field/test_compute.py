@@ -13,8 +13,8 @@ from onnx import helper
 
 import fcn_deploy
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.cpu.subpixel import upsample_by_phases
 from fcn_deploy.graph.load import load_graph
-from fcn_deploy.quantization.rewrites.subpixel import upsample_by_phases
 from fcn_deploy.tiling.receptive_field.compute import Halo, ReceptiveField
 from tests.support.foreign_nets import MEAN, STD, unet
 from tests.support.random_nets import Layer, chain, model_of

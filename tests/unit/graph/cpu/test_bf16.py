@@ -11,7 +11,7 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from fcn_deploy.graph.bf16 import NOTE, holds_bf16, round_in_fp32, rounded_in_fp32
+from fcn_deploy.graph.cpu.bf16 import NOTE, holds_bf16, round_in_fp32, rounded_in_fp32
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.quantization.rewrites.half import to_half
 from fcn_deploy.quantization.rewrites.half_type import BF16, nodes_kept_in_fp32

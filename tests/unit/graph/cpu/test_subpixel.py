@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from fcn_deploy.graph.cpu.subpixel import UPSAMPLING, for_kernels, phase_kernel, upsample_by_phases
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
-from fcn_deploy.quantization.rewrites.subpixel import UPSAMPLING, phase_kernel, upsample_by_phases
+from fcn_deploy.runners.registry import open_runner
 
 IMAGE = (2, 3, 5, 7)
 
@@ -134,3 +136,39 @@ def test_the_layer_keeps_its_name_and_says_why_it_is_float(tmp_path: Path) -> No
     names = [output.name for node in model.graph for output in node.outputs]
     assert len(set(names)) == len(names)
     assert "logits" not in names  # what bore that name holds labels now
+
+
+def test_a_runtime_opens_the_rewritten_graph_and_a_note_says_so(tmp_path: Path) -> None:
+    path = _write(tmp_path / "m.onnx", labels=True, kernel_shape=[16, 16], strides=[8, 8])
+    model, notes = for_kernels(path)
+    assert isinstance(model, bytes)
+    assert notes[0].startswith("up: computed as a convolution with a channel per output phase")
+    assert "ConvTranspose" not in {node.op_type for node in onnx.load_from_string(model).graph.node}
+    (tmp_path / "after.onnx").write_bytes(model)
+    assert np.array_equal(_run(tmp_path / "after.onnx"), _run(path))
+
+
+def test_what_is_large_old_or_not_to_be_read_is_opened_as_it_is(tmp_path: Path, monkeypatch: Any) -> None:
+    attributes = {"kernel_shape": [16, 16], "strides": [8, 8]}
+    old = _write(tmp_path / "old.onnx", labels=True, opset=12, **attributes)
+    small_strides = _write(tmp_path / "small.onnx", labels=True, kernel_shape=[4, 4], strides=[2, 2])
+    (tmp_path / "damaged.onnx").write_bytes(b"ConvTranspose, and nothing else")
+    for path in (old, small_strides, tmp_path / "damaged.onnx", tmp_path / "missing.onnx"):
+        assert for_kernels(path) == (path, ())
+    path = _write(tmp_path / "m.onnx", labels=True, **attributes)
+    stored = onnx.load(path)
+    onnx.save(stored, tmp_path / "external.onnx", save_as_external_data=True, size_threshold=0)
+    assert for_kernels(tmp_path / "external.onnx") == (tmp_path / "external.onnx", ())
+    monkeypatch.setattr("fcn_deploy.graph.cpu.subpixel.MOST_BYTES", path.stat().st_size - 1)
+    assert for_kernels(path) == (path, ())
+
+
+@pytest.mark.parametrize("runner", ["onnxruntime", "openvino"])
+def test_runners_on_a_cpu_give_the_labels_of_the_file(runner: str, tiny_onnx: Any) -> None:
+    pytest.importorskip(runner)
+    path = tiny_onnx("fcn8s")
+    image = np.random.default_rng(5).integers(0, 256, (1, 45, 70, 3), np.uint8)
+    with open_runner(f"{runner}:fp32" if runner == "openvino" else runner, str(path)) as opened:
+        labels = opened.infer({"image": image})["labels"]
+        assert [note for note in opened.notes if "output phase" in note]
+    assert (labels == open_cpu_session(path).run(["labels"], {"image": image})[0]).mean() > 0.999

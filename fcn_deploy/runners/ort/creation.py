@@ -1,0 +1,78 @@
+"""Create ONNX Runtime sessions with the options that all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
+from fcn_deploy.graph.session import ir_version_trouble, quiet_options, suit_types
+from fcn_deploy.runners.ort.messages import reason_of
+
+FP8_NOTE = "no FP8 kernels on this device: values are rounded to FP8 and computed with in FP32"
+
+
+def open_on_cpu(ort: ModuleType, path: Path, threads: int | None, wanted: str) -> tuple[Any, tuple[str, ...]]:
+    """Return the session and notes; what has no kernels, BF16 and FP8, is computed in FP32."""
+    types = stored_types(path)
+    if BF16 in types:
+        from fcn_deploy.graph.cpu.bf16 import NOTE, rounded_in_fp32
+
+        with rounded_in_fp32(path) as file:
+            return create(ort, file, threads, [wanted]), (NOTE,)
+    model, notes = cpu_model(path)
+    return create(ort, path, threads, [wanted], model=model), ((FP8_NOTE,) if types & FP8 else ()) + notes
+
+
+def cpu_model(path: Path) -> tuple[Path | bytes, tuple[str, ...]]:
+    """Return what a session on a CPU opens for the file, and a note if that is something else."""
+    from fcn_deploy.graph.cpu.subpixel import for_kernels
+
+    return for_kernels(path)
+
+
+def create(
+    ort: ModuleType,
+    path: Path,
+    threads: int | None,
+    providers: Sequence[Any] | None = None,
+    *,
+    model: Path | bytes | None = None,
+    device: Any = None,
+    texts: Mapping[str, str] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Any:
+    """Return a session on `providers`, or on a plugin's `device` with its options.
+
+    Args:
+        model: what to open in place of the file at `path`.
+        sizes: name of a dim -> its fixed size.
+    """
+    options = quiet_options(ort)
+    suit_types(ort, options, path)
+    for dim, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(dim, size)
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    # Threads that spin between two calls take the cores from whatever runs next: a PyTorch inference of 10 ms
+    # measured right after an ONNX Runtime one took 200 ms. They may spin within a call, as ever.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    # A pattern of the first run's allocations is served as one block from the second run on, on top of what the first
+    # took: a 1024x1024 inference of full-width FCN-8s then holds 2.5 GB in place of 1.5, and is no faster.
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    try:
+        if device is not None:
+            options.add_provider_for_devices([device], dict(texts or {}))
+        # Without enable_fallback=0 a provider that fails is replaced by the CPU with a printed remark.
+        opened = model if isinstance(model, bytes) else str(path)
+        return ort.InferenceSession(opened, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        from fcn_deploy.graph.load import load_graph  # reads with onnx, which ONNX Runtime does without
+
+        load_graph(path)  # a damaged file gets the message that it gets everywhere
+        reason = ir_version_trouble(str(error)) or f"onnxruntime cannot use it: {reason_of(error)}"
+        raise GraphError(f"{path}: {reason}") from error
