@@ -20,14 +20,14 @@ def run() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell's background jobs have it
             signal.signal(number, _stop)
     from fcn_deploy.cli.main import main
+    from fcn_deploy.system.interrupt import ignore_signals
 
     try:
         main()
     except KeyboardInterrupt:  # after the last line that catches it
         _stop(signal.SIGINT)
     finally:
-        for number in ENDING:  # the work is done; Python would end by the signal itself, with no exit code
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()  # else Python would end by the signal itself, with no exit code
 
 
 def _stop(number: int, frame: FrameType | None = None) -> None:

@@ -20,7 +20,7 @@ from fcn_deploy.cli.options.command import SETTINGS, Context, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError
 from fcn_deploy.system.escape import visible_line
 from fcn_deploy.system.files import os_error_line
-from fcn_deploy.system.interrupt import within_import
+from fcn_deploy.system.interrupt import ignore_signals, within_import
 from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
 
@@ -69,7 +69,7 @@ MEANT = {
     "monitor": "watch", "drift": "watch",
     "triton": "package", "serve": "package", "env": "doctor",
 }  # fmt: skip
-POLL_S = 0.05  # between two looks at whether an import is over
+POLL_S = 0.01  # between two looks at whether an import is over
 EPILOG = """\
 \b
 Each command explains itself: fcn-deploy COMMAND --help.
@@ -125,9 +125,12 @@ def main() -> None:
     """
     received = _prepare_process()
     try:
-        code = cli.main(prog_name="fcn-deploy", standalone_mode=False)
-        sys.stdout.flush()
-        if received:  # in a destructor, where Python loses the exception
+        try:
+            code = cli.main(prog_name="fcn-deploy", standalone_mode=False)
+            sys.stdout.flush()
+        finally:
+            ignore_signals()
+        if received:  # in a destructor, where Python loses the exception, or in the last import
             code = _interrupted(received[-1])
     except (click.Abort, KeyboardInterrupt):
         code = _interrupted(signal.SIGINT)
@@ -193,21 +196,22 @@ def _prepare_process() -> list[int]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     received: list[int] = []
-    postponed: list[int] = []
 
     def later(_: int, frame: FrameType | None) -> None:
         if within_import(frame):
             signal.signal(signal.SIGALRM, later)
             signal.setitimer(signal.ITIMER_REAL, POLL_S)
         else:
-            stop(postponed[0], frame)
+            end(received[0])
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if not postponed and within_import(frame):
-            postponed.append(number)
-            later(number, frame)
-            return
         received.append(number)
+        if len(received) == 1 and within_import(frame):
+            later(number, frame)
+        else:
+            end(number)
+
+    def end(number: int) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from fcn_deploy.errors import MissingDependencyError
+from fcn_deploy.system.optional import require
 from fcn_deploy.version import __version__
 
 PACKAGES = ("onnx", "onnx-ir", "numpy")
@@ -78,7 +80,7 @@ def _torch_build() -> dict[str, Any]:
 
 def _onnxruntime_build() -> dict[str, Any] | None:
     try:
-        import onnxruntime
-    except ImportError:
+        onnxruntime = require("onnxruntime")
+    except MissingDependencyError:
         return None
     return {"build": onnxruntime.get_build_info(), "providers": onnxruntime.get_available_providers()}

@@ -65,6 +65,13 @@ class StopRequest:
             signal.signal(number, handler)
 
 
+def ignore_signals() -> None:
+    """Ignore SIGINT, SIGTERM and a timer of `within_import` from here on: the result is there, or why there is none."""
+    for name in ("SIGINT", "SIGTERM", "SIGALRM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def within_import(frame: FrameType | None) -> bool:
     """Tell whether a module is being imported, where an exception can end the process: C++ code is half set up.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from types import ModuleType
 
 from fcn_deploy.errors import MissingDependencyError
@@ -24,6 +25,9 @@ EXTRAS = {
 }
 # Dependencies that an installation which only runs ONNX files can do without (docs/edge.md).
 LEFT_OUT = {"torch": "PyTorch", "onnxscript": "onnxscript"}
+# Read when a package is imported. ONNX Runtime 1.31 would write a device id and a queue of events into the user's cache
+# and the temporary folder, and start a thread; its function that turns telemetry off comes after that.
+_ENVIRONMENT = {"onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"}}
 
 
 def require(module: str) -> ModuleType:
@@ -33,6 +37,8 @@ def require(module: str) -> ModuleType:
         MissingDependencyError: it is not installed (the message names the extra), or it is installed but does
             not load (the message has the loader's own words, such as a missing driver library).
     """
+    for name, value in _ENVIRONMENT.get(module, {}).items():
+        os.environ.setdefault(name, value)
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -70,7 +70,7 @@ class Finder:
     def find_spec(self, name, path=None, target=None):
         if name == "no_such_library":
             os.kill(os.getpid(), {number})
-            time.sleep(0.2)
+            time.sleep({seconds})
             print("imported")
 sys.meta_path.insert(0, Finder())
 def command(**_):
@@ -85,5 +85,11 @@ program.main()
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_within_an_import_of_a_library_waits_for_its_end(number: signal.Signals):
-    done = python(WITHIN_A_LIBRARY.format(number=int(number)))
+    done = python(WITHIN_A_LIBRARY.format(number=int(number), seconds=0.1))
+    assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "imported\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_the_last_import_of_a_command_is_an_interruption(number: signal.Signals):
+    done = python(WITHIN_A_LIBRARY.format(number=int(number), seconds=0).replace("time.sleep(10)", "return 0"))
     assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "imported\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -17,3 +19,12 @@ def test_a_folder_that_an_uninstall_left_is_no_package(tmp_path, monkeypatch):
         MissingDependencyError, match=r"is not installed, only .*was_installed is left; try: pip install"
     ):
         require("was_installed")
+
+
+def test_onnx_runtime_keeps_no_device_id_and_no_events(tmp_path):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache"), "TMPDIR": str(tmp_path)}
+    code = "from fcn_deploy.graph.session import load_onnxruntime; load_onnxruntime()"
+    without = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code], env=without | home, check=True)
+    assert list(tmp_path.iterdir()) == []
