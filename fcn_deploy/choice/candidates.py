@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from fcn_deploy.benchmark.runner_specs import RunnerSpec, Takes, is_installed, parse_spec
 from fcn_deploy.card import ModelCard
 from fcn_deploy.choice.options import ChoiceOptions
-from fcn_deploy.choice.sizes import InputSize, parse_input_size
 from fcn_deploy.errors import RunnerError, UnknownNameError
+from fcn_deploy.network_size import NetworkSize, network_size_text, size_words
+from fcn_deploy.onnx_export.export import with_network_size
 from fcn_deploy.runners.registry import REFERENCE, RUNNERS, entry, int8_target
-from fcn_deploy.vocabulary import PRECISIONS, TARGETS, Target
+from fcn_deploy.vocabulary import PRECISIONS, TARGETS, Size, Target
 
 PLAIN = "fp32"
 
@@ -23,15 +24,29 @@ class Candidate:
 
     Attributes:
         spec: the runner and the precision that the model is rewritten to; None takes it as it is.
+        size: at which the network computes.
+        divisor: of which its sides are multiples.
+        resized: whether that is another size than the model's own.
     """
 
     spec: RunnerSpec
-    size: InputSize
+    size: NetworkSize = field(default_factory=NetworkSize)
+    divisor: int = 1
+    resized: bool = False
 
     @property
     def name(self) -> str:
         """Write "openvino:int8", "openvino:int8 at 0.5" or "openvino:int8 at 180x240"."""
-        return f"{self.spec.text} at {self.size.name}" if self.size.name else self.spec.text
+        return f"{self.spec.text} at {size_words(self.size.text)}" if self.resized else self.spec.text
+
+    @property
+    def network_size(self) -> str | None:
+        """The size that its file is made for, as a model card has it; None for the model as it is."""
+        return self.size.text if self.resized else None
+
+    def network_sides(self, image: Size) -> Size:
+        """Return the (height, width) that the network gets for an image."""
+        return self.size.of(image, self.divisor)
 
     @property
     def precision(self) -> str:
@@ -47,10 +62,9 @@ def list_candidates(
     source: str,
     runners: Sequence[str] | None,
     precisions: Sequence[str],
-    sizes: Sequence[InputSize],
     targets: Sequence[str] | None = None,
 ) -> tuple[Candidate, ...]:
-    """Return the candidates, those of the first size first; what the file cannot be rewritten to is left out.
+    """Return the candidates of the model's own size; what the file cannot be rewritten to is left out.
 
     Args:
         source: the model as the user named it.
@@ -67,27 +81,35 @@ def list_candidates(
         if precision not in PRECISIONS:
             raise UnknownNameError.of("precision", precision, PRECISIONS)
     takes = Takes.of(source)
-    specs = [
-        spec
+    return tuple(
+        Candidate(spec)
         for name in runners or default_runners()
         for own in _specs(name, precisions)
         for spec in _for_targets(own, targets)
         if takes.row(spec) and not (spec.precision == "int8+fp16" and int8_target(spec.runner) == "cpu")
-    ]
-    return tuple(Candidate(spec, size) for size in sizes for spec in specs)
+    )
 
 
 def candidates_of(options: ChoiceOptions, card: ModelCard | None) -> tuple[Candidate, ...]:
-    """Return what the options ask for.
+    """Return what the options ask for, the candidates of the first size first.
 
     Raises:
-        ShapeError: a size that is none of the two kinds.
+        ShapeError, ExportError: not a network size, or one below the network's stride.
+        GraphError: the file cannot get another network size.
         RunnerError: nothing is left.
         UnknownNameError: as of `list_candidates`.
     """
-    divisor = 1 if card is None else card.divisor
-    sizes = tuple(dict.fromkeys(parse_input_size(text, divisor) for text in options.sizes))
-    found = list_candidates(options.model, options.runners, options.precisions, sizes, options.targets)
+    plain = list_candidates(options.model, options.runners, options.precisions, options.targets)
+    own, divisor = ("", 1) if card is None else (card.network_size, card.divisor)
+    asked = (own,) if options.sizes is None else tuple(dict.fromkeys(map(network_size_text, options.sizes)))
+    for text in asked:
+        if card is not None and text != own:
+            with_network_size(card, text)
+    found = tuple(
+        replace(each, size=NetworkSize.parse(text), divisor=divisor, resized=text != own)
+        for text in asked
+        for each in plain
+    )
     if not found:
         raise RunnerError(
             "no installed runner takes this file in one of the precisions and targets; see fcn-deploy doctor"

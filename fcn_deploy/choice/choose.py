@@ -35,7 +35,7 @@ def choose(
     max_ms: NotNegative | None = None,
     runners: Sequence[str] | None = None,
     precisions: Sequence[str] = PRECISIONS,
-    sizes: Sequence[str] = ("1",),
+    sizes: Sequence[str] | None = None,
     targets: Sequence[str] | None = None,
     model_name: str | None = None,
     threads: Threads | None = None,
@@ -57,7 +57,9 @@ def choose(
         max_ms: milliseconds that the median may take.
         runners: as for `bench`; None is every installed runner of .onnx files.
         precisions: what each runner is tried in: "fp32", "fp16", "int8", "int8+fp16".
-        sizes: what the network gets: "0.75" of each image's sides, or "270x360" for all.
+        sizes: at which the network computes: "0.75" of each image's sides, "longest:360" or "270x360"; each has files
+            of its own, which take the images as they are and give labels of their size. "1" is the images' size, None
+            the model's own.
         targets: for whose INT8 kernels files are made, "cpu" or "tensorrt"; None is each runner's own.
         model_name: the network that a checkpoint holds, where its keys leave a choice.
         threads: CPU threads of every runner; None is all usable cores.
@@ -70,6 +72,7 @@ def choose(
 
     Raises:
         UnknownNameError: no such runner, precision or class.
+        ShapeError: not a network size.
         CheckpointError, GraphError, ExportError: the model cannot be used.
         DataError: the images cannot be used, or have no labels.
         RecordError: the log in the folder is that of another choice.
@@ -115,7 +118,7 @@ def choice_options(
     max_class_drop: Mapping[str, float] | None,
     runners: Sequence[str] | None,
     precisions: Sequence[str],
-    sizes: Sequence[str],
+    sizes: Sequence[str] | None,
     targets: Sequence[str] | None,
     work: StrPath | None,
     **same: Any,
@@ -129,7 +132,7 @@ def choice_options(
         calibration=None if calibration is None else calibration_options(calibration),
         runners=None if runners is None else tuple(runners),
         precisions=tuple(precisions),
-        sizes=tuple(sizes),
+        sizes=None if sizes is None else tuple(sizes),
         targets=None if targets is None else tuple(targets),
         work=None if work is None else Path(work),
         **same,

@@ -17,6 +17,7 @@ from fcn_deploy.choice.race import FEW_ROUNDS
 from fcn_deploy.data.dataset import iterate
 from fcn_deploy.data.options import classes_of, open_for_model
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.network_size import size_words
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import usable_cores
@@ -72,10 +73,16 @@ def plan_choice(options: ChoiceOptions, progress: Progress = SILENT) -> ChoicePl
 
 
 def _plan(data: str, frames: int, size: Size, found: Sequence[Candidate], seconds: float) -> ChoicePlan:
-    areas = [height * width / (size[0] * size[1]) for height, width in (each.size.of(size) for each in found)]
+    areas = [height * width / (size[0] * size[1]) for height, width in (each.network_sides(size) for each in found)]
     # a turn of a race has an untimed run in it too
     few = seconds * sum(areas) * (min(FIRST, frames) + 2 * FEW_ROUNDS)
     least = few + seconds * (frames * (1 + min(areas)) + 4 * FEW_ROUNDS)
     most = few + seconds * (frames * (1 + sum(areas)) + 2 * 150 * sum(areas))
-    files = tuple(dict.fromkeys(f"{each.precision} for {each.spec.target}" for each in found if each.spec.precision))
+    files = tuple(dict.fromkeys(name for each in found if (name := _file(each))))
     return ChoicePlan(data, frames, size, tuple(each.name for each in found), files, seconds, least, most)
+
+
+def _file(candidate: Candidate) -> str:
+    """Write "int8 for cpu", "int8 for cpu at 0.5" or "fp32 at 0.5"; "" for the model as it is."""
+    made = f"{candidate.precision} for {candidate.spec.target}" if candidate.spec.precision else ""
+    return f"{made or candidate.precision} at {size_words(candidate.size.text)}" if candidate.resized else made

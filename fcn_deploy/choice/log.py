@@ -16,6 +16,7 @@ from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.step_log import StepLog
 
 KIND = "choice"
+SCHEMA = 2  # 1: candidates of other sizes were resized outside of their files
 Matrices = tuple[tuple[tuple[int, ...], ...], ...]
 Times = dict[str, list[int]]
 
@@ -50,7 +51,7 @@ class ChoiceLog:
         self._classes = classes
         self._frames: dict[str, FrameCounts] = {}
         self._times: dict[str, Times] = {}
-        self._log = StepLog(path, KIND, "choice log", "choice", "--work")
+        self._log = StepLog(path, KIND, "choice log", "choice", "--work", SCHEMA)
         self._steps = 0
         self._log.open(key, self._take)
         self.found = self._steps

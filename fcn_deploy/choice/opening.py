@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.models import BenchModel, open_reference
 from fcn_deploy.card import ModelCard
 from fcn_deploy.choice.bounds import Examiner
 from fcn_deploy.choice.candidates import Candidate, candidates_of
+from fcn_deploy.choice.files import CandidateFiles
 from fcn_deploy.choice.frames import LabelledFrames
 from fcn_deploy.choice.log import ChoiceLog
 from fcn_deploy.choice.options import ChoiceOptions, check_options
@@ -71,12 +71,8 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=TRIED, dir=options.folder))
         log = ChoiceLog(path, _key(source, frames, calibration, options, threads), len(frames.classes))
         progress.say(f"choice log {log.path}: {log.found} steps are done")
-        files = ModelFiles(
-            source,
-            Path(folder),
-            calibration=options.calibration,
-            cache=options.folder / "calibration.cache",
-            progress=progress,
+        files = CandidateFiles(
+            source, Path(folder), stack, calibration=options.calibration, caches=options.folder, progress=progress
         )
         bench_model = BenchModel(source, "", (), card)
 

@@ -27,7 +27,7 @@ class ChoiceOptions:
     calibration: DataOptions | None = None
     runners: tuple[str, ...] | None = None
     precisions: tuple[str, ...] = PRECISIONS
-    sizes: tuple[str, ...] = ("1",)
+    sizes: tuple[str, ...] | None = None
     targets: tuple[str, ...] | None = None
     model_name: str | None = None
     threads: int | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from fcn_deploy.choice.outputs.tried_file import tried_path, write_tried
 from fcn_deploy.choice.result import Choice, Tried, Winner
 from fcn_deploy.choice.search import CandidateState, Search
 from fcn_deploy.metrics.bootstrap import Interval, IouChange, iou_change
+from fcn_deploy.network_size import size_words
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import sha256
 from fcn_deploy.vocabulary import Size
@@ -32,8 +32,8 @@ def choice_of(
     trials = search.trials
     shown = None
     if winner is not None:
-        write_file(options.output, Path(trials.files.onnx_for(winner.candidate.spec)))
-        write_recipe(recipe_path(options.output), _recipe(options, trials.files.model_source, winner))
+        write_file(options.output, trials.files.onnx_for(winner.candidate))
+        write_recipe(recipe_path(options.output), _recipe(options, trials.files.source, winner))
         shown = _winner(options, search, winner)
     size = _commonest_size(search)
     tried = tuple(_tried(search, trial, size) for trial in search.tried)
@@ -67,7 +67,7 @@ def _recipe(options: ChoiceOptions, source: ModelSource, winner: CandidateState)
         target=candidate.spec.target,
         runner=candidate.spec.runner,
         network=options.model_name or "",
-        size=candidate.size.name,
+        network_size=size_words(candidate.size.text) if candidate.resized else "",
         sha256=sha256(options.output),
     )
     return ChoiceRecipe(chosen, options.calibration if candidate.precision != "fp32" else None)
@@ -77,16 +77,16 @@ def _winner(options: ChoiceOptions, search: Search, winner: CandidateState) -> W
     change = _change(search, winner)
     assert change is not None
     assert winner.ms is not None
-    size = winner.candidate.size
+    candidate = winner.candidate
     return Winner(
-        name=winner.candidate.name,
+        name=candidate.name,
         path=options.output,
-        size=size.of(_commonest_size(search)) if size.name else None,
+        size=candidate.network_sides(_commonest_size(search)) if candidate.resized else None,
         change=_points(change.mean),
         ms=winner.ms,
         times=search.over_reference,
         worst_class=_worst(change, search.trials.frames.classes),
-        commands=commands_for(options, winner.candidate.spec),
+        commands=commands_for(options, candidate.spec, search.trials.files.of(candidate).model_source),
         recipe=recipe_path(options.output),
         table=tried_path(options.output),
     )
@@ -98,7 +98,7 @@ def _tried(search: Search, trial: CandidateState, size: Size) -> Tried:
         name=trial.candidate.name,
         runner=trial.candidate.spec.runner,
         precision=trial.candidate.precision,
-        size=trial.candidate.size.of(size),
+        size=trial.candidate.network_sides(size),
         target=trial.candidate.spec.target if "int8" in trial.candidate.precision else "",
         outcome=trial.outcome,
         reason=trial.dropped,

@@ -18,7 +18,7 @@ class Tried:
 
     Attributes:
         name, runner, precision: as in "openvino:int8 at 0.5".
-        size: (height, width) that the network gets for the commonest image.
+        size: (height, width) at which the network computes for the commonest image.
         target: whose INT8 kernels its file is for; "" for other precisions.
         outcome: what became of it, in a word or two; `reason`: why it was dropped, in a sentence, "" for the winner.
         frames: on how many it was scored.
@@ -45,6 +45,7 @@ class Winner:
     """What is shipped.
 
     Attributes:
+        size: as of `Tried`; None at the model's own size.
         times: PyTorch's time over the winner's; None if the reference could not be timed.
         worst_class: name and points of the class that lost most; None if none lost.
         commands: command lines that make the file again.
@@ -94,4 +95,4 @@ class Choice:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the result as JSON holds it."""
-        return {"schema": 1, "kind": "choice", **plain(self)}
+        return {"schema": 2, "kind": "choice", **plain(self)}

@@ -50,7 +50,7 @@ def render_plan(plan: ChoicePlan) -> str:
 
 def render_again(made: ChosenFile, output: Path) -> str:
     """Return what was made from a recipe, and where it runs."""
-    size = f" on images resized to {made.size}" if made.size else ""
+    size = f", network size {made.network_size}" if made.network_size else ""
     same = f"the file that was chosen, sha256 {made.sha256[:16]}" if made.sha256 else "sha256 not compared"
     return f"{output}, for {made.runner}{size}: {same}"
 
@@ -60,7 +60,7 @@ def _answer(found: Choice) -> list[str]:
     if winner is None:
         lines = [f"none of {count(len(found.tried), 'candidate')} is within the limits; nothing was written"]
         return [*lines, *_wrapped(f"nearest: {found.nearest}")] if found.nearest else lines
-    size = "" if winner.size is None else f" on images resized to {shape_text(winner.size)}"
+    size = "" if winner.size is None else f", which computes at {shape_text(winner.size)}"
     runner = next(tried.runner for tried in found.tried if tried.name == winner.name)
     rough = f"speed not known within a factor of {ROUGH:g}, " if _rough(winner.times) else ""
     return [f"ship {winner.path} in {runner}{size}: {_speed(found, winner)},", *_wrapped(f"  {rough}{_cost(winner)}")]

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fcn_deploy.benchmark.images import IMAGES, Image
-from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.choice.candidates import Candidate
+from fcn_deploy.choice.files import CandidateFiles
 from fcn_deploy.choice.frames import LabelledFrames
 from fcn_deploy.choice.log import ChoiceLog, Times
 from fcn_deploy.choice.race import race, time_in_turns
 from fcn_deploy.choice.scoring import FrameCounts, score_frames
-from fcn_deploy.choice.sizes import ResizedRunner
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import device_of
 from fcn_deploy.sources.lanes import USUAL_LANES
@@ -30,7 +29,7 @@ class Trials:
         open_reference: opens the runner that candidates are compared with, with so many threads.
     """
 
-    files: ModelFiles
+    files: CandidateFiles
     frames: LabelledFrames
     log: ChoiceLog
     reference: str
@@ -86,9 +85,7 @@ class Trials:
         """Open a candidate, None being the reference; `stack` closes it."""
         if candidate is None:
             return self.open_reference(stack, self.threads)
-        inner = self.files.open(candidate.spec, threads=self.threads)
-        inner.name = candidate.name
-        return stack.enter_context(ResizedRunner(inner, candidate.size) if candidate.size.name else inner)
+        return stack.enter_context(self.files.open(candidate, threads=self.threads))
 
     def _lanes(self, stack: ExitStack) -> list[Runner]:
         """Open the reference to be scored and not timed: two inferences of half the threads do more than one of all."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import fcn_deploy
 from fcn_deploy.graph.load import read_card
 from fcn_deploy.system.files import sha256
 from tests.support.child_process import finish
@@ -46,6 +49,29 @@ def test_the_winner_is_written_and_its_command_makes_it_again(shell, tmp_path: P
         (tmp_path / "best.tried.csv").read_text().splitlines()[1].startswith("onnxruntime:int8,onnxruntime,int8,cpu,")
     )
     assert {path.name for path in (tmp_path / "best.onnx.choose").iterdir()} == {"log.jsonl", "calibration.cache"}
+
+
+def test_a_network_size_is_in_the_file_and_its_commands_make_it_again(
+    shell, tmp_path: Path, small_onnx: Path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(small_onnx, "m.onnx")
+    tried = ("--precisions", "int8", "--sizes", "longest:40", "--max-miou-drop", "90")
+    done = shell("choose", "m.onnx", *SMALL, *tried, "-o", "best.onnx", "--json", "found.json")
+    assert done.code == 0, done.err
+    winner = json.loads(Path("found.json").read_text())["winner"]
+    assert (winner["name"], winner["size"]) == ("onnxruntime:int8 at longest:40", [30, 40])
+    assert done.out.startswith("ship best.onnx in onnxruntime, which computes at 30x40: ")
+    assert read_card(Path("best.onnx")).network_size == "longest:40"
+    with fcn_deploy.load("best.onnx") as model:
+        assert model(np.zeros((33, 57, 3), np.uint8)).shape == (33, 57)
+    digest = sha256(Path("best.onnx"))
+    assert [line.split()[1] for line in winner["commands"]] == ["export", "quantize"]
+    for line in (*winner["commands"], "fcn-deploy choose best.choice.toml -o best.onnx"):
+        again = shell(*line.split()[1:])
+        assert again.code == 0, again.err
+    assert again.out.startswith("best.onnx, for onnxruntime, network size longest:40: the file that was chosen")
+    assert sha256(Path("best.onnx")) == digest
 
 
 def test_the_budget_of_a_class_changes_the_winner_of_a_real_network(shell, tmp_path: Path, demo_onnx: Path):
@@ -92,7 +118,7 @@ def test_nothing_is_written_if_none_passes(shell, tmp_path: Path, demo_onnx: Pat
         (("--max-class-drop", "poles=1"), "unknown class 'poles'; did you mean pole?"),
         (("--max-miou-drop", "1", "--runners", "pytorch"), "pytorch is what the candidates are compared with"),
         (("--max-miou-drop", "1", "--precisions", "int4"), "unknown precision 'int4'"),
-        (("--max-miou-drop", "1", "--sizes", "half"), "'half' is not a size"),
+        (("--max-miou-drop", "1", "--sizes", "half"), "'half' is not a network size"),
     ],
 )
 def test_bad_options_get_one_line(shell, tmp_path: Path, demo_onnx: Path, arguments, message):

@@ -6,7 +6,7 @@
     precision = "int8"
     target = "cpu"
     runner = "openvino"
-    size = "0.5"
+    network_size = "0.5"
     sha256 = "9b0e..."           # of the file that it makes
 
     [calibration]                # the images of --calib, as `quantize` takes them
@@ -27,8 +27,9 @@ from fcn_deploy.benchmark.model_files import ModelFiles
 from fcn_deploy.benchmark.runner_specs import RunnerSpec
 from fcn_deploy.choice.outputs.copying import write_file
 from fcn_deploy.data.options import DataOptions
-from fcn_deploy.errors import FcnDeployError, OutputError, RecipeError, UnknownNameError
+from fcn_deploy.errors import FcnDeployError, OutputError, RecipeError, ShapeError, UnknownNameError, restated
 from fcn_deploy.model_file import file_of, kind_of
+from fcn_deploy.network_size import network_size_text
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.decode import Filled, decode
 from fcn_deploy.system.files import check_writable, sha256, write_text
@@ -50,7 +51,8 @@ class ChosenFile:
         model_sha256: of its file.
         network: what a checkpoint holds, where its keys leave a choice; "" if it was not named.
         precision: "fp32" is the file as it is.
-        runner, size: what was measured; the file is the same for all sizes. "" is the images' own size.
+        runner: in which it was measured.
+        network_size: at which its network computes, "1" for the images' own; "" leaves the model's.
         sha256: of the file; "" takes whatever comes out.
         fcn_deploy: the version that made it.
     """
@@ -61,7 +63,7 @@ class ChosenFile:
     target: Target
     runner: Filled
     network: str = ""
-    size: str = ""
+    network_size: str = ""
     sha256: str = ""
     fcn_deploy: str = ""
 
@@ -156,13 +158,14 @@ def make_again(path: Path, output: Path, progress: Progress = SILENT) -> ChosenF
     if output.resolve() == Path(file_of(chosen.model)).resolve():
         raise OutputError(f"{output} is the model itself, which would be lost; give another file (-o)")
     with (
-        ModelSource(chosen.model, progress, model=chosen.network or None) as source,
+        ModelSource(chosen.model, progress, model=chosen.network or None) as given,
+        _at_size(given, chosen, progress) as source,
         scratch_folder() as folder,
     ):
-        found = source.digest()[0]
+        found = given.digest()[0]
         if found != chosen.model_sha256:
             raise RecipeError(
-                f"{source.path} is not the file that {path.name} is about: its sha256 starts with {found[:16]}, not "
+                f"{given.path} is not the file that {path.name} is about: its sha256 starts with {found[:16]}, not "
                 f"{chosen.model_sha256[:16]}"
             )
         files = ModelFiles(source, folder, calibration=recipe.calibration, progress=progress)
@@ -177,3 +180,12 @@ def make_again(path: Path, output: Path, progress: Progress = SILENT) -> ChosenF
             )
         write_file(output, made)
     return chosen
+
+
+def _at_size(given: ModelSource, chosen: ChosenFile, progress: Progress) -> ModelSource:
+    """Return the model at the network size that was chosen."""
+    if not chosen.network_size:
+        return given
+    with restated(RecipeError, ShapeError):
+        size = network_size_text(chosen.network_size)
+    return ModelSource(given.text, progress, model=given.model, network_size=size)

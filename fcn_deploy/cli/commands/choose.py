@@ -22,23 +22,12 @@ from fcn_deploy.cli.options.data import (
     split_option,
     threads_option,
 )
-from fcn_deploy.cli.options.numbers import MILLISECONDS, SECONDS, Form
-from fcn_deploy.cli.options.values import FILE, SIDES, complete_runner, parse_names, picked
-from fcn_deploy.errors import ShapeError, restated
-from fcn_deploy.network_size import MOST, NetworkSize
+from fcn_deploy.cli.options.numbers import MILLISECONDS, SECONDS
+from fcn_deploy.cli.options.values import FILE, NETWORK_SIZES, complete_runner, parse_names, picked
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in parse_names(text) if name)
-
-
-def _sizes(text: str) -> tuple[str, ...]:
-    names = _names(text)
-    for name in names:
-        with restated(click.BadParameter, ShapeError):
-            if NetworkSize.parse(name).longest is not None:
-                raise ShapeError(f"'{name}' is not a size here; write a factor as in 0.75, or HxW as in 270x360")
-    return names
 
 
 @cli_command(
@@ -76,11 +65,11 @@ def _sizes(text: str) -> tuple[str, ...]:
     option("--precisions", type=_names, default="fp32,fp16,int8", metavar="LIST", help="In which each is tried."),
     option(
         "--sizes",
-        type=Form(_sizes, f"{SIDES}, 0<factor<={MOST}"),
-        default="1",
+        type=NETWORK_SIZES,
         metavar="LIST",
-        help="What the network gets: shares of each image's sides, or HxW: 1,0.75,180x240. Images are resized before "
-        "it and labels back after it, and scored at the size of the ground truth.",
+        show_default="the model's own",
+        help="At which the network computes, 1,0.75,longest:360,180x240: each size has files of its own, which take "
+        "the images as they are and give labels of their size.",
     ),
     option(
         "--targets",

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fcn_deploy.benchmark.runner_specs import RunnerSpec, parse_spec
+from fcn_deploy.benchmark.runner_specs import parse_spec
 from fcn_deploy.choice.bounds import Examiner
 from fcn_deploy.choice.candidates import Candidate
 from fcn_deploy.choice.frames import LabelledFrames
 from fcn_deploy.choice.log import ChoiceLog
 from fcn_deploy.choice.scoring import FrameCounts
 from fcn_deploy.choice.search import Search
-from fcn_deploy.choice.sizes import InputSize
 from fcn_deploy.choice.trials import Trials
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.metrics.budget import AccuracyBudget
+from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.system.progress import SILENT
 from tests.support.fake_runners import FakeRunner
@@ -65,7 +65,8 @@ class PlantedFiles:
         self._changes = changes
         self.opened: list[str] = []
 
-    def open(self, spec: RunnerSpec, *, threads: int | None = None) -> Runner:
+    def open(self, candidate: Candidate, *, threads: int | None = None) -> Runner:
+        spec = candidate.spec
         self.opened.append(spec.text)
         if spec.precision == "fp16":
             raise RunnerError("no FP16 here")
@@ -74,9 +75,7 @@ class PlantedFiles:
 
 
 PLANTED: dict[str, tuple[Any, float]] = {"fp32": (lambda labels: labels, 0.006), "int8": (poles_lost, 0.002)}
-CANDIDATES = tuple(
-    Candidate(parse_spec(text), InputSize()) for text in ("onnxruntime", "onnxruntime:fp16", "onnxruntime:int8")
-)
+CANDIDATES = tuple(Candidate(parse_spec(text)) for text in ("onnxruntime", "onnxruntime:fp16", "onnxruntime:int8"))
 
 
 def _search(folder: Path, budget: AccuracyBudget, files: PlantedFiles, **more: Any) -> Search:
@@ -155,6 +154,10 @@ def test_few_frames_are_scored_at_once(tmp_path: Path, count: int, monkeypatch: 
     assert len(winner.counts) == count
 
 
+def at(size: str) -> Candidate:
+    return Candidate(parse_spec("onnxruntime"), NetworkSize.parse(size), resized=size != "1")
+
+
 class ScriptedTrials:
     """Frames that all pass, and times of frames and races as they are given, in milliseconds."""
 
@@ -182,8 +185,7 @@ def _scripted(first: dict[str, float], races: dict[str, float]) -> tuple[Search,
 
 
 def test_who_is_far_behind_the_first_that_passed_is_neither_raced_nor_scored_further():
-    sizes = [InputSize(factor) for factor in (1, 0.75, 0.5, 0.25)]
-    candidates = [Candidate(parse_spec("onnxruntime"), size) for size in sizes]
+    candidates = [at(text) for text in ("1", "0.75", "0.5", "0.25")]
     names = [candidate.name for candidate in candidates]
     # the second took less than the third in its races; the first is far behind the third and near the second
     search, trials = _scripted(dict(zip(names, (8.0, 3.0, 2.0, 5.0), strict=True)), dict.fromkeys(names, 2.0))
@@ -198,7 +200,7 @@ def test_who_is_far_behind_the_first_that_passed_is_neither_raced_nor_scored_fur
 
 
 def test_a_busy_second_does_not_drop_by_the_first_frames():
-    candidates = [Candidate(parse_spec("onnxruntime"), InputSize(factor)) for factor in (1, 0.5)]
+    candidates = [at("1"), at("0.5")]
     one, two = (candidate.name for candidate in candidates)
     search, _ = _scripted({one: 5.9, two: 2.0}, {one: 1.0, two: 2.0})
     winner = search.run(candidates)

@@ -16,10 +16,13 @@ from fcn_deploy.choice.outputs.recipe_file import (
 )
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import OutputError, RecipeError
+from fcn_deploy.graph.load import read_card
 from fcn_deploy.system.files import sha256
 from fcn_deploy.version import __version__
 
-CHOSEN = ChosenFile('a "b" ü.onnx', "12", "int8", "cpu", "openvino", size="0.5", sha256="34", fcn_deploy=__version__)
+CHOSEN = ChosenFile(
+    'a "b" ü.onnx', "12", "int8", "cpu", "openvino", network_size="0.5", sha256="34", fcn_deploy=__version__
+)
 
 
 def test_what_is_written_is_read(tmp_path: Path):
@@ -74,3 +77,16 @@ def test_another_model_or_other_bytes_are_refused(tmp_path: Path, demo_onnx: Pat
     recipe(own, own)
     assert make_again(path, output).runner == "onnxruntime"
     assert sha256(output) == own
+
+
+def test_a_network_size_is_in_the_file_that_is_made_again(tmp_path: Path, small_onnx: Path):
+    path, output = tmp_path / "best.choice.toml", tmp_path / "best.onnx"
+    for size, message in (("0.5", ""), ("0", "'0' is not a network size")):
+        chosen = ChosenFile(str(small_onnx), sha256(small_onnx), "fp32", "cpu", "onnxruntime", network_size=size)
+        write_recipe(path, ChoiceRecipe(chosen))
+        if message:
+            with pytest.raises(RecipeError, match=message):
+                make_again(path, output)
+            continue
+        make_again(path, output)
+        assert read_card(output).network_size == "0.5"
