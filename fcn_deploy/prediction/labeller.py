@@ -7,8 +7,12 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fcn_deploy.card import ModelCard, voc_palette
 from fcn_deploy.errors import OutputError, first_line
+from fcn_deploy.prediction.fastest import AUTO, open_fastest
 from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, ImageWorkers, label_images
 from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.images.lazy_images import iterate_images
@@ -68,12 +72,19 @@ class LocalLabeller:
     """A model opened in this process, which `stack` closes."""
 
     def __init__(
-        self, options: PredictOptions, stack: ExitStack, progress: Progress = SILENT, *, images: int = 0
+        self,
+        options: PredictOptions,
+        stack: ExitStack,
+        progress: Progress = SILENT,
+        *,
+        images: int = 0,
+        sample: Callable[[], NDArray[np.uint8] | None] = lambda: None,
     ) -> None:
         """Open the model; errors as for `predict`.
 
         Args:
             images: how many there will be; for many, processes are started that decode and write them.
+            sample: gives an image on which the fastest runner is found, where that is asked for.
         """
         self._workers = options.workers or min(usable_cores() + EXTRA_IO_THREADS, MAX_WORKERS)
         self._notes: tuple[str, ...] = ()
@@ -85,14 +96,13 @@ class LocalLabeller:
             ModelSource(options.model, progress, model=options.checkpoint_model, outputs=tensors)
         )
         lanes = options.lanes if options.tiling is None else 1
-        runners = open_runners(
-            source,
-            stack,
-            runner=options.runner,
-            threads=options.threads,
-            lanes=lanes,
-            engine=options.engine,
-        )
+        if options.runner == AUTO:
+            runners, chosen = open_fastest(source, stack, sample(), threads=options.threads, lanes=lanes)
+            self._notes += chosen
+        else:
+            runners = open_runners(
+                source, stack, runner=options.runner, threads=options.threads, lanes=lanes, engine=options.engine
+            )
         self._runner, self._batch = runners[0], options.batch
         self.card, self.name = self._runner.card, self._runner.name
         self.outputs = choose_outputs(options, self.card)
@@ -120,7 +130,7 @@ class LocalLabeller:
         try:
             processes = ImageProcesses(self._workers)
         except (OSError, AttributeError) as error:  # AttributeError: no memfd_create, so not Linux
-            self._notes = _threads_instead(error)
+            self._notes += _threads_instead(error)
             return None
         stack.callback(processes.close)
         return processes
@@ -132,9 +142,9 @@ class LocalLabeller:
                 processes.begin(self._image_io, bounds.images, clock)
             except OSError as error:
                 processes.close()
-                self._notes = _threads_instead(error)
+                self._notes += _threads_instead(error)
             else:
-                self._notes = (f"{self._workers} processes decode and write images",)
+                self._notes += (f"{self._workers} processes decode and write images",)
                 return processes
         return ImageThreads(self._image_io, self._workers, clock)
 

@@ -10,7 +10,7 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, refuse_without
-from fcn_deploy.cli.options.data import model_option, runner_option, threads_option
+from fcn_deploy.cli.options.data import RUNNER, model_option, runner_of, threads_option
 from fcn_deploy.cli.options.engine import ENGINE_OPTIONS, engine_options
 from fcn_deploy.cli.options.numbers import BATCH, COPIES, PIXELS, SIDE, Number, WholeNumber
 from fcn_deploy.cli.options.values import File
@@ -38,7 +38,7 @@ UNUSED_IMAGES = 3
 )
 @group(
     "What to run",
-    runner_option,
+    runner_of(f"{RUNNER}; auto is the fastest on this CPU, timed on the first image."),
     model_option,
     option("--batch", type=BATCH, default=1, help="Images of one shape, or tiles, per inference."),
     option("--tile", type=SIDE, metavar="N", help="Cut images into windows of at most N x N pixels."),

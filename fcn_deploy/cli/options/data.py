@@ -119,13 +119,21 @@ model_option = option(
     help="Model that a checkpoint holds (fcn8s, fcn8s-caffe, ...).",
 )
 radius_option = option("--radius", type=RADIUS, default=3, help="Half width of the boundary band, in pixels.")
-runner_option = option(
-    "--runner",
-    metavar="NAME",
-    shell_complete=complete_runner,
-    show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
-    help="pytorch[:cpu|cuda][:fp16|bf16][:compile], onnxruntime[:cpu|cuda|...], openvino or tensorrt[:GPU].",
-)
+RUNNER = "pytorch[:cpu|cuda][:fp16|bf16][:compile], onnxruntime[:cpu|cuda|...], openvino or tensorrt[:GPU]"
+
+
+def runner_of(about: str) -> Decorator:
+    """Return --runner with its help."""
+    return option(
+        "--runner",
+        metavar="NAME",
+        shell_complete=complete_runner,
+        show_default="tensorrt for an engine, onnxruntime for .onnx, else pytorch",
+        help=about,
+    )
+
+
+runner_option = runner_of(f"{RUNNER}.")
 
 
 def normalisation_option(name: str, about: str) -> Decorator:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -16,6 +17,8 @@ from fcn_deploy.data.images import load_image
 from fcn_deploy.errors import DataError, ImageError
 from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.images.video import count_frames, frames
+
+MOST_SAMPLED = 10
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ def iterate_images(sources: Sequence[ImageSource]) -> Iterator[LazyImage]:
             yield from _frames(source, numbers)
         else:
             yield LazyImage(next(numbers), source.name, partial(_load_source, source), portable=True)
+
+
+def first_image(sources: Sequence[ImageSource]) -> NDArray[np.uint8] | None:
+    """Return the first image that can be decoded, of the first few; None if there is none."""
+    for item in islice(iterate_images(sources), MOST_SAMPLED):
+        with suppress(DataError, MemoryError):
+            return item.load()
+    return None
 
 
 def count_images(sources: Sequence[ImageSource]) -> int | None:
