@@ -87,7 +87,8 @@ class ModelCard:
         mean, std: subtracted from and divided into each channel, in units of 0..255, in `channel_order`.
         channel_order: order of the channels that the network itself expects; images are RGB for every user.
         notes: free facts (source, licence, the command that trained it).
-        divisor: height and width of images must be multiples of this, 1 where any size will do.
+        divisor: height and width that the network gets must be multiples of this, 1 where any size will do; those of
+            images too (`image_divisor`) where there is no network size, whose sides are rounded to multiples.
         network_size: the size at which the network computes: images are resized to it inside the graph, and the logits
             back (`NetworkSize.text`); "" for the image's own.
     """
@@ -123,6 +124,11 @@ class ModelCard:
     def sizing(self) -> NetworkSize | None:
         """The network's size, None where it is the image's."""
         return NetworkSize.parse(self.network_size) if self.network_size else None
+
+    @property
+    def image_divisor(self) -> int:
+        """Of what the sides of images must be multiples: 1 where the graph resizes them."""
+        return 1 if self.network_size else self.divisor
 
     @property
     def is_foreign(self) -> bool:

@@ -23,6 +23,7 @@ from fcn_deploy.graph.confidence import with_formula
 from fcn_deploy.graph.contract_io import keep_outputs
 from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.model_file import kind_of, require_file
+from fcn_deploy.network_size import network_size_text
 from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof
 from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.decode import at_least
@@ -87,6 +88,7 @@ def adopt(
     threshold: Probability = 0.5,
     scores: str | None = None,
     size: Size | None = None,
+    network_size: str | None = None,
     outputs: Sequence[str] = ("labels",),
     tolerance: NotNegative = TOLERANCE,
     progress: Progress = SILENT,
@@ -105,6 +107,8 @@ def adopt(
         threshold: the probability above which a pixel is of the class of a network with one channel.
         scores: the name of the output to make labels of; None chooses.
         size: (H, W) of an image that the network takes; None tries the usual ones.
+        network_size: the size at which the network computes, as for `export`: the graph resizes images of any size to
+            it, sides rounded to the multiples that the network takes, and the scores to the image's size.
         outputs: of "labels" uint8|int32[N, H, W], "confidence" uint8[N, H, W] and "logits" float32[N, C, H, W].
         tolerance: the largest score difference from the given file that passes, relative to the largest score.
 
@@ -114,6 +118,7 @@ def adopt(
     Raises:
         GraphError: it is no segmentation network that can be adopted, or how to normalise is not known.
         UnknownNameError: no such output.
+        ShapeError: not a network size.
         RecipeError: class names that are empty or given twice.
         ParityError: the proof failed; nothing is left behind.
         OutputError: the file cannot be written.
@@ -136,11 +141,19 @@ def adopt(
     wanted = file_outputs(outputs)
     if not 0 < threshold < 1:
         raise GraphError(f"the threshold is {threshold:g}; expected a probability between 0 and 1, neither of them")
+    sized = "" if network_size is None else network_size_text(network_size)
     said = Preprocessing(mean, std, scale, channel_order, no_normalisation)
     with progress.task(f"reading {path.name}", None):
-        found = read_given(path, said, classes=classes, threshold=threshold, asked=scores, size=size)
+        found = read_given(
+            path, said, classes=classes, threshold=threshold, asked=scores, size=size, network_size=sized
+        )
     if found.scores.is_labels and wanted != (LABELS,):
         raise GraphError(f"{path} gives labels alone; leave {wanted[-1]} out of --outputs")
+    if found.meaning.kept and CONFIDENCE in wanted:
+        raise GraphError(
+            f"{path} gives probabilities ({found.meaning.kept}) that are resized, and confidence is made of logits; "
+            "export it without the last node, or leave confidence out of --outputs"
+        )
     made = tuple(name for name in OUTPUTS if name != CONFIDENCE or CONFIDENCE in wanted)
     graph, card = found.graph, with_formula(found.card, wanted)
     with atomic_path(target) as temporary:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.adoption.image_port import ImagePort
@@ -46,8 +45,8 @@ class GivenFile:
             raise GraphError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
         self.names = [output.name for output in self._session.get_outputs()]
 
-    def run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Return every output for uint8[N, H, W, 3] RGB; what ONNX Runtime raises goes through."""
+    def run(self, image: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return every output for [N, H, W, 3] RGB of 0..255; what ONNX Runtime raises goes through."""
         results = self._session.run(self.names, self.port.feed(image, self.card))
         return dict(zip(self.names, results, strict=True))
 

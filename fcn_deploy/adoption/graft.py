@@ -22,6 +22,7 @@ from fcn_deploy.graph.nodes import CONTRACT_PREFIX, add_constant, named_node
 from fcn_deploy.vocabulary import INPUT, LOGITS, OUTPUTS
 
 PREFIX = "scores/"
+Dims = tuple[int | str, int | str, int | str]  # N, H and W of the image
 
 
 def graft(
@@ -45,24 +46,25 @@ def graft(
         value = value.producer().inputs[0]  # type: ignore[union-attr, assignment]
     graph.outputs[:] = [value]
     remove_inner_shapes(graph)
-    graft_image(graph, card, channels=image.channels, dtype=_float_type(image), dims=image.dims)
-    tail = _Tail(graph, value)
+    dims = image.dims if card.sizing is None else (image.dims[0], "H", "W")
+    graft_image(graph, card, channels=image.channels, dtype=_float_type(image), dims=dims)
+    tail, resize = _Tail(graph, value), score.scale > 1 or card.sizing is not None
     if score.is_labels:
-        graph.outputs[:] = [_labels(tail, score, card, image)]
+        graph.outputs[:] = [_labels(tail, score, card, dims, resize)]
         return
     _to_nchw(tail, score)
-    if score.scale > 1:
+    if resize:
         tail.resize("linear")
-    n, h, w = image.dims
+    n, h, w = dims
     if score.classes == 1:
-        labels = _thresholded(tail, meaning, card, image)
+        labels = _thresholded(tail, meaning, card, dims)
     else:
         tail.end_as_logits(ir.Shape([n, card.num_classes, h, w]))
-        labels = graft_labels(graph, tail.value, card, image.dims)
+        labels = graft_labels(graph, tail.value, card, dims)
     graph.outputs[:] = [labels, tail.value]
     if confidence:
         opset = model.opset_imports.get("", 1)
-        graph.outputs[:] = [labels, graft_confidence(graph, tail.value, opset, image.dims), tail.value]
+        graph.outputs[:] = [labels, graft_confidence(graph, tail.value, opset, dims), tail.value]
 
 
 class _Tail:
@@ -117,22 +119,22 @@ def _to_nchw(tail: _Tail, score: ScorePort) -> None:
         tail.add("to_nchw", "Transpose", perm=[0, 3, 1, 2])
 
 
-def _labels(tail: _Tail, score: ScorePort, card: ModelCard, image: ImagePort) -> ir.Value:
+def _labels(tail: _Tail, score: ScorePort, card: ModelCard, dims: Dims, resize: bool) -> ir.Value:
     """Append what makes the contract's labels of given ones."""
     tail.add("labels_as_float", "Cast", to=ir.DataType.FLOAT.value).dtype = ir.DataType.FLOAT
     if score.rank == 4 and score.axes == (0, 1, 2):
         tail.add("to_nchw", "Transpose", perm=[0, 3, 1, 2])
-    axis = tail.constant("channel_axis", np.array([1], np.int64)) if score.rank == 4 or score.scale > 1 else None
-    if score.scale > 1:
+    axis = tail.constant("channel_axis", np.array([1], np.int64)) if score.rank == 4 or resize else None
+    if resize:
         if score.rank == 3 and axis is not None:
             tail.add("unsqueeze", "Unsqueeze", axis)
         tail.resize("nearest")
     if axis is not None:
         tail.add("squeeze", "Squeeze", axis).dtype = ir.DataType.FLOAT
-    return graft_label_type(tail.graph, tail.value, card, image.dims)
+    return graft_label_type(tail.graph, tail.value, card, dims)
 
 
-def _thresholded(tail: _Tail, meaning: ScoreMeaning, card: ModelCard, image: ImagePort) -> ir.Value:
+def _thresholded(tail: _Tail, meaning: ScoreMeaning, card: ModelCard, dims: Dims) -> ir.Value:
     """Append labels 0 and 1 of one channel, and two logits of which the second is the larger where the label is 1."""
     edge = tail.constant("edge", np.array(meaning.edge, np.float32))
     axis = tail.constant("channel_axis", np.array([1], np.int64))
@@ -140,11 +142,11 @@ def _thresholded(tail: _Tail, meaning: ScoreMeaning, card: ModelCard, image: Ima
     tail.add("is_class", "Greater", tail.constant("zero", np.array(0, np.float32)))
     tail.add("class_as_float", "Cast", to=ir.DataType.FLOAT.value)
     tail.add("squeeze", "Squeeze", axis).dtype = ir.DataType.FLOAT
-    labels = graft_label_type(tail.graph, tail.value, card, image.dims)
+    labels = graft_label_type(tail.graph, tail.value, card, dims)
     half = tail.add("half", "Mul", tail.constant("one_half", np.array(0.5, np.float32)), first=beyond)
     negative = tail.add("negative", "Neg")
     tail.add("two_logits", "Concat", half, first=negative, axis=1)
-    n, h, w = image.dims
+    n, h, w = dims
     tail.end_as_logits(ir.Shape([n, 2, h, w]))
     return labels
 

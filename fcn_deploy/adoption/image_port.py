@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -55,8 +56,12 @@ class ImagePort:
         n, h, w = (fixed or wanted for fixed, wanted in zip(self.fixed, shape, strict=True))
         return n, h, w
 
-    def feed(self, image: NDArray[np.uint8], card: ModelCard) -> dict[str, NDArray[np.generic]]:
-        """Return what the given graph takes for uint8[N, H, W, 3] RGB: normalised by the card, in its own layout."""
+    def bound_batch(self, shape: Shape) -> Shape:
+        """Return `shape` (N, H, W) with the fixed N in place of its own."""
+        return (self.fixed[0] or shape[0], *shape[1:])
+
+    def feed(self, image: NDArray[Any], card: ModelCard) -> dict[str, NDArray[np.generic]]:
+        """Return what the given graph takes for [N, H, W, 3] RGB: normalised by the card, in its own layout."""
         x = image[..., ::-1] if card.channel_order == "BGR" else image
         if not self.is_raw:
             normalised = (x.astype(np.float32) - np.array(card.mean, np.float32)) / np.array(card.std, np.float32)

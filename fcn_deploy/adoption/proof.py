@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from fcn_deploy.adoption.read import ForeignNetwork
 from fcn_deploy.adoption.score_meaning import ScoreMeaning
+from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import ParityError
 from fcn_deploy.graph.session import open_cpu_session
-from fcn_deploy.onnx_export.proof import ShapeProof, compare, random_image
+from fcn_deploy.network_size import NetworkSize
+from fcn_deploy.onnx_export.proof import RESIZED_PROOF_SHAPES, ShapeProof, compare, random_image
 from fcn_deploy.system.interrupt import interrupts
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, Shape, shape_text
@@ -26,6 +28,8 @@ LABELS_TOLERANCE = 1e-3
 def proof_shapes(found: ForeignNetwork) -> list[Shape]:
     """Return the sizes of the proof: odd ones, multiples of the divisor, or the only one; and a batch of two."""
     given, first = found.given, found.size
+    if found.card.sizing is not None:
+        return [given.port.bound_batch(shape) for shape in _resized_shapes(found.card.sizing, first)]
     if found.divisor is None:
         shapes = [first]
     elif found.divisor == 1:
@@ -35,6 +39,16 @@ def proof_shapes(found: ForeignNetwork) -> list[Shape]:
     if given.port.fixed[0] is None:
         shapes.append((2, *first[1:]))
     return list(dict.fromkeys(shapes))
+
+
+def _resized_shapes(sizing: NetworkSize, first: Shape) -> list[Shape]:
+    """Return N, H, W of images that are smaller and larger than the network's size, with odd sides, and of two."""
+    if (side := sizing.least_side) is not None:
+        height, width = sizing.fixed or (side, side // 2)
+        return [*RESIZED_PROOF_SHAPES, (1, height + 33, width + 17)]
+    over, under = sizing.share(1)
+    height, width = (side * under // over for side in first[1:])
+    return [(1, height, width), (2, height + 1, width + 3), (1, 2 * height + 1, width + 5), (1, height, 2 * width + 1)]
 
 
 def prove_adopted(
@@ -53,7 +67,8 @@ def prove_adopted(
     with progress.task("proving against the given file", len(shapes)) as task, interrupts() as check:
         for seed, shape in enumerate(shapes):
             image = random_image(shape, seed)
-            expected = resized(score.canonical(given.run(image)[score.name]), shape, nearest=score.is_labels)
+            scores = score.canonical(given.run(_fed(image, found.card))[score.name])
+            expected = resized(scores, shape, nearest=score.is_labels)
             names = [out.name for out in session.get_outputs()]
             results = dict(zip(names, session.run(None, {INPUT: image}), strict=True))
             if score.is_labels:
@@ -73,6 +88,17 @@ def prove_adopted(
             worst.relative_difference,
         )
     return tuple(ticks)
+
+
+def _fed(image: NDArray[np.uint8], card: ModelCard) -> NDArray[Any]:
+    """Return what the given file gets for uint8[N, H, W, 3]: of the network's size, where that is another."""
+    if card.sizing is None:
+        return image
+    n, height, width, _ = image.shape
+    shape = (n, *card.sizing.of((height, width), card.divisor))
+    fed = resized(image.astype(np.float32).transpose(0, 3, 1, 2), shape, nearest=False)
+    rows: NDArray[Any] = fed.transpose(0, 2, 3, 1)
+    return rows
 
 
 def _as_given(

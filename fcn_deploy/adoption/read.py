@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from fcn_deploy.adoption.classes import card_classes
 from fcn_deploy.adoption.foreign import load_foreign
 from fcn_deploy.adoption.given_file import GivenFile
-from fcn_deploy.adoption.image_port import image_ports
+from fcn_deploy.adoption.image_port import ImagePort, image_ports
 from fcn_deploy.adoption.normalisation import Preprocessing, settle_normalisation
 from fcn_deploy.adoption.score_meaning import ScoreMeaning, score_meaning
 from fcn_deploy.adoption.score_port import ScorePort, choose_score_port
 from fcn_deploy.card import FOREIGN, ModelCard
 from fcn_deploy.errors import GraphError
 from fcn_deploy.system.files import sha256
-from fcn_deploy.vocabulary import Shape, Size
+from fcn_deploy.vocabulary import Shape, Size, shape_text
 
 Results = Mapping[str, NDArray[Any]]
 
@@ -56,8 +56,12 @@ def read_given(
     threshold: float,
     asked: str | None,
     size: Size | None,
+    network_size: str,
 ) -> ForeignNetwork:
-    """Read and run the file; arguments and errors as for `adopt`, `asked` is the output that the user wants."""
+    """Read and run the file; arguments and errors as for `adopt`.
+
+    `asked` is the output that the user wants, `network_size` is as a card has it.
+    """
     graph = load_foreign(path)
     given, first, results = _first_run(path, graph, said, size)
     scores, first = _choose(given, first, results, asked)
@@ -72,8 +76,33 @@ def read_given(
         channel_order=said.channel_order,
         notes={"adopted from": path.name, "adopted from SHA-256": sha256(path), **notes},
         divisor=divisor or 1,
+        network_size=network_size,
     )
-    return ForeignNetwork(graph, given, scores, score_meaning(graph, scores, threshold), divisor, first, card)
+    check_network_size(path, given.port, card, first if divisor is None else None)
+    resized = scores.scale > 1 or card.sizing is not None
+    meaning = score_meaning(graph, scores, threshold, resized=resized)
+    return ForeignNetwork(graph, given, scores, meaning, divisor, first, card)
+
+
+def check_network_size(path: Path, port: ImagePort, card: ModelCard, only: Shape | None) -> None:
+    """Raise GraphError for a network size that the given file does not take; `only`: the one that it takes."""
+    sizing = card.sizing
+    if sizing is None:
+        return
+    if port.is_raw:
+        raise GraphError(
+            f"{path} takes bytes, and a resized image has fractions; export it with a float input for --network-size"
+        )
+    if only is not None and sizing.fixed != only[1:]:
+        alone = shape_text(only[1:])
+        raise GraphError(
+            f"{path} takes {alone} alone, not a network size of {sizing.text}; give --network-size {alone}"
+        )
+    if sizing.fixed is not None and any(side % card.divisor for side in sizing.fixed):
+        raise GraphError(
+            f"{path} takes sides that are multiples of {card.divisor}, not a network size of {sizing.text}; give such "
+            "sides"
+        )
 
 
 def _first_run(path: Path, graph: ir.Model, said: Preprocessing, size: Size | None) -> tuple[GivenFile, Shape, Results]:

@@ -23,11 +23,13 @@ class ScoreMeaning:
 
     Attributes:
         activation: the last node, which is left out because it does not change which class is largest; "" for none.
+        kept: the last node, if it gives probabilities of several classes and stays, as they are resized; "" for none.
         probabilities: whether one channel holds probabilities that stay as they are.
         threshold: probability above which a pixel of a network with one channel belongs to its class.
     """
 
     activation: str = ""
+    kept: str = ""
     probabilities: bool = False
     threshold: float = 0.5
 
@@ -37,13 +39,20 @@ class ScoreMeaning:
         return self.threshold if self.probabilities else math.log(self.threshold / (1 - self.threshold))
 
 
-def score_meaning(model: ir.Model, score: ScorePort, threshold: float) -> ScoreMeaning:
-    """Read what makes the scores; those of one channel are logits unless a node that gives probabilities is behind."""
+def score_meaning(model: ir.Model, score: ScorePort, threshold: float, *, resized: bool) -> ScoreMeaning:
+    """Read what makes the scores; those of one channel are logits unless a node that gives probabilities is behind.
+
+    Args:
+        resized: whether they are resized afterwards: of logits that would be another result.
+    """
     node = next(value for value in model.graph.outputs if value.name == score.name).producer()
     if score.is_labels or node is None:
         return ScoreMeaning(threshold=threshold)
-    if score.scale == 1 and node.op_type in LEFT_OUT and _over_classes(node, score):
-        return ScoreMeaning(node.op_type, threshold=threshold)
+    last = node.op_type if node.op_type in LEFT_OUT and _over_classes(node, score) else ""
+    if last and not resized:
+        return ScoreMeaning(last, threshold=threshold)
+    if last and score.classes != 1:
+        return ScoreMeaning(kept=last, threshold=threshold)
     while node is not None and node.op_type in HAND_ON:
         node = producer(node)
     given = score.classes == 1 and node is not None and node.op_type in GIVE_PROBABILITIES

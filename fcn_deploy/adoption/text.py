@@ -35,6 +35,7 @@ def _normalised(report: AdoptReport) -> str:
 def _scores(report: AdoptReport) -> str:
     scores, meaning = report.scores, report.meaning
     smaller = f", resized {scores.scale} times to the image" if scores.scale > 1 else ""
+    smaller = ", resized to the image" if report.card.network_size else smaller
     if scores.is_labels:
         return f"labels {scores.dtype}{smaller}"
     last = f" ({meaning.activation} left out: it changes no label)" if meaning.activation else ""
@@ -45,6 +46,9 @@ def _scores(report: AdoptReport) -> str:
 
 
 def _sizes(report: AdoptReport) -> str:
+    if report.card.network_size:
+        rounded = f", sides rounded to multiples of {report.card.divisor}" if report.card.divisor > 1 else ""
+        return f"any; the network computes at {report.card.network_size}{rounded}"
     if report.divisor is None:
         return f"{report.size[1]}x{report.size[2]} alone"
     return "any" if report.divisor == 1 else f"multiples of {report.divisor}"

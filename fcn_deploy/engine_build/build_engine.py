@@ -157,7 +157,7 @@ def _profiles(
     else:
         profile, origin = default_profile(model.recipe, source.fixed, request.max_batch)
         profiles = (profile,)
-    divisor = 1 if source.card is None else source.card.divisor
+    divisor = 1 if source.card is None else source.card.image_divisor
     if origin:
         profiles = tuple(in_multiples(profile, divisor) for profile in profiles)
     check_fixed(profiles, source.fixed)

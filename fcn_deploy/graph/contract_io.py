@@ -106,7 +106,11 @@ def graft_image(
         order = add_constant(graph, CONTRACT_PREFIX + "channel_order", np.array([2, 1, 0], np.int64))
         nodes.append(contract_node("to_bgr", "Gather", [nodes[-1].outputs[0], order], {"axis": channels}))
     if card.sizing is not None:
+        if channels != 1:
+            nodes.append(contract_node("network_nchw", "Transpose", nodes[-1].outputs, {"perm": [0, 3, 1, 2]}))
         nodes += _to_network_size(graph, nodes[0].outputs[0], nodes[-1].outputs[0], card, first=1)
+        if channels != 1:
+            nodes.append(contract_node("network_nhwc", "Transpose", nodes[-1].outputs, {"perm": [0, 2, 3, 1]}))
     shape = (1, 3, 1, 1) if channels == 1 else (3,)
     if card.mean != (0.0, 0.0, 0.0):
         mean = add_constant(graph, CONTRACT_PREFIX + "mean", np.array(card.mean, np.float32).reshape(shape))

@@ -146,8 +146,8 @@ def _card_rows(card: ModelCard | None) -> Iterator[Row]:
     yield "classes", f"{card.num_classes}: {some(card.classes, CLASSES_SHOWN)}"
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (card.mean, card.std))
     yield "image", f"{card.channel_order}, less {mean}, by {std}"
-    if card.divisor > 1:
-        yield "sizes", f"sides that are multiples of {card.divisor}"
+    if card.image_divisor > 1:
+        yield "sizes", f"sides that are multiples of {card.image_divisor}"
     yield from (("card", f"{name.replace('_', ' ')}: {text}") for name, text in card.notes.items())
 
 

@@ -34,7 +34,7 @@ def size_trouble(image: Shape, own: Sequence[object] | None, card: ModelCard | N
     """
     if own is not None:
         return f"the file takes {list(own)} alone, not {shape_text(image)}"
-    divisor = 1 if card is None else card.divisor
+    divisor = 1 if card is None else card.image_divisor
     if any(side % divisor for side in image[1:]):
         return f"the model takes sides that are multiples of {divisor}, not {shape_text(image[1:])}"
     return ""

@@ -10,18 +10,20 @@ import cloup
 
 from fcn_deploy.cli.console import emit, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.data import classes_option, outputs_option
+from fcn_deploy.cli.options.data import classes_option
 from fcn_deploy.cli.options.numbers import RELATIVE_ERROR, Number
+from fcn_deploy.cli.options.tensors import TensorsCommand, network_size_option, outputs_option
 from fcn_deploy.cli.options.values import FILE, SIZE, TRIPLE, parse_names
 
 
 @cli_command(
+    cls=TensorsCommand,
     examples=[
         "fcn-deploy adopt unet.onnx --mean 123.7,116.3,103.5 --std 58.4,57.1,57.4 \\\n"
         "    --classes classes.txt -o unet.fcn.onnx",
         "fcn-deploy adopt polyps.onnx --scale 255 --threshold 0.4 --classes polyp",
         "fcn-deploy adopt third.onnx --no-normalisation --channel-order bgr",
-    ]
+    ],
 )
 @cloup.argument("model", type=FILE, help="An .onnx file of another tool: one image batch in, scores or labels out.")
 @group(
@@ -47,6 +49,7 @@ from fcn_deploy.cli.options.values import FILE, SIZE, TRIPLE, parse_names
         show_default="the first of the usual ones that runs",
         help="Size of an image that the network takes.",
     ),
+    network_size_option,
     option(
         "--no-normalisation", is_flag=True, help="The graph takes 0..255 and normalises, or needs no normalisation."
     ),

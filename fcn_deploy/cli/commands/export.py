@@ -9,33 +9,16 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import emit, progress
-from fcn_deploy.cli.options.command import Command, cli_command, group, json_option, option, output_option
-from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option, outputs_option
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
+from fcn_deploy.cli.options.data import classes_option, model_option, normalisation_option
 from fcn_deploy.cli.options.numbers import RELATIVE_ERROR
-from fcn_deploy.cli.options.values import FILE, NETWORK_SIZE, parse_names
-from fcn_deploy.vocabulary import INPUT_KINDS, OUTPUTS
-
-
-class _Export(Command):
-    """Read `--output labels,confidence`, a list of tensors and no file's name, as `--outputs labels,confidence`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        named = [_names_tensors(arg.removeprefix("--output=")) for arg in args]
-        given = list(args)
-        for index, arg in enumerate(args):
-            if arg.startswith("--output=") and named[index]:
-                given[index] = arg.replace("--output=", "--outputs=", 1)
-            elif arg == "--output" and any(named[index + 1 : index + 2]):
-                given[index] = "--outputs"
-        return super().parse_args(ctx, given)
-
-
-def _names_tensors(text: str) -> bool:
-    return all(name.strip() in OUTPUTS for name in text.split(","))
+from fcn_deploy.cli.options.tensors import TensorsCommand, network_size_option, outputs_option
+from fcn_deploy.cli.options.values import FILE, parse_names
+from fcn_deploy.vocabulary import INPUT_KINDS
 
 
 @cli_command(
-    cls=_Export,
+    cls=TensorsCommand,
     examples=[
         "fcn-deploy export fcn_resnet50.pth --classes classes.txt -o model.onnx",
         "fcn-deploy export last.ckpt --weights ema --mean 127.5,127.5,127.5 \\\n    --std 127.5,127.5,127.5",
@@ -70,14 +53,7 @@ def _names_tensors(text: str) -> bool:
 )
 @group(
     "Graph",
-    option(
-        "--network-size",
-        type=NETWORK_SIZE,
-        metavar="SIZE",
-        show_default="the image's, or the model's own",
-        help="Size at which the network computes, 512x1024, longest:1024 or 0.5: images are resized to it inside the "
-        "graph, and the logits back to the image's size.",
-    ),
+    network_size_option,
     option(
         "--input",
         "input_kind",

@@ -56,12 +56,6 @@ classes_option = option(
     type=parse_classes,
     help=CLASSES,
 )
-outputs_option = option(
-    "--outputs",
-    default="labels",
-    metavar="NAMES",
-    help="labels, logits and confidence (uint8 per pixel: 255 times the label's probability), as labels,confidence.",
-)
 # How label maps are read, for every set of the command.
 LABEL_OPTIONS = (
     option(

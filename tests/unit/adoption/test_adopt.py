@@ -8,9 +8,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
+from torch.nn import functional
 
 import fcn_deploy
 from fcn_deploy.adoption.adopt import AdoptReport, adopt
+from fcn_deploy.adoption.text import render
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.confidence import FORMULA, confidence_of
 from fcn_deploy.graph.load import read_card
@@ -269,3 +272,55 @@ def test_a_network_for_which_small_images_are_too_small_is_tried_on_larger_ones(
 def test_classes_of_labels_are_counted_at_a_size_that_the_network_takes(tmp_path):
     report = _adopted(unet(tmp_path / "unet.onnx", levels=5, width=2, labels=True), **NORMALISED)
     assert (report.divisor, report.card.num_classes) == (32, 5)
+
+
+def _interpolated(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """PyTorch's own resize of float32[N, C, H, W], which the adopted file's nodes and NumPy's proof have to equal."""
+    found = functional.interpolate(torch.from_numpy(values), size, mode="bilinear", align_corners=False)
+    return found.numpy()
+
+
+@pytest.mark.parametrize(("options", "size", "image", "network"), [
+    ({}, "0.5", (33, 47), (17, 24)),
+    ({}, "40x70", (33, 47), (40, 70)),
+    ({"layout": "NHWC", "output": "nhwc"}, "longest:64", (101, 57), (64, 36)),
+    ({"stride": 4}, "64x96", (37, 51), (64, 96)),
+    ({"fixed": (48, 64)}, "48x64", (37, 51), (48, 64)),
+], ids=str)  # fmt: skip
+def test_at_a_network_size_the_scores_are_those_of_the_given_file_between_pytorchs_resizes(
+    options, size, image, network, tmp_path
+):
+    report = _adopted(
+        foreign_net(tmp_path / "net.onnx", **options), **NORMALISED, network_size=size, outputs=["logits"]
+    )
+    assert (report.card.network_size, report.card.image_divisor) == (size, 1)
+    assert all(tick.passed for tick in report.ticks)
+    pixels = random_image((1, *image), 3)
+    small = _interpolated(pixels.astype(np.float32).transpose(0, 3, 1, 2), network).transpose(0, 2, 3, 1)
+    x = ((small - np.array(MEAN, np.float32)) / np.array(STD, np.float32)).astype(np.float32)
+    nhwc = options.get("layout") == "NHWC"
+    (scores,) = _outputs(tmp_path / "net.onnx", x if nhwc else np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
+    expected = _interpolated(np.ascontiguousarray(scores.transpose(0, 3, 1, 2)) if nhwc else scores, image)
+    (logits,) = _outputs(report.path, pixels)
+    assert logits.shape == expected.shape
+    assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_a_unet_of_multiples_takes_images_of_any_size_at_a_network_size(tmp_path):
+    report = _adopted(unet(tmp_path / "unet.onnx"), **NORMALISED, network_size="0.5")
+    (labels,) = _outputs(report.path, random_image((1, 35, 51), 0))
+    assert labels.shape == (1, 35, 51)
+    assert render(report).splitlines()[-3] == (
+        "sides of images: any; the network computes at 0.5, sides rounded to multiples of 8"
+    )
+    with fcn_deploy.load(report.path) as model:
+        assert model(np.zeros((35, 51, 3), np.uint8)).shape == (35, 51)
+
+
+@pytest.mark.parametrize("output", ["labels", "labels1", "sigmoid", "softmax"])
+def test_labels_and_a_threshold_go_back_to_the_images_size_too(output, tmp_path):
+    one = {"classes": 1} if output == "sigmoid" else {}
+    net = foreign_net(tmp_path / "net.onnx", output=output, **one)
+    report = _adopted(net, **NORMALISED, network_size="0.5")
+    (labels,) = _outputs(report.path, random_image((2, 35, 50), 0))
+    assert labels.shape == (2, 35, 50)

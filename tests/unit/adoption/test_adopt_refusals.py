@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from fcn_deploy.adoption.adopt import adopt
 from fcn_deploy.errors import FcnDeployError, GraphError
-from tests.support.foreign_nets import MEAN, STD, Net, foreign_net
+from tests.support.foreign_nets import MEAN, STD, Net, foreign_net, unet
 
 FLOAT = TensorProto.FLOAT
 NORMALISED = {"mean": MEAN, "std": STD}
@@ -172,3 +172,31 @@ def test_what_is_adopted_already_and_the_given_file_as_the_target_are_refused(tm
         adopt(net, net, **NORMALISED)
     with pytest.raises(GraphError, match="demo is no ONNX file; adopt takes those of other tools"):
         adopt("demo")
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "message"),
+    [
+        ({"fixed": (48, 64)}, "0.5", r"takes 48x64 alone, not a network size of 0\.5; give --network-size 48x64"),
+        ({"image": "uint8"}, "0.5", "takes bytes, and a resized image has fractions"),
+        ({}, "0", "'0' is not a network size"),
+        ({}, "0x64", "'0x64' is not a height and a width above 0"),
+    ],
+)
+def test_a_network_size_that_the_file_cannot_have_is_refused(tmp_path, options, size, message):
+    given = {} if options.get("image") == "uint8" else NORMALISED
+    with pytest.raises(FcnDeployError, match=message):
+        adopt(foreign_net(tmp_path / "net.onnx", **options), tmp_path / "out.onnx", **given, network_size=size)
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_network_size_of_other_sides_than_the_multiples_is_refused(tmp_path):
+    with pytest.raises(GraphError, match="multiples of 8, not a network size of 60x96; give such sides"):
+        adopt(unet(tmp_path / "unet.onnx"), tmp_path / "out.onnx", **NORMALISED, network_size="60x96")
+
+
+@pytest.mark.parametrize("options", [{"stride": 4}, {"network_size": "0.5"}], ids=str)
+def test_confidence_of_probabilities_that_are_resized_is_refused(tmp_path, options):
+    net = foreign_net(tmp_path / "net.onnx", output="softmax", stride=options.pop("stride", 1))
+    with pytest.raises(GraphError, match=r"gives probabilities \(Softmax\) that are resized, and confidence is"):
+        adopt(net, tmp_path / "out.onnx", **NORMALISED, **options, outputs=["labels", "confidence"])
