@@ -76,8 +76,8 @@ def test_the_normalisation_can_be_given_in_units_of_0_to_255_alone(tmp_path):
         _export("demo", "--mean", "0.485,0.456,0.406", "-o", tmp_path / "x.onnx")
     with pytest.raises(FcnDeployError, match="std above 0"):
         _export("demo", "--std", "1,0,1", "-o", tmp_path / "x.onnx")
-    for wrong in ("1,2", "a,b,c", ""):
-        assert "is not three numbers" in _export("demo", "--std", wrong, "-o", tmp_path / "x.onnx").output
+    for wrong, message in (("1,2", "is not three numbers"), ("a,b,c", "is not three numbers"), ("", "it is empty")):
+        assert message in _export("demo", "--std", wrong, "-o", tmp_path / "x.onnx").output
     assert not (tmp_path / "x.onnx").exists()
 
 
