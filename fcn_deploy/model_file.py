@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from fcn_deploy.errors import CheckpointError, EngineError, FcnDeployError, GraphError, RecipeError, did_you_mean
+from fcn_deploy.system.apart import reads
 from fcn_deploy.system.files import check_name
 
 Kind = Literal["demo", "checkpoint", "recipe", "onnx", "engine"]
@@ -64,6 +65,7 @@ def require_file(source: str | os.PathLike[str], *, sidecar_alone: bool = False)
     path = file_of(source)
     check_name(path)
     if _is_file(path):
+        reads(path, path.with_name(f"{path.name}{SIDECAR}"))
         if is_sidecar(path) and kind_of(path) == "engine" and not sidecar_alone:
             engine = path.with_suffix("")
             raise EngineError(f"{path} describes the engine {engine.name}, which is missing next to it; copy it there")

@@ -31,6 +31,7 @@ from typing import Annotated, Any
 from fcn_deploy.card import ChannelOrder, ClassNames, Pixels
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
+from fcn_deploy.system.apart import reads
 from fcn_deploy.system.decode import Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
 from fcn_deploy.system.toml import read_toml
@@ -132,6 +133,7 @@ def resolve_checkpoint(recipe: Recipe, given: Path | None = None) -> Path:
             source = f"fetch it from {recipe.url} and put it there" if recipe.url else "put it there"
             raise CheckpointError(f"{recipe.checkpoint} is missing (looked for {looked}); {source}")
         _check_hash(recipe, found)
+    reads(found)
     return found
 
 

@@ -21,6 +21,7 @@ from fcn_deploy.card import CARD_KEY, ChannelOrder, ModelCard, Triple
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.confidence import with_formula
 from fcn_deploy.graph.contract_io import keep_outputs
+from fcn_deploy.graph.load import unnamed_target
 from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.model_file import kind_of, require_file
 from fcn_deploy.network_size import network_size_text
@@ -134,7 +135,7 @@ def adopt(
     require_file(path)
     if kind_of(path) != "onnx":
         raise GraphError(f"{path} is no ONNX file; adopt takes those of other tools, export takes checkpoints")
-    target = Path(output or f"{path.stem}{SUFFIX}")
+    target = Path(output) if output else unnamed_target(f"{path.stem}{SUFFIX}")
     if resolved(target) == resolved(path):
         raise GraphError(f"{target} is the given file itself, which is the reference; give another file (-o)")
     check_writable(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
         calibration = _calibration(card, options, frames, progress)
         options.budget.check(frames.classes)
         examiner = Examiner(options.budget, frames.classes, frames.present, len(frames))
-        options.folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_folder(options.folder))
         path = options.folder / "log.jsonl"
         notice = f"another process is writing {path}; waiting for it"  # two would write one step twice
         stack.enter_context(building(path, progress, notice=notice))
@@ -84,6 +84,19 @@ def opened(options: ChoiceOptions, progress: Progress) -> Iterator[Opened]:
 
         trials = Trials(files, frames, log, REFERENCE, open_the_reference, threads, options.radius, progress)
         yield Opened(trials, candidates, source, examiner)
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make the folder of the log; after an error before the first step it is removed again if nothing is in it."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for each in made:
+            with suppress(OSError):  # what is in it is worth keeping
+                each.rmdir()
 
 
 def _frames(card: ModelCard | None, options: ChoiceOptions, progress: Progress) -> LabelledFrames:

@@ -23,7 +23,7 @@ from fcn_deploy.choice.log import Times
 from fcn_deploy.choice.race import FEW_ROUNDS, leader, median_ms, slowdown, surely_slower
 from fcn_deploy.choice.scoring import FrameCounts
 from fcn_deploy.choice.trials import Trials
-from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.system.interrupt import interrupts
 
 REFERENCE_ROUNDS = 12
@@ -31,6 +31,7 @@ REFERENCE_ROUNDS = 12
 UNSTEADY = 2
 FEWEST = 4
 FAR = 3.0
+FAILED = "failed"
 UNTRIED = "the time was up before it was judged"
 
 
@@ -88,12 +89,23 @@ class Search:
     _near: Times = field(default_factory=dict)
 
     def run(self, candidates: Sequence[Candidate]) -> CandidateState | None:
-        """Return the winner; None if none passes."""
+        """Return the winner; None if none passes.
+
+        Raises:
+            RunnerError: no candidate runs.
+            FcnDeployError: the reference does not.
+        """
         self.tried = [CandidateState(candidate) for candidate in candidates]
         total = len(self.trials.frames)
         first = stages(total)[0]
+        if time.perf_counter() < self.deadline:
+            self.trials.score(None, first)  # without it nothing can be judged
         for trial in self.tried:
             self._first_look(trial, first)
+        if self.tried and all(trial.outcome == FAILED for trial in self.tried):
+            trial = self.tried[0]
+            others = f" (nor do the {len(self.tried) - 1} others)" if len(self.tried) > 1 else ""
+            raise RunnerError(f"{trial.candidate.name} does not run{others}: {trial.dropped}")
         for trial in sorted(self._alive(), key=lambda trial: trial.ms or 0.0):
             self._judge(trial)
         return self._fastest(self._passed) if self._passed else None
@@ -112,7 +124,7 @@ class Search:
         try:
             trial.counts = self.trials.score(trial.candidate, upto)
         except FcnDeployError as error:
-            trial.drop("failed", f"failed: {error}")
+            trial.drop(FAILED, f"failed: {error}")
             return
         objection = self.examiner.objection(self.trials.score(None, upto), trial.counts)
         if objection:

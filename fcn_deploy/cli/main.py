@@ -10,6 +10,7 @@ import signal
 import sys
 import warnings
 from types import FrameType
+from typing import Any
 
 import click
 import cloup
@@ -18,6 +19,7 @@ from fcn_deploy.cli.console import say
 from fcn_deploy.cli.options.budget import WORSE
 from fcn_deploy.cli.options.command import SETTINGS, Context, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError
+from fcn_deploy.system.apart import apart
 from fcn_deploy.system.escape import visible_line
 from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.interrupt import ignore_signals, within_import
@@ -82,6 +84,11 @@ class _Program(cloup.Group):
     """Commands in sections, imported on demand, so that `--help` loads none of them."""
 
     context_class = Context
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run the program; no file that it reads is written."""
+        with apart():
+            return super().main(*args, **settings)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.commands:

@@ -16,6 +16,7 @@ from pathlib import Path
 from fcn_deploy.card import class_names, voc_palette
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.errors import DataError, RecipeError, restated
+from fcn_deploy.system.apart import reads
 from fcn_deploy.system.files import require_plain
 
 FILE_NAME = "classes.txt"
@@ -130,6 +131,7 @@ def read_lines(path: Path, *, stream: bool = True) -> list[tuple[int, str]]:
 
     Without `stream`, a pipe or a device is refused.
     """
+    reads(path)
     try:
         text = (path if stream else require_plain(path)).read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:

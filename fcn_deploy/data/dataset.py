@@ -14,6 +14,7 @@ from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Dataset, Sample, evenly_spaced
 from fcn_deploy.data.synthetic import dataset as synthetic
 from fcn_deploy.errors import DataError, UnnamedClassesError
+from fcn_deploy.system.apart import reads_all
 from fcn_deploy.system.files import reading
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -73,6 +74,7 @@ def open_dataset(
         rule = LabelRule.of(len(listed.names), ignore_index, label_values, reduce_zero_label)
     if rule == LabelRule(len(listed.names)) and found.values is not None and len(found.values) == len(listed.names):
         rule = replace(rule, values=found.values, void=found.void)
+    reads_all(lambda: (part for pair in found.pairs for part in pair if part is not None))
     pairs = PairDataset(source, found.pairs, listed, rule)
     return pairs if limit is None else evenly_spaced(pairs, limit)
 

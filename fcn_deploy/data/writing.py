@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.sample import Colour, Dataset, Sample
@@ -26,6 +27,8 @@ _ENDS = {
     ".npy": (b"\x93NUMPY", b""),
 }
 _COLOUR_TYPE = 25
+MARK = "fcn-deploy predict"  # in the head of its results
+_MARKED_HEAD = 256  # bytes
 
 
 def write_pairs(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> Path:
@@ -82,13 +85,16 @@ def save_image(image: Image.Image, path: Path, **options: Any) -> None:
     write_bytes(path, encoded.getvalue())
 
 
-def save_labels(image: Image.Image, path: Path) -> None:
-    """Write a PNG of `label_image`, as `save_image` does.
+def save_labels(image: Image.Image, path: Path, *, mark: bool = False) -> None:
+    """Write a PNG of `label_image`, as `save_image` does; `mark` says in it that `predict` made it.
 
     8-bit labels are packed as runs alone (zlib's Z_RLE): of label maps that makes smaller files than a search for
     repetitions does, in less time.
     """
-    options = {} if image.mode.startswith("I") else {"compress_type": zlib.Z_RLE}
+    options: dict[str, Any] = {} if image.mode.startswith("I") else {"compress_type": zlib.Z_RLE}
+    if mark:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Software", MARK)
     save_image(image, path, **options)
 
 
@@ -113,3 +119,13 @@ def is_whole(path: Path) -> bool:
     if not (start.startswith(head) and end == tail):
         return False
     return path.suffix.lower() != ".png" or start[_COLOUR_TYPE:] in (b"\x00", b"\x03")
+
+
+def is_marked(path: Path) -> bool:
+    """Tell whether `predict` wrote a .png or .jpg, by its mark; of arrays, which have none, by their first bytes.
+
+    An empty file counts too: nothing is lost with it.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_MARKED_HEAD)
+    return not head or MARK.encode() in head or (path.suffix == ".npy" and head.startswith(_ENDS[".npy"][0]))

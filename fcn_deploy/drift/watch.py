@@ -30,6 +30,7 @@ from fcn_deploy.quantization.calibration.cache import CacheKey, read_cache
 from fcn_deploy.quantization.calibration.image_statistics import ImageStatistics, chosen_rows
 from fcn_deploy.quantization.calibration.images import calibration_options, open_images
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
+from fcn_deploy.system.apart import reads
 from fcn_deploy.system.arguments import Positive, Threads, checked
 from fcn_deploy.system.decode import Count, at_least
 from fcn_deploy.system.files import StrPath
@@ -122,6 +123,7 @@ def _calibration(
     if calibration is not None and cache is not None:
         raise DataError("the calibration images and their cache exclude each other; give --calib or --calib-cache")
     if cache is not None:
+        reads(Path(cache))
         return _cached(networks, Path(cache))
     if calibration is None:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.card import CARD_KEY, ModelCard
-from fcn_deploy.errors import GraphError, one_line, restated
+from fcn_deploy.errors import GraphError, OutputError, one_line, restated
 from fcn_deploy.graph.card_fit import check_card_fits
 from fcn_deploy.graph.complete import check_complete, check_order, check_versions
 from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.graph.precheck.scan import scan
+from fcn_deploy.graph.precheck.stored_types import metadata_keys
 from fcn_deploy.graph.weights import catch_weight_errors, follow_links
 from fcn_deploy.system.decode import decode, parse_json
 
@@ -78,6 +80,14 @@ def find_card(model: ir.Model, path: Path) -> ModelCard | None:
     """Return the model card of the graph loaded from `path`; None if another tool exported it."""
     text = model.metadata_props.get(CARD_KEY)
     return None if text is None else ModelCard.from_json(text, path)
+
+
+def unnamed_target(name: str) -> Path:
+    """Return the file that is written where a user names none; OutputError if one of another tool is there."""
+    path = Path(name)
+    if os.path.lexists(path) and CARD_KEY not in metadata_keys(path):
+        raise OutputError(f"{path} is there and has no model card of fcn-deploy; name the file to write (-o)")
+    return path
 
 
 def load_weights(model: torch.nn.Module, graph: ir.Model, path: Path) -> None:

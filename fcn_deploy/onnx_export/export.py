@@ -19,7 +19,7 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.errors import ExportError, GraphError, RecipeError, restated
 from fcn_deploy.graph.confidence import with_formula
 from fcn_deploy.graph.contract_io import graft_contract, keep_outputs
-from fcn_deploy.graph.load import UNUSED_KEY
+from fcn_deploy.graph.load import UNUSED_KEY, unnamed_target
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.models.network import load_network
@@ -144,7 +144,7 @@ def export(
     return export_model(
         network,
         card,
-        Path(output or f"{Path(source).stem}.onnx"),
+        Path(output) if output else unnamed_target(f"{Path(source).stem}.onnx"),
         outputs=outputs,
         input_kind=input_kind,
         tolerance=tolerance,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,9 +16,8 @@ from PIL import Image
 from fcn_deploy.card import voc_palette
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.data.writing import is_whole, label_image, save_image, save_labels
-from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.prediction.images.sources import ImageSource
+from fcn_deploy.data.writing import MARK, is_whole, label_image, save_image, save_labels
+from fcn_deploy.errors import DataError
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.system.files import remove_leftovers, write_bytes
 from fcn_deploy.system.scratch import scratch_folder
@@ -122,7 +119,7 @@ class Outputs:
         with self.staged(name) as here:
             if confidence is not None:
                 for path in here._confidence_paths(name):
-                    save_labels(label_image(confidence, None), path)
+                    save_labels(label_image(confidence, None), path, mark=True)
             here._write(name, image, labels)
 
     def read_confidence(self, name: PurePosixPath) -> NDArray[np.uint8]:
@@ -133,14 +130,14 @@ class Outputs:
     def _write(self, name: PurePosixPath, image: NDArray[np.uint8], labels: NDArray[Any]) -> None:
         if self.overlay is not None:
             mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
-            save_image(mixed, self.overlay_path(name), quality=90)
+            save_image(mixed, self.overlay_path(name), quality=90, comment=MARK)
         if self.format == "npy":
             stream = io.BytesIO()  # np.save reports a full disk without the system's reason
             np.save(stream, labels)
             write_bytes(self.label_path(name), stream.getvalue())
         else:
             indexed = label_image(labels, self.palette if self.format == "indexed" else None)
-            save_labels(indexed, self.label_path(name))
+            save_labels(indexed, self.label_path(name), mark=True)
 
     def _coloured(self, labels: NDArray[Any]) -> Image.Image:
         if labels.dtype == np.uint8:
@@ -165,64 +162,3 @@ class Outputs:
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path} cannot be read as labels ({error}); remove it") from error
         return labels
-
-    def check_names(self, sources: Iterable[ImageSource]) -> None:
-        """Check all names before the first image is decoded.
-
-        Raises:
-            DataError: two sources would share a result, or one's result needs a folder where another's file is.
-            OutputError: a result would replace a source.
-        """
-        taken: dict[Path, ImageSource] = {}
-        folders: dict[Path, ImageSource] = {}
-        for source in sources:
-            for path in self._claimed(source):
-                if path in taken:
-                    raise DataError(_collision(taken[path], source, path))
-                taken[path] = source
-                if path.parent not in folders:
-                    folders.update(dict.fromkeys(path.parents, source))
-        for path in taken.keys() & folders.keys():
-            raise DataError(_collision(taken[path], folders[path], path))
-        if self.storage is None:
-            self._check_sources({path: source for path, source in taken.items() if source.storage is None})
-        else:
-            self._check_stored(self.storage, taken)
-
-    def _claimed(self, source: ImageSource) -> tuple[Path, ...]:
-        return (self.target / source.name,) if source.is_video else self.paths(source.name)
-
-    def _check_sources(self, taken: dict[Path, ImageSource]) -> None:
-        """Raise OutputError if a result would replace a source: only possible in a folder that both share."""
-        shared = {_real_folder(path.parent) for path in taken}
-        shared &= {_real_folder(source.path.parent) for source in taken.values()}
-        if not shared:
-            return
-        sources = {_real(source.path): source for source in taken.values()}
-        for path in taken:
-            if _real(path) in sources:
-                clash = sources[_real(path)].path
-                raise OutputError(f"{path} would replace the image {clash}; choose another folder (-o)")
-
-    def _check_stored(self, storage: Storage, taken: dict[Path, ImageSource]) -> None:
-        sources = {source.address for source in taken.values() if source.storage is not None}
-        for path in taken:
-            address = storage.address_of(PurePosixPath(path))
-            if address in sources:
-                raise OutputError(f"{address} would replace an image; choose another folder (-o)")
-
-
-@lru_cache(maxsize=1024)
-def _real_folder(folder: Path) -> str:
-    return os.path.realpath(folder)
-
-
-def _real(path: Path) -> str:
-    return os.path.join(_real_folder(path.parent), path.name)  # noqa: PTH118  (a million paths)
-
-
-def _collision(first: ImageSource, second: ImageSource, path: Path) -> str:
-    return (
-        f"{first.address} and {second.address} would both be written to {path}; give the folder above them, rename "
-        "one, or keep the suffixes in the names (--keep-suffix)"
-    )

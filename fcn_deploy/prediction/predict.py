@@ -11,6 +11,7 @@ from typing import IO, Annotated, cast
 
 from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.prediction.cluster.resources import Cluster
+from fcn_deploy.prediction.collisions import check_names
 from fcn_deploy.prediction.fastest import AUTO
 from fcn_deploy.prediction.images.lazy_images import count_images, first_image
 from fcn_deploy.prediction.images.sources import ImageSource
@@ -129,7 +130,7 @@ def predict(
     total = count_images(sources)
     with ExitStack() as stack:
         labeller = _open_labeller(options, cluster, sources, total or 0, stack, progress)
-        labeller.outputs.check_names(sources)
+        check_names(labeller.outputs, sources, skip=options.skip_existing)
         if options.skip_existing:
             labeller.outputs.remove_partial_files()
         return _run(options, sources, total, labeller, progress)

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
+from fcn_deploy.system.apart import apart
 from fcn_deploy.system.decode import ExpectedError, at_least, shown
 
 P = ParamSpec("P")
@@ -42,7 +43,7 @@ Threads = Annotated[int, at_least(1, MOST_THREADS), _for_this_machine]
 
 
 def checked(function: Callable[P, T]) -> Callable[P, T]:
-    """Check the arguments of `function` by its type hints, as `fitting` does, whenever it is called."""
+    """Check the arguments of `function` by its type hints, as `fitting` does; no file it reads may be an output."""
     signature = inspect.signature(function)
     hints = lru_cache(lambda: _hints(function))
 
@@ -54,7 +55,8 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
                 found = bound.arguments[name] = fitting(name, hints()[name], value)
                 if found == () and signature.parameters[name].default != ():
                     raise FcnDeployError(f"{name} is empty; expected at least one")
-        return function(*bound.args, **bound.kwargs)
+        with apart():
+            return function(*bound.args, **bound.kwargs)
 
     return call
 

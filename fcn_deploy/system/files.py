@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fcn_deploy.errors import FcnDeployError, OutputError
+from fcn_deploy.system.apart import claim
 
 StrPath = str | os.PathLike[str]
 _REASONS = {
@@ -120,8 +121,9 @@ def remove_temporary(path: Path) -> None:
 
 
 def _regular(target: Path) -> Path:
-    """Return where a link at `target` points to; raise OSError or OutputError if something not a file is there."""
+    """Return where a link at `target` points to; raise OSError or OutputError if no file or an input is there."""
     target = Path(target)
+    claim(target)
     try:
         kind = target.lstat().st_mode
         if stat.S_ISLNK(kind):
@@ -167,7 +169,9 @@ def _move_in_place(folder: Path, target: Path) -> None:
     Some libraries create files that only the owner can read; the folder shows what the umask grants.
     """
     granted = folder.stat().st_mode & 0o666
-    for path in sorted(folder.iterdir(), key=lambda path: path.name == target.name):
+    paths = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
+    claim(*(target.with_name(path.name) for path in paths))
+    for path in paths:
         with path.open("r+b") as stream:  # Windows syncs only what may be written
             os.fsync(stream.fileno())
         path.chmod(granted)
@@ -192,10 +196,7 @@ def write_bytes(target: Path, data: bytes) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write UTF-8 `text` to `target` whole or not at all; OutputError as for `atomic_path`.
-
-    Names of files need not be UTF-8; their own bytes are written.
-    """
+    """Write UTF-8 `text`, in which names of files keep their own bytes, as `write_bytes` does."""
     write_bytes(target, text.encode(errors="surrogateescape"))
 
 

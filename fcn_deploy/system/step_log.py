@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from fcn_deploy.system.files import check_writable, output_error, write_text
 from fcn_deploy.system.plain import plain
 
 
-@dataclass(frozen=True)
+@dataclass
 class StepLog:
-    """A log of one kind.
+    """A log of one kind; the file is made with its first step, so that work without one leaves nothing.
 
     Attributes:
         path: the file.
@@ -38,6 +38,7 @@ class StepLog:
     work: str
     flag: str
     schema: int = 1
+    _header: str = field(default="", init=False, repr=False)  # "" once it is in the file
 
     def open(self, key: Mapping[str, Any], parse: Callable[[str, str], None]) -> None:
         """Start the log, or give each of its lines to `parse`, with the words for an error about that line.
@@ -54,13 +55,18 @@ class StepLog:
         if self.path.is_file() and self.path.stat().st_size:
             self._read(key, parse)
         else:
-            write_text(self.path, json.dumps({"schema": self.schema, "kind": self.kind, "key": plain(key)}) + "\n")
+            self._header = json.dumps({"schema": self.schema, "kind": self.kind, "key": plain(key)}) + "\n"
 
     def add(self, line: Any) -> None:
         """Write one finished step, a dataclass or plain data, at once; OutputError if it cannot be written."""
+        text = json.dumps(plain(line)) + "\n"
+        if self._header:
+            write_text(self.path, self._header + text)
+            self._header = ""
+            return
         try:
             with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(plain(line)) + "\n")
+                stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.splits import share_of
 from fcn_deploy.errors import TrainingError
 from fcn_deploy.system.decode import decode, parse_json
-from fcn_deploy.system.files import remove_temporary, target_of_temporary
+from fcn_deploy.system.files import check_writable, remove_temporary, target_of_temporary
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.quantized import INT8_FILE, PLAN
 from fcn_deploy.training.run import BEST, LAST, LOG
@@ -18,6 +19,7 @@ Start = Literal["new", "resume", "restart"]
 PAGE = "report.html"
 FILES = (STATE_FILE, LOG, BEST, LAST, PAGE, PLAN, INT8_FILE)
 VAL_LIST = Path("val", "list.txt")  # the images that --val 0.2 keeps apart
+VAL_FILES = (VAL_LIST, VAL_LIST.with_name(FILE_NAME))
 
 
 def saved_run(config: TrainConfig, start: Start) -> SavedState | None:
@@ -46,10 +48,20 @@ def saved_run(config: TrainConfig, start: Start) -> SavedState | None:
     return saved
 
 
+def check_outputs(config: TrainConfig) -> None:
+    """Raise OutputError if a file of the run cannot be written, or is one that the run reads."""
+    for name in _written(config):
+        check_writable(config.output / name)
+
+
 def remove_run(folder: Path) -> None:
     """Remove the files of the run in `folder`; others stay."""
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
+
+
+def _written(config: TrainConfig) -> list[str]:
+    return [*FILES, *(map(str, VAL_FILES) if share_of(config.val) is not None else ())]
 
 
 def remove_partial_files(folder: Path) -> None:
@@ -62,8 +74,7 @@ def remove_partial_files(folder: Path) -> None:
 def _check_replaceable(config: TrainConfig) -> None:
     """Raise TrainingError if training would replace files of no run, as a network of that name from elsewhere."""
     folder = config.output
-    written = [*FILES, *([str(VAL_LIST)] if share_of(config.val) is not None else [])]
-    there = [name for name in written if (folder / name).exists()]
+    there = [name for name in _written(config) if (folder / name).exists()]
     if there and not _is_run(folder):
         raise TrainingError(
             f"{folder} holds {', '.join(there)}, which no run of fcn-deploy wrote (no {STATE_FILE} or {LOG} of one); "

@@ -11,17 +11,25 @@ from fcn_deploy.data.splits import share_of, write_list
 from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.quantization.plan import QuantizationPlan
 from fcn_deploy.system.arguments import checked
-from fcn_deploy.system.files import StrPath, check_writable, write_text
+from fcn_deploy.system.files import StrPath, write_text
 from fcn_deploy.system.interrupt import StopRequest
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.folder import PAGE, VAL_LIST, Start, remove_partial_files, remove_run, saved_run
+from fcn_deploy.training.folder import (
+    PAGE,
+    VAL_LIST,
+    Start,
+    check_outputs,
+    remove_partial_files,
+    remove_run,
+    saved_run,
+)
 from fcn_deploy.training.opening import opening_lines
 from fcn_deploy.training.page import write_page
 from fcn_deploy.training.quantized import INT8_FILE, PLAN, planned, quantise, write_int8
 from fcn_deploy.training.run import BEST, LAST, LOG, Run
 from fcn_deploy.training.setup import TrainArguments, config_of, new_model, open_run_inputs
-from fcn_deploy.training.state import STATE_FILE, EpochRecord, Position
+from fcn_deploy.training.state import EpochRecord, Position
 from fcn_deploy.training.step import Stepper, choose_device
 
 if TYPE_CHECKING:
@@ -182,7 +190,7 @@ def run_training(
         plan = kept or planned(model, material.card, Path(config.quantize), progress)
         quantise(model, plan)
     stepper = Stepper(model, material.card, config, precision)
-    check_writable(config.output / STATE_FILE)  # after all else that can fail, so that a mistake leaves no folder
+    check_outputs(config)  # after all else that can fail, so that a mistake leaves no folder
     if saved is None:
         remove_run(config.output)
         write_text(config.output / LOG, "")  # from now on the folder is a run's

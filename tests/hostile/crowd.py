@@ -85,11 +85,12 @@ def _one_after_another(jobs: Iterable[Job]) -> Iterator[Result]:
 class _Child:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hostile-")
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (closed with the child)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.hostile.crowd", self._folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
         )
         self._patience_s = STARTING_S  # imports are in the first attempt
@@ -106,13 +107,18 @@ class _Child:
             return Result(job, None, ("hang",)), False
         line = self._process.stdout.readline()
         if not line:
-            return Result(job, None, (f"crash: exit code {self._process.wait()}",)), False
+            return Result(job, None, (f"crash: exit code {self._process.wait()} {self._last_words()}",)), False
         answer: Mapping[str, Any] = json.loads(line)
         return Result(job, answer["code"], tuple(answer["faults"]), answer["reason"]), True
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return "".join(self._errors.read().splitlines()[-1:])
 
     def close(self) -> None:
         self._process.kill()
         self._process.communicate()
+        self._errors.close()
         self._folder.cleanup()
 
 

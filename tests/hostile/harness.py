@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import io
+import json
 import os
 import signal
 import sys
@@ -42,6 +43,7 @@ class Attempt:
     out: str
     err: str
     hung: bool = False
+    outputs: Path = Path()
     left: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
@@ -62,7 +64,7 @@ def attempt(
     left = tuple(sorted(str(path.relative_to(outputs)) for path in outputs.rglob("*"))) if outputs.exists() else ()
     after = _contents(inputs)
     changed = tuple(sorted(name for name in before | after if before.get(name) != after.get(name)))
-    return Attempt(words, code, out.getvalue(), err.getvalue(), hung, left, changed)
+    return Attempt(words, code, out.getvalue(), err.getvalue(), hung, outputs, left, changed)
 
 
 def faults(done: Attempt, *, refused: bool = True) -> list[str]:
@@ -80,7 +82,23 @@ def faults(done: Attempt, *, refused: bool = True) -> list[str]:
         found.append(f"exit code {done.code}")
     if not done.reason.startswith("error: "):
         found.append(f"the last line is no reason: {done.reason[:200]}")
-    return found + [f"{name} was left" for name in done.left]
+    return found + [f"{name} was left" for name in done.left if not _resumes(done, name)]
+
+
+def _resumes(done: Attempt, name: str) -> bool:
+    """Tell whether a file left by `choose` is its log of at least one whole step, or the folder of it, and was named.
+
+    Such a log is an output that the command's help promises: the same command continues from it.
+    """
+    if done.arguments[0] != "choose":
+        return False
+    path = done.outputs / name
+    if path.is_dir():
+        return all(_resumes(done, str(each.relative_to(done.outputs))) for each in path.iterdir())
+    if path.name != "log.jsonl" or f"choice log {path}: " not in done.err:
+        return False
+    header, *steps = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return header["kind"] == "choice" and bool(steps) and all("step" in step for step in steps)
 
 
 def _run(words: tuple[str, ...], deadline_s: float) -> tuple[int, bool]:

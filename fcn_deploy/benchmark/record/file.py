@@ -19,6 +19,7 @@ from fcn_deploy.benchmark.record.measurement import (
 )
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
+from fcn_deploy.system.apart import reads
 from fcn_deploy.system.decode import decode, is_schema, parse_json
 from fcn_deploy.system.files import require_plain, write_text
 from fcn_deploy.system.formatting import count
@@ -61,6 +62,7 @@ def write_record(path: Path, record: Record) -> None:
 
 def read_record(path: Path) -> Record:
     """Read a record file; RecordError if it is missing or is not one."""
+    reads(path)
     try:
         return from_json(require_plain(path).read_text(encoding="utf-8"), path.name)
     except FileNotFoundError as error:

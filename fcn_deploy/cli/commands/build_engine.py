@@ -35,7 +35,7 @@ _BUILDER = (
     option(
         "--workspace-mib", type=WholeNumber(1, 1 << 24), show_default="no limit", help="Device memory for a kernel."
     ),
-    option("--timing-cache", type=FILE, help="Store measured kernel times in this file and reuse them."),
+    option("--timing-cache", type=FILE, writes=True, help="Store measured kernel times in this file and reuse them."),
     option("--optimization-level", type=WholeNumber(0, 5), show_default="TensorRT's own", help="0 builds fastest."),
     option("--tf32/--no-tf32", default=None, show_default="TensorRT's own", help="Use TF32 for FP32 products."),
     option("--refit", is_flag=True, help="Build a plan whose weights can be exchanged."),
@@ -74,7 +74,13 @@ _BUILDER_NAMES = (
 @group("Builder", _BUILDER)
 @group(
     "Result",
-    output_option("out", "Engine to write; the sidecar FILE.json is written next to it.", type=FILE, required=True),
+    output_option(
+        "out",
+        "Engine to write; the sidecar FILE.json is written next to it.",
+        type=FILE,
+        required=True,
+        companions=(".json",),
+    ),
     option("--force", is_flag=True, help="Build even if nothing has changed."),
     json_option,
 )

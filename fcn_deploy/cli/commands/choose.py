@@ -96,6 +96,7 @@ def _names(text: str) -> tuple[str, ...]:
     ),
     option(
         "--work",
+        writes=True,
         type=FILE,
         metavar="DIR",
         show_default="OUTPUT.choose",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import cloup
 
-from fcn_deploy.cli.console import STDOUT, emit, json_path, leave, progress
+from fcn_deploy.cli.console import STDOUT, emit, leave, progress
 from fcn_deploy.cli.options.command import cli_command, group, json_option, option
 from fcn_deploy.cli.options.data import RUN_OPTIONS, data_options, image_options, runner_option
 from fcn_deploy.cli.options.values import picked
@@ -38,7 +38,13 @@ from fcn_deploy.cli.options.values import picked
 )
 @group(
     "Result",
-    option("--html", "html_path", metavar="FILE", help="Write a page with the tables and the confusion matrix."),
+    option(
+        "--html",
+        "html_path",
+        metavar="FILE",
+        writes=True,
+        help="Write a page with the tables and the confusion matrix.",
+    ),
     json_option,
 )
 def command(models: tuple[str, ...], html_path: str | None, **given: Any) -> None:
@@ -71,7 +77,7 @@ def _check_page(path: str | None) -> None:
     """Check before the work starts that the page can be written.
 
     Raises:
-        UsageError: it is to be printed, or has the name of the JSON file.
+        UsageError: it is to be printed.
         OutputError: it cannot be written.
     """
     from fcn_deploy.system.files import check_writable
@@ -80,6 +86,4 @@ def _check_page(path: str | None) -> None:
         raise click.UsageError("--html needs a file; - would print the page among the tables")
     if path is None:
         return
-    if json_path() not in (None, STDOUT) and Path(path).absolute() == Path(str(json_path())).absolute():
-        raise click.UsageError("--html and --json need a file each; both name the same one")
     check_writable(Path(path))

@@ -86,9 +86,10 @@ UNUSED_IMAGES = 3
     ),
     option("--overlay", is_flag=True, help="Also write NAME.overlay.jpg, the image under the labels' colours."),
     option("--alpha", type=Number(0, 1), default=0.5, help="Opacity of the colours of --overlay."),
-    option("--areas", type=File(), help="Write the pixels of each class in each image as CSV."),
+    option("--areas", type=File(), writes=True, help="Write the pixels of each class in each image as CSV."),
     option(
         "--confidence",
+        writes=True,
         type=File(),
         metavar="CONFIDENCE_DIR",
         help="Also write 255 times each label's probability there, as grey PNG, and the mean to --areas.",

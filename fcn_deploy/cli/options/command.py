@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from fcn_deploy.cli import console
 from fcn_deploy.cli.options.numbers import Form
+from fcn_deploy.cli.options.outputs import check_outputs
 
 Decorator = Callable[[Any], Any]
 
@@ -48,11 +49,24 @@ class Option(cloup.Option):
     """An option that also takes the names that it had in earlier releases; neither help nor errors show those.
 
     Empty text is refused unless the option `may_be_empty`: as a path it is the current folder.
+
+    Attributes:
+        writes: whether its value is a file or a folder that the command writes.
+        companions: what follows its name in the names of files that are written next to it.
     """
 
-    def __init__(self, *args: Any, was: Sequence[str] = (), may_be_empty: bool = False, **attrs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        was: Sequence[str] = (),
+        may_be_empty: bool = False,
+        writes: bool = False,
+        companions: Sequence[str] = (),
+        **attrs: Any,
+    ) -> None:
         super().__init__(*args, **attrs)
         self.was, self.may_be_empty = tuple(was), may_be_empty
+        self.writes, self.companions = writes, tuple(companions)
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
         """Convert as click does; UsageError for empty text."""
@@ -131,6 +145,7 @@ class Command(cloup.Command):
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
+        check_outputs(ctx)
         with console.described(ctx):
             return super().invoke(ctx)
 
@@ -152,14 +167,20 @@ def cli_command(*, examples: Sequence[str], cls: type[Command] = Command, **attr
     return cloup.command(cls=cls, examples=examples, context_settings=SETTINGS, **attrs)
 
 
-def option(*names: str, was: Sequence[str] = (), **attrs: Any) -> Decorator:
-    """Declare an option as `click.option` does; `was` are the names it had in earlier releases, which still work."""
-    return cloup.option(*names, cls=Option, was=was, **attrs)
+def option(*names: str, was: Sequence[str] = (), writes: bool = False, **attrs: Any) -> Decorator:
+    """Declare an option as `click.option` does.
+
+    Args:
+        was: the names that it had in earlier releases, which still work.
+        writes: whether it names what the command writes; two such options cannot name one file.
+    """
+    return cloup.option(*names, cls=Option, was=was, writes=writes, **attrs)
 
 
 json_option = option(
     "--json",
     metavar="FILE",
+    writes=True,
     expose_value=False,
     callback=console.remember_json_path,
     help="Write the result as JSON; - prints it instead of the text.",
@@ -168,7 +189,7 @@ json_option = option(
 
 def output_option(dest: str, help: str, *, was: Sequence[str] = ("--out",), **attrs: Any) -> Decorator:
     """Return -o/--output, the file or folder that a command writes."""
-    return option("-o", "--output", dest, was=was, help=help, **{"metavar": "FILE", **attrs})
+    return option("-o", "--output", dest, was=was, writes=True, help=help, **{"metavar": "FILE", **attrs})
 
 
 def group(title: str, *options: Decorator | Sequence[Decorator]) -> Decorator:

@@ -30,7 +30,9 @@ GATE_OPTIONS = (
     ),
     option("--relative", is_flag=True, help="Compare shares of PyTorch's time, if the machine's speed varies."),
     option("--strict", is_flag=True, help="Fail (exit code 4) where a limit could not be judged."),
-    option("--junit", "junit_path", metavar="FILE", help="Write a JUnit file: a test for each row and limit."),
+    option(
+        "--junit", "junit_path", metavar="FILE", writes=True, help="Write a JUnit file: a test for each row and limit."
+    ),
 )
 from_option = option("--from", "from_path", metavar="RECORD", help="Show a record again; measure nothing.")
 

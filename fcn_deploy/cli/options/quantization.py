@@ -43,6 +43,7 @@ cache_option = option(
     "--calib-cache",
     "calibration_cache",
     type=FILE,
+    writes=True,
     help="Store the measured values in this file; read them from it if graph and images are the same.",
 )
 keep_option = option(
@@ -65,6 +66,7 @@ SEARCH_OPTIONS = (
     ),
     option(
         "--search-log",
+        writes=True,
         type=FILE,
         show_default="OUTPUT.search.jsonl",
         help="File of finished steps, from which the same command continues.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def _report(kind: str, about: str) -> Decorator:
-    return option(f"--{kind}", f"{kind}_path", metavar="FILE", help=about)
+    return option(f"--{kind}", f"{kind}_path", metavar="FILE", writes=True, help=about)
 
 
 REPORT_OPTIONS = (
@@ -46,7 +46,7 @@ class Reports:
         """Check before the work starts that every file can be written.
 
         Raises:
-            UsageError: two files have one name, or two are to be printed.
+            UsageError: two are to be printed.
             OutputError: a file cannot be written.
         """
         from fcn_deploy.system.files import check_writable
@@ -55,9 +55,6 @@ class Reports:
         asked = [path for path in (*reports._paths(), json_path()) if path is not None]
         if asked.count(STDOUT) > 1:
             raise click.UsageError("- prints one of --html, --markdown, --csv and --json; give files to the others")
-        paths = [Path(path).absolute() for path in asked if path != STDOUT]
-        if len(set(paths)) < len(paths):
-            raise click.UsageError("--html, --markdown, --csv and --json need a file each; two name the same one")
         for path in reports._paths():
             if path != STDOUT:
                 check_writable(Path(path))

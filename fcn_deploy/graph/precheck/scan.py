@@ -16,6 +16,7 @@ from fcn_deploy.graph.precheck.arity import LEAST_INPUTS
 from fcn_deploy.graph.precheck.tensors import BITS, check_tensor, read_tensor, shown_dims
 from fcn_deploy.graph.precheck.wire import BYTES, Buffer, Field, WireError, fields, message, signed, text
 from fcn_deploy.model_file import require_file
+from fcn_deploy.system.apart import reads
 
 MOST_NODES = 50_000  # the largest networks have a tenth; libraries take minutes of memory and time for more
 DEEPEST = 20  # graphs in graphs: an If in a Loop in an If
@@ -48,6 +49,7 @@ def scan(path: Path) -> dict[str, Path]:
                 scanner.model(data)
     except (WireError, OSError) as error:
         raise GraphError(f"{path} cannot be read as ONNX ({error}); export or copy it again") from error
+    reads(*scanner.files.values())
     return scanner.files
 
 

@@ -15,6 +15,7 @@ from fcn_deploy.data.pairs import read_list
 from fcn_deploy.errors import DataError, OutputError
 from fcn_deploy.prediction.images.storage import Storage, is_address
 from fcn_deploy.prediction.images.video import VIDEO_SUFFIXES
+from fcn_deploy.system.apart import reads_all
 from fcn_deploy.system.files import reading, resolved
 
 STDIN = "-"
@@ -80,6 +81,7 @@ def find_sources(
                 found += _storage_sources(Storage.of(text), exclude if isinstance(exclude, Storage) else None)
             else:
                 found += _sources_of(text, exclude if isinstance(exclude, Path) else None)
+    reads_all(lambda: (source.path for source in found if source.storage is None))
     if not found:
         raise DataError("no images were given; expected files, folders, globs, lists, or - for standard input")
     return found

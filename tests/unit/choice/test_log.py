@@ -47,9 +47,16 @@ def test_half_a_line_is_dropped(tmp_path: Path):
     assert len(ChoiceLog(path, KEY, 2).frames("a")) == 5
 
 
+def test_a_log_without_a_step_is_no_file(tmp_path: Path):
+    log = ChoiceLog(tmp_path / "log.jsonl", KEY, 2)
+    assert not log.path.exists()
+    log.add_frames("a", _counts(1))
+    assert len(log.path.read_text().splitlines()) == 2
+
+
 def test_the_log_of_another_choice_is_refused(tmp_path: Path):
     path = tmp_path / "log.jsonl"
-    ChoiceLog(path, KEY, 2)
+    ChoiceLog(path, KEY, 2).add_times("few rounds: a", {"a": [5, 6]})
     with pytest.raises(RecordError, match=r"log of another choice: it differs in model \(0123, now 9\).*--work"):
         ChoiceLog(path, KEY | {"model": "9"}, 2)
 
@@ -68,7 +75,7 @@ def test_the_log_of_another_choice_is_refused(tmp_path: Path):
 )
 def test_a_damaged_line_is_named(tmp_path: Path, line: str):
     path = tmp_path / "log.jsonl"
-    ChoiceLog(path, KEY, 2)
+    ChoiceLog(path, KEY, 2).add_times("few rounds: a", {"a": [5, 6]})
     path.write_text(path.read_text() + line + "\n")
-    with pytest.raises(RecordError, match="line 2 of the choice log"):
+    with pytest.raises(RecordError, match="line 3 of the choice log"):
         ChoiceLog(path, KEY, 2)

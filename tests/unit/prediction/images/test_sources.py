@@ -6,8 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.prediction.images.sources import ImageSource, find_sources
-from fcn_deploy.prediction.outputs import Outputs
+from fcn_deploy.prediction.images.sources import find_sources
 from tests.support.locked_folder import lock
 
 
@@ -93,37 +92,3 @@ def test_what_is_no_source_is_distinguished(tmp_path, monkeypatch):
     lock(monkeypatch, tmp_path / "locked")
     with pytest.raises(DataError, match="permission denied"):
         names(tmp_path / "locked" / "a.jpg")
-
-
-def sources(*found: str) -> list[ImageSource]:
-    return [ImageSource(Path("photos", name), PurePosixPath(name)) for name in found]
-
-
-@pytest.mark.parametrize(
-    ("found", "said"),
-    [
-        (("a.jpg", "a.png"), "photos/a.jpg and photos/a.png would both be written to masks/a.png"),
-        (("x/a.jpg", "x/a.jpg"), "would both be written to masks/x/a.png"),
-        (("a.jpg", "a.png/b.jpg"), "photos/a.jpg and photos/a.png/b.jpg would both be written to masks/a.png"),
-        (("clip.mp4", "clip.mp4"), "would both be written to masks/clip.mp4"),
-    ],
-)
-def test_names_that_collide_are_refused_with_both_sources(found, said):
-    with pytest.raises(DataError, match=said):
-        Outputs(Path("masks"), "indexed", ()).check_names(sources(*found))
-
-
-def test_names_that_do_not_collide_are_let_be():
-    Outputs(Path("masks"), "indexed", ()).check_names(sources("a.jpg", "b.png", "x/a.jpg", "clip.mp4", "clip.avi"))
-    Outputs(Path("masks"), "indexed", (), keep_suffix=True).check_names(sources("a.jpg", "a.png", "a"))
-
-
-def test_a_result_never_replaces_an_image(tmp_path):
-    touch(tmp_path / "a.png", tmp_path / "b.jpg")
-    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
-    found = find_sources([str(tmp_path / "a.png"), str(tmp_path / "b.jpg")])
-    with pytest.raises(OutputError, match=r"link/a\.png would replace the image .*a\.png"):
-        Outputs(tmp_path / "link", "raw", ()).check_names(found)
-    Outputs(tmp_path / "link", "npy", ()).check_names(found)
-    with pytest.raises(OutputError, match=r"a\.png would replace the image .*link/a\.png"):
-        Outputs(tmp_path, "raw", ()).check_names(find_sources([str(tmp_path / "link" / "a.png")]))
