@@ -31,8 +31,10 @@ from fcn_deploy.errors import (
 from fcn_deploy.graph.float_layers import KEEP_KEY
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
+from fcn_deploy.quantization.options import QuantizeOptions
 from fcn_deploy.quantization.report import QuantizeReport
 from fcn_deploy.quantization.search import cache as search_cache
+from fcn_deploy.quantization.search.dry_run import plan_search
 from fcn_deploy.quantization.search.options import SearchOptions
 from fcn_deploy.system.progress import SILENT, Task
 from tests.support.planted_channel import label_scenes, planted_fcn, quantize_all
@@ -337,8 +339,32 @@ def test_a_dry_run_shows_steps_time_and_space_and_writes_nothing(planted, scenes
     plan = json.loads(_quantize(*arguments, "--json", "-").stdout)
     # The fullest cut is before conv1: 3 channels of floats of 34 x 46 pixels, of 4 images.
     assert plan["cached_bytes"] == 4 * 3 * 34 * 46 * 4
-    assert 0 < plan["pass_seconds"] < plan["most_seconds"]
+    assert 0 < plan["pass_seconds"] < plan["least_seconds"] < plan["most_seconds"]
+    least = plan["read_seconds"] + plan["pass_seconds"] + plan["set_seconds"]
+    assert plan["least_seconds"] == pytest.approx(least)
+    assert plan["most_seconds"] == pytest.approx(least + plan["own_seconds"] + plan["most_sets"] * plan["set_seconds"])
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+def test_a_dry_run_is_right_within_a_third(planted, tmp_path):
+    """Of the steps that a search then takes; timed up to three times, as other work may run next to one of them."""
+    many = tmp_path / "many"
+    label_scenes(many, planted, 120)
+    images = DataOptions(str(many / "photos"), str(many / "maps"))
+    options = QuantizeOptions(
+        planted, "int8", images, "minmax", quantize_first=True, quantize_scores=True, equalize=False,
+        search=SearchOptions(images, BUDGET),
+    )  # fmt: skip
+    ratios: list[float] = []
+    for attempt in range(3):
+        plan = plan_search(options, tmp_path / "q.onnx")
+        report = _search(planted, many, tmp_path / f"{attempt}.onnx").search
+        sets = report.steps - 2 - len(report.layers)
+        ratios.append(plan.seconds_for(sets) / report.seconds)
+        if 3 / 4 <= ratios[-1] <= 4 / 3:
+            return
+    pytest.fail(f"estimated over taken: {ratios}")
 
 
 def test_too_little_disk_is_reported_before_the_layers(planted, scenes, tmp_path, monkeypatch):

@@ -126,11 +126,7 @@ class SearchImages:
         stored = self._cache.get(TRUTH, index)
         truth, near = stored[TRUTH], stored[NEAR]
         same = int(np.count_nonzero(labels == self._cache.get(REFERENCE, index)[REFERENCE]))
-        counted = self._counted(labels)
-        overall, boundary = (
-            confusion_matrix(one, other, len(self.classes), self._ignore)
-            for one, other in ((truth, counted), (truth[near], counted[near]))
-        )
+        overall, boundary = count_labels(truth, near, self._counted(labels), len(self.classes))
         return overall, boundary, PixelShare(same, labels.size)
 
     def _add(self, sample: Sample) -> bytes:
@@ -146,6 +142,15 @@ class SearchImages:
         self.pixels += height * width
         self.largest = max(self.largest, (height, width), key=lambda size: size[0] * size[1])
         return self.frames.digests[-1].encode() + label.tobytes()
+
+
+def count_labels(truth: Labels, near: Labels, labels: Labels, classes: int) -> tuple[Counts, Counts]:
+    """Return int64[C, C] of one image: of every labelled pixel, and of those `near` label changes of the truth."""
+    ignore = ignore_index_for(classes)
+    return (
+        confusion_matrix(truth, labels, classes, ignore),
+        confusion_matrix(truth[near], labels[near], classes, ignore),
+    )
 
 
 def require_labels(sample: Sample) -> Labels:

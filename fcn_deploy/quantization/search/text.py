@@ -82,15 +82,15 @@ def remarks(report: SearchReport) -> list[str]:
 
 def render_plan(plan: SearchPlan) -> str:
     """Return the steps that a search would take, and what they would cost."""
-    whole = f"about {plan.pass_seconds:.0f} s"
+    each = f"about {plan.set_seconds:.0f} s"
     lines = [
         f"search of {count(len(plan.layers), 'layer')} on {count(plan.images, 'image')} of {plan.data}",
-        f"  FP32, the reference            {whole}",
-        f"  all in INT8                    {whole}, and the end if that passes",
+        f"  FP32, the reference            about {plan.read_seconds + plan.pass_seconds:.0f} s, reading included",
+        f"  all in INT8                    {each}, and the end if that passes",
         f"  each layer alone               about {plan.own_seconds:.0f} s; from the image on it would be "
         f"{len(plan.layers) * plan.pass_seconds:.0f} s",
-        f"  sets of layers left in float   1 to {plan.most_sets} passes of {whole}",
-        f"{2 * plan.pass_seconds:.0f} to {plan.most_seconds:.0f} s after the calibration, judged by one image of "
+        f"  sets of layers left in float   1 to {plan.most_sets} passes of {each}",
+        f"{plan.least_seconds:.0f} to {plan.most_seconds:.0f} s after the calibration, judged by one image of "
         f"{plan.size[0]}x{plan.size[1]}",
         f"{plan.cached_bytes / 1e6:.0f} MB of activations on disk at most, {plan.free_bytes / 1e9:.1f} GB free in "
         f"{plan.folder}",
