@@ -133,6 +133,26 @@ def choose_table(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def predict_table(record: dict[str, Any]) -> str:
+    """Markdown: a row a model, runner and kind of results; memory is the highest at half of the images and at the end."""
+    if any("runner" not in row for row in record["rows"]):
+        return table(record)  # of an earlier version of the suite
+    lines = [
+        "| model | `--runner` | ours, ms | plain loop, ms | ours is | a loop over ours, ms | same labels | MiB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in record["rows"]:
+        ms, ours = row["median_ms"], row["ours"]
+        runner = row["asked"] if row["asked"] == row["runner"] else f"{row['asked']}: {row['runner']}"
+        half, end = (max(peaks) / 2**20 for peaks in zip(*row["peak_bytes"][ours], strict=True))
+        times = " | ".join(f"{ms[way]:.2f}" for way in (ours, "a plain loop"))
+        lines.append(
+            f"| {row['question']} | {runner} | {times} | {row['times_faster']['a plain loop']:.2f} times as fast | "
+            f"{ms['a loop over the same runner']:.2f} | {min(row['same_labels']):.3%} | {half:.0f}, {end:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def slips_table(record: dict[str, Any]) -> str:
     """Markdown: how many programs of each kind there were, and what became of the name."""
     lines = ["| programs | outcome | number |", "|---|---|---|"]
@@ -150,6 +170,7 @@ TABLES = {
     "gpu": peers_table,
     "gpudemo": peers_table,
     "peers": peers_table,
+    "predict": predict_table,
     "quantization": precision_table,
     "scenes": precision_table,
     "sliding": sliding_table,
