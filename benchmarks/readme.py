@@ -134,7 +134,7 @@ def choose_table(record: dict[str, Any]) -> str:
 
 
 def predict_table(record: dict[str, Any]) -> str:
-    """Markdown: a row a model, runner and kind of results; memory is the highest at half of the images and at the end."""
+    """Markdown: a row a model, runner and kind of results; memory at half of the images and the end."""
     if any("runner" not in row for row in record["rows"]):
         return table(record)  # of an earlier version of the suite
     lines = [
