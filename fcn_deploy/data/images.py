@@ -137,6 +137,8 @@ def decode(path: Path, most_pixels: int | None = None) -> Image.Image:
     try:
         if path.is_dir():
             raise ImageError(f"{path} is a folder; expected an image file")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path} is a pipe, a socket or a device; expected an image file")
         with open_header(path, most_pixels) as image:
             image.load()
             return _upright(image)

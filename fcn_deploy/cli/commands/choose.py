@@ -124,7 +124,9 @@ def command(model: str, out: Path, **given: Any) -> None:
     from fcn_deploy.choice.dry_run import plan_choice
     from fcn_deploy.choice.outputs.recipe_file import is_choice_recipe
     from fcn_deploy.choice.text import render, render_plan
+    from fcn_deploy.model_file import require_file
 
+    require_file(model)
     if is_choice_recipe(model):
         _again(model, out)
         return
