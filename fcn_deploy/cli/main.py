@@ -18,11 +18,12 @@ import cloup
 from fcn_deploy.cli.console import say
 from fcn_deploy.cli.options.budget import WORSE
 from fcn_deploy.cli.options.command import SETTINGS, Context, verbosity_options
-from fcn_deploy.errors import FcnDeployError, SearchError
+from fcn_deploy.errors import FcnDeployError, SearchError, first_line
 from fcn_deploy.system.apart import apart
 from fcn_deploy.system.escape import visible_line
 from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.interrupt import ignore_signals, within_import
+from fcn_deploy.system.memory import is_out_of_memory
 from fcn_deploy.system.optional import absence
 from fcn_deploy.version import __version__
 
@@ -163,8 +164,9 @@ def _failed(error: Exception) -> int:
         message = missing
     elif isinstance(error, OSError):
         message = os_error_line(error)
-    elif isinstance(error, MemoryError):
-        message = f"out of memory ({error or 'no more was granted'}); use a smaller batch, image or model"
+    elif is_out_of_memory(error):
+        reason = first_line(error) if str(error) else "no more was granted"
+        message = f"out of memory ({reason}); use a smaller batch, image or model"
     elif isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code

@@ -9,9 +9,11 @@ Images, whatever the file holds, become uint8 RGB:
 
 from __future__ import annotations
 
+import re
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.errors import ImageError, LabelError, first_line
+from fcn_deploy.errors import DataError, ImageError, LabelError, first_line
 from fcn_deploy.system.files import require_plain
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"})
@@ -68,6 +70,7 @@ def load_label(
     grey_is_colour: bool = False,
     values_first: bool = False,
     white: int = 1,
+    check: Callable[[Image.Image], None] | None = None,
 ) -> NDArray[Any]:
     """Read a label map as it is in the file: no rule about unlabelled pixels is applied.
 
@@ -80,6 +83,7 @@ def load_label(
         grey_is_colour: the values of 8-bit and 1-bit grey files are colours too.
         white: the value of white in 1-bit files.
         values_first: an RGB file whose pixels are all grey is read as a grey one even where the colours are known.
+        check: gets the file's header before it is decoded, and may raise.
 
     Returns:
         uint8, uint16 or int32 [H, W]; the array is the caller's.
@@ -89,7 +93,7 @@ def load_label(
         LabelError: an RGB-coded file with no `colours` or with a colour that is not among them, a JPEG (its loss
             makes new labels), or a kind of file that holds no labels.
     """
-    image = decode(path)
+    image = decode(path, check=check)
     if image.format in ("JPEG", "MPO"):
         raise LabelError(f"{path} is a JPEG, whose loss changes labels; save label maps as PNG")
     if image.mode in ("RGB", "RGBA") or (grey_is_colour and image.mode in ("L", "1")):
@@ -124,11 +128,14 @@ def _is_grey(pixels: NDArray[np.uint8]) -> bool:
     return bool((pixels[..., :1] == pixels[..., 1:]).all())
 
 
-def decode(path: Path, most_pixels: int | None = None) -> Image.Image:
+def decode(
+    path: Path, most_pixels: int | None = None, check: Callable[[Image.Image], None] | None = None
+) -> Image.Image:
     """Decode an image, upright and in the file's own mode, with the file's `format`.
 
     Args:
         most_pixels: the limit in place of Pillow's.
+        check: gets the file's header before it is decoded, and may raise.
 
     Raises:
         ImageError: as for `load_image`.
@@ -140,6 +147,8 @@ def decode(path: Path, most_pixels: int | None = None) -> Image.Image:
         if path.exists() and not path.is_file():
             raise ImageError(f"{path} is a pipe, a socket or a device; expected an image file")
         with open_header(path, most_pixels) as image:
+            if check is not None:
+                check(image)
             image.load()
             return _upright(image)
     except FileNotFoundError as error:
@@ -147,7 +156,7 @@ def decode(path: Path, most_pixels: int | None = None) -> Image.Image:
     except PermissionError as error:
         raise ImageError(f"{path} cannot be read: permission denied") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path} is too large ({_brief(error)}); cut it into tiles first") from error
+        raise ImageError(f"{path} is too large{_by_how_much(error)}; cut it into tiles first") from error
     except UnidentifiedImageError as error:
         found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not an image, or of an unknown format"
         raise ImageError(f"{path} {found}; expected JPEG, PNG, BMP, TIFF or WebP") from error
@@ -170,6 +179,13 @@ def open_header(path: Path, most_pixels: int | None = None) -> Image.Image:
     return image
 
 
+def header_size(path: Path) -> tuple[int, int] | None:
+    """Return width and height as an image's header has them; None where it cannot be read."""
+    with suppress(DataError, Image.DecompressionBombError, *_DAMAGED), open_header(path) as image:
+        return image.size
+    return None
+
+
 def _upright(image: Image.Image) -> Image.Image:
     try:
         turned = image.getexif().get(_ORIENTATION, 1) != 1
@@ -180,6 +196,12 @@ def _upright(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     upright.format = image.format
     return upright
+
+
+def _by_how_much(error: Image.DecompressionBombError) -> str:
+    """Return what Pillow found, without its name for it."""
+    numbers = [f"{int(number):,}" for number in re.findall(r"\d+", str(error))]
+    return f" ({numbers[0]} pixels, at most {numbers[1]} are read)" if len(numbers) == 2 else ""
 
 
 def _brief(error: BaseException) -> str:

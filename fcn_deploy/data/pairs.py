@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from PIL import Image
+
 from fcn_deploy.data.classes import ClassList, read_lines
-from fcn_deploy.data.images import load_image, load_label
+from fcn_deploy.data.images import header_size, load_image, load_label
 from fcn_deploy.data.labels import VOID, LabelRule
 from fcn_deploy.data.sample import Colour, LabelPair, Sample
 from fcn_deploy.errors import DataError, LabelError
 
 Pair = tuple[Path, Path | None]
+LARGE = 1 << 22  # pixels of a label map from which its size is compared before it is decoded alone
 _PARTS = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -52,30 +55,46 @@ class PairDataset:
         """
         image_path, label_path = self.pairs[index]
         image = load_image(image_path)
-        found = self.read_label(index)
+        height, width = image.shape[:2]
+        found = self._label(index, (width, height))
         if found is None or label_path is None:
             return Sample(image, None, str(image_path))
         raw, label = found
-        if raw.shape != image.shape[:2]:
-            raise LabelError(
-                f"{label_path} is {raw.shape[1]} x {raw.shape[0]} and its image {image_path.name} "
-                f"{image.shape[1]} x {image.shape[0]} (width x height, EXIF orientation applied); expected one size"
-            )
+        if raw.shape != (height, width):
+            raise _size_error(self.pairs[index], (raw.shape[1], raw.shape[0]), (width, height))
         return Sample(image, label, str(image_path))
 
     def read_label(self, index: int) -> LabelPair | None:
-        """Decode one label map alone; errors as for an item, but the sizes are not compared."""
-        path = self.pairs[index][1]
+        """Decode one label map alone; errors as for an item, but the sizes are compared of large ones alone."""
+        return self._label(index, None)
+
+    def _label(self, index: int, size: tuple[int, int] | None) -> LabelPair | None:
+        image_path, path = self.pairs[index]
         if path is None:
             return None
+
+        def check(header: Image.Image) -> None:
+            large = header.width * header.height > LARGE
+            other = size or (header_size(image_path) if large else None)
+            if other is not None and sorted(other) != sorted(header.size):  # either may be turned by its EXIF block
+                raise _size_error((image_path, path), header.size, other)
+
         raw = load_label(
             path,
             self._colours,
             grey_is_colour=self.class_list.grey,
             values_first=self.rule.values is not None and not self.class_list.coloured,
             white=255 if 255 in (self.rule.values or ()) else 1,
+            check=check,
         )
         return raw, self.rule.apply(raw, path)
+
+
+def _size_error(pair: Pair, found: tuple[int, int], size: tuple[int, int]) -> LabelError:
+    return LabelError(
+        f"{pair[1]} is {found[0]} x {found[1]} and its image {pair[0].name} {size[0]} x {size[1]} (width x height, "
+        "EXIF orientation applied); expected one size"
+    )
 
 
 def read_list(path: Path) -> list[Pair]:

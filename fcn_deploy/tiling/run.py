@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.system.formatting import count
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.tiling.plan import Axis, Plan
 from fcn_deploy.tiling.windows import ImageWindows
 
 # uint8[N, H, W, 3] RGB -> integers [N, H, W]
 Infer = Callable[[NDArray[np.uint8]], NDArray[Any]]
+ESTIMATE_AFTER_S = 2.0  # of tiles
+LONG_S = 60.0  # from which the time that the tiles of an image take is reported
 SAMPLE = 4  # exact tiles that are run to measure what a smaller halo changes
 
 
@@ -59,7 +63,9 @@ def label_bands(
     region = region or Region(0, 0, plan.rows.side, plan.columns.side)
     rows = _windows_for(plan.rows, region.top, region.bottom)
     columns = _windows_for(plan.columns, region.left, region.right)
-    with progress.task("tiles", len(rows) * len(columns)) as task:
+    total = len(rows) * len(columns)
+    estimate = _Estimate(total, progress)
+    with progress.task("tiles", total) as task:
         for row in rows:
             band: NDArray[Any] | None = None
             for some in (columns[first : first + batch] for first in range(0, len(columns), batch)):
@@ -70,8 +76,39 @@ def label_bands(
                     kept = own[row.within, column.within]
                     band[:, column.first - region.left : column.last - region.left] = kept
                 task.advance(len(some))
+                estimate.advance(len(some))
             assert band is not None
             yield band
+
+
+class _Estimate:
+    """Says once, after the first tiles, how long the rest will take, if that is long; the first call also warms up."""
+
+    def __init__(self, tiles: int, progress: Progress) -> None:
+        self._left, self._progress, self._since, self._done = tiles, progress, time.monotonic(), -1
+
+    def advance(self, tiles: int) -> None:
+        self._left -= tiles
+        if self._progress is SILENT:
+            return
+        if self._done < 0:
+            self._since, self._done = time.monotonic(), 0
+            return
+        self._done += tiles
+        passed = time.monotonic() - self._since
+        if passed < ESTIMATE_AFTER_S or not self._left:
+            return
+        seconds = passed / self._done * self._left
+        if seconds >= LONG_S:
+            self._progress.say(f"about {_duration(seconds)} for the other {self._left:,} tiles")
+        self._progress = SILENT
+
+
+def _duration(seconds: float) -> str:
+    """Return "3 minutes" or "2.5 hours"."""
+    if seconds < 90 * 60:
+        return count(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from PIL import Image
 
 from fcn_deploy.data.images import decode, open_header, rgb_array
 from fcn_deploy.errors import ImageError, ShapeError
+from fcn_deploy.system.memory import free_bytes
 
+ONE_BYTE = ("1", "L", "P")  # modes of Pillow with one byte per pixel in memory; others have at most 4
 MOST_PIXELS = 1 << 31  # a decoded RGB image of that size takes 8 GiB
 
 
@@ -75,13 +77,25 @@ def open_windows(path: Path, *, most_pixels: int = MOST_PIXELS) -> ImageWindows:
     """Return the image in `path`, by its suffix (.npy) or its content.
 
     Raises:
-        ImageError: missing, damaged, not an image, 32 bits per channel, or larger than `most_pixels`.
+        ImageError: missing, damaged, not an image, 32 bits per channel, larger than `most_pixels`, or than the free
+            memory if it has to be decoded whole.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise ImageError(f"{path} is a device or a pipe; expected an image file")
     if path.suffix.lower() == ".npy" and path.is_file():
         return _npy(path)
-    return _uncompressed(path, most_pixels) or DecodedWindows(path, decode(path, most_pixels))
+    return _uncompressed(path, most_pixels) or DecodedWindows(
+        path, decode(path, most_pixels, lambda header: _require_memory(path, header))
+    )
+
+
+def _require_memory(path: Path, header: Image.Image) -> None:
+    needed, free = header.width * header.height * (1 if header.mode in ONE_BYTE else 4), free_bytes()
+    if needed > free:
+        raise ImageError(
+            f"{path} takes {needed / 2**30:.1f} GiB decoded and {free / 2**30:.1f} are free; save it as NPY, binary "
+            "PPM or uncompressed TIFF, which are read in parts"
+        )
 
 
 def _npy(path: Path) -> RawWindows:

@@ -167,7 +167,9 @@ def read_frames(
     most = min(most, len(indices))
     chosen = Subset(images, [indices[place * len(indices) // most] for place in range(most)])
     samples = iterate(chosen, on_error=options.on_error, progress=progress)
-    return [ForeignFrame(s.name, s.image, _as_stored(Path(s.name)), maps.read(s.name)) for s in samples]
+    return [
+        ForeignFrame(s.name, s.image, _as_stored(Path(s.name)), maps.read(s.name, s.image.size // 3)) for s in samples
+    ]
 
 
 def _colours(dataset: Dataset, card: ModelCard | None) -> dict[Colour, int]:

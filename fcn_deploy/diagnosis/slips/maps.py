@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Colour, Subset
 from fcn_deploy.errors import DataError, LabelError
+from fcn_deploy.system.files import require_plain
 from fcn_deploy.system.formatting import count, some
 from fcn_deploy.system.progress import Progress
 
 ARRAY = ".npy"
+MOST_TIMES = 256  # pixels of a label map, in those of its image: 16 times its sides
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".pgm", ".webp", ARRAY)
 
 
@@ -35,15 +38,24 @@ class ForeignMaps:
     paths: Mapping[str, Path]
     colours: Mapping[Colour, int]
 
-    def read(self, image: str) -> NDArray[Any]:
-        """Return integer[h, w] of the image of this name, as it is in the file.
+    def read(self, image: str, pixels: int) -> NDArray[Any]:
+        """Return integer[h, w] of the image of this name and number of pixels, as it is in the file.
 
         Raises:
             ImageError: the file cannot be decoded.
-            LabelError: it holds no labels, or colours that are not known.
+            LabelError: it holds no labels, colours that are not known, or more than `MOST_TIMES` those pixels.
         """
         path = self.paths[image]
-        return _array(path) if path.suffix.lower() == ARRAY else _coded(path, self.colours)
+
+        def check(own: int) -> None:
+            if own > MOST_TIMES * pixels:
+                raise LabelError(
+                    f"{path} has {own:,} pixels and its image {pixels:,}; expected at most {MOST_TIMES} times as many"
+                )
+
+        if path.suffix.lower() == ARRAY:
+            return _array(path, check)
+        return _coded(path, self.colours, lambda header: check(header.width * header.height))
 
 
 def find_maps(
@@ -134,9 +146,11 @@ def _nearest_folder(paths: Sequence[Path], image: Path) -> Path:
     return max(paths, key=shared)
 
 
-def _array(path: Path) -> NDArray[Any]:
+def _array(path: Path, check: Callable[[int], None]) -> NDArray[Any]:
     try:
-        found: NDArray[Any] = np.load(path, allow_pickle=False)
+        header: NDArray[Any] = np.load(require_plain(path), mmap_mode="r", allow_pickle=False)
+        check(header.size)
+        found = np.array(header)
     except (OSError, ValueError, EOFError) as error:
         raise LabelError(f"{path} cannot be read as an array: {error}") from error
     found = found[0] if found.ndim == 3 and len(found) == 1 else found
@@ -145,15 +159,15 @@ def _array(path: Path) -> NDArray[Any]:
     return found
 
 
-def _coded(path: Path, colours: Mapping[Colour, int]) -> NDArray[Any]:
+def _coded(path: Path, colours: Mapping[Colour, int], check: Callable[[Image.Image], None]) -> NDArray[Any]:
     """Return the labels of an image file; colours may be in the order BGR too, as OpenCV writes an RGB array."""
     try:
-        return load_label(path, colours or None)
+        return load_label(path, colours or None, check=check)
     except LabelError as error:
         turned = {(blue, green, red): label for (red, green, blue), label in colours.items()}
         if turned == colours or "colour" not in str(error):
             raise
         try:
-            return load_label(path, turned)
+            return load_label(path, turned, check=check)
         except LabelError:
             raise error from None

@@ -18,6 +18,7 @@ from fcn_deploy.tiling.run import Disagreement, Region, label_bands, label_regio
 from fcn_deploy.tiling.windows import ArrayWindows
 from tests.support.contract_graphs import CARD, small_graph
 from tests.support.random_nets import Layer, chain
+from tests.support.recorded_progress import RecordedProgress
 
 # A label is what the red values within two pixels sum to: 5x5 with zeros around, as a convolution has them.
 FIELD = ReceptiveField(chain((Layer("Conv", 5, before=2, after=2),)))
@@ -115,3 +116,23 @@ def test_tiles_follow_a_network_size_that_is_a_factor(tmp_path):
 def test_tiles_of_another_network_size_are_refused_in_one_line(size):
     with pytest.raises(GraphError, match=rf"m.onnx computes each image at the network size {size}, so a tile would be"):
         receptive_field_of("m.onnx", replace(CARD, network_size=size))
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(0.001, 0), (3.0, 1), (600.0, 1)])
+def test_how_long_many_tiles_take_is_said_after_the_first(seconds, lines, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("fcn_deploy.tiling.run.time.monotonic", lambda: clock[0])
+
+    def slow(images):
+        clock[0] += seconds
+        return summed(images)
+
+    progress = RecordedProgress()
+    plan = plan_tiles(FIELD, 61, 83, 16)
+    list(label_bands(slow, ArrayWindows(IMAGE), plan, progress))
+    left = plan.windows - 2
+    words = {3.0: f"about {left * 3 / 60:.0f} minute", 600.0: f"about {left / 6:.1f} hours"}
+    assert len(progress.lines) == lines
+    if lines:
+        assert progress.lines[0].startswith(words[seconds])
+        assert progress.lines[0].endswith(f"for the other {left} tiles")

@@ -92,3 +92,12 @@ def test_what_is_no_image_is_named(tmp_path):
         open_windows(tmp_path / "f.npy")
     with pytest.raises(ShapeError, match=r"uint8\[37, 53\]"):
         ArrayWindows(IMAGE[..., 0])
+
+
+def test_an_image_that_does_not_fit_in_memory_is_not_decoded(tmp_path, monkeypatch):
+    Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
+    Image.new("L", (300, 200)).save(tmp_path / "grey.png")
+    monkeypatch.setattr("fcn_deploy.tiling.windows.free_bytes", lambda: 300 * 200 * 4 - 1)
+    with pytest.raises(ImageError, match=r"GiB decoded and .* are free; save it as NPY"):
+        open_windows(tmp_path / "a.png")
+    assert open_windows(tmp_path / "grey.png").height == 200

@@ -68,7 +68,7 @@ def test_the_map_in_the_folder_of_the_images_name_is_taken(tmp_path: Path):
 def test_one_map_of_one_image_needs_no_name(tmp_path: Path):
     images = photos(tmp_path, "a")
     maps = find_maps(open_dataset(images), write(tmp_path, "other.png"), None, {}, SILENT)
-    assert (maps.read(*maps.paths) == LABELS).all()
+    assert (maps.read(*maps.paths, 6) == LABELS).all()
 
 
 def test_nothing_to_compare_is_one_line(tmp_path: Path):
@@ -104,7 +104,7 @@ def test_kinds_of_maps(tmp_path: Path, name: str, array: np.ndarray):
     images = photos(tmp_path, "a")
     write(tmp_path, name, np.ascontiguousarray(array))
     maps = found(tmp_path, images)
-    assert (maps.read(*maps.paths) == LABELS).all()
+    assert (maps.read(*maps.paths, 6) == LABELS).all()
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_holds_no_labels_is_one_line(tmp_path: Path, name: str, array: np.n
     write(tmp_path, name, array)
     maps = found(tmp_path, images)
     with pytest.raises(LabelError, match=message):
-        maps.read(*maps.paths)
+        maps.read(*maps.paths, 6)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.npy"])
@@ -129,8 +129,18 @@ def test_a_damaged_map_is_one_line(tmp_path: Path, name: str):
     write(tmp_path, name).write_bytes(b"")
     maps = found(tmp_path, images)
     with pytest.raises((ImageError, LabelError), match=name):
-        maps.read(*maps.paths)
+        maps.read(*maps.paths, 6)
 
 
 def test_names_of_images_are_known_without_decoding():
     assert image_names(open_dataset("synthetic:2:0:32x48")) == ["synthetic:0:0", "synthetic:0:1"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy"])
+def test_a_map_of_far_more_pixels_than_its_image_is_not_read(tmp_path: Path, name: str):
+    images = photos(tmp_path, "a")
+    write(tmp_path, name, np.zeros((40, 50), np.uint8))
+    maps = found(tmp_path, images)
+    assert maps.read(*maps.paths, 8).shape == (40, 50)
+    with pytest.raises(LabelError, match=r"has 2,000 pixels and its image 7; expected at most 256 times as many"):
+        maps.read(*maps.paths, 7)
