@@ -182,7 +182,7 @@ def open_header(path: Path, most_pixels: int | None = None) -> Image.Image:
 def header_size(path: Path) -> tuple[int, int] | None:
     """Return width and height as an image's header has them; None where it cannot be read."""
     with suppress(DataError, Image.DecompressionBombError, *_DAMAGED), open_header(path) as image:
-        return image.size
+        return image.width, image.height
     return None
 
 
