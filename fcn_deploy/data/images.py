@@ -27,6 +27,7 @@ from fcn_deploy.errors import DataError, ImageError, LabelError, first_line
 from fcn_deploy.system.files import require_plain
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2"})
+Check = Callable[[Image.Image], None]
 # Named, so that a file cannot reach a decoder that starts another program (EPS) or is hardly ever exercised.
 _FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000")
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, struct.error)
@@ -70,7 +71,7 @@ def load_label(
     grey_is_colour: bool = False,
     values_first: bool = False,
     white: int = 1,
-    check: Callable[[Image.Image], None] | None = None,
+    check: Check | None = None,
 ) -> NDArray[Any]:
     """Read a label map as it is in the file: no rule about unlabelled pixels is applied.
 
@@ -128,9 +129,7 @@ def _is_grey(pixels: NDArray[np.uint8]) -> bool:
     return bool((pixels[..., :1] == pixels[..., 1:]).all())
 
 
-def decode(
-    path: Path, most_pixels: int | None = None, check: Callable[[Image.Image], None] | None = None
-) -> Image.Image:
+def decode(path: Path, most_pixels: int | None = None, check: Check | None = None) -> Image.Image:
     """Decode an image, upright and in the file's own mode, with the file's `format`.
 
     Args:
@@ -214,7 +213,6 @@ def decode_colours(pixels: NDArray[np.uint8], colours: Mapping[Colour, int], pat
     Args:
         pixels: uint8[H, W, 3 or 4]; alpha is not looked at.
         colours: label of each RGB triple, below 65535; negative ones are for pixels without a label.
-        path: the file, for the error.
 
     Returns:
         uint8[H, W], or uint16[H, W] where a label above 255 is among `colours`, or int32[H, W] with a negative one.
