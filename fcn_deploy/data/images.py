@@ -155,7 +155,7 @@ def decode(path: Path, most_pixels: int | None = None, check: Check | None = Non
     except PermissionError as error:
         raise ImageError(f"{path} cannot be read: permission denied") from error
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path} is too large{_by_how_much(error)}; cut it into tiles first") from error
+        raise ImageError(f"{path} is too large ({_pixels(error)}); cut it into tiles first") from error
     except UnidentifiedImageError as error:
         found = "is empty (0 bytes)" if path.stat().st_size == 0 else "is not an image, or of an unknown format"
         raise ImageError(f"{path} {found}; expected JPEG, PNG, BMP, TIFF or WebP") from error
@@ -197,10 +197,10 @@ def _upright(image: Image.Image) -> Image.Image:
     return upright
 
 
-def _by_how_much(error: Image.DecompressionBombError) -> str:
+def _pixels(error: Image.DecompressionBombError) -> str:
     """Return what Pillow found, without its name for it."""
     numbers = [f"{int(number):,}" for number in re.findall(r"\d+", str(error))]
-    return f" ({numbers[0]} pixels, at most {numbers[1]} are read)" if len(numbers) == 2 else ""
+    return f"{numbers[0]} pixels, at most {numbers[1]} are read" if len(numbers) == 2 else _brief(error)
 
 
 def _brief(error: BaseException) -> str:
