@@ -37,7 +37,7 @@ from fcn_deploy.onnx_export.export import export_model
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.environment import gpu_names
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import INPUT
 
 # As users write them, by `peer_programs`.

@@ -49,10 +49,10 @@ from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.registry import open_runner
 from fcn_deploy.sources.lanes import open_runners
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.decode import decode
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import Message, answer_parent, peak_bytes, run_in_child, usable_cores
 from fcn_deploy.system.progress import Silent
+from fcn_deploy.system.serialization.decode import decode
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import INPUT, LABELS
 
 SIZE = (360, 480)

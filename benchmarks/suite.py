@@ -15,7 +15,7 @@ else:
     import tomli as tomllib
 
 from fcn_deploy.errors import RecordError, UnknownNameError
-from fcn_deploy.system.decode import decode
+from fcn_deploy.system.serialization.decode import decode
 
 SUITES = Path(__file__).parent / "suites"
 Measured = tuple[list[dict[str, Any]], dict[str, Any]]

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 from fcn_deploy.errors import RecipeError
 from fcn_deploy.network_size import NetworkSize, network_size_text
-from fcn_deploy.system.decode import ExpectedError, Filled, at_least, decode, parse_json
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import ExpectedError, Filled, at_least, decode, parse_json
+from fcn_deploy.system.serialization.plain import plain
 
 CARD_KEY = "fcn_deploy.card"
 CLASSES_NOTE, GUESSED = "classes", "guessed"  # the note of a card whose class names were guessed from their count

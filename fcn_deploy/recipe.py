@@ -32,9 +32,9 @@ from fcn_deploy.card import ChannelOrder, ClassNames, Pixels
 from fcn_deploy.errors import CheckpointError, RecipeError
 from fcn_deploy.model_file import RECIPES, file_of, kind_of, near_models
 from fcn_deploy.system.apart import reads
-from fcn_deploy.system.decode import Filled, decode, matching
 from fcn_deploy.system.files import digest, reading
-from fcn_deploy.system.toml import read_toml
+from fcn_deploy.system.serialization.decode import Filled, decode, matching
+from fcn_deploy.system.serialization.toml import read_toml
 from fcn_deploy.vocabulary import Profile
 
 FileName = Annotated[str, matching(r"(?!\.{1,2}$)[^/\\]+", "a file name without a folder")]

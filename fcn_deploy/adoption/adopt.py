@@ -27,10 +27,10 @@ from fcn_deploy.model_file import kind_of, require_file
 from fcn_deploy.network_size import network_size_text
 from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof
 from fcn_deploy.system.arguments import NotNegative, checked
-from fcn_deploy.system.decode import at_least
 from fcn_deploy.system.files import StrPath, atomic_path, check_writable, resolved
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import at_least
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import CONFIDENCE, LABELS, OUTPUTS, Shape, Size, file_outputs
 

@@ -17,7 +17,7 @@ from fcn_deploy.graph.macs import OPERANDS, multiply_adds, operands
 from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, choose_size, tensor_sizes
 from fcn_deploy.graph.weights import catch_weight_errors
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 
 @dataclass(frozen=True)

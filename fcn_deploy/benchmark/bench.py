@@ -19,9 +19,9 @@ from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.arguments import NotNegative, Positive, Seconds, Threads, checked
-from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import Count
 
 CALIBRATION_SCENES = "synthetic:32:1:192x256"  # of the size of the generated data set, and other ones
 

@@ -22,8 +22,8 @@ from fcn_deploy.runners.registry import REFERENCE, default_runner, is_plain
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.sources.original import original_of
 from fcn_deploy.system.files import resolved
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import Progress
+from fcn_deploy.system.serialization.plain import plain
 
 
 @dataclass(frozen=True)

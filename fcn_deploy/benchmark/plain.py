@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fcn_deploy.benchmark.record.summary import summarise
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.verdicts.answer import answer
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 if TYPE_CHECKING:
     from fcn_deploy.benchmark.baseline.compare import Comparison

@@ -17,9 +17,9 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.system.arguments import NotNegative, Threads, checked
-from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import Count
 
 
 @checked

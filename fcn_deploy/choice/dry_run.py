@@ -19,9 +19,9 @@ from fcn_deploy.data.options import classes_of, open_for_model
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.network_size import size_words
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import INPUT, Size
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from fcn_deploy.choice.scoring import FrameCounts
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.scores import Counts
-from fcn_deploy.system.decode import decode, parse_json
-from fcn_deploy.system.step_log import StepLog
+from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.step_log import StepLog
 
 KIND = "choice"
 SCHEMA = 2  # 1: candidates of other sizes were resized outside of their files

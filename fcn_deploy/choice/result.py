@@ -9,7 +9,7 @@ from typing import Any
 from fcn_deploy.benchmark.baseline.significance import Ratio
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.budget import AccuracyBudget
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 
 @dataclass(frozen=True)

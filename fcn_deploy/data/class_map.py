@@ -14,7 +14,7 @@ import numpy as np
 from fcn_deploy.card import ignore_index_for, voc_palette
 from fcn_deploy.data.sample import Dataset, LabelPair, Sample, Subset
 from fcn_deploy.errors import DataError, did_you_mean
-from fcn_deploy.system.toml import read_toml
+from fcn_deploy.system.serialization.toml import read_toml
 
 
 def read_class_map(path: Path) -> tuple[dict[str, str], dict[str, str]]:

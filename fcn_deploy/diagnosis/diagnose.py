@@ -25,9 +25,9 @@ from fcn_deploy.metrics.bootstrap import iou_change
 from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.metrics.scores import scores
 from fcn_deploy.system.arguments import Positive, Threads, checked
-from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import Count
 
 IMAGES = 32  # at most, where neither the number nor a limit is given
 

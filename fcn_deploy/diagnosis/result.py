@@ -14,7 +14,7 @@ from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.bootstrap import IouChange
 from fcn_deploy.metrics.budget import Judgement
 from fcn_deploy.system.formatting import count
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 SCHEMA = 1
 

@@ -16,9 +16,9 @@ from fcn_deploy.doctor.probes import ProbeResult
 from fcn_deploy.doctor.verdicts import CapabilityVerdict, misfits, remarks, verdicts
 from fcn_deploy.runners.registry import distributions
 from fcn_deploy.system.environment import cpu_model, package_versions
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import ChildError, run_in_child, usable_cores
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.plain import plain
 
 TIMEOUT_S = 60.0  # a healthy probe takes 3 s at most; TensorRT's first build on a GPU may take 20
 AT_A_TIME = 4

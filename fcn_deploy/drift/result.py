@@ -7,7 +7,7 @@ from typing import Any
 
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.prediction.report import Failure
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 SCHEMA = 1
 

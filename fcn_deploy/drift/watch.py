@@ -32,10 +32,10 @@ from fcn_deploy.quantization.calibration.images import calibration_options, open
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
 from fcn_deploy.system.apart import reads
 from fcn_deploy.system.arguments import Positive, Threads, checked
-from fcn_deploy.system.decode import Count, at_least
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.formatting import count
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import Count, at_least
 
 IMAGES = 200
 LIMITS = DriftLimits()

@@ -16,10 +16,10 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import PORTABLE_GPUS, REBUILD, read_header
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port
-from fcn_deploy.system.decode import Count, Filled, decode, is_schema, parse_json
 from fcn_deploy.system.files import require_plain, sha256
 from fcn_deploy.system.formatting import count, some
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import Count, Filled, decode, is_schema, parse_json
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
 
 SCHEMA = 1

@@ -12,9 +12,9 @@ from fcn_deploy.errors import DataError, RunnerError
 from fcn_deploy.evaluation.report import AccuracyComparison, AccuracyReport
 from fcn_deploy.evaluation.scored_file import ScoredFile
 from fcn_deploy.system.arguments import Threads, checked
-from fcn_deploy.system.decode import Count
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress, track
+from fcn_deploy.system.serialization.decode import Count
 
 
 @overload

@@ -8,7 +8,7 @@ from typing import Any
 from fcn_deploy.metrics.bootstrap import Interval
 from fcn_deploy.metrics.boundary_iou import BoundaryIou
 from fcn_deploy.metrics.scores import Scores
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 SCHEMA = 1
 

@@ -18,7 +18,7 @@ from fcn_deploy.graph.nodes import CONTRACT_PREFIX
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.precheck.stored_types import metadata_keys
 from fcn_deploy.graph.weights import catch_weight_errors, follow_links
-from fcn_deploy.system.decode import decode, parse_json
+from fcn_deploy.system.serialization.decode import decode, parse_json
 
 if TYPE_CHECKING:
     import torch

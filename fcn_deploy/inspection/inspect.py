@@ -13,8 +13,8 @@ from fcn_deploy.inspection.engine import EngineFile, inspect_engine, inspect_sid
 from fcn_deploy.model_file import file_of, is_sidecar, kind_of, require_file
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, reading, sha256
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.plain import plain
 
 if TYPE_CHECKING:
     from fcn_deploy.inspection.onnx import OnnxFile

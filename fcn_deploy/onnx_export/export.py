@@ -30,8 +30,8 @@ from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.files import StrPath, atomic_path, resolved
 from fcn_deploy.system.interrupt import interrupts
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import CONFIDENCE, OUTPUTS, InputKind, Shape, file_outputs
 

@@ -22,9 +22,9 @@ from fcn_deploy.prediction.report import AreaTable, PredictReport, RunCounts, op
 from fcn_deploy.prediction.tiled import Tiling
 from fcn_deploy.runners.engine_options import TrtOptions
 from fcn_deploy.system.arguments import MOST_LANES, MOST_WORKERS, Positive, Threads, checked
-from fcn_deploy.system.decode import Count, at_least
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import Count, at_least
 from fcn_deploy.vocabulary import MaskFormat
 
 

@@ -18,7 +18,7 @@ from fcn_deploy.graph.confidence import FULL
 from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.system.escape import cell
 from fcn_deploy.system.files import atomic_path
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 SCHEMA = 1
 MEAN_CONFIDENCE = "mean confidence"

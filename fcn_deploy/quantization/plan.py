@@ -27,10 +27,10 @@ from fcn_deploy.quantization.options import layers_kept_in_float
 from fcn_deploy.quantization.recipe import QuantizeRecipe
 from fcn_deploy.quantization.rewrites.int8 import load_rewritable, to_int8
 from fcn_deploy.quantization.rewrites.qdq import Range, quantised_tensors
-from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path, write_text
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.plain import plain
 
 CHECKED_IMAGES = 2
 

@@ -38,9 +38,9 @@ from fcn_deploy.quantization.search.result import SearchReport
 from fcn_deploy.quantization.search.search import search_layers
 from fcn_deploy.quantization.search.steps import SearchedNetwork, candidates
 from fcn_deploy.system.arguments import checked
-from fcn_deploy.system.decode import at_least
 from fcn_deploy.system.files import StrPath, atomic_path
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import at_least
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 CHECKED_IMAGES = 5

@@ -16,8 +16,8 @@ from fcn_deploy.errors import RecipeError
 from fcn_deploy.quantization.calibration.histogram import PERCENTILE
 from fcn_deploy.quantization.calibration.images import calibration_options
 from fcn_deploy.quantization.options import QuantizeOptions
-from fcn_deploy.system.decode import Filled, at_least, decode
-from fcn_deploy.system.toml import read_toml
+from fcn_deploy.system.serialization.decode import Filled, at_least, decode
+from fcn_deploy.system.serialization.toml import read_toml
 from fcn_deploy.vocabulary import Method, Target
 
 INT8 = "int8"

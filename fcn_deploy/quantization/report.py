@@ -15,7 +15,7 @@ from fcn_deploy.quantization.rewrites.equalize import EqualizedTensor
 from fcn_deploy.quantization.rewrites.half import HalfReport
 from fcn_deploy.quantization.rewrites.qdq import Range
 from fcn_deploy.quantization.search.result import SearchReport
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import Method, QuantizedPrecision, Target
 
 

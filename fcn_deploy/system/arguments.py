@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args,
 
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
 from fcn_deploy.system.apart import apart
-from fcn_deploy.system.decode import ExpectedError, at_least, shown
+from fcn_deploy.system.serialization.decode import ExpectedError, at_least, shown
 
 P = ParamSpec("P")
 T = TypeVar("T")

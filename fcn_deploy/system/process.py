@@ -23,7 +23,7 @@ from typing import IO, Any
 import psutil
 
 from fcn_deploy.errors import FcnDeployError
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 _MARK = b"fcn_deploy.child "
 _ERRORS = {kind.__name__: kind for kind in FcnDeployError.__subclasses__()}

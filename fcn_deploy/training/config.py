@@ -10,8 +10,8 @@ from pathlib import Path
 
 from fcn_deploy.card import Option
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.decode import decode, parse_json
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import BadImages, Device
 
 # Beyond these nothing useful lies, and some numbers would overflow what is computed from them.

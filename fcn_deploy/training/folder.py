@@ -8,8 +8,8 @@ from typing import Literal
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.splits import share_of
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import check_writable, remove_temporary, target_of_temporary
+from fcn_deploy.system.serialization.decode import decode, parse_json
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.quantized import INT8_FILE, PLAN
 from fcn_deploy.training.run import BEST, LAST, LOG

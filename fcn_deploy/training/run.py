@@ -14,8 +14,8 @@ from fcn_deploy.errors import TrainingError
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.system.files import write_text
 from fcn_deploy.system.interrupt import StopRequest
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import Once, Progress
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.training.config import TrainConfig, command_line
 from fcn_deploy.training.loading import (
     Augmentation,

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.training.config import TrainConfig
 
 STATE_FILE = "state.safetensors"

@@ -11,7 +11,7 @@ from fcn_deploy.benchmark.record.summary import reference_words
 from fcn_deploy.benchmark.record.types import Record
 from fcn_deploy.benchmark.verdicts.speed import timed_rows
 from fcn_deploy.system.formatting import some
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 BROKEN, FAILED, UNJUDGED = 3, 1, 4  # exit codes
 MOST_NAMES = 4  # in one line

@@ -20,9 +20,9 @@ from fcn_deploy.benchmark.record.measurement import (
 from fcn_deploy.benchmark.record.types import Record, Row
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.apart import reads
-from fcn_deploy.system.decode import decode, is_schema, parse_json
 from fcn_deploy.system.files import require_plain, write_text
 from fcn_deploy.system.formatting import count
+from fcn_deploy.system.serialization.decode import decode, is_schema, parse_json
 from fcn_deploy.vocabulary import shape_text
 
 # Schema 2 added fields alone: a record of schema 1 is one that did not measure them. Schema 3 has measurements in rows.

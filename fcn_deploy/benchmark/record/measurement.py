@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fcn_deploy.system.decode import at_least
+from fcn_deploy.system.serialization.decode import at_least
 from fcn_deploy.vocabulary import Shape
 
 Counts = tuple[tuple[int, ...], ...]

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Annotated, Any, Literal
 
 from fcn_deploy.benchmark.record.measurement import Accuracy, Measurement, StreamTest
-from fcn_deploy.system.decode import at_least
+from fcn_deploy.system.serialization.decode import at_least
 from fcn_deploy.vocabulary import Shape
 
 # "built": the file was made and cannot run here.

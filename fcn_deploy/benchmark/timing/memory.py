@@ -13,8 +13,8 @@ from typing import Any
 from fcn_deploy.benchmark.record.measurement import Memory
 from fcn_deploy.errors import FcnDeployError, RunnerError
 from fcn_deploy.runners.engine_options import TrtOptions
-from fcn_deploy.system.decode import decode
 from fcn_deploy.system.process import ChildError, answer_parent, peak_bytes, run_in_child
+from fcn_deploy.system.serialization.decode import decode
 from fcn_deploy.vocabulary import Shape
 
 TIMEOUT_S = 600

@@ -31,11 +31,11 @@ from fcn_deploy.errors import FcnDeployError, OutputError, RecipeError, ShapeErr
 from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.network_size import network_size_text
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.decode import Filled, decode
 from fcn_deploy.system.files import check_writable, sha256, write_text
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.system.scratch import scratch_folder
-from fcn_deploy.system.toml import read_toml
+from fcn_deploy.system.serialization.decode import Filled, decode
+from fcn_deploy.system.serialization.toml import read_toml
 from fcn_deploy.version import __version__
 from fcn_deploy.vocabulary import Target
 

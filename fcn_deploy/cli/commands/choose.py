@@ -153,7 +153,7 @@ def command(model: str, out: Path, **given: Any) -> None:
 def _again(recipe: str, out: Path) -> None:
     from fcn_deploy.choice.outputs.recipe_file import make_again
     from fcn_deploy.choice.text import render_again
-    from fcn_deploy.system.plain import plain
+    from fcn_deploy.system.serialization.plain import plain
 
     own = ("model", "out", "as_json", "json", "json_path", "verbose", "quiet")
     for parameter in click.get_current_context().command.params:

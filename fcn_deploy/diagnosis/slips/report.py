@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 SAME = 0.97  # share of equal labels from which the rest may be the precision's
 Verdict = Literal["same", "explained", "unexplained"]

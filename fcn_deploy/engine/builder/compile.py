@@ -23,11 +23,11 @@ from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log
 from fcn_deploy.engine.sidecar import DTYPES, EngineLayer, SidecarPort, read_sidecar
 from fcn_deploy.errors import EngineError
-from fcn_deploy.system.decode import decode
 from fcn_deploy.system.files import write_bytes
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.process import ChildError, Message, answer_parent, peak_bytes, run_in_child
 from fcn_deploy.system.progress import SILENT, Progress
+from fcn_deploy.system.serialization.decode import decode
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import Profile
 
 ALL_DTYPES = {**DTYPES, "BF16": "bfloat16", "FP8": "float8_e4m3fn"}

@@ -28,9 +28,9 @@ from fcn_deploy.graph.weights import catch_weight_errors, graph_files
 from fcn_deploy.quantization.calibration.histogram import BINS, Histogram
 from fcn_deploy.quantization.calibration.image_profile import ImageProfile
 from fcn_deploy.quantization.calibration.measure import TensorStatistics
-from fcn_deploy.system.decode import decode, parse_json
 from fcn_deploy.system.files import atomic_path, require_plain, sha256
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.plain import plain
 
 FORMAT = 1
 METADATA_KEY = "fcn_deploy.calibration"

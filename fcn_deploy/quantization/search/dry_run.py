@@ -37,9 +37,9 @@ from fcn_deploy.quantization.search.steps import (
     quantise_one_layer,
     tensors_before,
 )
-from fcn_deploy.system.plain import plain
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.system.scratch import scratch_folder
+from fcn_deploy.system.serialization.plain import plain
 
 RUNS, ENOUGH_S = 5, 0.2  # one inference is timed this often, or for so many seconds
 

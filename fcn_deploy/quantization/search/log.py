@@ -21,8 +21,8 @@ from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.agreement import PixelShare
 from fcn_deploy.metrics.scores import Counts
 from fcn_deploy.quantization.search.images import PassResult
-from fcn_deploy.system.decode import decode, parse_json
-from fcn_deploy.system.step_log import StepLog
+from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.step_log import StepLog
 
 KIND, SCHEMA = "layer search", 2  # schema 1 had the sum of all images
 

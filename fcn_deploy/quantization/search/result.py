@@ -8,7 +8,7 @@ from typing import Any
 
 from fcn_deploy.data.digests import Frames
 from fcn_deploy.metrics.budget import Judgement
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
 from fcn_deploy.system.arguments import NotNegative, Threads, checked, fitting
-from fcn_deploy.system.decode import at_least
 from fcn_deploy.system.files import StrPath
+from fcn_deploy.system.serialization.decode import at_least
 
 Share = Annotated[float, at_least(0, 1, "a number")]
 

@@ -19,7 +19,7 @@ from fcn_deploy.evaluation.evaluate import evaluate
 from fcn_deploy.models.checkpoints import save_model
 from fcn_deploy.models.network import load_network
 from fcn_deploy.onnx_export.export import export
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.training import run as run_module
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig

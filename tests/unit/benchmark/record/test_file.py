@@ -10,7 +10,7 @@ from fcn_deploy.benchmark.record.file import from_json, read_record, to_json, wr
 from fcn_deploy.benchmark.record.measurement import Frame, Latency, Measurement, Saturated, StepTimes
 from fcn_deploy.benchmark.report.text import render_csv
 from fcn_deploy.errors import OutputError, RecordError
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.plain import plain
 from tests.support import GOLDEN
 from tests.support.bench_records import MS, RECORD, ROWS, latency, remeasured, with_rows
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from fcn_deploy.errors import RecordError
-from fcn_deploy.system.decode import is_schema
 from fcn_deploy.system.files import check_writable, output_error, write_text
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import is_schema
+from fcn_deploy.system.serialization.plain import plain
 
 
 @dataclass

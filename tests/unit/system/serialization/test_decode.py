@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from fcn_deploy.errors import EngineError, RecipeError
-from fcn_deploy.system.decode import Count, Filled, at_least, decode, matching, parse_json
-from fcn_deploy.system.plain import plain
+from fcn_deploy.system.serialization.decode import Count, Filled, at_least, decode, matching, parse_json
+from fcn_deploy.system.serialization.plain import plain
 
 
 @dataclass(frozen=True)

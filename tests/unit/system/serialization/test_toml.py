@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fcn_deploy.system.toml import read_toml
+from fcn_deploy.system.serialization.toml import read_toml
 
 
 def test_tables_are_read(tmp_path):
