@@ -119,7 +119,7 @@ def test_tiles_of_another_network_size_are_refused_in_one_line(size):
 
 
 @pytest.mark.parametrize(("seconds", "lines"), [(0.001, 0), (3.0, 1), (600.0, 1)])
-def test_how_long_many_tiles_take_is_said_after_the_first(seconds, lines, monkeypatch):
+def test_how_long_many_tiles_take_is_printed_after_the_first(seconds, lines, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("fcn_deploy.tiling.run.time.monotonic", lambda: clock[0])
 
