@@ -14,7 +14,8 @@ from PIL import Image
 from benchmarks import ratio
 from benchmarks.suite import Measured
 from fcn_deploy.card import voc_palette
-from fcn_deploy.data.images import decode_colours, load_label
+from fcn_deploy.data.colours import decode_colours
+from fcn_deploy.data.images import load_label
 from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.data.sample import Colour
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
