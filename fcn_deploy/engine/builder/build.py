@@ -20,7 +20,7 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_in_child
 from fcn_deploy.engine.builder.layers import compare_precision
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_maxima, check_options
-from fcn_deploy.engine.builder.type_support import check_types, lacking
+from fcn_deploy.engine.builder.type_support import check_types, lacking_portable
 from fcn_deploy.engine.flavors import PORTABLE_GPUS, Flavor, runs_portable
 from fcn_deploy.engine.gpus import gpus, own_sm
 from fcn_deploy.engine.sidecar import PORTABLE, BuiltFor, Sidecar, sidecar_path
@@ -213,7 +213,9 @@ def _remarks(request: BuildRequest, sidecar: Sidecar, compiled: Compiled) -> lis
         lines.append(
             f"WARNING: {len(odd)} layers were not built in the type that the file asks for; first {odd[0]}{hint}"
         )
-    if sidecar.built_for.sm == (PORTABLE,) and (old := lacking(sidecar.shares.promised if sidecar.shares else ())):
+    if sidecar.built_for.sm == (PORTABLE,) and (
+        old := lacking_portable(sidecar.shares.promised if sidecar.shares else ())
+    ):
         lines.append(f"warning: FP8 needs compute capability 8.9 or later: the plan is not for {old}")
     gpu = next(iter(gpus()), None)
     if gpu is not None and sidecar.built_for.sm == (PORTABLE,) and not runs_portable(gpu.sm):

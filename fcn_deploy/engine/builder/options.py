@@ -13,6 +13,7 @@ from typing import Any
 import onnx_ir as ir
 
 from fcn_deploy.engine.flavors import RTX, Flavor
+from fcn_deploy.engine.gpus import own_sm
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.sizes import ImageSize, TensorSize, tensor_sizes
 from fcn_deploy.system.files import StrPath
@@ -74,6 +75,19 @@ def parse_sm(text: str) -> tuple[str, ...]:
     if not words or not all(found):
         raise EngineError(f"--sm {text} names no architectures; write numbers with commas between, as in 86,89,120")
     return tuple(dict.fromkeys(f"SM{match[1]}" if match[1] else CURRENT for match in found if match))
+
+
+def named_gpus(text: str | None) -> tuple[str, ...]:
+    """Parse "86,current" as ("SM86", "SM89"), the GPU at hand by its own number; () for None.
+
+    Raises:
+        EngineError: as of `parse_sm`, or there is no GPU at hand.
+    """
+    named = () if text is None else parse_sm(text)
+    own = own_sm()
+    if CURRENT in named and own is None:
+        raise EngineError("--sm current: this machine shows no GPU; give its compute capability, as in --sm 89")
+    return tuple(str(own) if name == CURRENT else name for name in named)
 
 
 def check_options(flavor: Flavor, options: BuildOptions, has_gpu: bool) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fcn_deploy.audit.compute_capability import LEAST_SM, capability, lacking
 from fcn_deploy.engine.builder.options import CURRENT, BuildOptions
 from fcn_deploy.engine.flavors import Flavor
 from fcn_deploy.errors import EngineError
-
-# The first compute capability of each: Ada for FP8, Ampere for BF16. TensorRT for RTX 1.7.1 builds for no other.
-LEAST_SM = {"FP8": 89, "BF16": 80}
 
 
 def check_types(flavor: Flavor, options: BuildOptions, kinds: Iterable[str], own: str | None) -> None:
@@ -25,16 +23,14 @@ def check_types(flavor: Flavor, options: BuildOptions, kinds: Iterable[str], own
     for kind in (kind for kind in LEAST_SM if kind in kinds):
         if flavor.traits.explicit_batch:
             raise EngineError(f"{flavor.title} has no {kind}; TensorRT 10 or later has, and so has TensorRT for RTX")
-        for sm in _targets(flavor, options, own):
-            if int(sm.removeprefix("SM")) < LEAST_SM[kind]:
-                least = LEAST_SM[kind]
-                raise EngineError(
-                    f"{sm} has no {kind}: GPUs have it from compute capability {least // 10}.{least % 10} on; build "
-                    "for another (--sm), or take fp16 or int8+fp16"
-                )
+        for sm in lacking(kind, _targets(flavor, options, own)):
+            raise EngineError(
+                f"{sm} has no {kind}: GPUs have it from compute capability {capability(LEAST_SM[kind])} on; build for "
+                "another (--sm), or take fp16 or int8+fp16"
+            )
 
 
-def lacking(kinds: Iterable[str]) -> str:
+def lacking_portable(kinds: Iterable[str]) -> str:
     """Return the GPUs of a portable plan that do not have FP8, in words; "" if the file has none."""
     return "8.0 and 8.6" if "FP8" in kinds else ""
 

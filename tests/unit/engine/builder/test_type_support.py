@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fcn_deploy.engine.builder.options import BuildOptions
-from fcn_deploy.engine.builder.type_support import check_types, lacking
+from fcn_deploy.engine.builder.type_support import check_types, lacking_portable
 from fcn_deploy.engine.flavors import RTX, TENSORRT, Flavor, traits_of
 from fcn_deploy.errors import EngineError
 
@@ -43,5 +43,5 @@ def test_what_they_have_passes(name, version, sm, own, kinds):
 
 
 def test_a_portable_plan_in_fp8_is_not_for_all_its_gpus():
-    assert lacking({"FP8": 3}) == "8.0 and 8.6"
-    assert lacking({"INT8": 3, "BF16": 1}) == ""
+    assert lacking_portable({"FP8": 3}) == "8.0 and 8.6"
+    assert lacking_portable({"INT8": 3, "BF16": 1}) == ""
