@@ -34,7 +34,7 @@ def test_without_a_gpu_by_name_the_audit_notes_which_the_file_needs():
 
 @pytest.mark.parametrize(
     ("kind", "gpus", "without"),
-    [("FP8", ("SM86", "SM120", "SM75"), "SM86 and SM75"), ("BF16", ("SM75",), "SM75"), ("FP8", ("SM89",), "")],
+    [("FP8", ("SM86", "SM120", "SM75"), "SM86, SM75"), ("BF16", ("SM75",), "SM75"), ("FP8", ("SM89",), "")],
 )
 def test_a_gpu_that_lacks_the_type_is_an_error_and_comes_first(kind, gpus, without):
     rejected, found = lines(kind, "FP32", gpus=gpus)
