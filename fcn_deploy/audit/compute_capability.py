@@ -24,9 +24,9 @@ def lacking(kind: str, names: Iterable[str]) -> list[str]:
 
 
 def for_gpus(found: Audit, names: Sequence[str]) -> Audit:
-    """Return the audit with what these GPUs ("SM86", ...) lack; errors first."""
-    findings = (*found.findings, *capability_findings(found.totals, names))
-    return replace(found, findings=tuple(sorted(findings, key=lambda finding: finding.level != "error")))
+    """Put what these GPUs ("SM86", ...) lack before the other findings; without names, the GPUs it needs after them."""
+    own = tuple(capability_findings(found.totals, names))
+    return replace(found, findings=(*own, *found.findings) if names else (*found.findings, *own))
 
 
 def capability_findings(kinds: Iterable[str], names: Sequence[str]) -> Iterator[Finding]:
