@@ -39,7 +39,7 @@ from fcn_deploy.system.arguments import Positive, checked
 from fcn_deploy.system.files import StrPath, check_writable
 from fcn_deploy.system.lock import building
 from fcn_deploy.system.progress import SILENT, Progress
-from fcn_deploy.system.scratch import scratch_folder
+from fcn_deploy.system.scratch import scratch_folder, sweep
 from fcn_deploy.vocabulary import Method, Precision, Profile, QuantizedPrecision
 
 
@@ -124,6 +124,7 @@ def _build_or_reuse(request: EngineRequest, target: Path, progress: Progress) ->
     check_options(flavor, request.options, bool(gpus()))
     check_types(flavor, request.options, (request.precision or "").upper().split("+"), own_sm())
     check_writable(target)
+    sweep()  # an engine that is reused needs no temporary folder, and a killed build may have left one
     with ModelSource(request.source, progress) as model:
         check_target(target, model)
         source = inspect_source(model, request.precision)

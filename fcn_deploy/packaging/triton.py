@@ -31,8 +31,9 @@ from fcn_deploy.graph.sizes import fixed_dims, graph_inputs
 from fcn_deploy.graph.weights import check_finite_weights
 from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.files import StrPath, check_writable, output_error, temporary_path
+from fcn_deploy.system.files import StrPath, check_writable, output_error
 from fcn_deploy.system.progress import SILENT, Progress, track
+from fcn_deploy.system.temporaries import alone_in, temporary
 from fcn_deploy.vocabulary import Profile
 
 CONFIG_FILE, LABELS_FILE = "config.pbtxt", "labels.txt"
@@ -71,9 +72,7 @@ def package(model: StrPath, repository: Path, options: TritonOptions, progress: 
     """
     with ModelSource(model, progress) as source:
         target = repository / _name(options.name or Path(source.text).stem)
-        if target.exists() and not options.force:
-            raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
-        _check_replaceable(target)
+        _check_replaceable(target, options.force)
         check_writable(target / CONFIG_FILE)
         engine = source.kind == "engine"
         file = source.path if engine else source.onnx_file()
@@ -84,14 +83,15 @@ def package(model: StrPath, repository: Path, options: TritonOptions, progress: 
 def _package(file: Path, served: ServedModel, target: Path, options: TritonOptions, progress: Progress) -> None:
     files = {served.file: file} | ({} if served.backend == "tensorrt" else _data_files(file, served.file))
     config = config_text(target.name, served)
-    temporary = temporary_path(target)
     try:
-        _write(temporary, config, files, served, options, progress)
-        _replace(temporary, target, options.version)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary(target, folder=True) as folder:
+            _write(folder, config, files, served, options, progress)
+            with alone_in(target.parent):
+                _check_replaceable(target, options.force)
+                _replace(folder, target, options.version)
     except OSError as error:
         raise output_error(target, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(
@@ -120,8 +120,10 @@ def _data_files(file: Path, served: str) -> dict[str, Path]:
     return found
 
 
-def _check_replaceable(target: Path) -> None:
-    """Raise OutputError if `target` is there and is no model of a repository: its files are somebody's."""
+def _check_replaceable(target: Path, force: bool) -> None:
+    """Raise OutputError if `target` is there and not to be replaced, or no model of a repository: somebody's files."""
+    if target.exists() and not force:
+        raise OutputError(f"{target} is there already; give another --name, or --force to replace it")
     config = target / CONFIG_FILE
     if os.path.lexists(target) and not (config.is_file() and _FIELD.search(config.read_bytes())):
         raise OutputError(

@@ -19,8 +19,9 @@ from fcn_deploy.data.sample import Colour
 from fcn_deploy.data.writing import MARK, is_whole, label_image, save_image, save_labels
 from fcn_deploy.errors import DataError
 from fcn_deploy.prediction.images.storage import Storage
-from fcn_deploy.system.files import remove_leftovers, write_bytes
+from fcn_deploy.system.files import write_bytes
 from fcn_deploy.system.scratch import scratch_folder
+from fcn_deploy.system.temporaries import remove_leftovers
 from fcn_deploy.vocabulary import MaskFormat
 
 SUFFIX = {"indexed": ".png", "raw": ".png", "npy": ".npy"}

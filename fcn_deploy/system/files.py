@@ -5,16 +5,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from fcn_deploy.errors import FcnDeployError, OutputError
 from fcn_deploy.system.apart import claim
+from fcn_deploy.system.temporaries import alone_in, temporary
 
 StrPath = str | os.PathLike[str]
 _REASONS = {
@@ -31,9 +30,6 @@ _REASONS = {
     errno.ELOOP: "its links lead to each other",
     errno.EISDIR: "it is a folder; give a file name",
 }
-
-_LONGEST_NAME = 240  # bytes of the target's name in a temporary one
-_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
 
 
 def os_error_line(error: OSError) -> str:
@@ -86,38 +82,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
     check_name(target)
     with _write_errors(target):
         target = _regular(target).absolute()
-    folder = temporary_path(target)
-    try:
+    with ExitStack() as stack:
         with _write_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
+            folder = stack.enter_context(temporary(target, folder=True))
         with _write_errors(target, folder):
             yield folder / target.name
         with _write_errors(target):
             _move_in_place(folder, target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def temporary_path(target: Path) -> Path:
-    """Return a hidden name next to `target`; file names may have 255 bytes, so a long one is cut."""
-    name = os.fsdecode(os.fsencode(target.name)[:_LONGEST_NAME])
-    return target.with_name(f".{name}.{secrets.token_hex(4)}.tmp")
-
-
-def target_of_temporary(name: str) -> str:
-    """Return the name of the file that was written as `name`, which `temporary_path` made; "" for any other name."""
-    match = _TEMPORARY.fullmatch(name)
-    return match[1] if match else ""
-
-
-def remove_temporary(path: Path) -> None:
-    """Remove a temporary file or folder that a killed process left; ignore what cannot be removed."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink()
 
 
 def _regular(target: Path) -> Path:
@@ -169,13 +141,32 @@ def _move_in_place(folder: Path, target: Path) -> None:
     Some libraries create files that only the owner can read; the folder shows what the umask grants.
     """
     granted = folder.stat().st_mode & 0o666
-    paths = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
-    claim(*(target.with_name(path.name) for path in paths))
-    for path in paths:
+    files = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
+    claim(*(target.with_name(path.name) for path in files))
+    for path in files:
         with path.open("r+b") as stream:  # Windows syncs only what may be written
             os.fsync(stream.fileno())
         path.chmod(granted)
-        path.replace(target.with_name(path.name))
+    if len(files) == 1:
+        files[0].replace(target.with_name(files[0].name))
+        return
+    with alone_in(target.parent), _set_aside(folder, target):
+        for path in files:
+            path.replace(target.with_name(path.name))
+
+
+@contextmanager
+def _set_aside(folder: Path, target: Path) -> Iterator[None]:
+    """Put back an old `target` if the block fails; between two moves it would belong to the new companions."""
+    old = folder / f".{secrets.token_hex(4)}"
+    try:
+        with suppress(FileNotFoundError):
+            target.replace(old)
+        yield
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.replace(target)
+        raise
 
 
 def write_bytes(target: Path, data: bytes) -> None:
@@ -183,16 +174,12 @@ def write_bytes(target: Path, data: bytes) -> None:
     with _write_errors(target):
         target = _regular(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_path(target)
-        try:
-            with temporary.open("xb") as stream:
+        with temporary(target, folder=False) as path:
+            with path.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            path.replace(target)
 
 
 def write_text(target: Path, text: str) -> None:
@@ -206,9 +193,8 @@ def check_writable(target: Path) -> None:
         folder = _regular(target).parent
         while not folder.exists():
             folder = folder.parent
-        probe = folder / f".{secrets.token_hex(4)}.probe"
-        probe.mkdir()
-        probe.rmdir()
+        with temporary(folder / target.name, folder=True):
+            pass
 
 
 def digest(path: Path, algorithm: str) -> str:
@@ -239,11 +225,3 @@ def reading(path: Path, kind: type[FcnDeployError]) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror.lower() if error.strerror else str(error)
         raise kind(f"cannot read {error.filename or path}: {reason}") from error
-
-
-def remove_leftovers(target: Path) -> None:
-    """Remove temporary files and folders below `target`; another run that is writing there now would fail."""
-    for parent, folders, files in os.walk(target):
-        for name in filter(target_of_temporary, (*files, *folders)):
-            remove_temporary(Path(parent, name))
-        folders[:] = [name for name in folders if not target_of_temporary(name)]

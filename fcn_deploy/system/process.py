@@ -26,6 +26,8 @@ from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.serialization.plain import plain
 
 _MARK = b"fcn_deploy.child "
+_PARENT = "FCN_DEPLOY_PARENT"  # the process number of who started a child
+_PR_SET_PDEATHSIG = 1
 _ERRORS = {kind.__name__: kind for kind in FcnDeployError.__subclasses__()}
 Message = Callable[[Any], None]
 
@@ -90,7 +92,12 @@ def start_module(
     Args:
         streams: `stdin`, `stdout` and `stderr` as for `subprocess.Popen`.
     """
-    own = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUTF8": "1", **(environment or {})}
+    own = {
+        _PARENT: str(os.getpid()),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONUTF8": "1",
+        **(environment or {}),
+    }
     return subprocess.Popen([sys.executable, "-m", module, *arguments], env=os.environ | own, **streams)
 
 
@@ -112,10 +119,11 @@ def how_it_ended(code: int, errors: IO[bytes]) -> str:
 def answer_parent(work: Callable[[Any, Message], Any]) -> None:
     """Be the child of `run_in_child`: call `work` with the request and a function for messages; send its result.
 
-    Ctrl-C reaches every process of a terminal; the parent answers it. When the parent is gone, the next line meets a
-    closed pipe and ends this process.
+    Ctrl-C reaches every process of a terminal; the parent answers it. When the parent is gone, Linux ends this process;
+    elsewhere the next line meets a closed pipe.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_parent()
     try:
         _send(answer=plain(work(json.loads(sys.argv[1]), lambda message: _send(message=plain(message)))))
     except OSError as error:
@@ -124,6 +132,16 @@ def answer_parent(work: Callable[[Any, Message], Any]) -> None:
         _send(errno=error.errno, filename=error.filename)
     except FcnDeployError as error:
         _send(error=type(error).__name__, text=str(error))
+
+
+def _end_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends, which waits for it until then."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != int(os.environ.get(_PARENT, os.getppid())):  # it has ended before that
+            os._exit(1)
 
 
 def _send(**word: Any) -> None:

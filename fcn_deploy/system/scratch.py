@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fcn_deploy.system.lock import NO_LOCKS
+from fcn_deploy.system.temporaries import remove_temporary
 
 PREFIX, LOCK_SUFFIX = "fcn-deploy-", ".lock"
 _swept: set[Path] = set()
@@ -31,18 +31,28 @@ def scratch_folder() -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
+    parent = sweep()
+    path, lock = _name(parent), None
+    try:
+        while lock is None:
+            lock = _hold(path)
+            path = path if lock is not None else _name(parent)
+        folder = _folder_of(path)
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        _remove(_folder_of(path), path)
+        if lock is not None:
+            lock.release()
+
+
+def sweep() -> Path:
+    """Remove what dead processes left, once per process; return the system's folder for temporary files."""
     parent = Path(tempfile.gettempdir())
     if parent not in _swept:
         _swept.add(parent)
         remove_abandoned(parent)
-    lock = _new_lock(parent)
-    folder = _folder_of(Path(lock.lock_file))
-    try:
-        folder.mkdir(mode=0o700)
-        yield folder
-    finally:
-        _remove(folder, Path(lock.lock_file))
-        lock.release()
+    return parent
 
 
 def remove_abandoned(parent: Path) -> None:
@@ -57,22 +67,25 @@ def remove_abandoned(parent: Path) -> None:
             lock.release()
 
 
-def _new_lock(parent: Path) -> FileLock:
-    """Hold the lock of a new name, which no other process has removed in between."""
-    while True:
-        path = parent / f"{PREFIX}{secrets.token_hex(8)}{LOCK_SUFFIX}"
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:  # another process found it before it was locked
-            continue
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            return lock  # without locks no process removes the folder of another one
-        if path.exists():
-            return lock
-        lock.release()
+def _name(parent: Path) -> Path:
+    return parent / f"{PREFIX}{secrets.token_hex(8)}{LOCK_SUFFIX}"
+
+
+def _hold(path: Path) -> FileLock | None:
+    """Hold the lock of a new name; None if another process found it before it was locked, and removes it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return lock  # without locks no process removes the folder of another one
+    if path.exists():
+        return lock
+    lock.release()
+    return None
 
 
 def _own(path: Path) -> bool:
@@ -86,6 +99,7 @@ def _folder_of(lock: Path) -> Path:
 
 
 def _remove(folder: Path, lock: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # Windows keeps what is open
-        lock.unlink()
+    try:
+        remove_temporary(folder)
+    finally:
+        remove_temporary(lock)

@@ -8,8 +8,9 @@ from typing import Literal
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.splits import share_of
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.files import check_writable, remove_temporary, target_of_temporary
+from fcn_deploy.system.files import check_writable
 from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.temporaries import remove_abandoned, target_of_temporary
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.quantized import INT8_FILE, PLAN
 from fcn_deploy.training.run import BEST, LAST, LOG
@@ -68,7 +69,7 @@ def remove_partial_files(folder: Path) -> None:
     """Remove what a killed run was writing: the temporary folders and files that `fcn_deploy.system.files` makes."""
     for path in folder.glob(".*.tmp"):
         if target_of_temporary(path.name) in FILES:
-            remove_temporary(path)
+            remove_abandoned(path)
 
 
 def _check_replaceable(config: TrainConfig) -> None:

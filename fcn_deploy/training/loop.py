@@ -175,7 +175,7 @@ def run_training(
     precision = choose_device(config.device, config.amp)
     saved = saved_run(config, start)
     remove_partial_files(config.output)
-    if saved is not None and len(saved.position.history) == config.epochs:
+    if saved is not None and len(saved.position.history) == config.epochs and (config.output / PAGE).exists():
         if config.quantize is not None and not (config.output / INT8_FILE).exists():
             write_int8(config.output, config.output / BEST, progress)
         return TrainResult(config, saved.position, None, True)
@@ -210,9 +210,9 @@ def run_training(
         run.train(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
     if finished:
-        _write_page(run, progress)
-        if plan is not None:
+        if plan is not None and not (config.output / INT8_FILE).exists():
             write_int8(config.output, config.output / BEST, progress)
+        _write_page(run, progress)  # the last file: with it a run is complete
     return TrainResult(config, run.position, None if finished else stop.signal, saved is not None)
 
 

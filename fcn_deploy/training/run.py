@@ -63,6 +63,7 @@ class Run:
         self.pace.epochs -= len(self.position.history)
         if self.position.scaler:
             self.stepper.scaler.load_state_dict(self.position.scaler)
+        self._write_log()  # a kill came before its last line, or after lines of epochs that are done again
 
     def train(self, stop: StopRequest) -> None:
         """Train to the end, or until `stop`, leaving the state in the folder either way."""
@@ -183,10 +184,10 @@ class Run:
         )
 
     def _save_epoch(self, record: EpochRecord) -> None:
-        """Checkpoints and log first, then the state that counts the epoch as done.
+        """Checkpoints first, then the state that counts the epoch as done, then the log, which `restore` writes again.
 
-        A kill between them repeats the epoch, which writes them again. Of epochs that are done before the state of
-        one is written, the best and the last have theirs, and others as far as saving keeps to its share of the time.
+        A kill before the state repeats the epoch, which writes the checkpoints again. The first epoch, the best and the
+        last have a state, and others as far as saving keeps to its share of the time.
         """
         position, folder, model = self.position, self.config.output, self.stepper.contract.model
         card = self._card(record)
@@ -198,10 +199,15 @@ class Run:
             position.best_mean_iou, position.best_epoch = record.mean_iou, record.epoch
         position.history.append(record)
         position.loss_sum, position.pixels, position.seconds, position.left_out = 0.0, 0, 0.0, 0
-        write_text(folder / LOG, "".join(json.dumps(plain(line)) + "\n" for line in position.history))
-        if best or record.epoch == self.config.epochs or time.monotonic() >= self.save_epoch_after:
+        due = best or record.epoch == self.config.epochs or time.monotonic() >= self.save_epoch_after
+        if due or not (folder / STATE_FILE).exists():
             save_model(folder / LAST, model, card)
             self._save_state()
+        self._write_log()
+
+    def _write_log(self) -> None:
+        lines = (json.dumps(plain(line)) for line in self.position.history)
+        write_text(self.config.output / LOG, "".join(f"{line}\n" for line in lines))
 
     def _card(self, record: EpochRecord | None) -> ModelCard:
         """Return the card with where the weights come from; without a record they are those within an epoch."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.system.files import atomic_path, check_writable, remove_leftovers, sha256, write_bytes, write_text
+from fcn_deploy.system.files import atomic_path, check_writable, sha256, write_bytes, write_text
+from fcn_deploy.system.temporaries import remove_leftovers
 
 
 def test_the_old_content_stays_until_the_new_one_is_whole(tmp_path):
