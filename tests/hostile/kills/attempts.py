@@ -1,0 +1,212 @@
+"""Stop a command at one moment, run it again, and say what was torn, lost, left behind or wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fcn_deploy.system.temporaries import target_of_temporary
+from tests.hostile.kills import server, shim
+from tests.hostile.kills.commands import Writing, write_inputs
+from tests.hostile.kills.shim import Fault
+
+KINDS = ("torn", "lost", "left behind", "wrong exit code", "not resumable", "hang")
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When and how a command is stopped: at an operation on files, or after a time."""
+
+    fault: Fault = field(default_factory=Fault)
+    after_s: float | None = None
+    signal: int = 0
+
+    @property
+    def sent(self) -> int:
+        return self.signal or self.fault.signal
+
+    def __str__(self) -> str:
+        name = signal.Signals(self.sent).name if self.sent else os.strerror(self.fault.error)
+        return f"{name} at " + (f"{self.after_s:.4f} s" if self.after_s is not None else f"operation {self.fault.at}")
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run that nothing disturbs leaves, how long it takes and how many operations on files it does."""
+
+    files: Files
+    operations: int
+    seconds: float
+
+
+class Bench:
+    """Folders and a server for the attempts on one command."""
+
+    def __init__(self, command: Writing, base: Path) -> None:
+        self.command, self.base = command, base
+        self.own, self.root = base / "own", base / "root"
+        self.out, self.tmp, self.home = (self.root / name for name in ("out", "tmp", "home"))
+        write_inputs(self.own, command.arguments)
+        self.own_files = contents(self.own)
+        self._plan = shim.Plan(base / "plan")
+        self._server = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        own = {"KILLS_PLAN": str(self._plan.path), "LD_PRELOAD": str(shim.build())}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.hostile.kills.server", str(self._plan.path)],
+            env=os.environ | own | threads, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
+        return answer
+
+    def empty(self) -> None:
+        shutil.rmtree(self.root, ignore_errors=True)
+        for folder in (self.out, self.tmp, self.home):
+            folder.mkdir(parents=True)
+
+    def run(self, moment: Moment = Moment(), *, modules: bool = False) -> dict[str, Any]:
+        environment = {
+            "HOME": str(self.home), "TMPDIR": str(self.tmp), "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "FCN_DEPLOY_PROGRESS": "0",
+        }  # fmt: skip
+        words = self.command.words(self.own, self.out)
+        more = {"fault": moment.fault, "after_s": moment.after_s, "signal": moment.signal, "modules": modules}
+        return self.ask(server.job(words, self.root, environment, **more))
+
+    def undisturbed(self) -> Undisturbed:
+        """Run the command twice, the second time with what it needs imported already."""
+        self.empty()
+        self._expect(self.run(modules=True))
+        self.ask({"import": Path(f"{self.root}.modules").read_text(encoding="utf-8").split()})
+        self.empty()
+        done = self.run()
+        self._expect(done)
+        return Undisturbed(contents(self.root), done["operations"], done["seconds"])
+
+    def _expect(self, done: Mapping[str, Any]) -> None:
+        if done["code"] not in self.command.codes:
+            raise AssertionError(f"exit code {done['code']}: {self.errors()}")
+
+    def errors(self) -> str:
+        return Path(f"{self.root}.err").read_text(encoding="utf-8", errors="replace").strip()
+
+    def attempt(self, moment: Moment, wanted: Undisturbed, old: Files | None = None) -> list[str]:
+        """Stop the command at a moment and run it again; what went wrong, each line starting with its kind."""
+        self.empty()
+        done = self.run(moment)
+        if not done["happened"]:
+            return []
+        stopped = contents(self.root)
+        found = [
+            *self._ending(moment, done),
+            *self._whole(stopped, wanted, stopped=done["code"] not in self.command.codes),
+        ]
+        if done["code"] in self.command.codes:
+            found += [f"lost: {name}" for name in self._missing(stopped, wanted) if not self.command.spares(name)]
+        if moment.sent != signal.SIGKILL:
+            found += [f"left behind: {name}" for name in self._hidden(stopped, wanted)]
+        if stopped not in ({}, wanted.files):
+            found += self._next_run(wanted)
+        if contents(self.own) != self.own_files:
+            found.append("lost: the user's files changed")
+        return [f"{line} ({moment}, {done['what']})" for line in found]
+
+    def _next_run(self, wanted: Undisturbed) -> Iterator[str]:
+        done = self.run()
+        after = contents(self.root)
+        if done["hung"]:
+            yield "hang: the next run"
+        elif done["code"] not in self.command.codes:
+            yield f"not resumable: exit code {done['code']}: {self.errors()[-300:]}"
+        yield from self._whole(after, wanted, stopped=False)
+        yield from (f"lost: {name} after the next run" for name in self._missing(after, wanted))
+        yield from (f"left behind: {name} after the next run" for name in sorted(after.keys() - wanted.files.keys()))
+
+    def _ending(self, moment: Moment, done: Mapping[str, Any]) -> Iterator[str]:
+        code, errors = done["code"], self.errors()
+        last = errors.splitlines()[-1:] or [""]
+        if done["hung"]:
+            yield "hang: the stopped run"
+        if done["left"]:
+            yield f"left behind: {done['left']} processes"
+        if "Traceback" in errors:
+            yield f"wrong exit code: traceback: {errors[-600:]}"
+        if moment.sent == signal.SIGKILL:
+            if code not in (-signal.SIGKILL, *self.command.codes):
+                yield f"wrong exit code: {code}"
+        elif moment.sent:
+            if code not in (128 + moment.sent, *self.command.codes):
+                yield f"wrong exit code: {code}: {errors[-300:]}"
+            elif code == 128 + moment.sent and not last[0].startswith(("interrupted", self.command.stopped)):
+                yield f"wrong exit code: the last line is {last[0]!r}"
+        elif code not in (1, *self.command.codes):
+            yield f"wrong exit code: {code}: {errors[-300:]}"
+        elif code == 1 and not last[0].startswith("error: "):
+            yield f"wrong exit code: the last line is {last[0]!r}"
+
+    def _whole(self, files: Files, wanted: Undisturbed, *, stopped: bool) -> Iterator[str]:
+        for name, data in files.items():
+            own = name.removeprefix("out/")
+            check = self.command.check_of(own, stopped=stopped)
+            if not name.startswith("out/") or _is_hidden(own):
+                continue
+            if check is not None:
+                try:
+                    check(data)
+                except Exception as error:
+                    yield f"torn: {own}: {error}"
+            elif name in wanted.files and data != wanted.files[name]:
+                yield f"torn: {own} differs from that of an undisturbed run"
+
+    def _missing(self, files: Files, wanted: Undisturbed) -> list[str]:
+        return sorted(name.removeprefix("out/") for name in wanted.files.keys() - files.keys())
+
+    def _hidden(self, files: Files, wanted: Undisturbed) -> list[str]:
+        """Return files that are no outputs."""
+        return sorted(
+            name for name in files.keys() - wanted.files.keys() if not self.command.keeps(name.removeprefix("out/"))
+        )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of each file below a folder; folders have none, and those of the attempts are left out."""
+    found = {}
+    for parent, folders, files in os.walk(folder):
+        for name in files:
+            path = Path(parent, name)
+            found[str(path.relative_to(folder))] = path.read_bytes() if path.is_file() else b""
+        for name in folders:
+            found[str(Path(parent, name).relative_to(folder))] = b""
+    return {name: data for name, data in found.items() if name not in ("out", "tmp", "home")}
+
+
+def _is_hidden(name: str) -> bool:
+    return any(target_of_temporary(part) or part.startswith(".") for part in Path(name).parts)
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for a command's attempts, in memory where the machine has such."""
+    return tempfile.TemporaryDirectory(prefix="kills-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)

@@ -1,0 +1,169 @@
+"""Import once, fork per attempt: `python -m tests.hostile.kills.server PLAN`, one job per line on standard input.
+
+The server imports what the commands need and runs nothing, so that it has one thread. Each job is the program in a
+process that was forked, from its first line to the end of Python; what it prints goes to files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tests.hostile.kills.shim import Fault, Plan
+
+POLL_S = 0.002
+# Their import starts a thread, which a fork does not copy; each attempt imports them for itself.
+THREADED = ("onnxruntime", "openvino")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt.
+
+    Attributes:
+        root: the folder whose files count; standard output and error go to `root`.out and `root`.err.
+        after_s: send `signal` to the process after this time.
+    """
+
+    arguments: list[str]
+    root: str
+    environment: dict[str, str]
+    fault: dict[str, Any]
+    after_s: float | None = None
+    signal: int = 0
+    deadline_s: float = 60.0
+    modules: bool = False
+
+
+class _Refusing:
+    """Refuses to import what starts threads."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name.split(".")[0] in THREADED:
+            raise ImportError(name)
+
+
+def imported(modules: list[str]) -> None:
+    """Import what an undisturbed run has imported; what cannot be imported by itself is left to the command."""
+    sys.meta_path.insert(0, _Refusing)  # type: ignore[arg-type]
+    for name in modules:
+        if name.split(".")[0] != "__main__" and name not in sys.modules:
+            try:
+                import_module(name)
+            except BaseException:
+                continue
+    sys.meta_path.remove(_Refusing)  # type: ignore[arg-type]
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    assert threads == 1, f"an import started {threads - 1} threads"
+
+
+def serve(plan: Plan) -> Job | None:
+    """Answer each line; in the process of an attempt, return its job."""
+    answers = os.fdopen(os.dup(1), "w")
+    for line in iter(sys.stdin.readline, ""):
+        request = json.loads(line)
+        if "import" in request:
+            imported(request["import"])
+            print("{}", file=answers, flush=True)
+            continue
+        job = Job(**request)
+        child = os.fork()
+        if child == 0:
+            _prepare(job, plan)
+            return job
+        print(json.dumps(_watch(child, job, plan)), file=answers, flush=True)
+    return None
+
+
+def _prepare(job: Job, plan: Plan) -> None:
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    files = [os.open(f"{job.root}.{name}", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o666) for name in ("out", "err")]
+    for descriptor, file in enumerate([null, *files]):
+        os.dup2(file, descriptor)
+    os.closerange(3, 64)
+    os.environ.update(job.environment)
+    tempfile.tempdir = None  # it may have been looked up on import
+    os.chdir(job.root)
+    sys.argv = ["fcn-deploy", *job.arguments]
+    plan.arm(Fault(**job.fault), os.getpid(), Path(job.root))
+
+
+def _watch(child: int, job: Job, plan: Plan) -> dict[str, Any]:
+    started = time.monotonic()
+    sent = hung = False
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        seconds = time.monotonic() - started
+        if ended:
+            break
+        if job.after_s is not None and not sent and seconds >= job.after_s:
+            os.kill(child, job.signal)
+            sent = True
+        if seconds > job.deadline_s:
+            os.kill(child, signal.SIGKILL)
+            hung = True
+            _, status = os.waitpid(child, 0)
+            break
+        time.sleep(POLL_S)
+    count, happened, what = plan.disarm()
+    return {
+        "code": os.waitstatus_to_exitcode(status), "seconds": seconds, "operations": count, "hung": hung,
+        "happened": happened or sent, "what": what, "left": _others(child),
+    }  # fmt: skip
+
+
+def _others(session: int) -> int:
+    """Wait for the processes that a command started; return how many outlive it by more than a second, and end them."""
+    patience = time.monotonic() + 1.0
+    while (found := _of_session(session)) and time.monotonic() < patience:
+        time.sleep(0.01)
+    for process in found:
+        os.kill(process, signal.SIGKILL)
+    return len(found)
+
+
+def _of_session(session: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def _modules(job: Job) -> None:
+    """Leave the names of what the run has imported, for the server to import before the next."""
+    Path(f"{job.root}.modules").write_text("\n".join(sys.modules), encoding="utf-8")
+
+
+def job(arguments: list[str], root: Path, environment: dict[str, str], **more: Any) -> dict[str, Any]:
+    """Return a job as a line's plain data."""
+    fault = more.pop("fault", Fault())
+    return asdict(Job(arguments, str(root), environment, asdict(fault), **more))
+
+
+if __name__ == "__main__":
+    given = serve(Plan(Path(sys.argv[1])))
+    if given is None:
+        sys.exit(0)
+    if given.modules:
+        import atexit
+
+        atexit.register(_modules, given)
+    from fcn_deploy.__main__ import run
+
+    run()
