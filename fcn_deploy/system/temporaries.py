@@ -1,7 +1,7 @@
 """Write next to a file under a hidden name, and remove what killed processes left under such names.
 
 Whoever writes holds the system's lock on what it writes; the system drops the lock of a process that dies, `kill -9`
-included, so the next process that writes the same file tells what is left from what is being written.
+included, so the next process that writes the same file can distinguish what is left from what is being written.
 """
 
 from __future__ import annotations
