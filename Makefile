@@ -31,6 +31,7 @@ long:
 # api: what each release of TensorRT's bindings offers, described anew from its wheel (tests/api).
 api:
 	python -m tests.api.bindings
-# hostile: every hostile file in every command, and damaged ones; writes the table of docs/reliability.md.
+# hostile: hostile and damaged files in every command, then kills of those that write; writes the tables of docs/reliability.md.
 hostile:
 	python -m tests.hostile --write
+	python -m tests.hostile.kills --write

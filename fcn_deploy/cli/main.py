@@ -25,6 +25,7 @@ from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.interrupt import ignore_signals, within_import
 from fcn_deploy.system.memory import is_out_of_memory
 from fcn_deploy.system.optional import absence
+from fcn_deploy.system.temporaries import choose_temporary_folder
 from fcn_deploy.version import __version__
 
 # section -> command (module in commands/) -> its line in the overview. A module is imported when it is called.
@@ -200,6 +201,7 @@ def _prepare_process() -> list[int]:
     Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program handles them itself.
     """
     _open_closed_streams()
+    choose_temporary_folder()
     warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

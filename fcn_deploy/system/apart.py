@@ -71,6 +71,13 @@ def claim(*targets: Path) -> None:
                 _compare(target, state, paths)
 
 
+def release(*targets: Path) -> None:
+    """Say that these outputs are as they stay, and may be read from here on."""
+    scope = _scope.get()
+    for target in targets if scope is not None else ():
+        scope.outputs.pop(target.absolute(), None)
+
+
 def _compare(target: Path, state: os.stat_result, paths: Paths) -> None:
     for path in paths():
         found = _state(path)

@@ -18,6 +18,7 @@ from fcn_deploy.system.temporaries import alone_in, temporary
 StrPath = str | os.PathLike[str]
 _REASONS = {
     errno.ENOSPC: "no space is left on the device; free some or choose another folder",
+    errno.EIO: "the device reports an error; check it, or choose another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
     errno.EACCES: "permission denied; choose a folder you may write to",
     errno.EPERM: "operation not permitted; choose a folder you may write to",

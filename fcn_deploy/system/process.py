@@ -24,6 +24,7 @@ import psutil
 
 from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.system.serialization.plain import plain
+from fcn_deploy.system.temporaries import choose_temporary_folder
 
 _MARK = b"fcn_deploy.child "
 _PARENT = "FCN_DEPLOY_PARENT"  # the process number of who started a child
@@ -124,6 +125,7 @@ def answer_parent(work: Callable[[Any, Message], Any]) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
+    choose_temporary_folder()
     try:
         _send(answer=plain(work(json.loads(sys.argv[1]), lambda message: _send(message=plain(message)))))
     except OSError as error:

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,6 +63,17 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+def choose_temporary_folder() -> None:
+    """Choose the folder of `tempfile` in its order, without the file that it writes to try each, which may stay."""
+    places = [os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP")]
+    for place in filter(None, [*places, "/tmp", "/var/tmp"] if sys.platform != "win32" else []):
+        with suppress(OSError):
+            usable = Path(place).is_dir() and os.access(place, os.W_OK | os.X_OK)
+            if usable and os.statvfs(place).f_bavail > 0:
+                tempfile.tempdir = str(Path(place).absolute())
+                return
 
 
 def temporary_path(target: Path) -> Path:

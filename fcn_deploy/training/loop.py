@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fcn_deploy.data.splits import share_of, write_list
 from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.quantization.plan import QuantizationPlan
+from fcn_deploy.system.apart import release
 from fcn_deploy.system.arguments import checked
 from fcn_deploy.system.files import StrPath, write_text
 from fcn_deploy.system.interrupt import StopRequest
@@ -210,6 +211,7 @@ def run_training(
         run.train(stop)
     finished = len(run.position.history) == config.epochs  # a signal during the last save stopped nothing
     if finished:
+        release(config.output / BEST)  # which a resumed run may have left as it was
         if plan is not None and not (config.output / INT8_FILE).exists():
             write_int8(config.output, config.output / BEST, progress)
         _write_page(run, progress)  # the last file: with it a run is complete

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from fcn_deploy.system import temporaries
 from fcn_deploy.system.files import atomic_path, check_writable, write_text
-from fcn_deploy.system.temporaries import remove_leftovers, target_of_temporary, temporary
+from fcn_deploy.system.temporaries import choose_temporary_folder, remove_leftovers, target_of_temporary, temporary
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks of files are POSIX's")
 
@@ -155,3 +156,13 @@ def test_a_child_dies_with_a_parent_that_is_killed(tmp_path):
     parent.stdout.close()
     assert select.select([watched], [], [], 10)[0], "the child lives on"
     os.close(watched)
+
+
+def test_the_folder_for_temporary_files_is_chosen_without_a_trial_file(tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    monkeypatch.setenv("TEMP", str(tmp_path / "own"))
+    monkeypatch.setattr(os, "open", None)  # what tempfile tries with
+    choose_temporary_folder()
+    assert tempfile.gettempdir() == str(tmp_path / "own")

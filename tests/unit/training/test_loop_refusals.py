@@ -21,6 +21,7 @@ from torch.utils.data import get_worker_info
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.errors import CheckpointError, DataError, ImageError, LabelError, OutputError, TrainingError
 from fcn_deploy.models.network import load_network
+from fcn_deploy.system.apart import apart
 from fcn_deploy.training import state as state_module
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.loop import run_training
@@ -183,6 +184,26 @@ def test_what_a_kill_left_half_written_is_swept_away_and_nothing_else(config):
     run_training(config, start="resume")
     assert [folder for folder in half if folder.exists()] == []
     assert [folder for folder in kept if not folder.exists()] == []
+
+
+def test_a_finished_run_whose_page_a_kill_prevented_gets_it_from_resume(config):
+    run_training(config)
+    page = config.output / "report.html"
+    whole = page.read_bytes()
+    page.unlink()
+    with apart():
+        run_training(config, start="resume")
+    assert page.read_bytes() == whole
+
+
+def test_a_kill_between_the_first_state_and_its_log_is_resumed_with_the_whole_log(config):
+    run_training(config)
+    log = config.output / "log.jsonl"
+    lines = log.read_text()
+    log.write_text("")
+    (config.output / "report.html").unlink()
+    run_training(config, start="resume")
+    assert log.read_text() == lines
 
 
 def test_a_set_without_labels_is_refused_before_an_epoch_is_spent(config, tmp_path):
