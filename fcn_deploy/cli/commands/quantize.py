@@ -9,7 +9,7 @@ import click
 import cloup
 
 from fcn_deploy.cli.console import emit, progress
-from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option
+from fcn_deploy.cli.options.command import cli_command, group, json_option, option, output_option, typed
 from fcn_deploy.cli.options.data import data_options
 from fcn_deploy.cli.options.quantization import (
     CALIBRATION_IMAGES,
@@ -85,6 +85,7 @@ def command(model: Path, out: Path, **given: Any) -> None:
     from fcn_deploy.quantization.search.text import render_plan
     from fcn_deploy.quantization.text import render
 
+    _check_ranges(given["precision"])
     calibration = None if given["data"] is None else data_options(given)
     options = picked(
         given, "precision", "method", "percentile", "calibration_cache", "target", "keep", "quantize_first",
@@ -97,3 +98,12 @@ def command(model: Path, out: Path, **given: Any) -> None:
         return
     report = quantize(model, out, **options, progress=progress())
     emit(report.to_plain, lambda: render(report))
+
+
+def _check_ranges(precision: str) -> None:
+    """Raise click.UsageError if an option about the ranges of INT8 was given for another precision."""
+    for name in ("method", "percentile"):
+        if typed(name) and not precision.startswith("int8"):
+            raise click.UsageError(
+                f"--{name} chooses the ranges of INT8, and {precision} has none; leave it out, or use int8"
+            )
