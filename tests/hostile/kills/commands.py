@@ -84,7 +84,8 @@ TIMED = {"*.json": is_json, "*.html": is_page}
 COMMANDS: dict[str, Writing] = {
     "quantize fp16": Writing("quantize {own}/net.onnx --precision fp16 -o {out}/q.onnx"),
     "quantize int8": Writing(
-        f"quantize {{own}}/net.onnx --precision int8 {CALIB} --calib-cache {{out}}/c.cache -o {{out}}/q.onnx"
+        f"quantize {{own}}/net.onnx --precision int8 {CALIB} --calib-cache {{out}}/c.cache -o {{out}}/q.onnx",
+        spared=("c.cache",),  # one line says that the calibration is not kept
     ),
     "search": Writing(
         f"quantize {{own}}/net.onnx --precision int8 {CALIB} {DATA} --max-miou-drop 50 -o {{out}}/q.onnx",
