@@ -38,6 +38,12 @@ def building(target: Path, progress: Progress = SILENT, *, notice: str = "") -> 
         made = _acquire(lock, target.parent, words, progress)
     except OSError as error:
         raise output_error(target, error) from error
+    except BaseException:  # a signal, perhaps between making the file and locking it
+        with suppress(OSError, Timeout):
+            lock.acquire(timeout=0)
+            path.unlink()
+        lock.release(force=True)
+        raise
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+from filelock import FileLock
 
 from fcn_deploy.errors import OutputError
 from fcn_deploy.system.lock import building
@@ -98,3 +99,19 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot write"), building(tmp_path / "file" / "m.engine"):
         pass
+
+
+def test_an_interruption_just_after_the_lock_is_taken_leaves_no_file(tmp_path, monkeypatch):
+    acquire, met = FileLock.acquire, []
+
+    def interrupted(self: FileLock, *arguments: object, **options: object) -> object:
+        taken = acquire(self, *arguments, **options)
+        if not met:
+            met.append(self)
+            raise KeyboardInterrupt
+        return taken
+
+    monkeypatch.setattr(FileLock, "acquire", interrupted)
+    with pytest.raises(KeyboardInterrupt), building(tmp_path / "m.engine"):
+        pass
+    assert list(tmp_path.iterdir()) == []
