@@ -74,7 +74,9 @@ def claim(*targets: Path) -> None:
 def release(*targets: Path) -> None:
     """Say that these outputs are as they stay, and may be read from here on."""
     scope = _scope.get()
-    for target in targets if scope is not None else ():
+    if scope is None:
+        return
+    for target in targets:
         scope.outputs.pop(target.absolute(), None)
 
 
