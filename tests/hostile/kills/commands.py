@@ -111,7 +111,7 @@ COMMANDS: dict[str, Writing] = {
     ),
     "bench": Writing(
         f"bench {{own}}/exported.onnx {DATA} {CALIB} --runners onnxruntime,onnxruntime:int8 --iterations 3 --warmup 0 "
-        "--saturation 0 --no-memory --keep {out}/kept --json {out}/b.json --html {out}/b.html",
+        "--saturation 0 --no-memory --keep {out}/kept --force --json {out}/b.json --html {out}/b.html",
         varying=TIMED,
     ),
     "choose": Writing(
