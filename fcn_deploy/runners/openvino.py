@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
-from fcn_deploy.graph.cpu.subpixel import for_kernels
+from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.ports import GraphIO, Port, describe_io
 from fcn_deploy.graph.precheck.external_data import without_links
 from fcn_deploy.graph.precheck.scan import scan

@@ -4,7 +4,7 @@ A transposed convolution of stride s and kernel k gives each of its s x s output
 t = ceil(k / s): an ordinary convolution with C s^2 output channels, then DepthToSpace (Shi et al., "Is the
 deconvolution layer the same as a convolutional layer?", arXiv:1609.07009). ONNX Runtime's ConvTranspose scatters each
 product into the output instead, which for the x8 upsampling of FCN-8s costs as much as a tenth of the INT8 network.
-INT8 files for CPUs hold the rewrite; `for_kernels` makes it of other files when a runner opens them.
+INT8 files for CPUs hold the rewrite; `opening.py` makes it of other files when a runner opens them.
 
 The largest logit of a pixel does not depend on where the pixel is, so ArgMax moves before the shuffle, which then
 moves one number per pixel instead of C.
@@ -13,15 +13,12 @@ moves one number per pixel instead of C.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import FcnDeployError
 from fcn_deploy.graph.float_layers import KEEP_KEY
-from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.nodes import (
     add_constant,
     constant,
@@ -37,29 +34,6 @@ UPSAMPLING = "upsampling"
 # Below, the shuffle costs what the transposed convolution does (stride 2 in FCN-8s: 0.1 ms of 120).
 SMALLEST_STRIDE = 4
 _TO_THE_END = np.iinfo(np.int64).max
-# Of a larger network the upsampling is a small part, and reading it takes a while.
-MOST_BYTES = 64 << 20
-LEAST_OPSET = 13  # Squeeze takes its axes as an input
-
-
-def for_kernels(path: Path) -> tuple[Path | bytes, tuple[str, ...]]:
-    """Return what a runtime on a CPU should open for the file, and a note.
-
-    That is the path itself, without a note, where nothing is rewritten: of a large file, one with weights in other
-    files, and one that cannot be read, of which the runtime's own message says more.
-    """
-    try:
-        data = path.read_bytes() if path.stat().st_size <= MOST_BYTES else b""
-        if b"ConvTranspose" not in data:
-            return path, ()
-        model = load_graph(path)
-    except (OSError, FcnDeployError):
-        return path, ()
-    external = any(isinstance(value.const_value, ir.ExternalTensor) for value in model.graph.initializers.values())
-    if external or model.opset_imports.get("", 0) < LEAST_OPSET or not (rewritten := upsample_by_phases(model)):
-        return path, ()
-    note = f"{', '.join(rewritten)}: computed as a convolution with a channel per output phase, up to the order of sums"
-    return ir.to_proto(model).SerializeToString(), (note,)
 
 
 def upsample_by_phases(model: ir.Model) -> list[str]:

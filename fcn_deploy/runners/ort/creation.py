@@ -29,7 +29,7 @@ def open_on_cpu(ort: ModuleType, path: Path, threads: int | None, wanted: str) -
 
 def cpu_model(path: Path) -> tuple[Path | bytes, tuple[str, ...]]:
     """Return what a session on a CPU opens for the file, and a note if that is something else."""
-    from fcn_deploy.graph.cpu.subpixel import for_kernels
+    from fcn_deploy.graph.cpu.opening import for_kernels
 
     return for_kernels(path)
 

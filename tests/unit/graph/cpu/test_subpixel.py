@@ -10,7 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fcn_deploy.graph.cpu.subpixel import UPSAMPLING, for_kernels, phase_kernel, upsample_by_phases
+from fcn_deploy.graph.cpu.opening import for_kernels
+from fcn_deploy.graph.cpu.subpixel import UPSAMPLING, phase_kernel, upsample_by_phases
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
@@ -159,7 +160,7 @@ def test_what_is_large_old_or_not_to_be_read_is_opened_as_it_is(tmp_path: Path, 
     stored = onnx.load(path)
     onnx.save(stored, tmp_path / "external.onnx", save_as_external_data=True, size_threshold=0)
     assert for_kernels(tmp_path / "external.onnx") == (tmp_path / "external.onnx", ())
-    monkeypatch.setattr("fcn_deploy.graph.cpu.subpixel.MOST_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr("fcn_deploy.graph.cpu.opening.MOST_BYTES", path.stat().st_size - 1)
     assert for_kernels(path) == (path, ())
 
 
