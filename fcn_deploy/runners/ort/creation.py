@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
 from fcn_deploy.graph.session import ir_version_trouble, quiet_options, suit_types
 from fcn_deploy.runners.ort.messages import reason_of
@@ -23,15 +24,8 @@ def open_on_cpu(ort: ModuleType, path: Path, threads: int | None, wanted: str) -
 
         with rounded_in_fp32(path) as file:
             return create(ort, file, threads, [wanted]), (NOTE,)
-    model, notes = cpu_model(path)
+    model, notes = for_kernels(path)
     return create(ort, path, threads, [wanted], model=model), ((FP8_NOTE,) if types & FP8 else ()) + notes
-
-
-def cpu_model(path: Path) -> tuple[Path | bytes, tuple[str, ...]]:
-    """Return what a session on a CPU opens for the file, and a note if that is something else."""
-    from fcn_deploy.graph.cpu.opening import for_kernels
-
-    return for_kernels(path)
 
 
 def create(

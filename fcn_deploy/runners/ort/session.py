@@ -11,13 +11,14 @@ from typing import Any
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
+from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.session import (
     load_onnxruntime,
     warnings_printed,
 )
-from fcn_deploy.runners.ort.creation import cpu_model, create, open_on_cpu
+from fcn_deploy.runners.ort.creation import create, open_on_cpu
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import (
     CUDA,
@@ -157,7 +158,7 @@ def open_session_of_sizes(
     chosen = [wanted] if provider == "cpu" else [(wanted, own)]
     try:
         session = create(
-            ort, path, threads, chosen, model=cpu_model(path)[0] if provider == "cpu" else None, sizes=sizes
+            ort, path, threads, chosen, model=for_kernels(path)[0] if provider == "cpu" else None, sizes=sizes
         )
     except GraphError as error:
         raise RunnerError(str(error).removeprefix(f"{path}: ")) from error
