@@ -13,7 +13,7 @@ import textwrap
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +47,8 @@ def _verbosity() -> str | None:
 
 
 def say(line: str) -> None:
-    """Print text on standard error, with what a terminal would obey shown escaped; a closed stream is no error."""
-    with suppress(OSError):
-        click.echo(visible(line), err=True)
+    """Print text on standard error, with what a terminal would obey shown escaped."""
+    click.echo(visible(line), err=True)
 
 
 def notice(line: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import importlib
-import os
 import signal
 import sys
 import warnings
@@ -25,6 +23,7 @@ from fcn_deploy.system.files import os_error_line
 from fcn_deploy.system.interrupt import ignore_signals, within_import
 from fcn_deploy.system.memory import is_out_of_memory
 from fcn_deploy.system.optional import absence
+from fcn_deploy.system.streams import discard_output, prepare_streams
 from fcn_deploy.system.temporaries import choose_temporary_folder
 from fcn_deploy.version import __version__
 
@@ -178,34 +177,20 @@ def _failed(error: Exception) -> int:
         raise error
     say(f"error: {visible_line(message)}")
     if isinstance(error, OSError):
-        _discard_output()
+        discard_output()
     return code
 
 
-def _open_closed_streams() -> None:
-    """Open /dev/null where a standard stream is closed; else the next file that is opened would get its output."""
-    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
-
-
 def _prepare_process() -> list[int]:
-    """Print '?' for characters that a stream cannot show; end on SIGTERM in an orderly way, without temporary files.
+    """Make the streams safe to write to; end on SIGTERM in an orderly way, without temporary files.
 
     Pillow's warning from half of its limit on pixels is switched off: the limit itself is an error.
 
     Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program handles them itself.
     """
-    _open_closed_streams()
+    prepare_streams()
     choose_temporary_folder()
     warnings.filterwarnings("ignore", message=r"Image size \(\d+ pixels\) exceeds limit")
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
     received: list[int] = []
 
     def later(_: int, frame: FrameType | None) -> None:
@@ -229,9 +214,3 @@ def _prepare_process() -> list[int]:
         signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     return received
-
-
-def _discard_output() -> None:
-    """Send what standard output did not take to /dev/null; else it raises again when Python flushes it at the end."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

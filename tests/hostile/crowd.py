@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.harness import DEADLINE_S
+from tests.hostile.harness import DEADLINE_S, PRINTED
 
 STARTING_S = 60.0
 
@@ -113,7 +113,9 @@ class _Child:
 
     def _last_words(self) -> str:
         self._errors.seek(0)
-        return "".join(self._errors.read().splitlines()[-1:])
+        printed = Path(self._folder.name, PRINTED[1])  # by the attempt, if it had begun
+        text = printed.read_text(encoding="utf-8", errors="replace") if printed.exists() else self._errors.read()
+        return "".join(text.splitlines()[-1:])
 
     def close(self) -> None:
         self._process.kill()

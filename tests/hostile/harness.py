@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import io
 import json
 import os
+import re
 import signal
 import sys
 import traceback
@@ -20,8 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from fcn_deploy.system.escape import visible
+
 DEADLINE_S = 10.0
+LONGEST_REASON = 1000  # characters: a screen of lines
+PRINTED = ("stdout.txt", "stderr.txt")  # next to the folder of the outputs
 TRACEBACK = -999  # the exit code of an attempt whose command raised
+
+_USAGE = re.compile(r" \(see fcn-deploy[a-z -]* --help\)$")
 
 
 class HangError(BaseException):
@@ -59,12 +65,14 @@ def attempt(
     """Run the command; `outputs` is the folder that it may write into, `inputs` one whose files must stay."""
     words = tuple(map(str, arguments))
     before = _contents(inputs)
-    with _captured() as (out, err):
+    printed = outputs.parent / PRINTED[0], outputs.parent / PRINTED[1]
+    with _captured(*printed):
         code, hung = _run(words, DEADLINE_S if deadline_s is None else deadline_s)
+    out, err = (path.read_text(encoding="utf-8", errors="replace") for path in printed)
     left = tuple(sorted(str(path.relative_to(outputs)) for path in outputs.rglob("*"))) if outputs.exists() else ()
     after = _contents(inputs)
     changed = tuple(sorted(name for name in before | after if before.get(name) != after.get(name)))
-    return Attempt(words, code, out.getvalue(), err.getvalue(), hung, outputs, left, changed)
+    return Attempt(words, code, out, err, hung, outputs, left, changed)
 
 
 def faults(done: Attempt, *, refused: bool = True) -> list[str]:
@@ -80,9 +88,24 @@ def faults(done: Attempt, *, refused: bool = True) -> list[str]:
         return found  # a verdict, as of `audit` and `diagnose`
     if done.code not in (1, 2):
         found.append(f"exit code {done.code}")
+    return [*found, *_no_one_line(done)] + [f"{name} was left" for name in done.left if not _resumes(done, name)]
+
+
+def _no_one_line(done: Attempt) -> Iterator[str]:
+    """Say what a refusal has on its streams beside notices and, as the last line on standard error, the reason."""
     if not done.reason.startswith("error: "):
-        found.append(f"the last line is no reason: {done.reason[:200]}")
-    return found + [f"{name} was left" for name in done.left if not _resumes(done, name)]
+        yield f"the last line is no reason: {done.reason[:200]}"
+        return
+    if sum(line.startswith("error: ") for line in done.err.splitlines()) > 1:
+        yield "several reasons"
+    if visible(done.reason) != done.reason:
+        yield f"a terminal would obey a part of the reason: {done.reason[:200]!r}"
+    if len(done.reason) > LONGEST_REASON:
+        yield f"the reason has {len(done.reason):,} characters"
+    if (done.code == 2) != bool(_USAGE.search(done.reason)):
+        yield f"exit code {done.code} of this reason: {done.reason[:200]}"
+    if done.out:
+        yield f"a refusal has a result: {done.out[:200]!r}"
 
 
 def _resumes(done: Attempt, name: str) -> bool:
@@ -131,10 +154,23 @@ def _run(words: tuple[str, ...], deadline_s: float) -> tuple[int, bool]:
 
 
 @contextlib.contextmanager
-def _captured() -> Iterator[tuple[io.StringIO, io.StringIO]]:
-    out, err = (io.StringIO() for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        yield out, err
+def _captured(out: Path, err: Path) -> Iterator[None]:
+    """Write into two files what Python prints and what libraries print past it, in one order."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = os.dup(1), os.dup(2)
+    try:
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(path.open("w", encoding="utf-8", buffering=1)) for path in (out, err)]
+            for descriptor, file in enumerate(files, 1):
+                os.dup2(file.fileno(), descriptor)
+            stack.enter_context(contextlib.redirect_stdout(files[0]))
+            stack.enter_context(contextlib.redirect_stderr(files[1]))
+            yield
+    finally:
+        for descriptor, old in enumerate(kept, 1):
+            os.dup2(old, descriptor)
+            os.close(old)
 
 
 def _contents(folder: Path | None) -> Mapping[str, tuple[int, int]]:

@@ -37,7 +37,7 @@ def _run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> i
     ],
 )
 def test_an_expected_error_is_one_line_and_an_exit_code(monkeypatch, capfd, error, code, line):
-    monkeypatch.setattr(main_module, "_discard_output", lambda: None)
+    monkeypatch.setattr(main_module, "discard_output", lambda: None)
     assert _run_with(monkeypatch, error) == code
     errors = capfd.readouterr().err
     assert errors.startswith(line)
@@ -80,7 +80,9 @@ def test_a_full_disk_behind_standard_output_is_one_line():
             [sys.executable, "-m", "fcn_deploy", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
-    assert done.stderr.splitlines() == ["error: no space is left on the device; free some or choose another folder"]
+    assert done.stderr == (
+        "error: standard output: no space is left on the device; free some or choose another folder\n"
+    )
 
 
 def test_a_stream_without_the_signs_of_a_table_gets_question_marks(tmp_path):
