@@ -102,7 +102,7 @@ def audit(
         GraphError: not ONNX, no image input, nothing that multiplies, weights missing next to the file, or a size that
             the file does not allow.
     """
-    model = load_graph(path) if model is None else model
+    model = load_graph(path, show=True) if model is None else model
     simplify(model)
     check_complete(model, path)
     if not any(node.op_type in OPERANDS for node in model.graph):

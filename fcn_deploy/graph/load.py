@@ -33,15 +33,15 @@ CONSTANT_PREFIX = "const/"
 logging.getLogger("onnx_ir").addHandler(logging.NullHandler())
 
 
-def load_graph(path: Path) -> ir.Model:
-    """Read an ONNX file; weights in external data stay on disk until they are used.
+def load_graph(path: Path, *, show: bool = False) -> ir.Model:
+    """Read an ONNX file; weights in external data stay on disk until they are used. `show` is that of `scan`.
 
     Raises:
         GraphError: what `scan`, ONNX's reader or `check_complete` refuses, versions of ONNX that the installed onnx
             does not know, or a graph that runs in a circle.
         RecipeError: the model card inside is malformed.
     """
-    files = scan(path)
+    files = scan(path, show=show)
     try:
         model = ir.load(path)
     except Exception as error:

@@ -10,7 +10,6 @@ import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.errors import GraphError, MissingDependencyError, OutputError
-from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.session import newest_ir_version
 from fcn_deploy.system.files import output_error
 
@@ -91,18 +90,6 @@ def graph_files(path: Path, model: ir.Model) -> tuple[Path, ...]:
     """Return the file that `model` was read from, then those of its external data, sorted."""
     tensors = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
     return path, *sorted({Path(tensor.path) for tensor in tensors if isinstance(tensor, ir.ExternalTensor)})
-
-
-def check_finite_weights(model: ir.Model, path: Path) -> None:
-    """Raise GraphError if a layer has a weight of NaN or infinity: labels of it are arbitrary.
-
-    Other constants may be infinite, as the mask of an attention is.
-    """
-    weights = {value for node in model.graph if node.op_type in OPERANDS for value in node.inputs if value is not None}
-    with catch_weight_errors(path):
-        for value in weights:
-            if value.const_value is not None and not is_finite(value.const_value):
-                raise GraphError(f"{path}: {value.name} holds NaN or infinite numbers; export from a sound checkpoint")
 
 
 def is_finite(tensor: ir.TensorProtocol) -> bool:

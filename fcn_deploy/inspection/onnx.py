@@ -61,7 +61,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
         GraphError: not ONNX, or damaged.
         RecipeError: the model card inside is malformed.
     """
-    model = load_graph(path)
+    model = load_graph(path, show=True)
     check_complete(model, path)
     tensors = [value.const_value for value in model.graph.initializers.values() if value.const_value is not None]
     weight_bytes: Counter[str] = Counter()
@@ -81,7 +81,7 @@ def inspect_onnx(path: Path) -> OnnxFile:
         precision=model.metadata_props.get(PRECISION_KEY),
         parameters=sum(tensor.size for tensor in tensors),
         weight_bytes=dict(weight_bytes.most_common()),
-        data_files=tuple(sorted(scan(path))),
+        data_files=tuple(sorted(scan(path, show=True))),
         operators=dict(Counter(node.op_type for node in model.graph).most_common()),
         audit=found,
         audit_error=trouble,

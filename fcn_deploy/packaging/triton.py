@@ -28,7 +28,6 @@ from fcn_deploy.graph.load import find_card, load_graph
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.session import check_opens
 from fcn_deploy.graph.sizes import fixed_dims, graph_inputs
-from fcn_deploy.graph.weights import check_finite_weights
 from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath, check_writable, output_error
@@ -186,7 +185,6 @@ def _check_profiles(profiles: Sequence[Profile], warmup: Sequence[tuple[int, int
 
 def _onnx(source: Path, options: TritonOptions) -> ServedModel:
     model = load_graph(source)
-    check_finite_weights(model, source)
     check_opens(source)
     fixed = fixed_dims(model)
     if fixed[0] is not None and options.max_batch not in (None, fixed[0]):

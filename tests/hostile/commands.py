@@ -8,10 +8,6 @@ from tests.hostile.kind import Command
 
 # The others write little and start fast; these meet their cases in `make hostile`.
 SLOW = ("choose", "bench", "build-engine", "int8")
-# These describe or run a file, and make none of it.
-RUNNING = (
-    "inspect", "audit", "predict", "predict-openvino", "evaluate", "bench", "diagnose", "diagnose-first", "choose"
-)  # fmt: skip
 CLASSES = "red,green,blue"
 CALIBRATION = "synthetic:2:1:33x47"
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.precheck.arity import LEAST_INPUTS
-from fcn_deploy.graph.precheck.tensors import BITS, check_tensor, read_tensor, shown_dims
+from fcn_deploy.graph.precheck.finite import MULTIPLYING, Weight, check_numbers
+from fcn_deploy.graph.precheck.tensors import BITS, TensorHeader, check_tensor, read_tensor, shown_dims
 from fcn_deploy.graph.precheck.wire import BYTES, Buffer, Field, WireError, fields, message, signed, text
 from fcn_deploy.model_file import require_file
 from fcn_deploy.system.apart import reads
@@ -29,15 +30,18 @@ MODEL_TEXTS, GRAPH_TEXTS = (2, 3, 4, 6), (2, 10)
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE = 1, 5, 11, 12, 13
 
 
-def scan(path: Path) -> dict[str, Path]:
+def scan(path: Path, *, show: bool = False) -> dict[str, Path]:
     """Check the file, and the files that hold its weights.
+
+    Args:
+        show: whether the file is only shown, so that its weights may be NaN or infinite.
 
     Returns:
         Name of each external data file, as the ONNX file has it -> that file, links followed.
 
     Raises:
         GraphError: missing, no ONNX model, without inputs, outputs or nodes, with dims that do not fit the data, with
-            external data that `check_part` refuses, or larger than any network.
+            external data that `check_part` refuses, larger than any network, or with weights that are no numbers.
     """
     require_file(path)
     scanner = _Scanner(path)
@@ -47,6 +51,8 @@ def scan(path: Path) -> dict[str, Path]:
                 scanner.model(b"")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 scanner.model(data)
+                if not show:
+                    check_numbers(path, data, scanner.weights())
     except (WireError, OSError) as error:
         raise GraphError(f"{path} cannot be read as ONNX ({error}); export or copy it again") from error
     reads(*scanner.files.values())
@@ -58,6 +64,12 @@ class _Scanner:
         self.path = path
         self.files: dict[str, Path] = {}
         self._nodes = 0
+        self._tensors = dict[str, Weight]()
+        self._multiplied = set[str]()
+
+    def weights(self) -> list[Weight]:
+        """Return the constants that are multiplied with what the network computes, or added to it."""
+        return [self._tensors[name] for name in sorted(self._multiplied & self._tensors.keys())]
 
     def model(self, data: Buffer) -> None:
         ports = {NODE: 0, INPUT: 0, OUTPUT: 0}
@@ -102,9 +114,12 @@ class _Scanner:
                 text(data, part)
         self._graph(data, graph, 0)
 
-    def _keep(self, found: tuple[str, Path] | None) -> None:
+    def _keep(self, name: str, tensor: TensorHeader) -> None:
+        """Check a tensor, and keep where its data lies."""
+        found = check_tensor(self.path, tensor)
         if found is not None:
             self.files[found[0]] = found[1]
+        self._tensors[name] = Weight(tensor, None if found is None else found[1])
 
     def _check_input(self, name: str, dtype: int | None, dims: list[int]) -> None:
         """Raise GraphError for an input that is no image: a side of 0 or of more than `MOST_PIXELS`, or texts."""
@@ -126,7 +141,7 @@ class _Scanner:
                 names = self._node(data, part, depth)
             elif part.number == INITIALIZER:
                 tensor = read_tensor(data, part)
-                self._keep(check_tensor(self.path, tensor))
+                self._keep(tensor.name, tensor)
                 names = [tensor.name]
             for name in filter(None, names):
                 if name in made:
@@ -139,16 +154,21 @@ class _Scanner:
         if self._nodes > MOST_NODES:
             raise GraphError(f"{self.path} has more than {MOST_NODES} nodes, which no network has")
         words: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}  # inputs, outputs, name, operator, domain
+        stored = list[TensorHeader]()
         for part in message(data, node):
             if part.number in words:
                 words[part.number].append(text(data, part))
             elif part.number == 5:
                 for value in message(data, part):  # of an attribute
                     if value.number in (5, 10):
-                        self._keep(check_tensor(self.path, read_tensor(data, value)))
+                        stored.append(read_tensor(data, value))
                     elif value.number in (6, 11):
                         self._graph(data, value, depth + 1)
         self._check_operands(*words.values())
+        for tensor in stored:
+            self._keep(words[2][0], tensor)
+        if words[4][-1:] and words[4][-1] in MULTIPLYING:
+            self._multiplied.update(words[1])
         return words[2]
 
     def _check_operands(

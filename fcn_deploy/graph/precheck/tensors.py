@@ -35,6 +35,7 @@ class TensorHeader:
 
     Attributes:
         raw: bytes of its raw data, None without any; typed: numbers by the field that they are in.
+        parts: the fields of its data, wherever they are in this file.
         external: whether its data is in another file, which `entries` (location, offset, length) name.
     """
 
@@ -43,6 +44,7 @@ class TensorHeader:
     dims: list[int] = field(default_factory=list)
     raw: int | None = None
     typed: dict[int, int] = field(default_factory=dict)
+    parts: list[Field] = field(default_factory=list)
     external: bool = False
     entries: dict[str, str] = field(default_factory=dict)
 
@@ -59,9 +61,11 @@ def read_tensor(data: Buffer, stored: Field) -> TensorHeader:
             tensor.name = text(data, part)
         elif part.number == 9:
             tensor.raw = part.end - part.start
+            tensor.parts.append(part)
         elif part.number in WIDTHS:
             found = count(data, part, WIDTHS[part.number])
             tensor.typed[part.number] = tensor.typed.get(part.number, 0) + found
+            tensor.parts.append(part)
         elif part.number == 13:
             entry = {each.number: text(data, each) for each in message(data, part) if each.number in (1, 2)}
             tensor.entries[entry.get(1, "")] = entry.get(2, "")

@@ -13,7 +13,6 @@ from fcn_deploy.graph.float_layers import check_rewritable, write_keep_reasons
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.nodes import producer
 from fcn_deploy.graph.simplify import name_nodes, simplify
-from fcn_deploy.graph.weights import check_finite_weights
 from fcn_deploy.quantization.rewrites.blocks import split_wide_convolutions
 from fcn_deploy.quantization.rewrites.fold import fold_batch_norms
 from fcn_deploy.quantization.rewrites.half import HalfReport, to_half
@@ -30,7 +29,6 @@ def load_rewritable(path: Path) -> ir.Model:
     model = load_graph(path)
     simplify(model)
     check_complete(model, path)
-    check_finite_weights(model, path)
     check_rewritable(model, path)
     name_nodes(model)
     fold_batch_norms(model)
