@@ -30,7 +30,8 @@ from fcn_deploy.graph.session import check_opens
 from fcn_deploy.graph.sizes import fixed_dims, graph_inputs
 from fcn_deploy.packaging.triton_config import ServedModel, TritonOptions, config_text
 from fcn_deploy.sources.model_source import ModelSource
-from fcn_deploy.system.files import StrPath, check_writable, output_error
+from fcn_deploy.system.exchange import exchange
+from fcn_deploy.system.files import StrPath, check_writable, output_error, resolved
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.system.temporaries import alone_in, temporary
 from fcn_deploy.vocabulary import Profile
@@ -84,11 +85,12 @@ def _package(file: Path, served: ServedModel, target: Path, options: TritonOptio
     config = config_text(target.name, served)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary(target, folder=True) as folder:
+        place = resolved(target)
+        with temporary(place, folder=True) as folder:
             _write(folder, config, files, served, options, progress)
             with alone_in(target.parent):
                 _check_replaceable(target, options.force)
-                _replace(folder, target, options.version)
+                _replace(folder, place, options.version)
     except OSError as error:
         raise output_error(target, error) from error
 
@@ -134,11 +136,29 @@ def _check_replaceable(target: Path, force: bool) -> None:
 def _replace(temporary: Path, target: Path, version: int) -> None:
     """Move the new model in place; of an existing one, its version of this number, its labels and its configuration.
 
-    Other versions and files stay. The old version goes only once the new one is in its place.
+    Other versions and files stay. Folders are exchanged in one step where the file system can, else part by part.
     """
     if not target.exists():
         temporary.rename(target)
-        return
+    elif not (_add_others(temporary, target, version) and exchange(temporary, target)):
+        _replace_parts(temporary, target, version)
+
+
+def _add_others(temporary: Path, target: Path, version: int) -> bool:
+    """Link what stays of `target` into the new model's folder; False where the file system has no hard links."""
+
+    def replaced(folder: str, names: list[str]) -> list[str]:
+        return [str(version), CONFIG_FILE, LABELS_FILE] if Path(folder) == target else []
+
+    try:
+        shutil.copytree(target, temporary, symlinks=True, copy_function=os.link, ignore=replaced, dirs_exist_ok=True)
+    except (OSError, shutil.Error):
+        return False
+    return True
+
+
+def _replace_parts(temporary: Path, target: Path, version: int) -> None:
+    """Move the version first and the configuration last; the old version goes only once the new one is in its place."""
     own, old = target / str(version), temporary / "old"
     there = os.path.lexists(own)
     if there:
@@ -152,6 +172,8 @@ def _replace(temporary: Path, target: Path, version: int) -> None:
     for name in (LABELS_FILE, CONFIG_FILE):
         if (temporary / name).exists():
             (temporary / name).replace(target / name)
+        else:
+            (target / name).unlink(missing_ok=True)
 
 
 def _engine(source: Path, options: TritonOptions) -> ServedModel:

@@ -99,7 +99,7 @@ COMMANDS: dict[str, Writing] = {
     ),
     "evaluate": Writing(f"evaluate {{own}}/net.onnx {DATA} --json {{out}}/e.json --html {{out}}/e.html", varying=TIMED),
     "diagnose": Writing(
-        f"diagnose {{own}}/exported.onnx {{own}}/exported.onnx {DATA} --json {{out}}/d.json", varying=TIMED
+        f"diagnose {{own}}/net.onnx {{own}}/net.onnx {DATA} --json {{out}}/d.json", varying=TIMED
     ),
     "data check": Writing(
         "data check {own}/list.txt --classes road,car,sky -o {out}/d.png --json {out}/d.json", varying=TIMED,
@@ -110,7 +110,7 @@ COMMANDS: dict[str, Writing] = {
         codes=(0, 3),
     ),
     "bench": Writing(
-        f"bench {{own}}/exported.onnx {DATA} {CALIB} --runners onnxruntime,onnxruntime:int8 --iterations 3 --warmup 0 "
+        f"bench {{own}}/net.onnx {DATA} {CALIB} --runners onnxruntime,onnxruntime:int8 --iterations 3 --warmup 0 "
         "--saturation 0 --no-memory --keep {out}/kept --force --json {out}/b.json --html {out}/b.html",
         varying=TIMED,
     ),

@@ -6,15 +6,19 @@ process that was forked, from its first line to the end of Python; what it print
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.hostile.kills.shim import Fault, Plan
@@ -44,12 +48,19 @@ class Job:
 
 
 class _Refusing:
-    """Refuses to import what starts threads."""
+    """Finds what starts threads, as PyTorch asks for where it lies, and refuses to import it."""
 
     @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:
-        if name.split(".")[0] in THREADED:
-            raise ImportError(name)
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        found = PathFinder.find_spec(name, path, target) if name.split(".")[0] in THREADED else None
+        if found is not None:
+            found.loader = _Refusing()  # type: ignore[assignment]
+        return found
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        raise ImportError(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None: ...
 
 
 def imported(modules: list[str]) -> None:
@@ -64,6 +75,8 @@ def imported(modules: list[str]) -> None:
     sys.meta_path.remove(_Refusing)  # type: ignore[arg-type]
     threads = len(list(Path("/proc/self/task").iterdir()))
     assert threads == 1, f"an import started {threads - 1} threads"
+    gc.collect()
+    gc.freeze()  # a million objects, which each collection of an attempt would look at
 
 
 def serve(plan: Plan) -> Job | None:

@@ -15,8 +15,10 @@ import pytest
 
 from fcn_deploy.engine.sidecar import BuiltFor, Sidecar, SidecarPort, sidecar_path
 from fcn_deploy.errors import EngineError, GraphError, OutputError
+from fcn_deploy.packaging import triton
 from fcn_deploy.packaging.triton import package
 from fcn_deploy.packaging.triton_config import TritonOptions
+from fcn_deploy.system.exchange import exchange as exchange_folders
 from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD, write_fcn
 
@@ -177,6 +179,48 @@ def test_a_file_of_that_name_is_never_replaced(tmp_path: Path) -> None:
     assert (models / "fcn").read_text() == "a file"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the step is Linux's")
+def test_a_model_is_replaced_in_one_step_with_all_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
+    folder = package(source, models, TritonOptions()).folder
+    (folder / "notes.md").write_text("mine")
+    before, exchanged = sorted(folder.iterdir()), list[list[Path]]()
+
+    def exchange(new: Path, old: Path) -> bool:
+        exchanged.append(sorted(old / path.name for path in new.iterdir()))
+        assert sorted(old.iterdir()) == before
+        return exchange_folders(new, old)
+
+    monkeypatch.setattr(triton, "exchange", exchange)
+    package(source, models, TritonOptions(version=2, force=True))
+    assert exchanged == [sorted([*before, folder / "2"])]
+    assert sorted(folder.iterdir()) == exchanged[0]
+    assert (folder / "notes.md").read_text() == "mine"
+    assert [path.name for path in models.iterdir()] == ["fcn"]
+
+
+def test_a_model_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
+    package(source, models, TritonOptions()).folder.rename(tmp_path / "elsewhere")
+    (models / "fcn").symlink_to(tmp_path / "elsewhere")
+    package(source, models, TritonOptions(max_batch=2, force=True))
+    assert (models / "fcn").is_symlink()
+    assert "max_batch_size: 2" in (tmp_path / "elsewhere" / "config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize("missing", ["exchange", "_add_others"])
+def test_a_file_system_without_exchange_or_links_takes_the_parts_in_turn(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
+    folder = package(source, models, TritonOptions()).folder
+    (folder / "notes.md").write_text("mine")
+    monkeypatch.setattr(triton, missing, lambda *paths: False)
+    package(source, models, TritonOptions(max_batch=2, force=True))
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "config.pbtxt", "labels.txt", "notes.md"]
+    assert "max_batch_size: 2" in (folder / "config.pbtxt").read_text()
+
+
 def test_a_version_that_cannot_be_moved_in_place_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, models = write_fcn(tmp_path / "fcn.onnx"), tmp_path / "models"
     folder = package(source, models, TritonOptions()).folder
@@ -189,6 +233,7 @@ def test_a_version_that_cannot_be_moved_in_place_comes_back(tmp_path: Path, monk
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refused)
+    monkeypatch.setattr(triton, "exchange", lambda *paths: False)
     with pytest.raises(OutputError, match="permission denied"):
         package(source, models, TritonOptions(force=True))
     assert (folder / "1" / "old.txt").read_text() == "here"
