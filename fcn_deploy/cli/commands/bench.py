@@ -25,7 +25,7 @@ from fcn_deploy.cli.options.gate import GATE_OPTIONS, Gate, from_option
 from fcn_deploy.cli.options.report import REPORT_OPTIONS, Reports, keep_error
 from fcn_deploy.cli.options.streams import STREAM_OPTIONS, stream_arguments
 from fcn_deploy.cli.options.values import complete_runners, picked
-from fcn_deploy.errors import FcnDeployError
+from fcn_deploy.errors import FcnDeployError, RunnerError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -116,9 +116,9 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
     does not explain, and passed where twice the limit is excluded (95 % intervals). The last line on standard error is
     PASS or FAIL.
 
-    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run, 3 if no
-    row is within the limits or, with --baseline, one is worse than they allow, 4 with --strict if a limit could not be
-    judged.
+    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run (the last
+    line on standard error says which and why), 3 if no row is within the limits or, with --baseline, one is worse than
+    they allow, 4 with --strict if a limit could not be judged.
     """
     from fcn_deploy.benchmark.bench import bench
     from fcn_deploy.benchmark.record.file import read_record
@@ -196,4 +196,12 @@ def _leave(
     gate.say(judged, shown)
     if errors:
         raise errors[0]
-    click.get_current_context().exit(int(record.failed) if judged is None else judged.exit_code)
+    if judged is None and record.failed:
+        raise RunnerError(_failure(record))
+    click.get_current_context().exit(0 if judged is None else judged.exit_code)
+
+
+def _failure(record: Record) -> str:
+    """Return the first row that failed, else the first that could not run, with its reason."""
+    row = min(record.rows, key=lambda row: row.status != "failed")
+    return f"{row.name}: {row.reason}"

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fcn_deploy.system.temporaries import target_of_temporary
@@ -56,8 +57,9 @@ class Bench:
         self.command, self.base = command, base
         self.own, self.root = base / "own", base / "root"
         self.out, self.tmp, self.home = (self.root / name for name in ("out", "tmp", "home"))
-        write_inputs(self.own, command.arguments)
+        write_inputs(self.own, f"{command.arguments} {command.rival}")
         self.own_files = contents(self.own)
+        self._old = base / "old"
         self._plan = shim.Plan(base / "plan")
         self._server = self._start()
 
@@ -74,46 +76,63 @@ class Bench:
         self._server.stdin.close()
         self._server.wait()
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, request: dict[str, Any]) -> Any:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
-        return answer
+        return json.loads(self._server.stdout.readline())
 
     def empty(self) -> None:
+        """Leave the outputs of an older run alone, if `older` was called, else nothing."""
         shutil.rmtree(self.root, ignore_errors=True)
+        if self._old.exists():
+            shutil.copytree(self._old, self.root)
         for folder in (self.out, self.tmp, self.home):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
 
-    def run(self, moment: Moment = Moment(), *, modules: bool = False) -> dict[str, Any]:
+    def job(self, moment: Moment = Moment(), *, rival: bool = False, **more: Any) -> dict[str, Any]:
         environment = {
             "HOME": str(self.home), "TMPDIR": str(self.tmp), "XDG_CACHE_HOME": str(self.home / ".cache"),
             "FCN_DEPLOY_PROGRESS": "0",
         }  # fmt: skip
-        words = self.command.words(self.own, self.out)
-        more = {"fault": moment.fault, "after_s": moment.after_s, "signal": moment.signal, "modules": modules}
-        return self.ask(server.job(words, self.root, environment, **more))
+        words = self.command.words(self.own, self.out, rival=rival)
+        more |= {"fault": moment.fault, "after_s": moment.after_s, "signal": moment.signal}
+        return server.job(words, self.root, environment, **more)
+
+    def run(self, moment: Moment = Moment(), **more: Any) -> dict[str, Any]:
+        done: dict[str, Any] = self.together([self.job(moment, **more)])[0]
+        return done
+
+    def together(self, jobs: Sequence[dict[str, Any]]) -> Any:
+        """Run jobs at once; return how each ended."""
+        return self.ask({"jobs": jobs})
+
+    def older(self) -> Files:
+        """Let every later attempt find the outputs of the command's rival; return them."""
+        self.empty()
+        self.expect(self.run(rival=True))
+        shutil.copytree(self.root, self._old)
+        return contents(self.root)
 
     def undisturbed(self) -> Undisturbed:
         """Run the command twice, the second time with what it needs imported already."""
         self.empty()
-        self._expect(self.run(modules=True))
+        self.expect(self.run(modules=True))
         self.ask({"import": Path(f"{self.root}.modules").read_text(encoding="utf-8").split()})
         self.empty()
         done = self.run()
-        self._expect(done)
+        self.expect(done)
         return Undisturbed(contents(self.root), done["operations"], done["seconds"])
 
-    def _expect(self, done: Mapping[str, Any]) -> None:
+    def expect(self, done: Mapping[str, Any]) -> None:
         if done["code"] not in self.command.codes:
             raise AssertionError(f"exit code {done['code']}: {self.errors()}")
 
-    def errors(self) -> str:
-        return Path(f"{self.root}.err").read_text(encoding="utf-8", errors="replace").strip()
+    def errors(self, number: int = 0) -> str:
+        return Path(f"{self.root}.{number}.err").read_text(encoding="utf-8", errors="replace").strip()
 
-    def attempt(self, moment: Moment, wanted: Undisturbed, old: Files | None = None) -> list[str]:
+    def attempt(self, moment: Moment, wanted: Undisturbed, old: Files = MappingProxyType({})) -> list[str]:
         """Stop the command at a moment and run it again; what went wrong, each line starting with its kind."""
         self.empty()
         done = self.run(moment)
@@ -122,28 +141,32 @@ class Bench:
         stopped = contents(self.root)
         found = [
             *self._ending(moment, done),
-            *self._whole(stopped, wanted, stopped=done["code"] not in self.command.codes),
+            *self.whole(stopped, [wanted.files, old], stopped=done["code"] not in self.command.codes),
+            *(f"lost: {name} of the older run" for name in sorted(old.keys() - stopped.keys())),
         ]
         if done["code"] in self.command.codes:
             found += [f"lost: {name}" for name in self._missing(stopped, wanted) if not self.command.spares(name)]
         if moment.sent != signal.SIGKILL:
-            found += [f"left behind: {name}" for name in self._hidden(stopped, wanted)]
-        if stopped not in ({}, wanted.files):
-            found += self._next_run(wanted)
+            found += [f"left behind: {name}" for name in self._hidden(stopped, {**wanted.files, **old})]
+        if stopped not in ({}, wanted.files, old):
+            found += self._next_run(wanted, old)
         if contents(self.own) != self.own_files:
             found.append("lost: the user's files changed")
         return [f"{line} ({moment}, {done['what']})" for line in found]
 
-    def _next_run(self, wanted: Undisturbed) -> Iterator[str]:
+    def _next_run(self, wanted: Undisturbed, old: Files) -> Iterator[str]:
         done = self.run()
         after = contents(self.root)
         if done["hung"]:
             yield "hang: the next run"
         elif done["code"] not in self.command.codes:
             yield f"not resumable: exit code {done['code']}: {self.errors()[-300:]}"
-        yield from self._whole(after, wanted, stopped=False)
+        yield from self.whole(after, [wanted.files], stopped=False)
         yield from (f"lost: {name} after the next run" for name in self._missing(after, wanted))
-        yield from (f"left behind: {name} after the next run" for name in sorted(after.keys() - wanted.files.keys()))
+        yield from (
+            f"left behind: {name} after the next run"
+            for name in sorted(after.keys() - wanted.files.keys() - old.keys())
+        )
 
     def _ending(self, moment: Moment, done: Mapping[str, Any]) -> Iterator[str]:
         code, errors = done["code"], self.errors()
@@ -167,10 +190,12 @@ class Bench:
         elif code == 1 and not last[0].startswith("error: "):
             yield f"wrong exit code: the last line is {last[0]!r}"
 
-    def _whole(self, files: Files, wanted: Undisturbed, *, stopped: bool) -> Iterator[str]:
+    def whole(self, files: Files, allowed: Sequence[Files], *, stopped: bool) -> Iterator[str]:
+        """Yield each output that is not as one of `allowed` has it; where they belong together, not as the same one."""
         for name, data in files.items():
             own = name.removeprefix("out/")
             check = self.command.check_of(own, stopped=stopped)
+            known = [each[name] for each in allowed if name in each]
             if not name.startswith("out/") or _is_hidden(own):
                 continue
             if check is not None:
@@ -178,16 +203,18 @@ class Bench:
                     check(data)
                 except Exception as error:
                     yield f"torn: {own}: {error}"
-            elif name in wanted.files and data != wanted.files[name]:
+            elif known and data not in known:
                 yield f"torn: {own} differs from that of an undisturbed run"
+        if self.command.one and (shown := _shown(files)) and shown not in [_shown(each) for each in allowed]:
+            yield "torn: the outputs are of different runs"
 
     def _missing(self, files: Files, wanted: Undisturbed) -> list[str]:
         return sorted(name.removeprefix("out/") for name in wanted.files.keys() - files.keys())
 
-    def _hidden(self, files: Files, wanted: Undisturbed) -> list[str]:
+    def _hidden(self, files: Files, wanted: Files) -> list[str]:
         """Return files that are no outputs."""
         return sorted(
-            name for name in files.keys() - wanted.files.keys() if not self.command.keeps(name.removeprefix("out/"))
+            name for name in files.keys() - wanted.keys() if not self.command.keeps(name.removeprefix("out/"))
         )
 
 
@@ -201,6 +228,14 @@ def contents(folder: Path) -> dict[str, bytes]:
         for name in folders:
             found[str(Path(parent, name).relative_to(folder))] = b""
     return {name: data for name, data in found.items() if name not in ("out", "tmp", "home")}
+
+
+def _shown(files: Files) -> Files:
+    """Return the outputs without what is being written."""
+    return {
+        name: data for name, data in files.items()
+        if name.startswith("out/") and not _is_hidden(name.removeprefix("out/"))
+    }  # fmt: skip
 
 
 def _is_hidden(name: str) -> bool:

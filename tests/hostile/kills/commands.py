@@ -49,6 +49,8 @@ class Writing:
         spared: outputs without which the command may succeed, if they cannot be written.
         codes: exit codes of a run that nothing disturbs.
         stopped: how the last line after a signal starts.
+        rival: another command line that writes the same outputs.
+        one: the outputs belong together, so that some of one run and some of another are wrong.
         going_on: a file in the outputs, and the arguments of the next run where a stopped one has left it.
     """
 
@@ -59,11 +61,13 @@ class Writing:
     spared: tuple[str, ...] = ()
     codes: tuple[int, ...] = (0,)
     stopped: str = "interrupted"
+    rival: str = ""
+    one: bool = False
     going_on: tuple[str, str] = ("", "")
 
-    def words(self, own: Path, out: Path) -> list[str]:
+    def words(self, own: Path, out: Path, *, rival: bool = False) -> list[str]:
         name, arguments = self.going_on
-        line = arguments if name and (out / name).exists() else self.arguments
+        line = self.rival if rival else arguments if name and (out / name).exists() else self.arguments
         return [word.format(own=own, out=out) for word in line.split()]
 
     def check_of(self, name: str, *, stopped: bool) -> Check | None:
@@ -82,24 +86,39 @@ CALIB = "--calib {own}/photos"
 TIMED = {"*.json": is_json, "*.html": is_page}
 
 COMMANDS: dict[str, Writing] = {
-    "quantize fp16": Writing("quantize {own}/net.onnx --precision fp16 -o {out}/q.onnx"),
+    "quantize fp16": Writing(
+        "quantize {own}/net.onnx --precision fp16 -o {out}/q.onnx",
+        rival=f"quantize {{own}}/net.onnx --precision int8 {CALIB} -o {{out}}/q.onnx",
+    ),
     "quantize int8": Writing(
         f"quantize {{own}}/net.onnx --precision int8 {CALIB} --calib-cache {{out}}/c.cache -o {{out}}/q.onnx",
         spared=("c.cache",),  # one line says that the calibration is not kept
+        rival="quantize {own}/net.onnx --precision fp16 -o {out}/q.onnx",
     ),
     "search": Writing(
         f"quantize {{own}}/net.onnx --precision int8 {CALIB} {DATA} --max-miou-drop 50 -o {{out}}/q.onnx",
-        varying={"*.jsonl": is_lines}, kept=("*.search.jsonl",)
+        varying={"*.jsonl": is_lines}, kept=("*.search.jsonl",),
+        rival="quantize {own}/net.onnx --precision fp16 -o {out}/q.onnx",
     ),
-    "adopt": Writing("adopt {own}/foreign.onnx --no-normalisation --size 34x46 -o {out}/a.onnx"),
-    "package": Writing("package {own}/net.onnx --name m -o {out}/models --force"),
+    "adopt": Writing(
+        "adopt {own}/foreign.onnx --no-normalisation --size 34x46 -o {out}/a.onnx",
+        rival="quantize {own}/net.onnx --precision fp16 -o {out}/a.onnx",
+    ),
+    "package": Writing(
+        "package {own}/net.onnx --name m -o {out}/models --force", one=True,
+        rival="package {own}/net.onnx --name m -o {out}/models --force --max-batch 2",
+    ),
     "predict": Writing(
         "predict {own}/net.onnx {own}/photos -o {out}/labels --overlay --confidence {out}/sure --areas {out}/areas.csv",
         kept=("labels/*", "sure/*", "labels", "sure"),
     ),
-    "evaluate": Writing(f"evaluate {{own}}/net.onnx {DATA} --json {{out}}/e.json --html {{out}}/e.html", varying=TIMED),
+    "evaluate": Writing(
+        f"evaluate {{own}}/net.onnx {DATA} --json {{out}}/e.json --html {{out}}/e.html", varying=TIMED,
+        rival=f"evaluate {{own}}/net.onnx {DATA} --radius 2 --json {{out}}/e.json --html {{out}}/e.html",
+    ),
     "diagnose": Writing(
-        f"diagnose {{own}}/net.onnx {{own}}/net.onnx {DATA} --json {{out}}/d.json", varying=TIMED
+        f"diagnose {{own}}/net.onnx {{own}}/net.onnx {DATA} --json {{out}}/d.json", varying=TIMED,
+        rival=f"diagnose {{own}}/net.onnx {{own}}/net.onnx {DATA} --radius 2 --json {{out}}/d.json",
     ),
     "data check": Writing(
         "data check {own}/list.txt --classes road,car,sky -o {out}/d.png --json {out}/d.json", varying=TIMED,
@@ -119,7 +138,10 @@ COMMANDS: dict[str, Writing] = {
         "-o {out}/c.onnx --json {out}/c.json",
         varying={"*": lambda data: None}, kept=("c.onnx.choose/*", "c.onnx.choose"),
     ),
-    "export": Writing("export {own}/net.safetensors -o {out}/e.onnx"),
+    "export": Writing(
+        "export {own}/net.safetensors -o {out}/e.onnx",
+        rival="export {own}/net.safetensors --outputs labels,confidence -o {out}/e.onnx",
+    ),
     "train": Writing(
         "train --data synthetic:3:0:33x47 --val synthetic:2:1:37x41 --width 0.02 --epochs 2 --batch 3 --crop 32x48 "
         "--device cpu -o {out}/run",
@@ -129,6 +151,7 @@ COMMANDS: dict[str, Writing] = {
     ),
     "build-engine": Writing(
         "build-engine {own}/net.onnx --opt 1x34x46 -o {out}/m.engine", varying={"*.json": is_json, "*.engine": len},
+        rival="build-engine {own}/net.onnx --opt 1x32x32 -o {out}/m.engine",
     ),
 }  # fmt: skip
 

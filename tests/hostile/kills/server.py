@@ -1,4 +1,6 @@
-"""Import once, fork per attempt: `python -m tests.hostile.kills.server PLAN`, one job per line on standard input.
+"""Import once, fork per attempt: `python -m tests.hostile.kills.server PLAN`, one line of jobs for each standard input line.
+
+A line has the jobs that run at once.
 
 The server imports what the commands need and runs nothing, so that it has one thread. Each job is the program in a
 process that was forked, from its first line to the end of Python; what it prints goes to files.
@@ -33,7 +35,8 @@ class Job:
     """One attempt.
 
     Attributes:
-        root: the folder whose files count; standard output and error go to `root`.out and `root`.err.
+        root: the folder whose files count; standard output and error go to `root`.`number`.out and .err.
+        delay_s: time between the start of the job before and this one's, which run at once.
         after_s: send `signal` to the process after this time.
     """
 
@@ -43,8 +46,10 @@ class Job:
     fault: dict[str, Any]
     after_s: float | None = None
     signal: int = 0
-    deadline_s: float = 60.0
+    deadline_s: float = 120.0
     modules: bool = False
+    number: int = 0
+    delay_s: float = 0.0
 
 
 class _Refusing:
@@ -80,7 +85,7 @@ def imported(modules: list[str]) -> None:
 
 
 def serve(plan: Plan) -> Job | None:
-    """Answer each line; in the process of an attempt, return its job."""
+    """Answer each line, of modules to import or of jobs to run at once; in the process of a job, return the job."""
     answers = os.fdopen(os.dup(1), "w")
     for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
@@ -88,19 +93,23 @@ def serve(plan: Plan) -> Job | None:
             imported(request["import"])
             print("{}", file=answers, flush=True)
             continue
-        job = Job(**request)
-        child = os.fork()
-        if child == 0:
-            _prepare(job, plan)
-            return job
-        print(json.dumps(_watch(child, job, plan)), file=answers, flush=True)
+        started = []
+        for job in (Job(**each) for each in request["jobs"]):
+            time.sleep(job.delay_s)
+            child = os.fork()
+            if child == 0:
+                _prepare(job, plan)
+                return job
+            started.append((child, job))
+        print(json.dumps([_watch(child, job, plan) for child, job in started]), file=answers, flush=True)
     return None
 
 
 def _prepare(job: Job, plan: Plan) -> None:
     os.setsid()
     null = os.open(os.devnull, os.O_RDONLY)
-    files = [os.open(f"{job.root}.{name}", os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o666) for name in ("out", "err")]
+    names = [f"{job.root}.{job.number}.{name}" for name in ("out", "err")]
+    files = [os.open(name, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o666) for name in names]
     for descriptor, file in enumerate([null, *files]):
         os.dup2(file, descriptor)
     os.closerange(3, 64)
