@@ -59,7 +59,7 @@ def test_a_frame_is_called_as_in_the_record(tmp_path):
 
 
 def test_a_record_is_shown_again_without_its_frames(record, tmp_path):
-    with pytest.raises(RunnerError, match="^onnxruntime:tensorrt: ran out of memory$"):  # a row of the record failed
+    with pytest.raises(RunnerError, match=r"^onnxruntime:tensorrt: ran out of memory$"):  # a row of the record failed
         invoke("bench", "--from", str(record), "--html", str(tmp_path / "new" / "page.html"))
     assert "A record holds counts and no pictures" in (tmp_path / "new" / "page.html").read_text()
 

@@ -116,9 +116,9 @@ def command(models: tuple[str, ...], runners: str | None, details: bool, **given
     does not explain, and passed where twice the limit is excluded (95 % intervals). The last line on standard error is
     PASS or FAIL.
 
-    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run (the last
-    line on standard error says which and why), 3 if no row is within the limits or, with --baseline, one is worse than
-    they allow, 4 with --strict if a limit could not be judged.
+    Exit code: 0 if every runner was measured or skipped for a stated reason, 1 if one failed or none could run (why is
+    the last line on standard error), 3 if no row is within the limits or, with --baseline, one is worse than they
+    allow, 4 with --strict if a limit could not be judged.
     """
     from fcn_deploy.benchmark.bench import bench
     from fcn_deploy.benchmark.record.file import read_record

@@ -84,7 +84,7 @@ class Bench:
         return json.loads(self._server.stdout.readline())
 
     def empty(self) -> None:
-        """Leave the outputs of an older run alone, if `older` was called, else nothing."""
+        """Leave what `keep` has kept, else nothing."""
         shutil.rmtree(self.root, ignore_errors=True)
         if self._old.exists():
             shutil.copytree(self._old, self.root)
@@ -108,12 +108,15 @@ class Bench:
         """Run jobs at once; return how each ended."""
         return self.ask({"jobs": jobs})
 
-    def older(self) -> Files:
-        """Let every later attempt find the outputs of the command's rival; return them."""
+    def of_rival(self) -> Files:
+        """Return what the command's rival leaves."""
         self.empty()
         self.expect(self.run(rival=True))
-        shutil.copytree(self.root, self._old)
         return contents(self.root)
+
+    def keep(self) -> None:
+        """Let every later attempt find what is there now."""
+        shutil.copytree(self.root, self._old)
 
     def undisturbed(self) -> Undisturbed:
         """Run the command twice, the second time with what it needs imported already."""

@@ -1,9 +1,8 @@
-"""Import once, fork per attempt: `python -m tests.hostile.kills.server PLAN`, one line of jobs for each standard input line.
+"""Import once, fork per attempt: `python -m tests.hostile.kills.server PLAN`, jobs on standard input.
 
-A line has the jobs that run at once.
-
-The server imports what the commands need and runs nothing, so that it has one thread. Each job is the program in a
-process that was forked, from its first line to the end of Python; what it prints goes to files.
+Each line has the jobs that run at once. The server imports what the commands need and runs nothing, so that it has one
+thread. Each job is the program in a process that was forked, from its first line to the end of Python; what it prints
+goes to files.
 """
 
 from __future__ import annotations
