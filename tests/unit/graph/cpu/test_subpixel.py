@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.cpu.subpixel import UPSAMPLING, phase_kernel, upsample_by_phases
@@ -16,36 +16,7 @@ from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.runners.registry import open_runner
-
-IMAGE = (2, 3, 5, 7)
-
-
-def _write(path: Path, *, labels: bool, bias: bool = False, opset: int = 17, **attributes: object) -> Path:
-    """ConvTranspose with 3 -> 4 channels, a crop to 29 x 41, then ArgMax or the logits themselves."""
-    kernel = attributes["kernel_shape"][0]  # type: ignore[index]
-    generator = np.random.default_rng(kernel)
-    group = attributes.get("group", 1)
-    weights = {"w": generator.normal(size=(3, 4 if group == 1 else 1, kernel, kernel)).astype(np.float32)}
-    weights |= {"b": np.float32([0.5, -1, 2, 0])} if bias else {}
-    weights |= {"starts": np.array([1, 2]), "ends": np.array([30, 43]), "axes": np.array([2, 3])}
-    nodes = [
-        helper.make_node("ConvTranspose", ["x", "w", *(["b"] if bias else [])], ["up"], name="up", **attributes),
-        helper.make_node("Slice", ["up", "starts", "ends", "axes"], ["logits"], name="crop"),
-    ]
-    if labels:
-        nodes.append(helper.make_node("ArgMax", ["logits"], ["labels"], name="argmax", axis=1, keepdims=0))
-    kind = TensorProto.INT64 if labels else TensorProto.FLOAT
-    dims = ["N", "Y", "X"] if labels else ["N", "C", "Y", "X"]
-    result = helper.make_tensor_value_info("labels" if labels else "logits", kind, dims)
-    graph = helper.make_graph(
-        nodes,
-        "up",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])],
-        [result],
-        [numpy_helper.from_array(array, name) for name, array in weights.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
-    return path
+from tests.support.upsampling_graphs import CASES, IMAGE, upsampling_file
 
 
 def _run(path: Path) -> np.ndarray:
@@ -61,37 +32,13 @@ def _rewrite(path: Path, target: Path) -> list[str]:
     return names
 
 
-CASES = {
-    "the x8 of FCN-8s": {"kernel_shape": [16, 16], "strides": [8, 8], "pads": [4, 4, 4, 4]},
-    "no padding, as the authors have it": {"kernel_shape": [16, 16], "strides": [8, 8]},
-    "a kernel that the stride does not divide": {"kernel_shape": [13, 13], "strides": [6, 6]},
-    "a kernel smaller than the stride": {"kernel_shape": [5, 5], "strides": [7, 7]},
-    "unequal padding and output padding": {
-        "kernel_shape": [11, 11],
-        "strides": [6, 6],
-        "pads": [1, 0, 2, 3],
-        "output_padding": [1, 2],
-    },
-}
-
-
 @pytest.mark.parametrize("attributes", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 def test_every_logit_is_the_transposed_convolutions(tmp_path: Path, attributes: dict, bias: bool) -> None:
-    before = _write(tmp_path / "before.onnx", labels=False, bias=bias, **attributes)
+    before = upsampling_file(tmp_path / "before.onnx", labels=False, bias=bias, **attributes)
     assert _rewrite(before, tmp_path / "after.onnx") == ["up"]
     assert {node.op_type for node in onnx.load(tmp_path / "after.onnx").graph.node} == {"Conv", "DepthToSpace", "Slice"}
     np.testing.assert_allclose(_run(tmp_path / "after.onnx"), _run(before), atol=1e-5)  # FP32 sums in another order
-
-
-@pytest.mark.parametrize("attributes", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("opset", [13, 17])
-def test_labels_are_chosen_before_the_shuffle_and_stay_the_same(tmp_path: Path, attributes: dict, opset: int) -> None:
-    before = _write(tmp_path / "before.onnx", labels=True, opset=opset, **attributes)
-    _rewrite(before, tmp_path / "after.onnx")
-    order = [node.op_type for node in onnx.load(tmp_path / "after.onnx").graph.node]
-    assert order.index("ArgMax") < order.index("DepthToSpace")
-    assert np.array_equal(_run(tmp_path / "after.onnx"), _run(before))
 
 
 def test_a_kernel_written_out_by_hand() -> None:
@@ -112,12 +59,12 @@ def test_small_strides_groups_and_dilations_are_left_alone(tmp_path: Path) -> No
         {"kernel_shape": [8, 8], "strides": [4, 5]},
         {"kernel_shape": [8, 8], "strides": [4, 4], "auto_pad": "SAME_UPPER"},
     ):
-        path = _write(tmp_path / "before.onnx", labels=True, **attributes)
+        path = upsampling_file(tmp_path / "before.onnx", labels=True, **attributes)
         assert _rewrite(path, tmp_path / "after.onnx") == []
 
 
 def test_a_stored_bias_goes_with_its_layer_and_a_computed_one_leaves_it_alone(tmp_path: Path) -> None:
-    path = _write(tmp_path / "m.onnx", labels=False, bias=True, kernel_shape=[8, 8], strides=[4, 4])
+    path = upsampling_file(tmp_path / "m.onnx", labels=False, bias=True, kernel_shape=[8, 8], strides=[4, 4])
     model = load_graph(path)
     assert upsample_by_phases(model) == ["up"]
     assert "b" not in model.graph.initializers
@@ -130,7 +77,7 @@ def test_a_stored_bias_goes_with_its_layer_and_a_computed_one_leaves_it_alone(tm
 
 
 def test_the_layer_keeps_its_name_and_says_why_it_is_float(tmp_path: Path) -> None:
-    model = load_graph(_write(tmp_path / "m.onnx", labels=True, kernel_shape=[8, 8], strides=[4, 4]))
+    model = load_graph(upsampling_file(tmp_path / "m.onnx", labels=True, kernel_shape=[8, 8], strides=[4, 4]))
     upsample_by_phases(model)
     (conv,) = [node for node in model.graph if node.op_type == "Conv"]
     assert (conv.name, conv.metadata_props["fcn_deploy.keep"]) == ("up", UPSAMPLING)
@@ -140,7 +87,7 @@ def test_the_layer_keeps_its_name_and_says_why_it_is_float(tmp_path: Path) -> No
 
 
 def test_a_runtime_opens_the_rewritten_graph_and_a_note_says_so(tmp_path: Path) -> None:
-    path = _write(tmp_path / "m.onnx", labels=True, kernel_shape=[16, 16], strides=[8, 8])
+    path = upsampling_file(tmp_path / "m.onnx", labels=True, kernel_shape=[16, 16], strides=[8, 8])
     model, notes = for_kernels(path)
     assert isinstance(model, bytes)
     assert notes[0].startswith("up: computed as a convolution with a channel per output phase")
@@ -151,12 +98,12 @@ def test_a_runtime_opens_the_rewritten_graph_and_a_note_says_so(tmp_path: Path) 
 
 def test_what_is_large_old_or_not_to_be_read_is_opened_as_it_is(tmp_path: Path, monkeypatch: Any) -> None:
     attributes = {"kernel_shape": [16, 16], "strides": [8, 8]}
-    old = _write(tmp_path / "old.onnx", labels=True, opset=12, **attributes)
-    small_strides = _write(tmp_path / "small.onnx", labels=True, kernel_shape=[4, 4], strides=[2, 2])
+    old = upsampling_file(tmp_path / "old.onnx", labels=True, opset=12, **attributes)
+    small_strides = upsampling_file(tmp_path / "small.onnx", labels=True, kernel_shape=[4, 4], strides=[2, 2])
     (tmp_path / "damaged.onnx").write_bytes(b"ConvTranspose, and nothing else")
     for path in (old, small_strides, tmp_path / "damaged.onnx", tmp_path / "missing.onnx"):
         assert for_kernels(path) == (path, ())
-    path = _write(tmp_path / "m.onnx", labels=True, **attributes)
+    path = upsampling_file(tmp_path / "m.onnx", labels=True, **attributes)
     stored = onnx.load(path)
     onnx.save(stored, tmp_path / "external.onnx", save_as_external_data=True, size_threshold=0)
     assert for_kernels(tmp_path / "external.onnx") == (tmp_path / "external.onnx", ())
