@@ -42,6 +42,16 @@ class NetworkSize:
         """The smallest number that the size names; None of a factor."""
         return self.longest if self.fixed is None else min(self.fixed)
 
+    @property
+    def enlarging(self) -> str:
+        """Say in one line that a factor above 1 enlarges every image; "" where that depends on the image."""
+        if self.factor <= 1:
+            return ""
+        return (
+            f"note: a network size of {self.text} enlarges every image, which costs {float(self.factor**2):.3g} times the "
+            "work and shows the network nothing new"
+        )
+
     def of(self, size: Size, divisor: int = 1) -> Size:
         """Return the network's (height, width) for an image of `size`; no side becomes 0.
 

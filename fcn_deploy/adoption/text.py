@@ -20,6 +20,7 @@ def render(report: AdoptReport) -> str:
     written = f"{report.path}" + (f" and {report.data_path.name}" if report.data_path else "")
     lines.append(f"sides of images: {_sizes(report)}")
     lines.append(f"{report.card.model} network, {report.card.num_classes} classes, {report.nodes} nodes, {size}")
+    lines += [] if report.card.sizing is None else filter(None, [report.card.sizing.enlarging])
     lines.append(f"wrote {written} in {report.seconds:.1f} s")
     return "\n".join(lines)
 

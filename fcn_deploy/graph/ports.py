@@ -82,7 +82,8 @@ class GraphIO:
         own = {LABELS: self.labels, CONFIDENCE: self.confidence}
         needed = [own.get(name) or self.logits for name in outputs]
         if None in needed:
-            wanted = "labels,confidence" if outputs[needed.index(None)] == CONFIDENCE else LOGITS
+            missing = {name for name, port in zip(outputs, needed, strict=True) if port is None}
+            wanted = "labels,confidence" if missing == {CONFIDENCE} else LOGITS  # of logits the host makes the others
             given = " and ".join(name for name, port in own.items() if port is not None)
             raise GraphError(f"the file gives {given} alone; export it again with --outputs {wanted}")
         return list(dict.fromkeys(name for name in needed if name is not None))

@@ -192,6 +192,7 @@ def _rewrite(
         images=0 if images is None else len(images.coverage.frames.names),
         coverage=None if images is None else images.coverage,
         equalized=graph.tensors,
+        asked_to_equalize=options.equalize is True,
         bias_changes=corrected,
         ranges=ranges,
         clipped={} if seen is None else {name: seen.histograms[name].share_outside(*ranges[name]) for name in names},

@@ -30,6 +30,7 @@ class QuantizeReport:
         cache: what the calibration cache was good for; None if none was named.
         overlap: calibration images that are validation images too; None if there was no validation set.
         equalized: the layers whose channels were equalised.
+        asked_to_equalize: whether every tensor was to be equalised, if only a little.
         bias_changes: convolution -> largest change of a bias by its correction; empty if none was asked for.
         ranges: quantised tensor -> (low, high) that its 8 bits cover.
         clipped: quantised tensor -> share of its calibration values outside.
@@ -61,6 +62,7 @@ class QuantizeReport:
     cache: CacheUse | None = None
     overlap: Overlap | None = None
     search: SearchReport | None = None
+    asked_to_equalize: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """Return the report as JSON holds it; shares are fractions 0..1, `agreed` is [pixels that agree, pixels]."""

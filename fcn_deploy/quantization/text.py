@@ -16,6 +16,10 @@ from fcn_deploy.quantization.rewrites.qdq import FP8
 from fcn_deploy.quantization.search.text import render as render_search
 from fcn_deploy.system.formatting import count, some
 
+NOT_EQUALIZED = (
+    "no channels equalised: of each tensor they are about equally large, or another node than a convolution reads it "
+    "too (a sum, a concatenation, an output)"
+)
 NAMES_SHOWN = 3
 TENSORS_SHOWN = 5
 
@@ -79,6 +83,8 @@ def _channel_lines(report: QuantizeReport) -> list[str]:
     if report.equalized:
         layers = some([f"{each.name} ({each.spread:g})" for each in report.equalized], NAMES_SHOWN)
         lines.append(f"channels equalised, by factors that span: {layers}; in FP32 nothing changes")
+    elif report.asked_to_equalize:
+        lines.append(NOT_EQUALIZED)
     if report.bias_changes:
         name, largest = max(report.bias_changes.items(), key=lambda item: item[1])
         lines.append(f"biases of {count(len(report.bias_changes), 'layer')} corrected, most {name} (by {largest:.3g})")

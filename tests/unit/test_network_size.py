@@ -67,3 +67,12 @@ def test_a_card_keeps_the_size_and_refuses_another_text():
         RecipeError, match=r"m.onnx: the model card cannot be read: network_size.*'big' is not a network"
     ):
         ModelCard.from_json(card.to_json().replace("0.5", "big"), "m.onnx")
+
+
+def test_a_factor_above_one_is_said_to_enlarge_every_image():
+    assert NetworkSize.parse("1.5").enlarging == (
+        "note: a network size of 1.5 enlarges every image, which costs 2.25 times the work and shows the network "
+        "nothing new"
+    )
+    for text in ("", "1", "0.5", "longest:9999", "4000x4000"):  # of a fixed size it depends on the image
+        assert not NetworkSize.parse(text).enlarging

@@ -77,6 +77,8 @@ def test_a_file_without_it_says_how_to_export_it():
         io.fetches(("labels", "confidence"))
     with pytest.raises(GraphError, match=r"gives labels alone; export it again with --outputs logits$"):
         io.fetches(("probabilities",))
+    with pytest.raises(GraphError, match=r"gives labels alone; export it again with --outputs logits$"):
+        io.fetches(("labels", "confidence", "logits"))
 
 
 def test_confidence_is_never_taken_for_labels():

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import numpy_helper
 
 from fcn_deploy.data.options import DataOptions
 from fcn_deploy.evaluation.evaluate import evaluate
 from fcn_deploy.quantization.quantize import quantize
+from fcn_deploy.quantization.text import render
+from tests.support.contract_graphs import small_graph
 from tests.support.planted_channel import label_scenes, planted_fcn
 from tests.support.small_fcn import small_weights, write_fcn
 
@@ -42,6 +45,16 @@ def test_a_planted_channel_costs_next_to_nothing_with_no_more_layers_in_float(ta
     assert lost["not equalised"] > 5
     assert lost["planted"] < 1  # random weights: half of the labels lie close together; of the demo it is MOST
     assert found["planted"][1] == found["healthy"][1]
+
+
+def test_a_network_without_a_channel_to_equalise_says_so_where_that_was_asked(tmp_path):
+    """One convolution, whose result is handed out."""
+    ir.save(small_graph(outputs=("labels", "logits")), tmp_path / "m.onnx")
+    common = {"precision": "int8", "calibration": "synthetic:1:1:48x64", "quantize_first": True}
+    common["quantize_scores"] = True
+    for asked in (True, None):
+        report = quantize(tmp_path / "m.onnx", tmp_path / "int8.onnx", equalize=asked, **common)
+        assert ("no channels equalised: " in "\n".join(render(report))) is (asked is True)
 
 
 def plant(source: Path, target: Path, factor: float = 300.0) -> Path:
