@@ -48,8 +48,8 @@ class NetworkSize:
         if self.factor <= 1:
             return ""
         return (
-            f"note: a network size of {self.text} enlarges every image, which costs {float(self.factor**2):.3g} times the "
-            "work and shows the network nothing new"
+            f"note: a network size of {self.text} enlarges every image, which costs {float(self.factor**2):.3g} times "
+            "the work and shows the network nothing new"
         )
 
     def of(self, size: Size, divisor: int = 1) -> Size:
