@@ -9,7 +9,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.errors import DataError, FcnDeployError, OutputError
 from fcn_deploy.metrics.budget import AccuracyBudget
 from fcn_deploy.model_file import file_of, kind_of
-from fcn_deploy.system.files import check_writable, resolved
+from fcn_deploy.system.files import check_name, check_writable, resolved
 
 PRECISIONS = ("fp32", "fp16", "int8")
 WORK_SUFFIX = ".choose"
@@ -46,7 +46,7 @@ def check_options(options: ChoiceOptions) -> None:
     """Reject options that cannot be met before anything is opened.
 
     Raises:
-        FcnDeployError: there is no limit on accuracy.
+        FcnDeployError: there is no limit on accuracy, or the path of calibration images is not UTF-8.
         DataError: the images are generated, or INT8 has no calibration images.
         OutputError: the file or the folder cannot be written.
     """
@@ -66,6 +66,9 @@ def check_options(options: ChoiceOptions) -> None:
         raise FcnDeployError(f"{options.model} is an engine, which is in one precision; give the .onnx file")
     if resolved(options.output) == resolved(file_of(options.model)):
         raise OutputError(f"{options.output} is the model itself, which would be lost; give another file (-o)")
+    for value in vars(options.calibration or DataOptions()).values():
+        if isinstance(value, (str, Path)):
+            check_name(value)  # the recipe names it
     check_writable(options.output)
     if options.folder.is_file():
         raise OutputError(f"{options.folder} is a file; name a folder for the log (--work)")

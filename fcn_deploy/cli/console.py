@@ -52,9 +52,9 @@ def say(line: str) -> None:
 
 
 def notice(line: str) -> None:
-    """Print a line on standard error, unless -q."""
+    """Print a line on standard error, unless -q; a line end in it, as names of files may have, is a blank."""
     if _verbosity() != "quiet":
-        say(line)
+        say(visible_line(line))
 
 
 def fitted(line: str) -> str:
@@ -83,7 +83,7 @@ class _PipeProgress(Silent):
     """No bars; notices still reach standard error."""
 
     def say(self, line: str) -> None:
-        say(line)
+        say(visible_line(line))
 
 
 class TerminalProgress(_PipeProgress):

@@ -22,6 +22,7 @@ from fcn_deploy.system.files import require_plain
 FILE_NAME = "classes.txt"
 FILE_NAMES = (FILE_NAME, "labelmap.txt", "class_names.txt", "_classes.csv")
 VOC_VOID: Colour = (224, 224, 192)  # the colour of VOC's void band, label 255
+_LINE_END = re.compile(r"\r\n|\n|\r")  # str.splitlines also splits at characters that names may have
 _FORMS = (
     re.compile(r"(?P<name>[^:]*):(?P<r>\d{1,3}),(?P<g>\d{1,3}),(?P<b>\d{1,3}):[^:]*:[^:]*"),
     re.compile(r"(?P<name>.*\S)\s+(?P<r>\d{1,3})[\s,]+(?P<g>\d{1,3})[\s,]+(?P<b>\d{1,3})"),
@@ -126,21 +127,22 @@ def _numbered(path: Path, lines: Sequence[str]) -> list[str]:
     return [part[-1] for part in parts]
 
 
-def read_lines(path: Path, *, stream: bool = True) -> list[tuple[int, str]]:
+def read_lines(path: Path, *, stream: bool = True, names: bool = False) -> list[tuple[int, str]]:
     """Return (line number, stripped text) of every line; DataError if the file is missing or is not text.
 
-    Without `stream`, a pipe or a device is refused.
+    Without `stream`, a pipe or a device is refused. Lines that are `names` of files keep bytes that are no UTF-8.
     """
     reads(path)
     try:
-        text = (path if stream else require_plain(path)).read_text(encoding="utf-8-sig")
+        data = (path if stream else require_plain(path)).read_bytes()
+        text = data.decode("utf-8-sig", "surrogateescape" if names and b"\0" not in data else "strict")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not a text file in UTF-8") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    return [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
 
 
 def _entry(line: str) -> tuple[str, Colour | None]:

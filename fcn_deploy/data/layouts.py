@@ -192,7 +192,7 @@ def read_voc_split(root: Path, split: str, progress: Progress = SILENT) -> list[
             raise DataError(f"{root} has no split '{split}' (found: {known})")
         path = lists[0]
         progress.say(f"{root} has no split '{split}'; its only one, '{path.stem}', is taken")
-    names = [line for _, line in read_lines(path, stream=False) if line]
+    names = [line for _, line in read_lines(path, stream=False, names=True) if line]
     if not names:
         raise DataError(f"{path} lists no images")
     masks = _voc_labels(root)

@@ -18,6 +18,7 @@ from fcn_deploy.errors import DataError, LabelError
 
 Pair = tuple[Path, Path | None]
 LARGE = 1 << 22  # pixels of a label map from which its size is compared before it is decoded alone
+_NO_UTF8 = re.compile("[\udc80-\udcff]")  # how Python decodes the bytes of a name that is not UTF-8
 _PARTS = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -107,7 +108,7 @@ def read_list(path: Path) -> list[Pair]:
         DataError: missing, not text, empty, a malformed line (its number), or none of the images exists.
     """
     pairs: list[Pair] = []
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, names=True):
         if not line or line.startswith("#"):
             continue
         parts = _parts(line)
@@ -124,6 +125,8 @@ def read_list(path: Path) -> list[Pair]:
     if not pairs:
         raise DataError(f"{path} lists no images; expected one 'image label' pair a line")
     if not any(image.exists() for image, _ in pairs):
+        if any(_NO_UTF8.search(image.name) for image, _ in pairs):  # the bytes of some other file
+            raise DataError(f"{path} is not a text file in UTF-8, and no image has the names in it")
         raise DataError(
             f"{path} lists {len(pairs)} images and none exists (first: {pairs[0][0]}); "
             "paths are relative to the list's folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +63,42 @@ def write_list(dataset: Dataset, path: Path) -> None:
     """Write the pairs of files and, next to the list, their classes, so that it opens as the same set.
 
     Nothing is written for a set that is not made of files.
+
+    Raises:
+        DataError: as for `list_text`.
     """
+    whole, _ = _files(dataset)
+    if whole is not None:
+        write_text(path, list_text(dataset))
+        write_text(path.parent / FILE_NAME, "".join(f"{entry}\n" for entry in whole.class_list.entries))
+
+
+def list_text(dataset: Dataset) -> str:
+    """Return a list of the pairs of files, by their whole paths; "" for a set that is not made of files.
+
+    Raises:
+        DataError: a path that no list can hold.
+    """
+    whole, indices = _files(dataset)
+    pairs = () if whole is None else [whole.pairs[index] for index in indices]
+    return "".join("\t".join(_listed(part) for part in pair if part is not None) + "\n" for pair in pairs)
+
+
+def _files(dataset: Dataset) -> tuple[PairDataset | None, list[int]]:
+    """Return the set of files behind a set and the indices of its pairs; None for one that is not made of files."""
     whole: Dataset = dataset
     indices = list(range(len(dataset)))
     while isinstance(whole, Subset):
         indices = [whole.indices[index] for index in indices]
         whole = whole.whole
-    if not isinstance(whole, PairDataset):
-        return
-    pairs = [[str(resolved(part)) for part in whole.pairs[index] if part is not None] for index in indices]
-    write_text(path, "".join("\t".join(parts) + "\n" for parts in pairs))
-    write_text(path.parent / FILE_NAME, "".join(f"{entry}\n" for entry in whole.class_list.entries))
+    return (whole if isinstance(whole, PairDataset) else None), indices
+
+
+def _listed(path: Path) -> str:
+    """Return the whole path of a file, quoted if it has blanks."""
+    name = str(resolved(path))
+    if re.search(r'[\t\n\r"]', name):
+        raise DataError(
+            f"the path {name} has a tab, a quotation mark or a line break, which no list can hold; rename it"
+        )
+    return f'"{name}"' if re.search(r"\s", name) else name

@@ -53,12 +53,12 @@ def require_plain(path: Path) -> Path:
 
 
 def check_name(path: StrPath) -> None:
-    """Raise FcnDeployError if a path is not UTF-8: the libraries that read and write models take no such name."""
+    """Raise FcnDeployError if a path is not UTF-8: no library that reads or writes models, and no TOML, takes such."""
     try:
         os.fspath(path).encode()
     except UnicodeEncodeError:
         raise FcnDeployError(
-            f"the path {path} is not UTF-8, which models need; rename the file or its folder"
+            f"the path {path} is not UTF-8, which models and recipes need; rename the file or its folder"
         ) from None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fcn_deploy.data.splits import share_of, write_list
+from fcn_deploy.data.splits import list_text, share_of, write_list
 from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.quantization.plan import QuantizationPlan
 from fcn_deploy.system.apart import release
@@ -191,6 +191,8 @@ def run_training(
         plan = kept or planned(model, material.card, Path(config.quantize), progress)
         quantise(model, plan)
     stepper = Stepper(model, material.card, config, precision)
+    if share_of(config.val) is not None:
+        list_text(material.val)
     check_outputs(config)  # after all else that can fail, so that a mistake leaves no folder
     if saved is None:
         remove_run(config.output)

@@ -104,7 +104,7 @@ def _no_one_line(done: Attempt) -> Iterator[str]:
         yield f"the reason has {len(done.reason):,} characters"
     if (done.code == 2) != bool(_USAGE.search(done.reason)):
         yield f"exit code {done.code} of this reason: {done.reason[:200]}"
-    if done.out:
+    if done.out and not done.reason.startswith("error: cannot write "):  # which would lose it
         yield f"a refusal has a result: {done.out[:200]!r}"
 
 

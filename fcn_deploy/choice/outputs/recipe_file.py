@@ -31,6 +31,7 @@ from fcn_deploy.errors import FcnDeployError, OutputError, RecipeError, ShapeErr
 from fcn_deploy.model_file import file_of, kind_of
 from fcn_deploy.network_size import network_size_text
 from fcn_deploy.sources.model_source import ModelSource
+from fcn_deploy.system.escape import visible, visible_line
 from fcn_deploy.system.files import check_writable, sha256, write_text
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.system.scratch import scratch_folder
@@ -85,7 +86,7 @@ def write_recipe(path: Path, recipe: ChoiceRecipe) -> None:
     """Write the recipe; OutputError if that fails. What is at its default is left out."""
     lines = [
         "# Written by fcn-deploy choose. This makes the same file again, from the folder where it was chosen:",
-        f"#   fcn-deploy choose {path.name} -o {path.name.removesuffix(SUFFIX)}.onnx",
+        visible_line(f"#   fcn-deploy choose {path.name} -o {path.name.removesuffix(SUFFIX)}.onnx"),
         "[choice]",
         *_lines({**asdict(recipe.choice), "fcn_deploy": __version__}),
     ]
@@ -104,7 +105,12 @@ def _lines(values: Mapping[str, Any]) -> list[str]:
         for name, value in values.items()
         if value not in (None, "")
     }
-    return [f"{name} = {json.dumps(value, ensure_ascii=False, default=str)}" for name, value in found.items()]
+    return [f"{name} = {_escaped(json.dumps(value, ensure_ascii=False, default=str))}" for name, value in found.items()]
+
+
+def _escaped(text: str) -> str:
+    """Return a TOML value with what a terminal would obey as TOML's escapes, which `visible` does not write."""
+    return "".join(each if visible(each) == each else f"\\u{ord(each):04x}" for each in text)
 
 
 def is_choice_recipe(model: str) -> bool:

@@ -180,7 +180,7 @@ def _run(place: Place, case: str, command: str) -> Outcome:
     whole = {f"{name} was left" for name in known.files}  # several outputs are no transaction; `kills` compares bytes
     if done.code != known.code:
         silent = condition.stderr != FILE and done.code in (1, 2) and not done.changed
-        found = [] if silent else [fault for fault in faults(done) if fault not in whole]
+        found = [] if silent else [fault for fault in faults(done, refused=False) if fault not in whole]
         found += [f"exit code {done.code} instead of {known.code}"] if condition.works else []
         return Outcome(done.code, found, done.reason)
     found = [f"traceback: {done.reason}"] if "Traceback" in done.out + done.err else []

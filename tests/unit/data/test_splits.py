@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import numpy as np
 import pytest
 
@@ -28,6 +31,32 @@ def test_a_split_is_decided_by_the_seed_and_parts_every_image_once():
     assert [len(part) for part in split_off(open_dataset("synthetic:2"), 0.99, 0)] == [1, 1]
     with pytest.raises(DataError, match="has 1 image; expected at least 2"):
         split_off(open_dataset("synthetic:1"), 0.5, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+@pytest.mark.parametrize("name", [b"a  b ", b"a\xff", "a\u2028b\x85c".encode(), b"#a", b"=1+1"])
+def test_the_list_of_a_split_opens_as_the_same_set_whatever_the_names(tmp_path, name):
+    write_masks(tmp_path, (0, 255), count=2)
+    for folder in ("images", "masks"):
+        first = min((tmp_path / folder).iterdir())
+        first.rename(first.with_name(f"{os.fsdecode(name)}{first.suffix}"))
+    whole = open_dataset(str(tmp_path / "images"), labels=str(tmp_path / "masks"), classes=("back", "object"))
+    (tmp_path / "run").mkdir()
+    write_list(whole, tmp_path / "run/val.txt")
+    assert in_both(whole, open_dataset(str(tmp_path / "run/val.txt"))) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", 'a"b'])
+def test_a_name_that_no_list_can_hold_is_refused_before_anything_is_written(tmp_path, name):
+    write_masks(tmp_path, (0, 255), count=1)
+    for folder in ("images", "masks"):
+        first = min((tmp_path / folder).iterdir())
+        first.rename(first.with_name(f"{name}{first.suffix}"))
+    whole = open_dataset(str(tmp_path / "images"), labels=str(tmp_path / "masks"), classes=("back", "object"))
+    with pytest.raises(DataError, match="which no list can hold; rename it"):
+        write_list(whole, tmp_path / "val.txt")
+    assert not (tmp_path / "val.txt").exists()
 
 
 def test_the_list_of_a_split_opens_as_the_same_set(tmp_path):
