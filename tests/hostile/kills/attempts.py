@@ -21,6 +21,8 @@ from tests.hostile.kills.commands import Writing, write_inputs
 from tests.hostile.kills.shim import Fault
 
 KINDS = ("torn", "lost", "left behind", "wrong exit code", "not resumable", "hang")
+# What a process does not survive and cannot answer; SIGXCPU is what `ulimit -t` sends.
+ENDING_AT_ONCE = (signal.SIGKILL, signal.SIGXCPU)
 Files = Mapping[str, bytes]
 
 
@@ -149,7 +151,7 @@ class Bench:
         ]
         if done["code"] in self.command.codes:
             found += [f"lost: {name}" for name in self._missing(stopped, wanted) if not self.command.spares(name)]
-        if moment.sent != signal.SIGKILL:
+        if moment.sent not in ENDING_AT_ONCE:
             found += [f"left behind: {name}" for name in self._hidden(stopped, {**wanted.files, **old})]
         if stopped not in ({}, wanted.files, old):
             found += self._next_run(wanted, old)
@@ -180,8 +182,8 @@ class Bench:
             yield f"left behind: {done['left']} processes"
         if "Traceback" in errors:
             yield f"wrong exit code: traceback: {errors[-600:]}"
-        if moment.sent == signal.SIGKILL:
-            if code not in (-signal.SIGKILL, *self.command.codes):
+        if moment.sent in ENDING_AT_ONCE:
+            if code not in (-moment.sent, *self.command.codes):
                 yield f"wrong exit code: {code}"
         elif moment.sent:
             if code not in (128 + moment.sent, *self.command.codes):

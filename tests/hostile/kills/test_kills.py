@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from tests.hostile.kills import shim
-from tests.hostile.kills.__main__ import stopped
-from tests.hostile.kills.attempts import Bench, Moment, scratch
+from tests.hostile.kills.__main__ import crowded, prepared, stopped, stopped_over_older
+from tests.hostile.kills.attempts import Bench, Moment
 from tests.hostile.kills.commands import COMMANDS
+from tests.hostile.kills.crowds import crowds, together
+from tests.hostile.kills.moments import moments
 from tests.hostile.kills.shim import Fault
 
 pytestmark = [
@@ -23,13 +26,17 @@ pytestmark = [
     pytest.mark.skipif(bool(shim.missing()), reason=shim.missing() or "-"),
 ]
 FEW = 6
+LIMITS = [Fault(signal=signal.SIGXCPU), Fault(error=errno.ENOMEM), Fault(error=errno.EDQUOT, onwards=True)]
 
 
-@pytest.mark.parametrize("name", ["quantize fp16"])
-def test_a_command_that_is_stopped_leaves_whole_outputs_or_none_and_the_next_run_nothing_else(name):
-    count, found = stopped(name, FEW, 7)
-    assert count == FEW
-    assert [line for lines in found for line in lines] == []
+def test_a_command_that_is_stopped_leaves_whole_outputs_or_none_and_the_next_run_nothing_else():
+    with prepared("quantize fp16") as bench:
+        wanted = bench.undisturbed()
+        tried = moments(FEW, wanted, 7)
+        limits = [Moment(replace(fault, at=wanted.operations // 2)) for fault in LIMITS]
+        crowd = next(crowds(1, 7))
+        assert [line for moment in [*tried, *limits] for line in bench.attempt(moment, wanted)] == []
+        assert together(bench, wanted, {}, crowd) == []
 
 
 @pytest.mark.long
@@ -39,12 +46,24 @@ def test_every_command_that_writes_can_be_stopped(name):
     assert [line for lines in found for line in lines] == []
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.rival])
+def test_outputs_of_an_older_run_are_replaced_whole(name):
+    _, found = stopped_over_older(name, 20, 3)
+    assert [line for lines in found for line in lines] == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_that_writes_can_share_its_outputs(name):
+    _, found = crowded(name, 4, 3)
+    assert [line for lines in found for line in lines] == []
+
+
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with scratch() as folder:
-        bench = Bench(COMMANDS["data check"], Path(folder))
+    with prepared("data check") as bench:
         yield bench
-        bench.close()
 
 
 def _first(bench: Bench, spoil: Callable[[], None]) -> str:
