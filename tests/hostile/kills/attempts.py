@@ -8,22 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fcn_deploy.system.temporaries import target_of_temporary
 from tests.hostile.kills import server, shim
 from tests.hostile.kills.commands import Writing, write_inputs
+from tests.hostile.kills.files import Files, contents, is_hidden, shown
 from tests.hostile.kills.shim import Fault
 
 KINDS = ("torn", "lost", "left behind", "wrong exit code", "not resumable", "hang")
 # What a process does not survive and cannot answer; SIGXCPU is what `ulimit -t` sends.
 ENDING_AT_ONCE = (signal.SIGKILL, signal.SIGXCPU)
-Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ class Bench:
             own = name.removeprefix("out/")
             check = self.command.check_of(own, stopped=stopped)
             known = [each[name] for each in allowed if name in each]
-            if not name.startswith("out/") or _is_hidden(own):
+            if not name.startswith("out/") or is_hidden(own):
                 continue
             if check is not None:
                 try:
@@ -210,7 +208,7 @@ class Bench:
                     yield f"torn: {own}: {error}"
             elif known and data not in known:
                 yield f"torn: {own} differs from that of an undisturbed run"
-        if self.command.one and (shown := _shown(files)) and shown not in [_shown(each) for each in allowed]:
+        if self.command.one and shown(files) and shown(files) not in [shown(each) for each in allowed]:
             yield "torn: the outputs are of different runs"
 
     def _missing(self, files: Files, wanted: Undisturbed) -> list[str]:
@@ -221,32 +219,3 @@ class Bench:
         return sorted(
             name for name in files.keys() - wanted.keys() if not self.command.keeps(name.removeprefix("out/"))
         )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of each file below a folder; folders have none, and those of the attempts are left out."""
-    found = {}
-    for parent, folders, files in os.walk(folder):
-        for name in files:
-            path = Path(parent, name)
-            found[str(path.relative_to(folder))] = path.read_bytes() if path.is_file() else b""
-        for name in folders:
-            found[str(Path(parent, name).relative_to(folder))] = b""
-    return {name: data for name, data in found.items() if name not in ("out", "tmp", "home")}
-
-
-def _shown(files: Files) -> Files:
-    """Return the outputs without what is being written."""
-    return {
-        name: data for name, data in files.items()
-        if name.startswith("out/") and not _is_hidden(name.removeprefix("out/"))
-    }  # fmt: skip
-
-
-def _is_hidden(name: str) -> bool:
-    return any(target_of_temporary(part) or part.startswith(".") for part in Path(name).parts)
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for a command's attempts, in memory where the machine has such."""
-    return tempfile.TemporaryDirectory(prefix="kills-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)

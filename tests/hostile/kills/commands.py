@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
+import onnx
 import safetensors
 from PIL import Image
 
@@ -30,6 +31,19 @@ def is_lines(data: bytes) -> None:
 
 def is_tensors(data: bytes) -> None:
     safetensors.deserialize(data)
+
+
+def is_onnx(data: bytes) -> None:
+    onnx.load_model_from_string(data)
+
+
+def is_recipe(data: bytes) -> None:
+    assert data.startswith(b"# Written by fcn-deploy choose"), "no recipe"
+    assert data.endswith(b"\n"), "the last line is cut short"
+
+
+def is_table(data: bytes) -> None:
+    assert data.endswith(b"\n"), "the last line is cut short"
 
 
 def is_page(data: bytes) -> None:
@@ -136,7 +150,10 @@ COMMANDS: dict[str, Writing] = {
     "choose": Writing(
         f"choose {{own}}/exported.onnx --runners onnxruntime --precisions fp32,fp16 {DATA} --max-miou-drop 50 "
         "-o {out}/c.onnx --json {out}/c.json",
-        varying={"*": lambda data: None}, kept=("c.onnx.choose/*", "c.onnx.choose"),
+        varying={
+            "*.onnx": is_onnx, "*.json": is_json, "*.jsonl": is_lines, "*.toml": is_recipe, "*.csv": is_table
+        },
+        kept=("c.onnx.choose/*", "c.onnx.choose"),
     ),
     "export": Writing(
         "export {own}/net.safetensors -o {out}/e.onnx",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from tests.hostile.kills.attempts import Bench, Files, Undisturbed, contents
+from tests.hostile.kills.attempts import Bench, Undisturbed
+from tests.hostile.kills.files import Files, contents
 
 SIZES = (2, 4)
 

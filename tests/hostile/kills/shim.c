@@ -192,6 +192,11 @@ int renameat(int from, const char *old, int folder, const char *path) {
     FAIL(-1, folder, path, 1, renameat);
     return real(from, old, folder, path);
 }
+int renameat2(int from, const char *old, int folder, const char *path, unsigned flags) {
+    REAL(int, renameat2, int, const char *, int, const char *, unsigned)
+    FAIL(-1, folder, path, 1, renameat2);
+    return real(from, old, folder, path, flags);
+}
 int rmdir(const char *path) {
     REAL(int, rmdir, const char *)
     FAIL(-1, AT_FDCWD, path, 0, rmdir);
