@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.harness import DEADLINE_S, PRINTED
+from tests.hostile.cases import all_kinds
+from tests.hostile.harness import PRINTED
 
 STARTING_S = 60.0
 
@@ -101,7 +102,8 @@ class _Child:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps([job.kind, job.case, job.command]) + "\n")
         self._process.stdin.flush()
-        ready, _, _ = select.select([self._process.stdout], [], [], self._patience_s + 2 * DEADLINE_S)
+        patience_s = self._patience_s + all_kinds()[job.kind].patience_s
+        ready, _, _ = select.select([self._process.stdout], [], [], patience_s)
         self._patience_s = 0.0
         if not ready:
             return Result(job, None, ("hang",)), False
@@ -126,7 +128,6 @@ class _Child:
 
 def _serve(base: Path) -> None:
     """Answer each line on standard input; what commands and libraries print goes nowhere."""
-    from tests.hostile.cases import all_kinds
     from tests.hostile.place import Place
 
     with os.fdopen(os.dup(1), "w") as answers:

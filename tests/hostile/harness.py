@@ -88,10 +88,12 @@ def faults(done: Attempt, *, refused: bool = True) -> list[str]:
         return found  # a verdict, as of `audit` and `diagnose`
     if done.code not in (1, 2):
         found.append(f"exit code {done.code}")
-    return [*found, *_no_one_line(done)] + [f"{name} was left" for name in done.left if not _resumes(done, name)]
+    return [*found, *_no_one_line(done, refused=refused)] + [
+        f"{name} was left" for name in done.left if not _resumes(done, name)
+    ]
 
 
-def _no_one_line(done: Attempt) -> Iterator[str]:
+def _no_one_line(done: Attempt, *, refused: bool) -> Iterator[str]:
     """Say what a refusal has on its streams beside notices and, as the last line on standard error, the reason."""
     if not done.reason.startswith("error: "):
         yield f"the last line is no reason: {done.reason[:200]}"
@@ -104,7 +106,7 @@ def _no_one_line(done: Attempt) -> Iterator[str]:
         yield f"the reason has {len(done.reason):,} characters"
     if (done.code == 2) != bool(_USAGE.search(done.reason)):
         yield f"exit code {done.code} of this reason: {done.reason[:200]}"
-    if done.out and not done.reason.startswith("error: cannot write "):  # which would lose it
+    if refused and done.out and not done.reason.startswith("error: cannot write "):  # which would lose it
         yield f"a refusal has a result: {done.out[:200]!r}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.hostile.harness import faults
+from tests.hostile.harness import DEADLINE_S, faults
 
 if TYPE_CHECKING:
     from tests.hostile.harness import Attempt
@@ -43,6 +43,7 @@ class Kind:
         run: run one of them in a place.
         default: how many of them the default test run makes: a sample by a fixed seed, every case equally often.
         slow: commands that meet their cases in `make hostile` alone.
+        patience_s: how long an attempt may take with what is made ready for it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Kind:
     run: Callable[[Place, str, str], Outcome]
     default: int
     slow: tuple[str, ...] = ()
+    patience_s: float = 2 * DEADLINE_S
 
     def sample(self) -> list[Pair]:
         """Return the attempts of the default test run."""

@@ -22,7 +22,7 @@ from tests.hostile.kills.commands import COMMANDS, write_inputs
 from tests.hostile.kind import Kind, Outcome, Pair
 from tests.hostile.other_ends import FILE, GONE, HEAD, TERMINAL, can_mount, stream, tiny
 from tests.hostile.place import Place
-from tests.hostile.start import CLOSED, Start, Starter
+from tests.hostile.start import CLOSED, DEADLINE_S, Start, Starter
 
 LIST = "list"  # what standard input is undisturbed
 MOST_BYTES = 4096
@@ -215,6 +215,6 @@ def _times(folder: Path) -> dict[str, int]:
 KINDS = [
     Kind(
         "streams and descriptors", _pairs, _run, default=9,
-        slow=tuple(name for name in ALL_LINES if name not in QUICK),
+        slow=tuple(name for name in ALL_LINES if name not in QUICK), patience_s=2 * DEADLINE_S,
     )
 ]  # fmt: skip
