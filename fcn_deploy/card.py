@@ -50,13 +50,14 @@ def class_names(names: Sequence[str]) -> tuple[str, ...]:
         RecipeError: naming the class, and for one that appears twice both positions.
     """
     cleaned = tuple(name.strip() for name in names)
+    places: dict[str, int] = {}
     for index, name in enumerate(cleaned):
         if not name:
             raise RecipeError(f"class {index} has an empty name")
         if any(unicodedata.category(character) in NOT_IN_NAMES for character in name):
             raise RecipeError(f"class {index} is {name[:60]!r}; a class name has no line breaks or control characters")
-        if cleaned.index(name) != index:
-            raise RecipeError(f"class name '{name}' appears at {cleaned.index(name)} and again at {index}")
+        if places.setdefault(name, index) != index:
+            raise RecipeError(f"class name '{name}' appears at {places[name]} and again at {index}")
     return cleaned
 
 

@@ -5,7 +5,7 @@ A table `[model]` has the model's classes that count as another one of it, as a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,19 +88,37 @@ def with_map(dataset: Dataset, path: Path, classes: Sequence[str] | None) -> Dat
     given, model = read_class_map(path)
     if model and classes is None:
         raise DataError(f"{path} has a table [model], and there is no model whose classes it could mean; leave it out")
-    own = {_plain(name): name for name in dataset.classes}
+    own = _by_name(dataset.classes, f"{dataset.name} has")
     if unknown := next((name for name in given if _plain(name) not in own), None):
         raise DataError(
             f"{path} maps '{unknown}', which is no class of {dataset.name}{_near(unknown, dataset.classes)}"
         )
-    named = {_plain(name): value for name, value in given.items()}
+    named = {key: given[name] for key, name in _by_name(given, f"{path} has").items()}
     targets = tuple(classes or dict.fromkeys(value for value in given.values() if value))
-    places = {_plain(name): label for label, name in enumerate(targets)}
+    whose = "the model has" if classes else f"{path} has the classes"
+    places = {key: label for label, key in enumerate(_by_name(targets, whose))}
     table = [_label(name, named.get(_plain(name), name), places, path, targets) for name in dataset.classes]
-    return Mapped(dataset, table, targets, _merged(model, places, path, targets))
+    merged = _merged(model, places, path, targets)
+    for label in (*table, *merged.values()):
+        if label is not None and merged.get(label, label) != label:
+            raise DataError(
+                f"{path} has pixels become '{targets[label]}', which [model] counts as '{targets[merged[label]]}'; "
+                "name that one in its place"
+            )
+    return Mapped(dataset, table, targets, merged)
+
+
+def _by_name(names: Iterable[str], whose: str) -> dict[str, str]:
+    """Return the names by what they are compared as; DataError if two are the same then."""
+    found: dict[str, str] = {}
+    for name in names:
+        if found.setdefault(_plain(name), name) != name:
+            raise DataError(f"{whose} '{found[_plain(name)]}' and '{name}', and a map takes them for one; rename one")
+    return found
 
 
 def _merged(model: Mapping[str, str], places: Mapping[str, int], path: Path, targets: Sequence[str]) -> dict[int, int]:
+    _by_name(model, f"{path} has in [model]")
     for name in (*model, *model.values()):
         if _plain(name) not in places:
             raise DataError(f"{path} has '{name}' in [model], which is no class of the model{_near(name, targets)}")

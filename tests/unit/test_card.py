@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fcn_deploy.card import ModelCard, ignore_index_for
+from fcn_deploy.card import ModelCard, class_names, ignore_index_for
 from fcn_deploy.errors import RecipeError
 
 CARD = ModelCard(
@@ -18,6 +18,13 @@ def test_a_card_comes_back_as_it_was_written():
 
 def test_fields_of_a_later_version_are_passed_over():
     assert ModelCard.from_json(json.dumps(json.loads(CARD.to_json()) | {"licence": 3}), "net.onnx") == CARD
+
+
+def test_many_class_names_are_compared_at_once():
+    names = [f"class {index}" for index in range(100_000)]  # two and two, these would take minutes
+    assert class_names(names) == tuple(names)
+    with pytest.raises(RecipeError, match="'class 9' appears at 9 and again at 100000"):
+        class_names([*names, "class 9"])
 
 
 @pytest.mark.parametrize(

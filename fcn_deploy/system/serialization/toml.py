@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,19 @@ else:
     import tomli as tomllib
 
 
+MOST_DOTS = 1000  # of keys in a line: the time to read a.a.a grows with their square
+_TEXT = re.compile(r"'[^']*(?:'|$)|\"(?:[^\"\\]|\\.?)*(?:\"|$)")  # always ends, so a line is gone through once
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file in UTF-8; OSError where no plain file can be read, ValueError for no TOML."""
     reads(path)
-    tables: dict[str, Any] = tomllib.loads(require_plain(path).read_text(encoding="utf-8"))
+    text = require_plain(path).read_text(encoding="utf-8")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MOST_DOTS and _TEXT.sub("", line).count(".") > MOST_DOTS:
+            raise ValueError(f"line {number} has more than {MOST_DOTS} dots; expected keys of a few parts")
+    try:
+        tables: dict[str, Any] = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("its lists or tables are nested too deep") from error
     return tables

@@ -73,6 +73,20 @@ def test_classes_that_the_data_do_not_tell_apart_count_as_one(options, tmp_path)
             r"has 'truk' in \[model\]",
         ),
         ('Bicyclist = ""\n"Lane Marking" = "road"\nPavement = "road"\n[model]\ncar = "van"', r"has 'van' in \[model\]"),
+        ('Pavement = "sidewalk"\npavement = "road"', r"has 'Pavement' and 'pavement', and a map takes them for one"),
+        (
+            'Bicyclist = ""\n"Lane Marking" = "road"\nPavement = "road"\n[model]\nCar = "road"\ncar = "sky"',
+            r"has in \[model\] 'Car' and 'car'",
+        ),
+        (
+            'Bicyclist = ""\n"Lane Marking" = "road"\nPavement = "road"\n[model]\nroad = "car"',
+            r"has pixels become 'road', which \[model\] counts as 'car'; name that one",
+        ),
+        (
+            'Bicyclist = ""\n"Lane Marking" = ""\nPavement = ""\n[model]\nroad = "car"\ncar = "sidewalk"',
+            r"has pixels become 'car', which \[model\] counts as 'sidewalk'",
+        ),
+        ("Pavement = " + "[" * 5000, "nested too deep"),
         ("Pavement = 1", "must have lines of the form"),
         ("Pavement", "cannot be read as TOML"),
     ],
@@ -87,3 +101,11 @@ def test_a_map_that_is_missing_is_an_error(options, tmp_path):
     (tmp_path / "map.toml").unlink()
     with pytest.raises(DataError, match=r"map\.toml does not exist"):
         open_for_model(CARD, options)
+
+
+@pytest.mark.parametrize("classes", [("Sky", "sky"), None])
+def test_classes_that_differ_in_capitals_alone_are_not_taken_for_one(options, tmp_path, classes):
+    (tmp_path / "map.toml").write_text('Pavement = "Sky"\n"Lane Marking" = "sky"\nBicyclist = ""\nSky = "sky"\n')
+    whole = open_dataset(str(options.source), labels=str(options.labels), classes=options.classes)
+    with pytest.raises(DataError, match="'Sky' and 'sky', and a map takes them for one; rename one"):
+        with_map(whole, tmp_path / "map.toml", classes)
