@@ -90,12 +90,17 @@ def load_label(
 
     Raises:
         ImageError: as for `load_image`.
-        LabelError: an RGB-coded file with no `colours` or with a colour that is not among them, a JPEG (its loss
-            makes new labels), or a kind of file that holds no labels.
+        LabelError: an RGB-coded file with no `colours` or with a colour that is not among them, a JPEG or another file
+            whose loss makes new labels, or a kind of file that holds no labels.
     """
-    image = decode(path, check=check)
-    if image.format in ("JPEG", "MPO"):
-        raise LabelError(f"{path} is a JPEG, whose loss changes labels; save label maps as PNG")
+
+    def check_header(header: Image.Image) -> None:
+        if kind := _lossy_kind(header, path):
+            raise LabelError(f"{path} is {kind}, whose loss changes labels; save label maps as PNG")
+        if check is not None:
+            check(header)
+
+    image = decode(path, check=check_header)
     if image.mode in ("RGB", "RGBA") or (grey_is_colour and image.mode in ("L", "1")):
         if colours is None:
             raise LabelError(f"{path} is RGB-coded and no colours are known; give 'NAME R G B' lines in classes.txt")
@@ -109,6 +114,29 @@ def load_label(
         raise LabelError(f"{path} has Pillow mode {image.mode}; expected an indexed, grey or RGB label map")
     values = np.array(image)
     return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
+def _lossy_kind(header: Image.Image, path: Path) -> str:
+    """Return what an image is called if its compression changes pixels, or if nothing shows that it does not."""
+    if header.format == "WEBP":
+        return "a WebP with loss" if _webp_stream(path) == b"VP8 " else ""
+    if header.format == "TIFF":
+        found = str(header.info.get("compression"))
+        return {"jpeg": "a TIFF of JPEGs", "tiff_jpeg": "a TIFF of JPEGs", "webp": "a TIFF of WebPs"}.get(found, "")
+    return {"JPEG": "a JPEG", "MPO": "a JPEG", "JPEG2000": "a JPEG 2000"}.get(str(header.format), "")
+
+
+def _webp_stream(path: Path) -> bytes:
+    """Return the name of the first image's chunk: "VP8 " with loss, "VP8L" without."""
+    with path.open("rb") as stream:
+        stream.seek(12)
+        while len(head := stream.read(8)) == 8:
+            if head[:4] in (b"VP8 ", b"VP8L"):
+                return head[:4]
+            size = int.from_bytes(head[4:], "little")
+            # A frame of an animation has 16 bytes before its own chunks; any other chunk has an even length.
+            stream.seek(16 if head[:4] == b"ANMF" else size + size % 2, 1)
+    return b""
 
 
 def _colour_labels(

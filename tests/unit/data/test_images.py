@@ -242,3 +242,28 @@ def test_pixels_are_the_same_without_the_copy_that_makes_them_writable(tmp_path)
     assert np.array_equal(own, pixels)
     assert np.array_equal(lent, pixels)
     assert (own.flags.writeable, lent.flags.writeable) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("a.tif", {"compression": "jpeg"}, "a TIFF of JPEGs"),
+        ("a.webp", {"quality": 90}, "a WebP with loss"),
+        ("a.webp", {"quality": 90, "icc_profile": b"odd"}, "a WebP with loss"),
+        ("a.webp", {"quality": 90, "save_all": True, "append_images": [Image.new("RGB", (7, 5))]}, "a WebP with loss"),
+        ("a.jp2", {}, "a JPEG 2000"),
+    ],
+)
+def test_label_maps_that_lose_pixels_are_refused_whatever_their_suffix(tmp_path, name, options, words):
+    path = save(tmp_path / name, Image.new("L", (7, 5), 1), **options)
+    with pytest.raises(LabelError, match=f"is {words}, whose loss changes labels; save label maps as PNG"):
+        load_label(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"}, {"save_all": True}])
+def test_a_webp_without_loss_is_a_label_map(tmp_path, options):
+    labels = np.arange(35, dtype=np.uint8).reshape(5, 7)
+    if "save_all" in options:
+        options = options | {"append_images": [Image.new("RGB", (7, 5))]}
+    path = save(tmp_path / "a.webp", Image.fromarray(labels).convert("RGB"), lossless=True, **options)
+    assert load_label(path, {}).tolist() == labels.tolist()
