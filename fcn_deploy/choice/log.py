@@ -12,7 +12,7 @@ import numpy as np
 from fcn_deploy.choice.scoring import FrameCounts
 from fcn_deploy.errors import RecordError
 from fcn_deploy.metrics.scores import Counts
-from fcn_deploy.system.serialization.decode import decode, parse_json
+from fcn_deploy.system.serialization.decode import Count, decode, parse_json
 from fcn_deploy.system.serialization.step_log import StepLog
 
 KIND = "choice"
@@ -35,8 +35,8 @@ class _ChoiceLine:
     first: int = 0
     overall: Matrices = ()
     boundary: Matrices = ()
-    nanoseconds: tuple[int, ...] = ()
-    times: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    nanoseconds: tuple[Count, ...] = ()
+    times: Mapping[str, tuple[Count, ...]] = field(default_factory=dict)
 
 
 class ChoiceLog:
@@ -80,9 +80,19 @@ class ChoiceLog:
         self._add(line)
         return self._frames[candidate]
 
-    def times(self, race: str) -> Times | None:
-        """Return nanoseconds of each round by candidate; None for a race that has not ended."""
-        return self._times.get(race)
+    def times(self, race: str, names: Sequence[str]) -> Times | None:
+        """Return nanoseconds of each round by candidate, which are `names`; None for a race that has not ended.
+
+        Raises:
+            RecordError: the log has times of others under that name: it was edited.
+        """
+        found = self._times.get(race)
+        if found is not None and sorted(found) != sorted(names):
+            raise RecordError(
+                f"the step '{race}' of the choice log {self.path} has times of {', '.join(found)}; expected those of "
+                f"{', '.join(names)}; remove the line, or the file to start again"
+            )
+        return found
 
     def add_times(self, race: str, times: Times) -> None:
         """Remember and write a race."""
@@ -97,6 +107,8 @@ class ChoiceLog:
         line = decode(_ChoiceLine, parse_json(text, words, RecordError), words, RecordError)
         self._steps += 1
         if line.times:
+            if not all(line.times.values()):
+                raise RecordError(f"{words}: a candidate has no times")
             self._times[line.step] = {name: list(found) for name, found in line.times.items()}
             return
         known = self.frames(line.step)
@@ -113,4 +125,6 @@ class ChoiceLog:
             found = np.zeros(0, np.int64)
         if found.shape[1:] != (self._classes, self._classes):
             raise RecordError(f"{words}: expected a {self._classes}x{self._classes} matrix for each frame")
+        if found.min(initial=0) < 0:
+            raise RecordError(f"{words}: it counts {found.min()} pixels")
         return found

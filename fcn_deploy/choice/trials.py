@@ -61,8 +61,9 @@ class Trials:
         Args:
             kind: names the step in the log; "final" has the reference in it too.
         """
-        step = f"{kind}: {', '.join(candidate.name for candidate in candidates)}"
-        known = self.log.times(step)
+        names = [candidate.name for candidate in candidates]
+        step = f"{kind}: {', '.join(names)}"
+        known = self.log.times(step, [self.reference, *names] if kind == "reference" else names)
         if known is not None:
             return known
         with ExitStack() as stack:

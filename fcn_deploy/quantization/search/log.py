@@ -101,6 +101,8 @@ class SearchLog:
     def _take(self, line: str, words: str) -> None:
         read = decode(_Line, parse_json(line, words, RecordError), words, RecordError)
         overall, boundary = (self._unpacked(text, words) for text in (read.overall, read.boundary))
+        if overall.shape != boundary.shape or min(overall.min(initial=0), boundary.min(initial=0)) < 0:
+            raise RecordError(f"{words}: its counts are of different images, or below 0")
         self._steps[SearchStep(read.step, read.layers)] = PassResult(
             overall, boundary, PixelShare(*read.same), read.seconds, read.cpu_seconds
         )

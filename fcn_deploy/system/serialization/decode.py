@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fcn_deploy.errors import FcnDeployError, UnknownNameError
+from fcn_deploy.system.serialization.nesting import TOO_DEEP, check_nesting
 
 LARGEST = 2**63 - 1
 SHOWN = 40  # characters of a wrong value that a message repeats
@@ -82,11 +83,15 @@ def decode(
 
 
 def parse_json(text: str, source: str, error: type[FcnDeployError]) -> Any:
-    """Parse JSON; raise `error`, naming `source`, if `text` is not JSON."""
+    """Parse JSON; raise `error`, naming `source`, if `text` is not JSON, or nested too deep."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as failure:
+        value = json.loads(text)
+        check_nesting(value)
+    except RecursionError as failure:
+        raise error(f"{source}: {TOO_DEEP}") from failure
+    except ValueError as failure:
         raise error(f"{source}: it is not JSON: {failure}") from failure
+    return value
 
 
 def matching(pattern: str, expected: str) -> Callable[[str], str]:

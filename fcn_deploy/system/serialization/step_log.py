@@ -15,7 +15,7 @@ from typing import Any
 
 from fcn_deploy.errors import RecordError
 from fcn_deploy.system.files import check_writable, output_error, write_text
-from fcn_deploy.system.serialization.decode import is_schema
+from fcn_deploy.system.serialization.decode import is_schema, parse_json
 from fcn_deploy.system.serialization.plain import plain
 
 
@@ -87,8 +87,8 @@ class StepLog:
 
     def _check_header(self, line: str, key: Mapping[str, Any]) -> None:
         try:
-            header = json.loads(line)
-        except ValueError:
+            header = parse_json(line, self.noun, RecordError)
+        except RecordError:
             header = None
         if not isinstance(header, dict) or header.get("kind") != self.kind or not isinstance(header.get("key"), dict):
             raise RecordError(f"{self.path} is no {self.noun}; name another file ({self.flag})")

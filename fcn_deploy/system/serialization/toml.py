@@ -9,6 +9,7 @@ from typing import Any
 
 from fcn_deploy.system.apart import reads
 from fcn_deploy.system.files import require_plain
+from fcn_deploy.system.serialization.nesting import TOO_DEEP, check_nesting
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,6 +30,7 @@ def read_toml(path: Path) -> dict[str, Any]:
             raise ValueError(f"line {number} has more than {MOST_DOTS} dots; expected keys of a few parts")
     try:
         tables: dict[str, Any] = tomllib.loads(text)
+        check_nesting(tables)
     except RecursionError as error:
-        raise ValueError("its lists or tables are nested too deep") from error
+        raise ValueError(TOO_DEEP) from error
     return tables

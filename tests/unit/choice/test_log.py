@@ -31,8 +31,8 @@ def test_frames_and_races_are_read_again(tmp_path: Path):
     assert found.overall.tolist() == _counts(2).overall.tolist() + _counts(3, 50).overall.tolist()
     assert found.boundary.shape == (5, 2, 2)
     assert found.times.tolist() == [0, 1, 50, 51, 52]
-    assert again.times("few rounds: a") == {"a": [5, 6]}
-    assert (len(again.frames("b")), again.times("race: a")) == (0, None)
+    assert again.times("few rounds: a", ["a"]) == {"a": [5, 6]}
+    assert (len(again.frames("b")), again.times("race: a", ["a"])) == (0, None)
 
 
 def test_half_a_line_is_dropped(tmp_path: Path):
@@ -69,6 +69,10 @@ def test_the_log_of_another_choice_is_refused(tmp_path: Path):
         '{"step": "a", "first": 0, "overall": [[[1, 2], [3]]], "boundary": [], "nanoseconds": [5]}',
         '{"step": "a", "first": 0, "overall": [[[1, 2], [3, 4]]], "boundary": [], "nanoseconds": [5]}',
         '{"step": "a", "first": 0, "overall": [[[1, 2], [3, 4]]], "boundary": [[[1, 2], [3, 4]]]}',
+        '{"step": "a", "first": 0, "overall": [[[1, -2], [3, 4]]], "boundary": [[[1, 2], [3, 4]]], "nanoseconds": [5]}',
+        '{"step": "a", "first": 0, "overall": [[[1, 2], [3, 4]]], "boundary": [[[1, 2], [3, 4]]], "nanoseconds": [-5]}',
+        '{"step": "a", "times": {"a": [5], "b": []}}',
+        '{"step": "a", "times": {"a": [-5]}}',
         '{"first": 0}',
         "nothing",
     ],
@@ -79,3 +83,16 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str):
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(RecordError, match="line 3 of the choice log"):
         ChoiceLog(path, KEY, 2)
+
+
+def test_a_race_of_other_candidates_is_not_taken(tmp_path: Path):
+    log = ChoiceLog(tmp_path / "log.jsonl", KEY, 2)
+    log.add_times("few rounds: a", {"b": [5, 6]})
+    with pytest.raises(RecordError, match=r"'few rounds: a' .* has times of b; expected those of a; remove the line"):
+        log.times("few rounds: a", ["a"])
+
+
+def test_a_first_line_that_is_nested_deep_is_of_no_log(tmp_path: Path):
+    (tmp_path / "log.jsonl").write_text("[" * 100_000 + "\n")
+    with pytest.raises(RecordError, match="is no choice log; name another file"):
+        ChoiceLog(tmp_path / "log.jsonl", KEY, 2)

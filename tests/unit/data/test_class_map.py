@@ -86,7 +86,7 @@ def test_classes_that_the_data_do_not_tell_apart_count_as_one(options, tmp_path)
             'Bicyclist = ""\n"Lane Marking" = ""\nPavement = ""\n[model]\nroad = "car"\ncar = "sidewalk"',
             r"has pixels become 'car', which \[model\] counts as 'sidewalk'",
         ),
-        ("Pavement = " + "[" * 5000, "nested too deep"),
+        ("Pavement = " + "[" * 5000, "nested more than 100 deep"),
         ("Pavement = 1", "must have lines of the form"),
         ("Pavement", "cannot be read as TOML"),
     ],

@@ -121,7 +121,7 @@ def test_the_file_is_strict_json_with_raw_samples_and_a_summary_for_others():
         (changed(rounds=[10**30]), r"record: rounds\[0\] is 1000.*; expected an integer of 64 bits"),
         (changed(environment={"cores": 5}), r"record: environment: cores is 5; expected a table of keys"),
         (changed(environment={"gpus": [5]}), r"record: environment: gpus\[0\] is 5; expected text"),
-        ("[" * 100_000, "is not JSON"),
+        ("[" * 100_000, "nested more than 100 deep"),
     ],
 )
 def test_junk_is_refused_with_the_place(text, found):

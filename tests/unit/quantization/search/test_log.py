@@ -118,6 +118,15 @@ def test_counts_that_are_damaged_or_of_other_classes_are_named(path, counts):
         _log(path, KEY)
 
 
+@pytest.mark.parametrize("counts", [OVERALL[:1], [[[-3, 1], [0, 0]], OVERALL[1]]])
+def test_counts_of_other_images_or_below_zero_are_named(path, counts):
+    header, line = path.read_text().splitlines()[:2]
+    packed = base64.b64encode(zlib.compress(np.array(counts, "<i8").tobytes())).decode()
+    path.write_text(f"{header}\n{json.dumps(json.loads(line) | {'overall': packed})}\n")
+    with pytest.raises(RecordError, match=r"line 2 of the search log .* are of different images, or below 0; remove"):
+        _log(path, KEY)
+
+
 def test_an_empty_file_is_begun(tmp_path):
     (tmp_path / "s.jsonl").touch()
     _log(tmp_path / "s.jsonl", KEY).add(FP32, _measured())

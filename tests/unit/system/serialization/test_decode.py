@@ -105,7 +105,14 @@ def test_unknown_keys_are_ignored_or_refused_with_a_near_match():
         decode(Outer, PLAIN | {"inner": [{"size": [1, 2], "lo": 0}]}, "f", RecipeError, strict=True)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "1" * 5000])
+@pytest.mark.parametrize("text", ["", "{", "1" * 5000])
 def test_text_that_is_not_json_is_an_error_with_the_name_of_the_file(text: str):
     with pytest.raises(EngineError, match=r"^f\.json: it is not JSON: "):
         parse_json(text, "f.json", EngineError)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[" * 200 + "]" * 200, '{"a": ' * 800 + "1" + "}" * 800])
+def test_json_that_is_nested_too_deep_is_an_error(text: str):
+    with pytest.raises(EngineError, match=r"^f\.json: its lists or tables are nested more than 100 deep$"):
+        parse_json(text, "f.json", EngineError)
+    assert plain(parse_json("[" * 100 + "]" * 100, "f.json", EngineError)) != []
