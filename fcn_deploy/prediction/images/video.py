@@ -17,6 +17,9 @@ from fcn_deploy.system.optional import require
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts"})
 
+# FFmpeg's readers by name, so that no playlist (concat, HLS) in a file of such a suffix has it read other files.
+_FORMATS = "mov,avi,matroska,webm,mpeg,mpegts,mpegvideo,m4v"
+
 Load = Callable[[], NDArray[np.uint8]]
 
 
@@ -31,7 +34,7 @@ def frames(path: Path) -> Iterator[Load]:
     """
     av = require("av")
     try:
-        with av.open(str(require_plain(path))) as container:
+        with _open(path) as container:
             if not container.streams.video:
                 raise ImageError(f"{path} holds no video stream")
             stream = container.streams.video[0]
@@ -43,6 +46,11 @@ def frames(path: Path) -> Iterator[Load]:
             _check_end(path, stream, reached)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ImageError(f"{path} is not a video, or damaged ({first_line(error)})") from error
+
+
+def _open(path: Path) -> Any:
+    """Open a file with PyAV; an absolute path, for FFmpeg takes "pipe:0.mp4" and the like for addresses."""
+    return require("av").open(str(require_plain(path).absolute()), options={"format_whitelist": _FORMATS})
 
 
 def _check_end(path: Path, stream: Any, reached: float) -> None:
@@ -67,7 +75,7 @@ def count_frames(path: Path) -> int | None:
     """Return how many frames the file states; None if it does not, or cannot be read."""
     av = require("av")
     try:
-        with av.open(str(require_plain(path))) as container:
+        with _open(path) as container:
             return container.streams.video[0].frames or None
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return None

@@ -122,6 +122,19 @@ def test_a_missing_video_and_an_empty_one_are_failures(tmp_path):
             item.load()
 
 
+@needs_av
+def test_no_other_file_is_read_by_what_a_file_says_or_is_called(tmp_path, monkeypatch):
+    write_video(tmp_path / "other.mp4")
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    monkeypatch.chdir(tmp_path)
+    (item,) = iterate_images([source(Path("list.mp4"))])
+    with pytest.raises(ImageError, match=r"list\.mp4 is not a video"):
+        item.load()
+    for name in ("concat:other.mp4", "pipe:0.mp4"):
+        write_video(tmp_path / "own.mp4", shades=(10, 20)).rename(tmp_path / name)
+        assert len(list(iterate_images([source(Path(name))]))) == 2
+
+
 def test_without_pyav_a_video_names_the_extra_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     (tmp_path / "a.mp4").write_bytes(b"")
