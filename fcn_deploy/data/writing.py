@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.sample import Colour, Dataset, Sample
+from fcn_deploy.errors import OutputError
 from fcn_deploy.system.files import write_bytes, write_text
 from fcn_deploy.system.progress import SILENT, Progress
 
@@ -27,6 +28,7 @@ _ENDS = {
     ".npy": (b"\x93NUMPY", b""),
 }
 _COLOUR_TYPE = 25
+MOST_LABEL = 65534  # of a PNG of 16 bits
 MARK = "fcn-deploy predict"  # in the head of its results
 _MARKED_HEAD = 256  # bytes
 
@@ -67,7 +69,11 @@ def label_image(label: NDArray[Any], palette: Sequence[Colour] | None) -> Image.
     Args:
         label: uint8[H, W], or any integers from -1 (unlabelled, 65535 in the file) to 65534.
         palette: one RGB triple a class for uint8 labels, where others are black; None for grey, value = label.
+
+    Raises:
+        OutputError: a label above 65534.
     """
+    check_fits_png(label)
     if label.dtype != np.uint8:
         return Image.fromarray(np.where(label < 0, 65535, label).astype(np.uint16))
     image = Image.fromarray(label)
@@ -76,6 +82,12 @@ def label_image(label: NDArray[Any], palette: Sequence[Colour] | None) -> Image.
         colours = [*palette, *[(0, 0, 0)] * (256 - len(palette))] if label.max() >= len(palette) else palette
         image.putpalette([channel for colour in colours for channel in colour])
     return image
+
+
+def check_fits_png(labels: NDArray[Any]) -> None:
+    """Raise OutputError if a label is too large for 16 bits, in which 65535 is unlabelled."""
+    if labels.dtype.itemsize > 1 and (largest := int(labels.max())) > MOST_LABEL:
+        raise OutputError(f"a label is {largest:,}, and a PNG holds labels up to {MOST_LABEL:,}; write arrays (npy)")
 
 
 def save_image(image: Image.Image, path: Path, **options: Any) -> None:

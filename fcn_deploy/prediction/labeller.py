@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard, voc_palette
+from fcn_deploy.data.writing import MOST_LABEL
 from fcn_deploy.errors import OutputError, first_line
 from fcn_deploy.prediction.fastest import AUTO, open_fastest
 from fcn_deploy.prediction.image_io import ImageIO, ImageThreads, ImageWorkers, label_images
@@ -165,6 +166,10 @@ def choose_outputs(options: PredictOptions, card: ModelCard | None) -> Outputs:
     """
     if card is not None and card.wide_labels and options.format == "indexed":
         raise OutputError(f"an indexed PNG holds 256 classes and the model has {card.num_classes}; use --format raw")
+    if card is not None and card.num_classes > MOST_LABEL + 1 and options.format == "raw":
+        raise OutputError(
+            f"a PNG holds {MOST_LABEL + 1} classes and the model has {card.num_classes}; use --format npy"
+        )
     if card is None and options.areas is not None:
         raise OutputError(
             f"{options.model} holds no model card, so its classes are not known; `fcn-deploy adopt` writes one"

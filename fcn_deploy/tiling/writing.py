@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.data.sample import Colour
+from fcn_deploy.data.writing import MARK, check_fits_png
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.vocabulary import MaskFormat
@@ -40,7 +41,7 @@ def write_bands(
             unless labels are uint8; "npy" the array.
 
     Raises:
-        OutputError: `path` cannot be written. ShapeError: `bands` are not of `shape`, or do not fit the format.
+        OutputError: `path` cannot be written, or a PNG does not hold a label. ShapeError: `bands` are not of `shape`, or do not fit the format.
         Whatever `bands` raises.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -95,11 +96,13 @@ class PngWriter:
         stream.write(SIGNATURE)
         kind = GREY if palette is None else INDEXED
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", shape[1], shape[0], 16 if wide else 8, kind, 0, 0, 0))
+        self._chunk(b"tEXt", b"Software\0" + MARK.encode())
         if palette is not None:
             black = [(0, 0, 0)] * (256 - len(palette))  # unlabelled pixels, 255, need an entry too
             self._chunk(b"PLTE", bytes(chain.from_iterable([*palette, *black])))
 
     def write(self, rows: NDArray[Any]) -> None:
+        check_fits_png(rows)
         values = np.where(rows < 0, 65535, rows).astype(">u2") if self._wide else rows
         flat = np.ascontiguousarray(values).view(np.uint8).reshape(len(rows), -1)
         filtered = np.pad(flat, ((0, 0), (1, 0)))  # each row starts with the number of its filter: 0, none

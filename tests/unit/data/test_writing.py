@@ -9,6 +9,7 @@ from PIL import Image
 from fcn_deploy.data.dataset import Sample, open_dataset
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
 from fcn_deploy.data.writing import is_whole, label_image, save_image, save_labels, write_pairs
+from fcn_deploy.errors import OutputError
 
 
 def test_a_data_set_written_as_pairs_reads_back_the_same(tmp_path):
@@ -80,3 +81,10 @@ def test_a_file_that_was_cut_short_or_is_another_is_not_whole(tmp_path, suffix):
 def test_a_photo_of_a_label_map_s_name_is_no_label_map(tmp_path):
     Image.fromarray(np.zeros((7, 11, 3), np.uint8)).save(tmp_path / "photo.png")
     assert not is_whole(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize("largest", [65535, 70000])  # 65535 is unlabelled
+def test_a_label_that_16_bits_do_not_hold_is_refused(largest):
+    assert np.asarray(label_image(np.array([[-1, 65534]]), None)).tolist() == [[65535, 65534]]
+    with pytest.raises(OutputError, match="a PNG holds labels up to 65,534"):
+        label_image(np.array([[0, largest]]), None)

@@ -131,6 +131,9 @@ def test_wide_labels_do_not_fit_an_indexed_file(photos, monkeypatch):
     opened(monkeypatch, FakeRunner(card=wide))
     with pytest.raises(OutputError, match="indexed PNG holds 256 classes and the model has 300; use --format raw"):
         predicted(photos(), format="indexed")
+    opened(monkeypatch, FakeRunner(card=ModelCard("fcn8s", tuple(f"c{index}" for index in range(65_536)))))
+    with pytest.raises(OutputError, match="a PNG holds 65535 classes and the model has 65536; use --format npy"):
+        predicted(photos(), format="raw")
 
 
 def test_images_that_collide_are_reported_before_any_is_run(photos, monkeypatch):

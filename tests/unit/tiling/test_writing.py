@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from fcn_deploy.data.images import load_label
+from fcn_deploy.data.writing import is_marked
 from fcn_deploy.errors import OutputError, ShapeError
 from fcn_deploy.tiling.writing import write_bands
 
@@ -40,6 +41,19 @@ def test_raw_pngs_are_grey_of_8_or_16_bits(tmp_path):
     assert np.array_equal(load_label(tmp_path / "wide.png"), np.where(wide < 0, 65535, wide))
     with pytest.raises(ShapeError, match="indexed PNG holds uint8 labels and these are int32"):
         write_bands(bands(wide, 29), tmp_path / "indexed.png", (29, 41))
+
+
+@pytest.mark.parametrize("form", ["indexed", "raw"])
+def test_a_png_has_the_mark_of_a_result_so_that_the_next_run_replaces_it(tmp_path, form):
+    write_bands(bands(np.zeros((29, 41), np.uint8), 29), tmp_path / "a.png", (29, 41), format=form, palette=PALETTE)
+    assert is_marked(tmp_path / "a.png")
+
+
+def test_a_label_that_16_bits_do_not_hold_is_refused(tmp_path):
+    for largest in (65535, 70000):  # 65535 is unlabelled
+        with pytest.raises(OutputError, match=r"a label is .*, and a PNG holds labels up to 65,534; write arrays"):
+            write_bands(bands(np.full((29, 41), largest), 29), tmp_path / "a.png", (29, 41), format="raw")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_npy_is_numpys_own_file(tmp_path):
