@@ -41,7 +41,8 @@ def write_bands(
             unless labels are uint8; "npy" the array.
 
     Raises:
-        OutputError: `path` cannot be written, or a PNG does not hold a label. ShapeError: `bands` are not of `shape`, or do not fit the format.
+        OutputError: `path` cannot be written, or a PNG does not hold a label.
+        ShapeError: `bands` are not of `shape`, or do not fit the format.
         Whatever `bands` raises.
     """
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
