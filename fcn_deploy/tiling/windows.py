@@ -46,8 +46,9 @@ class ArrayWindows:
 
 
 class RawWindows:
-    """Of a file that holds uint8[H, W, 3] RGB from byte `offset` on. It is mapped again for each window: what is
-    mapped counts as memory of this process for as long as the system has no better use for it.
+    """Of a file that holds uint8[H, W, 3] RGB from byte `offset` on.
+
+    Nothing is mapped: the system ends a process whose mapped file becomes shorter.
     """
 
     def __init__(self, path: Path, offset: int, height: int, width: int) -> None:
@@ -58,8 +59,17 @@ class RawWindows:
         self.height, self.width = height, width
 
     def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.uint8]:
-        whole = np.memmap(self._path, np.uint8, "r", self._offset, (self.height, self.width, 3))
-        return np.array(whole[top : top + height, left : left + width])
+        """As of `ImageWindows`; ImageError if the file is gone, or shorter than it was."""
+        window = np.empty((height, width, 3), np.uint8)
+        try:
+            with self._path.open("rb", buffering=0) as stream:
+                for row, pixels in enumerate(window, start=top):
+                    stream.seek(self._offset + (row * self.width + left) * 3)
+                    if stream.readinto(pixels.data) != pixels.nbytes:
+                        raise ImageError(f"{self._path} became shorter while it was read; copy it again")
+        except OSError as error:
+            raise ImageError(f"{self._path} cannot be read any more: {error.strerror}") from error
+        return window
 
 
 class DecodedWindows:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -41,6 +43,17 @@ def test_a_window_of_a_file_is_that_part_of_the_image(tmp_path, name, options, k
         window = image.read(top, left, height, width)
         assert window.dtype == np.uint8
         assert np.array_equal(window, IMAGE[top : top + height, left : left + width])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.ppm", "a.tif"])
+def test_a_file_that_becomes_shorter_while_it_is_read_is_one_line(tmp_path, name):
+    image = open_windows(save(tmp_path / name))
+    os.truncate(tmp_path / name, 3000)
+    with pytest.raises(ImageError, match="became shorter while it was read; copy it again"):
+        image.read(0, 0, 37, 53)
+    (tmp_path / name).unlink()
+    with pytest.raises(ImageError, match="cannot be read any more: No such file"):
+        image.read(0, 0, 1, 1)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
