@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,10 @@ _COLOUR_TYPE = 25
 MOST_LABEL = 65534  # of a PNG of 16 bits
 MARK = "fcn-deploy predict"  # in the head of its results
 _MARKED_HEAD = 256  # bytes
+# An array has no place for a mark but the blanks that fill its head up, which any reader passes over: this many bytes
+# of head, where NumPy makes 128.
+_NPY_HEAD = 1024
+_NPY_START = b"\x93NUMPY\x01\x00" + struct.pack("<H", _NPY_HEAD - 10)
 
 
 def write_pairs(dataset: Dataset, folder: Path, progress: Progress = SILENT) -> Path:
@@ -134,10 +139,16 @@ def is_whole(path: Path) -> bool:
 
 
 def is_marked(path: Path) -> bool:
-    """Tell whether `predict` wrote a .png or .jpg, by its mark; of arrays, which have none, by their first bytes.
+    """Tell whether `predict` wrote a .png, .jpg or .npy file, by its mark.
 
     An empty file counts too: nothing is lost with it.
     """
     with path.open("rb") as stream:
         head = stream.read(_MARKED_HEAD)
-    return not head or MARK.encode() in head or (path.suffix == ".npy" and head.startswith(_ENDS[".npy"][0]))
+    return not head or MARK.encode() in head or (path.suffix == ".npy" and head.startswith(_NPY_START))
+
+
+def npy_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """Return the head of an array in C order as NumPy's format 1.0 has it, with the mark; its numbers come next."""
+    text = repr({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape})
+    return _NPY_START + text.encode().ljust(_NPY_HEAD - len(_NPY_START) - 1) + b"\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from PIL import Image
 from fcn_deploy.card import voc_palette
 from fcn_deploy.data.images import load_label
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.data.writing import MARK, is_whole, label_image, save_image, save_labels
+from fcn_deploy.data.writing import MARK, is_whole, label_image, npy_head, save_image, save_labels
 from fcn_deploy.errors import DataError
 from fcn_deploy.prediction.images.storage import Storage
 from fcn_deploy.system.files import write_bytes
@@ -133,9 +132,7 @@ class Outputs:
             mixed = Image.blend(Image.fromarray(image), self._coloured(labels), self.overlay)
             save_image(mixed, self.overlay_path(name), quality=90, comment=MARK)
         if self.format == "npy":
-            stream = io.BytesIO()  # np.save reports a full disk without the system's reason
-            np.save(stream, labels)
-            write_bytes(self.label_path(name), stream.getvalue())
+            write_bytes(self.label_path(name), npy_head(labels.shape, labels.dtype) + labels.tobytes())
         else:
             indexed = label_image(labels, self.palette if self.format == "indexed" else None)
             save_labels(indexed, self.label_path(name), mark=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.data.sample import Colour
-from fcn_deploy.data.writing import MARK, check_fits_png
+from fcn_deploy.data.writing import MARK, check_fits_png, npy_head
 from fcn_deploy.errors import ShapeError
 from fcn_deploy.system.files import atomic_path
 from fcn_deploy.vocabulary import MaskFormat
@@ -71,11 +71,10 @@ def _open(
 
 
 class NpyWriter:
-    """NumPy's format, version 1.0."""
+    """NumPy's format, version 1.0, with the mark of a result."""
 
     def __init__(self, stream: IO[bytes], shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
+        stream.write(npy_head(shape, dtype))
         self._stream = stream
 
     def write(self, rows: NDArray[Any]) -> None:

@@ -95,6 +95,12 @@ def test_label_maps_of_others_are_no_results_and_whole_ones_are_skipped(tmp_path
         check_names(outputs, sources("a.jpg"), skip=True)
 
 
+def test_arrays_of_others_are_no_results(tmp_path):
+    np.save(tmp_path / "a.npy", LABELS)
+    with pytest.raises(OutputError, match=r"a\.npy is there and has no mark of a result of predict"):
+        check_names(Outputs(tmp_path, "npy", ()), sources("a.jpg"))
+
+
 def test_frames_in_the_folder_of_a_video_are_not_replaced(tmp_path):
     (tmp_path / "clip.mp4").mkdir()
     Image.fromarray(IMAGE).save(tmp_path / "clip.mp4" / "000000.png")

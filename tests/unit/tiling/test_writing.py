@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,12 +54,15 @@ def test_a_label_that_16_bits_do_not_hold_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_npy_is_numpys_own_file(tmp_path):
+def test_an_array_is_read_by_numpy_and_has_the_mark_of_a_result(tmp_path):
     wide = np.arange(-1, 29 * 41 - 1, dtype=np.int32).reshape(29, 41)
     write_bands(bands(wide, 20, 9), tmp_path / "a.npy", (29, 41), format="npy")
-    stream = io.BytesIO()
-    np.save(stream, wide)
-    assert (tmp_path / "a.npy").read_bytes() == stream.getvalue()
+    found = np.load(tmp_path / "a.npy", allow_pickle=False)
+    assert (found.dtype, found.flags.c_contiguous) == (np.dtype(np.int32), True)
+    assert np.array_equal(found, wide)
+    assert is_marked(tmp_path / "a.npy")
+    np.save(tmp_path / "own.npy", wide)
+    assert not is_marked(tmp_path / "own.npy")
 
 
 @pytest.mark.parametrize("heights", [(10,), (10, 18)])
