@@ -45,6 +45,17 @@ def test_shapes_may_change_and_results_belong_to_the_caller(tmp_path, classes):
     assert np.array_equal(first, classes)
 
 
+def test_an_image_that_is_too_small_spoils_no_later_one(tmp_path):
+    """For OpenVINO, which pools no side of one pixel, and failed for the shape before it from then on."""
+    with open_runner("openvino", str(write_fcn(tmp_path / "m.onnx"))) as runner, runner.clone() as other:
+        (image,) = images(1)
+        labels = runner.infer({"image": image})["labels"]
+        for first, second in ((runner, other), (other, runner)):
+            with pytest.raises(RunnerError, match="failed while running"):
+                first.infer({"image": image[:, :1, :1]})
+            assert np.array_equal(second.infer({"image": image})["labels"], labels)
+
+
 def test_an_image_that_its_owner_has_dropped_is_still_the_one_that_is_run(tmp_path, classes):
     with open_runner("openvino", str(write_graph(tmp_path / "m.onnx"))) as runner:
         runner.upload({"image": image_of_pixels(classes)})

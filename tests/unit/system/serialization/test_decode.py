@@ -98,9 +98,9 @@ def test_a_long_value_is_shortened_in_the_message():
 
 
 def test_unknown_keys_are_ignored_or_refused_with_a_near_match():
-    assert decode(Outer, PLAIN | {"nmae": 1}, "f", RecipeError) == VALUE
+    assert decode(Outer, PLAIN | {"nmae": 1}, "f", RecipeError) == VALUE  # codespell:ignore nmae
     with pytest.raises(RecipeError, match=r"^f: unknown key 'nmae'; did you mean name\? \(known: anything, counts"):
-        decode(Outer, PLAIN | {"nmae": 1}, "f", RecipeError, strict=True)
+        decode(Outer, PLAIN | {"nmae": 1}, "f", RecipeError, strict=True)  # codespell:ignore nmae
     with pytest.raises(RecipeError, match=r"^f: inner\[0\]: unknown key 'lo'; did you mean low"):
         decode(Outer, PLAIN | {"inner": [{"size": [1, 2], "lo": 0}]}, "f", RecipeError, strict=True)
 
