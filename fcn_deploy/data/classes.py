@@ -142,6 +142,8 @@ def read_lines(path: Path, *, stream: bool = True, names: bool = False) -> list[
         raise DataError(f"{path} is not a text file in UTF-8") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if "\0" in text:  # which no name of a file or class has
+        raise DataError(f"{path} is not a text file: it has a zero byte")
     return [(number, line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
 
 

@@ -59,6 +59,12 @@ def test_a_class_list_that_is_no_text_is_an_error(tmp_path):
         read_classes(tmp_path / "missing.txt")
 
 
+def test_a_zero_byte_is_no_text(tmp_path):
+    (tmp_path / "classes.txt").write_bytes(b"a\nb\0c\n")
+    with pytest.raises(DataError, match=r"classes\.txt is not a text file: it has a zero byte"):
+        read_classes(tmp_path / "classes.txt")
+
+
 def test_given_class_names_win_and_keep_the_colours_of_the_file(tmp_path):
     write(tmp_path / "classes.txt", "a 1 1 1\nb 2 2 2\n")
     assert find_classes([tmp_path / "other", tmp_path], None).names == ("a", "b")
