@@ -8,7 +8,7 @@ from typing import Literal
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.splits import share_of
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.files import check_writable
+from fcn_deploy.system.files import check_writable, require_plain
 from fcn_deploy.system.serialization.decode import decode, parse_json
 from fcn_deploy.system.temporaries import remove_abandoned, target_of_temporary
 from fcn_deploy.training.config import TrainConfig, differences
@@ -94,7 +94,7 @@ def _is_run(folder: Path) -> bool:
 
 def _is_log(path: Path) -> bool:
     try:
-        with path.open(encoding="utf-8") as lines:
+        with require_plain(path).open(encoding="utf-8") as lines:
             line = next(lines, "")
         return not line or bool(decode(EpochRecord, parse_json(line, str(path), TrainingError), "it", TrainingError))
     except (OSError, UnicodeDecodeError, TrainingError):

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.files import atomic_path
+from fcn_deploy.system.files import atomic_path, require_plain
 from fcn_deploy.system.serialization.decode import decode, parse_json
 from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.training.config import TrainConfig
@@ -107,13 +107,14 @@ def read_saved_state(path: Path) -> SavedState:
         TrainingError: it cannot be read, or is no state of a run.
     """
     try:
-        with safe_open(path, framework="pt") as archive:
+        with safe_open(require_plain(path), framework="pt") as archive:
             text = (archive.metadata() or {})[STATE_KEY]
         raw = parse_json(text, "its text", TrainingError)
         config = TrainConfig.from_json(raw["config"])  # JSON within JSON
         return decode(SavedState, raw, "its text", TrainingError, given={"config": config})
     except (OSError, SafetensorError, KeyError, TypeError, TrainingError) as error:
-        raise TrainingError(f"{path} is not the state of a run ({error}); --restart starts over") from error
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingError(f"{path} is not the state of a run ({reason}); --restart starts over") from error
 
 
 def read_tensors(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fcn_deploy.errors import TrainingError
+from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.training.config import TrainConfig
 from fcn_deploy.training.folder import FILES, saved_run
 from fcn_deploy.training.loop import run_training
@@ -40,6 +41,15 @@ def test_a_state_of_something_else_is_left_alone(config, start):
     with pytest.raises(TrainingError, match="state"):
         run_training(config, start=start)
     assert state.read_bytes() == b"optimizer of another trainer"
+
+
+@pytest.mark.parametrize("start", ["new", "restart", "resume"])
+@pytest.mark.parametrize("name", ["state.safetensors", "log.jsonl"])
+def test_a_pipe_in_place_of_a_file_of_a_run_is_not_waited_for(config, name, start):
+    config.output.mkdir()
+    os.mkfifo(config.output / name)
+    with pytest.raises(FcnDeployError, match=rf"{name}.*(it is a pipe|no run of fcn-deploy wrote)|device or a pipe"):
+        run_training(config, start=start)
 
 
 def test_other_files_of_the_folder_stay_when_a_run_starts_again(config):
