@@ -112,7 +112,12 @@ class _Scanner:
                     self._check_input(*found)
             elif part.number in GRAPH_TEXTS:
                 text(data, part)
+        self._check_count(ports[NODE])  # before each node is read, which takes a second for 100,000
         self._graph(data, graph, 0)
+
+    def _check_count(self, nodes: int) -> None:
+        if nodes > MOST_NODES:
+            raise GraphError(f"{self.path} has more than {MOST_NODES} nodes, which no network has")
 
     def _keep(self, name: str, tensor: TensorHeader) -> None:
         """Check a tensor, and keep where its data lies."""
@@ -151,8 +156,7 @@ class _Scanner:
     def _node(self, data: Buffer, node: Field, depth: int) -> list[str]:
         """Check a node's attributes; return the names of its results."""
         self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise GraphError(f"{self.path} has more than {MOST_NODES} nodes, which no network has")
+        self._check_count(self._nodes)
         words: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}  # inputs, outputs, name, operator, domain
         stored = list[TensorHeader]()
         for part in message(data, node):
