@@ -28,6 +28,7 @@ PRINTED = ("stdout.txt", "stderr.txt")  # next to the folder of the outputs
 TRACEBACK = -999  # the exit code of an attempt whose command raised
 
 _USAGE = re.compile(r" \(see fcn-deploy[a-z -]* --help\)$")
+_FAILED_ROW = re.compile(r"error: (pytorch|onnxruntime|openvino|tensorrt)[\w:+-]*: ")
 
 
 class HangError(BaseException):
@@ -86,6 +87,8 @@ def faults(done: Attempt, *, refused: bool = True) -> list[str]:
         return [*found, "exit code 0"] if refused else found
     if not refused and done.out and done.code in (1, 3, 4) and not done.reason.startswith("error: "):
         return found  # a verdict, as of `audit` and `diagnose`
+    if not refused and done.out and done.code == 1 and done.arguments[0] == "bench" and _FAILED_ROW.match(done.reason):
+        return found  # the result of the other rows
     if done.code not in (1, 2):
         found.append(f"exit code {done.code}")
     return [*found, *_no_one_line(done, refused=refused)] + [
