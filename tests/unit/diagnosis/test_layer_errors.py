@@ -130,7 +130,8 @@ def test_onnxruntimes_own_quantiser_which_gives_a_relus_name_to_the_convolution_
             return next(self.feeds, None)
 
     quantised = tmp_path / "ort.onnx"
-    quantize_static(fcn, quantised, Reader())
+    # 7 bits, for a CPU without VNNI adds pairs of products in 16 bits, and would be what differs.
+    quantize_static(fcn, quantised, Reader(), reduce_range=True)
     assert "relu1" not in [node.name for node in load_graph(quantised).graph]
     found = errors(quantised, fcn)
     assert [layer.name for layer in found.values() if layer.out_of_line] == []
