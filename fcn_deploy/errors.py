@@ -101,6 +101,10 @@ class RunnerError(FcnDeployError):
     """A runner that cannot be opened or failed while running."""
 
 
+class ScoreError(RunnerError):
+    """Scores that are NaN or infinite, of which labels are made all the same."""
+
+
 class TrainingError(FcnDeployError):
     """A training run that cannot start, go on or be resumed."""
 

@@ -25,7 +25,7 @@ from fcn_deploy.metrics.agreement import AgreementCounts, PixelShare, logit_marg
 from fcn_deploy.metrics.boundary_iou import FullEvaluation
 from fcn_deploy.metrics.scores import Counts
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS, Size
 

@@ -16,7 +16,7 @@ from fcn_deploy.data.sample import Sample
 from fcn_deploy.metrics.boundary import Evaluation
 from fcn_deploy.metrics.scores import Counts
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS
 

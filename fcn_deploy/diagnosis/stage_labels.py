@@ -17,7 +17,7 @@ from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
 from fcn_deploy.metrics.boundary import boundary_mask
 from fcn_deploy.metrics.budget import ImageCounts
 from fcn_deploy.metrics.scores import Counts, Labels, confusion_matrix
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.vocabulary import INPUT, LABELS, LOGITS
 

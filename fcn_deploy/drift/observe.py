@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import DataError, RunnerError, ShapeError, first_line
-from fcn_deploy.graph.nodes import producer
+from fcn_deploy.graph.card_fit import scores_behind
 from fcn_deploy.graph.ports import GraphIO, graph_io_of
 from fcn_deploy.graph.subgraph import Subgraph, extract_subgraph
 from fcn_deploy.metrics.agreement import logit_margin
@@ -22,7 +22,7 @@ from fcn_deploy.prediction.image_states import FinishedImage
 from fcn_deploy.prediction.report import Failure, RunCounts
 from fcn_deploy.quantization.calibration.image_statistics import ImageStatistics, Range, StatisticsCollector
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.label_checks import check_labels, size_trouble
+from fcn_deploy.runners.checks.labels import check_labels, size_trouble
 from fcn_deploy.system.progress import Progress, track
 from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import INPUT, LABELS
@@ -167,9 +167,5 @@ def _logits_tensor(model: ir.Model, io: GraphIO) -> str | None:
     if io.logits is not None:
         return io.logits
     values = ir.convenience.create_value_mapping(model.graph)
-    node = None if io.labels is None else values[io.labels].producer()
-    while node is not None and node.op_type in ("Cast", "Identity", "Squeeze"):
-        node = producer(node)
-    if node is None or node.op_type != "ArgMax" or node.attributes.get_int("axis", 0) != 1 or node.inputs[0] is None:
-        return None
-    return str(node.inputs[0].name)
+    scores = None if io.labels is None else scores_behind(values[io.labels])
+    return None if scores is None else str(scores.name)

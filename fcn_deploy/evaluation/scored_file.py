@@ -17,7 +17,7 @@ from fcn_deploy.metrics.bootstrap import Interval, iou_change
 from fcn_deploy.metrics.boundary_iou import FullEvaluation, boundary_iou
 from fcn_deploy.metrics.scores import Counts, Labels, scores
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 from fcn_deploy.sources.model_source import ModelSource
 from fcn_deploy.system.files import StrPath
 from fcn_deploy.system.progress import Progress

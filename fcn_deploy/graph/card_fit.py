@@ -1,4 +1,4 @@
-"""Compare a model card's classes with the channels of the scores that a graph makes labels of."""
+"""Find the scores that a graph makes labels of, and compare their channels with a model card's classes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,20 @@ def score_channels(model: ir.Model) -> int | None:
         dims = dims_of(value) or ()
         if value.name == LOGITS and len(dims) == 4 and isinstance(dims[1], int):
             return dims[1]
-        node = value.producer()
-        while node is not None and node.op_type in ("Cast", "Identity", "Squeeze"):
-            node = producer(node)
-        if node is not None and node.op_type == "ArgMax" and node.attributes.get_int("axis", 0) == 1:
-            return _channels(producer(node))
+        scores = scores_behind(value)
+        if scores is not None:
+            return _channels(scores.producer())
     return None
+
+
+def scores_behind(labels: ir.Value) -> ir.Value | None:
+    """Return the value whose arg max over the second axis `labels` are; None where they are made in another way."""
+    node = labels.producer()
+    while node is not None and node.op_type in ("Cast", "Identity", "Squeeze"):
+        node = producer(node)
+    if node is None or node.op_type != "ArgMax" or node.attributes.get_int("axis", 0) != 1:
+        return None
+    return node.inputs[0]
 
 
 def _channels(node: ir.Node | None) -> int | None:

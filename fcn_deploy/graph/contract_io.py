@@ -6,15 +6,19 @@ It is added at the ONNX level because an exporter that traces from the uint8 ima
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import ExportError
+from fcn_deploy.errors import ExportError, GraphError
+from fcn_deploy.graph.card_fit import scores_behind
 from fcn_deploy.graph.confidence import FULL
+from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.nodes import CONTRACT_PREFIX, add_constant, contract_node
 from fcn_deploy.graph.resizing import TO_IMAGE_SIZE, TO_NETWORK_SIZE, Resizing
+from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.vocabulary import CONFIDENCE, INPUT, LABELS, LOGITS, InputKind
 
 # The opset from which on the axes of a reduction are an operand.
@@ -214,3 +218,25 @@ def _reduction(graph: ir.Graph, op_type: str, value: ir.Value, opset: int, *, ke
         return contract_node(name, op_type, [value], {"axes": [1], **attributes})
     axes = add_constant(graph, f"{CONTRACT_PREFIX}{name}/axes", np.array([1], np.int64))
     return contract_node(name, op_type, [value, axes], attributes)
+
+
+def write_scores(path: Path, target: Path) -> None:
+    """Write the network of an ONNX file with its logits, as FP32, for the only output.
+
+    Raises:
+        GraphError: its labels are no arg max over the second axis.
+    """
+    model = load_graph(path)
+    found = [scores for value in model.graph.outputs if (scores := scores_behind(value)) is not None]
+    if not found:
+        raise GraphError(f"{path}: nothing shows which scores its labels are made of")
+    cast = contract_node("scores_as_float", "Cast", [found[0]], {"to": ir.DataType.FLOAT.value}, ir.DataType.FLOAT)
+    model.graph.append(cast)
+    logits = cast.outputs[0]
+    logits.shape = ir.Shape(["N", "C", "H", "W"])
+    if found[0].name == LOGITS:
+        found[0].name = "own_logits"
+    logits.name = LOGITS
+    model.graph.outputs[:] = [logits]
+    keep_outputs(model, (LOGITS,))
+    save_graph(model, target)

@@ -88,6 +88,12 @@ def prove(
             image = random_image(shape, seed)
             with torch.inference_mode():
                 expected = reference.logits(torch.from_numpy(image)).numpy()
+            if not np.isfinite(expected).all():
+                raise ParityError(
+                    f"PyTorch's own logits are NaN or infinite at N, H, W = {shape}, so nothing can be proven; use a "
+                    "sound checkpoint; nothing was written",
+                    float("inf"),
+                )
             found = dict(zip(names, session.run(names, input_feed(reference, image, input_kind)), strict=True))
             tick = compare(shape, expected, found[LOGITS], found[LABELS], tolerance)
             if CONFIDENCE in found and not same_confidence(expected, found[LOGITS], found[CONFIDENCE]):

@@ -20,7 +20,7 @@ from fcn_deploy.prediction.outputs import Outputs
 from fcn_deploy.prediction.pipeline import Bounds, Pending, batch_images, infer_batches, prefetch
 from fcn_deploy.prediction.report import count_pixels, mean_confidence
 from fcn_deploy.prediction.stage_clock import DECODING, WRITING, StageClock
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 
 Value = TypeVar("Value")
 Result = TypeVar("Result")

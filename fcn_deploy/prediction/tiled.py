@@ -17,7 +17,7 @@ from fcn_deploy.prediction.images.sources import ImageSource
 from fcn_deploy.prediction.inference import labels_function
 from fcn_deploy.prediction.report import count_pixels
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.tiling.plan import Plan, plan_for_runner, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import ReceptiveField

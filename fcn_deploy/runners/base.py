@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image, shape_of
-from fcn_deploy.runners.label_checks import require_size_of_image
+from fcn_deploy.runners.checks.labels import require_size_of_image
+from fcn_deploy.runners.checks.scores import ScoreCheck
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import LABELS, Shape
 
@@ -25,7 +26,6 @@ class StepEvents:
     """Two timing events on the device for each of the three steps, made by `make` and used again for every inference.
 
     The host's clock also counts launching and waiting; where the two differ by much, a runner is bound by its launches.
-
     An event has `record(stream)` and `synchronize()`, as those of PyTorch and PyCUDA do.
     """
 
@@ -62,6 +62,7 @@ class Runner(ABC):
             events, or if `time_on_device` is not set.
         tune_at_once: whether a shape that comes again is tuned for (compiled, captured, measured) at its second run, as
             where many are to be timed; else once its runs have taken about as long as that will.
+        score_check: what `infer` asks for the scores behind labels that are all of one class; None asks nothing.
 
     `upload`, `execute`, `download` and `infer` work on one batch and wait for each step; they are refused while tickets
     are open. `submit` and `result` keep up to `slots` batches under way.
@@ -71,12 +72,10 @@ class Runner(ABC):
     """
 
     def __init__(self, name: str, card: ModelCard | None, output_names: tuple[str, ...] = (LABELS,)) -> None:
-        self.name = name
-        self.card = card
-        self.output_names = output_names
+        self.name, self.card, self.output_names = name, card, output_names
         self.notes: tuple[str, ...] = ()
-        self.time_on_device = False
-        self.tune_at_once = False
+        self.time_on_device = self.tune_at_once = False
+        self.score_check: ScoreCheck | None = None
         self.device_ns: tuple[int, int, int] | None = None
         self._state = "opened"
         self._tickets: Tickets[Any] = Tickets(name, [{}])
@@ -163,7 +162,8 @@ class Runner(ABC):
         self._state = "opened"
         outputs = self._run_all(image, on_gpu and self.require_gpu())
         self._state, self._image_size = "executed", shape_of(image)
-        return require_size_of_image(self.name, outputs, self._image_size, self.card)
+        require_size_of_image(self.name, outputs, self._image_size, self.card)
+        return outputs if self.score_check is None else self.score_check.check(self.name, image, outputs)
 
     @classmethod
     def find_devices(cls) -> dict[str, tuple[str, ...]] | None:

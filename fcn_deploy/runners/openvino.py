@@ -21,7 +21,7 @@ from fcn_deploy.graph.ports import GraphIO, Port, describe_io
 from fcn_deploy.graph.precheck.external_data import without_links
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.label_checks import size_trouble
+from fcn_deploy.runners.checks.labels import size_trouble
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
 from fcn_deploy.vocabulary import LABELS

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fcn_deploy.errors import RunnerError, UnknownNameError
 from fcn_deploy.model_file import Kind, kind_of
-from fcn_deploy.vocabulary import LABELS, PRECISIONS, Target
+from fcn_deploy.runners.checks.scores import ScoreCheck
+from fcn_deploy.vocabulary import LABELS, LOGITS, PRECISIONS, Target
 
 if TYPE_CHECKING:
     from torch import nn
@@ -213,7 +214,9 @@ def open_runner(
             raise RunnerError(f"{spec} has no providers; provider options are for onnxruntime:cuda|tensorrt|...")
         given["provider"] = provider
     runner_class: Any = class_of(spec.partition(":")[0])
-    runner: Runner = runner_class.open(spec, source, device=device, outputs=outputs, threads=threads, **given)
+    given |= {"device": device, "threads": threads}
+    runner: Runner = runner_class.open(spec, source, outputs=outputs, **given)
+    runner.score_check = ScoreCheck(source, lambda file: runner_class.open(spec, file, outputs=(LOGITS,), **given))
     return runner
 
 

@@ -20,7 +20,7 @@ from fcn_deploy.graph.simplify import simplify
 from fcn_deploy.graph.weights import catch_write_errors, lower_ir_version
 from fcn_deploy.quantization.calibration.histogram import Histogram
 from fcn_deploy.quantization.calibration.image_profile import ImageProfile, ProfileCollector
-from fcn_deploy.runners.label_checks import size_trouble
+from fcn_deploy.runners.checks.labels import size_trouble
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.system.scratch import scratch_folder
 

@@ -18,7 +18,7 @@ from fcn_deploy.metrics.boundary import boundary_mask
 from fcn_deploy.metrics.budget import ImageCounts
 from fcn_deploy.metrics.scores import Counts, confusion_matrix, scores
 from fcn_deploy.quantization.search.cache import TensorCache
-from fcn_deploy.runners.label_checks import check_labels
+from fcn_deploy.runners.checks.labels import check_labels
 from fcn_deploy.system.progress import SILENT, Progress, track
 
 Labels = NDArray[Any]

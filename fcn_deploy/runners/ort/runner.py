@@ -13,8 +13,8 @@ from fcn_deploy.errors import GraphError, RunnerError, restated
 from fcn_deploy.graph.ports import GraphIO
 from fcn_deploy.runners.arrays import GpuArray, shape_of
 from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.checks.labels import size_trouble
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
-from fcn_deploy.runners.label_checks import size_trouble
 from fcn_deploy.runners.ort.fixed import FixedSessions, stamps_of
 from fcn_deploy.runners.ort.fixed_pool import FixedPool, capacity
 from fcn_deploy.runners.ort.fixed_session import FixedSession

@@ -1,15 +1,16 @@
-"""Check what a runner gives: labels of the image's size, each of them a class."""
+"""Check what a runner gives: labels of the image's size, each of them a class, of scores that are numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.errors import RunnerError
-from fcn_deploy.vocabulary import LABELS, Shape, shape_text
+from fcn_deploy.errors import RunnerError, ScoreError
+from fcn_deploy.vocabulary import CONFIDENCE, LABELS, LOGITS, PROBABILITIES, Shape, shape_text
 
 
 def require_size_of_image(name: str, outputs: dict[str, Any], image: Shape, card: ModelCard | None) -> dict[str, Any]:
@@ -17,7 +18,11 @@ def require_size_of_image(name: str, outputs: dict[str, Any], image: Shape, card
 
     Raises:
         RunnerError: its labels have another size.
+        ScoreError: its scores are no numbers, or its confidence is not of numbers.
     """
+    for output, values in outputs.items():
+        if isinstance(values, np.ndarray) and not _is_of_numbers(output, values):
+            raise no_numbers(name, image)
     labels = outputs.get(LABELS)
     if labels is None or tuple(labels.shape) == image:
         return outputs
@@ -46,3 +51,18 @@ def check_labels(name: str, labels: NDArray[Any], num_classes: int) -> None:
     if lowest < 0 or highest >= num_classes:
         outside = lowest if lowest < 0 else highest
         raise RunnerError(f"{name} gives label {outside}, but there are {num_classes} classes")
+
+
+def no_numbers(name: str, image: Shape) -> ScoreError:
+    """Return the error of a runner whose scores are NaN or infinite for an image batch of (N, H, W)."""
+    return ScoreError(
+        f"{name} gives scores that are NaN or infinite for an image of {shape_text(image[1:])}, so its labels mean "
+        "nothing; expected numbers: of FP16, which ends at 65504, use the FP32 or BF16 file, else a sound checkpoint"
+    )
+
+
+def _is_of_numbers(output: str, values: NDArray[Any]) -> bool:
+    """Return whether an output shows no NaN: its confidence is 0, and that of the largest of C numbers 255 / C."""
+    if output in (LOGITS, PROBABILITIES):
+        return bool(np.isfinite(values).all())
+    return output != CONFIDENCE or bool(values.all())
