@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.errors import DataError, LabelError
+from fcn_deploy.system.formatting import count
 
 # What a colour marked as unlabelled becomes where the rule's own values cannot be in a decoded map: no file's value.
 VOID = -(1 << 31)
@@ -65,7 +66,8 @@ class LabelRule:
             raise DataError(f"--label-values {_list(values)} has a value twice, or the one of --ignore-index")
         if len(values) != num_classes:
             raise DataError(
-                f"--label-values {_list(values)} are {len(values)} values for {num_classes} classes; expected one for "
+                f"--label-values {_list(values)} has {count(len(values), 'value')} for {num_classes} "
+                "classes; expected one for "
                 "each class, in the order of --classes"
             )
         return cls(num_classes, ignore_index, tuple(values))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import ImageError, first_line
-from fcn_deploy.system.files import require_plain
+from fcn_deploy.system.files import os_error_line, require_plain
 from fcn_deploy.system.optional import require
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts"})
@@ -33,6 +33,10 @@ def frames(path: Path) -> Iterator[Load]:
         MissingDependencyError: PyAV is not installed.
     """
     av = require("av")
+    try:
+        require_plain(path)
+    except OSError as error:
+        raise ImageError(os_error_line(error)) from error
     try:
         with _open(path) as container:
             if not container.streams.video:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from fcn_deploy.errors import FcnDeployError, ScoreError
 from fcn_deploy.model_file import kind_of
 from fcn_deploy.system.scratch import scratch_folder
 from fcn_deploy.vocabulary import INPUT, LABELS
-
-if TYPE_CHECKING:
-    from fcn_deploy.runners.base import Runner
 
 LOOKS = 3  # at images of one class, by each runner
 LARGEST = 1024  # rows and columns of which scores are computed; labels of one class show no place that matters more
@@ -28,8 +25,8 @@ class ScoreCheck:
     are enough.
     """
 
-    def __init__(self, source: str, open_logits: Callable[[str], Runner]) -> None:
-        """`open_logits` opens a file as the runner of `source` does, with logits for its only output."""
+    def __init__(self, source: str, open_logits: Callable[[str], Any]) -> None:
+        """`open_logits` opens a file in a runner as that of `source` does, with logits for its only output."""
         self._source, self._open, self._left = source, open_logits, LOOKS
 
     def check(self, name: str, image: Any, outputs: dict[str, Any]) -> dict[str, Any]:

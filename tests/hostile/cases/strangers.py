@@ -28,7 +28,15 @@ def _png(shape: tuple[int, ...]) -> bytes:
     return stream.getvalue()
 
 
-PHOTO, MASK = _png((33, 47, 3)), _png((33, 47))
+def _array() -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    np.save(stream, np.zeros((33, 47), np.uint8))
+    return stream.getvalue()
+
+
+PHOTO, MASK, ARRAY = _png((33, 47, 3)), _png((33, 47)), _array()
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ CASES: dict[str, Case] = {
     "predict-mask": _all({"image.png": MASK}, _predict()),
     "predict-mask-skip": _all({"image.png": MASK}, _predict("--skip-existing"), refused=False),
     "predict-text": _all({"image.png": NOTE}, _predict("--skip-existing")),
+    "predict-array": _all({"image.npy": ARRAY}, _predict("--format", "npy")),
     "predict-text-npy": _all({"image.npy": NOTE}, _predict("--format", "npy")),
     "predict-overlay": _all({"image.overlay.jpg": NOTE}, _predict("--overlay")),
     "predict-confidence": _all({"sure/image.png": MASK}, lambda own, out: [

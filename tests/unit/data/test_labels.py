@@ -99,7 +99,8 @@ def test_zero_may_be_unlabelled_and_the_classes_count_from_1():
         ({"values": [0, 255], "reduce_zero_label": True}, "exclude each other"),
         ({"values": [0, 0]}, "has a value twice"),
         ({"values": [0, 255], "ignore_index": 255}, "or the one of --ignore-index"),
-        ({"values": [0, 1, 2]}, "--label-values 0,1,2 are 3 values for 2 classes"),
+        ({"values": [0, 1, 2]}, "--label-values 0,1,2 has 3 values for 2 classes"),
+        ({"values": [0]}, "--label-values 0 has 1 value for 2 classes"),
     ],
 )
 def test_a_rule_that_contradicts_itself_is_refused(options, words):

@@ -146,6 +146,7 @@ def test_a_number_behind_the_device_chooses_the_gpu(tmp_path, monkeypatch):
         @classmethod
         def open(cls, name, source, **given):
             opened[name] = (given["device"], given.get("gpu"), given.get("provider"))
+            return cls()
 
     monkeypatch.setattr(registry, "class_of", lambda name: Opened)
     for name in ("e.engine", "m.onnx"):

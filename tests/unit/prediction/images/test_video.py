@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -12,7 +13,7 @@ import pytest
 from fcn_deploy.errors import ImageError, MissingDependencyError
 from fcn_deploy.prediction.images.lazy_images import count_images, iterate_images
 from fcn_deploy.prediction.images.sources import ImageSource, find_sources
-from fcn_deploy.prediction.images.video import upright
+from fcn_deploy.prediction.images.video import frames, upright
 from fcn_deploy.prediction.predict import predict
 from tests.support.onnx_files import write_graph
 
@@ -143,3 +144,10 @@ def test_without_pyav_a_video_names_the_extra_before_anything_is_written(tmp_pat
     with pytest.raises(MissingDependencyError, match="av"):
         predict(model, tmp_path / "a.mp4", tmp_path / "o")
     assert not (tmp_path / "o").exists()
+
+
+@needs_av
+def test_a_pipe_is_called_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "x.mp4")
+    with pytest.raises(ImageError, match=r"x\.mp4: it is a pipe, a socket or a device; expected a plain file"):
+        next(frames(tmp_path / "x.mp4"))
