@@ -6,6 +6,7 @@ in the title, `:` and `,` are escaped ("Workflow commands for GitHub Actions").
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -42,10 +43,15 @@ def add_summary(environment: Mapping[str, str], gate: GateResult, markdown: Call
     if not path:
         return
     try:
-        with Path(path).open("a", encoding="utf-8") as page:
+        with open(path, "a", encoding="utf-8", opener=_open_at_once) as page:
             page.write(visible(f"**{gate.line}**\n\n{markdown()}\n"))
     except OSError as error:
         raise output_error(Path(path), error) from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for the reader of a pipe: OSError if there is none."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _commands(kind: str, lines: tuple[str, ...], title: str) -> Iterator[str]:

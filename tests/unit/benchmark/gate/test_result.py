@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -253,3 +254,6 @@ def test_the_page_of_a_job_is_appended_to_and_only_there(tmp_path):
     assert page.read_text() == f"before\n**{found.line}**\n\n# tables\n"
     with pytest.raises(OutputError):
         add_summary(actions | {"GITHUB_STEP_SUMMARY": str(tmp_path)}, found, lambda: "")
+    os.mkfifo(tmp_path / "pipe")  # that nobody reads
+    with pytest.raises(OutputError, match=r"cannot write .*pipe"):
+        add_summary(actions | {"GITHUB_STEP_SUMMARY": str(tmp_path / "pipe")}, found, lambda: "")
