@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -121,6 +120,7 @@ class _Streams:
 
     def __init__(self, base: Path) -> None:
         self.base, self.starter = base, Starter()
+        base.mkdir()
         self._known: dict[str, _Undisturbed] = {}
 
     def undisturbed(self, name: str) -> _Undisturbed:
@@ -165,16 +165,14 @@ class _Streams:
 
 
 @cache
-def _streams() -> _Streams:
-    base = tempfile.TemporaryDirectory(prefix="streams-")
-    found = _Streams(Path(base.name))
-    atexit.register(base.cleanup)
+def _streams(base: Path) -> _Streams:
+    found = _Streams(base)
     atexit.register(found.starter.close)
     return found
 
 
 def _run(place: Place, case: str, command: str) -> Outcome:
-    streams, condition = _streams(), CONDITIONS[case]
+    streams, condition = _streams(place.base / "streams"), CONDITIONS[case]
     known = streams.undisturbed(command)
     done = streams.attempt(known.own, command, condition)
     whole = {f"{name} was left" for name in known.files}  # several outputs are no transaction; `kills` compares bytes
