@@ -53,6 +53,7 @@ def test_every_program_is_raced_at_every_size():
     assert facts["seconds"] > 0
 
 
+@pytest.mark.long  # the demo is exported and proven for it
 def test_the_demo_is_raced_with_its_own_weights():
     (row,), _ = measure(model="demo", sizes=["64x96"])
     assert row["question"] == "fcn8s, width 0.25, 64x96"

@@ -43,7 +43,7 @@ def test_of_fewer_than_eight_frames_nothing_is_known():
     assert best_change(_frames(generator, 7, 0.02), _frames(generator, 7, 0.9), 100, _change) == math.inf
 
 
-@pytest.mark.parametrize("seen", [8, 16, 32, 64])
+@pytest.mark.parametrize("seen", [8, *(pytest.param(seen, marks=pytest.mark.long) for seen in (16, 32, 64))])
 def test_the_bound_is_below_the_truth_less_than_once_in_a_hundred(seen):
     generator = np.random.default_rng(seen)
     below, trials = 0, 300
