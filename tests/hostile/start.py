@@ -10,7 +10,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.hostile.kills.server import imported
+from tests.hostile.line_server import LineServer
 
 DEADLINE_S = 120.0
 POLL_S = 0.002
@@ -51,31 +51,18 @@ class Starter:
     """Starts programs; one server for all of them."""
 
     def __init__(self) -> None:
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.start"],
-            env=os.environ | threads, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self._server = LineServer("tests.hostile.start")
 
     def run(self, start: Start) -> int:
         """Return the exit code; -SIGKILL after `DEADLINE_S`."""
-        return int(self._ask({"start": asdict(start)}))
+        return int(self._server.ask({"start": asdict(start)}))
 
     def imports(self, modules: list[str]) -> None:
         """Let the next starts find these modules imported."""
-        self._ask({"import": modules})
-
-    def _ask(self, request: object) -> object:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return json.loads(self._server.stdout.readline())
+        self._server.ask({"import": modules})
 
     def close(self) -> None:
-        assert self._server.stdin is not None
-        self._server.stdin.close()
-        self._server.wait()
+        self._server.close()
 
 
 def _serve() -> Start | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +15,7 @@ from tests.hostile.kills import server, shim
 from tests.hostile.kills.commands import Writing, write_inputs
 from tests.hostile.kills.files import Files, contents, is_hidden, shown
 from tests.hostile.kills.shim import Fault
+from tests.hostile.line_server import LineServer
 
 KINDS = ("torn", "lost", "left behind", "wrong exit code", "not resumable", "hang")
 # What a process does not survive and cannot answer; SIGXCPU is what `ulimit -t` sends.
@@ -61,27 +59,11 @@ class Bench:
         self.own_files = contents(self.own)
         self._old = base / "old"
         self._plan = shim.Plan(base / "plan")
-        self._server = self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
         own = {"KILLS_PLAN": str(self._plan.path), "LD_PRELOAD": str(shim.build())}
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.kills.server", str(self._plan.path)],
-            env=os.environ | own | threads, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self._server = LineServer("tests.hostile.kills.server", str(self._plan.path), environment=own)
 
     def close(self) -> None:
-        assert self._server.stdin is not None
-        self._server.stdin.close()
-        self._server.wait()
-
-    def ask(self, request: dict[str, Any]) -> Any:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return json.loads(self._server.stdout.readline())
+        self._server.close()
 
     def empty(self) -> None:
         """Leave what `keep` has kept, else nothing."""
@@ -106,7 +88,7 @@ class Bench:
 
     def together(self, jobs: Sequence[dict[str, Any]]) -> Any:
         """Run jobs at once; return how each ended."""
-        return self.ask({"jobs": jobs})
+        return self._server.ask({"jobs": jobs})
 
     def of_rival(self) -> Files:
         """Return what the command's rival leaves."""
@@ -122,7 +104,7 @@ class Bench:
         """Run the command twice, the second time with what it needs imported already."""
         self.empty()
         self.expect(self.run(modules=True))
-        self.ask({"import": Path(f"{self.root}.modules").read_text(encoding="utf-8").split()})
+        self._server.ask({"import": Path(f"{self.root}.modules").read_text(encoding="utf-8").split()})
         self.empty()
         done = self.run()
         self.expect(done)

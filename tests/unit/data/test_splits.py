@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fcn_deploy.data.dataset import open_dataset
+from fcn_deploy.data.sample import Dataset
 from fcn_deploy.data.splits import in_both, share_of, split_off, write_list
 from fcn_deploy.errors import DataError
 from tests.support.masks import write_masks
@@ -33,14 +35,19 @@ def test_a_split_is_decided_by_the_seed_and_parts_every_image_once():
         split_off(open_dataset("synthetic:1"), 0.5, 0)
 
 
+def _with_a_name(folder: Path, name: str, *, count: int) -> Dataset:
+    """Return a set of `count` images and label maps in two folders, of which the first has that name."""
+    write_masks(folder, (0, 255), count=count)
+    for part in ("images", "masks"):
+        first = min((folder / part).iterdir())
+        first.rename(first.with_name(f"{name}{first.suffix}"))
+    return open_dataset(str(folder / "images"), labels=str(folder / "masks"), classes=("back", "object"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
 @pytest.mark.parametrize("name", [b"a  b ", b"a\xff", "a\u2028b\x85c".encode(), b"#a", b"=1+1"])
 def test_the_list_of_a_split_opens_as_the_same_set_whatever_the_names(tmp_path, name):
-    write_masks(tmp_path, (0, 255), count=2)
-    for folder in ("images", "masks"):
-        first = min((tmp_path / folder).iterdir())
-        first.rename(first.with_name(f"{os.fsdecode(name)}{first.suffix}"))
-    whole = open_dataset(str(tmp_path / "images"), labels=str(tmp_path / "masks"), classes=("back", "object"))
+    whole = _with_a_name(tmp_path, os.fsdecode(name), count=2)
     (tmp_path / "run").mkdir()
     write_list(whole, tmp_path / "run/val.txt")
     assert in_both(whole, open_dataset(str(tmp_path / "run/val.txt"))) == 2
@@ -49,11 +56,7 @@ def test_the_list_of_a_split_opens_as_the_same_set_whatever_the_names(tmp_path, 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
 @pytest.mark.parametrize("name", ["a\tb", "a\nb", 'a"b'])
 def test_a_name_that_no_list_can_hold_is_refused_before_anything_is_written(tmp_path, name):
-    write_masks(tmp_path, (0, 255), count=1)
-    for folder in ("images", "masks"):
-        first = min((tmp_path / folder).iterdir())
-        first.rename(first.with_name(f"{name}{first.suffix}"))
-    whole = open_dataset(str(tmp_path / "images"), labels=str(tmp_path / "masks"), classes=("back", "object"))
+    whole = _with_a_name(tmp_path, name, count=1)
     with pytest.raises(DataError, match="which no list can hold; rename it"):
         write_list(whole, tmp_path / "val.txt")
     assert not (tmp_path / "val.txt").exists()
