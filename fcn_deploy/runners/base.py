@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image, shape_of
-from fcn_deploy.runners.checks.labels import require_size_of_image
+from fcn_deploy.runners.checks.labels import require_sound_outputs
 from fcn_deploy.runners.checks.scores import ScoreCheck
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import LABELS, Shape
@@ -114,7 +114,7 @@ class Runner(ABC):
             RunnerError: not an open ticket of this runner, or the inference failed; the slot is free again either way.
         """
         self._require("opened", "uploaded", "executed")
-        return require_size_of_image(self.name, self._finish(self._tickets.redeem(ticket)), ticket.shape, self.card)
+        return require_sound_outputs(self.name, self._finish(self._tickets.redeem(ticket)), ticket.shape, self.card)
 
     def stream(self, images: Iterable[Any], *, on_gpu: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the outputs of `images` in their order, as many under way at once as slots are free.
@@ -154,7 +154,7 @@ class Runner(ABC):
         """
         self._require("executed")
         outputs = self._download_on_gpu() if on_gpu and self.require_gpu() else self._download()
-        return require_size_of_image(self.name, outputs, self._image_size, self.card)
+        return require_sound_outputs(self.name, outputs, self._image_size, self.card)
 
     def infer(self, feeds: Mapping[str, Any], *, on_gpu: bool = False) -> dict[str, Any]:
         """Upload, execute, download; some runners queue all three and wait once."""
@@ -162,8 +162,8 @@ class Runner(ABC):
         self._state = "opened"
         outputs = self._run_all(image, on_gpu and self.require_gpu())
         self._state, self._image_size = "executed", shape_of(image)
-        require_size_of_image(self.name, outputs, self._image_size, self.card)
-        return outputs if self.score_check is None else self.score_check.check(self.name, image, outputs)
+        require_sound_outputs(self.name, outputs, self._image_size, self.card)
+        return outputs if self.score_check is None else self.score_check.check(image, outputs)
 
     @classmethod
     def find_devices(cls) -> dict[str, tuple[str, ...]] | None:

@@ -13,7 +13,7 @@ from fcn_deploy.errors import RunnerError, ScoreError
 from fcn_deploy.vocabulary import CONFIDENCE, LABELS, LOGITS, PROBABILITIES, Shape, shape_text
 
 
-def require_size_of_image(name: str, outputs: dict[str, Any], image: Shape, card: ModelCard | None) -> dict[str, Any]:
+def require_sound_outputs(name: str, outputs: dict[str, Any], image: Shape, card: ModelCard | None) -> dict[str, Any]:
     """Return the outputs of the runner `name` for an image batch of (N, H, W).
 
     Raises:

@@ -29,7 +29,7 @@ class ScoreCheck:
         """`open_logits` opens a file in a runner as that of `source` does, with logits for its only output."""
         self._source, self._open, self._left = source, open_logits, LOOKS
 
-    def check(self, name: str, image: Any, outputs: dict[str, Any]) -> dict[str, Any]:
+    def check(self, image: Any, outputs: dict[str, Any]) -> dict[str, Any]:
         """Return the outputs of `image` uint8[N, H, W, 3]; ScoreError if their labels were made of no numbers."""
         labels = outputs.get(LABELS)
         if not isinstance(image, np.ndarray) or not isinstance(labels, np.ndarray):
