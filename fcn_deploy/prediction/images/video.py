@@ -53,8 +53,8 @@ def frames(path: Path) -> Iterator[Load]:
 
 
 def _open(path: Path) -> Any:
-    """Open a file with PyAV; an absolute path, for FFmpeg takes "pipe:0.mp4" and the like for addresses."""
-    return require("av").open(str(require_plain(path).absolute()), options={"format_whitelist": _FORMATS})
+    """Open a plain file with PyAV; an absolute path, for FFmpeg takes "pipe:0.mp4" and the like for addresses."""
+    return require("av").open(str(path.absolute()), options={"format_whitelist": _FORMATS})
 
 
 def _check_end(path: Path, stream: Any, reached: float) -> None:
@@ -79,7 +79,7 @@ def count_frames(path: Path) -> int | None:
     """Return how many frames the file states; None if it does not, or cannot be read."""
     av = require("av")
     try:
-        with _open(path) as container:
+        with _open(require_plain(path)) as container:
             return container.streams.video[0].frames or None
     except (av.FFmpegError, OSError, ValueError, IndexError):
         return None
