@@ -1,7 +1,7 @@
 """Start the program: `fcn-deploy`, which is `python -m fcn_deploy`.
 
-Ctrl-C and SIGTERM have their exit codes from the first line on, while most of the program is still to be imported, and
-do not reach Python while it ends.
+Ctrl-C, SIGTERM and SIGHUP have their exit codes from the first line on, while most of the program is still to be
+imported, and do not reach Python while it ends.
 """
 
 from __future__ import annotations
@@ -11,21 +11,25 @@ import os
 import signal
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+from fcn_deploy.system.interrupt import ENDING, end_later, end_on_insistence, heeded, ignore_signals
 
 
 def run() -> None:
     """Run the program; exit codes as `fcn_deploy.cli.main.main` has them."""
-    for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell's background jobs have it
-            signal.signal(number, _stop)
+    for number in heeded():
+        signal.signal(number, _stop)
+    end_on_insistence(_stop)
     from fcn_deploy.cli.main import main
-    from fcn_deploy.system.interrupt import ignore_signals
 
     try:
         main()
     except KeyboardInterrupt:  # after the last line that catches it
         _stop(signal.SIGINT)
+    except SystemExit as ended:
+        for number in ENDING:
+            if ended.code == 128 + number:
+                end_later(number, _stop)  # Python waits for threads, whose work in a library nothing stops
+        raise
     finally:
         ignore_signals()  # else Python would end by the signal itself, with no exit code
 

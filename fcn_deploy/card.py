@@ -26,6 +26,7 @@ FOREIGN = "foreign"  # the model of a card whose network is another tool's: its 
 
 ChannelOrder = Literal["RGB", "BGR"]
 # Unicode categories: control characters, halves of surrogate pairs, separators of lines and paragraphs.
+MOST_CLASSES, LONGEST_CLASS = 100_000, 1000
 NOT_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
 Option = str | int | float | bool
 Triple = tuple[float, float, float]
@@ -44,16 +45,20 @@ VOC_CLASSES = (
 
 
 def class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Check class names: none empty, none twice, each of one line: files of names have one in each.
+    """Check class names: not too many, none empty, none twice, each of one line: files of names have one in each.
 
     Raises:
         RecipeError: naming the class, and for one that appears twice both positions.
     """
+    if len(names) > MOST_CLASSES:
+        raise RecipeError(f"{len(names)} class names; expected {MOST_CLASSES} at most")
     cleaned = tuple(name.strip() for name in names)
     places: dict[str, int] = {}
     for index, name in enumerate(cleaned):
         if not name:
             raise RecipeError(f"class {index} has an empty name")
+        if len(name) > LONGEST_CLASS:
+            raise RecipeError(f"class {index} has a name of {len(name)} characters; expected {LONGEST_CLASS} at most")
         if any(unicodedata.category(character) in NOT_IN_NAMES for character in name):
             raise RecipeError(f"class {index} is {name[:60]!r}; a class name has no line breaks or control characters")
         if places.setdefault(name, index) != index:

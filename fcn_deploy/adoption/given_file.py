@@ -38,11 +38,8 @@ class GivenFile:
         """
         self.path, self.port, self.card = path, port, card
         self.odd: Sequence[Shape] = ODD
-        try:
-            with readable(path) as file:
-                self._session = open_cpu_session(file)
-        except Exception as error:
-            raise GraphError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from error
+        with readable(path) as file:
+            self._session = open_cpu_session(file, shown=path)
         self.names = [output.name for output in self._session.get_outputs()]
 
     def run(self, image: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -18,9 +18,9 @@ from fcn_deploy.cli.options.budget import WORSE
 from fcn_deploy.cli.options.command import SETTINGS, Context, verbosity_options
 from fcn_deploy.errors import FcnDeployError, SearchError, first_line
 from fcn_deploy.system.apart import apart
-from fcn_deploy.system.escape import visible_line
+from fcn_deploy.system.escape import abridged, visible_line
 from fcn_deploy.system.files import os_error_line
-from fcn_deploy.system.interrupt import ignore_signals, within_import
+from fcn_deploy.system.interrupt import heeded, ignore_signals, new_request, repeats_request, within_import
 from fcn_deploy.system.memory import is_out_of_memory
 from fcn_deploy.system.optional import absence
 from fcn_deploy.system.streams import discard_output, prepare_streams
@@ -127,7 +127,8 @@ def cli() -> None:
 def main() -> None:
     """Run the program.
 
-    Exit: 0 done, 1 expected error, 2 usage error, 3 not within limits, 130 Ctrl-C, 143 SIGTERM; a traceback is a bug.
+    Exit: 0 done, 1 expected error, 2 usage error, 3 not within limits, 130 Ctrl-C, 143 SIGTERM, 129
+    SIGHUP; a traceback is a bug.
     Errors of the system (a file that may not be read, a full disk behind standard output, no memory) are one line
     too. An error after a signal counts as an interruption: an interrupted import can raise any exception.
     """
@@ -175,18 +176,18 @@ def _failed(error: Exception) -> int:
         message = f"{' '.join(error.format_message().split())} (see {command} --help)"
     else:
         raise error
-    say(f"error: {visible_line(message)}")
+    say(f"error: {abridged(visible_line(message))}")
     if isinstance(error, OSError):
         discard_output()
     return code
 
 
 def _prepare_process() -> list[int]:
-    """Make the streams safe to write to; end on SIGTERM in an orderly way, without temporary files.
+    """Make the streams safe to write to; end on SIGTERM and SIGHUP in an orderly way, without temporary files.
 
     Pillow's warning from half of its limit on pixels is switched off: the limit itself is an error.
 
-    Returns: the signals SIGINT and SIGTERM received from here on, unless a part of the program handles them itself.
+    Returns: the signals of `ENDING` received from here on, unless a part of the program handles them itself.
     """
     prepare_streams()
     choose_temporary_folder()
@@ -197,10 +198,13 @@ def _prepare_process() -> list[int]:
         if within_import(frame):
             signal.signal(signal.SIGALRM, later)
             signal.setitimer(signal.ITIMER_REAL, POLL_S)
-        else:
-            end(received[0])
+        else:  # whoever handles it by now, such as a step that is finished and saved
+            new_request()
+            signal.raise_signal(received.pop())
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if repeats_request():
+            return
         received.append(number)
         if len(received) == 1 and within_import(frame):
             later(number, frame)
@@ -210,7 +214,7 @@ def _prepare_process() -> list[int]:
     def end(number: int) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as a shell's background jobs have it
-        signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    for number in heeded():
+        signal.signal(number, stop)
+    new_request()
     return received

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fcn_deploy.data.colours import decode_colours
 from fcn_deploy.data.sample import Colour
+from fcn_deploy.data.stored_values import lossy_kind, stored_values
 from fcn_deploy.errors import DataError, ImageError, LabelError, first_line
 from fcn_deploy.system.files import require_plain
 
@@ -74,7 +75,7 @@ def load_label(
 ) -> NDArray[Any]:
     """Read a label map as it is in the file: no rule about unlabelled pixels is applied.
 
-    Indexed files give their indices, grey ones (8, 16 or 32 bits) their values, RGB ones the label of each colour.
+    Indexed files give their indices, grey ones of any number of bits their values, RGB ones the label of each colour.
     An RGB file whose pixels are all grey and not all among the colours is read as a grey one. Alpha is dropped; the
     EXIF orientation is applied if the label file itself carries one.
 
@@ -91,14 +92,17 @@ def load_label(
     Raises:
         ImageError: as for `load_image`.
         LabelError: an RGB-coded file with no `colours` or with a colour that is not among them, a JPEG or another file
-            whose loss makes new labels, or a kind of file that holds no labels.
+            whose loss makes new labels, colours of 16 bits, or a kind of file that holds no labels.
     """
 
+    as_stored = []
+
     def check_header(header: Image.Image) -> None:
-        if kind := _lossy_kind(header, path):
+        if kind := lossy_kind(header, path):
             raise LabelError(f"{path} is {kind}, whose loss changes labels; save label maps as PNG")
         if check is not None:
             check(header)
+        as_stored.append(stored_values(header))
 
     image = decode(path, check=check_header)
     if image.mode in ("RGB", "RGBA") or (grey_is_colour and image.mode in ("L", "1")):
@@ -113,30 +117,7 @@ def load_label(
     if image.mode not in ("L", "P") and not image.mode.startswith("I"):
         raise LabelError(f"{path} has Pillow mode {image.mode}; expected an indexed, grey or RGB label map")
     values = np.array(image)
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
-
-
-def _lossy_kind(header: Image.Image, path: Path) -> str:
-    """Return what an image is called if its compression changes pixels, or if nothing shows that it does not."""
-    if header.format == "WEBP":
-        return "a WebP with loss" if _webp_stream(path) == b"VP8 " else ""
-    if header.format == "TIFF":
-        found = str(header.info.get("compression"))
-        return {"jpeg": "a TIFF of JPEGs", "tiff_jpeg": "a TIFF of JPEGs", "webp": "a TIFF of WebPs"}.get(found, "")
-    return {"JPEG": "a JPEG", "MPO": "a JPEG", "JPEG2000": "a JPEG 2000"}.get(str(header.format), "")
-
-
-def _webp_stream(path: Path) -> bytes:
-    """Return the name of the first image's chunk: "VP8 " with loss, "VP8L" without."""
-    with path.open("rb") as stream:
-        stream.seek(12)
-        while len(head := stream.read(8)) == 8:
-            if head[:4] in (b"VP8 ", b"VP8L"):
-                return head[:4]
-            size = int.from_bytes(head[4:], "little")
-            # A frame of an animation has 16 bytes before its own chunks; any other chunk has an even length.
-            stream.seek(16 if head[:4] == b"ANMF" else size + size % 2, 1)
-    return b""
+    return as_stored[0](values.astype(values.dtype.newbyteorder("="), copy=False))
 
 
 def _colour_labels(

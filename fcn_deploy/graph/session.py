@@ -48,14 +48,22 @@ def quiet_options(ort: ModuleType) -> Any:
     return options
 
 
-def open_cpu_session(path: Path, *, threads: int | None = None) -> Any:
-    """Open a session on the CPU with default optimisation; `threads` per run, None for ONNX Runtime's choice."""
+def open_cpu_session(path: Path, *, threads: int | None = None, shown: object = None) -> Any:
+    """Open a session on the CPU with default optimisation.
+
+    Args:
+        threads: per run; None for ONNX Runtime's choice.
+        shown: what the message calls the file; None for its name.
+
+    Raises:
+        GraphError: ONNX Runtime cannot open it.
+    """
     ort = load_onnxruntime()
     options = quiet_options(ort)
     if threads is not None:
         options.intra_op_num_threads = threads
     suit_types(ort, options, path)
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return _opened(ort, path, options, path.name if shown is None else shown)
 
 
 def check_opens(path: Path) -> None:
@@ -64,10 +72,14 @@ def check_opens(path: Path) -> None:
     options = quiet_options(ort)
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     with readable(path) as file:
-        try:
-            ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's exceptions have no base of their own
-            raise GraphError(f"{path}: ONNX Runtime cannot open it: {one_line(error)}") from error
+        _opened(ort, file, options, path)
+
+
+def _opened(ort: ModuleType, path: Path, options: Any, shown: object) -> Any:
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no base of their own
+        raise GraphError(f"{shown}: ONNX Runtime cannot open it: {one_line(error)}") from error
 
 
 def suit_types(ort: ModuleType, options: Any, path: Path) -> bool:

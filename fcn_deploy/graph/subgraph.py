@@ -82,7 +82,7 @@ class Subgraph:
         with catch_write_errors(folder), tempfile.TemporaryDirectory(dir=folder) as own:
             path = Path(own, "part.onnx")
             save_graph(model, path)
-            self._session = open_cpu_session(path, threads=threads)
+            self._session = open_cpu_session(path, threads=threads, shown="a part of the graph")
         self.inputs = tuple(str(value.name) for value in model.graph.inputs)
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
 

@@ -65,7 +65,10 @@ def _run_on_made_up_image(path: Path) -> None:
     model = load_graph(path)
     fixed, value, card = fixed_dims(model), image_input(model), find_card(model, path)
     with rounded_in_fp32(path) as file:
-        session, divisor = open_cpu_session(file), 1 if card is None else card.image_divisor
+        session, divisor = (
+            open_cpu_session(file, shown="the rewritten graph"),
+            1 if card is None else card.image_divisor,
+        )
     for shape in MADE_UP:
         n, h, w = (own or number for own, number in zip(fixed, (1, *(divisor * side for side in shape)), strict=True))
         image = random_image((n, h, w), 0)

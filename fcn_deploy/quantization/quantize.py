@@ -17,6 +17,7 @@ from fcn_deploy.data.options import DataOptions
 from fcn_deploy.graph.float_layers import REQUESTED, SEARCHED
 from fcn_deploy.graph.load import find_card
 from fcn_deploy.graph.ports import graph_io_of
+from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.graph.subgraph import copy_model
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.quantization.calibration.cache import graph_digest
@@ -177,12 +178,14 @@ def _rewrite(
         corrected = correct_measured_biases(graph.path, model, card, images, kept, progress)
     report = rewrite(model, options, kept, ranges, wide)
     note_precision(model, card, options)
+    bytes_before = _size(options.source)
     with atomic_path(target) as temporary:
         save_graph(model, temporary)
         del model
         gc.collect()
         first = [] if images is None else images.first(CHECKED_IMAGES)
         agreement = check_rewritten(temporary, options.source, first, progress)
+        bytes_after = _size(temporary)
     return QuantizeReport(
         path=target,
         source=options.source,
@@ -200,8 +203,8 @@ def _rewrite(
         half=report,
         largest_activation=None if seen is None else max(seen.largest.items(), key=lambda item: item[1]),
         agreement=agreement,
-        bytes_before=_size(options.source),
-        bytes_after=_size(target),
+        bytes_before=bytes_before,
+        bytes_after=bytes_after,
         seconds=0.0,
         cache=cache,
         overlap=None if images is None or searched is None else overlap(images.coverage.frames, searched.frames),
@@ -237,6 +240,5 @@ def _search(
 
 
 def _size(path: Path) -> int:
-    """Return the bytes of a file and of the external data next to it."""
-    data = path.with_name(f"{path.name}.data")
-    return path.stat().st_size + (data.stat().st_size if data.is_file() else 0)
+    """Return the bytes of a file and of its external data."""
+    return sum(file.stat().st_size for file in {path, *scan(path, show=True).values()})

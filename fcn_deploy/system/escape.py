@@ -12,6 +12,7 @@ import re
 # Control characters but tab and line feed; what turns the direction of text or breaks lines; lone surrogates, which
 # are the bytes of a file name that is not UTF-8.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+LONGEST_LINE = 900  # characters: half a screen
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BYTES = range(0xDC80, 0xDD00)  # how Python decodes the bytes 0x80 to 0xFF of a name
 
@@ -24,6 +25,11 @@ def visible(text: str) -> str:
 def visible_line(text: str) -> str:
     """Return the text as one line: a line break and the blanks around it are a blank, the rest as `visible` has it."""
     return visible(re.sub(r"\s*\n\s*", " ", text.strip()))
+
+
+def abridged(line: str) -> str:
+    """Return a line without its middle where it is longer than a reader can see at once."""
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 3 :]}"
 
 
 def cell(value: object) -> object:

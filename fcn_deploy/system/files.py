@@ -30,6 +30,8 @@ _REASONS = {
     errno.EPIPE: "its reader is gone",
     errno.ELOOP: "its links lead to each other",
     errno.EISDIR: "it is a folder; give a file name",
+    errno.ENAMETOOLONG: "it, or a name made of it, is longer than the file system takes (255 bytes, most often, and "
+    "4096 with its folders); give a shorter one",
 }
 
 

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from fcn_deploy.data.dataset import Dataset
 from fcn_deploy.errors import DataError, TrainingError
+from fcn_deploy.system.interrupt import ENDING
 
 Key = tuple[int, int]  # epoch, index of the image in the data set
 _ORDER_STREAM = 1 << 32  # an index no image has: keeps the order's random numbers apart from the images'
@@ -124,7 +125,8 @@ def worker_advice(workers: int) -> Iterator[None]:
 
 
 def _leave_interrupts_to_parent(worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in ENDING:  # they reach every process of a group, while the parent's step is finished and saved
+        signal.signal(number, signal.SIG_IGN)
 
 
 def fill_colour(mean: tuple[float, float, float], channel_order: str) -> tuple[int, int, int]:

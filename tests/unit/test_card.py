@@ -23,8 +23,15 @@ def test_fields_of_a_later_version_are_passed_over():
 def test_many_class_names_are_compared_at_once():
     names = [f"class {index}" for index in range(100_000)]  # two and two, these would take minutes
     assert class_names(names) == tuple(names)
-    with pytest.raises(RecipeError, match="'class 9' appears at 9 and again at 100000"):
-        class_names([*names, "class 9"])
+    with pytest.raises(RecipeError, match="'class 9' appears at 9 and again at 99999"):
+        class_names([*names[:-1], "class 9"])
+
+
+def test_class_names_beyond_any_data_set_are_refused():
+    with pytest.raises(RecipeError, match="100001 class names; expected 100000 at most"):
+        class_names(["x"] * 100_001)
+    with pytest.raises(RecipeError, match="class 1 has a name of 1001 characters; expected 1000 at most"):
+        class_names(["x", "y" * 1001])
 
 
 @pytest.mark.parametrize(

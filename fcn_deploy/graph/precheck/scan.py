@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 import mmap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.precheck.arity import LEAST_INPUTS
 from fcn_deploy.graph.precheck.finite import MULTIPLYING, Weight, check_numbers
+from fcn_deploy.graph.precheck.functions import MAIN, Operator, check_functions
+from fcn_deploy.graph.precheck.loops import Loop, check_loops
 from fcn_deploy.graph.precheck.tensors import BITS, TensorHeader, check_tensor, read_tensor, shown_dims
 from fcn_deploy.graph.precheck.wire import BYTES, Buffer, Field, WireError, fields, message, signed, text
 from fcn_deploy.model_file import require_file
@@ -66,6 +69,9 @@ class _Scanner:
         self._nodes = 0
         self._tensors = dict[str, Weight]()
         self._multiplied = set[str]()
+        self._loops = list[Loop]()
+        self._calls = {MAIN: Counter[Operator]()}
+        self._calling = self._calls[MAIN]
 
     def weights(self) -> list[Weight]:
         """Return the constants that are multiplied with what the network computes, or added to it."""
@@ -82,14 +88,14 @@ class _Scanner:
             elif each.number == GRAPH:
                 self._main_graph(data, each, ports)
             elif each.number == FUNCTION:
-                for part in message(data, each):
-                    if part.number == 7:
-                        self._node(data, part, 0)
+                self._function(data, each)
             elif each.number in MODEL_TEXTS:
                 text(data, each)
             elif each.number == METADATA:
                 for part in message(data, each):
                     text(data, part)
+        check_functions(self.path, self._calls, MOST_NODES)
+        check_loops(self.path, data, self._loops, self._tensors)
         if not all(ports.values()):
             raise GraphError(
                 f"{self.path} is not an ONNX model: it has no inputs, outputs or nodes; export or copy it again"
@@ -114,6 +120,21 @@ class _Scanner:
                 text(data, part)
         self._check_count(ports[NODE])  # before each node is read, which takes a second for 100,000
         self._graph(data, graph, 0)
+
+    def _function(self, data: Buffer, function: Field) -> None:
+        """Check a function's nodes."""
+        words = {10: "", 1: "", 13: ""}  # domain, name, overload
+        for part in message(data, function):
+            if part.number in words:
+                words[part.number] = text(data, part)
+        name = Operator(*words.values())
+        if name in self._calls:
+            raise GraphError(f"{self.path} is damaged: it defines the function {name.op_type} twice; export it again")
+        self._calling = self._calls[name] = Counter()
+        for part in message(data, function):
+            if part.number == 7:
+                self._node(data, part, 0)
+        self._calling = self._calls[MAIN]
 
     def _check_count(self, nodes: int) -> None:
         if nodes > MOST_NODES:
@@ -157,7 +178,7 @@ class _Scanner:
         """Check a node's attributes; return the names of its results."""
         self._nodes += 1
         self._check_count(self._nodes)
-        words: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: []}  # inputs, outputs, name, operator, domain
+        words: dict[int, list[str]] = {1: [], 2: [], 3: [], 4: [], 7: [], 8: []}
         stored = list[TensorHeader]()
         for part in message(data, node):
             if part.number in words:
@@ -168,12 +189,16 @@ class _Scanner:
                         stored.append(read_tensor(data, value))
                     elif value.number in (6, 11):
                         self._graph(data, value, depth + 1)
-        self._check_operands(*words.values())
+        inputs, outputs, name, op_type, domain, overload = words.values()
+        self._calling[Operator(*("".join(each[-1:]) for each in (domain, op_type, overload)))] += 1
+        self._check_operands(inputs, outputs, name, op_type, domain)
         for tensor in stored:
-            self._keep(words[2][0], tensor)
-        if words[4][-1:] and words[4][-1] in MULTIPLYING:
-            self._multiplied.update(words[1])
-        return words[2]
+            self._keep(outputs[0], tensor)
+        if op_type[-1:] == ["Loop"]:
+            self._loops.append(Loop("".join(name[-1:]), "".join(inputs[:1])))
+        if op_type[-1:] and op_type[-1] in MULTIPLYING:
+            self._multiplied.update(inputs)
+        return outputs
 
     def _check_operands(
         self, inputs: list[str], outputs: list[str], name: list[str], operator: list[str], domain: list[str]

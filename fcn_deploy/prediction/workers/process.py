@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 
 from fcn_deploy.prediction.workers.slots import Slots
 from fcn_deploy.prediction.workers.tasks import Answer
+from fcn_deploy.system.interrupt import ENDING
 
 
 def main(socket: int, memory: int) -> None:
@@ -16,7 +17,7 @@ def main(socket: int, memory: int) -> None:
 
     Signals that reach a whole group of processes are the parent's to answer; a file that was begun is finished.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     parent = Connection(socket)
     try:

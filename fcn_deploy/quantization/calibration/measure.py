@@ -106,7 +106,7 @@ def watched_tensors(
     with scratch_folder() as folder:
         copy = _with_outputs(path, names, folder)
         gc.collect()  # nodes and values refer to each other, so the graph's weights would stay in memory until then
-        session = open_cpu_session(copy)
+        session = open_cpu_session(copy, shown=path)
         for count, feed in enumerate(track(progress, "calibrating", feeds, total), start=1):
             made = [name for name in names if name not in feed]  # no session gives what it was fed
             try:

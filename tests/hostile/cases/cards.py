@@ -48,6 +48,8 @@ CARDS: dict[str, Make] = {
     "classes-line-break": _card_with(classes=["red", "gre\nen", "blue"]),
     "classes-carriage-return": _card_with(classes=["red", "gre\ren", "blue"]),
     "classes-separator": _card_with(classes=["red", "gre\u2028en", "blue"]),
+    "classes-million": _card_with(classes=[str(index) for index in range(10**6)], palette=[]),
+    "class-long": _card_with(classes=["red", "g" * 10**6, "blue"]),
     "options-list": _card_with(options=[]),
     "options-nested": _card_with(options={"width": {"a": 1}}),
     "palette-number": _card_with(palette=7),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from tests.hostile import calls
 from tests.hostile import graph_changes as graphs
 from tests.hostile.commands import ON_ONNX, SLOW
 from tests.hostile.kind import Make, files_kind
@@ -63,6 +64,16 @@ GRAPHS: dict[str, Make] = {
     "no-rank": changed(graphs.no_rank),
     "no-type": changed(graphs.no_type),
     "chain": graphs.chain(100_000),
+    "function-of-itself": calls.functions({"A": ["A"]}),
+    "functions-in-a-circle": calls.functions({"A": ["B"], "B": ["A"]}),
+    "functions-doubling": calls.doubling(40),
+    "functions-deep": calls.nested(1000),
+    "function-twice": changed(calls.defined_twice),
+    "function-of-onnx": calls.functions({"Conv": ["Neg"]}, domain=""),
+    "loop-without-turns": calls.loop(None),
+    "loop-endless": calls.loop(2**62),
+    "resized-by-nan": calls.resized_by(np.nan),
+    "resized-by-less-than-0": calls.resized_by(-2),
     "weight-infinite": changed(lambda model: graphs.put_weight(model, np.inf)),
     "weight-nan": changed(lambda model: graphs.put_weight(model, np.nan)),
 }
@@ -73,6 +84,10 @@ ODD: dict[str, Make] = {
     "image-minus-one": graphs.image_dims(-1, -1, -1, 3),
     "image-minus-seven": graphs.image_dims(1, -7, -7, 3),
     "short-chain": graphs.chain(2_000),
+    "functions": calls.functions({"A": ["Neg", "Abs"], "B": ["A", "Neg"]}),
+    "loop": calls.loop(3),
+    "operators-of-no-known-set": changed(calls.of_no_known_set),
+    "many-inputs": changed(calls.many_inputs),
     "deep": changed(lambda model: graphs.deep(model, 10)),
 }
 # Commands that take a case, because it is none of their business.
@@ -85,6 +100,8 @@ TAKEN: dict[str, tuple[str, ...]] = {
     # What only shows a file shows these too.
     "weight-infinite": ("inspect", "audit"),
     "weight-nan": ("inspect", "audit"),
+    "resized-by-nan": ("inspect", "audit"),
+    "resized-by-less-than-0": ("inspect", "audit"),
     "no-rank": ("inspect", "choose"),
     "no-type": ("inspect", "choose"),
 }

@@ -36,13 +36,13 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_modules_are_imported_is_an_interruption(number: signal.Signals):
     done = python(AT_AN_IMPORT.format(number=int(number)))
     assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_after_the_result_changes_nothing(number: signal.Signals):
     done = python(AT_THE_END.format(number=int(number)))
     assert (done.returncode, done.stderr) == (0, "")
@@ -93,3 +93,29 @@ def test_a_signal_within_an_import_of_a_library_waits_for_its_end(number: signal
 def test_a_signal_within_the_last_import_of_a_command_is_an_interruption(number: signal.Signals):
     done = python(WITHIN_A_LIBRARY.format(number=int(number), seconds=0).replace("time.sleep(10)", "return 0"))
     assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "imported\n")
+
+
+STUCK = """
+import os, threading, time
+import fcn_deploy.cli.main as program
+from fcn_deploy import __main__ as entry
+from fcn_deploy.system import interrupt
+interrupt.PATIENCE_S = 0.2
+def command(**_):
+    threading.Timer(0.1, os.kill, (os.getpid(), {number})).start()
+    threading.Timer(0.7, os.kill, (os.getpid(), {number})).start()
+    {work}
+program.cli.main = command
+entry.run()
+"""
+WORKS = {
+    "another thread": "threading.Thread(target=time.sleep, args=(60,)).start(); time.sleep(60)",
+    "a library": "__import__('hashlib').pbkdf2_hmac('sha256', b'', b'', 10**9)",
+}
+
+
+@pytest.mark.parametrize("work", WORKS.values(), ids=WORKS)
+def test_a_second_request_ends_the_work_of(work: str):
+    done = python(STUCK.format(number=int(signal.SIGTERM), work=work))
+    assert done.returncode == 128 + signal.SIGTERM
+    assert set(done.stderr.splitlines()) == {"interrupted"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import pickle
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 
 from fcn_deploy.data.sample import Sample
 from fcn_deploy.errors import DataError, ImageError
+from fcn_deploy.system.interrupt import ENDING
 from fcn_deploy.training.loading import Augmentation, BatchKeys, TrainingImages, collate, fill_colour, loader
 
 HOW = Augmentation((17, 23), (0.5, 2.0), True, (1, 2, 3), 255)
@@ -50,6 +53,20 @@ def test_starting_late_gives_the_rest_of_the_same_batches(start):
 
 def test_another_seed_gives_another_order():
     assert list(BatchKeys(50, 50, 1, seed=0)) != list(BatchKeys(50, 50, 1, seed=1))
+
+
+def test_signals_to_the_group_leave_the_loading_processes_at_work():
+    def signalled(batches):
+        for number, batch in enumerate(batches):
+            if number > 1:  # both processes have begun
+                for process in multiprocessing.active_children():
+                    for each in ENDING:
+                        os.kill(process.pid, each)
+            yield batch
+
+    images = TrainingImages(Numbered(), HOW, seed=4)
+    batches = loader(images, BatchKeys(7, 1, 3, seed=4), workers=2, pin_memory=False)
+    assert len(list(signalled(batches))) == 21
 
 
 def test_the_number_of_processes_does_not_change_a_batch():
