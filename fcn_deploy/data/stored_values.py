@@ -51,7 +51,7 @@ def _bits(header: Image.Image) -> int:
 
 def _raw_mode(header: Image.Image) -> tuple[str, int | None]:
     """Return how a file stores its pixels in Pillow's words, and the largest value of a Netpbm file that has one."""
-    for tile in header.tile[:1]:
+    for tile in getattr(header, "tile", [])[:1]:  # none of an image that is no file
         arguments = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
         largest = arguments[1] if tile[0] in ("ppm", "ppm_plain") and len(arguments) > 1 else None
         return str(arguments[0]), largest if isinstance(largest, int) else None
