@@ -1,4 +1,4 @@
-"""Say what a label map's header tells of its values: what compression lost of them, and how Pillow changes them.
+"""Say what the header of a label map shows of its values: what compression lost of them, and how Pillow changes them.
 
 Pillow shows grey images of 2 and 4 bits, and those of other largest values than a byte's, stretched to 0..255, and
 those in which 0 is white inverted, as viewers do. Labels are the numbers in the file.

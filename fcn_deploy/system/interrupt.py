@@ -21,7 +21,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 # Signals within this time are one request: `timeout` sends one to a process and then to its group, and a key is pressed
 # twice. Each on its own would also interrupt the removal of temporary files, or the saving of a training run.
 SAME_REQUEST_S = 0.5
-PATIENCE_S = 5.0  # after a second request, or once all is said: a library may compute for minutes, or for ever
+PATIENCE_S = 5.0  # after a second request, or at the end of the work: a library may compute for minutes, or for ever
 _requested = [-SAME_REQUEST_S]  # when the first signal of the last request came
 
 

@@ -37,7 +37,7 @@ def check_functions(path: Path, calls: Calls, most_nodes: int) -> None:
     """
     own = next((name for name in calls if name != MAIN and name.domain in ("", "ai.onnx")), None)
     if own is not None:
-        raise GraphError(f"{path} defines ONNX's own operator {own.op_type} anew, which libraries read differently")
+        raise GraphError(f"{path} defines ONNX's own operator {own.op_type} again, which libraries read differently")
     called = {name: [each for each in counts if each in calls] for name, counts in calls.items()}
     nodes, depths = dict[Operator, int](), dict[Operator, int]()
     try:
