@@ -11,11 +11,13 @@ from fcn_deploy.system import interrupt
 from fcn_deploy.system.interrupt import ENDING, StopRequest, heeded, interrupts
 
 
-@pytest.fixture
-def ignored() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.fixture(autouse=True)
+def heeded_signals() -> Iterator[None]:
+    """What started the tests may ignore some."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in ENDING}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -39,8 +41,9 @@ def test_a_later_signal_has_its_usual_effect(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_the_process_ignores_is_not_noted(ignored):
-    assert heeded() == ENDING[1:]
+def test_what_the_process_ignores_is_not_noted():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert signal.SIGINT not in heeded()
     with interrupts() as check:
         signal.raise_signal(signal.SIGINT)
         check()
