@@ -20,7 +20,6 @@ from fcn_deploy.models.registry import build, new_card
 from fcn_deploy.onnx_export import export as export_module
 from fcn_deploy.onnx_export import trace as trace_module
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.process import usable_cores
 from tests.support.bench_model import save_small_model
 from tests.support.shared_traces import share_traces
@@ -95,15 +94,6 @@ def shared_traces(made_once: Callable[[str, Callable[[Path], object]], Path]) ->
     with pytest.MonkeyPatch.context() as patch:
         for module in (trace_module, export_module):
             patch.setattr(module, "trace", share_traces(made_once))
-        yield
-
-
-@pytest.fixture(scope="module")
-def own_trace(shared_traces: None) -> Iterator[None]:
-    """Run PyTorch's exporter for each export of a module whose tests are about it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (trace_module, export_module):
-            patch.setattr(module, "trace", trace)
         yield
 
 

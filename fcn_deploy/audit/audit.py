@@ -9,7 +9,8 @@ from typing import Any
 import onnx_ir as ir
 
 from fcn_deploy.audit.arithmetic import has_quantisation, precision
-from fcn_deploy.audit.preflight import Finding, preflight
+from fcn_deploy.audit.finding import Finding
+from fcn_deploy.audit.preflight import preflight
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.complete import check_complete
 from fcn_deploy.graph.load import load_graph

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fcn_deploy.audit.audit import Audit
-from fcn_deploy.audit.preflight import Finding
+from fcn_deploy.audit.finding import Finding
 
 # The first compute capability of each: Ada for FP8, Ampere for BF16. TensorRT for RTX 1.7.1 builds for no other.
 LEAST_SM = {"FP8": 89, "BF16": 80}

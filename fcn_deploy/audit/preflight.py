@@ -7,13 +7,12 @@ for other releases.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
+from fcn_deploy.audit.finding import Finding, Level
 from fcn_deploy.graph.float_layers import INTEGER_OPERATORS, QUANTISERS
 from fcn_deploy.graph.macs import OPERANDS
 from fcn_deploy.graph.nodes import operand, producer
@@ -28,27 +27,6 @@ _MAY_MIX = (*QUANTISERS, "Resize", "Cast", "CastLike")
 
 # The last opset that TensorRT 8.6, the oldest release in use (JetPack), documents.
 OLDEST_OPSET = 17
-# Elements of a weight looked at together.
-
-Level = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know before a build.
-
-    Attributes:
-        rule: its short name ("zero-point").
-        level: "error" if the file would be rejected or give wrong masks, else "warning".
-        names: the nodes or tensors concerned, in the graph's order; empty if it is the file as a whole.
-        problem, fix: what is wrong, to be read after the names and a colon, and what to do.
-    """
-
-    rule: str
-    level: Level
-    names: tuple[str, ...]
-    problem: str
-    fix: str
 
 
 def _dtype(value: ir.Value | None, sizes: Sizes) -> ir.DataType | None:

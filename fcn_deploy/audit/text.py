@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from fcn_deploy.audit.audit import Audit, AuditRow
-from fcn_deploy.audit.preflight import Finding
+from fcn_deploy.audit.finding import Finding
 from fcn_deploy.graph.sizes import ImageSize
 from fcn_deploy.system.formatting import NONE, bare_table, count, number, some
 from fcn_deploy.vocabulary import shape_text

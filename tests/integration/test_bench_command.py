@@ -268,7 +268,7 @@ def test_more_threads_than_a_backend_survives_are_a_usage_error(name):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C reaches a Windows process by other ways")
-def test_ctrl_c_leaves_nothing_behind(small_checkpoint, tmp_path):
+def test_ctrl_c_leaves_nothing_behind(small_onnx, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     command = [
@@ -276,7 +276,7 @@ def test_ctrl_c_leaves_nothing_behind(small_checkpoint, tmp_path):
         "-m",
         "fcn_deploy",
         "bench",
-        str(small_checkpoint),
+        str(small_onnx),
         "--data",
         DATA,
         "--json",

@@ -29,8 +29,16 @@ from tests.support.contract_graphs import CARD, small_graph
 pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
 
 PROFILES = (Profile((1, 1, 1), (2, 33, 47), (3, 101, 157)), Profile((1, 64, 96), (1, 64, 96), (4, 64, 96)))
-QUICK = (("fcn32s", "fc"), ("fcn8s", "fc"), ("fcn-resnet50", ""))
-SLOW = (("fcn32s", "pool5"), ("fcn16s", "fc"), ("fcn16s", "pool5"), ("fcn8s", "pool5"), ("fcn8s-caffe", ""))
+QUICK = (("fcn8s", "fc"),)
+SLOW = (
+    ("fcn-resnet50", ""),
+    ("fcn32s", "fc"),
+    ("fcn32s", "pool5"),
+    ("fcn16s", "fc"),
+    ("fcn16s", "pool5"),
+    ("fcn8s", "pool5"),
+    ("fcn8s-caffe", ""),
+)
 NETWORKS = [*QUICK, *(pytest.param(pair, marks=pytest.mark.long) for pair in SLOW)]
 # What the arithmetic is in, by precision; score and first layers, and ConvTranspose, stay in float.
 PROMISED = {"fp32": {"FP32"}, "fp16": {"FP16"}, "int8": {"INT8", "FP32"}, "int8+fp16": {"INT8", "FP16"}}

@@ -18,11 +18,6 @@ from tests.support.reference_nets import State, caffe_state, deeplab_state, resn
 
 BLOCKS = (3, 4, 6, 3)
 IMAGES = "synthetic:2:0:64x96"
-LONG = (
-    "finetuned",
-    "model_best.pth.tar",
-    "last.ckpt",
-)  # the unit tests read such files; from export on they are networks as the others are
 
 
 def _prefixed(state: State, prefix: str) -> State:
@@ -63,9 +58,9 @@ def _run(*arguments: object) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in KINDS]
-)
+# Networks of full width. The unit tests read such files; from export on they are networks as narrow ones are.
+@pytest.mark.long
+@pytest.mark.parametrize("name", KINDS)
 def test_a_checkpoint_passes_every_command(name: str, tmp_path: Path):
     torch.manual_seed(3)
     make, model = KINDS[name]

@@ -157,6 +157,7 @@ def test_a_killed_run_goes_on_after_its_finished_steps(shell, tmp_path: Path, de
     assert best.exists()
 
 
+@pytest.mark.long
 def test_a_full_disk_is_one_line_and_leaves_no_file(tmp_path: Path, demo_onnx: Path):
     best = tmp_path / "best.onnx"
     command = ("choose", demo_onnx, *SMALL, "--precisions", "fp32", "--max-miou-drop", "40", "-o", best)

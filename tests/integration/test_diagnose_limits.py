@@ -32,7 +32,9 @@ def _quantized(folder: Path, name: str, search: SearchOptions | None) -> Quantiz
 @pytest.mark.parametrize(
     ("limits", "verdicts"),
     [
-        ({"max_miou_drop": 60.0, "max_class_drop": {"car": 90.0}}, ["passed", "passed"]),
+        pytest.param(
+            {"max_miou_drop": 60.0, "max_class_drop": {"car": 90.0}}, ["passed", "passed"], marks=pytest.mark.long
+        ),
         ({"max_boundary_drop": 60.0, "max_class_drop": {"car": 7.4}}, ["passed", "broken"]),
     ],
 )

@@ -299,6 +299,7 @@ def test_another_file(demo_onnx: Path, photos: Path, tmp_path: Path, small_onnx:
     assert (found.verdict, found.tried[0].name) == ("explained", f"another file ({small_onnx})")
 
 
+@pytest.mark.long
 def test_an_int8_program_and_the_command(demo_onnx: Path, photos: Path, tmp_path: Path):
     int8 = tmp_path / "demo.int8.onnx"
     quantize(demo_onnx, int8, calibration=DataOptions("synthetic:6:1:96x128", split="train"), precision="int8")

@@ -23,8 +23,6 @@ from fcn_deploy.models.checkpoints import save_model
 from tests.conftest import tiny_model
 from tests.support.child_process import PATIENCE_S, finish
 
-pytestmark = pytest.mark.usefixtures("own_trace")
-
 
 def _export(*arguments: object) -> Result:
     """Run the command; an expected error is raised as the command line's entry point receives it."""
@@ -131,7 +129,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(caffe_checkpoint):
         _export(caffe_checkpoint, "-o", "/proc/nowhere/x.onnx")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.long), (signal.SIGTERM, 143)]
+)
 def test_ctrl_c_and_a_polite_kill_leave_nothing(caffe_checkpoint, tmp_path, number, code):
     folder = tmp_path / "out"
     folder.mkdir()

@@ -123,6 +123,7 @@ def test_two_workers_leave_what_one_process_leaves_byte_for_byte(cluster, onnx, 
     assert [failure["name"] for failure in told["failures"]] == ["a/zero.jpg"]
 
 
+@pytest.mark.long
 def test_tiles_are_cut_in_the_workers(cluster, onnx, photos, tmp_path):
     options = (onnx, photos / "b", "--tile", "64", "--batch", "4", "--format", "npy")
     here(*options, "-o", tmp_path / "one")
@@ -132,6 +133,7 @@ def test_tiles_are_cut_in_the_workers(cluster, onnx, photos, tmp_path):
     assert whole(tmp_path / "two") == whole(tmp_path / "one")
 
 
+@pytest.mark.long
 def test_images_and_results_may_be_in_an_object_store(cluster, store, onnx, photos, local, tmp_path):
     images, masks = (Storage.of(f"s3://bucket/{name}?{store}") for name in ("photos", "masks"))
     names = [f"b/{index:03}.jpg" for index in range(1, 40, 2)]
@@ -194,6 +196,7 @@ def test_a_worker_that_is_killed_loses_no_image(cluster, onnx, photos, local, tm
     assert (tmp_path / "a.csv").read_bytes() == local[1]
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_the_workers_and_leaves_whole_results(cluster, onnx, photos, local, tmp_path):
     process = start(onnx, photos, "-o", tmp_path / "masks", "--distributed", "--ray-address", cluster.address)
     wait_for(process, tmp_path / "masks", 8)
@@ -211,6 +214,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_whole_results(cluster, onnx, photos,
         assert content == local[0][name], name
 
 
+@pytest.mark.long
 def test_what_a_worker_cannot_write_is_one_line(cluster, onnx, photos, tmp_path):
     (tmp_path / "masks" / "b" / "001.png").mkdir(parents=True)
     stdout, stderr = run(
@@ -237,7 +241,9 @@ def test_a_lost_machine_loses_no_image(cluster, onnx, photos, local, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--actors", "5"), "5 actors need a CPU each and the cluster has 2; lower --actors"),
+        pytest.param(
+            ("--actors", "5"), "5 actors need a CPU each and the cluster has 2; lower --actors", marks=pytest.mark.long
+        ),
         (("--runner", "onnxruntime:cuda"), "onnxruntime:cuda needs a GPU per actor and the cluster has 0"),
     ],
 )
@@ -250,6 +256,7 @@ def test_more_than_the_cluster_has_is_refused_before_it_starts(cluster, onnx, ph
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.long
 def test_a_cluster_is_started_where_none_is_and_ends_with_the_run(onnx, photos, tmp_path):
     folder = photos / "a"
     stdout, stderr = run(

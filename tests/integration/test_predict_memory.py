@@ -31,7 +31,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("options", [(), ("--overlay", "--batch", 4)])
+@pytest.mark.parametrize("options", [pytest.param((), marks=pytest.mark.long), ("--overlay", "--batch", 4)])
 def test_more_images_take_no_more_memory(photos: Path, options: tuple[object, ...]):
     """One image held for each that was labelled would be 260 MB more; allocators and caches are granted 64."""
     model = write_graph(photos / "small.onnx")

@@ -132,6 +132,7 @@ def peak_of_all(*arguments: object) -> int:
     return most
 
 
+@pytest.mark.long
 def test_more_images_take_no_more_memory_in_all_processes_together(onnx, tmp_path):
     """One image held for each that was labelled would be 400 MB more."""
     source = tmp_path / "one.jpg"

@@ -24,8 +24,8 @@ from fcn_deploy.graph.load import load_graph, read_card
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.graph.weights import save_graph
 from fcn_deploy.metrics.agreement import logit_margin
+from fcn_deploy.onnx_export import trace as trace_module
 from fcn_deploy.onnx_export.export import export_model
-from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.tiling.plan import Plan, plan_tiles, smallest_tile
 from fcn_deploy.tiling.receptive_field.compute import (
     WEIGHTS_BYTES,
@@ -68,7 +68,7 @@ def network(name: str, folder: Path, **options: object) -> Path:
     """The graph of a tiny network with labels and logits; no proof, which other tests have."""
     model, card = tiny_model(name, **options)
     balanced(model, card)
-    graph = trace(model)
+    graph = trace_module.trace(model)
     graft_contract(graph, card, "uint8")
     path = folder / "m.onnx"
     graph.metadata_props[CARD_KEY] = card.to_json()
@@ -126,6 +126,7 @@ def test_tiles_have_the_labels_of_the_whole_image(fcn8s):
     assert plan.windows > 1
 
 
+@pytest.mark.long
 def test_padding_of_100_and_crops_move_the_halo_and_change_no_label(tmp_path):
     path = network("fcn8s-caffe", tmp_path)
     reach = receptive_field_of(str(path), None)
@@ -145,6 +146,7 @@ def test_phases_and_the_network_of_the_card_have_the_graphs_field(fcn8s):
     assert ReceptiveField(graph).halos(31, 7) == before
 
 
+@pytest.mark.long
 def test_the_bilinear_upsampling_of_a_resnet_is_exact_where_8_divides_the_sides(resnet):
     reach = receptive_field_of(str(resnet), None)
     assert (reach.alignment, reach.divisor, reach.tied_by) == (8, 8, "Resize node resize/Resize")
@@ -153,6 +155,7 @@ def test_the_bilinear_upsampling_of_a_resnet_is_exact_where_8_divides_the_sides(
     assert plan.windows > 1
 
 
+@pytest.mark.long
 def test_a_resnets_other_sides_have_the_labels_of_the_extended_image(resnet):
     session, image = open_cpu_session(resnet, threads=1), scene(643, 96)
     plan = plan_tiles(receptive_field_of(str(resnet), None), 643, 96, 488)

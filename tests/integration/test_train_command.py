@@ -96,6 +96,7 @@ def test_a_run_stopped_by_ctrl_c_says_how_to_go_on_and_ends_with_the_same_bits(t
     assert_same_run(unbroken, folder)
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_twice_ends_with_the_same_bits(tmp_path, unbroken):
     folder = tmp_path / "run"
     for lines, arguments in ((3, OPTIONS), (7, ["--resume"])):

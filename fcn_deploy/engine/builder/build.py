@@ -19,7 +19,8 @@ from fcn_deploy.audit.audit import Audit, audit
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.builder.compile import Compiled, CompileJob, compile_in_child
 from fcn_deploy.engine.builder.layers import compare_precision
-from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_maxima, check_options
+from fcn_deploy.engine.builder.maxima import check_maxima
+from fcn_deploy.engine.builder.options import CURRENT, BuildOptions, check_options
 from fcn_deploy.engine.builder.type_support import check_types, lacking_portable
 from fcn_deploy.engine.flavors import PORTABLE_GPUS, Flavor, runs_portable
 from fcn_deploy.engine.gpus import gpus, own_sm

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fcn_deploy.audit.preflight import Finding
+from fcn_deploy.audit.finding import Finding
 from fcn_deploy.engine.flavors import Flavor, open_flavor
 from fcn_deploy.engine.logger import LogMessages, capture_log, create, significant_lines
 from fcn_deploy.errors import EngineError

@@ -8,7 +8,7 @@ import pytest
 
 from fcn_deploy.audit.audit import Audit, AuditRow
 from fcn_deploy.audit.compute_capability import for_gpus
-from fcn_deploy.audit.preflight import Finding
+from fcn_deploy.audit.finding import Finding
 from fcn_deploy.audit.text import summary
 from fcn_deploy.engine.builder import options
 from fcn_deploy.engine.builder.options import named_gpus

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fcn_deploy.audit.audit import Audit, AuditRow
-from fcn_deploy.audit.preflight import Finding
+from fcn_deploy.audit.finding import Finding
 from fcn_deploy.audit.text import finding_line, summary, table, totals_line
 from fcn_deploy.graph.sizes import ImageSize
 

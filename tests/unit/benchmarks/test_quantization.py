@@ -135,6 +135,7 @@ def other_tools(monkeypatch):
     monkeypatch.setattr(quantizers, "peers", made)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("other_tools")
 def test_every_file_is_scored_on_the_same_images_and_no_path_is_reported(data, source, tmp_path, monkeypatch):
     pytest.importorskip("openvino", reason="openvino is not installed")

@@ -68,6 +68,7 @@ def test_the_table_has_a_line_for_each_way_to_compare():
     assert verdicts_table({"rows": [row]}).splitlines()[2] == "| rows of one run | 4 | 2 | 2 | 1 |"
 
 
+@pytest.mark.long
 def test_real_runs_have_a_process_each_and_are_compared_in_three_ways():
     rows, facts = measure(runs=2, products=4, slower=5, side=24, seconds=0.5)
     assert [row["pairs"] + len(row["refused"]) for row in rows] == [2, 1, 1]

@@ -27,14 +27,16 @@ from tests.conftest import tiny_model
 from tests.support.shared_traces import share_traces, structure
 
 SHAPES = ((1, 1, 1), (3, 33, 47))
-pytestmark = pytest.mark.usefixtures("own_trace")
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, ExportReport]:
+def exported(tmp_path_factory: pytest.TempPathFactory, shared_traces: None) -> tuple[torch.nn.Module, ExportReport]:
+    """Export the tiny FCN-8s by a trace of its own, which no other test shares."""
     model, card = tiny_model()
     target = tmp_path_factory.mktemp("export") / "tiny.onnx"
-    return model, export_model(model, card, target, outputs=("labels", "logits"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_module, "trace", trace)
+        return model, export_model(model, card, target, outputs=("labels", "logits"))
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def _loss(fp32: Path, int8: Path, data: str, labels: str | None = None) -> float
     return 100 * (before.overall.mean_iou - after.overall.mean_iou)
 
 
-@pytest.mark.parametrize("target", ["cpu", "tensorrt"])
+@pytest.mark.parametrize("target", ["cpu", pytest.param("tensorrt", marks=pytest.mark.long)])
 def test_a_planted_channel_costs_next_to_nothing_with_no_more_layers_in_float(target, tmp_path):
     planted, healthy = planted_fcn(tmp_path / "planted.onnx"), write_fcn(tmp_path / "healthy.onnx", small_weights())
     label_scenes(tmp_path, healthy, 4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,6 @@ from tests.conftest import tiny_model
 SHAPES = [(1, 33, 47), (2, 65, 31), (1, 33, 47), (1, 33, 47)]
 # BF16 keeps 8 bits: on the tiny net's random weights, labels flip only where two logits are within about 1 %.
 SAME = 0.97
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 
 
 def image_of(shape: tuple[int, int, int]) -> np.ndarray:
@@ -88,7 +88,16 @@ def test_the_network_that_a_source_keeps_for_others_stays_in_fp32():
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
 
 
-@needs_compiler
+@pytest.fixture(params=["aot_eager", pytest.param("inductor", marks=pytest.mark.long)])
+def compiler(request, monkeypatch):
+    """Compile by a backend that needs no C++ compiler, and by the one that users get, which takes 30 s."""
+    if request.param == "inductor" and shutil.which("g++") is None:
+        pytest.skip("no C++ compiler")
+    compiled = partial(torch.compile, backend=request.param)
+    monkeypatch.setattr(pytorch_shapes.torch, "compile", compiled)
+
+
+@pytest.mark.usefixtures("compiler")
 def test_a_shape_that_comes_again_is_compiled_and_gives_the_same_labels():
     model, card = tiny_model()
     with TorchRunner("pytorch:cpu:compile", model, card, mode=TorchMode(compiled=True)) as runner:
@@ -121,7 +130,7 @@ def test_a_compiler_that_fails_is_an_error_and_never_the_eager_network(monkeypat
     assert "\n" not in str(caught.value)
 
 
-@needs_compiler
+@pytest.mark.usefixtures("compiler")
 def test_clones_compile_for_themselves_and_share_the_weights():
     model, card = tiny_model()
     mode = TorchMode(compiled=True)

@@ -63,12 +63,12 @@ def test_a_new_runner_is_benchmarked(mirror, tmp_path):
     assert [spec for spec in default_specs(source, False) if "mirror" in spec] == ["mirror", "mirror:fp16"]
     record = run_bench(
         BenchOptions(
-            source=source, runners=("onnxruntime", "mirror", "mirror:fp16"), data=DataOptions(str(tmp_path)),
+            source=source, runners=("mirror", "mirror:fp16"), data=DataOptions(str(tmp_path)),
             budget=Budget(iterations=2, warmup=1), saturation_s=0.0, isolated=True, memory=True,
         )
     )  # fmt: skip
     assert [(row.runner, row.status, row.reason) for row in record.rows] == [
-        (name, "ok", "") for name in ("onnxruntime", "mirror", "mirror:fp16")
+        (name, "ok", "") for name in ("mirror", "mirror:fp16")
     ]
     assert record.environment["packages"]["numpy"] == np.__version__
     assert all(row.own.memory is not None and row.own.latency is not None for row in record.rows)

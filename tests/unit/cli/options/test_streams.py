@@ -8,6 +8,7 @@ import json
 import click
 import pytest
 
+from fcn_deploy.benchmark.timing import streams
 from fcn_deploy.cli.options.streams import duration
 
 QUICK = ("--runners", "onnxruntime", "--iterations", 3, "--warmup", 0, "--saturation", 0, "--no-memory")
@@ -41,10 +42,17 @@ def test_a_value_that_means_nothing_is_one_line(shell, asked, said):
     assert said in ended.err.splitlines()[-1]
 
 
-def test_the_answer_is_in_text_csv_and_json(shell, tmp_path):
+@pytest.fixture
+def short_loads(monkeypatch):
+    monkeypatch.setattr(streams, "SHORTEST_S", 0.5)
+    monkeypatch.setattr(streams, "LONGEST_S", 1.0)
+
+
+@pytest.mark.usefixtures("short_loads")
+def test_the_answer_is_in_text_csv_and_json(shell, demo_onnx, tmp_path):
     data, table, record = "synthetic:2:0:48x64", tmp_path / "t.csv", tmp_path / "r.json"
     asked = ("--streams", 1, "--fps", 2, "--deadline", "30s")
-    ended = shell("bench", "demo", "--data", data, *QUICK, *asked, "--csv", table, "--json", record)
+    ended = shell("bench", demo_onnx, "--data", data, *QUICK, *asked, "--csv", table, "--json", record)
     assert ended.code == 0, ended.err
     assert "onnxruntime holds 1 stream of 2 images/s within 30000 ms" in " ".join(ended.out.split())
     assert [line["streams_held"] for line in csv.DictReader(table.open())] == ["1"]
@@ -53,8 +61,9 @@ def test_the_answer_is_in_text_csv_and_json(shell, tmp_path):
     assert [load["streams"] for load in read["rows"][0]["measurements"][0]["loads"]] == [1]
 
 
-def test_a_deadline_that_cannot_be_met_is_a_result(shell):
-    ended = shell("bench", "demo", "--data", "synthetic:1:0:192x256", *QUICK, "--streams", 1, "--deadline", "0.1ms")
+@pytest.mark.usefixtures("short_loads")
+def test_a_deadline_that_cannot_be_met_is_a_result(shell, demo_onnx):
+    ended = shell("bench", demo_onnx, "--data", "synthetic:1:0:192x256", *QUICK, "--streams", 1, "--deadline", "0.1ms")
     assert ended.code == 0, ended.err
     assert "no row serves 1 stream of 30 images/s within 0.1 ms" in " ".join(ended.out.split())
 

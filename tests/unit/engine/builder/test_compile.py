@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -197,3 +199,11 @@ def test_an_operator_that_the_library_lacks_is_named_with_its_node(op_type, doma
     job = CompileJob(path, tmp_path / "u.engine", "x", (0, 2, 3), (profile,), BuildOptions())
     with pytest.raises(EngineError, match=rf"u\.onnx: node odd: operator {op_type} is not known to TensorRT for RTX"):
         compile_plan(open_flavor("rtx"), job)
+
+
+def test_the_child_loads_no_library_that_reads_graphs():
+    """onnx and onnx_ir took most of a child's start."""
+    heavy = ("torch", "onnx", "onnx_ir", "onnxruntime")
+    code = f"import sys, fcn_deploy.engine.builder.compile\nprint([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

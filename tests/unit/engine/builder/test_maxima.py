@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fcn_deploy.engine.builder.options import check_maxima, widest_node
+from fcn_deploy.engine.builder.maxima import check_maxima, widest_node
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.load import load_graph
 from fcn_deploy.graph.sizes import ImageSize, tensor_sizes
