@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -10,16 +9,12 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
-from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError, ShapeError
-from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.prediction.image_states import LoadedImage, Tensors
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.registry import RUNNERS, device_of, entry
-from fcn_deploy.vocabulary import INPUT, LABELS, shape_text
+from fcn_deploy.vocabulary import INPUT, LABELS
 
 # The runner's outputs, of uint8[N, H, W, 3]
 Infer = Callable[[NDArray[np.uint8]], Tensors]
@@ -151,84 +146,21 @@ def open_lanes(
         with closing(SlotLanes(first, guard)) as fed:
             yield fed
         return
-    budget = memory_budget_for(first)
-    with closing(ThreadLanes([_infer_function(runner, budget, guard) for runner in runners])) as lanes:
+    with closing(ThreadLanes([_infer_function(runner, guard) for runner in runners])) as lanes:
         yield lanes
 
 
 def labels_function(runner: Runner) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
-    """Return a function from images to the labels of `runner`; ShapeError if they exceed the free memory."""
-    infer = _infer_function(runner, memory_budget_for(runner), UNGUARDED)
+    """Return a function from images to the labels of `runner`."""
+    infer = _infer_function(runner, UNGUARDED)
     return lambda images: infer(images)[LABELS]
 
 
-def _infer_function(runner: Runner, budget: MemoryBudget, guard: AbstractContextManager[object]) -> Infer:
-    """Return a function from images to the outputs of `runner`; ShapeError if they exceed the memory `budget`."""
+def _infer_function(runner: Runner, guard: AbstractContextManager[object]) -> Infer:
+    """Return a function from images to the outputs of `runner`."""
 
     def infer(images: NDArray[np.uint8]) -> Tensors:
-        with budget.reserve(images.shape), guard:
+        with guard:
             return runner.infer({INPUT: images})
 
     return infer
-
-
-# Peak bytes for each pixel and channel of VGG's first stage, which has 64 * width channels and the size of the image:
-# those of an FP32 network are in the registry, as `activation_bytes`. Measured, at 0.3 to 2.4 megapixels: ONNX Runtime
-# and PyTorch in FP32 11 to 27, INT8 9 to 13, OpenVINO in BF16 7.
-INT8_BYTES = 8
-
-
-class MemoryBudget:
-    """Bytes that may be in use at once. A `bytes_per_pixel` of 0 sets no limit.
-
-    Large images wait for each other, and one that cannot fit is rejected. Without this the system ends the process, or
-    another one, before any allocation fails.
-    """
-
-    def __init__(self, bytes_per_pixel: float, free: int, sizing: NetworkSize | None = None) -> None:
-        """`sizing` is the size at which the network computes, None where it is the image's."""
-        self._bytes_per_pixel, self._total, self._sizing = bytes_per_pixel, free, sizing
-        self._reserved = 0.0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def reserve(self, shape: Sequence[int]) -> Iterator[None]:
-        """Reserve the memory of an inference of [N, H, W, ...], after waiting until it is free.
-
-        Raises:
-            ShapeError: it would not fit even if it ran alone.
-        """
-        height, width = (shape[1], shape[2]) if self._sizing is None else self._sizing.of((shape[1], shape[2]))
-        needed = self._bytes_per_pixel * shape[0] * height * width
-        if needed > self._total:
-            size = shape_text(shape[:3] if shape[0] > 1 else shape[1:3])
-            raise ShapeError(
-                f"{size} pixels in one inference take about {needed / 2**30:.1f} GiB and {self._total / 2**30:.1f} are "
-                "free; cut the image into tiles (--tile 1024)"
-            )
-        with self._changed:
-            self._changed.wait_for(lambda: self._reserved + needed <= self._total)
-            self._reserved += needed
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._reserved -= needed
-                self._changed.notify_all()
-
-
-def memory_budget_for(runner: Runner) -> MemoryBudget:
-    """Return a budget of the free memory; without limit unless `runner` is a CPU's and its need is known."""
-    backend, free = runner.name.partition(":")[0], psutil.virtual_memory().available
-    if runner.card is None or backend not in RUNNERS or device_of(runner.name) != "cpu":
-        return MemoryBudget(0.0, free)
-    return MemoryBudget(bytes_per_pixel(runner.card, entry(runner.name).activation_bytes), free, runner.card.sizing)
-
-
-def bytes_per_pixel(card: ModelCard, activation_bytes: int) -> float:
-    """Estimate the peak bytes per pixel cautiously for networks on VGG-16; return 0 for others."""
-    if "resnet" in card.model or card.is_foreign:
-        return 0.0
-    if str(card.notes.get("precision", "")).startswith("int8"):
-        activation_bytes = min(activation_bytes, INT8_BYTES)
-    return activation_bytes * 64 * float(str(card.options.get("width", 1.0)))

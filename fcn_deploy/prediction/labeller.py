@@ -105,6 +105,9 @@ class LocalLabeller:
                 source, stack, runner=options.runner, threads=options.threads, lanes=lanes, engine=options.engine
             )
         self._runner, self._batch = runners[0], options.batch
+        if self._runner.memory is not None:
+            whole = options.tiling is None
+            self._runner.memory.remedy = "cut the image into tiles (--tile 1024)" if whole else "lower --tile"
         self.card, self.name = self._runner.card, self._runner.name
         self.outputs = choose_outputs(options, self.card)
         self._tiled = _tiled_labeller(options, self._runner, progress)

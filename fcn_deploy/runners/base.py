@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,39 +15,10 @@ from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
 from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image, shape_of
 from fcn_deploy.runners.checks.labels import require_sound_outputs
+from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.checks.scores import ScoreCheck
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import LABELS, Shape
-
-UPLOAD, EXECUTE, DOWNLOAD = range(3)
-
-
-class StepEvents:
-    """Two timing events on the device for each of the three steps, made by `make` and used again for every inference.
-
-    The host's clock also counts launching and waiting; where the two differ by much, a runner is bound by its launches.
-    An event has `record(stream)` and `synchronize()`, as those of PyTorch and PyCUDA do.
-    """
-
-    def __init__(self, make: Callable[[], Any], elapsed_ms: Callable[[Any, Any], float]) -> None:
-        """`elapsed_ms(begin, end)` gives the milliseconds between two events that were reached."""
-        self._pairs = [(make(), make()) for _ in range(3)]
-        self._elapsed_ms = elapsed_ms
-
-    @contextmanager
-    def around(self, step: int, stream: Any = None) -> Iterator[None]:
-        """Time what the block puts on `stream`, which should not wait for it."""
-        begin, end = self._pairs[step]
-        begin.record(stream)
-        yield
-        end.record(stream)
-
-    def read(self) -> tuple[int, int, int]:
-        """Wait for the last event; return the nanoseconds of the recorded upload, execute and download."""
-        for _, end in self._pairs:
-            end.synchronize()
-        upload, execute, download = (round(1e6 * self._elapsed_ms(begin, end)) for begin, end in self._pairs)
-        return upload, execute, download
 
 
 class Runner(ABC):
@@ -63,6 +34,7 @@ class Runner(ABC):
         tune_at_once: whether a shape that comes again is tuned for (compiled, captured, measured) at its second run, as
             where many are to be timed; else once its runs have taken about as long as that will.
         score_check: what `infer` asks for the scores behind labels that are all of one class; None asks nothing.
+        memory: what inferences on a CPU have to fit in; None sets no limit.
 
     `upload`, `execute`, `download` and `infer` work on one batch and wait for each step; they are refused while tickets
     are open. `submit` and `result` keep up to `slots` batches under way.
@@ -76,6 +48,7 @@ class Runner(ABC):
         self.notes: tuple[str, ...] = ()
         self.time_on_device = self.tune_at_once = False
         self.score_check: ScoreCheck | None = None
+        self.memory: MemoryBudget | None = None
         self.device_ns: tuple[int, int, int] | None = None
         self._state = "opened"
         self._tickets: Tickets[Any] = Tickets(name, [{}])
@@ -92,13 +65,15 @@ class Runner(ABC):
         What was uploaded before is dropped.
 
         Raises:
-            ShapeError: another type or shape, or one that the model does not take.
+            ShapeError: another type or shape, or one that the model does not take or the memory does not hold.
             RunnerError: all slots are taken, the runner is closed, the device refused, or there is no GPU for the
                 image or the outputs.
         """
         self._require("opened", "uploaded", "executed")
         slot = self._tickets.free_slot()
-        self._start(slot, taken := self._taken(image, slot), on_gpu and self.require_gpu())
+        taken = self._taken(image, slot)
+        with self._room_for(taken):
+            self._start(slot, taken, on_gpu and self.require_gpu())
         return self._tickets.issue(slot, shape_of(taken))
 
     def require_gpu(self) -> bool:
@@ -127,11 +102,12 @@ class Runner(ABC):
         """Bring `image` uint8[N, H, W, 3] to where the device reads it; returns when it is there.
 
         Raises:
-            ShapeError: another name, type or shape.
+            ShapeError: another name, type or shape, or one that the memory does not hold.
             RunnerError: the runner is closed, or the device refused.
         """
         image = self._image_of(feeds)
-        self._upload(image)
+        with self._room_for(image):
+            self._upload(image)
         self._state, self._image_size = "uploaded", shape_of(image)
 
     def execute(self) -> None:
@@ -160,7 +136,8 @@ class Runner(ABC):
         """Upload, execute, download; some runners queue all three and wait once."""
         image = self._image_of(feeds)
         self._state = "opened"
-        outputs = self._run_all(image, on_gpu and self.require_gpu())
+        with self._room_for(image):
+            outputs = self._run_all(image, on_gpu and self.require_gpu())
         self._state, self._image_size = "executed", shape_of(image)
         require_sound_outputs(self.name, outputs, self._image_size, self.card)
         return outputs if self.score_check is None else self.score_check.check(image, outputs)
@@ -173,9 +150,13 @@ class Runner(ABC):
     def clone(self) -> Runner | None:
         """Another runner over the same loaded weights, for another thread; None where this kind has none.
 
-        Each is closed for itself, and the weights go with the last.
+        Each is closed for itself, and the weights go with the last. They share `memory`.
         """
-        return None
+        self._require("opened", "uploaded", "executed")
+        clone = self._clone()
+        if clone is not None:
+            clone.score_check, clone.memory = self.score_check, self.memory
+        return clone
 
     def accepts(self, shape: Shape) -> bool:
         """Return whether images of (N, H, W) may be run; the model's own bounds, not those of memory."""
@@ -192,6 +173,13 @@ class Runner(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _clone(self) -> Runner | None:
+        """Write this to have clones."""
+        return None
+
+    def _room_for(self, image: Any) -> AbstractContextManager[object]:
+        return nullcontext() if self.memory is None else self.memory.reserve(shape_of(image))
 
     def _gpu(self, slot: Any) -> tuple[int, int]:
         """Return the number of the GPU, and the stream that reads an image for `slot`; RunnerError if there is none."""

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
+from fcn_deploy.graph.cpu.memory import GraphMemory, Kernels
 from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.ports import GraphIO, Port, describe_io
 from fcn_deploy.graph.precheck.external_data import without_links
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.checks.labels import size_trouble
+from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
 from fcn_deploy.vocabulary import LABELS
@@ -103,6 +105,8 @@ class OpenVinoRunner(Runner):
         except GraphError as error:
             raise GraphError(f"{source}: {error}") from error
         runner.notes += notes
+        if where == "cpu":
+            runner.memory = MemoryBudget(GraphMemory(opened if notes else Path(source), _kernels(runner._compiled)))
         return runner
 
     @classmethod
@@ -115,7 +119,7 @@ class OpenVinoRunner(Runner):
             )
         return types
 
-    def clone(self) -> OpenVinoRunner:
+    def _clone(self) -> OpenVinoRunner:
         runner = OpenVinoRunner(self.name, self._compiled, self._io, outputs=self.output_names)
         runner._worked = self._worked
         return runner
@@ -218,6 +222,13 @@ def computed_in(compiled: Any) -> tuple[str, ...]:
     """Return the same as a note: "layers that multiply: 20 in BF16, 3 in FP32"."""
     listed = ", ".join(f"{count} in {kind}" for kind, count in layer_types(compiled).most_common())
     return (f"layers that multiply: {listed}",) if listed else ()
+
+
+def _kernels(compiled: Any) -> Kernels:
+    """Return how a compiled network holds its values: floats in the type in which most layers compute."""
+    kinds = layer_types(compiled)
+    narrow = kinds["BF16"] + kinds["FP16"] > kinds["FP32"]
+    return Kernels(2 if narrow else 4, sums_in_place=True, own_weights=True)
 
 
 def _card(model: Any, source: str) -> ModelCard | None:

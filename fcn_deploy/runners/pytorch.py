@@ -17,12 +17,15 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
 from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.arrays import GpuArray, host_image, shape_of
-from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
+from fcn_deploy.runners.base import Runner
+from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
+from fcn_deploy.runners.pytorch_memory import peak_bytes
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
 from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, cudnn_kernels, outputs_of, tensor_of
 from fcn_deploy.runners.repeats import RepeatedShapes
 from fcn_deploy.runners.run_times import RunTimes
+from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.vocabulary import LABELS, Shape
 
@@ -48,6 +51,8 @@ class TorchRunner(Runner):
         self._device = mode.place
         contract = Contract(model, card) if mode.dtype is None else NarrowContract(model, card, mode.dtype)
         self._network: Contract | None = contract.eval().to(self._device)
+        if self._device.type == "cpu":
+            self.memory = MemoryBudget(partial(peak_bytes, self._network, outputs))
         self._events: StepEvents | None = None
         self._begin()
 
@@ -97,8 +102,7 @@ class TorchRunner(Runner):
             model = copy.deepcopy(model)
         return cls(name, model, card, mode=mode, outputs=outputs)
 
-    def clone(self) -> TorchRunner:
-        self._require("opened", "uploaded", "executed")
+    def _clone(self) -> TorchRunner:
         clone = copy.copy(self)
         clone._state, clone._tickets, clone._events = "opened", Tickets(self.name, [{}]), None
         clone._begin()

@@ -43,7 +43,6 @@ class Entry:
         found_by: modules of which one must be installed for these rows; () if fcn-deploy requires its package.
         lanes: whether several of it over one model's weights do more on a CPU than one that has all cores.
         plans_lanes: whether it must know at opening how many of it there will be.
-        activation_bytes: peak memory on a CPU for each value of the widest layer of an FP32 network, cautiously.
         fp16_on_x86: whether its CPU kernels compute an FP16 network in FP16 on x86, and not in FP32.
         provider_options: whether it takes `ProviderOptions`.
         numbered: the devices of which one is chosen by its number: "onnxruntime:cuda:1"; "" for its only one.
@@ -61,7 +60,6 @@ class Entry:
     found_by: tuple[str, ...] = ()
     lanes: bool = False
     plans_lanes: bool = False
-    activation_bytes: int = 16
     fp16_on_x86: bool = True
     provider_options: bool = False
     numbered: tuple[str, ...] = ()
@@ -89,7 +87,7 @@ RUNNERS = {
     "openvino": Entry(
         "OpenVINO", "openvino:OpenVinoRunner", "openvino", "onnx", ("openvino",),
         devices=("cpu", "gpu", "npu"), types=("fp32", "bf16"), rows=("", "int8"), found_by=("openvino",),
-        lanes=True, plans_lanes=True, activation_bytes=8,
+        lanes=True, plans_lanes=True,
     ),
     "tensorrt": Entry(
         "TensorRT", "trt.runner:TrtRunner", "pycuda", "engine", ("tensorrt", "tensorrt-rtx"),

@@ -51,7 +51,6 @@ def _clones(first: Runner, count: int, asked: int | None, stack: ExitStack) -> I
     for _ in range(count):
         clone = first.clone()
         if clone is not None:
-            clone.score_check = first.score_check
             yield stack.enter_context(clone)
         elif asked is not None:
             raise RunnerError(f"{first.name} runs one inference at a time; leave --lanes out")

@@ -8,24 +8,31 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.cpu.memory import GraphMemory, Kernels
 from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
 from fcn_deploy.graph.session import ir_version_trouble, quiet_options, suit_types
+from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.ort.messages import reason_of
 
+# FP16 is computed in FP32.
+KERNELS = Kernels(float_bytes=4)
 FP8_NOTE = "no FP8 kernels on this device: values are rounded to FP8 and computed with in FP32"
 
 
-def open_on_cpu(ort: ModuleType, path: Path, threads: int | None, wanted: str) -> tuple[Any, tuple[str, ...]]:
-    """Return the session and notes; what has no kernels, BF16 and FP8, is computed in FP32."""
+def open_on_cpu(
+    ort: ModuleType, path: Path, threads: int | None, wanted: str
+) -> tuple[Any, tuple[str, ...], MemoryBudget]:
+    """Return the session, notes, and what has to fit; what has no kernels, BF16 and FP8, is computed in FP32."""
     types = stored_types(path)
     if BF16 in types:
         from fcn_deploy.graph.cpu.bf16 import NOTE, rounded_in_fp32
 
         with rounded_in_fp32(path) as file:
-            return create(ort, file, threads, [wanted]), (NOTE,)
+            return create(ort, file, threads, [wanted]), (NOTE,), MemoryBudget(GraphMemory(path, KERNELS))
     model, notes = for_kernels(path)
-    return create(ort, path, threads, [wanted], model=model), ((FP8_NOTE,) if types & FP8 else ()) + notes
+    session = create(ort, path, threads, [wanted], model=model)
+    return session, ((FP8_NOTE,) if types & FP8 else ()) + notes, MemoryBudget(GraphMemory(model, KERNELS))
 
 
 def create(

@@ -83,18 +83,18 @@ class OrtRunner(Runner):
         started = time.perf_counter()
         opened = open_session(name, Path(source), device, threads, provider)
         opening_s = time.perf_counter() - started
-        session = opened.session
-        io = read_io(source, session)
+        io = read_io(source, opened.session)
         fixed = FixedSessions(
             name, Path(source), device, threads, provider or ProviderOptions(), opened.layouts, opened.buffers,
             stamps_of(opened.files),
         )  # fmt: skip
         options: dict[str, Any] = {"device": opened.buffers, "outputs": outputs, "asked": provider}
         with restated(GraphError, GraphError, prefix=f"{source}: "):
-            return cls(name, session, io, **options, fixed=fixed, notes=opened.notes, opening_s=opening_s)
+            runner = cls(name, opened.session, io, **options, fixed=fixed, notes=opened.notes, opening_s=opening_s)
+        runner.memory = opened.memory
+        return runner
 
-    def clone(self) -> OrtRunner:
-        self._require("opened", "uploaded", "executed")
+    def _clone(self) -> OrtRunner:
         options: dict[str, Any] = {"device": self._device, "outputs": self.output_names, "asked": self._asked}
         clone = type(self)(
             self.name, self._session, self._io, **options, fixed=self._opener, opening_s=self._run_times.opening_s

@@ -18,6 +18,7 @@ from fcn_deploy.graph.session import (
     load_onnxruntime,
     warnings_printed,
 )
+from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.ort.creation import create, open_on_cpu
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import (
@@ -50,6 +51,7 @@ class OpenSession:
         notes: what it does otherwise than one might think.
         buffers: where its bound buffers may lie.
         layouts: options that sessions may have in addition to the provider's own.
+        memory: what inferences have to fit in, on a CPU.
         files: what it was read from, where sessions for one shape may be opened later.
     """
 
@@ -58,6 +60,7 @@ class OpenSession:
     buffers: str
     layouts: Layouts = field(default_factory=Layouts)
     files: tuple[Path, ...] = ()
+    memory: MemoryBudget | None = None
 
 
 def open_session(
@@ -80,7 +83,8 @@ def open_session(
     facts = _facts(path) if provider == CUDA or asked.fixed_shapes else None
     files = () if facts is None else facts.files
     if provider == "cpu":
-        return OpenSession(*open_on_cpu(ort, path, threads, wanted), "cpu", files=files)
+        session, notes, memory = open_on_cpu(ort, path, threads, wanted)
+        return OpenSession(session, notes, "cpu", files=files, memory=memory)
     layouts = layouts_for(facts, asked.options)
     with captured_output() as printed, warnings_printed(ort):
         _load_libraries(ort, provider)

@@ -14,10 +14,11 @@ from fcn_deploy.engine.sidecar import read_plan
 from fcn_deploy.errors import EngineError, GraphError
 from fcn_deploy.model_file import file_of, require_file
 from fcn_deploy.runners.arrays import GpuArray
-from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, Runner, StepEvents
+from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.cuda.context import CudaDevice
 from fcn_deploy.runners.cuda.slots import Layout, Slot
 from fcn_deploy.runners.engine_options import TrtOptions
+from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from fcn_deploy.runners.tickets import Tickets
 from fcn_deploy.runners.trt.context import choose_profile
 from fcn_deploy.runners.trt.engine import LoadedEngine, load_engine

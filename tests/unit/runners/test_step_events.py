@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fcn_deploy.benchmark.timing.timed_runner import InProcess
-from fcn_deploy.runners.base import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from fcn_deploy.runners.registry import open_runner
+from fcn_deploy.runners.step_events import DOWNLOAD, EXECUTE, UPLOAD, StepEvents
 from tests.support.fakes.machine import Machine
 from tests.support.tensorrt_nets import *  # noqa: F403  (fixtures)
 from tests.support.tensorrt_nets import PROFILES, noise
