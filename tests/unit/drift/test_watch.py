@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import astuple, replace
 
 import onnx
@@ -28,10 +29,10 @@ def calibrated(source, target, cache, images=CALIBRATION):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, demo_onnx):
     """The demo in FP32 and in 8 bits, and 16 other scenes as they are and with each drift."""
     folder = tmp_path_factory.mktemp("watch")
-    fcn_deploy.export("demo", folder / "demo.onnx")
+    shutil.copy(demo_onnx, folder / "demo.onnx")
     calibrated(folder / "demo.onnx", folder / "int8.onnx", folder / "calib.cache")
     images = scenes("synthetic:16:7:96x128")
     write_photos(folder / "same", images)
@@ -55,8 +56,8 @@ def test_other_scenes_of_the_kind_fit(folder, reference):
 
 
 @pytest.mark.parametrize(("drift", "words"), [
-    ("night", "darker"),
-    ("fog", "less contrast"),
+    pytest.param("night", "darker", marks=pytest.mark.long),
+    pytest.param("fog", "less contrast", marks=pytest.mark.long),
     ("noise", "noisy or sharper"),
     ("bgr", "less vegetation"),
     ("half", "smaller"),
