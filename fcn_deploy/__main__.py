@@ -12,12 +12,14 @@ import signal
 from types import FrameType
 
 from fcn_deploy.system.interrupt import ENDING, end_later, end_on_insistence, heeded, ignore_signals
+from fcn_deploy.system.streams import open_closed
 
 
 def run() -> None:
     """Run the program; exit codes as `fcn_deploy.cli.main.main` has them."""
     for number in heeded():
         signal.signal(number, _stop)
+    open_closed()  # before any other descriptor takes its place
     end_on_insistence(_stop)
     from fcn_deploy.cli.main import main
 

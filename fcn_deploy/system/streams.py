@@ -21,7 +21,7 @@ def prepare_streams() -> None:
 
     Output and error print '?' for characters that they cannot show.
     """
-    _open_closed()
+    open_closed()
     for name, ignored in (("stdout", BrokenPipeError), ("stderr", OSError)):  # there is no place to report the latter
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
@@ -64,7 +64,7 @@ def _lasting(stream: io.TextIOWrapper, ignored: type[OSError]) -> io.TextIOWrapp
     )
 
 
-def _open_closed() -> None:
+def open_closed() -> None:
     """Open /dev/null where a standard stream is closed; else the next file that is opened would get its output."""
     for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:

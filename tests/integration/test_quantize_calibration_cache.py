@@ -64,8 +64,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     made = Place(tmp_path)
     opened = calibration_module.open_cpu_session
 
-    def counting(path: Path) -> SimpleNamespace:
-        session = opened(path)
+    def counting(path: Path, **given: object) -> SimpleNamespace:
+        session = opened(path, **given)
 
         def run(names: Sequence[str], feeds: object) -> object:
             made.runs += 1

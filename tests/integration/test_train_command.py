@@ -41,13 +41,13 @@ def started(folder: Path) -> list[str]:
 
 
 def epochs_left_out(err: str) -> list[str]:
-    """The lines but those of the epochs, which are there also where no terminal is."""
+    """The lines but those of the epochs, which are there also where no terminal is, and of the time of a slow run."""
     lines = err.splitlines()
     assert any(re.fullmatch(r"epoch +\d+  loss .* s", line) for line in lines)
     assert re.match(
         r"fcn8s: [\d,]+ parameters, (random weights|weights of step \d+), cpu; \d+ training images", lines[0]
     )
-    return [line for line in lines[1:] if not line.startswith("epoch ")]
+    return [line for line in lines[1:] if not line.startswith(("epoch ", "an epoch takes "))]
 
 
 def wait_for_lines(log: Path, count: int, process: subprocess.Popen[str]) -> None:
