@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import Dataset, OnError, iterate
 from fcn_deploy.data.sample import Sample
+from fcn_deploy.diagnosis.no_numbers import where_numbers_end
 from fcn_deploy.diagnosis.stages import Stage
-from fcn_deploy.errors import FcnDeployError, RunnerError
+from fcn_deploy.errors import FcnDeployError, RunnerError, ScoreError
 from fcn_deploy.metrics.agreement import AgreementCounts, logit_margin
 from fcn_deploy.metrics.boundary import boundary_mask
 from fcn_deploy.metrics.budget import ImageCounts
@@ -143,6 +144,7 @@ def _infer(stage: Stage, sample: Sample, num_classes: int) -> tuple[Labels, NDAr
         outputs = stage.runner.infer({INPUT: sample.image[None]})
         check_labels(stage.name, outputs[LABELS], num_classes)
     except FcnDeployError as error:
-        stage.status, stage.reason = "failed", str(error)
+        place = where_numbers_end(stage, sample.image[None]) if isinstance(error, ScoreError) else ""
+        stage.status, stage.reason = "failed", "; ".join(filter(None, (str(error), place)))
         raise _StageError from error
     return outputs[LABELS], outputs.get(LOGITS)

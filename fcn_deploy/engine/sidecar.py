@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.engine.flavors import PORTABLE_GPUS, REBUILD, read_header
+from fcn_deploy.engine.flavors import PORTABLE_GPUS, REBUILD, PlanHeader, read_header
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port
 from fcn_deploy.system.files import require_plain, sha256
@@ -119,7 +119,7 @@ class Sidecar:
         seconds: of the build; peak_bytes: resident memory of the process that built it, None if not measured.
     """
 
-    flavor: Filled
+    flavor: Literal["tensorrt", "tensorrt_rtx"]  # a module's name: no other one is looked for
     version: Filled
     platform: Filled
     built_for: BuiltFor
@@ -165,6 +165,8 @@ def read_plan(engine: Path) -> tuple[bytes, Sidecar | None]:
         header, plan = read_header(engine, known=sidecar is not None), require_plain(engine).read_bytes()
     except OSError as error:
         raise EngineError(f"{engine} cannot be read: {error.strerror}") from error
+    if trouble := flavor_trouble(header, sidecar):
+        raise EngineError(f"{engine}: {trouble}")
     whole = (sidecar.plan_bytes if sidecar else header.plan_bytes if header else None) or 0
     if len(plan) < whole:
         raise EngineError(f"{engine} is truncated: it has {len(plan)} of {whole} bytes; copy it again, or {REBUILD}")
@@ -174,6 +176,13 @@ def read_plan(engine: Path) -> tuple[bytes, Sidecar | None]:
             f"or {REBUILD}"
         )
     return plan, sidecar
+
+
+def flavor_trouble(header: PlanHeader | None, sidecar: Sidecar | None) -> str:
+    """Return that a plan is not of the library that its sidecar names; "" if it is, or one of them says nothing."""
+    if header is None or sidecar is None or header.flavor == sidecar.flavor:
+        return ""
+    return f"its sidecar names {sidecar.flavor}, and it is a plan of {header.flavor}; copy both again, or {REBUILD}"
 
 
 def read_description(path: Path) -> Sidecar:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fcn_deploy.engine.flavors import PlanHeader, read_header
-from fcn_deploy.engine.sidecar import Sidecar, read_description, read_sidecar, sidecar_path
+from fcn_deploy.engine.sidecar import Sidecar, flavor_trouble, read_description, read_sidecar, sidecar_path
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port, contract_line
 from fcn_deploy.system.environment import package_versions
@@ -65,6 +65,9 @@ def inspect_engine(path: Path, sha256: str) -> EngineFile:
     elif sidecar is not None and sidecar.plan_sha256 != sha256:
         name, other = sidecar_path(path).name, sidecar.plan_sha256[:12]
         faults += (f"{name} describes another engine, of SHA-256 {other}...; copy both again, or build again",)
+        sidecar = None
+    elif trouble := flavor_trouble(header, sidecar):
+        faults += (trouble,)
         sidecar = None
     return EngineFile(
         header=header,

@@ -21,7 +21,7 @@ import onnx_ir as ir
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.engine.flavors import TENSORRT
-from fcn_deploy.engine.sidecar import SidecarPort, matches_plan, read_sidecar
+from fcn_deploy.engine.sidecar import SidecarPort, read_plan, read_sidecar
 from fcn_deploy.engine_build.profiles import DEFAULT
 from fcn_deploy.errors import EngineError, GraphError, OutputError
 from fcn_deploy.graph.load import find_card, load_graph
@@ -177,14 +177,12 @@ def _replace_parts(temporary: Path, target: Path, version: int) -> None:
 
 
 def _engine(source: Path, options: TritonOptions) -> ServedModel:
-    sidecar = read_sidecar(source)
+    sidecar = read_plan(source)[1] or read_sidecar(source)  # which says that it is missing
     if sidecar.flavor != TENSORRT:
         raise EngineError(
             f"{source} is a plan of TensorRT for RTX, which Triton does not load; build it with --flavor tensorrt on "
             "the machine that serves, or package the ONNX file"
         )
-    if not matches_plan(sidecar, source):
-        raise EngineError(f"the file next to {source} describes another engine; build the engine again")
     if not options.gpu:
         raise EngineError(f"{source} is an engine and runs on a GPU; leave out --cpu")
     _check_profiles(sidecar.profiles, options.warmup)

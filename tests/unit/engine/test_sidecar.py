@@ -16,11 +16,13 @@ from fcn_deploy.engine.sidecar import (
     SidecarPort,
     differences,
     matches_plan,
+    read_plan,
     read_sidecar,
     reasons_to_build,
     sidecar_path,
 )
 from fcn_deploy.errors import EngineError
+from fcn_deploy.inspection.inspect import inspect
 from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD
 
@@ -138,3 +140,17 @@ def test_layers_built_in_another_type_are_counted_by_kind():
         "1 layer: FP16 in the file, FP32 in the engine (fc)",
     ]
     assert PrecisionShares((1, 33, 47), {}, {}).kinds() == []
+
+
+def test_no_module_that_a_sidecar_names_is_imported(tmp_path):
+    engine = _write(tmp_path, flavor="this.module")
+    with pytest.raises(EngineError, match=r"flavor is 'this\.module'; expected tensorrt or tensorrt_rtx"):
+        read_sidecar(engine)
+
+
+def test_a_plan_of_another_library_than_its_sidecar_names_is_refused(tmp_path):
+    plan = b"ftrt" + bytes(40)
+    engine = _write(tmp_path, plan=plan, plan_sha256=hashlib.sha256(plan).hexdigest(), plan_bytes=len(plan))
+    with pytest.raises(EngineError, match="its sidecar names tensorrt_rtx, and it is a plan of tensorrt; copy both"):
+        read_plan(engine)
+    assert any("its sidecar names tensorrt_rtx" in fault for fault in inspect(engine).faults)

@@ -22,7 +22,7 @@ from fcn_deploy.system.exchange import exchange as exchange_folders
 from fcn_deploy.vocabulary import Profile
 from tests.support.small_fcn import CARD, write_fcn
 
-PLAN = b"a plan of TensorRT"
+PLAN = b"a plan of TensorRT, as long as a header"
 
 
 @pytest.fixture(scope="module")

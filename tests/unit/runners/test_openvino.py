@@ -16,6 +16,7 @@ from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, U
 from fcn_deploy.runners import openvino as openvino_runner
 from fcn_deploy.runners.openvino import open_core, parse_device
 from fcn_deploy.runners.registry import device_of, open_runner
+from fcn_deploy.vocabulary import INPUT
 from tests.support.onnx_files import CARD, write_graph
 from tests.support.small_fcn import images, write_fcn
 from tests.unit.runners.ort.test_runner import LOGITS, image_of_pixels
@@ -255,3 +256,12 @@ def test_a_clone_outlives_the_runner_that_it_was_made_of(tmp_path, classes):
     second.close()
     with pytest.raises(RunnerError, match="closed"):
         second.infer({"image": image_of_pixels(classes)})
+
+
+def test_an_image_that_is_too_small_is_named_with_the_layer(tmp_path):
+    image = np.zeros((1, 1, 2, 3), np.uint8)
+    with open_runner("openvino", str(write_fcn(tmp_path / "fcn.onnx"))) as runner:
+        with pytest.raises(
+            RunnerError, match=r"an image of 1x2 is too small for the layer pool \(MaxPool\); give a larger"
+        ):
+            runner.infer({INPUT: image})
