@@ -10,15 +10,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from fcn_deploy.card import ModelCard
-from fcn_deploy.engine.flavors import PORTABLE_GPUS, REBUILD, PlanHeader, read_header
+from fcn_deploy.engine.flavors import NAMES, PORTABLE_GPUS, REBUILD, PlanHeader, read_header
 from fcn_deploy.errors import EngineError
 from fcn_deploy.graph.ports import Port
 from fcn_deploy.system.files import require_plain, sha256
 from fcn_deploy.system.formatting import count, some
-from fcn_deploy.system.serialization.decode import Count, Filled, decode, is_schema, parse_json
+from fcn_deploy.system.serialization.decode import Count, Filled, decode, is_schema, matching, parse_json
 from fcn_deploy.system.serialization.plain import plain
 from fcn_deploy.vocabulary import Profile, Shape
 
@@ -119,7 +119,7 @@ class Sidecar:
         seconds: of the build; peak_bytes: resident memory of the process that built it, None if not measured.
     """
 
-    flavor: Literal["tensorrt", "tensorrt_rtx"]  # a module's name: no other one is looked for
+    flavor: Annotated[str, matching("|".join(NAMES), " or ".join(NAMES))]  # a module: no other one is looked for
     version: Filled
     platform: Filled
     built_for: BuiltFor

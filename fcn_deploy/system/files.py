@@ -37,8 +37,19 @@ _REASONS = {
 
 def os_error_line(error: OSError) -> str:
     """Say in one line what the system refused, on which file, and what to do."""
-    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    if error.errno in (errno.EACCES, errno.EPERM):
+        reason = "permission denied; ask its owner, or work as a user who may use it"
+    else:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return f"{error.filename}: {reason}" if error.filename else reason
+
+
+def check_current_folder() -> None:
+    """Raise OutputError if the current folder was removed: libraries end the process there, and no path is relative."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise OutputError("the current folder was removed; change to another one (cd)") from error
 
 
 def resolved(path: StrPath) -> Path:

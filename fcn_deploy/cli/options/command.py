@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from fcn_deploy.cli import console
 from fcn_deploy.cli.options.numbers import Form
 from fcn_deploy.cli.options.outputs import check_outputs
+from fcn_deploy.system.files import check_current_folder
 
 Decorator = Callable[[Any], Any]
 
@@ -145,6 +146,7 @@ class Command(cloup.Command):
         return rest
 
     def invoke(self, ctx: click.Context) -> Any:
+        check_current_folder()
         check_outputs(ctx)
         with console.described(ctx):
             return super().invoke(ctx)

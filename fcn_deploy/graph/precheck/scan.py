@@ -21,6 +21,7 @@ from fcn_deploy.graph.precheck.tensors import BITS, TensorHeader, check_tensor, 
 from fcn_deploy.graph.precheck.wire import BYTES, Buffer, Field, WireError, fields, message, signed, text
 from fcn_deploy.model_file import require_file
 from fcn_deploy.system.apart import reads
+from fcn_deploy.system.files import reading
 
 MOST_NODES = 50_000  # the largest networks have a tenth; libraries take minutes of memory and time for more
 DEEPEST = 20  # graphs in graphs: an If in a Loop in an If
@@ -49,14 +50,14 @@ def scan(path: Path, *, show: bool = False) -> dict[str, Path]:
     require_file(path)
     scanner = _Scanner(path)
     try:
-        with path.open("rb") as stream:
+        with reading(path, GraphError), path.open("rb") as stream:
             if not stream.seek(0, 2):  # nothing to map
                 scanner.model(b"")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 scanner.model(data)
                 if not show:
                     check_numbers(path, data, scanner.weights())
-    except (WireError, OSError) as error:
+    except WireError as error:
         raise GraphError(f"{path} cannot be read as ONNX ({error}); export or copy it again") from error
     reads(*scanner.files.values())
     return scanner.files

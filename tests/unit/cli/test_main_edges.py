@@ -107,9 +107,12 @@ import fcn_deploy.cli.main as program
 from fcn_deploy import __main__ as entry
 from fcn_deploy.system import interrupt
 interrupt.PATIENCE_S = 0.2
+def insist():
+    while True:
+        time.sleep(0.2)
+        os.kill(os.getpid(), {number})
 def command(**_):
-    threading.Timer(0.1, os.kill, (os.getpid(), {number})).start()
-    threading.Timer(0.7, os.kill, (os.getpid(), {number})).start()
+    threading.Thread(target=insist, daemon=True).start()
     {work}
 program.cli.main = command
 entry.run()

@@ -144,7 +144,7 @@ def test_layers_built_in_another_type_are_counted_by_kind():
 
 def test_no_module_that_a_sidecar_names_is_imported(tmp_path):
     engine = _write(tmp_path, flavor="this.module")
-    with pytest.raises(EngineError, match=r"flavor is 'this\.module'; expected tensorrt or tensorrt_rtx"):
+    with pytest.raises(EngineError, match=r"flavor is 'this\.module'; expected tensorrt_rtx or tensorrt"):
         read_sidecar(engine)
 
 
