@@ -135,10 +135,10 @@ class Runner(ABC):
     def infer(self, feeds: Mapping[str, Any], *, on_gpu: bool = False) -> dict[str, Any]:
         """Upload, execute, download; some runners queue all three and wait once."""
         image = self._image_of(feeds)
-        self._state = "opened"
+        self._state, self._image_size = "opened", shape_of(image)
         with self._room_for(image):
             outputs = self._run_all(image, on_gpu and self.require_gpu())
-        self._state, self._image_size = "executed", shape_of(image)
+        self._state = "executed"
         require_sound_outputs(self.name, outputs, self._image_size, self.card)
         return outputs if self.score_check is None else self.score_check.check(image, outputs)
 

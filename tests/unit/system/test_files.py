@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from fcn_deploy.errors import DataError, OutputError
-from fcn_deploy.system.files import atomic_path, check_writable, sha256, write_bytes, write_text
+from fcn_deploy.system.files import (
+    atomic_path,
+    check_current_folder,
+    check_writable,
+    os_error_line,
+    output_error,
+    sha256,
+    write_bytes,
+    write_text,
+)
 from fcn_deploy.system.temporaries import remove_leftovers
 
 
@@ -169,3 +178,23 @@ def test_leftovers_of_a_killed_run_go_and_nothing_else(tmp_path):
     (tmp_path / "x" / ".a\nb.png.89abcdef.tmp").write_bytes(b"half")
     remove_leftovers(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "x") == sorted(kept)
+
+
+def test_what_is_denied_comes_without_advice_for_writing():
+    error = PermissionError(errno.EACCES, "Permission denied", "m.onnx")
+    assert os_error_line(error) == "m.onnx: permission denied; ask its owner, or work as a user who may use it"
+    assert str(output_error(Path("m.onnx"), error)).endswith("permission denied; choose a folder you may write to")
+
+
+def test_a_name_that_is_too_long_comes_with_the_limit(tmp_path):
+    with pytest.raises(OutputError, match=r"longer than the file system takes \(255 bytes"):
+        write_text(tmp_path / ("x" * 300), "")
+
+
+def test_a_removed_current_folder_is_named(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    check_current_folder()
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(OutputError, match="the current folder was removed; change to another one"):
+        check_current_folder()
