@@ -21,6 +21,7 @@ if sys.platform != "win32":
 
 _LONGEST_NAME = 240  # bytes of the target's name in a temporary one
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp", re.DOTALL)
+_kept_from_forks = set[int]()  # descriptors of locked folders
 # Folders that this process has written into -> name of a target -> what was left of it then.
 _left: dict[Path, dict[str, list[Path]]] = {}
 
@@ -63,6 +64,37 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(file)
+
+
+@contextmanager
+def first_in(folder: Path) -> Iterator[bool]:
+    """Yield whether no other process is in such a block of `folder`; where the file system has no locks, it is so."""
+    if sys.platform == "win32":
+        yield True
+        return
+    file, first = os.open(folder, os.O_RDONLY), True
+    _kept_from_forks.add(file)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            first = False
+        except OSError:  # no locks
+            first = True
+        yield first
+    finally:
+        _kept_from_forks.discard(file)
+        os.close(file)
+
+
+def _close_after_fork() -> None:
+    """Let a process that is forked hold no lock of the one that it comes from, which it may outlive."""
+    while _kept_from_forks:
+        os.close(_kept_from_forks.pop())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_after_fork)
 
 
 def choose_temporary_folder() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from fcn_deploy.data.classes import FILE_NAME
 from fcn_deploy.data.splits import share_of
 from fcn_deploy.errors import TrainingError
-from fcn_deploy.system.files import check_writable, require_plain
+from fcn_deploy.system.files import check_writable, output_error, require_plain
 from fcn_deploy.system.serialization.decode import decode, parse_json
-from fcn_deploy.system.temporaries import remove_abandoned, target_of_temporary
+from fcn_deploy.system.temporaries import first_in, remove_abandoned, target_of_temporary
 from fcn_deploy.training.config import TrainConfig, differences
 from fcn_deploy.training.quantized import INT8_FILE, PLAN
 from fcn_deploy.training.run import BEST, LAST, LOG
@@ -47,6 +49,32 @@ def saved_run(config: TrainConfig, start: Start) -> SavedState | None:
             f"{config.output} holds another run ({'; '.join(found)}); use its options, another folder, or --restart"
         )
     return saved
+
+
+@contextmanager
+def sole_run(folder: Path) -> Iterator[None]:
+    """Make the folder of a run, and let one process at a time work in it; it is removed if nothing is in it at the end.
+
+    Raises:
+        OutputError: it cannot be made.
+        TrainingError: another process trains in it.
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(folder, error) from error
+        with first_in(folder) as first:
+            if not first:
+                raise TrainingError(
+                    f"another process is training in {folder}; wait for its end, or choose another folder"
+                )
+            yield
+    finally:
+        for each in made:
+            with suppress(OSError):  # the run is in it
+                each.rmdir()
 
 
 def check_outputs(config: TrainConfig) -> None:

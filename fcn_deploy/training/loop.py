@@ -24,6 +24,7 @@ from fcn_deploy.training.folder import (
     remove_partial_files,
     remove_run,
     saved_run,
+    sole_run,
 )
 from fcn_deploy.training.opening import opening_lines
 from fcn_deploy.training.page import write_page
@@ -172,7 +173,12 @@ def run_training(
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     progress: Progress = SILENT,
 ) -> TrainResult:
-    """Train as `config` says; see `train`."""
+    """Train as `config` says, alone in its folder; see `train`."""
+    with sole_run(config.output):
+        return _run(config, start, on_epoch, progress)
+
+
+def _run(config: TrainConfig, start: Start, on_epoch: Callable[[EpochRecord], None], progress: Progress) -> TrainResult:
     precision = choose_device(config.device, config.amp)
     saved = saved_run(config, start)
     remove_partial_files(config.output)

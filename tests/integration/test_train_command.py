@@ -158,7 +158,7 @@ def test_a_finished_run_says_so_and_the_summary_can_be_json(shell, unbroken):
             2,
             "is not in the range 0<=x<=9223372036854775807",
         ),
-        ([*OPTIONS, "-o", "/dev/null/run"], 1, "error: cannot write /dev/null/run/state.safetensors"),
+        ([*OPTIONS, "-o", "/dev/null/run"], 1, "error: cannot write /dev/null/run"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, monkeypatch, shell, arguments, code, words):

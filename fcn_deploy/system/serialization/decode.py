@@ -83,9 +83,9 @@ def decode(
 
 
 def parse_json(text: str, source: str, error: type[FcnDeployError]) -> Any:
-    """Parse JSON; raise `error`, naming `source`, if `text` is not JSON, or nested too deep."""
+    """Parse JSON, behind a byte order mark too; raise `error`, naming `source`, for other text or deep nesting."""
     try:
-        value = json.loads(text)
+        value = json.loads(text.removeprefix("\ufeff"))
         check_nesting(value)
     except RecursionError as failure:
         raise error(f"{source}: {TOO_DEEP}") from failure

@@ -24,7 +24,10 @@ _TEXT = re.compile(r"'[^']*(?:'|$)|\"(?:[^\"\\]|\\.?)*(?:\"|$)")  # always ends,
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the tables of a TOML file in UTF-8; OSError where no plain file can be read, ValueError for no TOML."""
     reads(path)
-    text = require_plain(path).read_text(encoding="utf-8")
+    try:
+        text = require_plain(path).read_text(encoding="utf-8-sig")  # some editors write a byte order mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not text in UTF-8, at byte {error.start}") from error
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > MOST_DOTS and _TEXT.sub("", line).count(".") > MOST_DOTS:
             raise ValueError(f"line {number} has more than {MOST_DOTS} dots; expected keys of a few parts")

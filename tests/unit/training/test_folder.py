@@ -11,7 +11,7 @@ import pytest
 
 from fcn_deploy.errors import FcnDeployError, TrainingError
 from fcn_deploy.training.config import TrainConfig
-from fcn_deploy.training.folder import FILES, saved_run
+from fcn_deploy.training.folder import FILES, saved_run, sole_run
 from fcn_deploy.training.loop import run_training
 from tests.support.training_runs import killed_at, tiny_runs
 
@@ -76,3 +76,24 @@ def test_a_run_that_lost_its_state_is_not_replaced_without_restart(config, start
         run_training(config, start=start)
     assert (config.output / "best.safetensors").read_bytes() == best
     assert run_training(replace(config, epochs=1), start="restart").position.step > 0
+
+
+def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(config):
+    with (
+        sole_run(config.output),
+        pytest.raises(TrainingError, match="another process is training in .*run; wait for its end, or choose"),
+    ):
+        run_training(config, start="restart")
+    assert not config.output.exists(), "an empty folder was left"
+
+
+def test_a_forked_process_holds_no_folder(config):
+    with sole_run(config.output):
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.read(ours, 1)
+            os._exit(0)
+    with sole_run(config.output):  # while the child lives
+        os.write(theirs, b".")
+    assert os.waitpid(child, 0)[1] == 0

@@ -116,3 +116,7 @@ def test_json_that_is_nested_too_deep_is_an_error(text: str):
     with pytest.raises(EngineError, match=r"^f\.json: its lists or tables are nested more than 100 deep$"):
         parse_json(text, "f.json", EngineError)
     assert plain(parse_json("[" * 100 + "]" * 100, "f.json", EngineError)) != []
+
+
+def test_a_byte_order_mark_is_no_part_of_json():
+    assert parse_json("\ufeff[1]", "a.json", RecipeError) == [1]

@@ -33,3 +33,8 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.toml")
     with pytest.raises(OSError, match="expected a plain file"):
         read_toml(tmp_path / "a.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert read_toml(tmp_path / "a.toml") == {"a": 1}
