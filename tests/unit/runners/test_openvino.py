@@ -262,4 +262,5 @@ def test_an_image_that_is_too_small_is_named_with_the_layer(tmp_path):
     words = r"an image of 1x2 is too small for the layer pool \(MaxPool\); give a larger"
     with open_runner("openvino", str(write_fcn(tmp_path / "fcn.onnx"))) as runner:
         runner.infer({INPUT: np.zeros((1, 34, 46, 3), np.uint8)})  # whose size is not the one to name
-        pytest.raises(RunnerError, runner.infer, {INPUT: np.zeros((1, 1, 2, 3), np.uint8)}).match(words)
+        with pytest.raises(RunnerError, match=words):
+            runner.infer({INPUT: np.zeros((1, 1, 2, 3), np.uint8)})

@@ -81,7 +81,7 @@ def test_a_run_that_lost_its_state_is_not_replaced_without_restart(config, start
 def test_a_second_training_in_a_folder_is_refused_while_the_first_goes_on(config):
     with (
         sole_run(config.output),
-        pytest.raises(TrainingError, match="another process is training in .*run; wait for its end, or choose"),
+        pytest.raises(TrainingError, match=r"another process is training in .*run; wait for its end, or choose"),
     ):
         run_training(config, start="restart")
     assert not config.output.exists(), "an empty folder was left"
