@@ -24,7 +24,7 @@ from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.checks.labels import size_trouble
 from fcn_deploy.runners.checks.memory import MemoryBudget
-from fcn_deploy.runners.openvino_errors import misfit, reason_of
+from fcn_deploy.runners.checks.sizes import misfit
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require
 from fcn_deploy.vocabulary import LABELS
@@ -92,7 +92,7 @@ class OpenVinoRunner(Runner):
         try:
             model = core.read_model(opened)
         except RuntimeError as error:
-            raise GraphError(f"{source}: OpenVINO cannot read it: {reason_of(error)}") from error
+            raise GraphError(f"{source}: OpenVINO cannot read it: {_reason(error)}") from error
         io = describe_io(source, [*map(_port, model.inputs)], [*map(_port, model.outputs)], _card(model, source))
         options: dict[str, object] = {} if wanted is None else {"INFERENCE_PRECISION_HINT": TYPES[wanted]}
         if threads is not None and where == "cpu":
@@ -102,7 +102,7 @@ class OpenVinoRunner(Runner):
         try:
             runner = cls(name, core.compile_model(model, where.upper(), options), io, outputs=outputs)
         except RuntimeError as error:
-            raise RunnerError(f"{name}: OpenVINO cannot compile {source}: {reason_of(error)}") from error
+            raise RunnerError(f"{name}: OpenVINO cannot compile {source}: {_reason(error)}") from error
         except GraphError as error:
             raise GraphError(f"{source}: {error}") from error
         runner.notes += notes
@@ -132,7 +132,7 @@ class OpenVinoRunner(Runner):
         try:
             self._set(prepared)
         except RuntimeError as error:
-            raise RunnerError(f"{self.name} does not take {list(image.shape)}: {reason_of(error)}") from error
+            raise RunnerError(f"{self.name} does not take {list(image.shape)}: {_reason(error)}") from error
 
     def _set(self, image: NDArray[Any]) -> None:
         self._image = image  # the request keeps no array alive, only its address
@@ -147,7 +147,7 @@ class OpenVinoRunner(Runner):
             if shape in self._worked and self._runs_behind_another(self._image):
                 return
             size = self._image_size
-            reason = size_trouble(size, None, self.card) or misfit(error, size) or reason_of(error)
+            reason = size_trouble(size, None, self.card) or misfit(error, size) or _reason(error)
             raise RunnerError(f"{self.name} failed while running: {reason}") from error
         self._worked.add(shape)
 
@@ -241,3 +241,10 @@ def _port(port: Any) -> Port:
     kind, shape = port.element_type.to_string(), port.partial_shape
     dims = () if shape.rank.is_dynamic else tuple(d.get_length() if d.is_static else str(d) for d in shape)
     return Port(port.any_name, PORT_TYPES.get(kind, kind), dims)
+
+
+def _reason(error: RuntimeError) -> str:
+    """Return OpenVINO's message without the lines that name its source files, at most 300 characters."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    details = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
+    return " ".join(details or lines)[:300]

@@ -1,4 +1,4 @@
-"""Say in a line what OpenVINO reports in several, with the names of its source files between them."""
+"""Recognise in a library's words that an image does not fit a layer of a network."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ import re
 
 from fcn_deploy.vocabulary import Shape, shape_text
 
-# A node whose sizes cannot be worked out for the image at hand: its operator, its name, and the check that failed.
+# Of OpenVINO: a node whose sizes cannot be worked out for the image at hand: its operator, its name, the failed check.
 _SIZES = re.compile(r"\[\w+\] (\w+) node with name '([^']*)' Check '([^']*)' failed at \S*shape_inference")
 _SMALLER = "le(kernel"  # the check that a kernel is not larger than what it slides over
-
-
-def reason_of(error: RuntimeError) -> str:
-    """Return OpenVINO's message without the lines that name its source files, at most 300 characters."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    details = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
-    return " ".join(details or lines)[:300]
 
 
 def misfit(error: RuntimeError, image: Shape) -> str:
