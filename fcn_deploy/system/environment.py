@@ -57,6 +57,16 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def cpu_flags(info: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Return the names of the first processor's abilities, such as avx2; empty where the system does not list them."""
+    try:
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    flags = (line.partition(":")[2].split() for line in lines if line.startswith("flags"))
+    return frozenset(next(flags, ()))
+
+
 def gpu_names() -> list[str]:
     """List the NVIDIA GPUs that PyTorch can use; empty if none, or if PyTorch was built without CUDA."""
     import torch

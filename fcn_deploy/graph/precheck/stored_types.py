@@ -11,7 +11,7 @@ from fcn_deploy.graph.precheck.wire import WireError, fields, message, text
 
 METADATA = 14  # the field of a ModelProto
 # Numbers of types in onnx.proto, which are those of `onnx_ir.DataType`; FP8 are E4M3FN and E5M2.
-BF16 = 16
+INT8, BF16 = 3, 16
 FP8 = frozenset({17, 19})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,14 +10,21 @@ from typing import Any
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.cpu.memory import GraphMemory, Kernels
 from fcn_deploy.graph.cpu.opening import for_kernels
-from fcn_deploy.graph.precheck.stored_types import BF16, FP8, stored_types
+from fcn_deploy.graph.precheck.stored_types import BF16, FP8, INT8, stored_types
 from fcn_deploy.graph.session import ir_version_trouble, quiet_options, suit_types
 from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.ort.messages import reason_of
+from fcn_deploy.system.environment import cpu_flags
 
 # FP16 is computed in FP32.
 KERNELS = Kernels(float_bytes=4)
 FP8_NOTE = "no FP8 kernels on this device: values are rounded to FP8 and computed with in FP32"
+# Each of these adds products of 8 bits in 32; without, x86-64 adds two of them in 16 first.
+WIDE_SUMS = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+OVERFLOW_NOTE = (
+    "this processor has no VNNI: two 8-bit products are added in 16 bits, which overflow where they are near their "
+    "largest; `fcn-deploy evaluate` shows what that costs"
+)
 
 
 def open_on_cpu(
@@ -32,7 +39,16 @@ def open_on_cpu(
             return create(ort, file, threads, [wanted]), (NOTE,), MemoryBudget(GraphMemory(path, KERNELS))
     model, notes = for_kernels(path)
     session = create(ort, path, threads, [wanted], model=model)
-    return session, ((FP8_NOTE,) if types & FP8 else ()) + notes, MemoryBudget(GraphMemory(model, KERNELS))
+    notes = (*_notes_on_types(types), *notes)
+    return session, notes, MemoryBudget(GraphMemory(model, KERNELS))
+
+
+def _notes_on_types(types: frozenset[int]) -> Iterator[str]:
+    """Yield what this CPU does otherwise with the types of a file's weights than one might think."""
+    if types & FP8:
+        yield FP8_NOTE
+    if INT8 in types and "avx2" in (flags := cpu_flags()) and not flags & WIDE_SUMS:
+        yield OVERFLOW_NOTE
 
 
 def create(
