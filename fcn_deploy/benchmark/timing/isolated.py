@@ -107,7 +107,9 @@ class InChild:
     def __enter__(self) -> InChild:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # Ctrl-C, say: what the process works on may take minutes
+            self._process.kill()
         self.close()
 
     def _send(self, batches: Sequence[Image]) -> None:

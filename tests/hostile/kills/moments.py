@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tests.hostile.kills.attempts import Moment, Undisturbed
 from tests.hostile.kills.shim import Fault
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A disk that stays full, and one that fails once.
 ERRORS = ((errno.ENOSPC, True), (errno.EIO, False))
 
@@ -21,7 +21,7 @@ def moments(count: int, wanted: Undisturbed, seed: int) -> list[Moment]:
     by_time = count // 6
     by_error = count // 3
     found = [
-        Moment(Fault(at, signal=SIGNALS[index % 3]))
+        Moment(Fault(at, signal=SIGNALS[index % len(SIGNALS)]))
         for index, at in enumerate(_spread(count - by_time - by_error, wanted.operations, chosen))
     ]
     for index, at in enumerate(_spread(by_error, wanted.operations, chosen)):
@@ -29,7 +29,7 @@ def moments(count: int, wanted: Undisturbed, seed: int) -> list[Moment]:
         found.append(Moment(Fault(at, error=error, onwards=onwards)))
     for index in range(by_time):
         seconds = wanted.seconds * (index + chosen.random()) / by_time
-        found.append(Moment(after_s=seconds, signal=SIGNALS[index % 3]))
+        found.append(Moment(after_s=seconds, signal=SIGNALS[index % len(SIGNALS)]))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from pathlib import Path
 
@@ -72,3 +73,18 @@ def test_a_process_that_dies_fails_its_own_row_and_no_other(path):
     assert samples[0].failure is not None
     assert samples[0].failure.startswith("dies: its process was killed (SIGKILL), often because memory ran out")
     assert len(samples[1].total_ns) == 3
+
+
+def test_an_interruption_does_not_wait_for_what_the_child_is_at(path):
+    def interrupted(one: InChild) -> None:
+        one.time(BATCH)
+        assert one._process.stdin is not None
+        pickle.dump(("saturate", [id(BATCH)], 60.0), one._process.stdin)  # a minute's work
+        one._process.stdin.flush()
+        raise KeyboardInterrupt
+
+    with InChild("one", "onnxruntime", path) as one:
+        process = one._process
+        with pytest.raises(KeyboardInterrupt), one:
+            interrupted(one)
+        assert process.returncode == -signal.SIGKILL
