@@ -190,7 +190,7 @@ class Bench:
                     yield f"torn: {own}: {error}"
             elif known and data not in known:
                 yield f"torn: {own} differs from that of an undisturbed run"
-        if self.command.one and shown(files) and shown(files) not in [shown(each) for each in allowed]:
+        if self.command.one and any(shown(files).values()) and shown(files) not in [shown(each) for each in allowed]:
             yield "torn: the outputs are of different runs"
 
     def _missing(self, files: Files, wanted: Undisturbed) -> list[str]:
