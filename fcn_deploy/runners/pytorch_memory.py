@@ -16,8 +16,8 @@ from fcn_deploy.contract import Contract
 from fcn_deploy.runners.pytorch_shapes import outputs_of
 from fcn_deploy.vocabulary import Shape
 
-# What the C library keeps of freed tensors below 32 MiB, its largest threshold: 20 to 130 MiB were measured.
-KEPT = 128 << 20
+# What the C library keeps of freed tensors below 32 MiB, its largest threshold: 10 to 130 MiB were measured.
+KEPT = 64 << 20
 
 
 def peak_bytes(network: Contract, names: Sequence[str], shape: Shape) -> int:

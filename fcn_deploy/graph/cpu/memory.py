@@ -30,7 +30,8 @@ IN_PLACE = frozenset({
 })  # fmt: skip
 # With a Quantize behind them, these compute on 8-bit codes.
 ON_CODES = IN_PLACE | {"Add", "AveragePool", "Concat", "MaxPool", "Resize", "Transpose"}
-FLOATS = (1, 10, 16)  # FP32, FP16 and BF16 in onnx.proto
+# Types of values, as onnx.proto numbers them: FP32, FP16 and BF16; codes of 8 bits.
+FLOATS, UINT8 = (1, 10, 16), 2
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class Kernels:
     Attributes:
         float_bytes: of each float, whatever its type in the file.
         sums_in_place: whether a sum takes the place of an operand.
+        columns: whether a transposed convolution first makes a column for each input pixel, and adds them up.
         own_weights: whether the first inference copies the weights into an order of the kernels' own.
     """
 
     float_bytes: int = 4
     sums_in_place: bool = False
+    columns: bool = True
     own_weights: bool = False
 
 
@@ -106,7 +109,7 @@ class _Values:
 
     def __init__(self, nodes: Sequence[ir.Node], sizes: Mapping[str, TensorSize], kernels: Kernels) -> None:
         self._sizes, self._kernels = sizes, kernels
-        self._codes = _find_codes(nodes)
+        self._codes = self._find_codes(nodes)
 
     def nbytes(self, value: ir.Value) -> int:
         """Return the bytes of a value; of codes those of integers."""
@@ -116,28 +119,44 @@ class _Values:
 
     def renames(self, node: ir.Node) -> bool:
         """Return whether a node's result is the codes before it, which it only gives another meaning."""
-        quantizes = node.op_type == "QuantizeLinear" and node.inputs[0] in self._codes
-        return quantizes or node.op_type == "DequantizeLinear"
+        value = {"DequantizeLinear": node.outputs[0], "QuantizeLinear": node.inputs[0]}.get(node.op_type)
+        return value in self._codes
+
+    def _is_code(self, value: ir.Value | None) -> bool:
+        """Return whether a value has the type of codes that kernels compute with: signed ones they make floats of."""
+        return value is not None and self._sizes[str(value.name)].dtype == UINT8
+
+    def _find_codes(self, nodes: Sequence[ir.Node]) -> set[ir.Value]:
+        """Return the floats that are never in memory: they are computed as 8-bit codes, of such."""
+        quantized = self._find_quantized(nodes)
+        codes: set[ir.Value] = set()
+        computed = {value for node in nodes for value in node.outputs}
+        for node in nodes:
+            operands = [value for value in node.inputs if value in computed]
+            if node.op_type == "DequantizeLinear":
+                known = self._is_code(node.inputs[0])
+            else:
+                known = quantized.issuperset(node.outputs) and bool(operands) and codes.issuperset(operands)
+            if known:
+                codes.update(node.outputs)
+        return codes
+
+    def _find_quantized(self, nodes: Sequence[ir.Node]) -> set[ir.Value]:
+        """Return the values that are read to make codes of them alone, if by way of what works on codes too."""
+        found: set[ir.Value] = set()
+        for node in reversed(nodes):
+            readers = [use.node for value in node.outputs for use in value.uses()]
+            ends = [reader for reader in readers if reader.op_type not in ON_CODES or reader.outputs[0] not in found]
+            if readers and all(end.op_type == "QuantizeLinear" and self._is_code(end.outputs[0]) for end in ends):
+                found.update(node.outputs)
+        return found
 
     def scratch(self, node: ir.Node) -> int:
-        """Return the bytes of the columns that a transposed convolution adds into its result; 0 of other nodes."""
-        if node.op_type != "ConvTranspose":
+        """Return the bytes of a transposed convolution's columns; 0 of other nodes."""
+        if node.op_type != "ConvTranspose" or not self._kernels.columns:
             return 0
         data, weights = (self._sizes[str(value.name)].shape or (0,) for value in node.inputs[:2] if value is not None)
         return self._kernels.float_bytes * data[0] * math.prod(data[2:]) * math.prod(weights[1:])
-
-
-def _find_codes(nodes: Sequence[ir.Node]) -> set[ir.Value]:
-    """Return the floats that are never in memory: their readers take them as 8-bit codes."""
-    found: set[ir.Value] = set()
-    for node in reversed(nodes):
-        readers = [use.node for value in node.outputs for use in value.uses()]
-        if readers and all(
-            reader.op_type == "QuantizeLinear" or (reader.op_type in ON_CODES and reader.outputs[0] in found)
-            for reader in readers
-        ):
-            found.update(node.outputs)
-    return found
 
 
 def _play(nodes: Sequence[ir.Node], values: _Values, kernels: Kernels) -> int:

@@ -14,6 +14,8 @@ from fcn_deploy.vocabulary import Shape, shape_text
 # Bytes per pixel, some ten times what full-width networks take: images that fit at so many need no estimate.
 PLENTY = 16 << 10
 KEPT_ESTIMATES = 1000
+# Measured needs are up to so many times the estimate (docs/design/runners.md).
+CAUTION = 1.1
 
 
 class MemoryBudget:
@@ -27,7 +29,7 @@ class MemoryBudget:
 
     def __init__(self, estimate: Callable[[Shape], int | None]) -> None:
         """`estimate` gives the bytes that an inference of (N, H, W) takes; None, if not known, sets no limit."""
-        self._estimate = lru_cache(KEPT_ESTIMATES)(estimate)
+        self.estimate = lru_cache(KEPT_ESTIMATES)(estimate)
         self.remedy = "give smaller images"
         self._total = -1  # not asked yet
         self._reserved = 0
@@ -60,7 +62,7 @@ class MemoryBudget:
         if self._total < 0:
             self._total = free_bytes()
         count, height, width = shape
-        return 0 if PLENTY * count * height * width <= self._total else self._estimate(shape) or 0
+        return 0 if PLENTY * count * height * width <= self._total else round(CAUTION * (self.estimate(shape) or 0))
 
     def _refusal(self, shape: Shape, needed: int) -> ShapeError:
         size = shape_text(shape if shape[0] > 1 else shape[1:])

@@ -59,7 +59,6 @@ def test_the_network_is_left_as_it_was_and_no_memory_is_taken():
 NETWORKS = [
     ("fcn8s", {"width": 0.25}),
     ("fcn8s-caffe", {"width": 0.25}),
-    ("fcn-resnet50", {}),
     ("deeplabv3-resnet50", {}),
 ]
 

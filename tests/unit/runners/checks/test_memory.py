@@ -14,7 +14,7 @@ from fcn_deploy.errors import ShapeError
 from fcn_deploy.prediction import labeller
 from fcn_deploy.prediction.predict import predict
 from fcn_deploy.runners.checks import memory as module
-from fcn_deploy.runners.checks.memory import PLENTY, MemoryBudget
+from fcn_deploy.runners.checks.memory import CAUTION, PLENTY, MemoryBudget
 from tests.support.fake_runners import FakeRunner
 
 
@@ -25,7 +25,8 @@ def free(monkeypatch):
 
 
 def _pixels(bytes_each: int):
-    return lambda shape: bytes_each * shape[0] * shape[1] * shape[2]
+    """Estimate so many bytes a pixel, of which the budget makes a tenth more."""
+    return lambda shape: bytes_each / CAUTION * shape[0] * shape[1] * shape[2]
 
 
 def test_inferences_that_fit_run_at_once_and_others_wait(free):
