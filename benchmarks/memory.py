@@ -46,7 +46,7 @@ def measure(spec: str, source: Path | str, size: tuple[int, int], batch: int = 1
     Raises:
         ChildError, FcnDeployError: it does not run.
     """
-    return Growth(**run_in_child(__name__, {"spec": spec, "source": str(source), "shape": (batch, *size)}))
+    return Growth(**run_in_child("benchmarks.memory", {"spec": spec, "source": str(source), "shape": (batch, *size)}))
 
 
 def _measure_here(spec: str, source: str, shape: tuple[int, int, int]) -> dict[str, int | None]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fcn_deploy.card import ignore_index_for
 from fcn_deploy.data.dataset import OnError
-from fcn_deploy.data.labels import VOID
+from fcn_deploy.data.labels import VOID, bands
 from fcn_deploy.data.pairs import PairDataset
 from fcn_deploy.data.sample import Dataset, LabelPair, Subset, evenly_spaced
 from fcn_deploy.data.synthetic.dataset import SyntheticDataset
@@ -43,12 +43,14 @@ class LabelCounts:
     def add(self, found: LabelPair) -> None:
         """Count one label map: its values in the file, and its labels."""
         raw, label = found
-        void = label == ignore_index_for(len(self.classes))
-        counts = np.bincount(label[~void].reshape(-1), minlength=len(self.classes)).tolist()
-        self.pixels.update(dict(enumerate(counts)))
-        self.images.update(index for index, count in enumerate(counts) if count)
-        values, numbers = np.unique(raw[void], return_counts=True)
-        self.unlabelled.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
+        counts = np.zeros(len(self.classes), np.int64)
+        for rows in bands(label.shape):
+            void = label[rows] == ignore_index_for(len(self.classes))
+            counts += np.bincount(label[rows][~void], minlength=len(self.classes))
+            values, numbers = np.unique(raw[rows][void], return_counts=True)
+            self.unlabelled.update(dict(zip(values.tolist(), numbers.tolist(), strict=True)))
+        self.pixels.update(dict(enumerate(counts.tolist())))
+        self.images.update(np.flatnonzero(counts).tolist())
         self.maps += 1
 
     def merge(self, other: LabelCounts) -> None:
