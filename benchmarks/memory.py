@@ -53,7 +53,7 @@ def _measure_here(spec: str, source: str, shape: tuple[int, int, int]) -> dict[s
     import numpy as np
     import psutil
 
-    from fcn_deploy.runners.checks.memory import CAUTION
+    from fcn_deploy.graph.cpu.budget import CAUTION
     from fcn_deploy.runners.registry import open_runner
 
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+CHANNEL_COUNTS = (1, 3, 4)
 INTEGERS = ("tensor(uint8)", "tensor(int32)", "tensor(int64)")
 FIX = "`fcn-deploy adopt` writes such a file"
 _NUMPY_NAMES = {"float": "float32", "double": "float64"}
@@ -188,6 +189,16 @@ def type_name(dtype: ir.DataType | None) -> str:
     """Return NumPy's name of a type, "unknown" of None."""
     name = "unknown" if dtype is None else dtype.name.lower()
     return _NUMPY_NAMES.get(name, name)
+
+
+def axes_of(dims: Sequence[int | str | None]) -> tuple[int, int, int] | None:
+    """Return positions of N, H and W in an image of these dims; None if they are not four.
+
+    Channels are last where the last dim is a fixed 1, 3 or 4 and the second is not, else second.
+    """
+    if len(dims) != 4:
+        return None
+    return (0, 1, 2) if dims[3] in CHANNEL_COUNTS and dims[1] not in CHANNEL_COUNTS else (0, 2, 3)
 
 
 def dims_of(value: ir.Value) -> tuple[int | str | None, ...] | None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from numpy.typing import NDArray
+
 from fcn_deploy.errors import GraphError, one_line
+from fcn_deploy.graph.cpu.budget import MemoryBudget
+from fcn_deploy.graph.cpu.memory import GraphMemory, Kernels
+from fcn_deploy.graph.ports import axes_of
 from fcn_deploy.graph.precheck.scan import scan
+from fcn_deploy.graph.precheck.skeleton import skeleton
 from fcn_deploy.graph.precheck.stored_types import FP8, stored_types
 from fcn_deploy.system.optional import require
 from fcn_deploy.system.scratch import scratch_folder
@@ -48,7 +54,30 @@ def quiet_options(ort: ModuleType) -> Any:
     return options
 
 
-def open_cpu_session(path: Path, *, threads: int | None = None, shown: object = None) -> Any:
+class CpuSession:
+    """A session on the CPU, which refuses images that do not fit in memory."""
+
+    def __init__(self, session: Any, graph: bytes) -> None:
+        self._session = session
+        self.get_inputs, self.get_outputs = session.get_inputs, session.get_outputs
+        self._memory = MemoryBudget(GraphMemory(graph, Kernels()))
+
+    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the outputs; None asks for all.
+
+        Raises:
+            ShapeError: an image takes more memory than is free.
+            Exception: ONNX Runtime's own.
+        """
+        image = next((array for array in feeds.values() if array.ndim == 4), None)
+        axes = None if image is None else axes_of(image.shape)
+        n, h, w = (0, 0, 0) if image is None or axes is None else (image.shape[axis] for axis in axes)
+        with self._memory.reserve((n, h, w)):
+            results: list[NDArray[Any]] = self._session.run(outputs, feeds)
+        return results
+
+
+def open_cpu_session(path: Path, *, threads: int | None = None, shown: object = None) -> CpuSession:
     """Open a session on the CPU with default optimisation.
 
     Args:
@@ -62,8 +91,9 @@ def open_cpu_session(path: Path, *, threads: int | None = None, shown: object = 
     options = quiet_options(ort)
     if threads is not None:
         options.intra_op_num_threads = threads
+    options.enable_mem_pattern = False  # see `runners/ort/creation.py`
     suit_types(ort, options, path)
-    return _opened(ort, path, options, path.name if shown is None else shown)
+    return CpuSession(_opened(ort, path, options, path.name if shown is None else shown), skeleton(path))
 
 
 def check_opens(path: Path) -> None:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from fcn_deploy.errors import GraphError
 from fcn_deploy.graph.nodes import schema_of
-from fcn_deploy.graph.ports import dims_of
+from fcn_deploy.graph.ports import axes_of, dims_of
 
 # Constants of up to this many elements are computed with: sizes, starts, ends, scales of a Resize. No weight is.
 SMALL = 256
-CHANNEL_COUNTS = (1, 3, 4)
 
 FixedDims = tuple[int | None, int | None, int | None]
 
@@ -63,14 +62,8 @@ def graph_inputs(model: ir.Model) -> list[ir.Value]:
 
 
 def image_axes(value: ir.Value) -> tuple[int, int, int] | None:
-    """Return positions of N, H and W in an image input; None if it has not four dims.
-
-    Channels are last where the last dim is a fixed 1, 3 or 4 and the second is not, else second.
-    """
-    dims = dims_of(value)
-    if dims is None or len(dims) != 4:
-        return None
-    return (0, 1, 2) if dims[3] in CHANNEL_COUNTS and dims[1] not in CHANNEL_COUNTS else (0, 2, 3)
+    """Return positions of N, H and W in an image input; None if it has not four dims."""
+    return axes_of(dims_of(value) or ())
 
 
 def image_input(model: ir.Model) -> ir.Value:

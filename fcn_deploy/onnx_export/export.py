@@ -25,7 +25,7 @@ from fcn_deploy.graph.weights import save_graph, weights_bytes
 from fcn_deploy.models.network import load_network
 from fcn_deploy.models.registry import entry
 from fcn_deploy.network_size import network_size_text
-from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof, input_feed, proof_shapes, prove, random_image
+from fcn_deploy.onnx_export.proof import TOLERANCE, ShapeProof, fitting_shapes, input_feed, prove, random_image
 from fcn_deploy.onnx_export.trace import trace
 from fcn_deploy.system.arguments import NotNegative, checked
 from fcn_deploy.system.files import StrPath, atomic_path, resolved
@@ -178,6 +178,8 @@ def export_model(
     wanted = file_outputs(outputs)
     _check_confidence(wanted, card)
     card = with_formula(card, wanted)
+    reference = Contract(model, card)
+    proven_at = fitting_shapes(reference, shapes)
     proven_outputs = tuple(name for name in OUTPUTS if name != CONFIDENCE or CONFIDENCE in wanted)
     with atomic_path(target) as temporary:
         with progress.task("tracing", None), interrupts():
@@ -185,8 +187,6 @@ def export_model(
             graft_contract(graph, card, input_kind, outputs=proven_outputs)
             _describe(graph, model, card)
             data_name = save_graph(graph, temporary)
-        reference = Contract(model, card)
-        proven_at = proof_shapes(card.sizing) if shapes is None else shapes
         ticks = prove(
             temporary, reference, input_kind=input_kind, shapes=proven_at, tolerance=tolerance, progress=progress
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fcn_deploy.errors import ParityError
+from fcn_deploy.errors import ExportError, ParityError
 from fcn_deploy.graph.confidence import FULL, confidence_of
+from fcn_deploy.graph.cpu.budget import CAUTION
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.metrics.agreement import logit_margin
+from fcn_deploy.models.memory import peak_bytes
 from fcn_deploy.network_size import NetworkSize
+from fcn_deploy.system.formatting import count, duration
 from fcn_deploy.system.interrupt import interrupts
+from fcn_deploy.system.memory import free_bytes
 from fcn_deploy.system.progress import SILENT, Progress
 from fcn_deploy.vocabulary import CONFIDENCE, INPUT, LABELS, LOGITS, InputKind, Shape, shape_text
 
@@ -31,6 +36,7 @@ RESIZED_PROOF_SHAPES = ((1, 1, 1), (1, 33, 1), (2, 63, 97), (1, 129, 31))
 # Largest difference of a logit, as a share of the largest logit. Reordered float32 sums in VGG-16 differ by about
 # 1e-6; a wrong crop, channel order or weight by more than 1e-2.
 TOLERANCE = 1e-4
+LONG_S = 60  # a proof of which more is left says so after its first shape
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,24 @@ def proof_shapes(sizing: NetworkSize | None) -> tuple[Shape, ...]:
     return (*RESIZED_PROOF_SHAPES, (1, height + 33, width + 17))
 
 
+def fitting_shapes(reference: Contract, asked: Sequence[Shape] | None) -> Sequence[Shape]:
+    """Return the shapes of a proof, `asked` or those of `proof_shapes`.
+
+    Raises:
+        ExportError: PyTorch's part of it, which is the larger, takes more memory than is free.
+    """
+    shapes = proof_shapes(reference.sizing) if asked is None else asked
+    needed = round(CAUTION * max(peak_bytes(reference.logits, shape) for shape in shapes))
+    free = free_bytes()
+    if needed > free:
+        at = f"a network size of {reference.sizing.text}" if reference.sizing else " and ".join(map(shape_text, shapes))
+        raise ExportError(
+            f"the proof at {at} takes about {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} are free; give a "
+            "smaller --network-size"
+        )
+    return shapes
+
+
 def prove(
     path: Path,
     reference: Contract,
@@ -84,6 +108,7 @@ def prove(
     names = [output.name for output in session.get_outputs()]
     ticks = []
     with progress.task("proving against PyTorch", len(shapes)) as task, interrupts() as check:
+        started = time.perf_counter()
         for seed, shape in enumerate(shapes):
             image = random_image(shape, seed)
             with torch.inference_mode():
@@ -100,6 +125,9 @@ def prove(
                 tick = replace(tick, passed=False)
             ticks.append(tick)
             task.advance(note=shape_text(shape))
+            seconds = (time.perf_counter() - started) * (len(shapes) - 1)
+            if seed == 0 and seconds >= LONG_S:
+                progress.say(f"about {duration(seconds)} for the other {count(len(shapes) - 1, 'shape')} of the proof")
             check()
     failed = [tick for tick in ticks if not tick.passed]
     if failed:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.errors import RunnerError
+from fcn_deploy.graph.cpu.budget import MemoryBudget
 from fcn_deploy.runners.arrays import GpuArray, gpu_image, host_image, is_on_gpu, one_image, shape_of
 from fcn_deploy.runners.checks.labels import require_sound_outputs
-from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.checks.scores import ScoreCheck
 from fcn_deploy.runners.tickets import Ticket, Tickets, in_order
 from fcn_deploy.vocabulary import LABELS, Shape

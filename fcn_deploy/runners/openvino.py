@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, RunnerError, UnknownNameError
+from fcn_deploy.graph.cpu.budget import MemoryBudget
 from fcn_deploy.graph.cpu.memory import GraphMemory, Kernels
 from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.ports import GraphIO, Port, describe_io
@@ -23,7 +24,6 @@ from fcn_deploy.graph.precheck.external_data import without_links
 from fcn_deploy.graph.precheck.scan import scan
 from fcn_deploy.runners.base import Runner
 from fcn_deploy.runners.checks.labels import size_trouble
-from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.checks.sizes import misfit
 from fcn_deploy.runners.registry import RUNNERS
 from fcn_deploy.system.optional import require

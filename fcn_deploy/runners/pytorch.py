@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
 from fcn_deploy.errors import RunnerError, first_line
+from fcn_deploy.graph.cpu.budget import MemoryBudget
+from fcn_deploy.models.memory import peak_bytes
 from fcn_deploy.models.network import load_network
 from fcn_deploy.runners.arrays import GpuArray, host_image, shape_of
 from fcn_deploy.runners.base import Runner
-from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.driver_calls import DEFAULT_STREAM
-from fcn_deploy.runners.pytorch_memory import peak_bytes
 from fcn_deploy.runners.pytorch_mode import PLAIN, TorchMode, parse_mode
 from fcn_deploy.runners.pytorch_shapes import NarrowContract, TorchShape, cudnn_kernels, outputs_of, tensor_of
 from fcn_deploy.runners.repeats import RepeatedShapes
@@ -52,7 +52,7 @@ class TorchRunner(Runner):
         contract = Contract(model, card) if mode.dtype is None else NarrowContract(model, card, mode.dtype)
         self._network: Contract | None = contract.eval().to(self._device)
         if self._device.type == "cpu":
-            self.memory = MemoryBudget(partial(peak_bytes, self._network, outputs))
+            self.memory = MemoryBudget(partial(peak_bytes, partial(outputs_of, self._network, names=outputs)))
         self._events: StepEvents | None = None
         self._begin()
 

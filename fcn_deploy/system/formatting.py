@@ -67,3 +67,10 @@ def bare_table(gap: int = 0) -> Table:
     from rich.table import Table
 
     return Table(box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+
+
+def duration(seconds: float) -> str:
+    """Return "3 minutes" or "2.5 hours"."""
+    if seconds < 90 * 60:
+        return count(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fcn_deploy.errors import RunnerError
-from fcn_deploy.system.formatting import count
+from fcn_deploy.system.formatting import duration
 from fcn_deploy.system.progress import SILENT, Progress, track
 from fcn_deploy.tiling.plan import Axis, Plan
 from fcn_deploy.tiling.windows import ImageWindows
@@ -100,15 +100,8 @@ class _Estimate:
             return
         seconds = passed / self._done * self._left
         if seconds >= LONG_S:
-            self._progress.say(f"about {_duration(seconds)} for the other {self._left:,} tiles")
+            self._progress.say(f"about {duration(seconds)} for the other {self._left:,} tiles")
         self._progress = SILENT
-
-
-def _duration(seconds: float) -> str:
-    """Return "3 minutes" or "2.5 hours"."""
-    if seconds < 90 * 60:
-        return count(round(seconds / 60), "minute")
-    return f"{seconds / 3600:.1f} hours"
 
 
 @dataclass(frozen=True)

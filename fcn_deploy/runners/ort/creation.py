@@ -8,11 +8,11 @@ from types import ModuleType
 from typing import Any
 
 from fcn_deploy.errors import GraphError
+from fcn_deploy.graph.cpu.budget import MemoryBudget
 from fcn_deploy.graph.cpu.memory import GraphMemory, Kernels
 from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.precheck.stored_types import BF16, FP8, INT8, stored_types
 from fcn_deploy.graph.session import ir_version_trouble, quiet_options, suit_types
-from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.ort.messages import reason_of
 from fcn_deploy.system.environment import cpu_flags
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from fcn_deploy.card import CARD_KEY, ModelCard
 from fcn_deploy.errors import GraphError, MissingDependencyError, RunnerError, UnknownNameError
+from fcn_deploy.graph.cpu.budget import MemoryBudget
 from fcn_deploy.graph.cpu.opening import for_kernels
 from fcn_deploy.graph.ports import GraphIO, describe_io
 from fcn_deploy.graph.precheck.scan import scan
@@ -18,7 +19,6 @@ from fcn_deploy.graph.session import (
     load_onnxruntime,
     warnings_printed,
 )
-from fcn_deploy.runners.checks.memory import MemoryBudget
 from fcn_deploy.runners.ort.creation import create, open_on_cpu
 from fcn_deploy.runners.ort.layouts import Layouts, Texts, layout_text, layouts_for, named
 from fcn_deploy.runners.ort.options import (

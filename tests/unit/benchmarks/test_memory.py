@@ -24,6 +24,6 @@ def test_the_estimate_of_every_kind_of_network_and_runner(model, runner, monkeyp
     assert [each for each in found if not each[-1].fits] == []
 
 
-def test_what_is_off_is_told():
+def test_what_is_off_is_marked():
     off = Growth(1000 * MIB, 800 * MIB), Growth(1000 * MIB, 2100 * MIB), Growth(1000 * MIB, None)
     assert [each.fits for each in (*off, Growth(1000 * MIB, 900 * MIB))] == [False, False, False, True]

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fcn_deploy.data import labels as module
 from fcn_deploy.data.labels import LabelRule
 from fcn_deploy.errors import DataError, LabelError
 
@@ -106,3 +107,15 @@ def test_zero_may_be_unlabelled_and_the_classes_count_from_1():
 def test_a_rule_that_contradicts_itself_is_refused(options, words):
     with pytest.raises(DataError, match=words):
         LabelRule.of(2, **options)
+
+
+def test_a_map_is_the_same_in_pieces_as_whole(monkeypatch):
+    raw = np.random.default_rng(0).integers(0, 4, (31, 17)).astype(np.uint8)
+    raw[5, 6] = raw[30, 16] = 9
+    rule, whole = LabelRule(4, ignore_index=9), LabelRule(4, ignore_index=9).apply(raw, FILE)
+    monkeypatch.setattr(module, "BAND", 60)
+    assert [rows.start for rows in module.bands((31, 17))][:3] == [0, 3, 6]
+    assert np.array_equal(rule.apply(raw, FILE), whole)
+    with pytest.raises(LabelError, match=r"label 9 \(2 pixels\)"):
+        LabelRule(4).apply(raw, FILE)
+    assert LabelRule(2).apply(np.zeros((0, 5), np.uint8), FILE).shape == (0, 5)

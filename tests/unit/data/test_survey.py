@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fcn_deploy.data import labels
 from fcn_deploy.data.dataset import open_dataset
 from fcn_deploy.data.survey import check_labels, count_labels, percent
 from fcn_deploy.errors import DataError, LabelError
@@ -29,6 +30,14 @@ def test_pixels_and_images_of_each_class_are_counted(tmp_path):
     assert [counts.images[label] for label in range(3)] == [2, 1, 0]
     assert (counts.unlabelled, counts.labelled, counts.total, counts.maps) == ({255: 4}, 20, 24, 2)
     assert (counts.present, counts.missing) == (("a", "b"), ("c",))
+
+
+def test_a_large_map_is_counted_in_pieces(tmp_path, monkeypatch):
+    write_masks(tmp_path, (0, 1, 255), count=1, size=(30, 40))
+    whole = count_labels(opened(tmp_path, ["a", "b"]))
+    monkeypatch.setattr(labels, "BAND", 100)
+    pieces = count_labels(opened(tmp_path, ["a", "b"]))
+    assert (pieces, pieces.total) == (whole, 1200)
 
 
 @pytest.mark.parametrize("training", [True, False])

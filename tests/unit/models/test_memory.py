@@ -8,7 +8,7 @@ from torch import nn
 
 from fcn_deploy.card import ModelCard
 from fcn_deploy.contract import Contract
-from fcn_deploy.runners.pytorch_memory import KEPT, peak_bytes
+from fcn_deploy.models.memory import KEPT, peak_bytes
 
 CARD = ModelCard("fcn8s", ("road", "car"))
 PIXELS = 2 * 30 * 50
@@ -28,8 +28,8 @@ class Skip(nn.Module):
         return x + kept.mean(1, keepdim=True)
 
 
-def _bytes(*layers, names=("labels",)):
-    return peak_bytes(Contract(Skip(*layers), CARD).eval(), names, (2, 30, 50)) - KEPT
+def _bytes(*layers):
+    return peak_bytes(Contract(Skip(*layers), CARD).eval(), (2, 30, 50)) - KEPT
 
 
 def conv(before, after, kernel=1):
@@ -52,7 +52,7 @@ def test_a_transposed_convolution_works_on_columns():
 def test_the_network_is_left_as_it_was_and_no_memory_is_taken():
     network = Contract(Skip(nn.BatchNorm2d(3), conv(3, 2)), CARD).eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert peak_bytes(network, ("labels", "confidence"), (1, 1 << 15, 1 << 15)) > 16 << 30
+    assert peak_bytes(network.logits, (1, 1 << 15, 1 << 15)) > 16 << 30
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -69,5 +69,5 @@ def test_every_kind_of_network_runs_on_no_images(model, options):
 
     card = new_card(model, ("a", "b", "c"), **options)
     network = Contract(build(card), card).eval()
-    small, large = (peak_bytes(network, ("labels",), (1, side, side)) - KEPT for side in (2048, 4096))
+    small, large = (peak_bytes(network, (1, side, side)) - KEPT for side in (2048, 4096))
     assert 3 < large / small <= 4

@@ -30,7 +30,7 @@ class MemoryBudget:
     def __init__(self, estimate: Callable[[Shape], int | None]) -> None:
         """`estimate` gives the bytes that an inference of (N, H, W) takes; None, if not known, sets no limit."""
         self.estimate = lru_cache(KEPT_ESTIMATES)(estimate)
-        self.remedy = "give smaller images"
+        self.remedy = "give smaller images, or a file exported with a --network-size"
         self._total = -1  # not asked yet
         self._reserved = 0
         self._changed = threading.Condition()

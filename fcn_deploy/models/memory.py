@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,21 +12,19 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from fcn_deploy.contract import Contract
-from fcn_deploy.runners.pytorch_shapes import outputs_of
 from fcn_deploy.vocabulary import Shape
 
 # What the C library keeps of freed tensors below 32 MiB, its largest threshold: 10 to 130 MiB were measured.
 KEPT = 64 << 20
 
 
-def peak_bytes(network: Contract, names: Sequence[str], shape: Shape) -> int:
-    """Return the bytes that are in use at once, at most, where an image of (N, H, W) gives the outputs `names`."""
+def peak_bytes(call: Callable[[Tensor], object], shape: Shape) -> int:
+    """Return the bytes that are in use at once, at most, while `call` runs on an image uint8[N, H, W, 3]."""
     count, height, width = shape
     images = torch.empty((0, height, width, 3), dtype=torch.uint8)
     live = _LiveBytes(count, images)
     with torch.inference_mode(), live:
-        outputs_of(network, images, tuple(names))
+        call(images)
     return live.most + KEPT
 
 
