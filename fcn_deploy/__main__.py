@@ -11,7 +11,14 @@ import os
 import signal
 from types import FrameType
 
-from fcn_deploy.system.interrupt import ENDING, end_later, end_on_insistence, heeded, ignore_signals
+from fcn_deploy.system.interrupt import (
+    ENDING,
+    end_later,
+    end_on_insistence,
+    heeded,
+    ignore_signals,
+    send_again_where_lost,
+)
 from fcn_deploy.system.streams import open_closed
 
 
@@ -21,6 +28,7 @@ def run() -> None:
         signal.signal(number, _stop)
     open_closed()  # before any other descriptor takes its place
     end_on_insistence(_stop)
+    send_again_where_lost()
     from fcn_deploy.cli.main import main
 
     try:

@@ -22,6 +22,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 # twice. Each on its own would also interrupt the removal of temporary files, or the saving of a training run.
 SAME_REQUEST_S = 0.5
 PATIENCE_S = 5.0  # after a second request, or at the end of the work: a library may compute for minutes, or for ever
+SOON_S = 0.02
 _requested = [-SAME_REQUEST_S]  # when the first signal of the last request came
 
 
@@ -140,6 +141,35 @@ def end_later(number: int, end: Callable[[int], None]) -> None:
     timer = threading.Timer(PATIENCE_S, end, (number,))
     timer.daemon = True
     timer.start()
+
+
+def send_again_where_lost() -> None:
+    """Let a signal come again, without a word, where Python has lost its exception: in a destructor, it only prints it.
+
+    `main` raises KeyboardInterrupt for SIGINT and SystemExit for the others, wherever Python is.
+    """
+    if sys.platform == "win32":
+        return
+
+    def hook(found: sys.UnraisableHookArgs) -> None:
+        number = _number_of(found.exc_value)
+        if number is None:
+            sys.__unraisablehook__(found)
+            return
+        new_request()
+        timer = threading.Timer(SOON_S, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = hook
+
+
+def _number_of(error: BaseException | None) -> int | None:
+    """Return the signal that an exception stands for; None of any other."""
+    if isinstance(error, KeyboardInterrupt):
+        return signal.SIGINT
+    code = error.code if isinstance(error, SystemExit) else None
+    return next((number for number in ENDING if code == 128 + number), None)
 
 
 def within_import(frame: FrameType | None) -> bool:

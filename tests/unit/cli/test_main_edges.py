@@ -30,6 +30,22 @@ sys.argv = ["fcn-deploy", "--version"]
 from fcn_deploy.__main__ import run
 run()
 """
+IN_A_DESTRUCTOR = """
+import os, sys, time
+import fcn_deploy.cli.main as main
+class Victim:
+    def __del__(self):
+        os.kill(os.getpid(), {number})
+        time.sleep(0.01)
+def work(**_):
+    Victim()
+    for _ in range(1000):
+        time.sleep(0.01)
+    print("went on to its end")
+main.cli.main = work
+from fcn_deploy.__main__ import run
+run()
+"""
 
 
 # What started the tests may ignore signals, as `nohup` does, and a new process goes on ignoring them.
@@ -45,6 +61,12 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_modules_are_imported_is_an_interruption(number: signal.Signals):
     done = python(AT_AN_IMPORT.format(number=int(number)))
+    assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_whose_exception_python_loses_comes_again_and_nothing_is_printed_of_it(number: signal.Signals):
+    done = python(IN_A_DESTRUCTOR.format(number=int(number)))
     assert (done.returncode, done.stderr, done.stdout) == (128 + number, "interrupted\n", "")
 
 
