@@ -144,7 +144,7 @@ def end_later(number: int, end: Callable[[int], None]) -> None:
 
 
 def send_again_where_lost() -> None:
-    """Let a signal come again, without a word, where Python has lost its exception: in a destructor, it only prints it.
+    """Send a signal again where Python has lost its exception: in a destructor, it only prints it. Print nothing.
 
     `main` raises KeyboardInterrupt for SIGINT and SystemExit for the others, wherever Python is.
     """
@@ -165,7 +165,7 @@ def send_again_where_lost() -> None:
 
 
 def _number_of(error: BaseException | None) -> int | None:
-    """Return the signal that an exception stands for; None of any other."""
+    """Return the signal that an exception was raised for; None of any other."""
     if isinstance(error, KeyboardInterrupt):
         return signal.SIGINT
     code = error.code if isinstance(error, SystemExit) else None
