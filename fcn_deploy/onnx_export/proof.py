@@ -16,7 +16,6 @@ from fcn_deploy.graph.confidence import FULL, confidence_of
 from fcn_deploy.graph.cpu.budget import CAUTION
 from fcn_deploy.graph.session import open_cpu_session
 from fcn_deploy.metrics.agreement import logit_margin
-from fcn_deploy.models.memory import peak_bytes
 from fcn_deploy.network_size import NetworkSize
 from fcn_deploy.system.formatting import count, duration
 from fcn_deploy.system.interrupt import interrupts
@@ -74,6 +73,8 @@ def fitting_shapes(reference: Contract, asked: Sequence[Shape] | None) -> Sequen
     Raises:
         ExportError: PyTorch's part of it, which is the larger, takes more memory than is free.
     """
+    from fcn_deploy.models.memory import peak_bytes  # loads PyTorch, which adopting does without
+
     shapes = proof_shapes(reference.sizing) if asked is None else asked
     needed = round(CAUTION * max(peak_bytes(reference.logits, shape) for shape in shapes))
     free = free_bytes()
