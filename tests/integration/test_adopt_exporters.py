@@ -81,8 +81,15 @@ def exported(model: nn.Module, path: Path, names: list[str], *, dynamo: bool) ->
     return path
 
 
-@pytest.mark.parametrize("dynamo", [False, True], ids=["torchscript", "dynamo"])
-@pytest.mark.parametrize("name", ["fcn", "deeplab"])
+@pytest.mark.parametrize(
+    ("name", "dynamo"),
+    [
+        pytest.param("fcn", False, id="fcn-torchscript"),
+        pytest.param("fcn", True, id="fcn-dynamo", marks=pytest.mark.long),
+        pytest.param("deeplab", False, id="deeplab-torchscript", marks=pytest.mark.long),
+        pytest.param("deeplab", True, id="deeplab-dynamo"),
+    ],
+)
 def test_torchvisions_networks_with_an_auxiliary_head_take_any_size(name, dynamo, tmp_path):
     head, width = (Pyramid(16), 8) if name == "deeplab" else (layer(16, 16, padding=1), 16)
     net = exported(Segmenter(head, width), tmp_path / "net.onnx", ["out", "aux"], dynamo=dynamo)

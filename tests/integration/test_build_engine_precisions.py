@@ -115,7 +115,7 @@ def test_a_network_size_and_confidence_are_built_for_dynamic_sides(size, tmp_pat
     assert report.sidecar.card.network_size == size
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp8"])
+@pytest.mark.parametrize("precision", [pytest.param("bf16", marks=pytest.mark.long), "fp8"])
 def test_fp8_and_bf16_are_built_for_ada_and_blackwell_and_refused_below(precision, photographs, tiny_onnx, tmp_path):
     source, target = tiny_onnx("fcn8s", head="pool5"), tmp_path / "net.engine"
     asked = {"precision": precision, "calibration": photographs, "profiles": PROFILES[:1]}

@@ -74,6 +74,7 @@ def test_a_network_size_is_in_the_file_and_its_commands_make_it_again(
     assert sha256(Path("best.onnx")) == digest
 
 
+@pytest.mark.long
 def test_the_budget_of_a_class_changes_the_winner_of_a_real_network(shell, tmp_path: Path, demo_onnx: Path):
     """At half the size, poles are as thin as a pixel: the demo loses them there and little else."""
     best, record = tmp_path / "best.onnx", tmp_path / "found.json"
@@ -89,6 +90,7 @@ def test_the_budget_of_a_class_changes_the_winner_of_a_real_network(shell, tmp_p
     assert "IoU of pole" in lost["reason"]
 
 
+@pytest.mark.long
 def test_a_second_run_measures_nothing_again_and_may_have_other_budgets(shell, tmp_path: Path, demo_onnx: Path):
     best = tmp_path / "best.onnx"
     command = ("choose", demo_onnx, *SMALL, "--precisions", "fp32,int8", "-o", best)

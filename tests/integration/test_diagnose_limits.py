@@ -55,6 +55,7 @@ def test_quantize_and_diagnose_say_the_same_sentences_of_all_in_int8(files, limi
     assert written.verdict.startswith("no step breaks a limit: 1 step within ")
 
 
+@pytest.mark.long
 def test_what_breaks_no_limit_is_mentioned_as_a_difference_alone(files):
     _quantized(files, "int8.onnx", None)
     data = ("--data", files / "photos", "--labels", files / "maps", "--layer-images", 1)

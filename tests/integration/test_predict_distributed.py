@@ -178,6 +178,7 @@ def wait_for(process: subprocess.Popen[str], masks: Path, count: int) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_loses_no_image(cluster, onnx, photos, local, tmp_path):
     process = start(
         onnx, photos, "-o", tmp_path / "masks", "--overlay", "--areas", tmp_path / "a.csv", "--json", "-",

@@ -77,6 +77,7 @@ def test_products_know_what_they_multiply(monkeypatch):
     assert not torch.backends.cuda.matmul.allow_tf32  # as it was
 
 
+@pytest.mark.long
 def test_every_library_multiplies_the_same_small_matrices():
     """In a process of its own: after OpenVINO's products the next Ctrl-C of a test ended the process (2026.4)."""
     code = f"from {__name__} import multiply_small_matrices; multiply_small_matrices()"
