@@ -230,7 +230,7 @@ def _kernels(compiled: Any) -> Kernels:
     """Return how a compiled network holds its values: floats in the type in which most layers compute."""
     kinds = layer_types(compiled)
     narrow = kinds["BF16"] + kinds["FP16"] > kinds["FP32"]
-    return Kernels(2 if narrow else 4, sums_in_place=True, columns=False, own_weights=True)
+    return Kernels(2 if narrow else 4, sums_in_place=True, columns=False, reorders=False, own_weights=True)
 
 
 def _card(model: Any, source: str) -> ModelCard | None:

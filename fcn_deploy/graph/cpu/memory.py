@@ -42,12 +42,14 @@ class Kernels:
         float_bytes: of each float, whatever its type in the file.
         sums_in_place: whether a sum takes the place of an operand.
         columns: whether a transposed convolution first makes a column for each input pixel, and adds them up.
+        reorders: whether floats are brought into their usual order, out of that of convolutions, to be quantised.
         own_weights: whether the first inference copies the weights into an order of the kernels' own.
     """
 
     float_bytes: int = 4
     sums_in_place: bool = False
     columns: bool = True
+    reorders: bool = True
     own_weights: bool = False
 
 
@@ -152,7 +154,10 @@ class _Values:
         return found
 
     def scratch(self, node: ir.Node) -> int:
-        """Return the bytes of a transposed convolution's columns; 0 of other nodes."""
+        """Return the bytes that a node works on besides its operands and results."""
+        first = node.inputs[0]
+        if node.op_type == "QuantizeLinear" and self._kernels.reorders and first is not None and first.producer():
+            return self.nbytes(first)
         if node.op_type != "ConvTranspose" or not self._kernels.columns:
             return 0
         data, weights = (self._sizes[str(value.name)].shape or (0,) for value in node.inputs[:2] if value is not None)

@@ -85,6 +85,14 @@ def test_codes_of_8_bits_are_counted_where_floats_are_between_a_dequantise_and_a
     assert _bytes(path) == image + 2 * codes + FLOATS  # the last one is asked for in floats
 
 
+def test_floats_of_a_convolution_are_reordered_to_be_quantised_where_the_runtime_does_so(tmp_path):
+    net = Net()
+    scale, zero = net.constant(np.float32(0.1)), net.constant(np.uint8(0))
+    net.add("QuantizeLinear", net.conv("image", 3, 8), scale, zero)
+    path = _saved(net, tmp_path / "codes.onnx", 8, dtype=TensorProto.UINT8)
+    assert (_bytes(path), _bytes(path, reorders=False)) == (2 * FLOATS + FLOATS // 4, FLOATS + FLOATS // 4)
+
+
 @pytest.mark.parametrize("size", [(1, 33, 47), (3, 100, 21)])
 def test_bytes_grow_with_pixels_and_images(tmp_path, size):
     path = foreign_net(tmp_path / "net.onnx", image="uint8", layout="NHWC")
