@@ -28,8 +28,8 @@ IN_PLACE = frozenset({
     "HardSwish", "Identity", "LeakyRelu", "Log", "Mul", "Neg", "PRelu", "Pow", "Relu", "Reshape", "Round", "Sigmoid",
     "Softmax", "Sqrt", "Squeeze", "Sub", "Tanh", "Unsqueeze",
 })  # fmt: skip
-# With a Quantize behind them, these compute on 8-bit codes.
-ON_CODES = IN_PLACE | {"Add", "AveragePool", "Concat", "MaxPool", "Resize", "Transpose"}
+# What may be between a layer on 8-bit codes and its Quantize.
+PASSING = frozenset({"BatchNormalization", "Clip", "Identity", "Relu"})
 # Types of values, as onnx.proto numbers them: FP32, FP16 and BF16; codes of 8 bits.
 FLOATS, UINT8 = (1, 10, 16), 2
 
@@ -129,26 +129,26 @@ class _Values:
         return value is not None and self._sizes[str(value.name)].dtype == UINT8
 
     def _find_codes(self, nodes: Sequence[ir.Node]) -> set[ir.Value]:
-        """Return the floats that are never in memory: they are computed as 8-bit codes, of such."""
+        """Return the floats that are never in memory: what lies between a Dequantize and a Quantize, on codes alone."""
         quantized = self._find_quantized(nodes)
-        codes: set[ir.Value] = set()
         computed = {value for node in nodes for value in node.outputs}
+        given: set[ir.Value] = set()
+        codes: set[ir.Value] = set()
         for node in nodes:
+            known = given | codes if node.op_type in PASSING else given
             operands = [value for value in node.inputs if value in computed]
-            if node.op_type == "DequantizeLinear":
-                known = self._is_code(node.inputs[0])
-            else:
-                known = quantized.issuperset(node.outputs) and bool(operands) and codes.issuperset(operands)
-            if known:
+            if node.op_type == "DequantizeLinear" and self._is_code(node.inputs[0]):
+                given.update(node.outputs)
+            elif operands and known.issuperset(operands) and quantized.issuperset(node.outputs):
                 codes.update(node.outputs)
-        return codes
+        return codes | {value for value in given if all(use.node.outputs[0] in codes for use in value.uses())}
 
     def _find_quantized(self, nodes: Sequence[ir.Node]) -> set[ir.Value]:
-        """Return the values that are read to make codes of them alone, if by way of what works on codes too."""
+        """Return the values that are read to make codes of them alone."""
         found: set[ir.Value] = set()
         for node in reversed(nodes):
             readers = [use.node for value in node.outputs for use in value.uses()]
-            ends = [reader for reader in readers if reader.op_type not in ON_CODES or reader.outputs[0] not in found]
+            ends = [reader for reader in readers if reader.op_type not in PASSING or reader.outputs[0] not in found]
             if readers and all(end.op_type == "QuantizeLinear" and self._is_code(end.outputs[0]) for end in ends):
                 found.update(node.outputs)
         return found
