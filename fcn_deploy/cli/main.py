@@ -127,10 +127,10 @@ def cli() -> None:
 def main() -> None:
     """Run the program.
 
-    Exit: 0 done, 1 expected error, 2 usage error, 3 not within limits, 130 Ctrl-C, 143 SIGTERM, 129
-    SIGHUP; a traceback is a bug.
-    Errors of the system (a file that may not be read, a full disk behind standard output, no memory) are one line
-    too. An error after a signal counts as an interruption: an interrupted import can raise any exception.
+    Exit: 0 done, 1 expected error, 2 usage error, 3 not within limits, 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP;
+    a traceback is a bug. Errors of the system (a file that may not be read, a full disk behind standard output, no
+    memory) are one line too. An error after a signal counts as an interruption: an interrupted import can raise any
+    exception.
     """
     received = _prepare_process()
     try:

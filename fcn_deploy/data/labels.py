@@ -74,9 +74,8 @@ class LabelRule:
             raise DataError(f"--label-values {_list(values)} has a value twice, or the one of --ignore-index")
         if len(values) != num_classes:
             raise DataError(
-                f"--label-values {_list(values)} has {count(len(values), 'value')} for {num_classes} "
-                "classes; expected one for "
-                "each class, in the order of --classes"
+                f"--label-values {_list(values)} has {count(len(values), 'value')} for {num_classes} classes; "
+                "expected one for each class, in the order of --classes"
             )
         return cls(num_classes, ignore_index, tuple(values))
 

@@ -54,34 +54,31 @@ def temporary(target: Path, *, folder: bool) -> Iterator[Path]:
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Let one process at a time move files that belong together into `folder`: it waits for the others."""
-    if sys.platform == "win32":
+    with _locked(folder, wait=True):
         yield
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # the file system has no locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
 
 
 @contextmanager
 def first_in(folder: Path) -> Iterator[bool]:
     """Yield whether no other process is in such a block of `folder`; where the file system has no locks, it is so."""
+    with _locked(folder, wait=False) as first:
+        yield first
+
+
+@contextmanager
+def _locked(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Lock a folder; yield False if another process has the lock and this one should not `wait` for it."""
     if sys.platform == "win32":
         yield True
         return
-    file, first = os.open(folder, os.O_RDONLY), True
+    file, locked = os.open(folder, os.O_RDONLY), True
     _kept_from_forks.add(file)
     try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            first = False
-        except OSError:  # no locks
-            first = True
-        yield first
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:  # else the file system has no locks
+            locked = not isinstance(error, BlockingIOError)
+        yield locked
     finally:
         _kept_from_forks.discard(file)
         os.close(file)
